@@ -1,0 +1,170 @@
+"""The harness's command line: ``python -m eval <command>``. Exit codes: 0 pass, 1 the gate says no, 2 could not run."""
+
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+# Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Evaluate, gate, release. Exit codes: 0 pass, 1 the gate says no, 2 could not run.",
+)
+GATE_SAYS_NO, COULD_NOT_RUN = 1, 2
+
+TaskName = Annotated[str, typer.Option("--task", help="Which task; a module in service/tasks.")]
+DatasetName = Annotated[str | None, typer.Option("--dataset", help="Cases to use; default: the suite's gate set.")]
+
+
+def _stop(message: str, code: int = COULD_NOT_RUN) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (text or "").replace(",", " ").split() if name)
+
+
+def _evaluate(**options: Any) -> Any:
+    from eval.evaluate import Options, evaluate
+    from service.settings import Settings
+
+    return evaluate(Options(**options), Settings())
+
+
+@app.command()
+def run(
+    task: TaskName = "summarize",
+    pairs: Annotated[str | None, typer.Option(help="Pair names, comma separated; default: every pair of the task.")] = None,
+    dataset: DatasetName = None,
+    cases: Annotated[int | None, typer.Option(min=1, help="Take a stratified part of this many cases.")] = None,
+    repeats: Annotated[int, typer.Option(min=1, max=20, help="Answers per case; for models that sample.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls in flight.")] = 4,
+    fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
+) -> None:
+    """Evaluate pairs side by side, compare with production, and print each one's verdict.
+
+    Exit code 0: each pair named by --pairs passes, or, with no names, at least one pair does.
+    """
+    from eval.console import render_evaluation
+    from eval.results import Verdict
+
+    names = _names(pairs)
+    outcome = _evaluate(
+        task=task, pairs=names, dataset=dataset, case_count=cases, repeats=repeats, concurrency=concurrency, fresh=fresh
+    )
+    render_evaluation(outcome.evaluation, outcome.suite)
+    print(f"\nReport: {outcome.report}")
+    passed = [pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names]
+    if not (all(passed) if names else any(passed)):
+        raise typer.Exit(GATE_SAYS_NO)
+
+
+@app.command()
+def register(pair: Annotated[str, typer.Option(help="Pair name.")], task: TaskName = "summarize") -> None:
+    """Write a pair as one prompt version, read it back and compare the digest. Does not move the alias."""
+    from eval.promotion import register_pair
+    from service.settings import Settings
+
+    done = register_pair(task, pair, Settings())
+    print(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
+
+
+@app.command()
+def promote(
+    pair: Annotated[str, typer.Option(help="Pair name.")],
+    why: Annotated[str, typer.Option(help="Reason, for those who come after you.")],
+    task: TaskName = "summarize",
+) -> None:
+    """Move the alias `production` to a pair whose gate passed for this very pair, dataset, suite and production."""
+    from eval.errors import Refused
+    from eval.promotion import promote_pair
+    from service.settings import Settings
+
+    try:
+        release = promote_pair(task, pair, why, Settings())
+    except Refused as err:
+        _stop(str(err), GATE_SAYS_NO)
+    print(
+        f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
+        f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
+    )
+
+
+@app.command()
+def rollback(
+    why: Annotated[str, typer.Option(help="Reason, for those who come after you.")],
+    to: Annotated[int | None, typer.Option(help="Release number to return to; default: the one before this.")] = None,
+    task: TaskName = "summarize",
+) -> None:
+    """Return production to an earlier release; it becomes a new release with a higher number."""
+    from eval.errors import Refused
+    from eval.promotion import roll_back
+    from service.settings import Settings
+
+    try:
+        release = roll_back(task, why, to, Settings())
+    except Refused as err:
+        _stop(str(err), GATE_SAYS_NO)
+    print(
+        f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
+        f"(registry version {release.registry_version}) again"
+    )
+
+
+@app.command()
+def history(task: Annotated[str, typer.Argument(help="Which task.")] = "summarize") -> None:
+    """Print who released what, when, why, on which evaluation."""
+    from eval.promotion import release_history
+    from service.settings import Settings
+
+    releases = release_history(task, Settings())
+    if not releases:
+        print(f"nothing of task {task!r} was ever released; see `make promote`")
+    for r in releases:
+        print(f"{r.sequence:>4}  {r.at}  {r.kind:<8}  {r.pair_name} {r.pair_digest[:12]} (v{r.registry_version})  {r.who}: {r.why}")
+
+
+@app.command("cases")
+def check_cases(
+    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    dataset: DatasetName = None,
+) -> None:
+    """Check a case file: schema, ids, spans, surface forms, references against their own facts."""
+    from eval.cases import find_problems
+    from eval.loaders import load_dataset
+    from eval.suites import load_suite
+    from service.settings import Settings
+    from service.task import load_task
+
+    loaded = load_dataset(
+        dataset or load_suite(task).gate_dataset, task=task, input_model=load_task(task).input_model, settings=Settings()
+    )
+    problems = find_problems(loaded.cases)
+    for line in problems:
+        print(line)
+    print(f"{loaded.name}: {len(loaded.cases)} cases, {len(problems)} problems, digest {loaded.digest[:12]}")
+    if problems:
+        raise typer.Exit(GATE_SAYS_NO)
+
+
+def main() -> None:
+    """Run the command line and turn every expected error into one line and exit code 2."""
+    from eval.errors import HarnessError
+    from service.errors import ServiceError
+
+    try:
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was answered is kept; run the same command again to go on", file=sys.stderr)
+        sys.exit(COULD_NOT_RUN)
+    except (ServiceError, HarnessError) as err:
+        print(f"error: {err}", file=sys.stderr)
+        sys.exit(COULD_NOT_RUN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Cases: what they hold, how they are read strictly from JSON lines, their digests, and what is wrong with a set of them."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from eval.errors import CaseError
+from service.canonical import canonical_json, sha256_hex
+from service.text import fold, form_occurs
+
+
+class Fact(BaseModel):
+    """Something a good output carries: any of the ``accepted`` surface forms, shown by ``span`` in ``interaction_id``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    statement: str = Field(min_length=3)
+    accepted: tuple[str, ...] = Field(min_length=1)
+    interaction_id: str
+    span: str = Field(min_length=1)
+
+
+class Forbidden(BaseModel):
+    """A claim that would be false for this case, with the surface forms that would state it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    claim: str = Field(min_length=3)
+    accepted: tuple[str, ...] = Field(min_length=1)
+
+
+class Expectations(BaseModel):
+    """What is known about a good output; every list may be empty where a dataset does not say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    references: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    forbidden: tuple[Forbidden, ...] = ()
+    open_items: tuple[str, ...] = ()
+    mood: str | None = None
+
+
+class Case(BaseModel):
+    """One case: task inputs as the service would receive them, expectations, and the slices it belongs to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]{3,80}$")
+    inputs: dict[str, Any]  # the task's own input model validates it
+    expectations: Expectations = Expectations()
+    slices: dict[str, str | bool] = Field(default_factory=dict)
+    origin: str = "written"
+
+    @property
+    def inputs_digest(self) -> str:
+        """SHA-256 over the canonical JSON of the inputs: what a model's answer depends on, and nothing else."""
+        return sha256_hex(canonical_json(self.inputs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """Cases in file order, under a name, with the digest that evidence refers to."""
+
+    name: str
+    cases: tuple[Case, ...]
+    source: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of every case, in order."""
+        return cases_digest(self.cases)
+
+
+def cases_digest(cases: Iterable[Case]) -> str:
+    """Return the SHA-256 over the canonical JSON of ``cases``, in order."""
+    digest = hashlib.sha256()
+    for case in cases:
+        digest.update(canonical_json(case.model_dump(mode="json")).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
+    """Read a JSON-lines file strictly: every line is a case whose inputs ``input_model`` accepts, ids are unique.
+
+    Raises:
+        CaseError: naming file, line, field and remedy of the first thing that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        known = sorted(p.stem for p in path.parent.glob("*.jsonl"))
+        raise CaseError(
+            f"no dataset at {path}; datasets there: {', '.join(known) or 'none'}. Name one with DATASET=<name>."
+        ) from None
+    except (OSError, UnicodeDecodeError) as err:
+        raise CaseError(f"{path} cannot be read as UTF-8 text: {err}") from err
+    cases: list[Case] = []
+    line_of: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        case = _parse(line, f"{path}:{number}", input_model)
+        if case.id in line_of:
+            raise CaseError(f"{path}:{number}: id {case.id!r} stands in line {line_of[case.id]} too; give each case its own id")
+        line_of[case.id] = number
+        cases.append(case)
+    if not cases:
+        raise CaseError(f"{path} holds no case; write one JSON object per line")
+    return Dataset(name=path.stem, cases=tuple(cases), source=str(path))
+
+
+def _parse(line: str, where: str, input_model: type[BaseModel]) -> Case:
+    try:
+        raw = json.loads(line)
+    except json.JSONDecodeError as err:
+        raise CaseError(f"{where}: not JSON ({err.msg} at column {err.colno}); each line is one whole JSON object") from err
+    try:
+        case = Case.model_validate(raw)
+        input_model.model_validate(case.inputs)
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the object"
+        if err.title == input_model.__name__:
+            field = f"inputs.{field}"
+        raise CaseError(f"{where}: field {field!r}: {first['msg']}; mend the line and run again") from err
+    return case
+
+
+def stratified(dataset: Dataset, count: int, *, by: str = "intent_family") -> Dataset:
+    """Return ``count`` cases spread over the slice ``by`` in proportion, the same ones each time, in file order."""
+    if count >= len(dataset.cases):
+        return dataset
+    groups: dict[str, list[Case]] = {}
+    for case in dataset.cases:
+        groups.setdefault(str(case.slices.get(by, "")), []).append(case)
+    taken: list[str] = []
+    # Round robin weighted by size: take from the group that lags furthest behind its share.
+    drawn: Counter[str] = Counter()
+    order = sorted(groups)
+    while len(taken) < count:
+        name = min(
+            (g for g in order if drawn[g] < len(groups[g])), key=lambda g: ((drawn[g] + 1) / len(groups[g]), order.index(g))
+        )
+        taken.append(groups[name][drawn[name]].id)
+        drawn[name] += 1
+    wanted = set(taken)
+    return Dataset(
+        name=f"{dataset.name}[{count}]", cases=tuple(c for c in dataset.cases if c.id in wanted), source=dataset.source
+    )
+
+
+def find_problems(cases: Sequence[Case]) -> list[str]:
+    """Return one line per inconsistency between a case's expectations and its interactions; empty when the set is sound.
+
+    Checked: a fact's span occurs in its interaction; the first reference carries every fact and no reference states a
+    forbidden claim; surface forms can be parsed; no two cases share an identical interaction text of 40 or more characters.
+    """
+    problems: list[str] = []
+    seen_texts: dict[str, str] = {}
+    for case in cases:
+        texts = {str(i.get("interaction_id")): str(i.get("text", "")) for i in case.inputs.get("interactions", [])}
+        problems += [f"{case.id}: {line}" for line in _case_problems(case, texts)]
+        for text in texts.values():
+            key = fold(text)
+            if len(key) >= 40 and seen_texts.setdefault(key, case.id) != case.id:
+                problems.append(f"{case.id}: an interaction's text stands in {seen_texts[key]} too")
+    return problems
+
+
+def _case_problems(case: Case, texts: dict[str, str]) -> list[str]:
+    lines: list[str] = []
+    expected = case.expectations
+    for fact in expected.facts:
+        if fact.interaction_id not in texts:
+            lines.append(f"fact {fact.statement!r} names interaction {fact.interaction_id!r}, which the case does not have")
+        elif fact.span not in texts[fact.interaction_id]:
+            lines.append(f"fact {fact.statement!r}: span {fact.span!r} does not occur in {fact.interaction_id}")
+        lines += _form_problems(fact.accepted, f"fact {fact.statement!r}")
+        for number, reference in enumerate(expected.references[:1]):
+            if not any(_occurs(form, reference) for form in fact.accepted):
+                lines.append(f"fact {fact.statement!r} is not found in reference {number}; accepted: {list(fact.accepted)}")
+    for claim in expected.forbidden:
+        lines += _form_problems(claim.accepted, f"forbidden {claim.claim!r}")
+        for number, reference in enumerate(expected.references):
+            lines += [
+                f"reference {number} trips forbidden {claim.claim!r} by {form!r}"
+                for form in claim.accepted
+                if _occurs(form, reference)
+            ]
+    return lines
+
+
+def _occurs(form: str, text: str) -> bool:
+    try:
+        return form_occurs(form, text)
+    except ValueError:
+        return False  # reported once, by _form_problems
+
+
+def _form_problems(forms: Iterable[str], owner: str) -> list[str]:
+    lines = []
+    for form in forms:
+        try:
+            form_occurs(form, "")
+        except ValueError as err:
+            lines.append(f"{owner}: {err}")
+    return lines

@@ -1,0 +1,268 @@
+"""One evaluation from start to verdict: pairs and cases in, calls, scores, metrics, gate, report and MLflow runs out."""
+
+import asyncio
+import datetime as dt
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.callcache import CallCache
+from eval.cases import Case, Dataset, stratified
+from eval.journal import Journal
+from eval.loaders import load_dataset
+from eval.progress import show_progress
+from eval.results import CaseResult, Evaluation, PairResult
+from eval.runner import Job, Runner, score_results
+from eval.suite import Suite
+from eval.suites import load_suite
+from eval.tracking import Production
+from eval.tracking_worker import TrackingWorker
+from service.canonical import canonical_json, sha256_hex
+from service.cards import ModelCards
+from service.errors import ConfigurationError, RegistryError
+from service.llm.gateway import LiteLLMGateway
+from service.local.process import LocalBedrock
+from service.pair import Pair
+from service.pair_file import load_pair
+from service.settings import Settings
+from service.task import Task, load_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to evaluate. Empty ``pairs`` means every pair file of the task; ``case_count`` None means all cases."""
+
+    task: str
+    pairs: tuple[str, ...] = ()
+    dataset: str | None = None
+    case_count: int | None = None
+    repeats: int = 1
+    concurrency: int = 4
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A finished evaluation and where it was written."""
+
+    evaluation: Evaluation
+    suite: Suite
+    report: Path
+    cases: Mapping[str, Case]
+
+
+def evaluate(options: Options, settings: Settings) -> Outcome:
+    """Run an evaluation to its end.
+
+    Raises:
+        PairError, CaseError, ConfigurationError: bad input; nothing was started.
+        RunAborted: the model server died; the same command resumes.
+        RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
+    """
+    started = time.perf_counter()
+    task = load_task(options.task)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    pairs = load_pairs(task, cards, settings, options.pairs)
+    with ExitStack() as stack:
+        # First of all the children, so that mlflow and the model load while this process reads and imports.
+        worker = stack.enter_context(TrackingWorker(settings.registry_uri))
+        server = stack.enter_context(_model_server(pairs, cards, settings))
+        suite = load_suite(options.task)
+        dataset = load_dataset(
+            options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
+        )
+        if options.case_count is not None:
+            dataset = stratified(dataset, options.case_count)
+        gateway = LiteLLMGateway(
+            cards,
+            region=settings.aws_region,
+            endpoint=settings.bedrock_endpoint or (server.url if server else None),
+            stand_in="SmolLM2-135M (stand-in)" if settings.environment == "local" else None,
+            in_process=task.in_process,
+        )
+        if any(cards.get(model).wire == "bedrock" for pair in pairs for model in (pair.model, pair.backup) if model):
+            gateway.warm_up()
+        key = sha256_hex(
+            canonical_json([options.task, [p.digest for p in pairs], dataset.digest, suite.digest, settings.environment, options.repeats])
+        )
+        journal = Journal(settings.state_dir / "runs")
+        record, resumed = journal.open(key)
+        if resumed:
+            print(f"resuming run {record.run_id}, interrupted earlier: its answers are kept")
+        runner = Runner(
+            task=task,
+            gateway=gateway,
+            cards=cards,
+            cache=CallCache(settings.state_dir / "calls"),
+            run_id=record.run_id,
+            concurrency=options.concurrency,
+            fresh=options.fresh,
+            server_died=lambda: None if server is None or server.alive() else f"The local model server died ({server.exit_description()}).",
+        )
+        answered = _run_jobs(runner, _jobs(pairs, dataset, options.repeats))
+        production = worker.production(options.task)
+        if production is not None and production.pair.digest not in {pair.digest for pair in pairs}:
+            answered |= _run_jobs(runner, _jobs([production.pair], dataset, options.repeats))
+            pairs = [*pairs, production.pair]
+        evaluation = _judge(task, suite, dataset, cards, settings, pairs, answered, production, record.run_id, record.started_at, started)
+        report = _write(evaluation, suite, dataset, settings)
+        _log(worker, evaluation, dataset, suite, report)
+        journal.finish(record)
+    return Outcome(evaluation=evaluation, suite=suite, report=report, cases={case.id: case for case in dataset.cases})
+
+
+def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Sequence[str]) -> list[Pair]:
+    """Return the pairs called ``names``, or all of the task's in alphabetical order.
+
+    Raises:
+        PairError: a file is missing or wrong.
+        ConfigurationError: the task has no pair file.
+    """
+    folder = settings.prompts_dir / task.name
+    paths = [folder / f"{name.removesuffix('.prompty')}.prompty" for name in names] or sorted(folder.glob("*.prompty"))
+    if not paths:
+        raise ConfigurationError(f"no pair file in {folder}; write one (see docs/adding-a-task.md)")
+    return [load_pair(path, cards=cards, task_variables=task.variables) for path in paths]
+
+
+@contextmanager
+def _model_server(pairs: Sequence[Pair], cards: ModelCards, settings: Settings) -> Iterator[LocalBedrock | None]:
+    needed = any(cards.get(model).wire == "bedrock" for pair in pairs for model in (pair.model, pair.backup) if model)
+    if settings.environment != "local" or settings.bedrock_endpoint is not None or not needed:
+        yield None
+        return
+    with LocalBedrock(("--preload",), log=settings.state_dir / "logs" / "bedrock.log") as server:
+        yield server
+
+
+def _jobs(pairs: Sequence[Pair], dataset: Dataset, repeats: int) -> list[Job]:
+    jobs = []
+    for pair in pairs:
+        jobs.append(Job(pair=pair, arm="primary", cases=dataset.cases, repeats=repeats))
+        if pair.backup is not None:
+            jobs.append(Job(pair=pair, arm="backup", cases=dataset.cases, repeats=repeats))
+    return jobs
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    results: list[CaseResult]
+    seconds: float
+
+
+def _run_jobs(runner: Runner, jobs: list[Job]) -> dict[tuple[str, str], _Answered]:
+    async def run_all() -> dict[tuple[str, str], _Answered]:
+        answered = {}
+        with show_progress(jobs) as callbacks:
+            for number, job in enumerate(jobs):
+                began = time.perf_counter()
+                results = await runner.run(job, callbacks[number])
+                answered[job.pair.digest, job.arm] = _Answered(results, time.perf_counter() - began)
+        return answered
+
+    return asyncio.run(run_all())
+
+
+def _judge(
+    task: Task[Any],
+    suite: Suite,
+    dataset: Dataset,
+    cards: ModelCards,
+    settings: Settings,
+    pairs: Sequence[Pair],
+    answered: Mapping[tuple[str, str], _Answered],
+    production: Production | None,
+    run_id: str,
+    started_at: str,
+    started: float,
+) -> Evaluation:
+    from eval.gate import judge
+    from eval.metrics import build_deltas, build_metrics
+
+    cases = {case.id: case for case in dataset.cases}
+    scored = {key: score_results(suite.scorers, task, dataset.cases, item.results) for key, item in answered.items()}
+    baseline = production.pair.digest if production is not None else None
+    pair_results = []
+    for pair in pairs:
+        primary, backup = scored[pair.digest, "primary"], scored.get((pair.digest, "backup"), [])
+        metrics = build_metrics(suite, cases, primary, deadline_ms=pair.serving.deadline_ms)
+        backup_metrics = build_metrics(suite, cases, backup, deadline_ms=pair.serving.deadline_ms) if backup else {}
+        deltas = build_deltas(suite, cases, primary, scored[baseline, "primary"]) if baseline and baseline != pair.digest else {}
+        gate = judge(
+            pair,
+            suite=suite,
+            dataset_digest=dataset.digest,
+            cards=cards,
+            today=dt.datetime.now(dt.UTC).date(),
+            metrics=metrics,
+            backup_metrics=backup_metrics,
+            results=[*primary, *backup],
+            deltas=deltas,
+            baseline_digest=baseline,
+        )
+        pair_results.append(
+            PairResult(
+                pair_name=pair.name,
+                pair_version=pair.version,
+                pair_digest=pair.digest,
+                model=pair.model,
+                backup=pair.backup,
+                answered_by=tuple(sorted({i.result.answered_by for i in [*primary, *backup] if i.result.answered_by not in ("", "none")})),
+                is_production=pair.digest == baseline,
+                cases=(*primary, *backup),
+                metrics=metrics,
+                gate=gate,
+                backup_metrics=backup_metrics,
+                deltas=deltas,
+                seconds=answered[pair.digest, "primary"].seconds,
+            )
+        )
+    everything = [item for results in scored.values() for item in results]
+    return Evaluation(
+        run_id=run_id,
+        task=task.name,
+        environment=settings.environment,
+        started_at=started_at,
+        dataset_name=dataset.name,
+        dataset_digest=dataset.digest,
+        suite_digest=suite.digest,
+        code_version=code_version(settings.root),
+        case_count=len(dataset.cases),
+        production_name=production.pair.name if production else None,
+        production_version=production.release.registry_version if production else None,
+        pairs=tuple(pair_results),
+        calls_live=sum(1 for item in everything if item.live),
+        calls_cached=sum(1 for item in everything if not item.live),
+        seconds=time.perf_counter() - started,
+        stand_in="SmolLM2-135M (bundled)" if settings.environment == "local" else None,
+    )
+
+
+def _write(evaluation: Evaluation, suite: Suite, dataset: Dataset, settings: Settings) -> Path:
+    from eval.report import write_report
+
+    folder = settings.root / "reports" / "out" / "eval" / evaluation.run_id
+    return write_report(evaluation, suite, {case.id: case for case in dataset.cases}, folder)
+
+
+def _log(worker: TrackingWorker, evaluation: Evaluation, dataset: Dataset, suite: Suite, report: Path) -> None:
+    from eval.evidence import run_log
+
+    for pair in evaluation.pairs:
+        worker.log_run(evaluation.task, run_log(evaluation, pair, dataset, report))
+
+
+def code_version(root: Path) -> str:
+    """Return the commit of ``root`` with ``-dirty`` when files differ from it, or ``unknown`` outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],  # noqa: S607 - git from PATH, fixed arguments
+            cwd=root, capture_output=True, text=True, timeout=5, check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()

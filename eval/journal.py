@@ -1,0 +1,63 @@
+"""Which runs began and which ended, so that an interrupted run is taken up again under its own id."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A run's identity: the same ``key`` means the same pairs, cases, suite and environment."""
+
+    run_id: str
+    key: str
+    status: Literal["running", "finished"]
+    started_at: str
+
+
+class Journal:
+    """Run records as one small JSON file each, in ``folder``."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def open(self, key: str) -> tuple[RunRecord, bool]:
+        """Return the unfinished run with ``key``, or a new one; the flag says whether it is resumed."""
+        for path in sorted(self._folder.glob("*.json"), reverse=True):
+            record = _read(path)
+            if record is not None and record.key == key:
+                if record.status == "running":
+                    return record, True
+                break  # the newest run with this key ended: start afresh
+        now = time.gmtime(self._clock())
+        record = RunRecord(
+            run_id=f"{time.strftime('%Y%m%dT%H%M%S', now)}-{secrets.token_hex(2)}",
+            key=key,
+            status="running",
+            started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", now),
+        )
+        self._write(record)
+        return record, False
+
+    def finish(self, record: RunRecord) -> None:
+        """Mark ``record`` as ended: its calls are from now on another run's."""
+        self._write(RunRecord(run_id=record.run_id, key=record.key, status="finished", started_at=record.started_at))
+
+    def _write(self, record: RunRecord) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        temporary = self._folder / f"{record.run_id}.tmp"
+        temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        os.replace(temporary, self._folder / f"{record.run_id}.json")
+
+
+def _read(path: Path) -> RunRecord | None:
+    try:
+        return RunRecord(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None  # half-written by a crash of an older version, or not ours

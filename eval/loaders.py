@@ -1,0 +1,76 @@
+"""Finds a dataset by name: a case file of the task, or public data that is turned into cases on the fly."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from eval.cases import Case, Dataset, Expectations, load_cases
+from eval.errors import CaseError
+from service.settings import Settings
+
+_TWEETSUMM_TIME = "2017-11-30T12:00:00Z"  # the tweets are from late 2017; the file carries no times
+_TWEETSUMM_NOW = "2017-12-01T12:00:00Z"
+
+
+def load_dataset(name: str, *, task: str, input_model: type[BaseModel], settings: Settings) -> Dataset:
+    """Return the cases of ``datasets/<task>/<name>.jsonl``, or of the public set called ``name``.
+
+    Raises:
+        CaseError: there is no such dataset, or something in it is wrong.
+    """
+    public = _PUBLIC.get((task, name))
+    if public is not None:
+        return public(settings.public_data_dir)
+    return load_cases(settings.datasets_dir / task / f"{name}.jsonl", input_model=input_model)
+
+
+def load_tweetsumm(folder: Path) -> Dataset:
+    """Return TweetSumm's dialogues (real customer service on Twitter, about 3 human summaries each) as cases.
+
+    A dialogue is one ``social`` interaction. Source: Feigenblat et al. 2021, https://github.com/guyfe/Tweetsumm
+    (CDLA-Sharing-1.0). It is read from ``folder`` and never copied into the project.
+
+    Raises:
+        CaseError: the file is not there, or a line lacks a field.
+    """
+    path = folder / "tweetsumm_110.jsonl"
+    if not path.exists():
+        raise CaseError(f"the public data set is not at {path}; set OMNI_PUBLIC_DATA_DIR to the folder that holds it")
+    cases = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            cases.append(_tweetsumm_case(row))
+        except (ValueError, KeyError, TypeError) as err:
+            raise CaseError(f"{path}:{number}: not a TweetSumm row ({type(err).__name__}: {err})") from err
+    return Dataset(name="tweetsumm", cases=tuple(cases), source=str(path))
+
+
+def _tweetsumm_case(row: dict[str, Any]) -> Case:
+    case_id = str(row["id"])[:40]
+    return Case(
+        id=case_id,
+        inputs={
+            "as_of": _TWEETSUMM_NOW,
+            "account_number": "0000000000",
+            "contact_id": case_id,
+            "interactions": [
+                {
+                    "interaction_id": "d1",
+                    "channel": "social",
+                    "timestamp": _TWEETSUMM_TIME,
+                    "intent": "CustomerService",
+                    "text": str(row["dialogue"]),
+                }
+            ],
+        },
+        expectations=Expectations(references=tuple(row["references"])),
+        slices={"intent_family": "tweetsumm"},
+        origin="tweetsumm",
+    )
+
+
+_PUBLIC: dict[tuple[str, str], Callable[[Path], Dataset]] = {("summarize", "tweetsumm"): load_tweetsumm}

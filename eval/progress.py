@@ -1,0 +1,78 @@
+"""Shows how far a run is: a bar with rate and time left on a terminal, a line per tenth elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from eval.results import CaseResult
+from eval.runner import Job, Progress
+
+
+@contextmanager
+def show_progress(jobs: list[Job]) -> Iterator[dict[int, Progress]]:
+    """Yield one callback per job, by its position; each call counts one finished case."""
+    if sys.stderr.isatty():
+        with _bars(jobs) as callbacks:
+            yield callbacks
+    else:
+        yield {number: _lines(job) for number, job in enumerate(jobs)}
+
+
+def _title(job: Job) -> str:
+    return job.pair.name if job.arm == "primary" else f"{job.pair.name} ({job.arm})"
+
+
+@contextmanager
+def _bars(jobs: list[Job]) -> Iterator[dict[int, Progress]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TaskID, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:>11}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[state]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True)) as bars:
+        callbacks: dict[int, Progress] = {}
+        for number, job in enumerate(jobs):
+            row = bars.add_task(_title(job), total=job.size, rate="", state="", start=False)
+            callbacks[number] = _bar(bars, row)
+        yield callbacks
+
+
+def _bar(bars: "Bars", row: "TaskID") -> Progress:  # type: ignore[name-defined] # noqa: F821 - rich is imported late
+    state = {"done": 0, "cached": 0, "failed": 0, "started": 0.0}
+
+    def count(result: CaseResult) -> None:
+        if not state["done"]:
+            bars.start_task(row)
+            state["started"] = time.monotonic()
+        state["done"] += 1
+        state["cached"] += not result.live
+        state["failed"] += result.result.failure is not None
+        seconds = max(time.monotonic() - state["started"], 1e-6)
+        rate = f"{state['done'] / seconds:.1f} cases/s" if state["done"] > 1 else ""
+        words = [f"{state['cached']:.0f} cached"] * bool(state["cached"]) + [f"{state['failed']:.0f} failed"] * bool(state["failed"])
+        bars.update(row, advance=1, rate=rate, state=", ".join(words))
+
+    return count
+
+
+def _lines(job: Job) -> Progress:
+    done = 0
+    started = time.monotonic()
+    step = max(job.size // 10, 1)
+
+    def count(result: CaseResult) -> None:
+        nonlocal done
+        done += 1
+        if done % step == 0 or done == job.size:
+            seconds = max(time.monotonic() - started, 1e-6)
+            left = (job.size - done) * seconds / done
+            print(f"{_title(job)}: {done}/{job.size}, {done / seconds:.1f} cases/s, {left:.0f} s left", file=sys.stderr, flush=True)
+
+    return count

@@ -1,0 +1,56 @@
+"""What a scorer is, what it sees, and how a failed answer or a crash of a scorer becomes an unscored value."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel
+
+from eval.cases import Case
+from eval.results import Score
+from service.task import TaskResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerContext:
+    """One answered case. ``inputs`` is the task's validated input model; ``output`` is "" when the result is a failure."""
+
+    case: Case
+    inputs: BaseModel
+    result: TaskResult
+    output: str
+
+
+class Scorer(Protocol):
+    """Turns one case into scores: ``scores`` names all that ``score`` returns, each time."""
+
+    @property
+    def name(self) -> str:
+        """Name of the family, as shown in messages."""
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the scores, unique within a suite."""
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return one score per name in ``scores``; only answered cases come here."""
+
+
+def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
+    """Return the scorer's scores, or every name unscored with the reason: a failed answer, or a crash of the scorer.
+
+    A failed answer is unscored, not zero: that it failed is counted by the metric ``answered``, once.
+    """
+    if context.result.failure is not None:
+        return unscored(scorer.scores, f"no answer: {context.result.failure.value}")
+    try:
+        scores = scorer.score(context)
+        if set(scores) != set(scorer.scores):
+            raise ValueError(f"scores {sorted(scores)} returned, {sorted(scorer.scores)} declared")
+    except Exception as err:  # noqa: BLE001 - whatever a scorer raises is data about that scorer; the run goes on
+        return unscored(scorer.scores, f"{scorer.name} crashed: {type(err).__name__}: {err}")
+    return scores
+
+
+def unscored(names: tuple[str, ...], reason: str) -> dict[str, Score]:
+    """Return every name unscored for one reason."""
+    return {name: Score(value=None, unscored=reason) for name in names}

@@ -1,0 +1,24 @@
+"""One declarative suite per task, found by the task's name."""
+
+import importlib
+
+from eval.suite import Suite
+from service.errors import ConfigurationError
+
+
+def load_suite(task: str) -> Suite:
+    """Return the suite of ``task``: ``SUITE`` in ``eval/suites/<task>.py``.
+
+    Raises:
+        ConfigurationError: the task has no suite yet.
+    """
+    try:
+        module = importlib.import_module(f"eval.suites.{task}")
+    except ModuleNotFoundError as err:
+        if err.name != f"eval.suites.{task}":
+            raise
+        raise ConfigurationError(f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/adding-a-task.md)") from err
+    suite = module.SUITE
+    if not isinstance(suite, Suite) or suite.task != task:
+        raise ConfigurationError(f"eval/suites/{task}.py must define SUITE for task {task!r}")
+    return suite

@@ -1,0 +1,102 @@
+"""Runs the tracking store in a child process, so that mlflow is imported and migrated while the models are answering."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from eval.tracking import Production, RunLog, Tracking, production_to_json
+from service.errors import RegistryError
+from service.pair import Pair
+from service.release import Release
+
+
+class TrackingWorker:
+    """A child that holds the store open. Its requests and answers are JSON lines over its standard input and output."""
+
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        """Start the child; it begins to import mlflow at once."""
+        command = [sys.executable, "-m", "eval.tracking_worker", uri, str(artifacts or "")]
+        # A session of its own: Ctrl-C in the terminal must not stop it between two writes.
+        self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def __enter__(self) -> "TrackingWorker":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the child; one that has not finished its work within 30 s is killed."""
+        assert self._child.stdin is not None
+        try:
+            self._child.stdin.close()
+        except BrokenPipeError:
+            pass  # it is gone already; the failed request said so
+        try:
+            self._child.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def production(self, task: str) -> Production | None:
+        """See ``Tracking.production``."""
+        found = self._ask("production", {"task": task})
+        if found is None:
+            return None
+        return Production(pair=Pair.from_content(found["pair"]), release=Release(**found["release"]))
+
+    def log_run(self, task: str, log: RunLog) -> str:
+        """See ``Tracking.log_run``."""
+        return str(self._ask("log_run", {"task": task, "log": asdict(log)}))
+
+    def _ask(self, method: str, arguments: dict[str, Any]) -> Any:
+        assert self._child.stdin is not None and self._child.stdout is not None
+        try:
+            self._child.stdin.write(json.dumps({"method": method, "arguments": arguments}) + "\n")
+            self._child.stdin.flush()
+            line = self._child.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise RegistryError(f"the tracking process ended (exit code {self._child.poll()}) before it could {method}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RegistryError(answer["error"])
+        return answer["result"]
+
+
+def _serve(uri: str, artifacts: str) -> None:
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines
+    tracking: Tracking | None = None
+    failure = ""
+    try:
+        tracking = Tracking(uri, artifacts=Path(artifacts) if artifacts else None)
+    except RegistryError as err:
+        failure = str(err)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            if tracking is None:
+                raise RegistryError(failure)
+            answer = {"result": _dispatch(tracking, request["method"], request["arguments"])}
+        except RegistryError as err:
+            answer = {"error": str(err)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _dispatch(tracking: Tracking, method: str, arguments: dict[str, Any]) -> Any:
+    if method == "production":
+        return production_to_json(tracking.production(arguments["task"]))
+    if method == "log_run":
+        return tracking.log_run(arguments["task"], RunLog(**arguments["log"]))
+    raise RegistryError(f"the tracking process knows no method {method!r}")
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2])

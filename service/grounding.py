@@ -1,0 +1,340 @@
+"""Says which mentions of a text its source does not support: a guard when serving and a scorer when evaluating.
+
+Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts, each looked up in the
+interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what follows from them:
+relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and differences.
+
+Sums and differences: an amount counts as supported when it is the sum or the difference of exactly two amounts of the
+source. Agents need "$374.84 in all" for a bill paid twice; three or more terms, products and percentages are not tried,
+since with every further term more wrong amounts can be reached by chance.
+
+Not checked, and never to be read out of a clean result: who did what (swapped actors), what came of it (a reversed
+outcome, "refunded" for "refund refused"), events made of words alone, a true value attached to the wrong thing, weekdays
+and relative words, names that stand first in a sentence without a sign of being one. A share of clean texts is therefore
+not a rate of truthful texts.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from service.days import gap_fits, in_english, nearest_year, pointed_days, real_day
+from service.interaction import Interaction
+from service.lexicon import CHANNEL_WORDS, ORDINARY
+from service.mentions import (
+    FIGURES,
+    NUMBER_WORDS,
+    TIME_OF_DAY,
+    Mention,
+    Sheet,
+    clean,
+    clock_key,
+    find_mentions,
+    read_counts,
+    read_dates,
+    read_number,
+    without_accents,
+    words_to_number,
+)
+
+Kind = Literal["amount", "date", "number", "name", "id", "channel", "count"]
+
+_FAMILY_OF = {
+    "ivr": ("phone", "ivr"),
+    "agent": ("phone",),
+    "email": ("email",),
+    "chat": ("chat",),
+    "sms": ("sms",),
+    "web": ("web",),
+    "mobile_app": ("app",),
+    "social": ("social",),
+}
+_STATED_AMOUNT = re.compile(
+    r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
+)
+# "installment 1/3", "pin 2/3 NOMATCH": reads as a date in January or February, which it seldom is.
+_FRACTION = re.compile(r"(?<![\d/])([1-6])/([1-6])(?![\d/])")
+_CENTS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cents?\b|¢|c/)", re.I)
+_THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)\s?k\b", re.I)
+_TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
+_DIGIT_RUN = re.compile(r"\d+")
+_ALNUM_PART = re.compile(r"[a-z]+|\d+")
+_WORD = re.compile(r"[^\W\d_]+")
+_THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_INITIALS = re.compile(r"(?:[^\W\d_][\w'.]*\s+(?:of\s+|the\s+|and\s+|for\s+|to\s+)*){1,5}[^\W\d_][\w']*")
+_NTH_CONTACT = re.compile(
+    r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
+)
+_SPANISH_NUMBERS = {
+    **{
+        "dos": 2,
+        "tres": 3,
+        "cuatro": 4,
+        "cinco": 5,
+        "seis": 6,
+        "siete": 7,
+        "ocho": 8,
+        "nueve": 9,
+        "diez": 10,
+        "doce": 12,
+    },
+    **{"quince": 15, "veinte": 20, "treinta": 30},
+}
+_WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
+_LOCAL_MIDNIGHT_UTC_H = (
+    10  # Honolulu is ten hours behind UTC: earlier UTC hours are still the day before somewhere in the US
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported:
+    """A mention without support: its kind, how the text writes it, and the sentence it stands in."""
+
+    kind: Kind
+    value: str
+    statement: str
+
+
+class GroundingSource:
+    """What a customer's interactions state and what follows from them; built once, then asked about any number of texts.
+
+    ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the moment of the
+    request; its day counts as known. ``contact_reason`` is the intent of the present contact.
+    """
+
+    __slots__ = (
+        "_amounts",
+        "_as_of",
+        "_capitals",
+        "_clocks",
+        "_counts",
+        "_days",
+        "_families",
+        "_gaps",
+        "_months",
+        "_numbers",
+        "_stated",
+        "_tokens",
+        "_words",
+    )
+
+    def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
+        self._as_of = as_of.date()
+        self._numbers: set[Decimal] = set()
+        self._amounts: set[Decimal] = set()
+        self._clocks: set[str] = set()
+        self._days: dict[tuple[int, int], set[int]] = defaultdict(set)
+        self._months: dict[int, set[int]] = defaultdict(set)
+        self._tokens: set[str] = set()
+        self._words: set[str] = set()
+        self._capitals: set[str] = set()
+        self._families: set[str] = set()
+        self._stated: set[tuple[str, int]] = set()
+        self._counts: dict[str, set[int]] = defaultdict(set)
+        self._add_day(self._as_of)
+        self._add_words(contact_reason)
+        stated_amounts: set[Decimal] = set()
+        stated_days: set[date] = set()
+        for item in interactions:
+            for family in _FAMILY_OF[item.channel]:
+                self._families.add(family)
+            self._words.update(item.channel.split("_"))
+            local_days = {item.timestamp.date(), (item.timestamp - timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)).date()}
+            for day in local_days:
+                self._add_day(day)
+            stated_days |= local_days
+            self._clocks.add(f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}")
+            for text in (item.text, item.intent, item.outcome or ""):
+                plain = in_english(clean(text))
+                self._add_words(text)
+                self._add_numbers(plain, stated_amounts)
+                stated_days |= self._add_dates(plain, item.timestamp.date())
+        self._derive_amounts(stated_amounts)
+        self._derive_counts(interactions)
+        self._gaps = {abs((self._as_of - day).days) for day in stated_days}
+
+    def supports(self, mention: Mention) -> bool:
+        """Say whether the source states the mention or it follows from the source."""
+        match mention.kind:
+            case "amount":
+                return self._has_amount(mention)
+            case "date":
+                return self._has_date(mention)
+            case "number":
+                return self._has_number(mention)
+            case "id":
+                return self._has_id(mention.token)
+            case "name":
+                return all(self._has_word(word) for word in mention.words)
+            case "channel":
+                return mention.family in self._families
+            case "count":
+                count = int(mention.number or 0)
+                return (
+                    count in self._counts.get(mention.family, ())
+                    or (mention.family, count) in self._stated
+                    or ("times", count) in self._stated
+                )
+
+    def _add_day(self, day: date) -> None:
+        self._days[day.month, day.day].add(day.year)
+        self._months[day.month].add(day.year)
+        self._numbers.add(Decimal(day.year))
+
+    def _add_words(self, text: str) -> None:
+        plain = clean(text)
+        for match in _TOKEN.finditer(plain):
+            token = match[0].lower()
+            compact = re.sub(r"[^a-z0-9]", "", token)
+            if any(c.isdigit() for c in compact):
+                self._tokens.add(compact)
+                self._tokens.update(part for part in re.split(r"[^a-z0-9]", token) if part)
+                self._tokens.update(_DIGIT_RUN.findall(compact))
+        # "SC 20964" is how some write SC-20964.
+        self._tokens.update((a + b).lower() for a, b in re.findall(r"\b([A-Za-z]{1,5})[ #:]+(\d{2,})\b", plain))
+        for text_form in (plain, _CAMEL.sub(" ", plain)):
+            self._words.update(_WORD.findall(without_accents(text_form)))
+        self._capitals.update(word for word in map(str.lower, _THREE_CAPITALS.findall(plain)) if word not in ORDINARY)
+        for family, pattern in CHANNEL_WORDS.items():
+            if family not in self._families and pattern.search(plain):
+                self._families.add(family)
+        for match in _INITIALS.finditer(plain):
+            words = [word for word in _WORD.findall(match[0]) if word.lower() not in ("of", "the", "and", "for", "to")]
+            letters = "".join(word[0] for word in words).lower()
+            self._words.update(
+                letters[i:j] for i in range(len(letters)) for j in range(i + 2, min(i + 6, len(letters) + 1))
+            )
+
+    def _add_numbers(self, text: str, stated_amounts: set[Decimal]) -> None:
+        for match in _STATED_AMOUNT.finditer(text):
+            stated_amounts.add(read_number(match[1] or match[2]))
+        self._amounts.update(read_number(match[1]) / 100 for match in _CENTS.finditer(text))
+        self._amounts.update(Decimal(match[1]) * 1000 for match in _THOUSANDS.finditer(text))
+        # A day or a month is no number: with them, every small number would be in every long history.
+        undated = Sheet(text=text, left=text)
+        for _ in read_dates(undated):
+            pass
+        self._numbers.update(read_number(match[0]) for match in FIGURES.finditer(undated.left))
+        self._numbers.update(Decimal(run) for run in _DIGIT_RUN.findall(undated.left))
+        for match in _FRACTION.finditer(text):
+            if match[1] <= match[2]:
+                self._numbers.update((Decimal(match[1]), Decimal(match[2])))
+        for match in NUMBER_WORDS.finditer(text):
+            self._numbers.add(words_to_number(match[0]))
+            self._numbers.update(words_to_number(word) for word in re.split(r"[\s-]+", match[0]))
+        self._numbers.update(
+            Decimal(_SPANISH_NUMBERS[word]) for word in _WORD.findall(text.lower()) if word in _SPANISH_NUMBERS
+        )
+        self._clocks.update(clock_key(match) for match in TIME_OF_DAY.finditer(text))
+        for pattern, value in ((r"\b(?:twice|double|duplicate|both|pair|couple)\b", 2), (r"\b(?:thrice|triple)\b", 3)):
+            if re.search(pattern, text, re.I):
+                self._numbers.add(Decimal(value))
+        sheet = Sheet(text=text, left=text)
+        for mention in read_counts(sheet):
+            self._stated.add((mention.family or "times", int(mention.number or 0)))
+        self._stated.update(("times", int(match[1])) for match in _NTH_CONTACT.finditer(text))
+
+    def _add_dates(self, text: str, written: date) -> set[date]:
+        """Add the days that ``text``, written on ``written``, names or points at; return those named with their month."""
+        sheet = Sheet(text=text, left=text)
+        named: set[date] = set()
+        for mention in read_dates(sheet):
+            year = mention.year or nearest_year(mention.month, mention.day or 15, written)
+            self._months[mention.month].add(year)
+            if mention.day is not None:
+                self._days[mention.month, mention.day].add(year)
+                named |= real_day(year, mention.month, mention.day)
+        for day in pointed_days(text, written):
+            self._add_day(day)
+        return named
+
+    def _derive_amounts(self, stated: set[Decimal]) -> None:
+        ordered = sorted(stated)
+        self._amounts |= stated
+        for place, low in enumerate(ordered):
+            for high in ordered[place:]:
+                self._amounts.add(low + high)
+                # An amount less itself would make "$0 is due" follow from any amount at all.
+                self._amounts |= {high - low} if high > low else set()
+
+    def _derive_counts(self, interactions: Sequence[Interaction]) -> None:
+        today = self._as_of
+        groups: dict[tuple[str, object], int] = defaultdict(int)
+        for item in interactions:
+            age = (today - item.timestamp.date()).days
+            windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
+            windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
+            for family in (*_FAMILY_OF[item.channel], "all"):
+                for window in windows:
+                    groups[family, window] += 1
+        for (family, _), count in groups.items():
+            self._counts[family].add(count)
+
+    def _has_amount(self, mention: Mention) -> bool:
+        value = mention.number or Decimal(0)
+        if value in self._amounts or value in self._numbers:
+            return True
+        return mention.loose and _near(value, self._amounts | self._numbers, Decimal("0.05"))
+
+    def _has_number(self, mention: Mention) -> bool:
+        value = mention.number or Decimal(0)
+        if value in self._numbers or (mention.unit in self._clocks):
+            return True
+        if value == int(value):
+            if mention.unit == "times" and ("times", int(value)) in self._stated:
+                return True
+            if any(gap_fits(gap, int(value), mention.unit) for gap in self._gaps):
+                return True
+        return mention.loose and _near(value, self._numbers, Decimal("0.1"))
+
+    def _has_date(self, mention: Mention) -> bool:
+        if mention.day is None:
+            years = self._months.get(mention.month, set())
+        else:
+            years = self._days.get((mention.month, mention.day), set())
+        return bool(years) if mention.year is None else mention.year in years
+
+    def _has_id(self, token: str) -> bool:
+        if token in self._tokens:
+            return True
+        # "ending 3305" names the end of an account number; "account 3390" its beginning.
+        if token.isdigit():
+            return len(token) >= 4 and any(known.endswith(token) or known.startswith(token) for known in self._tokens)
+        parts = _ALNUM_PART.findall(token)
+        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._tokens
+
+    def _has_word(self, word: str) -> bool:
+        return all(
+            {part, part.removesuffix("s"), f"{part}s"} & self._words or self._abbreviated(part)
+            for part in _WORD.findall(word)
+        )
+
+    def _abbreviated(self, word: str) -> bool:
+        """Say whether notes shorten the word ("REV PROT" for Revenue Protection): four letters, or three capitals, and more are cut."""
+        return any(word[:length] in self._words for length in range(4, len(word) - 2)) or word[:3] in self._capitals
+
+
+def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
+    """Say whether a known value is within ``share`` of ``value`` and rounds to it at the place of its last digit but zero."""
+    exponent = value.normalize().as_tuple().exponent
+    step = max(Decimal(1), Decimal(10) ** exponent) if isinstance(exponent, int) else Decimal(1)
+    return any(abs(value - other) <= min(step, value * share) for other in known)
+
+
+def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, ...]:
+    """Return the mentions of ``text`` that ``source`` does not support, in reading order by sentence; see the module's limits."""
+    return tuple(
+        Unsupported(kind=m.kind, value=m.value, statement=m.statement)
+        for m in find_mentions(text)
+        if not source.supports(m)
+    )
+
+
+def checked_mentions(text: str) -> int:
+    """Return how many mentions of ``text`` are looked up, supported or not."""
+    return len(find_mentions(text))

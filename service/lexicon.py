@@ -1,0 +1,66 @@
+"""Words that reading mentions needs: channels, numbers, and capitalised words that name nobody."""
+
+import re
+
+# What a contact channel is called, per family. The same words support a mention when the history's texts use them.
+CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
+    "phone": re.compile(
+        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e|es|ed|ing)|telephon\w*|voice ?mails?|rang|ring|cld|clld"
+        r"|clr|vm)\b",
+        re.I,
+    ),
+    "ivr": re.compile(r"\b(?:ivr|automated (?:line|menu|system)|phone menu)\b", re.I),
+    "email": re.compile(r"\be-?mail\w*", re.I),
+    "chat": re.compile(r"\b(?:chat(?:s|ted|ting|bot)?|virtual assistant)\b", re.I),
+    "sms": re.compile(r"\b(?:sms|texts?|texted|texting|txts?|txted)\b", re.I),
+    "web": re.compile(r"\b(?:web|website|webform|web ?site|portal|online)\b", re.I),
+    "app": re.compile(r"\b(?:app|apps|mobile app)\b", re.I),
+    "social": re.compile(
+        r"\b(?:tweet\w*|twitter|facebook|instagram|nextdoor|reddit|social media|social post\w*)\b", re.I
+    ),
+}
+
+SMALL_NUMBERS: dict[str, int] = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+        "eighteen nineteen twenty".split()
+    )
+} | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+SCALES: dict[str, int] = {"hundred": 100, "thousand": 1000}
+
+# Capitalised inside a sentence and still nobody's name: the trade's acronyms, desks, languages, days, months, titles.
+ORDINARY = frozenset(
+    """
+    i i'm i'd i'll i've a am pm ok id ivr sms pin faq pdf usd us utc est pst kwh kw hvac asap eta tbd vip po nsf ach pto ptos
+    autopay e-mail email app web chat urgent note notes summary customer customers caller client agent agents representative
+    rep supervisor supervisors manager management technician tech crew crews billing bill bills credit credits collections
+    collection payment payments account accounts service services dispatch operations field engineering support care team
+    desk department dept office mr mrs ms miss dr sr jr st apt unit suite spanish english french mandarin vietnamese korean
+    chinese portuguese american monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri
+    sat sun thanksgiving christmas easter halloween january february march april may june july august september october
+    november december jan feb mar apr jun jul aug sep sept oct nov dec internet facebook twitter instagram yes no never not
+    none high low mood sentiment status open pending resolved reason issue issues next action actions history budget outcome
+    """.split()
+)
+# May stand first in a sentence with a possessive or before a verb of saying: "Tenant's request", "Utility promised".
+ROLES = frozenset(
+    """
+    it he she they we you this that there what who here today yesterday tomorrow tenant owner resident homeowner landlord
+    daughter son mother father wife husband spouse neighbor sister brother parent executor widow widower user member
+    subscriber contractor installer electrician utility company bank bot system staff everyone nobody someone nothing
+    neighbour visitor treasurer applicant victim business applicant holder person family couple household mom dad roommate
+    guardian lawyer attorney doctor nurse each one provider inspector plumber driver foreman adjuster engineer letter text
+    survey story case claim also still then records collector dispatcher assistant reviewer clerk operator senior mail
+    website portal later again first
+    """.split()
+)
+# May stand first in a sentence before a name: "Call Ingrid only", "After Carla promised".
+OPENERS = frozenset(
+    """
+    call contact tell ask ignore speak give send see remind phone when while after before since on in at for from with by
+    per as if but and or so although though because despite until once both neither another the his her their our your my
+    only late new old please use keep let meanwhile however now per under without where how why whether all most some any
+    late elderly disabled local former repeat
+    """.split()
+)

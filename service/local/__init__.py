@@ -1,0 +1,1 @@
+"""Stand-ins that let the service run with no cloud account."""

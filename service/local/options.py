@@ -1,0 +1,75 @@
+"""The command line of the Bedrock stand-in."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.local.engines import Latency, parse_latency
+from service.local.faults import FaultRule, parse_rule_text
+
+# Measured on two cores, 40 prompts of 700 to 3,000 tokens: reading prompts is nearly all of the time and gains from
+# both cores, writing tokens does not; more slots add memory and read a shared prefix once per slot.
+DEFAULT_SLOTS = 2
+DEFAULT_THREADS = 1
+DEFAULT_BATCH_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """The command line. Latencies in milliseconds; an empty `models` serves every id of a known provider."""
+
+    port: int
+    models: frozenset[str]
+    slots: int
+    threads: int
+    batch_threads: int
+    seed: int
+    preload: bool
+    die_with_stdin: bool
+    log: Path | None
+    echo_latency: Latency
+    echo_words: int
+    faults: tuple[FaultRule, ...]
+
+
+def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
+    """Read the command line; argparse ends the process with code 2 on a mistake."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service.local.bedrock", description="A Bedrock Converse stand-in on loopback."
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free port (default)")
+    parser.add_argument("--models", default="", help="comma-separated ids to serve; default: every known provider's")
+    parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS, help="parallel answers (default %(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=DEFAULT_THREADS, help="CPU threads that write (default %(default)s)"
+    )
+    parser.add_argument(
+        "--batch-threads", type=int, default=DEFAULT_BATCH_THREADS, help="CPU threads that read (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of sampling, echo delays and fault draws (default 0)")
+    parser.add_argument("--preload", action="store_true", help="load the model at once instead of at the first call")
+    parser.add_argument("--die-with-stdin", action="store_true", help="exit when standard input ends")
+    parser.add_argument("--log", type=Path, help="file for the log; default: standard error")
+    parser.add_argument("--echo-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the echo")
+    parser.add_argument("--echo-latency-ms", dest="echo_latency", metavar="MS", help="the same, in milliseconds")
+    parser.add_argument("--echo-words", type=int, default=40, help="longest echo in words (default 40)")
+    parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
+    values = parser.parse_args(arguments)
+    try:
+        return ServerOptions(
+            port=values.port,
+            models=frozenset(name.strip() for name in values.models.split(",") if name.strip()),
+            slots=values.slots,
+            threads=values.threads,
+            batch_threads=values.batch_threads,
+            seed=values.seed,
+            preload=values.preload,
+            die_with_stdin=values.die_with_stdin,
+            log=values.log,
+            echo_latency=parse_latency(values.echo_latency),
+            echo_words=values.echo_words,
+            faults=tuple(parse_rule_text(text) for text in values.fault),
+        )
+    except ValueError as err:
+        parser.error(str(err))

@@ -1,0 +1,84 @@
+"""Bedrock's prompt cache as its bill shows it: cachePoints, minimum prefix, five minutes from the last use."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.local.converse import CachePrefix, ConverseRequest
+from service.local.engines import Engine, bare_model_id
+
+TTL_S = 300.0
+# Prefix lengths are remembered up to this many; then counting starts afresh, so that memory stays bounded.
+MAX_COUNTS = 4096
+
+
+def cache_minimum(model_id: str) -> int | None:
+    """The shortest prefix in tokens that Bedrock caches for this model; None where it caches nothing.
+
+    Source: Amazon Bedrock user guide, "Prompt caching", as recorded in the project's decisions (2026-11).
+    """
+    bare = bare_model_id(model_id)
+    if bare.startswith(("meta.", "mistral.")):
+        return None
+    if bare.startswith("amazon.nova"):
+        return 1000
+    return 2048 if bare.startswith("anthropic.claude-3-5-haiku") else 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheOutcome:
+    """Prompt tokens read from and written to the cache, and the prefixes to remember once the answer exists."""
+
+    read_tokens: int = 0
+    write_tokens: int = 0
+    remember: tuple[str, ...] = ()
+
+
+class PrefixCache:
+    """Bedrock's prompt cache as its bill shows it; llama.cpp's own reuse neither knows cachePoints nor a minimum.
+
+    Entries live 5 minutes from their last use. `clock` returns seconds and never goes back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last_use: dict[tuple[str, str], float] = {}
+        self._token_counts: dict[tuple[str, str], int] = {}
+
+    async def look_up(self, request: ConverseRequest, engine: Engine) -> CacheOutcome:
+        """What the longest known prefix saves and what the longest cacheable prefix adds."""
+        minimum = cache_minimum(request.model_id)
+        if minimum is None or not request.prefixes:
+            return CacheOutcome()
+        self._forget_expired()
+        read = longest = 0
+        remember: list[str] = []
+        for prefix in request.prefixes:
+            tokens = await self._count(prefix, engine)
+            if tokens < minimum:
+                continue
+            longest = max(longest, tokens)
+            remember.append(prefix.digest)
+            if (request.model_id, prefix.digest) in self._last_use:
+                read = max(read, tokens)
+        return CacheOutcome(read_tokens=read, write_tokens=longest - read, remember=tuple(remember))
+
+    def commit(self, model_id: str, outcome: CacheOutcome) -> None:
+        """Start or renew the lifetime of an answered request's prefixes; a failed request caches nothing."""
+        for digest in outcome.remember:
+            self._last_use[model_id, digest] = self._clock()
+
+    async def _count(self, prefix: CachePrefix, engine: Engine) -> int:
+        key = (engine.answered_by, prefix.digest)
+        if key not in self._token_counts:
+            tokens = await engine.count_tokens(prefix.text)
+            if len(self._token_counts) >= MAX_COUNTS:
+                self._token_counts.clear()
+            self._token_counts[key] = tokens
+            return tokens
+        return self._token_counts[key]
+
+    def _forget_expired(self) -> None:
+        oldest = self._clock() - TTL_S
+        for key in [key for key, used in self._last_use.items() if used < oldest]:
+            del self._last_use[key]

@@ -1,0 +1,46 @@
+"""How a pair is written into MLflow's prompt registry and read back: messages as the template, the rest as model config."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.errors import PairError, RegistryError
+from service.pair import Pair
+from service.release import DIGEST_TAG
+
+_CONFIG_KEY = "omni_pair"
+
+
+def to_registry(pair: Pair) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """Return ``(template, model_config)`` for ``register_prompt``."""
+    content = pair.content()
+    messages = [{"role": m.role, "content": m.content} for m in pair.messages]
+    del content["messages"]
+    # `model_name` and `temperature` are what MLflow's own pages show; the truth is under our key.
+    config = {"model_name": pair.model, "temperature": pair.sampling.temperature, _CONFIG_KEY: content}
+    return messages, config
+
+
+def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapping[str, str], where: str) -> Pair:
+    """Rebuild the pair and compare its digest with the one that was registered.
+
+    Raises:
+        RegistryError: the version holds no pair of ours, or something in it was changed after it was registered.
+    """
+    if not isinstance(template, Sequence) or isinstance(template, str) or not isinstance(config, Mapping):
+        raise RegistryError(f"{where} was not written by `make register`: it holds no pair")
+    stored = config.get(_CONFIG_KEY)
+    if not isinstance(stored, Mapping):
+        raise RegistryError(f"{where} holds no pair in its model config; register the pair again")
+    try:
+        pair = Pair.from_content({**stored, "messages": [dict(message) for message in template]})
+    except (PairError, TypeError, ValueError) as err:
+        raise RegistryError(f"{where} was changed in the registry and is no pair any more: {err}") from err
+    expected = tags.get(DIGEST_TAG)
+    if pair.digest != expected:
+        raise RegistryError(
+            f"{where} was changed after it was registered: its content has digest {pair.digest[:12]}, "
+            f"it was registered as {(expected or 'none')[:12]}; register and promote the pair again, or roll back"
+        )
+    if config.get("model_name") != pair.model:
+        raise RegistryError(f"{where}: model_name in its model config was changed after it was registered; promote again")
+    return pair

@@ -1,0 +1,52 @@
+"""The port between whoever keeps the production pair at hand and the requests that are answered with it."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from service.pair import Pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedPair:
+    """A verified pair as it is served: ``source`` says whether the registry or this machine's disk gave it."""
+
+    pair: Pair
+    registry_version: int
+    sequence: int
+    released_at: str
+    released_by: str
+    source: Literal["registry", "last_known_good"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSourceStatus:
+    """What an operator wants to know: ``last_error`` says why the newest alias target is not served."""
+
+    served: ServedPair | None
+    last_refresh_at: str | None
+    last_error: str | None
+    age_s: float | None
+
+
+class PairSource(Protocol):
+    """Holds the production pair of one task, refreshed in the background, read without waiting."""
+
+    def current(self) -> ServedPair:
+        """Return the pair to serve now; never waits for the registry.
+
+        Raises:
+            RegistryError: nothing verified has been found yet.
+        """
+        ...
+
+    def status(self) -> PairSourceStatus:
+        """Return what is served and what the last look at the registry found."""
+        ...
+
+    def start(self) -> None:
+        """Begin refreshing in the background."""
+        ...
+
+    def stop(self) -> None:
+        """Stop refreshing."""
+        ...

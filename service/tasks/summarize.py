@@ -1,0 +1,98 @@
+"""The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from service.errors import OutputInvalid
+from service.interaction import HistoryFilter, Interaction
+from service.llm.call import InProcessModels
+from service.llm.extractive import MODEL_ID, extractive_digest
+from service.pair import OutputRules
+from service.task import Task
+
+NO_INTERACTIONS = "No interactions found"
+_MARKUP = re.compile(r"^\s*(#{1,6} |```|\|.*\||<[a-z/])", re.MULTILINE | re.IGNORECASE)
+_TEMPLATE_LEFTOVER = re.compile(r"\{\{|\}\}|</?history>|\[/?INST\]|<\|", re.IGNORECASE)
+
+
+class SummarizeInputs(HistoryFilter):
+    """What a summary is made from: who asks, which window, and the customer's interactions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    as_of: AwareDatetime
+    account_number: str = Field(min_length=4, max_length=32)
+    contact_id: str = Field(min_length=1, max_length=128)
+    initial_contact_id: str | None = Field(default=None, min_length=1, max_length=128)
+    unique_process_id: str | None = Field(default=None, min_length=1, max_length=128)
+    ivr_intent: str = Field(default="misc", max_length=120)
+    interactions: tuple[Interaction, ...] = Field(max_length=400)
+
+    def visible(self) -> list[Interaction]:
+        """Return the interactions inside the request's window, oldest first."""
+        return self.apply(list(self.interactions), self.as_of)
+
+
+def _digest(document: object) -> str:
+    assert isinstance(document, SummarizeInputs)
+    return extractive_digest(document.visible())
+
+
+def render_history(interactions: Sequence[Interaction]) -> str:
+    """Return the interactions as numbered blocks, oldest first: one line of facts, then the text as it was written."""
+    blocks = []
+    for number, item in enumerate(interactions, start=1):
+        outcome = f" | outcome: {item.outcome}" if item.outcome else ""
+        when = item.timestamp.strftime("%b %d %Y %H:%M")
+        blocks.append(f"[{number}] {when} | {item.channel} | {item.intent}{outcome}\n{item.text.strip()}")
+    return "\n".join(blocks)
+
+
+class Summarize(Task[SummarizeInputs]):
+    """Summary for the agent who takes the next contact."""
+
+    name: ClassVar[str] = "summarize"
+    input_model: ClassVar[type[BaseModel]] = SummarizeInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"history", "today", "contact_reason"})
+    in_process: ClassVar[InProcessModels] = {MODEL_ID: _digest}
+    fallback_model: ClassVar[str | None] = MODEL_ID
+
+    def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
+        """Return history, today's date and the reason of the present contact."""
+        return {
+            "history": render_history(inputs.visible()),
+            "today": inputs.as_of.strftime("%b %d %Y"),
+            "contact_reason": inputs.ivr_intent,
+        }
+
+    def without_model(self, inputs: SummarizeInputs) -> str | None:
+        """An empty history needs no model and costs nothing."""
+        return None if inputs.visible() else NO_INTERACTIONS
+
+    def check(self, text: str, rules: OutputRules) -> str:
+        """Return the summary: one paragraph, or one line per label when the pair asks for labels."""
+        stripped = text.strip().strip('"').strip()
+        if not stripped:
+            raise OutputInvalid("the answer is empty")
+        if _TEMPLATE_LEFTOVER.search(stripped):
+            raise OutputInvalid("the answer holds pieces of the prompt's own template")
+        if _MARKUP.search(stripped):
+            raise OutputInvalid("the answer holds markup (heading, code fence, table or tag); plain text is asked for")
+        lines = [" ".join(line.split()) for line in stripped.splitlines() if line.strip()]
+        if rules.labels:
+            starts = [next((label for label in rules.labels if line.startswith(f"{label}:")), None) for line in lines]
+            if starts != list(rules.labels):
+                raise OutputInvalid(f"the answer must be the lines {', '.join(f'{label}:' for label in rules.labels)} in this order")
+            summary = "\n".join(lines)
+        else:
+            summary = " ".join(lines)
+        words = len(summary.split())
+        if not rules.min_words <= words <= rules.max_words:
+            raise OutputInvalid(f"the answer has {words} words; the pair allows {rules.min_words} to {rules.max_words}")
+        return summary
+
+
+TASK = Summarize()
