@@ -59,7 +59,10 @@ def rate_interval(successes: int, n: int) -> Interval:
     rate = successes / n
     centre = (rate + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
     half = _Z95 / (1 + _Z95**2 / n) * float(np.sqrt(rate * (1 - rate) / n + _Z95**2 / (4 * n * n)))
-    return Interval(value=rate, low=max(centre - half, 0.0), high=min(centre + half, 1.0), n=n)
+    # At 0 and n the formula gives the rate itself, but for rounding.
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == n else centre + half
+    return Interval(value=rate, low=low, high=high, n=n)
 
 
 def difference_interval(candidate: Statistic, baseline: Statistic, n_cases: int, *, seed: int) -> Interval:

@@ -42,7 +42,7 @@ class _Source:
             data = yaml.safe_load(front)
         except yaml.YAMLError as err:
             mark = getattr(err, "problem_mark", None)
-            self.fail("", f"front matter is not YAML: {getattr(err, 'problem', err)}", line=mark.line + 2 if mark else 2)
+            self.fail("", f"front matter is not YAML ({getattr(err, 'problem', err)}); quote a text that holds ': '", line=mark.line + 2 if mark else 2)
         if not isinstance(data, dict):
             self.fail("", "front matter must be a mapping of keys", line=2)
         self.data: dict[str, Any] = data

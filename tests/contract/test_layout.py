@@ -1,0 +1,51 @@
+"""The layout's traps: a stray __init__.py or test file hides installed packages while everything seems to work."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA_FOLDERS = ("prompts", "datasets", "mlflow", "infra", "docs", "tests")
+
+
+@pytest.mark.parametrize("folder", DATA_FOLDERS)
+def test_data_folders_hold_no_init(folder):
+    assert [str(path) for path in (ROOT / folder).rglob("__init__.py")] == []
+
+
+@pytest.mark.parametrize("folder", ["prompts", "datasets", "mlflow"])
+def test_data_folders_hold_no_python(folder):
+    assert [str(path) for path in (ROOT / folder).rglob("*.py")] == []
+
+
+def test_mlflow_is_the_library_and_not_our_folder():
+    code = "import mlflow, pathlib; assert mlflow.__version__; print(pathlib.Path(mlflow.__file__).resolve())"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "site-packages" in done.stdout
+    assert not done.stdout.startswith(str(ROOT / "mlflow"))
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, runpy; sys.argv = ['eval', '--help']\n"
+        "try: runpy.run_module('eval', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print('HEAVY', sorted({'mlflow', 'litellm', 'pandas', 'numpy', 'sacrebleu', 'boto3', 'fastapi'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout
+
+
+def test_no_lock_file_names_an_index():
+    for path in (ROOT / "requirements").glob("*.txt"):
+        text = path.read_text(encoding="utf-8")
+        assert "index-url" not in text.replace("--no-emit-index-url", "")
+        assert "://" not in text, path
+        assert "--hash=sha256:" in text
+
+
+def test_modules_stay_small():
+    sizes = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for package in ("eval", "service", "reports") for path in (ROOT / package).rglob("*.py") if "out" not in path.parts}
+    assert {name: size for name, size in sizes.items() if size > 400} == {}

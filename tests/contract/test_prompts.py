@@ -1,0 +1,58 @@
+"""Every pair file under prompts/: loads strictly, loads in Prompty's own runtime, and renders as recorded."""
+
+from pathlib import Path
+
+import pytest
+
+from eval.cases import load_cases
+from service.cards import ModelCards
+from service.pair_file import load_pair
+from service.settings import Settings
+from service.task import load_task
+
+ROOT = Path(__file__).resolve().parents[2]
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+PAIRS = sorted((ROOT / "prompts").glob("*/*.prompty"))
+CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
+
+
+def _load(path):
+    return load_pair(path, cards=CARDS, task_variables=load_task(path.parent.name).variables)
+
+
+def test_the_first_five_pairs_are_there():
+    assert {path.stem for path in PAIRS if path.parent.name == "summarize"} >= {
+        "extractive", "smollm2-short", "smollm2-structured", "nova-lite", "nova-micro",
+    }
+
+
+@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
+def test_loads_here_and_in_promptys_own_runtime(path):
+    import prompty
+
+    pair = _load(path)
+    theirs = prompty.load(path)
+    assert (theirs.name, theirs.model.id) == (pair.name, pair.model)
+    assert theirs.model.options.max_output_tokens == pair.sampling.max_output_tokens
+
+
+@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
+def test_the_rendered_prompt_is_the_recorded_one(path):
+    """A change of prompt or rendering shows as a diff. To accept it: UPDATE_SNAPSHOTS=1 make check."""
+    import os
+
+    task = load_task(path.parent.name)
+    cases = load_cases(ROOT / "datasets" / task.name / "dev.jsonl", input_model=task.input_model).cases
+    case = next(case for case in cases if case.id == "dev-digital-01")  # its customer quotes template text
+    messages = _load(path).render(task.values(task.input_model.model_validate(case.inputs)))
+    text = "\n".join(f"=== {message.role}\n{message.content}" for message in messages) + "\n"
+    recorded = SNAPSHOTS / f"{path.parent.name}-{path.stem}.txt"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        recorded.parent.mkdir(exist_ok=True)
+        recorded.write_text(text, encoding="utf-8")
+    assert recorded.read_text(encoding="utf-8") == text
+
+
+def test_the_customers_braces_stay_text():
+    text = (SNAPSHOTS / "summarize-smollm2-short.txt").read_text(encoding="utf-8")
+    assert "{{" in text.split("<history>")[-1]

@@ -1,0 +1,91 @@
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from service.cards import ModelCard, ModelCards, Prices
+from service.errors import ConfigurationError, PairError
+from service.llm.pricing import Usage, cost_of
+from service.settings import Settings
+
+CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
+SEED_000_MODELS = {
+    "amazon.nova-lite-v1:0",
+    "amazon.nova-micro-v1:0",
+    "anthropic.claude-3-5-haiku-20241022-v1:0",
+    "anthropic.claude-3-haiku-20240307-v1:0",
+    "us.meta.llama3-2-3b-instruct-v1:0",
+    "mistral.mistral-7b-instruct-v0:2",
+}
+
+
+def test_a_nova_lite_summary_costs_a_fiftieth_of_a_cent():
+    # decisions.md: 3,000 in, 200 out at seed 000's prices is about $0.0002, not $0.008 to 0.012.
+    cost = cost_of(Usage(input_tokens=3000, output_tokens=200), CARDS.get("amazon.nova-lite-v1:0"))
+    assert cost.metered_usd == cost.cold_usd == cost.warm_usd == Decimal("0.000228")
+
+
+def test_cold_and_warm_are_bounds_of_what_was_metered():
+    card = ModelCard(
+        id="mmm", short_name="mm", wire="bedrock", runs="provider", context_tokens=9,
+        prices=Prices(input=10, output=20, cache_read=1, cache_write=12, source="test", date="2026-11-21"),
+    )
+    usage = Usage(input_tokens=100_000, output_tokens=50_000, cache_read_tokens=200_000, cache_write_tokens=300_000)
+    cost = cost_of(usage, card)
+    assert cost.metered_usd == Decimal("1") + Decimal("1") + Decimal("0.2") + Decimal("3.6")
+    assert cost.cold_usd == Decimal("2") + Decimal("6")
+    assert cost.warm_usd == Decimal("2") + Decimal("0.5")
+
+
+def test_cached_tokens_without_a_price_of_their_own_are_input():
+    cost = cost_of(Usage(cache_read_tokens=1_000_000), CARDS.get("mistral.mistral-7b-instruct-v0:2"))
+    assert cost.metered_usd == Decimal("0.15")
+
+
+def test_unknown_prices_are_not_free():
+    assert cost_of(Usage(input_tokens=1), ModelCard(id="xxx", short_name="xx", wire="bedrock", runs="provider", context_tokens=9)) is None
+
+
+def test_all_models_of_seed_000_have_a_priced_card():
+    assert {card.id for card in CARDS if card.runs == "provider" and card.prices is not None} == SEED_000_MODELS
+
+
+def test_prices_agree_with_litellms_map_where_both_know_the_model():
+    import importlib.util
+    import json
+
+    spec = importlib.util.find_spec("litellm")
+    known = json.loads((Path(spec.origin).parent / "model_prices_and_context_window_backup.json").read_text(encoding="utf-8"))
+    compared = 0
+    for card in CARDS:
+        theirs = known.get(card.id)
+        if card.runs != "provider" or theirs is None:
+            continue
+        names = {"input": "input_cost_per_token", "output": "output_cost_per_token", "cache_read": "cache_read_input_token_cost"}
+        for ours, name in names.items():
+            price = getattr(card.prices, ours)
+            if price is not None and name in theirs:
+                assert float(price) == pytest.approx(theirs[name] * 1e6), f"{card.id} {ours}"
+                compared += 1
+    assert compared >= 10
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: [", "not a YAML file"),
+        ("modules: []", "not a YAML file with a list `models`"),
+        ("models: [{id: abc, short_name: ab, wire: pigeon, runs: local, context_tokens: 1}]", "'wire'"),
+        ("models: [{id: abc, short_name: ab, wire: bedrock, runs: local, context_tokens: 0}]", "'context_tokens'"),
+    ],
+)
+def test_a_broken_card_file_is_named(tmp_path, text, message):
+    path = tmp_path / "models.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=message):
+        ModelCards.load(path)
+
+
+def test_an_unknown_model_lists_those_that_have_a_card():
+    with pytest.raises(PairError, match="no card in prompts/models.yaml; add one or use: amazon"):
+        CARDS.get("gpt-99")

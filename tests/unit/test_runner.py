@@ -1,0 +1,158 @@
+import asyncio
+from collections import Counter
+from typing import ClassVar
+
+import pytest
+from pydantic import BaseModel
+
+from eval.callcache import CallCache
+from eval.cases import Case
+from eval.errors import RunAborted
+from eval.runner import Job, Runner
+from service.cards import ModelCard, ModelCards
+from service.errors import FailureCode, PairError, UpstreamUnavailable
+from service.llm.call import ModelReply
+from service.llm.pricing import Usage
+from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.task import Task
+
+CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
+
+
+class Inputs(BaseModel):
+    text: str
+
+
+class Echo(Task[Inputs]):
+    name: ClassVar[str] = "echo"
+    input_model: ClassVar[type[BaseModel]] = Inputs
+    variables: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    def values(self, inputs):
+        return {"text": inputs.text}
+
+    def check(self, text, rules):
+        return text
+
+
+class Gateway:
+    """Echoes; fails for the texts in ``broken``; counts calls and how many ran at once."""
+
+    def __init__(self, broken=()):
+        self.calls = Counter()
+        self.broken = set(broken)
+        self.running = self.most = 0
+
+    async def complete(self, call):
+        text = call.messages[-1].content
+        self.calls[text] += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self.running -= 1
+        if text in self.broken:
+            raise UpstreamUnavailable("down")
+        return ModelReply(text=text, usage=Usage(output_tokens=1), stop_reason="end_turn", latency_ms=5.0, answered_by="main")
+
+
+PAIR = Pair(
+    name="p", task="echo", version="1", model="main", backup=None, sampling=Sampling(max_output_tokens=9),
+    output=OutputRules(schema="s", max_words=9), serving=ServingPolicy(), messages=(Message(role="user", content="{{text}}"),), variables=("text",),
+)
+CASES = tuple(Case(id=f"case-{n}", inputs={"text": f"text {n}"}) for n in range(25))
+
+
+def make_runner(gateway, folder, run_id="run-1", **changes):
+    return Runner(task=Echo(), gateway=gateway, cards=CARDS, cache=CallCache(folder), run_id=run_id, concurrency=4, **changes)
+
+
+def run(runner, pair=PAIR, **changes):
+    seen = []
+    results = asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
+    assert sorted(item.case_id for item in seen) == sorted(item.case_id for item in results)
+    return results
+
+
+def test_every_case_has_one_result_in_order_with_bounded_concurrency(tmp_path):
+    gateway = Gateway()
+    results = run(make_runner(gateway, tmp_path))
+    assert [item.case_id for item in results] == [case.id for case in CASES]
+    assert all(item.live and item.result.output == f"text {n}" for n, item in enumerate(results))
+    assert gateway.most == 4
+
+
+def test_a_failed_case_is_a_result_with_its_code(tmp_path):
+    results = run(make_runner(Gateway(broken={"text 3", "text 7"}), tmp_path))
+    failed = [item for item in results if item.result.failure]
+    assert len(results) == 25
+    assert [(item.case_id, item.result.failure) for item in failed] == [
+        ("case-3", FailureCode.UPSTREAM_UNAVAILABLE),
+        ("case-7", FailureCode.UPSTREAM_UNAVAILABLE),
+    ]
+
+
+def test_a_repeated_run_is_free_and_says_so(tmp_path):
+    run(make_runner(Gateway(), tmp_path, "run-1"))
+    again = Gateway()
+    results = run(make_runner(again, tmp_path, "run-2"))
+    assert not again.calls
+    assert all(not item.live and item.measured_in == "run-1" for item in results)
+
+
+def test_a_failure_is_asked_again_and_an_answer_is_not(tmp_path):
+    run(make_runner(Gateway(broken={"text 3"}), tmp_path))
+    again = Gateway()
+    results = run(make_runner(again, tmp_path))
+    assert dict(again.calls) == {"text 3": 1}
+    assert all(item.live for item in results)  # same run: its own answers
+
+
+def test_fresh_asks_again_but_not_what_this_run_has_asked(tmp_path):
+    run(make_runner(Gateway(), tmp_path, "run-1"))
+    fresh = Gateway()
+    assert all(item.live for item in run(make_runner(fresh, tmp_path, "run-2", fresh=True)))
+    assert len(fresh.calls) == 25
+    resumed = Gateway()
+    run(make_runner(resumed, tmp_path, "run-2", fresh=True))
+    assert not resumed.calls
+
+
+def test_another_pair_or_prompt_is_another_call(tmp_path):
+    run(make_runner(Gateway(), tmp_path))
+    gateway = Gateway()
+    changed = Pair.from_content(PAIR.content() | {"messages": [{"role": "user", "content": "Say {{text}}"}]})
+    run(make_runner(gateway, tmp_path), pair=changed)
+    assert len(gateway.calls) == 25
+
+
+def test_repeats_are_calls_of_their_own(tmp_path):
+    gateway = Gateway()
+    results = run(make_runner(gateway, tmp_path), repeats=3)
+    assert len(results) == 75
+    assert set(gateway.calls.values()) == {3}
+
+
+def test_a_half_written_cache_file_is_asked_again(tmp_path):
+    run(make_runner(Gateway(), tmp_path))
+    victim = next(tmp_path.glob("*/*.json"))
+    victim.write_text(victim.read_text(encoding="utf-8")[:20], encoding="utf-8")
+    gateway = Gateway()
+    assert len(run(make_runner(gateway, tmp_path))) == 25
+    assert sum(gateway.calls.values()) == 1
+    assert not list(tmp_path.glob("*/*.tmp"))
+
+
+def test_a_dead_model_server_ends_the_run_and_keeps_the_answers(tmp_path):
+    gateway = Gateway(broken={"text 20"})
+    with pytest.raises(RunAborted, match=r"server died \(killed\). What was answered is kept"):
+        run(make_runner(gateway, tmp_path, server_died=lambda: "The server died (killed)."))
+    again = Gateway()
+    assert len(run(make_runner(again, tmp_path))) == 25
+    assert sum(again.calls.values()) < 25
+
+
+def test_a_pair_that_does_not_fit_stops_the_run_by_its_own_error(tmp_path):
+    strange = Pair.from_content(PAIR.content() | {"variables": ["text", "unheard_of"]})
+    with pytest.raises(PairError, match="unheard_of"):
+        run(make_runner(Gateway(), tmp_path), pair=strange)
