@@ -38,7 +38,9 @@ def _evaluate(**options: Any) -> Any:
 @app.command()
 def run(
     task: TaskName = "summarize",
-    pairs: Annotated[str | None, typer.Option(help="Pair names, comma separated; default: every pair of the task.")] = None,
+    pairs: Annotated[
+        str | None, typer.Option(help="Pair names, comma separated; default: every pair of the task.")
+    ] = None,
     dataset: DatasetName = None,
     cases: Annotated[int | None, typer.Option(min=1, help="Take a stratified part of this many cases.")] = None,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Answers per case; for models that sample.")] = 1,
@@ -58,7 +60,9 @@ def run(
     )
     render_evaluation(outcome.evaluation, outcome.suite)
     print(f"\nReport: {outcome.report}")
-    passed = [pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names]
+    passed = [
+        pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names
+    ]
     if not (all(passed) if names else any(passed)):
         raise typer.Exit(GATE_SAYS_NO)
 
@@ -125,7 +129,9 @@ def history(task: Annotated[str, typer.Argument(help="Which task.")] = "summariz
     if not releases:
         print(f"nothing of task {task!r} was ever released; see `make promote`")
     for r in releases:
-        print(f"{r.sequence:>4}  {r.at}  {r.kind:<8}  {r.pair_name} {r.pair_digest[:12]} (v{r.registry_version})  {r.who}: {r.why}")
+        print(
+            f"{r.sequence:>4}  {r.at}  {r.kind:<8}  {r.pair_name} {r.pair_digest[:12]} (v{r.registry_version})  {r.who}: {r.why}"
+        )
 
 
 @app.command("cases")
@@ -141,7 +147,10 @@ def check_cases(
     from service.task import load_task
 
     loaded = load_dataset(
-        dataset or load_suite(task).gate_dataset, task=task, input_model=load_task(task).input_model, settings=Settings()
+        dataset or load_suite(task).gate_dataset,
+        task=task,
+        input_model=load_task(task).input_model,
+        settings=Settings(),
     )
     problems = find_problems(loaded.cases)
     for line in problems:

@@ -51,11 +51,26 @@ def main() -> int:
                 "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
                 "OMNI_BEDROCK_ENDPOINT": server.url,
             }
-            print(f"{CASES} cases, {LATENCY_MS} ms a call, {CONCURRENCY} in flight: ideal {IDEAL_S:.1f} s; medians of {ROUNDS} rounds", flush=True)
+            print(
+                f"{CASES} cases, {LATENCY_MS} ms a call, {CONCURRENCY} in flight: ideal {IDEAL_S:.1f} s; "
+                f"medians of {ROUNDS} rounds",
+                flush=True,
+            )
             _harness(environment, cases=20)  # makes the MLflow schema, which is done once and not timed
             bare, whole, phase = [], [], []
             for _ in range(ROUNDS):
-                bare.append(_timed([sys.executable, str(settings.root / "tools" / "bare_loop.py"), server.url, str(cases), str(root / "bare.json")], environment))
+                bare.append(
+                    _timed(
+                        [
+                            sys.executable,
+                            str(settings.root / "tools" / "bare_loop.py"),
+                            server.url,
+                            str(cases),
+                            str(root / "bare.json"),
+                        ],
+                        environment,
+                    )
+                )
                 seconds, result = _harness(environment)
                 whole.append(seconds)
                 phase.append(_phase_seconds(result))
@@ -65,7 +80,12 @@ def main() -> int:
     rows = [
         ("bare asyncio loop, whole process", f"{bare_s:.2f} s", "1.00", ""),
         ("harness, run phase / ideal", f"{phase_s:.2f} s", f"{phase_s / IDEAL_S:.2f}", f"<= {RUN_PHASE_TARGET}"),
-        ("harness, whole process / bare loop", f"{whole_s:.2f} s", f"{whole_s / bare_s:.2f}", f"<= {WHOLE_PROCESS_TARGET}"),
+        (
+            "harness, whole process / bare loop",
+            f"{whole_s:.2f} s",
+            f"{whole_s / bare_s:.2f}",
+            f"<= {WHOLE_PROCESS_TARGET}",
+        ),
         ("cases in the result, 10% failing for good", f"{failing[0]} of {CASES}", f"{failing[1]} failed", f"= {CASES}"),
         ("python -m eval --help", f"{help_s:.2f} s", "", f"< {HELP_TARGET_S} s"),
     ]
@@ -78,7 +98,11 @@ def main() -> int:
         and failing[1] > 0
         and help_s < HELP_TARGET_S
     )
-    print("every target is met" if met else "a target is missed; these machines are shared: look at the ratios of a second run before you believe it")
+    print(
+        "every target is met"
+        if met
+        else "a target is missed; these machines are shared: look at the ratios of a second run before you believe it"
+    )
     return 0 if met else 1
 
 
@@ -95,7 +119,11 @@ def _prepare(root: Path, settings: Settings) -> Path:
         row["id"] = f"bench-{number:03d}"
         # One word makes the text, and so the call, its own: equal calls would be answered from the cache.
         row["inputs"]["interactions"][-1]["text"] += f" ref {number}"
-        row["inputs"]["max_interactions"], row["inputs"]["channel_filter"], row["inputs"]["max_history_days"] = 50, None, 3650
+        row["inputs"]["max_interactions"], row["inputs"]["channel_filter"], row["inputs"]["max_history_days"] = (
+            50,
+            None,
+            3650,
+        )
         lines.append(json.dumps(row, ensure_ascii=False))
     path = root / "datasets" / "summarize" / "dev.jsonl"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -104,7 +132,7 @@ def _prepare(root: Path, settings: Settings) -> Path:
 
 def _timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
     started = time.perf_counter()
-    subprocess.run(command, env=dict(environment), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, env=dict(environment), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
@@ -114,7 +142,7 @@ def _harness(environment: Mapping[str, str], cases: int | None = None) -> tuple[
         command += ["--cases", str(cases)]
     started = time.perf_counter()
     # Exit code 1 is the gate's verdict on an echo, which is of no interest here.
-    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started
     if done.returncode not in (0, 1):
         raise SystemExit(f"the harness could not run:\n{done.stdout}\n{done.stderr}")

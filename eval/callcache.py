@@ -44,7 +44,7 @@ class CallCache:
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump({"run_id": run_id, "reply": asdict(reply)}, file, ensure_ascii=False)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
 
 
 @dataclass(slots=True)

@@ -108,7 +108,9 @@ def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
             continue
         case = _parse(line, f"{path}:{number}", input_model)
         if case.id in line_of:
-            raise CaseError(f"{path}:{number}: id {case.id!r} stands in line {line_of[case.id]} too; give each case its own id")
+            raise CaseError(
+                f"{path}:{number}: id {case.id!r} stands in line {line_of[case.id]} too; give each case its own id"
+            )
         line_of[case.id] = number
         cases.append(case)
     if not cases:
@@ -120,7 +122,9 @@ def _parse(line: str, where: str, input_model: type[BaseModel]) -> Case:
     try:
         raw = json.loads(line)
     except json.JSONDecodeError as err:
-        raise CaseError(f"{where}: not JSON ({err.msg} at column {err.colno}); each line is one whole JSON object") from err
+        raise CaseError(
+            f"{where}: not JSON ({err.msg} at column {err.colno}); each line is one whole JSON object"
+        ) from err
     try:
         case = Case.model_validate(raw)
         input_model.model_validate(case.inputs)
@@ -146,7 +150,8 @@ def stratified(dataset: Dataset, count: int, *, by: str = "intent_family") -> Da
     order = sorted(groups)
     while len(taken) < count:
         name = min(
-            (g for g in order if drawn[g] < len(groups[g])), key=lambda g: ((drawn[g] + 1) / len(groups[g]), order.index(g))
+            (g for g in order if drawn[g] < len(groups[g])),
+            key=lambda g: ((drawn[g] + 1) / len(groups[g]), order.index(g)),
         )
         taken.append(groups[name][drawn[name]].id)
         drawn[name] += 1
@@ -179,13 +184,17 @@ def _case_problems(case: Case, texts: dict[str, str]) -> list[str]:
     expected = case.expectations
     for fact in expected.facts:
         if fact.interaction_id not in texts:
-            lines.append(f"fact {fact.statement!r} names interaction {fact.interaction_id!r}, which the case does not have")
+            lines.append(
+                f"fact {fact.statement!r} names interaction {fact.interaction_id!r}, which the case does not have"
+            )
         elif fact.span not in texts[fact.interaction_id]:
             lines.append(f"fact {fact.statement!r}: span {fact.span!r} does not occur in {fact.interaction_id}")
         lines += _form_problems(fact.accepted, f"fact {fact.statement!r}")
         for number, reference in enumerate(expected.references[:1]):
             if not any(_occurs(form, reference) for form in fact.accepted):
-                lines.append(f"fact {fact.statement!r} is not found in reference {number}; accepted: {list(fact.accepted)}")
+                lines.append(
+                    f"fact {fact.statement!r} is not found in reference {number}; accepted: {list(fact.accepted)}"
+                )
     for claim in expected.forbidden:
         lines += _form_problems(claim.accepted, f"forbidden {claim.claim!r}")
         for number, reference in enumerate(expected.references):

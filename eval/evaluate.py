@@ -15,7 +15,7 @@ from eval.cases import Case, Dataset, stratified
 from eval.journal import Journal
 from eval.loaders import load_dataset
 from eval.progress import show_progress
-from eval.results import CaseResult, Evaluation, PairResult
+from eval.results import ArmName, CaseResult, Evaluation, PairResult
 from eval.runner import Job, Runner, score_results
 from eval.suite import Suite
 from eval.suites import load_suite
@@ -23,7 +23,7 @@ from eval.tracking import Production
 from eval.tracking_worker import TrackingWorker
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
-from service.errors import ConfigurationError, RegistryError
+from service.errors import ConfigurationError
 from service.llm.gateway import LiteLLMGateway
 from service.local.process import LocalBedrock
 from service.pair import Pair
@@ -87,7 +87,16 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         if any(cards.get(model).wire == "bedrock" for pair in pairs for model in (pair.model, pair.backup) if model):
             gateway.warm_up()
         key = sha256_hex(
-            canonical_json([options.task, [p.digest for p in pairs], dataset.digest, suite.digest, settings.environment, options.repeats])
+            canonical_json(
+                [
+                    options.task,
+                    [p.digest for p in pairs],
+                    dataset.digest,
+                    suite.digest,
+                    settings.environment,
+                    options.repeats,
+                ]
+            )
         )
         journal = Journal(settings.state_dir / "runs")
         record, resumed = journal.open(key)
@@ -101,14 +110,30 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             run_id=record.run_id,
             concurrency=options.concurrency,
             fresh=options.fresh,
-            server_died=lambda: None if server is None or server.alive() else f"The local model server died ({server.exit_description()}).",
+            server_died=lambda: (
+                None
+                if server is None or server.alive()
+                else f"The local model server died ({server.exit_description()})."
+            ),
         )
         answered = _run_jobs(runner, _jobs(pairs, dataset, options.repeats))
         production = worker.production(options.task)
         if production is not None and production.pair.digest not in {pair.digest for pair in pairs}:
             answered |= _run_jobs(runner, _jobs([production.pair], dataset, options.repeats))
             pairs = [*pairs, production.pair]
-        evaluation = _judge(task, suite, dataset, cards, settings, pairs, answered, production, record.run_id, record.started_at, started)
+        evaluation = _judge(
+            task,
+            suite,
+            dataset,
+            cards,
+            settings,
+            pairs,
+            answered,
+            production,
+            record.run_id,
+            record.started_at,
+            started,
+        )
         report = _write(evaluation, suite, dataset, settings)
         _log(worker, evaluation, dataset, suite, report)
         journal.finish(record)
@@ -154,9 +179,12 @@ class _Answered:
     seconds: float
 
 
-def _run_jobs(runner: Runner, jobs: list[Job]) -> dict[tuple[str, str], _Answered]:
-    async def run_all() -> dict[tuple[str, str], _Answered]:
-        answered = {}
+_Answers = dict[tuple[str, ArmName], _Answered]
+
+
+def _run_jobs(runner: Runner, jobs: list[Job]) -> _Answers:
+    async def run_all() -> _Answers:
+        answered: _Answers = {}
         with show_progress(jobs) as callbacks:
             for number, job in enumerate(jobs):
                 began = time.perf_counter()
@@ -174,7 +202,7 @@ def _judge(
     cards: ModelCards,
     settings: Settings,
     pairs: Sequence[Pair],
-    answered: Mapping[tuple[str, str], _Answered],
+    answered: Mapping[tuple[str, ArmName], _Answered],
     production: Production | None,
     run_id: str,
     started_at: str,
@@ -191,7 +219,11 @@ def _judge(
         primary, backup = scored[pair.digest, "primary"], scored.get((pair.digest, "backup"), [])
         metrics = build_metrics(suite, cases, primary, deadline_ms=pair.serving.deadline_ms)
         backup_metrics = build_metrics(suite, cases, backup, deadline_ms=pair.serving.deadline_ms) if backup else {}
-        deltas = build_deltas(suite, cases, primary, scored[baseline, "primary"]) if baseline and baseline != pair.digest else {}
+        deltas = (
+            build_deltas(suite, cases, primary, scored[baseline, "primary"])
+            if baseline and baseline != pair.digest
+            else {}
+        )
         gate = judge(
             pair,
             suite=suite,
@@ -211,7 +243,11 @@ def _judge(
                 pair_digest=pair.digest,
                 model=pair.model,
                 backup=pair.backup,
-                answered_by=tuple(sorted({i.result.answered_by for i in [*primary, *backup] if i.result.answered_by not in ("", "none")})),
+                answered_by=tuple(
+                    sorted(
+                        {i.result.answered_by for i in [*primary, *backup] if i.result.answered_by not in ("", "none")}
+                    )
+                ),
                 is_production=pair.digest == baseline,
                 cases=(*primary, *backup),
                 metrics=metrics,
@@ -261,7 +297,11 @@ def code_version(root: Path) -> str:
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--exclude=*"],  # noqa: S607 - git from PATH, fixed arguments
-            cwd=root, capture_output=True, text=True, timeout=5, check=True,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown"

@@ -117,7 +117,10 @@ def refusals(
         if not reasons and evidence.verdict == Verdict.PASS:
             return evidence, []
         if not reasons:
-            reasons = [f"the gate's verdict of {evidence.at} was {evidence.verdict!r}; only a pass is promoted (report of run {evidence.evaluation_id})"]
+            reasons = [
+                f"the gate's verdict of {evidence.at} was {evidence.verdict!r}; only a pass is promoted "
+                f"(report of run {evidence.evaluation_id})"
+            ]
         if best is None or len(reasons) < len(best):
             best = reasons
     assert best is not None

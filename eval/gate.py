@@ -52,9 +52,15 @@ def _requirements(pair: Pair, cards: ModelCards, today: dt.date, results: Sequen
             problem = "has no price; add a row with source and date to prompts/models.yaml"
         elif card.ended(today):
             problem = f"reached its end of life on {card.end_of_life}; choose another model"
-        checks.append(_requirement(f"model {card.short_name}", f"{card.short_name} {problem}" if problem else "", "priced and alive"))
+        checks.append(
+            _requirement(
+                f"model {card.short_name}", f"{card.short_name} {problem}" if problem else "", "priced and alive"
+            )
+        )
     if pair.cache_prefix:
-        checks += [_cacheable(pair, cards, results, arm) for arm in ("primary", "backup") if arm == "primary" or pair.backup]
+        checks += [
+            _cacheable(pair, cards, results, arm) for arm in ("primary", "backup") if arm == "primary" or pair.backup
+        ]
     return checks
 
 
@@ -65,9 +71,8 @@ def _cacheable(pair: Pair, cards: ModelCards, results: Sequence[CaseResult], arm
     problem = ""
     if card.wire == "bedrock" and calls and max(cached) == 0:
         minimum = card.cache_minimum_tokens
-        problem = (
-            f"the pair asks for a cached prefix, but {card.short_name} "
-            + (f"cached nothing in {len(calls)} calls: its minimum is {minimum} tokens" if minimum else "caches no prompts")
+        problem = f"the pair asks for a cached prefix, but {card.short_name} " + (
+            f"cached nothing in {len(calls)} calls: its minimum is {minimum} tokens" if minimum else "caches no prompts"
         )
     return _requirement(f"{arm} prefix can be cached", problem, "cache_prefix is set")
 
@@ -93,7 +98,8 @@ def _floor(floor: Floor, metric: Metric, suite: Suite, *, arm: str) -> Check:
     name = floor.metric if arm == "primary" else f"{arm} {floor.metric}"
     verdict, explanation = _three_way(metric, floor.bound, above=metric.higher_is_better)
     if metric.value is not None and metric.unscored > suite.max_unscored_rate * (metric.n + metric.unscored):
-        explanation += f"; {metric.unscored} of {metric.n + metric.unscored} cases could not be scored (bound {suite.max_unscored_rate:.0%})"
+        total = metric.n + metric.unscored
+        explanation += f"; {metric.unscored} of {total} cases could not be scored (bound {suite.max_unscored_rate:.0%})"
         verdict = Verdict.FAIL
     if metric.unit is Unit.MS and metric.n < suite.minimum_latency_calls:
         verdict = Verdict.INCONCLUSIVE

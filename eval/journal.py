@@ -1,7 +1,6 @@
 """Which runs began and which ended, so that an interrupted run is taken up again under its own id."""
 
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -53,7 +52,7 @@ class Journal:
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f"{record.run_id}.tmp"
         temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
-        os.replace(temporary, self._folder / f"{record.run_id}.json")
+        temporary.replace(self._folder / f"{record.run_id}.json")
 
 
 def _read(path: Path) -> RunRecord | None:

@@ -10,7 +10,6 @@ from eval.results import CaseResult, Metric, Unit
 from eval.scorers.text import CorpusMetric
 from eval.stats import (
     Floats,
-    Indices,
     Interval,
     Statistic,
     difference_interval,
@@ -68,7 +67,11 @@ def build_metrics(
         unscored, note = 0, ""
         interval: Interval | None
         if spec.kind == "corpus":
-            usable = [item for item in results if item.result.output is not None and cases[item.case_id].expectations.references]
+            usable = [
+                item
+                for item in results
+                if item.result.output is not None and cases[item.case_id].expectations.references
+            ]
             unscored = sum(1 for item in results if cases[item.case_id].expectations.references) - len(usable)
             interval = _corpus_interval(spec, usable, cases, suite.seed)
         elif spec.kind in ("mean", "rate"):
@@ -80,7 +83,9 @@ def build_metrics(
             interval = rate_interval(sum(1 for item in results if item.result.failure is None), len(results))
         elif spec.kind == "latency":
             note = latencies.note
-            interval = quantile_interval(latencies.values, spec.quantile, seed=suite.seed) if len(latencies.values) else None
+            interval = (
+                quantile_interval(latencies.values, spec.quantile, seed=suite.seed) if len(latencies.values) else None
+            )
         elif spec.kind == "on_time":
             note = latencies.note
             interval = rate_interval(latencies.on_time, len(latencies.values)) if len(latencies.values) else None
@@ -142,8 +147,9 @@ def _paired_values(spec: MetricSpec, both: Sequence[tuple[CaseResult, CaseResult
         columns = [np.array([_cost(spec, item) for item in side], dtype=float) for side in sides]
     else:
         columns = [score_vector(side, spec.score) for side in sides]
-    keep = ~(np.isnan(columns[0]) | np.isnan(columns[1]))
-    return columns[0][keep], columns[1][keep]
+    ours, theirs = columns
+    keep = ~(np.isnan(ours) | np.isnan(theirs))
+    return ours[keep], theirs[keep]
 
 
 def _score_interval(spec: MetricSpec, scored: Floats, seed: int) -> Interval | None:
@@ -158,10 +164,7 @@ def _corpus_statistic(spec: MetricSpec, results: Sequence[CaseResult], cases: Ma
     texts = [item.result.output or "" for item in results]
     corpus = CorpusMetric(spec.name, texts, [cases[item.case_id].expectations.references for item in results])
 
-    def statistic(index: Indices) -> Floats:
-        return corpus.scores(index)
-
-    return statistic
+    return corpus.scores
 
 
 def _corpus_interval(
@@ -181,7 +184,7 @@ def _cost(spec: MetricSpec, item: CaseResult) -> float:
 
 
 def _costs(spec: MetricSpec, results: Sequence[CaseResult]) -> Floats:
-    values = np.array([_cost(spec, item) for item in results if item.result.failure is None], dtype=float)
+    values: Floats = np.array([_cost(spec, item) for item in results if item.result.failure is None], dtype=float)
     return values[~np.isnan(values)]
 
 

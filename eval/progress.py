@@ -26,7 +26,8 @@ def _title(job: Job) -> str:
 @contextmanager
 def _bars(jobs: list[Job]) -> Iterator[dict[int, Progress]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description:<28}"),
@@ -56,7 +57,9 @@ def _bar(bars: "Bars", row: "TaskID") -> Progress:  # type: ignore[name-defined]
         state["failed"] += result.result.failure is not None
         seconds = max(time.monotonic() - state["started"], 1e-6)
         rate = f"{state['done'] / seconds:.1f} cases/s" if state["done"] > 1 else ""
-        words = [f"{state['cached']:.0f} cached"] * bool(state["cached"]) + [f"{state['failed']:.0f} failed"] * bool(state["failed"])
+        words = [f"{state['cached']:.0f} cached"] * bool(state["cached"]) + [f"{state['failed']:.0f} failed"] * bool(
+            state["failed"]
+        )
         bars.update(row, advance=1, rate=rate, state=", ".join(words))
 
     return count
@@ -73,6 +76,10 @@ def _lines(job: Job) -> Progress:
         if done % step == 0 or done == job.size:
             seconds = max(time.monotonic() - started, 1e-6)
             left = (job.size - done) * seconds / done
-            print(f"{_title(job)}: {done}/{job.size}, {done / seconds:.1f} cases/s, {left:.0f} s left", file=sys.stderr, flush=True)
+            print(
+                f"{_title(job)}: {done}/{job.size}, {done / seconds:.1f} cases/s, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
 
     return count

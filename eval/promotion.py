@@ -33,7 +33,9 @@ class Registered:
 def _load(task_name: str, pair_name: str, settings: Settings) -> tuple[Pair, Dataset, str]:
     task = load_task(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    pair = load_pair(settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables)
+    pair = load_pair(
+        settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
+    )
     suite = load_suite(task_name)
     dataset = load_dataset(suite.gate_dataset, task=task_name, input_model=task.input_model, settings=settings)
     return pair, dataset, suite.digest

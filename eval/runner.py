@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from eval.callcache import CallCache, CachingGateway
+from eval.callcache import CachingGateway, CallCache
 from eval.cases import Case
 from eval.errors import RunAborted
 from eval.results import ArmName, CaseResult
@@ -17,7 +17,6 @@ from service.errors import FailureCode
 from service.llm.call import Gateway
 from service.pair import Pair
 from service.task import Task, TaskContext
-
 
 # How much longer than the pair's deadline an evaluation waits for an answer: late answers are counted by `on_time`, and a
 # slow or busy machine must not turn into missing quality figures.
@@ -68,7 +67,9 @@ class Runner:
         """
         queue: list[tuple[int, Case, int]] = [
             (index, case, repeat)
-            for index, (case, repeat) in enumerate((case, repeat) for repeat in range(job.repeats) for case in job.cases)
+            for index, (case, repeat) in enumerate(
+                (case, repeat) for repeat in range(job.repeats) for case in job.cases
+            )
         ]
         queue.reverse()
         results: list[CaseResult | None] = [None] * job.size
@@ -124,7 +125,9 @@ class Runner:
         )
 
 
-def score_results(scorers: Sequence[Scorer], task: Task[Any], cases: Sequence[Case], results: Sequence[CaseResult]) -> list[CaseResult]:
+def score_results(
+    scorers: Sequence[Scorer], task: Task[Any], cases: Sequence[Case], results: Sequence[CaseResult]
+) -> list[CaseResult]:
     """Return ``results`` with every scorer's scores; a crash of a scorer is an unscored value, never a lost run."""
     by_id = {case.id: case for case in cases}
     scored = []

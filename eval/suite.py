@@ -1,6 +1,7 @@
 """A suite: which scorers look at a task's outputs, which metrics come of them, and which bounds gate a release, with reasons."""
 
 import hashlib
+import importlib.util
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from service.canonical import canonical_json, sha256_hex
 _HERE = Path(__file__).resolve().parent
 # Code whose change can change a verdict: its bytes are part of every suite's digest.
 _JUDGING_CODE = ("stats.py", "gate.py", "metrics.py", "suite.py", "scorers/*.py")
-_JUDGING_SERVICE_CODE = ("text.py", "grounding.py", "mentions.py")
+_JUDGING_SERVICE_CODE = ("text.py", "grounding.py", "mentions.py", "days.py", "lexicon.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,9 @@ def judging_code_digest(task: str) -> str:
     digest = hashlib.sha256()
     paths = [path for pattern in _JUDGING_CODE for path in sorted(_HERE.glob(pattern))]
     paths += [path for name in _JUDGING_SERVICE_CODE if (path := _HERE.parent / "service" / name).exists()]
-    for path in [*paths, *_HERE.glob(f"suites/{task}.py")]:
+    spec = importlib.util.find_spec(f"eval.suites.{task}")
+    if spec is not None and spec.origin is not None:
+        paths.append(Path(spec.origin))
+    for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-

@@ -79,7 +79,9 @@ class Tracking:
         import mlflow
 
         if not hasattr(mlflow, "__version__"):  # a namespace package: our folder mlflow/ was found, not the library
-            raise RegistryError("the library mlflow is not installed (only the folder mlflow/ was found): run `make setup`")
+            raise RegistryError(
+                "the library mlflow is not installed (only the folder mlflow/ was found): run `make setup`"
+            )
         self._mlflow: Any = mlflow
         self._uri = uri
         self._path = Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
@@ -116,7 +118,8 @@ class Tracking:
             elif "not a database" in text or "malformed" in text:
                 hint = "the file is damaged: move it away, then run `make eval` to start a new store"
             else:
-                hint = f"check the address and that the file can be written ({type(err).__name__}: {text.splitlines()[0][:160] if text else ''})"
+                first_line = text.splitlines()[0][:160] if text else ""
+                hint = f"check the address and that the file can be written ({type(err).__name__}: {first_line})"
             raise RegistryError(f"could not {doing}: {hint}") from err
 
     def _experiment(self, task: str) -> str:
@@ -127,7 +130,9 @@ class Tracking:
         location = f"{self._artifacts.as_uri()}/{task}" if self._artifacts is not None else None
         with self._lock("init"):
             found = self._client.get_experiment_by_name(name)
-            return str(found.experiment_id if found else self._client.create_experiment(name, artifact_location=location))
+            return str(
+                found.experiment_id if found else self._client.create_experiment(name, artifact_location=location)
+            )
 
     def log_run(self, task: str, log: RunLog) -> str:
         """Record one evaluated pair and return its MLflow run id; a run that cannot be finished is marked FAILED.
@@ -138,7 +143,9 @@ class Tracking:
         mlflow = self._mlflow
         with self._translated("record the evaluation in MLflow"):
             with mlflow.start_run(
-                experiment_id=self._experiment(task), run_name=log.run_name, tags={k: v for k, v in log.tags.items() if k != TAG_VERDICT}
+                experiment_id=self._experiment(task),
+                run_name=log.run_name,
+                tags={k: v for k, v in log.tags.items() if k != TAG_VERDICT},
             ) as run:
                 mlflow.log_params(log.params)
                 mlflow.log_metrics(log.metrics)
@@ -169,7 +176,9 @@ class Tracking:
         pair = from_registry(version.template, version.model_config, tags, where)
         release = newest_release(tags)
         if release is None:
-            raise RegistryError(f"{where} is in production without a release: the alias was moved by hand; use `make rollback`")
+            raise RegistryError(
+                f"{where} is in production without a release: the alias was moved by hand; use `make rollback`"
+            )
         return Production(pair=pair, release=release)
 
     def _alias_version(self, task: str) -> Any | None:
@@ -194,7 +203,9 @@ class Tracking:
                 clauses.append(f"tags.`{NAME_TAG}` = '{pair_name}'")
             if pair_digest is not None:
                 clauses.append(f"tags.`{DIGEST_TAG}` = '{pair_digest}'")
-            runs = self._client.search_runs([experiment.experiment_id], " and ".join(clauses), order_by=["attributes.start_time DESC"])
+            runs = self._client.search_runs(
+                [experiment.experiment_id], " and ".join(clauses), order_by=["attributes.start_time DESC"]
+            )
         return [_evidence(run) for run in runs if TAG_VERDICT in run.data.tags]
 
     def register(self, pair: Pair) -> int:
@@ -220,12 +231,16 @@ class Tracking:
             for key, value in {DIGEST_TAG: pair.digest, NAME_TAG: pair.name}.items():
                 self._client.set_prompt_version_tag(pair.task, written.version, key, value)
             read_back = self._client.get_prompt_version(pair.task, written.version)
-        from_registry(read_back.template, read_back.model_config, dict(read_back.tags), f"version {written.version} just written")
+        from_registry(
+            read_back.template, read_back.model_config, dict(read_back.tags), f"version {written.version} just written"
+        )
         return int(written.version)
 
     def _verifies(self, task: str, version: Any) -> bool:
         try:
-            from_registry(version.template, version.model_config, dict(version.tags), f"version {version.version} of {task}")
+            from_registry(
+                version.template, version.model_config, dict(version.tags), f"version {version.version} of {task}"
+            )
         except RegistryError:
             return False
         return True
@@ -248,7 +263,14 @@ class Tracking:
         return sorted((Release.from_json(text) for text in tags), key=lambda release: -release.sequence)
 
     def release(
-        self, pair: Pair, version: int, *, kind: Literal["promote", "rollback"], gate_run_id: str, why: str, environment: Literal["local", "aws"],
+        self,
+        pair: Pair,
+        version: int,
+        *,
+        kind: Literal["promote", "rollback"],
+        gate_run_id: str,
+        why: str,
+        environment: Literal["local", "aws"],
         expected_from: str | None,
     ) -> Release:
         """Move the alias to ``version`` under a lock and return the release.
@@ -298,7 +320,9 @@ class Tracking:
         """
         with self._translated(f"read version {version}"):
             found = self._client.get_prompt_version(task, version)
-        return from_registry(found.template, found.model_config, dict(found.tags), f"version {version} of prompt {task!r}")
+        return from_registry(
+            found.template, found.model_config, dict(found.tags), f"version {version} of prompt {task!r}"
+        )
 
 
 def _release_tags(tags: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -21,20 +22,20 @@ class TrackingWorker:
         """Start the child; it begins to import mlflow at once."""
         command = [sys.executable, "-m", "eval.tracking_worker", uri, str(artifacts or "")]
         # A session of its own: Ctrl-C in the terminal must not stop it between two writes.
-        self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
 
     def __enter__(self) -> "TrackingWorker":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close the child; one that has not finished its work within 30 s is killed."""
         assert self._child.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # it is gone already; the failed request said so
             self._child.stdin.close()
-        except BrokenPipeError:
-            pass  # it is gone already; the failed request said so
         try:
             self._child.wait(timeout=30)
         except subprocess.TimeoutExpired:
@@ -53,7 +54,8 @@ class TrackingWorker:
         return str(self._ask("log_run", {"task": task, "log": asdict(log)}))
 
     def _ask(self, method: str, arguments: dict[str, Any]) -> Any:
-        assert self._child.stdin is not None and self._child.stdout is not None
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
         try:
             self._child.stdin.write(json.dumps({"method": method, "arguments": arguments}) + "\n")
             self._child.stdin.flush()

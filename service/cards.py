@@ -36,7 +36,9 @@ class ModelCard(BaseModel):
     id: str = Field(min_length=3)
     short_name: str = Field(min_length=2)
     wire: Literal["bedrock", "in_process"]
-    runs: Literal["provider", "local"]  # `local`: only ever answered on this machine, so never a stand-in for something else
+    runs: Literal[
+        "provider", "local"
+    ]  # `local`: only ever answered on this machine, so never a stand-in for something else
     prices: Prices | None = None
     cache_minimum_tokens: int | None = Field(default=None, gt=0)
     context_tokens: int = Field(gt=0)

@@ -3,6 +3,8 @@
 import re
 from datetime import date, timedelta
 
+from service.lexicon import SMALL_NUMBERS
+
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY = re.compile(
     r"\b(?:(mon|fri|sun)(?:day)?|(tue)(?:s(?:day)?)?|(wed)(?:nesday)?|(thu)(?:rs?(?:day)?)?|(sat)(?:urday)?)s?\b", re.I
@@ -14,16 +16,38 @@ _RELATIVE = (
     (re.compile(r"\b(?:yesterday|last night|ayer)\b", re.I), -1),
 )
 _SPAN = re.compile(
-    r"\b(\d{1,2})(?:\s?(?:-|to|or)\s?(\d{1,2}))?\s*(?:(business|bus\.?|working|calendar)\s*)?(days?|bd|bds|bizdays?|wks?|weeks?|hrs?|hours?|h)\b"
+    r"\b(\d{1,2})(?:\s?(?:-|to|or)\s?(\d{1,2}))?\s*(?:(business|bus\.?|working|calendar)\s*)?"
+    r"(days?|bd|bds|bizdays?|wks?|weeks?|hrs?|hours?|h)\b"
     r"(\s+ago)?",
     re.I,
 )
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b", re.I)
 _ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
 _ORDINALS = {
     word: str(value)
     for value, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
-        "sixteenth seventeenth eighteenth nineteenth twentieth".split(),
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+            "thirteenth",
+            "fourteenth",
+            "fifteenth",
+            "sixteenth",
+            "seventeenth",
+            "eighteenth",
+            "nineteenth",
+            "twentieth",
+        ],
         start=1,
     )
 } | {"thirtieth": "30"}
@@ -36,7 +60,7 @@ _SPANISH_MONTHS = {"ene": "jan", "abr": "apr", "ago": "aug", "dic": "dec"}
 
 
 def in_english(text: str) -> str:
-    """Write ordinal words as figures ("november thirtieth") and Spanish dates as English ones, so that one reader does."""
+    """Write ordinal words as figures and Spanish dates as English ones, so that one reader does."""
     ordinal = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
     return _SPANISH_MONTH.sub(lambda m: f"{m[1]} {_SPANISH_MONTHS.get(m[2][:3].lower(), m[2][:3])}", ordinal)
 
@@ -56,7 +80,7 @@ def nearest_year(month: int, day: int, written: date) -> int:
 
 
 def pointed_days(text: str, written: date) -> set[date]:
-    """Return the days that ``text``, written on ``written``, points at without naming the month; both ways when in doubt."""
+    """Return the days that ``text`` of day ``written`` points at without a month; both ways when in doubt."""
     pointed: set[date] = set()
     for match in _WEEKDAY.finditer(text):
         ahead = (_WEEKDAYS.index(match[match.lastindex or 0].lower()) - written.weekday()) % 7
@@ -68,7 +92,7 @@ def pointed_days(text: str, written: date) -> set[date]:
     for pattern, offset in _RELATIVE:
         if pattern.search(text):
             pointed.add(written + timedelta(days=offset))
-    for match in _SPAN.finditer(text):
+    for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0].lower()]), text)):
         pointed |= _spans(match, written)
     for match in _ORDINAL_DAY.finditer(text):
         pointed |= _bare_days(int(match[1]), written)

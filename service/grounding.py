@@ -1,17 +1,18 @@
 """Says which mentions of a text its source does not support: a guard when serving and a scorer when evaluating.
 
-Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts, each looked up in the
-interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what follows from them:
-relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and differences.
+Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts, each looked up in
+the interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what follows
+from them: relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and
+differences.
 
 Sums and differences: an amount counts as supported when it is the sum or the difference of exactly two amounts of the
 source. Agents need "$374.84 in all" for a bill paid twice; three or more terms, products and percentages are not tried,
 since with every further term more wrong amounts can be reached by chance.
 
 Not checked, and never to be read out of a clean result: who did what (swapped actors), what came of it (a reversed
-outcome, "refunded" for "refund refused"), events made of words alone, a true value attached to the wrong thing, weekdays
-and relative words, names that stand first in a sentence without a sign of being one. A share of clean texts is therefore
-not a rate of truthful texts.
+outcome, "refunded" for "refund refused"), events made of words alone, a true value attached to the wrong thing,
+weekdays and relative words, names that stand first in a sentence without a sign of being one. A share of clean texts
+is therefore not a rate of truthful texts.
 """
 
 import re
@@ -66,24 +67,26 @@ _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _WORD = re.compile(r"[^\W\d_]+")
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_INITIALS = re.compile(r"(?:[^\W\d_][\w'.]*\s+(?:of\s+|the\s+|and\s+|for\s+|to\s+)*){1,5}[^\W\d_][\w']*")
+_INITIALS = re.compile(
+    r"(?<![\w'.])(?:[^\W\d_][\w'.]{0,30}\s+(?:(?:of|the|and|for|to)\s+){0,2}){1,5}[^\W\d_][\w']{0,30}"
+)
 _NTH_CONTACT = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
 )
 _SPANISH_NUMBERS = {
-    **{
-        "dos": 2,
-        "tres": 3,
-        "cuatro": 4,
-        "cinco": 5,
-        "seis": 6,
-        "siete": 7,
-        "ocho": 8,
-        "nueve": 9,
-        "diez": 10,
-        "doce": 12,
-    },
-    **{"quince": 15, "veinte": 20, "treinta": 30},
+    "dos": 2,
+    "tres": 3,
+    "cuatro": 4,
+    "cinco": 5,
+    "seis": 6,
+    "siete": 7,
+    "ocho": 8,
+    "nueve": 9,
+    "diez": 10,
+    "doce": 12,
+    "quince": 15,
+    "veinte": 20,
+    "treinta": 30,
 }
 _WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
 _LOCAL_MIDNIGHT_UTC_H = (
@@ -101,10 +104,10 @@ class Unsupported:
 
 
 class GroundingSource:
-    """What a customer's interactions state and what follows from them; built once, then asked about any number of texts.
+    """What a customer's interactions state and what follows from it; built once, asked about any number of texts.
 
-    ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the moment of the
-    request; its day counts as known. ``contact_reason`` is the intent of the present contact.
+    ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the moment of
+    the request; its day counts as known. ``contact_reason`` is the intent of the present contact.
     """
 
     __slots__ = (
@@ -120,6 +123,7 @@ class GroundingSource:
         "_numbers",
         "_stated",
         "_tokens",
+        "_totals",
         "_words",
     )
 
@@ -136,6 +140,7 @@ class GroundingSource:
         self._families: set[str] = set()
         self._stated: set[tuple[str, int]] = set()
         self._counts: dict[str, set[int]] = defaultdict(set)
+        self._totals: dict[str, int] = {}
         self._add_day(self._as_of)
         self._add_words(contact_reason)
         stated_amounts: set[Decimal] = set()
@@ -162,24 +167,20 @@ class GroundingSource:
         """Say whether the source states the mention or it follows from the source."""
         match mention.kind:
             case "amount":
-                return self._has_amount(mention)
+                found = self._has_amount(mention)
             case "date":
-                return self._has_date(mention)
+                found = self._has_date(mention)
             case "number":
-                return self._has_number(mention)
+                found = self._has_number(mention)
             case "id":
-                return self._has_id(mention.token)
+                found = self._has_id(mention.token)
             case "name":
-                return all(self._has_word(word) for word in mention.words)
+                found = all(self._has_word(word) for word in mention.words)
             case "channel":
-                return mention.family in self._families
+                found = mention.family in self._families
             case "count":
-                count = int(mention.number or 0)
-                return (
-                    count in self._counts.get(mention.family, ())
-                    or (mention.family, count) in self._stated
-                    or ("times", count) in self._stated
-                )
+                found = self._has_count(mention)
+        return found
 
     def _add_day(self, day: date) -> None:
         self._days[day.month, day.day].add(day.year)
@@ -240,7 +241,7 @@ class GroundingSource:
         self._stated.update(("times", int(match[1])) for match in _NTH_CONTACT.finditer(text))
 
     def _add_dates(self, text: str, written: date) -> set[date]:
-        """Add the days that ``text``, written on ``written``, names or points at; return those named with their month."""
+        """Add the days that ``text`` of day ``written`` names or points at; return those named with a month."""
         sheet = Sheet(text=text, left=text)
         named: set[date] = set()
         for mention in read_dates(sheet):
@@ -274,6 +275,7 @@ class GroundingSource:
                     groups[family, window] += 1
         for (family, _), count in groups.items():
             self._counts[family].add(count)
+        self._totals.update({family: count for (family, window), count in groups.items() if window == "whole"})
 
     def _has_amount(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
@@ -283,7 +285,9 @@ class GroundingSource:
 
     def _has_number(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
-        if value in self._numbers or (mention.unit in self._clocks):
+        if mention.unit.startswith("@") and int(mention.unit[1:]) % 60:
+            return mention.unit in self._clocks  # the 9 of "9:40" is no support for "9:20"
+        if value in self._numbers or mention.unit in self._clocks:
             return True
         if value == int(value):
             if mention.unit == "times" and ("times", int(value)) in self._stated:
@@ -291,6 +295,12 @@ class GroundingSource:
             if any(gap_fits(gap, int(value), mention.unit) for gap in self._gaps):
                 return True
         return mention.loose and _near(value, self._numbers, Decimal("0.1"))
+
+    def _has_count(self, mention: Mention) -> bool:
+        family, count = mention.family, int(mention.number or 0)
+        if mention.unit == "in all":
+            return self._totals.get(family) == count
+        return count in self._counts.get(family, ()) or bool({(family, count), ("times", count)} & self._stated)
 
     def _has_date(self, mention: Mention) -> bool:
         if mention.day is None:
@@ -304,6 +314,8 @@ class GroundingSource:
             return True
         # "ending 3305" names the end of an account number; "account 3390" its beginning.
         if token.isdigit():
+            if Decimal(token) in self._numbers:
+                return True
             return len(token) >= 4 and any(known.endswith(token) or known.startswith(token) for known in self._tokens)
         parts = _ALNUM_PART.findall(token)
         return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._tokens
@@ -315,19 +327,19 @@ class GroundingSource:
         )
 
     def _abbreviated(self, word: str) -> bool:
-        """Say whether notes shorten the word ("REV PROT" for Revenue Protection): four letters, or three capitals, and more are cut."""
+        """Say whether notes shorten the word ("REV PROT" for Revenue Protection) to 4 letters or 3 capitals."""
         return any(word[:length] in self._words for length in range(4, len(word) - 2)) or word[:3] in self._capitals
 
 
 def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
-    """Say whether a known value is within ``share`` of ``value`` and rounds to it at the place of its last digit but zero."""
+    """Say whether a known value is within ``share`` of ``value`` and one step of its last digit but zero."""
     exponent = value.normalize().as_tuple().exponent
     step = max(Decimal(1), Decimal(10) ** exponent) if isinstance(exponent, int) else Decimal(1)
     return any(abs(value - other) <= min(step, value * share) for other in known)
 
 
 def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, ...]:
-    """Return the mentions of ``text`` that ``source`` does not support, in reading order by sentence; see the module's limits."""
+    """Return the mentions of ``text`` that ``source`` does not support, by sentence; see the module's limits."""
     return tuple(
         Unsupported(kind=m.kind, value=m.value, statement=m.statement)
         for m in find_mentions(text)

@@ -1,7 +1,8 @@
 """Finds what a text states that can be looked up: amounts, dates, numbers, ids, counts, channels and names.
 
 A mention is read once, in one sentence, as one kind; what is read is blanked out, so that "Nov 3" is never also the
-number 3. Order matters and is the order of ``_READERS``. Weekday and relative words ("Friday", "last week") are not read.
+number 3. Order matters and is the order of ``_READERS``. Weekday and relative words ("Friday", "last week") are not
+read.
 """
 
 import re
@@ -21,9 +22,11 @@ MentionKind = Literal["amount", "date", "number", "name", "id", "channel", "coun
 class Mention:
     """One checkable statement of a text, as written (``value``) and as read.
 
-    ``number`` is set for amounts, numbers and counts, ``month`` (1 to 12) with ``day`` and ``year`` where written for dates,
-    ``token`` for ids (lower case, letters and digits only), ``words`` for names, ``family`` for channels and counts (a key
-    of ``CHANNEL_WORDS`` or "all"). ``unit`` is the word after a number. ``loose`` marks "about", "nearly" and the like.
+    ``number`` is set for amounts, numbers and counts, ``month`` (1 to 12) with ``day`` and ``year`` where written for
+    dates, ``token`` for ids (lower case, letters and digits only), ``words`` for names, ``family`` for channels and
+    counts (a key of ``CHANNEL_WORDS`` or "all"). ``unit`` is the word after a number, or "in all" for a count of
+    the whole history. ``loose`` marks "about",
+    "nearly" and the like.
     """
 
     kind: MentionKind
@@ -46,8 +49,8 @@ _FIGURE = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 
 # "may" and "march" are verbs too: alone they count only capitalised and after a word that leads a month in.
 _MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?"
-    r"|dec(?:ember)?)\b\.?"
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
 _DAY = r"(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?\b(?![:.]\d|,\d{3}|\s*(?:[ap]\.?m\b|%))"
 _LIST_DAY = _DAY + r"(?!\s+[a-z]+s\b)"
@@ -56,15 +59,17 @@ _MONTH_DAY = re.compile(rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\
 _DAY_MONTH = re.compile(rf"\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?", re.I)
 _MONTH_YEAR = re.compile(rf"\b({_MONTH}),?\s+(20\d\d)\b", re.I)
 _MONTH_ALONE = re.compile(
-    r"\b(?:(Jan(?:uary)?|Feb(?:ruary)?|Apr(?:il)?|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
-    r"|(?:(?<=\bin )|(?<=\bsince )|(?<=\bearly )|(?<=\blate )|(?<=\bmid-)|(?<=\bof )|(?<=\blast )|(?<=\bfrom )|(?<=\bby ))(March|May))\b"
+    r"\b(?:(Jan(?:uary)?|Feb(?:ruary)?|Apr(?:il)?|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?"
+    r"|Dec(?:ember)?)|(?:(?<=\bin )|(?<=\bsince )|(?<=\bearly )|(?<=\blate )|(?<=\bmid-)|(?<=\bof )|(?<=\blast )"
+    r"|(?<=\bfrom )|(?<=\bby ))(March|May))\b"
 )
 _ISO = re.compile(r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)")
 _SLASH = re.compile(r"(?<![\d/$.#-])(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
 _DAY_DIGITS = re.compile(r"\d{1,2}")
 
 _LOOSE = re.compile(
-    r"(?:\b(?:about|around|roughly|approximately|approx\.?|nearly|almost|some|over|under|more than|less than|close to|just)|~)\s*$",
+    r"(?:\b(?:about|around|roughly|approximately|approx\.?|nearly|almost|some|over|under|more than|less than"
+    r"|close to|just)|~)\s*$",
     re.I,
 )
 _DOLLARS = re.compile(rf"\$\s?({_FIGURE})(?:\s?(k|thousand)\b)?", re.I)
@@ -72,11 +77,11 @@ _DOLLAR_WORDS = re.compile(rf"(?<![\w$.,])({_FIGURE})(?:-|\s*)(?:dollars?|bucks|
 _CENTS = re.compile(rf"(?<![\w$.,])({_FIGURE})\s*(?:cents?\b|¢)", re.I)
 
 _ID_NOUN = (
-    r"(?:accounts?|acct|orders?|tickets?|cases?|claims?|confirmation|permits?|checks?|requests?|references?|ref|work order|invoices?"
-    r"|complaints?|application|incident|ending(?: in)?)"
+    r"(?:accounts?|acct|orders?|tickets?|cases?|claims?|confirmation|permits?|checks?|requests?|references?|ref"
+    r"|work order|invoices?|complaints?|application|incident|ending(?: in)?)"
 )
 _ID_MIXED = re.compile(
-    r"(?<![\w$.@-])(?![AP]M-)(?=[\w-]*[A-Za-z])(?=[\w-]*\d)[A-Z]{1,8}[A-Za-z]{0,3}(?:-?[A-Z0-9]+)+(?![\w@])"
+    r"(?<![\w$.@-])(?![AP]M-)(?=[\w-]*[A-Za-z])(?=[\w-]*\d)[A-Z]{1,8}[A-Za-z]{0,3}(?:-?[A-Z0-9])+(?![\w@])"
 )
 _ID_DASHED = re.compile(r"(?<![\w$.,-])\d{3,}(?:-\d{2,})+(?![\w-])|(?<![\w$.,-])\d{2,}-\d{4,}(?![\w-])")
 _ID_NAMED = re.compile(
@@ -94,7 +99,7 @@ _COUNT_NOUNS = (
     ("web", r"web (?:requests|forms|messages|contacts)"),
     ("app", r"app (?:messages|reviews|contacts)"),
     ("social", r"tweets|social (?:media )?posts"),
-    ("all", r"interactions|contacts"),
+    ("all", r"(?:interactions?|contacts?)(?!\s+(?:numbers?|info|details?|address))"),
 )
 _COUNTED = re.compile(
     rf"(?<![\w$.,-])({_NUMBER_ATOM})\s+(?:(?!and\b|or\b|to\b)[a-z-]+\s+){{0,2}}?(?:"
@@ -103,18 +108,20 @@ _COUNTED = re.compile(
     re.I,
 )
 _SINGLE = re.compile(
-    r"\b(?:single|only one|only|just one)\s+(?:[a-z-]+\s+)?(?:(?P<phone>(?:phone |ivr )?call)|(?P<email>e-?mail)|(?P<chat>chat)"
-    r"|(?P<sms>text message|sms)|(?P<social>tweet|social post)|(?P<all>interaction|contact))\b(?!\s+(?:number|info|detail|address))",
+    r"\b(?:single|only one|only|just one)\s+(?:[a-z-]+\s+)?(?:(?P<phone>(?:phone |ivr )?call)|(?P<email>e-?mail)"
+    r"|(?P<chat>chat)|(?P<sms>text message|sms)|(?P<social>tweet|social post)|(?P<all>interaction|contact))\b"
+    r"(?!\s+(?:number|info|detail|address))",
     re.I,
 )
 _VERB_TIMES = re.compile(
-    r"\b(?:(?P<phone>call(?:ed|s)?|phoned)|(?P<email>e-?mailed)|(?P<chat>chatted)|(?P<sms>texted)|(?P<all>contacted|wrote|written|reached))\b"
-    rf"(?:\s+(?:us|in|out|back|the|utility|company|agent|support|about|it|this))*\s+(?:(?P<n>{_NUMBER_ATOM})(?:\s+times|x)\b|(?P<twice>twice)|(?P<thrice>thrice))",
+    r"\b(?:(?P<phone>call(?:ed|s)?|phoned)|(?P<email>e-?mailed)|(?P<chat>chatted)|(?P<sms>texted)"
+    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent|support|about|it|this))*"
+    rf"\s+(?:(?P<n>{_NUMBER_ATOM})(?:\s+times|x)\b|(?P<twice>twice)|(?P<thrice>thrice))",
     re.I,
 )
 _TIMES = re.compile(rf"(?<![\w$.,])(?:({_NUMBER_ATOM})(?:\s+times|x)\b|(twice)\b|(thrice)\b)", re.I)
 TIME_OF_DAY = re.compile(
-    r"(?<![\d:$.])([01]?\d|2[0-3])(?::([0-5]\d))?\s?([ap])\.?m?\b\.?|(?<![\d:$.])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])",
+    r"(?<![\d:$.])([01]?\d|2[0-3])(?::([0-5]\d))?\s?([ap])(?:\.m\.|m\b|\b)|(?<![\d:$.])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])",
     re.I,
 )
 FIGURES = re.compile(rf"(?<![\w.]){_FIGURE}")
@@ -122,8 +129,9 @@ _NUMBER = re.compile(rf"(?<![\w$.@])(?:{_FIGURE})(?=[^\d]|$)")
 _UNIT = re.compile(r"[\s-]*(?:(?:calendar|more|full|straight)\s+)?([A-Za-z%]+)")
 # "Two things remain", "both issues": the writer's own tally, which no source states.
 _TALLY = re.compile(
-    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?|sources?"
-    r"|sides?|parts?|loose ends|versions?|answers?|departments?|teams?|staff|agents?)\b|\s+(?:remain|are|were|left)\b)",
+    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?"
+    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?)\b"
+    r"|\s+(?:remain|are|were|left)\b)",
     re.I,
 )
 
@@ -132,14 +140,16 @@ _NOT_AN_END = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|Jr|Sr|vs|approx|acct|dept|Apt|a\.m|p\.m|" + "|".join(MONTHS) + r"|sept)|\b[A-Z])\.$",
     re.I,
 )
+_LEAD = 24  # characters looked back at before a match: longer than any word looked for there
 _CLEAN = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u2011": "-", "\u00a0": " ", "\u202f": " "}
 )
 
 _CAPITALISED = re.compile(r"(?<![\w@#/$.-])[^\W\d_a-z][\w'&]*(?:-[^\W\d_][\w']*)*")
 _NAME_VERB = re.compile(
-    r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses|refused|agreed|accepted"
-    r"|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees|insists|owes|expects)\b"
+    r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses|refused|agreed"
+    r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees|insists|owes|expects|sent"
+    r"|called|phoned|texted|e-?mailed|tweeted|advised|spoke|waived)\b"
 )
 # "Authorized Corinne", "Contractor Larkfield": what a name is told about, not a first name.
 _DERIVED = ("ed", "ing", "ly", "ist", "ion")
@@ -161,7 +171,7 @@ def split_sentences(text: str) -> list[str]:
     parts: list[str] = []
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        if "\n" not in match[0] and _NOT_AN_END.search(text[start : match.start()]):
+        if "\n" not in match[0] and _NOT_AN_END.search(text, max(start, match.start() - _LEAD), match.start()):
             continue
         parts.append(text[start : match.start()].strip())
         start = match.end()
@@ -213,7 +223,7 @@ class Sheet:
     def mention(self, kind: MentionKind, start: int, end: int, **reading: object) -> Mention:
         """Return a mention of the stretch as written."""
         value = self.text[start:end].strip()
-        return Mention(kind=kind, value=value, statement=self.text, **reading)  # type: ignore[arg-type]  # one call per kind
+        return Mention(kind=kind, value=value, statement=self.text, **reading)  # type: ignore[arg-type]  # per kind
 
 
 def read_dates(sheet: Sheet) -> Iterator[Mention]:
@@ -261,7 +271,7 @@ def read_amounts(sheet: Sheet) -> Iterator[Mention]:
                 number /= 100
             elif pattern is _DOLLARS and match[2]:
                 number *= 1000
-            loose = bool(_LOOSE.search(sheet.left[: match.start()]))
+            loose = bool(_LOOSE.search(sheet.left, max(0, match.start() - _LEAD), match.start()))
             sheet.blank(*match.span())
             yield sheet.mention("amount", *match.span(), number=number, loose=loose)
 
@@ -274,11 +284,12 @@ def read_counts(sheet: Sheet) -> Iterator[Mention]:
     for pattern in (_COUNTED, _SINGLE):
         for match in list(pattern.finditer(sheet.left)):
             number = read_number(match[1]) if pattern is _COUNTED else Decimal(1)
-            if pattern is _COUNTED and number == 1:
+            if pattern is _COUNTED and match[1].lower() == "one":
                 continue  # "one email says": an article, not a tally
             # The channel word stays for the channel reader; the number is read.
             sheet.blank(match.start(), match.end(1) if pattern is _COUNTED else match.start())
-            yield sheet.mention("count", *match.span(), number=number, family=_family(match))
+            unit = "in all" if pattern is _SINGLE else ""
+            yield sheet.mention("count", *match.span(), number=number, family=_family(match), unit=unit)
     for match in sheet.take(_TIMES):
         said = read_number(match[1]) if match[1] else Decimal(2 if match[2] else 3)
         yield sheet.mention("number", *match.span(), number=said, unit="times")
@@ -289,7 +300,7 @@ def _family(match: re.Match[str]) -> str:
 
 
 def read_numbers(sheet: Sheet) -> Iterator[Mention]:
-    """Yield the remaining numbers, in figures or words; "one" is an article more often than a number and is not read."""
+    """Yield the remaining numbers, in figures or words; "one", more often an article, is not read."""
     for match in list(TIME_OF_DAY.finditer(sheet.left)):
         if match[4] is None and match[2] is None and not re.search(r"[ap]\.?m", match[0], re.I):
             continue
@@ -303,7 +314,7 @@ def read_numbers(sheet: Sheet) -> Iterator[Mention]:
             if pattern is NUMBER_WORDS and (number <= 1 or match[0].lower() in SCALES or _TALLY.match(rest)):
                 continue
             unit = _UNIT.match(rest)
-            loose = bool(_LOOSE.search(sheet.left[: match.start()]))
+            loose = bool(_LOOSE.search(sheet.left, max(0, match.start() - _LEAD), match.start()))
             yield sheet.mention(
                 "number", *match.span(), number=number, unit=unit[1].lower() if unit else "", loose=loose
             )
@@ -324,7 +335,7 @@ def read_channels(sheet: Sheet) -> Iterator[Mention]:
 
 
 def read_names(sheet: Sheet) -> Iterator[Mention]:
-    """Yield capitalised sequences; the first word of a sentence counts only before a verb of saying or with a possessive."""
+    """Yield capitalised sequences; a sentence's first word only with a sign of being a name (see ``_is_name``)."""
     run: list[re.Match[str]] = []
     for match in _CAPITALISED.finditer(sheet.left):
         if not _is_name(match, sheet.left):
@@ -352,10 +363,12 @@ def _bare(word: str) -> str:
 
 def _is_name(match: re.Match[str], sentence: str) -> bool:
     bare = _bare(match[0])
-    if len(bare) < 2 or bare in ORDINARY or match[0].lower() in ORDINARY:
+    # "Spanish-language": only the parts written with a capital could name someone.
+    parts = [_bare(part) for part in match[0].split("-") if part[:1].isupper()]
+    if len(bare) < 2 or bare in ORDINARY or match[0].lower() in ORDINARY or all(part in ORDINARY for part in parts):
         return False
     before = sentence[: match.start()].rstrip(" \"'([*|")
-    if before and (before[-1] not in ":.!?" or _NOT_AN_END.search(before)):
+    if before and (before[-1] not in ":.!?" or _NOT_AN_END.search(before[-_LEAD:])):
         return True
     if bare in ROLES or bare in OPENERS:
         return False

@@ -113,7 +113,9 @@ class Pair:
         """
         missing = sorted(set(self.variables) - set(values))
         if missing:
-            raise PairError(f"pair {self.name!r} needs values for {', '.join(missing)}; task {self.task!r} does not supply them")
+            raise PairError(
+                f"pair {self.name!r} needs values for {', '.join(missing)}; task {self.task!r} does not supply them"
+            )
         borders = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
         safe = {name: borders.sub("‹", values[name]) for name in self.variables}
         return tuple(

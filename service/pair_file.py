@@ -14,14 +14,26 @@ from service.pair import VARIABLE, Message, OutputRules, Pair, Role, Sampling, S
 
 _ROLE_LINE = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
 _SCHEMA: dict[str, frozenset[str]] = {
-    "": frozenset("name description task version model backup inputs output serving cache_prefix".split()),
+    "": frozenset(
+        ["name", "description", "task", "version", "model", "backup", "inputs", "output", "serving", "cache_prefix"]
+    ),
     "model": frozenset({"id", "options"}),
     "model.options": frozenset({"temperature", "topP", "maxOutputTokens", "stopSequences"}),
     "backup": frozenset({"id"}),
     "output": frozenset({"schema", "max_words", "min_words", "labels"}),
     "serving": frozenset({"deadline_ms", "hedge_delay_ms"}),
 }
-_REQUIRED = ("name", "task", "version", "model", "model.id", "model.options.maxOutputTokens", "inputs", "output.schema", "output.max_words")
+_REQUIRED = (
+    "name",
+    "task",
+    "version",
+    "model",
+    "model.id",
+    "model.options.maxOutputTokens",
+    "inputs",
+    "output.schema",
+    "output.max_words",
+)
 
 
 class _Source:
@@ -42,7 +54,11 @@ class _Source:
             data = yaml.safe_load(front)
         except yaml.YAMLError as err:
             mark = getattr(err, "problem_mark", None)
-            self.fail("", f"front matter is not YAML ({getattr(err, 'problem', err)}); quote a text that holds ': '", line=mark.line + 2 if mark else 2)
+            self.fail(
+                "",
+                f"front matter is not YAML ({getattr(err, 'problem', err)}); quote a text that holds ': '",
+                line=mark.line + 2 if mark else 2,
+            )
         if not isinstance(data, dict):
             self.fail("", "front matter must be a mapping of keys", line=2)
         self.data: dict[str, Any] = data
@@ -112,12 +128,17 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
         hedge_delay_ms=_number(source, "serving.hedge_delay_ms", whole=True, default=2500),
     )
     if serving.hedge_delay_ms >= serving.deadline_ms:
-        source.fail("serving.hedge_delay_ms", "hedge_delay_ms must be below deadline_ms, or the backup never gets its turn")
+        source.fail(
+            "serving.hedge_delay_ms", "hedge_delay_ms must be below deadline_ms, or the backup never gets its turn"
+        )
     cache_prefix = source.get("cache_prefix") or False
     if not isinstance(cache_prefix, bool):
         source.fail("cache_prefix", "cache_prefix must be true or false")
     if cache_prefix and VARIABLE.search(messages[0].content):
-        source.fail("cache_prefix", "cache_prefix needs a system message without variables: a prefix that changes is never reused")
+        source.fail(
+            "cache_prefix",
+            "cache_prefix needs a system message without variables: a prefix that changes is never reused",
+        )
     return Pair(
         name=_text(source, "name"),
         task=_text(source, "task"),
@@ -150,7 +171,10 @@ def _check_keys(source: _Source) -> None:
             if key not in allowed:
                 near = difflib.get_close_matches(str(key), sorted(allowed), n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(sorted(allowed))}"
-                source.fail(f"{prefix}.{key}" if prefix else str(key), f"unknown key {key!r}{f' in {prefix!r}' if prefix else ''}; {hint}")
+                source.fail(
+                    f"{prefix}.{key}" if prefix else str(key),
+                    f"unknown key {key!r}{f' in {prefix!r}' if prefix else ''}; {hint}",
+                )
     for name in _REQUIRED:
         if source.get(name) is None:
             source.fail(name, f"key {name!r} is missing; add it to the front matter")
@@ -181,7 +205,11 @@ def _messages(source: _Source) -> tuple[Message, ...]:
         messages.append(Message(role=role, content=content))
     roles = [message.role for message in messages]
     if roles[0] != "system" or roles[-1] == "system" or "system" in roles[1:] or "user" not in roles:
-        source.fail("", f"messages must be one system, then user (and assistant) turns; found {', '.join(roles)}", line=source.body_line)
+        source.fail(
+            "",
+            f"messages must be one system, then user (and assistant) turns; found {', '.join(roles)}",
+            line=source.body_line,
+        )
     return tuple(messages)
 
 
@@ -196,7 +224,9 @@ def _variables(source: _Source, messages: tuple[Message, ...], known: Collection
     used: dict[str, None] = {}
     for mark in ("{%", "{#"):
         if mark in source.body:
-            source.fail("", f"{mark!r} is template code; a pair knows {{{{variable}}}} only", line=_line_of(source, mark))
+            source.fail(
+                "", f"{mark!r} is template code; a pair knows {{{{variable}}}} only", line=_line_of(source, mark)
+            )
     for found in re.finditer(r"\{\{.*?\}\}|\{\{", source.body, re.DOTALL):
         match = VARIABLE.fullmatch(found[0])
         if match is None:
@@ -214,12 +244,20 @@ def _variables(source: _Source, messages: tuple[Message, ...], known: Collection
         wrapped = rf"<{name}>\s*\{{\{{\s*{name}\s*\}}\}}\s*</{name}>"
         bodies = [message.content for message in messages if message.role == "user"]
         if not any(re.search(wrapped, body) for body in bodies) or sum(b.count("{{" + name) for b in bodies) != 1:
-            source.fail("", f"variable {name!r} is the customer's text: use it once, in a user message, as {tag[0]}{{{{{name}}}}}{tag[1]}", line=line)
+            source.fail(
+                "",
+                f"variable {name!r} is the customer's text: use it once, in a user message, as {tag[0]}{{{{{name}}}}}{tag[1]}",
+                line=line,
+            )
         if tag[0] not in messages[0].content:
-            source.fail("", f"the system message must name {tag[0]} as the border of untrusted text", line=source.body_line)
+            source.fail(
+                "", f"the system message must name {tag[0]} as the border of untrusted text", line=source.body_line
+            )
     for name in inputs:
         if name not in used:
-            source.fail(f"inputs.{name}", f"input {name!r} is declared but no message uses it; remove it or use {{{{{name}}}}}")
+            source.fail(
+                f"inputs.{name}", f"input {name!r} is declared but no message uses it; remove it or use {{{{{name}}}}}"
+            )
         kind = inputs[name].get("kind") if isinstance(inputs[name], dict) else None
         if kind != "string" or set(inputs[name]) - {"kind", "description"}:
             source.fail(f"inputs.{name}", f"input {name!r} must be {{kind: string}} with an optional description")
@@ -229,7 +267,9 @@ def _variables(source: _Source, messages: tuple[Message, ...], known: Collection
 def _text(source: _Source, key: str) -> str:
     value = source.get(key)
     if not isinstance(value, str) or not value.strip():
-        source.fail(key, f"{key!r} must be a non-empty text; quote it if YAML reads it as something else (found {value!r})")
+        source.fail(
+            key, f"{key!r} must be a non-empty text; quote it if YAML reads it as something else (found {value!r})"
+        )
     return value
 
 

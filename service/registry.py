@@ -96,7 +96,7 @@ class RegistryPairSource:
         while not self._stopped:
             self.refresh()
             # Jitter keeps a fleet from asking in step.
-            self._wake.wait(self._settings.registry_refresh_s * random.uniform(0.8, 1.2))  # noqa: S311 - not a secret
+            self._wake.wait(self._settings.registry_refresh_s * random.uniform(0.8, 1.2))
             self._wake.clear()
 
 
@@ -111,8 +111,9 @@ def fetch_released(task: str, settings: Settings) -> ServedPair:
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry_timeout_s)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
+
+    from mlflow import MlflowClient
 
     try:
         client = MlflowClient(tracking_uri=settings.registry_uri, registry_uri=settings.registry_uri)
@@ -143,7 +144,9 @@ def verify_version(task: str, found: Any, environment: str) -> ServedPair:
     if (release.task, release.registry_version, release.pair_digest) != (task, int(found.version), pair.digest):
         raise RegistryError(f"{where} carries a release of another pair; use `make promote`")
     if release.environment != environment:
-        raise RegistryError(f"{where} was released on evidence from {release.environment!r}; this service runs in {environment!r}")
+        raise RegistryError(
+            f"{where} was released on evidence from {release.environment!r}; this service runs in {environment!r}"
+        )
     return served_pair(pair, release)
 
 
@@ -211,4 +214,4 @@ def _write_last_known_good(path: Path, served: ServedPair, environment: str) -> 
         "released_by": served.released_by,
     }
     temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -42,5 +42,7 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
             f"it was registered as {(expected or 'none')[:12]}; register and promote the pair again, or roll back"
         )
     if config.get("model_name") != pair.model:
-        raise RegistryError(f"{where}: model_name in its model config was changed after it was registered; promote again")
+        raise RegistryError(
+            f"{where}: model_name in its model config was changed after it was registered; promote again"
+        )
     return pair

@@ -49,7 +49,9 @@ class Release:
         try:
             return cls(**json.loads(text))
         except (ValueError, TypeError) as err:
-            raise RegistryError(f"a release tag in the registry cannot be read ({err}); roll back or release again") from err
+            raise RegistryError(
+                f"a release tag in the registry cannot be read ({err}); roll back or release again"
+            ) from err
 
 
 def newest_release(tags: dict[str, str]) -> Release | None:

@@ -20,6 +20,7 @@ class Settings(BaseSettings):
 
     # Models. With no endpoint in `local`, `make eval` and `make serve` start the bundled model themselves.
     bedrock_endpoint: str | None = None
+    bedrock_stand_in: str | None = None  # what answers at `bedrock_endpoint` in place of Bedrock, for honest labels
     aws_region: str = "us-east-1"
 
     # Registry (MLflow): sqlite store or http server.
@@ -37,6 +38,12 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
+    required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair to serve
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Stand-ins that `python -m service up` starts in `local`.
+    local_aws_port: int = Field(default=4567, ge=1, le=65_535)
+    local_bedrock_port: int = Field(default=4568, ge=1, le=65_535)
 
     @property
     def prompts_dir(self) -> Path:

@@ -105,7 +105,9 @@ class Task(ABC, Generic[In]):
         budget = Budget(context.pair.serving.deadline_ms / 1000 * context.patience, context.clock)
         ready = self.without_model(inputs)
         if ready is not None:
-            return TaskResult(output=ready, arm="none", model=_NO_MODEL, answered_by=_NO_MODEL, latency_ms=budget.elapsed_ms())
+            return TaskResult(
+                output=ready, arm="none", model=_NO_MODEL, answered_by=_NO_MODEL, latency_ms=budget.elapsed_ms()
+            )
         messages = context.pair.render(self.values(inputs))
         call = ModelCall(
             model=context.pair.model,
@@ -141,7 +143,9 @@ class Task(ABC, Generic[In]):
     def _fallback(self, call: ModelCall) -> ModelReply:
         assert self.fallback_model is not None
         text = self.in_process[self.fallback_model](call.document)
-        return ModelReply(text=text, usage=Usage(), stop_reason="end_turn", latency_ms=0.0, answered_by=self.fallback_model)
+        return ModelReply(
+            text=text, usage=Usage(), stop_reason="end_turn", latency_ms=0.0, answered_by=self.fallback_model
+        )
 
 
 @dataclass(slots=True)
@@ -156,7 +160,10 @@ class _Attempt:
 
     async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:
         reply, attempts = await complete_within(
-            self.context.gateway, replace(call, model=model), self.budget, throttle_retries=self.context.throttle_retries
+            self.context.gateway,
+            replace(call, model=model),
+            self.budget,
+            throttle_retries=self.context.throttle_retries,
         )
         return self.finish(reply, model, arm, attempts)
 

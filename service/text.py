@@ -12,8 +12,29 @@ _MONTH_NAMES = (
 _NUMBER_WORDS = {
     word: str(value)
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {"thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "ninety": "90"}
 _TIMES = {"once": "1 time", "twice": "2 times", "thrice": "3 times"}
@@ -30,7 +51,23 @@ _DOLLARS = re.compile(r"\$\s*(\d[\d,]*)(\.\d+)?")
 _DOLLAR_WORDS = re.compile(r"(?<![\d$.,])(\d[\d,]*)(\.\d{2})?\s*(?:dollars?|usd|bucks)\b")
 _WORDS = re.compile(r"[a-z]+")
 # A period after one of these ends no sentence; lookbehinds must have one width each.
-_ABBREVIATIONS = ("dr", "mr", "mrs", "ms", "st", "apt", "no", "acct", "approx", "vs", "p.m", "a.m", "dept", "inc", "ext")
+_ABBREVIATIONS = (
+    "dr",
+    "mr",
+    "mrs",
+    "ms",
+    "st",
+    "apt",
+    "no",
+    "acct",
+    "approx",
+    "vs",
+    "p.m",
+    "a.m",
+    "dept",
+    "inc",
+    "ext",
+)
 _SENTENCE_END = re.compile(
     "".join(rf"(?<!\b{re.escape(word)}\.)" for word in _ABBREVIATIONS) + r"(?<=[.!?;])\s+|\n+", re.IGNORECASE
 )

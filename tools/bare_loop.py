@@ -1,4 +1,4 @@
-"""The benchmark's baseline: what anyone would write in ten minutes. 200 Converse calls in a bare asyncio loop, three scores.
+"""The benchmark's baseline, what anyone would write in ten minutes: Converse calls in a bare asyncio loop, three scores.
 
 usage: python tools/bare_loop.py ENDPOINT CASES.jsonl OUT.json [CONCURRENCY]
 """

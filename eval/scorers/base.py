@@ -12,7 +12,7 @@ from service.task import TaskResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScorerContext:
-    """One answered case. ``inputs`` is the task's validated input model; ``output`` is "" when the result is a failure."""
+    """One case with its result. ``inputs`` is the task's validated input model; ``output`` is "" after a failure."""
 
     case: Case
     inputs: BaseModel
@@ -46,7 +46,7 @@ def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
         scores = scorer.score(context)
         if set(scores) != set(scorer.scores):
             raise ValueError(f"scores {sorted(scores)} returned, {sorted(scorer.scores)} declared")
-    except Exception as err:  # noqa: BLE001 - whatever a scorer raises is data about that scorer; the run goes on
+    except Exception as err:
         return unscored(scorer.scores, f"{scorer.name} crashed: {type(err).__name__}: {err}")
     return scores
 

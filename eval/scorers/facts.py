@@ -6,7 +6,7 @@ from service.text import form_occurs
 
 
 class FactScorer:
-    """Scores ``fact_coverage`` (share of facts found, 0 to 1) and ``forbidden_clear`` (1.0 when no forbidden claim is made).
+    """Scores ``fact_coverage`` (share of facts found) and ``forbidden_clear`` (1.0 when no forbidden claim is made).
 
     Each is unscored when the case lists none. Facts and claims are found by their surface forms (``service.text``): an
     honest wording that no form foresees is missed, which lowers coverage and never raises it.
@@ -16,7 +16,7 @@ class FactScorer:
     scores = ("fact_coverage", "forbidden_clear")
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return both scores; findings are the missing statements, and each false claim with the form that gave it away."""
+        """Return both scores; findings are missing statements, and false claims with the form that gave them away."""
         return {"fact_coverage": _coverage(context), "forbidden_clear": _clear(context)}
 
 

@@ -10,7 +10,7 @@ from service.grounding import GroundingSource, Unsupported, checked_mentions, fi
 
 
 class GroundingScorer:
-    """Scores ``grounded`` (1.0 when nothing is unsupported, else 0.0) and ``grounded_amounts`` (the same for amounts alone).
+    """Scores ``grounded`` (1.0 when nothing is unsupported, else 0.0) and ``grounded_amounts`` (amounts alone).
 
     ``source_of`` makes the source from the task's validated inputs. Never print these as a hallucination rate: swapped
     actors, reversed outcomes and invented events pass (see ``service.grounding``).

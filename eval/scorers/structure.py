@@ -9,8 +9,8 @@ _NOT_PLAIN: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "markup",
         re.compile(
-            r"^\s*(?:#{1,6}\s|```|\|.*\||[-*+•]\s|\d+[.)]\s|>\s)|\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|`[^`\n]+`|\]\(https?:"
-            r"|</?[a-z][a-z0-9]*(?:\s[^>]*)?/?>",
+            r"^\s*(?:#{1,6}\s|```|\|.*\||[-*+•]\s|\d+[.)]\s|>\s)|\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|`[^`\n]+`"
+            r"|\]\(https?:|</?[a-z][a-z0-9]*(?:\s[^>]*)?/?>",
             re.M | re.I,
         ),
     ),
@@ -18,7 +18,8 @@ _NOT_PLAIN: tuple[tuple[str, re.Pattern[str]], ...] = (
         "template leftover",
         re.compile(
             r"\{\{|\}\}|\$\{\w|</?history>|\[/?INST\]|<\|"
-            r"|\[(?:insert|your|customer|agent|account|name|date|amount|channel|company)\b[^\]]*\]|\bTODO\b|\bLorem ipsum\b",
+            r"|\[(?:insert|your|customer|agent|account|name|date|amount|channel|company)\b[^\]]*\]"
+            r"|\bTODO\b|\bLorem ipsum\b",
             re.I,
         ),
     ),
@@ -31,15 +32,15 @@ _NOT_PLAIN: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"^\s*dear\b|\bdear (?:customer|agent|sir|madam|valued|mr|mrs|ms)\b", re.I | re.M),
     ),
 )
-# A model that was cut off ends in a word or in an ellipsis; a full stop inside a closing quote or bracket ends a sentence.
+# A model that was cut off ends in a word or an ellipsis; a full stop before a closing quote or bracket ends a sentence.
 _WHOLE = re.compile(r"(?<!\.\.)[.!?][\"'”’)\]]*\s*\Z")
 
 
 class StructureScorer:
     """Scores ``words`` (count), and 1.0 or 0.0 for ``length_ok``, ``plain`` and ``whole``.
 
-    ``min_words`` and ``max_words`` are the band of ``length_ok``, both inside it. ``plain`` is text without markup, template
-    leftovers, first person of a machine, or salutation; ``whole`` ends as a sentence does.
+    ``min_words`` and ``max_words`` are the band of ``length_ok``, both inside it. ``plain`` is text without markup,
+    template leftovers, first person of a machine, or salutation; ``whole`` ends as a sentence does.
     """
 
     name = "structure"

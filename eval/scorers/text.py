@@ -1,4 +1,4 @@
-"""Overlap with reference texts: sentence BLEU, chrF++ and ROUGE-L per case; corpus BLEU and chrF++ ready for resampling.
+"""Overlap with references: sentence BLEU, chrF++ and ROUGE-L per case; corpus BLEU and chrF++ for resampling.
 
 BLEU (Papineni et al. 2002) and chrF++ (Popovic 2017) are sacrebleu's (Post 2018), 0 to 100; ROUGE-L (Lin 2004) is F1 of
 rouge-score with Porter stemming, 0 to 1. All take any number of references per case.
@@ -58,8 +58,8 @@ def rouge_l(output: str, references: Sequence[str]) -> float:
 class CorpusMetric:
     """Corpus BLEU or chrF++ of resampled cases, from statistics that are counted once per case.
 
-    ``scores`` equals sacrebleu's ``corpus_score`` on the resampled texts: a corpus score depends on the texts only through
-    the sums of their n-gram counts.
+    ``scores`` equals sacrebleu's ``corpus_score`` on the resampled texts: a corpus score depends on the texts only
+    through the sums of their n-gram counts.
     """
 
     def __init__(self, name: str, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> None:
@@ -81,8 +81,8 @@ class CorpusMetric:
                 f"{len(references)} reference lists, {sum(1 for r in references if not r)} of them empty"
             )
         metric = BLEU() if name == "bleu" else CHRF(word_order=_WORD_ORDER)
-        # sacrebleu wants one stream per reference number; None marks a case without that one. The per-segment statistics
-        # have no public accessor (2.6.0); a test compares the result with its public corpus_score.
+        # sacrebleu wants one stream per reference number; None marks a case without that one. The per-segment
+        # statistics have no public accessor (2.6.0); a test compares the result with its public corpus_score.
         streams = [list(stream) for stream in zip_longest(*references)]
         self._statistics: Floats = np.array(metric._extract_corpus_statistics(list(outputs), streams), dtype=np.float64)
         self._from_sums = _FROM_SUMS[name]
@@ -106,7 +106,7 @@ class CorpusMetric:
 
 
 def _bleu_from_sums(sums: Floats) -> Floats:
-    """BLEU with exponential smoothing, rows of ``[hyp_len, ref_len, correct 1..4, total 1..4]``; see sacrebleu's compute_bleu."""
+    """BLEU, smoothed exponentially, of rows ``[hyp_len, ref_len, correct 1..4, total 1..4]``; as in compute_bleu."""
     hypothesis, reference = sums[:, 0], sums[:, 1]
     order = (sums.shape[1] - 2) // 2
     correct, total = sums[:, 2 : 2 + order], sums[:, 2 + order :]
@@ -122,7 +122,7 @@ def _bleu_from_sums(sums: Floats) -> Floats:
 
 
 def _chrf_from_sums(sums: Floats) -> Floats:
-    """chrF with beta 2, rows of ``[hyp, ref, match]`` per order; orders absent on either side are left out, as sacrebleu does."""
+    """Mean-then-F chrF, beta 2, of ``[hyp, ref, match]`` per order; an order absent on either side is left out."""
     triples = sums.reshape(len(sums), -1, 3)
     hypothesis, reference, match = triples[..., 0], triples[..., 1], triples[..., 2]
     present = (hypothesis > 0) & (reference > 0)

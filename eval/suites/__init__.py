@@ -17,7 +17,9 @@ def load_suite(task: str) -> Suite:
     except ModuleNotFoundError as err:
         if err.name != f"eval.suites.{task}":
             raise
-        raise ConfigurationError(f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/adding-a-task.md)") from err
+        raise ConfigurationError(
+            f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/adding-a-task.md)"
+        ) from err
     suite = module.SUITE
     if not isinstance(suite, Suite) or suite.task != task:
         raise ConfigurationError(f"eval/suites/{task}.py must define SUITE for task {task!r}")

@@ -46,17 +46,35 @@ SUITE = Suite(
         MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
     ),
     floors=(
-        Floor(metric="answered", bound=0.85, reason="at 40 cases the interval of 40/40 starts at 0.91; below 0.85 failures are a habit"),
-        Floor(metric="grounded_amounts", bound=0.90, reason="an invented amount makes an agent promise money: no more than noise allows"),
-        Floor(metric="grounded", bound=0.80, reason="amounts, dates, ids, names, channels, counts; bound leaves room for the checker's false alarms"),
-        Floor(metric="fact_coverage", bound=0.35, reason="below a third of the facts an agent must read the history anyway"),
+        Floor(
+            metric="answered",
+            bound=0.85,
+            reason="at 40 cases the interval of 40/40 starts at 0.91; below 0.85 failures are a habit",
+        ),
+        Floor(
+            metric="grounded_amounts",
+            bound=0.90,
+            reason="an invented amount makes an agent promise money: no more than noise allows",
+        ),
+        Floor(
+            metric="grounded",
+            bound=0.80,
+            reason="amounts, dates, ids, names, channels, counts; bound leaves room for the checker's false alarms",
+        ),
+        Floor(
+            metric="fact_coverage",
+            bound=0.35,
+            reason="below a third of the facts an agent must read the history anyway",
+        ),
         Floor(metric="forbidden_clear", bound=0.80, reason="a false claim about what is paid, promised or closed"),
         Floor(metric="length_ok", bound=0.85, reason="five seconds of reading: 3 to 110 words"),
         Floor(metric="plain", bound=0.90, reason="markup and template leftovers do not render in the agent's desktop"),
         Floor(metric="latency_p95", bound=5000.0, reason="seed 000: p95 < 5 s for the whole request"),
     ),
     no_worse=(
-        NoWorse(metric="chrf", margin=2.0, reason="about half the difference between two careful wordings of one summary"),
+        NoWorse(
+            metric="chrf", margin=2.0, reason="about half the difference between two careful wordings of one summary"
+        ),
         NoWorse(metric="bleu", margin=2.0, reason="as chrF; BLEU is noisier and kept because seed 000 reports it"),
         NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),
         NoWorse(metric="fact_coverage", margin=0.05, reason="one fact in twenty"),
@@ -67,7 +85,16 @@ SUITE = Suite(
     minimum_latency_calls=20,
     slices=("intent_family", "history", "resolution", "channels", "tempting_wrong"),
     table=(
-        "bleu", "chrf", "grounded", "fact_coverage", "forbidden_clear", "latency_p50", "latency_p95", "latency_p99",
-        "cost_cold", "cost_warm", "answered",
+        "bleu",
+        "chrf",
+        "grounded",
+        "fact_coverage",
+        "forbidden_clear",
+        "latency_p50",
+        "latency_p95",
+        "latency_p99",
+        "cost_cold",
+        "cost_warm",
+        "answered",
     ),
 )

@@ -35,7 +35,9 @@ class Budget:
         return (self.clock() - self.started) * 1000
 
 
-async def complete_within(gateway: Gateway, call: ModelCall, budget: Budget, *, throttle_retries: int) -> tuple[ModelReply, int]:
+async def complete_within(
+    gateway: Gateway, call: ModelCall, budget: Budget, *, throttle_retries: int
+) -> tuple[ModelReply, int]:
     """Call a model, waiting out throttles with jitter as long as the budget allows.
 
     Returns:

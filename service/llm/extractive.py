@@ -14,15 +14,29 @@ MODEL_ID = "local.extractive-digest-v1"
 _SIGNALS: tuple[tuple[re.Pattern[str], float], ...] = (
     (re.compile(r"\$\s?\d"), 3.0),
     (re.compile(r"\b(promis|will\b|by (mon|tue|wed|thu|fri|sat|sun)|within \d|call ?back|follow)", re.I), 2.0),
-    (re.compile(r"\b(pending|open|unresolved|escalat|still|waiting|not (yet|been)|never|no (one|credit|response))", re.I), 2.0),
-    (re.compile(r"\b(disput|refund|credit|fee|charge|shut|disconnect|outage|deposit|medical|fraud|supervisor|complain)", re.I), 1.5),
+    (
+        re.compile(
+            r"\b(pending|open|unresolved|escalat|still|waiting|not (yet|been)|never|no (one|credit|response))", re.I
+        ),
+        2.0,
+    ),
+    (
+        re.compile(
+            r"\b(disput|refund|credit|fee|charge|shut|disconnect|outage|deposit|medical|fraud|supervisor|complain)",
+            re.I,
+        ),
+        1.5,
+    ),
     (re.compile(r"\b(\d{1,2}/\d{1,2}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w*\.? ?\d", re.I), 1.0),
     (re.compile(r"\d"), 0.5),
 )
-_NOISE = re.compile(r"^(hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(ay)?|agent:?\s*(hi|hello))\b", re.I)
+_NOISE = re.compile(
+    r"^(hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(ay)?|agent:?\s*(hi|hello))\b", re.I
+)
 # Never repeated: long digit runs (accounts, cards, phones, SSNs), markup, and lines that address a machine.
 _UNSAFE = re.compile(
-    r"\d[\d -]{7,}\d|[<>{}`]|\b(ignore|disregard|forget)\b.{0,40}\b(above|previous|prior|instruction|notes?)|\b(system prompt|as an ai)\b",
+    r"\d[\d -]{7,}\d|[<>{}`]|\b(ignore|disregard|forget)\b.{0,40}\b(above|previous|prior|instruction|notes?)"
+    r"|\b(system prompt|as an ai)\b",
     re.I,
 )
 _LABELS = {"mobile_app": "mobile app"}
@@ -80,7 +94,11 @@ def _head(interactions: Sequence[Interaction]) -> str:
     channels = list(dict.fromkeys(_channel(item) for item in interactions))
     intents = list(dict.fromkeys(item.intent for item in interactions if item.intent.strip()))
     noun = "interaction" if len(interactions) == 1 else "interactions"
-    when = f"on {first:%b} {first.day}" if first.date() == last.date() else f"from {first:%b} {first.day} to {last:%b} {last.day}"
+    when = (
+        f"on {first:%b} {first.day}"
+        if first.date() == last.date()
+        else f"from {first:%b} {first.day} to {last:%b} {last.day}"
+    )
     about = f" about {_join(intents[-2:])}" if intents else ""
     return f"{len(interactions)} {noun} {when} via {_join(channels[-3:])}{about}."
 
@@ -103,9 +121,19 @@ def _statements(interactions: Sequence[Interaction]) -> list[_Statement]:
             quoted = text.startswith(">")  # an e-mail's copied thread: older than the mail itself
             text = text.lstrip("> ").strip()
             words = len(text.split())
-            if words < 3 or words > _STATEMENT_WORDS or _NOISE.match(text) or _UNSAFE.search(text) or text.lower() in seen:
+            if (
+                words < 3
+                or words > _STATEMENT_WORDS
+                or _NOISE.match(text)
+                or _UNSAFE.search(text)
+                or text.lower() in seen
+            ):
                 continue
             seen.add(text.lower())
-            weight = sum(value for pattern, value in _SIGNALS if pattern.search(text)) + recency - (1.5 if quoted else 0.0)
-            found.append(_Statement(position, place, text if text[-1] in ".!?" else text.rstrip(";,:") + ".", words, weight))
+            weight = (
+                sum(value for pattern, value in _SIGNALS if pattern.search(text)) + recency - (1.5 if quoted else 0.0)
+            )
+            found.append(
+                _Statement(position, place, text if text[-1] in ".!?" else text.rstrip(";,:") + ".", words, weight)
+            )
     return found

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 from typing import Any
 
@@ -49,11 +50,15 @@ class LiteLLMGateway:
         self._stand_in = stand_in
         self._in_process = dict(in_process or {})
         self._litellm: Any = None
+        self._importing = threading.Lock()
 
     def warm_up(self) -> None:
         """Import litellm and build its clients, so that the first call's latency is the model's own."""
-        if self._litellm is not None:
-            return
+        with self._importing:
+            if self._litellm is None:
+                self._litellm = self._import()
+
+    def _import(self) -> Any:
         # The bundled cost map; without this litellm asks the network for a newer one at import.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         import litellm
@@ -62,8 +67,10 @@ class LiteLLMGateway:
         litellm.telemetry = False
         litellm.drop_params = False
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are raised to us; the log would hold prompts
-        self._litellm = litellm
+            logging.getLogger(name).setLevel(
+                logging.CRITICAL
+            )  # its errors are raised to us; the log would hold prompts
+        return litellm
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
@@ -74,8 +81,11 @@ class LiteLLMGateway:
                 raise RequestRejected(f"model {call.model!r} is code that this process does not hold")
             text = self._in_process[call.model](call.document)
             elapsed = (time.perf_counter() - started) * 1000
-            return ModelReply(text=text, usage=Usage(), stop_reason="end_turn", latency_ms=elapsed, answered_by=card.short_name)
-        self.warm_up()
+            return ModelReply(
+                text=text, usage=Usage(), stop_reason="end_turn", latency_ms=elapsed, answered_by=card.short_name
+            )
+        if self._litellm is None:
+            await asyncio.to_thread(self.warm_up)  # seconds of import must not stop the other requests
         started = time.perf_counter()
         try:
             async with asyncio.timeout(call.timeout_s):
@@ -117,7 +127,7 @@ class LiteLLMGateway:
             arguments |= {
                 "aws_bedrock_runtime_endpoint": self._endpoint,
                 "aws_access_key_id": "local",
-                "aws_secret_access_key": "local",  # noqa: S106 - a loopback stand-in checks no signature
+                "aws_secret_access_key": "local",
             }
         return arguments
 
@@ -131,7 +141,9 @@ class LiteLLMGateway:
             return RequestRejected(f"the prompt is longer than {model}'s context; shorten the history or the prompt")
         status = int(getattr(err, "status_code", 0) or 0)
         if 400 <= status < 500 and status not in (408, 429):
-            return RequestRejected(f"{model} rejects the request ({status} {type(err).__name__}); check model id, access and prompt")
+            return RequestRejected(
+                f"{model} rejects the request ({status} {type(err).__name__}); check model id, access and prompt"
+            )
         return UpstreamUnavailable(f"{model} failed ({type(err).__name__}, status {status or 'none'})")
 
 

@@ -58,7 +58,9 @@ def cost_of(usage: Usage, card: ModelCard) -> Cost | None:
         return _usd(prices, usage.input_tokens, usage.output_tokens, read, write)
 
     return Cost(
-        metered_usd=usd(usage.cache_read_tokens, usage.cache_write_tokens), cold_usd=usd(0, prefix), warm_usd=usd(prefix, 0)
+        metered_usd=usd(usage.cache_read_tokens, usage.cache_write_tokens),
+        cold_usd=usd(0, prefix),
+        warm_usd=usd(prefix, 0),
     )
 
 

@@ -85,7 +85,9 @@ class Summarize(Task[SummarizeInputs]):
         if rules.labels:
             starts = [next((label for label in rules.labels if line.startswith(f"{label}:")), None) for line in lines]
             if starts != list(rules.labels):
-                raise OutputInvalid(f"the answer must be the lines {', '.join(f'{label}:' for label in rules.labels)} in this order")
+                raise OutputInvalid(
+                    f"the answer must be the lines {', '.join(f'{label}:' for label in rules.labels)} in this order"
+                )
             summary = "\n".join(lines)
         else:
             summary = " ".join(lines)

@@ -22,7 +22,9 @@ def test_data_folders_hold_no_python(folder):
 
 def test_mlflow_is_the_library_and_not_our_folder():
     code = "import mlflow, pathlib; assert mlflow.__version__; print(pathlib.Path(mlflow.__file__).resolve())"
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert "site-packages" in done.stdout
     assert not done.stdout.startswith(str(ROOT / "mlflow"))
 
@@ -47,5 +49,10 @@ def test_no_lock_file_names_an_index():
 
 
 def test_modules_stay_small():
-    sizes = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for package in ("eval", "service", "reports") for path in (ROOT / package).rglob("*.py") if "out" not in path.parts}
+    sizes = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for package in ("eval", "service", "reports")
+        for path in (ROOT / package).rglob("*.py")
+        if "out" not in path.parts
+    }
     assert {name: size for name, size in sizes.items() if size > 400} == {}

@@ -22,7 +22,11 @@ def _load(path):
 
 def test_the_first_five_pairs_are_there():
     assert {path.stem for path in PAIRS if path.parent.name == "summarize"} >= {
-        "extractive", "smollm2-short", "smollm2-structured", "nova-lite", "nova-micro",
+        "extractive",
+        "smollm2-short",
+        "smollm2-structured",
+        "nova-lite",
+        "nova-micro",
     }
 
 

@@ -20,7 +20,9 @@ def row(case_id="case-1", **changes):
         "inputs": {"interactions": [{"interaction_id": "i1", "text": "A $45 late fee was charged on Nov 3."}]},
         "expectations": {
             "references": ["Disputes a $45 late fee of Nov 3."],
-            "facts": [{"statement": "the fee", "accepted": ["$45 + fee"], "interaction_id": "i1", "span": "$45 late fee"}],
+            "facts": [
+                {"statement": "the fee", "accepted": ["$45 + fee"], "interaction_id": "i1", "span": "$45 late fee"}
+            ],
             "forbidden": [{"claim": "refunded", "accepted": ["fee + refunded + !not"]}],
         },
         "slices": {"intent_family": "billing"},
@@ -31,7 +33,9 @@ def row(case_id="case-1", **changes):
 def write(tmp_path):
     def _write(*lines):
         path = tmp_path / "set.jsonl"
-        path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8")
+        path.write_text(
+            "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines), encoding="utf-8"
+        )
         return path
 
     return _write
@@ -95,7 +99,10 @@ FACT = row()["expectations"]["facts"][0]
         (_changed(facts=[FACT | {"interaction_id": "i9"}]), "which the case does not have"),
         (_changed(facts=[FACT | {"accepted": ["$46"]}]), "is not found in reference 0"),
         (_changed(facts=[FACT | {"accepted": ["!fee"]}]), "no words to look for"),
-        (_changed(references=["Disputes a $45 fee.", "The $45 fee was refunded."]), "reference 1 trips forbidden 'refunded'"),
+        (
+            _changed(references=["Disputes a $45 fee.", "The $45 fee was refunded."]),
+            "reference 1 trips forbidden 'refunded'",
+        ),
         (_changed(forbidden=[{"claim": "abc", "accepted": ["..."]}]), "no words to look for"),
     ],
 )
@@ -104,7 +111,11 @@ def test_planted_faults_are_found(case, message):
 
 
 def test_a_copied_interaction_is_found():
-    long = {"interactions": [{"interaction_id": "i1", "text": "The very same long story about a $45 late fee, told twice over."}]}
+    long = {
+        "interactions": [
+            {"interaction_id": "i1", "text": "The very same long story about a $45 late fee, told twice over."}
+        ]
+    }
     cases = [Case.model_validate(row(name, inputs=long, expectations={})) for name in ("case-1", "case-2")]
     assert find_problems(cases) == ["case-2: an interaction's text stands in case-1 too"]
 

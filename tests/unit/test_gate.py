@@ -29,30 +29,68 @@ SUITE = Suite(
 
 
 def card(model="m", **changes):
-    fields = {"id": f"mmm-{model}", "short_name": model * 2, "wire": "bedrock", "runs": "provider", "context_tokens": 9, "prices": PRICES}
+    fields = {
+        "id": f"mmm-{model}",
+        "short_name": model * 2,
+        "wire": "bedrock",
+        "runs": "provider",
+        "context_tokens": 9,
+        "prices": PRICES,
+    }
     return ModelCard(**fields | changes)
+
+
+CARD = card()
 
 
 def pair(**changes):
     fields = {
-        "name": "p", "task": "summarize", "version": "1", "model": "mmm-m", "backup": None, "sampling": Sampling(max_output_tokens=9),
-        "output": OutputRules(schema="s", max_words=9), "serving": ServingPolicy(),
-        "messages": (Message(role="system", content="x"), Message(role="user", content="y")), "variables": (),
+        "name": "p",
+        "task": "summarize",
+        "version": "1",
+        "model": "mmm-m",
+        "backup": None,
+        "sampling": Sampling(max_output_tokens=9),
+        "output": OutputRules(schema="s", max_words=9),
+        "serving": ServingPolicy(),
+        "messages": (Message(role="system", content="x"), Message(role="user", content="y")),
+        "variables": (),
     }
     return Pair(**fields | changes)
 
 
 def metric(name, value, low, high, *, n=40, unit=Unit.RATE, higher=True, unscored=0, note=""):
-    return Metric(name=name, unit=unit, higher_is_better=higher, value=value, low=low, high=high, n=n, unscored=unscored, note=note)
+    return Metric(
+        name=name,
+        unit=unit,
+        higher_is_better=higher,
+        value=value,
+        low=low,
+        high=high,
+        n=n,
+        unscored=unscored,
+        note=note,
+    )
 
 
-GOOD = {"quality": metric("quality", 0.9, 0.85, 0.95), "speed": metric("speed", 900.0, 800.0, 999.0, unit=Unit.MS, higher=False)}
+GOOD = {
+    "quality": metric("quality", 0.9, 0.85, 0.95),
+    "speed": metric("speed", 900.0, 800.0, 999.0, unit=Unit.MS, higher=False),
+}
 
 
-def gate(the_pair=None, *, metrics=None, backup=None, cards=(card(),), results=(), deltas=None, baseline=None):
+def gate(the_pair=None, *, metrics=None, backup=None, cards=(CARD,), results=(), deltas=None, baseline=None):
     return judge(
-        the_pair or pair(), suite=SUITE, dataset_digest="d", cards=ModelCards(list(cards)), today=TODAY, metrics=metrics or GOOD,
-        backup_metrics=backup or {}, results=results, deltas=deltas or {}, baseline_digest=baseline,
+        the_pair or pair(),
+        suite=SUITE,
+        dataset_digest="d",
+        cards=ModelCards(list(cards)),
+        today=TODAY,
+        metrics=metrics or GOOD,
+        backup_metrics=backup or {},
+        results=results,
+        deltas=deltas or {},
+        baseline_digest=baseline,
     )
 
 
@@ -79,7 +117,10 @@ def test_a_floor_at_above_and_below_the_bound(low, high, verdict):
     assert verdict_of(result, "quality") is result.verdict is verdict
 
 
-@pytest.mark.parametrize(("low", "high", "verdict"), [(100, 5000, Verdict.PASS), (4000, 5001, Verdict.INCONCLUSIVE), (5001, 9000, Verdict.FAIL)])
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(100, 5000, Verdict.PASS), (4000, 5001, Verdict.INCONCLUSIVE), (5001, 9000, Verdict.FAIL)],
+)
 def test_lower_is_better_is_judged_from_the_other_side(low, high, verdict):
     result = gate(metrics=GOOD | {"speed": metric("speed", low + 1.0, low, high, unit=Unit.MS, higher=False)})
     assert verdict_of(result, "speed") is verdict
@@ -105,7 +146,12 @@ def test_a_bad_backup_fails_the_pair():
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(-0.049, 0.01, Verdict.PASS), (-0.051, 0.01, Verdict.INCONCLUSIVE), (-0.05, 0.01, Verdict.INCONCLUSIVE), (-0.20, -0.051, Verdict.FAIL)],
+    [
+        (-0.049, 0.01, Verdict.PASS),
+        (-0.051, 0.01, Verdict.INCONCLUSIVE),
+        (-0.05, 0.01, Verdict.INCONCLUSIVE),
+        (-0.20, -0.051, Verdict.FAIL),
+    ],
 )
 def test_no_worse_than_production(low, high, verdict):
     result = gate(deltas={"quality": metric("quality", (low + high) / 2, low, high)}, baseline="other")
@@ -140,7 +186,9 @@ def test_a_prefix_that_was_never_cached_is_said_and_fails():
 
 
 def test_a_gate_without_checks_is_broken():
-    empty = GateResult(pair_name="p", pair_digest="d", dataset_digest="d", suite_digest="s", baseline_digest=None, checks=())
+    empty = GateResult(
+        pair_name="p", pair_digest="d", dataset_digest="d", suite_digest="s", baseline_digest=None, checks=()
+    )
     assert empty.verdict is Verdict.FAIL
 
 

@@ -16,23 +16,42 @@ REFERENCES = [
     "Power was restored on Monday after a crew replaced the transformer.",
     "A deposit refund was promised in October and has not arrived yet.",
 ]
-CASES = {f"case-{n}": Case(id=f"case-{n}", inputs={}, expectations=Expectations(references=(text,))) for n, text in enumerate(REFERENCES)}
+CASES = {
+    f"case-{n}": Case(id=f"case-{n}", inputs={}, expectations=Expectations(references=(text,)))
+    for n, text in enumerate(REFERENCES)
+}
 
 
 def result(n, output, *, live=True, measured_in=None, ms=100.0, failure=None, scores=None):
     answered = TaskResult(
-        output=None if failure else output, arm="primary", model="m", answered_by="m", latency_ms=ms, model_ms=ms,
-        usage=Usage(), cost=Cost(metered_usd=1, cold_usd=2, warm_usd=1), failure=failure,
+        output=None if failure else output,
+        arm="primary",
+        model="m",
+        answered_by="m",
+        latency_ms=ms,
+        model_ms=ms,
+        usage=Usage(),
+        cost=Cost(metered_usd=1, cold_usd=2, warm_usd=1),
+        failure=failure,
     )
     values = scores or {}
     return CaseResult(
-        case_id=f"case-{n}", arm="primary", repeat=0, result=answered, live=live, measured_in=measured_in,
+        case_id=f"case-{n}",
+        arm="primary",
+        repeat=0,
+        result=answered,
+        live=live,
+        measured_in=measured_in,
         scores={k: Score(value=v) if v is not None else Score(value=None, unscored="x") for k, v in values.items()},
     )
 
 
 def test_corpus_figures_are_sacrebleus_own():
-    outputs = ["The customer disputes a late fee of $40.", "Power was restored after a crew came on Monday.", "A refund was promised in October."]
+    outputs = [
+        "The customer disputes a late fee of $40.",
+        "Power was restored after a crew came on Monday.",
+        "A refund was promised in October.",
+    ]
     metrics = build_metrics(SUITE, CASES, [result(n, text) for n, text in enumerate(outputs)], deadline_ms=5000)
     assert metrics["bleu"].value == pytest.approx(BLEU().corpus_score(outputs, [REFERENCES]).score)
     assert metrics["chrf"].value == pytest.approx(CHRF(word_order=2).corpus_score(outputs, [REFERENCES]).score)
@@ -40,16 +59,28 @@ def test_corpus_figures_are_sacrebleus_own():
 
 
 def test_failures_are_unscored_not_zero():
-    answers = [result(0, REFERENCES[0], scores={"fact_coverage": 1.0}), result(1, "", failure=FailureCode.DEADLINE), result(2, REFERENCES[2])]
+    answers = [
+        result(0, REFERENCES[0], scores={"fact_coverage": 1.0}),
+        result(1, "", failure=FailureCode.DEADLINE),
+        result(2, REFERENCES[2]),
+    ]
     metrics = build_metrics(SUITE, CASES, answers, deadline_ms=5000)
     assert (metrics["answered"].value, metrics["answered"].n) == (pytest.approx(2 / 3), 3)
-    assert (metrics["fact_coverage"].value, metrics["fact_coverage"].n, metrics["fact_coverage"].unscored) == (1.0, 1, 1)
+    assert (metrics["fact_coverage"].value, metrics["fact_coverage"].n, metrics["fact_coverage"].unscored) == (
+        1.0,
+        1,
+        1,
+    )
     assert (metrics["bleu"].n, metrics["bleu"].unscored) == (2, 1)
     assert metrics["bleu"].value == pytest.approx(100)
 
 
 def test_latency_counts_live_answers_only():
-    answers = [result(0, "a", ms=100.0), result(1, "b", ms=0.1, live=False, measured_in="run-0"), result(2, "c", ms=300.0)]
+    answers = [
+        result(0, "a", ms=100.0),
+        result(1, "b", ms=0.1, live=False, measured_in="run-0"),
+        result(2, "c", ms=300.0),
+    ]
     found = live_latencies(answers, deadline_ms=200, minimum=2)
     assert (list(found.values), found.on_time, found.measured_in) == ([100.0, 300.0], 1, None)
 

@@ -18,7 +18,10 @@ def make_pair(**changes):
         "sampling": Sampling(max_output_tokens=100),
         "output": OutputRules(schema="s-v1", max_words=90),
         "serving": ServingPolicy(),
-        "messages": (Message(role="system", content="Read <history>."), Message(role="user", content="<history>{{history}}</history>")),
+        "messages": (
+            Message(role="system", content="Read <history>."),
+            Message(role="user", content="<history>{{history}}</history>"),
+        ),
         "variables": ("history",),
     }
     return Pair(**fields | changes)
@@ -42,7 +45,12 @@ def test_the_description_is_no_part_of_the_digest():
         {"sampling": Sampling(max_output_tokens=101)},
         {"output": OutputRules(schema="s-v1", max_words=91)},
         {"serving": ServingPolicy(hedge_delay_ms=1)},
-        {"messages": (Message(role="system", content="Read <history>!"), Message(role="user", content="<history>{{history}}</history>"))},
+        {
+            "messages": (
+                Message(role="system", content="Read <history>!"),
+                Message(role="user", content="<history>{{history}}</history>"),
+            )
+        },
     ],
 )
 def test_everything_that_decides_an_answer_is_in_the_digest(change):
@@ -64,7 +72,8 @@ def test_foreign_content_is_refused(broken):
 
 def test_a_value_that_looks_like_a_template_stays_text():
     pair = make_pair(
-        messages=(Message(role="system", content="s"), Message(role="user", content="{{ history }} {{other}}")), variables=("history", "other")
+        messages=(Message(role="system", content="s"), Message(role="user", content="{{ history }} {{other}}")),
+        variables=("history", "other"),
     )
     rendered = pair.render({"history": "say {{other}} and {{history}}", "other": "SECRET"})
     assert rendered[1].content == "say {{other}} and {{history}} SECRET"

@@ -35,7 +35,10 @@ user:
 </history>
 """
 CARDS = ModelCards(
-    [ModelCard(id=name, short_name=name, wire="in_process", runs="local", context_tokens=1000) for name in ("local.one", "local.two")]
+    [
+        ModelCard(id=name, short_name=name, wire="in_process", runs="local", context_tokens=1000)
+        for name in ("local.one", "local.two")
+    ]
 )
 
 
@@ -65,8 +68,18 @@ def test_line_endings_do_not_change_the_digest(load):
     ("old", "new", "line", "message"),
     [
         ("version: 1.0.0", "version: 1.0.0\ntemprature: 1", 5, "unknown key 'temprature'"),
-        ("    temperature: 0", "    temprature: 0", 8, "unknown key 'temprature' in 'model.options'; did you mean 'temperature'"),
-        ("  id: local.one", "  id: local.on", 6, "model 'local.on' has no card in prompts/models.yaml; did you mean 'local.one'"),
+        (
+            "    temperature: 0",
+            "    temprature: 0",
+            8,
+            "unknown key 'temprature' in 'model.options'; did you mean 'temperature'",
+        ),
+        (
+            "  id: local.one",
+            "  id: local.on",
+            6,
+            "model 'local.on' has no card in prompts/models.yaml; did you mean 'local.one'",
+        ),
         ("  id: local.two", "  id: nobody.knows", 11, "has no card"),
         ("maxOutputTokens: 100", "maxOutputTokens: 0", 9, "must be above zero"),
         ("maxOutputTokens: 100", "maxOutputTokens: 1.5", 9, "must be a whole number"),

@@ -27,7 +27,11 @@ def test_a_nova_lite_summary_costs_a_fiftieth_of_a_cent():
 
 def test_cold_and_warm_are_bounds_of_what_was_metered():
     card = ModelCard(
-        id="mmm", short_name="mm", wire="bedrock", runs="provider", context_tokens=9,
+        id="mmm",
+        short_name="mm",
+        wire="bedrock",
+        runs="provider",
+        context_tokens=9,
         prices=Prices(input=10, output=20, cache_read=1, cache_write=12, source="test", date="2026-11-21"),
     )
     usage = Usage(input_tokens=100_000, output_tokens=50_000, cache_read_tokens=200_000, cache_write_tokens=300_000)
@@ -43,7 +47,13 @@ def test_cached_tokens_without_a_price_of_their_own_are_input():
 
 
 def test_unknown_prices_are_not_free():
-    assert cost_of(Usage(input_tokens=1), ModelCard(id="xxx", short_name="xx", wire="bedrock", runs="provider", context_tokens=9)) is None
+    assert (
+        cost_of(
+            Usage(input_tokens=1),
+            ModelCard(id="xxx", short_name="xx", wire="bedrock", runs="provider", context_tokens=9),
+        )
+        is None
+    )
 
 
 def test_all_models_of_seed_000_have_a_priced_card():
@@ -55,13 +65,19 @@ def test_prices_agree_with_litellms_map_where_both_know_the_model():
     import json
 
     spec = importlib.util.find_spec("litellm")
-    known = json.loads((Path(spec.origin).parent / "model_prices_and_context_window_backup.json").read_text(encoding="utf-8"))
+    known = json.loads(
+        (Path(spec.origin).parent / "model_prices_and_context_window_backup.json").read_text(encoding="utf-8")
+    )
     compared = 0
     for card in CARDS:
         theirs = known.get(card.id)
         if card.runs != "provider" or theirs is None:
             continue
-        names = {"input": "input_cost_per_token", "output": "output_cost_per_token", "cache_read": "cache_read_input_token_cost"}
+        names = {
+            "input": "input_cost_per_token",
+            "output": "output_cost_per_token",
+            "cache_read": "cache_read_input_token_cost",
+        }
         for ours, name in names.items():
             price = getattr(card.prices, ours)
             if price is not None and name in theirs:
@@ -87,5 +103,5 @@ def test_a_broken_card_file_is_named(tmp_path, text, message):
 
 
 def test_an_unknown_model_lists_those_that_have_a_card():
-    with pytest.raises(PairError, match="no card in prompts/models.yaml; add one or use: amazon"):
+    with pytest.raises(PairError, match=r"no card in prompts/models\.yaml; add one or use: amazon"):
         CARDS.get("gpt-99")

@@ -14,16 +14,33 @@ from service.settings import Settings
 
 def make_pair(text="Summarise <history>."):
     return Pair(
-        name="p", task="demo", version="1.0.0", model="m", backup="b", sampling=Sampling(max_output_tokens=100),
-        output=OutputRules(schema="s", max_words=90), serving=ServingPolicy(),
-        messages=(Message(role="system", content=text), Message(role="user", content="<history>{{history}}</history>")), variables=("history",),
+        name="p",
+        task="demo",
+        version="1.0.0",
+        model="m",
+        backup="b",
+        sampling=Sampling(max_output_tokens=100),
+        output=OutputRules(schema="s", max_words=90),
+        serving=ServingPolicy(),
+        messages=(Message(role="system", content=text), Message(role="user", content="<history>{{history}}</history>")),
+        variables=("history",),
     )
 
 
 def make_release(pair, sequence=1, **changes):
     fields = {
-        "task": "demo", "sequence": sequence, "kind": "promote", "registry_version": 3, "pair_name": "p", "pair_digest": pair.digest,
-        "from_digest": None, "gate_run_id": "r", "who": "me", "why": "because", "at": "2026-11-21T00:00:00+00:00", "environment": "local",
+        "task": "demo",
+        "sequence": sequence,
+        "kind": "promote",
+        "registry_version": 3,
+        "pair_name": "p",
+        "pair_digest": pair.digest,
+        "from_digest": None,
+        "gate_run_id": "r",
+        "who": "me",
+        "why": "because",
+        "at": "2026-11-21T00:00:00+00:00",
+        "environment": "local",
     }
     return Release(**fields | changes)
 
@@ -32,7 +49,12 @@ def version(pair=None, release=None, **changes):
     pair = pair or make_pair()
     template, config = to_registry(pair)
     release = release or make_release(pair)
-    fields = {"version": 3, "template": template, "model_config": config, "tags": {DIGEST_TAG: pair.digest, release.tag: release.to_json()}}
+    fields = {
+        "version": 3,
+        "template": template,
+        "model_config": config,
+        "tags": {DIGEST_TAG: pair.digest, release.tag: release.to_json()},
+    }
     return SimpleNamespace(**fields | changes)
 
 
@@ -136,7 +158,11 @@ def test_a_cold_start_without_a_registry_serves_the_last_known_good(settings):
     RegistryPairSource("demo", settings, fetch=Script(served(make_pair(), 7))).refresh()
     source = RegistryPairSource("demo", settings, fetch=Script(RegistryError("down")))
     source.refresh()
-    assert (source.current().pair, source.current().source, source.current().sequence) == (make_pair(), "last_known_good", 7)
+    assert (source.current().pair, source.current().source, source.current().sequence) == (
+        make_pair(),
+        "last_known_good",
+        7,
+    )
     assert source.status().last_error == "down"
 
 

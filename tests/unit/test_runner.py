@@ -53,18 +53,30 @@ class Gateway:
         self.running -= 1
         if text in self.broken:
             raise UpstreamUnavailable("down")
-        return ModelReply(text=text, usage=Usage(output_tokens=1), stop_reason="end_turn", latency_ms=5.0, answered_by="main")
+        return ModelReply(
+            text=text, usage=Usage(output_tokens=1), stop_reason="end_turn", latency_ms=5.0, answered_by="main"
+        )
 
 
 PAIR = Pair(
-    name="p", task="echo", version="1", model="main", backup=None, sampling=Sampling(max_output_tokens=9),
-    output=OutputRules(schema="s", max_words=9), serving=ServingPolicy(), messages=(Message(role="user", content="{{text}}"),), variables=("text",),
+    name="p",
+    task="echo",
+    version="1",
+    model="main",
+    backup=None,
+    sampling=Sampling(max_output_tokens=9),
+    output=OutputRules(schema="s", max_words=9),
+    serving=ServingPolicy(),
+    messages=(Message(role="user", content="{{text}}"),),
+    variables=("text",),
 )
 CASES = tuple(Case(id=f"case-{n}", inputs={"text": f"text {n}"}) for n in range(25))
 
 
 def make_runner(gateway, folder, run_id="run-1", **changes):
-    return Runner(task=Echo(), gateway=gateway, cards=CARDS, cache=CallCache(folder), run_id=run_id, concurrency=4, **changes)
+    return Runner(
+        task=Echo(), gateway=gateway, cards=CARDS, cache=CallCache(folder), run_id=run_id, concurrency=4, **changes
+    )
 
 
 def run(runner, pair=PAIR, **changes):

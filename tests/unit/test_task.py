@@ -29,7 +29,7 @@ class Shout(Task[Inputs]):
     name: ClassVar[str] = "shout"
     input_model: ClassVar[type[BaseModel]] = Inputs
     variables: ClassVar[frozenset[str]] = frozenset({"text"})
-    in_process = {"code": lambda document: document.text}
+    in_process: ClassVar = {"code": lambda document: document.text}
     fallback_model = "code"
 
     def values(self, inputs):
@@ -66,9 +66,16 @@ def reply(text, stop_reason="end_turn"):
 
 def context(gateway, *, backup="spare", chain="serve"):
     pair = Pair(
-        name="p", task="shout", version="1", model="main", backup=backup, sampling=Sampling(max_output_tokens=9),
-        output=OutputRules(schema="s", max_words=9), serving=ServingPolicy(),
-        messages=(Message(role="user", content="<text>{{text}}</text>"),), variables=("text",),
+        name="p",
+        task="shout",
+        version="1",
+        model="main",
+        backup=backup,
+        sampling=Sampling(max_output_tokens=9),
+        output=OutputRules(schema="s", max_words=9),
+        serving=ServingPolicy(),
+        messages=(Message(role="user", content="<text>{{text}}</text>"),),
+        variables=("text",),
     )
     return TaskContext(pair=pair, gateway=gateway, cards=CARDS, chain=chain)
 
@@ -76,12 +83,20 @@ def context(gateway, *, backup="spare", chain="serve"):
 async def test_the_primary_answers_and_is_metered():
     gateway = Scripted(main="HI")
     result = await Shout().run(Inputs(text="hi"), context(gateway))
-    assert (result.output, result.arm, result.model, result.answered_by, result.failure) == ("HI", "primary", "main", "what answered", None)
+    assert (result.output, result.arm, result.model, result.answered_by, result.failure) == (
+        "HI",
+        "primary",
+        "main",
+        "what answered",
+        None,
+    )
     assert result.cost.metered_usd == Decimal(2)
     assert gateway.asked == [("main", "<text>hi</text>")]
 
 
-@pytest.mark.parametrize("broken", [UpstreamUnavailable("down"), QuotaExceeded("busy"), "not shouted", reply("CUT", "max_tokens")])
+@pytest.mark.parametrize(
+    "broken", [UpstreamUnavailable("down"), QuotaExceeded("busy"), "not shouted", reply("CUT", "max_tokens")]
+)
 async def test_any_bad_answer_goes_to_the_backup(broken):
     result = await Shout().run(Inputs(text="hi"), context(Scripted(main=broken, spare="HI"), chain="serve"))
     assert (result.output, result.arm, result.degraded) == ("HI", "backup", False)
@@ -103,7 +118,12 @@ async def test_an_evaluated_arm_never_falls_over(chain, model):
     down = UpstreamUnavailable("down")
     gateway = Scripted(main=down, spare=down)
     result = await Shout().run(Inputs(text="hi"), context(gateway, chain=chain))
-    assert (result.output, result.failure, result.model, result.arm) == (None, FailureCode.UPSTREAM_UNAVAILABLE, model, chain)
+    assert (result.output, result.failure, result.model, result.arm) == (
+        None,
+        FailureCode.UPSTREAM_UNAVAILABLE,
+        model,
+        chain,
+    )
     assert [asked for asked, _ in gateway.asked] == [model]
 
 
@@ -136,5 +156,5 @@ async def test_a_pair_of_another_task_is_our_mistake_and_no_failure():
 def test_tasks_are_found_by_name():
     assert "summarize" in task_names()
     assert load_task("summarize").name == "summarize"
-    with pytest.raises(ConfigurationError, match="no task 'sumarize'; tasks: .*summarize"):
+    with pytest.raises(ConfigurationError, match=r"no task 'sumarize'; tasks: .*summarize"):
         load_task("sumarize")

@@ -30,7 +30,10 @@ def test_different_things_stay_apart(left, right):
     assert fold(left) != fold(right)
 
 
-@pytest.mark.parametrize(("text", "folded"), [("$894.10 Sept 9", "$894.10 sep 9"), ("$65 Sept 21", "$65 sep 21"), ("paid 65 Sept 21", "paid 65 sep 21")])
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [("$894.10 Sept 9", "$894.10 sep 9"), ("$65 Sept 21", "$65 sep 21"), ("paid 65 Sept 21", "paid 65 sep 21")],
+)
 def test_money_before_a_month_is_not_its_day(text, folded):
     assert fold(text) == folded
 

@@ -1,0 +1,167 @@
+"""``python -m service``: up, down and status of the local stack, serve. Exit 0 done, 1 not running, 2 could not run."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+    from service.local.stack import Part
+    from service.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what cannot run is one line on standard error, never a traceback."""
+    options = _parser().parse_args(arguments)
+    from service.errors import ServiceError
+
+    try:
+        settings = _settings(options)
+        if options.command == "up":
+            return _up(settings, without_bedrock=options.without_bedrock)
+        if options.command == "down":
+            return _down(settings)
+        if options.command == "status":
+            return _status(settings)
+        return _serve(settings, without_bedrock=options.without_bedrock)
+    except ServiceError as err:
+        print(f"error: {err}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m service", description="Omni-channel insights service")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start the local AWS and the Bedrock stand-in in the background")
+    commands.add_parser("down", help="stop both")
+    commands.add_parser("status", help="say what runs; exit 1 when something does not")
+    serve = commands.add_parser("serve", help="serve in the foreground, after `up` where no endpoints are set")
+    serve.add_argument("--port", type=int, help="TCP port (default OMNI_PORT, 8080); 0 takes a free one")
+    serve.add_argument("--host", help="address to listen on (default OMNI_HOST, 127.0.0.1)")
+    for command in (up, serve):
+        command.add_argument(
+            "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
+        )
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> "Settings":
+    from pydantic import ValidationError
+
+    from service.errors import ConfigurationError
+    from service.settings import Settings
+
+    given = {name: value for name in ("port", "host") if (value := getattr(options, name, None)) is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as err:
+        wrong = "; ".join(f"OMNI_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in err.errors())
+        raise ConfigurationError(f"settings: {wrong}") from err
+
+
+def _up(settings: "Settings", *, without_bedrock: bool) -> int:
+    from service.local import stack
+    from service.local.samples import SAMPLE_CUSTOMERS
+
+    aws = stack.up_aws(settings)
+    _print_part(aws)
+    print(f"  OMNI_AWS_ENDPOINT={aws.endpoint}")
+    print(f"  table {settings.interactions_table}; sample customers:")
+    for account, what in SAMPLE_CUSTOMERS.items():
+        print(f"    {account}  {what}")
+    if not without_bedrock:
+        bedrock = stack.up_bedrock(settings)
+        _print_part(bedrock)
+        print(f"  OMNI_BEDROCK_ENDPOINT={bedrock.endpoint}")
+    return 0
+
+
+def _print_part(part: "Part") -> None:
+    state = "started" if part.started_now else "already running"
+    answers = f", answered by {part.detail}" if part.detail else ""
+    print(f"{part.name}: {state} at {part.endpoint} (pid {part.pid}{answers})")
+
+
+def _down(settings: "Settings") -> int:
+    from service.local import stack
+
+    for name, ran in stack.down(settings):
+        print(f"{name}: {'stopped' if ran else 'was not running'}")
+    return 0
+
+
+def _status(settings: "Settings") -> int:
+    from service.local import stack
+
+    parts = stack.status(settings)
+    for part in parts:
+        state = "healthy" if part.healthy else "running, but does not answer" if part.pid else "not running"
+        print(f"{part.name}: {state}" + (f" at {part.endpoint} (pid {part.pid})" if part.pid else ""))
+    return 0 if all(part.healthy for part in parts) else 1
+
+
+def _serve(settings: "Settings", *, without_bedrock: bool) -> int:
+    # The port first: nothing is started for a service that cannot listen.
+    listener = _listen(settings)
+    with listener:
+        settings = _with_stand_ins(settings, without_bedrock=without_bedrock)
+        from service.runtime import build_runtime
+        from service.telemetry import configure_logging
+
+        configure_logging(settings.log_level)
+        runtime = build_runtime(settings)
+        import uvicorn
+
+        from service.app import create_app
+
+        host, port = listener.getsockname()[:2]
+        print(f"serving on http://{host}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
+        config = uvicorn.Config(
+            create_app(settings, runtime), log_config=None, access_log=False, timeout_graceful_shutdown=10
+        )
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+    return 0 if server.started else 2
+
+
+def _listen(settings: "Settings") -> "socket.socket":
+    import socket
+
+    from service.errors import ConfigurationError
+
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        # Listening already here: without it a second service could bind too and would fail only later.
+        listener.listen(2048)
+    except OSError as err:
+        listener.close()
+        raise ConfigurationError(
+            f"port {settings.port} on {settings.host} cannot be used ({err.strerror}): "
+            f"stop the program that holds it, or choose another: python -m service serve --port {settings.port + 10}"
+        ) from err
+    return listener
+
+
+def _with_stand_ins(settings: "Settings", *, without_bedrock: bool) -> "Settings":
+    from service.local import stack
+
+    if settings.environment != "local":
+        return settings
+    parts = []
+    if settings.aws_endpoint is None:
+        parts.append(stack.up_aws(settings))
+    if settings.bedrock_endpoint is None and not without_bedrock:
+        parts.append(stack.up_bedrock(settings))
+    for part in parts:
+        _print_part(part)
+    return stack.with_endpoints(settings, parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

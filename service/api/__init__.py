@@ -1,0 +1,1 @@
+"""HTTP: endpoints and problem bodies; no rule of the business lives here."""

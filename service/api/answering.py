@@ -1,0 +1,84 @@
+"""How an endpoint runs a task: the pair taken once, the same ``run`` as the harness, a failure raised as such."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, cast
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from service.api.problems import TaskFailedError
+from service.runtime import Runtime
+from service.served import ServedPair
+from service.task import TaskContext, TaskResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """Milliseconds since the request's handler began; ``clock`` is monotonic, in seconds."""
+
+    clock: Callable[[], float]
+    started: float
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the start."""
+        return (self.clock() - self.started) * 1000
+
+
+def start_timer(runtime: Runtime) -> Timer:
+    """Return a timer that starts now."""
+    return Timer(clock=runtime.clock, started=runtime.clock())
+
+
+def runtime_of(request: Request) -> Runtime:
+    """Return the runtime that the application's lifespan opened."""
+    return cast(Runtime, request.app.state.runtime)
+
+
+async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: Runtime, timer: Timer) -> TaskResult:
+    """Run ``task`` with what is left of the pair's deadline: the time that reading the history took counts.
+
+    Raises:
+        TaskFailedError: the result has no output.
+        PairError: the pair does not fit the task.
+    """
+    deadline_ms = served.pair.serving.deadline_ms
+    context = TaskContext(
+        pair=served.pair,
+        gateway=runtime.gateway,
+        cards=runtime.cards,
+        chain="serve",
+        patience=max(deadline_ms - timer.elapsed_ms(), 0.0) / deadline_ms,
+        clock=runtime.clock,
+    )
+    result: TaskResult = await runtime.tasks[task].run(inputs, context)
+    if result.failure is not None:
+        raise TaskFailedError(result)
+    return result
+
+
+def short_name(model: str, runtime: Runtime) -> str:
+    """Return a model's short name, or ``model`` itself when it has no card ("none", the name of a stand-in)."""
+    return runtime.cards.get(model).short_name if model in runtime.cards else model
+
+
+def usd(result: TaskResult) -> str | None:
+    """Return what the run cost in USD as a plain decimal, None when a model without prices answered."""
+    return None if result.cost is None else decimal_text(result.cost.metered_usd)
+
+
+def decimal_text(value: Decimal) -> str:
+    """Return ``value`` without exponent and without trailing zeros."""
+    return format(value.normalize(), "f")
+
+
+def usage_fields(result: TaskResult) -> dict[str, Any]:
+    """Return the metered tokens by kind."""
+    usage = result.usage
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+    }

@@ -1,0 +1,99 @@
+"""/healthz says that the process lives; /readyz says, in words, whether it can serve and what to do if not."""
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from service.api.answering import runtime_of
+from service.runtime import Runtime
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class TaskReadiness(BaseModel):
+    """What one task serves; ``last_error`` is why it is not something newer."""
+
+    required: bool
+    pair: str | None = None
+    prompt_version: str | None = None
+    pair_digest: str | None = None
+    registry_version: int | None = None
+    sequence: int | None = None
+    released_at: str | None = None
+    released_by: str | None = None
+    source: str | None = None
+    age_s: float | None = None
+    last_refresh_at: str | None = None
+    last_error: str | None = None
+
+
+class Readiness(BaseModel):
+    """Ready or not; ``reasons`` names each missing part and its remedy."""
+
+    ready: bool
+    environment: str
+    reasons: list[str]
+    tasks: dict[str, TaskReadiness]
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """Answer 200 as long as the process lives; contacts nothing."""
+    return Health()
+
+
+@router.get(
+    "/readyz", responses={503: {"model": Readiness, "description": "Something is missing; reasons say what to do"}}
+)
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Answer 200 when every required task has a verified pair to serve, else 503. Contacts nothing."""
+    readiness = readiness_of(runtime_of(request))
+    response.status_code = 200 if readiness.ready else 503
+    response.headers["Cache-Control"] = "no-store"
+    return readiness
+
+
+def readiness_of(runtime: Runtime) -> Readiness:
+    """Return what each task serves, and a reason for each required task that serves nothing."""
+    tasks: dict[str, TaskReadiness] = {}
+    reasons: list[str] = []
+    for name, source in sorted(runtime.pair_sources.items()):
+        required = name in runtime.settings.required_tasks
+        status = source.status()
+        tasks[name] = state = TaskReadiness(
+            required=required, age_s=status.age_s, last_refresh_at=status.last_refresh_at, last_error=status.last_error
+        )
+        served = status.served
+        if served is not None:
+            state.pair, state.prompt_version, state.pair_digest = (
+                served.pair.name,
+                f"v{served.pair.version}",
+                served.pair.digest,
+            )
+            state.registry_version, state.sequence, state.source = (
+                served.registry_version,
+                served.sequence,
+                served.source,
+            )
+            state.released_at, state.released_by = served.released_at, served.released_by
+        elif required:
+            reasons.append(_nothing_served(runtime, name, status.last_refresh_at, status.last_error))
+    reasons.extend(
+        f"task {name} is required but this build has no such task: correct OMNI_REQUIRED_TASKS"
+        for name in sorted(set(runtime.settings.required_tasks) - set(tasks))
+    )
+    return Readiness(ready=not reasons, environment=runtime.settings.environment, reasons=reasons, tasks=tasks)
+
+
+def _nothing_served(runtime: Runtime, task: str, refreshed: str | None, error: str | None) -> str:
+    if refreshed is None and error is None:
+        return f"task {task}: the first look into the registry has not ended yet: wait a few seconds"
+    pairs = sorted(path.stem for path in (runtime.settings.prompts_dir / task).glob("*.prompty"))
+    name = "extractive" if "extractive" in pairs else pairs[0] if pairs else "<pair>"
+    said = f" (the registry said: {error})" if error else ""
+    return f'no pair released for task {task}: run make promote PAIR={name} WHY="first release" TASK={task}{said}'

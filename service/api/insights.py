@@ -1,0 +1,202 @@
+"""POST /omni-channel-insights: the summary for the agent who takes a customer's next contact (seed 000's own path)."""
+
+import json
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
+from service.api.problems import RESPONSES
+from service.interaction import Channel, HistoryFilter, Interaction, date_range
+from service.runtime import Runtime
+from service.served import ServedPair
+from service.stores.interactions import InteractionPage
+from service.task import TaskResult
+from service.tasks.summarize import Summarize, SummarizeInputs
+from service.telemetry import Event, account_hash, log
+
+PATH = "/omni-channel-insights"
+# Fixed for ever: a retry of the same request must give the same process id.
+_PROCESS_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:process")
+_ContactId = Annotated[str, Field(min_length=1, max_length=128)]
+
+router = APIRouter()
+
+
+class InsightsRequest(HistoryFilter):
+    """Who calls, about which contact, and how much history the summary may use."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "account_number": "1234567890",
+                    "contact_id": "abc-123-xyz",
+                    "ivr_intent": "billing",
+                    "max_history_days": 90,
+                    "max_interactions": 10,
+                    "channel_filter": ["ivr", "agent"],
+                }
+            ]
+        },
+    )
+
+    account_number: str = Field(min_length=4, max_length=32)
+    contact_id: _ContactId
+    unique_process_id: _ContactId | None = None
+    initial_contact_id: _ContactId | None = None
+    ivr_intent: str = Field(default="misc", max_length=120)
+    channel_filter: Annotated[tuple[Channel, ...], Field(min_length=1)] | None = None
+
+
+class InsightsResponse(BaseModel):
+    """The summary and where it comes from; times are UTC, latency is the whole request's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    contact_id: str
+    request_id: str
+    unique_process_id: str
+    initial_contact_id: str
+    account_number: str
+    summary: str
+    date_range: str | None = Field(
+        description="First to last day of the interactions seen", examples=["2025-11-08 to 2025-12-08"]
+    )
+    model_used: str = Field(description="Short name of the model asked for; 'none' when there was nothing to summarise")
+    answered_by: str = Field(description="What really answered: differs from model_used behind a stand-in")
+    cache_hit: bool = Field(description="A stored summary was reused; prefix reuse is prompt_cache_read_tokens")
+    prompt_cache_read_tokens: int
+    latency_ms: int
+    generated_at: str
+    max_history_days: int
+    max_interactions: int
+    channel_filter: tuple[Channel, ...] | None
+    prompt_version: str
+    pair: str
+    pair_digest: str
+    registry_version: int
+    degraded: bool = Field(description="No model answered in time: the summary is the extractive digest")
+    failure_code: Literal[None]
+    cost_usd: str | None
+    interactions_considered: int
+
+
+@router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
+async def omni_channel_insights(body: InsightsRequest, request: Request, response: Response) -> InsightsResponse:
+    """Summarise the customer's last interactions across channels."""
+    runtime = runtime_of(request)
+    timer = start_timer(runtime)
+    now = runtime.now()
+    log(
+        Event.REQUEST_RECEIVED,
+        path=PATH,
+        account=account_hash(body.account_number),
+        max_history_days=body.max_history_days,
+        max_interactions=body.max_interactions,
+    )
+    served = runtime.pair_sources[Summarize.name].current()
+    page = await runtime.interactions.history(body.account_number, body, now)
+    inputs = _inputs(body, page, now)
+    result = await answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer)
+    insights = _response(
+        inputs, result, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
+    )
+    response.headers.update(_headers(insights))
+    log(
+        Event.REQUEST_COMPLETED,
+        account=account_hash(body.account_number),
+        model_used=insights.model_used,
+        answered_by=insights.answered_by,
+        arm=result.arm,
+        degraded=insights.degraded,
+        latency_ms=insights.latency_ms,
+        cost_usd=insights.cost_usd,
+        pair=insights.pair,
+        registry_version=insights.registry_version,
+        interactions=insights.interactions_considered,
+    )
+    return insights
+
+
+def _inputs(body: InsightsRequest, page: InteractionPage, as_of: datetime) -> SummarizeInputs:
+    initial = body.initial_contact_id or body.contact_id
+    process = body.unique_process_id or _process_id(body.account_number, initial, body.contact_id)
+    return SummarizeInputs(
+        as_of=as_of,
+        account_number=body.account_number,
+        contact_id=body.contact_id,
+        initial_contact_id=initial,
+        unique_process_id=process,
+        ivr_intent=body.ivr_intent,
+        interactions=page.interactions,
+        max_history_days=body.max_history_days,
+        max_interactions=body.max_interactions,
+        channel_filter=body.channel_filter,
+    )
+
+
+def _process_id(account_number: str, initial_contact_id: str, contact_id: str) -> str:
+    # A JSON list keeps ("a", "bc") and ("ab", "c") apart.
+    return str(uuid.uuid5(_PROCESS_NAMESPACE, json.dumps([account_number, initial_contact_id, contact_id])))
+
+
+def _response(
+    inputs: SummarizeInputs,
+    result: TaskResult,
+    *,
+    page: InteractionPage,
+    served: ServedPair,
+    runtime: Runtime,
+    timer: Timer,
+    request_id: str,
+) -> InsightsResponse:
+    assert result.output is not None
+    assert inputs.initial_contact_id is not None
+    assert inputs.unique_process_id is not None
+    return InsightsResponse(
+        contact_id=inputs.contact_id,
+        request_id=request_id,
+        unique_process_id=inputs.unique_process_id,
+        initial_contact_id=inputs.initial_contact_id,
+        account_number=inputs.account_number,
+        summary=result.output,
+        date_range=_range_text(page.interactions),
+        model_used=short_name(result.model, runtime),
+        answered_by=short_name(result.answered_by, runtime),
+        cache_hit=False,
+        prompt_cache_read_tokens=result.usage.cache_read_tokens,
+        latency_ms=round(timer.elapsed_ms()),
+        generated_at=runtime.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        max_history_days=inputs.max_history_days,
+        max_interactions=inputs.max_interactions,
+        channel_filter=inputs.channel_filter,
+        prompt_version=f"v{served.pair.version}",
+        pair=served.pair.name,
+        pair_digest=served.pair.digest,
+        registry_version=served.registry_version,
+        degraded=result.degraded,
+        failure_code=None,
+        cost_usd=usd(result),
+        interactions_considered=len(page.interactions),
+    )
+
+
+def _range_text(interactions: tuple[Interaction, ...]) -> str | None:
+    days = date_range(list(interactions))
+    return None if days is None else f"{days[0].isoformat()} to {days[1].isoformat()}"
+
+
+def _headers(insights: InsightsResponse) -> dict[str, str]:
+    fields: dict[str, Any] = {
+        "X-Model-Used": insights.model_used,
+        "X-Cache-Hit": str(insights.cache_hit).lower(),
+        "X-Prompt-Cache-Hit": str(insights.prompt_cache_read_tokens > 0).lower(),
+        "X-Latency-Ms": str(insights.latency_ms),
+    }
+    return fields

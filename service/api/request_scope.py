@@ -1,0 +1,53 @@
+"""What every request gets: an id in state, log and header, and a problem body for whatever nobody else caught."""
+
+import traceback
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import problem
+from service.errors import FailureCode
+from service.telemetry import Event, bind_request, log
+
+
+class RequestScope:
+    """ASGI middleware, outermost of ours.
+
+    An unexpected exception is logged by type and place only: its message may quote the customer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; anything but HTTP passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req-{scope['app'].state.runtime.ids()}"
+        scope.setdefault("state", {})["request_id"] = request_id
+        bind_request(request_id)
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as err:  # the last stop: an answer without a traceback for the client, a place for the log
+            last = traceback.extract_tb(err.__traceback__)[-1]
+            place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+            log(Event.REQUEST_FAILED, failure_code="INTERNAL_ERROR", status=500, error=type(err).__name__, place=place)
+            if started:
+                raise
+            answer = problem(
+                request_id,
+                status=500,
+                code=FailureCode.INTERNAL_ERROR.value,
+                detail="unexpected error; the log has type and place under this request id",
+            )
+            await answer(scope, receive, send_with_id)

@@ -1,0 +1,104 @@
+"""POST /v1/<task> for every discovered task: the task's own inputs in, one generic answer out."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict
+
+from service.api.answering import answer, runtime_of, short_name, start_timer, usage_fields, usd
+from service.api.problems import RESPONSES
+from service.task import Arm, Task
+from service.telemetry import Event, log
+
+
+class UsageFields(BaseModel):
+    """Metered tokens; ``input_tokens`` excludes the cached ones."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+
+
+class TaskAnswer(BaseModel):
+    """A task's output and where it comes from; the same fields for every task."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    request_id: str
+    output: str
+    pair: str
+    prompt_version: str
+    pair_digest: str
+    registry_version: int
+    model: str
+    answered_by: str
+    arm: Arm
+    degraded: bool
+    latency_ms: int
+    cost_usd: str | None
+    usage: UsageFields
+    failure: Literal[None]
+
+
+def tasks_router(tasks: Iterable[Task[Any]]) -> APIRouter:
+    """Return a router with one POST per task."""
+    router = APIRouter(prefix="/v1", tags=["tasks"])
+    for task in tasks:
+        router.add_api_route(
+            f"/{task.name}",
+            _endpoint(task.name, task.input_model),
+            methods=["POST"],
+            name=task.name,
+            operation_id=f"run_{task.name}",
+            summary=f"Run the task {task.name}",
+            response_model=TaskAnswer,
+            responses=RESPONSES,
+        )
+    return router
+
+
+def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitable[TaskAnswer]]:
+    async def run_task(inputs: BaseModel, request: Request) -> TaskAnswer:
+        runtime = runtime_of(request)
+        timer = start_timer(runtime)
+        log(Event.REQUEST_RECEIVED, path=f"/v1/{name}")
+        served = runtime.pair_sources[name].current()
+        result = await answer(name, inputs, served=served, runtime=runtime, timer=timer)
+        assert result.output is not None
+        done = TaskAnswer(
+            task=name,
+            request_id=request.state.request_id,
+            output=result.output,
+            pair=served.pair.name,
+            prompt_version=f"v{served.pair.version}",
+            pair_digest=served.pair.digest,
+            registry_version=served.registry_version,
+            model=short_name(result.model, runtime),
+            answered_by=short_name(result.answered_by, runtime),
+            arm=result.arm,
+            degraded=result.degraded,
+            latency_ms=round(timer.elapsed_ms()),
+            cost_usd=usd(result),
+            usage=UsageFields(**usage_fields(result)),
+            failure=None,
+        )
+        log(
+            Event.REQUEST_COMPLETED,
+            task=name,
+            model_used=done.model,
+            answered_by=done.answered_by,
+            arm=done.arm,
+            degraded=done.degraded,
+            latency_ms=done.latency_ms,
+            cost_usd=done.cost_usd,
+            pair=done.pair,
+            registry_version=done.registry_version,
+        )
+        return done
+
+    # FastAPI reads the body's model from the annotation, and here it is known only now.
+    run_task.__annotations__["inputs"] = input_model
+    return run_task

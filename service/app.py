@@ -1,0 +1,58 @@
+"""The FastAPI application: mounts the endpoints, and its lifespan opens and closes the runtime."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from service.api import health, insights
+from service.api.problems import add_problem_handlers, with_problem_media_type
+from service.api.request_scope import RequestScope
+from service.api.tasks import tasks_router
+from service.runtime import Runtime, build_runtime
+from service.settings import Settings
+from service.task import load_task, task_names
+from service.telemetry import configure_logging
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        return with_problem_media_type(super().openapi())
+
+
+def create_app(settings: Settings | None = None, runtime: Runtime | None = None) -> FastAPI:
+    """Return the application; the environment is read when it starts, and only if neither argument is given.
+
+    Args:
+        settings: what to build the runtime from; ``Settings()`` when left out.
+        runtime: a ready runtime in its place, which the application then opens and closes.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.runtime = runtime or _build(settings or Settings())
+        app.state.runtime.open()
+        try:
+            yield
+        finally:
+            app.state.runtime.close()
+
+    app = _Application(
+        title="Omni-channel insights",
+        version="1.0.0",
+        description="Summaries of a customer's interactions for the agent who takes the next contact.",
+        lifespan=lifespan,
+    )
+    app.add_middleware(RequestScope)
+    add_problem_handlers(app)
+    app.include_router(insights.router)
+    tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
+    app.include_router(tasks_router(tasks))
+    app.include_router(health.router)
+    return app
+
+
+def _build(settings: Settings) -> Runtime:
+    configure_logging(settings.log_level)
+    return build_runtime(settings)

@@ -1,0 +1,73 @@
+"""The local AWS: ministack as a background process, with the interactions table and the sample customers in it."""
+
+import importlib.util
+
+from service.errors import ConfigurationError
+from service.local.daemon import Daemon, python_argv
+from service.local.loopback import HOST, ensure_running
+from service.settings import Settings
+
+HEALTH_PATH = "/_ministack/health"
+
+
+def endpoint(settings: Settings) -> str:
+    """Return the base URL of the local AWS."""
+    return f"http://{HOST}:{settings.local_aws_port}"
+
+
+def ministack(settings: Settings) -> Daemon:
+    """Return the background process; its state is under ``settings.state_dir`` and survives a stop, not a SIGKILL."""
+    state = settings.state_dir / "ministack"
+    return Daemon(
+        name="ministack",
+        argv=python_argv("ministack"),
+        run_dir=settings.state_dir / "run",
+        env={
+            "BIND_HOST": HOST,  # its default is every interface
+            "GATEWAY_PORT": str(settings.local_aws_port),
+            "IOT_MTLS_ENABLED": "0",  # or it listens on every interface's port 8883 too
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(state / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(state / "s3"),
+            "LOG_LEVEL": "WARNING",
+        },
+    )
+
+
+def start(settings: Settings) -> bool:
+    """Start ministack, create the table, load the samples; return whether it was started now. Safe to repeat.
+
+    Raises:
+        ConfigurationError: ministack is not installed, its port is taken, or it does not start.
+        StoreError: it runs but does not take the table or the samples.
+    """
+    if importlib.util.find_spec("ministack") is None:
+        raise ConfigurationError(
+            "the package ministack is not installed: run make install (it is a development dependency)"
+        )
+    started, _ = ensure_running(
+        ministack(settings), port=settings.local_aws_port, health_path=HEALTH_PATH, port_setting="OMNI_LOCAL_AWS_PORT"
+    )
+    load(settings.model_copy(update={"aws_endpoint": endpoint(settings)}))
+    return started
+
+
+def load(settings: Settings) -> None:
+    """Create the interactions table at ``settings.aws_endpoint`` and give the sample customers their history.
+
+    Raises:
+        StoreError: the endpoint does not answer.
+    """
+    from datetime import UTC, datetime
+
+    from service.aws import client
+    from service.local.samples import sample_histories
+    from service.stores.interactions import InteractionStore, create_table
+
+    dynamodb = client("dynamodb", settings)
+    create_table(dynamodb, settings.interactions_table)
+    store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
+    for account, interactions in sample_histories(datetime.now(UTC).date()).items():
+        store.replace(account, interactions)
+    dynamodb.close()

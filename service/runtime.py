@@ -1,0 +1,110 @@
+"""The composition root: the only place that builds clients; tests hand ``create_app`` one made of fakes."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.cards import ModelCards
+from service.errors import ConfigurationError
+from service.llm.call import Gateway
+from service.served import PairSource
+from service.settings import Settings
+from service.stores.interactions import InteractionReader
+from service.task import Task, load_task, task_names
+from service.telemetry import Event, log
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """Everything that a request needs from outside.
+
+    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits.
+    """
+
+    settings: Settings
+    cards: ModelCards
+    gateway: Gateway
+    interactions: InteractionReader
+    tasks: Mapping[str, Task[Any]]
+    pair_sources: Mapping[str, PairSource]
+    now: Callable[[], datetime] = _now
+    clock: Callable[[], float] = time.monotonic
+    ids: Callable[[], str] = _new_id
+    warm_up: Callable[[], None] | None = None
+
+    def open(self) -> None:
+        """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
+        for source in self.pair_sources.values():
+            source.start()
+        if self.warm_up is not None:
+            threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
+        log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
+
+    def close(self) -> None:
+        """Stop the pair sources' threads."""
+        for source in self.pair_sources.values():
+            source.stop()
+        log(Event.SERVICE_STOPPED)
+
+    def _warm_up(self) -> None:
+        assert self.warm_up is not None
+        try:
+            self.warm_up()
+        except Exception as err:  # the first call meets the same error and answers it; this thread has nobody to tell
+            log(Event.WARM_UP_FAILED, error=type(err).__name__)
+
+
+def build_runtime(settings: Settings) -> Runtime:
+    """Build the clients of ``settings``; nothing is contacted yet.
+
+    Raises:
+        ConfigurationError: model cards are missing or wrong, or a required task does not exist.
+    """
+    # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
+    from service.aws import client
+    from service.llm.gateway import LiteLLMGateway
+    from service.llm.logged import LoggedGateway
+    from service.registry import RegistryPairSource
+    from service.stores.interactions import InteractionStore
+
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    tasks = {name: load_task(name) for name in task_names()}
+    unknown = sorted(set(settings.required_tasks) - set(tasks))
+    if unknown:
+        raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    gateway = LiteLLMGateway(
+        cards,
+        region=settings.aws_region,
+        endpoint=settings.bedrock_endpoint,
+        stand_in=_stand_in(settings),
+        in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
+    )
+    return Runtime(
+        settings=settings,
+        cards=cards,
+        gateway=LoggedGateway(gateway, cards),
+        interactions=InteractionStore(
+            client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
+        ),
+        tasks=tasks,
+        pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
+        warm_up=gateway.warm_up,
+    )
+
+
+def _stand_in(settings: Settings) -> str | None:
+    if settings.bedrock_endpoint is None or settings.environment == "aws":
+        return settings.bedrock_stand_in  # in `aws` an endpoint is a VPC endpoint: Bedrock itself
+    return settings.bedrock_stand_in or "local-stand-in"

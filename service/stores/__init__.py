@@ -1,0 +1,1 @@
+"""Data stores: each translates botocore's errors into ``StoreError``."""

@@ -1,0 +1,112 @@
+"""Shape of an output: words, band, plain text, whole last sentence."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from eval.cases import Case
+from eval.results import Score
+from eval.scorers.base import ScorerContext
+from eval.scorers.structure import StructureScorer
+from service.task import TaskResult
+
+
+class _Inputs(BaseModel):
+    pass
+
+
+def _scores(output: str, *, low: int = 3, high: int = 6) -> dict[str, Score]:
+    context = ScorerContext(
+        case=Case(id="c-1", inputs={}),
+        inputs=_Inputs(),
+        result=TaskResult(output=output, arm="primary", model="m", answered_by="m", latency_ms=1.0),
+        output=output,
+    )
+    return StructureScorer(min_words=low, max_words=high).score(context)
+
+
+@pytest.mark.parametrize(("count", "fits"), [(2, 0.0), (3, 1.0), (6, 1.0), (7, 0.0)])
+def test_the_band_includes_both_ends(count: int, fits: float) -> None:
+    scores = _scores(" ".join(["word"] * count))
+    assert scores["words"].value == count
+    assert scores["length_ok"].value == fits
+    assert bool(scores["length_ok"].findings) == (fits == 0.0)
+
+
+def test_an_empty_output_has_no_words_and_no_end() -> None:
+    scores = _scores("")
+    assert (scores["words"].value, scores["length_ok"].value, scores["whole"].value) == (0.0, 0.0, 0.0)
+    assert scores["plain"].value == 1.0
+
+
+@pytest.mark.parametrize(("low", "high"), [(5, 4), (-1, 4)])
+def test_a_band_that_nothing_fits_is_refused(low: int, high: int) -> None:
+    with pytest.raises(ValueError, match="word band"):
+        StructureScorer(min_words=low, max_words=high)
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        ("# Summary\nAll paid.", "markup"),
+        ("- first\n- second", "markup"),
+        ("1. first", "markup"),
+        ("The **fee** stands.", "markup"),
+        ("```\ntext\n```", "markup"),
+        ("<b>Paid</b>.", "markup"),
+        ("See [here](https://example.com).", "markup"),
+        ("History: {{history}}", "template leftover"),
+        ("Customer [insert name] called.", "template leftover"),
+        ("</history> Paid.", "template leftover"),
+        ("[INST] Paid.", "template leftover"),
+        ("As an AI, I cannot say.", "speaks as an AI"),
+        ("I’m a large language model.", "speaks as an AI"),
+        ("Dear agent, the fee stands.", "addresses someone"),
+        ("Paid. Dear customer, thanks.", "addresses someone"),
+    ],
+)
+def test_what_is_not_plain_is_named(output: str, what: str) -> None:
+    score = _scores(output)["plain"]
+    assert score.value == 0.0
+    assert any(finding.startswith(f"{what}:") for finding in score.findings)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "Customer paid $45 (5-7 days). Balance < $10 and 3 > 2.",
+        "Customer called a dear friend; AI chatbot said APPROVED.",
+        "Reading 61,940 - estimated. Error AP-409; file my_file_name.",
+        "Situation: fee.\nOpen: nothing.",
+        "Nota en español: «pagó», ¡listo! ✓",
+        "Ticket [SC-20964] is open.",
+    ],
+)
+def test_ordinary_text_is_plain(output: str) -> None:
+    assert _scores(output)["plain"].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("output", "whole"),
+    [
+        ("It is paid.", 1.0),
+        ("Is it paid?  \n", 1.0),
+        ('She said "paid."', 1.0),
+        ("(All paid.)", 1.0),
+        ("It is", 0.0),
+        ("It is...", 0.0),
+        ("It is…", 0.0),
+        ("It is paid,", 0.0),
+    ],
+)
+def test_whole_texts_end_as_sentences_do(output: str, whole: float) -> None:
+    assert _scores(output)["whole"].value == whole
+
+
+@given(st.text(max_size=200))
+def test_any_text_gets_all_scores(output: str) -> None:
+    scores = _scores(output)
+    assert set(scores) == {"words", "length_ok", "plain", "whole"}
+    assert all(scores[name].value in (0.0, 1.0) for name in ("length_ok", "plain", "whole"))
+    assert scores["words"].value == len(output.split())
