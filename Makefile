@@ -6,7 +6,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 TASK ?= summarize
-CONCURRENCY ?= 4
 PORT ?= 8080
 # Libraries that would otherwise call home or fetch something at import.
 export LITELLM_LOCAL_MODEL_COST_MAP = True
@@ -33,7 +32,7 @@ $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproj
 	@touch $(READY)
 
 eval: $(READY) ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tweetsumm] [CASES=40] [FRESH=1]
-	@$(PY) -m eval run --task $(TASK) --concurrency $(CONCURRENCY) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh)
+	@$(PY) -m eval run --task $(TASK) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
 
 register: $(READY) ## Write a pair into the registry without releasing it: make register PAIR=name
 	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"

@@ -44,7 +44,7 @@ def run(
     dataset: DatasetName = None,
     cases: Annotated[int | None, typer.Option(min=1, help="Take a stratified part of this many cases.")] = None,
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Answers per case; for models that sample.")] = 1,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls in flight.")] = 4,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Calls in flight; 2 local, 8 aws.")] = None,
     fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
 ) -> None:
     """Evaluate pairs side by side, compare with production, and print each one's verdict.
@@ -59,6 +59,11 @@ def run(
         task=task, pairs=names, dataset=dataset, case_count=cases, repeats=repeats, concurrency=concurrency, fresh=fresh
     )
     render_evaluation(outcome.evaluation, outcome.suite)
+    if outcome.left_out:
+        print(
+            f"\nLeft out: {', '.join(outcome.left_out)}. Their models are a provider's and here only a stand-in would answer; "
+            f"to try the way there, name them: make eval PAIRS={outcome.left_out[0]}"
+        )
     print(f"\nReport: {outcome.report}")
     passed = [
         pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names

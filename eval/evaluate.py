@@ -4,9 +4,9 @@ import asyncio
 import datetime as dt
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import Task, load_task
 
+STAND_IN = "SmolLM2-135M-Instruct-Q4_1"  # what the local Bedrock answers with, whatever model it is asked for
+# The bundled model has two slots: more calls in flight would only wait there and be counted as slow.
+DEFAULT_CONCURRENCY = {"local": 2, "aws": 8}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -41,7 +45,7 @@ class Options:
     dataset: str | None = None
     case_count: int | None = None
     repeats: int = 1
-    concurrency: int = 4
+    concurrency: int | None = None
     fresh: bool = False
 
 
@@ -52,6 +56,7 @@ class Outcome:
     evaluation: Evaluation
     suite: Suite
     report: Path
+    left_out: tuple[str, ...]
     cases: Mapping[str, Case]
 
 
@@ -67,25 +72,22 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
     task = load_task(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pairs = load_pairs(task, cards, settings, options.pairs)
+    left_out: list[Pair] = []
+    if not options.pairs:
+        pairs, left_out = split_by_stand_in(pairs, cards, settings)
     with ExitStack() as stack:
         # First of all the children, so that mlflow and the model load while this process reads and imports.
-        worker = stack.enter_context(TrackingWorker(settings.registry_uri))
-        server = stack.enter_context(_model_server(pairs, cards, settings))
+        worker = stack.enter_context(
+            TrackingWorker(settings.registry_uri, log=settings.state_dir / "logs" / "tracking.log")
+        )
+        models = _Models(stack, cards, settings, task)
+        models.start_for(pairs)
         suite = load_suite(options.task)
         dataset = load_dataset(
             options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
         )
         if options.case_count is not None:
             dataset = stratified(dataset, options.case_count)
-        gateway = LiteLLMGateway(
-            cards,
-            region=settings.aws_region,
-            endpoint=settings.bedrock_endpoint or (server.url if server else None),
-            stand_in="SmolLM2-135M (stand-in)" if settings.environment == "local" else None,
-            in_process=task.in_process,
-        )
-        if any(cards.get(model).wire == "bedrock" for pair in pairs for model in (pair.model, pair.backup) if model):
-            gateway.warm_up()
         key = sha256_hex(
             canonical_json(
                 [
@@ -104,21 +106,18 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             print(f"resuming run {record.run_id}, interrupted earlier: its answers are kept")
         runner = Runner(
             task=task,
-            gateway=gateway,
+            gateway=models.gateway(pairs),
             cards=cards,
             cache=CallCache(settings.state_dir / "calls"),
             run_id=record.run_id,
-            concurrency=options.concurrency,
+            concurrency=options.concurrency or DEFAULT_CONCURRENCY[settings.environment],
             fresh=options.fresh,
-            server_died=lambda: (
-                None
-                if server is None or server.alive()
-                else f"The local model server died ({server.exit_description()})."
-            ),
+            server_died=models.died,
         )
         answered = _run_jobs(runner, _jobs(pairs, dataset, options.repeats))
         production = worker.production(options.task)
         if production is not None and production.pair.digest not in {pair.digest for pair in pairs}:
+            runner = replace(runner, gateway=models.gateway([production.pair]))
             answered |= _run_jobs(runner, _jobs([production.pair], dataset, options.repeats))
             pairs = [*pairs, production.pair]
         evaluation = _judge(
@@ -137,7 +136,13 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         report = _write(evaluation, suite, dataset, settings)
         _log(worker, evaluation, dataset, suite, report)
         journal.finish(record)
-    return Outcome(evaluation=evaluation, suite=suite, report=report, cases={case.id: case for case in dataset.cases})
+    return Outcome(
+        evaluation=evaluation,
+        suite=suite,
+        report=report,
+        left_out=tuple(pair.name for pair in left_out),
+        cases={case.id: case for case in dataset.cases},
+    )
 
 
 def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Sequence[str]) -> list[Pair]:
@@ -154,14 +159,60 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     return [load_pair(path, cards=cards, task_variables=task.variables) for path in paths]
 
 
-@contextmanager
-def _model_server(pairs: Sequence[Pair], cards: ModelCards, settings: Settings) -> Iterator[LocalBedrock | None]:
-    needed = any(cards.get(model).wire == "bedrock" for pair in pairs for model in (pair.model, pair.backup) if model)
-    if settings.environment != "local" or settings.bedrock_endpoint is not None or not needed:
-        yield None
-        return
-    with LocalBedrock(("--preload",), log=settings.state_dir / "logs" / "bedrock.log") as server:
-        yield server
+def split_by_stand_in(pairs: Sequence[Pair], cards: ModelCards, settings: Settings) -> tuple[list[Pair], list[Pair]]:
+    """Return the pairs that this environment can really answer, and those that only the stand-in would answer.
+
+    A stand-in's figures say nothing about the model that was asked for, so nobody gets them without asking for them by name.
+    """
+    if settings.environment != "local" or settings.bedrock_endpoint is not None:
+        return list(pairs), []
+    replaced = [pair for pair in pairs if cards.get(pair.model).runs == "provider"]
+    return [pair for pair in pairs if pair not in replaced], replaced
+
+
+class _Models:
+    """The gateway of this run, and the bundled model's server when a pair needs one and no endpoint is set."""
+
+    def __init__(self, stack: ExitStack, cards: ModelCards, settings: Settings, task: Task[Any]) -> None:
+        self._stack, self._cards, self._settings, self._task = stack, cards, settings, task
+        self._server: LocalBedrock | None = None
+
+    def _needed(self, pairs: Sequence[Pair]) -> bool:
+        return any(self._cards.get(model).wire == "bedrock" for p in pairs for model in (p.model, p.backup) if model)
+
+    def start_for(self, pairs: Sequence[Pair]) -> None:
+        """Start the bundled model if ``pairs`` need it; it loads in its own process."""
+        settings = self._settings
+        if (
+            self._server is None
+            and settings.environment == "local"
+            and not settings.bedrock_endpoint
+            and self._needed(pairs)
+        ):
+            log = settings.state_dir / "logs" / "bedrock.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._server = self._stack.enter_context(LocalBedrock(("--preload",), log=log))
+
+    def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
+        """Return a gateway that can answer ``pairs``."""
+        self.start_for(pairs)
+        settings = self._settings
+        gateway = LiteLLMGateway(
+            self._cards,
+            region=settings.aws_region,
+            endpoint=settings.bedrock_endpoint or (self._server.url if self._server else None),
+            stand_in=settings.bedrock_stand_in,
+            in_process=self._task.in_process,
+        )
+        if self._needed(pairs):
+            gateway.warm_up()
+        return gateway
+
+    def died(self) -> str | None:
+        """Describe the end of the model's server, or return None while it lives (or none was started)."""
+        if self._server is None or self._server.alive():
+            return None
+        return f"The local model server died ({self._server.exit_description()})."
 
 
 def _jobs(pairs: Sequence[Pair], dataset: Dataset, repeats: int) -> list[Job]:
@@ -274,7 +325,7 @@ def _judge(
         calls_live=sum(1 for item in everything if item.live),
         calls_cached=sum(1 for item in everything if not item.live),
         seconds=time.perf_counter() - started,
-        stand_in="SmolLM2-135M (bundled)" if settings.environment == "local" else None,
+        stand_in=STAND_IN if settings.environment == "local" else None,
     )
 
 

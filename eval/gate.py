@@ -99,7 +99,7 @@ def _floor(floor: Floor, metric: Metric, suite: Suite, *, arm: str) -> Check:
     verdict, explanation = _three_way(metric, floor.bound, above=metric.higher_is_better)
     if metric.value is not None and metric.unscored > suite.max_unscored_rate * (metric.n + metric.unscored):
         total = metric.n + metric.unscored
-        explanation += f"; {metric.unscored} of {total} cases could not be scored (bound {suite.max_unscored_rate:.0%})"
+        explanation = f"{metric.unscored} of {total} cases could not be scored (bound {suite.max_unscored_rate:.0%})"
         verdict = Verdict.FAIL
     if metric.unit is Unit.MS and metric.n < suite.minimum_latency_calls:
         verdict = Verdict.INCONCLUSIVE
@@ -129,7 +129,7 @@ def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, s
     if (worst >= bound) if above else (worst <= bound):
         return Verdict.PASS, f"the whole interval is {word} the bound"
     if (best < bound) if above else (best > bound):
-        return Verdict.FAIL, f"the whole interval misses the bound ({word} {bound:g} wanted)"
+        return Verdict.FAIL, "the whole interval misses the bound"
     return Verdict.INCONCLUSIVE, "the interval spans the bound: more cases or repeats are needed"
 
 

@@ -67,12 +67,13 @@ def _bar(bars: "Bars", row: "TaskID") -> Progress:  # type: ignore[name-defined]
 
 def _lines(job: Job) -> Progress:
     done = 0
-    started = time.monotonic()
+    started = 0.0
     step = max(job.size // 10, 1)
 
     def count(result: CaseResult) -> None:
-        nonlocal done
+        nonlocal done, started
         done += 1
+        started = started or time.monotonic()
         if done % step == 0 or done == job.size:
             seconds = max(time.monotonic() - started, 1e-6)
             left = (job.size - done) * seconds / done

@@ -140,6 +140,8 @@ class Tracking:
         Raises:
             RegistryError: the store did not take it; there is then no evidence and no promotion.
         """
+        from mlflow.entities import Dataset, DatasetInput
+
         mlflow = self._mlflow
         with self._translated("record the evaluation in MLflow"):
             with mlflow.start_run(
@@ -152,12 +154,13 @@ class Tracking:
                 mlflow.log_table({name: [row[name] for row in log.table] for name in log.table[0]}, "cases.json")
                 for path in log.files:
                     mlflow.log_artifact(path)
-                source = mlflow.data.meta_dataset.MetaDataset(
-                    mlflow.data.dataset_source_registry.resolve_dataset_source(log.dataset["source"]),
+                dataset = Dataset(
                     name=log.dataset["name"],
-                    digest=log.dataset["digest"][:32],
+                    digest=log.dataset["digest"][:36],  # MLflow's column holds no more; the whole digest is a tag
+                    source_type="local",
+                    source=log.dataset["source"],
                 )
-                mlflow.log_input(source, context="evaluation")
+                self._client.log_inputs(run.info.run_id, datasets=[DatasetInput(dataset)])
                 # Last, so that a run that broke off half-way can never be read as evidence.
                 mlflow.set_tag(TAG_VERDICT, log.tags[TAG_VERDICT])
             return str(run.info.run_id)

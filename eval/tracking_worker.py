@@ -18,13 +18,16 @@ from service.release import Release
 class TrackingWorker:
     """A child that holds the store open. Its requests and answers are JSON lines over its standard input and output."""
 
-    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
-        """Start the child; it begins to import mlflow at once."""
+    def __init__(self, uri: str, *, log: Path, artifacts: Path | None = None) -> None:
+        """Start the child; it begins to import mlflow at once. What mlflow prints goes to ``log``."""
         command = [sys.executable, "-m", "eval.tracking_worker", uri, str(artifacts or "")]
         # A session of its own: Ctrl-C in the terminal must not stop it between two writes.
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as errors:
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
 
     def __enter__(self) -> "TrackingWorker":
         return self
@@ -63,7 +66,9 @@ class TrackingWorker:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise RegistryError(f"the tracking process ended (exit code {self._child.poll()}) before it could {method}")
+            raise RegistryError(
+                f"the tracking process ended (exit code {self._child.poll()}) before it could {method}; see {self._log}"
+            )
         answer = json.loads(line)
         if "error" in answer:
             raise RegistryError(answer["error"])

@@ -1,6 +1,6 @@
 """What a scorer is, what it sees, and how a failed answer or a crash of a scorer becomes an unscored value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pydantic import BaseModel
@@ -41,7 +41,7 @@ def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
     A failed answer is unscored, not zero: that it failed is counted by the metric ``answered``, once.
     """
     if context.result.failure is not None:
-        return unscored(scorer.scores, f"no answer: {context.result.failure.value}")
+        return _rejected(scorer, context, f"no answer: {context.result.failure.value}")
     try:
         scores = scorer.score(context)
         if set(scores) != set(scorer.scores):
@@ -49,6 +49,20 @@ def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
     except Exception as err:
         return unscored(scorer.scores, f"{scorer.name} crashed: {type(err).__name__}: {err}")
     return scores
+
+
+def _rejected(scorer: Scorer, context: ScorerContext, reason: str) -> dict[str, Score]:
+    """Return unscored values; a scorer that reads rejected answers still says what it found in one.
+
+    An agent never sees a rejected answer, so it has no score; whoever mends the prompt wants to know what it invented.
+    """
+    if not context.result.raw_text or not getattr(scorer, "reads_rejected", False):
+        return unscored(scorer.scores, reason)
+    try:
+        found = scorer.score(replace(context, output=context.result.raw_text))
+    except Exception:
+        return unscored(scorer.scores, reason)
+    return {name: Score(value=None, unscored=reason, findings=score.findings) for name, score in found.items()}
 
 
 def unscored(names: tuple[str, ...], reason: str) -> dict[str, Score]:

@@ -17,6 +17,7 @@ class GroundingScorer:
     """
 
     name = "grounding"
+    reads_rejected = True
     scores = ("grounded", "grounded_amounts")
 
     def __init__(self, source_of: Callable[[BaseModel], GroundingSource]) -> None:

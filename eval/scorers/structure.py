@@ -61,7 +61,8 @@ class StructureScorer:
             for what, pattern in _NOT_PLAIN
             if (match := pattern.search(output.replace("’", "'")))
         )
-        whole = bool(_WHOLE.search(output))
+        # A task's own fixed message is not a model's sentence.
+        whole = context.result.arm == "none" or bool(_WHOLE.search(output))
         return {
             "words": Score(value=float(words)),
             "length_ok": _yes_no(self._min <= words <= self._max, f"{words} words; the band is {band}"),

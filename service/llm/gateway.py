@@ -41,7 +41,7 @@ class LiteLLMGateway:
             cards: which models exist and how they are reached.
             region: AWS region of Bedrock.
             endpoint: base URL in place of Bedrock's; credentials are then dummies.
-            stand_in: name of what answers provider models at ``endpoint``, for honest labels.
+            stand_in: name of what answers provider models at ``endpoint`` when its answers do not say so themselves.
             in_process: models that are code, by id.
         """
         self._cards = cards
@@ -103,7 +103,9 @@ class LiteLLMGateway:
             usage=_usage(response.usage),
             stop_reason=_STOP_REASONS.get(choice.finish_reason, "other"),
             latency_ms=elapsed,
-            answered_by=self._stand_in if self._stand_in and card.runs == "provider" else card.short_name,
+            answered_by=_answered_by(response)
+            or (self._stand_in if card.runs == "provider" else None)
+            or card.short_name,
         )
 
     def _arguments(self, call: ModelCall) -> dict[str, Any]:
@@ -145,6 +147,13 @@ class LiteLLMGateway:
                 f"{model} rejects the request ({status} {type(err).__name__}); check model id, access and prompt"
             )
         return UpstreamUnavailable(f"{model} failed ({type(err).__name__}, status {status or 'none'})")
+
+
+def _answered_by(response: Any) -> str | None:
+    # Our stand-in says in a header what it is; Bedrock sends none. litellm keeps headers here and nowhere public (1.106).
+    headers = (getattr(response, "_hidden_params", None) or {}).get("additional_headers") or {}
+    name = headers.get("llm_provider-x-omni-answered-by")
+    return str(name) if name else None
 
 
 def _message(message: Message, *, cache: bool) -> dict[str, Any]:

@@ -338,6 +338,9 @@ def main(arguments: Sequence[str]) -> int:
         remedy = "stop what listens there, or pass --port 0 for a free port"
         print(f"cannot listen on {HOST} port {options.port} ({err.strerror}): {remedy}", file=sys.stderr, flush=True)
         return 2
+    for name in (signal.SIGTERM, signal.SIGINT):
+        # Until the event loop takes over there is nothing to finish, so an early stop is a clean one, too.
+        signal.signal(name, lambda *_: os._exit(0))
     if options.die_with_stdin:
         threading.Thread(target=_exit_when_stdin_ends, daemon=True).start()
     # Before aiohttp is imported, which takes longer than everything above: the kernel queues early connections.

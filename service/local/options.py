@@ -8,8 +8,9 @@ from pathlib import Path
 from service.local.engines import Latency, parse_latency
 from service.local.faults import FaultRule, parse_rule_text
 
-# Measured on two cores, 40 prompts of 700 to 3,000 tokens: reading prompts is nearly all of the time and gains from
-# both cores, writing tokens does not; more slots add memory and read a shared prefix once per slot.
+# Measured on two shared cores (2026-11, 8 prompts of 700 to 3,000 tokens with a common start, 90 tokens out each, one
+# run per setting; a repeat differed by up to 24%): 2, 4 and 6 slots took 65, 67 and 69 s, a tie, but the median answer
+# came after 21, 35 and 58 s, and each slot costs 190 MB. Reading prompts is nearly all of the time and uses both cores.
 DEFAULT_SLOTS = 2
 DEFAULT_THREADS = 1
 DEFAULT_BATCH_THREADS = 2

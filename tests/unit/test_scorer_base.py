@@ -1,5 +1,6 @@
 """Scorers under failure: a failed answer and a crash become unscored values; the grounding scorer takes any source."""
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -118,3 +119,14 @@ def test_an_invented_date_leaves_amounts_alone() -> None:
     assert scores["grounded"].value == 0.0
     assert scores["grounded_amounts"].value == 1.0
     assert scores["grounded"].rationale == "1 of 2 mentions found in the source"
+
+
+def test_a_rejected_answer_has_no_score_but_its_inventions_are_named() -> None:
+    scorer = GroundingScorer(_source_of)
+    context = _context(failure=FailureCode.OUTPUT_INVALID)
+    context = dataclasses.replace(
+        context, result=dataclasses.replace(context.result, raw_text="A $999 bonus is due and")
+    )
+    grounded = safe_score(scorer, context)["grounded"]
+    assert (grounded.value, grounded.unscored) == (None, "no answer: OUTPUT_INVALID")
+    assert any("$999" in finding for finding in grounded.findings)

@@ -1,0 +1,33 @@
+"use strict";
+// Filters the list of cases and opens the case that a link points at; without it the page shows everything.
+const cases = [...document.querySelectorAll("details.case")];
+const text = new Map(cases.map((box) => [box, box.textContent.toLowerCase()]));
+const [find, state, pair, shown] = ["find", "state", "pair", "shown"].map((id) => document.getElementById(id));
+const filter = () => {
+  const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let count = 0;
+  for (const box of cases) {
+    const answers = box.dataset.states.split("|").map((item) => item.split("="));
+    const wanted = answers.some(([name, is]) => (!pair.value || name === pair.value) && (!state.value || is === state.value));
+    const visible = wanted && words.every((word) => text.get(box).includes(word));
+    box.hidden = !visible;
+    count += visible ? 1 : 0;
+  }
+  shown.textContent = count + " of " + cases.length + " cases";
+};
+const open = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (target instanceof HTMLDetailsElement) {
+    target.hidden = false;
+    target.open = true;
+    target.scrollIntoView();
+  }
+};
+const form = document.querySelector("form.filter");
+form.hidden = false;
+form.addEventListener("submit", (event) => event.preventDefault());
+form.addEventListener("input", filter);
+addEventListener("hashchange", open);
+addEventListener("beforeprint", () => document.querySelectorAll("#checks details, #slices details").forEach((box) => { box.open = true; }));
+filter();
+open();
