@@ -21,18 +21,20 @@ from eval.reading import (
     check_line,
     check_name,
     failures_by_code,
+    failures_by_message,
     headline,
     metric_notes,
     open_checks,
     problem_lines,
     replaced_models,
     results_of,
+    results_with_faults,
     stand_in_warning,
     table_metrics,
     why,
     worst_results,
 )
-from eval.results import Evaluation, Metric, PairResult, Verdict
+from eval.results import CaseResult, Evaluation, Metric, PairResult, Verdict
 from eval.suite import Suite
 
 if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
@@ -42,6 +44,7 @@ if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
 
 WIDTH_WITHOUT_TERMINAL = 120
 WORST_SHOWN = 3
+FAULTS_SHOWN = 8
 _LINES_PER_CASE = 2
 _NAME_WIDTH = 18
 _COLOURS = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
@@ -240,12 +243,26 @@ class _Printer:
             codes = failures_by_code(results)
             if codes:
                 self.say("failed: " + ", ".join(f"{code} {count}" for code, count in codes), "red", indent=2)
-            for item in bad[:WORST_SHOWN]:
-                lines = problem_lines(item, self._suite) or ["scored low without a finding"]
-                more = f" (+{len(lines) - _LINES_PER_CASE} more)" if len(lines) > _LINES_PER_CASE else ""
-                shown = "; ".join(one_line(line, 170) for line in lines[:_LINES_PER_CASE])
-                self.say(f"{item.case_id}: {shown}{more}", indent=2)
+                for message, count in failures_by_message(results):
+                    self.say(f"{count} x {one_line(message, 170)}", indent=4)
+            faulty = results_with_faults(results, self._suite)
+            if faulty:
+                self.say(f"claims without support or forbidden, in {plural(len(faulty), 'answer')}:", "red", indent=2)
+                self._list_cases(faulty[:FAULTS_SHOWN], len(faulty))
+            graded = [item for item in bad if item not in faulty and item.result.failure is None]
+            if graded:
+                self.say("least complete:", indent=2)
+                self._list_cases(graded[:WORST_SHOWN], None)
         self._console.print()
+
+    def _list_cases(self, items: list[CaseResult], total: int | None) -> None:
+        for item in items:
+            lines = problem_lines(item, self._suite) or ["scored low without a finding"]
+            more = f" (+{len(lines) - _LINES_PER_CASE} more)" if len(lines) > _LINES_PER_CASE else ""
+            shown = "; ".join(one_line(line, 170) for line in lines[:_LINES_PER_CASE])
+            self.say(f"{item.case_id}: {shown}{more}", indent=4)
+        if total is not None and total > len(items):
+            self.say(f"and {total - len(items)} more: see the report", indent=4)
 
 
 def _verdict_text(pair: PairResult) -> "Text":

@@ -148,6 +148,22 @@ def failures_by_code(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
+def failures_by_message(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
+    """Return how many results failed with each message, its numbers blanked, most frequent first."""
+    failed = (item.result for item in results if item.result.failure is not None)
+    counts = Counter(re.sub(r"\d+", "…", result.failure_message) or str(result.failure) for result in failed)
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[CaseResult]:
+    """Return the results in which a yes-or-no scorer named something: answers first, then rejected ones, most findings first."""
+    yes_or_no = {spec.score for spec in case_metrics(suite) if spec.kind == "rate"}
+    found = [(sum(f.score in yes_or_no for f in findings_of(item)), item) for item in results]
+    return [
+        item for count, item in sorted(found, key=lambda pair: (pair[1].result.failure is not None, -pair[0])) if count
+    ]
+
+
 def table_metrics(suite: Suite) -> list[MetricSpec]:
     """Return what the suite shows side by side, in its order; a suite without a table shows every metric."""
     return [suite.metric(name) for name in suite.table] if suite.table else list(suite.metrics)
@@ -192,7 +208,8 @@ def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
     """Return what is wrong with a result, the gravest first: its failure, or its findings as ``badness`` ranks them."""
     if item.result.failure is not None:
         message = item.result.failure_message
-        return [f"no answer, {item.result.failure.value}" + (f": {message}" if message else "")]
+        found = [f"the rejected answer had: {finding.text}" for finding in findings_of(item)]
+        return [f"no answer, {item.result.failure.value}" + (f": {message}" if message else ""), *found]
     order = {spec.score: place for place, spec in enumerate(case_metrics(suite))}
     graded = {spec.score for spec in case_metrics(suite) if spec.kind == "mean"}
     ranked = sorted(findings_of(item), key=lambda finding: order.get(finding.score, len(order)))

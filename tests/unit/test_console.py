@@ -173,7 +173,7 @@ def test_the_worst_cases_are_shown_with_findings_and_failures_by_code() -> None:
     assert "bad: something found in 3 of 4 answers" in text
     assert "failed: DEADLINE 2" in text
     assert f"tiny-01: {finding}" in text
-    assert text.index("tiny-02: no answer") < text.index("tiny-01:")
+    assert "2 x " in text
 
 
 def test_five_pairs_fit_in_100_columns_with_whole_figures() -> None:
