@@ -32,7 +32,10 @@ def _evaluate(**options: Any) -> Any:
     from eval.evaluate import Options, evaluate
     from service.settings import Settings
 
-    return evaluate(Options(**options), Settings())
+    try:
+        return evaluate(Options(**options), Settings())
+    except KeyboardInterrupt:
+        _stop("interrupted. What was answered is kept; run the same command again to go on.")
 
 
 @app.command()
@@ -172,9 +175,6 @@ def main() -> None:
 
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was answered is kept; run the same command again to go on", file=sys.stderr)
-        sys.exit(COULD_NOT_RUN)
     except (ServiceError, HarnessError) as err:
         print(f"error: {err}", file=sys.stderr)
         sys.exit(COULD_NOT_RUN)

@@ -17,7 +17,7 @@ from service.settings import Settings
 CASES, LATENCY_MS, CONCURRENCY, ROUNDS = 200, 200, 20, 3
 IDEAL_S = CASES / CONCURRENCY * LATENCY_MS / 1000
 RUN_PHASE_TARGET, WHOLE_PROCESS_TARGET, HELP_TARGET_S = 1.15, 2.8, 0.5
-_ECHO_PAIR = """\
+ECHO_PAIR = """\
 ---
 name: echo
 task: summarize
@@ -110,7 +110,7 @@ def _prepare(root: Path, settings: Settings) -> Path:
     (root / "prompts" / "summarize").mkdir(parents=True)
     (root / "datasets" / "summarize").mkdir(parents=True)
     shutil.copy(settings.prompts_dir / "models.yaml", root / "prompts" / "models.yaml")
-    (root / "prompts" / "summarize" / "echo.prompty").write_text(_ECHO_PAIR, encoding="utf-8")
+    (root / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR, encoding="utf-8")
     source = (settings.datasets_dir / "summarize" / "dev.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for line in source if (row := json.loads(line))["inputs"]["interactions"]]
     lines = []

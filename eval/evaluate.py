@@ -64,7 +64,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
     """Run an evaluation to its end.
 
     Raises:
-        PairError, CaseError, ConfigurationError: bad input; nothing was started.
+        PairError, CaseError, ConfigurationError: bad input; no model was asked.
         RunAborted: the model server died; the same command resumes.
         RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
     """
@@ -322,11 +322,16 @@ def _judge(
         production_name=production.pair.name if production else None,
         production_version=production.release.registry_version if production else None,
         pairs=tuple(pair_results),
-        calls_live=sum(1 for item in everything if item.live),
+        calls_live=sum(1 for item in everything if item.live and _is_call(item, cards)),
         calls_cached=sum(1 for item in everything if not item.live),
         seconds=time.perf_counter() - started,
         stand_in=STAND_IN if settings.environment == "local" else None,
     )
+
+
+def _is_call(item: CaseResult, cards: ModelCards) -> bool:
+    model = item.result.model
+    return model in cards and cards.get(model).wire != "in_process"
 
 
 def _write(evaluation: Evaluation, suite: Suite, dataset: Dataset, settings: Settings) -> Path:

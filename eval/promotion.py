@@ -9,6 +9,7 @@ from eval.loaders import load_dataset
 from eval.suites import load_suite
 from eval.tracking import Tracking
 from service.cards import ModelCards
+from service.errors import RegistryError
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.registry import check_store
@@ -64,7 +65,10 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
     check_store(settings.registry_uri)
     tracking = Tracking(settings.registry_uri)
-    production = tracking.production(task_name)
+    try:
+        production = tracking.production(task_name)
+    except RegistryError as err:
+        return _restore(tracking, pair, why, settings, err)
     production_digest = production.pair.digest if production else None
     if production_digest == pair.digest:
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
@@ -89,6 +93,26 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         why=why.strip(),
         environment=settings.environment,
         expected_from=production_digest,
+    )
+
+
+def _restore(tracking: Tracking, pair: Pair, why: str, settings: Settings, damage: RegistryError) -> Release:
+    """Release the production pair once more from its file, under a new version: the registered one was changed.
+
+    It earned its place by the gate run that its release names; nothing else may be promoted over a damaged registry.
+    """
+    releases = tracking.releases(pair.task)
+    if not releases or releases[0].pair_digest != pair.digest:
+        name = releases[0].pair_name if releases else "?"
+        raise Refused(f"{damage}. Put production back first: make promote PAIR={name} WHY=..., or make rollback")
+    return tracking.release(
+        pair,
+        tracking.register(pair),
+        kind="restore",
+        gate_run_id=releases[0].gate_run_id,
+        why=why.strip(),
+        environment=settings.environment,
+        expected_from=None,
     )
 
 

@@ -270,7 +270,7 @@ class Tracking:
         pair: Pair,
         version: int,
         *,
-        kind: Literal["promote", "rollback"],
+        kind: Literal["promote", "rollback", "restore"],
         gate_run_id: str,
         why: str,
         environment: Literal["local", "aws"],
@@ -281,7 +281,7 @@ class Tracking:
         Args:
             pair: content of the version, verified by the caller.
             version: registry version to point at.
-            kind: promote or rollback.
+            kind: promote, rollback, or restore (the same pair again, after its version was changed in the registry).
             gate_run_id: MLflow run that holds the evidence.
             why: the releaser's reason.
             environment: where the evidence was made.

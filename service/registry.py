@@ -49,7 +49,11 @@ class RegistryPairSource:
         if served is None:
             raise RegistryError(
                 f"no verified pair to serve for task {self._task!r}"
-                + (f": {self._error}" if self._error else "; release one with: make promote PAIR=extractive WHY=...")
+                + (
+                    f": {self._error}"
+                    if self._error
+                    else ": the registry has not answered yet, try again in some seconds"
+                )
             )
         return served
 

@@ -39,7 +39,7 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
     if pair.digest != expected:
         raise RegistryError(
             f"{where} was changed after it was registered: its content has digest {pair.digest[:12]}, "
-            f"it was registered as {(expected or 'none')[:12]}; register and promote the pair again, or roll back"
+            f"it was registered as {(expected or 'none')[:12]}; promote the same pair again to put it back, or roll back"
         )
     if config.get("model_name") != pair.model:
         raise RegistryError(

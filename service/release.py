@@ -19,7 +19,7 @@ class Release:
 
     task: str
     sequence: int
-    kind: Literal["promote", "rollback"]
+    kind: Literal["promote", "rollback", "restore"]
     registry_version: int
     pair_name: str
     pair_digest: str

@@ -130,7 +130,8 @@ class EchoEngine:
         delay_s = self._latency.draw_s(self._draws)
         if delay_s:
             await asyncio.sleep(delay_s)
-        words = request.last_user_text.split(maxsplit=min(self._words, request.max_tokens))
+        # Border tags of a prompt are no words: an answer that held them would be rejected by every task.
+        words = [word for word in request.last_user_text.split() if not word.startswith("<")]
         answer = words[: min(self._words, request.max_tokens)]
         stop = StopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else StopReason.END_TURN
         text = " ".join(answer)

@@ -15,7 +15,8 @@ from eval.results import Verdict
 from service.registry import RegistryPairSource
 from service.settings import Settings
 
-pytestmark = pytest.mark.slow
+# mlflow's own dependencies warn; ours do not get to.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 TASK = """
 from typing import ClassVar

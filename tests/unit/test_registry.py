@@ -181,9 +181,13 @@ def test_evidence_of_one_environment_is_not_served_in_the_other(settings):
         RegistryPairSource("demo", aws, fetch=Script(RegistryError("down"))).current()
 
 
-def test_nothing_to_serve_says_what_to_do(settings):
-    with pytest.raises(RegistryError, match="make promote PAIR=extractive"):
-        RegistryPairSource("demo", settings, fetch=Script(RegistryError("down"))).current()
+def test_nothing_to_serve_says_why(settings):
+    source = RegistryPairSource("demo", settings, fetch=Script(RegistryError("no alias: run `make promote`")))
+    with pytest.raises(RegistryError, match="not answered yet"):
+        source.current()
+    source.refresh()
+    with pytest.raises(RegistryError, match="run `make promote`"):
+        source.current()
 
 
 def test_a_missing_store_is_not_created_by_looking(tmp_path):

@@ -1,0 +1,104 @@
+"""The HTTP body holds exactly the output that the runner scored, for the same pair and case."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+from starlette.testclient import TestClient
+
+from eval.callcache import CallCache
+from eval.cases import load_cases
+from eval.runner import Job, Runner
+from service.app import create_app
+from service.cards import ModelCards
+from service.llm.call import ModelReply
+from service.llm.gateway import LiteLLMGateway
+from service.llm.pricing import Usage
+from service.pair_file import load_pair
+from service.runtime import Runtime
+from service.served import PairSourceStatus, ServedPair
+from service.settings import Settings
+from service.stores.interactions import InteractionPage
+from service.task import load_task
+from service.tasks.summarize import SummarizeInputs
+
+SETTINGS = Settings()
+CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")
+TASK = load_task("summarize")
+CASES = load_cases(SETTINGS.datasets_dir / "summarize" / "dev.jsonl", input_model=SummarizeInputs).cases
+
+
+class Words:
+    """A model that answers with words of the prompt it was sent: any difference in the prompt shows in the answer."""
+
+    def __init__(self):
+        self.code = LiteLLMGateway(CARDS, region="none", in_process=TASK.in_process)
+
+    async def complete(self, call):
+        if CARDS.get(call.model).wire == "in_process":
+            return await self.code.complete(call)
+        prompt = " ".join(message.content for message in call.messages)
+        words = [word.strip("<>{}|#`[]") for word in prompt.split()]
+        text = " ".join(word for word in words[::7] if word.isalnum())[-400:] + f" {len(prompt)} characters."
+        return ModelReply(
+            text=text, usage=Usage(output_tokens=9), stop_reason="end_turn", latency_ms=1.0, answered_by="words"
+        )
+
+
+class Stored:
+    """The store: gives a case's interactions as DynamoDB would, filtered."""
+
+    def __init__(self, case):
+        self.inputs = SummarizeInputs.model_validate(case.inputs)
+
+    async def history(self, account_number, history_filter, as_of):
+        assert (account_number, as_of) == (self.inputs.account_number, self.inputs.as_of)
+        return InteractionPage(
+            interactions=tuple(history_filter.apply(list(self.inputs.interactions), as_of)), query="q"
+        )
+
+
+class Source:
+    def __init__(self, pair):
+        self.served = ServedPair(
+            pair=pair, registry_version=1, sequence=1, released_at="t", released_by="me", source="registry"
+        )
+
+    def current(self):
+        return self.served
+
+    def status(self):
+        return PairSourceStatus(served=self.served, last_refresh_at=None, last_error=None, age_s=None)
+
+    def start(self):
+        pass
+
+    def stop(self):
+        pass
+
+
+@pytest.mark.parametrize("name", ["extractive", "nova-lite", "smollm2-short"])
+def test_the_http_body_is_the_runners_output(name, tmp_path):
+    pair = load_pair(SETTINGS.prompts_dir / "summarize" / f"{name}.prompty", cards=CARDS, task_variables=TASK.variables)
+    runner = Runner(task=TASK, gateway=Words(), cards=CARDS, cache=CallCache(tmp_path), run_id="r", concurrency=4)
+    job = Job(pair=pair, arm="primary", cases=CASES[::4])
+    scored = asyncio.run(runner.run(job, lambda _: None))
+    assert len({item.result.output for item in scored if item.result.output}) > len(scored) / 2
+    for case, item in zip(job.cases, scored, strict=True):
+        runtime = Runtime(
+            settings=SETTINGS,
+            cards=CARDS,
+            gateway=Words(),
+            interactions=Stored(case),
+            tasks={"summarize": TASK},
+            pair_sources={"summarize": Source(pair)},
+            now=lambda case=case: datetime.fromisoformat(case.inputs["as_of"]),
+            ids=lambda: "0123456789ab",
+        )
+        body = {key: value for key, value in case.inputs.items() if key not in ("as_of", "interactions")}
+        with TestClient(create_app(SETTINGS, runtime)) as client:
+            answer = client.post("/omni-channel-insights", json=body)
+            generic = client.post("/v1/summarize", json=case.inputs)
+        assert answer.status_code == 200, answer.text
+        assert item.result.output is not None
+        assert answer.json()["summary"] == generic.json()["output"] == item.result.output
