@@ -2,13 +2,15 @@
 
 import json
 import os
-import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from service.canonical import canonical_json, sha256_hex
+from service.canonical import sha256_hex
 from service.llm.call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
+
+_KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,31 +22,54 @@ class CachedReply:
 
 
 class CallCache:
-    """Replies under ``folder/ab/abcdef….json``, each written whole or not at all."""
+    """Replies as lines of ``folder/<run id>.jsonl``, appended one whole line at a time.
+
+    A line costs one write of some microseconds, where a file for each reply cost milliseconds of the calls' own time. A line
+    that was cut off by a crash is passed over: that call is then made again.
+    """
 
     def __init__(self, folder: Path) -> None:
+        """Index what is there by key; a line is parsed when it is asked for."""
         self._folder = folder
-
-    def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key}.json"
+        self._lines: dict[str, str] = {}
+        self._files: dict[str, int] = {}
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="call-cache")
+        for path in sorted(
+            folder.glob("*.jsonl")
+        ):  # run ids begin with their time: a later reply replaces an earlier one
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith(_KEY) and line.endswith("}"):
+                    self._lines[line[len(_KEY) : len(_KEY) + 64]] = line
 
     def get(self, key: str) -> CachedReply | None:
-        """Return the stored reply; a file that cannot be read counts as absent, the call is then made again."""
+        """Return the stored reply; a line that cannot be read counts as absent."""
         try:
-            raw = json.loads(self._path(key).read_text(encoding="utf-8"))
+            raw = json.loads(self._lines[key])
             reply = ModelReply(**raw["reply"] | {"usage": Usage(**raw["reply"]["usage"])})
             return CachedReply(reply=reply, run_id=raw["run_id"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             return None
 
     def put(self, key: str, reply: ModelReply, run_id: str) -> None:
-        """Store ``reply`` atomically: a reader, or a kill, sees the old state or the new one."""
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"run_id": run_id, "reply": asdict(reply)}, file, ensure_ascii=False)
-        Path(temporary).replace(path)
+        """Append ``reply`` to the run's file in one write, made by a thread of its own: a busy disk delays no call."""
+        line = json.dumps({"key": key, "run_id": run_id, "reply": asdict(reply)}, ensure_ascii=False)
+        self._lines[key] = line
+        self._writer.submit(self._append, line, run_id)
+
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        self._writer.shutdown(wait=True)
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+    def _append(self, line: str, run_id: str) -> None:
+        if run_id not in self._files:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            self._files[run_id] = os.open(self._folder / f"{run_id}.jsonl", flags, 0o600)
+            os.write(self._files[run_id], b"\n")  # closes a line that a crash may have left open
+        os.write(self._files[run_id], line.encode() + b"\n")
 
 
 @dataclass(slots=True)
@@ -86,8 +111,8 @@ class CachingGateway:
             "inputs": self.inputs_digest,
             "repeat": self.repeat,
             "model": call.model,
-            "messages": [asdict(message) for message in call.messages],
+            "messages": [(message.role, message.content) for message in call.messages],
             "sampling": asdict(call.sampling),
             "cache_prefix": call.cache_prefix,
         }
-        return sha256_hex(canonical_json(content))
+        return sha256_hex(json.dumps(content, sort_keys=True, ensure_ascii=False))

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,11 @@ class Case(BaseModel):
     slices: dict[str, str | bool] = Field(default_factory=dict)
     origin: str = "written"
 
-    @property
+    @cached_property
     def inputs_digest(self) -> str:
-        """SHA-256 over the canonical JSON of the inputs: what a model's answer depends on, and nothing else."""
-        return sha256_hex(canonical_json(self.inputs))
+        """SHA-256 over the inputs as sorted JSON: what a model's answer depends on, and nothing else."""
+        # Not canonical_json: these came out of JSON and are compared with themselves, in the middle of the calls.
+        return sha256_hex(json.dumps(self.inputs, sort_keys=True, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 import asyncio
 import datetime as dt
+import gc
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from eval.journal import Journal
 from eval.loaders import load_dataset
 from eval.progress import show_progress
 from eval.results import ArmName, CaseResult, Evaluation, PairResult
-from eval.runner import Job, Runner, score_results
+from eval.runner import Job, Progress, Runner
+from eval.scoring import Scoring
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking import Production
@@ -69,6 +71,8 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
     """
     started = time.perf_counter()
+    # This process lives for one run: collecting seldom keeps pauses out of the calls' times.
+    gc.set_threshold(100_000, 50, 100)
     task = load_task(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pairs = load_pairs(task, cards, settings, options.pairs)
@@ -88,6 +92,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         if options.case_count is not None:
             dataset = stratified(dataset, options.case_count)
+        scoring = stack.enter_context(Scoring(options.task, dataset.cases))
         key = sha256_hex(
             canonical_json(
                 [
@@ -108,17 +113,17 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             task=task,
             gateway=models.gateway(pairs),
             cards=cards,
-            cache=CallCache(settings.state_dir / "calls"),
+            cache=stack.enter_context(closing(CallCache(settings.state_dir / "calls"))),
             run_id=record.run_id,
             concurrency=options.concurrency or DEFAULT_CONCURRENCY[settings.environment],
             fresh=options.fresh,
             server_died=models.died,
         )
-        answered = _run_jobs(runner, _jobs(pairs, dataset, options.repeats))
+        answered = _run_jobs(runner, models, scoring, _jobs(pairs, dataset, options.repeats))
         production = worker.production(options.task)
         if production is not None and production.pair.digest not in {pair.digest for pair in pairs}:
             runner = replace(runner, gateway=models.gateway([production.pair]))
-            answered |= _run_jobs(runner, _jobs([production.pair], dataset, options.repeats))
+            answered |= _run_jobs(runner, models, scoring, _jobs([production.pair], dataset, options.repeats))
             pairs = [*pairs, production.pair]
         evaluation = _judge(
             task,
@@ -127,7 +132,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             cards,
             settings,
             pairs,
-            answered,
+            {key: _Answered(scoring.collect(item.results), item.seconds) for key, item in answered.items()},
             production,
             record.run_id,
             record.started_at,
@@ -208,6 +213,11 @@ class _Models:
             gateway.warm_up()
         return gateway
 
+    async def rehearse(self, gateway: LiteLLMGateway, pairs: Sequence[Pair]) -> None:
+        """Take the first call's extra work, and its connection, out of everybody's latency; at a stand-in only."""
+        if self._needed(pairs) and self._settings.environment == "local":
+            await gateway.rehearse()
+
     def died(self) -> str | None:
         """Describe the end of the model's server, or return None while it lives (or none was started)."""
         if self._server is None or self._server.alive():
@@ -233,13 +243,21 @@ class _Answered:
 _Answers = dict[tuple[str, ArmName], _Answered]
 
 
-def _run_jobs(runner: Runner, jobs: list[Job]) -> _Answers:
+def _run_jobs(runner: Runner, models: "_Models", scoring: Scoring, jobs: list[Job]) -> _Answers:
     async def run_all() -> _Answers:
         answered: _Answers = {}
+        if isinstance(runner.gateway, LiteLLMGateway):
+            await models.rehearse(runner.gateway, [job.pair for job in jobs])
         with show_progress(jobs) as callbacks:
             for number, job in enumerate(jobs):
                 began = time.perf_counter()
-                results = await runner.run(job, callbacks[number])
+                shown = callbacks[number]
+
+                def finished(item: CaseResult, shown: Progress = shown) -> None:
+                    scoring.submit(item)
+                    shown(item)
+
+                results = await runner.run(job, finished)
                 answered[job.pair.digest, job.arm] = _Answered(results, time.perf_counter() - began)
         return answered
 
@@ -263,7 +281,7 @@ def _judge(
     from eval.metrics import build_deltas, build_metrics
 
     cases = {case.id: case for case in dataset.cases}
-    scored = {key: score_results(suite.scorers, task, dataset.cases, item.results) for key, item in answered.items()}
+    scored = {key: item.results for key, item in answered.items()}
     baseline = production.pair.digest if production is not None else None
     pair_results = []
     for pair in pairs:

@@ -11,6 +11,8 @@ from service.errors import DeadlineExceeded, ModelError, QuotaExceeded
 from service.llm.call import Gateway, ModelCall, ModelReply
 
 Answer = TypeVar("Answer")
+# Retries are logged with everything else of a call (`logged.py`); stamina's own hooks would be imported in the first call.
+stamina.instrumentation.set_on_retry_hooks([])
 # Below this a model call cannot give a summary, so none is started; the rest belongs to the next link of the chain.
 MINIMUM_CALL_S = 0.05
 

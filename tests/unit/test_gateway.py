@@ -68,9 +68,8 @@ async def test_what_litellm_is_asked_for():
     asked = seen[0]
     assert asked["model"] == "bedrock/converse/amazon.x"
     assert (asked["max_tokens"], asked["temperature"], asked["top_p"], asked["stop"]) == (7, 0.5, 0.9, ["END"])
-    assert (asked["num_retries"], asked["timeout"], asked["aws_bedrock_runtime_endpoint"]) == (
+    assert (asked["num_retries"], asked["aws_bedrock_runtime_endpoint"]) == (
         0,
-        3.0,
         "http://127.0.0.1:1",
     )
     assert asked["messages"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]

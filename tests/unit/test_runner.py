@@ -1,5 +1,6 @@
 import asyncio
 from collections import Counter
+from contextlib import closing
 from typing import ClassVar
 
 import pytest
@@ -75,13 +76,21 @@ CASES = tuple(Case(id=f"case-{n}", inputs={"text": f"text {n}"}) for n in range(
 
 def make_runner(gateway, folder, run_id="run-1", **changes):
     return Runner(
-        task=Echo(), gateway=gateway, cards=CARDS, cache=CallCache(folder), run_id=run_id, concurrency=4, **changes
+        task=Echo(),
+        gateway=gateway,
+        cards=CARDS,
+        cache=CallCache(folder),
+        run_id=run_id,
+        concurrency=4,
+        spacing_s=0,
+        **changes,
     )
 
 
 def run(runner, pair=PAIR, **changes):
     seen = []
-    results = asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
+    with closing(runner.cache):
+        results = asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
     assert sorted(item.case_id for item in seen) == sorted(item.case_id for item in results)
     return results
 
@@ -147,12 +156,12 @@ def test_repeats_are_calls_of_their_own(tmp_path):
 
 def test_a_half_written_cache_file_is_asked_again(tmp_path):
     run(make_runner(Gateway(), tmp_path))
-    victim = next(tmp_path.glob("*/*.json"))
-    victim.write_text(victim.read_text(encoding="utf-8")[:20], encoding="utf-8")
+    (written,) = tmp_path.glob("*.jsonl")
+    written.write_bytes(written.read_bytes()[:-40])  # the last line, cut off by a crash
     gateway = Gateway()
     assert len(run(make_runner(gateway, tmp_path))) == 25
     assert sum(gateway.calls.values()) == 1
-    assert not list(tmp_path.glob("*/*.tmp"))
+    assert len(run(make_runner(Gateway(), tmp_path))) == 25
 
 
 def test_a_dead_model_server_ends_the_run_and_keeps_the_answers(tmp_path):

@@ -1,0 +1,88 @@
+"""Scores answers in a child process while the models are still answering: scoring takes CPU, calling takes waiting."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from types import TracebackType
+
+import eval.suites
+import service.tasks
+from eval.cases import Case
+from eval.results import CaseResult, Score
+from eval.scorers.base import Scorer, ScorerContext, safe_score
+from eval.suites import load_suite
+from service.task import TaskResult, load_task
+
+
+class Scoring:
+    """Hand over results as they come, collect them scored; a crash of a scorer is an unscored value, never a lost run."""
+
+    def __init__(self, task: str, cases: Sequence[Case]) -> None:
+        """Start the child, which imports the scorers at once."""
+        self._cases = {case.id: case for case in cases}
+        self._futures: dict[int, Future[dict[str, Score]]] = {}
+        paths = (list(service.tasks.__path__), list(eval.suites.__path__))
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=multiprocessing.get_context("spawn"), initializer=_open, initargs=(task, *paths)
+        )
+        self._pool.submit(os.getpid)  # a pool starts its child with the first job; this one is only that
+
+    def __enter__(self) -> "Scoring":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the child; what nobody collected is dropped."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def submit(self, item: CaseResult) -> None:
+        """Begin to score ``item``."""
+        self._futures[id(item)] = self._pool.submit(_score, self._cases[item.case_id], item.result)
+
+    def collect(self, items: Sequence[CaseResult]) -> list[CaseResult]:
+        """Return ``items``, each submitted before, with their scores."""
+        return [replace(item, scores=self._futures.pop(id(item)).result()) for item in items]
+
+
+def score_one(scorers: Sequence[Scorer], task: str, case: Case, result: TaskResult) -> dict[str, Score]:
+    """Return every scorer's scores of one answer."""
+    context = ScorerContext(
+        case=case,
+        inputs=load_task(task).input_model.model_validate(case.inputs),
+        result=result,
+        output=result.output or "",
+    )
+    return {name: score for scorer in scorers for name, score in safe_score(scorer, context).items()}
+
+
+# The child's own state, set once by the pool's initializer.
+_child: dict[str, str | Sequence[Scorer]] = {}
+
+
+def _open(task: str, task_paths: list[str], suite_paths: list[str]) -> None:
+    os.nice(19)  # the calls' own process comes first: its delays would be counted as the model's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    service.tasks.__path__ = task_paths
+    eval.suites.__path__ = suite_paths
+    _child["task"] = task
+    _child["scorers"] = load_suite(task).scorers
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)  # the parent was killed: a pool's child would otherwise wait for jobs for ever
+
+
+def _score(case: Case, result: TaskResult) -> dict[str, Score]:
+    task, scorers = _child["task"], _child["scorers"]
+    assert isinstance(task, str)
+    assert not isinstance(scorers, str)
+    return score_one(scorers, task, case, result)
