@@ -150,6 +150,7 @@ class _Attempt:
     budget: Budget
     spent: Cost | None = field(default_factory=Cost)
     used: Usage = field(default_factory=Usage)
+    answered_by: str = ""
 
     async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:
         reply, attempts = await complete_within(
@@ -161,6 +162,7 @@ class _Attempt:
         return self.finish(reply, model, arm, attempts)
 
     def finish(self, reply: ModelReply, model: str, arm: Arm, attempts: int) -> TaskResult:
+        self.answered_by = reply.answered_by
         cost = cost_of(reply.usage, self.context.cards.get(model))
         self.spent = None if cost is None or self.spent is None else self.spent + cost
         self.used = self.used + reply.usage
@@ -203,7 +205,7 @@ class _Attempt:
             output=None,
             arm="backup" if chain == "backup" else "primary",
             model=model,
-            answered_by="",
+            answered_by=self.answered_by,
             latency_ms=self.budget.elapsed_ms(),
             usage=self.used,
             cost=self.spent,

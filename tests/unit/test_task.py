@@ -131,6 +131,7 @@ async def test_an_evaluated_arm_never_falls_over(chain, model):
 async def test_a_failure_keeps_what_the_model_said():
     result = await Shout().run(Inputs(text="hi"), context(Scripted(main="quiet"), chain="primary"))
     assert (result.failure, result.raw_text) == (FailureCode.OUTPUT_INVALID, "quiet")
+    assert result.answered_by == "what answered"
     assert "quiet" not in result.failure_message
 
 
