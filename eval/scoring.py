@@ -1,5 +1,6 @@
 """Scores answers in a child process while the models are still answering: scoring takes CPU, calling takes waiting."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -38,7 +39,11 @@ class Scoring:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the child; what nobody collected is dropped."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._futures.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        # Its semaphores go with it; the command ends by os._exit, which would leave them to a warning on standard error.
+        del self._pool
+        gc.collect()
 
     def submit(self, item: CaseResult) -> None:
         """Begin to score ``item``."""
