@@ -12,9 +12,17 @@ from eval.scorers.base import Scorer
 from service.canonical import canonical_json, sha256_hex
 
 _HERE = Path(__file__).resolve().parent
-# Code whose change can change a verdict: its bytes are part of every suite's digest.
+# Code whose change can change an answer or a verdict: its bytes are part of every suite's digest.
 _JUDGING_CODE = ("stats.py", "gate.py", "metrics.py", "suite.py", "scorers/*.py")
-_JUDGING_SERVICE_CODE = ("text.py", "grounding.py", "mentions.py", "days.py", "lexicon.py")
+_JUDGING_SERVICE_CODE = (
+    "text.py",
+    "grounding.py",
+    "mentions.py",
+    "days.py",
+    "lexicon.py",
+    "llm/extractive.py",
+    "task.py",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +114,17 @@ def _plain(spec: MetricSpec | Floor | NoWorse) -> dict[str, Any]:
 
 
 def judging_code_digest(task: str) -> str:
-    """SHA-256 over the source of scorers, statistics, gate and the task's suite."""
+    """SHA-256 over the source of scorers, statistics, gate, the task and its suite, and of models that are code.
+
+    A pair's digest says nothing about code: evidence made with other code must not release it.
+    """
     digest = hashlib.sha256()
     paths = [path for pattern in _JUDGING_CODE for path in sorted(_HERE.glob(pattern))]
     paths += [path for name in _JUDGING_SERVICE_CODE if (path := _HERE.parent / "service" / name).exists()]
-    spec = importlib.util.find_spec(f"eval.suites.{task}")
-    if spec is not None and spec.origin is not None:
-        paths.append(Path(spec.origin))
+    for module in (f"eval.suites.{task}", f"service.tasks.{task}"):
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.origin is not None:
+            paths.append(Path(spec.origin))
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

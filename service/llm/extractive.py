@@ -33,9 +33,10 @@ _SIGNALS: tuple[tuple[re.Pattern[str], float], ...] = (
 _NOISE = re.compile(
     r"^(hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(ay)?|agent:?\s*(hi|hello))\b", re.I
 )
-# Never repeated: long digit runs (accounts, cards, phones, SSNs), markup, and lines that address a machine.
+# Never repeated: long digit runs (accounts, cards, phones, SSNs), secrets, markup, and lines that address a machine.
 _UNSAFE = re.compile(
-    r"\d[\d -]{7,}\d|[<>{}`]|\b(ignore|disregard|forget)\b.{0,40}\b(above|previous|prior|instruction|notes?)"
+    r"\d[\d .-]{7,}\d|[<>{}`*|]|\bpass(?:word|code|phrase|wd)s?\b|\b(?:one-time|otp|security|login) (?:code|pin)\b"
+    r"|\b(ignore|disregard|forget)\b.{0,40}\b(above|previous|prior|instruction|notes?)"
     r"|\b(system prompt|as an ai)\b",
     re.I,
 )
