@@ -108,10 +108,17 @@ def test_from_nothing_to_a_verdict_and_a_release(root):
     ]
     promoted = run(root, "promote", "--pair", "extractive", "--why", "the floor")
     assert (promoted.returncode, "release 1" in promoted.stdout) == (0, True), promoted.stderr
-    # A tenth of the set is no evidence for a release, however it went.
-    assert run(root, "rollback", "--why", "x").returncode == 1
+    nothing_before = run(root, "rollback", "--why", "x")
+    assert (nothing_before.returncode, "no earlier release" in nothing_before.stderr) == (1, True)
     history = run(root, "history")
     assert "the floor" in history.stdout
+
+
+def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
+    run(root, "run", "--pairs", "extractive", "--cases", "39")
+    refused = run(root, "promote", "--pair", "extractive", "--why", "x")
+    assert refused.returncode == 1
+    assert "dataset 'dev' differs from what the gate saw" in refused.stderr
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
