@@ -125,7 +125,7 @@ def _prepare(root: Path, settings: Settings) -> Path:
             3650,
         )
         lines.append(json.dumps(row, ensure_ascii=False))
-    path = root / "datasets" / "summarize" / "dev.jsonl"
+    path = root / "datasets" / "summarize" / "gate.jsonl"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 

@@ -39,9 +39,14 @@ def _clear(context: ScorerContext) -> Score:
     for claim in claims:
         form = next((form for form in claim.accepted if form_occurs(form, context.output)), None)
         if form is not None:
-            findings.append(f"claims {claim.claim!r} by the form {form!r}")
+            findings.append(f"claims {claim.claim!r} by the form {_positive(form)!r}")
     return Score(
         value=0.0 if findings else 1.0,
         rationale=f"{len(findings)} of {len(claims)} false claims",
         findings=tuple(findings),
     )
+
+
+def _positive(form: str) -> str:
+    # What was found; the words whose absence made it count would only hide it from a reader.
+    return " + ".join(part for part in form.split(" + ") if not part.startswith("!"))

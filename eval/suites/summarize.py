@@ -19,7 +19,7 @@ def _source_of(inputs: BaseModel) -> GroundingSource:
 
 SUITE = Suite(
     task="summarize",
-    gate_dataset="dev",
+    gate_dataset="gate",
     scorers=(
         TextScorer(),
         GroundingScorer(_source_of),

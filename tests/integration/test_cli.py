@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def root(tmp_path):
-    """A root of its own with the cards, the dev cases and the pairs extractive and echo."""
+    """A root of its own with the cards, the pairs extractive and echo, and the 40 dev cases in the gate set's place."""
     (tmp_path / "prompts" / "summarize").mkdir(parents=True)
     (tmp_path / "datasets" / "summarize").mkdir(parents=True)
     shutil.copy(ROOT / "prompts" / "models.yaml", tmp_path / "prompts")
     shutil.copy(ROOT / "prompts" / "summarize" / "extractive.prompty", tmp_path / "prompts" / "summarize")
     (tmp_path / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR, encoding="utf-8")
-    shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", tmp_path / "datasets" / "summarize")
+    shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", tmp_path / "datasets" / "summarize" / "gate.jsonl")
     return tmp_path
 
 
@@ -104,7 +104,7 @@ def test_from_nothing_to_a_verdict_and_a_release(root):
     result = result_of(done)
     assert [row["case_id"] for row in result["pairs"][0]["cases"]] == [
         json.loads(line)["id"]
-        for line in (root / "datasets/summarize/dev.jsonl").read_text(encoding="utf-8").splitlines()
+        for line in (root / "datasets/summarize/gate.jsonl").read_text(encoding="utf-8").splitlines()
     ]
     promoted = run(root, "promote", "--pair", "extractive", "--why", "the floor")
     assert (promoted.returncode, "release 1" in promoted.stdout) == (0, True), promoted.stderr
@@ -118,7 +118,7 @@ def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
     run(root, "run", "--pairs", "extractive", "--cases", "39")
     refused = run(root, "promote", "--pair", "extractive", "--why", "x")
     assert refused.returncode == 1
-    assert "dataset 'dev' differs from what the gate saw" in refused.stderr
+    assert "dataset 'gate' differs from what the gate saw" in refused.stderr
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
@@ -223,8 +223,8 @@ def _plant(root, path, old, new):
     [
         ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:25: nobody supplies variable 'hisotry'"),
         ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:7: model 'local.extractiv-digest-v1' has no card"),
-        ("datasets/summarize/dev.jsonl", '{"id"', '{"id', "dev.jsonl:1: not JSON"),
-        ("datasets/summarize/dev.jsonl", '"contact_id"', '"contact"', "dev.jsonl:1: field 'inputs.contact"),
+        ("datasets/summarize/gate.jsonl", '{"id"', '{"id', "gate.jsonl:1: not JSON"),
+        ("datasets/summarize/gate.jsonl", '"contact_id"', '"contact"', "gate.jsonl:1: field 'inputs.contact"),
         ("prompts/models.yaml", "short_name: nova-lite", "shortname: nova-lite", "models.yaml: a model card's"),
     ],
 )  # fmt: skip
@@ -241,7 +241,7 @@ def test_what_does_not_exist_is_named_with_what_does(root):
         (("promote", "--pair", "extractive", "--why", "x"), "does not exist: run `make eval` first"),
         (("run", "--task", "sumarize"), "no task 'sumarize'; tasks: summarize"),
         (("run", "--pairs", "nope"), "pairs there: echo, extractive"),
-        (("run", "--pairs", "extractive", "--dataset", "gat"), "datasets there: dev"),
+        (("run", "--pairs", "extractive", "--dataset", "gat"), "datasets there: gate"),
     ]:
         done = run(root, *arguments)
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr

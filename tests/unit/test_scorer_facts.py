@@ -62,7 +62,7 @@ def test_parts_of_a_form_must_share_a_sentence() -> None:
 def test_a_false_claim_is_named_with_its_form() -> None:
     score = FactScorer().score(_context("The fee was refunded.", Expectations(forbidden=FORBIDDEN)))["forbidden_clear"]
     assert score.value == 0.0
-    assert score.findings == ("claims 'The fee was refunded' by the form 'fee + refunded + !not'",)
+    assert score.findings == ("claims 'The fee was refunded' by the form 'fee + refunded'",)
 
 
 @pytest.mark.parametrize("output", ["The fee was not refunded.", "", "Dispute open. Case closed."])
