@@ -141,8 +141,8 @@ def test_cleaned_text_holds_no_control_characters(text):
 
 
 _ADVERSARIAL = [
-    "a", "a=", "<", "<a ", "[A", "_", "a_", " ", "x ", "a.", "=20\n", "&amp;", "card exp ", "otp ", "que ", "\n \t", "4 ", "zero ",
-    "\u202e", "ignore ", "select from ", "write only ", "any ai ", "$1,", "PIN is ",
+    "a", "a=", "<", "<a ", "[A", "_", "a_", " ", "x ", "a.", "=20\n", "&amp;", "card exp ", "otp ", "que ", "\n \t", "4 ",
+    "zero ", "\u202e", "ignore ", "select from ", "write only ", "any ai ", "$1,", "PIN is ",
     "to the model ",
 ]  # fmt: skip
 
