@@ -123,9 +123,12 @@ def test_bare_amounts_get_their_sign_and_other_figures_do_not():
     assert "Paid $45.50 late, meter at 12.25 kWh, app 8.41.2 open, 3.10 c/kWh still." in digest
 
 
-def test_danger_comes_before_small_talk():
-    filler = " ".join(f"Customer number {n} of the list talked about the garden." for n in range(30))
-    assert "generator inside" in extractive_digest([note(f"{filler} They run a generator inside. {filler}")])
+def test_danger_comes_before_fees():
+    topics = "garden roof cellar porch attic fence kitchen stairs window gutter chimney driveway mailbox shed gate lawn".split()
+    filler = " ".join(f"Disputes the {topic} fee and wants it explained." for topic in topics)
+    assert "generator inside" in extractive_digest(
+        [note(f"{filler} All of the family sit around a table with a generator inside. {filler}")]
+    )
 
 
 def test_repeated_statements_are_told_once():
