@@ -20,6 +20,8 @@ _JUDGING_SERVICE_CODE = (
     "mentions.py",
     "days.py",
     "lexicon.py",
+    "language.py",
+    "quotable.py",
     "llm/extractive.py",
     "task.py",
 )
