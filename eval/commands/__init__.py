@@ -1,0 +1,1 @@
+"""Commands of the harness, one module each; what they import at the top must be light."""
