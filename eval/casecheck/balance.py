@@ -99,7 +99,7 @@ def _spreads(lines: Sequence[CaseLine]) -> tuple[Spread, ...]:
             if line.case.expectations.facts
         ],
         "texts per case": [sum(passage.visible for passage in line.passages) for line in lines],
-        f"tokens per case, est. (characters / {CHARACTERS_PER_TOKEN})": [
+        f"tokens per case, estimated as characters / {CHARACTERS_PER_TOKEN}": [
             round(sum(len(passage.text) for passage in line.passages if passage.visible) / CHARACTERS_PER_TOKEN)
             for line in lines
         ],

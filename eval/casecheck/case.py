@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from eval.casecheck.files import CaseLine, Problem
 from eval.casecheck.rules import FileRules, is_declared
 from eval.cases import Fact, Forbidden
-from service.text import form_occurs
+from service.text import fold, form_occurs
 
 # A served account has 9 digits or more, a card 13 to 19; amounts, dates, tickets, meter readings and 7-digit call-back
 # numbers are shorter. Digits may stand in groups.
@@ -119,7 +119,9 @@ def _claim_texts(line: CaseLine) -> Iterator[str]:
             if (form := carried_by(claim.accepted, text)) is not None:
                 remedy = "narrow the form or mend the text"
                 if owner.startswith("the text of"):
-                    remedy += ", or file the case under " + " or ".join(f"{name}={value}" for name, value in declared)
+                    remedy += ", or file the case under " + " or ".join(
+                        f"{name}={value}" for name, value in declared if name in line.case.slices
+                    )
                 yield f"{owner} trips forbidden {claim.claim!r} by {_short(form)}; {remedy}"
 
 
@@ -155,7 +157,7 @@ def _open_item_texts(line: CaseLine) -> Iterator[str]:
 
 def _answered_texts(line: CaseLine, own_answer: str) -> Iterator[str]:
     expected = line.case.expectations
-    if expected.references != (own_answer,):
+    if [fold(reference) for reference in expected.references] != [fold(own_answer)]:
         yield f"the task answers these inputs with {own_answer!r} and no model; that must be the one reference"
     if expected.facts or expected.open_items:
         yield "the task answers these inputs without a model, so there can be no facts and no open items; drop them"

@@ -1,8 +1,9 @@
 """Prints what the check of the case files found: one line per problem, then what the files are made of."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from eval.casecheck.balance import Balance, Share
+from eval.casecheck.balance import Balance
 from eval.casecheck.calibration import OVERLAP_AUC, CalibrationFindings
 from eval.casecheck.check import Findings
 from eval.casecheck.files import CALIBRATION
@@ -20,9 +21,9 @@ def render_findings(findings: Findings, console: "Console") -> None:
         console.print(str(problem), markup=False, soft_wrap=True)
     if findings.problems:
         console.print()
-    for balance in findings.balances:
-        for table in (_shares_table(balance), _spreads_table(balance)):
-            console.print(table, width=_WIDTH)
+    if findings.balances:
+        console.print(_shares_table(findings.balances), width=_WIDTH)
+        console.print(_spreads_table(findings.balances), width=_WIDTH)
     if findings.calibration is not None:
         console.print(_calibration_table(findings.calibration), width=_WIDTH)
     for balance in findings.balances:
@@ -52,31 +53,35 @@ def _table(title: str, *columns: tuple[str, bool]) -> "Table":
     return table
 
 
-def _shares_table(balance: Balance) -> "Table":
-    """One line per slice: yes-or-no slices as one count, others value by value, with what is asked for."""
-    table = _table(
-        f"{balance.file}: {balance.cases} cases",
-        ("slice", False),
-        ("cases", True),
-        ("share", True),
-        ("asked for", False),
-    )
-    for share in _shown(balance.shares):
-        name = share.slice if share.value is True else f"{share.slice} = {share.value}"
-        asked = f"{share.asked}{'' if share.kept else '  MISSED'}"
-        table.add_row(name, str(share.count), f"{share.share:.1%}", asked)
+def _shares_table(balances: Sequence[Balance]) -> "Table":
+    """One line per slice value, a column per file; a yes-or-no slice is one line that counts its yes."""
+    table = _table("Balance", ("slice", False), *((balance.file, True) for balance in balances), ("asked for", False))
+    shares = {(b.file, share.slice, share.value): share for b in balances for share in b.shares}
+    before = ""
+    for name, value in dict.fromkeys(key[1:] for key in shares if key[2] is not False):
+        found = [shares.get((balance.file, name, value)) for balance in balances]
+        asked = [
+            f"{balance.file} {share.asked}{'' if share.kept else ': MISSED'}"
+            for balance, share in zip(balances, found, strict=True)
+            if share is not None and share.asked
+        ]
+        if before and before != name and value is not True:
+            table.add_section()
+        before = name
+        table.add_row(
+            name if value is True else f"{name} = {value}",
+            *(f"{share.count:>4} {share.share:>6.1%}" if share else "-" for share in found),
+            "; ".join(asked),
+        )
     return table
 
 
-def _shown(shares: tuple[Share, ...]) -> list[Share]:
-    return [share for share in shares if share.value is not False]
-
-
-def _spreads_table(balance: Balance) -> "Table":
-    table = _table("", ("length", False), ("n", True), ("mean", True), ("min", True), ("max", True))
-    table.title = None
-    for spread in balance.spreads:
-        table.add_row(spread.name, str(spread.n), f"{spread.mean:.1f}", f"{spread.smallest:,}", f"{spread.largest:,}")
+def _spreads_table(balances: Sequence[Balance]) -> "Table":
+    table = _table("Lengths", ("file", False), ("of", False), ("n", True), ("mean", True), ("min", True), ("max", True))
+    for balance in balances:
+        for spread in balance.spreads:
+            figures = (f"{spread.mean:,.1f}", f"{spread.smallest:,}", f"{spread.largest:,}")
+            table.add_row(balance.file, spread.name, str(spread.n), *figures)
     return table
 
 
