@@ -84,7 +84,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
         elif row.label == "good":
             texts += _good_texts(row, cases[row.case_id])
         problems += [Problem(file=path.stem, line=number, id=row.id, text=text) for text in texts]
-    labels = Counter(row.label for _, row in rows)
+    labels: Counter[str] = Counter(row.label for _, row in rows)
     kinds = Counter(row.kind for _, row in rows if row.kind is not None)
     texts = _count_texts(labels, kinds, rules) if rules is not None else []
     separations = _separations(by_id, cases)
@@ -157,11 +157,11 @@ def unigram_f1(first: str, second: str) -> float:
 
 
 def _separations(rows: Mapping[str, LabelledRow], cases: Mapping[str, CaseLine]) -> tuple[Separation, ...]:
-    pairs = [
-        (rows[row.pair_id], row)
-        for row in rows.values()
-        if row.pair_id in rows and row.case_id in cases and rows[row.pair_id].case_id == row.case_id
-    ]
+    pairs = []
+    for row in rows.values():
+        twin = rows.get(row.pair_id or "")
+        if twin is not None and twin.case_id == row.case_id and row.case_id in cases:
+            pairs.append((twin, row))
     if not pairs:
         return ()
     found = []

@@ -37,7 +37,7 @@ class Shared(NamedTuple):
 
     first: int
     second: int
-    count: int
+    runs: int
     containment: float
 
 
@@ -88,10 +88,10 @@ def copied_passages(lines: Sequence[CaseLine]) -> list[Problem]:
         (other, its), (line, passage) = texts[pair.first], texts[pair.second]
         if line is other or (pair.first, pair.second) in same:
             continue
-        if pair.count >= PASSAGE_SHARED_RUNS and pair.containment > PASSAGE_CONTAINMENT:
+        if pair.runs >= PASSAGE_SHARED_RUNS and pair.containment > PASSAGE_CONTAINMENT:
             problems.append(
                 line.problem(
-                    f"{passage.id} shares {pair.count} runs of {PASSAGE_NGRAM} words with {its.id} of {other.where} "
+                    f"{passage.id} shares {pair.runs} runs of {PASSAGE_NGRAM} words with {its.id} of {other.where} "
                     f"({pair.containment:.0%} of the shorter); write it anew",
                     also=other,
                 )
@@ -164,7 +164,8 @@ def cosines(texts: Sequence[str]) -> tuple[Floats, Floats]:
     dimensions = min(MEANING_DIMENSIONS, words.shape[1] - 1, len(texts) - 1)
     if dimensions < 1:
         return _dense(letters), _dense(words)
-    vectors = normalize(TruncatedSVD(dimensions, random_state=0).fit_transform(words))
+    with np.errstate(all="ignore"):  # the explained share of variance, unused here, divides by zero for equal texts
+        vectors = normalize(TruncatedSVD(dimensions, random_state=0).fit_transform(words))
     return _dense(letters), np.asarray(vectors @ vectors.T)
 
 
