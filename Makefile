@@ -46,7 +46,7 @@ rollback: $(READY) ## Return to the release before: make rollback WHY="one sente
 history: $(READY) ## Who released what, when, why
 	@$(PY) -m eval history $(TASK)
 
-cases: $(READY) ## Check a case file: make cases [DATASET=dev]
+cases: $(READY) ## Check all case files: faults, copies, balance, judge labels: make cases [TASK=summarize] [DATASET=dev]
 	@$(PY) -m eval cases $(TASK) $(if $(DATASET),--dataset $(DATASET))
 
 up: $(READY) ## Start the local AWS and the bundled model in the background, with sample customers

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eval.commands.card import card
+from eval.commands.cases import check_cases
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
@@ -145,30 +146,7 @@ def history(task: Annotated[str, typer.Argument(help="Which task.")] = "summariz
         )
 
 
-@app.command("cases")
-def check_cases(
-    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
-    dataset: DatasetName = None,
-) -> None:
-    """Check a case file: schema, ids, spans, surface forms, references against their own facts."""
-    from eval.cases import find_problems
-    from eval.loaders import load_dataset
-    from eval.suites import load_suite
-    from service.settings import Settings
-    from service.task import load_task
-
-    loaded = load_dataset(
-        dataset or load_suite(task).gate_dataset,
-        task=task,
-        input_model=load_task(task).input_model,
-        settings=Settings(),
-    )
-    problems = find_problems(loaded.cases)
-    for line in problems:
-        print(line)
-    print(f"{loaded.name}: {len(loaded.cases)} cases, {len(problems)} problems, digest {loaded.digest[:12]}")
-    if problems:
-        raise typer.Exit(GATE_SAYS_NO)
+app.command("cases")(check_cases)
 
 
 app.command("card")(card)

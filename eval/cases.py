@@ -1,9 +1,9 @@
-"""Cases: what they hold, how they are read strictly from JSON lines, their digests, and what is wrong with a set of them."""
+"""Cases: what they hold, how they are read strictly from JSON lines, and their digests."""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.errors import CaseError
 from service.canonical import canonical_json, sha256_hex
-from service.text import fold, form_occurs
 
 
 class Fact(BaseModel):
@@ -108,7 +107,7 @@ def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        case = _parse(line, f"{path}:{number}", input_model)
+        case, _ = parse_case(line, f"{path}:{number}", input_model)
         if case.id in line_of:
             raise CaseError(
                 f"{path}:{number}: id {case.id!r} stands in line {line_of[case.id]} too; give each case its own id"
@@ -120,7 +119,12 @@ def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
     return Dataset(name=path.stem, cases=tuple(cases), source=str(path))
 
 
-def _parse(line: str, where: str, input_model: type[BaseModel]) -> Case:
+def parse_case(line: str, where: str, input_model: type[BaseModel]) -> tuple[Case, BaseModel]:
+    """Return one line's case and its inputs as ``input_model`` reads them.
+
+    Raises:
+        CaseError: naming ``where``, the field and the remedy of the first thing that is wrong.
+    """
     try:
         raw = json.loads(line)
     except json.JSONDecodeError as err:
@@ -129,14 +133,14 @@ def _parse(line: str, where: str, input_model: type[BaseModel]) -> Case:
         ) from err
     try:
         case = Case.model_validate(raw)
-        input_model.model_validate(case.inputs)
+        inputs = input_model.model_validate(case.inputs)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the object"
         if err.title == input_model.__name__:
             field = f"inputs.{field}"
         raise CaseError(f"{where}: field {field!r}: {first['msg']}; mend the line and run again") from err
-    return case
+    return case, inputs
 
 
 def stratified(dataset: Dataset, count: int, *, by: str = "intent_family") -> Dataset:
@@ -161,65 +165,3 @@ def stratified(dataset: Dataset, count: int, *, by: str = "intent_family") -> Da
     return Dataset(
         name=f"{dataset.name}[{count}]", cases=tuple(c for c in dataset.cases if c.id in wanted), source=dataset.source
     )
-
-
-def find_problems(cases: Sequence[Case]) -> list[str]:
-    """Return one line per inconsistency between a case's expectations and its interactions; empty when the set is sound.
-
-    Checked: a fact's span occurs in its interaction; the first reference carries every fact and no reference states a
-    forbidden claim; surface forms can be parsed; no two cases share an identical interaction text of 40 or more characters.
-    """
-    problems: list[str] = []
-    seen_texts: dict[str, str] = {}
-    for case in cases:
-        texts = {str(i.get("interaction_id")): str(i.get("text", "")) for i in case.inputs.get("interactions", [])}
-        problems += [f"{case.id}: {line}" for line in _case_problems(case, texts)]
-        for text in texts.values():
-            key = fold(text)
-            if len(key) >= 40 and seen_texts.setdefault(key, case.id) != case.id:
-                problems.append(f"{case.id}: an interaction's text stands in {seen_texts[key]} too")
-    return problems
-
-
-def _case_problems(case: Case, texts: dict[str, str]) -> list[str]:
-    lines: list[str] = []
-    expected = case.expectations
-    for fact in expected.facts:
-        if fact.interaction_id not in texts:
-            lines.append(
-                f"fact {fact.statement!r} names interaction {fact.interaction_id!r}, which the case does not have"
-            )
-        elif fact.span not in texts[fact.interaction_id]:
-            lines.append(f"fact {fact.statement!r}: span {fact.span!r} does not occur in {fact.interaction_id}")
-        lines += _form_problems(fact.accepted, f"fact {fact.statement!r}")
-        for number, reference in enumerate(expected.references[:1]):
-            if not any(_occurs(form, reference) for form in fact.accepted):
-                lines.append(
-                    f"fact {fact.statement!r} is not found in reference {number}; accepted: {list(fact.accepted)}"
-                )
-    for claim in expected.forbidden:
-        lines += _form_problems(claim.accepted, f"forbidden {claim.claim!r}")
-        for number, reference in enumerate(expected.references):
-            lines += [
-                f"reference {number} trips forbidden {claim.claim!r} by {form!r}"
-                for form in claim.accepted
-                if _occurs(form, reference)
-            ]
-    return lines
-
-
-def _occurs(form: str, text: str) -> bool:
-    try:
-        return form_occurs(form, text)
-    except ValueError:
-        return False  # reported once, by _form_problems
-
-
-def _form_problems(forms: Iterable[str], owner: str) -> list[str]:
-    lines = []
-    for form in forms:
-        try:
-            form_occurs(form, "")
-        except ValueError as err:
-            lines.append(f"{owner}: {err}")
-    return lines

@@ -2,6 +2,7 @@
 
 import importlib
 
+from eval.casecheck.rules import CaseRules
 from eval.suite import Suite
 from service.errors import ConfigurationError
 
@@ -24,3 +25,16 @@ def load_suite(task: str) -> Suite:
     if not isinstance(suite, Suite) or suite.task != task:
         raise ConfigurationError(f"eval/suites/{task}.py must define SUITE for task {task!r}")
     return suite
+
+
+def load_case_rules(task: str) -> CaseRules:
+    """Return what ``task`` demands of its case files: ``CASE_RULES`` beside its suite, or what holds for every task.
+
+    Raises:
+        ConfigurationError: the task has no suite yet.
+    """
+    load_suite(task)
+    rules = getattr(importlib.import_module(f"eval.suites.{task}"), "CASE_RULES", CaseRules())
+    if not isinstance(rules, CaseRules):
+        raise ConfigurationError(f"CASE_RULES in eval/suites/{task}.py must be an eval.casecheck.rules.CaseRules")
+    return rules

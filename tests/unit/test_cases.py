@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from eval.cases import Case, Dataset, cases_digest, find_problems, load_cases, stratified
+from eval.cases import Case, Dataset, cases_digest, load_cases, stratified
 from eval.errors import CaseError
 
 
@@ -41,10 +41,9 @@ def write(tmp_path):
     return _write
 
 
-def test_a_good_file_loads_and_is_sound(write):
+def test_a_good_file_loads(write):
     dataset = load_cases(write(row("case-1"), "", row("case-2")), input_model=Inputs)
     assert [case.id for case in dataset.cases] == ["case-1", "case-2"]
-    assert find_problems(dataset.cases[:1]) == []
 
 
 @pytest.mark.parametrize(
@@ -81,43 +80,6 @@ def test_the_digest_sees_every_change_and_only_changes():
     changed["expectations"]["forbidden"][0]["claim"] = "refunded!"
     assert cases_digest([Case.model_validate(changed)]) != cases_digest([one])
     assert Case.model_validate(changed).inputs_digest == one.inputs_digest
-
-
-def _changed(**expectations):
-    changed = row()
-    changed["expectations"] = changed["expectations"] | expectations
-    return Case.model_validate(changed)
-
-
-FACT = row()["expectations"]["facts"][0]
-
-
-@pytest.mark.parametrize(
-    ("case", "message"),
-    [
-        (_changed(facts=[FACT | {"span": "$46 late fee"}]), "does not occur in i1"),
-        (_changed(facts=[FACT | {"interaction_id": "i9"}]), "which the case does not have"),
-        (_changed(facts=[FACT | {"accepted": ["$46"]}]), "is not found in reference 0"),
-        (_changed(facts=[FACT | {"accepted": ["!fee"]}]), "no words to look for"),
-        (
-            _changed(references=["Disputes a $45 fee.", "The $45 fee was refunded."]),
-            "reference 1 trips forbidden 'refunded'",
-        ),
-        (_changed(forbidden=[{"claim": "abc", "accepted": ["..."]}]), "no words to look for"),
-    ],
-)
-def test_planted_faults_are_found(case, message):
-    assert any(message in line for line in find_problems([case])), find_problems([case])
-
-
-def test_a_copied_interaction_is_found():
-    long = {
-        "interactions": [
-            {"interaction_id": "i1", "text": "The very same long story about a $45 late fee, told twice over."}
-        ]
-    }
-    cases = [Case.model_validate(row(name, inputs=long, expectations={})) for name in ("case-1", "case-2")]
-    assert find_problems(cases) == ["case-2: an interaction's text stands in case-1 too"]
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=40), st.integers(1, 40))

@@ -1,0 +1,82 @@
+"""Runs every check over a task's folder of case files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from eval.casecheck.balance import Balance, balance_of
+from eval.casecheck.calibration import CalibrationFindings, check_calibration
+from eval.casecheck.case import case_problems
+from eval.casecheck.files import CALIBRATION, CaseLine, Problem, case_paths, read_case_file, repeated_ids
+from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
+from eval.casecheck.rules import CaseRules
+from eval.cases import cases_digest
+from eval.errors import CaseError
+from service.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Everything the check saw, in file order; ``digests`` are those that evidence refers to."""
+
+    problems: tuple[Problem, ...]
+    balances: tuple[Balance, ...]
+    digests: Mapping[str, str]
+    calibration: CalibrationFindings | None
+
+
+def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only: str | None = None) -> Findings:
+    """Check all case files of ``folder``.
+
+    Args:
+        folder: ``datasets/<task>``.
+        task: its input model and its answers without a model.
+        rules: the task's own demands.
+        only: report one file (its stem) alone; it is still compared with the others.
+
+    Raises:
+        CaseError: a file cannot be read, or ``only`` is none of them.
+    """
+    paths = case_paths(folder)
+    calibration_path = folder / f"{CALIBRATION}.jsonl"
+    has_calibration = calibration_path.exists()
+    known = [path.stem for path in paths] + ([CALIBRATION] if has_calibration else [])
+    if only is not None and only not in known:
+        raise CaseError(
+            f"no dataset {only!r} in {folder}; datasets there: {', '.join(known)}. Name one with DATASET=<name>."
+        )
+
+    problems: list[Problem] = []
+    by_file: dict[str, list[CaseLine]] = {}
+    for path in paths:
+        by_file[path.stem], unreadable = read_case_file(path, task.input_model, rules)
+        problems += unreadable
+    lines = [line for found in by_file.values() for line in found]
+    problems += repeated_ids(lines)
+    for line in lines:
+        problems += case_problems(line, task.without_model(line.inputs))
+    problems += copied_passages(lines) + copied_references(lines) + reworded_cases(lines)
+    missing = [] if only else [file for file in rules.files if file not in by_file]
+    problems += [
+        Problem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are asked for")
+        for file in missing
+    ]
+    balances = [balance_of(file, found, rules.files.get(file)) for file, found in by_file.items()]
+    problems += [problem for balance in balances for problem in balance.problems]
+    calibration = None
+    if has_calibration:
+        calibration = check_calibration(calibration_path, lines, rules.calibration)
+        problems += calibration.problems
+    elif rules.calibration is not None and only is None:
+        problems.append(Problem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
+
+    order = {name: number for number, name in enumerate(known)}
+    problems.sort(key=lambda problem: (order.get(problem.file, len(order)), problem.line))
+    return Findings(
+        problems=tuple(problem for problem in problems if only is None or problem.concerns(only)),
+        balances=tuple(balance for balance in balances if only in (None, balance.file)),
+        digests={file: cases_digest(line.case for line in found) for file, found in by_file.items()},
+        calibration=calibration if only in (None, CALIBRATION) else None,
+    )

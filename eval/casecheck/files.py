@@ -1,0 +1,114 @@
+"""Reads a task's case files for checking: every faulty line is reported, not only the first."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from eval.casecheck.rules import CaseRules, Passage
+from eval.cases import Case, parse_case
+from eval.errors import CaseError
+
+CALIBRATION = "judge_calibration"  # the one file that holds labelled rows of other cases instead of cases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong in a line of a file; ``text`` says what and what to do. ``also`` names a second file."""
+
+    file: str
+    line: int
+    id: str
+    text: str
+    also: str = ""
+
+    def concerns(self, file: str) -> bool:
+        """Say whether the problem is one of ``file`` (a stem)."""
+        return file in (self.file, self.also)
+
+    def __str__(self) -> str:
+        where = f"{self.file}.jsonl:{self.line}" if self.line else f"{self.file}.jsonl"
+        return f"{where} {self.id}: {self.text}" if self.id else f"{where}: {self.text}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseLine:
+    """A case and where it stands; ``inputs`` is the case's inputs as the task's own model reads them."""
+
+    file: str
+    line: int
+    case: Case
+    inputs: BaseModel
+    rules: CaseRules
+
+    @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """The texts of the inputs, in order."""
+        return self.rules.passages(self.inputs)
+
+    @property
+    def where(self) -> str:
+        """File, line and id, as another line's problem names it."""
+        return f"{self.file}.jsonl:{self.line} {self.case.id}"
+
+    def problem(self, text: str, also: "CaseLine | None" = None) -> Problem:
+        """Return ``text`` as a problem of this line."""
+        return Problem(file=self.file, line=self.line, id=self.case.id, text=text, also=also.file if also else "")
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of ``path`` that are not blank, numbered from 1.
+
+    Raises:
+        CaseError: the file cannot be read as UTF-8 text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise CaseError(f"{path} cannot be read as UTF-8 text: {err}") from err
+    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+
+
+def case_paths(folder: Path) -> list[Path]:
+    """Return the case files of ``folder``, by name; labelled rows for the judge are no cases.
+
+    Raises:
+        CaseError: there is none.
+    """
+    paths = sorted(path for path in folder.glob("*.jsonl") if path.stem != CALIBRATION)
+    if not paths:
+        raise CaseError(f"no case file in {folder}; write dev.jsonl there (see docs/adding-a-task.md)")
+    return paths
+
+
+def read_case_file(path: Path, input_model: type[BaseModel], rules: CaseRules) -> tuple[list[CaseLine], list[Problem]]:
+    """Return the cases of ``path`` in file order, and a problem for every line that is none."""
+    found: list[CaseLine] = []
+    problems: list[Problem] = []
+    for number, line in numbered_lines(path):
+        try:
+            case, inputs = parse_case(line, "", input_model)
+        except CaseError as err:
+            problems.append(Problem(file=path.stem, line=number, id="", text=str(err).removeprefix(": ")))
+            continue
+        found.append(CaseLine(file=path.stem, line=number, case=case, inputs=inputs, rules=rules))
+    if not found:
+        problems.append(Problem(file=path.stem, line=0, id="", text="holds no case; write one JSON object per line"))
+    return found, problems
+
+
+def repeated_ids(lines: Iterable[CaseLine]) -> list[Problem]:
+    """Return a problem for each id that stood before, in the same file or another."""
+    first: dict[str, CaseLine] = {}
+    problems = []
+    for line in lines:
+        before = first.setdefault(line.case.id, line)
+        if before is not line:
+            problems.append(
+                line.problem(
+                    f"the id stands in {before.file}.jsonl:{before.line} too; give each case its own", also=before
+                )
+            )
+    return problems

@@ -1,0 +1,101 @@
+"""Prints what the check of the case files found: one line per problem, then what the files are made of."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from eval.casecheck.balance import Balance
+from eval.casecheck.calibration import OVERLAP_AUC, CalibrationFindings
+from eval.casecheck.check import Findings
+from eval.casecheck.files import CALIBRATION
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_WIDTH = 100
+
+
+def render_findings(findings: Findings, console: "Console") -> None:
+    """Print problems, balance tables, the calibration rows and a line per file, at most 100 columns but for problems."""
+    for problem in findings.problems:
+        console.print(str(problem), markup=False, soft_wrap=True)
+    if findings.problems:
+        console.print()
+    if findings.balances:
+        console.print(_shares_table(findings.balances), width=_WIDTH)
+        console.print(_spreads_table(findings.balances), width=_WIDTH)
+    if findings.calibration is not None:
+        console.print(_calibration_table(findings.calibration), width=_WIDTH)
+    for balance in findings.balances:
+        count = sum(problem.concerns(balance.file) for problem in findings.problems)
+        console.print(
+            f"{balance.file}: {balance.cases} cases, {balance.second_references} second references, "
+            f"{_counted(count)}, digest {findings.digests[balance.file][:12]}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if findings.calibration is not None:
+        count = sum(problem.concerns(CALIBRATION) for problem in findings.problems)
+        console.print(f"{CALIBRATION}: {findings.calibration.rows} rows, {_counted(count)}", markup=False)
+
+
+def _counted(count: int) -> str:
+    return f"{count or 'no'} problem{'' if count == 1 else 's'}"
+
+
+def _table(title: str, *columns: tuple[str, bool]) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE, pad_edge=False)
+    for name, is_number in columns:
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number)
+    return table
+
+
+def _shares_table(balances: Sequence[Balance]) -> "Table":
+    """One line per slice value, a column per file; a yes-or-no slice is one line that counts its yes."""
+    table = _table("Balance", ("slice", False), *((balance.file, True) for balance in balances), ("asked for", False))
+    shares = {(b.file, share.slice, share.value): share for b in balances for share in b.shares}
+    before = ""
+    for name, value in dict.fromkeys(key[1:] for key in shares if key[2] is not False):
+        found = [shares.get((balance.file, name, value)) for balance in balances]
+        asked = [
+            f"{balance.file} {share.asked}{'' if share.kept else ': MISSED'}"
+            for balance, share in zip(balances, found, strict=True)
+            if share is not None and share.asked
+        ]
+        if before and before != name and value is not True:
+            table.add_section()
+        before = name
+        table.add_row(
+            name if value is True else f"{name} = {value}",
+            *(f"{share.count:>4} {share.share:>6.1%}" if share else "-" for share in found),
+            "; ".join(asked),
+        )
+    return table
+
+
+def _spreads_table(balances: Sequence[Balance]) -> "Table":
+    table = _table("Lengths", ("file", False), ("of", False), ("n", True), ("mean", True), ("min", True), ("max", True))
+    for balance in balances:
+        for spread in balance.spreads:
+            figures = (f"{spread.mean:,.1f}", f"{spread.smallest:,}", f"{spread.largest:,}")
+            table.add_row(balance.file, spread.name, str(spread.n), *figures)
+    return table
+
+
+def _calibration_table(found: CalibrationFindings) -> "Table":
+    table = _table(f"{CALIBRATION}: {found.rows} rows", ("rows", False), ("value", True), ("note", False))
+    for label, count in sorted(found.labels.items()):
+        table.add_row(label, str(count), "")
+    for kind, count in sorted(found.kinds.items()):
+        table.add_row(f"bad: {kind}", str(count), "")
+    for separation in found.separations:
+        auc = separation.auc
+        table.add_row(
+            f"AUC, word overlap with {separation.source}",
+            f"{auc.value:.3f}",
+            f"95% {auc.low:.3f} to {auc.high:.3f}, {auc.n} pairs; allowed {OVERLAP_AUC[0]} to {OVERLAP_AUC[1]}",
+        )
+    return table

@@ -1,0 +1,61 @@
+import io
+import json
+from typing import ClassVar
+
+import pytest
+from pydantic import BaseModel
+
+from eval.casecheck.check import check_folder
+from eval.casecheck.report import render_findings
+from eval.casecheck.rules import CaseRules
+from eval.console import open_console
+from eval.errors import CaseError
+from service.task import Task
+
+
+class ShoutInputs(BaseModel):
+    text: str
+
+
+class Shout(Task[ShoutInputs]):
+    name: ClassVar[str] = "shout"
+    input_model: ClassVar[type[BaseModel]] = ShoutInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    def values(self, inputs):
+        return {"text": inputs.text}
+
+    def check(self, text, rules):
+        return text
+
+
+LONG = "Our {0} sent a van on Monday and its driver left the gate open, so two goats went for a walk along the {1}."
+
+
+def write(folder, file, *texts):
+    rows = [{"id": f"{file}-{n}", "inputs": {"text": text}} for n, text in enumerate(texts)]
+    (folder / f"{file}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+
+def printed(findings):
+    stream = io.StringIO()
+    render_findings(findings, open_console(stream))
+    return stream.getvalue()
+
+
+def test_a_task_without_rules_is_checked_for_what_holds_for_all(tmp_path):
+    write(tmp_path, "dev", *(f"hello {n}" for n in range(40)))
+    sound = check_folder(tmp_path, Shout(), CaseRules())
+    assert sound.problems == ()
+    assert "dev: 40 cases, 0 second references, no problems, digest " + sound.digests["dev"][:12] in printed(sound)
+
+    write(tmp_path, "gate", LONG.format("baker", "river"), LONG.format("grocer", "canal"), "hello")
+    copied = check_folder(tmp_path, Shout(), CaseRules(), only="gate")
+    assert "gate.jsonl:2 gate-1: text shares " in printed(copied)
+    assert [balance.file for balance in copied.balances] == ["gate"]
+    assert check_folder(tmp_path, Shout(), CaseRules(), only="dev").problems == ()
+
+
+def test_a_folder_without_cases_says_what_to_do(tmp_path):
+    with pytest.raises(CaseError, match=r"no case file in .*; write dev.jsonl there"):
+        check_folder(tmp_path, Shout(), CaseRules())
