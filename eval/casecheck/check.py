@@ -1,5 +1,6 @@
 """Runs every check over a task's folder of case files."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,15 @@ from pydantic import BaseModel
 
 from eval.casecheck.balance import Balance, balance_of
 from eval.casecheck.calibration import CalibrationFindings, check_calibration
+from eval.casecheck.card import card_problems
 from eval.casecheck.case import case_problems
 from eval.casecheck.files import CALIBRATION, CaseLine, Problem, case_paths, read_case_file, repeated_ids
 from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
 from eval.casecheck.rules import CaseRules
+from eval.casecheck.specificity import false_match_rate
 from eval.cases import cases_digest
 from eval.errors import CaseError
+from eval.stats import Interval
 from service.task import Task
 
 
@@ -72,11 +76,30 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     elif rules.calibration is not None and only is None:
         problems.append(Problem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
 
+    digests = {file: cases_digest(line.case for line in found) for file, found in by_file.items()}
+    if has_calibration:
+        digests[CALIBRATION] = hashlib.sha256(calibration_path.read_bytes()).hexdigest()
+    problems += card_problems(folder, digests)
+
     order = {name: number for number, name in enumerate(known)}
     problems.sort(key=lambda problem: (order.get(problem.file, len(order)), problem.line))
     return Findings(
         problems=tuple(problem for problem in problems if only is None or problem.concerns(only)),
         balances=tuple(balance for balance in balances if only in (None, balance.file)),
-        digests={file: cases_digest(line.case for line in found) for file, found in by_file.items()},
+        digests=digests,
         calibration=calibration if only in (None, CALIBRATION) else None,
     )
+
+
+def measure_specificity(
+    folder: Path, task: Task[BaseModel], rules: CaseRules, *, only: str | None = None
+) -> dict[str, Interval]:
+    """Return ``false_match_rate`` of each case file of ``folder`` that it can be measured on."""
+    found = {}
+    for path in case_paths(folder):
+        if only in (None, path.stem):
+            lines, _ = read_case_file(path, task.input_model, rules)
+            rate = false_match_rate(lines)
+            if rate is not None:
+                found[path.stem] = rate
+    return found

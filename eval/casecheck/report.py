@@ -36,7 +36,12 @@ def render_findings(findings: Findings, console: "Console") -> None:
         )
     if findings.calibration is not None:
         count = sum(problem.concerns(CALIBRATION) for problem in findings.problems)
-        console.print(f"{CALIBRATION}: {findings.calibration.rows} rows, {_counted(count)}", markup=False)
+        console.print(
+            f"{CALIBRATION}: {findings.calibration.rows} rows, {_counted(count)}, "
+            f"digest {findings.digests[CALIBRATION][:12]}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _counted(count: int) -> str:

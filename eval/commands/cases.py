@@ -10,9 +10,12 @@ def check_cases(
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Report one file alone; it is still compared with the others.")
     ] = None,
+    specificity: Annotated[
+        bool, typer.Option("--specificity", help="Also measure how often facts are found in other cases' references.")
+    ] = False,
 ) -> None:
     """Check all case files: each case, copies between cases, balance, the judge's labels. Exit code 1: problems found."""
-    from eval.casecheck.check import check_folder
+    from eval.casecheck.check import check_folder, measure_specificity
     from eval.casecheck.report import render_findings
     from eval.console import open_console
     from eval.suites import load_case_rules
@@ -20,7 +23,13 @@ def check_cases(
     from service.task import load_task
 
     loaded = load_task(task)
-    findings = check_folder(Settings().datasets_dir / task, loaded, load_case_rules(task), only=dataset)
+    folder = Settings().datasets_dir / task
+    findings = check_folder(folder, loaded, load_case_rules(task), only=dataset)
     render_findings(findings, open_console())
+    if specificity:
+        for file, rate in measure_specificity(folder, loaded, load_case_rules(task), only=dataset).items():
+            print(
+                f"{file}: a fact is found in {rate.value:.1%} [{rate.low:.1%}, {rate.high:.1%}] of other cases' references"
+            )
     if findings.problems:
         raise typer.Exit(1)

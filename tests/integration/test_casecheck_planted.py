@@ -196,6 +196,11 @@ def test_a_planted_fault_is_named(planted, name):
     assert any(re.search(PLANTS[name][1], problem) for problem in planted), "\n".join(planted)
 
 
+def test_cases_that_the_data_card_does_not_describe_are_a_problem(planted):
+    for file in ("dev", "gate", "challenge", "judge_calibration"):
+        assert any(re.match(rf"{file}\.jsonl: has digest .* bump the card's version", line) for line in planted)
+
+
 def test_overlap_that_betrays_the_label_is_a_problem(tmp_path):
     task, rules = load_task("summarize"), load_case_rules("summarize")
     lines, _ = read_case_file(REAL / "dev.jsonl", task.input_model, rules)

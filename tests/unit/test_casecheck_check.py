@@ -5,7 +5,7 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel
 
-from eval.casecheck.check import check_folder
+from eval.casecheck.check import check_folder, measure_specificity
 from eval.casecheck.report import render_findings
 from eval.casecheck.rules import CaseRules
 from eval.console import open_console
@@ -59,3 +59,42 @@ def test_a_task_without_rules_is_checked_for_what_holds_for_all(tmp_path):
 def test_a_folder_without_cases_says_what_to_do(tmp_path):
     with pytest.raises(CaseError, match=r"no case file in .*; write dev.jsonl there"):
         check_folder(tmp_path, Shout(), CaseRules())
+
+
+def test_the_data_card_must_name_the_digest_of_the_cases(tmp_path):
+    write(tmp_path, "dev", "hello", "goodbye")
+    digest = check_folder(tmp_path, Shout(), CaseRules()).digests["dev"][:12]
+    card = tmp_path / "README.md"
+    card.write_text(f"| `dev.jsonl` | 2 | `{digest}` |\n", encoding="utf-8")
+    assert check_folder(tmp_path, Shout(), CaseRules()).problems == ()
+    write(tmp_path, "dev", "hello", "farewell")
+    (problem,) = check_folder(tmp_path, Shout(), CaseRules()).problems
+    assert "bump the card's version" in str(problem)
+    card.write_text("nothing about files\n", encoding="utf-8")
+    (problem,) = check_folder(tmp_path, Shout(), CaseRules()).problems
+    assert "has no row in the table of README.md" in str(problem)
+
+
+def test_a_form_that_other_references_satisfy_is_counted(tmp_path):
+    rows = [
+        {
+            "id": f"case-{n}",
+            "inputs": {"text": text},
+            "expectations": {
+                "references": [reference],
+                "facts": [{"statement": "it is so", "accepted": [form], "interaction_id": "text", "span": text}],
+            },
+        }
+        for n, (text, reference, form) in enumerate(
+            [
+                ("a", "The goat was closed.", "closed"),
+                ("b", "The van was closed.", "van"),
+                ("c", "The cat left.", "cat"),
+            ]
+        )
+    ]
+    (tmp_path / "dev.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    rate = measure_specificity(tmp_path, Shout(), CaseRules())["dev"]
+    assert rate.value == pytest.approx(
+        1 / 6
+    )  # "closed" is found in one of six foreign references, "van" and "cat" in none

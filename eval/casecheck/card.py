@@ -1,0 +1,36 @@
+"""The data card names the cases it describes: a change of the cases that leaves the card alone is a problem."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from eval.casecheck.files import Problem
+
+CARD = "README.md"
+SHOWN = 12  # characters of a digest, as everywhere in reports
+
+
+def card_problems(folder: Path, digests: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each file whose row in the card's table lacks the file's digest; none without a card.
+
+    Args:
+        folder: ``datasets/<task>``.
+        digests: file stem -> SHA-256 of its cases.
+    """
+    card = folder / CARD
+    if not card.exists():
+        return []
+    lines = card.read_text(encoding="utf-8").splitlines()
+    problems = []
+    for file, digest in digests.items():
+        row = next((line for line in lines if line.startswith(f"| `{file}.jsonl` |")), None)
+        if row is None:
+            text = f"has no row in the table of {CARD}; add one with the digest {digest[:SHOWN]}"
+        elif f"`{digest[:SHOWN]}`" not in row:
+            text = (
+                f"has digest {digest[:SHOWN]}, and its row in {CARD} says otherwise: bump the card's version, say in its "
+                "changelog what changed, and write the digest into the row"
+            )
+        else:
+            continue
+        problems.append(Problem(file=file, line=0, id="", text=text))
+    return problems
