@@ -18,6 +18,9 @@ from eval.formatting import (
 from eval.reading import (
     baseline_sentence,
     candidates,
+    ceiling_cases,
+    ceiling_metrics,
+    ceiling_title,
     check_line,
     check_name,
     failures_by_code,
@@ -63,6 +66,7 @@ def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | 
     printer = _Printer(evaluation, suite, open_console() if console is None else console)
     printer.header()
     printer.metrics()
+    printer.ceiling()
     printer.comparison()
     printer.verdicts()
     printer.worst_cases()
@@ -125,6 +129,23 @@ class _Printer:
         for note in metric_notes(self._evaluation):
             self.say(f"{NOTE_MARK} {one_line(note, 300)}", "dim")
 
+    def ceiling(self) -> None:
+        """Print references scored against each other beside the pairs by the same rule; nothing without such cases."""
+        e = self._evaluation
+        if not e.ceiling:
+            return
+        self._title(ceiling_title(e))
+        table = self._table("95% interval below")
+        columns = [("reference against reference", e.ceiling)]
+        columns += [(pair.pair_name, e.like_for_like.get(pair.pair_digest, {})) for pair in e.pairs]
+        for name, _ in columns:
+            table.add_column(self._fold(name, len(columns)), overflow="fold", vertical="top")
+        for spec in ceiling_metrics(e, self._suite):
+            arrow = "↑" if spec.higher_is_better else "↓"
+            cells = [self._cell(metrics.get(spec.name), ceiling_cases(e)) for _, metrics in columns]
+            table.add_row(f"{spec.name} {arrow}", *cells)
+        self._console.print(table)
+
     def _table(self, corner: str) -> "Table":
         from rich import box
         from rich.table import Table
@@ -134,12 +155,12 @@ class _Printer:
         table.add_column(Text(corner, style="dim"), overflow="fold", max_width=_NAME_WIDTH)
         return table
 
-    def _cell(self, metric: Metric | None) -> "Text":
+    def _cell(self, metric: Metric | None, case_count: int | None = None) -> "Text":
         from rich.text import Text
 
         if metric is None:
             return Text("–")
-        value, *rest = metric_lines(metric, self._evaluation.case_count)
+        value, *rest = metric_lines(metric, case_count or self._evaluation.case_count)
         return Text.assemble(value, *[("\n" + line, "dim") for line in rest])
 
     def _answered_by(self, pair: PairResult) -> "Text":

@@ -15,3 +15,7 @@ class RunAborted(HarnessError):
 
 class Refused(HarnessError):
     """The gate's evidence does not allow this release."""
+
+
+class CardError(HarnessError):
+    """The data card's table cannot be made, or not be put into the card."""

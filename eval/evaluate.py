@@ -16,7 +16,7 @@ from eval.cases import Case, Dataset, stratified
 from eval.journal import Journal
 from eval.loaders import load_dataset
 from eval.progress import show_progress
-from eval.results import ArmName, CaseResult, Evaluation, PairResult
+from eval.results import ArmName, CaseResult, Evaluation, Metric, PairResult
 from eval.runner import Job, Progress, Runner
 from eval.scoring import Scoring
 from eval.suite import Suite
@@ -86,6 +86,8 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         models = _Models(stack, cards, settings, task)
         models.start_for(pairs)
+        from eval.ceiling import reference_ceiling  # late: the children load meanwhile
+
         suite = load_suite(options.task)
         dataset = load_dataset(
             options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
@@ -93,6 +95,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         if options.case_count is not None:
             dataset = stratified(dataset, options.case_count)
         scoring = stack.enter_context(Scoring(options.task, dataset.cases))
+        ceiling = scoring.compute(reference_ceiling, suite, dataset.cases)
         key = sha256_hex(
             canonical_json(
                 [
@@ -137,6 +140,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             record.run_id,
             record.started_at,
             started,
+            ceiling.result(),
         )
         report = _write(evaluation, suite, dataset, settings)
         _log(worker, evaluation, dataset, suite, report)
@@ -276,7 +280,9 @@ def _judge(
     run_id: str,
     started_at: str,
     started: float,
+    ceiling: dict[str, Metric],
 ) -> Evaluation:
+    from eval.ceiling import pairs_like_for_like
     from eval.gate import judge
     from eval.metrics import build_deltas, build_metrics
 
@@ -344,6 +350,10 @@ def _judge(
         calls_cached=sum(1 for item in everything if not item.live),
         seconds=time.perf_counter() - started,
         stand_in=STAND_IN if settings.environment == "local" else None,
+        ceiling=ceiling,
+        like_for_like=pairs_like_for_like(
+            suite, dataset.cases, {pair.digest: scored[pair.digest, "primary"] for pair in pairs}
+        ),
     )
 
 

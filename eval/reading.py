@@ -235,3 +235,21 @@ def metric_notes(evaluation: Evaluation) -> list[str]:
                 if metric.note:
                     about.setdefault((metric.note, pair.pair_name), []).append(prefix + metric.name)
     return [f"{pair_name}, {', '.join(names)}: {note}." for (note, pair_name), names in about.items()]
+
+
+def ceiling_metrics(evaluation: Evaluation, suite: Suite) -> list[MetricSpec]:
+    """Return the table's metrics that the reference ceiling covers, in the table's order."""
+    return [spec for spec in table_metrics(suite) if spec.name in evaluation.ceiling]
+
+
+def ceiling_cases(evaluation: Evaluation) -> int:
+    """Return how many cases have several references."""
+    return max((metric.n for metric in evaluation.ceiling.values()), default=0)
+
+
+def ceiling_title(evaluation: Evaluation) -> str:
+    """Return what the ceiling's figures are, for a heading."""
+    return (
+        f"References against each other: the {plural(ceiling_cases(evaluation), 'case')} with several references, "
+        "every text against all references but one"
+    )

@@ -166,11 +166,17 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
     Outputs, findings and rationales quote what customers wrote, so only their number is given; money is a string.
     """
-    fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name != "pairs"}
-    return {"schema": SCHEMA, **fields, "pairs": [_pair_json(pair) for pair in evaluation.pairs]}
+    apart = ("pairs", "ceiling", "like_for_like")
+    fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name not in apart}
+    return {
+        "schema": SCHEMA,
+        **fields,
+        "ceiling": {name: asdict(metric) for name, metric in evaluation.ceiling.items()},
+        "pairs": [_pair_json(pair, evaluation) for pair in evaluation.pairs],
+    }
 
 
-def _pair_json(pair: PairResult) -> dict[str, Any]:
+def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
     plain = {"pair_name", "pair_version", "pair_digest", "model", "backup", "answered_by", "is_production", "seconds"}
     groups = ("metrics", "backup_metrics", "deltas")
     return {
@@ -179,6 +185,9 @@ def _pair_json(pair: PairResult) -> dict[str, Any]:
         "checks": [_jsonable(asdict(check)) for check in pair.gate.checks],
         "baseline_digest": pair.gate.baseline_digest,
         **{group: {name: asdict(metric) for name, metric in getattr(pair, group).items()} for group in groups},
+        "like_for_like": {
+            name: asdict(metric) for name, metric in evaluation.like_for_like.get(pair.pair_digest, {}).items()
+        },
         "cases": [_case_json(item) for item in pair.cases],
     }
 

@@ -160,3 +160,5 @@ class Evaluation:
     calls_cached: int
     seconds: float
     stand_in: str | None = None
+    ceiling: dict[str, Metric] = field(default_factory=dict)  # references scored against each other
+    like_for_like: dict[str, dict[str, Metric]] = field(default_factory=dict)  # the same by pair digest

@@ -5,10 +5,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from types import TracebackType
+from typing import TypeVar
 
 import eval.suites
 import service.tasks
@@ -17,6 +18,8 @@ from eval.results import CaseResult, Score
 from eval.scorers.base import Scorer, ScorerContext, safe_score
 from eval.suites import load_suite
 from service.task import TaskResult, load_task
+
+R = TypeVar("R")
 
 
 class Scoring:
@@ -48,6 +51,10 @@ class Scoring:
     def submit(self, item: CaseResult) -> None:
         """Begin to score ``item``."""
         self._futures[id(item)] = self._pool.submit(_score, self._cases[item.case_id], item.result)
+
+    def compute(self, function: Callable[..., R], *arguments: object) -> "Future[R]":
+        """Begin to compute ``function(*arguments)``, which a module must define, in the child behind what it has to do."""
+        return self._pool.submit(function, *arguments)
 
     def collect(self, items: Sequence[CaseResult]) -> list[CaseResult]:
         """Return ``items``, each submitted before, with their scores."""

@@ -27,6 +27,7 @@ class TextScorer:
     """Scores ``bleu`` and ``chrf`` (sentence level, 0 to 100) and ``rouge_l`` (0 to 1); unscored without references."""
 
     name = "text"
+    reads_references = True
     scores = ("bleu", "chrf", "rouge_l")
 
     def __init__(self) -> None:
@@ -102,8 +103,11 @@ class CorpusMetric:
         rows, cases = index.shape[0], len(self._statistics)
         # How often each case was drawn, times the statistics: one product instead of gathering every drawn row.
         flat = (index + np.arange(rows)[:, None] * cases).ravel()
-        drawn = np.bincount(flat, minlength=rows * cases).reshape(rows, cases).astype(np.float64)
-        return self._from_sums(drawn @ self._statistics)
+        return self.scores_of_counts(np.bincount(flat, minlength=rows * cases).reshape(rows, cases).astype(np.float64))
+
+    def scores_of_counts(self, counts: Floats) -> Floats:
+        """Return the corpus score of each row of ``counts`` (how often each text counts, ``(n_resamples, n_texts)``)."""
+        return self._from_sums(counts @ self._statistics)
 
 
 def _bleu_from_sums(sums: Floats) -> Floats:

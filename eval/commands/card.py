@@ -1,0 +1,28 @@
+"""``card``: the table of a task's data card, from the newest evaluations."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def card(
+    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    dataset: Annotated[str, typer.Option(help="Datasets, comma separated.")] = "gate,tweetsumm",
+    write: Annotated[bool, typer.Option("--write", help="Put it between the markers of the task's data card.")] = False,
+) -> None:
+    """Print floor, bundled models and references side by side, every metric with its interval, for the data card."""
+    from eval.card import card_table, write_table
+    from service.settings import Settings
+
+    settings = Settings()
+    names = tuple(name for name in dataset.replace(",", " ").split() if name)
+    table, missing = card_table(task, names, settings)
+    for line in missing:
+        print(f"note: {line}", file=sys.stderr)
+    if not write:
+        print(table)
+        return
+    path = settings.datasets_dir / task / "README.md"
+    write_table(path, table)
+    print(f"written to {path}")
