@@ -12,12 +12,15 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval register promote rollback history cases serve up down status ui test check lint bench lock clean
+.PHONY: help setup eval sweep card changed pr-gate register promote rollback history cases serve up down status ui test check lint bench lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: $(READY) ## Create .venv with everything this project needs, from hash-locked lists
+setcard: $(READY) ## Write the data card's table from the newest evaluations of gate and tweetsumm
+	@$(PY) -m eval card $(TASK) --write
+
+up: $(READY) ## Create .venv with everything this project needs, from hash-locked lists
 
 $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11 or newer; name one: make setup PYTHON=python3.11"; exit 2; }
@@ -33,6 +36,9 @@ $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproj
 
 eval: $(READY) ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tweetsumm] [CASES=40] [FRESH=1]
 	@$(PY) -m eval run --task $(TASK) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+
+sweep: $(READY) ## Cross prompts with models: make sweep MODELS=a,b [PAIRS=x,y] [DATASET=] [CASES=] [QUALITY=] [STAND_IN=1]
+	@$(PY) -m eval sweep --task $(TASK) --models "$(MODELS)" $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(QUALITY),--quality $(QUALITY)) $(if $(STAND_IN),--stand-in)
 
 register: $(READY) ## Write a pair into the registry without releasing it: make register PAIR=name
 	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eval.commands.card import card
+from eval.commands.sweep import sweep
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
@@ -172,6 +173,7 @@ def check_cases(
 
 
 app.command("card")(card)
+app.command("sweep")(sweep)
 
 
 def main() -> None:

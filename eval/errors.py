@@ -19,3 +19,7 @@ class Refused(HarnessError):
 
 class CardError(HarnessError):
     """The data card's table cannot be made, or not be put into the card."""
+
+
+class SweepError(HarnessError):
+    """The matrix of prompts and models cannot be run as asked."""

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.cases import Case
+from eval.files import write_whole
 from eval.formatting import NOTE_MARK, VERDICT_WORDS, format_difference, format_metric, one_line, plural
 from eval.reading import (
     baseline_sentence,
@@ -53,11 +53,11 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
         folder: made if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
-    _write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
-    _write_whole(folder / JUNIT_NAME, render_junit(evaluation, suite))
+    write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
+    write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / JUNIT_NAME, render_junit(evaluation, suite))
     path = folder / HTML_NAME
-    _write_whole(path, render_html(evaluation, suite, cases))
+    write_whole(path, render_html(evaluation, suite, cases))
     return path
 
 
@@ -244,13 +244,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _jsonable(item) for key, item in value.items()}
     return [_jsonable(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        # An unpaired surrogate in a model's answer is not UTF-8; it must not cost the report.
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
