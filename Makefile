@@ -12,15 +12,12 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval sweep card changed pr-gate register promote rollback history cases serve up down status ui test check lint bench lock clean
+.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history cases serve up down status ui test check lint bench lock clean
 
 help: ## Print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setcard: $(READY) ## Write the data card's table from the newest evaluations of gate and tweetsumm
-	@$(PY) -m eval card $(TASK) --write
-
-up: $(READY) ## Create .venv with everything this project needs, from hash-locked lists
+setup: $(READY) ## Create .venv with everything this project needs, from hash-locked lists
 
 $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11 or newer; name one: make setup PYTHON=python3.11"; exit 2; }
@@ -44,7 +41,7 @@ register: $(READY) ## Write a pair into the registry without releasing it: make 
 	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"
 
 promote: $(READY) ## Release a pair whose gate passed: make promote PAIR=name WHY="one sentence"
-	@$(PY) -m eval promote --task $(TASK) --pair "$(PAIR)" --why "$(WHY)"
+	@$(PY) -m eval promote --task $(TASK) --pair "$$PAIR" --why "$$WHY"
 
 rollback: $(READY) ## Return to the release before: make rollback WHY="one sentence" [TO=release-number]
 	@$(PY) -m eval rollback --task $(TASK) --why "$(WHY)" $(if $(TO),--to $(TO))
@@ -54,6 +51,26 @@ history: $(READY) ## Who released what, when, why
 
 cases: $(READY) ## Check a case file: make cases [DATASET=dev]
 	@$(PY) -m eval cases $(TASK) $(if $(DATASET),--dataset $(DATASET))
+
+changed: $(READY) ## Which pairs differ from another commit: make changed [BASE=origin/main]
+	@$(PY) -m eval changed --task $(TASK) --base "$${BASE:-origin/main}"
+
+pr-gate: $(READY) ## What a pull request runs: evaluate what differs from BASE, write the comment; exit 0, 1 or 2
+	@$(PY) -m eval pr-gate --task $(TASK) --base "$${BASE:-origin/main}" --comment reports/out/pr-comment.md
+
+# Three small steps of the workflows, here so that workflows call make alone. Text of a pull request comes as environment
+# variables, which the shell quotes; make's own $(NAME) would paste it into the command.
+pr-summary:
+	@[ ! -f reports/out/pr-comment.md ] || cat reports/out/pr-comment.md >> "$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+
+pr-number:
+	@mkdir -p reports/out && printf '%s\n' "$$NUMBER" > reports/out/pr-number.txt
+
+changed-output: $(READY)
+	@pairs="$$PAIR"; [ -n "$$pairs" ] || pairs="$$($(PY) -m eval changed --task $(TASK) --base "$$BASE" | paste -sd, -)"; printf 'pairs=%s\n' "$$pairs" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+
+card: $(READY) ## Write the data card's table from the newest evaluations of gate and tweetsumm
+	@$(PY) -m eval card $(TASK) --write
 
 up: $(READY) ## Start the local AWS and the bundled model in the background, with sample customers
 	@$(PY) -m service up

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from eval.commands.card import card
+from eval.commands.changed import changed, pr_gate
 from eval.commands.sweep import sweep
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
@@ -174,6 +175,8 @@ def check_cases(
 
 app.command("card")(card)
 app.command("sweep")(sweep)
+app.command("changed")(changed)
+app.command("pr-gate")(pr_gate)
 
 
 def main() -> None:

@@ -23,3 +23,7 @@ class CardError(HarnessError):
 
 class SweepError(HarnessError):
     """The matrix of prompts and models cannot be run as asked."""
+
+
+class ChangesError(HarnessError):
+    """What changed cannot be told: git, the repository or a commit is missing."""

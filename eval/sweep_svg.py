@@ -17,6 +17,8 @@ _TICKS = 4
 def scatter(points: Sequence[Point], axis: str, *, higher_is_better: bool, title: str) -> Markup:
     """Return quality (upwards) over ``axis`` ("cost" or "latency", to the right); "" when no point has both figures.
 
+    So too when every cost is 0: a column of points says nothing that the table does not.
+
     Points are numbered by their place in ``points``, from 1. Costs stand on a linear scale from 0, latencies on a
     logarithmic one.
     """
@@ -25,7 +27,7 @@ def scatter(points: Sequence[Point], axis: str, *, higher_is_better: bool, title
         for number, point in enumerate(points, start=1)
         if (quality := point.quality) is not None and (across := getattr(point, axis)) is not None
     ]
-    if not drawn:
+    if not drawn or not any(across.value for *_, across in drawn):
         return Markup("")
     logarithmic = axis == "latency"
     xs = _range([across for *_, across in drawn], logarithmic=logarithmic, from_zero=not logarithmic)
@@ -77,7 +79,10 @@ def _range(metrics: Sequence[Metric], *, logarithmic: bool, from_zero: bool) -> 
     scaled = [_scaled(end, logarithmic) for end in ends]
     low, high = (0.0 if from_zero else min(scaled)), max(scaled)
     room = 0.08 * (high - low) or 0.08 * abs(high) or 1.0
-    return (low if from_zero else low - room), high + room
+    top = high + room
+    if metrics[0].unit is Unit.RATE and not logarithmic:
+        top = max(min(top, 1.0), high)  # there is nothing above 1 to show
+    return (low if from_zero else low - room), top
 
 
 def _front(figures: Sequence[tuple[float, float]], higher_is_better: bool) -> list[tuple[float, float]]:
