@@ -91,6 +91,7 @@ ui: $(READY) ## Open MLflow on the local store, http://127.0.0.1:5000 (UI_PORT=.
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/zizmor --offline --quiet --no-progress --min-severity medium .github
 	@$(VENV)/bin/lint-imports --no-logo 2>/dev/null || $(VENV)/bin/lint-imports
 
 check: lint ## Lint, types, import contracts and the fast tests; under two minutes
