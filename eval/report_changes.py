@@ -12,6 +12,7 @@ from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 
 CHANGED_LISTED = 10
+_NO_ANSWER = 100.0  # an answer that is lost weighs more than all its scores
 # Two texts with fewer words in common than this share differ as wholes: their word differences are shown on demand only.
 READABLE_SHARE = 0.4
 _TOKEN = re.compile(r"\s+|[\w$%.,:'-]*\w|.", re.DOTALL)
@@ -73,7 +74,7 @@ def production_answers(evaluation: Evaluation) -> dict[str, CaseResult]:
 
 
 def changed_lists(evaluation: Evaluation, suite: Suite) -> list[ChangedList]:
-    """Return each candidate's most changed cases: the largest loss in scores first, then gains, then changed words."""
+    """Return each candidate's most changed cases: lost answers and lost scores first, then gains, then changed words."""
     production = production_answers(evaluation)
     return [_changed(pair, production, suite) for pair in evaluation.pairs if production and not pair.is_production]
 
@@ -92,7 +93,11 @@ def _changed(pair: PairResult, production: dict[str, CaseResult], suite: Suite) 
         loss = sum(min((after - before) * sign, 0.0) for _, before, after, sign in moves)
         size = -sum(abs(after - before) for _, before, after, _ in moves)
         words = [f"{name} {_figure(before)} → {_figure(after)}" for name, before, after, _ in moves]
-        found[item.case_id] = loss, size, kept, ", ".join([*words, f"{kept:.0%} of words in common"])
+        if item.result.output is not None and theirs.result.output is not None:
+            words.append(f"{kept:.0%} of words in common")
+        else:
+            loss -= float(item.result.failure is not None) * _NO_ANSWER
+        found[item.case_id] = loss, size, kept, ", ".join(words)
     ranked = sorted(found.items(), key=lambda entry: entry[1][:3])
     return ChangedList(
         pair=pair.pair_name,
