@@ -12,10 +12,10 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval register promote rollback history cases serve up down status ui test check lint bench lock clean
+.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history cases serve up down status ui test check lint bench lock clean
 
 help: ## Print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Create .venv with everything this project needs, from hash-locked lists
 
@@ -34,11 +34,14 @@ $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproj
 eval: $(READY) ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tweetsumm] [CASES=40] [FRESH=1]
 	@$(PY) -m eval run --task $(TASK) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
 
+sweep: $(READY) ## Cross prompts with models: make sweep MODELS=a,b [PAIRS=x,y] [DATASET=] [CASES=] [QUALITY=] [STAND_IN=1]
+	@$(PY) -m eval sweep --task $(TASK) --models "$(MODELS)" $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(QUALITY),--quality $(QUALITY)) $(if $(STAND_IN),--stand-in)
+
 register: $(READY) ## Write a pair into the registry without releasing it: make register PAIR=name
 	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"
 
 promote: $(READY) ## Release a pair whose gate passed: make promote PAIR=name WHY="one sentence"
-	@$(PY) -m eval promote --task $(TASK) --pair "$(PAIR)" --why "$(WHY)"
+	@$(PY) -m eval promote --task $(TASK) --pair "$$PAIR" --why "$$WHY"
 
 rollback: $(READY) ## Return to the release before: make rollback WHY="one sentence" [TO=release-number]
 	@$(PY) -m eval rollback --task $(TASK) --why "$(WHY)" $(if $(TO),--to $(TO))
@@ -48,6 +51,26 @@ history: $(READY) ## Who released what, when, why
 
 cases: $(READY) ## Check all case files: faults, copies, balance, judge labels: make cases [TASK=summarize] [DATASET=dev]
 	@$(PY) -m eval cases $(TASK) $(if $(DATASET),--dataset $(DATASET))
+
+changed: $(READY) ## Which pairs differ from another commit: make changed [BASE=origin/main]
+	@$(PY) -m eval changed --task $(TASK) --base "$${BASE:-origin/main}"
+
+pr-gate: $(READY) ## What a pull request runs: evaluate what differs from BASE, write the comment; exit 0, 1 or 2
+	@$(PY) -m eval pr-gate --task $(TASK) --base "$${BASE:-origin/main}" --comment reports/out/pr-comment.md
+
+# Three small steps of the workflows, here so that workflows call make alone. Text of a pull request comes as environment
+# variables, which the shell quotes; make's own $(NAME) would paste it into the command.
+pr-summary:
+	@[ ! -f reports/out/pr-comment.md ] || cat reports/out/pr-comment.md >> "$${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+
+pr-number:
+	@mkdir -p reports/out && printf '%s\n' "$$NUMBER" > reports/out/pr-number.txt
+
+changed-output: $(READY)
+	@pairs="$$PAIR"; [ -n "$$pairs" ] || pairs="$$($(PY) -m eval changed --task $(TASK) --base "$$BASE" | paste -sd, -)"; printf 'pairs=%s\n' "$$pairs" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+
+card: $(READY) ## Write the data card's table from the newest evaluations of gate and tweetsumm
+	@$(PY) -m eval card $(TASK) --write
 
 up: $(READY) ## Start the local AWS and the bundled model in the background, with sample customers
 	@$(PY) -m service up
@@ -68,6 +91,7 @@ ui: $(READY) ## Open MLflow on the local store, http://127.0.0.1:5000 (UI_PORT=.
 lint: $(READY)
 	@$(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/zizmor --offline --quiet --no-progress --min-severity medium .github
 	@$(VENV)/bin/lint-imports --no-logo 2>/dev/null || $(VENV)/bin/lint-imports
 
 check: lint ## Lint, types, import contracts and the fast tests; under two minutes

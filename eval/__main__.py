@@ -8,6 +8,8 @@ import typer
 
 from eval.commands.card import card
 from eval.commands.cases import check_cases
+from eval.commands.changed import changed, pr_gate
+from eval.commands.sweep import sweep
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
@@ -150,6 +152,9 @@ app.command("cases")(check_cases)
 
 
 app.command("card")(card)
+app.command("sweep")(sweep)
+app.command("changed")(changed)
+app.command("pr-gate")(pr_gate)
 
 
 def main() -> None:

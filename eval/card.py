@@ -1,7 +1,6 @@
 """The data card's table: what floor, bundled models and references reach on a dataset, each figure with its interval."""
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from eval.cases import Dataset
 from eval.ceiling import reference_ceiling
 from eval.errors import CardError, CaseError
+from eval.files import write_whole
 from eval.formatting import NOTE_MARK, format_metric, plural
 from eval.loaders import load_dataset
 from eval.results import Metric, Unit
@@ -92,12 +92,7 @@ def write_table(path: Path, table: str) -> None:
         raise CardError(f"{path} must hold the line {START} and below it the line {END}, each once; add them")
     before, _, rest = text.partition(START)
     after = rest.partition(END)[2]
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(f"{before}{START}\n\n{table.strip()}\n\n{END}{after}", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, f"{before}{START}\n\n{table.strip()}\n\n{END}{after}")
 
 
 def _reports(settings: Settings, task: str) -> list[dict[str, Any]]:

@@ -19,3 +19,11 @@ class Refused(HarnessError):
 
 class CardError(HarnessError):
     """The data card's table cannot be made, or not be put into the card."""
+
+
+class SweepError(HarnessError):
+    """The matrix of prompts and models cannot be run as asked."""
+
+
+class ChangesError(HarnessError):
+    """What changed cannot be told: git, the repository or a commit is missing."""

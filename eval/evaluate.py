@@ -40,10 +40,14 @@ DEFAULT_CONCURRENCY = {"local": 2, "aws": 8}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to evaluate. Empty ``pairs`` means every pair file of the task; ``case_count`` None means all cases."""
+    """What to evaluate. Empty ``pairs`` means every pair file of the task; ``case_count`` None means all cases.
+
+    ``derived`` are pairs without a file, made by the caller, in place of those.
+    """
 
     task: str
     pairs: tuple[str, ...] = ()
+    derived: tuple[Pair, ...] = ()
     dataset: str | None = None
     case_count: int | None = None
     repeats: int = 1
@@ -75,9 +79,9 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
     gc.set_threshold(100_000, 50, 100)
     task = load_task(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    pairs = load_pairs(task, cards, settings, options.pairs)
+    pairs = list(options.derived) or load_pairs(task, cards, settings, options.pairs)
     left_out: list[Pair] = []
-    if not options.pairs:
+    if not options.pairs and not options.derived:
         pairs, left_out = split_by_stand_in(pairs, cards, settings)
     with ExitStack() as stack:
         # First of all the children, so that mlflow and the model load while this process reads and imports.

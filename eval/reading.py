@@ -253,3 +253,8 @@ def ceiling_title(evaluation: Evaluation) -> str:
         f"References against each other: the {plural(ceiling_cases(evaluation), 'case')} with several references, "
         "every text against all references but one"
     )
+
+
+def judge_status(evaluation: Evaluation) -> str:
+    """Return whether a model judged, and what its word counts; an evaluation that says nothing had no judge."""
+    return getattr(evaluation, "judge_status", "") or "no judge took part"

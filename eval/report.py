@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -11,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from eval.cases import Case
+from eval.files import write_whole
 from eval.formatting import NOTE_MARK, VERDICT_WORDS, format_difference, format_metric, one_line, plural
 from eval.reading import (
     baseline_sentence,
+    ceiling_cases,
+    ceiling_metrics,
+    ceiling_title,
     check_line,
     failures_by_code,
     headline,
+    judge_status,
     metric_notes,
     open_checks,
     replaced_models,
@@ -25,10 +29,11 @@ from eval.reading import (
     table_metrics,
     why,
 )
+from eval.report_junit import render_junit
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 
-HTML_NAME, JSON_NAME, MARKDOWN_NAME = "report.html", "report.json", "report.md"
+HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"
 # GitHub refuses a comment of more than 65,536 characters; this leaves room for what a workflow writes around it.
 MARKDOWN_LIMIT = 65_000
@@ -36,7 +41,7 @@ _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], folder: Path) -> Path:
-    """Write ``report.html``, ``report.json`` and ``report.md`` into ``folder`` and return the path of the first.
+    """Write ``report.html``, ``report.json``, ``report.md`` and ``junit.xml`` into ``folder`` and return the path of the first.
 
     A file is replaced as a whole or not at all. ``report.html`` needs no other file and no network; it and nothing else
     holds the cases' texts.
@@ -48,10 +53,11 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
         folder: made if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
-    _write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
+    write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / JUNIT_NAME, render_junit(evaluation, suite))
     path = folder / HTML_NAME
-    _write_whole(path, render_html(evaluation, suite, cases))
+    write_whole(path, render_html(evaluation, suite, cases))
     return path
 
 
@@ -59,7 +65,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
     """Return the page; all text of cases and outputs is escaped, and its policy lets only the page's own script run."""
     import jinja2  # late: the console alone does not need it
 
-    from eval import report_cases, report_view
+    from eval import report_cases, report_ceiling, report_changes, report_latency, report_view
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -70,7 +76,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
     )
     script = (_TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    strips, axis = report_view.latency_strips(evaluation)
+    curves, axis = report_latency.latency_curves(evaluation)
     return environment.get_template("report.html.j2").render(
         e=evaluation,
         headline=headline(evaluation),
@@ -86,10 +92,15 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         delta_rows=report_view.delta_rows(evaluation, suite),
         slice_tables=report_view.slice_tables(evaluation, suite, cases),
         small_slice=report_view.SMALL_SLICE,
-        strips=strips,
+        curves=curves,
         axis=axis,
         cost_rows=report_view.cost_rows(evaluation, suite),
         per_month=report_view.SUMMARIES_PER_MONTH,
+        ceiling_rows=report_ceiling.ceiling_rows(evaluation, suite),
+        ceiling_name=report_ceiling.CEILING_NAME,
+        ceiling_cases=ceiling_cases(evaluation),
+        judge=judge_status(evaluation),
+        changed=report_changes.changed_lists(evaluation, suite),
         worst=report_cases.worst_lists(evaluation, suite),
         cases=report_cases.case_views(evaluation, suite, cases),
         provenance=report_view.provenance(evaluation, suite, cases),
@@ -130,6 +141,9 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         lines.append(f"| {gate.metric} vs production | {row} |")
     lines += ["| answered by | " + " | ".join(_answered_by(e, pair) for pair in e.pairs) + " |", ""]
     lines += [f"{NOTE_MARK} {_cell(note)}" for note in metric_notes(e)]
+    lines.append(f"Judge: {_cell(judge_status(e))}.")
+    if e.ceiling:
+        lines += ["", *_ceiling_lines(e, suite)]
     lines += ["", "## Why", ""]
     for pair in e.pairs:
         lines.append(f"- **{_cell(pair.pair_name)}: {VERDICT_WORDS[pair.gate.verdict]}.** {_cell(why(pair))}")
@@ -138,6 +152,17 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
     return _within_limit(lines)
+
+
+def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
+    n = ceiling_cases(evaluation)
+    columns = [evaluation.ceiling, *(evaluation.like_for_like.get(p.pair_digest, {}) for p in evaluation.pairs)]
+    names = ["reference against reference", *(_cell(pair.pair_name) for pair in evaluation.pairs)]
+    lines = [f"{ceiling_title(evaluation)}:", "", "| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for spec in ceiling_metrics(evaluation, suite):
+        cells = [format_metric(found[spec.name], n) if spec.name in found else "–" for found in columns]
+        lines.append(f"| {spec.name} {'↑' if spec.higher_is_better else '↓'} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def _answered_by(evaluation: Evaluation, pair: PairResult) -> str:
@@ -219,13 +244,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _jsonable(item) for key, item in value.items()}
     return [_jsonable(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        # An unpaired surrogate in a model's answer is not UTF-8; it must not cost the report.
-        temporary.write_text(text, encoding="utf-8", errors="replace")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from eval.cases import Case
 from eval.formatting import MISSING, format_number, one_line, plural, without_controls
 from eval.reading import Finding, badness, findings_of, problem_lines, worst_results
+from eval.report_changes import READABLE_SHARE, Change, production_answers, word_changes
 from eval.results import CaseResult, Evaluation, PairResult, Unit
 from eval.suite import Suite
 from service.errors import ConfigurationError
@@ -33,7 +34,7 @@ class _Filtered(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A piece of an output; ``mark`` is "", "statement" (of a finding) or "fault" (its value, or a false claim)."""
+    """A piece of a text; ``mark``: "", "statement" (of a finding), "fault" (its value, a false claim) or (of inputs) "missed"."""
 
     text: str
     mark: str
@@ -41,11 +42,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One record of a case's inputs, such as an interaction."""
+    """One record of a case's inputs, such as an interaction; ``pieces`` marks what some answer left out ("missed")."""
 
     heading: str
     body: str
     visible: bool
+    pieces: tuple[Segment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class Answer:
     unscored: tuple[tuple[str, str], ...]
     scores: str
     figures: str
+    is_production: bool = False
+    changes: tuple[Change, ...] = ()  # against production's answer; empty where there is nothing to compare
+    in_common: str = ""
+    readable: bool = False  # whether the word differences are worth showing unasked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +122,16 @@ def case_views(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
         for item in pair.cases:
             answers.setdefault(item.case_id, []).append((pair, item))
     entries_of = _entry_reader(evaluation.task)
+    production = production_answers(evaluation)
 
     def rank(case_id: str) -> list[float]:
         keys = [badness(item, suite) for _, item in answers[case_id] if item.arm == "primary"]
         return [sum(column) / len(column) for column in zip(*keys, strict=True)]
 
     ranked = sorted((case_id for case_id in answers if case_id in cases), key=rank)
-    return [_case_view(cases[case_id], answers[case_id], suite, entries_of) for case_id in ranked]
+    return [
+        _case_view(cases[case_id], answers[case_id], suite, entries_of, production.get(case_id)) for case_id in ranked
+    ]
 
 
 def _entry_reader(task_name: str) -> Callable[[Case], list[Entry]]:
@@ -180,9 +189,12 @@ def _case_view(
     answers: Sequence[tuple[PairResult, CaseResult]],
     suite: Suite,
     entries_of: Callable[[Case], list[Entry]],
+    production: CaseResult | None,
 ) -> CaseView:
     expected = case.expectations
-    entries = entries_of(case)
+    # Production first: everything else is read against it.
+    answers = sorted(answers, key=lambda answer: not answer[0].is_production)
+    entries = _mark_missed(entries_of(case), case, [item for _, item in answers if item.arm == "primary"])
     # Repeats are told apart by their order: where their count starts is the runner's own affair.
     order: dict[tuple[str, str], list[int]] = {}
     for pair, item in answers:
@@ -190,7 +202,10 @@ def _case_view(
     views: dict[bool, list[Answer]] = {True: [], False: []}
     for pair, item in answers:
         place = sorted(order[pair.pair_name, item.arm]).index(item.repeat)
-        views[item.arm == "primary" and place == 0].append(_answer(case, pair, item, suite, place))
+        shown = _answer(case, pair, item, suite, place)
+        if production is not None and not pair.is_production and item.result.output is not None:
+            shown = _with_changes(shown, production, item)
+        views[item.arm == "primary" and place == 0].append(shown)
     return CaseView(
         id=case.id,
         slices=", ".join(f"{name}: {_plain(value)}" for name, value in case.slices.items() if value is not False),
@@ -207,6 +222,33 @@ def _case_view(
         answers=tuple(views[True]),
         others=tuple(views[False]),
     )
+
+
+def _with_changes(answer: Answer, production: CaseResult, item: CaseResult) -> Answer:
+    if production.result.output is None:
+        return replace(answer, in_common="production gave no answer to compare with")
+    changes, share = word_changes(production.result.output, item.result.output or "")
+    return replace(
+        answer,
+        changes=tuple(changes),
+        in_common=f"{share:.0%} of words in common with production",
+        readable=share >= READABLE_SHARE,
+    )
+
+
+def _mark_missed(entries: Sequence[Entry], case: Case, results: Sequence[CaseResult]) -> list[Entry]:
+    """Mark, in what went in, the passages that show a fact which some answer does not carry."""
+    absent = {finding.text for item in results for finding in findings_of(item)}
+    spans = [fact.span for fact in case.expectations.facts if fact.statement in absent]
+    marked = []
+    for entry in entries:
+        levels = [0] * len(entry.body)
+        for span in spans:
+            start, end = _find(span, entry.body)
+            _raise(levels, start, end, 1)
+        pieces = [replace(piece, mark="missed" if piece.mark else "") for piece in _pieces(entry.body, levels)]
+        marked.append(replace(entry, pieces=tuple(pieces)))
+    return marked
 
 
 def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place: int) -> Answer:
@@ -236,6 +278,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
         unscored=() if result.failure is not None else tuple(sorted((name, str(reason)) for name, reason in reasons)),
         scores=" · ".join(f"{name} {_score_text(value)}" for name, value in values.items() if value is not None),
         figures=_figures(item),
+        is_production=pair.is_production,
     )
 
 

@@ -11,7 +11,7 @@ from eval.results import Metric, Unit
 _WIDTH, _HEIGHT, _PAD = 200.0, 16.0, 4.0
 # A bound further out than this many times the largest figure is not drawn: it would squeeze all intervals into one dot.
 _BOUND_REACH = 3.0
-_STRIP_WIDTH, _STRIP_HEIGHT = 640.0, 30.0
+_STRIP_WIDTH, _STRIP_HEIGHT = 640.0, 56.0
 
 
 def metric_scale(metrics: Sequence[Metric], bound: float | None) -> tuple[float, float]:
@@ -60,10 +60,14 @@ def latency_scale(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(max(high, low + 1))
 
 
-def latency_strip(
+def latency_curve(
     values: Sequence[float], scale: tuple[float, float], quantiles: Sequence[float], *, label: str
 ) -> Markup:
-    """Return one dot per call on a logarithmic scale, and ticks at ``quantiles`` (ms)."""
+    """Return the empirical distribution function of ``values`` (at least one) on a logarithmic scale, one dot per call.
+
+    The height is the share of calls that took no longer, bottom 0 and top 1; ticks stand at ``quantiles`` (ms).
+    """
+    top, bottom = 4.0, _STRIP_HEIGHT - 4.0
 
     def place(value: float) -> float:
         return _place(math.log10(max(value, 10.0 ** scale[0])), scale, _STRIP_WIDTH)
@@ -74,10 +78,12 @@ def latency_strip(
         )
         for power in range(int(scale[0]), int(scale[1]) + 1)
     ]
-    for number, value in enumerate(values):
-        # Four heights in a fixed order: equal times do not hide each other, and each drawing repeats.
-        height = 8 + (number * 7 % 4) * 5
-        marks.append(Markup('<circle class="call" cx="{:.1f}" cy="{}" r="2.6"/>').format(place(value), height))
+    points = [
+        (place(value), bottom - (bottom - top) * (rank + 1) / len(values)) for rank, value in enumerate(sorted(values))
+    ]
+    steps = [f"M{_PAD:.1f},{bottom:.1f}", *(f"H{x:.1f}V{y:.1f}" for x, y in points), f"H{_STRIP_WIDTH - _PAD:.1f}"]
+    marks.append(Markup('<path class="curve" d="{}"/>').format("".join(steps)))
+    marks += [Markup('<circle class="call" cx="{:.1f}" cy="{:.1f}" r="2.2"/>').format(x, y) for x, y in points]
     marks += [
         Markup('<line class="quantile" x1="{0:.1f}" x2="{0:.1f}" y1="1" y2="{1:.0f}"/>').format(
             place(value), _STRIP_HEIGHT - 1

@@ -16,7 +16,6 @@ from eval.formatting import (
     format_difference,
     format_metric,
     format_number,
-    plural,
 )
 from eval.reading import (
     bound_text,
@@ -24,6 +23,7 @@ from eval.reading import (
     case_metrics,
     check_name,
     failures_by_code,
+    judge_status,
     replaced_models,
     results_of,
     table_metrics,
@@ -32,9 +32,6 @@ from eval.reading import (
 from eval.report_svg import (
     difference,
     difference_limit,
-    latency_axis,
-    latency_scale,
-    latency_strip,
     metric_scale,
     whisker,
 )
@@ -113,6 +110,8 @@ class CheckLine:
     n: str
     explanation: str
     reason: str
+    p_value: str = ""
+    smallest_drop: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +171,16 @@ def _check_line(check: Check, suite: Suite) -> CheckLine:
         n="" if check.kind == "requirement" else str(check.n),
         explanation=check.explanation,
         reason=check.reason,
+        p_value=_p_text(getattr(check, "p_value", None), getattr(check, "test", None)),
+        smallest_drop="" if (mde := getattr(check, "mde", None)) is None else format_number(abs(mde), check.unit),
     )
+
+
+def _p_text(p_value: float | None, test: str | None) -> str:
+    if p_value is None:
+        return ""
+    text = "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return f"{text} ({test})" if test else text
 
 
 def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[Row]:
@@ -303,31 +311,6 @@ def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> t
     return format_metric(metric), len(values)
 
 
-def latency_strips(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]], Markup]:
-    """Return per pair its name, its figures in words and a strip of this run's live calls; and their common axis."""
-    live = {
-        pair.pair_name: [
-            item.result.model_ms
-            for item in results_of(pair)
-            if item.live and item.result.failure is None and item.result.arm != "none"
-        ]
-        for pair in evaluation.pairs
-    }
-    scale = latency_scale([value for values in live.values() for value in values])
-    strips = []
-    for name, values in live.items():
-        if not values:
-            strips.append((name, "no live calls in this run", Markup("")))
-            continue
-        quantiles = [float(value) for value in np.quantile(values, [0.5, 0.95])]
-        words = (
-            f"{plural(len(values), 'live call')}, p50 {format_number(quantiles[0], Unit.MS)}, "
-            f"p95 {format_number(quantiles[1], Unit.MS)}, slowest {format_number(max(values), Unit.MS)}"
-        )
-        strips.append((name, words, latency_strip(values, scale, quantiles, label=f"{name}: {words}")))
-    return strips, latency_axis(scale) if any(live.values()) else Markup("")
-
-
 def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
     """Return each pair's cost; a pair whose model has no price shows that instead of a figure."""
     by_kind = {spec.score: spec.name for spec in suite.metrics if spec.kind == "cost"}
@@ -374,6 +357,7 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
         ("environment", e.environment),
         ("calls", f"{e.calls_live:,} live, {e.calls_cached:,} from cache"),
         ("stands in for provider models", e.stand_in or "nothing"),
+        ("judge", judge_status(e)),
         ("code", e.code_version),
         ("dataset", f"{e.dataset_name}, {e.case_count} cases, sha256 {e.dataset_digest}"),
         ("suite", f"sha256 {e.suite_digest}"),

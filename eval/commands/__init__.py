@@ -1,1 +1,1 @@
-"""Commands of the harness, one module each; what they import at the top must be light."""
+"""Commands of ``python -m eval``, one module each; heavy imports stay inside the functions."""

@@ -342,12 +342,12 @@ def test_an_evaluation_where_nothing_was_measured_can_be_shown(evaluation: Evalu
     assert "dead is undecided" in text
 
 
-def test_write_report_leaves_three_whole_files(evaluation: Evaluation, tmp_path: Path) -> None:
+def test_write_report_leaves_whole_files_only(evaluation: Evaluation, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "run"
     path = write_report(evaluation, SUITE, CASES, folder)
     assert path == folder / "report.html"
     write_report(evaluation, SUITE, CASES, folder)
-    assert sorted(item.name for item in folder.iterdir()) == ["report.html", "report.json", "report.md"]
+    assert sorted(item.name for item in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md"]
 
 
 def test_an_answer_that_is_not_unicode_does_not_cost_the_report(evaluation: Evaluation, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from eval.report_svg import (
     difference,
     difference_limit,
     latency_axis,
+    latency_curve,
     latency_scale,
-    latency_strip,
     metric_scale,
     whisker,
 )
@@ -61,7 +61,7 @@ def test_a_difference_lies_around_zero_with_the_margin_left_of_it() -> None:
 def test_latencies_share_a_scale_of_whole_powers_of_ten() -> None:
     assert latency_scale([2.0, 900.0]) == (0.0, 3.0)
     assert latency_scale([]) == (0.0, 1.0)
-    strip = str(latency_strip([0.0, 10.0, 1000.0], (0.0, 3.0), [10.0], label="x"))
+    strip = str(latency_curve([0.0, 10.0, 1000.0], (0.0, 3.0), [10.0], label="x"))
     assert strip.count("<circle") == 3
     assert place(strip, "quantile", "x1") == pytest.approx(4 + 632 / 3, abs=0.1)
     assert ">1.0 s</text>" in latency_axis((0.0, 3.0))

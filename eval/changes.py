@@ -1,0 +1,96 @@
+"""Which pairs a change touches, between two states of the repository: what a pull request must evaluate."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from eval.errors import ChangesError
+
+# What any of these decides is decided for every pair: cards, code that is evaluated and code that judges, what is installed.
+_TOUCHES_ALL = ("prompts/models.yaml", "pyproject.toml", "requirements")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")  # the names go into command lines of workflows
+_HARNESS = "eval"
+# Parts of the harness that show results and never make them; the pairs need no new evidence for them.
+_SHOWS_ONLY = ("eval/templates", "eval/report", "eval/sweep", "eval/console.py", "eval/card.py", "eval/changes.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """The pairs to evaluate, in alphabetical order, and why: one line each."""
+
+    pairs: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+def changed_pairs(root: Path, task: str, base: str, head: str | None = None) -> Changed:
+    """Return the pairs of ``task`` that differ between ``base`` and ``head`` (None: the working tree, new files included).
+
+    Compared is the point where ``head`` left ``base``, as a pull request shows it. All pairs count as changed when cards,
+    cases, suite, scorers, the task's code, the service or the dependencies changed. A deleted pair is not evaluated.
+
+    Raises:
+        ChangesError: git, the repository or a ref is missing, or the two have no history in common.
+    """
+    folder = root / "prompts" / task
+    every = tuple(sorted(path.stem for path in folder.glob("*.prompty")))
+    if not every:
+        raise ChangesError(f"no pair file in {folder}")
+    odd = [name for name in every if not _NAME.fullmatch(name)]
+    if odd:
+        raise ChangesError(f"a pair's name is letters, digits, '.', '_' and '-'; rename {odd[0]!r} in {folder}")
+    files = _changed_files(root, base, head)
+    for name in files:
+        if _touches_all(name, task):
+            return Changed(pairs=every, reasons=(f"{name} changed, which every pair depends on",))
+    found = {}
+    for name in files:
+        path = PurePosixPath(name)
+        if path.parent == PurePosixPath("prompts", task) and path.suffix == ".prompty" and path.stem in every:
+            found[path.stem] = f"{name} changed"
+    return Changed(pairs=tuple(sorted(found)), reasons=tuple(found[pair] for pair in sorted(found)))
+
+
+def _touches_all(name: str, task: str) -> bool:
+    if name.startswith(_SHOWS_ONLY):
+        return False
+    tops = (*_TOUCHES_ALL, f"datasets/{task}")
+    if name.startswith(f"datasets/{task}/"):
+        return name.endswith(".jsonl")  # its data card decides nothing
+    if any(name == top or name.startswith(f"{top}/") for top in tops):
+        return True
+    return name.startswith((f"{_HARNESS}/", "service/")) and name.endswith(".py")
+
+
+def _changed_files(root: Path, base: str, head: str | None) -> list[str]:
+    start = _git(root, "merge-base", base, head or "HEAD").strip()
+    names = _git(root, "diff", "--name-only", "-z", "--no-renames", start, *([head] if head else []), "--").split("\0")
+    if head is None:
+        names += _git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    return sorted({name for name in names if name})
+
+
+def _git(root: Path, *arguments: str) -> str:
+    if any(argument.startswith("-") and argument not in _OPTIONS for argument in arguments):
+        raise ChangesError(f"{arguments[-1]!r} is no name of a commit")
+    try:
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - git from PATH
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as err:
+        raise ChangesError(f"git cannot be run in {root}: {err}") from err
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["no common history"])[0]
+        raise ChangesError(
+            f"git {arguments[0]} failed: {said}; name a commit that this checkout has with BASE= "
+            "(in CI, check out with fetch-depth: 0)"
+        )
+    return done.stdout
+
+
+_OPTIONS = frozenset({"--name-only", "-z", "--no-renames", "--", "--others", "--exclude-standard"})

@@ -1,0 +1,90 @@
+"""``changed`` and ``pr-gate``: what a pull request touches, and the gate over just that."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NOTHING = "# No pair changed\n\nNothing of this change decides what a pair answers or how it is judged: no pair was evaluated.\n"
+MARKER = "<!-- prompt-gate -->"
+
+TaskName = Annotated[str, typer.Option("--task", help="Which task; a module in service/tasks.")]
+Base = Annotated[str, typer.Option(help="The commit to compare with.")]
+Head = Annotated[str | None, typer.Option(help="The commit that changed; default: the files as they are.")]
+
+
+def changed(base: Base = "origin/main", head: Head = None, task: TaskName = "summarize") -> None:
+    """Print the pairs that a change touches, one per line; why goes to standard error."""
+    from eval.changes import changed_pairs
+    from service.settings import Settings
+
+    found = changed_pairs(Settings().root, task, base, head)
+    for line in found.reasons:
+        print(line, file=sys.stderr)
+    for name in found.pairs:
+        print(name)
+
+
+def pr_gate(
+    base: Base = "origin/main",
+    task: TaskName = "summarize",
+    comment: Annotated[Path, typer.Option(help="Where to write the comment.")] = Path("reports/out/pr-comment.md"),
+) -> None:
+    """Evaluate the pairs that the files as they are change against BASE, and write the comment of the pull request.
+
+    Exit code 0: nothing to evaluate, or every changed pair passes. 1: a pair fails or is undecided. 2: could not run.
+    """
+    from eval.changes import changed_pairs
+    from eval.console import render_evaluation
+    from eval.errors import HarnessError
+    from eval.evaluate import Options, evaluate, split_by_stand_in
+    from eval.evaluate import load_pairs as load
+    from eval.files import write_whole
+    from eval.report import MARKDOWN_NAME
+    from eval.results import Verdict
+    from service.cards import ModelCards
+    from service.errors import ServiceError
+    from service.settings import Settings
+    from service.task import load_task
+
+    settings = Settings()
+    comment.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(text: str) -> None:
+        write_whole(comment, f"{MARKER}\n{text}")
+        print(f"\nComment: {comment}")
+
+    try:
+        found = changed_pairs(settings.root, task, base)
+        for line in found.reasons:
+            print(line)
+        if not found.pairs:
+            write(NOTHING)
+            return
+        cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+        pairs, replaced = split_by_stand_in(load(load_task(task), cards, settings, found.pairs), cards, settings)
+        names = ", ".join(pair.name for pair in replaced)
+        if not pairs:
+            write(
+                f"# Not evaluated: {names}\n\nTheir models are a provider's, and here only a stand-in would answer. Its figures "
+                "would say nothing about them. Run the gate where the provider can be reached (`OMNI_ENVIRONMENT=aws`).\n"
+            )
+            raise typer.Exit(1)
+        outcome = evaluate(Options(task=task, pairs=tuple(pair.name for pair in pairs)), settings)
+    except (HarnessError, ServiceError) as err:
+        # The pull request shall say what is wrong, not only the log.
+        write(f"# The gate could not run\n\n```text\n{str(err).replace('```', '')[:2_000]}\n```\n")
+        raise
+    except KeyboardInterrupt:
+        print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
+        raise typer.Exit(2) from None
+    render_evaluation(outcome.evaluation, outcome.suite)
+    text = outcome.report.with_name(MARKDOWN_NAME).read_text(encoding="utf-8")
+    if replaced:
+        text = f"> **Not evaluated:** {names}. Only a stand-in would answer for their models here.\n\n{text}"
+    write(text)
+    print(f"Report: {outcome.report}")
+    judged = [pair for pair in outcome.evaluation.pairs if pair.pair_name in found.pairs]
+    if replaced or any(pair.gate.verdict is not Verdict.PASS for pair in judged):
+        raise typer.Exit(1)
