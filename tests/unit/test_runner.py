@@ -200,8 +200,7 @@ def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
         return jobs[2:]
 
     with closing(CallCache(tmp_path)) as cache:
-        runner = make_runner(Named("none"), tmp_path, concurrency=1)
-        runner = replace(runner, cache=cache)
+        runner = replace(make_runner(Named("none"), tmp_path), cache=cache, concurrency=1)
         answered = asyncio.run(runner.run_in_turn(jobs[:2], lambda _: lambda item: None, joining()))
     assert [len(item.results) for item in answered] == [25, 25, 25]
     assert [item.case_id for item in answered[1].results] == [case.id for case in CASES]

@@ -30,7 +30,6 @@ def test_an_equal_pair_passes_at_the_gates_size_more_often_than_not_and_rarely_a
 
 def test_the_simulation_would_notice_an_interval_that_is_too_narrow():
     def narrow(rng):
-        interval = simulate.rate_interval(int(rng.binomial(200, 0.9)), 200, confidence=0.8)
-        return interval
+        return simulate.rate_interval(int(rng.binomial(200, 0.9)), 200, confidence=0.8)
 
     assert simulate.coverage("narrow", narrow, 0.9, trials=TRIALS).share < 0.9
