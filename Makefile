@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history cases serve up down status ui test check lint bench lock clean
+.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history cases serve up down status ui test check lint bench simulate lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,7 +32,7 @@ $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproj
 	@touch $(READY)
 
 eval: $(READY) ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tweetsumm] [CASES=40] [FRESH=1]
-	@$(PY) -m eval run --task $(TASK) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+	@$(PY) -m eval run --task $(TASK) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(FRESH),--fresh) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
 
 sweep: $(READY) ## Cross prompts with models: make sweep MODELS=a,b [PAIRS=x,y] [DATASET=] [CASES=] [QUALITY=] [STAND_IN=1]
 	@$(PY) -m eval sweep --task $(TASK) --models "$(MODELS)" $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(QUALITY),--quality $(QUALITY)) $(if $(STAND_IN),--stand-in)
@@ -102,6 +102,9 @@ test: lint ## Set everything up and run all tests
 
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
 	@$(PY) -m eval.bench
+
+simulate: $(READY) ## How often the gate's intervals and verdicts are right, by simulation; the figures that docs/ states
+	@$(PY) -m eval.simulate
 
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt

@@ -55,6 +55,10 @@ def run(
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Answers per case; for models that sample.")] = 1,
     concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Calls in flight; 2 local, 8 aws.")] = None,
     fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=0, max=10, help="Most repeats to add while a sampled pair is undecided; default 3."),
+    ] = None,
 ) -> None:
     """Evaluate pairs side by side, compare with production, and print each one's verdict.
 
@@ -65,7 +69,14 @@ def run(
 
     names = _names(pairs)
     outcome = _evaluate(
-        task=task, pairs=names, dataset=dataset, case_count=cases, repeats=repeats, concurrency=concurrency, fresh=fresh
+        task=task,
+        pairs=names,
+        dataset=dataset,
+        case_count=cases,
+        repeats=repeats,
+        concurrency=concurrency,
+        fresh=fresh,
+        budget=budget,
     )
     render_evaluation(outcome.evaluation, outcome.suite)
     if outcome.left_out:

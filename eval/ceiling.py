@@ -17,7 +17,7 @@ from eval.results import CaseResult, Metric
 from eval.scorers.facts import FactScorer
 from eval.scorers.text import CorpusMetric
 from eval.scoring import score_one
-from eval.stats import Interval, mean_interval, percentile_interval, rate_interval, resample_indices
+from eval.stats import Interval, mean_interval, percentile_interval, rate_interval, resample_weights
 from eval.suite import MetricSpec, Suite
 from service.task import TaskResult
 
@@ -168,8 +168,6 @@ def _corpus_interval(spec: MetricSpec, texts: Sequence[Sequence[_Text]], seed: i
     )
     sizes = [len(group) for group in texts]
     everything = np.ones((1, len(flat)))
-    index = resample_indices(len(texts), seed=seed)
     # Cases are drawn, and each brings all of its texts.
-    drawn = np.stack([np.bincount(row, minlength=len(texts)) for row in index])
-    draws = corpus.scores_of_counts(np.repeat(drawn, sizes, axis=1).astype(np.float64))
-    return percentile_interval(float(corpus.scores_of_counts(everything)[0]), draws, len(texts))
+    draws = corpus.weighted_scores(np.repeat(resample_weights(len(texts), seed), sizes, axis=1))
+    return percentile_interval(float(corpus.weighted_scores(everything)[0]), draws, len(texts))

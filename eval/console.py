@@ -9,12 +9,15 @@ from eval.formatting import (
     NOTE_MARK,
     VERDICT_SIGNS,
     VERDICT_WORDS,
+    format_mde,
     format_number,
+    format_p,
     format_signed,
     metric_lines,
     one_line,
     plural,
 )
+from eval.gate import look_confidence
 from eval.reading import (
     baseline_sentence,
     candidates,
@@ -32,6 +35,7 @@ from eval.reading import (
     replaced_models,
     results_of,
     results_with_faults,
+    small_slice_text,
     stand_in_warning,
     table_metrics,
     why,
@@ -200,6 +204,7 @@ class _Printer:
             "+ is better, whatever the metric"
         )
         table = self._table("margin allowed")
+        looks = {pair.gate.planned_looks for pair in compared if pair.gate.planned_looks > 1}
         for pair in compared:
             name = Text(self._fold(pair.pair_name, len(compared)), style="bold")
             table.add_column(name, overflow="fold", vertical="top")
@@ -211,15 +216,21 @@ class _Printer:
                 continue
             label = Text(metric)
             if metric in margins:
-                label.append(f"\n{format_number(-margins[metric], self._suite.metric(metric).unit)}", style="dim")
+                unit = next(delta.unit for delta in deltas if delta is not None)
+                label.append(f"\n{format_number(-margins[metric], unit)}", style="dim")
             table.add_row(label, *[self._delta(pair, delta) for pair, delta in zip(compared, deltas, strict=True)])
         self._console.print(table)
+        self.say(
+            "p: chance of so large a difference between equal pairs. sees: the smallest true drop that these cases show with "
+            "80% power." + (f" Intervals allow for {max(looks)} looks at growing evidence." if looks else ""),
+            "dim",
+        )
 
     def _delta(self, pair: PairResult, delta: Metric | None) -> "Text":
         from rich.text import Text
 
         if delta is None or delta.value is None:
-            return Text("– n=0")
+            return Text("not compared" if delta is not None and delta.note else "– n=0")
         checks = [c for c in pair.gate.checks if c.kind == "no_worse" and c.metric == delta.name]
         sign = f" {VERDICT_SIGNS[checks[0].verdict]}" if checks else ""
         text = Text(format_signed(delta.value, delta.unit))
@@ -227,6 +238,9 @@ class _Printer:
         if delta.low is not None and delta.high is not None:
             ends = f"[{format_signed(delta.low, delta.unit)}, {format_signed(delta.high, delta.unit)}]"
             text.append(f"\n{ends}", style="dim")
+        for line in (format_p(delta), format_mde(delta)):
+            if line:
+                text.append(f"\n{line}", style="dim")
         if delta.n != self._evaluation.case_count:
             text.append(f"\nn={delta.n}", style="dim")
         return text
@@ -239,9 +253,16 @@ class _Printer:
             mark = " (production)" if pair.is_production else ""
             line.append(f" {one_line(pair.pair_name, 60)}{mark}: {why(pair)}", style="not bold default")
             self._console.print(line)
+            gate = pair.gate
+            if gate.planned_looks > 1:
+                level = f"{look_confidence(gate.planned_looks):.2%}"
+                self.say(f"look {gate.look} of {gate.planned_looks}, judged by {level} intervals", "dim", indent=2)
             for check in open_checks(pair):
                 colour = _COLOURS[check.verdict].removeprefix("bold ")
                 self.say(one_line(check_line(check, self._suite), 400), colour, indent=2)
+            if gate.small_slices:
+                small = "; ".join(small_slice_text(check) for check in gate.small_slices)
+                self.say(f"small slices, shown and not judged: {small}", "dim", indent=2)
         # Once for all pairs: five pairs that miss the same bound would repeat its reason ten times.
         missed = [check for pair in self._evaluation.pairs for check in open_checks(pair)]
         reasons = {check.reason: check_name(check) for check in reversed(missed)}

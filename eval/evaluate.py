@@ -1,27 +1,26 @@
 """One evaluation from start to verdict: pairs and cases in, calls, scores, metrics, gate, report and MLflow runs out."""
 
-import asyncio
 import datetime as dt
 import gc
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.answering import Answers, Looks
 from eval.callcache import CallCache
 from eval.cases import Case, Dataset, stratified
-from eval.journal import Journal
+from eval.journal import Journal, RunRecord
 from eval.loaders import load_dataset
-from eval.progress import show_progress
-from eval.results import ArmName, CaseResult, Evaluation, Metric, PairResult
-from eval.runner import Job, Progress, Runner
+from eval.results import CaseResult, Evaluation, Metric, PairResult
+from eval.runner import Runner
 from eval.scoring import Scoring
 from eval.suite import Suite
 from eval.suites import load_suite
-from eval.tracking import Production
 from eval.tracking_worker import TrackingWorker
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
@@ -42,6 +41,7 @@ DEFAULT_CONCURRENCY = {"local": 2, "aws": 8}
 class Options:
     """What to evaluate. Empty ``pairs`` means every pair file of the task; ``case_count`` None means all cases.
 
+    ``budget``: how many repeats may be added while a pair whose answers vary is undecided; None: 3.
     ``derived`` are pairs without a file, made by the caller, in place of those.
     """
 
@@ -53,6 +53,7 @@ class Options:
     repeats: int = 1
     concurrency: int | None = None
     fresh: bool = False
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
                     suite.digest,
                     settings.environment,
                     options.repeats,
+                    options.budget,
                 ]
             )
         )
@@ -126,26 +128,21 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             fresh=options.fresh,
             server_died=models.died,
         )
-        answered = _run_jobs(runner, models, scoring, _jobs(pairs, dataset, options.repeats))
-        production = worker.production(options.task)
-        if production is not None and production.pair.digest not in {pair.digest for pair in pairs}:
-            runner = replace(runner, gateway=models.gateway([production.pair]))
-            answered |= _run_jobs(runner, models, scoring, _jobs([production.pair], dataset, options.repeats))
-            pairs = [*pairs, production.pair]
-        evaluation = _judge(
-            task,
-            suite,
-            dataset,
-            cards,
-            settings,
-            pairs,
-            {key: _Answered(scoring.collect(item.results), item.seconds) for key, item in answered.items()},
-            production,
-            record.run_id,
-            record.started_at,
-            started,
-            ceiling.result(),
-        )
+        answers = Answers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
+        pairs = answers.ask(pairs, lambda: worker.production(options.task))
+        looks = Looks.plan(pairs, cards, options.budget)
+
+        def judge_all() -> Evaluation:
+            return _judge(
+                task, suite, dataset, cards, settings, pairs, answers, looks, record, started, ceiling.result()
+            )
+
+        evaluation = judge_all()
+        while again := looks.undecided(evaluation, pairs):
+            names = ", ".join(f"{pair.name} (look {looks.at(pair)} of {looks.planned[pair.digest]})" for pair in again)
+            print(f"undecided, asking once more: {names}", file=sys.stderr, flush=True)
+            answers.ask_again(again)
+            evaluation = judge_all()
         report = _write(evaluation, suite, dataset, settings)
         _log(worker, evaluation, dataset, suite, report)
         journal.finish(record)
@@ -233,45 +230,6 @@ class _Models:
         return f"The local model server died ({self._server.exit_description()})."
 
 
-def _jobs(pairs: Sequence[Pair], dataset: Dataset, repeats: int) -> list[Job]:
-    jobs = []
-    for pair in pairs:
-        jobs.append(Job(pair=pair, arm="primary", cases=dataset.cases, repeats=repeats))
-        if pair.backup is not None:
-            jobs.append(Job(pair=pair, arm="backup", cases=dataset.cases, repeats=repeats))
-    return jobs
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    results: list[CaseResult]
-    seconds: float
-
-
-_Answers = dict[tuple[str, ArmName], _Answered]
-
-
-def _run_jobs(runner: Runner, models: "_Models", scoring: Scoring, jobs: list[Job]) -> _Answers:
-    async def run_all() -> _Answers:
-        answered: _Answers = {}
-        if isinstance(runner.gateway, LiteLLMGateway):
-            await models.rehearse(runner.gateway, [job.pair for job in jobs])
-        with show_progress(jobs) as callbacks:
-            for number, job in enumerate(jobs):
-                began = time.perf_counter()
-                shown = callbacks[number]
-
-                def finished(item: CaseResult, shown: Progress = shown) -> None:
-                    scoring.submit(item)
-                    shown(item)
-
-                results = await runner.run(job, finished)
-                answered[job.pair.digest, job.arm] = _Answered(results, time.perf_counter() - began)
-        return answered
-
-    return asyncio.run(run_all())
-
-
 def _judge(
     task: Task[Any],
     suite: Suite,
@@ -279,41 +237,58 @@ def _judge(
     cards: ModelCards,
     settings: Settings,
     pairs: Sequence[Pair],
-    answered: Mapping[tuple[str, ArmName], _Answered],
-    production: Production | None,
-    run_id: str,
-    started_at: str,
+    answers: Answers,
+    looks: Looks,
+    record: RunRecord,
     started: float,
     ceiling: dict[str, Metric],
 ) -> Evaluation:
     from eval.ceiling import pairs_like_for_like
+    from eval.deltas import Timing, build_deltas
     from eval.gate import judge
-    from eval.metrics import build_deltas, build_metrics
+    from eval.metrics import build_metrics, build_slice_metrics
 
     cases = {case.id: case for case in dataset.cases}
-    scored = {key: item.results for key, item in answered.items()}
+    production = answers.production
     baseline = production.pair.digest if production is not None else None
+    in_process = {pair.digest for pair in pairs if cards.get(pair.model).wire == "in_process"}
     pair_results = []
     for pair in pairs:
-        primary, backup = scored[pair.digest, "primary"], scored.get((pair.digest, "backup"), [])
-        metrics = build_metrics(suite, cases, primary, deadline_ms=pair.serving.deadline_ms)
-        backup_metrics = build_metrics(suite, cases, backup, deadline_ms=pair.serving.deadline_ms) if backup else {}
-        deltas = (
-            build_deltas(suite, cases, primary, scored[baseline, "primary"])
-            if baseline and baseline != pair.digest
-            else {}
-        )
+        primary, backup = answers.results(pair), answers.results(pair, "backup")
+        deadline_ms, confidence = pair.serving.deadline_ms, looks.confidence(pair)
+        metrics = build_metrics(suite, cases, primary, deadline_ms=deadline_ms)
+        backup_metrics = build_metrics(suite, cases, backup, deadline_ms=deadline_ms) if backup else {}
+        judged, judged_backup = metrics, backup_metrics
+        if looks.planned[pair.digest] > 1:  # people read 95% intervals; the gate allows for its further looks
+            judged = build_metrics(suite, cases, primary, deadline_ms=deadline_ms, confidence=confidence)
+            if backup:
+                judged_backup = build_metrics(suite, cases, backup, deadline_ms=deadline_ms, confidence=confidence)
+        deltas: dict[str, Metric] = {}
+        if production is not None and baseline != pair.digest:
+            no_calls = bool(in_process & {pair.digest, production.pair.digest})
+            apart: Timing = "in turn" if answers.in_turn(pair, production.pair) else "apart"
+            deltas = build_deltas(
+                suite,
+                cases,
+                primary,
+                answers.results(production.pair),
+                timing="no calls" if no_calls else apart,
+                confidence=confidence,
+            )
         gate = judge(
             pair,
             suite=suite,
             dataset_digest=dataset.digest,
             cards=cards,
             today=dt.datetime.now(dt.UTC).date(),
-            metrics=metrics,
-            backup_metrics=backup_metrics,
+            metrics=judged,
+            backup_metrics=judged_backup,
             results=[*primary, *backup],
             deltas=deltas,
             baseline_digest=baseline,
+            slice_metrics=build_slice_metrics(suite, cases, primary, confidence=confidence),
+            look=looks.at(pair),
+            planned_looks=looks.planned[pair.digest],
         )
         pair_results.append(
             PairResult(
@@ -333,15 +308,15 @@ def _judge(
                 gate=gate,
                 backup_metrics=backup_metrics,
                 deltas=deltas,
-                seconds=answered[pair.digest, "primary"].seconds,
+                seconds=answers.by_arm[pair.digest, "primary"].seconds,
             )
         )
-    everything = [item for results in scored.values() for item in results]
+    everything = [item for answered in answers.by_arm.values() for item in answered.results]
     return Evaluation(
-        run_id=run_id,
+        run_id=record.run_id,
         task=task.name,
         environment=settings.environment,
-        started_at=started_at,
+        started_at=record.started_at,
         dataset_name=dataset.name,
         dataset_digest=dataset.digest,
         suite_digest=suite.digest,
@@ -355,9 +330,7 @@ def _judge(
         seconds=time.perf_counter() - started,
         stand_in=STAND_IN if settings.environment == "local" else None,
         ceiling=ceiling,
-        like_for_like=pairs_like_for_like(
-            suite, dataset.cases, {pair.digest: scored[pair.digest, "primary"] for pair in pairs}
-        ),
+        like_for_like=pairs_like_for_like(suite, dataset.cases, {pair.digest: answers.results(pair) for pair in pairs}),
     )
 
 

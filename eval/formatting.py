@@ -16,7 +16,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 
 
 def format_number(value: float, unit: Unit, *, apart_from: float | None = None) -> str:
-    """Return ``value`` with its unit: 0.93, 41.2, "412 ms", "1.9 s", "$0.000214".
+    """Return ``value`` with its unit: 0.93, 41.2, "412 ms", "1.9 s", "$0.000214", "-25%".
 
     A rate below 1 is never printed as 1.00, nor one above 0 as 0.00. ``apart_from`` (a bound) adds decimals until the
     two read differently: "0.85 misses the bound 0.85" explains nothing.
@@ -30,6 +30,8 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
         return f"{sign}{text}"
     if unit is Unit.USD:
         return f"{sign}{_dollars(size)}"
+    if unit is Unit.CHANGE:
+        return _percent(value, apart_from)
     decimals = _DECIMALS[unit]
     # A rate that is neither none nor all must not read as one of them.
     edges = [edge for edge in (0.0, 1.0) if unit is Unit.RATE and edge != size]
@@ -38,6 +40,16 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
         decimals += 1
     text = f"{size:.{decimals}f}"
     return text if float(text) == 0 else f"{sign}{text}"
+
+
+def _percent(value: float, apart_from: float | None) -> str:
+    decimals = 0
+    while apart_from is not None and value != apart_from and decimals < _MOST_DECIMALS:
+        if f"{value:.{decimals}%}" != f"{apart_from:.{decimals}%}":
+            break
+        decimals += 1
+    text = f"{value:.{decimals}%}"
+    return text.lstrip("-") if float(text[:-1]) == 0 else text
 
 
 def _milliseconds(size: float) -> str:
@@ -86,6 +98,8 @@ def metric_lines(metric: Metric, case_count: int | None = None) -> list[str]:
         return [MISSING, "n=0"]
     mark = f" {NOTE_MARK}" if metric.note else ""
     lines = [format_number(metric.value, metric.unit) + mark]
+    if metric.between_repeat_sd is not None:
+        lines.append(f"±{format_number(metric.between_repeat_sd, metric.unit)} sd between repeats")
     interval = format_interval(metric.low, metric.high, metric.unit)
     if interval:
         lines.append(interval)
@@ -119,6 +133,18 @@ def format_difference(metric: Metric) -> str:
     if metric.low is None or metric.high is None:
         return value
     return f"{value} [{format_signed(metric.low, metric.unit)}, {format_signed(metric.high, metric.unit)}]"
+
+
+def format_p(metric: Metric) -> str:
+    """Return the p-value of a difference in words, "p=0.03", "p<0.001"; "" when it was not tested."""
+    if metric.p_value is None:
+        return ""
+    return "p<0.001" if metric.p_value < 0.001 else f"p={metric.p_value:.2g}"
+
+
+def format_mde(metric: Metric) -> str:
+    """Return the smallest true drop that the cases show, "sees 0.04"; "" where nothing was measured."""
+    return "" if metric.mde is None else f"sees {format_number(metric.mde, metric.unit)}"
 
 
 def format_check_value(check: Check) -> str:

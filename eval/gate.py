@@ -1,12 +1,17 @@
-"""The gate: requirements, floors and no-worse-than-production checks of one pair, each with three possible verdicts."""
+"""The gate: requirements, floors (also of slices) and no-worse-than-production checks of one pair, each with three verdicts."""
 
 import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from eval.results import CaseResult, Check, GateResult, Metric, Unit, Verdict
-from eval.suite import Floor, NoWorse, Suite
+from eval.suite import Floor, NoWorse, SliceFloor, Suite
 from service.cards import ModelCards
 from service.pair import Pair
+
+_MOST_CASES = 1_000_000  # beyond this "more cases" is no advice
 
 
 def judge(
@@ -21,18 +26,26 @@ def judge(
     results: Sequence[CaseResult],
     deltas: Mapping[str, Metric],
     baseline_digest: str | None,
+    slice_metrics: Mapping[SliceFloor, Metric] | None = None,
+    look: int = 1,
+    planned_looks: int = 1,
 ) -> GateResult:
     """Return the verdict on ``pair`` with every check that led to it.
 
-    ``baseline_digest`` None means that nothing is in production: floors alone decide.
+    ``baseline_digest`` None means that nothing is in production: floors alone decide. The metrics' intervals are judged as they
+    are: who plans several looks makes them at ``look_confidence``.
     """
+    varies = answers_vary(pair, cards)
     checks = _requirements(pair, cards, today, results)
     for floor in suite.floors:
-        checks.append(_floor(floor, metrics[floor.metric], suite, arm="primary"))
+        checks.append(_floor(floor, metrics[floor.metric], suite, varies, arm="primary"))
         if "backup" in floor.arms and backup_metrics:
-            checks.append(_floor(floor, backup_metrics[floor.metric], suite, arm="backup"))
+            checks.append(_floor(floor, backup_metrics[floor.metric], suite, varies, arm="backup"))
+    small: list[Check] = []
+    for slice_floor, metric in (slice_metrics or {}).items():
+        (checks if metric.n >= slice_floor.min_n else small).append(_slice(slice_floor, metric, suite, varies))
     if baseline_digest is not None and baseline_digest != pair.digest:
-        checks += [_no_worse(gate, deltas[gate.metric], suite) for gate in suite.no_worse]
+        checks += [_no_worse(gate, deltas[gate.metric], suite, varies) for gate in suite.no_worse]
     return GateResult(
         pair_name=pair.name,
         pair_digest=pair.digest,
@@ -40,7 +53,24 @@ def judge(
         suite_digest=suite.digest,
         baseline_digest=baseline_digest,
         checks=tuple(checks),
+        small_slices=tuple(small),
+        look=look,
+        planned_looks=planned_looks,
     )
+
+
+def answers_vary(pair: Pair, cards: ModelCards) -> bool:
+    """Return whether asking again can give another answer: a model that samples at a temperature above 0."""
+    return pair.sampling.temperature > 0 and cards.get(pair.model).wire != "in_process"
+
+
+def look_confidence(planned_looks: int) -> float:
+    """Return the confidence of each interval when the growing evidence is judged up to ``planned_looks`` times.
+
+    Bonferroni: the looks together err no more often than one look at 95% would. Looks at the same cases are strongly
+    correlated, so this is cautious; a sharper spending function would need their correlation.
+    """
+    return 1 - 0.05 / planned_looks
 
 
 def _requirements(pair: Pair, cards: ModelCards, today: dt.date, results: Sequence[CaseResult]) -> list[Check]:
@@ -94,55 +124,126 @@ def _requirement(name: str, problem: str, reason: str) -> Check:
     )
 
 
-def _floor(floor: Floor, metric: Metric, suite: Suite, *, arm: str) -> Check:
+def _floor(floor: Floor, metric: Metric, suite: Suite, varies: bool, *, arm: str) -> Check:
     name = floor.metric if arm == "primary" else f"{arm} {floor.metric}"
-    verdict, explanation = _three_way(metric, floor.bound, above=metric.higher_is_better)
+    return _against_bound("floor", name, floor.bound, floor.reason, metric, suite, varies)
+
+
+def _slice(floor: SliceFloor, metric: Metric, suite: Suite, varies: bool) -> Check:
+    check = _against_bound("slice", floor.metric, floor.bound, floor.reason, metric, suite, varies, label=floor.label)
+    if metric.n >= floor.min_n:
+        return check
+    small = f"small: {metric.n} cases, gates from {floor.min_n}"
+    return replace(check, verdict=Verdict.INCONCLUSIVE, explanation=small, needed_n=None)
+
+
+def _against_bound(
+    kind: Literal["floor", "slice"],
+    name: str,
+    bound: float,
+    reason: str,
+    metric: Metric,
+    suite: Suite,
+    varies: bool,
+    label: str = "",
+) -> Check:
+    verdict, explanation = _three_way(metric, bound, above=metric.higher_is_better)
+    needed = None
+    if verdict is Verdict.INCONCLUSIVE and metric.value is not None:
+        needed = _cases_to_leave(metric, bound)
+        explanation += f": {_remedy(metric.n, needed, varies, floor=True)}"
     if metric.value is not None and metric.unscored > suite.max_unscored_rate * (metric.n + metric.unscored):
         total = metric.n + metric.unscored
         explanation = f"{metric.unscored} of {total} cases could not be scored (bound {suite.max_unscored_rate:.0%})"
-        verdict = Verdict.FAIL
+        verdict, needed = Verdict.FAIL, None
     if metric.unit is Unit.MS and metric.n < suite.minimum_latency_calls:
-        verdict = Verdict.INCONCLUSIVE
+        verdict, needed = Verdict.INCONCLUSIVE, None
         explanation = f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with FRESH=1 to call again"
     if metric.note:
         explanation += f"; {metric.note}"
     return Check(
-        kind="floor",
+        kind=kind,
         metric=name,
         unit=metric.unit,
-        bound=floor.bound,
+        bound=bound,
         value=metric.value,
         low=metric.low,
         high=metric.high,
         n=metric.n,
         verdict=verdict,
-        reason=floor.reason,
+        reason=reason,
         explanation=explanation,
+        slice=label,
+        method=metric.method,
+        confidence=metric.confidence,
+        needed_n=needed,
     )
 
 
 def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, str]:
-    if metric.value is None or metric.low is None or metric.high is None:
+    if metric.value is None:
         return Verdict.INCONCLUSIVE, "no case could be scored"
+    if metric.low is None or metric.high is None:
+        return Verdict.INCONCLUSIVE, "one case has no interval"
     worst, best = (metric.low, metric.high) if above else (metric.high, metric.low)
     word = "at least" if above else "at most"
     if (worst >= bound) if above else (worst <= bound):
         return Verdict.PASS, f"the whole interval is {word} the bound"
     if (best < bound) if above else (best > bound):
         return Verdict.FAIL, "the whole interval misses the bound"
-    return Verdict.INCONCLUSIVE, "the interval spans the bound: more cases or repeats are needed"
+    return Verdict.INCONCLUSIVE, "the interval spans the bound"
 
 
-def _no_worse(gate: NoWorse, delta: Metric, suite: Suite) -> Check:
-    if delta.value is None or delta.low is None or delta.high is None:
+def _cases_to_leave(metric: Metric, bound: float) -> int | None:
+    """Return how many cases would put the interval to one side of ``bound`` if the figure stayed; None when too many."""
+    from eval.stats import unseen_share  # scipy takes 0.3 s to import, and the calls should start before that
+
+    if metric.value is None or metric.low is None or metric.high is None:
+        return None
+    distance = abs(metric.value - bound)
+    if distance == 0 or metric.n == 0:
+        return None
+    if metric.unit is Unit.RATE and metric.value in (0.0, 1.0):
+        # Wilson's interval at none and all ends at the share that nobody saw; it shrinks with n, not with its root.
+        share = unseen_share(metric.n, metric.confidence)
+        return math.ceil(metric.n * share / (1 - share) * (1 - distance) / distance) if distance < 1 else None
+    reach = metric.value - metric.low if metric.value > bound else metric.high - metric.value
+    needed = math.ceil(metric.n * (reach / distance) ** 2)
+    return needed if needed <= _MOST_CASES else None
+
+
+def _remedy(n: int, needed: int | None, varies: bool, *, floor: bool) -> str:
+    if needed is None:
+        cases = "it is too close to call with any number of cases"
+    elif needed <= n:
+        cases = f"{n} cases would do for an equal pair, so this one may be worse"
+    elif floor:
+        cases = f"{n} cases are too few, about {needed:,} are needed if the figure stays"
+    else:
+        cases = f"{n} cases are too few, about {needed:,} pass an equal pair four times in five"
+    return cases + ("; repeats may help" if varies else "; its answers do not vary, so repeats cannot help")
+
+
+def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check:
+    if not delta.comparable:
+        bounded = any(floor.metric == gate.metric for floor in suite.floors)
+        verdict = Verdict.PASS if bounded else Verdict.INCONCLUSIVE
+        explanation = f"{delta.note}; " + ("its floor decides" if bounded else "give it a floor in the suite")
+    elif delta.value is None and delta.note:
+        verdict, explanation = Verdict.INCONCLUSIVE, delta.note
+    elif delta.value is None:
         verdict, explanation = Verdict.INCONCLUSIVE, "no case was scored for both"
+    elif delta.low is None or delta.high is None:
+        verdict, explanation = Verdict.INCONCLUSIVE, "one case has no interval"
     elif delta.low > -gate.margin:
         verdict, explanation = Verdict.PASS, "not worse than production by the margin"
     elif delta.high < -gate.margin:
         verdict, explanation = Verdict.FAIL, "worse than production by more than the margin"
     else:
-        verdict, explanation = Verdict.INCONCLUSIVE, "the interval of the difference spans the margin"
-    if delta.unscored > suite.max_unscored_rate * max(delta.n + delta.unscored, 1):
+        verdict = Verdict.INCONCLUSIVE
+        remedy = _remedy(delta.n, delta.needed_n, varies, floor=False)
+        explanation = f"the interval of the difference spans the margin: {remedy}"
+    if not delta.note and delta.unscored > suite.max_unscored_rate * max(delta.n + delta.unscored, 1):
         explanation += f"; {delta.unscored} cases have no score on both sides"
         verdict = Verdict.FAIL if verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
     return Check(
@@ -157,4 +258,10 @@ def _no_worse(gate: NoWorse, delta: Metric, suite: Suite) -> Check:
         verdict=verdict,
         reason=gate.reason,
         explanation=explanation,
+        method=delta.method,
+        confidence=delta.confidence,
+        p_value=delta.p_value,
+        test=delta.test,
+        mde=delta.mde,
+        needed_n=delta.needed_n,
     )

@@ -1,197 +1,263 @@
-"""Turns one arm's case results into metrics with intervals, and two arms' into paired differences."""
+"""Turns one arm's case results into metrics with intervals.
 
+The case is the unit: repeats of a case are averaged first, so asking a sampled model three times is not three times the cases.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from eval.cases import Case
+from eval.paired import Test
 from eval.results import CaseResult, Metric, Unit
 from eval.scorers.text import CorpusMetric
 from eval.stats import (
+    CONFIDENCE,
     Floats,
     Interval,
-    Statistic,
-    difference_interval,
+    effective_cases,
     mean_interval,
     percentile_interval,
     quantile_interval,
     rate_interval,
-    resample_indices,
+    resample_weights,
 )
-from eval.suite import MetricSpec, Suite
+from eval.suite import MetricSpec, SliceFloor, Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """Model-call times in ms of answers that were fetched live, with the run that fetched them; never of cache hits."""
+    """Model-call times in ms of answers that were fetched live, with the run that fetched them; never of cache hits.
 
-    values: Floats
-    on_time: int
+    ``by_case`` holds one time per repeat of each case.
+    """
+
+    by_case: dict[str, list[float]]
+    on_time: dict[str, float]
     measured_in: str | None  # None: this run
+
+    @property
+    def count(self) -> int:
+        """How many calls were timed."""
+        return sum(len(values) for values in self.by_case.values())
 
     @property
     def note(self) -> str:
         """What a reader of the figure must know."""
         return "" if self.measured_in is None else f"measured in run {self.measured_in}; no live calls in this one"
 
+    def table(self, case_ids: Sequence[str] | None = None) -> Floats:
+        """Return the times, shape ``(n_cases, most repeats)``, NaN where a repeat was not timed."""
+        rows = [self.by_case[name] for name in (self.by_case if case_ids is None else case_ids)]
+        width = max((len(row) for row in rows), default=0)
+        return np.array([row + [math.nan] * (width - len(row)) for row in rows], dtype=float)
+
 
 def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: int) -> Latencies:
     """Return this run's live latencies, or, when it made too few, those of the newest earlier run with ``minimum`` of them."""
-    by_run: dict[str | None, list[float]] = {}
+    by_run: dict[str | None, dict[str, list[float]]] = {}
     for item in results:
         if item.result.failure is None and item.result.arm != "none":
-            by_run.setdefault(None if item.live else item.measured_in, []).append(item.result.model_ms)
+            run = by_run.setdefault(None if item.live else item.measured_in, {})
+            run.setdefault(item.case_id, []).append(item.result.model_ms)
+    sizes = {run: sum(map(len, values.values())) for run, values in by_run.items()}
     best: str | None = None
-    if len(by_run.get(None, [])) < minimum:
-        enough = [run for run, values in by_run.items() if run is not None and len(values) >= minimum]
-        best = max(enough, default=None)  # run ids start with their time
-    values = by_run.get(best, [])
-    late = sum(1 for value in values if value > deadline_ms)
-    return Latencies(values=np.array(values, dtype=float), on_time=len(values) - late, measured_in=best)
-
-
-def score_vector(results: Sequence[CaseResult], score: str) -> Floats:
-    """Return one value per case, NaN where unscored; shape ``(n_cases,)``."""
-    values = [item.scores[score].value if score in item.scores else None for item in results]
-    return np.array([np.nan if value is None else value for value in values], dtype=float)
+    if sizes.get(None, 0) < minimum:
+        # Run ids start with their time.
+        best = max((run for run, size in sizes.items() if run is not None and size >= minimum), default=None)
+    values = by_run.get(best, {})
+    on_time = {name: sum(ms <= deadline_ms for ms in times) / len(times) for name, times in values.items()}
+    return Latencies(by_case=values, on_time=on_time, measured_in=best)
 
 
 def build_metrics(
-    suite: Suite, cases: Mapping[str, Case], results: Sequence[CaseResult], *, deadline_ms: int
+    suite: Suite,
+    cases: Mapping[str, Case],
+    results: Sequence[CaseResult],
+    *,
+    deadline_ms: int,
+    confidence: float = CONFIDENCE,
 ) -> dict[str, Metric]:
     """Return every metric of ``suite`` for one arm's results, in the suite's order."""
     latencies = live_latencies(results, deadline_ms=deadline_ms, minimum=suite.minimum_latency_calls)
+    repeats = _repeats(results)
     metrics: dict[str, Metric] = {}
     for spec in suite.metrics:
         unscored, note = 0, ""
         interval: Interval | None
         if spec.kind == "corpus":
-            usable = [
-                item
-                for item in results
-                if item.result.output is not None and cases[item.case_id].expectations.references
-            ]
-            unscored = sum(1 for item in results if cases[item.case_id].expectations.references) - len(usable)
-            interval = _corpus_interval(spec, usable, cases, suite.seed)
-        elif spec.kind in ("mean", "rate"):
-            values = score_vector(results, spec.score)
-            scored = values[~np.isnan(values)]
-            unscored = sum(1 for item in results if item.result.failure is not None)
-            interval = _score_interval(spec, scored, suite.seed)
-        elif spec.kind == "answered":
-            interval = rate_interval(sum(1 for item in results if item.result.failure is None), len(results))
+            usable = [item for item in results if has_text(item, cases)]
+            wanted = sum(1 for item in results if cases[item.case_id].expectations.references)
+            unscored = _in_cases(wanted - len(usable), results)
+            interval = _corpus_interval(spec, usable, cases, suite.seed, confidence)
         elif spec.kind == "latency":
             note = latencies.note
-            interval = (
-                quantile_interval(latencies.values, spec.quantile, seed=suite.seed) if len(latencies.values) else None
-            )
+            interval = _latency_interval(latencies, spec.quantile, suite.seed, confidence)
         elif spec.kind == "on_time":
             note = latencies.note
-            interval = rate_interval(latencies.on_time, len(latencies.values)) if len(latencies.values) else None
+            interval = _score_interval(
+                spec, np.array(list(latencies.on_time.values())), suite.seed, confidence, repeats
+            )
         else:
-            costs = _costs(spec, results)
-            unscored = len(results) - len(costs)
-            interval = mean_interval(costs, seed=suite.seed) if len(costs) else None
-        metrics[spec.name] = _metric(spec, interval, unscored, note)
+            scored = known(case_means(spec, results))
+            if spec.kind == "cost":
+                unscored = len({item.case_id for item in results}) - len(scored)
+            elif spec.kind != "answered":
+                unscored = _in_cases(sum(1 for item in results if item.result.failure is not None), results)
+            interval = _score_interval(spec, scored, suite.seed, confidence, repeats)
+        metrics[spec.name] = metric_of(
+            spec, interval, unscored, note=note, confidence=confidence, spread=_between_repeats(spec, results, cases)
+        )
     return metrics
 
 
-def build_deltas(
-    suite: Suite, cases: Mapping[str, Case], candidate: Sequence[CaseResult], production: Sequence[CaseResult]
-) -> dict[str, Metric]:
-    """Return candidate minus production on the cases that both answered; positive is better whatever the metric's direction."""
-    production_by_id = {item.case_id: item for item in production}
-    both = [(item, production_by_id[item.case_id]) for item in candidate if item.case_id in production_by_id]
-    deltas: dict[str, Metric] = {}
-    for spec in suite.metrics:
-        if spec.kind in ("latency", "on_time"):
-            continue  # answers of two runs or two loads of the machine are not a pair
-        sign = 1.0 if spec.higher_is_better else -1.0
-        interval = _delta_interval(spec, both, cases, suite.seed)
-        if interval is not None and sign < 0:
-            interval = Interval(value=-interval.value, low=-interval.high, high=-interval.low, n=interval.n)
-        deltas[spec.name] = _metric(spec, interval, len(both) - (interval.n if interval else 0), "")
-    return deltas
+def build_slice_metrics(
+    suite: Suite, cases: Mapping[str, Case], results: Sequence[CaseResult], *, confidence: float = CONFIDENCE
+) -> dict[SliceFloor, Metric]:
+    """Return the metric of each of the suite's slice floors over the cases of its slice."""
+    found = {}
+    for floor in suite.slice_floors:
+        spec = suite.metric(floor.metric)
+        inside = [item for item in results if cases[item.case_id].slices.get(floor.slice) == floor.value]
+        unscored = _in_cases(sum(1 for item in inside if item.result.failure is not None), inside)
+        interval = _score_interval(spec, known(case_means(spec, inside)), suite.seed, confidence, _repeats(inside))
+        found[floor] = metric_of(spec, interval, unscored, confidence=confidence)
+    return found
 
 
-def _delta_interval(
-    spec: MetricSpec, both: Sequence[tuple[CaseResult, CaseResult]], cases: Mapping[str, Case], seed: int
-) -> Interval | None:
-    if spec.kind == "corpus":
-        usable = [
-            (ours, theirs)
-            for ours, theirs in both
-            if ours.result.output is not None
-            and theirs.result.output is not None
-            and cases[ours.case_id].expectations.references
-        ]
-        if not usable:
-            return None
-        ours_stat = _corpus_statistic(spec, [ours for ours, _ in usable], cases)
-        theirs_stat = _corpus_statistic(spec, [theirs for _, theirs in usable], cases)
-        return difference_interval(ours_stat, theirs_stat, len(usable), seed=seed)
-    ours_values, theirs_values = _paired_values(spec, both)
-    if not len(ours_values):
-        return None
-    difference = ours_values - theirs_values
-    index = resample_indices(len(difference), seed=seed)
-    return percentile_interval(float(difference.mean()), difference[index].mean(axis=1), len(difference))
+def has_text(item: CaseResult, cases: Mapping[str, Case]) -> bool:
+    """Return whether the answer can be compared with references."""
+    return item.result.output is not None and bool(cases[item.case_id].expectations.references)
 
 
-def _paired_values(spec: MetricSpec, both: Sequence[tuple[CaseResult, CaseResult]]) -> tuple[Floats, Floats]:
-    sides = [[ours for ours, _ in both], [theirs for _, theirs in both]]
+def _repeats(results: Sequence[CaseResult]) -> int:
+    return len({item.repeat for item in results})
+
+
+def _in_cases(answers: int, results: Sequence[CaseResult]) -> int:
+    """Return how many cases ``answers`` of ``results`` are worth, rounded up: one of three repeats is a third of a case."""
+    return math.ceil(answers * len({item.case_id for item in results}) / max(len(results), 1))
+
+
+def _quantity(spec: MetricSpec, item: CaseResult) -> float:
+    """Return what ``spec`` averages over cases, NaN where the answer has none."""
     if spec.kind == "answered":
-        columns = [np.array([float(item.result.failure is None) for item in side]) for side in sides]
-    elif spec.kind == "cost":
-        columns = [np.array([_cost(spec, item) for item in side], dtype=float) for side in sides]
-    else:
-        columns = [score_vector(side, spec.score) for side in sides]
-    ours, theirs = columns
-    keep = ~(np.isnan(ours) | np.isnan(theirs))
-    return ours[keep], theirs[keep]
+        return float(item.result.failure is None)
+    if spec.kind == "cost":
+        cost = item.result.cost
+        return math.nan if cost is None or item.result.failure else float(getattr(cost, f"{spec.score}_usd"))
+    score = item.scores.get(spec.score)
+    return math.nan if score is None or score.value is None else score.value
 
 
-def _score_interval(spec: MetricSpec, scored: Floats, seed: int) -> Interval | None:
+def case_means(spec: MetricSpec, results: Sequence[CaseResult]) -> dict[str, float]:
+    """Return the mean over each case's repeats that have a value, NaN where none has."""
+    values: dict[str, list[float]] = {}
+    for item in results:
+        kept = values.setdefault(item.case_id, [])
+        value = _quantity(spec, item)
+        if not math.isnan(value):
+            kept.append(value)
+    return {name: sum(kept) / len(kept) if kept else math.nan for name, kept in values.items()}
+
+
+def known(means: Mapping[str, float]) -> Floats:
+    """Return the values that are there, in case order."""
+    return np.array([value for value in means.values() if not math.isnan(value)], dtype=float)
+
+
+def _score_interval(spec: MetricSpec, scored: Floats, seed: int, confidence: float, repeats: int) -> Interval | None:
     if not len(scored):
         return None
-    if spec.kind == "rate":
-        return rate_interval(int(scored.sum()), len(scored))
-    return mean_interval(scored, seed=seed)
+    if spec.kind in ("rate", "answered", "on_time"):
+        # Rounding must not lift a sum of thirds above n.
+        successes = min(float(scored.sum()), float(len(scored)))
+        return rate_interval(
+            successes, len(scored), confidence=confidence, effective_n=effective_cases(scored, repeats)
+        )
+    return bounded_mean_interval(spec, scored, seed, confidence, lowest=0.0)
 
 
-def _corpus_statistic(spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case]) -> Statistic:
-    texts = [item.result.output or "" for item in results]
-    corpus = CorpusMetric(spec.name, texts, [cases[item.case_id].expectations.references for item in results])
+def bounded_mean_interval(spec: MetricSpec, values: Floats, seed: int, confidence: float, *, lowest: float) -> Interval:
+    """Return the mean's interval; a rate's values, or their differences, lie between ``lowest`` and 1."""
+    bounds = (lowest, 1.0) if spec.unit is Unit.RATE else None
+    return mean_interval(values, seed=seed, confidence=confidence, bounds=bounds)
 
-    return corpus.scores
+
+def _latency_interval(latencies: Latencies, quantile: float, seed: int, confidence: float) -> Interval | None:
+    if not latencies.count:
+        return None
+    return quantile_interval(latencies.table(), quantile, seed=seed, confidence=confidence)
+
+
+@lru_cache(maxsize=64)  # counting n-grams is the dear part, and metrics, differences and each further look share it
+def _counted(
+    name: str, outputs: tuple[str, ...], references: tuple[tuple[str, ...], ...], case_ids: tuple[str, ...]
+) -> CorpusMetric:
+    return CorpusMetric(name, outputs, references, case_ids)
+
+
+def corpus_of(spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case]) -> CorpusMetric:
+    """Return the corpus figure of ``results`` (all with text and references), counted once per process."""
+    return _counted(
+        spec.name,
+        tuple(item.result.output or "" for item in results),
+        tuple(cases[item.case_id].expectations.references for item in results),
+        tuple(item.case_id for item in results),
+    )
 
 
 def _corpus_interval(
-    spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case], seed: int
+    spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case], seed: int, confidence: float
 ) -> Interval | None:
     if not results:
         return None
-    statistic = _corpus_statistic(spec, results, cases)
-    value = float(statistic(np.arange(len(results))[None, :])[0])
-    return percentile_interval(value, statistic(resample_indices(len(results), seed=seed)), len(results))
+    corpus = corpus_of(spec, results, cases)
+    n = len(corpus.statistics)
+    value = float(corpus.weighted_scores(np.ones((1, n)))[0])
+    draws = corpus.weighted_scores(resample_weights(n, seed))
+    return percentile_interval(value, draws, n, confidence=confidence)
 
 
-def _cost(spec: MetricSpec, item: CaseResult) -> float:
-    if item.result.cost is None:
-        return float("nan")
-    return float(getattr(item.result.cost, f"{spec.score}_usd"))
+def _between_repeats(spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case]) -> float | None:
+    """Return the standard deviation of the figure from repeat to repeat; None for one repeat and for latency."""
+    repeats = sorted({item.repeat for item in results})
+    if len(repeats) < 2 or spec.kind in ("latency", "on_time"):
+        return None
+    figures = []
+    for repeat in repeats:
+        once = [item for item in results if item.repeat == repeat]
+        if spec.kind == "corpus":
+            usable = [item for item in once if has_text(item, cases)]
+            if usable:
+                corpus = corpus_of(spec, usable, cases)
+                figures.append(float(corpus.weighted_scores(np.ones((1, len(corpus.statistics))))[0]))
+        elif len(values := known(case_means(spec, once))):
+            figures.append(float(values.mean()))
+    return float(np.std(figures, ddof=1)) if len(figures) > 1 else None
 
 
-def _costs(spec: MetricSpec, results: Sequence[CaseResult]) -> Floats:
-    values: Floats = np.array([_cost(spec, item) for item in results if item.result.failure is None], dtype=float)
-    return values[~np.isnan(values)]
-
-
-def _metric(spec: MetricSpec, interval: Interval | None, unscored: int, note: str) -> Metric:
+def metric_of(
+    spec: MetricSpec,
+    interval: Interval | None,
+    unscored: int,
+    *,
+    confidence: float,
+    note: str = "",
+    unit: Unit | None = None,
+    spread: float | None = None,
+    test: Test | None = None,
+    mde: float | None = None,
+    needed_n: int | None = None,
+    comparable: bool = True,
+) -> Metric:
+    """Return ``interval`` (None: nothing was scored) as the metric that ``spec`` describes."""
     return Metric(
         name=spec.name,
-        unit=Unit(spec.unit),
+        unit=unit or Unit(spec.unit),
         higher_is_better=spec.higher_is_better,
         value=interval.value if interval else None,
         low=interval.low if interval else None,
@@ -199,4 +265,12 @@ def _metric(spec: MetricSpec, interval: Interval | None, unscored: int, note: st
         n=interval.n if interval else 0,
         unscored=unscored,
         note=note,
+        method=interval.method if interval else "",
+        confidence=confidence,
+        between_repeat_sd=spread,
+        p_value=test.p_value if test else None,
+        test=test.name if test else "",
+        mde=mde,
+        needed_n=needed_n,
+        comparable=comparable,
     )

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from eval.results import CaseResult
@@ -10,21 +10,22 @@ from eval.runner import Job, Progress
 
 
 @contextmanager
-def show_progress(jobs: list[Job]) -> Iterator[dict[int, Progress]]:
-    """Yield one callback per job, by its position; each call counts one finished case."""
+def show_progress() -> Iterator[Callable[[Job], Progress]]:
+    """Yield what makes a job's callback; each call of that counts one finished case."""
     if sys.stderr.isatty():
-        with _bars(jobs) as callbacks:
-            yield callbacks
+        with _bars() as callback_for:
+            yield callback_for
     else:
-        yield {number: _lines(job) for number, job in enumerate(jobs)}
+        yield _lines
 
 
 def _title(job: Job) -> str:
-    return job.pair.name if job.arm == "primary" else f"{job.pair.name} ({job.arm})"
+    again = f" repeat {job.first_repeat + 1}" if job.first_repeat else ""
+    return job.pair.name + again if job.arm == "primary" else f"{job.pair.name}{again} ({job.arm})"
 
 
 @contextmanager
-def _bars(jobs: list[Job]) -> Iterator[dict[int, Progress]]:
+def _bars() -> Iterator[Callable[[Job], Progress]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -38,11 +39,11 @@ def _bars(jobs: list[Job]) -> Iterator[dict[int, Progress]]:
         TextColumn("{task.fields[state]}"),
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
-        callbacks: dict[int, Progress] = {}
-        for number, job in enumerate(jobs):
-            row = bars.add_task(_title(job), total=job.size, rate="", state="", start=False)
-            callbacks[number] = _bar(bars, row)
-        yield callbacks
+
+        def callback_for(job: Job) -> Progress:
+            return _bar(bars, bars.add_task(_title(job), total=job.size, rate="", state="", start=False))
+
+        yield callback_for
 
 
 def _bar(bars: "Bars", row: "TaskID") -> Progress:  # type: ignore[name-defined] # noqa: F821 - rich is imported late

@@ -115,7 +115,9 @@ def why(pair: PairResult) -> str:
 
 
 def check_name(check: Check) -> str:
-    """Return what is checked, in words that tell a floor from a comparison."""
+    """Return what is checked, in words that tell a floor, a slice's floor and a comparison apart."""
+    if check.slice:
+        return f"{check.metric} in {check.slice}"
     return f"{check.metric} vs production" if check.kind == "no_worse" else check.metric
 
 
@@ -129,6 +131,11 @@ def check_line(check: Check, suite: Suite) -> str:
     value = format_check_value(check)
     figures = f" {value}, needs {bound_text(check, suite)}" if value else ""
     return f"{VERDICT_WORDS[check.verdict]} {check_name(check)}{figures}: {check.explanation}"
+
+
+def small_slice_text(check: Check) -> str:
+    """Return a slice that is too small to gate: what, how much, and how many cases it has and needs."""
+    return f"{check_name(check)} {format_check_value(check)} ({check.explanation.removeprefix('small: ')})"
 
 
 def _direction(metric: str, suite: Suite) -> bool:

@@ -232,7 +232,7 @@ def delta_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
         margin = margins.get(name)
         limit = difference_limit(present, margin)
         cells = tuple(_delta_cell(pair, delta, limit, margin, evaluation.case_count) for pair, delta in columns)
-        unit = suite.metric(name).unit
+        unit = present[0].unit
         remark = "shown, not gated" if margin is None else f"may lose at most {format_number(margin, unit)}"
         rows.append(Row(name=name, remark=remark, cells=cells))
     return rows

@@ -52,13 +52,19 @@ class Unit(StrEnum):
     MS = "ms"
     USD = "usd"
     WORDS = "words"
+    CHANGE = "change"  # a share of production's figure: -0.25 is a quarter worse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A figure over cases with its 95% interval; ``value`` is None when no case could be scored.
 
-    ``n`` counts the cases behind it, ``unscored`` those that should have been and were not.
+    ``n`` counts the cases behind it (repeats of a case are one case), ``unscored`` those that should have been and were not.
+    ``between_repeat_sd`` is the standard deviation of the figure from one repeat of the set to the next, None without repeats.
+
+    A paired difference has more: ``p_value`` of ``test`` (of no difference), ``mde``, the smallest true drop that these cases
+    show with 80% power, and ``needed_n``, the cases with which an equal pair clears the margin with 80% power. It is not
+    ``comparable`` where there can be no difference, as with the latency of a production that calls no model; ``note`` says why.
     """
 
     name: str
@@ -70,6 +76,14 @@ class Metric:
     n: int
     unscored: int = 0
     note: str = ""
+    method: str = ""
+    confidence: float = 0.95
+    between_repeat_sd: float | None = None
+    p_value: float | None = None
+    test: str = ""
+    mde: float | None = None
+    needed_n: int | None = None
+    comparable: bool = True
 
 
 class Verdict(StrEnum):
@@ -86,9 +100,11 @@ class Check:
 
     ``value``, ``low`` and ``high`` are the metric for a floor and the paired difference (candidate minus production, positive
     is better) for a comparison. ``reason`` is why the bound is what it is; ``explanation`` says how the verdict came about.
+    ``slice`` names the part of the cases that a slice's floor is about. ``confidence`` is that of the interval judged here: above
+    0.95 where several looks at the growing evidence are planned. See ``Metric`` for the other fields.
     """
 
-    kind: Literal["floor", "no_worse", "requirement"]
+    kind: Literal["floor", "no_worse", "requirement", "slice"]
     metric: str
     unit: Unit
     bound: float
@@ -99,11 +115,22 @@ class Check:
     verdict: Verdict
     reason: str
     explanation: str
+    slice: str = ""
+    method: str = ""
+    confidence: float = 0.95
+    p_value: float | None = None
+    test: str = ""
+    mde: float | None = None
+    needed_n: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
-    """All checks of one pair; the verdict is fail if any check fails, else inconclusive if any is, else pass."""
+    """All checks of one pair; the verdict is fail if any check fails, else inconclusive if any is, else pass.
+
+    ``small_slices`` are slice floors with too few cases to gate: shown, never judged by. ``look`` of ``planned_looks``: how often
+    the evidence has been judged while repeats were added, and how often it may be.
+    """
 
     pair_name: str
     pair_digest: str
@@ -111,6 +138,9 @@ class GateResult:
     suite_digest: str
     baseline_digest: str | None
     checks: tuple[Check, ...]
+    small_slices: tuple[Check, ...] = ()
+    look: int = 1
+    planned_looks: int = 1
 
     @property
     def verdict(self) -> Verdict:

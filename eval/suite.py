@@ -13,7 +13,7 @@ from service.canonical import canonical_json, sha256_hex
 
 _HERE = Path(__file__).resolve().parent
 # Code whose change can change an answer or a verdict: its bytes are part of every suite's digest.
-_JUDGING_CODE = ("stats.py", "gate.py", "metrics.py", "suite.py", "scorers/*.py")
+_JUDGING_CODE = ("stats.py", "paired.py", "gate.py", "metrics.py", "deltas.py", "suite.py", "scorers/*.py")
 _JUDGING_SERVICE_CODE = (
     "text.py",
     "grounding.py",
@@ -59,11 +59,34 @@ class Floor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoWorse:
-    """The 95% interval of candidate minus production on the same cases must lie above ``-margin`` (in the metric's unit)."""
+    """The 95% interval of candidate minus production on the same cases must lie above ``-margin``.
+
+    ``margin`` is in the metric's unit; for latency and cost it is a share of production's figure: 0.2 allows a fifth more.
+    """
 
     metric: str
     margin: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFloor:
+    """A floor on the cases whose slice ``slice`` has ``value``: an average hides the customers whom it fails.
+
+    Slices with fewer than ``min_n`` scored cases are shown as small and never gate. ``metric`` is of kind mean, rate or answered.
+    """
+
+    slice: str
+    metric: str
+    bound: float
+    min_n: int
+    reason: str
+    value: str | bool = True
+
+    @property
+    def label(self) -> str:
+        """What the slice is called where it is shown."""
+        return self.slice if self.value is True else f"{self.slice}={self.value}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +104,7 @@ class Suite:
     seed: int = 20261121
     slices: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
+    slice_floors: tuple[SliceFloor, ...] = ()
 
     def metric(self, name: str) -> MetricSpec:
         """Return the spec of metric ``name``.
@@ -103,6 +127,7 @@ class Suite:
             "metrics": [_plain(spec) for spec in self.metrics],
             "floors": [_plain(floor) for floor in self.floors],
             "no_worse": [_plain(gate) for gate in self.no_worse],
+            "slice_floors": [_plain(floor) for floor in self.slice_floors],
             "max_unscored_rate": self.max_unscored_rate,
             "minimum_latency_calls": self.minimum_latency_calls,
             "seed": self.seed,
@@ -111,7 +136,7 @@ class Suite:
         return sha256_hex(canonical_json(declared))
 
 
-def _plain(spec: MetricSpec | Floor | NoWorse) -> dict[str, Any]:
+def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__slots__}
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eval.casecheck.case import carried_by, full_numbers
 from eval.casecheck.files import CaseLine, Problem, numbered_lines
 from eval.casecheck.rules import CalibrationRules
-from eval.stats import Interval, percentile_interval, resample_indices
+from eval.stats import Interval, percentile_interval, resample_weights
 from service.text import fold
 
 # A judge that only counts shared words must not be able to tell good from bad: 0.5 is chance.
@@ -195,5 +195,6 @@ def paired_auc(good: NDArray[np.float64], bad: NDArray[np.float64]) -> Interval:
         bad: ``(n_pairs,)`` scores of the bad ones, in the same order.
     """
     wins = (good[:, None] > bad[None, :]) + 0.5 * (good[:, None] == bad[None, :])
-    draws = np.array([wins[np.ix_(index, index)].mean() for index in resample_indices(len(good), seed=_SEED)])
+    drawn = resample_weights(len(good), _SEED)
+    draws = ((drawn @ wins) * drawn).sum(axis=1) / len(good) ** 2
     return percentile_interval(float(wins.mean()), draws, len(good))

@@ -60,20 +60,28 @@ def _rouge_l(output: list[str], reference: list[str]) -> float:
 class CorpusMetric:
     """Corpus BLEU or chrF++ of resampled cases, from statistics that are counted once per case.
 
-    ``scores`` equals sacrebleu's ``corpus_score`` on the resampled texts: a corpus score depends on the texts only
+    ``weighted_scores`` equals sacrebleu's ``corpus_score`` on the resampled texts: a corpus score depends on the texts only
     through the sums of their n-gram counts.
     """
 
-    def __init__(self, name: str, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        outputs: Sequence[str],
+        references: Sequence[Sequence[str]],
+        cases: Sequence[str] | None = None,
+    ) -> None:
         """Count the statistics.
 
         Args:
             name: ``bleu`` or ``chrf`` (which is chrF++).
-            outputs: one text per case; "" is allowed.
-            references: per case at least one text; numbers may differ.
+            outputs: one text per answer; "" is allowed.
+            references: per answer at least one text; numbers may differ.
+            cases: which case each answer is of, when cases were answered more than once: the statistics of a case are then the
+                mean of its answers', in order of first appearance. Default: each answer is a case.
 
         Raises:
-            ValueError: unknown name, no cases, lengths differ, or a case without references.
+            ValueError: unknown name, no answers, lengths differ, or an answer without references.
         """
         if name not in _FROM_SUMS:
             raise ValueError(f"no corpus metric {name!r}; known: {', '.join(sorted(_FROM_SUMS))}")
@@ -86,31 +94,33 @@ class CorpusMetric:
         # sacrebleu wants one stream per reference number; None marks a case without that one. The per-segment
         # statistics have no public accessor (2.6.0); a test compares the result with its public corpus_score.
         streams = [list(stream) for stream in zip_longest(*references)]
-        self._statistics: Floats = np.array(metric._extract_corpus_statistics(list(outputs), streams), dtype=np.float64)
-        self._from_sums = _FROM_SUMS[name]
+        counted: Floats = np.array(metric._extract_corpus_statistics(list(outputs), streams), dtype=np.float64)
+        self.statistics = counted if cases is None else _mean_per_case(counted, cases)
+        self.from_sums = _FROM_SUMS[name]
         self.name = name
         self.signature = str(metric.get_signature())
 
-    def scores(self, index: NDArray[np.intp]) -> Floats:
-        """Return the corpus score of each row of ``index``, 0 to 100.
+    def weighted_scores(self, weights: Floats) -> Floats:
+        """Return the corpus score, 0 to 100, of each row of ``weights``: how often each case counts.
 
         Args:
-            index: case positions, shape ``(n_resamples, n_drawn)``; repeats count as often as they occur.
+            weights: shape ``(n_resamples, n_cases)``.
 
         Returns:
             shape ``(n_resamples,)``.
         """
-        rows, cases = index.shape[0], len(self._statistics)
-        # How often each case was drawn, times the statistics: one product instead of gathering every drawn row.
-        flat = (index + np.arange(rows)[:, None] * cases).ravel()
-        return self.scores_of_counts(np.bincount(flat, minlength=rows * cases).reshape(rows, cases).astype(np.float64))
-
-    def scores_of_counts(self, counts: Floats) -> Floats:
-        """Return the corpus score of each row of ``counts`` (how often each text counts, ``(n_resamples, n_texts)``)."""
-        return self._from_sums(counts @ self._statistics)
+        return self.from_sums(weights @ self.statistics)
 
 
-def _bleu_from_sums(sums: Floats) -> Floats:
+def _mean_per_case(statistics: Floats, cases: Sequence[str]) -> Floats:
+    places = {case: place for place, case in enumerate(dict.fromkeys(cases))}
+    member = np.zeros((len(places), len(statistics)))
+    member[[places[case] for case in cases], np.arange(len(statistics))] = 1.0
+    means: Floats = member @ statistics / member.sum(axis=1, keepdims=True)
+    return means
+
+
+def bleu_from_sums(sums: Floats) -> Floats:
     """BLEU, smoothed exponentially, of rows ``[hyp_len, ref_len, correct 1..4, total 1..4]``; as in compute_bleu."""
     hypothesis, reference = sums[:, 0], sums[:, 1]
     order = (sums.shape[1] - 2) // 2
@@ -140,4 +150,4 @@ def _chrf_from_sums(sums: Floats) -> Floats:
     )
 
 
-_FROM_SUMS: dict[str, Callable[[Floats], Floats]] = {"bleu": _bleu_from_sums, "chrf": _chrf_from_sums}
+_FROM_SUMS: dict[str, Callable[[Floats], Floats]] = {"bleu": bleu_from_sums, "chrf": _chrf_from_sums}

@@ -11,7 +11,7 @@ from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from service.grounding import GroundingSource
 from service.tasks.summarize import SummarizeInputs
 
@@ -74,6 +74,12 @@ SUITE = Suite(
         Floor(metric="length_ok", bound=0.85, reason="five seconds of reading: 3 to 110 words"),
         Floor(metric="plain", bound=0.90, reason="markup and template leftovers do not render in the agent's desktop"),
         Floor(metric="latency_p95", bound=5000.0, reason="seed 000: p95 < 5 s for the whole request"),
+        Floor(
+            metric="cost_cold",
+            bound=0.012,
+            reason="the most that seed 000 plans for its primary; decides where production is free and cannot be compared",
+            arms=("primary",),
+        ),
     ),
     no_worse=(
         NoWorse(
@@ -84,6 +90,35 @@ SUITE = Suite(
         NoWorse(metric="fact_coverage", margin=0.05, reason="one fact in twenty"),
         NoWorse(metric="forbidden_clear", margin=0.05, reason="one case in twenty"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
+        NoWorse(
+            metric="latency_p95",
+            margin=0.25,
+            reason="a quarter slower is felt; at 200 cases the p95s of two equal pairs differ by up to a sixth",
+        ),
+        NoWorse(metric="cost_cold", margin=0.20, reason="a fifth dearer needs a decision about money, not a gate"),
+    ),
+    slice_floors=(
+        SliceFloor(
+            slice="tempting_wrong",
+            metric="forbidden_clear",
+            bound=0.75,
+            min_n=50,
+            reason="cases that tempt to a false claim are where it is made; a little below the floor for all cases",
+        ),
+        SliceFloor(
+            slice="conflicting",
+            metric="fact_coverage",
+            bound=0.30,
+            min_n=50,
+            reason="where interactions contradict each other the agent most needs both sides",
+        ),
+        SliceFloor(
+            slice="vulnerable",
+            metric="forbidden_clear",
+            bound=0.65,
+            min_n=20,
+            reason="a false promise does the most harm here; 23 cases of the gate set show no more than this",
+        ),
     ),
     max_unscored_rate=0.15,
     minimum_latency_calls=20,

@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from eval.gate import judge
+from eval.gate import answers_vary, judge, look_confidence
 from eval.results import CaseResult, GateResult, Metric, Unit, Verdict
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from service.cards import ModelCard, ModelCards, Prices
 from service.llm.pricing import Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
@@ -79,7 +79,7 @@ GOOD = {
 }
 
 
-def gate(the_pair=None, *, metrics=None, backup=None, cards=(CARD,), results=(), deltas=None, baseline=None):
+def gate(the_pair=None, *, metrics=None, backup=None, cards=(CARD,), results=(), deltas=None, baseline=None, **more):
     return judge(
         the_pair or pair(),
         suite=SUITE,
@@ -91,6 +91,7 @@ def gate(the_pair=None, *, metrics=None, backup=None, cards=(CARD,), results=(),
         results=results,
         deltas=deltas or {},
         baseline_digest=baseline,
+        **more,
     )
 
 
@@ -200,3 +201,71 @@ def test_a_gate_on_an_unknown_metric_is_a_mistake():
 def test_the_suite_digest_sees_a_moved_bound():
     moved = replace(SUITE, floors=(Floor(metric="quality", bound=0.79, reason="r"), SUITE.floors[1]))
     assert moved.digest != SUITE.digest
+
+
+SLICE = SliceFloor(slice="hard", metric="quality", bound=0.7, min_n=30, reason="r")
+
+
+def test_a_slice_gates_from_its_size_on_and_is_only_shown_below():
+    bad = metric("quality", 0.4, 0.3, 0.5, n=30)
+    result = gate(slice_metrics={SLICE: bad})
+    assert (result.verdict, result.checks[-1].kind, result.checks[-1].slice) == (Verdict.FAIL, "slice", "hard")
+    small = gate(slice_metrics={SLICE: replace(bad, n=29)})
+    assert (small.verdict, [check.slice for check in small.small_slices]) == (Verdict.PASS, ["hard"])
+    assert small.small_slices[0].explanation == "small: 29 cases, gates from 30"
+
+
+def test_an_undecided_check_names_the_cases_that_would_decide_it():
+    floor = gate(metrics=GOOD | {"quality": metric("quality", 0.85, 0.75, 0.95, n=40)}).checks[1]
+    assert floor.needed_n in (160, 161)  # the interval reaches twice as far as the bound is away
+    assert f"40 cases are too few, about {floor.needed_n} are needed" in floor.explanation
+    assert "do not vary, so repeats cannot help" in floor.explanation
+    delta = replace(metric("quality", 0.0, -0.09, 0.09, n=40), mde=0.12, needed_n=230, p_value=1.0, test="t")
+    check = gate(deltas={"quality": delta}, baseline="other").checks[-1]
+    assert (check.verdict, check.needed_n, check.mde, check.p_value) == (Verdict.INCONCLUSIVE, 230, 0.12, 1.0)
+    assert "about 230 pass an equal pair four times in five" in check.explanation
+    enough = gate(deltas={"quality": replace(delta, n=300)}, baseline="other").checks[-1]
+    assert "this one may be worse" in enough.explanation
+
+
+def test_all_of_forty_cases_need_as_many_as_wilson_says():
+    # 40 of 40: Wilson starts at 0.912; 35 cases of 35 start above 0.90, 73 of 73 at 0.95.
+    all_good = metric("quality", 1.0, 0.9124, 1.0, n=40)
+    suite = replace(SUITE, floors=(Floor(metric="quality", bound=0.95, reason="r"),), no_worse=())
+    result = judge(
+        pair(), suite=suite, dataset_digest="d", cards=ModelCards([CARD]), today=TODAY, metrics={"quality": all_good},
+        backup_metrics={}, results=(), deltas={}, baseline_digest=None,
+    )  # fmt: skip
+    assert result.checks[-1].needed_n in (73, 74)
+
+
+def test_repeats_are_advised_only_where_answers_vary():
+    warm = pair(sampling=Sampling(max_output_tokens=9, temperature=0.4))
+    undecided = GOOD | {"quality": metric("quality", 0.85, 0.75, 0.95, n=40)}
+    assert "repeats may help" in gate(warm, metrics=undecided).checks[1].explanation
+    assert answers_vary(warm, ModelCards([CARD]))
+    assert not answers_vary(warm, ModelCards([card(wire="in_process")]))
+    assert not answers_vary(pair(), ModelCards([CARD]))
+
+
+def test_what_cannot_be_compared_is_left_to_its_floor_and_else_undecided():
+    free = replace(metric("quality", None, None, None, n=0), note="not compared: free", comparable=False)
+    assert gate(deltas={"quality": free}, baseline="other").verdict is Verdict.PASS
+    bare = replace(SUITE, floors=())
+    result = judge(
+        pair(), suite=bare, dataset_digest="d", cards=ModelCards([CARD]), today=TODAY, metrics=GOOD,
+        backup_metrics={}, results=(), deltas={"quality": free}, baseline_digest="other",
+    )  # fmt: skip
+    assert result.verdict is Verdict.INCONCLUSIVE
+    missing = replace(free, comparable=True, note="not compared: run with FRESH=1")
+    check = gate(deltas={"quality": missing}, baseline="other").checks[-1]
+    assert (check.verdict, check.explanation) == (Verdict.INCONCLUSIVE, "not compared: run with FRESH=1")
+
+
+def test_planned_looks_share_the_error_of_one():
+    assert look_confidence(1) == 0.95
+    assert look_confidence(4) == pytest.approx(0.9875)
+
+
+def test_the_suite_digest_sees_a_slice_floor():
+    assert replace(SUITE, slice_floors=(SLICE,)).digest != SUITE.digest

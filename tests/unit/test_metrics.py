@@ -1,9 +1,11 @@
-import numpy as np
+import warnings
+from dataclasses import replace
+
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 
 from eval.cases import Case, Expectations
-from eval.metrics import build_deltas, build_metrics, live_latencies
+from eval.metrics import build_metrics, build_slice_metrics, live_latencies
 from eval.results import CaseResult, Score
 from eval.suites import load_suite
 from service.errors import FailureCode
@@ -22,7 +24,7 @@ CASES = {
 }
 
 
-def result(n, output, *, live=True, measured_in=None, ms=100.0, failure=None, scores=None):
+def result(n, output, *, live=True, measured_in=None, ms=100.0, failure=None, scores=None, repeat=0, cost=1.0):
     answered = TaskResult(
         output=None if failure else output,
         arm="primary",
@@ -31,14 +33,14 @@ def result(n, output, *, live=True, measured_in=None, ms=100.0, failure=None, sc
         latency_ms=ms,
         model_ms=ms,
         usage=Usage(),
-        cost=Cost(metered_usd=1, cold_usd=2, warm_usd=1),
+        cost=Cost(metered_usd=cost, cold_usd=2 * cost, warm_usd=cost),
         failure=failure,
     )
     values = scores or {}
     return CaseResult(
         case_id=f"case-{n}",
         arm="primary",
-        repeat=0,
+        repeat=repeat,
         result=answered,
         live=live,
         measured_in=measured_in,
@@ -82,31 +84,76 @@ def test_latency_counts_live_answers_only():
         result(2, "c", ms=300.0),
     ]
     found = live_latencies(answers, deadline_ms=200, minimum=2)
-    assert (list(found.values), found.on_time, found.measured_in) == ([100.0, 300.0], 1, None)
+    assert (list(found.table().ravel()), found.on_time, found.measured_in) == (
+        [100.0, 300.0],
+        {"case-0": 1.0, "case-2": 0.0},
+        None,
+    )
 
 
 def test_without_live_calls_the_newest_run_that_measured_enough_is_named():
     answers = [result(n, "a", ms=100.0 + n, live=False, measured_in="run-2") for n in range(3)]
     answers += [result(0, "a", ms=9.0, live=False, measured_in="run-3")]
     found = live_latencies(answers, deadline_ms=200, minimum=3)
-    assert list(found.values) == [100.0, 101.0, 102.0]
+    assert list(found.table().ravel()) == [100.0, 101.0, 102.0]
     assert "run-2" in found.note
 
 
-def test_deltas_are_paired_on_the_cases_that_both_answered_and_positive_is_better():
-    ours = [result(n, REFERENCES[n], scores={"fact_coverage": 0.75, "words": 10.0}) for n in range(3)]
-    theirs = [result(n, "Nothing alike at all here.", scores={"fact_coverage": 0.5, "words": 30.0}) for n in range(2)]
-    theirs.append(result(2, "", failure=FailureCode.DEADLINE, scores={"fact_coverage": None, "words": None}))
-    deltas = build_deltas(SUITE, CASES, ours, theirs)
-    assert (deltas["fact_coverage"].value, deltas["fact_coverage"].n, deltas["fact_coverage"].unscored) == (0.25, 2, 1)
-    assert deltas["words"].value == 20.0  # fewer words: better
-    assert deltas["answered"].value == pytest.approx(1 / 3)
-    assert deltas["bleu"].value > 50
-    assert "latency_p95" not in deltas
+def test_repeats_of_a_case_are_one_case():
+    once = [result(n, REFERENCES[n], scores={"fact_coverage": n / 2, "grounded": float(n > 0)}) for n in range(3)]
+    thrice = [replace(item, repeat=repeat) for repeat in range(3) for item in once]
+    first, copied = (build_metrics(SUITE, CASES, items, deadline_ms=5000) for items in (once, thrice))
+    for name in ("fact_coverage", "grounded", "bleu", "chrf", "answered", "cost_cold"):
+        ours, theirs = first[name], copied[name]
+        assert (ours.value, ours.low, ours.high, ours.n) == (
+            pytest.approx(theirs.value),
+            pytest.approx(theirs.low),
+            pytest.approx(theirs.high),
+            theirs.n,
+        ), name
+        assert ours.between_repeat_sd is None
+        assert theirs.between_repeat_sd == pytest.approx(0, abs=1e-9)
+    assert copied["latency_p50"].n == 3
 
 
-def test_a_pair_against_itself_has_no_difference():
-    rng = np.random.default_rng(1)
-    ours = [result(n, REFERENCES[n], scores={"fact_coverage": float(rng.random())}) for n in range(3)]
-    for name, delta in build_deltas(SUITE, CASES, ours, ours).items():
-        assert delta.value in (None, 0.0), name
+def test_the_spread_between_repeats_is_shown_and_failures_count_by_their_share():
+    answers = [result(n, "a", scores={"fact_coverage": value}) for n, value in enumerate((0.5, 0.5, 0.5))]
+    answers += [result(n, "a", repeat=1, scores={"fact_coverage": 0.7}) for n in range(2)]
+    answers.append(result(2, "", repeat=1, failure=FailureCode.DEADLINE))
+    metrics = build_metrics(SUITE, CASES, answers, deadline_ms=5000)
+    assert metrics["fact_coverage"].value == pytest.approx((0.6 + 0.6 + 0.5) / 3)
+    assert metrics["fact_coverage"].between_repeat_sd == pytest.approx(0.1414, abs=1e-4)
+    assert (metrics["fact_coverage"].n, metrics["fact_coverage"].unscored) == (3, 1)
+    assert metrics["answered"].value == pytest.approx(5 / 6)
+
+
+def test_more_looks_make_wider_intervals():
+    answers = [result(n, REFERENCES[n], scores={"fact_coverage": n / 2, "grounded": 1.0}) for n in range(3)]
+    usual = build_metrics(SUITE, CASES, answers, deadline_ms=5000)
+    cautious = build_metrics(SUITE, CASES, answers, deadline_ms=5000, confidence=0.9875)
+    for name in ("grounded", "answered"):
+        assert cautious[name].low < usual[name].low
+        assert cautious[name].confidence == 0.9875
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_nothing_one_case_and_equal_scores_are_defined_without_a_warning(count):
+    answers = [result(n, REFERENCES[n], scores={"fact_coverage": 1.0, "grounded": 1.0}) for n in range(count)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metrics = build_metrics(SUITE, CASES, answers, deadline_ms=5000)
+    for metric in metrics.values():
+        assert metric.n in (0, count)
+        assert (metric.value is None) == (metric.n == 0)
+        if metric.low is not None:
+            assert metric.low <= metric.value <= metric.high
+
+
+def test_a_slices_metric_is_over_its_cases_only():
+    cases = {
+        name: case.model_copy(update={"slices": {"tempting_wrong": name != "case-0"}}) for name, case in CASES.items()
+    }
+    answers = [result(n, "a", scores={"forbidden_clear": float(n > 0)}) for n in range(3)]
+    found = {floor.label: metric for floor, metric in build_slice_metrics(SUITE, cases, answers).items()}
+    assert (found["tempting_wrong"].value, found["tempting_wrong"].n) == (1.0, 2)
+    assert found["vulnerable"].value is None

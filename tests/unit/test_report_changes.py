@@ -1,6 +1,6 @@
 """Against production: words that came and went, scores that moved, references beside the pairs, JUnit, and a huge comment."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import markdown_it
@@ -195,19 +195,9 @@ def test_a_huge_comment_is_cut_between_lines_with_a_note(width: int) -> None:
     assert len({line.count(" |") for line in rows if not line.startswith("|---")}) == 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TestedCheck(Check):
-    """A check of a gate that also tests a hypothesis."""
-
-    p_value: float | None = None
-    test: str | None = None
-    mde: float | None = None
-
-
 def test_checks_show_p_and_the_smallest_drop_where_the_gate_gives_them() -> None:
     plain = make_check(Verdict.FAIL)
-    fields = {name: getattr(plain, name) for name in Check.__slots__}
-    tested = _TestedCheck(**fields, p_value=0.0371, test="sign test", mde=0.07)
+    tested = replace(plain, p_value=0.0371, test="sign test", mde=0.07)
     page = render_html(make_evaluation((make_pair("new", [], (tested, plain)),)), SUITE, CASES)
     assert "0.037 (sign test)" in page
     assert "smallest drop seen" in page

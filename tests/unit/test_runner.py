@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from eval.callcache import CallCache
 from eval.cases import Case
 from eval.errors import RunAborted
-from eval.runner import Job, Runner
+from eval.runner import TURN, Answered, Job, Runner, in_turn
 from service.cards import ModelCard, ModelCards
 from service.errors import FailureCode, PairError, UpstreamUnavailable
 from service.llm.call import ModelReply
@@ -177,3 +178,62 @@ def test_a_pair_that_does_not_fit_stops_the_run_by_its_own_error(tmp_path):
     strange = Pair.from_content(PAIR.content() | {"variables": ["text", "unheard_of"]})
     with pytest.raises(PairError, match="unheard_of"):
         run(make_runner(Gateway(), tmp_path), pair=strange)
+
+
+def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
+    seen = []
+
+    class Named(Gateway):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        async def complete(self, call):
+            seen.append(self.name)
+            return await super().complete(call)
+
+    pairs = [replace(PAIR, name=name, version=name) for name in ("a", "b", "late")]
+    jobs = [Job(pair=pair, arm="primary", cases=CASES, gateway=Named(pair.name)) for pair in pairs]
+
+    async def joining():
+        await asyncio.sleep(0.01)
+        return jobs[2:]
+
+    with closing(CallCache(tmp_path)) as cache:
+        runner = replace(make_runner(Named("none"), tmp_path), cache=cache, concurrency=1)
+        answered = asyncio.run(runner.run_in_turn(jobs[:2], lambda _: lambda item: None, joining()))
+    assert [len(item.results) for item in answered] == [25, 25, 25]
+    assert [item.case_id for item in answered[1].results] == [case.id for case in CASES]
+    assert Counter(seen) == {"a": 25, "b": 25, "late": 25}
+    assert seen[: 2 * TURN] == ["a"] * TURN + ["b"] * TURN
+
+
+def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(tmp_path):
+    async def joining():
+        raise RunAborted("the store is locked")
+
+    kept = []
+    with pytest.raises(RunAborted, match="locked"):
+        asyncio.run(
+            make_runner(Gateway(), tmp_path).run_in_turn(
+                [Job(pair=PAIR, arm="primary", cases=CASES)], lambda _: kept.append, joining()
+            )
+        )
+    assert len(kept) == 25
+
+
+def test_further_repeats_are_numbered_on_and_not_answered_from_the_first(tmp_path):
+    gateway = Gateway()
+    runner = make_runner(gateway, tmp_path)
+    asyncio.run(runner.run(Job(pair=PAIR, arm="primary", cases=CASES), lambda item: None))
+    again = asyncio.run(runner.run(Job(pair=PAIR, arm="primary", cases=CASES, first_repeat=1), lambda item: None))
+    assert {item.repeat for item in again} == {1}
+    assert set(gateway.calls.values()) == {2}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [((0, 10), (1, 11), True), ((0, 10), (10, 20), False), ((0, 10), (8, 18), False), ((0, 100), (40, 50), True)],
+)
+def test_jobs_met_the_same_load_when_most_of_the_shorter_ran_beside_the_longer(one, other, same):
+    assert in_turn(Answered([], *map(float, one)), Answered([], *map(float, other))) is same

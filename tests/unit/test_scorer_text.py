@@ -114,11 +114,15 @@ def test_empty_output_scores_zero_and_no_reference_is_unscored() -> None:
     assert {score.unscored for score in _scores("one", ()).values()} == {"the case has no references"}
 
 
+def _drawn(index: object, cases: int = 6) -> np.ndarray:
+    return np.array([np.bincount(row, minlength=cases) for row in np.asarray(index)], dtype=float)
+
+
 @pytest.mark.parametrize("name", ["bleu", "chrf"])
 @pytest.mark.parametrize("references", [SINGLE, REFERENCES], ids=["single", "one to three"])
 def test_resampled_corpus_scores_equal_sacrebleus(name: str, references: Sequence[Sequence[str]]) -> None:
     index = np.vstack([np.arange(6), np.random.default_rng(7).integers(0, 6, size=(40, 6))])
-    ours = CorpusMetric(name, OUTPUTS, references).scores(index)
+    ours = CorpusMetric(name, OUTPUTS, references).weighted_scores(_drawn(index))
     assert ours.shape == (41,)
     assert ours == pytest.approx([_theirs(name, row.tolist(), references) for row in index], abs=1e-9)
 
@@ -127,19 +131,27 @@ def test_resampled_corpus_scores_equal_sacrebleus(name: str, references: Sequenc
 @given(rows=st.lists(st.integers(min_value=0, max_value=5), min_size=1, max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_any_draw_equals_sacrebleus(name: str, rows: list[int]) -> None:
-    ours = CorpusMetric(name, OUTPUTS, REFERENCES).scores(np.array([rows]))
+    ours = CorpusMetric(name, OUTPUTS, REFERENCES).weighted_scores(_drawn([rows]))
     assert ours[0] == pytest.approx(_theirs(name, rows, REFERENCES), abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["bleu", "chrf"])
 def test_a_draw_of_nothing_but_empty_outputs_scores_zero(name: str) -> None:
-    assert CorpusMetric(name, ["", ""], [["a b"], ["c"]]).scores(np.array([[0, 1], [1, 1]])).tolist() == [0.0, 0.0]
+    metric = CorpusMetric(name, ["", ""], [["a b"], ["c"]])
+    assert metric.weighted_scores(_drawn([[0, 1], [1, 1]], 2)).tolist() == [0.0, 0.0]
 
 
 def test_order_of_cases_in_a_draw_is_irrelevant() -> None:
     metric = CorpusMetric("bleu", OUTPUTS, REFERENCES)
-    forward, backward = metric.scores(np.array([[0, 1, 3, 3], [3, 3, 1, 0]]))
+    forward, backward = metric.weighted_scores(_drawn([[0, 1, 3, 3], [3, 3, 1, 0]]))
     assert forward == backward
+
+
+def test_repeats_of_a_case_are_one_case_with_their_mean_statistics() -> None:
+    texts = [OUTPUTS[0], OUTPUTS[1], OUTPUTS[0], OUTPUTS[1]]
+    twice = CorpusMetric("bleu", texts, [SINGLE[0], SINGLE[1]] * 2, ["a", "b", "a", "b"])
+    once = CorpusMetric("bleu", OUTPUTS[:2], SINGLE[:2])
+    assert twice.statistics == pytest.approx(once.statistics)
 
 
 def test_signatures_are_sacrebleus() -> None:
