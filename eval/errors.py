@@ -15,3 +15,7 @@ class RunAborted(HarnessError):
 
 class Refused(HarnessError):
     """The gate's evidence does not allow this release."""
+
+
+class SigningError(HarnessError):
+    """No statement could be signed: no key, a damaged or readable-by-others key file, or a refusal of AWS KMS."""

@@ -1,0 +1,1 @@
+"""Commands of ``python -m eval`` that live in modules of their own."""
