@@ -72,7 +72,11 @@ class Audit:
         sequences = {entry.release.sequence for entry in self._entries if entry.release}
         for entry in self._entries:
             if entry.release is None:
-                yield Item(name=entry.where, detail="signature", problem=entry.problem)
+                yield Item(
+                    name=entry.where,
+                    detail="signature",
+                    problem=f"{entry.problem}. Nothing serves it; delete it once you know who wrote it",
+                )
         for number in sorted(set(broken) - sequences):
             yield Item(name=f"release {number}", detail="chain", problem=broken[number])
         seen: set[str] = set()

@@ -146,7 +146,10 @@ def _production(task_name: str, desk: _Desk) -> Production | None:
     # Without this, whoever deletes the alias or points it at a weak old pair chooses what a candidate is compared with.
     production, newest = desk.tracking.production(task_name), desk.newest
     if newest is not None and production is None:
-        raise RegistryError(f"the alias is gone, although release {newest.sequence} was made: it was deleted by hand")
+        raise RegistryError(
+            f"no release in the registry is in production, although release {newest.sequence} was made: the alias or its "
+            "version's tags were removed by hand"
+        )
     if newest is not None and production is not None and production.release.sequence != newest.sequence:
         raise RegistryError(
             f"the alias points at release {production.release.sequence} and the newest is {newest.sequence}: it was moved by "

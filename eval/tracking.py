@@ -17,7 +17,7 @@ from service.pair import Pair
 from service.registry_record import from_registry, to_registry
 from service.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
 from service.statements import TrustedKeys, load_trusted_keys
-from service.verification import verify_tags
+from service.verification import newest_sequence, verify_tags
 
 # One run per evaluated pair; names are listed in mlflow/naming.md.
 TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_digest"
@@ -82,6 +82,7 @@ class Tracking:
             RegistryError: the store cannot be opened; the message says why and what to do.
         """
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         import mlflow
@@ -199,25 +200,29 @@ class Tracking:
             return str(run.info.run_id)
 
     def production(self, task: str) -> Production | None:
-        """Return the verified production pair, or None when the alias is not set.
+        """Return the verified production pair, or None when nothing that verifies was ever released.
 
         Raises:
-            RegistryError: the alias points at something that does not verify.
+            RegistryError: something was released, and the alias points at something that does not verify.
         """
         version = self._alias_version(task)
         if version is None:
             return None
-        tags = dict(version.tags)
-        where = f"version {version.version} of prompt {task!r}"
-        pair = from_registry(version.template, version.model_config, tags, where)
-        released = verify_tags(
-            tags,
-            task=task,
-            version=int(version.version),
-            pair_digest=pair.digest,
-            environment=None,
-            keys=self._keys,
-        )
+        keys, tags = self._keys, dict(version.tags)
+        try:
+            pair = from_registry(
+                version.template, version.model_config, tags, f"version {version.version} of prompt {task!r}"
+            )
+            number = int(version.version)
+            released = verify_tags(
+                tags, task=task, version=number, pair_digest=pair.digest, environment=None, keys=keys
+            )
+        except RegistryError:
+            # An alias set by hand, a store from before releases were signed, or a signing key that was lost: no pair there
+            # earned anything that a candidate could be compared with, and the first signed release starts anew.
+            if newest_sequence(task, [tags for _, tags in self.version_tags(task)], keys) == 0:
+                return None
+            raise
         return Production(pair=pair, release=released.release)
 
     def alias_target(self, task: str) -> int | None:

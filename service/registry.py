@@ -5,7 +5,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from service.errors import ConfigurationError, RegistryError
 from service.last_known_good import read_last_known_good, write_last_known_good
 from service.pair import Pair
 from service.registry_record import from_registry
-from service.release import ALIAS, RELEASE_TAG_PREFIX, read_release
+from service.release import ALIAS
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 from service.statements import TrustedKeys, load_trusted_keys
-from service.verification import Released, verify_tags
+from service.verification import Released, newest_sequence, verify_tags
 
 Fetch = Callable[[], ServedPair]
 
@@ -164,22 +164,6 @@ def fetch_released(task: str, settings: Settings, *, newest: bool = False) -> Se
             "a rollback is a new release: use `make rollback`"
         )
     return served
-
-
-def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
-    """Return the highest sequence that a verified release of ``task`` among the ``versions``' tags has, or 0."""
-    best = 0
-    for tags in versions:
-        for name, text in tags.items():
-            if not name.startswith(RELEASE_TAG_PREFIX):
-                continue
-            try:
-                release, _ = read_release(text, keys, name)
-            except RegistryError:
-                continue  # a forged one proves nothing; `make verify` names it
-            if release.task == task:
-                best = max(best, release.sequence)
-    return best
 
 
 def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -> ServedPair:

@@ -1,6 +1,6 @@
 """Whether a registry version was released: its release and its gate attestation, verified with public keys alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -95,6 +95,22 @@ def verify_released(
         release_envelope=release_envelope,
         attestation_envelope=attestation_envelope,
     )
+
+
+def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
+    """Return the highest sequence that a verified release of ``task`` among the ``versions``' tags has, or 0."""
+    best = 0
+    for tags in versions:
+        for name, text in tags.items():
+            if not name.startswith(RELEASE_TAG_PREFIX):
+                continue
+            try:
+                release, _ = read_release(text, keys, name)
+            except RegistryError:
+                continue  # a forged one proves nothing; `make verify` names it
+            if release.task == task:
+                best = max(best, release.sequence)
+    return best
 
 
 def _unearned(release: Release, attestation: GateAttestation) -> str | None:
