@@ -303,11 +303,16 @@ class Tracking:
 
     def _verifies(self, task: str, version: Any) -> bool:
         tags = dict(version.tags)
+        releases = {name: text for name, text in tags.items() if name.startswith(RELEASE_TAG_PREFIX)}
+        keys = (
+            self._keys if releases else None
+        )  # outside: keys that cannot be read are an error, no reason for a new version
         try:
             from_registry(version.template, version.model_config, tags, f"version {version.version} of {task}")
-            for name, text in tags.items():
-                if name.startswith(RELEASE_TAG_PREFIX) and read_release(text, self._keys, name)[0].tag != name:
-                    return False
+            if keys is not None and any(
+                read_release(text, keys, name)[0].tag != name for name, text in releases.items()
+            ):
+                return False
         except RegistryError:
             return False
         return True
