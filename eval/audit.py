@@ -183,6 +183,6 @@ class Audit:
                 name="alias",
                 detail=detail,
                 problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
-                f"moved by hand; make promote PAIR={newest.pair_name} WHY=... puts it back",
+                f"moved by hand; make rollback TO={newest.sequence} WHY=... puts it back",
             )
         return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})")

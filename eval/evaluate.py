@@ -71,9 +71,6 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         RunAborted: the model server died; the same command resumes.
         RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
     """
-    from eval.evidence import attested_run_logs
-    from eval.signing import signer_to_evaluate
-
     started = time.perf_counter()
     # This process lives for one run: collecting seldom keeps pauses out of the calls' times.
     gc.set_threshold(100_000, 50, 100)
@@ -94,6 +91,9 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         models = _Models(stack, cards, settings, task)
         models.start_for(pairs)
+        from eval.evidence import attested_run_logs
+        from eval.signing import signer_to_evaluate  # 0.5 s, while the children start
+
         signer = signer_to_evaluate(settings)
         suite = load_suite(options.task)
         dataset = load_dataset(

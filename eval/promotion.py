@@ -168,7 +168,8 @@ def _restore(desk: _Desk, pair: Pair, why: str, damage: RegistryError) -> Releas
         raise Refused(f"{damage}. No release of it verifies: see `make verify`") from damage
     if newest.pair_digest != pair.digest:
         raise Refused(
-            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} WHY=..., or make rollback"
+            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} WHY=..., or, if its file has changed, "
+            f"make rollback TO={newest.sequence} WHY=..."
         ) from damage
     return _release_again(desk, pair, newest, "restore", why)
 
