@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history cases serve up down status ui test check lint bench simulate lock clean
+.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test check lint bench simulate lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,8 +46,11 @@ promote: $(READY) ## Release a pair whose gate passed: make promote PAIR=name WH
 rollback: $(READY) ## Return to the release before: make rollback WHY="one sentence" [TO=release-number]
 	@$(PY) -m eval rollback --task $(TASK) --why "$(WHY)" $(if $(TO),--to $(TO))
 
-history: $(READY) ## Who released what, when, why
+history: $(READY) ## Who released what, when, why, on which evidence
 	@$(PY) -m eval history $(TASK)
+
+verify: $(READY) ## Check every release: signatures, chain, contents, evidence, alias
+	@$(PY) -m eval verify $(TASK)
 
 cases: $(READY) ## Check all case files: faults, copies, balance, judge labels: make cases [TASK=summarize] [DATASET=dev]
 	@$(PY) -m eval cases $(TASK) $(if $(DATASET),--dataset $(DATASET))

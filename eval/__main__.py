@@ -9,6 +9,7 @@ import typer
 from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
+from eval.commands.release import history, verify
 from eval.commands.sweep import sweep
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
@@ -144,19 +145,8 @@ def rollback(
     )
 
 
-@app.command()
-def history(task: Annotated[str, typer.Argument(help="Which task.")] = "summarize") -> None:
-    """Print who released what, when, why, on which evaluation."""
-    from eval.promotion import release_history
-    from service.settings import Settings
-
-    releases = release_history(task, Settings())
-    if not releases:
-        print(f"nothing of task {task!r} was ever released; see `make promote`")
-    for r in releases:
-        print(
-            f"{r.sequence:>4}  {r.at}  {r.kind:<8}  {r.pair_name} {r.pair_digest[:12]} (v{r.registry_version})  {r.who}: {r.why}"
-        )
+app.command("history")(history)
+app.command("verify")(verify)
 
 
 app.command("cases")(check_cases)

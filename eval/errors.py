@@ -27,3 +27,7 @@ class SweepError(HarnessError):
 
 class ChangesError(HarnessError):
     """What changed cannot be told: git, the repository or a commit is missing."""
+
+
+class SigningError(HarnessError):
+    """No statement could be signed: no key, a damaged or readable-by-others key file, or a refusal of AWS KMS."""

@@ -72,6 +72,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
 
     Raises:
         PairError, CaseError, ConfigurationError: bad input; no model was asked.
+        SigningError: the signing key cannot be used; no model was asked.
         RunAborted: the model server died; the same command resumes.
         RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
     """
@@ -87,12 +88,19 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
     with ExitStack() as stack:
         # First of all the children, so that mlflow and the model load while this process reads and imports.
         worker = stack.enter_context(
-            TrackingWorker(settings.registry_uri, log=settings.state_dir / "logs" / "tracking.log")
+            TrackingWorker(
+                settings.registry_uri,
+                log=settings.state_dir / "logs" / "tracking.log",
+                trusted_keys=settings.trusted_keys_file,
+            )
         )
         models = _Models(stack, cards, settings, task)
         models.start_for(pairs)
         from eval.ceiling import reference_ceiling  # late: the children load meanwhile
+        from eval.evidence import attested_run_logs
+        from eval.signing import signer_to_evaluate  # 0.5 s, while the children start
 
+        signer = signer_to_evaluate(settings)
         suite = load_suite(options.task)
         dataset = load_dataset(
             options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
@@ -144,7 +152,8 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             answers.ask_again(again)
             evaluation = judge_all()
         report = _write(evaluation, suite, dataset, settings)
-        _log(worker, evaluation, dataset, suite, report)
+        for log in attested_run_logs(evaluation, dataset, suite, report, signer, days=settings.attestation_days):
+            worker.log_run(evaluation.task, log)
         journal.finish(record)
     return Outcome(
         evaluation=evaluation,
@@ -344,13 +353,6 @@ def _write(evaluation: Evaluation, suite: Suite, dataset: Dataset, settings: Set
 
     folder = settings.root / "reports" / "out" / "eval" / evaluation.run_id
     return write_report(evaluation, suite, {case.id: case for case in dataset.cases}, folder)
-
-
-def _log(worker: TrackingWorker, evaluation: Evaluation, dataset: Dataset, suite: Suite, report: Path) -> None:
-    from eval.evidence import run_log
-
-    for pair in evaluation.pairs:
-        worker.log_run(evaluation.task, run_log(evaluation, pair, dataset, report))
 
 
 def code_version(root: Path) -> str:

@@ -1,11 +1,18 @@
 """What an evaluated pair leaves in MLflow, and whether that is enough evidence to promote it now."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from eval.attest import attest, finite, write_statement_files
 from eval.cases import Dataset
 from eval.results import Evaluation, PairResult, Verdict
+from eval.signing import sign_statement
+from eval.suite import Suite
 from eval.tracking import (
+    TAG_ATTESTATION,
     TAG_BASELINE,
     TAG_DATASET,
     TAG_DATASET_NAME,
@@ -13,12 +20,31 @@ from eval.tracking import (
     TAG_SUITE,
     TAG_TASK,
     TAG_VERDICT,
-    Evidence,
     RunLog,
+    RunRecord,
+    table_text,
 )
+from service.attestation import GateAttestation, read_attestation
+from service.errors import RegistryError
 from service.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.statements import TrustedKeys
+from service.verification import CLOCK_SKEW
 
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+FIGURES_FILE, ATTESTATION_FILE = "figures.json", "attestation.json"
 NO_BASELINE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One evaluated pair as its MLflow run proves it; ``attestation`` None means that ``problem`` says why it proves nothing."""
+
+    mlflow_run_id: str
+    envelope: str
+    attestation: GateAttestation | None
+    problem: str = ""
 
 
 def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> RunLog:
@@ -75,9 +101,62 @@ def _row(pair: PairResult, index: int) -> dict[str, Any]:
         "live": item.live,
         "model_ms": round(result.model_ms, 3),
         "cost_usd": str(result.cost.metered_usd) if result.cost else "",
-        **{name: item.scores[name].value if name in item.scores else None for name in names},
+        **{name: finite(item.scores[name].value) if name in item.scores else None for name in names},
         "findings": "; ".join(finding for score in item.scores.values() for finding in score.findings),
     }
+
+
+def attested_run_logs(
+    evaluation: Evaluation, dataset: Dataset, suite: Suite, report: Path, signer: "Signer | None", *, days: int
+) -> Iterator[RunLog]:
+    """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
+
+    Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``; the attestation allows
+    a promotion for ``days``.
+
+    Raises:
+        SigningError: an attestation could not be signed.
+    """
+    for pair in evaluation.pairs:
+        log = run_log(evaluation, pair, dataset, report)
+        attested = attest(
+            evaluation,
+            pair,
+            gate_dataset=suite.gate_dataset,
+            cases=table_text(log.table),
+            now=datetime.now(UTC),
+            days=days,
+        )
+        texts = {FIGURES_FILE: attested.figures}
+        if signer is not None:
+            texts[ATTESTATION_FILE] = sign_statement(signer, attested.attestation.statement())
+            log = replace(log, tags=log.tags | {TAG_ATTESTATION: texts[ATTESTATION_FILE]})
+        write_statement_files(report.parent, pair.pair_name, texts)
+        yield replace(log, texts=texts)
+
+
+def read_evidence(records: Sequence[RunRecord], keys: TrustedKeys) -> list[Evidence]:
+    """Return what each record proves: its verified attestation, or why it proves nothing."""
+    return [_read(record, keys) for record in records]
+
+
+def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
+    attestation, problem = None, ""
+    if record.attestation is None:
+        problem = f"evaluation {record.evaluation_id} was not attested: it was made without a signing key"
+    else:
+        try:
+            attestation, _ = read_attestation(
+                record.attestation, keys, f"the attestation of evaluation {record.evaluation_id}"
+            )
+        except RegistryError as err:
+            problem = str(err)
+    return Evidence(
+        mlflow_run_id=record.mlflow_run_id,
+        envelope=record.attestation or "",
+        attestation=attestation,
+        problem=problem,
+    )
 
 
 def refusals(
@@ -90,6 +169,7 @@ def refusals(
     suite_digest: str,
     production_digest: str | None,
     environment: str,
+    now: datetime,
 ) -> tuple[Evidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
@@ -99,30 +179,49 @@ def refusals(
     if not candidates:
         return None, [f"pair {pair_name!r} was never evaluated: run `make eval PAIRS={pair_name}`"]
     wanted = {
-        "pair": ("the pair's file", pair_digest, "pair_digest"),
-        "dataset": (f"dataset {dataset_name!r}", dataset_digest, "dataset_digest"),
-        "suite": ("the suite", suite_digest, "suite_digest"),
-        "production": ("the production pair", production_digest or NO_BASELINE, "baseline_digest"),
-        "environment": ("the environment", environment, "environment"),
+        "pair_digest": ("the pair's file", pair_digest),
+        "dataset_digest": (f"dataset {dataset_name!r}", dataset_digest),
+        "suite_digest": ("the suite", suite_digest),
+        "baseline_digest": ("the production pair", production_digest or NO_BASELINE),
+        "environment": ("the environment", environment),
     }
     best: list[str] | None = None
     for evidence in candidates:
-        reasons = []
-        for what, now, field in wanted.values():
-            then = getattr(evidence, field)
-            if field == "baseline_digest" and then == pair_digest:
-                continue  # it was production itself then; its own floors are its evidence
-            if then != now:
-                reasons.append(f"{what} differs from what the gate saw (now {now[:12]}, gate saw {then[:12]})")
-        if not reasons and evidence.verdict == Verdict.PASS:
-            return evidence, []
-        if not reasons:
-            reasons = [
-                f"the gate's verdict of {evidence.at} was {evidence.verdict!r}; only a pass is promoted "
-                f"(report of run {evidence.evaluation_id})"
-            ]
+        attestation = evidence.attestation
+        if attestation is None:
+            reasons = [evidence.problem]
+        else:
+            reasons = []
+            for field, (what, today) in wanted.items():
+                then = getattr(attestation, field) or NO_BASELINE
+                if field == "baseline_digest" and then == pair_digest:
+                    continue  # it was production itself then; its own floors are its evidence
+                if then != today:
+                    reasons.append(f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[:12]})")
+            reasons = reasons or _unfit(attestation, now)
+            if not reasons:
+                return evidence, []
         if best is None or len(reasons) < len(best):
             best = reasons
     assert best is not None
     remedy = f"run `make eval PAIRS={pair_name}` to judge it as it is now"
     return None, [*best, remedy]
+
+
+def _unfit(attestation: GateAttestation, now: datetime) -> list[str]:
+    issued, expires = (at.isoformat(timespec="seconds") for at in (attestation.issued_at, attestation.expires_at))
+    if attestation.verdict != Verdict.PASS.value:
+        return [
+            f"the gate's verdict of {issued} was {attestation.verdict!r}; only a pass is promoted "
+            f"(report of run {attestation.evaluation_id})"
+        ]
+    if attestation.scope != "gate":
+        return [f"evaluation {attestation.evaluation_id} was not made on the suite's whole gate set"]
+    if attestation.issued_at > now + CLOCK_SKEW:
+        return [
+            f"the attestation of {issued} lies in the future: this machine's clock ({now.isoformat(timespec='seconds')}) "
+            "went back, or the other's was ahead; set the clock"
+        ]
+    if now > attestation.expires_at:
+        return [f"the attestation of {issued} expired on {expires}"]
+    return []

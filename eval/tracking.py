@@ -1,25 +1,29 @@
 """The other door to mlflow: the store's set-up, evaluation runs as evidence, prompt versions, the alias and its releases."""
 
-import fcntl
-import getpass
+import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
-from service.errors import RegistryError
+from eval.store_lock import file_lock, name_lock
+from service.canonical import canonical_json
+from service.errors import ConfigurationError, RegistryError
 from service.pair import Pair
 from service.registry_record import from_registry, to_registry
-from service.release import ALIAS, DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG, Release, newest_release
+from service.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
+from service.statements import TrustedKeys, load_trusted_keys
+from service.verification import newest_sequence, verify_tags
 
 # One run per evaluated pair; names are listed in mlflow/naming.md.
 TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_digest"
 TAG_SUITE, TAG_BASELINE, TAG_EVALUATION = "omni.suite_digest", "omni.baseline_digest", "omni.evaluation_id"
-TAG_DATASET_NAME = "omni.dataset_name"
+TAG_DATASET_NAME, TAG_ATTESTATION = "omni.dataset_name", "omni.attestation"
+CASES_FILE = "cases.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,25 +35,19 @@ class Production:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One evaluated pair as its MLflow run's tags tell it."""
+class RunRecord:
+    """One finished evaluation of a pair as MLflow has it: nothing here is proven but what ``attestation`` proves."""
 
     mlflow_run_id: str
     evaluation_id: str
-    pair_name: str
-    pair_digest: str
-    dataset_name: str
-    dataset_digest: str
-    suite_digest: str
-    baseline_digest: str
     verdict: str
-    environment: str
+    attestation: str | None
     at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
-    """What one MLflow run records: ``table`` is one row per case, ``files`` are logged as artifacts."""
+    """What one MLflow run records: ``table`` is one row per case, ``files`` and ``texts`` (by name) are artifacts."""
 
     run_name: str
     tags: dict[str, str]
@@ -58,22 +56,33 @@ class RunLog:
     table: list[dict[str, Any]]
     files: list[str]
     dataset: dict[str, str]
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+def table_text(table: list[dict[str, Any]]) -> str:
+    """Return the per-case table in the form that MLflow's pages show, as canonical JSON.
+
+    Not ``mlflow.log_table``: it goes through pandas, which rounds to 10 digits, and the attestation fixes every byte.
+    """
+    return canonical_json({"columns": list(table[0]), "data": [list(row.values()) for row in table]})
 
 
 class Tracking:
     """An open MLflow store; every method translates mlflow's errors into ``RegistryError``."""
 
-    def __init__(self, uri: str, *, artifacts: Path | None = None) -> None:
+    def __init__(self, uri: str, *, trusted_keys: Path | None = None, artifacts: Path | None = None) -> None:
         """Import mlflow (1 to 3 s), and create the store under a lock when it does not exist yet.
 
         Args:
             uri: sqlite or http(s) address of the store.
+            trusted_keys: file of public keys; needed as soon as something was released.
             artifacts: folder for run artifacts of a sqlite store; beside the database by default.
 
         Raises:
             RegistryError: the store cannot be opened; the message says why and what to do.
         """
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         import mlflow
@@ -83,7 +92,7 @@ class Tracking:
                 "the library mlflow is not installed (only the folder mlflow/ was found): run `make setup`"
             )
         self._mlflow: Any = mlflow
-        self._uri = uri
+        self._trusted_keys = trusted_keys
         self._path = Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
         self._artifacts = artifacts or (self._path.parent / "artifacts" if self._path else None)
         with self._translated(f"open the MLflow store {uri}"):
@@ -98,12 +107,34 @@ class Tracking:
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
-        if self._path is None:
+        with nullcontext() if self._path is None else file_lock(self._path.parent / f".{name}.lock"):
             yield
-            return
-        with (self._path.parent / f".{name}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+
+    @contextmanager
+    def release_lock(self, task: str) -> Iterator[None]:
+        """Hold the right to release ``task`` alone.
+
+        Raises:
+            RegistryError: a remote store's lock is held by somebody else.
+        """
+        with self._lock("release") if self._path is not None else self._name_lock(f"omni-release-lock.{task}"):
             yield
+
+    @contextmanager
+    def _name_lock(self, name: str) -> Iterator[None]:
+        with ExitStack() as stack:
+            with self._translated("take the release lock"):
+                stack.enter_context(name_lock(self._client, name))
+            yield
+
+    @property
+    def _keys(self) -> TrustedKeys:
+        if self._trusted_keys is None:
+            raise RegistryError("no trusted keys were given: releases cannot be verified")
+        try:
+            return load_trusted_keys(self._trusted_keys)
+        except ConfigurationError as err:
+            raise RegistryError(str(err)) from err
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
@@ -151,7 +182,10 @@ class Tracking:
             ) as run:
                 mlflow.log_params(log.params)
                 mlflow.log_metrics(log.metrics)
-                mlflow.log_table({name: [row[name] for row in log.table] for name in log.table[0]}, "cases.json")
+                mlflow.log_text(table_text(log.table), CASES_FILE)
+                mlflow.set_tag("mlflow.loggedArtifacts", json.dumps([{"path": CASES_FILE, "type": "table"}]))
+                for name, text in log.texts.items():
+                    mlflow.log_text(text, name)
                 for path in log.files:
                     mlflow.log_artifact(path)
                 dataset = Dataset(
@@ -166,23 +200,35 @@ class Tracking:
             return str(run.info.run_id)
 
     def production(self, task: str) -> Production | None:
-        """Return the verified production pair, or None when the alias is not set.
+        """Return the verified production pair, or None when nothing that verifies was ever released.
 
         Raises:
-            RegistryError: the alias points at something that does not verify.
+            RegistryError: something was released, and the alias points at something that does not verify.
         """
         version = self._alias_version(task)
         if version is None:
             return None
-        tags = dict(version.tags)
-        where = f"version {version.version} of prompt {task!r}"
-        pair = from_registry(version.template, version.model_config, tags, where)
-        release = newest_release(tags)
-        if release is None:
-            raise RegistryError(
-                f"{where} is in production without a release: the alias was moved by hand; use `make rollback`"
+        keys, tags = self._keys, dict(version.tags)
+        try:
+            pair = from_registry(
+                version.template, version.model_config, tags, f"version {version.version} of prompt {task!r}"
             )
-        return Production(pair=pair, release=release)
+            number = int(version.version)
+            released = verify_tags(
+                tags, task=task, version=number, pair_digest=pair.digest, environment=None, keys=keys
+            )
+        except RegistryError:
+            # An alias set by hand, a store from before releases were signed, or a signing key that was lost: no pair there
+            # earned anything that a candidate could be compared with, and the first signed release starts anew.
+            if newest_sequence(task, [tags for _, tags in self.version_tags(task)], keys) == 0:
+                return None
+            raise
+        return Production(pair=pair, release=released.release)
+
+    def alias_target(self, task: str) -> int | None:
+        """Return the registry version that the alias points at, verified or not."""
+        version = self._alias_version(task)
+        return None if version is None else int(version.version)
 
     def _alias_version(self, task: str) -> Any | None:
         from mlflow.exceptions import MlflowException
@@ -195,26 +241,42 @@ class Tracking:
                     return None
                 raise
 
-    def evidence(self, task: str, *, pair_name: str | None = None, pair_digest: str | None = None) -> list[Evidence]:
-        """Return finished evaluations of ``task``, newest first."""
+    def records(self, task: str, pair_name: str) -> list[RunRecord]:
+        """Return the finished evaluations of a pair, newest first."""
         with self._translated("search the evaluations"):
             experiment = self._client.get_experiment_by_name(f"omni/{task}")
             if experiment is None:
                 return []
-            clauses = ["attributes.status = 'FINISHED'"]
-            if pair_name is not None:
-                clauses.append(f"tags.`{NAME_TAG}` = '{pair_name}'")
-            if pair_digest is not None:
-                clauses.append(f"tags.`{DIGEST_TAG}` = '{pair_digest}'")
             runs = self._client.search_runs(
-                [experiment.experiment_id], " and ".join(clauses), order_by=["attributes.start_time DESC"]
+                [experiment.experiment_id],
+                f"attributes.status = 'FINISHED' and tags.`{NAME_TAG}` = '{pair_name}'",
+                order_by=["attributes.start_time DESC"],
             )
-        return [_evidence(run) for run in runs if TAG_VERDICT in run.data.tags]
+        return [_record(run) for run in runs if TAG_VERDICT in run.data.tags]
+
+    def run_attestation(self, run_id: str) -> str | None:
+        """Return the attestation envelope of an MLflow run, or None when the run or its tag is gone."""
+        from mlflow.exceptions import MlflowException
+
+        with self._translated(f"read run {run_id}"):
+            try:
+                return dict(self._client.get_run(run_id).data.tags).get(TAG_ATTESTATION)
+            except MlflowException as err:
+                if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return None
+                raise
+
+    def artifact(self, run_id: str, name: str) -> str | None:
+        """Return the text of a run's artifact, or None when it is gone."""
+        try:
+            return str(self._mlflow.artifacts.load_text(f"runs:/{run_id}/{name}"))
+        except Exception:  # whatever the artifact store raises: the caller reports what is gone, and how to repair it
+            return None
 
     def register(self, pair: Pair) -> int:
         """Write ``pair`` as one prompt version, read it back, compare the digest, and return the version number.
 
-        A version with this digest that is there already, and still verifies, is returned instead of a second one.
+        A version with this digest that is there already, and still verifies with its releases, is returned instead of a second.
 
         Raises:
             RegistryError: the store did not take it, or gave back something else.
@@ -240,10 +302,17 @@ class Tracking:
         return int(written.version)
 
     def _verifies(self, task: str, version: Any) -> bool:
+        tags = dict(version.tags)
+        releases = {name: text for name, text in tags.items() if name.startswith(RELEASE_TAG_PREFIX)}
+        keys = (
+            self._keys if releases else None
+        )  # outside: keys that cannot be read are an error, no reason for a new version
         try:
-            from_registry(
-                version.template, version.model_config, dict(version.tags), f"version {version.version} of {task}"
-            )
+            from_registry(version.template, version.model_config, tags, f"version {version.version} of {task}")
+            if keys is not None and any(
+                read_release(text, keys, name)[0].tag != name for name, text in releases.items()
+            ):
+                return False
         except RegistryError:
             return False
         return True
@@ -260,60 +329,20 @@ class Tracking:
                 raise
             return [self._client.get_prompt_version(task, version.version) for version in found]
 
-    def releases(self, task: str) -> list[Release]:
-        """Return every release of ``task``, newest first."""
-        tags = [value for version in self._versions(task) for value in _release_tags(version.tags)]
-        return sorted((Release.from_json(text) for text in tags), key=lambda release: -release.sequence)
+    def version_tags(self, task: str) -> list[tuple[int, dict[str, str]]]:
+        """Return the tags of every registry version of ``task``, by version number."""
+        return [(int(version.version), dict(version.tags)) for version in self._versions(task)]
 
-    def release(
-        self,
-        pair: Pair,
-        version: int,
-        *,
-        kind: Literal["promote", "rollback", "restore"],
-        gate_run_id: str,
-        why: str,
-        environment: Literal["local", "aws"],
-        expected_from: str | None,
-    ) -> Release:
-        """Move the alias to ``version`` under a lock and return the release.
-
-        Args:
-            pair: content of the version, verified by the caller.
-            version: registry version to point at.
-            kind: promote, rollback, or restore (the same pair again, after its version was changed in the registry).
-            gate_run_id: MLflow run that holds the evidence.
-            why: the releaser's reason.
-            environment: where the evidence was made.
-            expected_from: digest in production when the caller decided; None for nothing.
+    def place(self, task: str, version: int, tags: Mapping[str, str]) -> None:
+        """Write ``tags`` on a version in their order, then point the alias at it.
 
         Raises:
-            RegistryError: somebody else moved the alias in between, or the store failed.
+            RegistryError: the store failed; what was written until then changes nothing that is served.
         """
-        with self._lock("release"):
-            current = self._alias_version(pair.task)
-            current_digest = dict(current.tags).get(DIGEST_TAG) if current is not None else None
-            if kind == "promote" and current_digest != expected_from:
-                raise RegistryError("production moved while this promotion was being decided; run `make eval` again")
-            history = self.releases(pair.task)
-            release = Release(
-                task=pair.task,
-                sequence=history[0].sequence + 1 if history else 1,
-                kind=kind,
-                registry_version=version,
-                pair_name=pair.name,
-                pair_digest=pair.digest,
-                from_digest=current_digest,
-                gate_run_id=gate_run_id,
-                who=getpass.getuser(),
-                why=why,
-                at=datetime.now(UTC).isoformat(timespec="seconds"),
-                environment=environment,
-            )
-            with self._translated("move the alias"):
-                self._client.set_prompt_version_tag(pair.task, version, release.tag, release.to_json())
-                self._mlflow.genai.set_prompt_alias(pair.task, alias=ALIAS, version=version)
-            return release
+        with self._translated("move the alias"):
+            for name, value in tags.items():
+                self._client.set_prompt_version_tag(task, version, name, value)
+            self._mlflow.genai.set_prompt_alias(task, alias=ALIAS, version=version)
 
     def pair_of(self, task: str, version: int) -> Pair:
         """Return the verified pair of a registry version.
@@ -328,25 +357,13 @@ class Tracking:
         )
 
 
-def _release_tags(tags: Mapping[str, str]) -> list[str]:
-    from service.release import RELEASE_TAG_PREFIX
-
-    return [value for name, value in tags.items() if name.startswith(RELEASE_TAG_PREFIX)]
-
-
-def _evidence(run: Any) -> Evidence:
+def _record(run: Any) -> RunRecord:
     tags = run.data.tags
-    return Evidence(
+    return RunRecord(
         mlflow_run_id=run.info.run_id,
         evaluation_id=tags.get(TAG_EVALUATION, ""),
-        pair_name=tags.get(NAME_TAG, ""),
-        pair_digest=tags.get(DIGEST_TAG, ""),
-        dataset_name=tags.get(TAG_DATASET_NAME, ""),
-        dataset_digest=tags.get(TAG_DATASET, ""),
-        suite_digest=tags.get(TAG_SUITE, ""),
-        baseline_digest=tags.get(TAG_BASELINE, ""),
         verdict=tags.get(TAG_VERDICT, ""),
-        environment=tags.get(ENVIRONMENT_TAG, ""),
+        attestation=tags.get(TAG_ATTESTATION),
         at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
     )
 

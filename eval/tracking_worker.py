@@ -19,9 +19,9 @@ from service.release import Release
 class TrackingWorker:
     """A child that holds the store open. Its requests and answers are JSON lines over its standard input and output."""
 
-    def __init__(self, uri: str, *, log: Path, artifacts: Path | None = None) -> None:
+    def __init__(self, uri: str, *, log: Path, trusted_keys: Path | None = None, artifacts: Path | None = None) -> None:
         """Start the child; it begins to import mlflow at once. What mlflow prints goes to ``log``."""
-        command = [sys.executable, "-m", "eval.tracking_worker", uri, str(artifacts or "")]
+        command = [sys.executable, "-m", "eval.tracking_worker", uri, str(artifacts or ""), str(trusted_keys or "")]
         # A session of its own: Ctrl-C in the terminal must not stop it between two writes.
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -76,14 +76,18 @@ class TrackingWorker:
         return answer["result"]
 
 
-def _serve(uri: str, artifacts: str) -> None:
+def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
     os.nice(19)  # the calls' own process comes first: its delays would be counted as the model's
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines
     tracking: Tracking | None = None
     failure = ""
     try:
-        tracking = Tracking(uri, artifacts=Path(artifacts) if artifacts else None)
+        tracking = Tracking(
+            uri,
+            artifacts=Path(artifacts) if artifacts else None,
+            trusted_keys=Path(trusted_keys) if trusted_keys else None,
+        )
     except RegistryError as err:
         failure = str(err)
     for line in sys.stdin:
@@ -108,4 +112,4 @@ def _dispatch(tracking: Tracking, method: str, arguments: dict[str, Any]) -> Any
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2])
+    _serve(*sys.argv[1:4])

@@ -1,6 +1,5 @@
 """Alias to verified pair: refreshed by one background thread, kept on disk as last known good (one of two doors to mlflow)."""
 
-import json
 import os
 import random
 import sqlite3
@@ -12,12 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from service.errors import PairError, RegistryError
+from service.errors import ConfigurationError, RegistryError
+from service.last_known_good import read_last_known_good, write_last_known_good
 from service.pair import Pair
 from service.registry_record import from_registry
-from service.release import ALIAS, Release, newest_release
+from service.release import ALIAS
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
+from service.statements import TrustedKeys, load_trusted_keys
+from service.verification import Released, newest_sequence, verify_tags
 
 Fetch = Callable[[], ServedPair]
 
@@ -25,20 +27,27 @@ Fetch = Callable[[], ServedPair]
 class RegistryPairSource:
     """Serves the pair behind a task's alias, whatever the registry does.
 
-    A version is taken only when its content has the digest it was registered with, it carries a release for this
-    environment, and that release is not older than the last one served. Anything else is remembered as ``last_error`` while
-    the last good pair goes on being served.
+    A version is taken only when its content has the digest it was registered with, it carries a signed release for this
+    environment and the signed gate attestation which that release names, and the release is not older than the last one
+    served. Anything else is remembered as ``last_error`` while the last good pair goes on being served.
     """
 
     def __init__(self, task: str, settings: Settings, *, fetch: Fetch | None = None) -> None:
         """Read the last known good pair from disk; the registry is first asked after ``start``."""
         self._task = task
         self._settings = settings
-        self._fetch = fetch or (lambda: fetch_released(task, settings))
+        # Who has served nothing yet cannot know which release is the last: it asks the registry for all of them.
+        self._fetch = fetch or (lambda: fetch_released(task, settings, newest=self._served is None))
         self._file = settings.state_dir / "served" / f"{task}.json"
-        self._served: ServedPair | None = _read_last_known_good(self._file, settings)
-        self._refreshed_at: float | None = None
+        self._served: ServedPair | None = None
         self._error: str | None = None
+        try:
+            if self._file.exists():
+                keys = load_trusted_keys(settings.trusted_keys_file)
+                self._served = read_last_known_good(self._file, task, settings.environment, keys)
+        except (RegistryError, ConfigurationError) as err:
+            self._error = str(err)
+        self._refreshed_at: float | None = None
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -77,13 +86,21 @@ class RegistryPairSource:
                     f"the alias points at release {found.sequence}, older than release {served.sequence} that was served; "
                     "a rollback is a new release: use `make rollback`"
                 )
-        except RegistryError as err:
+            if (
+                served is not None
+                and found.sequence == served.sequence
+                and (found.pair.digest, found.registry_version) != (served.pair.digest, served.registry_version)
+            ):
+                raise RegistryError(
+                    f"there are two releases {found.sequence}: this one is not the one that was served; see `make verify`"
+                )
+        except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
             return
         self._error = None
         self._refreshed_at = time.time()
         if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
-            _write_last_known_good(self._file, found, self._settings.environment)
+            write_last_known_good(self._file, found, self._settings.environment)
         self._served = found
 
     def start(self) -> None:
@@ -104,12 +121,20 @@ class RegistryPairSource:
             self._wake.clear()
 
 
-def fetch_released(task: str, settings: Settings) -> ServedPair:
+def fetch_released(task: str, settings: Settings, *, newest: bool = False) -> ServedPair:
     """Read the alias of ``task`` from MLflow and verify what it points at; at most ``registry_timeout_s`` per HTTP call.
+
+    Args:
+        task: whose alias.
+        settings: where the registry is, which keys are trusted, which environment this is.
+        newest: also look through all versions and refuse when a newer release than the alias's is on record.
 
     Raises:
         RegistryError: unreachable, no alias, or not verified; the message says which and what to do.
+        ConfigurationError: the trusted keys cannot be read.
     """
+    # Read at each look, 0.1 ms: keys rotate without a restart.
+    keys = load_trusted_keys(settings.trusted_keys_file)
     check_store(settings.registry_uri)
     # Bounds must stand before mlflow is imported: its defaults wait 245 s on a closed port.
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry_timeout_s)
@@ -122,6 +147,7 @@ def fetch_released(task: str, settings: Settings) -> ServedPair:
     try:
         client = MlflowClient(tracking_uri=settings.registry_uri, registry_uri=settings.registry_uri)
         found = client.get_prompt_version_by_alias(task, ALIAS)
+        others = [dict(version.tags or {}) for version in client.search_prompt_versions(task)] if newest else []
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise RegistryError(
@@ -130,39 +156,41 @@ def fetch_released(task: str, settings: Settings) -> ServedPair:
         raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
         raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({type(err).__name__})") from err
-    return verify_version(task, found, settings.environment)
+    served = verify_version(task, found, settings.environment, keys)
+    last = newest_sequence(task, others, keys)
+    if last > served.sequence:
+        raise RegistryError(
+            f"the alias points at release {served.sequence}, but release {last} is newer: the alias was moved by hand; "
+            "a rollback is a new release: use `make rollback`"
+        )
+    return served
 
 
-def verify_version(task: str, found: Any, environment: str) -> ServedPair:
+def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -> ServedPair:
     """Turn an MLflow prompt version into a pair to serve, or refuse it.
 
     Raises:
-        RegistryError: changed content, no release, or a release for another environment, task or digest.
+        RegistryError: changed content, or no release and attestation that verify for this task, version, pair and environment.
     """
-    where = f"version {found.version} of prompt {task!r}"
     tags = dict(found.tags or {})
-    pair = from_registry(found.template, found.model_config, tags, where)
-    release = newest_release(tags)
-    if release is None:
-        raise RegistryError(f"{where} was never released: the alias was moved by hand; use `make promote`")
-    if (release.task, release.registry_version, release.pair_digest) != (task, int(found.version), pair.digest):
-        raise RegistryError(f"{where} carries a release of another pair; use `make promote`")
-    if release.environment != environment:
-        raise RegistryError(
-            f"{where} was released on evidence from {release.environment!r}; this service runs in {environment!r}"
-        )
-    return served_pair(pair, release)
+    pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
+    released = verify_tags(
+        tags, task=task, version=int(found.version), pair_digest=pair.digest, environment=environment, keys=keys
+    )
+    return served_pair(pair, released)
 
 
-def served_pair(pair: Pair, release: Release) -> ServedPair:
-    """Return ``pair`` as released by ``release``, fresh from the registry."""
+def served_pair(pair: Pair, released: Released) -> ServedPair:
+    """Return ``pair`` as ``released``, fresh from the registry."""
     return ServedPair(
         pair=pair,
-        registry_version=release.registry_version,
-        sequence=release.sequence,
-        released_at=release.at,
-        released_by=release.who,
+        registry_version=released.release.registry_version,
+        sequence=released.release.sequence,
+        released_at=released.release.at,
+        released_by=released.release.who,
         source="registry",
+        release_envelope=released.release_envelope,
+        attestation_envelope=released.attestation_envelope,
     )
 
 
@@ -185,37 +213,3 @@ def check_store(uri: str) -> None:
             connection.close()
     except sqlite3.Error as err:
         raise RegistryError(f"the MLflow store {path} cannot be read ({err}); is another process holding it?") from err
-
-
-def _read_last_known_good(path: Path, settings: Settings) -> ServedPair | None:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        pair = Pair.from_content(raw["pair"])
-        if pair.digest != raw["digest"] or raw["environment"] != settings.environment:
-            return None
-        return ServedPair(
-            pair=pair,
-            registry_version=int(raw["registry_version"]),
-            sequence=int(raw["sequence"]),
-            released_at=raw["released_at"],
-            released_by=raw["released_by"],
-            source="last_known_good",
-        )
-    except (OSError, ValueError, KeyError, TypeError, PairError):
-        return None
-
-
-def _write_last_known_good(path: Path, served: ServedPair, environment: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    content = {
-        "digest": served.pair.digest,
-        "environment": environment,
-        "pair": served.pair.content(),
-        "registry_version": served.registry_version,
-        "sequence": served.sequence,
-        "released_at": served.released_at,
-        "released_by": served.released_by,
-    }
-    temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)

@@ -1,21 +1,31 @@
-"""The release statement: which digest is in production for a task, since when, who moved it, why, and on which gate run."""
+"""The release statement: which digest is in production for a task, since when, who moved it, why, and on which evidence."""
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from service.errors import RegistryError
+from service.statements import Statement, TrustedKeys, build_statement, read_statement
 
 ALIAS = "production"
 DIGEST_TAG = "omni.pair_digest"
 NAME_TAG = "omni.pair_name"
 ENVIRONMENT_TAG = "omni.environment"
 RELEASE_TAG_PREFIX = "omni.release."
+ATTESTATION_TAG_PREFIX = "omni.attestation."
+RELEASE_TYPE = "https://omni-insights.dev/release/v1"  # a name; nothing is fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """One move of the alias. ``sequence`` grows by one with every move, rollbacks included; times are ISO 8601 UTC."""
+    """One move of the alias. ``sequence`` grows by one with every move, rollbacks included; ``at`` is ISO 8601 UTC.
+
+    ``attestation`` and ``previous`` are digests of envelopes: the evidence, and the release before this one (None for the first).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     task: str
     sequence: int
@@ -25,6 +35,8 @@ class Release:
     pair_digest: str
     from_digest: str | None
     gate_run_id: str
+    attestation: str
+    previous: str | None
     who: str
     why: str
     at: str
@@ -35,26 +47,47 @@ class Release:
         """Name of the version tag that holds this release; zero-padded, so that names sort as numbers do."""
         return f"{RELEASE_TAG_PREFIX}{self.sequence:06d}"
 
-    def to_json(self) -> str:
-        """Return the statement as one line of JSON."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+    @property
+    def moment(self) -> datetime:
+        """``at`` as an aware time."""
+        return datetime.fromisoformat(self.at)
 
-    @classmethod
-    def from_json(cls, text: str) -> "Release":
-        """Read a statement back.
-
-        Raises:
-            RegistryError: it is not one of ours.
-        """
-        try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError) as err:
-            raise RegistryError(
-                f"a release tag in the registry cannot be read ({err}); roll back or release again"
-            ) from err
+    def statement(self) -> dict[str, Any]:
+        """Return the in-toto statement to sign."""
+        predicate = _ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"})
+        return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, RELEASE_TYPE, predicate)
 
 
-def newest_release(tags: dict[str, str]) -> Release | None:
-    """Return the release with the highest sequence among a version's ``tags``, or None."""
-    names = sorted(name for name in tags if name.startswith(RELEASE_TAG_PREFIX))
-    return Release.from_json(tags[names[-1]]) if names else None
+_ADAPTER: TypeAdapter[Release] = TypeAdapter(Release)
+
+
+def read_release(text: str, keys: TrustedKeys, what: str) -> tuple[Release, Statement]:
+    """Verify a release envelope and return it with its statement.
+
+    Raises:
+        RegistryError: it does not verify or lacks fields; ``what`` names it.
+    """
+    statement = read_statement(text, keys=keys, predicate_type=RELEASE_TYPE, what=what)
+    task, _, name = statement.subject_name.partition("/")
+    try:
+        release = _ADAPTER.validate_python(
+            statement.predicate | {"pair_name": name, "pair_digest": statement.subject_digest}
+        )
+        if release.task != task or release.moment.tzinfo is None:
+            raise ValueError("it contradicts itself")
+    except ValidationError as err:
+        wrong = ", ".join(".".join(map(str, item["loc"])) for item in err.errors())
+        raise RegistryError(f"{what} has wrong fields ({wrong}): roll back or release again") from err
+    except ValueError as err:
+        raise RegistryError(f"{what} cannot be read ({err}): roll back or release again") from err
+    return release, statement
+
+
+def attestation_tag(digest: str) -> str:
+    """Return the name of the version tag that holds the attestation envelope with ``digest``."""
+    return f"{ATTESTATION_TAG_PREFIX}{digest[:16]}"
+
+
+def newest_release_tag(tags: dict[str, str]) -> str | None:
+    """Return the name of the tag that claims the highest sequence among a version's ``tags``, verified or not."""
+    return max((name for name in tags if name.startswith(RELEASE_TAG_PREFIX)), default=None)

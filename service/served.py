@@ -8,7 +8,10 @@ from service.pair import Pair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedPair:
-    """A verified pair as it is served: ``source`` says whether the registry or this machine's disk gave it."""
+    """A verified pair as it is served: ``source`` says whether the registry or this machine's disk gave it.
+
+    The envelopes are the statements that it was verified with, kept so that a cold start can verify them again.
+    """
 
     pair: Pair
     registry_version: int
@@ -16,6 +19,8 @@ class ServedPair:
     released_at: str
     released_by: str
     source: Literal["registry", "last_known_good"]
+    release_envelope: str = ""
+    attestation_envelope: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +27,16 @@ class Settings(BaseSettings):
     registry_uri: str = f"sqlite:///{REPO_ROOT / 'mlflow' / 'store' / 'mlflow.db'}"
     registry_refresh_s: float = Field(default=5.0, gt=0)
     registry_timeout_s: int = Field(default=2, ge=1)
+
+    # Signatures. The service needs `trusted_keys` only; the signing key is for whoever evaluates and promotes: one of the three.
+    trusted_keys: Path | None = None  # PEM public keys, several while they rotate; default: beside the local key
+    signing_key_file: Path | None = (
+        None  # Ed25519 private key, PEM (PKCS#8), mode 0600; in local one is made on first use
+    )
+    signing_key: SecretStr | None = None  # the same as text, for a CI secret
+    signing_kms_key: str | None = None  # id or ARN of an AWS KMS key of spec ECC_NIST_EDWARDS25519
+    attestation_days: int = Field(default=30, ge=1, le=365)  # how long a passed gate allows a promotion
+    ledger_dir: Path | None = None  # second copy of the releases; default: beside a sqlite store, else under state_dir
 
     # Data stores.
     aws_endpoint: str | None = None
@@ -54,3 +64,13 @@ class Settings(BaseSettings):
     def datasets_dir(self) -> Path:
         """Folder that holds one folder of case files per task."""
         return self.root / "datasets"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Folder of the local signing key and its public half."""
+        return self.state_dir / "keys"
+
+    @property
+    def trusted_keys_file(self) -> Path:
+        """File with the public keys whose signatures count."""
+        return self.trusted_keys or self.keys_dir / "trusted.pem"

@@ -1,7 +1,113 @@
 """What every test run needs before anything is imported."""
 
 import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 # The bundled cost map: without this litellm asks the network for a newer one at import.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture
+def notary():
+    """A signing key of this test with its public half, and statements that are valid until a test changes them."""
+    return Notary()
+
+
+@pytest.fixture(scope="session")
+def notary_class():
+    """For fixtures that live longer than a test."""
+    return Notary
+
+
+class Notary:
+    def __init__(self, private=None):
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from securesystemslib.signer import CryptoSigner
+
+        from service.statements import TrustedKeys, verifying_key
+
+        self.private = private or Ed25519PrivateKey.generate()
+        key = verifying_key(self.private.public_key())
+        self.signer = CryptoSigner(self.private, key)
+        self.keys = TrustedKeys(path=Path("trusted.pem"), keys={key.keyid: key})
+
+    def public_pem(self):
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return self.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def private_pem(self):
+        from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+        return self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+    def sign(self, statement):
+        from eval.signing import sign_statement
+
+        return sign_statement(self.signer, statement.statement())
+
+    def attestation(self, pair, **changes):
+        from service.attestation import GateAttestation
+
+        fields = {
+            "pair_name": pair.name,
+            "pair_digest": pair.digest,
+            "task": pair.task,
+            "scope": "gate",
+            "dataset_name": "dev",
+            "dataset_digest": "data" * 16,
+            "case_count": 40,
+            "suite_digest": "suit" * 16,
+            "judges": (),
+            "code_version": "abc",
+            "environment": "local",
+            "answered_by": ("m",),
+            "baseline_digest": None,
+            "evaluation_id": "e1",
+            "verdict": "pass",
+            "checks": {"pass": 3, "fail": 0, "inconclusive": 0},
+            "figures_digest": "f" * 64,
+            "cases_digest": "c" * 64,
+            "issued_at": datetime(2026, 11, 20, tzinfo=UTC),
+            "expires_at": datetime(2026, 12, 20, tzinfo=UTC),
+        }
+        return GateAttestation(**fields | changes)
+
+    def release(self, pair, sequence=1, **changes):
+        from service.release import Release
+        from service.statements import envelope_digest
+
+        fields = {
+            "task": pair.task,
+            "sequence": sequence,
+            "kind": "promote",
+            "registry_version": 3,
+            "pair_name": pair.name,
+            "pair_digest": pair.digest,
+            "from_digest": None,
+            "gate_run_id": "r",
+            "attestation": envelope_digest(self.sign(self.attestation(pair)), "it"),
+            "previous": None,
+            "who": "me",
+            "why": "because",
+            "at": "2026-11-21T00:00:00+00:00",
+            "environment": "local",
+        }
+        return Release(**fields | changes)
+
+    def tags(self, pair, *, release=None, attestation=None):
+        """Tags of a registry version that was released properly, or with one statement put in place of the proper one."""
+        from service.release import DIGEST_TAG, attestation_tag
+        from service.statements import envelope_digest
+
+        evidence = self.sign(attestation or self.attestation(pair))
+        release = release or self.release(pair, attestation=envelope_digest(evidence, "it"))
+        return {
+            DIGEST_TAG: pair.digest,
+            release.tag: self.sign(release),
+            attestation_tag(release.attestation): evidence,
+        }

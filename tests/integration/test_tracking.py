@@ -1,11 +1,16 @@
 """The MLflow store, for real: sqlite, prompt registry, runs, alias."""
 
+import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from eval.ledger import Ledger
+from eval.store_lock import STALE_AFTER_S, name_lock
 from eval.tracking import TAG_TASK, TAG_VERDICT, RunLog, Tracking
 from eval.tracking_worker import TrackingWorker
 from service.errors import RegistryError
@@ -39,50 +44,77 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def tracking(store):
-    return Tracking(f"sqlite:///{store}/mlflow.db")
+def notary(store, notary_class):
+    notary = notary_class()
+    (store / "trusted.pem").write_text(notary.public_pem(), encoding="utf-8")
+    return notary
+
+
+@pytest.fixture(scope="module")
+def tracking(store, notary):
+    return Tracking(f"sqlite:///{store}/mlflow.db", trusted_keys=store / "trusted.pem")
 
 
 @pytest.fixture
 def settings(store, tmp_path):
-    return Settings(registry_uri=f"sqlite:///{store}/mlflow.db", state_dir=tmp_path)
+    return Settings(registry_uri=f"sqlite:///{store}/mlflow.db", state_dir=tmp_path, trusted_keys=store / "trusted.pem")
 
 
-def release(tracking, pair, **changes):
+def release(tracking, notary, settings, pair):
     current = tracking.production("demo")
-    arguments = {
-        "kind": "promote",
-        "gate_run_id": "r",
-        "why": "w",
-        "environment": "local",
-        "expected_from": current.pair.digest if current else None,
-    }
-    return tracking.release(pair, tracking.register(pair), **arguments | changes)
+    baseline = current.pair.digest if current else None
+    now = datetime.now(UTC)
+    evidence = notary.attestation(pair, baseline_digest=baseline, issued_at=now, expires_at=now + timedelta(days=1))
+    ledger = Ledger("demo", tracking, settings, notary.keys)
+    return ledger.publish(
+        pair,
+        tracking.register(pair),
+        kind="promote",
+        gate_run_id="0" * 32,
+        attestation=notary.sign(evidence),
+        why="w",
+        from_digest=baseline,
+        after=len(ledger.releases()),
+        signer=notary.signer,
+    )
 
 
-def test_the_way_from_file_to_alias_and_every_back_door(tracking, settings):
+def test_the_way_from_file_to_alias_and_every_back_door(tracking, settings, notary, tmp_path):
     first, second = make_pair("1.0.0"), make_pair("2.0.0", "Summarise <history> well.")
+    client = tracking._client
     assert tracking.production("demo") is None
     assert tracking.register(first) == tracking.register(first) == 1
-    assert release(tracking, first).sequence == 1
-    assert release(tracking, second).sequence == 2
+    assert release(tracking, notary, settings, first).sequence == 1
+    assert release(tracking, notary, settings, second).sequence == 2
     source = RegistryPairSource("demo", settings)
     source.refresh()
     assert source.current().pair == second
 
     # Somebody moves the alias back by hand: version 1 is genuine, its release is an old one.
-    tracking._client.set_prompt_alias("demo", ALIAS, 1)
+    client.set_prompt_alias("demo", ALIAS, 1)
     source.refresh()
     assert source.current().pair == second
     assert "older than release 2" in source.status().last_error
-    tracking._client.set_prompt_alias("demo", ALIAS, 2)
+    # A service that has never served anything finds the newer release in the registry.
+    newcomer = RegistryPairSource("demo", settings.model_copy(update={"state_dir": tmp_path / "new"}))
+    newcomer.refresh()
+    with pytest.raises(RegistryError, match="release 2 is newer: the alias was moved by hand"):
+        newcomer.current()
+    client.set_prompt_alias("demo", ALIAS, 2)
+
+    # Somebody writes a release without our key, then takes it away again.
+    forged = notary.release(second, 3, registry_version=2)
+    client.set_prompt_version_tag("demo", 2, forged.tag, type(notary)().sign(forged))
+    source.refresh()
+    assert source.current().sequence == 2
+    assert "release 3 of version 2 of prompt 'demo' is signed by" in source.status().last_error
+    assert tracking.register(second) == 3  # a clean version, to release it again
+    client.delete_prompt_version_tag("demo", 2, forged.tag)
+    source.refresh()
+    assert source.status().last_error is None
 
     # Somebody edits the text of the served version.
-    original = (
-        tracking._client.get_prompt_version("demo", 2).tags.get("mlflow.prompt.text")
-        or '[{"role":"system","content":"x"}]'
-    )
-    tracking._client.set_prompt_version_tag(
+    client.set_prompt_version_tag(
         "demo", 2, "mlflow.prompt.text", '[{"role": "system", "content": "Promise a refund."}]'
     )
     source.refresh()
@@ -92,21 +124,45 @@ def test_the_way_from_file_to_alias_and_every_back_door(tracking, settings):
         tracking.production("demo")
     with pytest.raises(RegistryError, match="changed after it was registered"):
         fetch_released("demo", settings)
-    assert original
 
 
-def test_a_release_decided_on_old_news_is_refused(tracking):
+def test_an_alias_that_was_only_ever_set_by_hand_is_no_production(tracking):
+    pair = replace(make_pair(), task="byhand")
+    version = tracking.register(pair)
+    tracking._client.set_prompt_alias("byhand", ALIAS, version)
+    assert tracking.production("byhand") is None
+
+
+def test_a_release_decided_on_old_news_is_refused(tracking, settings, notary):
     pair = make_pair("3.0.0")
+    ledger = Ledger("demo", tracking, settings, notary.keys)
+    version = tracking.register(pair)
     with pytest.raises(RegistryError, match="production moved while"):
-        tracking.release(
+        ledger.publish(
             pair,
-            tracking.register(pair),
+            version,
             kind="promote",
             gate_run_id="r",
+            attestation=notary.sign(notary.attestation(pair)),
             why="w",
-            environment="local",
-            expected_from="f" * 64,
+            from_digest=None,
+            after=0,
+            signer=notary.signer,
         )
+
+
+def test_a_remote_stores_lock_is_held_by_one_and_taken_over_from_the_dead(tracking):
+    client, name = tracking._client, "omni-release-lock.demo"
+    busy = pytest.raises(RegistryError, match="somebody else is releasing right now")
+    with name_lock(client, name), busy, name_lock(client, name):
+        pytest.fail("two at once")
+    with name_lock(client, name):
+        pass  # it was given back
+    client.create_registered_model(name, tags={"omni.owner": "dead:1", "omni.at": "1000"})
+    with pytest.raises(RegistryError, match="dead:1"), name_lock(client, name, now=1000 + STALE_AFTER_S / 2):
+        pytest.fail("it may live")
+    with name_lock(client, name, now=1000 + STALE_AFTER_S * 2):
+        pass
 
 
 def test_a_run_is_evidence_only_when_it_was_finished(tracking, tmp_path):
@@ -123,10 +179,14 @@ def test_a_run_is_evidence_only_when_it_was_finished(tracking, tmp_path):
         dataset={"name": "dev", "digest": "d" * 64, "source": str(artifact)},
     )
     run_id = tracking.log_run("demo", log)
-    found = tracking.evidence("demo", pair_name="p")
-    assert [(item.mlflow_run_id, item.verdict, item.pair_digest) for item in found] == [(run_id, "pass", "d" * 64)]
-    table = tracking._mlflow.artifacts.load_dict(f"runs:/{run_id}/cases.json")
-    assert [row[0] for row in table["data"]] == ["a", "b"]
+    found = tracking.records("demo", "p")
+    assert [(item.mlflow_run_id, item.verdict, item.attestation) for item in found] == [(run_id, "pass", None)]
+    experiment = tracking._client.get_run(run_id).info.experiment_id
+    table = json.loads(tracking.artifact(run_id, "cases.json"))
+    assert table == {"columns": ["case_id", "bleu"], "data": [["a", 1], ["b", None]]}
+    assert list(tracking._client.load_table(experiment, "cases.json", run_ids=[run_id])["case_id"]) == ["a", "b"]
+    assert tracking.artifact(run_id, "nothing.json") is None
+    assert tracking.run_attestation("0" * 32) is None
     missing = RunLog(
         run_name="q",
         tags=tags | {NAME_TAG: "q"},
@@ -138,7 +198,7 @@ def test_a_run_is_evidence_only_when_it_was_finished(tracking, tmp_path):
     )
     with pytest.raises(RegistryError, match="could not record"):
         tracking.log_run("demo", missing)
-    assert tracking.evidence("demo", pair_name="q") == []
+    assert tracking.records("demo", "q") == []
 
 
 def test_several_processes_may_meet_a_fresh_store(tmp_path):

@@ -1,0 +1,169 @@
+"""Signed statements as they are read: DSSE envelopes around in-toto statements, verified with public keys alone."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.canonical import canonical_json, sha256_hex
+from service.errors import ConfigurationError, RegistryError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import SSlibKey
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+_PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedKeys:
+    """The Ed25519 public keys whose signatures count, by key id; ``path`` is named in messages."""
+
+    path: Path
+    keys: Mapping[str, "SSlibKey"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A statement whose signature was verified; ``digest`` is the envelope's, ``keyid`` the key that signed."""
+
+    subject_name: str
+    subject_digest: str
+    predicate: dict[str, Any]
+    keyid: str
+    digest: str
+
+
+def key_id(public_key: "Ed25519PublicKey") -> str:
+    """Return SHA-256 over the key's DER form, as ``openssl pkey -pubin -outform DER | sha256sum`` prints it."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
+
+
+def verifying_key(public_key: "Ed25519PublicKey") -> "SSlibKey":
+    """Return the key as securesystemslib's envelopes want it, under our key id."""
+    from securesystemslib.signer import SSlibKey
+
+    return SSlibKey.from_crypto(public_key, keyid=key_id(public_key))
+
+
+def load_trusted_keys(path: Path) -> TrustedKeys:
+    """Read every PEM public key in ``path``; several mean that keys are being rotated.
+
+    Raises:
+        ConfigurationError: missing, empty, not Ed25519, or with a private key in it.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigurationError(
+            f"the trusted public keys cannot be read from {path} ({type(err).__name__}): set OMNI_TRUSTED_KEYS to a file "
+            "of PEM public keys; in local, `make eval` makes one"
+        ) from err
+    if "PRIVATE KEY" in text:
+        raise ConfigurationError(f"{path} holds a private key: trusted keys are public halves only; take it out")
+    keys = {}
+    for number, block in enumerate(_PUBLIC_KEY.findall(text), start=1):
+        try:
+            key = load_pem_public_key(block.encode())
+        except (ValueError, UnsupportedAlgorithm) as err:
+            raise ConfigurationError(f"key {number} in {path} is damaged; put the public key there again") from err
+        if not isinstance(key, Ed25519PublicKey):
+            raise ConfigurationError(
+                f"key {number} in {path} is no Ed25519 key; statements are signed with Ed25519 only"
+            )
+        trusted = verifying_key(key)
+        keys[trusted.keyid] = trusted
+    if not keys:
+        raise ConfigurationError(f"{path} holds no PEM public key; put the public half of the signing key there")
+    return TrustedKeys(path=path, keys=keys)
+
+
+def _parse(text: str, what: str) -> "Envelope":
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import FormatError
+
+    try:
+        return Envelope.from_dict(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as err:
+        raise RegistryError(f"{what} is no signed statement; use `make promote` or `make rollback`") from err
+
+
+def envelope_digest(text: str, what: str) -> str:
+    """Return SHA-256 over the envelope's canonical JSON: how other statements name it.
+
+    Raises:
+        RegistryError: ``text`` is no envelope; ``what`` names it.
+    """
+    return sha256_hex(canonical_json(_parse(text, what).to_dict()))
+
+
+def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: str) -> Statement:
+    """Verify an envelope and return its statement; nothing of the payload is read before its signature holds.
+
+    Args:
+        text: the envelope as JSON.
+        keys: who may sign.
+        predicate_type: the only type that is accepted here.
+        what: how to name it in a message.
+
+    Raises:
+        RegistryError: unsigned, signed by somebody else, changed, or a statement of another type.
+    """
+    from securesystemslib.exceptions import VerificationError
+
+    envelope = _parse(text, what)
+    known = [keyid for keyid in envelope.signatures if keyid in keys.keys]
+    if not known:
+        signers = ", ".join(keyid[:12] for keyid in envelope.signatures) or "nobody"
+        raise RegistryError(
+            f"{what} is signed by {signers}, not by a key trusted in {keys.path}: if that key is ours, add its public half "
+            "there; if not, somebody else wrote it: use `make promote` or `make rollback`"
+        )
+    try:
+        accepted = envelope.verify(list(keys.keys.values()), threshold=1)
+    except VerificationError as err:
+        raise RegistryError(
+            f"{what} was changed after it was signed (the signature of key {known[0][:12]} does not verify); "
+            "use `make promote` or `make rollback`"
+        ) from err
+    try:
+        payload = json.loads(envelope.payload)
+        if (envelope.payload_type, payload["_type"]) != (PAYLOAD_TYPE, STATEMENT_TYPE):
+            raise ValueError("not an in-toto statement")
+        if payload["predicateType"] != predicate_type:
+            raise RegistryError(f"{what} is a statement of type {payload['predicateType']!r}, not {predicate_type!r}")
+        (subject,) = payload["subject"]
+        return Statement(
+            subject_name=str(subject["name"]),
+            subject_digest=str(subject["digest"]["sha256"]),
+            predicate=dict(payload["predicate"]),
+            keyid=next(iter(accepted)),
+            digest=sha256_hex(canonical_json(envelope.to_dict())),
+        )
+    except (ValueError, KeyError, TypeError) as err:
+        raise RegistryError(
+            f"{what} is signed but no statement of ours ({err}); was it written by a newer version?"
+        ) from err
+
+
+def build_statement(name: str, digest: str, predicate_type: str, predicate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an in-toto Statement v1 about one subject."""
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": name, "digest": {"sha256": digest}}],
+        "predicateType": predicate_type,
+        "predicate": dict(predicate),
+    }
