@@ -6,6 +6,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from eval.commands.calibrate import calibrate
+
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
 app = typer.Typer(
@@ -50,6 +52,7 @@ def run(
     repeats: Annotated[int, typer.Option(min=1, max=20, help="Answers per case; for models that sample.")] = 1,
     concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Calls in flight; 2 local, 8 aws.")] = None,
     fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
+    judge_model: Annotated[str | None, typer.Option(help="Judge model in place of the judges' own.")] = None,
 ) -> None:
     """Evaluate pairs side by side, compare with production, and print each one's verdict.
 
@@ -60,7 +63,14 @@ def run(
 
     names = _names(pairs)
     outcome = _evaluate(
-        task=task, pairs=names, dataset=dataset, case_count=cases, repeats=repeats, concurrency=concurrency, fresh=fresh
+        task=task,
+        pairs=names,
+        dataset=dataset,
+        case_count=cases,
+        repeats=repeats,
+        concurrency=concurrency,
+        fresh=fresh,
+        judge_model=judge_model,
     )
     render_evaluation(outcome.evaluation, outcome.suite)
     if outcome.left_out:
@@ -167,6 +177,9 @@ def check_cases(
     print(f"{loaded.name}: {len(loaded.cases)} cases, {len(problems)} problems, digest {loaded.digest[:12]}")
     if problems:
         raise typer.Exit(GATE_SAYS_NO)
+
+
+app.command("calibrate")(calibrate)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from eval.callcache import CallCache
 from eval.cases import Case, Dataset, stratified
 from eval.journal import Journal
+from eval.judging import bench_of, check_panel, judge_answers, open_panel
 from eval.loaders import load_dataset
 from eval.progress import show_progress
 from eval.results import ArmName, CaseResult, Evaluation, PairResult
@@ -49,6 +50,7 @@ class Options:
     repeats: int = 1
     concurrency: int | None = None
     fresh: bool = False
+    judge_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         models = _Models(stack, cards, settings, task)
         models.start_for(pairs)
         suite = load_suite(options.task)
+        panel = open_panel(suite, settings, cards, model=options.judge_model)
+        check_panel(panel, pairs)
         dataset = load_dataset(
             options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
         )
@@ -125,6 +129,18 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             runner = replace(runner, gateway=models.gateway([production.pair]))
             answered |= _run_jobs(runner, models, scoring, _jobs([production.pair], dataset, options.repeats))
             pairs = [*pairs, production.pair]
+        judged = judge_answers(
+            panel,
+            bench_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway),
+            pairs=pairs,
+            task=task,
+            suite=suite,
+            settings=settings,
+            cases=dataset.cases,
+            answers={key: scoring.collect(item.results) for key, item in answered.items()},
+            production=production.pair.digest if production is not None else None,
+        )
+        suite = judged.suite
         evaluation = _judge(
             task,
             suite,
@@ -132,12 +148,13 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             cards,
             settings,
             pairs,
-            {key: _Answered(scoring.collect(item.results), item.seconds) for key, item in answered.items()},
+            {key: _Answered(judged.answers[key], item.seconds) for key, item in answered.items()},
             production,
             record.run_id,
             record.started_at,
             started,
         )
+        evaluation = replace(evaluation, judges=judged.notes)
         report = _write(evaluation, suite, dataset, settings)
         _log(worker, evaluation, dataset, suite, report)
         journal.finish(record)

@@ -79,6 +79,11 @@ def build_metrics(
             scored = values[~np.isnan(values)]
             unscored = sum(1 for item in results if item.result.failure is not None)
             interval = _score_interval(spec, scored, suite.seed)
+        elif spec.kind == "judge":
+            values = score_vector(results, spec.score)
+            scored = values[~np.isnan(values)]
+            unscored = len(values) - len(scored)
+            interval = mean_interval(scored, seed=suite.seed) if len(scored) else None
         elif spec.kind == "answered":
             interval = rate_interval(sum(1 for item in results if item.result.failure is None), len(results))
         elif spec.kind == "latency":

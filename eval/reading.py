@@ -235,3 +235,11 @@ def metric_notes(evaluation: Evaluation) -> list[str]:
                 if metric.note:
                     about.setdefault((metric.note, pair.pair_name), []).append(prefix + metric.name)
     return [f"{pair_name}, {', '.join(names)}: {note}." for (note, pair_name), names in about.items()]
+
+
+def judge_lines(evaluation: Evaluation) -> list[str]:
+    """Return one line per judge and status; judges with the same status share a line."""
+    by_status: dict[str, list[str]] = {}
+    for note in evaluation.judges:
+        by_status.setdefault(note.status, []).append(note.rubric)
+    return [f"judge {', '.join(names)}: {status}" for status, names in by_status.items()]

@@ -141,6 +141,18 @@ class PairResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeNote:
+    """One judge of the suite in one run: under which digest, what answered as it, and whether its figures gate."""
+
+    rubric: str
+    digest: str
+    model: str
+    answered_by: str
+    status: str
+    gates: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """One run of the harness: several pairs on one dataset under one suite."""
 
@@ -160,3 +172,4 @@ class Evaluation:
     calls_cached: int
     seconds: float
     stand_in: str | None = None
+    judges: tuple[JudgeNote, ...] = ()

@@ -5,6 +5,7 @@ from pydantic import BaseModel
 from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
+from eval.scorers.judge import JudgeSpec
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
@@ -16,6 +17,18 @@ def _source_of(inputs: BaseModel) -> GroundingSource:
     assert isinstance(inputs, SummarizeInputs)
     return GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
+
+# Kinds of defect in datasets/summarize/judge_calibration.jsonl.
+_UNFAITHFUL = (
+    "editorialising",
+    "invented_resolution",
+    "merged_customers",
+    "negated_fact",
+    "swapped_actor",
+    "swapped_amount",
+    "wrong_channel",
+    "wrong_date",
+)
 
 SUITE = Suite(
     task="summarize",
@@ -80,6 +93,27 @@ SUITE = Suite(
         NoWorse(metric="fact_coverage", margin=0.05, reason="one fact in twenty"),
         NoWorse(metric="forbidden_clear", margin=0.05, reason="one case in twenty"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
+    ),
+    judges=(
+        JudgeSpec(
+            rubric="faithfulness",
+            bad_kinds=_UNFAITHFUL,
+            floor=0.80,
+            reason="as `grounded`: one summary in five with an unsupported statement is what noise of judge and set allows",
+        ),
+        # Shown only: 8 and 24 rows with a defect of these rubrics are too few, or too mixed, to bound a release on.
+        JudgeSpec(rubric="coverage", bad_kinds=("dropped_open_item",), reason="an open matter that nobody learns of"),
+        JudgeSpec(
+            rubric="usefulness",
+            bad_kinds=("dropped_open_item", "editorialising", "leaked_number"),
+            reason="what an agent would say first, or must look up",
+        ),
+        JudgeSpec(
+            rubric="preference",
+            bad_kinds=("dropped_open_item", "leaked_number", *_UNFAITHFUL),
+            pairwise=True,
+            reason="wins against production, asked in both orders",
+        ),
     ),
     max_unscored_rate=0.15,
     minimum_latency_calls=20,
