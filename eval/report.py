@@ -166,8 +166,9 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
     Outputs, findings and rationales quote what customers wrote, so only their number is given; money is a string.
     """
-    fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name != "pairs"}
-    return {"schema": SCHEMA, **fields, "pairs": [_pair_json(pair) for pair in evaluation.pairs]}
+    fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name not in ("pairs", "judges")}
+    judges = [asdict(note) for note in evaluation.judges]
+    return {"schema": SCHEMA, **fields, "judges": judges, "pairs": [_pair_json(pair) for pair in evaluation.pairs]}
 
 
 def _pair_json(pair: PairResult) -> dict[str, Any]:

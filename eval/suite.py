@@ -19,6 +19,7 @@ _JUDGING_CODE = ("stats.py", "gate.py", "metrics.py", "suite.py", "judges.py", "
 _JUDGING_SERVICE_CODE = (
     "text.py",
     "grounding.py",
+    "attached.py",
     "mentions.py",
     "days.py",
     "lexicon.py",

@@ -6,6 +6,7 @@ from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
 from eval.scorers.judge import JudgeSpec
+from eval.scorers.numbers import FullNumberScorer
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
@@ -36,6 +37,7 @@ SUITE = Suite(
     scorers=(
         TextScorer(),
         GroundingScorer(_source_of),
+        FullNumberScorer(),
         FactScorer(),
         StructureScorer(min_words=3, max_words=110),
     ),
@@ -45,6 +47,7 @@ SUITE = Suite(
         MetricSpec(name="rouge_l", kind="mean", score="rouge_l", unit=Unit.RATE),
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="grounded_amounts", kind="rate", score="grounded_amounts", unit=Unit.RATE),
+        MetricSpec(name="no_full_number", kind="rate", score="no_full_number", unit=Unit.RATE),
         MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
