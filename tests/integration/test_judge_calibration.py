@@ -1,4 +1,4 @@
-"""Judges over the real wire: a scripted one that knows the labels passes calibration and gates, a coin-flipping one is refused."""
+"""Judges over the real wire: one that knows the labels passes calibration and gates, a coin-flipping one is refused."""
 
 import json
 import shutil
