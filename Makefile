@@ -12,10 +12,10 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval register promote rollback history cases serve up down status ui test check lint bench lock clean
+.PHONY: help setup eval calibrate register promote rollback history cases serve up down status ui test test-ragas check lint bench lock clean
 
 help: ## Print this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(READY) ## Create .venv with everything this project needs, from hash-locked lists
 
@@ -33,6 +33,9 @@ $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproj
 
 eval: $(READY) ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tweetsumm] [CASES=40] [FRESH=1]
 	@$(PY) -m eval run --task $(TASK) $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+
+calibrate: $(READY) ## Measure judges and detectors on labelled rows: make calibrate [JUDGE=faithfulness] [MODEL=id] [SETS=own]
+	@$(PY) -m eval calibrate $(TASK) $(if $(JUDGE),--judge $(JUDGE)) $(if $(MODEL),--model $(MODEL)) $(if $(SETS),--sets $(SETS)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh)
 
 register: $(READY) ## Write a pair into the registry without releasing it: make register PAIR=name
 	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"
@@ -76,6 +79,11 @@ check: lint ## Lint, types, import contracts and the fast tests; under two minut
 test: lint ## Set everything up and run all tests
 	@$(PY) -m pytest -q
 
+test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their own (.venv-ragas)
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-ragas
+	@$(VENV)/bin/uv pip install --quiet --python .venv-ragas/bin/python -e ".[eval,ragas]" pytest pytest-asyncio rouge-score
+	@RAGAS_DO_NOT_TRACK=true .venv-ragas/bin/python -m pytest -q -W default tests/unit/test_scorer_ragas.py
+
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
 	@$(PY) -m eval.bench
 
@@ -84,4 +92,4 @@ lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove the virtual environment, caches and local state (asks nothing)
-	rm -rf $(VENV) .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-ragas .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache

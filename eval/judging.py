@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.calibration import interval_text, load, shortfall
 from eval.cases import Case
-from eval.judges import Bench, Judge, Question, load_judge, refuse_same_answerer, refuse_self_judging
+from eval.judges import Bench, Judge, Question, load_judge, refuse_same_answerer, refuse_self_judging, rubrics
 from eval.labelled import own_digest, source_text
 from eval.results import ArmName, CaseResult, JudgeNote, Score
 from eval.runner import Runner
@@ -43,10 +43,16 @@ def open_panel(suite: Suite, settings: Settings, cards: ModelCards, *, model: st
     ``model`` names the judge's model.
 
     Raises:
-        PairError: a judge's file is missing or wrong, or ``model`` has no card.
+        PairError: a judge's file is wrong, or ``model`` has no card.
     """
     asked, left_out = [], []
+    there = rubrics(settings)
     for spec in suite.judges:
+        if spec.rubric not in there:
+            status = f"no judge: prompts/judges/{spec.rubric}.prompty is missing"
+            missing = JudgeNote(rubric=spec.rubric, digest="", model="", answered_by="", status=status, gates=False)
+            left_out.append(missing)
+            continue
         judge = load_judge(spec.rubric, settings=settings, cards=cards, model=model)
         stand_in = settings.environment == "local" and settings.bedrock_endpoint is None
         if model is None and stand_in and cards.get(judge.pair.model).runs == "provider":
