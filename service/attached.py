@@ -39,8 +39,10 @@ STATED_AMOUNT = re.compile(
     r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
 )
 _TO_DATE = re.compile(r"[ ,]+(?:(?:on|of|from|in)\s+)?\Z")
-_FROM_DATE = re.compile(r"\A,?\s+(?:(?:in|by|via|a|an|the|her|his|their|our|phone|web|website)\s+){0,3}\Z")
+_FROM_DATE = re.compile(r"\A,?\s+(?:(?:in|by|a|an|the|her|his|their|our|phone|web|website)\s+){0,3}\Z")
 _AMOUNT_TO_DATE = re.compile(r"\A(?:\s+(?!and\b|or\b|but\b|by\b|until\b|since\b|due\b)[a-z-]+){0,4}?\s+on\s+\Z")
+# "From Sep 1 to Oct 30 by chat": the end of a stretch is not the day of what follows.
+_STRETCH = re.compile(r"\b(?:to|through|thru|until|till|from|since|between|and|by|before|after)\s+\Z|-\s*\Z", re.I)
 _WEEKDAY = re.compile(r"\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?\s+\Z", re.I)
 _RELATIVE = re.compile(r"\b(today|tomorrow|yesterday),?\s+\Z", re.I)
 _WEEKDAYS = ("mon", "tues", "wednes", "thurs", "fri", "satur", "sun")
@@ -96,15 +98,16 @@ def find_attached(text: str) -> Iterator[Attached]:
 
 def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator[Attached]:
     before = sentence[:start]
-    for pattern, low in ((_WEEKDAY, 0), (_RELATIVE, 0)):
-        word = pattern.search(before, max(low, start - _LEAD))
+    stretch = bool(_STRETCH.search(before, max(0, start - _LEAD)))
+    for pattern in (_WEEKDAY, _RELATIVE):
+        word = pattern.search(before, max(0, start - _LEAD))
         if word is not None:
             value = sentence[word.start() : end]
             yield Attached(kind="day", value=value, statement=sentence, month=month, day=day, word=word[1].lower())
     for family, pattern in CHANNEL_WORDS.items():
         for found in pattern.finditer(sentence):
             left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
-            right = found.start() >= end and _FROM_DATE.fullmatch(sentence[end : found.start()])
+            right = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
             if left or right:
                 value = sentence[min(start, found.start()) : max(end, found.end())]
                 yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)

@@ -41,6 +41,7 @@ SOURCE = source(
         "By e-mail she says that on Oct 7 nothing happened.",
         "Contact today, Nov 6.",
         "Thursday, Nov 6 is the day.",
+        "Three contacts from Oct 7 to Nov 2 by chat, e-mail and text.",
     ],
 )
 def test_what_meets_in_an_interaction_is_supported(text):
