@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test check lint bench simulate lock clean
+.PHONY: help setup eval calibrate sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ eval: $(READY) ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tw
 
 sweep: $(READY) ## Cross prompts with models: make sweep MODELS=a,b [PAIRS=x,y] [DATASET=] [CASES=] [QUALITY=] [STAND_IN=1]
 	@$(PY) -m eval sweep --task $(TASK) --models "$(MODELS)" $(if $(PAIRS),--pairs $(PAIRS)) $(if $(DATASET),--dataset $(DATASET)) $(if $(CASES),--cases $(CASES)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(QUALITY),--quality $(QUALITY)) $(if $(STAND_IN),--stand-in)
+
+calibrate: $(READY) ## Measure judges and detectors on labelled rows: make calibrate [JUDGE=faithfulness] [MODEL=id] [SETS=own]
+	@$(PY) -m eval calibrate $(TASK) $(if $(JUDGE),--judge $(JUDGE)) $(if $(MODEL),--model $(MODEL)) $(if $(SETS),--sets $(SETS)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh)
 
 register: $(READY) ## Write a pair into the registry without releasing it: make register PAIR=name
 	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"
@@ -103,6 +106,11 @@ check: lint ## Lint, types, import contracts and the fast tests; under two minut
 test: lint ## Set everything up and run all tests
 	@$(PY) -m pytest -q
 
+test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their own (.venv-ragas)
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-ragas
+	@$(VENV)/bin/uv pip install --quiet --python .venv-ragas/bin/python -e ".[eval,ragas]" pytest pytest-asyncio rouge-score
+	@RAGAS_DO_NOT_TRACK=true .venv-ragas/bin/python -m pytest -q -W default tests/unit/test_scorer_ragas.py
+
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
 	@$(PY) -m eval.bench
 
@@ -114,4 +122,4 @@ lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove the virtual environment, caches and local state (asks nothing)
-	rm -rf $(VENV) .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-ragas .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from eval.commands.calibrate import calibrate
 from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
@@ -60,6 +61,7 @@ def run(
         int | None,
         typer.Option(min=0, max=10, help="Most repeats to add while a sampled pair is undecided; default 3."),
     ] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Judge model in place of the judges' own.")] = None,
 ) -> None:
     """Evaluate pairs side by side, compare with production, and print each one's verdict.
 
@@ -78,6 +80,7 @@ def run(
         concurrency=concurrency,
         fresh=fresh,
         budget=budget,
+        judge_model=judge_model,
     )
     render_evaluation(outcome.evaluation, outcome.suite)
     if outcome.left_out:
@@ -156,6 +159,9 @@ app.command("card")(card)
 app.command("sweep")(sweep)
 app.command("changed")(changed)
 app.command("pr-gate")(pr_gate)
+
+
+app.command("calibrate")(calibrate)
 
 
 def main() -> None:

@@ -66,6 +66,11 @@ class Answers:
         answered = self.by_arm.get((pair.digest, arm))
         return [] if answered is None else answered.results
 
+    def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "Answers":
+        """Return these answers with ``results`` in their place: the same ones, with further scores."""
+        by_arm = {key: Answered(results[key], item.began, item.ended) for key, item in self.by_arm.items()}
+        return replace(self, by_arm=by_arm)
+
     def in_turn(self, one: Pair, other: Pair) -> bool:
         """Return whether both pairs' primaries met the same load."""
         return in_turn(self.by_arm[one.digest, "primary"], self.by_arm[other.digest, "primary"])

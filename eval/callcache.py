@@ -106,7 +106,7 @@ class CachingGateway:
         return reply
 
     def _key(self, call: ModelCall) -> str:
-        content = {
+        content: dict[str, object] = {
             "pair": self.pair_digest,
             "inputs": self.inputs_digest,
             "repeat": self.repeat,
@@ -115,4 +115,6 @@ class CachingGateway:
             "sampling": asdict(call.sampling),
             "cache_prefix": call.cache_prefix,
         }
+        if call.answer_schema is not None:
+            content["answer_schema"] = call.answer_schema
         return sha256_hex(json.dumps(content, sort_keys=True, ensure_ascii=False))

@@ -29,6 +29,7 @@ from eval.reading import (
     failures_by_code,
     failures_by_message,
     headline,
+    judge_lines,
     metric_notes,
     open_checks,
     problem_lines,
@@ -106,6 +107,8 @@ class _Printer:
         warning = stand_in_warning(e)
         if warning:
             self.say(f"! {warning}", "yellow")
+        for line in judge_lines(e):
+            self.say(line, "dim")
 
     def metrics(self) -> None:
         """Print all pairs side by side, one metric per row."""

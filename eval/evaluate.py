@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from eval.answering import Answers, Looks
 from eval.callcache import CallCache
 from eval.cases import Case, Dataset, stratified
 from eval.journal import Journal, RunRecord
+from eval.judging import bench_of, check_panel, judge_answers, open_panel
 from eval.loaders import load_dataset
+from eval.models import RunModels
 from eval.results import CaseResult, Evaluation, Metric, PairResult
 from eval.runner import Runner
 from eval.scoring import Scoring
@@ -25,8 +27,6 @@ from eval.tracking_worker import TrackingWorker
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
 from service.errors import ConfigurationError
-from service.llm.gateway import LiteLLMGateway
-from service.local.process import LocalBedrock
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -54,6 +54,7 @@ class Options:
     concurrency: int | None = None
     fresh: bool = False
     budget: int | None = None
+    judge_model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
                 trusted_keys=settings.trusted_keys_file,
             )
         )
-        models = _Models(stack, cards, settings, task)
+        models = RunModels(stack, cards, settings, task)
         models.start_for(pairs)
         from eval.ceiling import reference_ceiling  # late: the children load meanwhile
         from eval.evidence import attested_run_logs
@@ -102,6 +103,8 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
 
         signer = signer_to_evaluate(settings)
         suite = load_suite(options.task)
+        panel = open_panel(suite, settings, cards, model=options.judge_model)
+        check_panel(panel, pairs)
         dataset = load_dataset(
             options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
         )
@@ -139,18 +142,33 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         answers = Answers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
         pairs = answers.ask(pairs, lambda: worker.production(options.task))
         looks = Looks.plan(pairs, cards, options.budget)
+        bench = bench_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway)
 
-        def judge_all() -> Evaluation:
-            return _judge(
-                task, suite, dataset, cards, settings, pairs, answers, looks, record, started, ceiling.result()
+        def judge_all() -> tuple[Evaluation, Suite]:
+            judged = judge_answers(
+                panel,
+                bench,
+                pairs=pairs,
+                task=task,
+                suite=suite,
+                settings=settings,
+                cases=dataset.cases,
+                answers={key: item.results for key, item in answers.by_arm.items()},
+                production=answers.production.pair.digest if answers.production is not None else None,
             )
+            graded = answers.graded(judged.answers)
+            found = _judge(
+                task, judged.suite, dataset, cards, settings, pairs, graded, looks, record, started, ceiling.result()
+            )
+            return replace(found, judges=judged.notes), judged.suite
 
-        evaluation = judge_all()
+        evaluation, judged_by = judge_all()
         while again := looks.undecided(evaluation, pairs):
             names = ", ".join(f"{pair.name} (look {looks.at(pair)} of {looks.planned[pair.digest]})" for pair in again)
             print(f"undecided, asking once more: {names}", file=sys.stderr, flush=True)
             answers.ask_again(again)
-            evaluation = judge_all()
+            evaluation, judged_by = judge_all()
+        suite = judged_by
         report = _write(evaluation, suite, dataset, settings)
         for log in attested_run_logs(evaluation, dataset, suite, report, signer, days=settings.attestation_days):
             worker.log_run(evaluation.task, log)
@@ -187,56 +205,6 @@ def split_by_stand_in(pairs: Sequence[Pair], cards: ModelCards, settings: Settin
         return list(pairs), []
     replaced = [pair for pair in pairs if cards.get(pair.model).runs == "provider"]
     return [pair for pair in pairs if pair not in replaced], replaced
-
-
-class _Models:
-    """The gateway of this run, and the bundled model's server when a pair needs one and no endpoint is set."""
-
-    def __init__(self, stack: ExitStack, cards: ModelCards, settings: Settings, task: Task[Any]) -> None:
-        self._stack, self._cards, self._settings, self._task = stack, cards, settings, task
-        self._server: LocalBedrock | None = None
-
-    def _needed(self, pairs: Sequence[Pair]) -> bool:
-        return any(self._cards.get(model).wire == "bedrock" for p in pairs for model in (p.model, p.backup) if model)
-
-    def start_for(self, pairs: Sequence[Pair]) -> None:
-        """Start the bundled model if ``pairs`` need it; it loads in its own process."""
-        settings = self._settings
-        if (
-            self._server is None
-            and settings.environment == "local"
-            and not settings.bedrock_endpoint
-            and self._needed(pairs)
-        ):
-            log = settings.state_dir / "logs" / "bedrock.log"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._server = self._stack.enter_context(LocalBedrock(("--preload",), log=log))
-
-    def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
-        """Return a gateway that can answer ``pairs``."""
-        self.start_for(pairs)
-        settings = self._settings
-        gateway = LiteLLMGateway(
-            self._cards,
-            region=settings.aws_region,
-            endpoint=settings.bedrock_endpoint or (self._server.url if self._server else None),
-            stand_in=settings.bedrock_stand_in,
-            in_process=self._task.in_process,
-        )
-        if self._needed(pairs):
-            gateway.warm_up()
-        return gateway
-
-    async def rehearse(self, gateway: LiteLLMGateway, pairs: Sequence[Pair]) -> None:
-        """Take the first call's extra work, and its connection, out of everybody's latency; at a stand-in only."""
-        if self._needed(pairs) and self._settings.environment == "local":
-            await gateway.rehearse()
-
-    def died(self) -> str | None:
-        """Describe the end of the model's server, or return None while it lives (or none was started)."""
-        if self._server is None or self._server.alive():
-            return None
-        return f"The local model server died ({self._server.exit_description()})."
 
 
 def _judge(

@@ -103,7 +103,7 @@ def build_metrics(
             )
         else:
             scored = known(case_means(spec, results))
-            if spec.kind == "cost":
+            if spec.kind in ("cost", "judge"):  # a judge may have no word on an answer that is there
                 unscored = len({item.case_id for item in results}) - len(scored)
             elif spec.kind != "answered":
                 unscored = _in_cases(sum(1 for item in results if item.result.failure is not None), results)

@@ -262,6 +262,14 @@ def ceiling_title(evaluation: Evaluation) -> str:
     )
 
 
+def judge_lines(evaluation: Evaluation) -> list[str]:
+    """Return one line per judge and status; judges with the same status share a line."""
+    by_status: dict[str, list[str]] = {}
+    for note in evaluation.judges:
+        by_status.setdefault(note.status, []).append(note.rubric)
+    return [f"judge {', '.join(names)}: {status}" for status, names in by_status.items()]
+
+
 def judge_status(evaluation: Evaluation) -> str:
-    """Return whether a model judged, and what its word counts; an evaluation that says nothing had no judge."""
-    return getattr(evaluation, "judge_status", "") or "no judge took part"
+    """Return what every judge's word counts, in one line; an evaluation without judges says so."""
+    return "; ".join(line.removeprefix("judge ") for line in judge_lines(evaluation)) or "no judge took part"

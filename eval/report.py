@@ -191,11 +191,12 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
     Outputs, findings and rationales quote what customers wrote, so only their number is given; money is a string.
     """
-    apart = ("pairs", "ceiling", "like_for_like")
+    apart = ("pairs", "judges", "ceiling", "like_for_like")
     fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name not in apart}
     return {
         "schema": SCHEMA,
         **fields,
+        "judges": [asdict(note) for note in evaluation.judges],
         "ceiling": {name: asdict(metric) for name, metric in evaluation.ceiling.items()},
         "pairs": [_pair_json(pair, evaluation) for pair in evaluation.pairs],
     }

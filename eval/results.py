@@ -171,6 +171,18 @@ class PairResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeNote:
+    """One judge of the suite in one run: under which digest, what answered as it, and whether its figures gate."""
+
+    rubric: str
+    digest: str
+    model: str
+    answered_by: str
+    status: str
+    gates: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """One run of the harness: several pairs on one dataset under one suite."""
 
@@ -192,3 +204,4 @@ class Evaluation:
     stand_in: str | None = None
     ceiling: dict[str, Metric] = field(default_factory=dict)  # references scored against each other
     like_for_like: dict[str, dict[str, Metric]] = field(default_factory=dict)  # the same by pair digest
+    judges: tuple[JudgeNote, ...] = ()

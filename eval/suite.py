@@ -2,21 +2,34 @@
 
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from eval.results import Unit
 from eval.scorers.base import Scorer
+from eval.scorers.judge import JudgeSpec
 from service.canonical import canonical_json, sha256_hex
 
 _HERE = Path(__file__).resolve().parent
 # Code whose change can change an answer or a verdict: its bytes are part of every suite's digest.
-_JUDGING_CODE = ("stats.py", "paired.py", "gate.py", "metrics.py", "deltas.py", "suite.py", "scorers/*.py")
+_JUDGING_CODE = (
+    "stats.py",
+    "paired.py",
+    "gate.py",
+    "metrics.py",
+    "deltas.py",
+    "suite.py",
+    "judges.py",
+    "calibration.py",
+    "scorers/*.py",
+)
 _JUDGING_SERVICE_CODE = (
     "text.py",
     "grounding.py",
+    "attached.py",
     "mentions.py",
     "days.py",
     "lexicon.py",
@@ -33,11 +46,12 @@ class MetricSpec:
 
     ``kind``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all texts at once, ``answered``,
     ``latency`` (``quantile`` 0 to 1), ``on_time`` (share of live answers inside the pair's deadline), ``cost``
-    (``score`` is ``metered``, ``cold`` or ``warm``).
+    (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without
+    a grade counts as unscored.
     """
 
     name: str
-    kind: Literal["mean", "rate", "corpus", "answered", "latency", "on_time", "cost"]
+    kind: Literal["mean", "rate", "corpus", "answered", "latency", "on_time", "cost", "judge"]
     unit: Unit
     score: str = ""
     higher_is_better: bool = True
@@ -105,6 +119,22 @@ class Suite:
     slices: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     slice_floors: tuple[SliceFloor, ...] = ()
+    judges: tuple[JudgeSpec, ...] = ()
+    declared_digest: str = ""
+
+    def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
+        """Return this suite, under its own digest, with metrics of the judges ``asked`` and floors of those ``gating``."""
+        metrics = tuple(MetricSpec(name=spec.score, kind="judge", score=spec.score, unit=Unit.RATE) for spec in asked)
+        floors = tuple(
+            Floor(metric=spec.score, bound=spec.floor, reason=spec.reason) for spec in gating if spec.floor is not None
+        )
+        return replace(
+            self,
+            metrics=self.metrics + metrics,
+            floors=self.floors + floors,
+            table=self.table + tuple(metric.name for metric in metrics),
+            declared_digest=self.digest,
+        )
 
     def metric(self, name: str) -> MetricSpec:
         """Return the spec of metric ``name``.
@@ -120,6 +150,8 @@ class Suite:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the declared bounds and over the code that turns outputs into verdicts."""
+        if self.declared_digest:
+            return self.declared_digest
         declared: dict[str, Any] = {
             "task": self.task,
             "gate_dataset": self.gate_dataset,
@@ -133,10 +165,19 @@ class Suite:
             "seed": self.seed,
             "code": judging_code_digest(self.task),
         }
+        if self.judges:
+            declared["judges"] = [_plain(spec) for spec in self.judges]
+            declared["judge_prompts"] = [_judge_prompt_digest(spec.rubric) for spec in self.judges]
         return sha256_hex(canonical_json(declared))
 
 
-def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor) -> dict[str, Any]:
+def _judge_prompt_digest(rubric: str) -> str:
+    """SHA-256 over the judge's file; "" when it is not beside this code (it is then missing for every run, too)."""
+    path = _HERE.parent / "prompts" / "judges" / f"{rubric}.prompty"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | JudgeSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__slots__}
 
 

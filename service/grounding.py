@@ -3,7 +3,8 @@
 Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts, each looked up in
 the interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what follows
 from them: relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and
-differences.
+differences. Where a text ties two of them together in so many words (``service.attached``), the tie is checked as well: a
+channel and a date must meet in one interaction, so must an amount and a date, and a weekday must be the date's.
 
 Sums and differences: an amount counts as supported when it is the sum or the difference of exactly two amounts of the
 source. Agents need "$374.84 in all" for a bill paid twice; three or more terms, products and percentages are not tried,
@@ -23,6 +24,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from service.attached import FAMILY_OF, STATED_AMOUNT, Attached, Meeting, day_fits, find_attached, meeting
 from service.days import gap_fits, in_english, nearest_year, pointed_days, real_day
 from service.interaction import Interaction
 from service.lexicon import CHANNEL_WORDS, ORDINARY
@@ -42,21 +44,8 @@ from service.mentions import (
     words_to_number,
 )
 
-Kind = Literal["amount", "date", "number", "name", "id", "channel", "count"]
+Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
-_FAMILY_OF = {
-    "ivr": ("phone", "ivr"),
-    "agent": ("phone",),
-    "email": ("email",),
-    "chat": ("chat",),
-    "sms": ("sms",),
-    "web": ("web",),
-    "mobile_app": ("app",),
-    "social": ("social",),
-}
-_STATED_AMOUNT = re.compile(
-    r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
-)
 # "installment 1/3", "pin 2/3 NOMATCH": reads as a date in January or February, which it seldom is.
 _FRACTION = re.compile(r"(?<![\d/])([1-6])/([1-6])(?![\d/])")
 _CENTS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cents?\b|¢|c/)", re.I)
@@ -119,6 +108,7 @@ class GroundingSource:
         "_days",
         "_families",
         "_gaps",
+        "_met",
         "_months",
         "_numbers",
         "_stated",
@@ -143,10 +133,11 @@ class GroundingSource:
         self._totals: dict[str, int] = {}
         self._add_day(self._as_of)
         self._add_words(contact_reason)
+        self._met: list[Meeting] = []
         stated_amounts: set[Decimal] = set()
         stated_days: set[date] = set()
         for item in interactions:
-            for family in _FAMILY_OF[item.channel]:
+            for family in FAMILY_OF[item.channel]:
                 self._families.add(family)
             self._words.update(item.channel.split("_"))
             local_days = {item.timestamp.date(), (item.timestamp - timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)).date()}
@@ -154,6 +145,7 @@ class GroundingSource:
                 self._add_day(day)
             stated_days |= local_days
             self._clocks.add(f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}")
+            self._met.append(meeting(item, local_days))
             for text in (item.text, item.intent, item.outcome or ""):
                 plain = in_english(clean(text))
                 self._add_words(text)
@@ -181,6 +173,16 @@ class GroundingSource:
             case "count":
                 found = self._has_count(mention)
         return found
+
+    def supports_tie(self, item: Attached) -> bool:
+        """Say whether one interaction holds both sides of the tie; an amount that none states is left to ``supports``."""
+        if item.kind == "day":
+            return day_fits(item, self._as_of)
+        here = [met for met in self._met if (item.month, item.day) in met.days]
+        if item.kind == "contact":
+            return any(item.family in met.families for met in here)
+        known = any(item.amount in met.amounts for met in self._met)
+        return not known or any(item.amount in met.amounts for met in here)
 
     def _add_day(self, day: date) -> None:
         self._days[day.month, day.day].add(day.year)
@@ -212,7 +214,7 @@ class GroundingSource:
             )
 
     def _add_numbers(self, text: str, stated_amounts: set[Decimal]) -> None:
-        for match in _STATED_AMOUNT.finditer(text):
+        for match in STATED_AMOUNT.finditer(text):
             stated_amounts.add(read_number(match[1] or match[2]))
         self._amounts.update(read_number(match[1]) / 100 for match in _CENTS.finditer(text))
         self._amounts.update(Decimal(match[1]) * 1000 for match in _THOUSANDS.finditer(text))
@@ -270,7 +272,7 @@ class GroundingSource:
             age = (today - item.timestamp.date()).days
             windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
             windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
-            for family in (*_FAMILY_OF[item.channel], "all"):
+            for family in (*FAMILY_OF[item.channel], "all"):
                 for window in windows:
                     groups[family, window] += 1
         for (family, _), count in groups.items():
@@ -344,9 +346,13 @@ def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, .
         Unsupported(kind=m.kind, value=m.value, statement=m.statement)
         for m in find_mentions(text)
         if not source.supports(m)
+    ) + tuple(
+        Unsupported(kind="date" if tie.kind == "day" else tie.kind, value=tie.value, statement=tie.statement)
+        for tie in find_attached(text)
+        if not source.supports_tie(tie)
     )
 
 
 def checked_mentions(text: str) -> int:
-    """Return how many mentions of ``text`` are looked up, supported or not."""
-    return len(find_mentions(text))
+    """Return how many mentions and ties of ``text`` are looked up, supported or not."""
+    return len(find_mentions(text)) + sum(1 for _ in find_attached(text))

@@ -52,10 +52,11 @@ _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
-_DAY = r"(?:[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?\b(?![:.]\d|,\d{3}|\s*(?:[ap]\.?m\b|%))"
+_ORD = r"(?:st|nd|rd|th)?\b"
+_DAY = rf"(?:(?:1[3-9]|2\d|3[01]){_ORD}(?!\s*%)|(?:1[0-2]|0?[1-9]){_ORD}(?!\s*(?:[ap]\.?m\b|%)))(?![:.]\d|,\d{{3}})"
 _LIST_DAY = _DAY + r"(?!\s+[a-z]+s\b)"
 _MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*(?:-|to|through)\s*{_LIST_DAY})"
-_MONTH_DAY = re.compile(rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?", re.I)
+MONTH_DAY = re.compile(rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?", re.I)
 _DAY_MONTH = re.compile(rf"\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?", re.I)
 _MONTH_YEAR = re.compile(rf"\b({_MONTH}),?\s+(20\d\d)\b", re.I)
 _MONTH_ALONE = re.compile(
@@ -65,14 +66,14 @@ _MONTH_ALONE = re.compile(
 )
 _ISO = re.compile(r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)")
 _SLASH = re.compile(r"(?<![\d/$.#-])(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
-_DAY_DIGITS = re.compile(r"\d{1,2}")
+DAY_DIGITS = re.compile(r"\d{1,2}")
 
 _LOOSE = re.compile(
     r"(?:\b(?:about|around|roughly|approximately|approx\.?|nearly|almost|some|over|under|more than|less than"
     r"|close to|just)|~)\s*$",
     re.I,
 )
-_DOLLARS = re.compile(rf"\$\s?({_FIGURE})(?:\s?(k|thousand)\b)?", re.I)
+DOLLARS = re.compile(rf"\$\s?({_FIGURE})(?:\s?(k|thousand)\b)?", re.I)
 _DOLLAR_WORDS = re.compile(rf"(?<![\w$.,])({_FIGURE})(?:-|\s*)(?:dollars?|bucks|usd)\b", re.I)
 _CENTS = re.compile(rf"(?<![\w$.,])({_FIGURE})\s*(?:cents?\b|¢)", re.I)
 
@@ -233,12 +234,12 @@ def read_dates(sheet: Sheet) -> Iterator[Mention]:
     for match in sheet.take(_SLASH):
         year = None if match[3] is None else int(match[3]) % 100 + 2000
         yield sheet.mention("date", *match.span(), month=int(match[1]), day=int(match[2]), year=year)
-    for match in sheet.take(_MONTH_DAY):
+    for match in sheet.take(MONTH_DAY):
         year = int(match[3]) if match[3] else None
-        for day in _DAY_DIGITS.findall(match[2]):
+        for day in DAY_DIGITS.findall(match[2]):
             yield sheet.mention("date", *match.span(), month=month_number(match[1]), day=int(day), year=year)
     for match in sheet.take(_DAY_MONTH):
-        day = int(_DAY_DIGITS.findall(match[1])[0])
+        day = int(DAY_DIGITS.findall(match[1])[0])
         yield sheet.mention(
             "date", *match.span(), month=month_number(match[2]), day=day, year=int(match[3]) if match[3] else None
         )
@@ -264,12 +265,12 @@ def read_ids(sheet: Sheet) -> Iterator[Mention]:
 
 def read_amounts(sheet: Sheet) -> Iterator[Mention]:
     """Yield amounts of money in dollars; cents are dollars divided by 100."""
-    for pattern in (_DOLLARS, _DOLLAR_WORDS, _CENTS):
+    for pattern in (DOLLARS, _DOLLAR_WORDS, _CENTS):
         for match in list(pattern.finditer(sheet.left)):
             number = read_number(match[1])
             if pattern is _CENTS:
                 number /= 100
-            elif pattern is _DOLLARS and match[2]:
+            elif pattern is DOLLARS and match[2]:
                 number *= 1000
             loose = bool(_LOOSE.search(sheet.left, max(0, match.start() - _LEAD), match.start()))
             sheet.blank(*match.span())

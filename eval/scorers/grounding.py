@@ -19,6 +19,7 @@ class GroundingScorer:
     name = "grounding"
     reads_rejected = True
     scores = ("grounded", "grounded_amounts")
+    detects = ("grounded",)
 
     def __init__(self, source_of: Callable[[BaseModel], GroundingSource]) -> None:
         self._source_of = source_of

@@ -9,6 +9,8 @@ from eval.casecheck.rules import CalibrationRules, CaseRules, FileRules, Minimum
 from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
+from eval.scorers.judge import JudgeSpec
+from eval.scorers.numbers import FullNumberScorer
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
@@ -21,12 +23,25 @@ def _source_of(inputs: BaseModel) -> GroundingSource:
     return GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
 
+# Kinds of defect in datasets/summarize/judge_calibration.jsonl.
+_UNFAITHFUL = (
+    "editorialising",
+    "invented_resolution",
+    "merged_customers",
+    "negated_fact",
+    "swapped_actor",
+    "swapped_amount",
+    "wrong_channel",
+    "wrong_date",
+)
+
 SUITE = Suite(
     task="summarize",
     gate_dataset="gate",
     scorers=(
         TextScorer(),
         GroundingScorer(_source_of),
+        FullNumberScorer(),
         FactScorer(),
         StructureScorer(min_words=3, max_words=110),
     ),
@@ -36,6 +51,7 @@ SUITE = Suite(
         MetricSpec(name="rouge_l", kind="mean", score="rouge_l", unit=Unit.RATE),
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="grounded_amounts", kind="rate", score="grounded_amounts", unit=Unit.RATE),
+        MetricSpec(name="no_full_number", kind="rate", score="no_full_number", unit=Unit.RATE),
         MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
@@ -118,6 +134,27 @@ SUITE = Suite(
             bound=0.65,
             min_n=20,
             reason="a false promise does the most harm here; 23 cases of the gate set show no more than this",
+        ),
+    ),
+    judges=(
+        JudgeSpec(
+            rubric="faithfulness",
+            bad_kinds=_UNFAITHFUL,
+            floor=0.80,
+            reason="as `grounded`: one summary in five with an unsupported statement is what noise of judge and set allows",
+        ),
+        # Shown only: 8 and 24 rows with a defect of these rubrics are too few, or too mixed, to bound a release on.
+        JudgeSpec(rubric="coverage", bad_kinds=("dropped_open_item",), reason="an open matter that nobody learns of"),
+        JudgeSpec(
+            rubric="usefulness",
+            bad_kinds=("dropped_open_item", "editorialising", "leaked_number"),
+            reason="what an agent would say first, or must look up",
+        ),
+        JudgeSpec(
+            rubric="preference",
+            bad_kinds=("dropped_open_item", "leaked_number", *_UNFAITHFUL),
+            pairwise=True,
+            reason="wins against production, asked in both orders",
         ),
     ),
     max_unscored_rate=0.15,

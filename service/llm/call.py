@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from service.llm.pricing import Usage
 from service.pair import Message, Sampling
@@ -12,7 +12,11 @@ StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "other"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """One request to one model. ``document`` is the structured form of the prompt's facts, for models that are code."""
+    """One request to one model. ``document`` is the structured form of the prompt's facts, for models that are code.
+
+    ``answer_schema`` asks for structured output: a JSON schema (an object) that the answer's text then follows, if the model
+    keeps to it. It is a request, not a promise: whoever asks must also read prose.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -20,6 +24,7 @@ class ModelCall:
     timeout_s: float
     cache_prefix: bool = False
     document: object | None = None
+    answer_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

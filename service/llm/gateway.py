@@ -157,6 +157,10 @@ class LiteLLMGateway:
         }
         if sampling.top_p is not None:
             arguments["top_p"] = sampling.top_p
+        if call.answer_schema is not None:
+            # litellm makes a tool of it, forced where the model can be forced, and unpacks the call into the content again.
+            schema = {"name": "answer", "schema": dict(call.answer_schema), "strict": True}
+            arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
         if sampling.stop_sequences:
             arguments["stop"] = list(sampling.stop_sequences)
         if self._endpoint is not None:
@@ -190,6 +194,8 @@ def _litellm_entry(card: ModelCard) -> dict[str, Any]:
         "mode": "chat",
         "max_input_tokens": card.context_tokens,
         "supports_system_messages": True,
+        "supports_function_calling": True,
+        "supports_tool_choice": card.runs == "local",  # the stand-in fills in the one form that it is given
         "input_cost_per_token": float(prices.input) / 1e6 if prices else 0.0,
         "output_cost_per_token": float(prices.output) / 1e6 if prices else 0.0,
     }

@@ -38,6 +38,7 @@ from service.local.faults import (
 )
 from service.local.options import ServerOptions, parse_arguments
 from service.local.prompt_cache import CacheOutcome, PrefixCache
+from service.local.scripted import SCRIPTED_MODEL_ID, ScriptedEngine
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -56,8 +57,17 @@ class Disconnect(Exception):
 class BedrockStandIn:
     """The HTTP handlers. One object serves one event loop."""
 
-    def __init__(self, *, echo: Engine, smol: Engine | None, catalogue: Catalogue, plan: FaultPlan) -> None:
+    def __init__(
+        self,
+        *,
+        echo: Engine,
+        smol: Engine | None,
+        catalogue: Catalogue,
+        plan: FaultPlan,
+        scripted: Engine | None = None,
+    ) -> None:
         self._echo = echo
+        self._scripted = scripted
         self._smol = smol
         self._catalogue = catalogue
         self._plan = plan
@@ -87,7 +97,9 @@ class BedrockStandIn:
             return _error_response(err)
         except Disconnect:
             return _cut(http)
-        body = converse.converse_body(text, answer.stop, answer.usage, _ms_since(started), answer.answered_by)
+        body = converse.converse_body(
+            text, answer.stop, answer.usage, _ms_since(started), answer.answered_by, answer.form
+        )
         return web.Response(
             body=body, content_type="application/json", headers={ANSWERED_BY_HEADER: answer.answered_by}
         )
@@ -141,10 +153,16 @@ class BedrockStandIn:
         if verdict.kind is FaultKind.DISCONNECT and not streaming:
             raise Disconnect
         request = converse.parse_request(model_id, body)
+        if streaming and request.form is not None:
+            raise BedrockError(
+                ErrorKind.VALIDATION, "The local model gives structured output in Converse only, not in streams."
+            )
         outcome = await self._cache.look_up(request, engine)
         return _Answer(request, engine, verdict.kind, outcome, self._cache)
 
     def _engine(self, model_id: str) -> Engine:
+        if self._scripted is not None and model_id == SCRIPTED_MODEL_ID:
+            return self._scripted
         if self._catalogue.is_echo(model_id):
             return self._echo
         if self._smol is None:
@@ -195,6 +213,7 @@ class _Answer:
         self._outcome = outcome
         self._cache = cache
         self.fault = fault
+        self.form = request.form
         self.answered_by = engine.answered_by
         self.stop = StopReason.END_TURN
         self.usage = Usage(input_tokens=0, output_tokens=0)
@@ -295,7 +314,10 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
     )
     smol = SmolEngine(model, smol_settings) if model else None
     echo = EchoEngine(latency=options.echo_latency, words=options.echo_words, seed=options.seed)
-    stand_in = BedrockStandIn(echo=echo, smol=smol, catalogue=Catalogue(allowed=options.models), plan=plan)
+    scripted = ScriptedEngine(options.script, seed=options.seed) if options.script else None
+    stand_in = BedrockStandIn(
+        echo=echo, smol=smol, catalogue=Catalogue(allowed=options.models), plan=plan, scripted=scripted
+    )
     # Cancelled handlers free their slot: a caller that gave up must not hold the model.
     runner = web.AppRunner(stand_in.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
     await runner.setup()
@@ -329,7 +351,7 @@ def main(arguments: Sequence[str]) -> int:
     # Whatever native code prints belongs to the log; standard output carries the ready line alone.
     os.dup2(2, 1)
     try:
-        model = None if options.models == {ECHO_MODEL_ID} else find_model()
+        model = None if options.models and options.models <= {ECHO_MODEL_ID, SCRIPTED_MODEL_ID} else find_model()
         listener = _bind(options.port)
     except EngineUnavailable as err:
         print(err, file=sys.stderr, flush=True)

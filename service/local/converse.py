@@ -12,7 +12,7 @@ from typing import Literal
 # Bedrock's own ceiling differs per model; a 135M model rarely ends by itself, so an unlimited answer would run
 # to the end of the context and hold its slot for minutes.
 DEFAULT_MAX_TOKENS = 512
-UNSUPPORTED_FIELDS = ("toolConfig", "guardrailConfig")
+UNSUPPORTED_FIELDS = ("guardrailConfig",)
 
 Role = Literal["system", "user", "assistant"]
 
@@ -23,6 +23,7 @@ class StopReason(StrEnum):
     END_TURN = "end_turn"
     MAX_TOKENS = "max_tokens"
     STOP_SEQUENCE = "stop_sequence"
+    TOOL_USE = "tool_use"
 
 
 class ErrorKind(StrEnum):
@@ -91,8 +92,20 @@ class CachePrefix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerForm:
+    """The JSON schema that an answer must follow, and the name of the tool whose input it is; None: the text itself."""
+
+    schema: Mapping[str, object]
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConverseRequest:
-    """A validated Converse request. `prefixes` are in order of length, one per cachePoint."""
+    """A validated Converse request. `prefixes` are in order of length, one per cachePoint.
+
+    `form` is set for structured output, which litellm asks for by a single tool (`toolConfig`) or, at the models that
+    have it, by `outputConfig`.
+    """
 
     model_id: str
     turns: tuple[Turn, ...]
@@ -101,6 +114,7 @@ class ConverseRequest:
     temperature: float | None = None
     top_p: float | None = None
     stop_sequences: tuple[str, ...] = ()
+    form: AnswerForm | None = None
 
     @property
     def last_user_text(self) -> str:
@@ -231,13 +245,62 @@ def parse_request(model_id: str, body: bytes) -> ConverseRequest:
         temperature=_number(config, "temperature"),
         top_p=_number(config, "topP"),
         stop_sequences=tuple(stops),
+        form=_answer_form(root),
     )
 
 
-def converse_body(text: str, stop: StopReason, usage: Usage, latency_ms: int, answered_by: str) -> bytes:
-    """The JSON answer to POST /model/{id}/converse."""
+def _answer_form(root: Mapping[str, object]) -> AnswerForm | None:
+    """Read structured output: one tool, or a JSON schema for the text. Tools to choose from are for larger models."""
+    if root.get("toolConfig") is not None:
+        tools = _array(_object(root["toolConfig"], "toolConfig").get("tools"), "toolConfig.tools")
+        if len(tools) != 1:
+            raise _invalid(
+                f"toolConfig.tools holds {len(tools)} tools: the local model takes one, as a form to fill in"
+            )
+        where = "toolConfig.tools.0.toolSpec"
+        spec = _object(_object(tools[0], "toolConfig.tools.0").get("toolSpec"), where)
+        name = spec.get("name")
+        if not isinstance(name, str) or not name:
+            raise _invalid(f"{where}.name must be a non-empty string")
+        schema = _object(
+            _object(spec.get("inputSchema"), f"{where}.inputSchema").get("json"), f"{where}.inputSchema.json"
+        )
+        return AnswerForm(schema=schema, tool=name)
+    if root.get("outputConfig") is not None:
+        where = "outputConfig.textFormat.structure.jsonSchema"
+        value: object = root
+        for key in ("outputConfig", "textFormat", "structure", "jsonSchema"):
+            value = _object(value, where).get(key)
+        text = _object(value, where).get("schema")
+        try:
+            return AnswerForm(schema=_object(json.loads(text) if isinstance(text, str) else None, f"{where}.schema"))
+        except ValueError as err:
+            raise _invalid(f"{where}.schema is not valid JSON: {err}") from err
+    return None
+
+
+def _content(text: str, form: AnswerForm | None) -> tuple[list[dict[str, object]], bool]:
+    """Return an answer's content blocks, and whether it is a tool call. Prose stays prose, as models now and then do."""
+    if form is not None and form.tool is not None:
+        try:
+            filled = json.loads(text)
+        except ValueError:
+            filled = None
+        if isinstance(filled, dict):
+            call = {"toolUseId": f"tooluse_{zlib.crc32(text.encode()):08x}", "name": form.tool, "input": filled}
+            return [{"toolUse": call}], True
+    return [{"text": text}], False
+
+
+def converse_body(
+    text: str, stop: StopReason, usage: Usage, latency_ms: int, answered_by: str, form: AnswerForm | None = None
+) -> bytes:
+    """The JSON answer to POST /model/{id}/converse; with a tool in `form`, JSON text becomes that tool's input."""
+    content, called = _content(text, form)
+    if called and stop is StopReason.END_TURN:
+        stop = StopReason.TOOL_USE
     answer = {
-        "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+        "output": {"message": {"role": "assistant", "content": content}},
         "stopReason": stop,
         "usage": usage.to_wire(),
         "metrics": {"latencyMs": latency_ms},

@@ -23,6 +23,9 @@ ECHO_MODEL_ID = "local.echo-v1"
 SLOT_TOKENS = 8192
 # Standard normal quantile at 0.95: a lognormal's sigma is ln(p95 / p50) / Z95.
 Z95 = 1.6448536269514722
+# Bounds of structured output where its schema sets none.
+MOST_CHARACTERS = 160
+MOST_ITEMS = 3
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
 
@@ -271,6 +274,8 @@ class SmolEngine:
             payload["temperature"] = request.temperature
         if request.top_p is not None:
             payload["top_p"] = request.top_p
+        if request.form is not None:
+            payload["json_schema"] = _bounded(request.form.schema)  # llama.cpp turns it into a grammar
         async with session.post("/completion", json=payload) as response:
             if response.status != 200:
                 raise _engine_error(response.status, await response.text())
@@ -294,6 +299,20 @@ class SmolEngine:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def _bounded(schema: Mapping[str, object]) -> dict[str, object]:
+    """Return ``schema`` with bounds on open texts and lists: a 135M model would go on until its tokens are spent."""
+    bounded: dict[str, object] = {
+        key: _bounded(value) if isinstance(value, Mapping) else value for key, value in schema.items()
+    }
+    if schema.get("type") == "string" and "enum" not in schema:
+        bounded.setdefault("maxLength", MOST_CHARACTERS)
+    if schema.get("type") == "array":
+        bounded.setdefault("maxItems", MOST_ITEMS)
+    if schema.get("type") == "object" and "properties" in schema:
+        bounded.setdefault("additionalProperties", False)  # litellm drops it from tools; extra keys have no end either
+    return bounded
 
 
 _STOPS = {"eos": StopReason.END_TURN, "word": StopReason.STOP_SEQUENCE, "limit": StopReason.MAX_TOKENS}

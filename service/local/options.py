@@ -7,6 +7,7 @@ from pathlib import Path
 
 from service.local.engines import Latency, parse_latency
 from service.local.faults import FaultRule, parse_rule_text
+from service.local.scripted import Script, load_script
 
 # Measured on two shared cores (2026-11, 8 prompts of 700 to 3,000 tokens with a common start, 90 tokens out each, one
 # run per setting; a repeat differed by up to 24%): 2, 4 and 6 slots took 65, 67 and 69 s, a tie, but the median answer
@@ -32,6 +33,7 @@ class ServerOptions:
     echo_latency: Latency
     echo_words: int
     faults: tuple[FaultRule, ...]
+    script: Script | None = None
 
 
 def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
@@ -56,6 +58,7 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
     parser.add_argument("--echo-latency-ms", dest="echo_latency", metavar="MS", help="the same, in milliseconds")
     parser.add_argument("--echo-words", type=int, default=40, help="longest echo in words (default 40)")
     parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
+    parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted.py")
     values = parser.parse_args(arguments)
     try:
         return ServerOptions(
@@ -71,6 +74,7 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
             echo_latency=parse_latency(values.echo_latency),
             echo_words=values.echo_words,
             faults=tuple(parse_rule_text(text) for text in values.fault),
+            script=load_script(values.script) if values.script else None,
         )
     except ValueError as err:
         parser.error(str(err))

@@ -5,18 +5,24 @@ from pathlib import Path
 import pytest
 
 from eval.cases import load_cases
+from eval.judges import load_judge
+from eval.suites import load_suite
 from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import Settings
-from service.task import load_task
+from service.task import load_task, task_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-PAIRS = sorted((ROOT / "prompts").glob("*/*.prompty"))
+FILES = sorted((ROOT / "prompts").glob("*/*.prompty"))
+PAIRS = [path for path in FILES if path.parent.name != "judges"]
+JUDGES = [path for path in FILES if path.parent.name == "judges"]
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
 
 
 def _load(path):
+    if path in JUDGES:
+        return load_judge(path.stem, settings=Settings(), cards=CARDS).pair
     return load_pair(path, cards=CARDS, task_variables=load_task(path.parent.name).variables)
 
 
@@ -30,7 +36,12 @@ def test_the_first_five_pairs_are_there():
     }
 
 
-@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
+def test_every_judge_of_every_suite_has_its_file():
+    wanted = {spec.rubric for name in task_names() for spec in load_suite(name).judges}
+    assert {path.stem for path in JUDGES} == wanted == {"coverage", "faithfulness", "preference", "usefulness"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_loads_here_and_in_promptys_own_runtime(path):
     import prompty
 

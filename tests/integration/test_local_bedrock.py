@@ -94,6 +94,24 @@ def assert_usage_adds_up(usage: dict[str, int]) -> None:
 # --- the model ------------------------------------------------------------------------------------------------------
 
 
+def test_a_forced_tool_is_filled_in_by_its_schema(model: LocalBedrock) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"reasons": {"type": "string"}, "grade": {"type": "string", "enum": ["no", "yes"]}},
+        "required": ["reasons", "grade"],
+    }
+    tool = {"toolSpec": {"name": "answer", "inputSchema": {"json": schema}}}
+    config = {"tools": [tool], "toolChoice": {"tool": {"name": "answer"}}}
+    answer = converse(model.url, "Is water wet?", NOVA, toolConfig=config, inferenceConfig={"maxTokens": 200})
+    (block,) = answer["output"]["message"]["content"]
+    assert answer["stopReason"] == "tool_use"
+    assert block["toolUse"]["name"] == "answer"
+    assert list(block["toolUse"]["input"]) == ["reasons", "grade"]
+    assert block["toolUse"]["input"]["grade"] in ("no", "yes")
+    with pytest.raises(ClientError, match="in Converse only"):
+        client(model.url).converse_stream(modelId=NOVA, messages=user("x"), toolConfig=config)
+
+
 def test_a_bedrock_id_is_answered_and_says_by_whom(model: LocalBedrock) -> None:
     answer = converse(model.url, "Say hello.", NOVA, inferenceConfig={"maxTokens": 6})
     assert answer["output"]["message"]["content"][0]["text"]

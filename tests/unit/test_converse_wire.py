@@ -8,7 +8,17 @@ import pytest
 from botocore.eventstream import EventStreamBuffer
 
 from service.local import converse
-from service.local.converse import BedrockError, ConverseRequest, ErrorKind, StopReason, Turn, Usage, parse_request
+from service.local.converse import (
+    AnswerForm,
+    BedrockError,
+    ConverseRequest,
+    ErrorKind,
+    StopReason,
+    Turn,
+    Usage,
+    converse_body,
+    parse_request,
+)
 from service.local.engines import Catalogue, Delta, Done, EchoEngine, Latency
 from service.local.prompt_cache import TTL_S, PrefixCache, cache_minimum
 
@@ -81,7 +91,14 @@ def test_a_prefix_digest_ignores_what_follows_and_sees_every_boundary(first_word
         (request_body(inferenceConfig={"temperature": 1.5}), "inferenceConfig.temperature"),
         (request_body(inferenceConfig={"topP": "x"}), "inferenceConfig.topP"),
         (request_body(inferenceConfig={"stopSequences": [""]}), "inferenceConfig.stopSequences"),
-        (request_body(toolConfig={"tools": []}), "toolConfig is not supported"),
+        (request_body(guardrailConfig={"guardrailIdentifier": "g"}), "guardrailConfig is not supported"),
+        (request_body(toolConfig={"tools": []}), "toolConfig.tools holds 0 tools"),
+        (request_body(toolConfig={"tools": [{"toolSpec": {"inputSchema": {"json": {}}}}]}), "toolSpec.name must be"),
+        (request_body(toolConfig={"tools": [{"toolSpec": {"name": "t"}}]}), "toolSpec.inputSchema must be"),
+        (
+            request_body(outputConfig={"textFormat": {"structure": {"jsonSchema": {"schema": "{"}}}}),
+            "schema is not valid JSON",
+        ),
     ],
 )
 def test_a_bad_request_is_a_validation_exception_that_says_where(body: bytes, says: str) -> None:
@@ -274,3 +291,32 @@ def test_an_allow_list_replaces_the_providers() -> None:
     for other in (NOVA, "local.echo-v1"):
         with pytest.raises(BedrockError):
             only.is_echo(other)
+
+
+SCHEMA = {"type": "object", "properties": {"grade": {"enum": ["no", "yes"]}}}
+TOOL = {"tools": [{"toolSpec": {"name": "form", "inputSchema": {"json": SCHEMA}}}]}
+
+
+def test_one_tool_is_a_form_whose_json_answer_is_a_tool_call() -> None:
+    form = parse_request(NOVA, request_body(toolConfig=TOOL)).form
+    assert form == AnswerForm(schema=SCHEMA, tool="form")
+    usage = Usage(input_tokens=1, output_tokens=1)
+    answer = json.loads(converse_body('{"grade": "yes"}', StopReason.END_TURN, usage, 1, "x", form))
+    (block,) = answer["output"]["message"]["content"]
+    assert (block["toolUse"]["name"], block["toolUse"]["input"]) == ("form", {"grade": "yes"})
+    assert answer["stopReason"] == "tool_use"
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"), [("good, I think", StopReason.END_TURN), ('{"grade": "y', StopReason.MAX_TOKENS)]
+)
+def test_prose_and_half_a_form_stay_text(text: str, stop: StopReason) -> None:
+    form = AnswerForm(schema=SCHEMA, tool="form")
+    answer = json.loads(converse_body(text, stop, Usage(input_tokens=1, output_tokens=1), 1, "x", form))
+    assert answer["output"]["message"]["content"] == [{"text": text}]
+    assert answer["stopReason"] == stop
+
+
+def test_bedrocks_own_structured_output_is_a_schema_for_the_text() -> None:
+    wanted = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(SCHEMA)}}}}
+    assert parse_request(NOVA, request_body(outputConfig=wanted)).form == AnswerForm(schema=SCHEMA)

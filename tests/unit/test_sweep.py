@@ -30,7 +30,7 @@ def options(*models: str, **changes: object) -> SweepOptions:
 
 
 def test_the_matrix_has_every_prompt_with_every_model_and_code_once() -> None:
-    found = cells(options("smollm2-135m", "local.extractive-digest-v1", "smollm2-135m"), Settings())
+    found = cells(options("smollm2-135m", "local.extractive-digest-v2", "smollm2-135m"), Settings())
     assert [pair.name for pair in found] == [
         "extractive@smollm2-135m", "extractive@extractive-digest", "smollm2-short@smollm2-135m",
     ]  # fmt: skip

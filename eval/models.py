@@ -1,0 +1,62 @@
+"""Where a run's answers come from: one gateway, and the bundled model's server where a pair needs it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from service.cards import ModelCards
+from service.llm.gateway import LiteLLMGateway
+from service.local.process import LocalBedrock
+from service.pair import Pair
+from service.settings import Settings
+from service.task import Task
+
+
+class RunModels:
+    """The gateway of this run, and the bundled model's server when a pair needs one and no endpoint is set."""
+
+    def __init__(self, stack: ExitStack, cards: ModelCards, settings: Settings, task: Task[Any]) -> None:
+        self._stack, self._cards, self._settings, self._task = stack, cards, settings, task
+        self._server: LocalBedrock | None = None
+
+    def _needed(self, pairs: Sequence[Pair]) -> bool:
+        return any(self._cards.get(model).wire == "bedrock" for p in pairs for model in (p.model, p.backup) if model)
+
+    def start_for(self, pairs: Sequence[Pair]) -> None:
+        """Start the bundled model if ``pairs`` need it; it loads in its own process."""
+        settings = self._settings
+        if (
+            self._server is None
+            and settings.environment == "local"
+            and not settings.bedrock_endpoint
+            and self._needed(pairs)
+        ):
+            log = settings.state_dir / "logs" / "bedrock.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._server = self._stack.enter_context(LocalBedrock(("--preload",), log=log))
+
+    def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
+        """Return a gateway that can answer ``pairs``."""
+        self.start_for(pairs)
+        settings = self._settings
+        gateway = LiteLLMGateway(
+            self._cards,
+            region=settings.aws_region,
+            endpoint=settings.bedrock_endpoint or (self._server.url if self._server else None),
+            stand_in=settings.bedrock_stand_in,
+            in_process=self._task.in_process,
+        )
+        if self._needed(pairs):
+            gateway.warm_up()
+        return gateway
+
+    async def rehearse(self, gateway: LiteLLMGateway, pairs: Sequence[Pair]) -> None:
+        """Take the first call's extra work, and its connection, out of everybody's latency; at a stand-in only."""
+        if self._needed(pairs) and self._settings.environment == "local":
+            await gateway.rehearse()
+
+    def died(self) -> str | None:
+        """Describe the end of the model's server, or return None while it lives (or none was started)."""
+        if self._server is None or self._server.alive():
+            return None
+        return f"The local model server died ({self._server.exit_description()})."

@@ -1,0 +1,137 @@
+"""Ragas' metrics, for those who compare with other teams: overlap scores, and LLM scores through our own gateway.
+
+An optional family (extra ``ragas``): nothing here is imported by a suite that does not name it. Ragas' prompts put the
+texts in without a border, so its LLM scores can be steered by what a customer wrote; they are shown and never gate.
+"""
+
+import importlib.util
+import json
+import math
+import os
+from typing import Any
+
+from eval.results import Score
+from eval.scorers.base import ScorerContext, unscored
+from service.errors import ConfigurationError, ModelError
+from service.llm.call import Gateway, ModelCall
+from service.pair import Message, Sampling
+
+_MAX_OUTPUT_TOKENS = 3_000  # the statements of one summary, each with a verdict and its reason
+
+
+def require_ragas() -> None:
+    """Check that ragas is there and keep it from calling home.
+
+    Raises:
+        ConfigurationError: it is not installed.
+    """
+    os.environ["RAGAS_DO_NOT_TRACK"] = "true"
+    if importlib.util.find_spec("ragas") is None:
+        raise ConfigurationError("ragas is not installed: pip install 'omni-insights[ragas]' (or see make test-ragas)")
+
+
+class RagasTextScorer:
+    """Scores ``ragas_bleu``, ``ragas_chrf``, ``ragas_rouge_l`` and ``ragas_similarity`` (0 to 1); the best reference counts.
+
+    They need no model. Unscored without references.
+    """
+
+    name = "ragas text"
+    scores = ("ragas_bleu", "ragas_chrf", "ragas_rouge_l", "ragas_similarity")
+
+    def __init__(self) -> None:
+        require_ragas()
+        self._metrics: dict[str, Any] | None = None
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return the four scores of the output against the case's references."""
+        references = context.case.expectations.references
+        if not references:
+            return unscored(self.scores, "the case has no references")
+        if self._metrics is None:
+            self._metrics = _text_metrics()
+        best = {
+            name: max(float(metric.score(reference=text, response=context.output).value) for text in references)
+            for name, metric in self._metrics.items()
+        }
+        return {name: Score(value=value) for name, value in best.items()}
+
+
+def _text_metrics() -> dict[str, Any]:
+    from ragas.metrics.collections import BleuScore, CHRFScore, NonLLMStringSimilarity, RougeScore
+
+    return {
+        "ragas_bleu": BleuScore(),
+        "ragas_chrf": CHRFScore(),
+        "ragas_rouge_l": RougeScore(),
+        "ragas_similarity": NonLLMStringSimilarity(),
+    }
+
+
+class RagasJudge:
+    """Ragas' faithfulness and factual correctness with ``model`` as its LLM; asked in the main process, as judges are."""
+
+    def __init__(self, gateway: Gateway, model: str, *, timeout_s: float = 180.0) -> None:
+        """Prepare the metrics.
+
+        Args:
+            gateway: the one door to models; wrap it to cache.
+            model: id of a card; never the model under test.
+            timeout_s: per call; one score takes two to four calls.
+
+        Raises:
+            ConfigurationError: ragas is not installed.
+        """
+        require_ragas()
+        from ragas.metrics.collections import FactualCorrectness, Faithfulness
+
+        llm = _gateway_llm(gateway, model, timeout_s)
+        self._faithfulness, self._correctness = Faithfulness(llm=llm), FactualCorrectness(llm=llm)
+
+    async def faithfulness(self, *, question: str, output: str, source: str) -> Score:
+        """Return the share of the output's statements that follow from ``source``, 0 to 1."""
+        asked = self._faithfulness.ascore(user_input=question, response=output, retrieved_contexts=[source])
+        return await _score(asked, "no statement was found in the output")
+
+    async def factual_correctness(self, *, output: str, reference: str) -> Score:
+        """Return the F1 of the output's claims against those of ``reference``, 0 to 1."""
+        asked = self._correctness.ascore(response=output, reference=reference)
+        return await _score(asked, "no claim was found")
+
+
+async def _score(asked: Any, empty: str) -> Score:
+    try:
+        value = float((await asked).value)
+    except ModelError as err:
+        return Score(value=None, unscored=f"the judge did not answer: {err.code.value}")
+    except ValueError as err:  # also pydantic's: an answer that does not follow the form
+        return Score(value=None, unscored=f"ragas could not score: {str(err).splitlines()[0]}")
+    return Score(value=None, unscored=empty) if math.isnan(value) else Score(value=value)
+
+
+def _gateway_llm(gateway: Gateway, model: str, timeout_s: float) -> Any:
+    from ragas.llms.base import InstructorBaseRagasLLM
+
+    class GatewayLLM(InstructorBaseRagasLLM):  # type: ignore[misc]  # ragas is optional and not seen by mypy
+        """Ragas' port, answered by our gateway with structured output."""
+
+        def generate(self, prompt: str, response_model: Any) -> Any:
+            raise NotImplementedError("asked asynchronously only")
+
+        async def agenerate(self, prompt: str, response_model: Any) -> Any:
+            call = ModelCall(
+                model=model,
+                messages=(
+                    Message(role="system", content="Fill in the form that is asked for, with JSON and nothing else."),
+                    Message(role="user", content=prompt),
+                ),
+                sampling=Sampling(max_output_tokens=_MAX_OUTPUT_TOKENS),
+                timeout_s=timeout_s,
+                answer_schema=response_model.model_json_schema(),
+            )
+            reply = await gateway.complete(call)
+            if reply.stop_reason == "max_tokens":
+                raise ValueError("the judge's answer was cut off")
+            return response_model.model_validate(json.loads(reply.text))
+
+    return GatewayLLM()

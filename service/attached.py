@@ -1,0 +1,127 @@
+"""What a sentence ties to a date: a contact ("the Oct 20 e-mail"), an amount ("$70 on Oct 2"), a weekday ("Friday, Nov 6").
+
+Read only where both stand next to each other, so that no date of another clause is taken for theirs.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from service.days import in_english, nearest_year, pointed_days, real_day
+from service.interaction import Interaction
+from service.lexicon import CHANNEL_WORDS
+from service.mentions import (
+    DAY_DIGITS,
+    DOLLARS,
+    MONTH_DAY,
+    Sheet,
+    clean,
+    month_number,
+    read_dates,
+    read_number,
+    split_sentences,
+)
+
+FAMILY_OF = {
+    "ivr": ("phone", "ivr"),
+    "agent": ("phone",),
+    "email": ("email",),
+    "chat": ("chat",),
+    "sms": ("sms",),
+    "web": ("web",),
+    "mobile_app": ("app",),
+    "social": ("social",),
+}
+STATED_AMOUNT = re.compile(
+    r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
+)
+_TO_DATE = re.compile(r"[ ,]+(?:(?:on|of|from|in)\s+)?\Z")
+_FROM_DATE = re.compile(r"\A,?\s+(?:(?:in|by|a|an|the|her|his|their|our|phone|web|website)\s+){0,3}\Z")
+_AMOUNT_TO_DATE = re.compile(r"\A(?:\s+(?!and\b|or\b|but\b|by\b|until\b|since\b|due\b)[a-z-]+){0,4}?\s+on\s+\Z")
+# "From Sep 1 to Oct 30 by chat": the end of a stretch is not the day of what follows.
+_STRETCH = re.compile(r"\b(?:to|through|thru|until|till|from|since|between|and|by|before|after)\s+\Z|-\s*\Z", re.I)
+_WEEKDAY = re.compile(r"\b(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day,?\s+\Z", re.I)
+_RELATIVE = re.compile(r"\b(today|tomorrow|yesterday),?\s+\Z", re.I)
+_WEEKDAYS = ("mon", "tues", "wednes", "thurs", "fri", "satur", "sun")
+_OFFSETS = {"today": 0, "tomorrow": 1, "yesterday": -1}
+_LEAD = 24  # characters looked at on either side: more than any phrase between
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """Something tied to month and day: ``family`` for a contact, ``amount`` for money, ``word`` for a weekday or "today"."""
+
+    kind: Literal["contact", "amount", "day"]
+    value: str
+    statement: str
+    month: int
+    day: int
+    family: str = ""
+    amount: Decimal | None = None
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meeting:
+    """What meets in one interaction: channels, days as (month, day), and amounts, its own and those that it speaks of."""
+
+    families: frozenset[str]
+    days: frozenset[tuple[int, int]]
+    amounts: frozenset[Decimal]
+
+
+def meeting(item: Interaction, local_days: set[date]) -> Meeting:
+    """Return what meets in ``item``; ``local_days`` are the days that its time may be, by time zone."""
+    text = in_english(clean("\n".join((item.text, item.intent, item.outcome or ""))))
+    written = item.timestamp.date()
+    named = {(m.month, m.day) for m in read_dates(Sheet(text=text, left=text)) if m.day is not None}
+    pointed = local_days | pointed_days(text, written)
+    spoken = {family for family, pattern in CHANNEL_WORDS.items() if pattern.search(text)}
+    return Meeting(
+        families=frozenset(spoken | set(FAMILY_OF[item.channel])),
+        days=frozenset(named | {(day.month, day.day) for day in pointed}),
+        amounts=frozenset(read_number(match[1] or match[2]) for match in STATED_AMOUNT.finditer(text)),
+    )
+
+
+def find_attached(text: str) -> Iterator[Attached]:
+    """Yield what each sentence of ``text`` ties to a date that it names by month and day."""
+    for sentence in split_sentences(clean(text)):
+        for match in MONTH_DAY.finditer(sentence):
+            days = DAY_DIGITS.findall(match[2])
+            if len(days) == 1:
+                yield from _tied(sentence, match.start(), match.end(), month_number(match[1]), int(days[0]))
+
+
+def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator[Attached]:
+    before = sentence[:start]
+    stretch = bool(_STRETCH.search(before, max(0, start - _LEAD)))
+    for pattern in (_WEEKDAY, _RELATIVE):
+        word = pattern.search(before, max(0, start - _LEAD))
+        if word is not None:
+            value = sentence[word.start() : end]
+            yield Attached(kind="day", value=value, statement=sentence, month=month, day=day, word=word[1].lower())
+    for family, pattern in CHANNEL_WORDS.items():
+        for found in pattern.finditer(sentence):
+            left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
+            right = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
+            if left or right:
+                value = sentence[min(start, found.start()) : max(end, found.end())]
+                yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)
+    for found in DOLLARS.finditer(before):
+        if not found[2] and _AMOUNT_TO_DATE.fullmatch(sentence[found.end() : start]):
+            value = sentence[found.start() : end]
+            yield Attached(
+                kind="amount", value=value, statement=sentence, month=month, day=day, amount=read_number(found[1])
+            )
+
+
+def day_fits(item: Attached, as_of: date) -> bool:
+    """Say whether weekday or relative word and date are one day, in the year nearest to ``as_of``."""
+    real = real_day(nearest_year(item.month, item.day, as_of), item.month, item.day)
+    if item.word in _OFFSETS:
+        return real == {as_of + timedelta(days=_OFFSETS[item.word])}
+    return all(found.weekday() == _WEEKDAYS.index(item.word) for found in real)
