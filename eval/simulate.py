@@ -59,7 +59,8 @@ def fact_differences(rng: Rng, cases: int, difference: float) -> Floats:
     ease = rng.beta(4, 2, cases)
     # Shrinking towards 0 keeps the true mean difference exact: the mean of beta(4, 2) is 2/3.
     ours, theirs = rng.binomial(facts, ease * (1 + difference * 1.5)), rng.binomial(facts, ease)
-    return (ours - theirs) / facts
+    difference_shares: Floats = (ours - theirs) / facts
+    return difference_shares
 
 
 def rare_losses(rng: Rng, cases: int, difference: float) -> Floats:
