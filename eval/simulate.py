@@ -59,13 +59,13 @@ def fact_differences(rng: Rng, cases: int, difference: float) -> Floats:
     ease = rng.beta(4, 2, cases)
     # Shrinking towards 0 keeps the true mean difference exact: the mean of beta(4, 2) is 2/3.
     ours, theirs = rng.binomial(facts, ease * (1 + difference * 1.5)), rng.binomial(facts, ease)
-    difference_shares: Floats = (ours - theirs) / facts
-    return difference_shares
+    lead: Floats = (ours - theirs) / facts
+    return lead
 
 
 def rare_losses(rng: Rng, cases: int, difference: float) -> Floats:
     """Return paired differences where the candidate loses half of a case's facts now and then, and is equal else."""
-    return -0.5 * (rng.random(cases) < -difference / 0.5)
+    return np.where(rng.random(cases) < -difference / 0.5, -0.5, 0.0)
 
 
 def rate_differences(rng: Rng, cases: int, difference: float) -> Floats:
