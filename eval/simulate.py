@@ -49,7 +49,8 @@ class Line:
 def fact_shares(rng: Rng, cases: int, mean: float = 0.66) -> Floats:
     """Return fact coverage as the digest shows it on the gate set: 3 to 7 facts a case, skewed, many cases whole."""
     facts = rng.integers(3, 8, cases)
-    return rng.binomial(facts, rng.beta(6 * mean, 6 * (1 - mean), cases)) / facts
+    shares: Floats = rng.binomial(facts, rng.beta(6 * mean, 6 * (1 - mean), cases)) / facts
+    return shares
 
 
 def fact_differences(rng: Rng, cases: int, difference: float) -> Floats:
@@ -58,7 +59,8 @@ def fact_differences(rng: Rng, cases: int, difference: float) -> Floats:
     ease = rng.beta(4, 2, cases)
     # Shrinking towards 0 keeps the true mean difference exact: the mean of beta(4, 2) is 2/3.
     ours, theirs = rng.binomial(facts, ease * (1 + difference * 1.5)), rng.binomial(facts, ease)
-    return (ours - theirs) / facts
+    lead: Floats = (ours - theirs) / facts
+    return lead
 
 
 def rare_losses(rng: Rng, cases: int, difference: float) -> Floats:
