@@ -277,6 +277,7 @@ def _judge(
     started_at: str,
     started: float,
 ) -> Evaluation:
+    from eval.behaviour.record import with_behaviour
     from eval.gate import judge
     from eval.metrics import build_deltas, build_metrics
 
@@ -305,6 +306,7 @@ def _judge(
             deltas=deltas,
             baseline_digest=baseline,
         )
+        gate = with_behaviour(gate, suite, settings)
         pair_results.append(
             PairResult(
                 pair_name=pair.name,

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.cases import Dataset
-from eval.results import Evaluation, PairResult, Verdict
+from eval.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.tracking import (
     TAG_BASELINE,
+    TAG_BEHAVIOUR,
     TAG_DATASET,
     TAG_DATASET_NAME,
     TAG_EVALUATION,
@@ -39,6 +40,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             TAG_DATASET_NAME: evaluation.dataset_name,
             TAG_SUITE: pair.gate.suite_digest,
             TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
+            TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
             DIGEST_TAG: pair.pair_digest,
             NAME_TAG: pair.pair_name,
             ENVIRONMENT_TAG: evaluation.environment,
@@ -90,6 +92,7 @@ def refusals(
     suite_digest: str,
     production_digest: str | None,
     environment: str,
+    behaviour_required: bool = False,
 ) -> tuple[Evidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
@@ -114,6 +117,11 @@ def refusals(
                 continue  # it was production itself then; its own floors are its evidence
             if then != now:
                 reasons.append(f"{what} differs from what the gate saw (now {now[:12]}, gate saw {then[:12]})")
+        if not reasons and behaviour_required and evidence.behaviour != Verdict.PASS:
+            reasons = [
+                f"the suite demands behaviour evidence in {environment!r} and this gate's was "
+                f"{evidence.behaviour or NOT_MEASURED!r}: run `make gate PAIR={pair_name}`"
+            ]
         if not reasons and evidence.verdict == Verdict.PASS:
             return evidence, []
         if not reasons:

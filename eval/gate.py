@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from eval.results import CaseResult, Check, GateResult, Metric, Unit, Verdict
 from eval.suite import Floor, NoWorse, Suite
@@ -40,6 +41,16 @@ def judge(
         suite_digest=suite.digest,
         baseline_digest=baseline_digest,
         checks=tuple(checks),
+    )
+
+
+def behaviour_checks(metrics: Mapping[str, Metric], suite: Suite) -> tuple[Check, ...]:
+    """Return the suite's behaviour floors as checks; a metric that was not measured leaves its check inconclusive."""
+    if suite.behaviour is None:
+        return ()
+    return tuple(
+        replace(_floor(floor, metrics[floor.metric], suite, arm="primary"), kind="behaviour")
+        for floor in suite.behaviour.floors
     )
 
 

@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 
+from eval.behaviour.record import checks_of, find_result
 from eval.cases import Dataset
 from eval.errors import Refused
 from eval.evidence import refusals
 from eval.loaders import load_dataset
+from eval.reading import check_line
+from eval.results import Verdict
+from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking import Tracking
 from service.cards import ModelCards
@@ -63,6 +67,8 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
     if not why.strip():
         raise Refused('say why: make promote PAIR=<name> WHY="one sentence"')
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
+    suite = load_suite(task_name)
+    _refuse_misbehaviour(pair, suite, settings)
     check_store(settings.registry_uri)
     tracking = Tracking(settings.registry_uri)
     try:
@@ -81,6 +87,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         suite_digest=suite_digest,
         production_digest=production_digest,
         environment=settings.environment,
+        behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
     if evidence is None:
         raise Refused(f"{pair_name} {pair.digest[:12]} is not promoted: " + "; ".join(reasons))
@@ -94,6 +101,18 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         environment=settings.environment,
         expected_from=production_digest,
     )
+
+
+def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
+    """Refuse a pair that misbehaved after its gate had passed: the gate could not know of it then."""
+    result = find_result(pair.digest, suite, settings)
+    failed = [] if result is None else [c for c in checks_of(result, suite) if c.verdict is Verdict.FAIL]
+    if result is not None and failed:
+        raise Refused(
+            f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
+            + "; ".join(check_line(check, suite) for check in failed)
+            + f". Mend the pair, then run `make gate PAIR={pair.name}`"
+        )
 
 
 def _restore(tracking: Tracking, pair: Pair, why: str, settings: Settings, damage: RegistryError) -> Release:

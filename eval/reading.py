@@ -116,6 +116,8 @@ def why(pair: PairResult) -> str:
 
 def check_name(check: Check) -> str:
     """Return what is checked, in words that tell a floor from a comparison."""
+    if check.kind == "behaviour":
+        return f"behaviour {check.metric}"
     return f"{check.metric} vs production" if check.kind == "no_worse" else check.metric
 
 

@@ -1,5 +1,6 @@
 """What an evaluation produces: scores, case results, metrics with intervals, gate checks and verdicts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -85,10 +86,11 @@ class Check:
     """One gated comparison: a floor (against ``bound``) or no-worse-than-production (difference against ``-margin``).
 
     ``value``, ``low`` and ``high`` are the metric for a floor and the paired difference (candidate minus production, positive
-    is better) for a comparison. ``reason`` is why the bound is what it is; ``explanation`` says how the verdict came about.
+    is better) for a comparison; a ``behaviour`` is a floor over what the running service did. ``reason``
+    is why the bound is what it is; ``explanation`` says how the verdict came about.
     """
 
-    kind: Literal["floor", "no_worse", "requirement"]
+    kind: Literal["floor", "no_worse", "requirement", "behaviour"]
     metric: str
     unit: Unit
     bound: float
@@ -99,6 +101,16 @@ class Check:
     verdict: Verdict
     reason: str
     explanation: str
+
+
+NOT_MEASURED = "not measured"
+
+
+def behaviour_verdict(checks: Iterable[Check]) -> str:
+    """Return the worst verdict of the behaviour checks among ``checks``, or ``not measured`` when there are none."""
+    verdicts = {check.verdict for check in checks if check.kind == "behaviour"}
+    ordered = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    return next((verdict.value for verdict in ordered if verdict in verdicts), NOT_MEASURED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from service.canonical import canonical_json, sha256_hex
 
 _HERE = Path(__file__).resolve().parent
 # Code whose change can change an answer or a verdict: its bytes are part of every suite's digest.
-_JUDGING_CODE = ("stats.py", "gate.py", "metrics.py", "suite.py", "scorers/*.py")
+_JUDGING_CODE = ("stats.py", "gate.py", "metrics.py", "suite.py", "scorers/*.py", "behaviour/*.py")
 _JUDGING_SERVICE_CODE = (
     "text.py",
     "grounding.py",
@@ -64,6 +65,22 @@ class NoWorse:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What a pair must and must not do in the running service, whatever stands in its inputs (``make behave``).
+
+    ``plant`` returns a copy of a case's inputs with a stranger's text where a stranger could have written it. ``attacks`` names
+    a list beside the datasets (``datasets/<task>/<attacks>.yaml``). In the environments of ``required_in`` nothing is promoted
+    without this evidence; elsewhere it counts as soon as it was measured.
+    """
+
+    dataset: str
+    attacks: str
+    plant: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    floors: tuple[Floor, ...]
+    required_in: tuple[str, ...] = ("aws",)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases."""
@@ -79,6 +96,7 @@ class Suite:
     seed: int = 20261121
     slices: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
+    behaviour: Behaviour | None = None
 
     def metric(self, name: str) -> MetricSpec:
         """Return the spec of metric ``name``.
@@ -104,9 +122,21 @@ class Suite:
             "max_unscored_rate": self.max_unscored_rate,
             "minimum_latency_calls": self.minimum_latency_calls,
             "seed": self.seed,
+            "behaviour": _declared(self.behaviour),
             "code": judging_code_digest(self.task),
         }
         return sha256_hex(canonical_json(declared))
+
+
+def _declared(behaviour: Behaviour | None) -> dict[str, Any] | None:
+    if behaviour is None:
+        return None
+    return {
+        "dataset": behaviour.dataset,
+        "attacks": behaviour.attacks,
+        "floors": [_plain(floor) for floor in behaviour.floors],
+        "required_in": list(behaviour.required_in),
+    }
 
 
 def _plain(spec: MetricSpec | Floor | NoWorse) -> dict[str, Any]:

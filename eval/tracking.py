@@ -20,6 +20,7 @@ from service.release import ALIAS, DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG, Releas
 TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_digest"
 TAG_SUITE, TAG_BASELINE, TAG_EVALUATION = "omni.suite_digest", "omni.baseline_digest", "omni.evaluation_id"
 TAG_DATASET_NAME = "omni.dataset_name"
+TAG_BEHAVIOUR = "omni.behaviour"  # verdict of the behaviour checks in this gate, or "not measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Evidence:
     verdict: str
     environment: str
     at: str
+    behaviour: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,6 +350,7 @@ def _evidence(run: Any) -> Evidence:
         verdict=tags.get(TAG_VERDICT, ""),
         environment=tags.get(ENVIRONMENT_TAG, ""),
         at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
+        behaviour=tags.get(TAG_BEHAVIOUR, ""),
     )
 
 

@@ -8,14 +8,14 @@ from service.pair import Pair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedPair:
-    """A verified pair as it is served: ``source`` says whether the registry or this machine's disk gave it."""
+    """A verified pair as it is served: ``source`` says where it came from; ``file`` occurs in the harness only."""
 
     pair: Pair
     registry_version: int
     sequence: int
     released_at: str
     released_by: str
-    source: Literal["registry", "last_known_good"]
+    source: Literal["registry", "last_known_good", "file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
