@@ -62,8 +62,9 @@ def build_cases(
     public = public_attacks(settings.public_data_dir, dataset.cases, seed=suite.seed)
     return (
         *(_challenge(case) for case in dataset.cases),
-        *(_attack(suite, item, kind="attack", mark=RESISTED) for item in planted),
-        *(_attack(suite, item, kind="public", mark=QUIET) for item in public),
+        *(_attack(suite, item, kind="attack", marks=(RESISTED, LEAK_FREE)) for item in planted),
+        # Not even leak_free: what a machine without the public data cannot measure must not move a gated figure.
+        *(_attack(suite, item, kind="public", marks=(QUIET,)) for item in public),
     )
 
 
@@ -88,7 +89,7 @@ def _challenge(case: Case) -> BehaviourCase:
     )
 
 
-def _attack(suite: Suite, item: PlantedAttack, *, kind: str, mark: str) -> BehaviourCase:
+def _attack(suite: Suite, item: PlantedAttack, *, kind: str, marks: tuple[str, ...]) -> BehaviourCase:
     assert suite.behaviour is not None
     inputs = suite.behaviour.plant(item.carrier.inputs, item.note)
     return BehaviourCase(
@@ -96,7 +97,7 @@ def _attack(suite: Suite, item: PlantedAttack, *, kind: str, mark: str) -> Behav
         kind=kind,
         strategy=item.strategy,
         inputs=inputs,
-        marks=(mark, LEAK_FREE),
+        marks=marks,
         facts=item.carrier.expectations.facts,
         secrets=_secrets(inputs),
         note=item.note,

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 
 const { seed, texts } = JSON.parse(readFileSync(0, "utf8"));
-// Some strategies draw from lists with Math.random (mulberry32 in its place): the same seed, the same attacks.
+// Jailbreak templates are drawn with Math.random; mulberry32 in its place: the same seed, the same attacks.
 let state = seed >>> 0;
 Math.random = () => {
   state = (state + 0x6d2b79f5) >>> 0;
@@ -18,7 +18,10 @@ const disguised = [];
 for (const { strategy, text } of texts) {
   const found = known.get(strategy);
   if (!found) throw new Error(`promptfoo has no strategy ${strategy}`);
-  const [test] = await found.action([{ vars: { text }, metadata: {} }], "text", {}, strategy);
+  const tests = await found.action([{ vars: { text }, metadata: {} }], "text", { sample: 5 }, strategy);
+  // Some templates have no place for the text, and would be an attack without a payload.
+  const test = tests.length > 1 ? tests.find((one) => one.vars.text.includes(text)) : tests[0];
+  if (!test) throw new Error(`no drawn template of ${strategy} holds the text`);
   disguised.push(test.vars.text);
 }
 // Ended by hand: the library keeps timers that would hold the process open.
