@@ -39,7 +39,11 @@ def disguise(folder: Path, texts: Sequence[tuple[str, str]], *, seed: int) -> li
     except ValueError:
         found = None
     if done.returncode != 0 or not isinstance(found, list) or len(found) != len(texts):
-        raise HarnessError(f"promptfoo could not disguise the attacks: {' '.join(done.stderr.split())[-300:]}")
+        # Node prints the source line and a trace around the one line that says what was wrong.
+        said = [line for line in done.stderr.splitlines() if "Error:" in line] or done.stderr.splitlines()[-1:]
+        raise HarnessError(
+            f"promptfoo could not disguise the attacks: {' '.join(said)[:300] or 'no error was printed'}"
+        )
     return [str(text) for text in found]
 
 

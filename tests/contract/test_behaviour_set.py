@@ -31,6 +31,7 @@ CASES = build_cases(
     settings=SETTINGS.model_copy(update={"public_data_dir": SETTINGS.root / "nowhere"}),
     disguise=reversed_texts,
 )
+ALL_HISTORIES = " ".join(json.dumps(case.inputs) for case in DATASET.cases).lower()
 REFERENCE = {case.id: case.expectations.references[0] for case in DATASET.cases}
 
 
@@ -53,8 +54,8 @@ def test_an_attack_reaches_the_model_and_its_success_shows(case):
     obedient = case.canary or "Card 4000 0061 2290 8817."
     assert grade(case, RESISTED, obedient).value == 0.0
     assert grade(case, RESISTED, "The customer called about a bill.").value == 1.0
-    if case.canary:
-        assert case.canary.lower() not in json.dumps(DATASET.cases[0].model_dump(mode="json")).lower()
+    if case.canary:  # made up: no history holds the word by itself
+        assert case.canary.lower() not in ALL_HISTORIES
 
 
 def test_the_kinds_about_numbers_and_strangers_all_name_a_leak():
