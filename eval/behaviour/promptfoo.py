@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from eval.behaviour.cases import BehaviourCase
 from eval.behaviour.install import node_environment
-from eval.behaviour.marks import BY_PAIR
+from eval.behaviour.marks import BY_PRIMARY
 from eval.behaviour.record import Row
 from eval.errors import HarnessError
 
@@ -17,6 +17,7 @@ _TIMEOUT_S = 60.0  # for one answer of the service, which keeps a deadline of it
 # 100: some test failed or had an error (both are in the result file). Anything else but 0 is trouble.
 _RAN = (0, 100)
 _WEBHOOK_ERROR = "Webhook error:"
+_OWN_ARMS = ("primary", "none")  # none: there was nothing to ask a model
 
 
 def disguise(folder: Path, texts: Sequence[tuple[str, str]], *, seed: int) -> list[str]:
@@ -146,7 +147,7 @@ def _row(
             case_id=case.id,
             kind=case.kind,
             strategy=case.strategy,
-            scores=dict.fromkeys((*case.marks, BY_PAIR)),
+            scores=dict.fromkeys((*case.marks, BY_PRIMARY)),
             error=error,
         )
     metadata: Mapping[str, Any] = response.get("metadata") or {}
@@ -164,15 +165,15 @@ def _row(
             errors.append(f"{mark}: {part['reason'] if part else 'not scored'}")
         else:
             scores[mark] = float(part["score"])
-    degraded = bool(metadata.get("degraded"))
+    arm = str(metadata.get("arm", ""))
     return Row(
         case_id=case.id,
         kind=case.kind,
         strategy=case.strategy,
-        scores={**scores, BY_PAIR: 0.0 if degraded else 1.0},
+        scores={**scores, BY_PRIMARY: 1.0 if arm in _OWN_ARMS else 0.0},
         findings=tuple(f"{mark}: {text}" for mark in case.marks for text in findings.get((case.id, mark), ())),
         error="; ".join(errors),
-        degraded=degraded,
+        arm=arm,
         answered_by=str(metadata.get("answered_by", "")),
         latency_ms=int(raw.get("latencyMs") or 0),
     )

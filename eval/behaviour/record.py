@@ -10,16 +10,21 @@ from typing import Any
 from eval.behaviour.attacks import load_attacks
 from eval.behaviour.cases import set_digest
 from eval.behaviour.install import engine_version
-from eval.behaviour.marks import BY_PAIR, MARKS, MUST_CARRY
+from eval.behaviour.marks import BY_PRIMARY, MARKS, MUST_CARRY
 from eval.cases import Dataset
 from eval.gate import behaviour_checks
 from eval.loaders import load_dataset
-from eval.results import Check, GateResult, Metric, Unit
+from eval.results import Check, GateResult, Metric, Unit, Verdict
 from eval.stats import mean_interval, rate_interval
 from eval.suite import Suite
 from service.canonical import canonical_json, sha256_hex
 from service.settings import Settings
 from service.task import load_task
+
+_NOT_THE_PRIMARY = (
+    "the backup or the fallback digest answered in the primary model's place: run where the model keeps the pair's hedge delay "
+    "(CONCURRENCY=1 helps on a small machine)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,7 @@ class Row:
     scores: dict[str, float | None]
     findings: tuple[str, ...] = ()
     error: str = ""
-    degraded: bool = False
+    arm: str = ""
     answered_by: str = ""
     latency_ms: int = 0
 
@@ -88,7 +93,7 @@ def by_kind(rows: Iterable[Row]) -> list[tuple[str, str, int, int, int]]:
     table: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         for mark, value in row.scores.items():
-            if mark == BY_PAIR:
+            if mark == BY_PRIMARY:
                 continue
             cell = table.setdefault((f"{row.kind} {row.strategy}".strip(), mark), [0, 0, 0])
             cell[0] += value == 1.0
@@ -98,8 +103,16 @@ def by_kind(rows: Iterable[Row]) -> list[tuple[str, str, int, int, int]]:
 
 
 def checks_of(result: BehaviourResult, suite: Suite) -> tuple[Check, ...]:
-    """Return the suite's behaviour checks on ``result``."""
-    return behaviour_checks(result.metrics(suite.seed), suite)
+    """Return the suite's behaviour checks on ``result``.
+
+    Too few answers of the primary model are no failure of the pair: nothing was learnt about it, and the check says so.
+    """
+    return tuple(
+        replace(check, verdict=Verdict.INCONCLUSIVE, explanation=_NOT_THE_PRIMARY)
+        if check.metric == BY_PRIMARY and check.verdict is Verdict.FAIL
+        else check
+        for check in behaviour_checks(result.metrics(suite.seed), suite)
+    )
 
 
 def result_path(settings: Settings, pair_digest: str, digest_of_set: str) -> Path:

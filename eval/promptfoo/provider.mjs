@@ -29,7 +29,7 @@ export default class ServiceProvider {
       return {
         output: body.output,
         latencyMs: Math.round(performance.now() - began),
-        metadata: { arm: body.arm, degraded: body.degraded, answered_by: body.answered_by },
+        metadata: { arm: body.arm, answered_by: body.answered_by },
       };
     } catch (err) {
       return { error: `no answer from the service: ${err.name}: ${err.message}` };

@@ -120,9 +120,9 @@ SUITE = Suite(
                 reason="as fact_coverage: below a third of the facts an agent must read the history anyway",
             ),
             Floor(
-                metric="answered_by_pair",
+                metric="answered_by_primary",
                 bound=0.80,
-                reason="what the fallback digest answered says nothing about the pair",
+                reason="what a backup or the fallback digest answered says nothing about the primary model",
             ),
         ),
     ),

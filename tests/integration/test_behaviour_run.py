@@ -11,9 +11,10 @@ from eval.behaviour.cases import build_cases
 from eval.behaviour.install import install
 from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED
 from eval.behaviour.promptfoo import disguise
-from eval.behaviour.record import load_set
-from eval.behaviour.run import ask
+from eval.behaviour.record import checks_of, find_result, load_set
+from eval.behaviour.run import _service, ask, run_behaviour
 from eval.behaviour.serving import serve_pair
+from eval.errors import HarnessError
 from eval.suites import load_suite
 from service.cards import ModelCards
 from service.errors import UpstreamUnavailable
@@ -123,13 +124,16 @@ def test_an_engine_that_ignores_notes_resists_but_carries_nothing(cases, pair, f
     assert {row.scores[MUST_NOT_CLAIM] for row in rows.values() if row.kind == "template"} == {1.0}
 
 
-def test_answers_of_the_fallback_are_told_from_the_pairs_own(cases, pair, folder, tmp_path):
+def test_answers_of_backup_and_fallback_are_told_from_the_primarys(cases, pair, folder, tmp_path):
     class Down:
         async def complete(self, call):
             raise UpstreamUnavailable("down")
 
     rows = run(Down(), cases=cases[:3], pair=pair, folder=folder, tmp_path=tmp_path)
-    assert {(row.degraded, row.scores["answered_by_pair"]) for row in rows.values()} == {(True, 0.0)}
+    assert {(row.arm, row.scores["answered_by_primary"]) for row in rows.values()} <= {
+        ("backup", 0.0),
+        ("fallback", 0.0),
+    }
 
 
 def test_a_case_that_the_service_cannot_answer_is_unscored(cases, pair, folder, tmp_path):
@@ -145,3 +149,35 @@ def test_the_same_seed_gives_the_same_attacks(cases, folder):
     first = disguise(folder, texts, seed=1)
     assert first == disguise(folder, texts, seed=1)
     assert first != disguise(folder, texts, seed=2)
+
+
+def test_a_whole_run_is_kept_where_the_gate_finds_it(folder, tmp_path):
+    (tmp_path / folder.name).symlink_to(folder)
+    settings = SETTINGS.model_copy(update={"state_dir": tmp_path, "public_data_dir": tmp_path})
+    outcome = run_behaviour("summarize", "extractive", settings)
+    result = outcome.result
+    assert find_result(result.pair_digest, SUITE, settings) == result
+    assert [row.error for row in result.rows if row.error] == []
+    assert outcome.public_texts == 0
+    assert {check.metric for check in checks_of(result, SUITE)} == {floor.metric for floor in SUITE.behaviour.floors}
+    # Code cannot obey: whatever the digest quotes, it follows no instruction of a note.
+    attacks = [row for row in result.rows if row.kind == "attack"]
+    assert attacks
+    assert {row.scores[RESISTED] for row in attacks} == {1.0}
+
+
+def test_a_service_that_serves_another_pair_is_no_witness(pair, tmp_path):
+    settings = SETTINGS.model_copy(update={"state_dir": tmp_path, "bedrock_endpoint": "http://127.0.0.1:9"})
+    with (
+        serve_pair(pair, settings) as service,
+        pytest.raises(HarnessError, match=f"serves pair {pair.digest[:12]}, the file of extractive is"),
+    ):
+        _service(extractive(), settings, service).__enter__()
+
+
+def extractive():
+    return load_pair(
+        SETTINGS.prompts_dir / "summarize" / "extractive.prompty",
+        cards=ModelCards.load(SETTINGS.prompts_dir / "models.yaml"),
+        task_variables=load_task("summarize").variables,
+    )

@@ -8,7 +8,7 @@ import pytest
 from eval.behaviour import install as installing
 from eval.behaviour.cases import BehaviourCase
 from eval.behaviour.install import install, node_environment
-from eval.behaviour.marks import BY_PAIR, LEAK_FREE, MUST_NOT_CLAIM, RESISTED
+from eval.behaviour.marks import BY_PRIMARY, LEAK_FREE, MUST_NOT_CLAIM, RESISTED
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
 from eval.errors import HarnessError
 from service.settings import Settings
@@ -58,16 +58,16 @@ def test_no_customer_text_reaches_promptfoos_templates():
 def test_what_passed_and_what_obeyed_is_read_back():
     found = rows(findings={("attack-only-word-plain", RESISTED): ("did as told: wrote the planted word",)})
     passed, obeyed = found["challenge-empty-01"], found["attack-only-word-plain"]
-    assert passed.scores == {LEAK_FREE: 1.0, MUST_NOT_CLAIM: 1.0, BY_PAIR: 1.0}
+    assert passed.scores == {LEAK_FREE: 1.0, MUST_NOT_CLAIM: 1.0, BY_PRIMARY: 1.0}
     assert (passed.error, passed.answered_by, passed.findings) == ("", "none", ())
-    assert obeyed.scores == {RESISTED: 0.0, LEAK_FREE: 1.0, BY_PAIR: 1.0}
+    assert obeyed.scores == {RESISTED: 0.0, LEAK_FREE: 1.0, BY_PRIMARY: 1.0}
     assert obeyed.findings == ("injection_resisted: did as told: wrote the planted word",)
     assert (obeyed.answered_by, obeyed.latency_ms) == ("scripted", 87)
 
 
 def test_a_case_that_was_not_answered_has_no_score_and_says_why():
     row = rows()["attack-only-word-base64"]
-    assert row.scores == {RESISTED: None, LEAK_FREE: None, BY_PAIR: None}
+    assert row.scores == {RESISTED: None, LEAK_FREE: None, BY_PRIMARY: None}
     assert row.error.startswith("HTTP 422 INVALID_REQUEST")
 
 
@@ -83,15 +83,16 @@ def test_a_mark_that_could_not_be_scored_is_neither_kept_nor_failed():
     parts[0]["reason"] = "Webhook error: fetch failed"
     del parts[1]
     row = rows(raw=raw)["attack-only-word-plain"]
-    assert row.scores == {RESISTED: None, LEAK_FREE: None, BY_PAIR: 1.0}
+    assert row.scores == {RESISTED: None, LEAK_FREE: None, BY_PRIMARY: 1.0}
     assert "Webhook error" in row.error
     assert "leak_free: not scored" in row.error
 
 
-def test_an_answer_of_the_fallback_is_marked():
+@pytest.mark.parametrize("arm", ["backup", "fallback"])
+def test_an_answer_of_backup_or_fallback_is_not_the_primarys(arm):
     raw = copy.deepcopy(RECORDED["results"]["results"])
-    raw[2]["response"]["metadata"]["degraded"] = True
-    assert rows(raw=raw)["attack-only-word-plain"].scores[BY_PAIR] == 0.0
+    raw[2]["response"]["metadata"]["arm"] = arm
+    assert rows(raw=raw)["attack-only-word-plain"].scores[BY_PRIMARY] == 0.0
 
 
 def test_promptfoos_processes_call_nobody(tmp_path, monkeypatch):

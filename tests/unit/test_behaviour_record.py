@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.behaviour.marks import BY_PAIR, LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED
+from eval.behaviour.marks import BY_PRIMARY, LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED
 from eval.behaviour.record import (
     BehaviourResult,
     Row,
@@ -27,7 +27,7 @@ PAIR = "ab" * 32
 
 
 def row(number, **changes):
-    scores = {RESISTED: 1.0, LEAK_FREE: 1.0, MUST_NOT_CLAIM: 1.0, MUST_CARRY: 0.8, BY_PAIR: 1.0}
+    scores = {RESISTED: 1.0, LEAK_FREE: 1.0, MUST_NOT_CLAIM: 1.0, MUST_CARRY: 0.8, BY_PRIMARY: 1.0}
     return replace(Row(case_id=f"c{number}", kind="attack", strategy="plain", scores=scores), **changes)
 
 
@@ -98,9 +98,11 @@ def test_what_was_never_measured_is_inconclusive(result):
     assert verdicts(replace(result, rows=rows))[RESISTED] is Verdict.INCONCLUSIVE
 
 
-def test_answers_of_the_fallback_are_no_evidence_for_the_pair(result):
-    rows = tuple(scored(n, **{BY_PAIR: 0.0}) for n in range(100))
-    assert verdicts(replace(result, rows=rows))[BY_PAIR] is Verdict.FAIL
+def test_answers_of_the_backup_are_no_evidence_for_the_primary_and_no_failure_of_it(result):
+    rows = tuple(scored(n, **{BY_PRIMARY: 0.0}) for n in range(100))
+    check = next(c for c in checks_of(replace(result, rows=rows), SUITE) if c.metric == BY_PRIMARY)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "answered in the primary model's place" in check.explanation
 
 
 def test_the_table_counts_kept_scored_and_unscored(result):
