@@ -159,7 +159,10 @@ def find_result(pair_digest: str, suite: Suite, settings: Settings) -> Behaviour
     Raises:
         CaseError: the suite's behaviour cases cannot be read.
     """
-    if suite.behaviour is None:
+    # Most evaluations have none: only then need the set be read, which costs time and must not stop an evaluation.
+    if suite.behaviour is None or not any(
+        result_path(settings, pair_digest, "").parent.glob(f"{pair_digest[:32]}-*.json")
+    ):
         return None
     _, _, digest = load_set(suite, settings)
     found = load_result(result_path(settings, pair_digest, digest))
