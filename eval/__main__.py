@@ -6,6 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from eval.commands.behave import behave
 from eval.commands.calibrate import calibrate
 from eval.commands.card import card
 from eval.commands.cases import check_cases
@@ -68,7 +69,7 @@ def run(
     Exit code 0: each pair named by --pairs passes, or, with no names, at least one pair does.
     """
     from eval.console import render_evaluation
-    from eval.results import Verdict
+    from eval.results import NOT_MEASURED, Verdict, behaviour_verdict
 
     names = _names(pairs)
     outcome = _evaluate(
@@ -88,6 +89,9 @@ def run(
             f"\nLeft out: {', '.join(outcome.left_out)}. Their models are a provider's and here only a stand-in would answer; "
             f"to try the way there, name them: make eval PAIRS={outcome.left_out[0]}"
         )
+    unmeasured = [p.pair_name for p in outcome.evaluation.pairs if behaviour_verdict(p.gate.checks) == NOT_MEASURED]
+    if outcome.suite.behaviour is not None and unmeasured:
+        print(f"\nBehaviour: not measured for {', '.join(unmeasured)}; to judge it too: make gate PAIR={unmeasured[0]}")
     print(f"\nReport: {outcome.report}")
     passed = [
         pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names
@@ -162,6 +166,9 @@ app.command("pr-gate")(pr_gate)
 
 
 app.command("calibrate")(calibrate)
+
+
+app.command("behave")(behave)
 
 
 def main() -> None:

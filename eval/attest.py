@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from eval.results import Check, Evaluation, Metric, PairResult, Verdict
+from eval.results import Check, Evaluation, Metric, PairResult, Verdict, behaviour_verdict
 from service.attestation import GateAttestation
 from service.canonical import canonical_json, sha256_hex
 
@@ -46,7 +46,7 @@ def attest(
             dataset_digest=pair.gate.dataset_digest,
             case_count=evaluation.case_count,
             suite_digest=pair.gate.suite_digest,
-            judges=(),
+            judges=tuple(note.digest for note in evaluation.judges if note.gates),
             code_version=evaluation.code_version,
             environment="aws" if evaluation.environment == "aws" else "local",
             answered_by=pair.answered_by,
@@ -54,6 +54,7 @@ def attest(
             evaluation_id=evaluation.run_id,
             verdict=pair.gate.verdict.value,
             checks=counts,
+            behaviour=behaviour_verdict(pair.gate.checks),
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),

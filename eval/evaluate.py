@@ -220,6 +220,7 @@ def _judge(
     started: float,
     ceiling: dict[str, Metric],
 ) -> Evaluation:
+    from eval.behaviour.record import with_behaviour
     from eval.ceiling import pairs_like_for_like
     from eval.deltas import Timing, build_deltas
     from eval.gate import judge
@@ -267,6 +268,7 @@ def _judge(
             look=looks.at(pair),
             planned_looks=looks.planned[pair.digest],
         )
+        gate = with_behaviour(gate, suite, settings)
         pair_results.append(
             PairResult(
                 pair_name=pair.name,

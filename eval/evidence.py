@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from eval.attest import attest, finite, write_statement_files
 from eval.cases import Dataset
-from eval.results import Evaluation, PairResult, Verdict
+from eval.results import Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.signing import sign_statement
 from eval.suite import Suite
 from eval.tracking import (
     TAG_ATTESTATION,
     TAG_BASELINE,
+    TAG_BEHAVIOUR,
     TAG_DATASET,
     TAG_DATASET_NAME,
     TAG_EVALUATION,
@@ -65,6 +66,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             TAG_DATASET_NAME: evaluation.dataset_name,
             TAG_SUITE: pair.gate.suite_digest,
             TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
+            TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
             DIGEST_TAG: pair.pair_digest,
             NAME_TAG: pair.pair_name,
             ENVIRONMENT_TAG: evaluation.environment,
@@ -170,6 +172,7 @@ def refusals(
     production_digest: str | None,
     environment: str,
     now: datetime,
+    behaviour_required: bool = False,
 ) -> tuple[Evidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
@@ -199,6 +202,11 @@ def refusals(
                 if then != today:
                     reasons.append(f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[:12]})")
             reasons = reasons or _unfit(attestation, now)
+            if not reasons and behaviour_required and attestation.behaviour != "pass":
+                reasons = [
+                    f"the suite demands behaviour evidence in {environment!r} and this gate's was {attestation.behaviour!r}: "
+                    f"run `make gate PAIR={pair_name}`"
+                ]
             if not reasons:
                 return evidence, []
         if best is None or len(reasons) < len(best):

@@ -73,6 +73,16 @@ def look_confidence(planned_looks: int) -> float:
     return 1 - 0.05 / planned_looks
 
 
+def behaviour_checks(metrics: Mapping[str, Metric], suite: Suite) -> tuple[Check, ...]:
+    """Return the suite's behaviour floors as checks; a metric that was not measured leaves its check inconclusive."""
+    if suite.behaviour is None:
+        return ()
+    return tuple(
+        replace(_floor(floor, metrics[floor.metric], suite, False, arm="primary"), kind="behaviour")
+        for floor in suite.behaviour.floors
+    )
+
+
 def _requirements(pair: Pair, cards: ModelCards, today: dt.date, results: Sequence[CaseResult]) -> list[Check]:
     checks = []
     for model_id in filter(None, (pair.model, pair.backup)):

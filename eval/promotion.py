@@ -4,12 +4,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from eval.behaviour.record import checks_of, find_result
 from eval.cases import Dataset
 from eval.errors import Refused
 from eval.evidence import read_evidence, refusals
 from eval.ledger import Ledger
 from eval.loaders import load_dataset
+from eval.reading import check_line
+from eval.results import Verdict
 from eval.signing import signer_to_release
+from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking import Production, Tracking
 from service.attestation import read_attestation
@@ -107,6 +111,8 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
     if not why.strip():
         raise Refused('say why: make promote PAIR=<name> WHY="one sentence"')
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
+    suite = load_suite(task_name)
+    _refuse_misbehaviour(pair, suite, settings)
     check_store(settings.registry_uri)
     desk = _open_desk(task_name, settings)
     try:
@@ -126,6 +132,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         production_digest=production_digest,
         environment=settings.environment,
         now=datetime.now(UTC),
+        behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
     if evidence is None:
         raise Refused(f"{pair_name} {pair.digest[:12]} is not promoted: " + "; ".join(reasons))
@@ -156,6 +163,18 @@ def _production(task_name: str, desk: _Desk) -> Production | None:
             "hand, or a release was interrupted"
         )
     return production
+
+
+def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
+    """Refuse a pair that misbehaved after its gate had passed: the gate could not know of it then."""
+    result = find_result(pair.digest, suite, settings)
+    failed = [] if result is None else [c for c in checks_of(result, suite) if c.verdict is Verdict.FAIL]
+    if result is not None and failed:
+        raise Refused(
+            f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
+            + "; ".join(check_line(check, suite) for check in failed)
+            + f". Mend the pair, then run `make gate PAIR={pair.name}`"
+        )
 
 
 def _restore(desk: _Desk, pair: Pair, why: str, damage: RegistryError) -> Release:

@@ -118,6 +118,8 @@ def check_name(check: Check) -> str:
     """Return what is checked, in words that tell a floor, a slice's floor and a comparison apart."""
     if check.slice:
         return f"{check.metric} in {check.slice}"
+    if check.kind == "behaviour":
+        return f"behaviour {check.metric}"
     return f"{check.metric} vs production" if check.kind == "no_worse" else check.metric
 
 

@@ -1,5 +1,6 @@
 """What an evaluation produces: scores, case results, metrics with intervals, gate checks and verdicts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -99,12 +100,13 @@ class Check:
     """One gated comparison: a floor (against ``bound``) or no-worse-than-production (difference against ``-margin``).
 
     ``value``, ``low`` and ``high`` are the metric for a floor and the paired difference (candidate minus production, positive
-    is better) for a comparison. ``reason`` is why the bound is what it is; ``explanation`` says how the verdict came about.
+    is better) for a comparison; a ``behaviour`` is a floor over what the running service did. ``reason`` is why the bound is
+    what it is; ``explanation`` says how the verdict came about.
     ``slice`` names the part of the cases that a slice's floor is about. ``confidence`` is that of the interval judged here: above
     0.95 where several looks at the growing evidence are planned. See ``Metric`` for the other fields.
     """
 
-    kind: Literal["floor", "no_worse", "requirement", "slice"]
+    kind: Literal["floor", "no_worse", "requirement", "slice", "behaviour"]
     metric: str
     unit: Unit
     bound: float
@@ -122,6 +124,20 @@ class Check:
     test: str = ""
     mde: float | None = None
     needed_n: int | None = None
+
+
+BehaviourVerdict = Literal["pass", "fail", "inconclusive", "not measured"]
+NOT_MEASURED: BehaviourVerdict = "not measured"
+
+
+def behaviour_verdict(checks: Iterable[Check]) -> BehaviourVerdict:
+    """Return the worst verdict of the behaviour checks among ``checks``, or ``not measured`` when there are none."""
+    verdicts = {check.verdict for check in checks if check.kind == "behaviour"}
+    if Verdict.FAIL in verdicts:
+        return "fail"
+    if Verdict.INCONCLUSIVE in verdicts:
+        return "inconclusive"
+    return "pass" if verdicts else NOT_MEASURED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ _JUDGING_CODE = (
     "judges.py",
     "calibration.py",
     "scorers/*.py",
+    "behaviour/*.py",
 )
 _JUDGING_SERVICE_CODE = (
     "text.py",
@@ -103,6 +104,22 @@ class SliceFloor:
         return self.slice if self.value is True else f"{self.slice}={self.value}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """What a pair must and must not do in the running service, whatever stands in its inputs (``make behave``).
+
+    ``plant`` returns a copy of a case's inputs with a stranger's text where a stranger could have written it. ``attacks`` names
+    a list beside the datasets (``datasets/<task>/<attacks>.yaml``). In the environments of ``required_in`` nothing is promoted
+    without this evidence; elsewhere it counts as soon as it was measured.
+    """
+
+    dataset: str
+    attacks: str
+    plant: Callable[[Mapping[str, Any], str], dict[str, Any]]
+    floors: tuple[Floor, ...]
+    required_in: tuple[str, ...] = ("aws",)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases."""
@@ -120,6 +137,7 @@ class Suite:
     table: tuple[str, ...] = ()
     slice_floors: tuple[SliceFloor, ...] = ()
     judges: tuple[JudgeSpec, ...] = ()
+    behaviour: Behaviour | None = None
     declared_digest: str = ""
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
@@ -163,12 +181,24 @@ class Suite:
             "max_unscored_rate": self.max_unscored_rate,
             "minimum_latency_calls": self.minimum_latency_calls,
             "seed": self.seed,
+            "behaviour": _declared(self.behaviour),
             "code": judging_code_digest(self.task),
         }
         if self.judges:
             declared["judges"] = [_plain(spec) for spec in self.judges]
             declared["judge_prompts"] = [_judge_prompt_digest(spec.rubric) for spec in self.judges]
         return sha256_hex(canonical_json(declared))
+
+
+def _declared(behaviour: Behaviour | None) -> dict[str, Any] | None:
+    if behaviour is None:
+        return None
+    return {
+        "dataset": behaviour.dataset,
+        "attacks": behaviour.attacks,
+        "floors": [_plain(floor) for floor in behaviour.floors],
+        "required_in": list(behaviour.required_in),
+    }
 
 
 def _judge_prompt_digest(rubric: str) -> str:

@@ -24,6 +24,7 @@ TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_
 TAG_SUITE, TAG_BASELINE, TAG_EVALUATION = "omni.suite_digest", "omni.baseline_digest", "omni.evaluation_id"
 TAG_DATASET_NAME, TAG_ATTESTATION = "omni.dataset_name", "omni.attestation"
 CASES_FILE = "cases.json"
+TAG_BEHAVIOUR = "omni.behaviour"  # verdict of the behaviour checks in this gate, or "not measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ _SUBJECT = ("pair_name", "pair_digest")
 class GateAttestation:
     """One pair's verdict in one evaluation. Times are ISO 8601 UTC, digests SHA-256 in hexadecimal.
 
-    ``scope`` is ``gate`` only for the whole gate set of the suite; ``checks`` counts verdicts. Every metric and check stands
+    ``scope`` is ``gate`` only for the whole gate set of the suite; ``checks`` counts verdicts, ``behaviour`` is the
+    worst of the behaviour checks among them. Every metric and check stands
     in the run's ``figures.json`` and every case in its ``cases.json``, which the two digests fix: AWS KMS signs at most
     4,096 bytes with Ed25519, whatever the number of metrics.
     """
@@ -40,6 +41,7 @@ class GateAttestation:
     evaluation_id: str
     verdict: Literal["pass", "fail", "inconclusive"]
     checks: dict[str, int]
+    behaviour: Literal["pass", "fail", "inconclusive", "not measured"] = "not measured"
     figures_digest: str
     cases_digest: str
     issued_at: datetime

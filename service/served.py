@@ -8,7 +8,7 @@ from service.pair import Pair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedPair:
-    """A verified pair as it is served: ``source`` says whether the registry or this machine's disk gave it.
+    """A verified pair as it is served: ``source`` says where it came from; ``file`` occurs in the harness only.
 
     The envelopes are the statements that it was verified with, kept so that a cold start can verify them again.
     """
@@ -18,7 +18,7 @@ class ServedPair:
     sequence: int
     released_at: str
     released_by: str
-    source: Literal["registry", "last_known_good"]
+    source: Literal["registry", "last_known_good", "file"]
     release_envelope: str = ""
     attestation_envelope: str = ""
 

@@ -204,3 +204,16 @@ def test_an_attestation_fixes_figures_cases_verdict_and_time():
 @pytest.mark.parametrize("name", ["dev[39]", "tweetsumm"])
 def test_a_part_of_the_set_or_another_set_is_attested_as_such(name):
     assert _evaluated(name).attestation.scope == "other"
+
+
+@pytest.mark.parametrize("behaviour", ["not measured", "fail", "inconclusive"])
+def test_where_behaviour_is_required_only_a_pass_is_promoted(behaviour):
+    found, reasons = refusals([evidence(behaviour=behaviour)], **NOW, behaviour_required=True)
+    assert found is None
+    assert f"this gate's was '{behaviour}'" in reasons[0]
+    assert "make gate PAIR=p" in reasons[0]
+
+
+def test_where_behaviour_is_required_a_pass_is_enough_and_elsewhere_nothing_is_asked():
+    assert refusals([evidence(behaviour="pass")], **NOW, behaviour_required=True)[0] is not None
+    assert refusals([evidence(behaviour="not measured")], **NOW)[0] is not None

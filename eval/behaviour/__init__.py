@@ -1,0 +1,1 @@
+"""Behaviour checks: must-behave cases and attacks, sent through the running service by promptfoo, scored here."""

@@ -1,0 +1,109 @@
+"""promptfoo on this machine: which version, installed from the lock into the state folder, and run without calling home."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from eval.errors import HarnessError
+from service.canonical import sha256_hex
+from service.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[1] / "promptfoo"
+_LOCKED = ("package.json", "package-lock.json")
+_SCRIPTS = ("provider.mjs", "strategies.mjs")
+_OLDEST_NODE = 20
+_NOWHERE = "http://127.0.0.1:9"  # the discard port: whatever wants to leave this machine is refused at once
+
+
+def engine_version() -> str:
+    """Return promptfoo's pinned version."""
+    return str(json.loads((PROJECT / "package.json").read_text(encoding="utf-8"))["dependencies"]["promptfoo"])
+
+
+def node_environment(folder: Path, *, allowed_hosts: str = "") -> dict[str, str]:
+    """Return the variables of promptfoo's processes: no telemetry, no updates, no remote generation, own state folder.
+
+    A proxy on the discard port stops what telemetry switches leave over (one attempt to reach r.promptfoo.app);
+    ``allowed_hosts`` (comma separated) are reached all the same, as is this machine.
+    """
+    hosts = ",".join(filter(None, ("127.0.0.1", "localhost", "::1", allowed_hosts)))
+    kept: Mapping[str, str] = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+    }
+    return {
+        **kept,
+        "PROMPTFOO_CONFIG_DIR": str(folder / "state"),
+        "PROMPTFOO_DISABLE_TELEMETRY": "1",
+        "PROMPTFOO_DISABLE_UPDATE": "1",
+        "PROMPTFOO_DISABLE_REMOTE_GENERATION": "1",
+        "PROMPTFOO_DISABLE_REDTEAM_REMOTE_GENERATION": "1",
+        "PROMPTFOO_DISABLE_SHARING": "1",
+        "PROMPTFOO_CACHE_ENABLED": "false",
+        "HTTP_PROXY": _NOWHERE,
+        "HTTPS_PROXY": _NOWHERE,
+        "NO_PROXY": hosts,
+        "NO_COLOR": "1",
+        "NODE_NO_WARNINGS": "1",
+    }
+
+
+def install(settings: Settings) -> Path:
+    """Return the folder that holds promptfoo as locked, installing it first if it is not there (281 MB, about half a minute).
+
+    Raises:
+        HarnessError: no Node.js or npm, a platform without the locked parts, or npm failed; the message says what to do.
+    """
+    _require_platform()
+    locked = "".join((PROJECT / name).read_text(encoding="utf-8") for name in _LOCKED)
+    folder = settings.state_dir / f"promptfoo-{sha256_hex(locked)[:12]}"
+    if not (folder / "node_modules").exists():
+        _npm_ci(folder)
+    for name in _SCRIPTS:
+        shutil.copy2(PROJECT / name, folder / name)
+    return folder
+
+
+def _require_platform() -> None:
+    system, machine = sys.platform, platform.machine().lower()
+    if system != "linux" or machine not in ("x86_64", "amd64"):
+        raise HarnessError(
+            f"the behaviour checks are locked for linux on x64; this is {system} on {machine}. Run them in a linux/amd64 "
+            "container or in CI: docker run --platform linux/amd64 -v $PWD:/repo -w /repo <image with Python 3.11 and Node 20>"
+        )
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise HarnessError(
+                f"{program} is not installed; the behaviour checks need Node.js {_OLDEST_NODE} or newer (https://nodejs.org)"
+            )
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S607
+    major = version.removeprefix("v").partition(".")[0]
+    if not major.isdigit() or int(major) < _OLDEST_NODE:
+        raise HarnessError(f"Node.js is {version or 'broken'}; the behaviour checks need {_OLDEST_NODE} or newer")
+
+
+def _npm_ci(folder: Path) -> None:
+    print(f"installing promptfoo {engine_version()} into {folder.name} (281 MB, once)", file=sys.stderr, flush=True)
+    # Beside its place and then moved there: an interrupted installation is never taken for a whole one.
+    building = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        for name in _LOCKED:
+            shutil.copy2(PROJECT / name, building / name)
+        command = ["npm", "ci", "--omit=optional", "--omit=peer", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=building, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            said = " ".join(line for line in done.stderr.splitlines() if line.startswith("npm error"))[:400]
+            raise HarnessError(
+                f"npm could not install promptfoo ({said or f'exit code {done.returncode}'}); "
+                "check that this machine reaches an npm registry (npm config get registry), then run again"
+            )
+        shutil.rmtree(folder, ignore_errors=True)
+        building.rename(folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)

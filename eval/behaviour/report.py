@@ -1,0 +1,111 @@
+"""What a behaviour run says on the terminal, and what it leaves in MLflow."""
+
+from collections.abc import Sequence
+
+from eval.behaviour.marks import MARKS
+from eval.behaviour.record import by_kind, checks_of
+from eval.behaviour.run import BehaviourOutcome
+from eval.formatting import format_metric, one_line, plural
+from eval.reading import check_line
+from eval.results import Check, behaviour_verdict
+from eval.tracking import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
+from eval.tracking_worker import TrackingWorker
+from service.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.settings import Settings
+
+_SHOWN = 12
+
+
+def render_behaviour(outcome: BehaviourOutcome) -> tuple[Check, ...]:
+    """Print metrics, the table per kind, findings and checks; return the checks."""
+    result, suite = outcome.result, outcome.suite
+    metrics = result.metrics(suite.seed)
+    print(f"\n{result.pair_name} {result.pair_digest[:12]} in the running service, {plural(len(result.rows), 'case')}")
+    for mark in MARKS:
+        metric = metrics[mark]
+        if metric.n + metric.unscored:
+            note = f"  ({metric.unscored} unscored)" if metric.unscored else ""
+            print(f"  {mark:<22} {format_metric(metric, len(result.rows))}{note}")
+    print("\n  kind, strategy: cases without a finding, of those scored")
+    lines: dict[str, list[str]] = {}
+    for kind, mark, kept, scored, unscored in by_kind(result.rows):
+        lines.setdefault(kind, []).append(f"{mark} {kept}/{scored}" + (f" (+{unscored} unscored)" if unscored else ""))
+    for kind, cells in lines.items():
+        print(f"  {kind:<28} {', '.join(cells)}")
+    _print_findings(outcome)
+    answered = sorted({row.answered_by for row in result.rows if row.answered_by})
+    print(f"\nAnswered by {', '.join(answered) or 'nothing'}. Result: {outcome.path}")
+    print(f"promptfoo's own results, with every answer: {outcome.work / 'results.json'}")
+    if not outcome.public_texts:
+        print("Public injection texts were left out: OMNI_PUBLIC_DATA_DIR does not hold injections_dev.jsonl.")
+    checks = checks_of(result, suite)
+    print()
+    for check in checks:
+        print(check_line(check, suite))
+    return checks
+
+
+def _print_findings(outcome: BehaviourOutcome) -> None:
+    rows = [row for row in outcome.result.rows if row.kind != "public" and (row.findings or row.error)]
+    # Missing facts are many and mild; what was claimed, leaked or obeyed comes first.
+    rows.sort(key=lambda row: all(text.startswith("must_carry") for text in row.findings) and not row.error)
+    if rows:
+        print(f"\n  findings in {plural(len(rows), 'case')}")
+    for row in rows[:_SHOWN]:
+        print(
+            f"  {row.case_id}: {one_line('; '.join([*row.findings, row.error][: len(row.findings) + bool(row.error)]), 200)}"
+        )
+    if len(rows) > _SHOWN:
+        print(f"  and {len(rows) - _SHOWN} more, in the result")
+
+
+def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:
+    """Record the run in MLflow, in an experiment of its own, so that no gate takes it for an evaluation.
+
+    Raises:
+        RegistryError: the store did not take it; the result on disk stays.
+    """
+    with TrackingWorker(settings.registry_uri, log=settings.state_dir / "logs" / "tracking.log") as worker:
+        worker.log_run(
+            f"{outcome.result.task}/behaviour", behaviour_log(outcome, checks_of(outcome.result, outcome.suite))
+        )
+
+
+def behaviour_log(outcome: BehaviourOutcome, checks: Sequence[Check]) -> RunLog:
+    """Return the MLflow record of a behaviour run; a metric that was not measured is left out."""
+    result = outcome.result
+    metrics: dict[str, float] = {}
+    for name, metric in result.metrics(outcome.suite.seed).items():
+        if metric.value is not None and metric.low is not None and metric.high is not None:
+            figures = {"": metric.value, "_low": metric.low, "_high": metric.high, "_n": float(metric.n)}
+            metrics |= {f"{name}{suffix}": value for suffix, value in figures.items()}
+    return RunLog(
+        run_name=f"{result.pair_name} {result.at}",
+        tags={
+            TAG_TASK: result.task,
+            TAG_VERDICT: behaviour_verdict(checks),
+            TAG_DATASET: result.set_digest,
+            TAG_SUITE: result.suite_digest,
+            DIGEST_TAG: result.pair_digest,
+            NAME_TAG: result.pair_name,
+            ENVIRONMENT_TAG: result.environment,
+            "omni.behaviour_digest": result.digest,
+        },
+        params={"pair": result.pair_name, "engine": result.engine},
+        metrics=metrics,
+        table=[
+            {
+                "case_id": row.case_id,
+                "kind": row.kind,
+                "strategy": row.strategy,
+                **{mark: row.scores.get(mark) for mark in MARKS},
+                "findings": "; ".join(row.findings),
+                "error": row.error,
+                "answered_by": row.answered_by,
+                "latency_ms": row.latency_ms,
+            }
+            for row in result.rows
+        ],
+        files=[str(outcome.path)],
+        dataset={"name": "behaviour", "digest": result.set_digest, "source": str(outcome.path)},
+    )
