@@ -101,10 +101,21 @@ class Tracking:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             # A fresh sqlite file is migrated on first use; two processes doing that at once break each other.
             with self._lock("init"):
+                self._create_store()
                 mlflow.set_tracking_uri(uri)
                 mlflow.set_registry_uri(uri)
                 self._client: Any = mlflow.MlflowClient()
                 self._client.search_experiments(max_results=1)
+
+    def _create_store(self) -> None:
+        """Make a sqlite store whole or not at all: one whose migration was interrupted could never be opened again."""
+        if self._path is None or self._path.exists():
+            return
+        unfinished = self._path.with_name(f".{self._path.name}.new")
+        unfinished.unlink(missing_ok=True)
+        uri = f"sqlite:///{unfinished}"
+        self._mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
+        unfinished.replace(self._path)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -237,3 +238,19 @@ def test_the_worker_answers_as_the_store_does(store):
         worker._child.kill()
         with pytest.raises(RegistryError, match="tracking process ended"):
             worker.production("demo")
+
+
+def test_a_store_whose_making_was_interrupted_is_made_again(tmp_path):
+    path = tmp_path / "mlflow.db"
+    code = f"from eval.tracking import Tracking; Tracking('sqlite:///{path}')"
+    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code])
+    unfinished = tmp_path / ".mlflow.db.new"
+    while not (unfinished.exists() and unfinished.stat().st_size):
+        assert child.poll() is None
+        time.sleep(0.005)
+    child.kill()
+    child.wait()
+    assert not path.exists()
+    tracking = Tracking(f"sqlite:///{path}")
+    tracking.register(make_pair())
+    assert not unfinished.exists()
