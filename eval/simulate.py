@@ -175,8 +175,8 @@ def _mean_of_differences(values: Floats) -> Interval:
 
 
 COMPARISONS = (
-    Comparison(name="fact coverage", margin=0.05, draw=fact_differences, interval=_mean_of_differences),
-    Comparison(name="fact coverage, rare losses", margin=0.05, draw=rare_losses, interval=_mean_of_differences),
+    Comparison(name="fact coverage", margin=0.06, draw=fact_differences, interval=_mean_of_differences),
+    Comparison(name="fact coverage, rare losses", margin=0.06, draw=rare_losses, interval=_mean_of_differences),
     Comparison(name="yes-or-no score", margin=0.05, draw=rate_differences, interval=rate_difference_interval),
 )
 

@@ -114,7 +114,11 @@ SUITE = Suite(
         ),
         NoWorse(metric="bleu", margin=2.0, reason="as chrF; BLEU is noisier and kept because seed 000 reports it"),
         NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),
-        NoWorse(metric="fact_coverage", margin=0.05, reason="one fact in twenty"),
+        NoWorse(
+            metric="fact_coverage",
+            margin=0.06,
+            reason="one fact in seventeen; at 0.05 an equal pair would need some 270 cases to pass four times in five",
+        ),
         NoWorse(metric="forbidden_clear", margin=0.05, reason="one case in twenty"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
         NoWorse(
