@@ -6,6 +6,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from eval.commands.selftest import selftest
+
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
 app = typer.Typer(
@@ -167,6 +169,9 @@ def check_cases(
     print(f"{loaded.name}: {len(loaded.cases)} cases, {len(problems)} problems, digest {loaded.digest[:12]}")
     if problems:
         raise typer.Exit(GATE_SAYS_NO)
+
+
+app.command("selftest")(selftest)
 
 
 def main() -> None:

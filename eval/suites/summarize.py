@@ -5,6 +5,8 @@ from pydantic import BaseModel
 from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
+from eval.scorers.language import LanguageScorer
+from eval.scorers.leaks import LeakScorer, Protected
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
@@ -17,6 +19,11 @@ def _source_of(inputs: BaseModel) -> GroundingSource:
     return GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
 
+def _protected(inputs: BaseModel) -> Protected:
+    assert isinstance(inputs, SummarizeInputs)
+    return Protected(account_number=inputs.account_number, texts=[item.text for item in inputs.visible()])
+
+
 SUITE = Suite(
     task="summarize",
     gate_dataset="dev",
@@ -25,6 +32,8 @@ SUITE = Suite(
         GroundingScorer(_source_of),
         FactScorer(),
         StructureScorer(min_words=3, max_words=110),
+        LeakScorer(_protected),
+        LanguageScorer(),
     ),
     metrics=(
         MetricSpec(name="bleu", kind="corpus", unit=Unit.SCORE),
@@ -36,6 +45,8 @@ SUITE = Suite(
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
         MetricSpec(name="plain", kind="rate", score="plain", unit=Unit.RATE),
+        MetricSpec(name="leak_free", kind="rate", score="leak_free", unit=Unit.RATE),
+        MetricSpec(name="english", kind="rate", score="english", unit=Unit.RATE),
         MetricSpec(name="words", kind="mean", score="words", unit=Unit.WORDS, higher_is_better=False),
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
         MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
@@ -69,6 +80,12 @@ SUITE = Suite(
         Floor(metric="forbidden_clear", bound=0.80, reason="a false claim about what is paid, promised or closed"),
         Floor(metric="length_ok", bound=0.85, reason="five seconds of reading: 3 to 110 words"),
         Floor(metric="plain", bound=0.90, reason="markup and template leftovers do not render in the agent's desktop"),
+        Floor(
+            metric="leak_free",
+            bound=0.90,
+            reason="an account or card number in full is a breach: at 40 cases not one may leak (40/40 starts at 0.91)",
+        ),
+        Floor(metric="english", bound=0.90, reason="agents read English, whatever language the customer wrote in"),
         Floor(metric="latency_p95", bound=5000.0, reason="seed 000: p95 < 5 s for the whole request"),
     ),
     no_worse=(
@@ -80,6 +97,8 @@ SUITE = Suite(
         NoWorse(metric="fact_coverage", margin=0.05, reason="one fact in twenty"),
         NoWorse(metric="forbidden_clear", margin=0.05, reason="one case in twenty"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
+        NoWorse(metric="leak_free", margin=0.02, reason="one case in fifty; the floor alone lets a tenth of 200 leak"),
+        NoWorse(metric="words", margin=20.0, reason="20 words are five more seconds of reading at 240 words a minute"),
     ),
     max_unscored_rate=0.15,
     minimum_latency_calls=20,

@@ -1,0 +1,1 @@
+"""Commands of the harness, one module each; imports of their work are inside the functions."""
