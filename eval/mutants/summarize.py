@@ -185,6 +185,7 @@ PLAN = Plan(
             targets=("fact_coverage", "forbidden_clear"),
             engines=_SCRIPTED,
             doctor=doctors.swapped_amounts,
+            blind="both amounts are in the history, and surface forms of facts seldom tie an amount to its matter",
         ),
         Mutant(
             name="wrong_amounts",
@@ -212,6 +213,7 @@ PLAN = Plan(
             does="ends in a resolution that never came",
             targets=("forbidden_clear",),
             doctor=doctors.invented_resolution,
+            blind="no surface form foresees a resolution in general words; false_claim is the same in the case's own",
         ),
         Mutant(
             name="false_claim",
@@ -231,6 +233,7 @@ PLAN = Plan(
             targets=("forbidden_clear", "fact_coverage"),
             engines=_SCRIPTED,
             doctor=doctors.lost_negation,
+            blind="surface forms of false claims foresee few of the wordings that a lost 'not' leaves",
         ),
         Mutant(
             name="dropped_open_items",

@@ -37,6 +37,7 @@ class Mutant:
     edit_pair: Mapping[EngineName, EditPair] = field(default_factory=dict)
     narrow: EditCase | None = None
     plant: EditCase | None = None
+    blind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

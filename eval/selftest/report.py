@@ -27,7 +27,7 @@ def failure_lines(reports: Sequence[EngineReport]) -> list[str]:
             for own in report.against
             if not own.ok
         ]
-        if not report.trials or not report.against:
+        if not report.against or all(trial.blind for trial in report.trials):
             lines.append(f"{report.engine}: nothing was tried")
     return lines
 
@@ -56,14 +56,25 @@ def markdown(reports: Sequence[EngineReport], mutants: Sequence[Mutant], *, task
             "| planted fault | what is wrong | must be noticed by | caught | of these fail | answers changed | noticed by |",
             "|---|---|---|---|---|---|---|",
         ]
-        for name, trials in _by_mutant(report).items():
+        grouped = _by_mutant(report)
+        # Known blind spots come last, under their own mark.
+        for name, trials in sorted(grouped.items(), key=lambda item: bool(about[item[0]].blind)):
             caught = [trial for trial in trials if trial.caught]
             by = list(dict.fromkeys(metric for trial in trials for metric in trial.by))
-            lines.append(
-                f"| {name} | {about[name].does} | {', '.join(about[name].targets)} | {len(caught)}/{len(trials)} "
-                f"| {sum(trial.failed for trial in caught)} | {trials[0].changed} of {trials[0].n} | {', '.join(by) or '-'} |"
+            mutant = about[name]
+            cells = (
+                name + (" (blind spot)" if mutant.blind else ""),
+                mutant.does,
+                ", ".join(mutant.targets),
+                f"{len(caught)}/{len(trials)}",
+                str(sum(trial.failed for trial in caught)),
+                f"{trials[0].changed} of {trials[0].n}",
+                ", ".join(by) or "-",
             )
-        lines += ["", *(f"- {line}" for line in against_lines(report)), ""]
+            lines.append(f"| {' | '.join(cells)} |")
+        lines += ["", *(f"- {line}" for line in against_lines(report))]
+        lines += [f"- Blind spot {name}, not counted: {about[name].blind}." for name in grouped if about[name].blind]
+        lines.append("")
     return "\n".join(lines)
 
 

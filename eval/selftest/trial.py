@@ -17,7 +17,7 @@ from eval.results import CaseResult, Check, GateResult, Verdict
 from eval.runner import Job, Runner
 from eval.selftest.gateways import FaultyGateway, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.judging import Judging
-from eval.selftest.mutant import EngineName, Mutant, Plan
+from eval.selftest.mutant import EditCase, EngineName, Mutant, Plan
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway, ModelReply
@@ -43,6 +43,7 @@ class Trial:
     blamed: tuple[str, ...]
     changed: int
     n: int
+    blind: bool = False
 
     @property
     def caught(self) -> bool:
@@ -76,13 +77,14 @@ class EngineReport:
 
     @property
     def escaped(self) -> tuple[str, ...]:
-        """Names of faults that got past the gate, or past the check that should stop them, at any seed."""
-        return tuple(dict.fromkeys(trial.mutant for trial in self.trials if not trial.caught))
+        """Names of faults that got past the gate, or past the right check, at any seed; known blind spots apart."""
+        return tuple(dict.fromkeys(trial.mutant for trial in self.trials if not trial.caught and not trial.blind))
 
     @property
     def sound(self) -> bool:
         """True when every fault was caught at every seed and the good system passed against itself; False without any trial."""
-        return bool(self.trials and self.against) and not self.escaped and all(item.ok for item in self.against)
+        counted = [trial for trial in self.trials if not trial.blind]
+        return bool(counted and self.against) and not self.escaped and all(item.ok for item in self.against)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +126,9 @@ def run_engine(setting: Setting, judging: Judging, seeds: Sequence[int]) -> Engi
             done, own = _run_seed(setting, judging, seed, stack)
         trials += done
         against += own
-        caught = sum(trial.caught for trial in done)
-        setting.say(f"{setting.engine}, seed {seed}: {caught} of {len(done)} faults caught")
+        counted = [trial for trial in done if not trial.blind]
+        caught = sum(trial.caught for trial in counted)
+        setting.say(f"{setting.engine}, seed {seed}: {caught} of {len(counted)} faults caught")
     return EngineReport(
         engine=setting.engine,
         pair=setting.pair.name,
@@ -141,7 +144,7 @@ def run_engine(setting: Setting, judging: Judging, seeds: Sequence[int]) -> Engi
 def _run_seed(setting: Setting, judging: Judging, seed: int, stack: ExitStack) -> tuple[list[Trial], list[Against]]:
     session = _Session(setting, stack, seed)
     plain = setting.dataset.cases
-    sides = {None: _side(session, judging, setting, plain)}
+    sides: dict[EditCase | None, _Side] = {None: _side(session, judging, setting, plain)}
     waiting: list[tuple[Mutant, _Side, list[CaseResult], Future[GateResult]]] = []
     for mutant in setting.mutants:
         if mutant.plant not in sides:
@@ -243,6 +246,7 @@ def _trial(mutant: Mutant, seed: int, side: _Side, answers: Sequence[CaseResult]
         blamed=tuple(dict.fromkeys(check.metric for check in worse)),
         changed=sum(_differs(ours, theirs) for ours, theirs in pairs),
         n=len(pairs),
+        blind=bool(mutant.blind),
     )
 
 

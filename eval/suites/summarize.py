@@ -1,5 +1,7 @@
 """The suite of ``summarize``: what a summary must carry, must not claim, may cost and may take."""
 
+from functools import lru_cache
+
 from pydantic import BaseModel
 
 from eval.results import Unit
@@ -14,6 +16,8 @@ from service.grounding import GroundingSource
 from service.tasks.summarize import SummarizeInputs
 
 
+# Each pair, and each planted fault, is looked up in the same histories: reading one takes longer than a look-up.
+@lru_cache(maxsize=512)
 def _source_of(inputs: BaseModel) -> GroundingSource:
     assert isinstance(inputs, SummarizeInputs)
     return GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
