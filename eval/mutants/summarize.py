@@ -276,7 +276,7 @@ PLAN = Plan(
             name="slower_by_half",
             does="each call takes half as long again",
             targets=("latency_p95",),
-            engines=_MODELS,
+            engines=_SCRIPTED,
             edit_reply=_slower,
         ),
         Mutant(
