@@ -102,6 +102,8 @@ SUITE = Suite(
         NoWorse(metric="forbidden_clear", margin=0.05, reason="one case in twenty"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
         NoWorse(metric="leak_free", margin=0.02, reason="one case in fifty; the floor alone lets a tenth of 200 leak"),
+        NoWorse(metric="plain", margin=0.05, reason="one case in twenty; holds where a weak model misses the floor"),
+        NoWorse(metric="english", margin=0.05, reason="as plain"),
         NoWorse(metric="words", margin=20.0, reason="20 words are five more seconds of reading at 240 words a minute"),
     ),
     max_unscored_rate=0.15,
