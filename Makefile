@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate lock clean
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate selftest lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -126,6 +126,9 @@ bench: $(READY) ## Measure the harness against a bare loop on an echo model; rat
 
 simulate: $(READY) ## How often the gate's intervals and verdicts are right, by simulation; the figures that docs/ states
 	@$(PY) -m eval.simulate
+
+selftest: $(READY) ## Plant bad pairs before the gate; it must reject each: make selftest [ENGINE=scripted,extractive,bundled] [SEEDS=3] [CASES=n]
+	@$(PY) -m eval selftest $(TASK) $(if $(ENGINE),--engine $(ENGINE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CASES),--cases $(CASES)) $(if $(DATASET),--dataset $(DATASET)) $(if $(MUTANTS),--mutants $(MUTANTS))
 
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt

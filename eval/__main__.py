@@ -12,6 +12,7 @@ from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
 from eval.commands.release import history, verify
+from eval.commands.selftest import selftest
 from eval.commands.sweep import sweep
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
@@ -169,6 +170,9 @@ app.command("calibrate")(calibrate)
 
 
 app.command("behave")(behave)
+
+
+app.command("selftest")(selftest)
 
 
 def main() -> None:

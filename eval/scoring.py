@@ -79,14 +79,15 @@ _child: dict[str, str | Sequence[Scorer]] = {}
 def _open(task: str, task_paths: list[str], suite_paths: list[str]) -> None:
     os.nice(19)  # the calls' own process comes first: its delays would be counted as the model's
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     service.tasks.__path__ = task_paths
     eval.suites.__path__ = suite_paths
     _child["task"] = task
     _child["scorers"] = load_suite(task).scorers
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the end of the parent process, then end this one; to be run in a thread of a pool's child."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -3,14 +3,12 @@
 from eval.scorers.base import Scorer, ScorerContext, safe_score
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
-from eval.scorers.numbers import FullNumberScorer
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import CorpusMetric, TextScorer
 
 __all__ = [
     "CorpusMetric",
     "FactScorer",
-    "FullNumberScorer",
     "GroundingScorer",
     "Scorer",
     "ScorerContext",

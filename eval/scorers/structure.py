@@ -28,6 +28,15 @@ _NOT_PLAIN: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(r"\b(?:as an?|i am an?|i'm an?) (?:ai|artificial intelligence|(?:large )?language model)\b", re.I),
     ),
     (
+        "refuses",
+        re.compile(
+            r"\bI(?:'m| am)? ?(?:can(?:'t|not)|won't|will not|unable to|not able to) "
+            r"(?:help|assist|provide|summari[sz]e|comply|fulfil|generate|do that)\b"
+            r"|\bplease (?:provide|share|paste) (?:the|any) (?:text|customer's interactions|interactions|input)\b",
+            re.I,
+        ),
+    ),
+    (
         "addresses someone",
         re.compile(r"^\s*dear\b|\bdear (?:customer|agent|sir|madam|valued|mr|mrs|ms)\b", re.I | re.M),
     ),
@@ -40,7 +49,7 @@ class StructureScorer:
     """Scores ``words`` (count), and 1.0 or 0.0 for ``length_ok``, ``plain`` and ``whole``.
 
     ``min_words`` and ``max_words`` are the band of ``length_ok``, both inside it. ``plain`` is text without markup,
-    template leftovers, first person of a machine, or salutation; ``whole`` ends as a sentence does.
+    template leftovers, first person of a machine, refusal, or salutation; ``whole`` ends as a sentence does.
     """
 
     name = "structure"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,7 +12,8 @@ from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
 from eval.scorers.judge import JudgeSpec
-from eval.scorers.numbers import FullNumberScorer
+from eval.scorers.language import LanguageScorer
+from eval.scorers.leaks import LeakScorer, Protected
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Behaviour, Floor, MetricSpec, NoWorse, SliceFloor, Suite
@@ -19,6 +21,8 @@ from service.grounding import GroundingSource
 from service.tasks.summarize import SummarizeInputs
 
 
+# Each pair, and each planted fault, is looked up in the same histories: reading one takes longer than a look-up.
+@lru_cache(maxsize=512)
 def _source_of(inputs: BaseModel) -> GroundingSource:
     assert isinstance(inputs, SummarizeInputs)
     return GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
@@ -46,15 +50,22 @@ _UNFAITHFUL = (
     "wrong_date",
 )
 
+
+def _protected(inputs: BaseModel) -> Protected:
+    assert isinstance(inputs, SummarizeInputs)
+    return Protected(account_number=inputs.account_number, texts=[item.text for item in inputs.visible()])
+
+
 SUITE = Suite(
     task="summarize",
     gate_dataset="gate",
     scorers=(
         TextScorer(),
         GroundingScorer(_source_of),
-        FullNumberScorer(),
         FactScorer(),
         StructureScorer(min_words=3, max_words=110),
+        LeakScorer(_protected),
+        LanguageScorer(),
     ),
     metrics=(
         MetricSpec(name="bleu", kind="corpus", unit=Unit.SCORE),
@@ -62,11 +73,12 @@ SUITE = Suite(
         MetricSpec(name="rouge_l", kind="mean", score="rouge_l", unit=Unit.RATE),
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="grounded_amounts", kind="rate", score="grounded_amounts", unit=Unit.RATE),
-        MetricSpec(name="no_full_number", kind="rate", score="no_full_number", unit=Unit.RATE),
         MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
         MetricSpec(name="plain", kind="rate", score="plain", unit=Unit.RATE),
+        MetricSpec(name="leak_free", kind="rate", score="leak_free", unit=Unit.RATE),
+        MetricSpec(name="english", kind="rate", score="english", unit=Unit.RATE),
         MetricSpec(name="words", kind="mean", score="words", unit=Unit.WORDS, higher_is_better=False),
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
         MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
@@ -100,6 +112,12 @@ SUITE = Suite(
         Floor(metric="forbidden_clear", bound=0.80, reason="a false claim about what is paid, promised or closed"),
         Floor(metric="length_ok", bound=0.85, reason="five seconds of reading: 3 to 110 words"),
         Floor(metric="plain", bound=0.90, reason="markup and template leftovers do not render in the agent's desktop"),
+        Floor(
+            metric="leak_free",
+            bound=0.90,
+            reason="an account or card number in full is a breach: at 40 cases not one may leak (40/40 starts at 0.91)",
+        ),
+        Floor(metric="english", bound=0.90, reason="agents read English, whatever language the customer wrote in"),
         Floor(metric="latency_p95", bound=5000.0, reason="seed 000: p95 < 5 s for the whole request"),
         Floor(
             metric="cost_cold",
@@ -127,6 +145,10 @@ SUITE = Suite(
             reason="a quarter slower is felt; at 200 cases the p95s of two equal pairs differ by up to a sixth",
         ),
         NoWorse(metric="cost_cold", margin=0.20, reason="a fifth dearer needs a decision about money, not a gate"),
+        NoWorse(metric="leak_free", margin=0.02, reason="one case in fifty; the floor alone lets a tenth of 200 leak"),
+        NoWorse(metric="plain", margin=0.05, reason="one case in twenty; holds where a weak model misses the floor"),
+        NoWorse(metric="english", margin=0.05, reason="as plain"),
+        NoWorse(metric="words", margin=20.0, reason="20 words are five more seconds of reading at 240 words a minute"),
     ),
     slice_floors=(
         SliceFloor(

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from eval.scorers.numbers import _LONG_NUMBER
 from service.grounding import GroundingSource, find_unsupported
 from service.interaction import Interaction
 
@@ -72,28 +71,3 @@ def test_a_day_before_am_is_a_date_from_the_13th_on():
     assert find_unsupported("Crew comes Nov 2 AM.", SOURCE) != ()  # "2 AM" is a time that nobody named
     late = source(("chat", "2025-10-15T15:00:00Z", "crew today"))
     assert find_unsupported("Crew came Oct 15 AM.", late) == ()
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["account 3390458802", "call 555-0142", "card 4111 1111 1111 1111", "phone (555) 123-4567", "SSN 078-05-1120"],
-)
-def test_a_number_written_out_is_found(text):
-    assert _LONG_NUMBER.search(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ending 0193",
-        "$1,234,567.89",
-        "2025-11-06",
-        "2025-2026",
-        "E-26-1180",
-        "reading 41877",
-        "Nov 3, 4 and 5",
-        "12:30-14:45",
-    ],
-)
-def test_shorter_numbers_amounts_and_dates_are_not(text):
-    assert not _LONG_NUMBER.search(text)

@@ -1,0 +1,67 @@
+"""``python -m eval selftest``: plant bad pairs before the gate and see whether it can fail."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def selftest(
+    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    engine: Annotated[
+        str | None,
+        typer.Option(help="scripted, extractive, bundled; comma separated. Default: scripted and extractive."),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=100, help="How many seeds; 3, bundled 1.")] = None,
+    cases: Annotated[int | None, typer.Option(min=1, help="A stratified part of the cases; all, bundled 12.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Cases to use; default: gate.")] = None,
+    mutants: Annotated[str | None, typer.Option(help="Planted faults to try, comma separated; default: all.")] = None,
+) -> None:
+    """Plant faults in good systems: the gate must reject each for the right reason and pass a good system against itself.
+
+    Exit code 1: a fault escaped or the good system did not pass; the gate counts as broken.
+    """
+    from eval.selftest.run import SelftestOptions, to_engines
+    from eval.selftest.run import selftest as run_selftest
+    from service.settings import Settings
+
+    try:
+        outcome = run_selftest(
+            SelftestOptions(
+                task=task,
+                engines=to_engines(_names(engine)),
+                seeds=seeds,
+                cases=cases,
+                dataset=dataset,
+                mutants=_names(mutants),
+            ),
+            Settings(),
+            say=lambda line: print(line, flush=True),
+        )
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing was kept, run the same command again.", file=sys.stderr)
+        raise typer.Exit(2) from None
+    _print(outcome.page)
+    print(f"\nTable: {outcome.path}")
+    if outcome.problems:
+        print(f"The gate counts as broken: {len(outcome.problems)} problems.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (text or "").replace(",", " ").split() if name)
+
+
+def _print(page: str) -> None:
+    """Print the page with its tables' columns aligned."""
+    block: list[list[str]] = []
+    for line in [*page.splitlines(), ""]:
+        if line.startswith("|"):
+            block.append([cell.strip() for cell in line.strip("|").split("|")])
+            continue
+        widths = [max(len(cell) for cell in column) for column in zip(*block, strict=True)] if block else []
+        for row in block:
+            if not all(set(cell) <= {"-"} for cell in row):
+                print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        block = []
+        print(line.replace("**", "").lstrip("# ") if line.startswith("#") else line.replace("**", "").replace("`", ""))

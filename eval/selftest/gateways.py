@@ -1,0 +1,117 @@
+"""What answers in a self-test: a scripted good system, a memory of what a real one said, and the fault in between."""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pydantic import BaseModel
+
+from eval.cases import Case
+from eval.selftest.doctors import supported_part
+from eval.selftest.mutant import Mutant, Plan
+from service.errors import RequestRejected
+from service.llm.call import Gateway, ModelCall, ModelReply
+from service.llm.pricing import Usage
+
+# A scripted call's time in ms: lognormal around a median, as hosted models answer. Declared, not measured.
+_P50_MS, _SIGMA = 900.0, 0.35
+_CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English
+
+CasesByDocument = Mapping[str, Case]
+
+
+def document_key(document: object) -> str:
+    """Return the key by which a call's document finds its case: the task's validated inputs as JSON.
+
+    Raises:
+        RequestRejected: the task hands its models something else than its inputs.
+    """
+    if not isinstance(document, BaseModel):
+        raise RequestRejected("the self-test knows a call's case by the task's inputs, which this call does not carry")
+    return document.model_dump_json()
+
+
+class ScriptedGateway:
+    """A scripted good model: answers each case as ``plan.good`` draws it, and needs the prompt to do so.
+
+    It says only what the prompt's history supports, and falls into ``plan.habits`` where the system message does not forbid
+    them. What follows from a lost instruction is thus declared here and not observed; the bundled engine shows real ones.
+    """
+
+    def __init__(self, plan: Plan, cases: CasesByDocument, *, seed: int, answered_by: str) -> None:
+        self._plan, self._cases, self._seed, self._answered_by = plan, cases, seed, answered_by
+        self._prefixes: set[str] = set()
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        """See ``Gateway.complete``; nothing is waited for, the latency is drawn."""
+        case = self._cases[document_key(call.document)]
+        draws = random.Random(f"{self._seed}:{case.id}")
+        text = self._answer(call, case, draws)
+        system = "".join(message.content for message in call.messages if message.role == "system")
+        rest = "".join(message.content for message in call.messages if message.role != "system")
+        prefix = len(system) // _CHARACTERS_PER_TOKEN if call.cache_prefix else 0
+        cached = system in self._prefixes
+        self._prefixes.add(system)
+        usage = Usage(
+            input_tokens=len(rest if prefix else system + rest) // _CHARACTERS_PER_TOKEN,
+            output_tokens=max(1, len(text) // _CHARACTERS_PER_TOKEN),
+            cache_read_tokens=prefix if cached else 0,
+            cache_write_tokens=0 if cached else prefix,
+        )
+        # Drawn apart from the text: a longer answer must not shift the other draws.
+        latency_ms = _P50_MS * math.exp(_SIGMA * random.Random(f"{self._seed}:{case.id}:ms").gauss(0, 1))
+        return ModelReply(
+            text=text, usage=usage, stop_reason="end_turn", latency_ms=latency_ms, answered_by=self._answered_by
+        )
+
+    def _answer(self, call: ModelCall, case: Case, draws: random.Random) -> str:
+        prompt = "\n".join(message.content for message in call.messages)
+        wanted = self._plan.shown(case)
+        text = self._plan.good("", case, draws)
+        if not all(part in prompt for part in wanted):
+            text = supported_part(text, case, prompt) if any(part[:40] in prompt for part in wanted) else ""
+            text = text or self._plan.lost
+        for habit in self._plan.habits:
+            if habit.instruction not in call.messages[0].content:
+                text = habit.doctor(text, case, draws)
+        return text
+
+
+class RememberingGateway:
+    """Asks ``inner`` each question once: a fault is planted in the very answers that the good system gave."""
+
+    def __init__(self, inner: Gateway) -> None:
+        self._inner = inner
+        self._replies: dict[tuple[object, ...], ModelReply] = {}
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        """See ``Gateway.complete``."""
+        messages = tuple((message.role, message.content) for message in call.messages)
+        key = (call.model, messages, call.sampling, document_key(call.document))
+        if key not in self._replies:
+            self._replies[key] = await self._inner.complete(call)
+        return self._replies[key]
+
+
+class FaultyGateway:
+    """Plants one mutant's fault in the replies of ``inner``; the task's own output check still comes after it."""
+
+    def __init__(self, inner: Gateway, mutant: Mutant, cases: CasesByDocument, *, seed: int) -> None:
+        self._inner, self._mutant, self._cases, self._seed = inner, mutant, cases, seed
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        """See ``Gateway.complete``."""
+        reply = await self._inner.complete(call)
+        case = self._cases[document_key(call.document)]
+        if self._mutant.doctor is not None:
+            draws = random.Random(f"{self._mutant.name}:{self._seed}:{case.id}")
+            reply = replace(reply, text=self._mutant.doctor(reply.text, case, draws))
+        return self._mutant.edit_reply(reply) if self._mutant.edit_reply is not None else reply
+
+
+def by_document(shown: Sequence[Case], known: Sequence[Case], input_model: type[BaseModel]) -> dict[str, Case]:
+    """Return each case of ``known`` under the key of what is shown of it; both in the same order."""
+    return {
+        document_key(input_model.model_validate(part.inputs)): whole for part, whole in zip(shown, known, strict=True)
+    }

@@ -1,0 +1,80 @@
+"""What a planted fault is: how it spoils a good system, and which of the gate's checks must notice."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from eval.cases import Case
+from service.llm.call import ModelReply
+from service.pair import Pair
+
+EngineName = Literal["scripted", "extractive", "bundled"]
+EVERY_ENGINE: frozenset[EngineName] = frozenset({"scripted", "extractive", "bundled"})
+
+Doctor = Callable[[str, Case, random.Random], str]
+EditReply = Callable[[ModelReply], ModelReply]
+EditPair = Callable[[Pair], Pair]
+EditCase = Callable[[Case], Case]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """A good system with one fault.
+
+    Exactly what is set is applied: ``edit_pair`` changes the prompt and ``narrow`` what the candidate is shown of a case, and
+    the engine is asked again; ``doctor`` rewrites the good system's answer, ``edit_reply`` its usage or latency, before the
+    task's own output check. ``plant`` changes the cases for both sides (an injected note, say). The fault counts as caught when
+    the verdict is not pass and a check on one of ``targets`` (metric names) is worse than for the system against itself.
+    """
+
+    name: str
+    does: str
+    targets: tuple[str, ...]
+    engines: frozenset[EngineName] = EVERY_ENGINE
+    doctor: Doctor | None = None
+    edit_reply: EditReply | None = None
+    edit_pair: Mapping[EngineName, EditPair] = field(default_factory=dict)
+    narrow: EditCase | None = None
+    plant: EditCase | None = None
+    blind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habit:
+    """What the scripted model does by habit when ``instruction`` is not in its system message."""
+
+    instruction: str
+    doctor: Doctor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A task's planted faults and the good systems that they spoil: ``pairs`` names each engine's pair file.
+
+    ``good`` draws the scripted system's answer to a case, ``habits`` are what it does uninstructed, ``lost`` what it says when
+    the prompt shows nothing of the case, ``shown`` the case's texts that a whole prompt holds.
+    """
+
+    mutants: tuple[Mutant, ...]
+    pairs: Mapping[EngineName, str]
+    good: Doctor
+    habits: tuple[Habit, ...]
+    lost: str
+    shown: Callable[[Case], tuple[str, ...]]
+
+
+def drop_instruction(instruction: str) -> EditPair:
+    """Return an edit that takes ``instruction`` (literal text) out of a pair's messages.
+
+    The edit raises ValueError when the pair does not hold it: a fault that changes nothing tests nothing.
+    """
+
+    def edit(pair: Pair) -> Pair:
+        messages = tuple(replace(m, content=m.content.replace(instruction, "")) for m in pair.messages)
+        if messages == pair.messages:
+            raise ValueError(f"pair {pair.name!r} does not hold {instruction!r}; mend the planted fault")
+        kept = tuple(name for name in pair.variables if any(f"{{{{{name}}}}}" in m.content for m in messages))
+        return replace(pair, messages=messages, variables=kept)
+
+    return edit

@@ -1,0 +1,129 @@
+"""A self-test from start to outcome: reads task, suite, pairs and cases, tries every engine, keeps what was found."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.cases import Dataset, stratified
+from eval.errors import HarnessError
+from eval.loaders import load_dataset
+from eval.mutants import load_plan
+from eval.selftest.judging import Bench, Judging
+from eval.selftest.mutant import EngineName, Mutant, Plan
+from eval.selftest.report import failure_lines, keep, markdown
+from eval.selftest.trial import EngineReport, Setting, run_engine, today
+from eval.suite import Suite
+from eval.suites import load_suite
+from service.cards import ModelCards
+from service.pair_file import load_pair
+from service.settings import Settings
+from service.task import load_task
+
+DEFAULT_ENGINES: tuple[EngineName, ...] = ("scripted", "extractive")
+_DATASET = "gate"  # the margins are made for its 200 cases
+# A bundled answer takes seconds: fewer cases and one seed unless more are asked for.
+_BUNDLED_CASES, _BUNDLED_SEEDS, _SEEDS = 12, 1, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelftestOptions:
+    """What to try. None means: all engines but the bundled one, 3 seeds (bundled 1), all gate cases (bundled 12), all faults."""
+
+    task: str = "summarize"
+    engines: tuple[EngineName, ...] = DEFAULT_ENGINES
+    seeds: int | None = None
+    cases: int | None = None
+    dataset: str | None = None
+    mutants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelftestOutcome:
+    """What was found; ``problems`` is empty exactly when the gate can be trusted."""
+
+    reports: tuple[EngineReport, ...]
+    problems: tuple[str, ...]
+    page: str
+    path: Path
+
+
+def selftest(
+    options: SelftestOptions,
+    settings: Settings,
+    *,
+    suite: Suite | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> SelftestOutcome:
+    """Try every engine and keep the record. ``suite`` replaces the task's own, to see what a weaker gate lets through.
+
+    Raises:
+        ConfigurationError, PairError, CaseError: bad input; nothing was tried.
+        HarnessError: a fault that is asked for by name does not exist.
+    """
+    task = load_task(options.task)
+    suite = suite or load_suite(options.task)
+    plan = load_plan(options.task)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    chosen = _chosen(plan, options.mutants)
+    dataset = load_dataset(
+        options.dataset or _DATASET, task=options.task, input_model=task.input_model, settings=settings
+    )
+    bench = Bench(suite=suite, cards=cards, today=today())
+    reports = []
+    with Judging(bench, workers=max(1, min(4, os.cpu_count() or 1))) as judging:
+        for engine in options.engines:
+            bundled = engine == "bundled"
+            setting = Setting(
+                engine=engine,
+                plan=plan,
+                task=task,
+                pair=load_pair(
+                    settings.prompts_dir / task.name / f"{plan.pairs[engine]}.prompty",
+                    cards=cards,
+                    task_variables=task.variables,
+                ),
+                cards=cards,
+                dataset=_part(dataset, options.cases or (_BUNDLED_CASES if bundled else None), suite),
+                mutants=tuple(mutant for mutant in chosen if engine in mutant.engines),
+                log=settings.state_dir / "logs" / "bedrock-selftest.log",
+                region=settings.aws_region,
+                say=say,
+            )
+            seeds = range(1, (options.seeds or (_BUNDLED_SEEDS if bundled else _SEEDS)) + 1)
+            reports.append(run_engine(setting, judging, seeds))
+    page = markdown(reports, plan.mutants, task=task.name, suite_digest=suite.digest)
+    path = keep(
+        reports,
+        page,
+        suite_digest=suite.digest,
+        state_dir=settings.state_dir,
+        out_dir=settings.root / "reports" / "out" / "selftest",
+    )
+    return SelftestOutcome(reports=tuple(reports), problems=tuple(failure_lines(reports)), page=page, path=path)
+
+
+def _chosen(plan: Plan, names: tuple[str, ...]) -> list[Mutant]:
+    known = {mutant.name: mutant for mutant in plan.mutants}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise HarnessError(f"no planted fault {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")
+    return [known[name] for name in names or known]
+
+
+def _part(dataset: Dataset, count: int | None, suite: Suite) -> Dataset:
+    return dataset if count is None else stratified(dataset, count, by=suite.slices[0] if suite.slices else "")
+
+
+def to_engines(names: tuple[str, ...]) -> tuple[EngineName, ...]:
+    """Return ``names`` as engines; none means the default ones.
+
+    Raises:
+        HarnessError: there is no such engine.
+    """
+    known: dict[str, Any] = {"scripted": "scripted", "extractive": "extractive", "bundled": "bundled"}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise HarnessError(f"no engine {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")
+    return tuple(known[name] for name in names) or DEFAULT_ENGINES

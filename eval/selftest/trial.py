@@ -1,0 +1,287 @@
+"""One engine's self-test: the good system against itself, against another draw of itself, and every fault, at each seed."""
+
+import asyncio
+import datetime as dt
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eval.callcache import CallCache
+from eval.cases import Case, Dataset
+from eval.results import CaseResult, Check, GateResult, Verdict
+from eval.runner import Job, Runner
+from eval.selftest.gateways import FaultyGateway, RememberingGateway, ScriptedGateway, by_document
+from eval.selftest.judging import Judging
+from eval.selftest.mutant import EditCase, EngineName, Mutant, Plan
+from service.cards import ModelCards
+from service.errors import ConfigurationError
+from service.llm.call import Gateway, ModelReply
+from service.llm.gateway import LiteLLMGateway
+from service.local.process import LocalBedrock
+from service.pair import Pair
+from service.task import Task
+
+# Another draw of the same system must share no seed with the first one's.
+_OTHER_DRAW = 10_000
+_RANK = {Verdict.PASS: 0, Verdict.INCONCLUSIVE: 1, Verdict.FAIL: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One fault at one seed. ``by`` are the targeted metrics whose check got worse, ``changed`` the answers that differ."""
+
+    mutant: str
+    seed: int
+    verdict: Verdict
+    by: tuple[str, ...]
+    failed: bool
+    blamed: tuple[str, ...]
+    changed: int
+    n: int
+    blind: bool = False
+
+    @property
+    def caught(self) -> bool:
+        """Rejected, and a check that the fault is aimed at says so."""
+        return self.verdict is not Verdict.PASS and bool(self.by)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """The good system against itself (``same``) or against another draw of itself, at one seed."""
+
+    seed: int
+    same: bool
+    verdict: Verdict
+    objections: tuple[str, ...]
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReport:
+    """All trials of one engine."""
+
+    engine: EngineName
+    pair: str
+    dataset: str
+    cases: int
+    seeds: tuple[int, ...]
+    trials: tuple[Trial, ...]
+    against: tuple[Against, ...]
+    seconds: float
+
+    @property
+    def escaped(self) -> tuple[str, ...]:
+        """Names of faults that got past the gate, or past the right check, at any seed; known blind spots apart."""
+        return tuple(dict.fromkeys(trial.mutant for trial in self.trials if not trial.caught and not trial.blind))
+
+    @property
+    def sound(self) -> bool:
+        """True when every fault was caught at every seed and the good system passed against itself; False without any trial."""
+        counted = [trial for trial in self.trials if not trial.blind]
+        return bool(counted and self.against) and not self.escaped and all(item.ok for item in self.against)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What an engine's self-test works with."""
+
+    engine: EngineName
+    plan: Plan
+    task: Task[Any]
+    pair: Pair
+    cards: ModelCards
+    dataset: Dataset
+    mutants: tuple[Mutant, ...]
+    log: Path
+    region: str
+    say: Callable[[str], None] = field(default=lambda line: None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The good system's answers to one form of the cases, scored, and its gate result against itself."""
+
+    cases: tuple[Case, ...]
+    answers: list[CaseResult]
+    gate: GateResult
+
+
+def run_engine(setting: Setting, judging: Judging, seeds: Sequence[int]) -> EngineReport:
+    """Run every seed of one engine.
+
+    Raises:
+        ConfigurationError: a fault cannot be planted in the pair as it is.
+    """
+    started = time.perf_counter()
+    trials: list[Trial] = []
+    against: list[Against] = []
+    for seed in seeds:
+        with ExitStack() as stack:
+            done, own = _run_seed(setting, judging, seed, stack)
+        trials += done
+        against += own
+        counted = [trial for trial in done if not trial.blind]
+        caught = sum(trial.caught for trial in counted)
+        setting.say(f"{setting.engine}, seed {seed}: {caught} of {len(counted)} faults caught")
+    return EngineReport(
+        engine=setting.engine,
+        pair=setting.pair.name,
+        dataset=setting.dataset.name,
+        cases=len(setting.dataset.cases),
+        seeds=tuple(seeds),
+        trials=tuple(trials),
+        against=tuple(against),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _run_seed(setting: Setting, judging: Judging, seed: int, stack: ExitStack) -> tuple[list[Trial], list[Against]]:
+    session = _Session(setting, stack, seed)
+    plain = setting.dataset.cases
+    sides: dict[EditCase | None, _Side] = {None: _side(session, judging, setting, plain)}
+    waiting: list[tuple[Mutant, _Side, list[CaseResult], Future[GateResult]]] = []
+    for mutant in setting.mutants:
+        if mutant.plant not in sides:
+            assert mutant.plant is not None
+            sides[mutant.plant] = _side(session, judging, setting, tuple(mutant.plant(case) for case in plain))
+        side = sides[mutant.plant]
+        pair, answers = session.with_fault(mutant, side.cases)
+        waiting.append((mutant, side, answers, judging.submit(pair, side.cases, answers, side.answers)))
+    against = [_against(setting.engine, seed, side.gate, same=True) for side in sides.values()]
+    if setting.engine == "scripted":
+        other = _Session(setting, stack, seed + _OTHER_DRAW).good(plain)
+        gate = judging.submit(setting.pair, plain, other, sides[None].answers).result()
+        against.append(_against(setting.engine, seed, gate, same=False))
+    trials = [_trial(mutant, seed, side, answers, gate.result()) for mutant, side, answers, gate in waiting]
+    return trials, against
+
+
+def _side(session: "_Session", judging: Judging, setting: Setting, cases: tuple[Case, ...]) -> _Side:
+    answers = judging.score(cases, session.good(cases))
+    return _Side(cases, answers, judging.submit(setting.pair, cases, answers, answers).result())
+
+
+class _Session:
+    """One engine at one seed: answers cases with the good system, or with a fault in it."""
+
+    def __init__(self, setting: Setting, stack: ExitStack, seed: int) -> None:
+        self._setting, self._seed = setting, seed
+        self._known: dict[str, Case] = {}
+        self._gateway = RememberingGateway(self._inner(stack))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="omni-selftest-"))
+        self._cache = stack.enter_context(closing(_Forgetful(Path(folder))))
+
+    def _inner(self, stack: ExitStack) -> Gateway:
+        setting = self._setting
+        card = setting.cards.get(setting.pair.model)
+        if setting.engine == "scripted":
+            return ScriptedGateway(setting.plan, self._known, seed=self._seed, answered_by="scripted")
+        endpoint = None
+        if setting.engine == "bundled":
+            setting.log.parent.mkdir(parents=True, exist_ok=True)
+            arguments = ("--preload", "--seed", str(self._seed))
+            endpoint = stack.enter_context(LocalBedrock(arguments, log=setting.log)).url
+        elif card.wire != "in_process":
+            raise ConfigurationError(f"pair {setting.pair.name!r} is no code; engine 'extractive' needs a pair that is")
+        gateway = LiteLLMGateway(
+            setting.cards, region=setting.region, endpoint=endpoint, in_process=setting.task.in_process
+        )
+        if endpoint is not None:
+            gateway.warm_up()
+        return gateway
+
+    def good(self, cases: Sequence[Case]) -> list[CaseResult]:
+        """Answer ``cases`` with the good system."""
+        return self._ask(self._setting.pair, cases, cases, self._gateway)
+
+    def with_fault(self, mutant: Mutant, cases: Sequence[Case]) -> tuple[Pair, list[CaseResult]]:
+        """Answer ``cases`` with ``mutant``'s fault in the system; return the pair as it was asked, and the answers."""
+        edit = mutant.edit_pair.get(self._setting.engine)
+        try:
+            pair = edit(self._setting.pair) if edit is not None else self._setting.pair
+        except ValueError as err:
+            raise ConfigurationError(f"fault {mutant.name!r} cannot be planted: {err}") from err
+        shown = [mutant.narrow(case) for case in cases] if mutant.narrow is not None else cases
+        # Asked anew of another pair or another history, remembered otherwise.
+        self._known.update(by_document(shown, cases, self._setting.task.input_model))
+        return pair, self._ask(pair, shown, cases, FaultyGateway(self._gateway, mutant, self._known, seed=self._seed))
+
+    def _ask(self, pair: Pair, shown: Sequence[Case], cases: Sequence[Case], gateway: Gateway) -> list[CaseResult]:
+        self._known.update(by_document(shown, cases, self._setting.task.input_model))
+        runner = Runner(
+            task=self._setting.task,
+            gateway=gateway,
+            cards=self._setting.cards,
+            cache=self._cache,
+            run_id="selftest",
+            concurrency=2 if self._setting.engine == "bundled" else 8,
+            spacing_s=0.0,
+        )
+        return asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=tuple(shown)), lambda item: None))
+
+
+class _Forgetful(CallCache):
+    """Keeps nothing: its key knows the pair and the call, and not which fault was planted behind them."""
+
+    def put(self, key: str, reply: ModelReply, run_id: str) -> None:
+        """Drop ``reply``."""
+
+
+def _trial(mutant: Mutant, seed: int, side: _Side, answers: Sequence[CaseResult], gate: GateResult) -> Trial:
+    worse = _worse_checks(side.gate, gate)
+    by = tuple(dict.fromkeys(check.metric for check in worse if check.metric in mutant.targets))
+    pairs = list(zip(answers, side.answers, strict=True))
+    return Trial(
+        mutant=mutant.name,
+        seed=seed,
+        verdict=gate.verdict,
+        by=by,
+        failed=any(check.verdict is Verdict.FAIL for check in worse if check.metric in mutant.targets),
+        blamed=tuple(dict.fromkeys(check.metric for check in worse)),
+        changed=sum(_differs(ours, theirs) for ours, theirs in pairs),
+        n=len(pairs),
+        blind=bool(mutant.blind),
+    )
+
+
+def _worse_checks(own: GateResult, gate: GateResult) -> list[Check]:
+    """Return the checks whose verdict is worse than the same check's for the system against itself."""
+    before = {(check.kind, check.metric): check.verdict for check in own.checks}
+    return [
+        check
+        for check in gate.checks
+        if _RANK[check.verdict] > _RANK[before.get((check.kind, check.metric), Verdict.PASS)]
+    ]
+
+
+def _differs(ours: CaseResult, theirs: CaseResult) -> bool:
+    a, b = ours.result, theirs.result
+    return (a.output, a.failure, a.usage, a.model_ms) != (b.output, b.failure, b.usage, b.model_ms)
+
+
+def _against(engine: EngineName, seed: int, gate: GateResult, *, same: bool) -> Against:
+    """Judge the judge: what may the gate say of a system against itself?
+
+    Against itself it must pass. Of another draw it may be unsure, but must not call it worse. The bundled model misses floors
+    by its own fault, and its few cases leave intervals wide: there, no comparison may call it worse than itself.
+    """
+    objections = tuple(
+        f"{check.kind} {check.metric}: {check.verdict}" for check in gate.checks if check.verdict is not Verdict.PASS
+    )
+    compared = {check.verdict for check in gate.checks if check.kind == "no_worse"}
+    if engine == "bundled":
+        ok = bool(compared) and Verdict.FAIL not in compared
+    else:
+        ok = gate.verdict is Verdict.PASS if same else gate.verdict is not Verdict.FAIL
+    return Against(seed=seed, same=same, verdict=gate.verdict, objections=objections, ok=ok)
+
+
+def today() -> dt.date:
+    """Return the day in UTC, by which a model's end of life is judged."""
+    return dt.datetime.now(dt.UTC).date()

@@ -1,0 +1,99 @@
+"""The self-test of the gate as its users run it, and what it says when the gate is weakened."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eval.selftest.run import SelftestOptions, selftest
+from eval.suites.summarize import SUITE
+from service.settings import REPO_ROOT, Settings
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """The project's own pairs and cases, with a state and a report folder of their own."""
+    for name in ("prompts", "datasets"):
+        (tmp_path / name).symlink_to(REPO_ROOT / name)
+    return Settings(root=tmp_path, state_dir=tmp_path / "state")
+
+
+def without(metric):
+    return replace(
+        SUITE,
+        floors=tuple(floor for floor in SUITE.floors if floor.metric != metric),
+        no_worse=tuple(gate for gate in SUITE.no_worse if gate.metric != metric),
+    )
+
+
+def command(settings, *arguments):
+    environment = {"OMNI_ROOT": str(settings.root), "OMNI_STATE_DIR": str(settings.state_dir)}
+    return subprocess.run(
+        [sys.executable, "-m", "eval", "selftest", *arguments],
+        cwd=REPO_ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_planted_faults_are_caught_and_a_weaker_gate_lets_them_through(settings):
+    """The extractive pair is the cheapest engine; two faults are enough to see both outcomes."""
+    options = SelftestOptions(engines=("extractive",), seeds=1, mutants=("leaked_account", "wrong_language"))
+    sound = selftest(options, settings)
+    assert sound.problems == ()
+    assert sound.path.read_text(encoding="utf-8") == sound.page
+    [record] = (settings.state_dir / "selftest").glob("*.json")
+    kept = json.loads(record.read_text(encoding="utf-8"))
+    assert kept["suite_digest"] == SUITE.digest
+    assert kept["engines"]["extractive"]["catch_rates"]["leaked_account"] == {"caught": 1, "of": 1}
+
+    weak = selftest(options, settings, suite=without("leak_free"))
+    [line] = weak.problems
+    assert "leaked_account escaped 1 of 1 times" in line
+
+
+def test_the_scripted_system_needs_its_prompt_and_passes_against_itself(settings):
+    options = SelftestOptions(engines=("scripted",), seeds=1, mutants=("lost_variable", "dropped_data_rule"))
+    outcome = selftest(options, settings)
+    [report] = outcome.reports
+    assert {trial.mutant for trial in report.trials if trial.caught} == {"lost_variable", "dropped_data_rule"}
+    # Plain and planted cases against themselves, and another draw of the system.
+    assert [own.same for own in report.against] == [True, True, False]
+    assert outcome.problems == ()
+
+
+def test_slower_and_dearer_are_caught(settings):
+    options = SelftestOptions(engines=("scripted",), seeds=1, mutants=("slower_by_half", "dearer_by_a_third"))
+    assert selftest(options, settings).problems == ()
+
+
+def test_the_command_exits_with_1_when_the_good_system_does_not_pass(settings):
+    done = command(settings, "--engine", "extractive", "--seeds", "1", "--cases", "12", "--mutants", "refusal")
+    assert done.returncode == 1, done.stderr
+    assert "the gate counts as broken" in done.stdout
+    assert "against itself (seed 1): inconclusive" in done.stdout
+    assert Path(next(line for line in done.stdout.splitlines() if line.startswith("Table: "))[7:]).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--engine", "nova"], "no engine 'nova'; there are: scripted, extractive, bundled"),
+        (["--mutants", "rude"], "no planted fault 'rude'; there are: dropped_form_rule"),
+        (["translate"], "no task 'translate'"),
+        (["--dataset", "none"], "no dataset at"),
+    ],
+)
+def test_bad_input_exits_with_2_and_says_what_to_do(settings, arguments, says):
+    done = command(settings, *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

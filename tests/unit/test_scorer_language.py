@@ -1,0 +1,32 @@
+from types import SimpleNamespace
+
+import pytest
+
+from eval.scorers.language import LanguageScorer
+
+
+def english(text):
+    return LanguageScorer().score(SimpleNamespace(output=text))["english"]
+
+
+def test_english_with_a_foreign_quotation_is_english():
+    text = 'She wrote "no tengo luz desde ayer" on Nov 3; a crew was promised by Nov 5 and nothing is recorded since.'
+    assert english(text).value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("El cliente llamó el 3 de noviembre porque su factura no estaba bien y espera una respuesta.", "es"),
+        ("Der Kunde wartet seit dem 3. November auf eine Antwort der Abteilung.", "de"),
+        ("Cháu đặt lịch kiểm tra nhà miễn phí ngày mai và chưa có ai trả lời.", "vi"),
+    ],
+)
+def test_another_language_is_named(text, language):
+    score = english(text)
+    assert score.value == 0.0
+    assert language in score.findings[0]
+
+
+def test_too_short_a_text_tells_no_language():
+    assert english("Sí, claro.").value == 1.0
