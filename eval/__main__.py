@@ -153,26 +153,19 @@ def rollback(
     )
 
 
-app.command("history")(history)
-app.command("verify")(verify)
-
-
-app.command("cases")(check_cases)
-
-
-app.command("card")(card)
-app.command("sweep")(sweep)
-app.command("changed")(changed)
-app.command("pr-gate")(pr_gate)
-
-
-app.command("calibrate")(calibrate)
-
-
-app.command("behave")(behave)
-
-
-app.command("selftest")(selftest)
+for _name, _command in (
+    ("history", history),
+    ("verify", verify),
+    ("cases", check_cases),
+    ("card", card),
+    ("calibrate", calibrate),
+    ("behave", behave),
+    ("selftest", selftest),
+    ("sweep", sweep),
+    ("changed", changed),
+    ("pr-gate", pr_gate),
+):
+    app.command(_name)(_command)
 
 
 def main() -> None:
