@@ -48,6 +48,7 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
+        self._unkept = False  # the pair that is served is not on disk yet
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -97,11 +98,23 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
             return
+        except Exception as err:  # the thread must outlive whatever a stranger wrote into the registry
+            self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
+            return
         self._error = None
         self._refreshed_at = time.time()
-        if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
-            write_last_known_good(self._file, found, self._settings.environment)
         self._served = found
+        if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
+            self._unkept = True
+        if self._unkept:
+            try:
+                write_last_known_good(self._file, found, self._settings.environment)
+                self._unkept = False
+            except OSError as err:
+                self._error = (
+                    f"release {found.sequence} is served and cannot be kept in {self._file} ({type(err).__name__}): a restart "
+                    "without the registry would serve something else; make the folder writable"
+                )
 
     def start(self) -> None:
         """See ``PairSource.start``."""
