@@ -170,7 +170,11 @@ def test_what_the_service_refuses_is_named_by_verify(tracking, settings, publish
 
 def test_rubbish_beside_a_release_does_not_stop_verify_or_the_next_release(tracking, settings, publish, task):
     publish("one")
-    for number, text in ((7, '{"payload": "", "payloadType": 5, "signatures": []}'), (8, "[" * 20_000), (9, '"\\ud800"')):
+    for number, text in (
+        (7, '{"payload": "", "payloadType": 5, "signatures": []}'),
+        (8, "[" * 20_000),
+        (9, '"\\ud800"'),
+    ):
         tracking._client.set_prompt_version_tag(task, 1, f"omni.release.00000{number}", text)
     problems = broken(task, settings)
     for number in (7, 8, 9):
