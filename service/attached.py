@@ -10,20 +10,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from service.dated import DAY_DIGITS, MONTH_DAY, month_number, read_dates
 from service.days import in_english, nearest_year, pointed_days, real_day
 from service.interaction import Interaction
 from service.lexicon import CHANNEL_WORDS
-from service.mentions import (
-    DAY_DIGITS,
-    DOLLARS,
-    MONTH_DAY,
-    Sheet,
-    clean,
-    month_number,
-    read_dates,
-    read_number,
-    split_sentences,
-)
+from service.mentions import DOLLARS
+from service.sheet import Sheet, clean, read_number, split_sentences
 
 FAMILY_OF = {
     "ivr": ("phone", "ivr"),

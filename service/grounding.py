@@ -25,24 +25,12 @@ from decimal import Decimal
 from typing import Literal
 
 from service.attached import FAMILY_OF, STATED_AMOUNT, Attached, Meeting, day_fits, find_attached, meeting
+from service.dated import read_dates
 from service.days import gap_fits, in_english, nearest_year, pointed_days, real_day
 from service.interaction import Interaction
 from service.lexicon import CHANNEL_WORDS, ORDINARY
-from service.mentions import (
-    FIGURES,
-    NUMBER_WORDS,
-    TIME_OF_DAY,
-    Mention,
-    Sheet,
-    clean,
-    clock_key,
-    find_mentions,
-    read_counts,
-    read_dates,
-    read_number,
-    without_accents,
-    words_to_number,
-)
+from service.mentions import FIGURES, TIME_OF_DAY, clock_key, find_mentions, read_counts
+from service.sheet import NUMBER_WORDS, Mention, Sheet, clean, read_number, without_accents, words_to_number
 
 Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
