@@ -80,10 +80,18 @@ TIME_OF_DAY = re.compile(
 FIGURES = re.compile(rf"(?<![\w.]){FIGURE}")
 _NUMBER = re.compile(rf"(?<![\w$.@])(?:{FIGURE})(?=[^\d]|$)")
 _UNIT = re.compile(r"[\s-]*(?:(?:calendar|more|full|straight)\s+)?([A-Za-z%]+)")
+# "Two charges", "the two": a writer pairs what a source only lists. Measures, persons and parts are stated, not paired.
+_MEASURE = re.compile(
+    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?|cents?|payments?"
+    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?|degrees?|people|persons?"
+    r"|children|kids|sons|daughters|trucks?|crews?|visits?|or|to|of|-)\b",
+    re.I,
+)
 # "Two things remain", "both issues": the writer's own tally, which no source states.
 _TALLY = re.compile(
     r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?"
-    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?)\b"
+    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories|tries|attempts?|reasons?"
+    r"|explanations?|promises|mistakes|errors|contradictions|accounts of|complaints)\b"
     r"|\s+(?:remain|are|were|left)\b)",
     re.I,
 )
@@ -152,12 +160,13 @@ def read_numbers(sheet: Sheet) -> Iterator[Mention]:
             number = read_number(match[0])
             rest = sheet.left[match.end() :]
             sheet.blank(*match.span())
-            if pattern is NUMBER_WORDS and (number <= 1 or match[0].lower() in SCALES or _TALLY.match(rest)):
+            tally = _TALLY.match(rest) or (number == 2 and not _MEASURE.match(rest))
+            if pattern is NUMBER_WORDS and (number <= 1 or match[0].lower() in SCALES or tally):
                 continue
             unit = _UNIT.match(rest)
             loose = bool(LOOSE.search(sheet.left, max(0, match.start() - LEAD), match.start()))
             yield sheet.mention(
-                "number", *match.span(), number=number, unit=unit[1].lower() if unit else "", loose=loose
+                "number", *match.span(), number=number, unit=unit[1].lower() if unit else "", rest=rest, loose=loose
             )
 
 

@@ -14,16 +14,18 @@ _NAME_VERB = re.compile(
 )
 # "Authorized Corinne", "Contractor Larkfield": what a name is told about, not a first name.
 _DERIVED = ("ed", "ing", "ly", "ist", "ion")
+_SHOUTED = re.compile(r"\A\W*[A-Z]{2,}(?:[ -]+[A-Z]{2,})+(?=[:.,;!?]|$)")
 _MIDDLE = frozenset({"of", "de", "la", "del", "and", "&", "the"})
 
 
 def read_names(sheet: Sheet) -> Iterator[Mention]:
     """Yield capitalised sequences; a sentence's first word only with a sign of being a name (see ``_is_name``)."""
     run: list[re.Match[str]] = []
-    for match in _CAPITALISED.finditer(sheet.left):
-        if not _is_name(match, sheet.left):
+    left = _headline(sheet.left)
+    for match in _CAPITALISED.finditer(left):
+        if not _is_name(match, left):
             continue
-        if run and not _joins(sheet.left[run[-1].end() : match.start()]):
+        if run and not _joins(left[run[-1].end() : match.start()]):
             yield _name(sheet, run)
             run = []
         run.append(match)
@@ -44,6 +46,24 @@ def _bare(word: str) -> str:
     return without_accents(word.removesuffix("'s").rstrip("'"))
 
 
+def _role(bare: str) -> bool:
+    """Say whether the word tells what someone is, former or not: "Ex-roommate", "Co-owner"."""
+    return bare in ROLES or (
+        bare.partition("-")[0] in ("ex", "co", "step", "grand") and bare.partition("-")[2] in ROLES
+    )
+
+
+def _headline(sentence: str) -> str:
+    """Return ``sentence`` with a shouted beginning ("DEAF HOUSEHOLD WITH INFANT: ...") taken out, at the same length.
+
+    Two words or more, one of four letters or more; capitals there are emphasis, and name nobody.
+    """
+    match = _SHOUTED.match(sentence)
+    if match is None or not re.search(r"[^\W\d_]{4}", match[0]):
+        return sentence
+    return "|" * match.end() + sentence[match.end() :]
+
+
 def _is_name(match: re.Match[str], sentence: str) -> bool:
     bare = _bare(match[0])
     # "Spanish-language": only the parts written with a capital could name someone.
@@ -53,7 +73,7 @@ def _is_name(match: re.Match[str], sentence: str) -> bool:
     before = sentence[: match.start()].rstrip(" \"'([*|")
     if before and (before[-1] not in ":.!?" or NOT_AN_END.search(before[-LEAD:])):
         return True
-    if bare in ROLES or bare in OPENERS:
+    if _role(bare) or bare in OPENERS:
         return False
     if match[0].endswith("'s") or _NAME_VERB.match(sentence, match.end()):
         return True

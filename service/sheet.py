@@ -19,9 +19,8 @@ class Mention:
 
     ``number`` is set for amounts, numbers and counts, ``month`` (1 to 12) with ``day`` and ``year`` where written for
     dates, ``token`` for ids (lower case, letters and digits only), ``words`` for names, ``family`` for channels and
-    counts (a key of ``CHANNEL_WORDS`` or "all"). ``unit`` is the word after a number, or "in all" for a count of
-    the whole history. ``loose`` marks "about",
-    "nearly" and the like.
+    counts (a key of ``CHANNEL_WORDS`` or "all"). ``unit`` is the word after a number, or "in all" for a count of the
+    whole history; ``rest`` is what follows a number in its sentence. ``loose`` marks "about", "nearly" and the like.
     """
 
     kind: MentionKind
@@ -35,6 +34,7 @@ class Mention:
     words: tuple[str, ...] = ()
     family: str = ""
     unit: str = ""
+    rest: str = ""
     loose: bool = False
 
 
