@@ -102,8 +102,8 @@ def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator
     for family, pattern in CHANNEL_WORDS.items():
         for found in pattern.finditer(sentence):
             left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
-            right = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
-            right = right and not _OWN_DATE.match(sentence, found.end())
+            after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
+            right = bool(after) and not _OWN_DATE.match(sentence, found.end())
             if left or right:
                 value = sentence[min(start, found.start()) : max(end, found.end())]
                 yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)

@@ -50,7 +50,7 @@ ORDINARY = frozenset(
     start stop transfer claim claims complaint fraud power electric gas water reading estimate estimated late fee fees
     charge charges due balance medical certificate net metering interaction interactions overall important priority
     unresolved promise promised frustrated angry calm polite worried anxious satisfied neutral positive negative
-    cooperative upset url urls link dm dms direct hoa mme mlle msgr señor señora sra srta monsieur madame so finally
+    cooperative upset url urls link dm dms direct mme mlle msgr señor señora sra srta monsieur madame so finally
     """.split()
 )
 # May stand first in a sentence with a possessive or before a verb of saying: "Tenant's request", "Utility promised".

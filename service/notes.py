@@ -45,7 +45,7 @@ CHANNEL_CUES = {
         r"\b(?:on hold|pick(?:s|ed)? up|hung up|hang(?:s|ing)? up|dial(?:s|led|ed|ing)?|iphone\w*)\b", re.I
     ),
     "app": re.compile(
-        r"\b(?:ios|iphone\w*|ipad\w*|android|app ?store|google play|(?:re|un)?install(?:ed|ing)?)\b", re.I
+        r"\b(?:ios|iphone\w*|ipad\w*|android|app ?store|google play|(?:re|un)install(?:ed|ing)?)\b", re.I
     ),
 }
 

@@ -69,3 +69,9 @@ def test_phone_numbers_are_no_contact_by_phone() -> None:
 
 def test_a_contact_with_a_date_of_its_own_is_not_tied_to_the_date_before_it() -> None:
     assert kinds("from ivr 11/3", "IVR Nov 3, call Nov 4.") == []
+
+
+def test_common_words_and_other_peoples_initials_shorten_no_name() -> None:
+    assert kinds("this is for REV PROT", "Revenue Protection said so.") == []
+    assert kinds("this is her PAY stub", "Thistlewood Ames called.") == ["name"]
+    assert kinds("PAY stub", "Owner Prudhomme Achterberg called.") == ["name"]
