@@ -33,7 +33,7 @@ def evaluated(tmp_path_factory):
     pairs.mkdir(parents=True)
     shutil.copy(ROOT / "prompts" / "models.yaml", root / "prompts")
     (root / "datasets" / TASK).mkdir(parents=True)
-    shutil.copy(ROOT / "datasets" / TASK / "dev.jsonl", root / "datasets" / TASK / "gate.jsonl")
+    shutil.copy(ROOT / "datasets" / TASK / "gate.jsonl", root / "datasets" / TASK)  # 40 cases cannot clear the margins
     text = (ROOT / "prompts" / TASK / "extractive.prompty").read_text(encoding="utf-8")
     for name, version in (("one", "1.0.1"), ("two", "1.0.2"), ("three", "1.0.3")):
         lines = [
