@@ -28,7 +28,7 @@ from eval.tracking import (
 from service.attestation import GateAttestation, read_attestation
 from service.errors import RegistryError
 from service.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
-from service.statements import TrustedKeys
+from service.statements import TrustedKeys, shown
 from service.verification import CLOCK_SKEW
 
 if TYPE_CHECKING:
@@ -143,14 +143,12 @@ def read_evidence(records: Sequence[RunRecord], keys: TrustedKeys) -> list[Evide
 
 
 def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
-    attestation, problem = None, ""
+    attestation, problem, name = None, "", shown(record.evaluation_id, 40)
     if record.attestation is None:
-        problem = f"evaluation {record.evaluation_id} was not attested: it was made without a signing key"
+        problem = f"evaluation {name} was not attested: it was made without a signing key"
     else:
         try:
-            attestation, _ = read_attestation(
-                record.attestation, keys, f"the attestation of evaluation {record.evaluation_id}"
-            )
+            attestation, _ = read_attestation(record.attestation, keys, f"the attestation of evaluation {name}")
         except RegistryError as err:
             problem = str(err)
     return Evidence(

@@ -8,6 +8,7 @@ from service.canonical import canonical_json
 from service.errors import PairError, RegistryError
 from service.pair import Pair
 from service.release import DIGEST_TAG
+from service.statements import shown
 
 _CONFIG_KEY = "omni_pair"
 
@@ -44,7 +45,7 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
     if pair.digest != expected:
         raise RegistryError(
             f"{where} was changed after it was registered: its content has digest {pair.digest[:12]}, it was registered as "
-            f"{ascii((expected or 'none')[:12])[1:-1]}; promote the same pair again to put it back, or roll back"
+            f"{shown(expected or 'none', 12)}; promote the same pair again to put it back, or roll back"
         )
     if config.get("model_name") != pair.model:
         raise RegistryError(

@@ -95,6 +95,14 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     return TrustedKeys(path=path, keys=keys)
 
 
+def shown(text: str, limit: int) -> str:
+    """Return the first ``limit`` characters of what a stranger may have written, as visible ASCII.
+
+    It is printed on terminals, where control characters could write over the lines that accuse him.
+    """
+    return ascii(text[:limit])[1:-1]
+
+
 def _parse(text: str, what: str) -> "Envelope":
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import FormatError
@@ -154,8 +162,7 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
     envelope = _parse(text, what)
     known = [keyid for keyid in envelope.signatures if keyid in keys.keys]
     if not known:
-        # What a stranger calls himself is printed on terminals: nothing but visible ASCII.
-        signers = ", ".join(ascii(keyid[:12])[1:-1] for keyid in envelope.signatures) or "nobody"
+        signers = ", ".join(shown(keyid, 12) for keyid in envelope.signatures) or "nobody"
         raise RegistryError(
             f"{what} is signed by {signers}, not by a key trusted in {keys.path}: if that key is ours, add its public half "
             "there; if not, somebody else wrote it: use `make promote` or `make rollback`"

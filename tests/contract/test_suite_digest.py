@@ -75,7 +75,9 @@ def test_a_change_of_judging_code_is_another_suite(copy, name):
     before = judging_code_digest("summarize")
     path = path_of(copy, name)
     path.write_text(path.read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8")
-    assert judging_code_digest("summarize") != before, f"eval/{name}.py decides verdicts and is not in the suite's digest"
+    assert judging_code_digest("summarize") != before, (
+        f"eval/{name}.py decides verdicts and is not in the suite's digest"
+    )
 
 
 def test_a_change_of_what_decides_nothing_is_the_same_suite(copy):

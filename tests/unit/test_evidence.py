@@ -146,6 +146,12 @@ def test_what_the_runs_tags_say_proves_nothing(notary):
     assert "no signed statement" in found[3].problem
 
 
+def test_what_a_stranger_calls_his_run_cannot_write_over_the_terminals_lines(notary):
+    record = RunRecord(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
+    (found,) = read_evidence([record], notary.keys)
+    assert found.problem.startswith(r"evaluation \x1b[2Kok was not attested")
+
+
 def _evaluated(dataset_name="dev"):
     metric = Metric(
         name="bleu", unit=Unit.SCORE, higher_is_better=True, value=30.0, low=28.0, high=float("inf"), n=40, unscored=1

@@ -153,6 +153,16 @@ def test_a_state_folder_that_cannot_be_written_does_not_stop_the_serving(setting
     assert "cannot be kept" in source.status().last_error
 
 
+def test_a_last_known_good_file_full_of_brackets_does_not_stop_the_start(settings, notary):
+    path = settings.state_dir / "served" / "demo.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("[" * 90_000, encoding="utf-8")
+    source = RegistryPairSource("demo", settings, fetch=lambda: released(notary, 1))
+    assert "is damaged (RecursionError)" in source.status().last_error
+    source.refresh()
+    assert source.current().sequence == 1
+
+
 def test_a_trusted_key_that_was_cut_off_is_named(settings, notary):
     whole = notary.public_pem()
     settings.trusted_keys.write_text(whole + type(notary)().public_pem()[:60], encoding="utf-8")
