@@ -54,11 +54,11 @@ class Histogram:
 
 Instrument = Counter | Histogram
 
-REQUESTS = Counter("omni_requests", "Requests", "Requests received by a task's endpoint", ("path",))
-ANSWERS = Counter("omni_answers", "Answers", "Answers given", ("model", "arm"))
-DEGRADED = Counter("omni_degraded", "Degraded", "Answers that no model gave in time", ("path",))
-FAILURES = Counter("omni_failures", "Failures", "Requests without an answer, by failure code", ("path", "code"))
-REJECTED = Counter("omni_rejected", "Rejected", "Requests refused because of what the client sent", ("path", "code"))
+REQUESTS = Counter("omni_requests", "Requests", "Requests answered, by route and HTTP status", ("path", "status"))
+ANSWERS = Counter("omni_answers", "Answers", "Answers given, by what answered", ("model", "arm"))
+DEGRADED = Counter("omni_degraded", "Degraded", "Answers that no model gave in time")
+FAILURES = Counter("omni_failures", "Failures", "Requests without an answer, by failure code", ("code",))
+REJECTED = Counter("omni_rejected", "Rejected", "Requests refused because of what the client sent", ("code",))
 MISSES = Counter(
     "omni_summary_misses", "SummaryMisses", "Requests that ended with no summary of interactions", ("why",)
 )
