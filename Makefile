@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate selftest lock clean
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -123,6 +123,15 @@ test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their 
 
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
 	@$(PY) -m eval.bench
+
+bench-service: $(READY) ## What the service adds to model and store, its cold start and memory
+	@PYTHONPATH=. $(PY) tests/load/overhead.py
+
+load: $(READY) ## Load the service: 50 agents, 500 at once, 100 to 1,000, transfers: make load [ONLY=transfer]
+	@PYTHONPATH=. $(PY) tests/load/run.py load $(if $(ONLY),--only "$(ONLY)")
+
+chaos: $(READY) ## Break what the service stands on, one thing at a time, under load: make chaos [ONLY=registry]
+	@PYTHONPATH=. $(PY) tests/load/run.py chaos $(if $(ONLY),--only "$(ONLY)")
 
 simulate: $(READY) ## How often the gate's intervals and verdicts are right, by simulation; the figures that docs/ states
 	@$(PY) -m eval.simulate
