@@ -316,7 +316,11 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
     echo = EchoEngine(latency=options.echo_latency, words=options.echo_words, seed=options.seed)
     scripted = ScriptedEngine(options.script, seed=options.seed) if options.script else None
     stand_in = BedrockStandIn(
-        echo=echo, smol=smol, catalogue=Catalogue(allowed=options.models, echoed=options.echo_models), plan=plan, scripted=scripted
+        echo=echo,
+        smol=smol,
+        catalogue=Catalogue(allowed=options.models, echoed=options.echo_models),
+        plan=plan,
+        scripted=scripted,
     )
     # Cancelled handlers free their slot: a caller that gave up must not hold the model.
     runner = web.AppRunner(stand_in.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)

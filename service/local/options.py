@@ -58,7 +58,9 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
     parser.add_argument("--echo-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the echo")
     parser.add_argument("--echo-latency-ms", dest="echo_latency", metavar="MS", help="the same, in milliseconds")
     parser.add_argument("--echo-words", type=int, default=40, help="longest echo in words (default 40)")
-    parser.add_argument("--echo-models", default="", help="comma-separated ids that the echo answers too, for load tests")
+    parser.add_argument(
+        "--echo-models", default="", help="comma-separated ids that the echo answers too, for load tests"
+    )
     parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
     parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted.py")
     values = parser.parse_args(arguments)

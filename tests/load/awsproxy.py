@@ -58,7 +58,9 @@ class AwsProxy:
                 body = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}
                 return web.json_response(body, status=400, content_type="application/x-amz-json-1.0")
             if kind == "throttle":
-                return web.Response(status=503, text="<Error><Code>SlowDown</Code></Error>", content_type="application/xml")
+                return web.Response(
+                    status=503, text="<Error><Code>SlowDown</Code></Error>", content_type="application/xml"
+                )
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
         async with self._session.request(
             request.method, f"{self.upstream}{request.path_qs}", data=await request.read(), headers=headers

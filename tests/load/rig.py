@@ -1,5 +1,6 @@
-"""The system under load: the real service as a process, the model's stand-in, a local DynamoDB and a registry with a signed release."""
+"""The system under load: the real service as a process, the model's stand-in, a local AWS, a registry with a signed release."""
 
+import importlib.util
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
@@ -45,11 +47,11 @@ class Rig:
         self._stack = ExitStack()
 
     def __enter__(self):
+        both = f"{PRIMARY},{BACKUP}"
         self._stack.callback(aws.ministack(self.settings).stop)
         self.bedrock = self._stack.enter_context(
             LocalBedrock(
-                ("--models", f"{PRIMARY},{BACKUP}", "--echo-models", f"{PRIMARY},{BACKUP}")
-                + ("--echo-latency", self.latency, "--echo-words", "60"),
+                ("--models", both, "--echo-models", both, "--echo-latency", self.latency, "--echo-words", "60"),
                 log=self.folder / "bedrock.log",
             )
         )
@@ -68,6 +70,14 @@ class Rig:
     def no_faults(self):
         request = urllib.request.Request(f"{self.bedrock.url}/_local/faults", method="DELETE")
         urllib.request.urlopen(request, timeout=5).close()
+
+    def headers(self):
+        """What a client sends along: a token of the local client, once this build asks for tokens."""
+        if importlib.util.find_spec("service.access") is None:
+            return {}
+        from service.access.control import local_token
+
+        return {"Authorization": f"Bearer {local_token(self.settings).text}"}
 
     def environment(self, **changes):
         given = {
@@ -109,7 +119,8 @@ class Service:
         with self._log.open("ab") as out:
             started = time.perf_counter()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *self._module, "--port", str(self._port)],
+                # An environment with the container's own packages shows what the container needs, see overhead.py.
+                [os.environ.get("LOAD_SERVICE_PYTHON", sys.executable), "-m", *self._module, "--port", str(self._port)],
                 stdout=out,
                 stderr=out,
                 cwd=REPO_ROOT,
@@ -125,6 +136,14 @@ class Service:
             time.sleep(0.02)
         self.stop()
         raise SystemExit(f"error: the service did not become ready; see {self._log}")
+
+    def ask(self):
+        """Send one request and wait for its answer, whatever it is."""
+        body = json.dumps({"account_number": "9000000000", "contact_id": "warm-up"}).encode()
+        headers = {"content-type": "application/json", **self._rig.headers()}
+        request = urllib.request.Request(f"{self.url}/omni-channel-insights", data=body, headers=headers)
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=30).close()
 
     def kill(self):
         """End it as a power cut does."""
@@ -216,9 +235,10 @@ def release_pair(settings, name="nova-lite"):
         environment="local",
     )
     tracking.place(
-        pair.task, version, {attestation_tag(digest): evidence, release.tag: sign_statement(signer, release.statement())}
+        pair.task,
+        version,
+        {attestation_tag(digest): evidence, release.tag: sign_statement(signer, release.statement())},
     )
-
 
 
 def _post(url, body):

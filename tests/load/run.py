@@ -80,21 +80,22 @@ def run(scenario, rig, proxy, folder):
         if scenario.store_faults:
             environment["OMNI_AWS_ENDPOINT"] = proxy.url
         if scenario.event == "registry_hangs":
-            environment["OMNI_REGISTRY_URI"] = stack.enter_context(_silent_server())
+            environment["OMNI_REGISTRY_URI"] = stack.enter_context(silent_server())
         if scenario.event == "disk_full":
-            environment["OMNI_SPOOL_DIR"] = "/dev/full"
+            environment["OMNI_SPOOL_DIR"] = "/dev/full/spool"
         if scenario.event == "clock":
             module = ("skewed",)
             environment["PYTHONPATH"] = f"{HERE}{os.pathsep}{HERE.parents[1]}"
         service = stack.enter_context(Service(rig, log, module, **environment))
-        _warm(service)
+        for _ in range(2):  # the first model call pays for litellm's import
+            service.ask()
         for rule in scenario.model_faults:
             rig.fault(**rule)
         stack.callback(rig.no_faults)
         proxy.rules = dict(scenario.store_faults)
         stack.callback(lambda: setattr(proxy, "rules", {}))
         cpu, started = service.cpu_s(), time.perf_counter()
-        locust = _locust(scenario, service.url, records, folder / "locust.log")
+        locust = _locust(scenario, rig, service.url, records, folder / "locust.log")
         notes = []
         happening = _EVENTS.get(scenario.event)
         if happening:
@@ -102,7 +103,7 @@ def run(scenario, rig, proxy, folder):
             thread.start()
             thread.join()
         try:
-            locust.wait(scenario.seconds + sum(seconds for _, seconds in scenario.steps) + 90)
+            locust.wait(scenario.seconds + sum(seconds for _, seconds in scenario.steps) + 60)
         except subprocess.TimeoutExpired:
             locust.kill()
             raise SystemExit(f"error: locust did not end; see {folder}") from None
@@ -118,33 +119,24 @@ def run(scenario, rig, proxy, folder):
     return tally(scenario.name, read_lines(records), read_lines(log), note)
 
 
-def _locust(scenario, url, records, log):
+def _locust(scenario, rig, url, records, log):
+    seconds = sum(seconds for _, seconds in scenario.steps) or scenario.seconds
     variables = {
         "LOAD_ACCOUNTS": str(ACCOUNTS),
         "LOAD_PACING_S": str(scenario.pacing_s),
         "LOAD_RECORDS": str(records),
         "LOAD_TRANSFER": "1" if scenario.transfer else "0",
         "LOAD_SPREAD": "1" if scenario.spread else "0",
+        "LOAD_SECONDS": str(seconds),
         "LOAD_STEPS": json.dumps(scenario.steps),
+        "LOAD_HEADERS": json.dumps(rig.headers()),
     }
     command = [sys.executable, "-m", "locust", "-f", str(HERE / "locustfile.py"), "--headless", "--host", url]
     command += ["--stop-timeout", "20", "--only-summary", "--exit-code-on-error", "0"]
     if not scenario.steps:
-        command += ["--users", str(scenario.users), "--spawn-rate", "500", "--run-time", f"{scenario.seconds}s"]
+        command += ["--users", str(scenario.users), "--spawn-rate", "500", "--run-time", f"{scenario.seconds + 2}s"]
     with log.open("wb") as out:
         return subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | variables, cwd=HERE)
-
-
-def _warm(service):
-    # The first model call pays for litellm's import; a new task gets traffic only after its warm-up in production too.
-    import urllib.request
-
-    for _ in range(2):
-        body = json.dumps({"account_number": "9000000000", "contact_id": "warm-up"}).encode()
-        request = urllib.request.Request(
-            f"{service.url}/omni-channel-insights", data=body, headers={"content-type": "application/json"}
-        )
-        urllib.request.urlopen(request, timeout=30).close()
 
 
 def _registry_down(scenario, rig, service, notes, stack):
@@ -169,7 +161,7 @@ def _registry_hangs(scenario, rig, service, notes, stack):
 _EVENTS = {"registry_down": _registry_down, "kill": _kill, "registry_hangs": _registry_hangs}
 
 
-class _silent_server:
+class silent_server:  # noqa: N801 - used as a function
     """Takes connections and never says a word."""
 
     def __enter__(self):
@@ -184,7 +176,9 @@ def _line(row):
     if not row.sent:
         return f"{row.name}: {row.note}"
     counts = ", ".join(f"{getattr(row, kind)} {kind}" for kind in ("in_time", "late", "degraded", "failed", "lost"))
-    return f"{row.name}: {row.sent} sent, {counts}; p95 {row.p95:.0f} ms" + "".join(f"; BROKEN: {b}" for b in row.broken)
+    return f"{row.name}: {row.sent} sent, {counts}; p95 {row.p95:.0f} ms" + "".join(
+        f"; BROKEN: {b}" for b in row.broken
+    )
 
 
 def _replace(path, text):

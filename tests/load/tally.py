@@ -45,7 +45,9 @@ def tally(name, records, log, note=""):
     ended = Counter(row["correlation_id"] for row in log if row.get("event") in ("REQUEST_COMPLETED", "REQUEST_FAILED"))
     done = [row for row in answered.values() if row["status"]]
     times = sorted(row["ms"] for row in done) or [0.0]
-    transfers = [answered[key] for key, row in sent.items() if row["transfer"] and answered.get(key, {}).get("status") == 200]
+    transfers = [
+        answered[key] for key, row in sent.items() if row["transfer"] and answered.get(key, {}).get("status") == 200
+    ]
     moments = [row["at"] for row in sent.values()]
     return Row(
         name=name,
@@ -56,8 +58,8 @@ def tally(name, records, log, note=""):
         unfinished=len(set(taken) - set(ended)),
         per_second=len(done) / max(max(moments, default=0) - min(moments, default=0), 1.0),
         p50=statistics.median(times),
-        p95=_quantile(times, 0.95),
-        p99=_quantile(times, 0.99),
+        p95=quantile(times, 0.95),
+        p99=quantile(times, 0.99),
         reused=sum(row["cache_hit"] for row in transfers) / len(transfers) if transfers else None,
         codes=dict(Counter(row["code"] for row in done if row.get("code"))),
         note=note,
@@ -74,7 +76,8 @@ def _kind(row):
     return "in_time" if row["ms"] <= DEADLINE_MS else "late"
 
 
-def _quantile(ordered, share):
+def quantile(ordered, share):
+    """Return the value below which ``share`` of the ascending values lie; ``ordered`` is not empty."""
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
@@ -91,7 +94,20 @@ def read_lines(path):
     return rows
 
 
-HEADINGS = ("scenario", "sent", "in time", "late", "degraded", "failed", "lost", "double", "req/s", "p50 ms", "p95", "p99")
+HEADINGS = (
+    "scenario",
+    "sent",
+    "in time",
+    "late",
+    "degraded",
+    "failed",
+    "lost",
+    "double",
+    "req/s",
+    "p50 ms",
+    "p95",
+    "p99",
+)
 
 
 def markdown(rows, heading):
