@@ -1,10 +1,7 @@
 """Where figures and spans go while the application runs: what the settings ask for, opened and closed with its lifespan."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import structlog
 
 from service import metrics, telemetry, tracing
 from service.emf import EmfSink
@@ -41,9 +38,9 @@ def exporting(settings: Settings) -> Iterator[None]:
         if sink is not None:
             metrics.remove_sink(sink)
             sink.stop()
+        telemetry.flush_log()
 
 
 def _emf_sink(settings: Settings) -> EmfSink | None:
     wanted = settings.environment == "aws" if settings.emf is None else settings.emf
-    # structlog's own logger: it holds the lock that keeps two threads' lines apart.
-    return EmfSink(structlog.PrintLogger(sys.stdout).msg, environment=settings.environment) if wanted else None
+    return EmfSink(telemetry.write_line, environment=settings.environment) if wanted else None

@@ -74,6 +74,7 @@ CANCELLED = Counter("omni_cancelled", "Cancelled", "Model calls cancelled becaus
 TOKENS = Counter("omni_tokens", "Tokens", "Metered tokens", ("model", "kind"))
 STORE_ERRORS = Counter("omni_store_errors", "StoreErrors", "Store operations that failed", ("store",))
 SPOOLED = Counter("omni_spooled", "Spooled", "Writes kept on disk because a store did not take them", ("store",))
+LOG_DROPPED = Counter("omni_log_lines_dropped", "LogLinesDropped", "Log lines that nobody read in time")
 LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds", ("path",))
 MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
 STORE_LATENCY = Histogram("omni_store_latency_ms", "StoreLatency", "One store operation, milliseconds", ("store",))

@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 
+from service.log_writer import LineWriter
+
 
 class Event(StrEnum):
     """Names of log events; the first six are seed 000's, its log queries and alarms look for them."""
@@ -66,8 +68,27 @@ def bind_request(request_id: str, **more: str) -> None:
     structlog.contextvars.bind_contextvars(request_id=request_id, **more)
 
 
+_writer: LineWriter | None = None
+
+
+def write_line(line: str) -> None:
+    """Write one finished line, such as a metric's, among the log's; to standard output before ``configure_logging``."""
+    if _writer is None:
+        print(line, flush=True)
+    else:
+        _writer.msg(line)
+
+
+def flush_log() -> None:
+    """Wait until every line is written, two seconds at most; for the end of a process."""
+    if _writer is not None:
+        _writer.flush()
+
+
 def configure_logging(level: str = "INFO") -> None:
     """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat."""
+    global _writer
+    writer = _writer = LineWriter(sys.stdout)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -76,7 +97,7 @@ def configure_logging(level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: writer,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

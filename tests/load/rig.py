@@ -152,7 +152,7 @@ class Service:
 
     def stop(self):
         if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
+            self.process.send_signal(signal.SIGINT)  # as Ctrl-C does; a profiler writes its file then
             try:
                 self.process.wait(_STOP_S)
             except subprocess.TimeoutExpired:

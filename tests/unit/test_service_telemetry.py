@@ -1,5 +1,6 @@
 """Figures from events, CloudWatch's format, spans and correlation ids."""
 
+import io
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from service import event_metrics, metrics, tracing
 from service.api.correlation import correlation
 from service.emf import EmfSink
+from service.log_writer import LineWriter
 from service.telemetry import Event
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -196,3 +198,40 @@ def test_a_gauge_reads_when_looked_at():
     metrics.gauge("omni_test_gauge", "test", lambda: held[0])
     held[0] = 4.0
     assert metrics.REGISTRY.get_sample_value("omni_test_gauge") == 4.0
+
+
+class _Stuck(io.StringIO):
+    """Standard output that nobody reads until ``read`` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.read = threading.Event()
+
+    def write(self, text):
+        self.read.wait(30)
+        return super().write(text)
+
+
+def test_log_lines_keep_their_order_and_are_all_there_after_a_flush():
+    out = io.StringIO()
+    writer = LineWriter(out)
+    for number in range(5000):
+        writer.msg(str(number))
+    assert writer.flush(20)
+    assert out.getvalue().splitlines() == [str(number) for number in range(5000)]
+    writer.info("later")
+    assert writer.flush(20)
+    assert out.getvalue().endswith("\nlater\n")
+
+
+def test_a_reader_that_stops_costs_lines_and_no_request():
+    out = _Stuck()
+    writer = LineWriter(out, most_waiting=10)
+    before = metrics.total(metrics.LOG_DROPPED)
+    for number in range(100):
+        writer.msg(str(number))  # would not return if it waited for the reader
+    assert not writer.flush(0.05)
+    assert metrics.total(metrics.LOG_DROPPED) - before >= 80
+    out.read.set()
+    assert writer.flush(20)
+    assert out.getvalue().splitlines()[0] == "0"
