@@ -36,6 +36,7 @@ def main():
     parser = argparse.ArgumentParser(prog="tests/load/run.py", description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("load", "chaos"))
     parser.add_argument("--only", default="", help="part of a scenario's name")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of table and picture")
     parser.add_argument("--keep", action="store_true", help="keep the logs and name their folder")
     options = parser.parse_args()
     every = LOAD if options.what == "load" else CHAOS
@@ -61,12 +62,12 @@ def main():
             print(f"logs: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    OUT.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     text = markdown(rows, HEADINGS[options.what])
-    _replace(OUT / f"{options.what}.md", text)
+    _replace(options.out / f"{options.what}.md", text)
     if any(row.sent for row in rows):
-        draw(rows, OUT / f"{options.what}.svg", HEADINGS[options.what])
-    print(f"\n{text}\nTable and picture: {OUT / options.what}.md, .svg")
+        draw(rows, options.out / f"{options.what}.svg", HEADINGS[options.what])
+    print(f"\n{text}\nTable and picture: {options.out / options.what}.md, .svg")
     return 1 if any(row.broken for row in rows) else 0
 
 
