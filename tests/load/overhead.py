@@ -2,11 +2,13 @@
 
 Added time of a request = the client's time, minus the model's constant delay, minus the store's time as the service logged
 it. It holds litellm, the stand-in's own HTTP handling and the client; the targets are for 50 requests in flight. ``--profile``
-says where CPU time goes. ``LOAD_SERVICE_PYTHON`` names another environment's Python for the service: that of the container.
+says where CPU time goes. Cold start and memory are those of ``LOAD_SERVICE_PYTHON``, which
+``make bench-service`` points at an environment with the container's packages: the developers' MLflow brings pandas along.
 """
 
 import argparse
 import asyncio
+import os
 import pstats
 import shutil
 import statistics
@@ -89,9 +91,11 @@ def throughput(rig, folder, profile):
 def cold_start(rig, folder):
     """Return seconds to ready from the last known good pair while the registry is silent, and MB once warm; three starts."""
     ready, rss = [], []
+    python = os.environ.get("LOAD_SERVICE_PYTHON", sys.executable)
     with silent_server() as registry:
         for number in range(3):
-            with Service(rig, folder / f"cold{number}.log", OMNI_REGISTRY_URI=registry) as service:
+            log = folder / f"cold{number}.log"
+            with Service(rig, log, python=python, OMNI_REGISTRY_URI=registry) as service:
                 ready.append(service.ready_s)
                 service.ask()
                 rss.append(service.rss_mb())

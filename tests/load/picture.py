@@ -35,7 +35,7 @@ def draw(rows, path, heading):
     for axes in (shares, times):
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=5, frameon=False, fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(heading, fontsize=11, y=1.02 + 0.3 / figure.get_figheight())
+    figure.suptitle(heading, fontsize=11, y=1.0 + 0.1 / figure.get_figheight())
     temporary = path.with_suffix(".tmp.svg")
     figure.savefig(temporary, bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)

@@ -107,8 +107,8 @@ class Rig:
 class Service:
     """One service process. ``log`` holds its JSON lines; a restart appends to it."""
 
-    def __init__(self, rig, log, module=("service", "serve"), **environment):
-        self._rig, self._log, self._module, self._environment = rig, log, module, environment
+    def __init__(self, rig, log, module=("service", "serve"), python=sys.executable, **environment):
+        self._rig, self._log, self._module, self._environment = rig, log, (python, "-m", *module), environment
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.process = None
@@ -119,8 +119,7 @@ class Service:
         with self._log.open("ab") as out:
             started = time.perf_counter()
             self.process = subprocess.Popen(
-                # An environment with the container's own packages shows what the container needs, see overhead.py.
-                [os.environ.get("LOAD_SERVICE_PYTHON", sys.executable), "-m", *self._module, "--port", str(self._port)],
+                [*self._module, "--port", str(self._port)],
                 stdout=out,
                 stderr=out,
                 cwd=REPO_ROOT,
