@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate selftest lock clean
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -124,6 +124,17 @@ test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their 
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
 	@$(PY) -m eval.bench
 
+bench-service: $(READY) ## What the service adds to model and store, its cold start and memory [PROFILE=1]
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-service
+	@$(VENV)/bin/uv pip install --quiet --python .venv-service/bin/python --require-hashes --compile-bytecode -r requirements/service.txt
+	@PYTHONPATH=. LOAD_SERVICE_PYTHON=$(CURDIR)/.venv-service/bin/python $(PY) tests/load/overhead.py $(if $(PROFILE),--profile)
+
+load: $(READY) ## Load the service: 50 agents, 500 at once, 100 to 1,000, transfers: make load [ONLY=transfer]
+	@PYTHONPATH=. $(PY) tests/load/run.py load $(if $(ONLY),--only "$(ONLY)")
+
+chaos: $(READY) ## Break what the service stands on, one thing at a time, under load: make chaos [ONLY=registry]
+	@PYTHONPATH=. $(PY) tests/load/run.py chaos $(if $(ONLY),--only "$(ONLY)")
+
 simulate: $(READY) ## How often the gate's intervals and verdicts are right, by simulation; the figures that docs/ states
 	@$(PY) -m eval.simulate
 
@@ -135,4 +146,4 @@ lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove the virtual environment, caches and ALL local state, keys and releases too (asks nothing)
-	rm -rf $(VENV) .venv-ragas .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-ragas .venv-service .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache

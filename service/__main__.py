@@ -121,7 +121,12 @@ def _serve(settings: "Settings", *, without_bedrock: bool) -> int:
         host, port = listener.getsockname()[:2]
         print(f"serving on http://{host}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
         config = uvicorn.Config(
-            create_app(settings, runtime), log_config=None, access_log=False, timeout_graceful_shutdown=10
+            create_app(settings, runtime),
+            log_config=None,
+            access_log=False,
+            # Longer than the load balancer's own (NLB: 350 s), or it sends a request into a connection that we are closing.
+            timeout_keep_alive=360,
+            timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)
         server.run(sockets=[listener])

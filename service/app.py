@@ -6,10 +6,11 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api import health, insights
+from service.api import health, insights, metrics
 from service.api.problems import add_problem_handlers, with_problem_media_type
 from service.api.request_scope import RequestScope
 from service.api.tasks import tasks_router
+from service.exporting import exporting
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
 from service.task import load_task, task_names
@@ -32,11 +33,12 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runtime = runtime or _build(settings or Settings())
-        app.state.runtime.open()
-        try:
-            yield
-        finally:
-            app.state.runtime.close()
+        with exporting(app.state.runtime.settings):
+            app.state.runtime.open()
+            try:
+                yield
+            finally:
+                app.state.runtime.close()
 
     app = _Application(
         title="Omni-channel insights",
@@ -50,6 +52,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
     app.include_router(tasks_router(tasks))
     app.include_router(health.router)
+    app.include_router(metrics.router)
     return app
 
 

@@ -78,6 +78,7 @@ def build_runtime(settings: Settings) -> Runtime:
     from service.llm.logged import LoggedGateway
     from service.registry import RegistryPairSource
     from service.stores.interactions import InteractionStore
+    from service.stores.observed import ObservedInteractions
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     tasks = {name: load_task(name) for name in task_names()}
@@ -95,8 +96,10 @@ def build_runtime(settings: Settings) -> Runtime:
         settings=settings,
         cards=cards,
         gateway=LoggedGateway(gateway, cards),
-        interactions=InteractionStore(
-            client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
+        interactions=ObservedInteractions(
+            InteractionStore(
+                client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
+            )
         ),
         tasks=tasks,
         pair_sources={name: RegistryPairSource(name, settings) for name in tasks},

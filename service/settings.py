@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair to serve
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    # Telemetry. Spans go nowhere unless an OTLP/HTTP endpoint is set; figures go to CloudWatch as log lines in `aws`.
+    otlp_endpoint: str | None = None  # base URL; /v1/traces is appended
+    otlp_headers: SecretStr | None = (
+        None  # name=value,name=value: a collector's key, or MLflow's x-mlflow-experiment-id
+    )
+    trace_share: float = Field(default=0.1, ge=0, le=1)  # of requests that no caller has decided about
+    emf: bool | None = None  # None: in `aws` only
+
     # Stand-ins that `python -m service up` starts in `local`.
     local_aws_port: int = Field(default=4567, ge=1, le=65_535)
     local_bedrock_port: int = Field(default=4568, ge=1, le=65_535)

@@ -3,16 +3,19 @@
 import hashlib
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
+from service.log_writer import LineWriter
+
 
 class Event(StrEnum):
-    """Names of log events; the first seven are seed 000's, its log queries and alarms look for them."""
+    """Names of log events; the first six are seed 000's, its log queries and alarms look for them."""
 
-    REQUEST_RECEIVED = "REQUEST_RECEIVED"
+    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as the seed writes it
     DYNAMODB_QUERY_START = "DYNAMODB_QUERY_START"
     DYNAMODB_QUERY_SUCCESS = "DYNAMODB_QUERY_SUCCESS"
     BEDROCK_INVOKE_START = "BEDROCK_INVOKE_START"
@@ -35,8 +38,21 @@ _FAILURES = frozenset(
 _WARNINGS = frozenset({Event.DYNAMODB_ITEM_SKIPPED, Event.BEDROCK_INVOKE_TIMEOUT})
 
 
-def log(event: Event, **fields: str | int | float | bool | None) -> None:
+Field = str | int | float | bool | None
+Listener = Callable[[Event, Mapping[str, Field]], None]
+_listeners: list[Listener] = []
+
+
+def add_listener(listener: Listener) -> None:
+    """Hand every event to ``listener`` too, whatever the log level; it must not raise. Safe to repeat."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def log(event: Event, **fields: Field) -> None:
     """Write one event; ``fields`` must be free of customer text, and an account goes through ``account_hash``."""
+    for listener in _listeners:
+        listener(event, fields)
     level = "error" if event in _FAILURES else "warning" if event in _WARNINGS else "info"
     getattr(structlog.get_logger(), level)(event.value, **fields)
 
@@ -46,14 +62,33 @@ def account_hash(account_number: str) -> str:
     return hashlib.sha256(account_number.encode()).hexdigest()[:12]
 
 
-def bind_request(request_id: str) -> None:
-    """Start a request's log context: every later line of the same request carries ``request_id``."""
+def bind_request(request_id: str, **more: str) -> None:
+    """Start a request's log context: every later line of the same request carries ``request_id`` and ``more``."""
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    structlog.contextvars.bind_contextvars(request_id=request_id, **more)
+
+
+_writer: LineWriter | None = None
+
+
+def write_line(line: str) -> None:
+    """Write one finished line, such as a metric's, among the log's; to standard output before ``configure_logging``."""
+    if _writer is None:
+        print(line, flush=True)
+    else:
+        _writer.msg(line)
+
+
+def flush_log() -> None:
+    """Wait until every line is written, two seconds at most; for the end of a process."""
+    if _writer is not None:
+        _writer.flush()
 
 
 def configure_logging(level: str = "INFO") -> None:
     """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat."""
+    global _writer
+    writer = _writer = LineWriter(sys.stdout)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -62,7 +97,7 @@ def configure_logging(level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: writer,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

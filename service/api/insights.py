@@ -115,6 +115,7 @@ async def omni_channel_insights(body: InsightsRequest, request: Request, respons
         answered_by=insights.answered_by,
         arm=result.arm,
         degraded=insights.degraded,
+        cache_hit=insights.cache_hit,
         latency_ms=insights.latency_ms,
         cost_usd=insights.cost_usd,
         pair=insights.pair,

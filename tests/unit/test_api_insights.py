@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from service import metrics
 from service.api.problems import HTTP_STATUS
 from service.app import create_app
 from service.cards import ModelCards
@@ -238,6 +240,7 @@ def test_answer_has_every_field_and_header() -> None:
         "x-prompt-cache-hit": "false",
         "x-latency-ms": "0",
         "x-request-id": "req-000000000001",
+        "x-correlation-id": "req-000000000001",
     }
 
 
@@ -440,7 +443,7 @@ def test_log_has_the_events_and_no_customer_data() -> None:
     events = [entry["event"] for entry in logs]
     assert events == [
         "SERVICE_STARTED",
-        "REQUEST_RECEIVED",
+        "REQUEST RECEIVED",
         "BEDROCK_INVOKE_START",
         "BEDROCK_INVOKE_SUCCESS",
         "REQUEST_COMPLETED",
@@ -451,6 +454,28 @@ def test_log_has_the_events_and_no_customer_data() -> None:
     assert SECRET_TEXT not in written
     assert SUMMARY not in written
     assert logs[1]["account"] == "c775e7b757ed"
+
+
+def test_a_callers_correlation_id_is_logged_and_comes_back() -> None:
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs, _client(World()) as client:
+        answer = client.post("/omni-channel-insights", json=BODY, headers={"X-Correlation-Id": "case-7"})
+    assert answer.headers["x-correlation-id"] == "case-7"
+    ours = [entry for entry in logs if "request_id" in entry]
+    assert len(ours) == 4
+    assert {entry["correlation_id"] for entry in ours} == {"case-7"}
+
+
+def test_metrics_endpoint_shows_what_happened() -> None:
+    series = 'omni_requests_total{path="/omni-channel-insights",status="200"}'
+    before = metrics.total(metrics.REQUESTS, path="/omni-channel-insights", status="200")
+    with _client(World()) as client:
+        client.post("/omni-channel-insights", json=BODY)
+        client.post("/scanned/1", json=BODY)
+        text = client.get("/metrics").text
+    assert f"{series} {before + 1}" in text
+    assert 'omni_requests_total{path="unrouted",status="404"}' in text
+    assert "scanned" not in text
+    assert ACCOUNT not in text
 
 
 @pytest.mark.parametrize(
