@@ -44,13 +44,13 @@ class Archive:
             raise
         return "written"
 
-    def request_ids(self, since: str, until: str) -> set[str]:
-        """Return the ids of all records answered from ``since`` to before ``until`` (whole hours), by their keys alone."""
-        found: set[str] = set()
+    def request_ids(self, since: str, until: str) -> list[str]:
+        """Return the request id of each record answered from ``since`` to before ``until`` (whole hours), by their keys alone."""
+        found: list[str] = []
         with translated(self._store):
             for prefix in _hours(since, until):
                 for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-                    found.update(
+                    found.extend(
                         item["Key"].rpartition("/")[2].removesuffix(".json") for item in page.get("Contents", [])
                     )
         return found

@@ -216,9 +216,12 @@ class SummaryTable:
                     raise
         return False
 
-    def request_ids(self, since: str, until: str) -> set[str]:
-        """Return the ids of all rows answered from ``since`` to before ``until``. Reads the whole table: for reconciling."""
-        found: set[str] = set()
+    def request_ids(self, since: str, until: str) -> list[str]:
+        """Return the request id of each row answered from ``since`` to before ``until``.
+
+        Reads the whole table: for reconciling, not for requests.
+        """
+        found: list[str] = []
         with translated(self._store):
             pages = self._client.get_paginator("scan").paginate(
                 TableName=self._table,
@@ -227,7 +230,7 @@ class SummaryTable:
                 ExpressionAttributeValues={":since": {"S": since}, ":until": {"S": until}},
             )
             for page in pages:
-                found.update(item["request_id"]["S"] for item in page["Items"])
+                found.extend(item["request_id"]["S"] for item in page["Items"])
         return found
 
 

@@ -2,30 +2,45 @@
 
 import asyncio
 import json
-import os
+import logging
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+from fastapi.testclient import TestClient
 
+from service.app import create_app
 from service.aws import client
+from service.cards import ModelCards
 from service.errors import ConfigurationError
+from service.llm.call import ModelCall, ModelReply
+from service.llm.pricing import Usage
 from service.local import aws
+from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.reconcile import reconcile
+from service.runtime import Runtime
+from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 from service.stores.archive import Archive
 from service.stores.feedback import Ambiguous, ByContact, ByProcess, ByRequest, SummaryRow
 from service.stores.feedback_store import FeedbackStore
+from service.stores.interactions import InteractionStore
 from service.stores.spool import Spool
 from service.stores.summaries import SummaryTable, create_summary_table
 from service.stores.summary_items import side_key
 from service.stores.summary_record import SeenInteraction, SummaryRecord, utc_text
 from service.stores.writer import SummaryWriter
+from service.summaries import build_summaries
+from service.task import load_task
+from service.telemetry import configure_logging
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
@@ -325,8 +340,9 @@ def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
     assert writer.replay() == len(left)
     writer.close()
     wanted = {record.request_id for record in records}
-    assert archive.request_ids(since, until) == wanted
-    assert table.request_ids(since, until) == wanted
+    # Lists, not sets: nothing is there twice.
+    assert sorted(archive.request_ids(since, until)) == sorted(wanted)
+    assert sorted(table.request_ids(since, until)) == sorted(wanted)
     assert spool.request_ids() == (set(), set())
     assert (
         dynamodb.get_item(TableName=TABLE, Key={"unique_process_id": {"S": side_key("p-kill0", "req-kill0")}}).get(
@@ -334,4 +350,143 @@ def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
         )
         is None
     )
-    assert os.listdir(folder) == []
+    assert list(folder.iterdir()) == []
+
+
+class _Model:
+    """Answers every call and counts; ``delay_s`` makes twins possible."""
+
+    def __init__(self, delay_s: float = 0.0) -> None:
+        self.calls = 0
+        self.delay_s = delay_s
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        self.calls += 1
+        await asyncio.sleep(self.delay_s)
+        return ModelReply(
+            text="The customer disputes an estimated bill of $284.60.",
+            usage=Usage(input_tokens=3000, output_tokens=200),
+            stop_reason="end_turn",
+            latency_ms=5.0,
+            answered_by="nova-lite",
+        )
+
+
+class _Pairs:
+    def current(self) -> ServedPair:
+        pair = Pair(
+            name="steady",
+            task="summarize",
+            version="1.0.0",
+            model="amazon.nova-lite-v1:0",
+            backup=None,
+            sampling=Sampling(max_output_tokens=200),
+            output=OutputRules(schema="summary-text-v1", max_words=130),
+            serving=ServingPolicy(),
+            messages=(
+                Message(role="system", content="Summarise."),
+                Message(role="user", content="<history>{{history}}</history>"),
+            ),
+            variables=("history",),
+        )
+        return ServedPair(
+            pair=pair, registry_version=1, sequence=1, released_at="2026-11-21", released_by="dana", source="registry"
+        )
+
+    def status(self) -> PairSourceStatus:
+        return PairSourceStatus(served=self.current(), last_refresh_at=None, last_error=None, age_s=0.0)
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+def _runtime(settings: Settings, model: _Model, spool: Path) -> Runtime:
+    dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    settings = settings.model_copy(update={"spool_dir": spool})
+    return Runtime(
+        settings=settings,
+        cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
+        gateway=model,
+        interactions=InteractionStore(dynamodb, settings.interactions_table, timeout_s=10.0),
+        tasks={"summarize": load_task("summarize")},
+        pair_sources={"summarize": _Pairs()},
+        summaries=build_summaries(
+            settings, dynamodb=dynamodb, s3=s3, now=lambda: datetime.now(UTC), clock=time.monotonic
+        ),
+    )
+
+
+def _post(client_: TestClient, contact: str, **changes: Any) -> dict[str, Any]:
+    body = {
+        "account_number": "1234567890",
+        "contact_id": contact,
+        "initial_contact_id": "first",
+        "max_history_days": 80,
+    }
+    answer = client_.post("/omni-channel-insights", json=body | changes)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-cache-hit"] == str(answer.json()["cache_hit"]).lower()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_transfer_is_answered_from_the_table_by_another_process(settings: Settings, tmp_path: Path) -> None:
+    model = _Model()
+    with TestClient(create_app(runtime=_runtime(settings, model, tmp_path / "a"))) as one:
+        first = _post(one, "transfer-1")
+        again = _post(one, "transfer-2")
+    # Closing drained the first process; the second one knows nothing but the table.
+    with TestClient(create_app(runtime=_runtime(settings, model, tmp_path / "b"))) as other:
+        third = _post(other, "transfer-3")
+        unlike = _post(other, "transfer-4", max_interactions=2)
+    assert model.calls == 2
+    assert [item["cache_hit"] for item in (first, again, third, unlike)] == [False, True, True, False]
+    assert (third["summary"], third["model_used"], third["cost_usd"]) == (first["summary"], "nova-lite", "0")
+    assert third["unique_process_id"] != first["unique_process_id"]
+
+
+def test_answered_requests_balance_and_a_hole_is_found(
+    settings: Settings, dynamodb: Any, s3: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "service.log"
+    settings = settings.model_copy(update={"spool_dir": tmp_path / "spool"})
+    configure_logging()
+    try:
+        with TestClient(create_app(runtime=_runtime(settings, _Model(0.01), tmp_path / "spool"))) as one:
+            answers = [_post(one, f"balance-{number}") for number in range(30)]
+    finally:
+        structlog.reset_defaults()
+        logging.getLogger().handlers.clear()
+    log.write_text(capsys.readouterr().out, encoding="utf-8")
+    arguments = {"hours": 1, "logs": [log], "path": "/omni-channel-insights"}
+    found = reconcile(settings, now=datetime.now(UTC), **arguments)
+    assert found.balanced
+    assert found.answered == {item["request_id"] for item in answers}
+    # One object vanishes: found, unless the log itself says that it was given up.
+    gone = answers[7]
+    hour = gone["generated_at"][:13]
+    year, month, day = hour[:10].split("-")
+    key = f"omni-channel/processed/year={year}/month={month}/day={day}/hour={hour[11:]}/{gone['request_id']}.json"
+    s3.delete_object(Bucket=BUCKET, Key=key)
+    holed = reconcile(settings, now=datetime.now(UTC), **arguments)
+    assert holed.missing == [gone["request_id"]]
+    assert "NOT balanced" in holed.lines()
+    with log.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"event": "SUMMARY_LOST", "request_id": gone["request_id"]}) + "\n")
+    assert reconcile(settings, now=datetime.now(UTC), **arguments).balanced
+
+
+def test_the_request_is_answered_and_kept_while_the_archive_is_down(settings: Settings, tmp_path: Path) -> None:
+    model = _Model()
+    broken = _runtime(settings.model_copy(update={"archive_bucket": "no-such-bucket"}), model, tmp_path / "spool")
+    with TestClient(create_app(runtime=broken)) as one:
+        answer = _post(one, "s3-down")
+    spool = Spool(tmp_path / "spool", max_bytes=10**7)
+    assert answer["request_id"] in spool.request_ids()[0]
+    whole = _runtime(settings, model, tmp_path / "spool").summaries
+    assert whole._writer is not None
+    whole._writer._others_after_s = 0.0
+    assert whole._writer.replay() == 1
+    whole.close()
+    assert spool.request_ids() == (set(), set())
