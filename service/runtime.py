@@ -13,6 +13,7 @@ from service.errors import ConfigurationError
 from service.llm.call import Gateway
 from service.served import PairSource
 from service.settings import Settings
+from service.stores.feedback import Feedback
 from service.stores.interactions import InteractionReader
 from service.summaries import Summaries
 from service.task import Task, load_task, task_names
@@ -45,6 +46,7 @@ class Runtime:
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    feedback: Feedback | None = None
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
@@ -98,12 +100,14 @@ def build_runtime(settings: Settings) -> Runtime:
     )
     # One attempt each: history and writes repeat by themselves, within their own bounds.
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
     return Runtime(
         settings=settings,
         cards=cards,
         gateway=LoggedGateway(gateway, cards),
         interactions=InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s),
-        summaries=build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic),
+        summaries=summaries,
+        feedback=summaries.feedback,
         tasks=tasks,
         pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
         warm_up=gateway.warm_up,

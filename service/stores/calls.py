@@ -2,17 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+import stamina
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
 
 from service.aws import MAX_CONNECTIONS
 from service.errors import StoreError
 
 Result = TypeVar("Result")
+# Retries are counted in our own log lines; stamina's hooks would write theirs too.
+stamina.instrumentation.set_on_retry_hooks([])
 
+# A hot partition throttles for milliseconds at a time.
+FIRST_WAIT_S = 0.02
+LONGEST_WAIT_S = 0.3
+_ATTEMPTS = 4
 _THROTTLES = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -56,8 +64,27 @@ def translated(store: str) -> Iterator[None]:
         raise StoreError(f"{store} cannot be reached: {type(err).__name__}") from err
 
 
+def patiently(call: Callable[[], Result], *, timeout_s: float) -> Result:
+    """Return what ``call`` returns, asking up to four times while the store throttles or drops the connection. Blocking.
+
+    Raises:
+        StoreError: the last one.
+    """
+    for attempt in stamina.retry_context(
+        on=(StoreThrottled, StoreDropped),
+        attempts=_ATTEMPTS,
+        timeout=timeout_s,
+        wait_initial=FIRST_WAIT_S,
+        wait_max=LONGEST_WAIT_S,
+        wait_jitter=FIRST_WAIT_S,
+    ):
+        with attempt:
+            return call()
+    raise AssertionError("retry_context ends with a return or a raise")
+
+
 class StoreThreads:
-    """Runs blocking store calls in threads of their own, each within ``timeout_s``."""
+    """Runs blocking store calls in threads of their own, patiently, each within ``timeout_s``."""
 
     def __init__(self, store: str, *, timeout_s: float, threads: int = MAX_CONNECTIONS) -> None:
         self._store = store
@@ -72,6 +99,10 @@ class StoreThreads:
         """
         try:
             with anyio.fail_after(self._timeout_s):
-                return await anyio.to_thread.run_sync(call, *arguments, abandon_on_cancel=True, limiter=self._threads)
+                return await anyio.to_thread.run_sync(
+                    partial(patiently, partial(call, *arguments), timeout_s=self._timeout_s),
+                    abandon_on_cancel=True,
+                    limiter=self._threads,
+                )
         except TimeoutError as err:
             raise StoreError(f"{self._store} gave no answer within {self._timeout_s:g} s") from err

@@ -52,6 +52,8 @@ class SummaryRow:
     degraded: bool
     helpful_feedback: Verdict | None = None
     feedback_timestamp: str | None = None
+    comment: str | None = None
+    edited_summary: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +87,9 @@ class Feedback(Protocol):
     async def record(
         self, row: SummaryRow, verdict: Verdict, comment: str | None = None, edited_summary: str | None = None
     ) -> Recorded:
-        """Keep a verdict in S3 and in the summary's row. Nothing is kept when this raises: the caller may ask again.
+        """Keep a verdict in S3 and in the summary's row. A repeat of the row's own verdict changes nothing.
 
         Raises:
-            StoreError: a store does not take it.
+            StoreError: a store does not take it; the caller asks again, and the row is then right.
         """
         ...

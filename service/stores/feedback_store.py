@@ -36,16 +36,18 @@ class FeedbackStore:
         return await self._threads.run(self._record, row, verdict, comment, edited_summary)
 
     def _record(self, row: SummaryRow, verdict: Verdict, comment: str | None, edited: str | None) -> Recorded:
-        at = utc_text(self._now())
+        repeated = (row.helpful_feedback, row.comment, row.edited_summary) == (verdict, comment, edited)
+        # A double click is one verdict: the same moment gives the same id, the same object and the same row.
+        at = row.feedback_timestamp if repeated and row.feedback_timestamp else utc_text(self._now())
         feedback_id = str(uuid.uuid5(_NAMESPACE, json.dumps([row.request_id, at, verdict, comment, edited])))
         key = f"{time_partition(FEEDBACK_PREFIX, at)}{feedback_id}.json"
         summary = asdict(row)
-        for name in ("item_key", "helpful_feedback", "feedback_timestamp"):
+        for name in ("item_key", "helpful_feedback", "feedback_timestamp", "comment", "edited_summary"):
             del summary[name]
         verdict_fields = {"helpful_feedback": verdict, "comment": comment, "edited_summary": edited}
         body = {"feedback_id": feedback_id, "feedback_timestamp": at, **verdict_fields, **summary}
         # The object first: a row without it would be a verdict that the warehouse never hears of. The other way round, the
         # caller asks again and the row's newest verdict is right.
         self._archive.put_json(key, json.dumps(body, ensure_ascii=False))
-        current = self._table.set_feedback(row, verdict, at, comment, edited)
+        current = repeated or self._table.set_feedback(row, verdict, at, comment, edited)
         return Recorded(feedback_id=feedback_id, object_key=key, feedback_timestamp=at, current=current)

@@ -13,7 +13,7 @@ import stamina
 from service.aws import MAX_CONNECTIONS
 from service.errors import ConfigurationError, StoreError
 from service.interaction import HistoryFilter, Interaction
-from service.stores.calls import StoreDropped, StoreThrottled, translated
+from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled, translated
 from service.stores.interaction_items import (
     ATTRIBUTES,
     PARTITION_KEY,
@@ -32,8 +32,6 @@ _BATCH_ATTEMPTS = 8
 # are read larger than what is still wanted. A page never carries more than 1 MB whatever the limit.
 _FILTERED_PAGE_FACTOR = 4
 _LARGEST_PAGE = 200
-_THROTTLE_WAIT_S = 0.02
-_LONGEST_THROTTLE_WAIT_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +150,10 @@ class InteractionStore:
         for attempt in stamina.retry_context(
             on=(StoreThrottled, StoreDropped),
             attempts=None,
-            timeout=max(deadline - self._clock() - 2 * _LONGEST_THROTTLE_WAIT_S, 0.001),
-            wait_initial=_THROTTLE_WAIT_S,
-            wait_max=_LONGEST_THROTTLE_WAIT_S,
-            wait_jitter=_THROTTLE_WAIT_S,
+            timeout=max(deadline - self._clock() - 2 * LONGEST_WAIT_S, 0.001),
+            wait_initial=FIRST_WAIT_S,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=FIRST_WAIT_S,
         ):
             with attempt, translated(f"table {self._table!r}"):
                 return self._client.query(**arguments, Limit=limit), attempt.num - 1

@@ -105,6 +105,8 @@ def to_row(item: Item) -> SummaryRow:
         degraded=record.degraded,
         helpful_feedback=fields.get("helpful_feedback"),
         feedback_timestamp=fields.get("feedback_timestamp"),
+        comment=fields.get("comment"),
+        edited_summary=fields.get("edited_summary"),
     )
 
 

@@ -244,7 +244,7 @@ def test_the_archive_holds_every_field_under_the_hour_once(archive: Archive, s3:
 
 def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, archive: Archive, s3: Any) -> None:
     table.put(_record("voted"))
-    times = iter([NOW, NOW, NOW + timedelta(seconds=5), NOW + timedelta(seconds=5)])
+    times = iter(NOW + timedelta(seconds=second) for second in range(60))
     store = FeedbackStore(table, archive, timeout_s=10.0, now=lambda: next(times))
 
     async def vote(verdict: Any, comment: str | None) -> Any:
@@ -263,8 +263,12 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
         False,
         120,
     )
-    asyncio.run(vote("helpful", None))
-    assert _row(table, "voted").helpful_feedback == "helpful"
+    again = asyncio.run(vote("not_helpful", "misses the refund"))
+    assert again == first
+    later = asyncio.run(vote("helpful", None))
+    assert later.object_key != first.object_key
+    row = _row(table, "voted")
+    assert (row.helpful_feedback, row.comment, row.feedback_timestamp) == ("helpful", None, later.feedback_timestamp)
 
 
 def test_feedback_never_overwrites_a_newer_one_and_finds_a_row_that_moved(table: SummaryTable, dynamodb: Any) -> None:

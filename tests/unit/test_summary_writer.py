@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.errors import StoreError
-from service.stores.calls import RecordRefused
+from service.stores.calls import RecordRefused, StoreThrottled
 from service.stores.spool import Spool, SpoolError
 from service.stores.summary_record import SummaryRecord
 from service.stores.writer import SummaryWriter
@@ -124,18 +124,50 @@ def test_a_store_that_fails_leaves_the_record_on_disk_until_it_is_back(fixture: 
     assert fixture.waiting() == set()
 
 
-def test_while_a_store_is_down_it_is_not_asked_for_every_record(fixture: Fixture) -> None:
-    fixture.table.error = StoreError("down")
+def test_a_store_that_is_down_is_not_asked_for_every_record_and_the_other_one_is(fixture: Fixture) -> None:
+    fixture.archive.error = StoreError("down")
     fixture.writer.keep(_record(1))
     fixture.settle()
     for number in range(2, 50):
         fixture.writer.keep(_record(number))
-    assert fixture.table.puts == 1
+    fixture.settle()
+    assert fixture.archive.puts == 1
+    assert len(fixture.table.kept) == 49  # feedback and reuse go on
     assert len(fixture.waiting()) == 49
-    fixture.table.error, fixture.now = None, 1000.0
+    fixture.archive.error, fixture.now = None, 1000.0
     assert fixture.writer.replay() == 49
-    assert len(fixture.table.kept) == 49
-    assert fixture.table.puts == 50  # each once
+    assert len(fixture.archive.kept) == 49
+    assert fixture.archive.puts == 50
+
+
+def test_while_both_are_down_records_go_to_disk_alone(fixture: Fixture) -> None:
+    fixture.table.error = fixture.archive.error = StoreError("down")
+    fixture.writer.keep(_record(1))
+    fixture.settle()
+    for number in range(2, 50):
+        fixture.writer.keep(_record(number))
+    assert (fixture.table.puts, fixture.archive.puts) == (1, 1)
+    assert len(fixture.waiting()) == 49
+    fixture.table.error = fixture.archive.error = None
+    assert fixture.writer.replay() == 49
+
+
+def test_a_throttled_store_is_asked_again_at_once(fixture: Fixture) -> None:
+    class Hot(Store):
+        def put(self, record: SummaryRecord) -> str:
+            if self.puts < 2:
+                self.puts += 1
+                raise StoreThrottled("hot")
+            return super().put(record)
+
+    hot = Hot()
+    writer = SummaryWriter(hot, fixture.archive, fixture.spool, clock=lambda: 0.0)
+    with capture_logs() as logs:
+        writer.keep(_record())
+        _until(lambda: bool(hot.kept))
+        writer.close()
+    assert logs == []
+    assert fixture.waiting() == set()
 
 
 def test_the_replay_thread_does_it_by_itself(fixture: Fixture) -> None:
@@ -168,6 +200,10 @@ def test_a_full_disk_and_a_full_spool_are_said_and_the_record_is_still_written(
     with pytest.raises(SpoolError, match="No space left"):
         spool.add(_record())
     monkeypatch.undo()
+    nowhere = Spool(Path("/dev/full/spool"), max_bytes=10**6)
+    with pytest.raises(SpoolError, match="Not a directory"):
+        nowhere.add(_record())
+    assert (nowhere.waiting(), nowhere.request_ids()) == ([], (set(), set()))
     assert list((tmp_path / "other").iterdir()) == []
     spool.add(_record())  # what failed takes no room
 
@@ -178,6 +214,7 @@ def test_no_disk_and_no_store_keeps_it_in_memory_and_then_gives_up_aloud(tmp_pat
     fixture.writer.keep(_record(1))
     fixture.settle()
     fixture.writer.keep(_record(2))
+    fixture.settle()
     assert fixture.writer.snapshot()["homeless"] == 2
     fixture.table.error = None
     assert fixture.writer.replay() == 2
