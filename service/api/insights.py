@@ -134,7 +134,6 @@ async def omni_channel_insights(body: InsightsRequest, request: Request, respons
     log(
         Event.REQUEST_COMPLETED,
         path=PATH,
-        cache_hit=insights.cache_hit,
         account=account_hash(body.account_number),
         model_used=insights.model_used,
         answered_by=insights.answered_by,
