@@ -35,7 +35,7 @@ from service.stores.feedback_store import FeedbackStore
 from service.stores.interactions import InteractionStore
 from service.stores.spool import Spool
 from service.stores.summaries import SummaryTable, create_summary_table
-from service.stores.summary_items import side_key
+from service.stores.summary_items import side_key, to_item
 from service.stores.summary_record import SeenInteraction, SummaryRecord, utc_text
 from service.stores.writer import SummaryWriter
 from service.summaries import build_summaries
@@ -174,6 +174,18 @@ def test_an_older_answer_that_comes_late_never_takes_the_place_of_a_newer_one(ta
     assert isinstance(row, SummaryRow)
     assert row.request_id == "req-late-b"
     assert _row(table, "late-a").request_id == "req-late-a"
+
+
+def test_feedback_that_arrives_while_a_row_moves_is_not_lost(table: SummaryTable, dynamodb: Any) -> None:
+    table.put(_record("race-a", unique_process_id="p-race"))
+    seen = _item(dynamodb, "p-race")
+    assert seen is not None
+    assert table.set_feedback(_row(table, "race-a"), "helpful", utc_text(NOW), None, None)
+    newer = _record("race-b", minutes=1, unique_process_id="p-race")
+    # What put would do with a row that it read before the feedback.
+    assert table._replace(seen, to_item(newer, ttl=TTL)) is False
+    assert table.put(newer) == "written"
+    assert _row(table, "race-a").helpful_feedback == "helpful"
 
 
 def test_all_three_shapes_name_the_row(table: SummaryTable) -> None:
