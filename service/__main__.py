@@ -1,4 +1,4 @@
-"""``python -m service``: up, down and status of the local stack, serve. Exit 0 done, 1 not running, 2 could not run."""
+"""``python -m service``: up, down, status, serve, reconcile. Exit 0 done, 1 not running or not balanced, 2 could not run."""
 
 import argparse
 import sys
@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _down(settings)
         if options.command == "status":
             return _status(settings)
+        if options.command == "reconcile":
+            return _reconcile(settings, options)
         return _serve(settings, without_bedrock=options.without_bedrock)
     except ServiceError as err:
         print(f"error: {err}", file=sys.stderr)
@@ -42,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve in the foreground, after `up` where no endpoints are set")
     serve.add_argument("--port", type=int, help="TCP port (default OMNI_PORT, 8080); 0 takes a free one")
     serve.add_argument("--host", help="address to listen on (default OMNI_HOST, 127.0.0.1)")
+    reconcile = commands.add_parser(
+        "reconcile", help="count answered requests against DynamoDB, S3 and the spool; exit 1 when one is missing"
+    )
+    reconcile.add_argument("--log", action="append", default=[], help="the service's log (JSON lines); may be repeated")
+    reconcile.add_argument("--hours", type=int, default=24, help="how far to look back (default 24)")
     for command in (up, serve):
         command.add_argument(
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
@@ -102,6 +109,23 @@ def _status(settings: "Settings") -> int:
         state = "healthy" if part.healthy else "running, but does not answer" if part.pid else "not running"
         print(f"{part.name}: {state}" + (f" at {part.endpoint} (pid {part.pid})" if part.pid else ""))
     return 0 if all(part.healthy for part in parts) else 1
+
+
+def _reconcile(settings: "Settings", options: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from service.api.insights import PATH
+    from service.reconcile import reconcile
+
+    if settings.environment == "local" and settings.aws_endpoint is None:
+        from service.local import aws
+
+        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    logs = [Path(name) for name in options.log]
+    found = reconcile(settings, hours=options.hours, logs=logs, path=PATH, now=datetime.now(UTC))
+    print("\n".join(found.lines()))
+    return 0 if found.balanced else 1
 
 
 def _serve(settings: "Settings", *, without_bedrock: bool) -> int:

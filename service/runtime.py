@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,9 @@ from service.errors import ConfigurationError
 from service.llm.call import Gateway
 from service.served import PairSource
 from service.settings import Settings
+from service.stores.feedback import Feedback
 from service.stores.interactions import InteractionReader
+from service.summaries import Summaries
 from service.task import Task, load_task, task_names
 from service.telemetry import Event, log
 
@@ -39,23 +41,27 @@ class Runtime:
     interactions: InteractionReader
     tasks: Mapping[str, Task[Any]]
     pair_sources: Mapping[str, PairSource]
+    summaries: Summaries = field(default_factory=Summaries)
     now: Callable[[], datetime] = _now
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    feedback: Feedback | None = None
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
         for source in self.pair_sources.values():
             source.start()
+        self.summaries.open()
         if self.warm_up is not None:
             threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
 
     def close(self) -> None:
-        """Stop the pair sources' threads."""
+        """Stop the pair sources' threads, and write the records in hand."""
         for source in self.pair_sources.values():
             source.stop()
+        self.summaries.close()
         log(Event.SERVICE_STOPPED)
 
     def _warm_up(self) -> None:
@@ -79,6 +85,7 @@ def build_runtime(settings: Settings) -> Runtime:
     from service.registry import RegistryPairSource
     from service.stores.interactions import InteractionStore
     from service.stores.observed import ObservedInteractions
+    from service.summaries import build_summaries
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     tasks = {name: load_task(name) for name in task_names()}
@@ -92,15 +99,22 @@ def build_runtime(settings: Settings) -> Runtime:
         stand_in=_stand_in(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
+    # One attempt each: history and writes repeat by themselves, within their own bounds.
+    dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    summaries = Summaries()
+    if (
+        settings.environment == "aws" or settings.aws_endpoint is not None
+    ):  # a laptop keeps nothing in anybody's account
+        summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
     return Runtime(
         settings=settings,
         cards=cards,
         gateway=LoggedGateway(gateway, cards),
         interactions=ObservedInteractions(
-            InteractionStore(
-                client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
-            )
+            InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
         ),
+        summaries=summaries,
+        feedback=summaries.feedback,
         tasks=tasks,
         pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
         warm_up=gateway.warm_up,

@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     aws_endpoint: str | None = None
     interactions_table: str = "ucdp-interactions"
     store_timeout_s: float = Field(default=2.0, gt=0)
+    summaries_table: str = "SummaryCache"
+    summary_days: int = Field(default=7, ge=1)  # how long a row lives
+    archive_bucket: str = "omni-channel-insights"
+    reuse_window_s: float = Field(default=300.0, ge=0)  # how long a summary may answer a transfer; 0 never
+    spool_dir: Path | None = None  # records that the stores do not hold yet; default: under state_dir
+    spool_max_mb: int = Field(default=256, ge=1)
 
     # Public data that is used and not shipped (see datasets/summarize/README.md).
     public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"
@@ -77,6 +83,11 @@ class Settings(BaseSettings):
     def keys_dir(self) -> Path:
         """Folder of the local signing key and its public half."""
         return self.state_dir / "keys"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Folder of the records that wait for their stores."""
+        return self.spool_dir or self.state_dir / "spool"
 
     @property
     def trusted_keys_file(self) -> Path:

@@ -88,6 +88,10 @@ class Task(ABC, Generic[In]):
             OutputInvalid: the answer may not be shown; the message says why, without quoting it.
         """
 
+    def values_for(self, inputs: In, pair: Pair) -> Mapping[str, str]:
+        """Return the values as one pair wants them, for example shorter; ``values`` unless a task says otherwise."""
+        return self.values(inputs)
+
     def document(self, inputs: In) -> object:
         """Return the structured facts for models that are code."""
         return inputs
@@ -108,7 +112,7 @@ class Task(ABC, Generic[In]):
             return TaskResult(
                 output=ready, arm="none", model=_NO_MODEL, answered_by=_NO_MODEL, latency_ms=budget.elapsed_ms()
             )
-        messages = context.pair.render(self.values(inputs))
+        messages = context.pair.render(self.values_for(inputs, context.pair))
         call = ModelCall(
             model=context.pair.model,
             messages=messages,

@@ -24,6 +24,7 @@ from service.pair import Pair
 from service.runtime import Runtime, build_runtime
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
+from service.summaries import Summaries
 
 _START_S = 30.0
 
@@ -79,6 +80,9 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
             runtime,
             tasks={pair.task: runtime.tasks[pair.task]},
             pair_sources={pair.task: runtime.pair_sources[pair.task]},
+            # An answer to a test case is nobody's summary: it is not kept, and no case gets another's.
+            summaries=Summaries(),
+            feedback=None,
         )
         yield stack.enter_context(running(create_app(settings, change(runtime) if change else runtime)))
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
+from service.api.kept import reuse_scope, summary_record
 from service.api.problems import RESPONSES
 from service.interaction import Channel, HistoryFilter, Interaction, date_range
 from service.runtime import Runtime
@@ -101,15 +102,38 @@ async def omni_channel_insights(body: InsightsRequest, request: Request, respons
         max_interactions=body.max_interactions,
     )
     served = runtime.pair_sources[Summarize.name].current()
-    page = await runtime.interactions.history(body.account_number, body, now)
+    reuse = runtime.summaries.reuse
+    look = reuse.look(
+        reuse_scope(
+            body,
+            account_number=body.account_number,
+            initial_contact_id=body.initial_contact_id or body.contact_id,
+            ivr_intent=body.ivr_intent,
+            pair=served.pair,
+        )
+    )
+    try:
+        page = await runtime.interactions.history(body.account_number, body, now)
+    except BaseException:
+        reuse.drop(look)
+        raise
     inputs = _inputs(body, page, now)
-    result = await answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer)
+    answered = await reuse.once(
+        look,
+        page.interactions,
+        lambda: answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer),
+        request_id=request.state.request_id,
+        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
+    )
+    result = answered.result
     insights = _response(
         inputs, result, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
-    )
+    ).model_copy(update={"cache_hit": answered.reused_from is not None})
+    runtime.summaries.keep(summary_record(insights.model_dump(), inputs, page, answered))
     response.headers.update(_headers(insights))
     log(
         Event.REQUEST_COMPLETED,
+        path=PATH,
         account=account_hash(body.account_number),
         model_used=insights.model_used,
         answered_by=insights.answered_by,

@@ -1,16 +1,17 @@
 """The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from service.compress import history_text
 from service.errors import OutputInvalid
 from service.interaction import HistoryFilter, Interaction
 from service.llm.call import InProcessModels
 from service.llm.extractive import MODEL_ID, extractive_digest
-from service.pair import OutputRules
+from service.pair import OutputRules, Pair
 from service.task import Task
 
 NO_INTERACTIONS = "No interactions found"
@@ -41,16 +42,6 @@ def _digest(document: object) -> str:
     return extractive_digest(document.visible())
 
 
-def render_history(interactions: Sequence[Interaction]) -> str:
-    """Return the interactions as numbered blocks, oldest first: one line of facts, then the text as it was written."""
-    blocks = []
-    for number, item in enumerate(interactions, start=1):
-        outcome = f" | outcome: {item.outcome}" if item.outcome else ""
-        when = item.timestamp.strftime("%b %d %Y %H:%M")
-        blocks.append(f"[{number}] {when} | {item.channel} | {item.intent}{outcome}\n{item.text.strip()}")
-    return "\n".join(blocks)
-
-
 class Summarize(Task[SummarizeInputs]):
     """Summary for the agent who takes the next contact."""
 
@@ -63,10 +54,15 @@ class Summarize(Task[SummarizeInputs]):
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
         """Return history, today's date and the reason of the present contact."""
         return {
-            "history": render_history(inputs.visible()),
+            "history": history_text(inputs.visible()),
             "today": inputs.as_of.strftime("%b %d %Y"),
             "contact_reason": inputs.ivr_intent,
         }
+
+    def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
+        """Return the same with the history within the pair's ``max_history_tokens``."""
+        budget = pair.serving.max_history_tokens
+        return {**self.values(inputs), "history": history_text(inputs.visible(), budget)}
 
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """An empty history needs no model and costs nothing."""
