@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from service.access.control import Access
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
 from service.served import PairSource
 from service.settings import Settings
+from service.stores.feedback import Feedback
 from service.stores.interactions import InteractionReader
 from service.task import Task, load_task, task_names
 from service.telemetry import Event, log
@@ -30,7 +32,8 @@ def _new_id() -> str:
 class Runtime:
     """Everything that a request needs from outside.
 
-    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits.
+    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits. Without
+    ``access`` everybody may do everything: for tests and the harness's own server, and refused in `aws`.
     """
 
     settings: Settings
@@ -43,9 +46,17 @@ class Runtime:
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    access: Access | None = None
+    feedback: Feedback | None = None
 
     def open(self) -> None:
-        """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
+        """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for.
+
+        Raises:
+            ConfigurationError: in `aws` without access control.
+        """
+        if self.access is None and self.settings.environment == "aws":
+            raise ConfigurationError("a service in `aws` has to check who calls: build it with `access`")
         for source in self.pair_sources.values():
             source.start()
         if self.warm_up is not None:
@@ -73,9 +84,12 @@ def build_runtime(settings: Settings) -> Runtime:
         ConfigurationError: model cards are missing or wrong, or a required task does not exist.
     """
     # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
+    from service.access.control import account_key, open_access
     from service.aws import client
     from service.llm.gateway import LiteLLMGateway
     from service.llm.logged import LoggedGateway
+    from service.llm.streaming import TellingGateway
+    from service.redaction import set_account_key
     from service.registry import RegistryPairSource
     from service.stores.interactions import InteractionStore
 
@@ -91,16 +105,18 @@ def build_runtime(settings: Settings) -> Runtime:
         stand_in=_stand_in(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
+    set_account_key(account_key(settings))
     return Runtime(
         settings=settings,
         cards=cards,
-        gateway=LoggedGateway(gateway, cards),
+        gateway=LoggedGateway(TellingGateway(gateway), cards),
         interactions=InteractionStore(
             client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
         ),
         tasks=tasks,
         pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
         warm_up=gateway.warm_up,
+        access=open_access(settings),
     )
 
 

@@ -1,12 +1,15 @@
 """The structured log: one JSON object per line, event names of seed 000, no customer text and no account number."""
 
-import hashlib
 import logging
 import sys
 from enum import StrEnum
 from typing import Any
 
 import structlog
+
+from service.redaction import account_hash, redact, withhold
+
+__all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
 
 
 class Event(StrEnum):
@@ -27,23 +30,29 @@ class Event(StrEnum):
     SERVICE_STARTED = "SERVICE_STARTED"
     SERVICE_STOPPED = "SERVICE_STOPPED"
     WARM_UP_FAILED = "WARM_UP_FAILED"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    ACCESS_FILES_UNREADABLE = "ACCESS_FILES_UNREADABLE"
+    TOKEN_ISSUED = "TOKEN_ISSUED"  # noqa: S105 - an event's name
+    FEEDBACK_RECORDED = "FEEDBACK_RECORDED"
 
 
 _FAILURES = frozenset(
     {Event.REQUEST_FAILED, Event.DYNAMODB_QUERY_FAILURE, Event.BEDROCK_INVOKE_FAILURE, Event.WARM_UP_FAILED}
 )
-_WARNINGS = frozenset({Event.DYNAMODB_ITEM_SKIPPED, Event.BEDROCK_INVOKE_TIMEOUT})
+_WARNINGS = frozenset(
+    {
+        Event.DYNAMODB_ITEM_SKIPPED,
+        Event.BEDROCK_INVOKE_TIMEOUT,
+        Event.ACCESS_DENIED,
+        Event.ACCESS_FILES_UNREADABLE,
+    }
+)
 
 
 def log(event: Event, **fields: str | int | float | bool | None) -> None:
     """Write one event; ``fields`` must be free of customer text, and an account goes through ``account_hash``."""
     level = "error" if event in _FAILURES else "warning" if event in _WARNINGS else "info"
     getattr(structlog.get_logger(), level)(event.value, **fields)
-
-
-def account_hash(account_number: str) -> str:
-    """Return the first 12 hexadecimal digits of the account number's SHA-256: joins log lines, names nobody."""
-    return hashlib.sha256(account_number.encode()).hexdigest()[:12]
 
 
 def bind_request(request_id: str) -> None:
@@ -53,14 +62,17 @@ def bind_request(request_id: str) -> None:
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat."""
+    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat.
+
+    Fields that ``service.redaction`` does not know are dropped; of other libraries' records only place and error stay.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, redact, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
     )
@@ -68,11 +80,7 @@ def configure_logging(level: str = "INFO") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
-                structlog.processors.JSONRenderer(),
-            ],
+            processors=[withhold, structlog.processors.JSONRenderer()],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
