@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate selftest lock clean
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve token client up down status ui test test-ragas check lint bench simulate selftest lock clean
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -93,6 +93,12 @@ up: $(READY) ## Start the local AWS and the bundled model in the background, wit
 
 serve: $(READY) ## Serve the production pair on http://127.0.0.1:8080 (PORT=...), starting what it needs
 	@$(PY) -m service serve --port $(PORT)
+
+token: $(READY) ## Print a token of one hour for this machine's own client
+	@$(PY) -m service token
+
+client: $(READY) ## Add a client that may ask for tokens: make client NAME=salesforce [SCOPES="summaries feedback"]
+	@$(PY) -m service client "$$NAME" $(if $(SCOPES),--scopes "$$SCOPES")
 
 status: $(READY) ## What is running
 	@$(PY) -m service status

@@ -33,6 +33,9 @@ FIELDS: Mapping[str, Form] = {
     "first_text_ms": "number",
     "cost_usd": "name",
     "feedback": "name",
+    "summary_request_id": "name",
+    "accepted": "flag",
+    "correlation_id": "name",
     "with_comment": "flag",
     "with_edit": "flag",
     # what answered
@@ -46,7 +49,7 @@ FIELDS: Mapping[str, Form] = {
     "answered_by": "name",
     "arm": "name",
     "degraded": "flag",
-    "streamed": "flag",
+    "cache_hit": "flag",
     "timeout_ms": "number",
     "input_tokens": "number",
     "output_tokens": "number",
@@ -69,7 +72,7 @@ _account_key = secrets.token_bytes(32)
 
 def set_account_key(key: bytes) -> None:
     """Key the account hashes of this process; until then a random key is in use, so a hash is never guessable."""
-    global _account_key  # noqa: PLW0603 - one log per process, one key per log
+    global _account_key
     _account_key = key
 
 

@@ -48,8 +48,8 @@ class Settings(BaseSettings):
 
     # Access: a folder with `keys/*.pem` and `clients.json`; in `local` both are made on first use, below state_dir.
     access_dir: Path | None = None
-    token_issuer: str = "omni-insights"
-    token_audience: str = "omni-insights"
+    access_issuer: str = "omni-insights"
+    access_audience: str = "omni-insights"
     max_body_bytes: int = Field(default=262_144, ge=1024)
     log_key: SecretStr | None = Field(default=None, min_length=32)  # keys the hashes that stand for accounts in the log
 

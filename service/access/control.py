@@ -1,11 +1,13 @@
 """What the HTTP layer asks: may this caller do this now? Built from settings; in `local` the files are made on first use."""
 
 import json
+import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.access.clients import SCOPES, Clients, hash_secret, new_secret
+from service.access.clients import SCOPES, Clients, hash_secret, new_secret, read_clients
 from service.access.errors import InvalidClient
 from service.access.keys import KeyRing, make_key, write_once
 from service.access.throttle import Throttle
@@ -14,7 +16,7 @@ from service.errors import ConfigurationError
 from service.settings import Settings
 
 LOCAL_CLIENT = "local"
-_LOCAL_SECRET = "local-client.secret"  # noqa: S105 - a file's name
+_LOCAL_SECRET = "local-client.secret"
 # A laptop's own client is also its load test: 1,000 in flight is the largest scenario.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 
@@ -54,8 +56,8 @@ def open_access(settings: Settings) -> Access:
     tokens = Tokens(
         KeyRing(folder / "keys"),
         Clients(folder / "clients.json"),
-        issuer=settings.token_issuer,
-        audience=settings.token_audience,
+        issuer=settings.access_issuer,
+        audience=settings.access_audience,
     )
     return Access(tokens=tokens)
 
@@ -79,6 +81,34 @@ def local_token(settings: Settings, scope: str | None = None) -> Token:
         raise ConfigurationError(
             f"{secret} is not the secret of client {LOCAL_CLIENT!r}: delete {settings.access_folder} to make both anew"
         ) from err
+
+
+def add_client(settings: Settings, client_id: str, scopes: Sequence[str]) -> str:
+    """Write a client, or a further secret of one that is there, into the clients file; return the secret.
+
+    A client keeps its newest two secrets, so that the old one works until its owner has taken over the new one.
+
+    Raises:
+        ConfigurationError: wrong name or scope, or the file cannot be read.
+    """
+    file = settings.access_folder / "clients.json"
+    if settings.environment == "local" and settings.access_dir is None:
+        _make_local(settings.access_folder)
+    clients = {name: client.model_dump() for name, client in (read_clients(file) if file.exists() else {}).items()}
+    secret = new_secret()
+    known = clients.get(client_id, {})
+    secrets = (hash_secret(secret), *known.get("secrets", ()))[:2]
+    content = json.dumps({"clients": {**clients, client_id: {**known, "secrets": secrets, "scopes": scopes}}}, indent=2)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(content, encoding="utf-8")
+        temporary.chmod(0o600)
+        read_clients(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return secret
 
 
 def account_key(settings: Settings) -> bytes:

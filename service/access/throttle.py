@@ -11,7 +11,7 @@ from service.access.tokens import Caller
 _IN_FLIGHT_RETRY_S = 1.0  # when a request ends cannot be known; a summary takes one to two seconds
 
 
-class LimitExceeded(Exception):  # noqa: N818 - says what happened, as the service's errors do
+class LimitExceeded(Exception):
     """The client has to wait ``retry_after_s`` seconds."""
 
     def __init__(self, kind: Literal["rate", "concurrency"], retry_after_s: float, message: str) -> None:

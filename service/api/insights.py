@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
 from service.api.problems import RESPONSES
+from service.api.streaming import stream, wants_stream
 from service.interaction import Channel, HistoryFilter, Interaction, date_range
 from service.runtime import Runtime
 from service.served import ServedPair
@@ -57,7 +58,41 @@ class InsightsRequest(HistoryFilter):
 class InsightsResponse(BaseModel):
     """The summary and where it comes from; times are UTC, latency is the whole request's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "contact_id": "abc-123-xyz",
+                    "request_id": "req-0123456789ab",
+                    "unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1",
+                    "initial_contact_id": "abc-123-xyz",
+                    "account_number": "1234567890",
+                    "summary": "Customer called 3 times in the past week about a billing discrepancy. A $45 charge dispute "
+                    "from Nov 2025 is unresolved and with the billing department.",
+                    "date_range": "2025-11-08 to 2025-12-08",
+                    "model_used": "nova-lite",
+                    "answered_by": "nova-lite",
+                    "cache_hit": False,
+                    "prompt_cache_read_tokens": 1980,
+                    "latency_ms": 1847,
+                    "generated_at": "2025-12-08T14:32:15.120Z",
+                    "max_history_days": 90,
+                    "max_interactions": 10,
+                    "channel_filter": ["ivr", "agent"],
+                    "prompt_version": "v1.2.0",
+                    "pair": "nova-lite",
+                    "pair_digest": "9f2c0d5e" * 8,
+                    "registry_version": 7,
+                    "degraded": False,
+                    "failure_code": None,
+                    "cost_usd": "0.000228",
+                    "interactions_considered": 5,
+                }
+            ]
+        },
+    )
 
     contact_id: str
     request_id: str
@@ -88,8 +123,23 @@ class InsightsResponse(BaseModel):
 
 
 @router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
-async def omni_channel_insights(body: InsightsRequest, request: Request, response: Response) -> InsightsResponse:
-    """Summarise the customer's last interactions across channels."""
+async def omni_channel_insights(
+    body: InsightsRequest, request: Request, response: Response
+) -> Response | InsightsResponse:
+    """Summarise the customer's last interactions across channels; as events while it is written, if that is accepted."""
+    if wants_stream(request.headers.get("accept")):
+        return await stream(lambda: summarise(body, request), text_field="summary", request_id=request.state.request_id)
+    insights = await summarise(body, request)
+    response.headers.update(_headers(insights))
+    return insights
+
+
+async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse:
+    """Return the answer to one request.
+
+    Raises:
+        ServiceError: no pair, no history in time, or no answer; with its status and code.
+    """
     runtime = runtime_of(request)
     timer = start_timer(runtime)
     now = runtime.now()
@@ -107,7 +157,6 @@ async def omni_channel_insights(body: InsightsRequest, request: Request, respons
     insights = _response(
         inputs, result, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
     )
-    response.headers.update(_headers(insights))
     log(
         Event.REQUEST_COMPLETED,
         account=account_hash(body.account_number),

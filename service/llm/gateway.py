@@ -69,7 +69,7 @@ class LiteLLMGateway:
         # Its 2,700 modules are all garbage-collector work and no garbage.
         gc.disable()
         try:
-            import boto3  # noqa: F401 - litellm would import it in the first call, and load its tokenizer there too
+            import boto3
             import litellm
             import litellm.main
 
@@ -141,10 +141,12 @@ class LiteLLMGateway:
                 stream = await self._litellm.acompletion(
                     **self._arguments(call), stream=True, stream_options={"include_usage": True}
                 )
-                async for chunk in stream:
-                    chunks.append(chunk)
-                    if chunk.choices and chunk.choices[0].delta.content:
-                        on_text(chunk.choices[0].delta.content)
+                # Closed also when the caller has hung up: the model stops writing, and the connection is free again.
+                async with contextlib.aclosing(stream):
+                    async for chunk in stream:
+                        chunks.append(chunk)
+                        if chunk.choices and chunk.choices[0].delta.content:
+                            on_text(chunk.choices[0].delta.content)
                 response = self._litellm.stream_chunk_builder(chunks)
         if response is None:
             raise UpstreamUnavailable(f"{card.short_name} ended its stream without an answer")

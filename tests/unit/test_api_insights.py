@@ -37,6 +37,7 @@ from service.settings import REPO_ROOT, Settings
 from service.stores.interactions import InteractionPage
 from service.task import Task, load_task
 from service.tasks.summarize import Summarize
+from service.telemetry import account_hash
 
 NOW = datetime(2025, 12, 8, 14, 30, 0, 123456, tzinfo=UTC)
 NOVA = "amazon.nova-lite-v1:0"
@@ -450,7 +451,7 @@ def test_log_has_the_events_and_no_customer_data() -> None:
     assert ACCOUNT not in written
     assert SECRET_TEXT not in written
     assert SUMMARY not in written
-    assert logs[1]["account"] == "c775e7b757ed"
+    assert logs[1]["account"] == account_hash(ACCOUNT)
 
 
 @pytest.mark.parametrize(
