@@ -1,4 +1,4 @@
-"""``python -m service``: up, down and status of the local stack, serve, token, client. Exit 0 done, 1 not running, 2 could not run."""
+"""``python -m service``: up, down, status of the local stack, serve, token, client. Exit 0 done, 1 not running, 2 failed."""
 
 import argparse
 import sys

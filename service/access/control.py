@@ -16,7 +16,7 @@ from service.errors import ConfigurationError
 from service.settings import Settings
 
 LOCAL_CLIENT = "local"
-_LOCAL_SECRET = "local-client.secret"
+_LOCAL_SECRET = "local-client.secret"  # noqa: S105 - a file's name
 # A laptop's own client is also its load test: 1,000 in flight is the largest scenario.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 

@@ -12,7 +12,7 @@ from service.access.errors import InvalidScope, ScopeMissing, TokenRefused
 from service.access.keys import KeyRing
 
 ALGORITHM = "ES256"
-TOKEN_TYPE = "at+jwt"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - the header's value in RFC 9068, not a secret
 LIFETIME_S = 3600
 _LEEWAY_S = 10  # between the clocks of two instances of this service
 _LONGEST_TOKEN = 2048  # ours have some 500 characters

@@ -40,7 +40,7 @@ class TokenAnswer(BaseModel):
     )
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the type's name
     expires_in: int
     scope: str
 

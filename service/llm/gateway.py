@@ -69,7 +69,7 @@ class LiteLLMGateway:
         # Its 2,700 modules are all garbage-collector work and no garbage.
         gc.disable()
         try:
-            import boto3
+            import boto3  # noqa: F401 - litellm would import it in the first call, and load its tokenizer there too
             import litellm
             import litellm.main
 
