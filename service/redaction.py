@@ -109,8 +109,9 @@ def withhold(_logger: object, _method: str, fields: MutableMapping[str, Any]) ->
     kept["event"] = "LIBRARY_LOG"
     if record is not None:
         kept["place"] = f"{record.module}:{record.lineno}"
-        if record.exc_info and record.exc_info[0] is not None:
-            kept["error"] = record.exc_info[0].__name__
+    exception = fields.get("exc_info")
+    if isinstance(exception, tuple) and exception[0] is not None:
+        kept["error"] = exception[0].__name__
     return kept
 
 
