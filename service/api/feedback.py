@@ -12,7 +12,8 @@ from service.stores.feedback import Ambiguous, ByContact, ByProcess, ByRequest, 
 from service.telemetry import Event, account_hash, log
 
 PATH = "/feedback"
-_Id = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)]
 _EXAMPLES: list[dict[str, Any]] = [
     {"unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1", "feedback": "helpful"},
     {"contact_id": "abc-123-xyz", "customer_account": "1234567890", "feedback": "helpful"},
@@ -44,7 +45,7 @@ class FeedbackRequest(BaseModel):
 
     unique_process_id: _Id | None = None
     contact_id: _Id | None = None
-    customer_account: Annotated[str, StringConstraints(min_length=4, max_length=32)] | None = None
+    customer_account: Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=_PRINTABLE)] | None = None
     request_id: _Id | None = None
     feedback: Literal["helpful", "not_helpful"]
     comment: Annotated[str, StringConstraints(max_length=2000)] | None = Field(

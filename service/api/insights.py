@@ -22,7 +22,8 @@ from service.telemetry import Event, account_hash, log
 PATH = "/omni-channel-insights"
 # Fixed for ever: a retry of the same request must give the same process id.
 _PROCESS_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:process")
-_ContactId = Annotated[str, Field(min_length=1, max_length=128)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # ids become keys of stores and lines of logs
+_ContactId = Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)]
 
 router = APIRouter()
 
@@ -47,7 +48,7 @@ class InsightsRequest(HistoryFilter):
         },
     )
 
-    account_number: str = Field(min_length=4, max_length=32)
+    account_number: str = Field(min_length=4, max_length=32, pattern=_PRINTABLE)
     contact_id: _ContactId
     unique_process_id: _ContactId | None = None
     initial_contact_id: _ContactId | None = None

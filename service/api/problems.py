@@ -197,6 +197,13 @@ def _message(error: Mapping[str, Any]) -> str:
 
 async def _on_http_exception(request: Request, err: Exception) -> ProblemResponse:
     assert isinstance(err, HTTPException)
+    if err.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for JSON that Python will not read, such as a number of 5,000 digits; ours are 422.
+        body = [FieldProblem(field="body", message="the body is not valid JSON")]
+        log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=1)
+        return problem(
+            _request_id(request), status=422, code="INVALID_REQUEST", detail="wrong or unknown: body", errors=body
+        )
     code = HTTPStatus(err.status_code).name
     answer = problem(_request_id(request), status=err.status_code, code=code, detail=str(err.detail))
     answer.headers.update(err.headers or {})
