@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -43,14 +44,13 @@ class _ClientsFile(BaseModel):
 class Clients:
     """The clients of a file; one that is taken out of it is refused within seconds, whatever tokens it still holds."""
 
-    def __init__(self, file: Path, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, file: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the file.
 
         Raises:
             ConfigurationError: it is missing or wrong.
         """
-        options = {} if clock is None else {"clock": clock}
-        self._watched = Watched(lambda: read_clients(file), lambda: stamp_of([file]), **options)
+        self._watched = Watched(lambda: read_clients(file), lambda: stamp_of([file]), clock=clock)
 
     def get(self, client_id: str) -> Client | None:
         """Return the client, or None when there is none of this id."""

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +39,14 @@ class KeyRing:
     after an hour, when its last token has ended. A file may hold a public key alone: it verifies and does not sign.
     """
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the folder.
 
         Raises:
             ConfigurationError: no private key in it, or a file that holds no P-256 key.
         """
         self._folder = folder
-        options = {} if clock is None else {"clock": clock}
-        self._watched = Watched(lambda: read_keys(folder), lambda: stamp_of(_files(folder)), **options)
+        self._watched = Watched(lambda: read_keys(folder), lambda: stamp_of(_files(folder)), clock=clock)
 
     def signing(self) -> tuple[str, "EllipticCurvePrivateKey"]:
         """Return the id and the private key that new tokens are signed with."""
