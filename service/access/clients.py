@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,8 @@ Scope = Literal["summaries", "feedback", "operator"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-_ClientId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ClientId = Annotated[str, StringConstraints(pattern=f"^{CLIENT_ID.pattern}$")]
 
 
 class Client(BaseModel):

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.access.clients import SCOPES, Clients, hash_secret, new_secret, read_clients
+from service.access.clients import CLIENT_ID, SCOPES, Clients, hash_secret, new_secret, read_clients
 from service.access.errors import InvalidClient
 from service.access.keys import KeyRing, make_key, write_once
 from service.access.throttle import Throttle
@@ -91,6 +91,12 @@ def add_client(settings: Settings, client_id: str, scopes: Sequence[str]) -> str
     Raises:
         ConfigurationError: wrong name or scope, or the file cannot be read.
     """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
+        what = f"scope {unknown[0]!r}" if unknown else "no scope" if not scopes else f"client name {client_id!r}"
+        raise ConfigurationError(
+            f"{what} cannot be: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
+        )
     file = settings.access_folder / "clients.json"
     if settings.environment == "local" and settings.access_dir is None:
         _make_local(settings.access_folder)
