@@ -60,7 +60,13 @@ FIELDS: Mapping[str, Form] = {
     "pages": "number",
     "skipped": "number",
     "consumed_capacity": "number",
+    "throttled": "number",
     "reason": "text",
+    # breakers, guard, rollout
+    "calls": "number",
+    "failures": "number",
+    "kinds": "name",
+    "step": "number",
 }
 DROPPED = "dropped_fields"
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")

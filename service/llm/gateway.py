@@ -118,11 +118,12 @@ class LiteLLMGateway:
             return ModelReply(
                 text=text, usage=Usage(), stop_reason="end_turn", latency_ms=elapsed, answered_by=card.short_name
             )
-        if self._litellm is None:
-            await asyncio.to_thread(self.warm_up)  # seconds of import must not stop the other requests
-        started = time.perf_counter()
         with self._errors(card, call):
+            # The import counts: a customer who calls right after a start waits no longer than any other.
             async with asyncio.timeout(call.timeout_s):
+                if self._litellm is None:
+                    await asyncio.to_thread(self.warm_up)  # seconds of import must not stop the other requests
+                started = time.perf_counter()
                 response = await self._litellm.acompletion(**self._arguments(call))
         return self._reply(card, response, (time.perf_counter() - started) * 1000)
 
@@ -131,12 +132,12 @@ class LiteLLMGateway:
         card = self._cards.get(call.model)
         if card.wire == "in_process" or call.answer_schema is not None:
             return await self.complete(call)
-        if self._litellm is None:
-            await asyncio.to_thread(self.warm_up)
-        started = time.perf_counter()
         chunks: list[Any] = []
         with self._errors(card, call):
             async with asyncio.timeout(call.timeout_s):
+                if self._litellm is None:
+                    await asyncio.to_thread(self.warm_up)
+                started = time.perf_counter()
                 # Without include_usage litellm drops the last frame's tokens, and the answer would cost nothing.
                 stream = await self._litellm.acompletion(
                     **self._arguments(call), stream=True, stream_options={"include_usage": True}
@@ -207,6 +208,8 @@ class LiteLLMGateway:
         return arguments
 
     def _translate(self, err: Exception, model: str) -> ModelError:
+        if self._litellm is None:
+            return UpstreamUnavailable(f"{model} cannot be called: importing litellm failed ({type(err).__name__})")
         exceptions = self._litellm.exceptions
         if isinstance(err, exceptions.RateLimitError):
             return QuotaExceeded(f"{model} throttles us; lower the concurrency or raise the account's quota")
