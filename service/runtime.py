@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from service.access.control import Access
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
@@ -32,7 +33,8 @@ def _new_id() -> str:
 class Runtime:
     """Everything that a request needs from outside.
 
-    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits.
+    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits. Without
+    ``access`` everybody may do everything: only tests and the harness's own server on loopback are built so.
     """
 
     settings: Settings
@@ -46,6 +48,7 @@ class Runtime:
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    access: Access | None = None
     feedback: Feedback | None = None
 
     def open(self) -> None:
@@ -72,16 +75,22 @@ class Runtime:
             log(Event.WARM_UP_FAILED, error=type(err).__name__)
 
 
-def build_runtime(settings: Settings) -> Runtime:
+def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     """Build the clients of ``settings``; nothing is contacted yet.
 
+    No setting turns access control off. ``guarded`` False does, for the harness, which serves to itself on loopback and holds
+    neither token keys nor clients.
+
     Raises:
-        ConfigurationError: model cards are missing or wrong, or a required task does not exist.
+        ConfigurationError: model cards, access files or the log's key are missing or wrong, or a required task does not exist.
     """
     # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
+    from service.access.control import account_key, open_access
     from service.aws import client
     from service.llm.gateway import LiteLLMGateway
     from service.llm.logged import LoggedGateway
+    from service.llm.streaming import TellingGateway
+    from service.redaction import set_account_key
     from service.registry import RegistryPairSource
     from service.stores.interactions import InteractionStore
     from service.stores.observed import ObservedInteractions
@@ -106,10 +115,12 @@ def build_runtime(settings: Settings) -> Runtime:
         settings.environment == "aws" or settings.aws_endpoint is not None
     ):  # a laptop keeps nothing in anybody's account
         summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
+    if guarded:  # otherwise the hashes keep this process's random key
+        set_account_key(account_key(settings))
     return Runtime(
         settings=settings,
         cards=cards,
-        gateway=LoggedGateway(gateway, cards),
+        gateway=LoggedGateway(TellingGateway(gateway), cards),
         interactions=ObservedInteractions(
             InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
         ),
@@ -118,6 +129,7 @@ def build_runtime(settings: Settings) -> Runtime:
         tasks=tasks,
         pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
         warm_up=gateway.warm_up,
+        access=open_access(settings) if guarded else None,
     )
 
 

@@ -52,6 +52,13 @@ class Settings(BaseSettings):
     # Public data that is used and not shipped (see datasets/summarize/README.md).
     public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"
 
+    # Access: a folder with `keys/*.pem` and `clients.json`; in `local` both are made on first use, below state_dir.
+    access_dir: Path | None = None
+    access_issuer: str = "omni-insights"
+    access_audience: str = "omni-insights"
+    max_body_bytes: int = Field(default=262_144, ge=1024)
+    log_key: SecretStr | None = Field(default=None, min_length=32)  # keys the hashes that stand for accounts in the log
+
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair to serve
@@ -93,3 +100,8 @@ class Settings(BaseSettings):
     def trusted_keys_file(self) -> Path:
         """File with the public keys whose signatures count."""
         return self.trusted_keys or self.keys_dir / "trusted.pem"
+
+    @property
+    def access_folder(self) -> Path:
+        """Folder of the token keys and the clients file."""
+        return self.access_dir or self.state_dir / "access"

@@ -1,6 +1,5 @@
 """The structured log: one JSON object per line, event names of seed 000, no customer text and no account number."""
 
-import hashlib
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -10,6 +9,9 @@ from typing import Any
 import structlog
 
 from service.log_writer import LineWriter
+from service.redaction import account_hash, redact, withhold
+
+__all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
 
 
 class Event(StrEnum):
@@ -36,14 +38,27 @@ class Event(StrEnum):
     SUMMARY_REFUSED = "SUMMARY_REFUSED"
     SUMMARY_LOST = "SUMMARY_LOST"
     REUSE_LOOKUP_FAILURE = "REUSE_LOOKUP_FAILURE"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    ACCESS_FILES_UNREADABLE = "ACCESS_FILES_UNREADABLE"
+    TOKEN_ISSUED = "TOKEN_ISSUED"  # noqa: S105 - an event's name
+    FEEDBACK_RECORDED = "FEEDBACK_RECORDED"
+    STREAM_COMPLETED = "STREAM_COMPLETED"
 
 
 _FAILURES = frozenset(
     {Event.REQUEST_FAILED, Event.DYNAMODB_QUERY_FAILURE, Event.BEDROCK_INVOKE_FAILURE, Event.WARM_UP_FAILED}
 )
 _FAILURES |= {Event.SUMMARY_REFUSED, Event.SUMMARY_LOST, Event.SUMMARY_SPOOL_FAILURE}
-_WARNINGS = frozenset({Event.DYNAMODB_ITEM_SKIPPED, Event.BEDROCK_INVOKE_TIMEOUT})
-_WARNINGS |= {Event.SUMMARY_WRITE_FAILURE, Event.REUSE_LOOKUP_FAILURE}
+_WARNINGS = frozenset(
+    {
+        Event.DYNAMODB_ITEM_SKIPPED,
+        Event.BEDROCK_INVOKE_TIMEOUT,
+        Event.ACCESS_DENIED,
+        Event.ACCESS_FILES_UNREADABLE,
+        Event.SUMMARY_WRITE_FAILURE,
+        Event.REUSE_LOOKUP_FAILURE,
+    }
+)
 
 
 Field = str | int | float | bool | None
@@ -63,11 +78,6 @@ def log(event: Event, **fields: Field) -> None:
         listener(event, fields)
     level = "error" if event in _FAILURES else "warning" if event in _WARNINGS else "info"
     getattr(structlog.get_logger(), level)(event.value, **fields)
-
-
-def account_hash(account_number: str) -> str:
-    """Return the first 12 hexadecimal digits of the account number's SHA-256: joins log lines, names nobody."""
-    return hashlib.sha256(account_number.encode()).hexdigest()[:12]
 
 
 def bind_request(request_id: str, **more: str) -> None:
@@ -94,7 +104,10 @@ def flush_log() -> None:
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat."""
+    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat.
+
+    Fields that ``service.redaction`` does not know are dropped; of other libraries' records only place and error stay.
+    """
     global _writer
     writer = _writer = LineWriter(sys.stdout)
     shared: list[Any] = [
@@ -103,7 +116,7 @@ def configure_logging(level: str = "INFO") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, redact, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=lambda *_: writer,
     )
@@ -111,11 +124,7 @@ def configure_logging(level: str = "INFO") -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
-                structlog.processors.JSONRenderer(),
-            ],
+            processors=[withhold, structlog.processors.JSONRenderer()],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

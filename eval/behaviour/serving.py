@@ -73,7 +73,7 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
             settings = settings.model_copy(update={"bedrock_endpoint": bedrock.url})
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(stack.enter_context(log.open("a"))))
         stack.callback(structlog.reset_defaults)
-        runtime = build_runtime(settings)
+        runtime = build_runtime(settings, guarded=False)
         runtime = replace(runtime, pair_sources={**runtime.pair_sources, pair.task: FilePairSource(pair)})
         # The other tasks' sources would ask the registry for pairs that nobody wants here.
         runtime = replace(

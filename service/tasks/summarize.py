@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -19,10 +19,28 @@ _MARKUP = re.compile(r"^\s*(#{1,6} |```|\|.*\||<[a-z/])", re.MULTILINE | re.IGNO
 _TEMPLATE_LEFTOVER = re.compile(r"\{\{|\}\}|</?history>|\[/?INST\]|<\|", re.IGNORECASE)
 
 
+_EXAMPLE: dict[str, Any] = {
+    "as_of": "2025-12-08T14:30:00Z",
+    "account_number": "1234567890",
+    "contact_id": "abc-123-xyz",
+    "ivr_intent": "billing",
+    "interactions": [
+        {
+            "interaction_id": "i-1",
+            "channel": "agent",
+            "timestamp": "2025-12-05T14:20:00Z",
+            "intent": "charge dispute",
+            "text": "Customer disputes a charge of $45 on the November bill.",
+            "outcome": "escalated to billing",
+        }
+    ],
+}
+
+
 class SummarizeInputs(HistoryFilter):
     """What a summary is made from: who asks, which window, and the customer's interactions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     as_of: AwareDatetime
     account_number: str = Field(min_length=4, max_length=32)

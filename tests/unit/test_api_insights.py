@@ -39,6 +39,7 @@ from service.settings import REPO_ROOT, Settings
 from service.stores.interactions import InteractionPage
 from service.task import Task, load_task
 from service.tasks.summarize import Summarize
+from service.telemetry import account_hash
 
 NOW = datetime(2025, 12, 8, 14, 30, 0, 123456, tzinfo=UTC)
 NOVA = "amazon.nova-lite-v1:0"
@@ -375,6 +376,8 @@ def test_spent_deadline_gives_the_digest_and_no_model_call() -> None:
         ({"channel_filter": ["ivr", "pigeon-4711"]}, "channel_filter.1"),
         ({"channel_filter": []}, "channel_filter"),
         ({"contact_id": 4711.5}, "contact_id"),
+        ({"contact_id": "4711\x00"}, "contact_id"),
+        ({"account_number": "4711\r\n4711"}, "account_number"),
     ],
 )
 def test_wrong_field_is_named_and_its_value_not_echoed(change: dict[str, Any], field_name: str) -> None:
@@ -392,12 +395,24 @@ def test_missing_fields_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"{not json", b"[]", b'{"account_number": "\\ud800\\ud800", "contact_id": "c"}', b""]
+    "content",
+    [
+        b'{"account_number": "12345", "contact_id": "c", "max_history_days": ' + b"9" * 5000 + b"}",
+        b"{not json",
+        b"[]",
+        b'{"account_number": "\\ud800\\ud800", "contact_id": "c"}',
+        b"",
+    ],
 )
 def test_broken_body_is_a_422_problem(content: bytes) -> None:
     with _client(World()) as client:
         answer = client.post("/omni-channel-insights", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_the_ends_of_the_calendar_are_no_mistake(as_of: str) -> None:
+    assert _post(World(), _task_body(as_of=as_of), path="/v1/summarize").status_code == 200
 
 
 def test_store_error_is_503() -> None:
@@ -453,7 +468,7 @@ def test_log_has_the_events_and_no_customer_data() -> None:
     assert ACCOUNT not in written
     assert SECRET_TEXT not in written
     assert SUMMARY not in written
-    assert logs[1]["account"] == "c775e7b757ed"
+    assert logs[1]["account"] == account_hash(ACCOUNT)
 
 
 def test_a_callers_correlation_id_is_logged_and_comes_back() -> None:
@@ -534,7 +549,8 @@ def test_openapi_names_the_inputs_of_each_task_and_the_problem_body() -> None:
     body = schema["paths"]["/v1/summarize"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/SummarizeInputs"}
     invalid = schema["paths"]["/omni-channel-insights"]["post"]["responses"]["422"]["content"]
-    assert invalid == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    assert list(invalid) == ["application/problem+json"]
+    assert invalid["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
 
 
 def test_ready_when_a_pair_is_served_even_if_the_last_refresh_failed() -> None:
