@@ -4,13 +4,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
+from service.llm.reliability import Reliability
 from service.served import PairSource
 from service.settings import Settings
 from service.stores.interactions import InteractionReader
@@ -43,6 +44,10 @@ class Runtime:
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    reliability: Reliability = field(init=False)  # its clock is the runtime's own
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reliability", Reliability(self.clock))
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""

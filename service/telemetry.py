@@ -27,12 +27,22 @@ class Event(StrEnum):
     SERVICE_STARTED = "SERVICE_STARTED"
     SERVICE_STOPPED = "SERVICE_STOPPED"
     WARM_UP_FAILED = "WARM_UP_FAILED"
+    BREAKER_OPENED = "BREAKER_OPENED"
+    BREAKER_CLOSED = "BREAKER_CLOSED"
+    GUARD_TRIGGERED = "GUARD_TRIGGERED"
 
 
 _FAILURES = frozenset(
     {Event.REQUEST_FAILED, Event.DYNAMODB_QUERY_FAILURE, Event.BEDROCK_INVOKE_FAILURE, Event.WARM_UP_FAILED}
 )
-_WARNINGS = frozenset({Event.DYNAMODB_ITEM_SKIPPED, Event.BEDROCK_INVOKE_TIMEOUT})
+_WARNINGS = frozenset(
+    {
+        Event.DYNAMODB_ITEM_SKIPPED,
+        Event.BEDROCK_INVOKE_TIMEOUT,
+        Event.BREAKER_OPENED,
+        Event.GUARD_TRIGGERED,
+    }
+)
 
 
 def log(event: Event, **fields: str | int | float | bool | None) -> None:

@@ -51,6 +51,7 @@ async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: R
         chain="serve",
         patience=max(deadline_ms - timer.elapsed_ms(), 0.0) / deadline_ms,
         clock=runtime.clock,
+        reliability=runtime.reliability,
     )
     result: TaskResult = await runtime.tasks[task].run(inputs, context)
     if result.failure is not None:

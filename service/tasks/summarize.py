@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.errors import OutputInvalid
+from service.guard import GroundingGuard, Guard
 from service.interaction import HistoryFilter, Interaction
 from service.llm.call import InProcessModels
 from service.llm.extractive import MODEL_ID, extractive_digest
@@ -71,6 +72,10 @@ class Summarize(Task[SummarizeInputs]):
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """An empty history needs no model and costs nothing."""
         return None if inputs.visible() else NO_INTERACTIONS
+
+    def guard(self, inputs: SummarizeInputs) -> Guard:
+        """Look every detail up in the interactions; see ``service.guard``."""
+        return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
     def check(self, text: str, rules: OutputRules) -> str:
         """Return the summary: one paragraph, or one line per label when the pair asks for labels."""
