@@ -2,9 +2,9 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import stamina
 
@@ -74,8 +74,8 @@ async def complete_within(
 
 
 async def first_good(
-    primary: Callable[[], Awaitable[Answer]],
-    backup: Callable[[], Awaitable[Answer]],
+    primary: Callable[[], Coroutine[Any, Any, Answer]],
+    backup: Callable[[], Coroutine[Any, Any, Answer]],
     *,
     hedge_delay_s: float,
     may_hedge: Callable[[], bool] = lambda: True,
@@ -95,7 +95,7 @@ async def first_good(
     Raises:
         ModelError: both failed, or ``DeadlineExceeded`` when neither had ended in time.
     """
-    first = asyncio.ensure_future(primary())
+    first = asyncio.create_task(primary())
     tasks = {first}
     try:
         await asyncio.wait(tasks, timeout=min(hedge_delay_s, remaining_s() + _OVERRUN_S))
@@ -105,7 +105,7 @@ async def first_good(
                 raise DeadlineExceeded("the primary had not answered when the time budget was spent")
         if first.done() and not isinstance(first.exception(), ModelError):
             return first.result()
-        tasks.add(asyncio.ensure_future(backup()))
+        tasks.add(asyncio.create_task(backup()))
         pending = {task for task in tasks if not task.done()}
         while pending:
             done, pending = await asyncio.wait(
@@ -131,7 +131,7 @@ def _patience(remaining_s: Callable[[], float]) -> float | None:
     return None if math.isinf(left) else left + _OVERRUN_S
 
 
-async def _cancel(tasks: set[asyncio.Future[Answer]]) -> None:
+async def _cancel(tasks: set[asyncio.Task[Answer]]) -> None:
     """Cancel what still runs and let it say what it cost; a call that does not let go is not waited for."""
     running = {task for task in tasks if not task.done()}
     for task in tasks:

@@ -64,9 +64,13 @@ class WatchedGateway:
                 permit.failed()
             raise
         except ModelError as err:
-            if permit is not None:
-                # An answer that may not be shown, or a request that is wrong, is still an answer.
-                _ = permit.failed() if isinstance(err, (QuotaExceeded, UpstreamUnavailable)) else permit.succeeded()
+            if permit is None:
+                raise
+            # An answer that may not be shown, or a request that is wrong, is still an answer.
+            if isinstance(err, (QuotaExceeded, UpstreamUnavailable)):
+                permit.failed()
+            else:
+                permit.succeeded()
             raise
         else:
             if permit is not None:
