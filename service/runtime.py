@@ -6,14 +6,17 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
 from service.llm.reliability import Reliability
-from service.served import PairSource
+from service.rollout_control import RolloutControl
+from service.served import PairSource, ServedPair
 from service.settings import Settings
+from service.shadow import Shadow
 from service.stores.interactions import InteractionReader
 from service.task import Task, load_task, task_names
 from service.telemetry import Event, log
@@ -44,6 +47,8 @@ class Runtime:
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
+    shadow: Shadow | None = None
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
 
     def __post_init__(self) -> None:
@@ -53,6 +58,8 @@ class Runtime:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
         for source in self.pair_sources.values():
             source.start()
+        for rollout in self.rollouts.values():
+            rollout.start()
         if self.warm_up is not None:
             threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
@@ -61,7 +68,18 @@ class Runtime:
         """Stop the pair sources' threads."""
         for source in self.pair_sources.values():
             source.stop()
+        for rollout in self.rollouts.values():
+            rollout.stop()
         log(Event.SERVICE_STOPPED)
+
+    def pair_for(self, task: str, unit: str | None) -> ServedPair:
+        """Return the pair that answers ``unit`` (an account number; None: nobody in particular) for ``task``.
+
+        Raises:
+            RegistryError: nothing verified has been found yet.
+        """
+        rollout = self.rollouts.get(task)
+        return self.pair_sources[task].current() if rollout is None else rollout.choose(unit)
 
     def _warm_up(self) -> None:
         assert self.warm_up is not None
@@ -81,7 +99,7 @@ def build_runtime(settings: Settings) -> Runtime:
     from service.aws import client
     from service.llm.gateway import LiteLLMGateway
     from service.llm.logged import LoggedGateway
-    from service.registry import RegistryPairSource
+    from service.registry import RegistryPairSource, fetch_candidate
     from service.stores.interactions import InteractionStore
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -96,6 +114,7 @@ def build_runtime(settings: Settings) -> Runtime:
         stand_in=_stand_in(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
+    sources = {name: RegistryPairSource(name, settings) for name in tasks}
     return Runtime(
         settings=settings,
         cards=cards,
@@ -104,7 +123,17 @@ def build_runtime(settings: Settings) -> Runtime:
             client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
         ),
         tasks=tasks,
-        pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
+        pair_sources=sources,
+        rollouts={
+            name: RolloutControl(
+                source,
+                partial(fetch_candidate, name, settings),
+                settings.state_dir / "rollout" / name,
+                every_s=settings.registry_refresh_s,
+            )
+            for name, source in sources.items()
+        },
+        shadow=Shadow(settings.state_dir / "shadow"),
         warm_up=gateway.warm_up,
     )
 

@@ -120,6 +120,14 @@ class Task(ABC, Generic[In]):
         """Return the output for inputs that need no model, or None."""
         return None
 
+    def unit(self, inputs: In) -> str | None:
+        """Return whom the inputs are about, so that a rollout answers the same one with the same pair; None: nobody."""
+        return None
+
+    def without_ids(self, inputs: In, pseudonym: Callable[[str], str]) -> In | None:
+        """Return the inputs with every id of a person replaced, fit to be kept for the harness; None: not to be kept."""
+        return None
+
     def guard(self, inputs: In) -> Guard | None:
         """Return what looks at a model's answer before it is shown, or None; when serving only (decision 0016)."""
         return None

@@ -30,6 +30,8 @@ class Event(StrEnum):
     BREAKER_OPENED = "BREAKER_OPENED"
     BREAKER_CLOSED = "BREAKER_CLOSED"
     GUARD_TRIGGERED = "GUARD_TRIGGERED"
+    ROLLOUT_STOPPED = "ROLLOUT_STOPPED"
+    SHADOW_FAILED = "SHADOW_FAILED"
 
 
 _FAILURES = frozenset(
@@ -41,6 +43,8 @@ _WARNINGS = frozenset(
         Event.BEDROCK_INVOKE_TIMEOUT,
         Event.BREAKER_OPENED,
         Event.GUARD_TRIGGERED,
+        Event.ROLLOUT_STOPPED,
+        Event.SHADOW_FAILED,
     }
 )
 

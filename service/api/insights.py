@@ -100,7 +100,7 @@ async def omni_channel_insights(body: InsightsRequest, request: Request, respons
         max_history_days=body.max_history_days,
         max_interactions=body.max_interactions,
     )
-    served = runtime.pair_sources[Summarize.name].current()
+    served = runtime.pair_for(Summarize.name, body.account_number)
     page = await runtime.interactions.history(body.account_number, body, now)
     inputs = _inputs(body, page, now)
     result = await answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer)

@@ -1,7 +1,7 @@
 """The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -72,6 +72,25 @@ class Summarize(Task[SummarizeInputs]):
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """An empty history needs no model and costs nothing."""
         return None if inputs.visible() else NO_INTERACTIONS
+
+    def unit(self, inputs: SummarizeInputs) -> str:
+        """A customer's account."""
+        return inputs.account_number
+
+    def without_ids(self, inputs: SummarizeInputs, pseudonym: Callable[[str], str]) -> SummarizeInputs:
+        """Account, contact and process ids are replaced; the interactions stay as they were written."""
+        return inputs.model_copy(
+            update={
+                "account_number": pseudonym(inputs.account_number),
+                "contact_id": pseudonym(inputs.contact_id),
+                "initial_contact_id": inputs.initial_contact_id and pseudonym(inputs.initial_contact_id),
+                "unique_process_id": inputs.unique_process_id and pseudonym(inputs.unique_process_id),
+                "interactions": tuple(
+                    item.model_copy(update={"interaction_id": pseudonym(item.interaction_id)})
+                    for item in inputs.visible()
+                ),
+            }
+        )
 
     def guard(self, inputs: SummarizeInputs) -> Guard:
         """Look every detail up in the interactions; see ``service.guard``."""
