@@ -23,6 +23,8 @@ from service.telemetry import Event, log
 _MINUTE_S = 60
 # Counts of the last hour: a fault that begins late must not drown in the good hours before it.
 _WINDOW_MINUTES = 60
+# What cannot be read may have said that the step was stopped: it is, until there is a new one.
+_DAMAGED = {"stopped": "the rollout's state on disk was damaged"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,8 @@ class RolloutControl:
             self._candidate = None
             return
         self._state = self._read_state()  # another worker may have seen this step, and stopped it
+        if "sequence" not in self._state and self._state:
+            self._write_state({"sequence": found.rollout.sequence, **self._state})
         last = int(self._state.get("sequence", 0))
         if found.rollout.sequence < last:
             raise RegistryError(
@@ -215,9 +219,8 @@ class RolloutControl:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError):
-            # Unreadable, it may have said that the step was stopped: nothing runs until a new step is seen.
-            return {"sequence": 0, "stopped": "the rollout's state on disk is damaged; use `make rollout` again"}
-        return state if isinstance(state, dict) else {}
+            return dict(_DAMAGED)
+        return state if isinstance(state, dict) else dict(_DAMAGED)
 
     def _write_state(self, state: dict[str, Any]) -> None:
         self._state = state
