@@ -87,13 +87,14 @@ class Counts:
 class StopRule:
     """What stops a rollout: a difference to production that is beyond its margin with all of its interval.
 
-    ``z`` is for one look among thousands: the rule is asked every few seconds, and at 1.96 an equal pair would be stopped in
-    a third of its rollouts (decision 0016 has the simulation). Margins of rates are absolute, of latency and cost factors.
+    ``z`` is for one look among thousands: the rule is asked every few seconds. At 1.96 a pair that is just at the margins was
+    stopped in 65 of 150 simulated rollouts, at 3.29 in 6; an equal pair in none (decision 0016). Margins of rates are absolute,
+    of latency and cost factors.
     """
 
     least_requests: int = 100
     least_rated: int = 50
-    z: float = 3.89
+    z: float = 3.29
     margins: Mapping[str, float] = field(
         default_factory=lambda: {"errors": 0.01, "degraded": 0.03, "guarded": 0.05, "unhelpful": 0.05}
     )
