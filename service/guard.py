@@ -72,13 +72,22 @@ class GroundingGuard:
         """See ``Guard.heavy``."""
         return sum(len(item.text) for item in self._interactions) > _HEAVY_CHARS
 
+    @property
+    def source(self) -> GroundingSource:
+        """What the interactions state."""
+        return self._ready()[0]
+
     def prepare(self) -> None:
         """See ``Guard.prepare``."""
+        self._ready()
+
+    def _ready(self) -> tuple[GroundingSource, frozenset[str]]:
         with self._lock:
             if self._prepared is None:
                 source = GroundingSource(self._interactions, as_of=self._as_of, contact_reason=self._contact_reason)
                 secrets = frozenset[str]().union(*(secrets_in(item.text) for item in self._interactions))
                 self._prepared = source, secrets
+            return self._prepared
 
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
         """See ``Guard.prepare_soon``."""
@@ -89,9 +98,7 @@ class GroundingGuard:
 
     def __call__(self, text: str) -> tuple[Finding, ...]:
         """See ``Guard.__call__``."""
-        self.prepare()
-        assert self._prepared is not None
-        source, secrets = self._prepared
+        source, secrets = self._ready()
         found = [Finding(kind=item.kind, value=item.value) for item in find_unsupported(text, source)]
         reason = leak_in(text)
         if reason is not None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.errors import OutputInvalid
-from service.guard import GroundingGuard, Guard
+from service.guard import GroundingGuard
 from service.interaction import HistoryFilter, Interaction
 from service.llm.call import InProcessModels
 from service.llm.extractive import MODEL_ID, extractive_digest
@@ -92,7 +92,7 @@ class Summarize(Task[SummarizeInputs]):
             }
         )
 
-    def guard(self, inputs: SummarizeInputs) -> Guard:
+    def guard(self, inputs: SummarizeInputs) -> GroundingGuard:
         """Look every detail up in the interactions; see ``service.guard``."""
         return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
