@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from eval.errors import Refused
+from eval.errors import Refused, RolloutError
 from eval.evidence import Evidence, read_evidence, refusals
 from eval.loaders import load_dataset
 from eval.signing import sign_statement, signer_to_release
@@ -50,7 +50,8 @@ def advance_rollout(
         restart: begin at the first step again, also after the service stopped the rollout.
 
     Raises:
-        Refused: no reason, no evidence, nothing in production, an impossible plan, or the step before was stopped.
+        RolloutError: an impossible plan or share.
+        Refused: no reason, no evidence, nothing in production, or the step before was stopped.
         SigningError: there is no usable signing key.
         PairError, CaseError, RegistryError: something could not be read or written.
     """
@@ -58,7 +59,7 @@ def advance_rollout(
     if not why.strip():
         raise Refused('say why: make rollout PAIR=<name> WHY="one sentence"')
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
-        raise Refused("SHADOW is a share of the customers from 1 to 100 per cent")
+        raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
     check_store(settings.registry_uri)
@@ -154,7 +155,9 @@ def stop_reason(rollout: Rollout, settings: Settings) -> str | None:
 def _plan(steps: Sequence[int]) -> tuple[int, ...]:
     plan = tuple(steps)
     if not plan or any(not 1 <= step <= 100 for step in plan) or list(plan) != sorted(set(plan)):
-        raise Refused(f"STEPS are rising shares from 1 to 100 per cent, as in STEPS=10,25,50,100; not {_listed(plan)}")
+        raise RolloutError(
+            f"STEPS are rising shares from 1 to 100 per cent, as in STEPS=10,25,50,100; not {_listed(plan)}"
+        )
     return plan
 
 

@@ -23,14 +23,14 @@ def rollout(
 
     The service stops a rollout by itself when the candidate does worse; it never moves one on.
     """
-    from eval.errors import Refused
+    from eval.errors import Refused, RolloutError
     from eval.rollout import advance_rollout
     from service.settings import Settings
 
     try:
         plan = tuple(int(step) for step in steps.replace(",", " ").split())
-    except ValueError:
-        _say_no(f"STEPS are whole numbers, as in STEPS=10,25,50,100; not {steps!r}")
+    except ValueError as err:
+        raise RolloutError(f"STEPS are whole numbers, as in STEPS=10,25,50,100; not {steps!r}") from err
     try:
         done = advance_rollout(
             task, pair, why, Settings(), steps=plan, shadow_percent=shadow, shadow_only=shadow_only, restart=restart

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 import eval.suites
 import service.tasks
-from eval.errors import Refused
+from eval.errors import Refused, RolloutError
 from eval.evaluate import Options, evaluate
 from eval.promotion import promote_pair
 from eval.rollout import advance_rollout, end_rollout
@@ -189,7 +189,7 @@ def test_what_did_not_earn_it_is_not_rolled_out(settings):
 
 @pytest.mark.parametrize("steps", [(), (0, 10), (10, 10), (50, 10), (10, 101)])
 def test_an_impossible_plan_is_named(settings, steps):
-    with pytest.raises(Refused, match="STEPS are rising shares"):
+    with pytest.raises(RolloutError, match="STEPS are rising shares"):
         _advance(settings, steps=steps)
 
 
