@@ -249,11 +249,19 @@ class _Attempt:
         hedges = shared.hedges.of(self.context.pair.digest)
         hedges.request()
 
+        asked = False
+
         def allowed() -> bool:
+            nonlocal asked
             if shared.breakers.of(backup).state is BreakerState.OPEN:
                 return False
-            # A probe of a model that was down may hang again; whoever makes it must not be the one who pays.
-            return shared.breakers.of(primary).state is BreakerState.HALF_OPEN or hedges.allow()
+            # A primary that others have found to be down has failed, and so may whoever probes it: that is no mere slowness.
+            if shared.breakers.of(primary).state is not BreakerState.CLOSED:
+                return True
+            if asked:
+                return False
+            asked = True
+            return hedges.allow()
 
         return allowed
 

@@ -18,6 +18,8 @@ stamina.instrumentation.set_on_retry_hooks([])
 MINIMUM_CALL_S = 0.05
 # How far a call may run past its own timeout before it is left to itself.
 _OVERRUN_S = 0.02
+# A request that waits for a primary without a hedge looks this often whether others have found that primary to be down.
+_ASK_AGAIN_S = 0.1
 
 
 @dataclass(slots=True)
@@ -89,7 +91,7 @@ async def first_good(
         primary: asks the pair's own model.
         backup: asks the other one; called at most once.
         hedge_delay_s: how long a silent primary has the field to itself.
-        may_hedge: asked once, when that time is over; a False leaves the backup to a failure of the primary.
+        may_hedge: asked when that time is over, and from then on every 0.1 s until it says True or the primary has ended.
         remaining_s: seconds until nobody waits any longer, whatever the calls' own timeouts do.
 
     Raises:
@@ -99,10 +101,11 @@ async def first_good(
     tasks = {first}
     try:
         await asyncio.wait(tasks, timeout=min(hedge_delay_s, remaining_s() + _OVERRUN_S))
-        if not first.done() and not may_hedge():
-            await asyncio.wait(tasks, timeout=_patience(remaining_s))
-            if not first.done():
+        while not first.done() and not may_hedge():
+            left = remaining_s() + _OVERRUN_S
+            if left <= _OVERRUN_S:
                 raise DeadlineExceeded("the primary had not answered when the time budget was spent")
+            await asyncio.wait(tasks, timeout=min(left, _ASK_AGAIN_S))
         if first.done() and not isinstance(first.exception(), ModelError):
             return first.result()
         tasks.add(asyncio.create_task(backup()))

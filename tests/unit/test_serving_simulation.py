@@ -314,6 +314,17 @@ def test_a_hung_primary_is_left_alone_and_found_again():
     assert reliability.breakers.states()["main"] is BreakerState.CLOSED
 
 
+def test_whoever_waits_when_the_primary_is_found_to_be_down_gets_the_backup():
+    # Forty requests a second meet a primary that hangs from the first one on: three hedges are allowed at once, and what they
+    # find out helps all those who wait.
+    def script(loop, random):
+        return {"main": HANGS, "spare": 1.0}
+
+    answered, _, _ = many(400, every_s=0.025, script_of=script)
+    assert sum(result.arm == "backup" for result, _ in answered) == 400
+    assert max(seconds for _, seconds in answered) < 5
+
+
 def test_with_both_models_down_the_digest_comes_at_once():
     answered, models, _ = many(300, every_s=0.1, script_of=lambda loop, random: {"main": DOWN, "spare": DOWN})
     assert all(result.arm == "fallback" for result, _ in answered)
