@@ -17,6 +17,7 @@ from service.settings import Settings
 CASES, LATENCY_MS, CONCURRENCY, ROUNDS = 200, 200, 20, 3
 IDEAL_S = CASES / CONCURRENCY * LATENCY_MS / 1000
 RUN_PHASE_TARGET, WHOLE_PROCESS_TARGET, HELP_TARGET_S = 1.15, 2.8, 0.5
+JUDGING_TARGET_CPU_S, REGATE_TARGET_S = 5.0, 10.0
 ECHO_PAIR = """\
 ---
 name: echo
@@ -75,6 +76,12 @@ def main() -> int:
                 whole.append(seconds)
                 phase.append(_phase_seconds(result))
             failing = _with_failures(server.url, environment)
+            regate_s = _regate(root, settings, environment)
+        judging_s = float(
+            subprocess.run(
+                [sys.executable, "-m", "eval.bench_judging"], check=True, capture_output=True, text=True
+            ).stdout
+        )
         help_s = statistics.median(_timed([sys.executable, "-m", "eval", "--help"], os.environ) for _ in range(5))
     bare_s, whole_s, phase_s = (statistics.median(values) for values in (bare, whole, phase))
     rows = [
@@ -87,6 +94,8 @@ def main() -> int:
             f"<= {WHOLE_PROCESS_TARGET}",
         ),
         ("cases in the result, 10% failing for good", f"{failing[0]} of {CASES}", f"{failing[1]} failed", f"= {CASES}"),
+        ("score and judge 200 cases x 2 pairs, CPU", f"{judging_s:.2f} s", "", f"< {JUDGING_TARGET_CPU_S:.0f} s"),
+        ("gate 200 cases x 2 pairs from the cache", f"{regate_s:.2f} s", "", f"< {REGATE_TARGET_S:.0f} s"),
         ("python -m eval --help", f"{help_s:.2f} s", "", f"< {HELP_TARGET_S} s"),
     ]
     for row in rows:
@@ -97,6 +106,8 @@ def main() -> int:
         and failing[0] == CASES
         and failing[1] > 0
         and help_s < HELP_TARGET_S
+        and judging_s < JUDGING_TARGET_CPU_S
+        and regate_s < REGATE_TARGET_S
     )
     print(
         "every target is met"
@@ -104,6 +115,20 @@ def main() -> int:
         else "a target is missed; these machines are shared: look at the ratios of a second run before you believe it"
     )
     return 0 if met else 1
+
+
+def _regate(root: Path, settings: Settings, environment: Mapping[str, str]) -> float:
+    """Return the seconds of a whole second evaluation of two pairs on the real gate set: every reply is in the cache."""
+    shutil.copy(settings.datasets_dir / "summarize" / "gate.jsonl", root / "datasets" / "summarize" / "gate.jsonl")
+    shutil.copy(settings.prompts_dir / "summarize" / "extractive.prompty", root / "prompts" / "summarize")
+    command = [sys.executable, "-m", "eval", "run", "--concurrency", str(CONCURRENCY)]
+    for _ in range(2):
+        began = time.perf_counter()
+        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - began
+    if done.returncode not in (0, 1) or "0 calls live" not in done.stdout:
+        raise SystemExit(f"the second evaluation was not answered from the cache:\n{done.stdout[:2000]}\n{done.stderr}")
+    return seconds
 
 
 def _prepare(root: Path, settings: Settings) -> Path:

@@ -101,7 +101,6 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         from eval.evidence import attested_run_logs
         from eval.signing import signer_to_evaluate  # 0.5 s, while the children start
 
-        signer = signer_to_evaluate(settings)
         suite = load_suite(options.task)
         panel = open_panel(suite, settings, cards, model=options.judge_model)
         check_panel(panel, pairs)
@@ -110,6 +109,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         if options.case_count is not None:
             dataset = stratified(dataset, options.case_count)
+        signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
         scoring = stack.enter_context(Scoring(options.task, dataset.cases))
         ceiling = scoring.compute(reference_ceiling, suite, dataset.cases)
         key = sha256_hex(

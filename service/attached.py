@@ -10,20 +10,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
+from service.dated import DAY_DIGITS, MONTH_DAY, month_number, read_dates
 from service.days import in_english, nearest_year, pointed_days, real_day
 from service.interaction import Interaction
 from service.lexicon import CHANNEL_WORDS
-from service.mentions import (
-    DAY_DIGITS,
-    DOLLARS,
-    MONTH_DAY,
-    Sheet,
-    clean,
-    month_number,
-    read_dates,
-    read_number,
-    split_sentences,
-)
+from service.mentions import DOLLARS, FIGURES
+from service.sheet import Sheet, clean, read_number, split_sentences
 
 FAMILY_OF = {
     "ivr": ("phone", "ivr"),
@@ -40,6 +32,7 @@ STATED_AMOUNT = re.compile(
 )
 _TO_DATE = re.compile(r"[ ,]+(?:(?:on|of|from|in)\s+)?\Z")
 _FROM_DATE = re.compile(r"\A,?\s+(?:(?:in|by|a|an|the|her|his|their|our|phone|web|website)\s+){0,3}\Z")
+_OWN_DATE = re.compile(rf"(?:\s+and\s+\w+)?,?\s+(?:(?:on|of)\s+)?{MONTH_DAY.pattern}", re.I)  # "Nov 10, chat Nov 11"
 _AMOUNT_TO_DATE = re.compile(r"\A(?:\s+(?!and\b|or\b|but\b|by\b|until\b|since\b|due\b)[a-z-]+){0,4}?\s+on\s+\Z")
 # "From Sep 1 to Oct 30 by chat": the end of a stretch is not the day of what follows.
 _STRETCH = re.compile(r"\b(?:to|through|thru|until|till|from|since|between|and|by|before|after)\s+\Z|-\s*\Z", re.I)
@@ -66,11 +59,12 @@ class Attached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
-    """What meets in one interaction: channels, days as (month, day), and amounts, its own and those that it speaks of."""
+    """What meets in one interaction: channels, days as (month, day), amounts and bare figures."""
 
     families: frozenset[str]
     days: frozenset[tuple[int, int]]
     amounts: frozenset[Decimal]
+    figures: frozenset[Decimal]
 
 
 def meeting(item: Interaction, local_days: set[date]) -> Meeting:
@@ -84,6 +78,7 @@ def meeting(item: Interaction, local_days: set[date]) -> Meeting:
         families=frozenset(spoken | set(FAMILY_OF[item.channel])),
         days=frozenset(named | {(day.month, day.day) for day in pointed}),
         amounts=frozenset(read_number(match[1] or match[2]) for match in STATED_AMOUNT.finditer(text)),
+        figures=frozenset(read_number(match[0]) for match in FIGURES.finditer(text)),
     )
 
 
@@ -107,7 +102,8 @@ def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator
     for family, pattern in CHANNEL_WORDS.items():
         for found in pattern.finditer(sentence):
             left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
-            right = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
+            after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
+            right = bool(after) and not _OWN_DATE.match(sentence, found.end())
             if left or right:
                 value = sentence[min(start, found.start()) : max(end, found.end())]
                 yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)

@@ -52,17 +52,31 @@ _ORDINALS = {
     )
 } | {"thirtieth": "30"}
 _ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b", re.I)
-_SPANISH_MONTH = re.compile(
-    r"\b(\d{1,2})\s+de\s+(enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre)\b",
-    re.I,
-)
-_SPANISH_MONTHS = {"ene": "jan", "abr": "apr", "ago": "aug", "dic": "dec"}
+_FOREIGN_MONTHS = {
+    name: month
+    for month, names in {
+        "jan": "enero janeiro janvier",
+        "feb": "febrero fevereiro février",
+        "mar": "marzo março mars",
+        "apr": "abril avril",
+        "may": "mayo maio mai",
+        "jun": "junio junho juin",
+        "jul": "julio julho juillet",
+        "aug": "agosto août",
+        "sep": "septiembre setembro septembre",
+        "oct": "octubre outubro octobre",
+        "nov": "noviembre novembro novembre",
+        "dec": "diciembre dezembro décembre",
+    }.items()
+    for name in names.split()
+}
+_FOREIGN_DAY = re.compile(rf"\b(\d{{1,2}})\s+(?:de\s+)?({'|'.join(_FOREIGN_MONTHS)})\b", re.I)
 
 
 def in_english(text: str) -> str:
-    """Write ordinal words as figures and Spanish dates as English ones, so that one reader does."""
+    """Write ordinal words as figures and Spanish, Portuguese and French dates as English ones, so that one reader does."""
     ordinal = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
-    return _SPANISH_MONTH.sub(lambda m: f"{m[1]} {_SPANISH_MONTHS.get(m[2][:3].lower(), m[2][:3])}", ordinal)
+    return _FOREIGN_DAY.sub(lambda m: f"{m[1]} {_FOREIGN_MONTHS[m[2].lower()]}", ordinal)
 
 
 def real_day(year: int, month: int, day: int) -> set[date]:

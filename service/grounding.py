@@ -10,6 +10,9 @@ Sums and differences: an amount counts as supported when it is the sum or the di
 source. Agents need "$374.84 in all" for a bill paid twice; three or more terms, products and percentages are not tried,
 since with every further term more wrong amounts can be reached by chance.
 
+A pair ("the two charges") and a shouted beginning ("SUICIDE RISK: ...") are the writer's own and not looked up. What
+notes write in their own way ("1140", "18h", "431 DOLLARS 28 CENTS") supports the plain spelling (``service.notes``).
+
 Not checked, and never to be read out of a clean result: who did what (swapped actors), what came of it (a reversed
 outcome, "refunded" for "refund refused"), events made of words alone, a true value attached to the wrong thing,
 weekdays and relative words, names that stand first in a sentence without a sign of being one. A share of clean texts
@@ -25,35 +28,23 @@ from decimal import Decimal
 from typing import Literal
 
 from service.attached import FAMILY_OF, STATED_AMOUNT, Attached, Meeting, day_fits, find_attached, meeting
+from service.dated import months_of_notes, read_dates
 from service.days import gap_fits, in_english, nearest_year, pointed_days, real_day
 from service.interaction import Interaction
-from service.lexicon import CHANNEL_WORDS, ORDINARY
-from service.mentions import (
-    FIGURES,
-    NUMBER_WORDS,
-    TIME_OF_DAY,
-    Mention,
-    Sheet,
-    clean,
-    clock_key,
-    find_mentions,
-    read_counts,
-    read_dates,
-    read_number,
-    without_accents,
-    words_to_number,
-)
+from service.lexicon import CHANNEL_WORDS, OPENERS, ORDINARY, ROLES
+from service.mentions import FIGURES, TIME_OF_DAY, clock_key, find_mentions, read_counts
+from service.notes import CHANNEL_CUES, amounts_of_notes, clocks_of_notes, foreign_numbers, worded_numbers
+from service.sheet import Mention, Sheet, clean, read_number, without_accents
 
 Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
 # "installment 1/3", "pin 2/3 NOMATCH": reads as a date in January or February, which it seldom is.
 _FRACTION = re.compile(r"(?<![\d/])([1-6])/([1-6])(?![\d/])")
-_CENTS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cents?\b|¢|c/)", re.I)
-_THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)\s?k\b", re.I)
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _DIGIT_RUN = re.compile(r"\d+")
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _WORD = re.compile(r"[^\W\d_]+")
+_VERSION = re.compile(r"\bv(?=\d)", re.I)  # "v7.3.0"
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INITIALS = re.compile(
@@ -62,21 +53,10 @@ _INITIALS = re.compile(
 _NTH_CONTACT = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
 )
-_SPANISH_NUMBERS = {
-    "dos": 2,
-    "tres": 3,
-    "cuatro": 4,
-    "cinco": 5,
-    "seis": 6,
-    "siete": 7,
-    "ocho": 8,
-    "nueve": 9,
-    "diez": 10,
-    "doce": 12,
-    "quince": 15,
-    "veinte": 20,
-    "treinta": 30,
-}
+_BETWEEN = re.compile(
+    r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue)\b", re.I
+)
+_ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
 _LOCAL_MIDNIGHT_UTC_H = (
     10  # Honolulu is ten hours behind UTC: earlier UTC hours are still the day before somewhere in the US
@@ -110,8 +90,10 @@ class GroundingSource:
         "_gaps",
         "_met",
         "_months",
+        "_named",
         "_numbers",
         "_stated",
+        "_stretches",
         "_tokens",
         "_totals",
         "_words",
@@ -134,6 +116,7 @@ class GroundingSource:
         self._add_day(self._as_of)
         self._add_words(contact_reason)
         self._met: list[Meeting] = []
+        self._named: set[int] = set()
         stated_amounts: set[Decimal] = set()
         stated_days: set[date] = set()
         for item in interactions:
@@ -150,10 +133,13 @@ class GroundingSource:
                 plain = in_english(clean(text))
                 self._add_words(text)
                 self._add_numbers(plain, stated_amounts)
-                stated_days |= self._add_dates(plain, item.timestamp.date())
+                named = self._add_dates(plain, item.timestamp.date())
+                self._named |= {day.day for day in named}
+                stated_days |= named
         self._derive_amounts(stated_amounts)
         self._derive_counts(interactions)
         self._gaps = {abs((self._as_of - day).days) for day in stated_days}
+        self._stretches = {abs((a - b).days) for a in stated_days for b in stated_days}
 
     def supports(self, mention: Mention) -> bool:
         """Say whether the source states the mention or it follows from the source."""
@@ -167,7 +153,7 @@ class GroundingSource:
             case "id":
                 found = self._has_id(mention.token)
             case "name":
-                found = all(self._has_word(word) for word in mention.words)
+                found = self._has_name(mention.words)
             case "channel":
                 found = mention.family in self._families
             case "count":
@@ -182,7 +168,7 @@ class GroundingSource:
         if item.kind == "contact":
             return any(item.family in met.families for met in here)
         known = any(item.amount in met.amounts for met in self._met)
-        return not known or any(item.amount in met.amounts for met in here)
+        return not known or any(item.amount in met.amounts | met.figures for met in here)
 
     def _add_day(self, day: date) -> None:
         self._days[day.month, day.day].add(day.year)
@@ -204,7 +190,8 @@ class GroundingSource:
             self._words.update(_WORD.findall(without_accents(text_form)))
         self._capitals.update(word for word in map(str.lower, _THREE_CAPITALS.findall(plain)) if word not in ORDINARY)
         for family, pattern in CHANNEL_WORDS.items():
-            if family not in self._families and pattern.search(plain):
+            cue = CHANNEL_CUES.get(family)
+            if family not in self._families and (pattern.search(plain) or (cue and cue.search(plain))):
                 self._families.add(family)
         for match in _INITIALS.finditer(plain):
             words = [word for word in _WORD.findall(match[0]) if word.lower() not in ("of", "the", "and", "for", "to")]
@@ -216,23 +203,19 @@ class GroundingSource:
     def _add_numbers(self, text: str, stated_amounts: set[Decimal]) -> None:
         for match in STATED_AMOUNT.finditer(text):
             stated_amounts.add(read_number(match[1] or match[2]))
-        self._amounts.update(read_number(match[1]) / 100 for match in _CENTS.finditer(text))
-        self._amounts.update(Decimal(match[1]) * 1000 for match in _THOUSANDS.finditer(text))
+        self._amounts.update(amounts_of_notes(text))
         # A day or a month is no number: with them, every small number would be in every long history.
         undated = Sheet(text=text, left=text)
         for _ in read_dates(undated):
             pass
-        self._numbers.update(read_number(match[0]) for match in FIGURES.finditer(undated.left))
+        self._numbers.update(read_number(match[0]) for match in FIGURES.finditer(_VERSION.sub(" ", undated.left)))
         self._numbers.update(Decimal(run) for run in _DIGIT_RUN.findall(undated.left))
         for match in _FRACTION.finditer(text):
             if match[1] <= match[2]:
                 self._numbers.update((Decimal(match[1]), Decimal(match[2])))
-        for match in NUMBER_WORDS.finditer(text):
-            self._numbers.add(words_to_number(match[0]))
-            self._numbers.update(words_to_number(word) for word in re.split(r"[\s-]+", match[0]))
-        self._numbers.update(
-            Decimal(_SPANISH_NUMBERS[word]) for word in _WORD.findall(text.lower()) if word in _SPANISH_NUMBERS
-        )
+        self._numbers.update(worded_numbers(text))
+        self._numbers.update(foreign_numbers(text))
+        self._clocks.update(clocks_of_notes(text))
         self._clocks.update(clock_key(match) for match in TIME_OF_DAY.finditer(text))
         for pattern, value in ((r"\b(?:twice|double|duplicate|both|pair|couple)\b", 2), (r"\b(?:thrice|triple)\b", 3)):
             if re.search(pattern, text, re.I):
@@ -252,6 +235,8 @@ class GroundingSource:
             if mention.day is not None:
                 self._days[mention.month, mention.day].add(year)
                 named |= real_day(year, mention.month, mention.day)
+        for month in months_of_notes(text):
+            self._months[month].add(nearest_year(month, 15, written))
         for day in pointed_days(text, written):
             self._add_day(day)
         return named
@@ -272,11 +257,13 @@ class GroundingSource:
             age = (today - item.timestamp.date()).days
             windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
             windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
-            for family in (*FAMILY_OF[item.channel], "all"):
+            # "Four calls" may be those that a person answered.
+            answered = ("answered",) if item.channel == "agent" else ()
+            for family in (*FAMILY_OF[item.channel], *answered, "all"):
                 for window in windows:
                     groups[family, window] += 1
         for (family, _), count in groups.items():
-            self._counts[family].add(count)
+            self._counts["phone" if family == "answered" else family].add(count)
         self._totals.update({family: count for (family, window), count in groups.items() if window == "whole"})
 
     def _has_amount(self, mention: Mention) -> bool:
@@ -294,7 +281,11 @@ class GroundingSource:
         if value == int(value):
             if mention.unit == "times" and ("times", int(value)) in self._stated:
                 return True
-            if any(gap_fits(gap, int(value), mention.unit) for gap in self._gaps):
+            # Between any two days only where the words say so: all pairs of a long history make every small number.
+            gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
+            if any(gap_fits(gap, int(value), mention.unit) for gap in gaps):
+                return True
+            if mention.unit in _ORDINAL_ENDS and value in self._named:
                 return True
         return mention.loose and _near(value, self._numbers, Decimal("0.1"))
 
@@ -322,6 +313,13 @@ class GroundingSource:
         parts = _ALNUM_PART.findall(token)
         return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._tokens
 
+    def _has_name(self, words: tuple[str, ...]) -> bool:
+        if all(self._has_word(word) for word in words):
+            return True
+        # "Social Security" where the notes write SSN, the number.
+        letters = "".join(word[0] for word in words)
+        return len(words) > 1 and bool({letters, f"{letters}n"} & self._capitals)
+
     def _has_word(self, word: str) -> bool:
         return all(
             {part, part.removesuffix("s"), f"{part}s"} & self._words or self._abbreviated(part)
@@ -329,8 +327,13 @@ class GroundingSource:
         )
 
     def _abbreviated(self, word: str) -> bool:
-        """Say whether notes shorten the word ("REV PROT" for Revenue Protection) to 4 letters or 3 capitals."""
-        return any(word[:length] in self._words for length in range(4, len(word) - 2)) or word[:3] in self._capitals
+        """Say whether notes shorten the word: to 4 letters ("REV PROT"), 3 capitals, or its consonants ("Crk")."""
+        consonants = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
+        if 2 < len(consonants) < len(word) and consonants in self._words:
+            return True
+        # "this" shortens no "Thistlewood".
+        starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
+        return bool(starts & self._words) or word[:3] in self._capitals
 
 
 def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:

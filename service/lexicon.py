@@ -5,14 +5,14 @@ import re
 # What a contact channel is called, per family. The same words support a mention when the history's texts use them.
 CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     "phone": re.compile(
-        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e|es|ed|ing)|telephon\w*|voice ?mails?|rang|ring"
+        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e(?! numbers?\b)|es|ed|ing)|telephon\w*|voice ?mails?|rang|ring"
         r"|cld|clld|clr|vm)\b",
         re.I,
     ),
     "ivr": re.compile(r"\b(?:ivr|automated (?:line|menu|system)|phone menu)\b", re.I),
     "email": re.compile(r"\be-?mail\w*", re.I),
     "chat": re.compile(r"\b(?:chat(?:s|ted|ting|bot)?|virtual assistant)\b", re.I),
-    "sms": re.compile(r"\b(?:sms|texts?|texted|texting|txts?|txted)\b", re.I),
+    "sms": re.compile(r"\b(?:sms|(?<!web )(?<!plain )texts?|texted|texting|txts?|txted)\b", re.I),
     "web": re.compile(r"\b(?:web|website|webform|web ?site|portal|online)\b", re.I),
     "app": re.compile(r"\b(?:app|apps|mobile app)\b", re.I),
     "social": re.compile(
@@ -50,7 +50,7 @@ ORDINARY = frozenset(
     start stop transfer claim claims complaint fraud power electric gas water reading estimate estimated late fee fees
     charge charges due balance medical certificate net metering interaction interactions overall important priority
     unresolved promise promised frustrated angry calm polite worried anxious satisfied neutral positive negative
-    cooperative upset
+    cooperative upset url urls link dm dms direct mme mlle msgr señor señora sra srta monsieur madame so finally
     """.split()
 )
 # May stand first in a sentence with a possessive or before a verb of saying: "Tenant's request", "Utility promised".
@@ -62,7 +62,15 @@ ROLES = frozenset(
     nothing neighbour visitor treasurer applicant victim business applicant holder person family couple household mom
     dad roommate guardian lawyer attorney doctor nurse each one provider inspector plumber driver foreman adjuster
     engineer letter text survey story case claim also still then records collector dispatcher assistant reviewer clerk
-    operator senior mail website portal later again first
+    operator senior mail website portal later again first barber beekeeper baker butcher farmer rancher grower teacher driver
+    student renter retiree pensioner veteran caregiver caretaker caller buyer seller manager owner-operator baker carpenter
+    grandson granddaughter grandmother grandfather grandparent stepson stepdaughter uncle aunt nephew niece cousin
+    in-law son-in-law daughter-in-law mother-in-law father-in-law brother-in-law sister-in-law partner fiancé fiancée
+    girlfriend boyfriend ex translator interpreter pastor reverend priest rabbi imam captain chief professor principal
+    shopkeeper restaurateur caterer florist welder roofer mechanic machinist miner fisherman potter painter photographer
+    musician artist author journalist chef cook waiter waitress bartender hairdresser stylist paramedic firefighter
+    policeman officer soldier pilot janitor custodian superintendent bookkeeper accountant realtor broker architect
+    surveyor pharmacist dentist therapist midwife veterinarian trustee attorney-in-fact conservator heir survivor
     """.split()
 )
 # May stand first in a sentence before a name: "Call Ingrid only", "After Carla promised".
@@ -71,7 +79,7 @@ OPENERS = frozenset(
     call contact tell ask ignore speak give send see remind phone when while after before since on in at for from with
     by per as if but and or so although though because despite until once both neither another the his her their our
     your my only late new old please use keep let meanwhile however now per under without where how why whether all
-    most some any late elderly disabled local former repeat
+    most some any late elderly disabled local former repeat yet so an a finally
     """.split()
 )
 # Stems of profanity, insults, slurs and remarks on race: left out of digests, which staff read aloud or see on a shared screen.

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from service.days import gap_fits, pointed_days
 from service.grounding import GroundingSource, checked_mentions, find_unsupported
 from service.interaction import Channel, Interaction
-from service.mentions import Mention, find_mentions, split_sentences, words_to_number
+from service.mentions import find_mentions
+from service.sheet import Mention, split_sentences, words_to_number
 
 AS_OF = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 

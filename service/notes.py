@@ -1,0 +1,93 @@
+"""Reads what notes write in their own way: clock times ("1140", "18h", "half past noon"), spoken amounts, foreign numbers.
+
+Only for the source: a summary is expected to write "11:40", "6 PM" and "$431.28".
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from service.lexicon import SMALL_NUMBERS
+from service.sheet import NUMBER_WORDS, WORD_NUMBER, read_number, without_accents
+
+_CENTS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cents?\b|¢|c/)|(\d+(?:\.\d+)?)c\b", re.I)
+_THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)\s?k\b", re.I)
+_SAID = rf"(?:\d[\d,]*|(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER}))*)"
+_SPOKEN = re.compile(rf"\b({_SAID})\s+dollars?,?\s+(?:and\s+)?({_SAID})(?:\s+cents?)?\b", re.I)
+# "1140" and "855" in a note; "1100PM" and "11p"; "18h" and "21h30" as in French and Portuguese.
+_RUN_TOGETHER = re.compile(r"(?<![\w$.,:/#-])([01]?\d|2[0-3])([0-5]\d)\s?(?:[ap]\.?m?\.?)?(?![\w$:/-]|[.,]\d)", re.I)
+_HOURS = re.compile(r"(?<![\w$.,:/#-])([01]?\d|2[0-3])\s?h\s?([0-5]\d)?\b", re.I)
+_NOON = re.compile(r"\b(?:noon|midday|midnight)\b", re.I)
+_HOUR = rf"(?P<hour>\d{{1,2}}|noon|midnight|{'|'.join(SMALL_NUMBERS)})"
+_PAST = re.compile(rf"\b(?P<part>half|quarter|\d{{1,2}}|{WORD_NUMBER})\s+(?P<way>past|after|to)\s+{_HOUR}\b", re.I)
+_FOREIGN = {
+    number: value
+    for value, numbers in {
+        2: "dos dois duas deux",
+        3: "tres trois",
+        4: "cuatro quatro quatre",
+        5: "cinco cinq",
+        6: "seis",
+        7: "siete sete",
+        8: "ocho oito huit",
+        9: "nueve nove neuf",
+        10: "diez dez dix",
+        12: "doce doze douze",
+        15: "quince quinze",
+        20: "veinte vinte vingt",
+        30: "treinta trinta trente",
+    }.items()
+    for number in numbers.split()
+}
+# Words that are no channel by themselves but show that one is meant: "cant pick up at work", "iOS 11.1".
+CHANNEL_CUES = {
+    "phone": re.compile(
+        r"\b(?:on hold|pick(?:s|ed)? up|hung up|hang(?:s|ing)? up|dial(?:s|led|ed|ing)?|iphone\w*)\b", re.I
+    ),
+    "app": re.compile(
+        r"\b(?:ios|iphone\w*|ipad\w*|android|app ?store|google play|(?:re|un)install(?:ed|ing)?)\b", re.I
+    ),
+}
+
+
+def amounts_of_notes(text: str) -> Iterator[Decimal]:
+    """Yield amounts in dollars written as cents, in thousands, or as an automated line speaks them."""
+    for match in _CENTS.finditer(text):
+        yield read_number(match[1] or match[2]) / 100
+    for match in _THOUSANDS.finditer(text):
+        yield Decimal(match[1]) * 1000
+    for match in _SPOKEN.finditer(text):
+        yield read_number(match[1]) + read_number(match[2]) / 100
+
+
+def clocks_of_notes(text: str) -> Iterator[str]:
+    """Yield times of day as ``service.mentions.clock_key`` writes them: ``@minutes`` on a 12-hour dial."""
+    for match in (*_RUN_TOGETHER.finditer(text), *_HOURS.finditer(text)):
+        yield _key(int(match[1]) * 60 + int(match[2] or 0))
+    if _NOON.search(text):
+        yield _key(0)
+    for match in _PAST.finditer(text):
+        part = {"half": 30, "quarter": 15}.get(match["part"].lower()) or int(read_number(match["part"].lower()))
+        said = match["hour"].lower()
+        hour = 0 if said in ("noon", "midnight") else int(read_number(said))
+        yield _key(hour * 60 + (-part if match["way"].lower() == "to" else part))
+
+
+def foreign_numbers(text: str) -> Iterator[Decimal]:
+    """Yield numbers written as Spanish, Portuguese or French words; those that are also English words are left out."""
+    for word in re.findall(r"[a-z]+", without_accents(text)):
+        if word in _FOREIGN:
+            yield Decimal(_FOREIGN[word])
+
+
+def worded_numbers(text: str) -> Iterator[Decimal]:
+    """Yield the numbers that English words write, whole and word by word; noon is 12."""
+    for match in NUMBER_WORDS.finditer(text):
+        yield read_number(match[0].lower())
+        yield from (read_number(word) for word in re.split(r"[\s-]+", match[0].lower()))
+    if _NOON.search(text):
+        yield Decimal(12)
+
+
+def _key(minutes: int) -> str:
+    return f"@{minutes % 720}"
