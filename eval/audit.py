@@ -185,4 +185,12 @@ class Audit:
                 problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
                 f"moved by hand; make rollback TO={newest.sequence} WHY=... puts it back",
             )
-        return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})")
+        try:
+            served = self._tracking.production(self._task)
+            found = served.release.sequence if served is not None else None
+            problem = None if found == newest.sequence else f"it leads to release {found}, not {newest.sequence}"
+        except RegistryError as err:
+            problem = str(err)
+        if problem is not None:
+            problem = f"no service takes it: {problem}. `make promote PAIR={newest.pair_name} WHY=...` puts it back"
+        return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

@@ -28,7 +28,7 @@ from eval.tracking import (
 from service.attestation import GateAttestation, read_attestation
 from service.errors import RegistryError
 from service.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
-from service.statements import TrustedKeys
+from service.statements import TrustedKeys, shown
 from service.verification import CLOCK_SKEW
 
 if TYPE_CHECKING:
@@ -143,14 +143,12 @@ def read_evidence(records: Sequence[RunRecord], keys: TrustedKeys) -> list[Evide
 
 
 def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
-    attestation, problem = None, ""
+    attestation, problem, name = None, "", shown(record.evaluation_id, 40)
     if record.attestation is None:
-        problem = f"evaluation {record.evaluation_id} was not attested: it was made without a signing key"
+        problem = f"evaluation {name} was not attested: it was made without a signing key"
     else:
         try:
-            attestation, _ = read_attestation(
-                record.attestation, keys, f"the attestation of evaluation {record.evaluation_id}"
-            )
+            attestation, _ = read_attestation(record.attestation, keys, f"the attestation of evaluation {name}")
         except RegistryError as err:
             problem = str(err)
     return Evidence(
@@ -176,6 +174,9 @@ def refusals(
 ) -> tuple[Evidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
+    Among those of exactly this pair, set, suite, production and environment the newest decides, by the time that is signed:
+    a pass does not outlive a later verdict on the same.
+
     Returns:
         The evidence and no reasons, or None and the reasons, each saying which digest differs and what to do.
     """
@@ -188,32 +189,38 @@ def refusals(
         "baseline_digest": ("the production pair", production_digest or NO_BASELINE),
         "environment": ("the environment", environment),
     }
-    best: list[str] | None = None
+    apart: list[list[str]] = []
+    of_this: list[tuple[GateAttestation, Evidence]] = []
     for evidence in candidates:
         attestation = evidence.attestation
         if attestation is None:
-            reasons = [evidence.problem]
+            apart.append([evidence.problem])
+            continue
+        then = {field: getattr(attestation, field) or NO_BASELINE for field in wanted}
+        reasons = [
+            f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[field][:12]})"
+            for field, (what, today) in wanted.items()
+            if then[field] != today
+        ]
+        if reasons:
+            apart.append(reasons)
         else:
-            reasons = []
-            for field, (what, today) in wanted.items():
-                then = getattr(attestation, field) or NO_BASELINE
-                if field == "baseline_digest" and then == pair_digest:
-                    continue  # it was production itself then; its own floors are its evidence
-                if then != today:
-                    reasons.append(f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[:12]})")
-            reasons = reasons or _unfit(attestation, now)
-            if not reasons and behaviour_required and attestation.behaviour != "pass":
-                reasons = [
-                    f"the suite demands behaviour evidence in {environment!r} and this gate's was {attestation.behaviour!r}: "
-                    f"run `make gate PAIR={pair_name}`"
-                ]
-            if not reasons:
-                return evidence, []
-        if best is None or len(reasons) < len(best):
-            best = reasons
-    assert best is not None
-    remedy = f"run `make eval PAIRS={pair_name}` to judge it as it is now"
-    return None, [*best, remedy]
+            of_this.append((attestation, evidence))
+    if of_this:
+        # One from the future, of a clock that was wrong, is nobody's newest as long as there is another.
+        past = [item for item in of_this if item[0].issued_at <= now + CLOCK_SKEW]
+        attestation, evidence = max(past or of_this, key=lambda item: item[0].issued_at)
+        best = _unfit(attestation, now)
+        if not best and behaviour_required and attestation.behaviour != "pass":
+            best = [
+                f"the suite demands behaviour evidence in {environment!r} and this gate's was {attestation.behaviour!r}: "
+                f"run `make gate PAIR={pair_name}`"
+            ]
+        if not best:
+            return evidence, []
+    else:
+        best = min(apart, key=len)
+    return None, [*best, f"run `make eval PAIRS={pair_name}` to judge it as it is now"]
 
 
 def _unfit(attestation: GateAttestation, now: datetime) -> list[str]:

@@ -16,6 +16,7 @@ from service.pair import Pair
 from service.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
 from service.settings import Settings
 from service.statements import TrustedKeys, envelope_digest
+from service.verification import CLOCK_SKEW, verify_released
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -143,7 +144,7 @@ class Ledger:
             signer: whose signature the release carries.
 
         Raises:
-            RegistryError: somebody else released in between, or the store failed.
+            RegistryError: somebody else released in between, no service would take it, the clock went back, or the store failed.
             SigningError: the release could not be signed; nothing was written.
         """
         with self._tracking.release_lock(self._task):
@@ -151,6 +152,12 @@ class Ledger:
             last = entries[-1] if entries else None
             if (last.release.sequence if last and last.release else 0) != after:
                 raise RegistryError("production moved while this release was being decided; run `make eval` again")
+            now = datetime.now(UTC)
+            if kind == "promote" and last and last.release and last.release.moment > now + CLOCK_SKEW:
+                raise RegistryError(
+                    f"release {after} is dated {last.release.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "
+                    "went back, or the other's was ahead; set the clock"
+                )
             release = Release(
                 task=pair.task,
                 sequence=after + 1,
@@ -164,10 +171,21 @@ class Ledger:
                 previous=last.digest if last else None,
                 who=getpass.getuser(),
                 why=why,
-                at=datetime.now(UTC).isoformat(timespec="seconds"),
+                at=now.isoformat(timespec="seconds"),
                 environment=self._settings.environment,
             )
             envelope = sign_statement(signer, release.statement())
+            # As a service will: what no service takes is not written, whatever the caller believed it had checked.
+            verify_released(
+                envelope,
+                attestation,
+                task=pair.task,
+                version=version,
+                pair_digest=pair.digest,
+                environment=self._settings.environment,
+                keys=self._keys,
+                what=f"release {release.sequence}",
+            )
             # The attestation first, the alias last: a service never sees a release without its evidence, and a release that was
             # written and not pointed at is finished by promoting the same pair again.
             self._tracking.place(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def name_lock(client: Any, name: str, *, now: float | None = None) -> Iterator[N
     from mlflow.exceptions import MlflowException
 
     at = time.time() if now is None else now
-    owner = f"{socket.gethostname()}:{os.getpid()}"
+    owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     for attempt in (1, 2):
         try:
             client.create_registered_model(name, tags={"omni.owner": owner, "omni.at": str(at)})
@@ -54,4 +55,9 @@ def name_lock(client: Any, name: str, *, now: float | None = None) -> Iterator[N
     try:
         yield
     finally:
-        client.delete_registered_model(name)
+        # Who took longer than STALE_AFTER_S may have lost the name: what another holds now is not ours to delete.
+        try:
+            if client.get_registered_model(name).tags.get("omni.owner") == owner:
+                client.delete_registered_model(name)
+        except MlflowException:
+            pass  # what was done under the name is done; one that is left behind goes stale

@@ -14,8 +14,18 @@ from eval.scorers.judge import JudgeSpec
 from service.canonical import canonical_json, sha256_hex
 
 _HERE = Path(__file__).resolve().parent
-# Code whose change can change an answer or a verdict: its bytes are part of every suite's digest.
+# Code whose change can change an answer or a verdict: its bytes are part of every suite's digest. A contract test follows the
+# imports and fails when a module that has a say is missing.
 _JUDGING_CODE = (
+    "evaluate.py",
+    "runner.py",
+    "answering.py",
+    "scoring.py",
+    "cases.py",
+    "results.py",
+    "attest.py",
+    "judging.py",
+    "labelled.py",
     "stats.py",
     "paired.py",
     "gate.py",
@@ -28,6 +38,7 @@ _JUDGING_CODE = (
     "behaviour/*.py",
 )
 _JUDGING_SERVICE_CODE = (
+    "pair.py",
     "text.py",
     "grounding.py",
     "attached.py",

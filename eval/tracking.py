@@ -14,6 +14,7 @@ from eval.store_lock import file_lock, name_lock
 from service.canonical import canonical_json
 from service.errors import ConfigurationError, RegistryError
 from service.pair import Pair
+from service.registry import all_versions
 from service.registry_record import from_registry, to_registry
 from service.release import ALIAS, DIGEST_TAG, NAME_TAG, RELEASE_TAG_PREFIX, Release, read_release
 from service.statements import TrustedKeys, load_trusted_keys
@@ -334,7 +335,7 @@ class Tracking:
 
         with self._translated("list the versions"):
             try:
-                found = list(self._client.search_prompt_versions(task))
+                found = all_versions(self._client, task)
             except MlflowException as err:
                 if err.error_code == "RESOURCE_DOES_NOT_EXIST":
                     return []

@@ -35,7 +35,7 @@ def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedK
             keys=keys,
             what="the last known good release",
         )
-    except (OSError, ValueError, KeyError, TypeError, PairError) as err:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, PairError) as err:
         raise RegistryError(f"the last known good pair on disk is damaged ({type(err).__name__}): {remedy}") from err
     except RegistryError as err:
         raise RegistryError(f"the last known good pair on disk is not served: {err}; or {remedy}") from err

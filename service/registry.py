@@ -23,6 +23,7 @@ from service.settings import Settings
 from service.statements import TrustedKeys, load_trusted_keys
 from service.verification import Released, newest_sequence, verify_tags
 
+_PAGE = 1000
 Fetch = Callable[[], ServedPair]
 
 
@@ -38,8 +39,7 @@ class RegistryPairSource:
         """Read the last known good pair from disk; the registry is first asked after ``start``."""
         self._task = task
         self._settings = settings
-        # Who has served nothing yet cannot know which release is the last: it asks the registry for all of them.
-        self._fetch = fetch or (lambda: fetch_released(task, settings, newest=self._served is None))
+        self._fetch = fetch or (lambda: fetch_released(task, settings, known=self._known()))
         self._file = settings.state_dir / "served" / f"{task}.json"
         self._served: ServedPair | None = None
         self._error: str | None = None
@@ -50,6 +50,7 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
+        self._unkept = False  # the pair that is served is not on disk yet
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -99,11 +100,27 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
             return
+        except Exception as err:  # the thread must outlive whatever a stranger wrote into the registry
+            self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
+            return
         self._error = None
         self._refreshed_at = time.time()
-        if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
-            write_last_known_good(self._file, found, self._settings.environment)
         self._served = found
+        if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
+            self._unkept = True
+        if self._unkept:
+            try:
+                write_last_known_good(self._file, found, self._settings.environment)
+                self._unkept = False
+            except OSError as err:
+                self._error = (
+                    f"release {found.sequence} is served and cannot be kept in {self._file} ({type(err).__name__}): a restart "
+                    "without the registry would serve something else; make the folder writable"
+                )
+
+    def _known(self) -> int:
+        # What was kept on disk may be long outdated: only a release found in the registry by this process counts as known.
+        return self._served.sequence if self._served is not None and self._refreshed_at is not None else 0
 
     def start(self) -> None:
         """See ``PairSource.start``."""
@@ -123,13 +140,14 @@ class RegistryPairSource:
             self._wake.clear()
 
 
-def fetch_released(task: str, settings: Settings, *, newest: bool = False) -> ServedPair:
+def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPair:
     """Read the alias of ``task`` from MLflow and verify what it points at; at most ``registry_timeout_s`` per HTTP call.
 
     Args:
         task: whose alias.
         settings: where the registry is, which keys are trusted, which environment this is.
-        newest: also look through all versions and refuse when a newer release than the alias's is on record.
+        known: sequence of the release that is served already. A higher one is taken only after a look through all versions:
+            when one higher still is on record, the alias was moved by hand, to a release that was replaced since.
 
     Raises:
         RegistryError: unreachable, no alias, or not verified; the message says which and what to do.
@@ -142,19 +160,23 @@ def fetch_released(task: str, settings: Settings, *, newest: bool = False) -> Se
 
     from mlflow import MlflowClient
 
+    others: list[dict[str, str]] = []
     try:
         client = MlflowClient(tracking_uri=settings.registry_uri, registry_uri=settings.registry_uri)
         found = client.get_prompt_version_by_alias(task, ALIAS)
-        others = [dict(version.tags or {}) for version in client.search_prompt_versions(task)] if newest else []
+        served = verify_version(task, found, settings.environment, keys)
+        if served.sequence > known:
+            others = [dict(version.tags or {}) for version in all_versions(client, task)]
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise RegistryError(
                 f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote PAIR=<name> WHY=...`"
             ) from err
         raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
+    except RegistryError:
+        raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
         raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({type(err).__name__})") from err
-    served = verify_version(task, found, settings.environment, keys)
     last = newest_sequence(task, others, keys)
     if last > served.sequence:
         raise RegistryError(
@@ -219,6 +241,21 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
         source="registry",
     )
     return Candidate(served=served, rollout=rollout)
+
+
+def all_versions(client: Any, task: str) -> list[Any]:
+    """Return every version of the prompt ``task`` from an MLflow client, newest first: its search gives a page at a time.
+
+    A hundred empty versions would otherwise hide the releases behind them.
+    """
+    found: list[Any] = []
+    token: str | None = None
+    while True:
+        page = client.search_prompt_versions(task, max_results=_PAGE, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
 
 
 def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -> ServedPair:

@@ -1,11 +1,14 @@
 """How a pair is written into MLflow's prompt registry and read back: messages as the template, the rest as model config."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from service.canonical import canonical_json
 from service.errors import PairError, RegistryError
 from service.pair import Pair
 from service.release import DIGEST_TAG
+from service.statements import shown
 
 _CONFIG_KEY = "omni_pair"
 
@@ -32,14 +35,17 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
     if not isinstance(stored, Mapping):
         raise RegistryError(f"{where} holds no pair in its model config; register the pair again")
     try:
-        pair = Pair.from_content({**stored, "messages": [dict(message) for message in template]})
-    except (PairError, TypeError, ValueError) as err:
-        raise RegistryError(f"{where} was changed in the registry and is no pair any more: {err}") from err
+        # Through its canonical form, so that what is served is what has the digest: 100.0 has that of 100, and no provider takes
+        # it as a number of tokens.
+        content = canonical_json({**stored, "messages": [dict(message) for message in template]})
+        pair = Pair.from_content(json.loads(content.encode()))
+    except (PairError, TypeError, ValueError, RecursionError) as err:
+        raise RegistryError(f"{where} was changed in the registry and is no pair any more: {err!r:.300}") from err
     expected = tags.get(DIGEST_TAG)
     if pair.digest != expected:
         raise RegistryError(
-            f"{where} was changed after it was registered: its content has digest {pair.digest[:12]}, "
-            f"it was registered as {(expected or 'none')[:12]}; promote the same pair again to put it back, or roll back"
+            f"{where} was changed after it was registered: its content has digest {pair.digest[:12]}, it was registered as "
+            f"{shown(expected or 'none', 12)}; promote the same pair again to put it back, or roll back"
         )
     if config.get("model_name") != pair.model:
         raise RegistryError(

@@ -90,4 +90,5 @@ def attestation_tag(digest: str) -> str:
 
 def newest_release_tag(tags: dict[str, str]) -> str | None:
     """Return the name of the tag that claims the highest sequence among a version's ``tags``, verified or not."""
-    return max((name for name in tags if name.startswith(RELEASE_TAG_PREFIX)), default=None)
+    names = (name for name in tags if name.startswith(RELEASE_TAG_PREFIX))
+    return max(names, key=lambda name: (len(name), name), default=None)  # a million has one digit more

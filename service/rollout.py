@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from service.attestation import GateAttestation, read_attestation
 from service.errors import RegistryError
 from service.release import attestation_tag
-from service.statements import TrustedKeys, build_statement, read_statement
+from service.statements import TrustedKeys, build_statement, read_statement, shown
 
 CANDIDATE_ALIAS = "candidate"
 ROLLOUT_TAG_PREFIX = "omni.rollout."
@@ -114,7 +114,7 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
     tag = max((name for name in tags if name.startswith(ROLLOUT_TAG_PREFIX)), default=None)
     if tag is None:
         return None
-    what = f"rollout step {tag.removeprefix(ROLLOUT_TAG_PREFIX).lstrip('0')} of {where}"
+    what = f"rollout step {shown(tag.removeprefix(ROLLOUT_TAG_PREFIX).lstrip('0'), 12)} of {where}"
     rollout = read_rollout(tags[tag], keys, what)
     if rollout.tag != tag:
         raise RegistryError(f"{what} is a copy of step {rollout.sequence}; use `make rollout` again")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-_PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
+_BEGIN = "-----BEGIN PUBLIC KEY-----"
+_PUBLIC_KEY = re.compile(rf"{_BEGIN}.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,10 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     if "PRIVATE KEY" in text:
         raise ConfigurationError(f"{path} holds a private key: trusted keys are public halves only; take it out")
     keys = {}
-    for number, block in enumerate(_PUBLIC_KEY.findall(text), start=1):
+    blocks = _PUBLIC_KEY.findall(text)
+    if text.count(_BEGIN) > "".join(blocks).count(_BEGIN):
+        raise ConfigurationError(f"key {len(blocks) + 1} in {path} is damaged; put the public key there again")
+    for number, block in enumerate(blocks, start=1):
         try:
             key = load_pem_public_key(block.encode())
         except (ValueError, UnsupportedAlgorithm) as err:
@@ -91,23 +95,54 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     return TrustedKeys(path=path, keys=keys)
 
 
+def shown(text: str, limit: int) -> str:
+    """Return the first ``limit`` characters of what a stranger may have written, as visible ASCII.
+
+    It is printed on terminals, where control characters could write over the lines that accuse him.
+    """
+    return ascii(text[:limit])[1:-1]
+
+
 def _parse(text: str, what: str) -> "Envelope":
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import FormatError
 
     try:
-        return Envelope.from_dict(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError, FormatError) as err:
+        envelope = Envelope.from_dict(json.loads(text))
+        if not all(isinstance(item, str) for item in (envelope.payload_type, *envelope.signatures)):
+            raise ValueError("payload type and key ids are texts")
+        envelope.pae()  # what is signed has a form in bytes
+    # RecursionError: a stranger may write brackets without end.
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FormatError) as err:
         raise RegistryError(f"{what} is no signed statement; use `make promote` or `make rollback`") from err
+    return envelope
+
+
+def _digest(envelope: "Envelope", text: str, what: str) -> str:
+    """Return the digest of an envelope that has the one form we write.
+
+    Whoever adds a signature, a field or a space changes nothing of what was signed, but would make a second release of the same
+    number out of one.
+    """
+    try:
+        canonical = canonical_json(envelope.to_dict())
+    except (ValueError, TypeError):
+        canonical = ""
+    if canonical != text or len(envelope.signatures) != 1:
+        raise RegistryError(
+            f"{what} is not in the form that we write: somebody added to it after it was signed; use `make promote` or "
+            "`make rollback`"
+        )
+    return sha256_hex(canonical)
 
 
 def envelope_digest(text: str, what: str) -> str:
     """Return SHA-256 over the envelope's canonical JSON: how other statements name it.
 
     Raises:
-        RegistryError: ``text`` is no envelope; ``what`` names it.
+        RegistryError: ``text`` is no envelope of the form that we write; ``what`` names it.
     """
-    return sha256_hex(canonical_json(_parse(text, what).to_dict()))
+    return _digest(_parse(text, what), text, what)
 
 
 def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: str) -> Statement:
@@ -127,7 +162,7 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
     envelope = _parse(text, what)
     known = [keyid for keyid in envelope.signatures if keyid in keys.keys]
     if not known:
-        signers = ", ".join(keyid[:12] for keyid in envelope.signatures) or "nobody"
+        signers = ", ".join(shown(keyid, 12) for keyid in envelope.signatures) or "nobody"
         raise RegistryError(
             f"{what} is signed by {signers}, not by a key trusted in {keys.path}: if that key is ours, add its public half "
             "there; if not, somebody else wrote it: use `make promote` or `make rollback`"
@@ -151,7 +186,7 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
             subject_digest=str(subject["digest"]["sha256"]),
             predicate=dict(payload["predicate"]),
             keyid=next(iter(accepted)),
-            digest=sha256_hex(canonical_json(envelope.to_dict())),
+            digest=_digest(envelope, text, what),
         )
     except (ValueError, KeyError, TypeError) as err:
         raise RegistryError(

@@ -128,6 +128,6 @@ def _unearned(release: Release, attestation: GateAttestation) -> str | None:
         return None  # it was promoted once; what follows was true then
     if release.moment > attestation.expires_at:
         return f"its attestation had expired on {attestation.expires_at.isoformat()}"
-    if attestation.baseline_digest not in (release.from_digest, release.pair_digest):
+    if attestation.baseline_digest != release.from_digest:
         return "it was not compared with the pair that it replaced"
     return None

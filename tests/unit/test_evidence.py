@@ -93,6 +93,25 @@ def test_an_older_pass_counts_when_it_saw_exactly_this():
     assert found.mlflow_run_id == "r0"
 
 
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+def test_an_older_pass_does_not_outlive_a_newer_verdict_on_exactly_this(verdict):
+    newer = evidence("r2", verdict=verdict, issued_at=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    for order in ([newer, evidence()], [evidence(), newer]):  # the order is MLflow's, the time is signed
+        found, reasons = refusals(order, **NOW)
+        assert found is None
+        assert f"was '{verdict}'; only a pass is promoted" in reasons[0]
+    again = evidence("r3", issued_at=datetime(2026, 11, 20, 13, tzinfo=UTC))
+    assert refusals([evidence(), newer, again], **NOW)[0] == again
+
+
+def test_what_was_judged_as_production_was_not_compared_with_what_is_production_now():
+    # It was rolled back since: its own floors say nothing about the pair that it would replace.
+    own = evidence(baseline_digest="pair" * 16)
+    found, reasons = refusals([own], **NOW | {"production_digest": "prod" * 16})
+    assert found is None
+    assert "the production pair differs from what the gate saw" in reasons[0]
+
+
 def test_the_nearest_evaluation_explains_the_refusal():
     far = evidence(pair_digest="x" * 64, dataset_digest="x" * 64, suite_digest="x" * 64)
     _, reasons = refusals([far, evidence(suite_digest="x" * 64)], **NOW)
@@ -125,6 +144,12 @@ def test_what_the_runs_tags_say_proves_nothing(notary):
     assert "made without a signing key" in found[1].problem
     assert "not by a key trusted" in found[2].problem
     assert "no signed statement" in found[3].problem
+
+
+def test_what_a_stranger_calls_his_run_cannot_write_over_the_terminals_lines(notary):
+    record = RunRecord(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
+    (found,) = read_evidence([record], notary.keys)
+    assert found.problem.startswith(r"evaluation \x1b[2Kok was not attested")
 
 
 def _evaluated(dataset_name="dev"):

@@ -1,4 +1,5 @@
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -56,13 +57,18 @@ def ledger(tracking, notary, tmp_path):
     return Ledger("demo", tracking, Settings(ledger_dir=tmp_path), notary.keys)
 
 
+def evidence(notary, **changes):
+    """An attestation that is valid whenever these tests run."""
+    return notary.sign(notary.attestation(PAIR, **{"expires_at": datetime(2126, 1, 1, tzinfo=UTC)} | changes))
+
+
 def publish(ledger, notary, after, why="w", attestation=None):
     return ledger.publish(
         PAIR,
         1,
         kind="promote",
         gate_run_id="r",
-        attestation=attestation or notary.sign(notary.attestation(PAIR)),
+        attestation=attestation or evidence(notary),
         why=why,
         from_digest=None,
         after=after,
@@ -112,6 +118,42 @@ def test_a_copy_that_lags_behind_is_completed(ledger, notary, tmp_path):
     assert [entry.in_file for entry in ledger.entries()] == [False]
     publish(ledger, notary, 1)
     assert [entry.in_file for entry in ledger.entries()] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"verdict": "fail"}, "the gate's verdict was 'fail'"),
+        ({"scope": "other"}, "not the suite's whole gate set"),
+        ({"expires_at": datetime(2026, 11, 20, 1, tzinfo=UTC)}, "its attestation had expired"),
+        ({"baseline_digest": "b" * 64}, "not compared with the pair that it replaced"),
+        ({"environment": "aws"}, "its evidence is from 'aws'"),
+    ],
+)
+def test_what_no_service_would_take_is_not_written(ledger, tracking, notary, change, reason):
+    with pytest.raises(RegistryError, match=reason):
+        publish(ledger, notary, 0, attestation=evidence(notary, **change))
+    assert (tracking.versions, tracking.alias, ledger.entries()) == ({1: {}}, None, [])
+
+
+def test_with_a_clock_that_went_back_nothing_is_promoted_and_the_way_back_stays_open(ledger, tracking, notary):
+    # An attestation that has expired would look valid again.
+    ahead = notary.release(PAIR, 1, registry_version=1, at=(datetime.now(UTC) + timedelta(days=3)).isoformat())
+    tracking.versions[1][ahead.tag] = notary.sign(ahead)
+    with pytest.raises(RegistryError, match=r"release 1 is dated .*: this machine's clock .* went back"):
+        publish(ledger, notary, 1)
+    back = ledger.publish(
+        PAIR,
+        1,
+        kind="rollback",
+        gate_run_id="r",
+        attestation=evidence(notary),
+        why="w",
+        from_digest=PAIR.digest,
+        after=1,
+        signer=notary.signer,
+    )
+    assert back.sequence == 2
 
 
 def test_a_missing_link_is_named(ledger, tracking, notary, tmp_path):

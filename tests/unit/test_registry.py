@@ -91,6 +91,13 @@ def _with_tag(notary, name, value):
     return version(notary, tags=notary.tags(make_pair()) | {name: value})
 
 
+def _against_itself(notary):
+    evidence = notary.attestation(make_pair(), baseline_digest=make_pair().digest)
+    digest = envelope_digest(notary.sign(evidence), "it")
+    release = notary.release(make_pair(), from_digest="b" * 64, attestation=digest)
+    return version(notary, tags=notary.tags(make_pair(), release=release, attestation=evidence))
+
+
 def _renamed(notary):
     # The highest number wins: an old release copied under a new name must not.
     tags = notary.tags(make_pair())
@@ -133,6 +140,7 @@ ATTACKS = {
         "its attestation had expired",
     ),
     "released before it was judged": (lambda n: _on(n, **LATER), "before its attestation"),
+    "compared with itself": (_against_itself, "not compared with the pair that it replaced"),
     "compared with something else": (
         lambda n: _on(n, baseline_digest="b" * 64),
         "not compared with the pair that it replaced",
