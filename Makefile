@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,12 @@ promote: $(READY) ## Release a pair whose gate passed: make promote PAIR=name WH
 
 rollback: $(READY) ## Return to the release before: make rollback WHY="one sentence" [TO=release-number]
 	@$(PY) -m eval rollback --task $(TASK) --why "$(WHY)" $(if $(TO),--to $(TO))
+
+rollout: $(READY) ## Put a passed pair beside production, or move it on: make rollout PAIR=name WHY="..." [STEPS=10,25,50,100] [SHADOW=5]
+	@$(PY) -m eval rollout --task $(TASK) --pair "$$PAIR" --why "$$WHY" $(if $(STEPS),--steps $(STEPS)) $(if $(SHADOW),--shadow $(SHADOW)) $(if $(SHADOW_ONLY),--shadow-only) $(if $(RESTART),--restart)
+
+rollout-end: $(READY) ## Give all customers back to production: make rollout-end WHY="one sentence"
+	@$(PY) -m eval rollout-end --task $(TASK) --why "$$WHY"
 
 history: $(READY) ## Who released what, when, why, on which evidence
 	@$(PY) -m eval history $(TASK)

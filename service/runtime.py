@@ -6,14 +6,18 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from service.access.control import Access
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
-from service.served import PairSource
+from service.llm.reliability import Reliability
+from service.rollout_control import RolloutControl
+from service.served import PairSource, ServedPair
 from service.settings import Settings
+from service.shadow import Shadow
 from service.stores.feedback import Feedback
 from service.stores.interactions import InteractionReader
 from service.summaries import Summaries
@@ -50,12 +54,20 @@ class Runtime:
     warm_up: Callable[[], None] | None = None
     access: Access | None = None
     feedback: Feedback | None = None
+    rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
+    shadow: Shadow | None = None
+    reliability: Reliability = field(init=False)  # its clock is the runtime's own
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reliability", Reliability(self.clock))
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
         for source in self.pair_sources.values():
             source.start()
         self.summaries.open()
+        for rollout in self.rollouts.values():
+            rollout.start()
         if self.warm_up is not None:
             threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
@@ -65,7 +77,18 @@ class Runtime:
         for source in self.pair_sources.values():
             source.stop()
         self.summaries.close()
+        for rollout in self.rollouts.values():
+            rollout.stop()
         log(Event.SERVICE_STOPPED)
+
+    def pair_for(self, task: str, unit: str | None) -> ServedPair:
+        """Return the pair that answers ``unit`` (an account number; None: nobody in particular) for ``task``.
+
+        Raises:
+            RegistryError: nothing verified has been found yet.
+        """
+        rollout = self.rollouts.get(task)
+        return self.pair_sources[task].current() if rollout is None else rollout.choose(unit)
 
     def _warm_up(self) -> None:
         assert self.warm_up is not None
@@ -91,7 +114,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.llm.logged import LoggedGateway
     from service.llm.streaming import TellingGateway
     from service.redaction import set_account_key
-    from service.registry import RegistryPairSource
+    from service.registry import RegistryPairSource, fetch_candidate
     from service.stores.interactions import InteractionStore
     from service.stores.observed import ObservedInteractions
     from service.summaries import build_summaries
@@ -117,6 +140,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
     if guarded:  # otherwise the hashes keep this process's random key
         set_account_key(account_key(settings))
+    sources = {name: RegistryPairSource(name, settings) for name in tasks}
     return Runtime(
         settings=settings,
         cards=cards,
@@ -127,7 +151,17 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         summaries=summaries,
         feedback=summaries.feedback,
         tasks=tasks,
-        pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
+        pair_sources=sources,
+        rollouts={
+            name: RolloutControl(
+                source,
+                partial(fetch_candidate, name, settings),
+                settings.state_dir / "rollout" / name,
+                every_s=settings.registry_refresh_s,
+            )
+            for name, source in sources.items()
+        },
+        shadow=Shadow(settings.state_dir / "shadow"),
         warm_up=gateway.warm_up,
         access=open_access(settings) if guarded else None,
     )

@@ -152,7 +152,7 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
         max_history_days=body.max_history_days,
         max_interactions=body.max_interactions,
     )
-    served = runtime.pair_sources[Summarize.name].current()
+    served = runtime.pair_for(Summarize.name, body.account_number)
     reuse = runtime.summaries.reuse
     look = reuse.look(
         reuse_scope(

@@ -94,7 +94,7 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         runtime = runtime_of(request)
         timer = start_timer(runtime)
         log(Event.REQUEST_RECEIVED, path=f"/v1/{name}")
-        served = runtime.pair_sources[name].current()
+        served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
         result = await answer(name, inputs, served=served, runtime=runtime, timer=timer)
         assert result.output is not None
         done = TaskAnswer(

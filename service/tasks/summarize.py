@@ -1,13 +1,14 @@
 """The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.compress import history_text
 from service.errors import OutputInvalid
+from service.guard import GroundingGuard
 from service.interaction import HistoryFilter, Interaction
 from service.llm.call import InProcessModels
 from service.llm.extractive import MODEL_ID, extractive_digest
@@ -85,6 +86,29 @@ class Summarize(Task[SummarizeInputs]):
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """An empty history needs no model and costs nothing."""
         return None if inputs.visible() else NO_INTERACTIONS
+
+    def unit(self, inputs: SummarizeInputs) -> str:
+        """A customer's account."""
+        return inputs.account_number
+
+    def without_ids(self, inputs: SummarizeInputs, pseudonym: Callable[[str], str]) -> SummarizeInputs:
+        """Account, contact and process ids are replaced; the interactions stay as they were written."""
+        return inputs.model_copy(
+            update={
+                "account_number": pseudonym(inputs.account_number),
+                "contact_id": pseudonym(inputs.contact_id),
+                "initial_contact_id": inputs.initial_contact_id and pseudonym(inputs.initial_contact_id),
+                "unique_process_id": inputs.unique_process_id and pseudonym(inputs.unique_process_id),
+                "interactions": tuple(
+                    item.model_copy(update={"interaction_id": pseudonym(item.interaction_id)})
+                    for item in inputs.visible()
+                ),
+            }
+        )
+
+    def guard(self, inputs: SummarizeInputs) -> GroundingGuard:
+        """Look every detail up in the interactions; see ``service.guard``."""
+        return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
     def check(self, text: str, rules: OutputRules) -> str:
         """Return the summary: one paragraph, or one line per label when the pair asks for labels."""
