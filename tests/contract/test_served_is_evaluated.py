@@ -12,6 +12,7 @@ from eval.cases import load_cases
 from eval.runner import Job, Runner
 from service.app import create_app
 from service.cards import ModelCards
+from service.compress import history_text
 from service.llm.call import ModelReply
 from service.llm.gateway import LiteLLMGateway
 from service.llm.pricing import Usage
@@ -21,7 +22,7 @@ from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 from service.stores.interactions import InteractionPage
 from service.task import load_task
-from service.tasks.summarize import SummarizeInputs, render_history
+from service.tasks.summarize import SummarizeInputs
 
 SETTINGS = Settings()
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")
@@ -91,11 +92,11 @@ class References(Words):
         self.answers = {}
         for case in CASES:
             inputs = SummarizeInputs.model_validate(case.inputs)
-            self.answers[render_history(inputs.visible())] = case.expectations.references[0]
+            self.answers[history_text(inputs.visible())] = case.expectations.references[0]
 
     async def complete(self, call):
         reply = await super().complete(call)
-        text = self.answers[render_history(call.document.visible())]
+        text = self.answers[history_text(call.document.visible())]
         return replace(reply, text=text)
 
 

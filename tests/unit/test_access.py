@@ -136,7 +136,11 @@ def test_scopes_are_what_was_asked_for_and_never_more_than_the_client_has(world)
     assert world.tokens.verify(bearer).scopes == {"summaries"}
 
 
-@pytest.mark.parametrize(("name", "secret"), [("widget", "wrong"), ("nobody", SECRET), ("widget", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("widget", "wrong"), ("nobody", SECRET), ("widget", ""), ("", "")],
+    ids=["secret", "client", "no", "none"],
+)
 def test_wrong_credentials_are_refused_alike(world, name, secret):
     with pytest.raises(InvalidClient) as caught:
         world.tokens.issue(name, secret, None)

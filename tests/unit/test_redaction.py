@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from service.redaction import DROPPED, FIELDS, account_hash, redact, set_account_key
-from service.telemetry import Event, bind_request, configure_logging, log
+from service.telemetry import Event, bind_request, configure_logging, flush_log, log
 
 SERVICE = Path(__file__).resolve().parents[2] / "service"
 SECRET = "furious about $284.60, account 1234567890"
@@ -25,7 +25,12 @@ def written(monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
     configure_logging("INFO")
-    yield lambda: [json.loads(line) for line in out.getvalue().splitlines()]
+
+    def lines():
+        flush_log()
+        return [json.loads(line) for line in out.getvalue().splitlines()]
+
+    yield lines
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = before[1]
