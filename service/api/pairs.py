@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
 from service.runtime import Runtime
@@ -92,6 +92,9 @@ class PairInService(BaseModel):
     evidence: EvidenceFacts | None
     last_refresh_at: str | None
     last_error: str | None
+    rollout: dict[str, Any] | None = Field(
+        default=None, description="The candidate beside it, if there is one: step, share, counts of both sides, why stopped"
+    )
 
 
 class PairsAnswer(BaseModel):
@@ -128,7 +131,14 @@ def _in_service(task: str, runtime: Runtime) -> PairInService | None:
         evidence=_evidence(served),
         last_refresh_at=status.last_refresh_at,
         last_error=status.last_error,
+        rollout=_rollout(task, runtime),
     )
+
+
+def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
+    control = runtime.rollouts.get(task)
+    status = None if control is None else control.status()
+    return None if status is None or status["pair"] is None else status
 
 
 def _release(served: ServedPair) -> ReleaseFacts:
