@@ -196,7 +196,8 @@ def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
     jobs = [Job(pair=pair, arm="primary", cases=CASES, gateway=Named(pair.name)) for pair in pairs]
 
     async def joining():
-        await asyncio.sleep(0.01)
+        while len(seen) < 2 * TURN:  # who joins gets the next turns
+            await asyncio.sleep(0.001)
         return jobs[2:]
 
     with closing(CallCache(tmp_path)) as cache:
