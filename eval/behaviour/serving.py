@@ -80,6 +80,9 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
             runtime,
             tasks={pair.task: runtime.tasks[pair.task]},
             pair_sources={pair.task: runtime.pair_sources[pair.task]},
+            # This pair alone answers, and nothing it says is kept for customers.
+            rollouts={},
+            shadow=None,
             # An answer to a test case is nobody's summary: it is not kept, and no case gets another's.
             summaries=Summaries(),
             feedback=None,
