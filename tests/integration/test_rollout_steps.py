@@ -241,7 +241,7 @@ def test_an_alias_that_was_moved_by_hand_rolls_nothing_out(settings):
 
 def test_the_service_answers_a_share_with_the_candidate_and_others_unseen(settings):
     _advance(settings, steps=(30, 100), shadow_percent=100)
-    runtime = build_runtime(settings)
+    runtime = build_runtime(settings, guarded=False)
     with TestClient(create_app(runtime=runtime)) as client:
         for _ in range(100):
             runtime.rollouts["shout"].tick()
