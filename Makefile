@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench simulate selftest lock clean
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,12 @@ promote: $(READY) ## Release a pair whose gate passed: make promote PAIR=name WH
 rollback: $(READY) ## Return to the release before: make rollback WHY="one sentence" [TO=release-number]
 	@$(PY) -m eval rollback --task $(TASK) --why "$(WHY)" $(if $(TO),--to $(TO))
 
+rollout: $(READY) ## Put a passed pair beside production, or move it on: make rollout PAIR=name WHY="..." [STEPS=10,25,50,100] [SHADOW=5]
+	@$(PY) -m eval rollout --task $(TASK) --pair "$$PAIR" --why "$$WHY" $(if $(STEPS),--steps $(STEPS)) $(if $(SHADOW),--shadow $(SHADOW)) $(if $(SHADOW_ONLY),--shadow-only) $(if $(RESTART),--restart)
+
+rollout-end: $(READY) ## Give all customers back to production: make rollout-end WHY="one sentence"
+	@$(PY) -m eval rollout-end --task $(TASK) --why "$$WHY"
+
 history: $(READY) ## Who released what, when, why, on which evidence
 	@$(PY) -m eval history $(TASK)
 
@@ -94,6 +100,15 @@ up: $(READY) ## Start the local AWS and the bundled model in the background, wit
 serve: $(READY) ## Serve the production pair on http://127.0.0.1:8080 (PORT=...), starting what it needs
 	@$(PY) -m service serve --port $(PORT)
 
+reconcile: $(READY) ## Count answered requests against DynamoDB, S3 and spool: make reconcile [LOG=service.log] [HOURS=24]
+	@$(PY) -m service reconcile $(if $(LOG),--log "$(LOG)") $(if $(HOURS),--hours $(HOURS))
+
+token: $(READY) ## Print a token of one hour for this machine's own client
+	@$(PY) -m service token
+
+client: $(READY) ## Add a client that may ask for tokens: make client NAME=salesforce [SCOPES="summaries feedback"]
+	@$(PY) -m service client "$$NAME" $(if $(SCOPES),--scopes "$$SCOPES")
+
 status: $(READY) ## What is running
 	@$(PY) -m service status
 
@@ -124,6 +139,17 @@ test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their 
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
 	@$(PY) -m eval.bench
 
+bench-service: $(READY) ## What the service adds to model and store, its cold start and memory [PROFILE=1]
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-service
+	@$(VENV)/bin/uv pip install --quiet --python .venv-service/bin/python --require-hashes --compile-bytecode -r requirements/service.txt
+	@PYTHONPATH=. LOAD_SERVICE_PYTHON=$(CURDIR)/.venv-service/bin/python $(PY) tests/load/overhead.py $(if $(PROFILE),--profile)
+
+load: $(READY) ## Load the service: 50 agents, 500 at once, 100 to 1,000, transfers: make load [ONLY=transfer]
+	@PYTHONPATH=. $(PY) tests/load/run.py load $(if $(ONLY),--only "$(ONLY)")
+
+chaos: $(READY) ## Break what the service stands on, one thing at a time, under load: make chaos [ONLY=registry]
+	@PYTHONPATH=. $(PY) tests/load/run.py chaos $(if $(ONLY),--only "$(ONLY)")
+
 simulate: $(READY) ## How often the gate's intervals and verdicts are right, by simulation; the figures that docs/ states
 	@$(PY) -m eval.simulate
 
@@ -135,4 +161,4 @@ lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove the virtual environment, caches and ALL local state, keys and releases too (asks nothing)
-	rm -rf $(VENV) .venv-ragas .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-ragas .venv-service .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache

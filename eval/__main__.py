@@ -12,6 +12,7 @@ from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
 from eval.commands.release import history, verify
+from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
 from eval.commands.sweep import sweep
 
@@ -164,6 +165,8 @@ for _name, _command in (
     ("sweep", sweep),
     ("changed", changed),
     ("pr-gate", pr_gate),
+    ("rollout", rollout),
+    ("rollout-end", rollout_end),
 ):
     app.command(_name)(_command)
 

@@ -17,6 +17,10 @@ class Refused(HarnessError):
     """The gate's evidence does not allow this release."""
 
 
+class RolloutError(HarnessError):
+    """The rollout's plan or share makes no sense."""
+
+
 class CardError(HarnessError):
     """The data card's table cannot be made, or not be put into the card."""
 

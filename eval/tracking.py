@@ -346,8 +346,8 @@ class Tracking:
         """Return the tags of every registry version of ``task``, by version number."""
         return [(int(version.version), dict(version.tags)) for version in self._versions(task)]
 
-    def place(self, task: str, version: int, tags: Mapping[str, str]) -> None:
-        """Write ``tags`` on a version in their order, then point the alias at it.
+    def place(self, task: str, version: int, tags: Mapping[str, str], alias: str = ALIAS) -> None:
+        """Write ``tags`` on a version in their order, then point ``alias`` at it.
 
         Raises:
             RegistryError: the store failed; what was written until then changes nothing that is served.
@@ -355,7 +355,7 @@ class Tracking:
         with self._translated("move the alias"):
             for name, value in tags.items():
                 self._client.set_prompt_version_tag(task, version, name, value)
-            self._mlflow.genai.set_prompt_alias(task, alias=ALIAS, version=version)
+            self._mlflow.genai.set_prompt_alias(task, alias=alias, version=version)
 
     def pair_of(self, task: str, version: int) -> Pair:
         """Return the verified pair of a registry version.

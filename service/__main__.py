@@ -1,4 +1,4 @@
-"""``python -m service``: up, down and status of the local stack, serve. Exit 0 done, 1 not running, 2 could not run."""
+"""``python -m service``: up, down, status, serve, reconcile, token, client. Exit 0 done, 1 down or not balanced, 2 failed."""
 
 import argparse
 import sys
@@ -25,6 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _down(settings)
         if options.command == "status":
             return _status(settings)
+        if options.command == "reconcile":
+            return _reconcile(settings, options)
+        if options.command == "token":
+            return _token(settings, options.scope)
+        if options.command == "client":
+            return _client(settings, options)
         return _serve(settings, without_bedrock=options.without_bedrock)
     except ServiceError as err:
         print(f"error: {err}", file=sys.stderr)
@@ -42,6 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve in the foreground, after `up` where no endpoints are set")
     serve.add_argument("--port", type=int, help="TCP port (default OMNI_PORT, 8080); 0 takes a free one")
     serve.add_argument("--host", help="address to listen on (default OMNI_HOST, 127.0.0.1)")
+    reconcile = commands.add_parser(
+        "reconcile", help="count answered requests against DynamoDB, S3 and the spool; exit 1 when one is missing"
+    )
+    reconcile.add_argument("--log", action="append", default=[], help="the service's log (JSON lines); may be repeated")
+    reconcile.add_argument("--hours", type=int, default=24, help="how far to look back (default 24)")
+    token = commands.add_parser("token", help="print a token of one hour for this machine's own client")
+    token.add_argument("--scope", help="space-separated scopes (default: all)")
+    client = commands.add_parser("client", help="add a client, or give one a further secret; prints the secret once")
+    client.add_argument("name", help="letters, digits and ._-")
+    client.add_argument("--scopes", default="summaries feedback", help="space-separated (default: %(default)s)")
     for command in (up, serve):
         command.add_argument(
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
@@ -104,6 +120,44 @@ def _status(settings: "Settings") -> int:
     return 0 if all(part.healthy for part in parts) else 1
 
 
+def _reconcile(settings: "Settings", options: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    from service.api.insights import PATH
+    from service.reconcile import reconcile
+
+    if settings.environment == "local" and settings.aws_endpoint is None:
+        from service.local import aws
+
+        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    logs = [Path(name) for name in options.log]
+    found = reconcile(settings, hours=options.hours, logs=logs, path=PATH, now=datetime.now(UTC))
+    print("\n".join(found.lines()))
+    return 0 if found.balanced else 1
+
+
+def _token(settings: "Settings", scope: str | None) -> int:
+    from service.access.control import local_token
+    from service.access.errors import InvalidScope
+    from service.errors import ConfigurationError
+
+    try:
+        print(local_token(settings, scope).text)
+    except InvalidScope as err:
+        raise ConfigurationError(str(err)) from err
+    return 0
+
+
+def _client(settings: "Settings", options: argparse.Namespace) -> int:
+    from service.access.control import add_client
+
+    secret = add_client(settings, options.name, options.scopes.split())
+    print(f"client {options.name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
+    print(secret)
+    return 0
+
+
 def _serve(settings: "Settings", *, without_bedrock: bool) -> int:
     # The port first: nothing is started for a service that cannot listen.
     listener = _listen(settings)
@@ -120,8 +174,15 @@ def _serve(settings: "Settings", *, without_bedrock: bool) -> int:
 
         host, port = listener.getsockname()[:2]
         print(f"serving on http://{host}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
+        if settings.environment == "local":
+            print('  every call needs a token: -H "authorization: Bearer $(make -s token)"', flush=True)
         config = uvicorn.Config(
-            create_app(settings, runtime), log_config=None, access_log=False, timeout_graceful_shutdown=10
+            create_app(settings, runtime),
+            log_config=None,
+            access_log=False,
+            # Longer than the load balancer's own (NLB: 350 s), or it sends a request into a connection that we are closing.
+            timeout_keep_alive=360,
+            timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)
         server.run(sockets=[listener])

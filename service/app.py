@@ -6,10 +6,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api import health, insights
-from service.api.problems import add_problem_handlers, with_problem_media_type
+from service.api import feedback, health, insights, metrics, pairs, tokens
+from service.api.access import AccessControl
+from service.api.limits import BodyLimits
+from service.api.openapi import complete
+from service.api.problems import add_problem_handlers
 from service.api.request_scope import RequestScope
 from service.api.tasks import tasks_router
+from service.exporting import exporting
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
 from service.task import load_task, task_names
@@ -18,7 +22,9 @@ from service.telemetry import configure_logging
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        return with_problem_media_type(super().openapi())
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi())
+        return self.openapi_schema
 
 
 def create_app(settings: Settings | None = None, runtime: Runtime | None = None) -> FastAPI:
@@ -32,24 +38,33 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runtime = runtime or _build(settings or Settings())
-        app.state.runtime.open()
-        try:
-            yield
-        finally:
-            app.state.runtime.close()
+        with exporting(app.state.runtime.settings):
+            app.state.runtime.open()
+            try:
+                yield
+            finally:
+                app.state.runtime.close()
 
     app = _Application(
         title="Omni-channel insights",
         version="1.0.0",
         description="Summaries of a customer's interactions for the agent who takes the next contact.",
         lifespan=lifespan,
+        redoc_url=None,
     )
+    # The last one added is the first that a request meets: id, then who, then what.
+    app.add_middleware(BodyLimits)
+    app.add_middleware(AccessControl)
     app.add_middleware(RequestScope)
     add_problem_handlers(app)
     app.include_router(insights.router)
+    app.include_router(feedback.router)
+    app.include_router(pairs.router)
+    app.include_router(tokens.router)
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
     app.include_router(tasks_router(tasks))
     app.include_router(health.router)
+    app.include_router(metrics.router)
     return app
 
 

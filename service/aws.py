@@ -8,10 +8,11 @@ from service.settings import Settings
 MAX_CONNECTIONS = 64
 
 
-def client(name: str, settings: Settings) -> Any:
+def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
     """Return a thread-safe boto3 client of service ``name``.
 
-    Connecting and reading are each bounded by ``settings.store_timeout_s``; the caller bounds the whole operation.
+    Connecting and reading are each bounded by ``settings.store_timeout_s``; the caller bounds the whole operation. With
+    ``attempts`` 1 the caller repeats: botocore's own back-off after a throttle is up to a second long.
     botocore's errors are for the stores to translate.
     """
     # boto3 takes 0.4 s to import: not on the way to `--help`.
@@ -30,7 +31,7 @@ def client(name: str, settings: Settings) -> Any:
     config = Config(
         connect_timeout=settings.store_timeout_s,
         read_timeout=settings.store_timeout_s,
-        retries={"mode": "standard", "total_max_attempts": 2},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=MAX_CONNECTIONS,
         proxies=proxies,
     )

@@ -83,6 +83,10 @@ class OutputInvalid(ModelError):
         self.raw_text = raw_text
 
 
+class AnswerRefused(OutputInvalid):
+    """The task's guard found something in the answer that must not be shown, and asking again did not help."""
+
+
 class SafetyRefused(ModelError):
     """The provider's guardrail stopped the answer."""
 

@@ -32,8 +32,11 @@ class HistoryFilter(BaseModel):
     channel_filter: tuple[Channel, ...] | None = None
 
     def since(self, as_of: datetime) -> datetime:
-        """Return the oldest timestamp inside the window, in the zone of ``as_of``."""
-        return as_of - timedelta(days=self.max_history_days)
+        """Return the oldest timestamp inside the window, in the zone of ``as_of``; never before the calendar begins."""
+        try:
+            return as_of - timedelta(days=self.max_history_days)
+        except OverflowError:
+            return datetime.min.replace(tzinfo=as_of.tzinfo)
 
     def apply(self, interactions: list[Interaction], as_of: datetime) -> list[Interaction]:
         """Return the visible interactions, oldest first; ties keep the order of their ids."""

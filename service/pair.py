@@ -12,6 +12,9 @@ from service.errors import PairError
 Role = Literal["system", "user", "assistant"]
 VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
+# Below this the newest interaction and a line about the others find no room.
+MINIMUM_HISTORY_TOKENS = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -43,10 +46,14 @@ class OutputRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingPolicy:
-    """How long a request may take, and when the backup starts beside a primary that has not answered; milliseconds."""
+    """How long a request may take, and when the backup starts beside a primary that has not answered; milliseconds.
+
+    ``max_history_tokens`` bounds the history in the prompt (estimated tokens); None gives all of it.
+    """
 
     deadline_ms: int = 5000
     hedge_delay_ms: int = 2500
+    max_history_tokens: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +80,9 @@ class Pair:
         """Return what the digest covers, as plain JSON types."""
         fields = asdict(self)
         del fields["description"]
+        if self.serving.max_history_tokens is None:
+            # The field is younger than released pairs: without it their digests stay what was signed.
+            del fields["serving"]["max_history_tokens"]
         return fields
 
     @cached_property

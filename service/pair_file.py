@@ -10,7 +10,7 @@ import yaml
 
 from service.cards import ModelCards
 from service.errors import PairError
-from service.pair import VARIABLE, Message, OutputRules, Pair, Role, Sampling, ServingPolicy
+from service.pair import MINIMUM_HISTORY_TOKENS, VARIABLE, Message, OutputRules, Pair, Role, Sampling, ServingPolicy
 
 _ROLE_LINE = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
 _SCHEMA: dict[str, frozenset[str]] = {
@@ -21,7 +21,7 @@ _SCHEMA: dict[str, frozenset[str]] = {
     "model.options": frozenset({"temperature", "topP", "maxOutputTokens", "stopSequences"}),
     "backup": frozenset({"id"}),
     "output": frozenset({"schema", "max_words", "min_words", "labels"}),
-    "serving": frozenset({"deadline_ms", "hedge_delay_ms"}),
+    "serving": frozenset({"deadline_ms", "hedge_delay_ms", "max_history_tokens"}),
 }
 _REQUIRED = (
     "name",
@@ -126,6 +126,7 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
     serving = ServingPolicy(
         deadline_ms=_number(source, "serving.deadline_ms", whole=True, default=5000),
         hedge_delay_ms=_number(source, "serving.hedge_delay_ms", whole=True, default=2500),
+        max_history_tokens=_history_tokens(source),
     )
     if serving.hedge_delay_ms >= serving.deadline_ms:
         source.fail(
@@ -158,6 +159,18 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
         variables=variables,
         cache_prefix=cache_prefix,
     )
+
+
+def _history_tokens(source: _Source) -> int | None:
+    if source.get("serving.max_history_tokens") is None:
+        return None
+    tokens: int = _number(source, "serving.max_history_tokens", whole=True)
+    if tokens < MINIMUM_HISTORY_TOKENS:
+        source.fail(
+            "serving.max_history_tokens",
+            f"max_history_tokens {tokens} is below {MINIMUM_HISTORY_TOKENS}: not even the newest contact would fit",
+        )
+    return tokens
 
 
 def _check_keys(source: _Source) -> None:

@@ -91,6 +91,7 @@ _ROLE = re.compile(
     re.I | re.M,
 )
 _INSTRUCTION = re.compile(f"{_MACHINE}|{_ORDER}", re.I | re.S)
+_SECRET = re.compile("|".join(_SECRETS), re.I)
 _RULES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
     ("role", _ROLE),
     ("instruction", _INSTRUCTION),
@@ -122,7 +123,7 @@ _RULES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
         ),
     ),
     ("noise", re.compile(r"([^\W\d_])\1{4}|(?<!\w)(?:\w ){5}\w(?!\w)|([^\w\s.])\2{5}", re.I)),
-    ("secret", re.compile("|".join(_SECRETS), re.I)),
+    ("secret", _SECRET),
     ("abuse", ABUSE),
 )
 _SECRET_VALUE = re.compile(rf"(?:{_LABELLED}|\botp\b[^.\n$]{{0,30}}?(?=\b\d)){_STATED}({_VALUE})", re.I)
@@ -150,6 +151,16 @@ def why_not(text: str) -> Reason | None:
     if holds_number(folded):
         return "number"
     return "language" if language_of(text) else None
+
+
+def leak_in(text: str) -> Literal["role", "secret", "number"] | None:
+    """Return why a model's answer must not be shown at all: a chat role's mark, a stated secret, or a long number."""
+    folded = _folded(text)
+    if _ROLE.search(folded):
+        return "role"
+    if _SECRET.search(folded):
+        return "secret"
+    return "number" if holds_number(folded) else None
 
 
 def addresses_reader(text: str) -> bool:

@@ -16,6 +16,8 @@ from service.last_known_good import read_last_known_good, write_last_known_good
 from service.pair import Pair
 from service.registry_record import from_registry
 from service.release import ALIAS
+from service.rollout import CANDIDATE_ALIAS, verify_rollout
+from service.rollout_control import Candidate
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 from service.statements import TrustedKeys, load_trusted_keys
@@ -153,11 +155,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     """
     # Read at each look, 0.1 ms: keys rotate without a restart.
     keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry_uri)
-    # Bounds must stand before mlflow is imported: its defaults wait 245 s on a closed port.
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry_timeout_s)
-    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    _bound(settings)
     from mlflow.exceptions import MlflowException
 
     from mlflow import MlflowClient
@@ -186,6 +184,63 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
             "a rollback is a new release: use `make rollback`"
         )
     return served
+
+
+def _bound(settings: Settings) -> None:
+    check_store(settings.registry_uri)
+    # Bounds must stand before mlflow is imported: its defaults wait 245 s on a closed port.
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry_timeout_s)
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+def fetch_candidate(task: str, settings: Settings) -> Candidate | None:
+    """Read the candidate of ``task`` from MLflow with the newest step of its rollout, or None when there is none.
+
+    Raises:
+        RegistryError: unreachable, or the alias points at something that does not verify.
+        ConfigurationError: the trusted keys cannot be read.
+    """
+    keys = load_trusted_keys(settings.trusted_keys_file)
+    _bound(settings)
+    from mlflow.exceptions import MlflowException
+
+    from mlflow import MlflowClient
+
+    try:
+        client = MlflowClient(tracking_uri=settings.registry_uri, registry_uri=settings.registry_uri)
+        found = client.get_prompt_version_by_alias(task, CANDIDATE_ALIAS)
+    except MlflowException as err:
+        if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
+    except Exception as err:  # sqlalchemy and requests errors come through unwrapped
+        raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({type(err).__name__})") from err
+    return verify_candidate(task, found, settings.environment, keys)
+
+
+def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys) -> Candidate | None:
+    """Turn an MLflow prompt version into a candidate with its step, or None when it has none.
+
+    Raises:
+        RegistryError: changed content, or a step that does not verify for this task, version, pair and environment.
+    """
+    tags = dict(found.tags or {})
+    pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
+    rollout = verify_rollout(
+        tags, task=task, version=int(found.version), pair_digest=pair.digest, environment=environment, keys=keys
+    )
+    if rollout is None:
+        raise RegistryError(f"alias {CANDIDATE_ALIAS!r} of task {task!r} was moved by hand; use `make rollout`")
+    served = ServedPair(
+        pair=pair,
+        registry_version=rollout.registry_version,
+        sequence=rollout.sequence,
+        released_at=rollout.at,
+        released_by=rollout.who,
+        source="registry",
+    )
+    return Candidate(served=served, rollout=rollout)
 
 
 def all_versions(client: Any, task: str) -> list[Any]:

@@ -4,16 +4,23 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from service.access.control import Access
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
-from service.served import PairSource
+from service.llm.reliability import Reliability
+from service.rollout_control import RolloutControl
+from service.served import PairSource, ServedPair
 from service.settings import Settings
+from service.shadow import Shadow
+from service.stores.feedback import Feedback
 from service.stores.interactions import InteractionReader
+from service.summaries import Summaries
 from service.task import Task, load_task, task_names
 from service.telemetry import Event, log
 
@@ -30,7 +37,8 @@ def _new_id() -> str:
 class Runtime:
     """Everything that a request needs from outside.
 
-    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits.
+    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits. Without
+    ``access`` everybody may do everything: only tests and the harness's own server on loopback are built so.
     """
 
     settings: Settings
@@ -39,24 +47,48 @@ class Runtime:
     interactions: InteractionReader
     tasks: Mapping[str, Task[Any]]
     pair_sources: Mapping[str, PairSource]
+    summaries: Summaries = field(default_factory=Summaries)
     now: Callable[[], datetime] = _now
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
+    access: Access | None = None
+    feedback: Feedback | None = None
+    rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
+    shadow: Shadow | None = None
+    reliability: Reliability = field(init=False)  # its clock is the runtime's own
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reliability", Reliability(self.clock))
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
         for source in self.pair_sources.values():
             source.start()
+        self.summaries.open()
+        for rollout in self.rollouts.values():
+            rollout.start()
         if self.warm_up is not None:
             threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
 
     def close(self) -> None:
-        """Stop the pair sources' threads."""
+        """Stop the pair sources' threads, and write the records in hand."""
         for source in self.pair_sources.values():
             source.stop()
+        self.summaries.close()
+        for rollout in self.rollouts.values():
+            rollout.stop()
         log(Event.SERVICE_STOPPED)
+
+    def pair_for(self, task: str, unit: str | None) -> ServedPair:
+        """Return the pair that answers ``unit`` (an account number; None: nobody in particular) for ``task``.
+
+        Raises:
+            RegistryError: nothing verified has been found yet.
+        """
+        rollout = self.rollouts.get(task)
+        return self.pair_sources[task].current() if rollout is None else rollout.choose(unit)
 
     def _warm_up(self) -> None:
         assert self.warm_up is not None
@@ -66,18 +98,26 @@ class Runtime:
             log(Event.WARM_UP_FAILED, error=type(err).__name__)
 
 
-def build_runtime(settings: Settings) -> Runtime:
+def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     """Build the clients of ``settings``; nothing is contacted yet.
 
+    No setting turns access control off. ``guarded`` False does, for the harness, which serves to itself on loopback and holds
+    neither token keys nor clients.
+
     Raises:
-        ConfigurationError: model cards are missing or wrong, or a required task does not exist.
+        ConfigurationError: model cards, access files or the log's key are missing or wrong, or a required task does not exist.
     """
     # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
+    from service.access.control import account_key, open_access
     from service.aws import client
     from service.llm.gateway import LiteLLMGateway
     from service.llm.logged import LoggedGateway
-    from service.registry import RegistryPairSource
+    from service.llm.streaming import TellingGateway
+    from service.redaction import set_account_key
+    from service.registry import RegistryPairSource, fetch_candidate
     from service.stores.interactions import InteractionStore
+    from service.stores.observed import ObservedInteractions
+    from service.summaries import build_summaries
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     tasks = {name: load_task(name) for name in task_names()}
@@ -91,16 +131,39 @@ def build_runtime(settings: Settings) -> Runtime:
         stand_in=_stand_in(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
+    # One attempt each: history and writes repeat by themselves, within their own bounds.
+    dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    summaries = Summaries()
+    if (
+        settings.environment == "aws" or settings.aws_endpoint is not None
+    ):  # a laptop keeps nothing in anybody's account
+        summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
+    if guarded:  # otherwise the hashes keep this process's random key
+        set_account_key(account_key(settings))
+    sources = {name: RegistryPairSource(name, settings) for name in tasks}
     return Runtime(
         settings=settings,
         cards=cards,
-        gateway=LoggedGateway(gateway, cards),
-        interactions=InteractionStore(
-            client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
+        gateway=LoggedGateway(TellingGateway(gateway), cards),
+        interactions=ObservedInteractions(
+            InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
         ),
+        summaries=summaries,
+        feedback=summaries.feedback,
         tasks=tasks,
-        pair_sources={name: RegistryPairSource(name, settings) for name in tasks},
+        pair_sources=sources,
+        rollouts={
+            name: RolloutControl(
+                source,
+                partial(fetch_candidate, name, settings),
+                settings.state_dir / "rollout" / name,
+                every_s=settings.registry_refresh_s,
+            )
+            for name, source in sources.items()
+        },
+        shadow=Shadow(settings.state_dir / "shadow"),
         warm_up=gateway.warm_up,
+        access=open_access(settings) if guarded else None,
     )
 
 

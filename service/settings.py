@@ -42,14 +42,35 @@ class Settings(BaseSettings):
     aws_endpoint: str | None = None
     interactions_table: str = "ucdp-interactions"
     store_timeout_s: float = Field(default=2.0, gt=0)
+    summaries_table: str = "SummaryCache"
+    summary_days: int = Field(default=7, ge=1)  # how long a row lives
+    archive_bucket: str = "omni-channel-insights"
+    reuse_window_s: float = Field(default=300.0, ge=0)  # how long a summary may answer a transfer; 0 never
+    spool_dir: Path | None = None  # records that the stores do not hold yet; default: under state_dir
+    spool_max_mb: int = Field(default=256, ge=1)
 
     # Public data that is used and not shipped (see datasets/summarize/README.md).
     public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"
+
+    # Access: a folder with `keys/*.pem` and `clients.json`; in `local` both are made on first use, below state_dir.
+    access_dir: Path | None = None
+    access_issuer: str = "omni-insights"
+    access_audience: str = "omni-insights"
+    max_body_bytes: int = Field(default=262_144, ge=1024)
+    log_key: SecretStr | None = Field(default=None, min_length=32)  # keys the hashes that stand for accounts in the log
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair to serve
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    # Telemetry. Spans go nowhere unless an OTLP/HTTP endpoint is set; figures go to CloudWatch as log lines in `aws`.
+    otlp_endpoint: str | None = None  # base URL; /v1/traces is appended
+    otlp_headers: SecretStr | None = (
+        None  # name=value,name=value: a collector's key, or MLflow's x-mlflow-experiment-id
+    )
+    trace_share: float = Field(default=0.1, ge=0, le=1)  # of requests that no caller has decided about
+    emf: bool | None = None  # None: in `aws` only
 
     # Stand-ins that `python -m service up` starts in `local`.
     local_aws_port: int = Field(default=4567, ge=1, le=65_535)
@@ -71,6 +92,16 @@ class Settings(BaseSettings):
         return self.state_dir / "keys"
 
     @property
+    def spool_folder(self) -> Path:
+        """Folder of the records that wait for their stores."""
+        return self.spool_dir or self.state_dir / "spool"
+
+    @property
     def trusted_keys_file(self) -> Path:
         """File with the public keys whose signatures count."""
         return self.trusted_keys or self.keys_dir / "trusted.pem"
+
+    @property
+    def access_folder(self) -> Path:
+        """Folder of the token keys and the clients file."""
+        return self.access_dir or self.state_dir / "access"

@@ -1,18 +1,23 @@
 """The structured log: one JSON object per line, event names of seed 000, no customer text and no account number."""
 
-import hashlib
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
+from service.log_writer import LineWriter
+from service.redaction import account_hash, redact, withhold
+
+__all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
+
 
 class Event(StrEnum):
-    """Names of log events; the first seven are seed 000's, its log queries and alarms look for them."""
+    """Names of log events; the first six are seed 000's, its log queries and alarms look for them."""
 
-    REQUEST_RECEIVED = "REQUEST_RECEIVED"
+    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as the seed writes it
     DYNAMODB_QUERY_START = "DYNAMODB_QUERY_START"
     DYNAMODB_QUERY_SUCCESS = "DYNAMODB_QUERY_SUCCESS"
     BEDROCK_INVOKE_START = "BEDROCK_INVOKE_START"
@@ -27,52 +32,108 @@ class Event(StrEnum):
     SERVICE_STARTED = "SERVICE_STARTED"
     SERVICE_STOPPED = "SERVICE_STOPPED"
     WARM_UP_FAILED = "WARM_UP_FAILED"
+    SUMMARY_WRITE_FAILURE = "SUMMARY_WRITE_FAILURE"
+    SUMMARY_SPOOL_FAILURE = "SUMMARY_SPOOL_FAILURE"
+    SUMMARY_REPLAYED = "SUMMARY_REPLAYED"
+    SUMMARY_REFUSED = "SUMMARY_REFUSED"
+    SUMMARY_LOST = "SUMMARY_LOST"
+    REUSE_LOOKUP_FAILURE = "REUSE_LOOKUP_FAILURE"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    ACCESS_FILES_UNREADABLE = "ACCESS_FILES_UNREADABLE"
+    TOKEN_ISSUED = "TOKEN_ISSUED"  # noqa: S105 - an event's name
+    FEEDBACK_RECORDED = "FEEDBACK_RECORDED"
+    STREAM_COMPLETED = "STREAM_COMPLETED"
+    BREAKER_OPENED = "BREAKER_OPENED"
+    BREAKER_CLOSED = "BREAKER_CLOSED"
+    GUARD_TRIGGERED = "GUARD_TRIGGERED"
+    ROLLOUT_STOPPED = "ROLLOUT_STOPPED"
+    SHADOW_FAILED = "SHADOW_FAILED"
 
 
 _FAILURES = frozenset(
     {Event.REQUEST_FAILED, Event.DYNAMODB_QUERY_FAILURE, Event.BEDROCK_INVOKE_FAILURE, Event.WARM_UP_FAILED}
 )
-_WARNINGS = frozenset({Event.DYNAMODB_ITEM_SKIPPED, Event.BEDROCK_INVOKE_TIMEOUT})
+_FAILURES |= {Event.SUMMARY_REFUSED, Event.SUMMARY_LOST, Event.SUMMARY_SPOOL_FAILURE}
+_WARNINGS = frozenset(
+    {
+        Event.DYNAMODB_ITEM_SKIPPED,
+        Event.BEDROCK_INVOKE_TIMEOUT,
+        Event.ACCESS_DENIED,
+        Event.ACCESS_FILES_UNREADABLE,
+        Event.SUMMARY_WRITE_FAILURE,
+        Event.REUSE_LOOKUP_FAILURE,
+        Event.BREAKER_OPENED,
+        Event.GUARD_TRIGGERED,
+        Event.ROLLOUT_STOPPED,
+        Event.SHADOW_FAILED,
+    }
+)
 
 
-def log(event: Event, **fields: str | int | float | bool | None) -> None:
+Field = str | int | float | bool | None
+Listener = Callable[[Event, Mapping[str, Field]], None]
+_listeners: list[Listener] = []
+
+
+def add_listener(listener: Listener) -> None:
+    """Hand every event to ``listener`` too, whatever the log level; it must not raise. Safe to repeat."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def log(event: Event, **fields: Field) -> None:
     """Write one event; ``fields`` must be free of customer text, and an account goes through ``account_hash``."""
+    for listener in _listeners:
+        listener(event, fields)
     level = "error" if event in _FAILURES else "warning" if event in _WARNINGS else "info"
     getattr(structlog.get_logger(), level)(event.value, **fields)
 
 
-def account_hash(account_number: str) -> str:
-    """Return the first 12 hexadecimal digits of the account number's SHA-256: joins log lines, names nobody."""
-    return hashlib.sha256(account_number.encode()).hexdigest()[:12]
-
-
-def bind_request(request_id: str) -> None:
-    """Start a request's log context: every later line of the same request carries ``request_id``."""
+def bind_request(request_id: str, **more: str) -> None:
+    """Start a request's log context: every later line of the same request carries ``request_id`` and ``more``."""
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    structlog.contextvars.bind_contextvars(request_id=request_id, **more)
+
+
+_writer: LineWriter | None = None
+
+
+def write_line(line: str) -> None:
+    """Write one finished line, such as a metric's, among the log's; to standard output before ``configure_logging``."""
+    if _writer is None:
+        print(line, flush=True)
+    else:
+        _writer.msg(line)
+
+
+def flush_log() -> None:
+    """Wait until every line is written, two seconds at most; for the end of a process."""
+    if _writer is not None:
+        _writer.flush()
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat."""
+    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat.
+
+    Fields that ``service.redaction`` does not know are dropped; of other libraries' records only place and error stay.
+    """
+    global _writer
+    writer = _writer = LineWriter(sys.stdout)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, redact, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: writer,
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.dict_tracebacks,
-                structlog.processors.JSONRenderer(),
-            ],
+            processors=[withhold, structlog.processors.JSONRenderer()],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

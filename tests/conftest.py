@@ -111,3 +111,72 @@ class Notary:
             release.tag: self.sign(release),
             attestation_tag(release.attestation): evidence,
         }
+
+
+@pytest.fixture
+def api_runtime(tmp_path):
+    """Build a runtime of fakes around a two-interaction customer; keyword arguments replace its fields."""
+    from dataclasses import replace
+    from datetime import timedelta
+
+    from service.cards import ModelCards
+    from service.interaction import Interaction
+    from service.llm.call import ModelReply
+    from service.llm.pricing import Usage
+    from service.pair_file import load_pair
+    from service.runtime import Runtime
+    from service.served import PairSourceStatus, ServedPair
+    from service.settings import REPO_ROOT, Settings
+    from service.stores.interactions import InteractionPage
+    from service.task import load_task
+
+    now = datetime(2025, 12, 8, 14, 30, tzinfo=UTC)
+    cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+    task = load_task("summarize")
+    pair = load_pair(
+        REPO_ROOT / "prompts" / "summarize" / "extractive.prompty", cards=cards, task_variables=task.variables
+    )
+
+    class Store:
+        async def history(self, account_number, history_filter, as_of):
+            items = [
+                Interaction(interaction_id=f"i{days}", channel="agent", timestamp=now - timedelta(days=days),
+                            intent="billing", text="Customer disputes a bill of $284.60.")
+                for days in (30, 3)
+            ]  # fmt: skip
+            return InteractionPage(interactions=tuple(history_filter.apply(items, as_of)), query="fake")
+
+    class Code:
+        async def complete(self, call):
+            text = task.in_process[call.model](call.document)
+            return ModelReply(text=text, usage=Usage(), stop_reason="end_turn", latency_ms=1.0, answered_by="code")
+
+    class Source:
+        served = ServedPair(
+            pair=pair, registry_version=7, sequence=3, released_at="t", released_by="dana", source="registry"
+        )
+
+        def current(self):
+            return self.served
+
+        def status(self):
+            return PairSourceStatus(served=self.served, last_refresh_at="t", last_error=None, age_s=1.0)
+
+        def start(self):
+            pass
+
+        stop = start
+
+    def build(**changes):
+        runtime = Runtime(
+            settings=Settings(state_dir=tmp_path / "state"),
+            cards=cards,
+            gateway=Code(),
+            interactions=Store(),
+            tasks={"summarize": task},
+            pair_sources={"summarize": Source()},
+            now=lambda: now,
+        )
+        return replace(runtime, **changes)
+
+    return build

@@ -33,7 +33,7 @@ def node_environment(folder: Path, *, allowed_hosts: str = "") -> dict[str, str]
     """
     hosts = ",".join(filter(None, ("127.0.0.1", "localhost", "::1", allowed_hosts)))
     kept: Mapping[str, str] = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "OMNI_TOKEN") if name in os.environ
     }
     return {
         **kept,

@@ -24,6 +24,7 @@ from service.pair import Pair
 from service.runtime import Runtime, build_runtime
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
+from service.summaries import Summaries
 
 _START_S = 30.0
 
@@ -72,13 +73,19 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
             settings = settings.model_copy(update={"bedrock_endpoint": bedrock.url})
         structlog.configure(logger_factory=structlog.PrintLoggerFactory(stack.enter_context(log.open("a"))))
         stack.callback(structlog.reset_defaults)
-        runtime = build_runtime(settings)
+        runtime = build_runtime(settings, guarded=False)
         runtime = replace(runtime, pair_sources={**runtime.pair_sources, pair.task: FilePairSource(pair)})
         # The other tasks' sources would ask the registry for pairs that nobody wants here.
         runtime = replace(
             runtime,
             tasks={pair.task: runtime.tasks[pair.task]},
             pair_sources={pair.task: runtime.pair_sources[pair.task]},
+            # This pair alone answers, and nothing it says is kept for customers.
+            rollouts={},
+            shadow=None,
+            # An answer to a test case is nobody's summary: it is not kept, and no case gets another's.
+            summaries=Summaries(),
+            feedback=None,
         )
         yield stack.enter_context(running(create_app(settings, change(runtime) if change else runtime)))
 

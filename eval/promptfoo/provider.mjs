@@ -18,7 +18,11 @@ export default class ServiceProvider {
     try {
       const response = await fetch(this.config.url, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        // A service that runs elsewhere wants a token (make token); the harness's own on loopback does not.
+        headers: {
+          "content-type": "application/json",
+          ...(process.env.OMNI_TOKEN && { authorization: `Bearer ${process.env.OMNI_TOKEN}` }),
+        },
         body: JSON.stringify(this.requests[caseId]),
         signal: AbortSignal.timeout(this.config.timeout_ms),
       });

@@ -11,6 +11,7 @@ from eval.casecheck.rules import CalibrationRules, CaseRules, FileRules, Minimum
 from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
+from eval.scorers.guard import GuardScorer
 from eval.scorers.judge import JudgeSpec
 from eval.scorers.language import LanguageScorer
 from eval.scorers.leaks import LeakScorer, Protected
@@ -18,14 +19,19 @@ from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Behaviour, Floor, MetricSpec, NoWorse, SliceFloor, Suite
 from service.grounding import GroundingSource
-from service.tasks.summarize import SummarizeInputs
+from service.guard import GroundingGuard
+from service.tasks.summarize import TASK, SummarizeInputs
 
 
 # Each pair, and each planted fault, is looked up in the same histories: reading one takes longer than a look-up.
 @lru_cache(maxsize=512)
-def _source_of(inputs: BaseModel) -> GroundingSource:
+def _guard_of(inputs: BaseModel) -> GroundingGuard:
     assert isinstance(inputs, SummarizeInputs)
-    return GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
+    return TASK.guard(inputs)
+
+
+def _source_of(inputs: BaseModel) -> GroundingSource:
+    return _guard_of(inputs).source
 
 
 def _plant(inputs: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -66,6 +72,7 @@ SUITE = Suite(
         StructureScorer(min_words=3, max_words=110),
         LeakScorer(_protected),
         LanguageScorer(),
+        GuardScorer(_guard_of),
     ),
     metrics=(
         MetricSpec(name="bleu", kind="corpus", unit=Unit.SCORE),
@@ -78,6 +85,7 @@ SUITE = Suite(
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
         MetricSpec(name="plain", kind="rate", score="plain", unit=Unit.RATE),
         MetricSpec(name="leak_free", kind="rate", score="leak_free", unit=Unit.RATE),
+        MetricSpec(name="guard_clear", kind="rate", score="guard_clear", unit=Unit.RATE),
         MetricSpec(name="english", kind="rate", score="english", unit=Unit.RATE),
         MetricSpec(name="words", kind="mean", score="words", unit=Unit.WORDS, higher_is_better=False),
         MetricSpec(name="answered", kind="answered", unit=Unit.RATE),

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import BaseModel
 
 from service.api.problems import TaskFailedError
+from service.live_metrics import Observation
 from service.runtime import Runtime
 from service.served import ServedPair
 from service.task import TaskContext, TaskResult
@@ -51,11 +52,29 @@ async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: R
         chain="serve",
         patience=max(deadline_ms - timer.elapsed_ms(), 0.0) / deadline_ms,
         clock=runtime.clock,
+        reliability=runtime.reliability,
     )
     result: TaskResult = await runtime.tasks[task].run(inputs, context)
+    rollout = runtime.rollouts.get(task)
+    if rollout is not None:
+        rollout.observe(served.pair.digest, observation(result, timer))
+        candidate = rollout.shadow(runtime.tasks[task].unit(inputs))
+        if candidate is not None and runtime.shadow is not None:
+            runtime.shadow.submit(runtime.tasks[task], inputs, context, result, candidate, now=runtime.now())
     if result.failure is not None:
         raise TaskFailedError(result)
     return result
+
+
+def observation(result: TaskResult, timer: Timer) -> Observation:
+    """Return what a rollout counts of a run."""
+    return Observation(
+        latency_ms=timer.elapsed_ms(),
+        error=result.failure is not None,
+        degraded=result.degraded,
+        guarded=bool(result.guarded),
+        cost_usd=None if result.cost is None else float(result.cost.metered_usd),
+    )
 
 
 def short_name(model: str, runtime: Runtime) -> str:

@@ -1,7 +1,7 @@
 """/healthz says that the process lives; /readyz says, in words, whether it can serve and what to do if not."""
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import runtime_of
 from service.runtime import Runtime
@@ -11,6 +11,8 @@ router = APIRouter(tags=["health"])
 
 class Health(BaseModel):
     """The process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str = "ok"
 
@@ -34,6 +36,22 @@ class TaskReadiness(BaseModel):
 
 class Readiness(BaseModel):
     """Ready or not; ``reasons`` names each missing part and its remedy."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "ready": False,
+                    "environment": "local",
+                    "reasons": [
+                        'no pair released for task summarize: run make promote PAIR=extractive WHY="first release" '
+                        "TASK=summarize"
+                    ],
+                    "tasks": {"summarize": {"required": True, "last_refresh_at": "2026-11-21T08:00:02+00:00"}},
+                }
+            ]
+        }
+    )
 
     ready: bool
     environment: str

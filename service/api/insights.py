@@ -9,7 +9,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
+from service.api.kept import reuse_scope, summary_record
 from service.api.problems import RESPONSES
+from service.api.streaming import stream, wants_stream
 from service.interaction import Channel, HistoryFilter, Interaction, date_range
 from service.runtime import Runtime
 from service.served import ServedPair
@@ -21,7 +23,8 @@ from service.telemetry import Event, account_hash, log
 PATH = "/omni-channel-insights"
 # Fixed for ever: a retry of the same request must give the same process id.
 _PROCESS_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:process")
-_ContactId = Annotated[str, Field(min_length=1, max_length=128)]
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # ids become keys of stores and lines of logs
+_ContactId = Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)]
 
 router = APIRouter()
 
@@ -46,7 +49,7 @@ class InsightsRequest(HistoryFilter):
         },
     )
 
-    account_number: str = Field(min_length=4, max_length=32)
+    account_number: str = Field(min_length=4, max_length=32, pattern=_PRINTABLE)
     contact_id: _ContactId
     unique_process_id: _ContactId | None = None
     initial_contact_id: _ContactId | None = None
@@ -57,7 +60,41 @@ class InsightsRequest(HistoryFilter):
 class InsightsResponse(BaseModel):
     """The summary and where it comes from; times are UTC, latency is the whole request's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "contact_id": "abc-123-xyz",
+                    "request_id": "req-0123456789ab",
+                    "unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1",
+                    "initial_contact_id": "abc-123-xyz",
+                    "account_number": "1234567890",
+                    "summary": "Customer called 3 times in the past week about a billing discrepancy. A $45 charge dispute "
+                    "from Nov 2025 is unresolved and with the billing department.",
+                    "date_range": "2025-11-08 to 2025-12-08",
+                    "model_used": "nova-lite",
+                    "answered_by": "nova-lite",
+                    "cache_hit": False,
+                    "prompt_cache_read_tokens": 1980,
+                    "latency_ms": 1847,
+                    "generated_at": "2025-12-08T14:32:15.120Z",
+                    "max_history_days": 90,
+                    "max_interactions": 10,
+                    "channel_filter": ["ivr", "agent"],
+                    "prompt_version": "v1.2.0",
+                    "pair": "nova-lite",
+                    "pair_digest": "9f2c0d5e" * 8,
+                    "registry_version": 7,
+                    "degraded": False,
+                    "failure_code": None,
+                    "cost_usd": "0.000228",
+                    "interactions_considered": 5,
+                }
+            ]
+        },
+    )
 
     contact_id: str
     request_id: str
@@ -88,8 +125,23 @@ class InsightsResponse(BaseModel):
 
 
 @router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
-async def omni_channel_insights(body: InsightsRequest, request: Request, response: Response) -> InsightsResponse:
-    """Summarise the customer's last interactions across channels."""
+async def omni_channel_insights(
+    body: InsightsRequest, request: Request, response: Response
+) -> Response | InsightsResponse:
+    """Summarise the customer's last interactions across channels; as events while it is written, if that is accepted."""
+    if wants_stream(request.headers.get("accept")):
+        return await stream(lambda: summarise(body, request), text_field="summary", request_id=request.state.request_id)
+    insights = await summarise(body, request)
+    response.headers.update(_headers(insights))
+    return insights
+
+
+async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse:
+    """Return the answer to one request.
+
+    Raises:
+        ServiceError: no pair, no history in time, or no answer; with its status and code.
+    """
     runtime = runtime_of(request)
     timer = start_timer(runtime)
     now = runtime.now()
@@ -100,21 +152,44 @@ async def omni_channel_insights(body: InsightsRequest, request: Request, respons
         max_history_days=body.max_history_days,
         max_interactions=body.max_interactions,
     )
-    served = runtime.pair_sources[Summarize.name].current()
-    page = await runtime.interactions.history(body.account_number, body, now)
+    served = runtime.pair_for(Summarize.name, body.account_number)
+    reuse = runtime.summaries.reuse
+    look = reuse.look(
+        reuse_scope(
+            body,
+            account_number=body.account_number,
+            initial_contact_id=body.initial_contact_id or body.contact_id,
+            ivr_intent=body.ivr_intent,
+            pair=served.pair,
+        )
+    )
+    try:
+        page = await runtime.interactions.history(body.account_number, body, now)
+    except BaseException:
+        reuse.drop(look)
+        raise
     inputs = _inputs(body, page, now)
-    result = await answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer)
+    answered = await reuse.once(
+        look,
+        page.interactions,
+        lambda: answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer),
+        request_id=request.state.request_id,
+        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
+    )
+    result = answered.result
     insights = _response(
         inputs, result, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
-    )
-    response.headers.update(_headers(insights))
+    ).model_copy(update={"cache_hit": answered.reused_from is not None})
+    runtime.summaries.keep(summary_record(insights.model_dump(), inputs, page, answered))
     log(
         Event.REQUEST_COMPLETED,
+        path=PATH,
         account=account_hash(body.account_number),
         model_used=insights.model_used,
         answered_by=insights.answered_by,
         arm=result.arm,
         degraded=insights.degraded,
+        cache_hit=insights.cache_hit,
         latency_ms=insights.latency_ms,
         cost_usd=insights.cost_usd,
         pair=insights.pair,

@@ -32,6 +32,13 @@ _TITLES: Mapping[str, str] = {
     "UPSTREAM_UNAVAILABLE": "A system behind this service does not answer",
     "INTERNAL_ERROR": "The service made a mistake",
     "INVALID_REQUEST": "The request is not valid",
+    "UNAUTHORIZED": "No valid token",
+    "FORBIDDEN": "The token does not allow this",
+    "RATE_LIMITED": "Too many requests",
+    "CONCURRENCY_LIMITED": "Too many requests at once",
+    "PAYLOAD_TOO_LARGE": "The request is too large",
+    "SUMMARY_NOT_FOUND": "No such summary",
+    "AMBIGUOUS_SUMMARY": "Several summaries fit",
 }
 _LONGEST_NAME = 64
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -69,6 +76,7 @@ class Problem(BaseModel):
     code: str
     request_id: str
     errors: list[FieldProblem] | None = None
+    request_ids: list[str] | None = None
 
 
 class ProblemResponse(JSONResponse):
@@ -111,20 +119,41 @@ def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def title_of(code: str) -> str:
+    """Return a problem's title, the same for every problem of one code."""
+    return _TITLES.get(code, code.replace("_", " ").capitalize())
+
+
 def problem(
-    request_id: str, *, status: int, code: str, detail: str, errors: list[FieldProblem] | None = None
+    request_id: str,
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[FieldProblem] | None = None,
+    request_ids: list[str] | None = None,
 ) -> ProblemResponse:
     """Return the response for one error; ``code`` decides type and title."""
     body = Problem(
         type=f"urn:problem:{code.lower().replace('_', '-')}",
-        title=_TITLES.get(code, code.replace("_", " ").capitalize()),
+        title=title_of(code),
         status=status,
         detail=detail,
         code=code,
         request_id=request_id,
         errors=errors,
+        request_ids=request_ids,
     )
     return ProblemResponse(body.model_dump(exclude_none=True), status_code=status)
+
+
+def problem_of(err: ServiceError, request_id: str) -> ProblemResponse:
+    """Log one of the service's own errors and return the response for it."""
+    code, status = err.code, err.status
+    if isinstance(err, TaskFailedError):
+        code, status = err.failure, HTTP_STATUS[err.failure]
+    log(Event.REQUEST_FAILED, failure_code=code.value, status=status, error=type(err).__name__)
+    return problem(request_id, status=status, code=code.value, detail=str(err))
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -140,11 +169,7 @@ def _request_id(request: Request) -> str:
 
 async def _on_service_error(request: Request, err: Exception) -> ProblemResponse:
     assert isinstance(err, ServiceError)
-    code, status = err.code, err.status
-    if isinstance(err, TaskFailedError):
-        code, status = err.failure, HTTP_STATUS[err.failure]
-    log(Event.REQUEST_FAILED, failure_code=code.value, status=status, error=type(err).__name__)
-    return problem(_request_id(request), status=status, code=code.value, detail=str(err))
+    return problem_of(err, _request_id(request))
 
 
 async def _on_invalid_request(request: Request, err: Exception) -> ProblemResponse:
@@ -172,6 +197,13 @@ def _message(error: Mapping[str, Any]) -> str:
 
 async def _on_http_exception(request: Request, err: Exception) -> ProblemResponse:
     assert isinstance(err, HTTPException)
+    if err.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for JSON that Python will not read, such as a number of 5,000 digits; ours are 422.
+        body = [FieldProblem(field="body", message="the body is not valid JSON")]
+        log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=1)
+        return problem(
+            _request_id(request), status=422, code="INVALID_REQUEST", detail="wrong or unknown: body", errors=body
+        )
     code = HTTPStatus(err.status_code).name
     answer = problem(_request_id(request), status=err.status_code, code=code, detail=str(err.detail))
     answer.headers.update(err.headers or {})

@@ -24,7 +24,36 @@ class UsageFields(BaseModel):
 class TaskAnswer(BaseModel):
     """A task's output and where it comes from; the same fields for every task."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "task": "summarize",
+                    "request_id": "req-0123456789ab",
+                    "output": "Customer called 3 times about a $45 charge; the dispute is open.",
+                    "pair": "nova-lite",
+                    "prompt_version": "v1.2.0",
+                    "pair_digest": "9f2c0d5e" * 8,
+                    "registry_version": 7,
+                    "model": "nova-lite",
+                    "answered_by": "nova-lite",
+                    "arm": "primary",
+                    "degraded": False,
+                    "latency_ms": 1847,
+                    "cost_usd": "0.000228",
+                    "usage": {
+                        "input_tokens": 1020,
+                        "output_tokens": 196,
+                        "cache_read_tokens": 1980,
+                        "cache_write_tokens": 0,
+                    },
+                    "failure": None,
+                }
+            ]
+        },
+    )
 
     task: str
     request_id: str
@@ -65,7 +94,7 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         runtime = runtime_of(request)
         timer = start_timer(runtime)
         log(Event.REQUEST_RECEIVED, path=f"/v1/{name}")
-        served = runtime.pair_sources[name].current()
+        served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
         result = await answer(name, inputs, served=served, runtime=runtime, timer=timer)
         assert result.output is not None
         done = TaskAnswer(

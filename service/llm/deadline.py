@@ -1,9 +1,10 @@
 """One time budget per request: throttle back-off inside it, and a backup that starts before the primary has used it up."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import stamina
 
@@ -15,22 +16,30 @@ Answer = TypeVar("Answer")
 stamina.instrumentation.set_on_retry_hooks([])
 # Below this a model call cannot give a summary, so none is started; the rest belongs to the next link of the chain.
 MINIMUM_CALL_S = 0.05
+# How far a call may run past its own timeout before it is left to itself.
+_OVERRUN_S = 0.02
+# A request that waits for a primary without a hedge looks this often whether others have found that primary to be down.
+_ASK_AGAIN_S = 0.1
 
 
 @dataclass(slots=True)
 class Budget:
-    """Seconds that are left of a request; ``clock`` is monotonic, in seconds."""
+    """Seconds that are left of a request; ``clock`` is monotonic, in seconds.
+
+    ``reserve_s`` is kept back from the models for what must follow them: the fallback and the response.
+    """
 
     total_s: float
     clock: Callable[[], float]
+    reserve_s: float = 0.0
     started: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.started = self.clock()
 
     def remaining_s(self) -> float:
-        """Seconds left, never below zero."""
-        return max(self.total_s - (self.clock() - self.started), 0.0)
+        """Seconds left for models, never below zero."""
+        return max(self.total_s - self.reserve_s - (self.clock() - self.started), 0.0)
 
     def elapsed_ms(self) -> float:
         """Milliseconds since the start."""
@@ -67,26 +76,48 @@ async def complete_within(
 
 
 async def first_good(
-    primary: Callable[[], Awaitable[Answer]], backup: Callable[[], Awaitable[Answer]], *, hedge_delay_s: float
+    primary: Callable[[], Coroutine[Any, Any, Answer]],
+    backup: Callable[[], Coroutine[Any, Any, Answer]],
+    *,
+    hedge_delay_s: float,
+    may_hedge: Callable[[], bool] = lambda: True,
+    remaining_s: Callable[[], float] = lambda: math.inf,
 ) -> Answer:
     """Return the first answer that is good; the backup starts when the primary fails or after ``hedge_delay_s``.
 
     The slower call is cancelled. When both fail, the primary's error is raised: it is the pair's own model.
 
+    Args:
+        primary: asks the pair's own model.
+        backup: asks the other one; called at most once.
+        hedge_delay_s: how long a silent primary has the field to itself.
+        may_hedge: asked when that time is over, and from then on every 0.1 s until it says True or the primary has ended.
+        remaining_s: seconds until nobody waits any longer, whatever the calls' own timeouts do.
+
     Raises:
-        ModelError: both failed.
+        ModelError: both failed, or ``DeadlineExceeded`` when neither had ended in time.
     """
-    first = asyncio.ensure_future(primary())
+    first = asyncio.create_task(primary())
     tasks = {first}
     try:
-        done, _ = await asyncio.wait(tasks, timeout=hedge_delay_s)
-        if done and not isinstance(first.exception(), ModelError):
+        await asyncio.wait(tasks, timeout=min(hedge_delay_s, remaining_s() + _OVERRUN_S))
+        while not first.done() and not may_hedge():
+            left = remaining_s() + _OVERRUN_S
+            if left <= _OVERRUN_S:
+                raise DeadlineExceeded("the primary had not answered when the time budget was spent")
+            await asyncio.wait(tasks, timeout=min(left, _ASK_AGAIN_S))
+        if first.done() and not isinstance(first.exception(), ModelError):
             return first.result()
-        tasks.add(asyncio.ensure_future(backup()))
+        tasks.add(asyncio.create_task(backup()))
         pending = {task for task in tasks if not task.done()}
         while pending:
-            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            done, pending = await asyncio.wait(
+                pending, timeout=_patience(remaining_s), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                raise DeadlineExceeded("no model had answered when the time budget was spent")
+            # The pair's own model first: when both answer in the same instant, its answer is the one to show.
+            for task in sorted(done, key=lambda task: task is not first):
                 error = task.exception()
                 if error is None:
                     return task.result()
@@ -94,6 +125,22 @@ async def first_good(
                     raise error
         return first.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(tasks)
+
+
+def _patience(remaining_s: Callable[[], float]) -> float | None:
+    # A call ends itself when the budget is spent and says which model it was; this is for one that does not.
+    left = remaining_s()
+    return None if math.isinf(left) else left + _OVERRUN_S
+
+
+async def _cancel(tasks: set[asyncio.Task[Answer]]) -> None:
+    """Cancel what still runs and let it say what it cost; a call that does not let go is not waited for."""
+    running = {task for task in tasks if not task.done()}
+    for task in tasks:
+        task.cancel()
+        task.add_done_callback(
+            lambda ended: ended.cancelled() or ended.exception()
+        )  # an unread error would be a warning
+    if running:
+        await asyncio.wait(running, timeout=_OVERRUN_S)

@@ -177,6 +177,11 @@ def extractive_digest(interactions: Sequence[Interaction]) -> str:
     return " ".join([*parts, closing]).strip()
 
 
+def signal_weight(sentence: str) -> float:
+    """Return how much a sentence tells the next agent: the sum of the weights of the signals in it, 0 for small talk."""
+    return sum(value for pattern, value in _SIGNALS if pattern.search(sentence))
+
+
 def _read(item: Interaction) -> _Note:
     raw = item.text
     if len(raw) > _HEAD_CHARS + _TAIL_CHARS:
@@ -299,7 +304,7 @@ def _statements(notes: Sequence[_Note]) -> list[_Statement]:
                 ):
                     continue
                 seen.add(text.lower())
-                weight = sum(value for pattern, value in _SIGNALS if pattern.search(text)) + recency
+                weight = signal_weight(text) + recency
                 weight -= 1.5 if quoted else 0.0
                 whole = text if text[-1] in ".!?" else text.rstrip(";,:") + "."
                 found.append(_Statement(note, position, number, place, whole, words, weight))

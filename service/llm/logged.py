@@ -1,9 +1,10 @@
-"""A gateway that logs each call to a model: start, success, timeout, failure, and the cancelled loser of a hedge."""
+"""A gateway that logs and traces each call to a model: start, success, timeout, failure, and the cancelled loser of a hedge."""
 
 import asyncio
 import time
 
-from service.cards import ModelCards
+from service import tracing
+from service.cards import ModelCard, ModelCards
 from service.errors import DeadlineExceeded, ModelError
 from service.llm.call import Gateway, ModelCall, ModelReply
 from service.telemetry import Event, log
@@ -21,6 +22,23 @@ class LoggedGateway:
         card = self._cards.get(call.model)
         if card.wire == "in_process":
             return await self._gateway.complete(call)
+        # Names from OpenTelemetry's semantic conventions for generative AI; the prompt is not recorded.
+        attributes: dict[str, tracing.AttributeValue] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": "aws.bedrock",
+            "gen_ai.request.model": call.model,
+            "gen_ai.request.max_tokens": int(call.sampling.max_output_tokens),
+        }
+        with tracing.span(f"chat {call.model}", "client", attributes) as span:
+            reply = await self._logged(call, card)
+            span.set("gen_ai.response.model", reply.answered_by)
+            span.set("gen_ai.usage.input_tokens", reply.usage.prompt_tokens)
+            span.set("gen_ai.usage.output_tokens", reply.usage.output_tokens)
+            span.set("gen_ai.usage.cache_read.input_tokens", reply.usage.cache_read_tokens)
+            span.set("gen_ai.usage.cache_creation.input_tokens", reply.usage.cache_write_tokens)
+            return reply
+
+    async def _logged(self, call: ModelCall, card: ModelCard) -> ModelReply:
         started = time.perf_counter()
 
         def elapsed_ms() -> int:

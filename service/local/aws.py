@@ -54,7 +54,7 @@ def start(settings: Settings) -> bool:
 
 
 def load(settings: Settings) -> None:
-    """Create the interactions table at ``settings.aws_endpoint`` and give the sample customers their history.
+    """Create both tables and the bucket at ``settings.aws_endpoint`` and give the sample customers their history.
 
     Raises:
         StoreError: the endpoint does not answer.
@@ -63,11 +63,17 @@ def load(settings: Settings) -> None:
 
     from service.aws import client
     from service.local.samples import sample_histories
+    from service.stores.archive import create_bucket
     from service.stores.interactions import InteractionStore, create_table
+    from service.stores.summaries import create_summary_table
 
     dynamodb = client("dynamodb", settings)
     create_table(dynamodb, settings.interactions_table)
     store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
-    dynamodb.close()
+    create_summary_table(dynamodb, settings.summaries_table)
+    s3 = client("s3", settings)
+    create_bucket(s3, settings.archive_bucket)
+    for made in (dynamodb, s3):
+        made.close()

@@ -316,7 +316,11 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
     echo = EchoEngine(latency=options.echo_latency, words=options.echo_words, seed=options.seed)
     scripted = ScriptedEngine(options.script, seed=options.seed) if options.script else None
     stand_in = BedrockStandIn(
-        echo=echo, smol=smol, catalogue=Catalogue(allowed=options.models), plan=plan, scripted=scripted
+        echo=echo,
+        smol=smol,
+        catalogue=Catalogue(allowed=options.models, echoed=options.echo_models),
+        plan=plan,
+        scripted=scripted,
     )
     # Cancelled handlers free their slot: a caller that gave up must not hold the model.
     runner = web.AppRunner(stand_in.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
@@ -351,7 +355,8 @@ def main(arguments: Sequence[str]) -> int:
     # Whatever native code prints belongs to the log; standard output carries the ready line alone.
     os.dup2(2, 1)
     try:
-        model = None if options.models and options.models <= {ECHO_MODEL_ID, SCRIPTED_MODEL_ID} else find_model()
+        modelless = {ECHO_MODEL_ID, SCRIPTED_MODEL_ID, *options.echo_models}
+        model = None if options.models and options.models <= modelless else find_model()
         listener = _bind(options.port)
     except EngineUnavailable as err:
         print(err, file=sys.stderr, flush=True)

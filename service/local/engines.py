@@ -341,9 +341,10 @@ def bare_model_id(model_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """Which model ids are served; an empty `allowed` means every id of a known provider."""
+    """Which model ids are served, and which of them by the echo; an empty `allowed` means every id of a known provider."""
 
     allowed: frozenset[str] = frozenset()
+    echoed: frozenset[str] = frozenset()
 
     def is_echo(self, model_id: str) -> bool:
         """Whether the echo engine answers this id.
@@ -363,4 +364,4 @@ class Catalogue:
             raise BedrockError(
                 ErrorKind.NOT_FOUND, "Could not resolve the foundation model from the provided model identifier."
             )
-        return model_id == ECHO_MODEL_ID
+        return model_id == ECHO_MODEL_ID or model_id in self.echoed

@@ -32,6 +32,7 @@ class ServerOptions:
     log: Path | None
     echo_latency: Latency
     echo_words: int
+    echo_models: frozenset[str]
     faults: tuple[FaultRule, ...]
     script: Script | None = None
 
@@ -57,13 +58,16 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
     parser.add_argument("--echo-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the echo")
     parser.add_argument("--echo-latency-ms", dest="echo_latency", metavar="MS", help="the same, in milliseconds")
     parser.add_argument("--echo-words", type=int, default=40, help="longest echo in words (default 40)")
+    parser.add_argument(
+        "--echo-models", default="", help="comma-separated ids that the echo answers too, for load tests"
+    )
     parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
     parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted.py")
     values = parser.parse_args(arguments)
     try:
         return ServerOptions(
             port=values.port,
-            models=frozenset(name.strip() for name in values.models.split(",") if name.strip()),
+            models=_ids(values.models),
             slots=values.slots,
             threads=values.threads,
             batch_threads=values.batch_threads,
@@ -73,8 +77,13 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
             log=values.log,
             echo_latency=parse_latency(values.echo_latency),
             echo_words=values.echo_words,
+            echo_models=_ids(values.echo_models),
             faults=tuple(parse_rule_text(text) for text in values.fault),
             script=load_script(values.script) if values.script else None,
         )
     except ValueError as err:
         parser.error(str(err))
+
+
+def _ids(text: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in text.split(",") if name.strip())

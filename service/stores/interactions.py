@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
-from botocore.exceptions import BotoCoreError, ClientError
+import stamina
 
 from service.aws import MAX_CONNECTIONS
 from service.errors import ConfigurationError, StoreError
 from service.interaction import HistoryFilter, Interaction
+from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled, translated
 from service.stores.interaction_items import (
     ATTRIBUTES,
     PARTITION_KEY,
@@ -43,6 +43,7 @@ class InteractionPage:
     consumed_capacity: float = 0.0
     pages: int = 0
     skipped: int = 0
+    throttled: int = 0
 
 
 class InteractionReader(Protocol):
@@ -99,6 +100,7 @@ class InteractionStore:
             interactions=len(page.interactions),
             pages=page.pages,
             skipped=page.skipped,
+            throttled=page.throttled,
             consumed_capacity=page.consumed_capacity,
         )
         return page
@@ -107,7 +109,7 @@ class InteractionStore:
         oldest, newest = key_range(wanted.since(as_of), as_of)
         arguments = self._query(account_number, oldest, newest, wanted)
         found: list[Interaction] = []
-        capacity, pages, skipped = 0.0, 0, 0
+        capacity, pages, skipped, throttled = 0.0, 0, 0, 0
         # An empty filter lets nothing through, and `IN ()` is no expression.
         more = wanted.channel_filter != ()
         while more:
@@ -116,9 +118,9 @@ class InteractionStore:
                 raise StoreError(f"table {self._table!r}: no end after {pages} pages and {self._timeout_s:g} s")
             missing = wanted.max_interactions - len(found)
             limit = missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)
-            with translated(self._table):
-                answer = self._client.query(**arguments, Limit=limit)
+            answer, repeated = self._page(arguments, limit, deadline)
             pages += 1
+            throttled += repeated
             capacity += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
             for item in answer["Items"]:
                 try:
@@ -140,7 +142,22 @@ class InteractionStore:
             consumed_capacity=capacity,
             pages=pages,
             skipped=skipped,
+            throttled=throttled,
         )
+
+    def _page(self, arguments: dict[str, Any], limit: int, deadline: float) -> tuple[dict[str, Any], int]:
+        # A hot partition throttles for milliseconds at a time: asked again in small steps as long as the read may take.
+        for attempt in stamina.retry_context(
+            on=(StoreThrottled, StoreDropped),
+            attempts=None,
+            timeout=max(deadline - self._clock() - 2 * LONGEST_WAIT_S, 0.001),
+            wait_initial=FIRST_WAIT_S,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=FIRST_WAIT_S,
+        ):
+            with attempt, translated(f"table {self._table!r}"):
+                return self._client.query(**arguments, Limit=limit), attempt.num - 1
+        raise AssertionError("retry_context ends with a return or a raise")
 
     def _query(self, account_number: str, oldest: str, newest: str, wanted: HistoryFilter) -> dict[str, Any]:
         values = {":account": {"S": account_number}, ":oldest": {"S": oldest}, ":newest": {"S": newest}}
@@ -189,7 +206,7 @@ class InteractionStore:
         self.put_many(account_number, interactions)
 
     def _sort_keys(self, account_number: str) -> Iterator[str]:
-        with translated(self._table):
+        with translated(f"table {self._table!r}"):
             pages = self._client.get_paginator("query").paginate(
                 TableName=self._table,
                 KeyConditionExpression="#account = :account",
@@ -204,7 +221,7 @@ class InteractionStore:
         for start in range(0, len(requests), _BATCH):
             left = requests[start : start + _BATCH]
             for _ in range(_BATCH_ATTEMPTS):
-                with translated(self._table):
+                with translated(f"table {self._table!r}"):
                     answer = self._client.batch_write_item(RequestItems={self._table: left})
                 left = answer.get("UnprocessedItems", {}).get(self._table, [])
                 if not left:
@@ -215,19 +232,6 @@ class InteractionStore:
                 )
 
 
-@contextmanager
-def translated(table: str) -> Iterator[None]:
-    """Turn botocore's errors into ``StoreError``."""
-    try:
-        yield
-    except ClientError as err:
-        code = err.response.get("Error", {}).get("Code", "unknown")
-        hint = "; create it (locally: python -m service up)" if code == "ResourceNotFoundException" else ""
-        raise StoreError(f"table {table!r} refuses: {code}{hint}") from err
-    except BotoCoreError as err:
-        raise StoreError(f"table {table!r} cannot be reached: {type(err).__name__}") from err
-
-
 def create_table(client: Any, name: str) -> bool:
     """Create the interactions table; return False when it exists already.
 
@@ -236,7 +240,7 @@ def create_table(client: Any, name: str) -> bool:
         StoreError: DynamoDB does not answer.
     """
     keys = [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": SORT_KEY, "KeyType": "RANGE"}]
-    with translated(name):
+    with translated(f"table {name!r}"):
         try:
             client.create_table(
                 TableName=name,

@@ -1,16 +1,18 @@
 """The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from service.compress import history_text
 from service.errors import OutputInvalid
+from service.guard import GroundingGuard
 from service.interaction import HistoryFilter, Interaction
 from service.llm.call import InProcessModels
 from service.llm.extractive import MODEL_ID, extractive_digest
-from service.pair import OutputRules
+from service.pair import OutputRules, Pair
 from service.task import Task
 
 NO_INTERACTIONS = "No interactions found"
@@ -18,10 +20,28 @@ _MARKUP = re.compile(r"^\s*(#{1,6} |```|\|.*\||<[a-z/])", re.MULTILINE | re.IGNO
 _TEMPLATE_LEFTOVER = re.compile(r"\{\{|\}\}|</?history>|\[/?INST\]|<\|", re.IGNORECASE)
 
 
+_EXAMPLE: dict[str, Any] = {
+    "as_of": "2025-12-08T14:30:00Z",
+    "account_number": "1234567890",
+    "contact_id": "abc-123-xyz",
+    "ivr_intent": "billing",
+    "interactions": [
+        {
+            "interaction_id": "i-1",
+            "channel": "agent",
+            "timestamp": "2025-12-05T14:20:00Z",
+            "intent": "charge dispute",
+            "text": "Customer disputes a charge of $45 on the November bill.",
+            "outcome": "escalated to billing",
+        }
+    ],
+}
+
+
 class SummarizeInputs(HistoryFilter):
     """What a summary is made from: who asks, which window, and the customer's interactions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     as_of: AwareDatetime
     account_number: str = Field(min_length=4, max_length=32)
@@ -41,16 +61,6 @@ def _digest(document: object) -> str:
     return extractive_digest(document.visible())
 
 
-def render_history(interactions: Sequence[Interaction]) -> str:
-    """Return the interactions as numbered blocks, oldest first: one line of facts, then the text as it was written."""
-    blocks = []
-    for number, item in enumerate(interactions, start=1):
-        outcome = f" | outcome: {item.outcome}" if item.outcome else ""
-        when = item.timestamp.strftime("%b %d %Y %H:%M")
-        blocks.append(f"[{number}] {when} | {item.channel} | {item.intent}{outcome}\n{item.text.strip()}")
-    return "\n".join(blocks)
-
-
 class Summarize(Task[SummarizeInputs]):
     """Summary for the agent who takes the next contact."""
 
@@ -63,14 +73,42 @@ class Summarize(Task[SummarizeInputs]):
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
         """Return history, today's date and the reason of the present contact."""
         return {
-            "history": render_history(inputs.visible()),
+            "history": history_text(inputs.visible()),
             "today": inputs.as_of.strftime("%b %d %Y"),
             "contact_reason": inputs.ivr_intent,
         }
 
+    def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
+        """Return the same with the history within the pair's ``max_history_tokens``."""
+        budget = pair.serving.max_history_tokens
+        return {**self.values(inputs), "history": history_text(inputs.visible(), budget)}
+
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """An empty history needs no model and costs nothing."""
         return None if inputs.visible() else NO_INTERACTIONS
+
+    def unit(self, inputs: SummarizeInputs) -> str:
+        """A customer's account."""
+        return inputs.account_number
+
+    def without_ids(self, inputs: SummarizeInputs, pseudonym: Callable[[str], str]) -> SummarizeInputs:
+        """Account, contact and process ids are replaced; the interactions stay as they were written."""
+        return inputs.model_copy(
+            update={
+                "account_number": pseudonym(inputs.account_number),
+                "contact_id": pseudonym(inputs.contact_id),
+                "initial_contact_id": inputs.initial_contact_id and pseudonym(inputs.initial_contact_id),
+                "unique_process_id": inputs.unique_process_id and pseudonym(inputs.unique_process_id),
+                "interactions": tuple(
+                    item.model_copy(update={"interaction_id": pseudonym(item.interaction_id)})
+                    for item in inputs.visible()
+                ),
+            }
+        )
+
+    def guard(self, inputs: SummarizeInputs) -> GroundingGuard:
+        """Look every detail up in the interactions; see ``service.guard``."""
+        return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
     def check(self, text: str, rules: OutputRules) -> str:
         """Return the summary: one paragraph, or one line per label when the pair asks for labels."""

@@ -12,6 +12,7 @@ from eval.errors import Refused
 from eval.evaluate import Options, evaluate
 from eval.promotion import promote_pair, release_history, roll_back
 from eval.results import Verdict
+from service.access.control import local_token
 from service.registry import RegistryPairSource
 from service.settings import Settings
 
@@ -147,8 +148,10 @@ def _serves_the_task(settings):
     from service.app import create_app
 
     with TestClient(create_app(settings)) as client:
+        assert client.post("/v1/shout", json={"text": "hello"}).status_code == 401
+        token = {"authorization": f"Bearer {local_token(settings).text}"}
         for _ in range(200):
-            answer = client.post("/v1/shout", json={"text": "hello"})
+            answer = client.post("/v1/shout", json={"text": "hello"}, headers=token)
             if answer.status_code == 200:
                 break
         assert answer.json()["output"] == "HELLO"

@@ -1,6 +1,7 @@
-"""The HTTP body holds exactly the output that the runner scored, for the same pair and case."""
+"""The HTTP body holds exactly the output that the runner scored, for the same pair and case, unless the guard spoke."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,6 +12,7 @@ from eval.cases import load_cases
 from eval.runner import Job, Runner
 from service.app import create_app
 from service.cards import ModelCards
+from service.compress import history_text
 from service.llm.call import ModelReply
 from service.llm.gateway import LiteLLMGateway
 from service.llm.pricing import Usage
@@ -77,28 +79,79 @@ class Source:
         pass
 
 
+class Unguarded(type(TASK)):
+    def guard(self, inputs):
+        return None
+
+
+class References(Words):
+    """A model that answers each case with its reference: a truthful summary in other words than the source's."""
+
+    def __init__(self):
+        super().__init__()
+        self.answers = {}
+        for case in CASES:
+            inputs = SummarizeInputs.model_validate(case.inputs)
+            self.answers[history_text(inputs.visible())] = case.expectations.references[0]
+
+    async def complete(self, call):
+        reply = await super().complete(call)
+        text = self.answers[history_text(call.document.visible())]
+        return replace(reply, text=text)
+
+
+def score(pair, cases, gateway, tmp_path):
+    runner = Runner(task=TASK, gateway=gateway, cards=CARDS, cache=CallCache(tmp_path), run_id="r", concurrency=4)
+    return asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=cases), lambda _: None))
+
+
+def serve(pair, case, gateway, task=TASK):
+    runtime = Runtime(
+        settings=SETTINGS,
+        cards=CARDS,
+        gateway=gateway,
+        interactions=Stored(case),
+        tasks={"summarize": task},
+        pair_sources={"summarize": Source(pair)},
+        now=lambda: datetime.fromisoformat(case.inputs["as_of"]),
+        ids=lambda: "0123456789ab",
+    )
+    body = {key: value for key, value in case.inputs.items() if key not in ("as_of", "interactions")}
+    with TestClient(create_app(SETTINGS, runtime)) as client:
+        answer = client.post("/omni-channel-insights", json=body)
+        generic = client.post("/v1/summarize", json=case.inputs)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["summary"] == generic.json()["output"]
+    return answer.json()
+
+
+def pair_named(name):
+    return load_pair(SETTINGS.prompts_dir / "summarize" / f"{name}.prompty", cards=CARDS, task_variables=TASK.variables)
+
+
 @pytest.mark.parametrize("name", ["extractive", "nova-lite", "smollm2-short"])
 def test_the_http_body_is_the_runners_output(name, tmp_path):
-    pair = load_pair(SETTINGS.prompts_dir / "summarize" / f"{name}.prompty", cards=CARDS, task_variables=TASK.variables)
-    runner = Runner(task=TASK, gateway=Words(), cards=CARDS, cache=CallCache(tmp_path), run_id="r", concurrency=4)
-    job = Job(pair=pair, arm="primary", cases=CASES[::4])
-    scored = asyncio.run(runner.run(job, lambda _: None))
+    pair, cases = pair_named(name), CASES[::4]
+    scored = score(pair, cases, Words(), tmp_path)
     assert len({item.result.output for item in scored if item.result.output}) > len(scored) / 2
-    for case, item in zip(job.cases, scored, strict=True):
-        runtime = Runtime(
-            settings=SETTINGS,
-            cards=CARDS,
-            gateway=Words(),
-            interactions=Stored(case),
-            tasks={"summarize": TASK},
-            pair_sources={"summarize": Source(pair)},
-            now=lambda case=case: datetime.fromisoformat(case.inputs["as_of"]),
-            ids=lambda: "0123456789ab",
-        )
-        body = {key: value for key, value in case.inputs.items() if key not in ("as_of", "interactions")}
-        with TestClient(create_app(SETTINGS, runtime)) as client:
-            answer = client.post("/omni-channel-insights", json=body)
-            generic = client.post("/v1/summarize", json=case.inputs)
-        assert answer.status_code == 200, answer.text
+    for case, item in zip(cases, scored, strict=True):
         assert item.result.output is not None
-        assert answer.json()["summary"] == generic.json()["output"] == item.result.output
+        # Words of the prompt are no truthful summary; what the guard does with them is the next test's.
+        assert serve(pair, case, Words(), Unguarded())["summary"] == item.result.output
+
+
+def test_what_the_guard_lets_pass_is_what_was_evaluated(tmp_path):
+    pair, cases = pair_named("nova-lite"), CASES[::8]
+    for case, item in zip(cases, score(pair, cases, References(), tmp_path), strict=True):
+        served = serve(pair, case, References())
+        assert served["summary"] == item.result.output
+        assert not served["degraded"]
+
+
+def test_what_the_guard_refuses_is_scored_and_never_served(tmp_path):
+    pair, cases = pair_named("nova-lite"), CASES[::8]
+    for case, item in zip(cases, score(pair, cases, Words(), tmp_path), strict=True):
+        served = serve(pair, case, Words())
+        assert item.result.output is not None  # the evaluation sees what the model wrote
+        assert served["summary"] != item.result.output
+        assert served["degraded"]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -192,6 +192,41 @@ def test_botocore_errors_become_store_errors(error: Exception, message: str) -> 
     with capture_logs() as logs, pytest.raises(StoreError, match=message):
         _history(FakeDynamo(error=error))
     assert [entry["event"] for entry in logs] == ["DYNAMODB_QUERY_START", "DYNAMODB_QUERY_FAILURE"]
+
+
+class HotPartition(FakeDynamo):
+    """Throttles ``times`` times before it answers."""
+
+    def __init__(self, times: int, *pages: dict[str, Any]) -> None:
+        super().__init__(*pages)
+        self.times = times
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        if self.times:
+            self.times -= 1
+            self.queries.append(dict(arguments))
+            raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "Query")
+        return super().query(**arguments)
+
+
+def test_a_hot_partition_is_asked_again_inside_the_deadline() -> None:
+    dynamo = HotPartition(2, _page("a", last=True))
+    with capture_logs() as logs:
+        page = _history(dynamo)
+    assert ([item.interaction_id for item in page.interactions], page.throttled, page.pages) == (["a"], 2, 1)
+    assert len(dynamo.queries) == 3
+    assert logs[-1]["throttled"] == 2
+
+
+def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
+    class Dropping(FakeDynamo):
+        def query(self, **arguments: Any) -> dict[str, Any]:
+            if not self.queries:
+                self.queries.append(dict(arguments))
+                raise ConnectionClosedError(endpoint_url="http://x")
+            return super().query(**arguments)
+
+    assert len(_history(Dropping(_page("a", last=True))).interactions) == 1
 
 
 def test_paging_ends_at_the_deadline() -> None:

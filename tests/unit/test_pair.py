@@ -45,6 +45,7 @@ def test_the_description_is_no_part_of_the_digest():
         {"sampling": Sampling(max_output_tokens=101)},
         {"output": OutputRules(schema="s-v1", max_words=91)},
         {"serving": ServingPolicy(hedge_delay_ms=1)},
+        {"serving": ServingPolicy(max_history_tokens=800)},
         {
             "messages": (
                 Message(role="system", content="Read <history>!"),
@@ -95,3 +96,11 @@ def test_a_missing_value_is_named():
 def test_rendering_keeps_every_other_character(value):
     rendered = make_pair().render({"history": value})[1].content
     assert rendered.replace("‹", "<") == f"<history>{value}</history>".replace("‹", "<")
+
+
+def test_a_pair_without_a_history_budget_has_the_digest_it_was_signed_with() -> None:
+    content = make_pair().content()
+    assert "max_history_tokens" not in content["serving"]
+    bounded = make_pair(serving=ServingPolicy(max_history_tokens=800))
+    again = Pair.from_content(json.loads(json.dumps(bounded.content())))
+    assert (again.serving.max_history_tokens, again.digest) == (800, bounded.digest)

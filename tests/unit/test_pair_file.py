@@ -86,6 +86,7 @@ def test_line_endings_do_not_change_the_digest(load):
         ("max_words: 90", "max_words: -1", 16, "must be above zero"),
         ("deadline_ms: 5000", "deadline_ms: 0", 18, "must be above zero"),
         ("hedge_delay_ms: 2500", "hedge_delay_ms: 5000", 19, "below deadline_ms"),
+        ("hedge_delay_ms: 2500", "max_history_tokens: 100", 19, "max_history_tokens 100 is below 200"),
         ("name: good", "name: other", 2, "the file's place says 'good'"),
         ("task: demo", "task: other", 3, "the file's place says 'demo'"),
         ("version: 1.0.0", "version: 1.0", 4, "quote it"),

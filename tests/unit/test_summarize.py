@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service.compress import history_text
 from service.errors import OutputInvalid
 from service.grounding import GroundingSource, find_unsupported
 from service.interaction import HistoryFilter, Interaction, date_range
 from service.llm.extractive import extractive_digest
 from service.pair import OutputRules
-from service.tasks.summarize import NO_INTERACTIONS, TASK, SummarizeInputs, render_history
+from service.tasks.summarize import NO_INTERACTIONS, TASK, SummarizeInputs
 
 NOW = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 
@@ -56,7 +57,7 @@ async def test_an_empty_history_needs_no_model():
 
 
 def test_the_history_is_numbered_and_dated():
-    assert render_history([contact(1, 2, outcome="open")]) == (
+    assert history_text([contact(1, 2, outcome="open")]) == (
         "[1] Nov 18 2026 15:00 | agent | LateFee | outcome: open\nAsked about the $45 late fee."
     )
 
@@ -148,3 +149,30 @@ def test_a_digest_is_deterministic_bounded_and_grounded(notes):
     assert 3 <= len(digest.split()) <= 125
     amounts = [u for u in find_unsupported(digest, GroundingSource(history, as_of=NOW)) if u.kind == "amount"]
     assert amounts == []
+
+
+def test_the_pair_s_history_budget_bounds_what_the_prompt_holds() -> None:
+    from dataclasses import replace
+
+    from service.compress import estimated_tokens
+    from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+
+    pair = Pair(
+        name="p",
+        task="summarize",
+        version="1",
+        model="m",
+        backup=None,
+        sampling=Sampling(max_output_tokens=1),
+        output=OutputRules(schema="s", max_words=9),
+        serving=ServingPolicy(),
+        messages=(Message(role="user", content="{{history}}"),),
+        variables=("history",),
+    )
+    history = [contact(number, number, text="word " * 100) for number in range(1, 60)]
+    given = inputs(*history, max_interactions=200)
+    assert TASK.values_for(given, pair) == TASK.values(given)
+    bounded = replace(pair, serving=ServingPolicy(max_history_tokens=900))
+    values = TASK.values_for(given, bounded)
+    assert 450 < estimated_tokens(values["history"]) <= 900
+    assert values["today"] == TASK.values(given)["today"]

@@ -1,0 +1,63 @@
+"""``python -m eval rollout`` and ``rollout-end``: the next step of a candidate beside production, and the way back."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+GATE_SAYS_NO = 1
+TaskName = Annotated[str, typer.Option("--task", help="Which task.")]
+Why = Annotated[str, typer.Option(help="Reason, for those who come after you.")]
+
+
+def rollout(
+    pair: Annotated[str, typer.Option(help="Pair name.")],
+    why: Why,
+    task: TaskName = "summarize",
+    steps: Annotated[str, typer.Option(help="Shares of the customers in per cent, rising.")] = "10,25,50,100",
+    shadow: Annotated[int, typer.Option(min=0, max=100, help="Share of the others answered unseen, per cent.")] = 0,
+    shadow_only: Annotated[bool, typer.Option(help="Show the candidate's answers to nobody yet.")] = False,
+    restart: Annotated[bool, typer.Option(help="Begin at the first step, also after a stop.")] = False,
+) -> None:
+    """Put a pair whose gate passed beside production, or move it on by one step; each step is one signed statement.
+
+    The service stops a rollout by itself when the candidate does worse; it never moves one on.
+    """
+    from eval.errors import Refused, RolloutError
+    from eval.rollout import advance_rollout
+    from service.settings import Settings
+
+    try:
+        plan = tuple(int(step) for step in steps.replace(",", " ").split())
+    except ValueError as err:
+        raise RolloutError(f"STEPS are whole numbers, as in STEPS=10,25,50,100; not {steps!r}") from err
+    try:
+        done = advance_rollout(
+            task, pair, why, Settings(), steps=plan, shadow_percent=shadow, shadow_only=shadow_only, restart=restart
+        )
+    except Refused as err:
+        _say_no(str(err))
+    print(
+        f"rollout step {done.sequence}: {done.pair_name} {done.pair_digest[:12]} answers {done.percent}% of the customers of "
+        f"{task} beside {done.production_digest[:12]}"
+        + (f", and {done.shadow_percent}% of the others unseen" if done.shadow_percent else "")
+        + f"; plan {','.join(map(str, done.steps))}"
+    )
+
+
+def rollout_end(why: Why, task: TaskName = "summarize") -> None:
+    """End the rollout: production answers everybody again."""
+    from eval.errors import Refused
+    from eval.rollout import end_rollout
+    from service.settings import Settings
+
+    try:
+        done = end_rollout(task, why, Settings())
+    except Refused as err:
+        _say_no(str(err))
+    print(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")
+
+
+def _say_no(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise typer.Exit(GATE_SAYS_NO)

@@ -1,0 +1,28 @@
+"""How often the guard would speak when serving: the arms are scored without it, so this is its own figure."""
+
+from collections.abc import Callable
+
+from pydantic import BaseModel
+
+from eval.results import Score
+from eval.scorers.base import ScorerContext
+from service.guard import Guard, kinds_of
+
+
+class GuardScorer:
+    """Scores ``guard_clear``: 1.0 when the task's guard has nothing against the output, else 0.0.
+
+    ``guard_of`` makes the guard that the service asks (``Task.guard``). One minus the rate is the share of answers that the
+    service would have repaired, or replaced by the next link of the chain.
+    """
+
+    name = "guard"
+    scores = ("guard_clear",)
+
+    def __init__(self, guard_of: Callable[[BaseModel], Guard]) -> None:
+        self._guard_of = guard_of
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return the score; a finding names kinds alone, ``grounded`` and ``leak_free`` say what they saw."""
+        kinds = kinds_of(self._guard_of(context.inputs)(context.output))
+        return {"guard_clear": Score(value=0.0 if kinds else 1.0, findings=tuple(f"guard: {kind}" for kind in kinds))}

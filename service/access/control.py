@@ -1,0 +1,145 @@
+"""What the HTTP layer asks: may this caller do this now? Built from settings; in `local` the files are made on first use."""
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.access.clients import CLIENT_ID, SCOPES, Clients, hash_secret, new_secret, read_clients
+from service.access.errors import InvalidClient
+from service.access.keys import KeyRing, make_key, write_once
+from service.access.throttle import Throttle
+from service.access.tokens import Caller, Token, Tokens
+from service.errors import ConfigurationError
+from service.settings import Settings
+
+LOCAL_CLIENT = "local"
+_LOCAL_SECRET = "local-client.secret"  # noqa: S105 - a file's name
+# A laptop's own client is also its load test: 1,000 in flight is the largest scenario.
+_LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Tokens and limits of one process."""
+
+    tokens: Tokens
+    throttle: Throttle = field(default_factory=Throttle)
+
+    def verify(self, authorization: str | None, scope: str) -> Caller:
+        """Return who sent this header and may do ``scope``.
+
+        Raises:
+            TokenRefused: no token, or one that does not hold.
+            ScopeMissing: a good token for something else.
+        """
+        caller = self.tokens.verify(authorization)
+        caller.require(scope)
+        return caller
+
+    def admit(self, caller: Caller) -> AbstractContextManager[None]:
+        """See ``Throttle.admit``."""
+        return self.throttle.admit(caller)
+
+
+def open_access(settings: Settings) -> Access:
+    """Read keys and clients of ``settings.access_folder``; in `local` they are made when they are not there.
+
+    Raises:
+        ConfigurationError: they are missing or wrong; the message says what to do.
+    """
+    folder = settings.access_folder
+    if settings.environment == "local" and settings.access_dir is None:
+        _make_local(folder)
+    tokens = Tokens(
+        KeyRing(folder / "keys"),
+        Clients(folder / "clients.json"),
+        issuer=settings.access_issuer,
+        audience=settings.access_audience,
+    )
+    return Access(tokens=tokens)
+
+
+def local_token(settings: Settings, scope: str | None = None) -> Token:
+    """Return a token for the local client, from its secret as any client would get it.
+
+    Raises:
+        ConfigurationError: not in `local`, or the local client's files were removed or replaced.
+        InvalidScope: no such scope.
+    """
+    if settings.environment != "local":
+        raise ConfigurationError(
+            "tokens are printed in `local` only; elsewhere a client asks POST /oauth/token with its own secret"
+        )
+    access = open_access(settings)
+    secret = settings.access_folder / _LOCAL_SECRET
+    try:
+        return access.tokens.issue(LOCAL_CLIENT, secret.read_text(encoding="utf-8").strip(), scope)
+    except (OSError, InvalidClient) as err:
+        raise ConfigurationError(
+            f"{secret} is not the secret of client {LOCAL_CLIENT!r}: delete {settings.access_folder} to make both anew"
+        ) from err
+
+
+def add_client(settings: Settings, client_id: str, scopes: Sequence[str]) -> str:
+    """Write a client, or a further secret of one that is there, into the clients file; return the secret.
+
+    A client keeps its newest two secrets, so that the old one works until its owner has taken over the new one.
+
+    Raises:
+        ConfigurationError: wrong name or scope, or the file cannot be read.
+    """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
+        what = f"scope {unknown[0]!r}" if unknown else "no scope" if not scopes else f"client name {client_id!r}"
+        raise ConfigurationError(
+            f"{what} cannot be: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
+        )
+    file = settings.access_folder / "clients.json"
+    if settings.environment == "local" and settings.access_dir is None:
+        _make_local(settings.access_folder)
+    clients = {name: client.model_dump() for name, client in (read_clients(file) if file.exists() else {}).items()}
+    secret = new_secret()
+    known = clients.get(client_id, {})
+    secrets = (hash_secret(secret), *known.get("secrets", ()))[:2]
+    content = json.dumps({"clients": {**clients, client_id: {**known, "secrets": secrets, "scopes": scopes}}}, indent=2)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(content, encoding="utf-8")
+        temporary.chmod(0o600)
+        read_clients(temporary)
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return secret
+
+
+def account_key(settings: Settings) -> bytes:
+    """Return the key of the hashes that stand for account numbers in the log; in `local` one is made on first use.
+
+    Raises:
+        ConfigurationError: none is set outside `local`.
+    """
+    if settings.log_key is not None:
+        return settings.log_key.get_secret_value().encode()
+    if settings.environment != "local":
+        raise ConfigurationError(
+            "set OMNI_LOG_KEY to 32 random characters or more, the same for all instances: it keys the account hashes "
+            "in the log"
+        )
+    file = settings.state_dir / "keys" / "log.key"
+    write_once(file, new_secret().encode())
+    return file.read_bytes()
+
+
+def _make_local(folder: Path) -> None:
+    make_key(folder / "keys" / "local.pem")
+    secret = folder / _LOCAL_SECRET
+    write_once(secret, new_secret().encode())
+    # Whoever wrote the secret first, this hash is of the one that is there.
+    client = {"secrets": [hash_secret(secret.read_text(encoding="utf-8").strip())], "scopes": list(SCOPES)}
+    content = json.dumps({"clients": {LOCAL_CLIENT: client | _LOCAL_LIMITS}}, indent=2)
+    write_once(folder / "clients.json", content.encode())

@@ -1,0 +1,53 @@
+"""Why a caller is turned away; the words are RFC 6749's and RFC 6750's, and none of them quotes what was sent."""
+
+from typing import ClassVar, Literal
+
+
+class AccessDeniedError(Exception):
+    """Base of all refusals; the message is safe to send back."""
+
+
+class TokenRefused(AccessDeniedError):
+    """No token, or one that does not hold (401). ``missing`` tells RFC 6750's two cases apart."""
+
+    def __init__(self, message: str, *, missing: bool = False) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
+class ScopeMissing(AccessDeniedError):
+    """A good token without the scope that the path needs (403)."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this path needs a token with scope {scope!r}; ask for one at /oauth/token")
+        self.scope = scope
+
+
+class GrantRefused(AccessDeniedError):
+    """A token request that is refused, with RFC 6749's error word (section 5.2)."""
+
+    error: ClassVar[Literal["invalid_request", "invalid_client", "unsupported_grant_type", "invalid_scope"]]
+
+
+class InvalidGrantRequest(GrantRefused):
+    """A parameter is missing, given twice, or not a form field."""
+
+    error = "invalid_request"
+
+
+class InvalidClient(GrantRefused):
+    """Unknown client or wrong secret; the message does not say which."""
+
+    error = "invalid_client"
+
+
+class UnsupportedGrantType(GrantRefused):
+    """Something other than client credentials was asked for."""
+
+    error = "unsupported_grant_type"
+
+
+class InvalidScope(GrantRefused):
+    """A scope that does not exist, or that this client may not have."""
+
+    error = "invalid_scope"

@@ -1,0 +1,150 @@
+"""The keys that tokens are signed with: a folder of P-256 keys, the newest private one signs, all of them verify.
+
+They are no release keys: statements are signed with Ed25519 and ``service.statements`` takes nothing else, so a token key
+can never release a pair, whoever holds it.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.access.watched import Watched, stamp_of
+from service.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+
+_UNKNOWN_KEY_INTERVAL_S = 1.0  # how often a token with an unknown key id may make us look at the folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenKeys:
+    """What one reading of the folder gave: public keys by id, and the private key that signs."""
+
+    public: Mapping[str, "EllipticCurvePublicKey"]
+    signing_id: str
+    signing: "EllipticCurvePrivateKey"
+
+
+class KeyRing:
+    """The folder's keys, re-read when it changes.
+
+    To rotate: put ``<date>.pem`` beside the present key (the last name in the alphabet signs), and take the old file away
+    after an hour, when its last token has ended. A file may hold a public key alone: it verifies and does not sign.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Read the folder.
+
+        Raises:
+            ConfigurationError: no private key in it, or a file that holds no P-256 key.
+        """
+        self._folder = folder
+        self._watched = Watched(lambda: read_keys(folder), lambda: stamp_of(_files(folder)), clock=clock)
+
+    def signing(self) -> tuple[str, "EllipticCurvePrivateKey"]:
+        """Return the id and the private key that new tokens are signed with."""
+        keys = self._watched.get()
+        return keys.signing_id, keys.signing
+
+    def public(self, key_id: str) -> "EllipticCurvePublicKey | None":
+        """Return the public key with this id; an unknown one may be newer than our last look."""
+        found = self._watched.get().public.get(key_id)
+        if found is None:
+            found = self._watched.get(at_most_s_old=_UNKNOWN_KEY_INTERVAL_S).public.get(key_id)
+        return found
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """Return all public keys as a JSON Web Key Set (RFC 7517)."""
+        keys = self._watched.get().public
+        return {"keys": [_jwk(key) | {"kid": name, "use": "sig", "alg": "ES256"} for name, key in sorted(keys.items())]}
+
+
+def read_keys(folder: Path) -> TokenKeys:
+    """Read every ``*.pem`` file of ``folder``.
+
+    Raises:
+        ConfigurationError: no private key, or a file that holds something else; the message names the file.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+    public: dict[str, ec.EllipticCurvePublicKey] = {}
+    signing: ec.EllipticCurvePrivateKey | None = None
+    for file in _files(folder):
+        try:
+            text = file.read_bytes()
+            private = b"PRIVATE KEY" in text
+            key = load_pem_private_key(text, None) if private else load_pem_public_key(text)
+        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as err:
+            raise ConfigurationError(f"token key {file} cannot be read ({type(err).__name__}): replace it") from err
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            signing, key = key, key.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise ConfigurationError(f"token key {file} is no P-256 key: tokens are signed with ES256")
+        public[thumbprint(key)] = key
+    if signing is None:
+        raise ConfigurationError(
+            f"{folder} holds no private token key: put one there (openssl ecparam -name prime256v1 -genkey -noout), "
+            "or set OMNI_ACCESS_DIR; in local, `make serve` and `make token` make one"
+        )
+    return TokenKeys(public=public, signing_id=thumbprint(signing.public_key()), signing=signing)
+
+
+def thumbprint(key: "EllipticCurvePublicKey") -> str:
+    """Return the key's id: its JWK thumbprint, SHA-256 in base64url (RFC 7638)."""
+    members = json.dumps(dict(sorted(_jwk(key).items())), separators=(",", ":"))
+    return _base64url(hashlib.sha256(members.encode()).digest())
+
+
+def make_key(file: Path) -> None:
+    """Write a new private key with mode 0600 unless ``file`` exists; two processes at once keep one key."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    write_once(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_once(file: Path, content: bytes) -> bool:
+    """Write a file of mode 0600 whole, or leave the one that is there; return whether it was written."""
+    if file.exists():
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+        # Unlike a rename, a link fails when somebody else was first.
+        os.link(temporary, file)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.pem") if not file.name.startswith("."))
+
+
+def _jwk(key: "EllipticCurvePublicKey") -> dict[str, str]:
+    numbers = key.public_numbers()
+    return {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": _base64url(numbers.x.to_bytes(32, "big")),
+        "y": _base64url(numbers.y.to_bytes(32, "big")),
+    }
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

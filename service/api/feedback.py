@@ -1,0 +1,154 @@
+"""POST /feedback: whether a summary helped, by any of seed 000's three ways to name it."""
+
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service.api.answering import runtime_of
+from service.api.problems import RESPONSES, Problem, problem
+from service.errors import StoreError
+from service.stores.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Shape
+from service.telemetry import Event, account_hash, log
+
+PATH = "/feedback"
+_PRINTABLE = r"^[^\x00-\x1f\x7f]+$"
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE)]
+_EXAMPLES: list[dict[str, Any]] = [
+    {"unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1", "feedback": "helpful"},
+    {"contact_id": "abc-123-xyz", "customer_account": "1234567890", "feedback": "helpful"},
+    {
+        "request_id": "req-0123456789ab",
+        "feedback": "not_helpful",
+        "comment": "It leaves out that the dispute is closed.",
+    },
+]
+
+router = APIRouter(tags=["feedback"])
+
+
+class FeedbackRequest(BaseModel):
+    """A verdict on one summary, named by its process, by its contact and account, or by its request."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": list(_EXAMPLES),
+            "oneOf": [
+                {"required": ["unique_process_id"]},
+                {"required": ["contact_id", "customer_account"]},
+                {"required": ["request_id"]},
+            ],
+        },
+    )
+
+    unique_process_id: _Id | None = None
+    contact_id: _Id | None = None
+    customer_account: Annotated[str, StringConstraints(min_length=4, max_length=32, pattern=_PRINTABLE)] | None = None
+    request_id: _Id | None = None
+    feedback: Literal["helpful", "not_helpful"]
+    comment: Annotated[str, StringConstraints(max_length=2000)] | None = Field(
+        default=None, description="Why; the one way to learn what was wrong with an unhelpful summary"
+    )
+    edited_summary: Annotated[str, StringConstraints(max_length=4000)] | None = Field(
+        default=None, description="What the summary should have said"
+    )
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if (self.contact_id is None) != (self.customer_account is None):
+            raise ValueError("contact_id and customer_account belong together")
+        if sum(name is not None for name in (self.unique_process_id, self.contact_id, self.request_id)) != 1:
+            raise ValueError(
+                "name the summary one way: unique_process_id, or contact_id with customer_account, or request_id"
+            )
+        return self
+
+    def shape(self) -> Shape:
+        """Return how the summary is named."""
+        if self.unique_process_id is not None:
+            return ByProcess(unique_process_id=self.unique_process_id)
+        if self.request_id is not None:
+            return ByRequest(request_id=self.request_id)
+        assert self.contact_id is not None
+        assert self.customer_account is not None
+        return ByContact(contact_id=self.contact_id, account_number=self.customer_account)
+
+
+class FeedbackAnswer(BaseModel):
+    """What was kept, and for which summary. ``current`` is false when a newer verdict on it is already there."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "feedback_id": "fb-0123456789ab",
+                    "request_id": "req-0123456789ab",
+                    "unique_process_id": "6e1b8f0a-51c5-5ad5-9d0e-27a9c4a0a2d1",
+                    "contact_id": "abc-123-xyz",
+                    "feedback": "helpful",
+                    "feedback_timestamp": "2025-12-08T14:33:02.512Z",
+                    "current": True,
+                }
+            ]
+        },
+    )
+
+    feedback_id: str
+    request_id: str
+    unique_process_id: str
+    contact_id: str
+    feedback: Literal["helpful", "not_helpful"]
+    feedback_timestamp: str
+    current: bool
+
+
+@router.post(
+    PATH,
+    response_model=FeedbackAnswer,
+    responses={
+        404: {"model": Problem, "description": "No such summary, or its seven days are over"},
+        409: {"model": Problem, "description": "Several summaries fit; `request_ids` names them, newest first"},
+        **{status: RESPONSES[status] for status in (422, 500, 503)},
+    },
+)
+async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | Response:
+    """Keep whether a summary helped the agent. A repeat changes nothing; a later, different verdict replaces the first."""
+    store = runtime_of(request).feedback
+    if store is None:
+        raise StoreError("this service keeps no summaries, so there is nothing to give feedback on")
+    request_id = request.state.request_id
+    row = await store.resolve(body.shape())
+    if row is None:
+        detail = "there is no such summary, or it is older than seven days"
+        return problem(request_id, status=404, code="SUMMARY_NOT_FOUND", detail=detail)
+    if isinstance(row, Ambiguous):
+        detail = f"{len(row.request_ids)} summaries fit: send one of request_ids as request_id"
+        return problem(
+            request_id, status=409, code="AMBIGUOUS_SUMMARY", detail=detail, request_ids=list(row.request_ids)
+        )
+    kept = await store.record(row, body.feedback, comment=body.comment, edited_summary=body.edited_summary)
+    for rollout in runtime_of(request).rollouts.values():  # counts only for the pair that it compares
+        rollout.rate(row.pair_digest, helpful=body.feedback == "helpful")
+    log(
+        Event.FEEDBACK_RECORDED,
+        account=account_hash(row.account_number),
+        summary_request_id=row.request_id,
+        feedback=body.feedback,
+        model_used=row.model_used,
+        pair=row.pair,
+        with_comment=body.comment is not None,
+        with_edit=body.edited_summary is not None,
+    )
+    return FeedbackAnswer(
+        feedback_id=kept.feedback_id,
+        request_id=row.request_id,
+        unique_process_id=row.unique_process_id,
+        contact_id=row.contact_id,
+        feedback=body.feedback,
+        feedback_timestamp=kept.feedback_timestamp,
+        current=kept.current,
+    )

@@ -1,0 +1,45 @@
+"""How an insights request becomes a reuse scope before it is answered, and a stored record after."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.interaction import HistoryFilter
+from service.pair import Pair
+from service.reuse import Answered, ReuseScope
+from service.stores.interactions import InteractionPage
+from service.stores.summary_record import SeenInteraction, SummaryRecord
+from service.tasks.summarize import SummarizeInputs
+
+_REASON = "contact_reason"
+
+
+def reuse_scope(
+    asked: HistoryFilter, *, account_number: str, initial_contact_id: str, ivr_intent: str, pair: Pair
+) -> ReuseScope:
+    """Return what an earlier request must share with this one to be answered with its summary."""
+    return ReuseScope(
+        account_number=account_number,
+        initial_contact_id=initial_contact_id,
+        max_history_days=asked.max_history_days,
+        max_interactions=asked.max_interactions,
+        channel_filter=asked.channel_filter,
+        pair_digest=pair.digest,
+        # A prompt that holds the reason gives another summary for another reason.
+        reason=ivr_intent if _REASON in pair.variables else "",
+    )
+
+
+def summary_record(
+    response: Mapping[str, Any], inputs: SummarizeInputs, page: InteractionPage, answered: Answered
+) -> SummaryRecord:
+    """Return the record to keep of ``response``, the fields of an answer as plain values."""
+    fields = {name: response[name] for name in SummaryRecord.model_fields if name in response}
+    return SummaryRecord(
+        **fields,
+        ivr_intent=inputs.ivr_intent,
+        arm=answered.result.arm,
+        reused_from=answered.reused_from,
+        reuse_key=answered.reuse_key,
+        query=page.query,
+        interactions=tuple(SeenInteraction.of(item) for item in page.interactions),
+    )

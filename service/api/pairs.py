@@ -1,0 +1,169 @@
+"""GET /v1/pairs: what is served, since when, released by whom and why, and on which evidence."""
+
+import base64
+import json
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.answering import runtime_of, short_name
+from service.runtime import Runtime
+from service.served import ServedPair
+
+router = APIRouter(prefix="/v1", tags=["operator"])
+
+
+class ReleaseFacts(BaseModel):
+    """The signed release that put the pair there; ``attestation`` is the digest of the evidence that it names."""
+
+    sequence: int
+    kind: str | None = None
+    released_at: str
+    released_by: str
+    why: str | None = None
+    from_digest: str | None = None
+    attestation: str | None = None
+
+
+class EvidenceFacts(BaseModel):
+    """The signed gate attestation behind the release."""
+
+    evaluation_id: str
+    verdict: str
+    dataset: str
+    case_count: int
+    behaviour: str
+    issued_at: str
+    expires_at: str
+    environment: str
+
+
+class PairInService(BaseModel):
+    """One task's pair. ``source`` is ``last_known_good`` while the registry has not confirmed it since the start."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task": "summarize",
+                    "pair": "nova-lite",
+                    "prompt_version": "v1.2.0",
+                    "pair_digest": "9f2c0d5e" * 8,
+                    "model": "nova-lite",
+                    "backup": None,
+                    "registry_version": 7,
+                    "source": "registry",
+                    "release": {
+                        "sequence": 3,
+                        "kind": "promote",
+                        "released_at": "2026-11-20T09:14:00+00:00",
+                        "released_by": "dana",
+                        "why": "open items named more often",
+                        "from_digest": "51ab33c0" * 8,
+                        "attestation": "77d0e4b1" * 8,
+                    },
+                    "evidence": {
+                        "evaluation_id": "20261120-091020-4f3a",
+                        "verdict": "pass",
+                        "dataset": "gate",
+                        "case_count": 200,
+                        "behaviour": "pass",
+                        "issued_at": "2026-11-20T09:12:31Z",
+                        "expires_at": "2026-12-20T09:12:31Z",
+                        "environment": "aws",
+                    },
+                    "last_refresh_at": "2026-11-21T08:00:02+00:00",
+                    "last_error": None,
+                }
+            ]
+        }
+    )
+
+    task: str
+    pair: str
+    prompt_version: str
+    pair_digest: str
+    model: str
+    backup: str | None
+    registry_version: int
+    source: str
+    release: ReleaseFacts
+    evidence: EvidenceFacts | None
+    last_refresh_at: str | None
+    last_error: str | None
+    rollout: dict[str, Any] | None = Field(
+        default=None, description="The candidate beside it, if there is one: step, share, counts of both sides, why stopped"
+    )
+
+
+class PairsAnswer(BaseModel):
+    """Every task that serves a pair."""
+
+    environment: str
+    pairs: list[PairInService]
+
+
+@router.get("/pairs")
+async def pairs(request: Request) -> PairsAnswer:
+    """Say which pair answers each task now, and why it may."""
+    runtime = runtime_of(request)
+    found = [_in_service(task, runtime) for task in sorted(runtime.pair_sources)]
+    return PairsAnswer(environment=runtime.settings.environment, pairs=[pair for pair in found if pair is not None])
+
+
+def _in_service(task: str, runtime: Runtime) -> PairInService | None:
+    status = runtime.pair_sources[task].status()
+    served = status.served
+    if served is None:
+        return None
+    pair = served.pair
+    return PairInService(
+        task=task,
+        pair=pair.name,
+        prompt_version=f"v{pair.version}",
+        pair_digest=pair.digest,
+        model=short_name(pair.model, runtime),
+        backup=None if pair.backup is None else short_name(pair.backup, runtime),
+        registry_version=served.registry_version,
+        source=served.source,
+        release=_release(served),
+        evidence=_evidence(served),
+        last_refresh_at=status.last_refresh_at,
+        last_error=status.last_error,
+        rollout=_rollout(task, runtime),
+    )
+
+
+def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
+    control = runtime.rollouts.get(task)
+    status = None if control is None else control.status()
+    return None if status is None or status["pair"] is None else status
+
+
+def _release(served: ServedPair) -> ReleaseFacts:
+    said = _predicate(served.release_envelope)
+    return ReleaseFacts(
+        sequence=served.sequence,
+        released_at=served.released_at,
+        released_by=served.released_by,
+        **{name: said.get(name) for name in ("kind", "why", "from_digest", "attestation")},
+    )
+
+
+def _evidence(served: ServedPair) -> EvidenceFacts | None:
+    said = _predicate(served.attestation_envelope)
+    if not said:
+        return None
+    return EvidenceFacts(
+        dataset=said["dataset_name"],
+        **{name: said[name] for name in EvidenceFacts.model_fields if name != "dataset"},
+    )
+
+
+def _predicate(envelope: str) -> dict[str, Any]:
+    # Verified when the pair was taken (service/verification.py); here it is only shown. The harness's own has none.
+    if not envelope:
+        return {}
+    payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))
+    return dict(payload["predicate"])

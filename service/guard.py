@@ -1,0 +1,167 @@
+"""Looks at a model's answer before it is shown: what the interactions do not support, and what must not leave them."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service.errors import AnswerRefused, DeadlineExceeded
+from service.grounding import GroundingSource, find_unsupported
+from service.interaction import Interaction
+from service.pair import Message
+from service.quotable import leak_in, secrets_in
+
+# A source costs 5 ms per 1,000 characters to build: the newest interactions up to this bound. What only an older one states
+# is then a finding, which errs on the safe side.
+_MOST_CHARS = 100_000
+# From here on it is built in a thread, so that one long history does not stop everybody else's request.
+_HEAVY_CHARS = 20_000
+# The source is built while the model writes; by then the request for it has left.
+_PREPARE_AFTER_S = 0.05
+_SHOWN_CHARS = 60
+_MOST_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What may not be shown: its kind, and how the answer writes it. ``value`` is customer data and stays out of logs."""
+
+    kind: str
+    value: str
+
+
+class Guard(Protocol):
+    """Made for one request's inputs, asked about each answer to it."""
+
+    @property
+    def heavy(self) -> bool:
+        """True when preparing takes long enough to belong in a thread."""
+        ...
+
+    def prepare(self) -> None:
+        """Do what does not depend on an answer; safe to repeat and to call from any thread."""
+        ...
+
+    def __call__(self, text: str) -> tuple[Finding, ...]:
+        """Return what ``text`` may not say; empty when it may be shown."""
+        ...
+
+    def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
+        """Prepare while the model is busy; cancel what comes back when there is an answer."""
+        ...
+
+
+class GroundingGuard:
+    """Refuses amounts, dates, ids, names, counts and channels without support, secrets and full account numbers.
+
+    The grounding half is ``service.grounding``, the code that scores ``grounded`` in an evaluation.
+    """
+
+    def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
+        """Take the visible interactions, oldest first; nothing is computed yet."""
+        self._interactions = _newest(interactions)
+        self._as_of = as_of
+        self._contact_reason = contact_reason
+        self._lock = threading.Lock()
+        self._prepared: tuple[GroundingSource, frozenset[str]] | None = None
+
+    @property
+    def heavy(self) -> bool:
+        """See ``Guard.heavy``."""
+        return sum(len(item.text) for item in self._interactions) > _HEAVY_CHARS
+
+    @property
+    def source(self) -> GroundingSource:
+        """What the interactions state."""
+        return self._ready()[0]
+
+    def prepare(self) -> None:
+        """See ``Guard.prepare``."""
+        self._ready()
+
+    def _ready(self) -> tuple[GroundingSource, frozenset[str]]:
+        with self._lock:
+            if self._prepared is None:
+                source = GroundingSource(self._interactions, as_of=self._as_of, contact_reason=self._contact_reason)
+                secrets = frozenset[str]().union(*(secrets_in(item.text) for item in self._interactions))
+                self._prepared = source, secrets
+            return self._prepared
+
+    def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
+        """See ``Guard.prepare_soon``."""
+        loop = asyncio.get_running_loop()
+        if self.heavy:
+            return loop.run_in_executor(None, self.prepare)
+        return loop.call_later(_PREPARE_AFTER_S, self.prepare)
+
+    def __call__(self, text: str) -> tuple[Finding, ...]:
+        """See ``Guard.__call__``."""
+        source, secrets = self._ready()
+        found = [Finding(kind=item.kind, value=item.value) for item in find_unsupported(text, source)]
+        reason = leak_in(text)
+        if reason is not None:
+            found.append(Finding(kind=reason, value=""))
+        folded = text.lower()
+        found.extend(Finding(kind="secret", value="") for secret in secrets if secret in folded)
+        return tuple(dict.fromkeys(found))
+
+
+def _newest(interactions: Sequence[Interaction]) -> tuple[Interaction, ...]:
+    kept: list[Interaction] = []
+    left = _MOST_CHARS
+    for item in reversed(interactions):
+        left -= len(item.text)
+        if left < 0:
+            break
+        kept.append(item)
+    return tuple(reversed(kept))
+
+
+async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Finding, ...]:
+    """Return the guard's findings in ``text``.
+
+    Raises:
+        DeadlineExceeded: a heavy guard was not ready in ``remaining_s`` seconds.
+        AnswerRefused: the guard itself failed; an answer that was not looked at is not shown.
+    """
+    try:
+        if not guard.heavy:
+            return guard(text)
+        async with asyncio.timeout(remaining_s):
+            return await asyncio.to_thread(guard, text)
+    except TimeoutError as err:
+        raise DeadlineExceeded("the guard was not ready when the time budget was spent") from err
+    except Exception as err:
+        raise AnswerRefused(f"the guard failed ({type(err).__name__})", raw_text=text) from err
+
+
+def kinds_of(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Return the kinds of ``findings``, each once, in their order: fit for a log."""
+    return tuple(dict.fromkeys(finding.kind for finding in findings))
+
+
+def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[Finding]) -> tuple[Message, ...]:
+    """Return the conversation that asks for the same answer without what was found in it."""
+    named = [f"{item.kind} {_shown(item.value)}" for item in findings if item.value][:_MOST_NAMED]
+    kept_back = sorted({item.kind for item in findings if not item.value})
+    parts = []
+    if named:
+        parts.append(f"These details of your answer stand in none of the interactions: {'; '.join(named)}.")
+    if kept_back:
+        parts.append(f"It also holds what must not be repeated ({', '.join(kept_back)}).")
+    request = (
+        "Write the whole answer once more in the same form, without them. State only what the interactions state. "
+        "Do not mention this correction."
+    )
+    return (
+        *messages,
+        Message(role="assistant", content=answer),
+        Message(role="user", content=" ".join([*parts, request])),
+    )
+
+
+def _shown(value: str) -> str:
+    # One line, in quotes: a value comes from the model's answer and may repeat what a customer wrote.
+    return f'"{" ".join(value.split())[:_SHOWN_CHARS]}"'.replace("<", "‹")

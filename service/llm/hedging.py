@@ -1,0 +1,70 @@
+"""How many backups may start beside a primary that is merely slow: a share of the requests, per pair, over a sliding window."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+SHARE = 0.10
+WINDOW_S = 60
+# Below 30 requests a minute a share of a tenth would never allow one; three extra calls a minute overload no model.
+FLOOR = 3
+
+
+@dataclass(slots=True)
+class HedgeBudget:
+    """Requests and hedges of the last minute, by the second; ``clock`` is monotonic, in seconds.
+
+    In any window the hedges are at most ``max(floor, share * requests)`` as counted when the last of them was allowed.
+    Without a bound, a model that slows down under load would be answered with twice the load.
+    """
+
+    clock: Callable[[], float]
+    share: float = SHARE
+    window_s: int = WINDOW_S
+    floor: int = FLOOR
+    requests: int = 0
+    hedges: int = 0
+    refused: int = 0  # since the start, for the operator
+    _seconds: deque[list[int]] = field(default_factory=deque)  # [second, requests, hedges]
+
+    def request(self) -> None:
+        """Count a request that may want a hedge."""
+        self._now()[1] += 1
+        self.requests += 1
+
+    def allow(self) -> bool:
+        """Say whether one more hedge may start, and count it if so."""
+        second = self._now()
+        if self.hedges + 1 > max(self.floor, self.share * self.requests):
+            self.refused += 1
+            return False
+        second[2] += 1
+        self.hedges += 1
+        return True
+
+    def _now(self) -> list[int]:
+        second = int(self.clock())
+        while self._seconds and self._seconds[0][0] <= second - self.window_s:
+            _, requests, hedges = self._seconds.popleft()
+            self.requests -= requests
+            self.hedges -= hedges
+        if not self._seconds or self._seconds[-1][0] != second:
+            self._seconds.append([second, 0, 0])
+        return self._seconds[-1]
+
+
+@dataclass(slots=True)
+class HedgeBudgets:
+    """One budget per pair digest; a new release starts with a fresh one."""
+
+    clock: Callable[[], float]
+    _by_pair: dict[str, HedgeBudget] = field(default_factory=dict)
+
+    def of(self, pair_digest: str) -> HedgeBudget:
+        """Return the budget of the pair with this digest."""
+        budget = self._by_pair.get(pair_digest)
+        if budget is None:
+            while len(self._by_pair) >= 16:  # releases come and go for as long as the process lives
+                del self._by_pair[next(iter(self._by_pair))]
+            budget = self._by_pair[pair_digest] = HedgeBudget(self.clock)
+        return budget

@@ -1,0 +1,135 @@
+"""What may stand in a log line: known fields of a bounded form. A field that nobody declared here is dropped, not written."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Literal
+
+Form = Literal["name", "number", "flag", "text"]
+
+# Every field of every event. Add one here only when it cannot hold what a customer or an agent wrote.
+FIELDS: Mapping[str, Form] = {
+    # structlog's own
+    "event": "name",
+    "level": "name",
+    "timestamp": "name",
+    "logger": "name",
+    "place": "name",
+    "error": "name",
+    # request
+    "request_id": "name",
+    "account": "name",
+    "client": "name",
+    "path": "name",
+    "status": "number",
+    "failure_code": "name",
+    "wrong_fields": "number",
+    "denied": "name",
+    "max_history_days": "number",
+    "max_interactions": "number",
+    "latency_ms": "number",
+    "first_text_ms": "number",
+    "cost_usd": "name",
+    "feedback": "name",
+    "summary_request_id": "name",
+    "accepted": "flag",
+    "correlation_id": "name",
+    "with_comment": "flag",
+    "with_edit": "flag",
+    # what answered
+    "task": "name",
+    "tasks": "name",
+    "environment": "name",
+    "pair": "name",
+    "registry_version": "number",
+    "model": "name",
+    "model_used": "name",
+    "answered_by": "name",
+    "arm": "name",
+    "degraded": "flag",
+    "cache_hit": "flag",
+    "timeout_ms": "number",
+    "input_tokens": "number",
+    "output_tokens": "number",
+    "cache_read_tokens": "number",
+    # stores
+    "table": "name",
+    "interactions": "number",
+    "pages": "number",
+    "skipped": "number",
+    "consumed_capacity": "number",
+    "throttled": "number",
+    "reason": "text",
+    # breakers, guard, rollout
+    "calls": "number",
+    "failures": "number",
+    "kinds": "name",
+    "step": "number",
+}
+DROPPED = "dropped_fields"
+_NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")
+# Anything that could be an account, a card or a telephone number inside free text.
+_DIGITS = re.compile(r"\d[\d -]{4,}\d")
+_LONGEST_TEXT = 300
+_account_key = secrets.token_bytes(32)
+
+
+def set_account_key(key: bytes) -> None:
+    """Key the account hashes of this process; until then a random key is in use, so a hash is never guessable."""
+    global _account_key
+    _account_key = key
+
+
+def account_hash(account_number: str) -> str:
+    """Return 16 hexadecimal digits of the account number's keyed hash (HMAC-SHA-256): joins log lines, names nobody.
+
+    Without the key a hash of ten digits is undone by trying all of them.
+    """
+    return hmac.new(_account_key, account_number.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:16]
+
+
+def redact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Keep what ``FIELDS`` allows; a structlog processor. Names of dropped fields are kept, their values are not."""
+    kept: dict[str, Any] = {}
+    dropped: list[str] = []
+    for name, value in fields.items():
+        form = FIELDS.get(name)
+        if form is None or not _fits(form, value):
+            dropped.append(name if _NAME.match(name) else "unnamed")
+        else:
+            kept[name] = _masked(value) if form == "text" else value
+    if dropped:
+        kept[DROPPED] = sorted(dropped)
+    return kept
+
+
+def withhold(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Reduce another library's record to who, where and which error: its text may quote a prompt or a request.
+
+    A structlog processor for foreign records.
+    """
+    record = fields.get("_record")
+    kept: dict[str, Any] = {name: fields[name] for name in ("level", "timestamp", "logger") if name in fields}
+    kept["event"] = "LIBRARY_LOG"
+    if record is not None:
+        kept["place"] = f"{record.module}:{record.lineno}"
+    exception = fields.get("exc_info")
+    if isinstance(exception, tuple) and exception[0] is not None:
+        kept["error"] = exception[0].__name__
+    return kept
+
+
+def _fits(form: Form, value: object) -> bool:
+    if value is None:
+        return True
+    if form == "flag":
+        return isinstance(value, bool)
+    if form == "number":
+        return isinstance(value, int | float)
+    return isinstance(value, str) and (form == "text" or _NAME.match(value) is not None)
+
+
+def _masked(value: str | None) -> str | None:
+    return None if value is None else _DIGITS.sub("#", value)[:_LONGEST_TEXT]

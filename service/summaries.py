@@ -1,0 +1,73 @@
+"""What the endpoint sees of stored summaries: look for one to reuse, answer once, keep the record; and feedback on them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from service.reuse import Reuse
+from service.settings import Settings
+from service.stores.feedback import Feedback
+from service.stores.summary_record import SummaryRecord
+from service.stores.writer import SummaryWriter
+
+
+class Summaries:
+    """Reuse, writer and feedback of one process. Made of nothing, it reuses nothing and keeps nothing."""
+
+    def __init__(
+        self, reuse: Reuse | None = None, writer: SummaryWriter | None = None, feedback: Feedback | None = None
+    ) -> None:
+        self.reuse = reuse or Reuse(window_s=0, recent=None, now=datetime.now, clock=lambda: 0.0)
+        self.feedback = feedback
+        self._writer = writer
+
+    def open(self) -> None:
+        """Start replaying what an earlier process left."""
+        if self._writer is not None:
+            self._writer.start()
+
+    def close(self) -> None:
+        """Write what is in hand; what does not get written in a few seconds waits on disk."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def keep(self, record: SummaryRecord) -> None:
+        """Keep an answered request; returns before any store is asked."""
+        if self._writer is not None:
+            self._writer.keep(record)
+
+    def snapshot(self) -> Mapping[str, int]:
+        """Return all counts since the start, for metrics: reuse and writes."""
+        writes = {} if self._writer is None else self._writer.snapshot()
+        return {f"reuse_{name}": count for name, count in asdict(self.reuse.counts).items()} | {
+            f"write_{name}": count for name, count in writes.items()
+        }
+
+
+def build_summaries(
+    settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime], clock: Callable[[], float]
+) -> Summaries:
+    """Build the stores of ``settings`` around two boto3 clients; nothing is contacted yet."""
+    from datetime import timedelta
+
+    from service.stores.archive import Archive
+    from service.stores.calls import StoreThreads
+    from service.stores.feedback_store import FeedbackStore
+    from service.stores.spool import Spool
+    from service.stores.summaries import SummaryTable
+
+    table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
+    archive = Archive(s3, settings.archive_bucket)
+    threads = StoreThreads(f"table {settings.summaries_table!r}", timeout_s=settings.store_timeout_s)
+
+    async def recent(account_number: str, since: datetime) -> Any:
+        return await threads.run(table.recent, account_number, since)
+
+    return Summaries(
+        reuse=Reuse(window_s=settings.reuse_window_s, recent=recent, now=now, clock=clock),
+        writer=SummaryWriter(
+            table, archive, Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024)
+        ),
+        feedback=FeedbackStore(table, archive, timeout_s=settings.store_timeout_s, now=now),
+    )

@@ -1,0 +1,159 @@
+"""Spans for whoever runs an OTLP collector: off unless an endpoint is set, sent in batches by a thread, dropped when it is slow.
+
+The provider is our own and never the process's global one: MLflow's client, which lives in this process too, sets up that
+one, and its exporter must not come onto the path of a request. Attribute names: OpenTelemetry's semantic conventions, GenAI
+included. No prompt, no answer, no account.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+Kind = Literal["server", "client", "internal"]
+AttributeValue = str | int | float | bool
+_QUEUE, _BATCH, _DELAY_MS, _EXPORT_TIMEOUT_S, _STOP_S = 2048, 512, 2000, 2, 2.0
+
+
+class Span:
+    """A piece of work under way; this one is recorded nowhere."""
+
+    __slots__ = ()
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace's 32 hexadecimal digits, None where nothing is recorded."""
+        return None
+
+    def set(self, name: str, value: AttributeValue | None) -> None:
+        """Add an attribute; None adds nothing."""
+
+    def fail(self, error_type: str) -> None:
+        """Mark the work as failed, with a type of low cardinality and never a message, which may quote a customer."""
+
+
+class _Recorded(Span):
+    __slots__ = ("_span",)
+
+    def __init__(self, span: Any) -> None:
+        self._span = span
+
+    @property
+    def trace_id(self) -> str | None:
+        return format(self._span.get_span_context().trace_id, "032x")
+
+    def set(self, name: str, value: AttributeValue | None) -> None:
+        if value is not None:
+            self._span.set_attribute(name, value)
+
+    def fail(self, error_type: str) -> None:
+        from opentelemetry.trace import Status, StatusCode
+
+        self._span.set_attribute("error.type", error_type)
+        self._span.set_status(Status(StatusCode.ERROR))
+
+
+_NOTHING = Span()
+_provider: Any = None
+_tracer: Any = None
+
+
+def start_tracing(
+    endpoint: str,
+    *,
+    environment: str,
+    share: float,
+    headers: Mapping[str, str] | None = None,
+    exporter: "SpanExporter | None" = None,
+) -> None:
+    """Send spans to ``endpoint`` (base URL) from now on.
+
+    Args:
+        endpoint: of an OTLP/HTTP collector; ``/v1/traces`` is appended.
+        environment: goes into each span's resource.
+        share: of traces that are kept, 0 to 1; a caller's own decision in ``traceparent`` comes first.
+        headers: sent with each batch.
+        exporter: in place of the HTTP one, for tests.
+    """
+    global _provider, _tracer
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+    if exporter is None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        exporter = OTLPSpanExporter(
+            endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_S, headers=dict(headers or {})
+        )
+    stop_tracing()
+    _provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(share)),
+        resource=Resource.create({"service.name": "omni-insights", "deployment.environment.name": environment}),
+        shutdown_on_exit=False,  # it would wait for a collector that hangs
+    )
+    _provider.add_span_processor(
+        BatchSpanProcessor(
+            exporter, max_queue_size=_QUEUE, max_export_batch_size=_BATCH, schedule_delay_millis=_DELAY_MS
+        )
+    )
+    _tracer = _provider.get_tracer("omni-insights")
+
+
+def stop_tracing() -> None:
+    """Send what is left, for two seconds at most, and record nothing any more. Safe to repeat."""
+    global _provider, _tracer
+    provider, _provider, _tracer = _provider, None, None
+    if provider is not None:
+        sending = threading.Thread(target=provider.shutdown, name="tracing-shutdown", daemon=True)
+        sending.start()
+        sending.join(_STOP_S)
+
+
+@contextmanager
+def span(
+    name: str,
+    kind: Kind = "internal",
+    attributes: Mapping[str, AttributeValue] | None = None,
+    *,
+    traceparent: str | None = None,
+) -> Iterator[Span]:
+    """Record the block as a span under the current one, or under the caller's ``traceparent``; does nothing when off."""
+    tracer = _tracer
+    if tracer is None:
+        yield _NOTHING
+        return
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    parent = None if traceparent is None else TraceContextTextMapPropagator().extract({"traceparent": traceparent})
+    with tracer.start_as_current_span(
+        name,
+        context=parent,
+        kind=SpanKind[kind.upper()],
+        attributes=dict(attributes or {}),
+        record_exception=False,  # its message may quote the customer
+        set_status_on_exception=False,
+    ) as recorded:
+        yielded = _Recorded(recorded)
+        try:
+            yield yielded
+        except BaseException as err:
+            yielded.fail(type(err).__name__)
+            raise
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Return ``name=value,name=value`` as a dictionary.
+
+    Raises:
+        ValueError: a part has no ``=``; the message does not show it, it may be a key.
+    """
+    parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if any(not separator for _, separator, _ in parts):
+        raise ValueError("expected name=value,name=value")
+    return {name.strip(): value.strip() for name, _, value in parts}

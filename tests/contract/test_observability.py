@@ -1,0 +1,52 @@
+"""Panels and alarms name figures that the service makes: a renamed metric must not leave an alarm that can never fire."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service import metrics
+from service.telemetry import Event
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAN = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))
+BY_EMF = {instrument.emf: instrument for instrument in metrics.INSTRUMENTS}
+SERIES = [series for panel in PLAN["panels"] for series in panel["series"]] + PLAN["alarms"]
+
+
+def test_there_are_the_seeds_panels_and_alarms():
+    assert len(PLAN["panels"]) == 8
+    names = {alarm["name"] for alarm in PLAN["alarms"]}
+    assert {"failure-rate", "dynamodb-throttle", "bedrock-timeouts", "summary-misses"} <= names
+    bounds = {alarm["name"]: (alarm["above"], alarm["period_s"]) for alarm in PLAN["alarms"]}
+    assert bounds["failure-rate"] == (0.05, 300)
+    assert bounds["bedrock-timeouts"] == (10, 300)
+    assert bounds["summary-misses"] == (0.2, 300)
+
+
+@pytest.mark.parametrize("series", SERIES, ids=lambda series: series["metric"])
+def test_each_figure_exists_with_its_labels(series):
+    if series["metric"].startswith("AWS/"):
+        return
+    instrument = BY_EMF[series["metric"]]
+    assert set(series.get("where", {})) | set(series.get("by", [])) <= set(instrument.labels)
+    for other in series.get("over", []):
+        assert other in BY_EMF
+
+
+@pytest.mark.parametrize("panel", PLAN["panels"], ids=lambda panel: panel["title"])
+def test_each_prometheus_query_names_series_that_exist(panel):
+    offered = {family.name for family in metrics.REGISTRY.collect()}
+    for name in re.findall(r"omni_\w+", panel["prometheus"]):
+        assert re.sub(r"_(total|bucket|sum|count)$", "", name) in offered
+
+
+def test_each_runbook_names_events_that_are_logged():
+    named = [name for alarm in PLAN["alarms"] for name in re.findall(r"event = '([^']+)'", alarm["runbook"])]
+    assert named
+    assert set(named) <= {event.value for event in Event}
+
+
+def test_no_two_figures_share_a_name():
+    assert len(BY_EMF) == len(metrics.INSTRUMENTS)

@@ -1,0 +1,75 @@
+"""What the OpenAPI document allows, and what it does not: no request makes the service fail, and answers are as documented."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.access.control import local_token, open_access
+from service.app import create_app
+from service.settings import Settings
+from service.stores.feedback import Ambiguous, Recorded, SummaryRow
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
+
+EXAMPLES = 100
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+class Feedback:
+    """Finds one, several or no summary, by the id's length."""
+
+    async def resolve(self, shape):
+        found = (None, Ambiguous(request_ids=("req-2", "req-1")), ROW)
+        return found[len(str(shape)) % 3]
+
+    async def record(self, row, verdict, comment=None, edited_summary=None):
+        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", current=True)
+
+
+ROW = SummaryRow(
+    item_key="p", unique_process_id="p", request_id="req-1", account_number="1234567890", contact_id="c",
+    initial_contact_id="c", generated_at="t", model_used="m", answered_by="m", prompt_version="v1", pair="p",
+    pair_digest="d", latency_ms=1, cache_hit=False, degraded=False,
+)  # fmt: skip
+
+
+@pytest.fixture
+def api(api_runtime, tmp_path):
+    config = Settings(state_dir=tmp_path)
+    runtime = api_runtime(settings=config, access=open_access(config), feedback=Feedback())
+    return schemathesis.openapi.from_asgi("/openapi.json", create_app(runtime=runtime)), local_token(config).text
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_no_request_makes_the_service_fail(api, mode):
+    schema, token = api
+    statuses = {}
+
+    def send(case):
+        answer = case.call(headers={"authorization": f"Bearer {token}"})
+        statuses.setdefault(case.operation.label, set()).add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if mode is GenerationMode.NEGATIVE and not operation.body:
+            continue  # nothing in it can be wrong
+        cases = operation.as_strategy(generation_mode=mode)
+        settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+                 suppress_health_check=list(HealthCheck))(given(case=cases)(send))()  # fmt: skip
+    assert {"POST /omni-channel-insights", "POST /feedback", "POST /v1/summarize", "POST /oauth/token"} <= set(statuses)
+    if mode is GenerationMode.POSITIVE:
+        # Requests as documented get through to the work behind the door, and not to 422 alone.
+        assert statuses["POST /omni-channel-insights"] == {200}
+        assert {200, 404, 409} <= statuses["POST /feedback"]
+    else:
+        # Of a task's own inputs some are read more kindly than documented: a time may be a number.
+        strict = {name: codes for name, codes in statuses.items() if name != "POST /v1/summarize"}
+        assert all(min(codes) >= 400 for codes in strict.values())

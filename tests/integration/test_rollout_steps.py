@@ -1,0 +1,271 @@
+"""A rollout against a real store: signed steps, real evidence, the real service beside it."""
+
+import json
+import shutil
+import textwrap
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+import eval.suites
+import service.tasks
+from eval.errors import Refused, RolloutError
+from eval.evaluate import Options, evaluate
+from eval.promotion import promote_pair
+from eval.rollout import advance_rollout, end_rollout
+from eval.tracking import Tracking
+from service.app import create_app
+from service.errors import RegistryError
+from service.live_metrics import Observation
+from service.registry import RegistryPairSource, fetch_candidate
+from service.rollout import CANDIDATE_ALIAS
+from service.rollout_control import RolloutControl
+from service.runtime import build_runtime
+from service.settings import Settings
+
+# mlflow's own dependencies warn; ours do not get to.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+TASK = """
+from typing import ClassVar
+from pydantic import BaseModel
+from service.errors import OutputInvalid
+from service.task import Task
+
+class ShoutInputs(BaseModel):
+    text: str
+
+class Shout(Task[ShoutInputs]):
+    name: ClassVar[str] = "shout"
+    input_model: ClassVar[type[BaseModel]] = ShoutInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"text"})
+    in_process = {"local.shout-v1": lambda inputs: inputs.text.upper(), "local.whisper-v1": lambda inputs: inputs.text.lower()}
+    def values(self, inputs):
+        return {"text": inputs.text}
+    def unit(self, inputs):
+        return inputs.text
+    def without_ids(self, inputs, pseudonym):
+        return inputs.model_copy(update={"text": pseudonym(inputs.text)})
+    def check(self, text, rules):
+        if not text:
+            raise OutputInvalid("the answer is empty")
+        return text
+
+TASK = Shout()
+"""
+SUITE = """
+from eval.results import Score, Unit
+from eval.suite import Floor, MetricSpec, NoWorse, Suite
+
+class Loud:
+    name = "loud"
+    scores = ("loud",)
+    def score(self, context):
+        return {"loud": Score(value=float(context.output.isupper()))}
+
+SUITE = Suite(
+    task="shout", gate_dataset="dev", scorers=(Loud(),),
+    metrics=(MetricSpec(name="loud", kind="rate", score="loud", unit=Unit.RATE), MetricSpec(name="answered", kind="answered", unit=Unit.RATE)),
+    floors=(Floor(metric="loud", bound=0.8, reason="a shout is loud"),),
+    no_worse=(NoWorse(metric="loud", margin=0.1, reason="as small as 40 cases can show"),),
+    max_unscored_rate=0.1, minimum_latency_calls=1, table=("loud", "answered"),
+)
+"""
+CARDS = """\
+models:
+  - {id: local.shout-v1, short_name: shouter, wire: in_process, runs: local, context_tokens: 9, prices: {input: 0, output: 0, source: test, date: 2026-11-21}}
+  - {id: local.whisper-v1, short_name: whisperer, wire: in_process, runs: local, context_tokens: 9, prices: {input: 0, output: 0, source: test, date: 2026-11-21}}
+"""
+
+
+def _pair(name, model, version="1.0.0"):
+    return textwrap.dedent(f"""\
+        ---
+        name: {name}
+        task: shout
+        version: {version}
+        model:
+          id: {model}
+          options: {{maxOutputTokens: 10}}
+        inputs:
+          text: {{kind: string}}
+        output: {{schema: text-v1, max_words: 50}}
+        ---
+        system:
+        Shout what stands between <text> and </text>.
+        user:
+        <text>{{{{text}}}}</text>
+        """)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A store in which `loud` 1.0.0 is in production and `loud` 1.1.0 has passed its gate against it."""
+    tmp_path = tmp_path_factory.mktemp("rollout")
+    for package, folder, code in ((service.tasks, "tasks", TASK), (eval.suites, "suites", SUITE)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "shout.py").write_text(code, encoding="utf-8")
+        package.__path__.append(str(tmp_path / folder))
+    prompts, datasets = tmp_path / "prompts" / "shout", tmp_path / "datasets" / "shout"
+    prompts.mkdir(parents=True)
+    datasets.mkdir(parents=True)
+    (tmp_path / "prompts" / "models.yaml").write_text(CARDS, encoding="utf-8")
+    for name, model in (("loud", "local.shout-v1"), ("quiet", "local.whisper-v1")):
+        (prompts / f"{name}.prompty").write_text(_pair(name, model), encoding="utf-8")
+    lines = [json.dumps({"id": f"case-{n}", "inputs": {"text": f"hello {n}"}}) for n in range(40)]
+    (datasets / "dev.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    settings = _settings(tmp_path)
+    evaluate(Options(task="shout"), settings)
+    promote_pair("shout", "loud", "first", settings)
+    (prompts / "loud.prompty").write_text(_pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
+    evaluate(Options(task="shout"), settings)
+    yield tmp_path
+    for package, folder in ((service.tasks, "tasks"), (eval.suites, "suites")):
+        package.__path__.remove(str(tmp_path / folder))
+
+
+def _settings(root):
+    return Settings(
+        root=root,
+        state_dir=root / "state",
+        registry_uri=f"sqlite:///{root}/mlflow/mlflow.db",
+        registry_refresh_s=0.2,
+        required_tasks=("shout",),
+    )
+
+
+@pytest.fixture
+def settings(evaluated, tmp_path):
+    """The store, copied: what a test does to it is its own. Artifacts stay where the runs say they are."""
+    shutil.copytree(evaluated, tmp_path / "copy")
+    return _settings(tmp_path / "copy")
+
+
+def _advance(settings, pair="loud", **options):
+    return advance_rollout("shout", pair, "try it on some", settings, **options)
+
+
+def _control(settings):
+    source = RegistryPairSource("shout", settings)
+    source.refresh()
+    control = RolloutControl(
+        source, lambda: fetch_candidate("shout", settings), settings.state_dir / "rollout" / "shout"
+    )
+    control.tick()
+    return control
+
+
+def _versions(control, n=200):
+    return {control.choose(f"unit {number}").pair.version for number in range(n)}
+
+
+def test_steps_follow_the_plan_and_end_in_a_promotion(settings):
+    assert fetch_candidate("shout", settings) is None
+    assert _versions(_control(settings)) == {"1.0.0"}
+    assert [_advance(settings, steps=(10, 50, 100)).percent for _ in range(3)] == [10, 50, 100]
+    control = _control(settings)
+    assert _versions(control) == {"1.1.0"}
+    with pytest.raises(Refused, match="make promote PAIR=loud"):
+        _advance(settings)
+    assert promote_pair("shout", "loud", "all is well", settings).sequence == 2
+    control = _control(settings)
+    assert control.status()["rollout"] == 3
+    control.observe("nobody", Observation(latency_ms=1))
+    assert _versions(control) == {"1.1.0"}  # as production now; the rollout beside the old one is void
+
+
+def test_what_did_not_earn_it_is_not_rolled_out(settings):
+    with pytest.raises(Refused, match="'fail'"):
+        _advance(settings, pair="quiet")
+    path = settings.prompts_dir / "shout" / "loud.prompty"
+    path.write_text(_pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
+    with pytest.raises(Refused, match="the pair's file differs"):
+        _advance(settings)
+    path.write_text(_pair("loud", "local.shout-v1"), encoding="utf-8")
+    with pytest.raises(Refused, match="in production already"):
+        _advance(settings)
+
+
+@pytest.mark.parametrize("steps", [(), (0, 10), (10, 10), (50, 10), (10, 101)])
+def test_an_impossible_plan_is_named(settings, steps):
+    with pytest.raises(RolloutError, match="STEPS are rising shares"):
+        _advance(settings, steps=steps)
+
+
+def test_a_stopped_rollout_is_not_moved_on_but_begun_again(settings):
+    _advance(settings, steps=(50, 100))
+    control = _control(settings)
+    candidate = fetch_candidate("shout", settings)
+    production = control.choose(None)
+    for _ in range(200):
+        control.observe(candidate.served.pair.digest, Observation(latency_ms=5, error=True))
+        control.observe(production.pair.digest, Observation(latency_ms=5))
+    control.tick()
+    assert _versions(control) == {"1.0.0"}
+    with pytest.raises(Refused, match=r"the service stopped step 1 \(errors: 200 of 200"):
+        _advance(settings)
+    assert _advance(settings, restart=True, steps=(50, 100)).percent == 50
+    control.tick()
+    assert _versions(control) == {"1.0.0", "1.1.0"}
+
+
+def test_a_rollout_ends_and_stays_ended(settings):
+    with pytest.raises(Refused, match="no rollout of task 'shout' is running"):
+        end_rollout("shout", "x", settings)
+    _advance(settings, steps=(100,))
+    control = _control(settings)
+    ended = end_rollout("shout", "not today", settings)
+    assert (ended.sequence, ended.percent) == (2, 0)
+    control.tick()
+    assert _versions(control) == {"1.0.0"}
+    # Somebody removes the end from the registry: what was seen is remembered.
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking._client.delete_prompt_version_tag("shout", str(ended.registry_version), ended.tag)
+    control.tick()
+    assert _versions(control) == {"1.0.0"}
+    assert "older than step 2" in control.status()["last_error"]
+
+
+def test_an_alias_that_was_moved_by_hand_rolls_nothing_out(settings):
+    import mlflow
+
+    _advance(settings, steps=(100,))
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    mlflow.genai.set_prompt_alias("shout", alias=CANDIDATE_ALIAS, version=1)
+    assert tracking.alias_target("shout") == 1
+    with pytest.raises(RegistryError, match="moved by hand"):
+        fetch_candidate("shout", settings)
+    assert _versions(_control(settings)) == {"1.0.0"}
+
+
+def test_the_service_answers_a_share_with_the_candidate_and_others_unseen(settings):
+    _advance(settings, steps=(30, 100), shadow_percent=100)
+    runtime = build_runtime(settings, guarded=False)
+    with TestClient(create_app(runtime=runtime)) as client:
+        for _ in range(100):
+            runtime.rollouts["shout"].tick()
+            if client.post("/v1/shout", json={"text": "x"}).status_code == 200:
+                break
+            time.sleep(0.1)
+        runtime.rollouts["shout"].tick()
+        texts = [f"hello {number}" for number in range(60)]
+        first = {text: _ask(client, text) for text in texts}
+        assert set(first.values()) == {"v1.0.0", "v1.1.0"}
+        assert {text: _ask(client, text) for text in texts} == first
+        client.portal.call(runtime.shadow.drain)
+        runtime.rollouts["shout"].tick()
+        sides = runtime.rollouts["shout"].status()["sides"]
+    served = sum(version == "v1.1.0" for version in first.values())
+    assert sides["candidate"]["requests"] == 2 * served
+    rows = [json.loads(line) for line in (settings.state_dir / "shadow" / "shout.jsonl").read_text().splitlines()]
+    assert 0 < len(rows) == runtime.shadow.kept
+    assert all(row["unseen"]["pair_digest"] != row["shown"]["pair_digest"] for row in rows)
+    assert all(row["unseen"]["output"].startswith("HELLO") or row["unseen"]["output"] == "X" for row in rows)
+    assert not any(text in json.dumps(row["inputs"]) for row in rows for text in texts)
+
+
+def _ask(client, text):
+    answer = client.post("/v1/shout", json={"text": text}).json()
+    assert answer["output"] == text.upper()
+    return answer["prompt_version"]

@@ -1,0 +1,109 @@
+"""Agents who ask for summaries: one locust process, every request written down before it is sent and after it is answered.
+
+Read by ``locust -f``; its settings come as ``LOAD_*`` variables from ``tests/load/driver.py``.
+"""
+
+import json
+import os
+import random
+import time
+import uuid
+from pathlib import Path
+
+from locust import FastHttpUser, LoadTestShape, constant_pacing, events, task
+
+PATH = "/omni-channel-insights"
+ACCOUNTS = int(os.environ["LOAD_ACCOUNTS"])
+PACING_S = float(os.environ["LOAD_PACING_S"])
+SECONDS = float(os.environ["LOAD_SECONDS"])
+TRANSFER = os.environ.get("LOAD_TRANSFER") == "1"
+STEPS = [(int(users), int(seconds)) for users, seconds in json.loads(os.environ.get("LOAD_STEPS", "[]"))]
+HEADERS = json.loads(os.environ.get("LOAD_HEADERS", "{}"))
+_began = time.monotonic()
+_draws = random.Random(int(os.environ.get("LOAD_SEED", "0")))
+_records = Path(os.environ["LOAD_RECORDS"]).open("a", encoding="utf-8")  # noqa: SIM115 - closed when locust quits
+
+
+@events.quitting.add_listener
+def _close(**_):
+    _records.close()
+
+
+def account(number):
+    return f"{9_000_000_000 + number}"
+
+
+class Agent(FastHttpUser):
+    """Asks every ``PACING_S``; in a transfer the next agent asks about the same contact a little later."""
+
+    wait_time = constant_pacing(PACING_S)
+    network_timeout = connection_timeout = 15.0
+    # One try: a request that got no answer counts as lost, and nothing hides it.
+    max_retries = 0
+
+    def on_start(self):
+        # Without a spread all users of a scenario would ask in the same moment for ever; a burst wants exactly that.
+        if os.environ.get("LOAD_SPREAD") == "1":
+            time.sleep(_draws.uniform(0, PACING_S))
+
+    @task
+    def ask(self):
+        customer, contact = account(_draws.randrange(ACCOUNTS)), uuid.uuid4().hex
+        self._ask(customer, contact, contact)
+        if TRANSFER:
+            # The agent has talked for a while; the next one gets a contact of its own that began as the first.
+            time.sleep(_draws.uniform(1.0, 3.0))
+            self._ask(customer, uuid.uuid4().hex, contact, transfer=True)
+
+    def _ask(self, customer, contact, initial, transfer=False):
+        # Locust cuts off whoever begins to ask in the moment in which it ends; so nobody begins in its last second.
+        if time.monotonic() - _began > SECONDS:
+            return
+        correlation = uuid.uuid4().hex
+        body = {"account_number": customer, "contact_id": contact, "initial_contact_id": initial}
+        _write({"sent": correlation, "at": time.time(), "transfer": transfer})
+        started = time.perf_counter()
+        with self.client.post(
+            PATH, json=body, headers={**HEADERS, "X-Correlation-Id": correlation}, catch_response=True
+        ) as response:
+            row = {
+                "answered": correlation,
+                "ms": (time.perf_counter() - started) * 1000,
+                "status": response.status_code,
+            }
+            if response.status_code == 200:
+                answer = response.json()
+                row |= {
+                    "degraded": answer["degraded"],
+                    "cache_hit": answer["cache_hit"],
+                    "model": answer["model_used"],
+                    "request_id": answer["request_id"],
+                    "mine": answer["contact_id"] == contact and answer["account_number"] == customer,
+                }
+                response.success()
+            elif response.status_code:
+                row["code"] = (response.json() or {}).get("code")
+                response.failure(str(row["code"]))
+            else:
+                row["lost"] = type(response.error).__name__
+                response.failure("no answer")
+            _write(row)
+
+
+def _write(row):
+    _records.write(json.dumps(row) + "\n")
+    _records.flush()
+
+
+if STEPS:
+
+    class Steps(LoadTestShape):
+        """So many users for so many seconds, one step after the other."""
+
+        def tick(self):
+            passed = self.get_run_time()
+            for users, seconds in STEPS:
+                if passed < seconds:
+                    return users, 200
+                passed -= seconds
+            return (STEPS[-1][0], 200) if passed < 2 else None

@@ -1,0 +1,245 @@
+"""The system under load: the real service as a process, the model's stand-in, a local AWS, a registry with a signed release."""
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from service.local import aws
+from service.local.process import LocalBedrock
+from service.local.samples import sample_histories
+from service.settings import REPO_ROOT, Settings
+
+PRIMARY, BACKUP = "amazon.nova-lite-v1:0", "anthropic.claude-3-5-haiku-20241022-v1:0"
+# What seed 000 expects of its primary: half of the answers within 1.2 s, 95% within 2.6 s.
+LATENCY = "lognormal:p50=1200,p95=2600"
+ACCOUNTS = 300
+_READY_S, _STOP_S = 40.0, 15.0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Rig:
+    """What all scenarios of one run share; each of them starts its own service with ``service``."""
+
+    def __init__(self, folder, latency=LATENCY):
+        self.folder, self.latency = folder, latency
+        self.settings = Settings(
+            state_dir=folder / "state",
+            registry_uri=f"sqlite:///{folder}/mlflow.db",
+            local_aws_port=free_port(),
+            local_bedrock_port=free_port(),
+        )
+        self._stack = ExitStack()
+
+    def __enter__(self):
+        both = f"{PRIMARY},{BACKUP}"
+        self._stack.callback(aws.ministack(self.settings).stop)
+        self.bedrock = self._stack.enter_context(
+            LocalBedrock(
+                ("--models", both, "--echo-models", both, "--echo-latency", self.latency, "--echo-words", "60"),
+                log=self.folder / "bedrock.log",
+            )
+        )
+        aws.start(self.settings)
+        self.aws_endpoint = aws.endpoint(self.settings)
+        self._load_customers()
+        release_pair(self.settings)
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def fault(self, **rule):
+        _post(f"{self.bedrock.url}/_local/faults", rule)
+
+    def no_faults(self):
+        request = urllib.request.Request(f"{self.bedrock.url}/_local/faults", method="DELETE")
+        urllib.request.urlopen(request, timeout=5).close()
+
+    def headers(self):
+        """What a client sends along: a token of the local client, once this build asks for tokens."""
+        if importlib.util.find_spec("service.access") is None:
+            return {}
+        from service.access.control import local_token
+
+        return {"Authorization": f"Bearer {local_token(self.settings).text}"}
+
+    def environment(self, **changes):
+        given = {
+            "OMNI_STATE_DIR": str(self.settings.state_dir),
+            "OMNI_REGISTRY_URI": self.settings.registry_uri,
+            "OMNI_BEDROCK_ENDPOINT": self.bedrock.url,
+            "OMNI_BEDROCK_STAND_IN": "echo",
+            "OMNI_AWS_ENDPOINT": self.aws_endpoint,
+            "PYTHONPATH": str(REPO_ROOT),
+        }
+        return os.environ | given | changes
+
+    def _load_customers(self):
+        from service.aws import client
+        from service.stores.interactions import InteractionStore
+
+        settings = self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint})
+        dynamodb = client("dynamodb", settings)
+        store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=5)
+        # Back from yesterday, so that a clock that is an hour wrong still sees them all.
+        histories = [rows for rows in sample_histories((datetime.now(UTC) - timedelta(days=1)).date()).values() if rows]
+        for number in range(ACCOUNTS):
+            store.put_many(f"{9_000_000_000 + number}", histories[number % len(histories)])
+        dynamodb.close()
+
+
+class Service:
+    """One service process. ``log`` holds its JSON lines; a restart appends to it."""
+
+    def __init__(self, rig, log, module=("service", "serve"), python=sys.executable, **environment):
+        self._rig, self._log, self._module, self._environment = rig, log, (python, "-m", *module), environment
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self.process = None
+        self.ready_s = None
+
+    def start(self):
+        """Start and wait until ready; ``ready_s`` is how long that took from the process's start."""
+        with self._log.open("ab") as out:
+            started = time.perf_counter()
+            self.process = subprocess.Popen(
+                [*self._module, "--port", str(self._port)],
+                stdout=out,
+                stderr=out,
+                cwd=REPO_ROOT,
+                env=self._rig.environment(**self._environment),
+            )
+        while time.perf_counter() - started < _READY_S:
+            if self.process.poll() is not None:
+                break
+            with suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/readyz", timeout=2).close()
+                self.ready_s = time.perf_counter() - started
+                return self
+            time.sleep(0.02)
+        self.stop()
+        raise SystemExit(f"error: the service did not become ready; see {self._log}")
+
+    def ask(self):
+        """Send one request and wait for its answer, whatever it is."""
+        body = json.dumps({"account_number": "9000000000", "contact_id": "warm-up"}).encode()
+        headers = {"content-type": "application/json", **self._rig.headers()}
+        request = urllib.request.Request(f"{self.url}/omni-channel-insights", data=body, headers=headers)
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=30).close()
+
+    def kill(self):
+        """End it as a power cut does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)  # as Ctrl-C does; a profiler writes its file then
+            try:
+                self.process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def rss_mb(self):
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
+
+    def cpu_s(self):
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def release_pair(settings, name="nova-lite"):
+    """Put the pair ``name`` into a fresh registry with statements of a throw-away key: load is measured here, not quality."""
+    from eval.signing import open_signer, sign_statement
+    from eval.tracking import Tracking
+    from service.attestation import GateAttestation
+    from service.cards import ModelCards
+    from service.pair_file import load_pair
+    from service.release import Release, attestation_tag
+    from service.statements import envelope_digest
+    from service.task import load_task
+
+    task = load_task("summarize")
+    pair = load_pair(
+        settings.prompts_dir / task.name / f"{name}.prompty",
+        cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
+        task_variables=task.variables,
+    )
+    signer = open_signer(settings)
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    version = tracking.register(pair)
+    now = datetime.now(UTC)
+    attestation = GateAttestation(
+        pair_name=pair.name,
+        pair_digest=pair.digest,
+        task=pair.task,
+        scope="gate",
+        dataset_name="none: load test",
+        dataset_digest="0" * 64,
+        case_count=0,
+        suite_digest="0" * 64,
+        judges=(),
+        code_version="load",
+        environment="local",
+        answered_by=("echo",),
+        baseline_digest=None,
+        evaluation_id="load",
+        verdict="pass",
+        checks={"pass": 0, "fail": 0, "inconclusive": 0},
+        figures_digest="0" * 64,
+        cases_digest="0" * 64,
+        issued_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    evidence = sign_statement(signer, attestation.statement())
+    digest = envelope_digest(evidence, "the attestation")
+    release = Release(
+        task=pair.task,
+        sequence=1,
+        kind="promote",
+        registry_version=version,
+        pair_name=pair.name,
+        pair_digest=pair.digest,
+        from_digest=None,
+        gate_run_id="load",
+        attestation=digest,
+        previous=None,
+        who="load test",
+        why="load test",
+        at=now.isoformat(timespec="seconds"),
+        environment="local",
+    )
+    tracking.place(
+        pair.task,
+        version,
+        {attestation_tag(digest): evidence, release.tag: sign_statement(signer, release.statement())},
+    )
+
+
+def _post(url, body):
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers={"content-type": "application/json"})
+    urllib.request.urlopen(request, timeout=5).close()

@@ -1,0 +1,113 @@
+"""What is tried: load shapes and faults, each with the promise that must hold; what needs a part not built yet says so."""
+
+import importlib.util
+from dataclasses import dataclass, field
+
+from rig import PRIMARY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One run of locust against one service.
+
+    ``model_faults`` are rules of the Bedrock stand-in, ``store_faults`` of the store proxy. ``event`` is something that the
+    driver does in the middle. ``most_failed`` and ``most_late`` are shares of the requests sent, ``most_lost`` is their number,
+    ``most_p95_ms`` is of all answers, degraded and failed ones too; None promises nothing.
+    """
+
+    name: str
+    users: int = 20
+    pacing_s: float = 2.0
+    seconds: int = 12
+    spread: bool = True
+    transfer: bool = False
+    steps: tuple[tuple[int, int], ...] = ()
+    model_faults: tuple[dict, ...] = ()
+    store_faults: dict = field(default_factory=dict)
+    event: str | None = None
+    environment: dict = field(default_factory=dict)
+    needs: str | None = None
+    most_failed: float = 0.005
+    most_late: float | None = 0.01
+    most_lost: int = 0
+    most_p95_ms: float | None = 5300  # the deadline and what it takes to answer when it strikes
+
+
+LOAD = (
+    Scenario(name="50 agents", users=50, pacing_s=2.0, seconds=15),
+    Scenario(
+        name="500 at once, every 10 s",
+        users=500,
+        pacing_s=10.0,
+        seconds=21,
+        spread=False,
+        most_late=None,
+        most_p95_ms=None,
+    ),
+    Scenario(
+        name="100 to 1,000 agents, one question in 10 s each",
+        pacing_s=10.0,
+        steps=((100, 10), (250, 10), (500, 10), (1000, 12)),
+        most_late=None,
+        most_p95_ms=None,
+    ),
+    Scenario(name="agent transfer within 5 min", users=60, pacing_s=8.0, seconds=24, transfer=True),
+)
+
+CHAOS = (
+    Scenario(name="no fault"),
+    Scenario(name="primary throttled, 30%", model_faults=({"kind": "throttle", "model": PRIMARY, "rate": 0.3},)),
+    Scenario(name="primary hung", model_faults=({"kind": "hang", "model": PRIMARY, "rate": 1.0},)),
+    Scenario(name="both models down", model_faults=({"kind": "unavailable", "model": "*", "rate": 1.0},)),
+    Scenario(name="both models hung", model_faults=({"kind": "hang", "model": "*", "rate": 1.0},), most_late=0.05),
+    # botocore tries twice: 30% throttled calls are 9% failed reads where nothing waits longer.
+    Scenario(name="DynamoDB throttled, 30%", store_faults={"dynamodb": ("throttle", 0.3)}, most_failed=0.15),
+    Scenario(name="DynamoDB down", store_faults={"dynamodb": ("down", 1.0)}, most_failed=1.0),
+    Scenario(name="S3 down", store_faults={"s3": ("down", 1.0)}, needs="service.stores.archive"),
+    Scenario(name="registry down", event="registry_down"),
+    Scenario(name="registry hangs, cold start", event="registry_hangs"),
+    Scenario(
+        name="spool takes no file, S3 down",
+        store_faults={"s3": ("down", 1.0)},
+        needs="service.stores.spool",
+        event="disk_full",
+    ),
+    # An agent who was being answered gets no answer, and again none while it starts; then every question has one.
+    Scenario(name="killed and restarted", event="kill", most_lost=60),
+    Scenario(name="clock 1 h ahead", environment={"LOAD_CLOCK_SKEW_S": "3600"}, event="clock"),
+    Scenario(name="clock 1 h behind", environment={"LOAD_CLOCK_SKEW_S": "-3600"}, event="clock"),
+)
+
+
+def missing(scenario):
+    """Return what ``scenario`` needs and this build does not have, None when it can run."""
+    if scenario.needs is None:
+        return None
+    try:
+        found = importlib.util.find_spec(scenario.needs)
+    except ModuleNotFoundError:
+        found = None
+    return None if found else scenario.needs
+
+
+def broken(scenario, row):
+    """Return the promises that ``row`` breaks."""
+    problems = []
+    if not row.sent:
+        problems.append("no request was sent")
+        return tuple(problems)
+    if row.double:
+        problems.append(f"{row.double} requests were completed twice")
+    if row.wrong:
+        problems.append(f"{row.wrong} answers belonged to another request")
+    if row.lost > scenario.most_lost:
+        problems.append(f"{row.lost} requests got no answer at all, promised at most {scenario.most_lost}")
+    if row.unfinished > scenario.most_lost:
+        problems.append(f"{row.unfinished} requests were taken and never ended")
+    if row.failed / row.sent > scenario.most_failed:
+        problems.append(f"{row.failed / row.sent:.1%} failed, promised at most {scenario.most_failed:.1%}")
+    if scenario.most_late is not None and row.late / row.sent > scenario.most_late:
+        problems.append(f"{row.late / row.sent:.1%} came after 5 s, promised at most {scenario.most_late:.1%}")
+    if scenario.most_p95_ms is not None and row.p95 > scenario.most_p95_ms:
+        problems.append(f"95% of the answers took up to {row.p95:.0f} ms, promised {scenario.most_p95_ms:.0f} ms")
+    return tuple(problems)

@@ -1,0 +1,158 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.llm.breaker import BreakerPolicy, Breakers, BreakerState, CircuitBreaker
+
+POLICY = BreakerPolicy(failures_in_a_row=3, failed_share=0.5, least_calls=10, window_s=30, open_s=15)
+
+
+class Time:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def time():
+    return Time()
+
+
+@pytest.fixture
+def breaker(time):
+    return CircuitBreaker("m", POLICY, time)
+
+
+def call(breaker, ok):
+    permit = breaker.admit()
+    assert permit is not None
+    (permit.succeeded if ok else permit.failed)()
+
+
+def open_it(breaker):
+    for _ in range(POLICY.failures_in_a_row):
+        call(breaker, False)
+    assert breaker.state is BreakerState.OPEN
+
+
+def test_failures_in_a_row_open_it_and_one_less_does_not(breaker):
+    call(breaker, False)
+    call(breaker, False)
+    call(breaker, True)
+    call(breaker, False)
+    call(breaker, False)
+    assert breaker.state is BreakerState.CLOSED
+    call(breaker, False)
+    assert breaker.state is BreakerState.OPEN
+    assert breaker.admit() is None
+
+
+def test_a_share_of_failures_opens_it_from_enough_calls_on(breaker):
+    for number in range(9):
+        call(breaker, number % 2 == 1)
+    assert breaker.state is BreakerState.CLOSED  # 5 of 9, but fewer than ten calls
+    call(breaker, True)
+    call(breaker, False)
+    assert breaker.state is BreakerState.OPEN  # 6 of 11
+
+
+def test_a_third_of_throttles_does_not_open_it(breaker):
+    for number in range(300):
+        call(breaker, number % 3 != 0)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_old_failures_leave_the_window(breaker, time):
+    for ok in (False, False, True) * 4:
+        if breaker.state is BreakerState.CLOSED:
+            call(breaker, ok)
+            time.now += 10
+    assert breaker.state is BreakerState.CLOSED  # never ten calls within 30 s
+
+
+def test_after_its_time_one_probe_passes_and_closes_it(breaker, time):
+    open_it(breaker)
+    time.now += POLICY.open_s
+    assert breaker.state is BreakerState.HALF_OPEN
+    probe = breaker.admit()
+    assert probe is not None
+    assert breaker.admit() is None  # one at a time
+    probe.succeeded()
+    assert breaker.state is BreakerState.CLOSED
+    assert breaker.admit() is not None
+
+
+def test_a_failed_probe_opens_it_for_as_long_again(breaker, time):
+    open_it(breaker)
+    time.now += POLICY.open_s
+    breaker.admit().failed()
+    time.now += POLICY.open_s - 0.1
+    assert breaker.admit() is None
+    time.now += 0.1
+    assert breaker.admit() is not None
+
+
+def test_a_probe_that_says_nothing_lets_the_next_one_try(breaker, time):
+    open_it(breaker)
+    time.now += POLICY.open_s
+    breaker.admit().give_back()
+    assert breaker.admit() is not None
+
+
+def test_only_the_first_word_on_a_call_counts(breaker):
+    for _ in range(5):
+        permit = breaker.admit()
+        permit.succeeded()
+        permit.failed()
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_calls_that_left_before_it_opened_do_not_keep_it_open(breaker, time):
+    late = [breaker.admit() for _ in range(3)]
+    open_it(breaker)
+    time.now += POLICY.open_s - 1
+    for permit in late:
+        permit.failed()
+    time.now += 1
+    assert breaker.state is BreakerState.HALF_OPEN
+
+
+def test_models_have_breakers_of_their_own(time):
+    breakers = Breakers(time, POLICY)
+    open_it(breakers.of("a"))
+    assert breakers.of("b").admit() is not None
+    assert breakers.states() == {"a": BreakerState.OPEN, "b": BreakerState.CLOSED}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ok", "fail", "nothing", "hold"]), st.floats(0, 20)), max_size=120))
+def test_whatever_happens_there_is_one_probe_at_most_and_a_way_back(steps):
+    time = Time()
+    breaker = CircuitBreaker("m", POLICY, time)
+    held = []
+    for what, wait in steps:
+        time.now += wait
+        before = breaker.state
+        permit = breaker.admit()
+        assert (permit is None) or before is not BreakerState.OPEN
+        if permit is None:
+            continue
+        if before is BreakerState.HALF_OPEN:
+            assert breaker.admit() is None
+        match what:
+            case "ok":
+                permit.succeeded()
+            case "fail":
+                permit.failed()
+            case "nothing":
+                permit.give_back()
+            case "hold":
+                held.append(permit)
+    for permit in held:
+        permit.give_back()
+    time.now += POLICY.open_s + 0.001
+    permit = breaker.admit()
+    assert permit is not None
+    permit.succeeded()
+    assert breaker.state is BreakerState.CLOSED
