@@ -75,8 +75,8 @@ def main() -> int:
                 seconds, result = _harness(environment)
                 whole.append(seconds)
                 phase.append(_phase_seconds(result))
-            failing = _with_failures(server.url, environment)
-            regate_s = _regate(root, settings, environment)
+            regate_s = _regate(root / "regate", settings, environment)
+            failing = _with_failures(server.url, environment)  # last: the server goes on failing
         judging_s = float(
             subprocess.run(
                 [sys.executable, "-m", "eval.bench_judging"], check=True, capture_output=True, text=True
@@ -119,12 +119,18 @@ def main() -> int:
 
 def _regate(root: Path, settings: Settings, environment: Mapping[str, str]) -> float:
     """Return the seconds of a whole second evaluation of two pairs on the real gate set: every reply is in the cache."""
+    _prepare(root, settings)
     shutil.copy(settings.datasets_dir / "summarize" / "gate.jsonl", root / "datasets" / "summarize" / "gate.jsonl")
     shutil.copy(settings.prompts_dir / "summarize" / "extractive.prompty", root / "prompts" / "summarize")
+    own = {
+        "OMNI_ROOT": str(root),
+        "OMNI_STATE_DIR": str(root / "state"),
+        "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
+    }
     command = [sys.executable, "-m", "eval", "run", "--concurrency", str(CONCURRENCY)]
     for _ in range(2):
         began = time.perf_counter()
-        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=dict(environment) | own, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - began
     if done.returncode not in (0, 1) or "0 calls live" not in done.stdout:
         raise SystemExit(f"the second evaluation was not answered from the cache:\n{done.stdout[:2000]}\n{done.stderr}")
