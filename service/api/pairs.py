@@ -93,7 +93,8 @@ class PairInService(BaseModel):
     last_refresh_at: str | None
     last_error: str | None
     rollout: dict[str, Any] | None = Field(
-        default=None, description="The candidate beside it, if there is one: step, share, counts of both sides, why stopped"
+        default=None,
+        description="The candidate beside it, if there is one: step, share, counts of both sides, why stopped",
     )
 
 
