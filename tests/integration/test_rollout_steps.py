@@ -245,7 +245,8 @@ def test_the_service_answers_a_share_with_the_candidate_and_others_unseen(settin
     with TestClient(create_app(runtime=runtime)) as client:
         for _ in range(100):
             runtime.rollouts["shout"].tick()
-            if client.post("/v1/shout", json={"text": "x"}).status_code == 200:
+            answered = client.post("/v1/shout", json={"text": "x"}).status_code == 200
+            if answered and runtime.rollouts["shout"].status()["percent"]:  # production and candidate were both found
                 break
             time.sleep(0.1)
         runtime.rollouts["shout"].tick()
