@@ -60,8 +60,12 @@ class KmsSigner(Signer):
     def from_priv_key_uri(
         cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
     ) -> "KmsSigner":
-        """Not offered: ``open_signer`` is how a signer is made here."""
-        raise NotImplementedError("use open_signer")
+        """Refused: the settings name the key, and ``open_signer`` makes the signer.
+
+        Raises:
+            SigningError: always.
+        """
+        raise SigningError(f"{priv_key_uri!r} cannot be opened by its address: set OMNI_SIGNING_KMS_KEY")
 
     def sign(self, payload: bytes) -> Signature:
         """Return KMS's signature over ``payload``, at most 4,096 bytes.

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
 from service.attached import FAMILY_OF, STATED_AMOUNT, Attached, Meeting, day_fits, find_attached, meeting
@@ -343,19 +344,25 @@ def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
     return any(abs(value - other) <= min(step, value * share) for other in known)
 
 
+# An answer is read for the score, for the guard and for the count of what was looked up: once is enough.
+@lru_cache(maxsize=16)
+def _read(text: str) -> tuple[tuple[Mention, ...], tuple[Attached, ...]]:
+    return tuple(find_mentions(text)), tuple(find_attached(text))
+
+
 def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, ...]:
     """Return the mentions of ``text`` that ``source`` does not support, by sentence; see the module's limits."""
+    mentions, ties = _read(text)
     return tuple(
-        Unsupported(kind=m.kind, value=m.value, statement=m.statement)
-        for m in find_mentions(text)
-        if not source.supports(m)
+        Unsupported(kind=m.kind, value=m.value, statement=m.statement) for m in mentions if not source.supports(m)
     ) + tuple(
         Unsupported(kind="date" if tie.kind == "day" else tie.kind, value=tie.value, statement=tie.statement)
-        for tie in find_attached(text)
+        for tie in ties
         if not source.supports_tie(tie)
     )
 
 
 def checked_mentions(text: str) -> int:
     """Return how many mentions and ties of ``text`` are looked up, supported or not."""
-    return len(find_mentions(text)) + sum(1 for _ in find_attached(text))
+    mentions, ties = _read(text)
+    return len(mentions) + len(ties)

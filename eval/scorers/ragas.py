@@ -5,6 +5,7 @@ texts in without a border, so its LLM scores can be steered by what a customer w
 """
 
 import importlib.util
+import asyncio
 import json
 import math
 import os
@@ -116,7 +117,7 @@ def _gateway_llm(gateway: Gateway, model: str, timeout_s: float) -> Any:
         """Ragas' port, answered by our gateway with structured output."""
 
         def generate(self, prompt: str, response_model: Any) -> Any:
-            raise NotImplementedError("asked asynchronously only")
+            return asyncio.run(self.agenerate(prompt, response_model))
 
         async def agenerate(self, prompt: str, response_model: Any) -> Any:
             call = ModelCall(

@@ -1,13 +1,8 @@
 """A further task is four places: a throw-away one is dropped into a temporary folder and driven through the whole loop."""
 
-import json
-import textwrap
-
 import pytest
 from starlette.testclient import TestClient
 
-import eval.suites
-import service.tasks
 from eval.errors import Refused
 from eval.evaluate import Options, evaluate
 from eval.promotion import promote_pair, release_history, roll_back
@@ -19,92 +14,15 @@ from service.settings import Settings
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-TASK = """
-from typing import ClassVar
-from pydantic import BaseModel
-from service.errors import OutputInvalid
-from service.task import Task
-
-class ShoutInputs(BaseModel):
-    text: str
-
-class Shout(Task[ShoutInputs]):
-    name: ClassVar[str] = "shout"
-    input_model: ClassVar[type[BaseModel]] = ShoutInputs
-    variables: ClassVar[frozenset[str]] = frozenset({"text"})
-    in_process = {"local.shout-v1": lambda inputs: inputs.text.upper(), "local.whisper-v1": lambda inputs: inputs.text.lower()}
-    def values(self, inputs):
-        return {"text": inputs.text}
-    def check(self, text, rules):
-        if not text:
-            raise OutputInvalid("the answer is empty")
-        return text
-
-TASK = Shout()
-"""
-SUITE = """
-from eval.results import Score, Unit
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
-
-class Loud:
-    name = "loud"
-    scores = ("loud",)
-    def score(self, context):
-        return {"loud": Score(value=float(context.output.isupper()))}
-
-SUITE = Suite(
-    task="shout", gate_dataset="dev", scorers=(Loud(),),
-    metrics=(MetricSpec(name="loud", kind="rate", score="loud", unit=Unit.RATE), MetricSpec(name="answered", kind="answered", unit=Unit.RATE)),
-    floors=(Floor(metric="loud", bound=0.8, reason="a shout is loud"),),
-    no_worse=(NoWorse(metric="loud", margin=0.1, reason="as small as 40 cases can show"),),
-    max_unscored_rate=0.1, minimum_latency_calls=1, table=("loud", "answered"),
-)
-"""
-CARDS = """\
-models:
-  - {id: local.shout-v1, short_name: shouter, wire: in_process, runs: local, context_tokens: 9, prices: {input: 0, output: 0, source: test, date: 2026-11-21}}
-  - {id: local.whisper-v1, short_name: whisperer, wire: in_process, runs: local, context_tokens: 9, prices: {input: 0, output: 0, source: test, date: 2026-11-21}}
-"""
-
-
-def _pair(name, model, version="1.0.0"):
-    return textwrap.dedent(f"""\
-        ---
-        name: {name}
-        task: shout
-        version: {version}
-        model:
-          id: {model}
-          options: {{maxOutputTokens: 10}}
-        inputs:
-          text: {{kind: string}}
-        output: {{schema: text-v1, max_words: 50}}
-        ---
-        system:
-        Shout what stands between <text> and </text>.
-        user:
-        <text>{{{{text}}}}</text>
-        """)
-
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch):
-    for package, folder, code in ((service.tasks, "tasks", TASK), (eval.suites, "suites", SUITE)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "shout.py").write_text(code, encoding="utf-8")
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path / folder)])
-    prompts, datasets = tmp_path / "prompts" / "shout", tmp_path / "datasets" / "shout"
-    prompts.mkdir(parents=True)
-    datasets.mkdir(parents=True)
-    (tmp_path / "prompts" / "models.yaml").write_text(CARDS, encoding="utf-8")
-    for name, model in (("loud", "local.shout-v1"), ("quiet", "local.whisper-v1")):
-        (prompts / f"{name}.prompty").write_text(_pair(name, model), encoding="utf-8")
-    lines = [json.dumps({"id": f"case-{n}", "inputs": {"text": f"hello {n}"}}) for n in range(40)]
-    (datasets / "dev.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    return Settings(root=tmp_path, state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+def settings(tmp_path, throw_away):
+    task = throw_away(tmp_path)
+    yield Settings(root=tmp_path, state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    task.remove()
 
 
-def test_a_throw_away_task_goes_round_the_loop(settings):
+def test_a_throw_away_task_goes_round_the_loop(settings, throw_away):
     outcome = evaluate(Options(task="shout"), settings)
     assert {pair.pair_name: pair.gate.verdict for pair in outcome.evaluation.pairs} == {
         "loud": Verdict.PASS,
@@ -119,7 +37,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
         promote_pair("shout", "loud", "again", settings)
 
     path = settings.prompts_dir / "shout" / "loud.prompty"
-    path.write_text(_pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
+    path.write_text(throw_away.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
     with pytest.raises(Refused, match="the pair's file differs from what the gate saw"):
         promote_pair("shout", "loud", "one character changed", settings)
     compared = evaluate(Options(task="shout", pairs=("loud",)), settings).evaluation
@@ -129,7 +47,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
 
     dataset = settings.datasets_dir / "shout" / "dev.jsonl"
     dataset.write_text(dataset.read_text(encoding="utf-8").replace("hello 7", "hello seven"), encoding="utf-8")
-    path.write_text(_pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
+    path.write_text(throw_away.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
     with pytest.raises(Refused, match="dataset 'dev' differs"):
         promote_pair("shout", "loud", "third", settings)
 

@@ -2,14 +2,11 @@
 
 import json
 import shutil
-import textwrap
 import time
 
 import pytest
 from starlette.testclient import TestClient
 
-import eval.suites
-import service.tasks
 from eval.errors import Refused, RolloutError
 from eval.evaluate import Options, evaluate
 from eval.promotion import promote_pair
@@ -27,102 +24,21 @@ from service.settings import Settings
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-TASK = """
-from typing import ClassVar
-from pydantic import BaseModel
-from service.errors import OutputInvalid
-from service.task import Task
-
-class ShoutInputs(BaseModel):
-    text: str
-
-class Shout(Task[ShoutInputs]):
-    name: ClassVar[str] = "shout"
-    input_model: ClassVar[type[BaseModel]] = ShoutInputs
-    variables: ClassVar[frozenset[str]] = frozenset({"text"})
-    in_process = {"local.shout-v1": lambda inputs: inputs.text.upper(), "local.whisper-v1": lambda inputs: inputs.text.lower()}
-    def values(self, inputs):
-        return {"text": inputs.text}
-    def unit(self, inputs):
-        return inputs.text
-    def without_ids(self, inputs, pseudonym):
-        return inputs.model_copy(update={"text": pseudonym(inputs.text)})
-    def check(self, text, rules):
-        if not text:
-            raise OutputInvalid("the answer is empty")
-        return text
-
-TASK = Shout()
-"""
-SUITE = """
-from eval.results import Score, Unit
-from eval.suite import Floor, MetricSpec, NoWorse, Suite
-
-class Loud:
-    name = "loud"
-    scores = ("loud",)
-    def score(self, context):
-        return {"loud": Score(value=float(context.output.isupper()))}
-
-SUITE = Suite(
-    task="shout", gate_dataset="dev", scorers=(Loud(),),
-    metrics=(MetricSpec(name="loud", kind="rate", score="loud", unit=Unit.RATE), MetricSpec(name="answered", kind="answered", unit=Unit.RATE)),
-    floors=(Floor(metric="loud", bound=0.8, reason="a shout is loud"),),
-    no_worse=(NoWorse(metric="loud", margin=0.1, reason="as small as 40 cases can show"),),
-    max_unscored_rate=0.1, minimum_latency_calls=1, table=("loud", "answered"),
-)
-"""
-CARDS = """\
-models:
-  - {id: local.shout-v1, short_name: shouter, wire: in_process, runs: local, context_tokens: 9, prices: {input: 0, output: 0, source: test, date: 2026-11-21}}
-  - {id: local.whisper-v1, short_name: whisperer, wire: in_process, runs: local, context_tokens: 9, prices: {input: 0, output: 0, source: test, date: 2026-11-21}}
-"""
-
-
-def _pair(name, model, version="1.0.0"):
-    return textwrap.dedent(f"""\
-        ---
-        name: {name}
-        task: shout
-        version: {version}
-        model:
-          id: {model}
-          options: {{maxOutputTokens: 10}}
-        inputs:
-          text: {{kind: string}}
-        output: {{schema: text-v1, max_words: 50}}
-        ---
-        system:
-        Shout what stands between <text> and </text>.
-        user:
-        <text>{{{{text}}}}</text>
-        """)
-
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory):
+def evaluated(tmp_path_factory, throw_away):
     """A store in which `loud` 1.0.0 is in production and `loud` 1.1.0 has passed its gate against it."""
     tmp_path = tmp_path_factory.mktemp("rollout")
-    for package, folder, code in ((service.tasks, "tasks", TASK), (eval.suites, "suites", SUITE)):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "shout.py").write_text(code, encoding="utf-8")
-        package.__path__.append(str(tmp_path / folder))
-    prompts, datasets = tmp_path / "prompts" / "shout", tmp_path / "datasets" / "shout"
-    prompts.mkdir(parents=True)
-    datasets.mkdir(parents=True)
-    (tmp_path / "prompts" / "models.yaml").write_text(CARDS, encoding="utf-8")
-    for name, model in (("loud", "local.shout-v1"), ("quiet", "local.whisper-v1")):
-        (prompts / f"{name}.prompty").write_text(_pair(name, model), encoding="utf-8")
-    lines = [json.dumps({"id": f"case-{n}", "inputs": {"text": f"hello {n}"}}) for n in range(40)]
-    (datasets / "dev.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    task = throw_away(tmp_path)
     settings = _settings(tmp_path)
     evaluate(Options(task="shout"), settings)
     promote_pair("shout", "loud", "first", settings)
-    (prompts / "loud.prompty").write_text(_pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
+    (tmp_path / "prompts" / "shout" / "loud.prompty").write_text(
+        throw_away.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8"
+    )
     evaluate(Options(task="shout"), settings)
     yield tmp_path
-    for package, folder in ((service.tasks, "tasks"), (eval.suites, "suites")):
-        package.__path__.remove(str(tmp_path / folder))
+    task.remove()
 
 
 def _settings(root):
@@ -175,14 +91,14 @@ def test_steps_follow_the_plan_and_end_in_a_promotion(settings):
     assert _versions(control) == {"1.1.0"}  # as production now; the rollout beside the old one is void
 
 
-def test_what_did_not_earn_it_is_not_rolled_out(settings):
+def test_what_did_not_earn_it_is_not_rolled_out(settings, throw_away):
     with pytest.raises(Refused, match="'fail'"):
         _advance(settings, pair="quiet")
     path = settings.prompts_dir / "shout" / "loud.prompty"
-    path.write_text(_pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
+    path.write_text(throw_away.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
     with pytest.raises(Refused, match="the pair's file differs"):
         _advance(settings)
-    path.write_text(_pair("loud", "local.shout-v1"), encoding="utf-8")
+    path.write_text(throw_away.pair("loud", "local.shout-v1"), encoding="utf-8")
     with pytest.raises(Refused, match="in production already"):
         _advance(settings)
 

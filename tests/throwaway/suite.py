@@ -1,0 +1,28 @@
+"""How shouting is judged: by being loud."""
+
+from eval.results import Score, Unit
+from eval.suite import Floor, MetricSpec, NoWorse, Suite
+
+
+class Loud:
+    name = "loud"
+    scores = ("loud",)
+
+    def score(self, context):
+        return {"loud": Score(value=float(context.output.isupper()))}
+
+
+SUITE = Suite(
+    task="shout",
+    gate_dataset="dev",
+    scorers=(Loud(),),
+    metrics=(
+        MetricSpec(name="loud", kind="rate", score="loud", unit=Unit.RATE),
+        MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
+    ),
+    floors=(Floor(metric="loud", bound=0.8, reason="a shout is loud"),),
+    no_worse=(NoWorse(metric="loud", margin=0.1, reason="as small as 40 cases can show"),),
+    max_unscored_rate=0.1,
+    minimum_latency_calls=1,
+    table=("loud", "answered"),
+)

@@ -1,0 +1,39 @@
+"""A task nobody needs: it shouts. Tests drop it into the house to see that a task is four places."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from service.errors import OutputInvalid
+from service.task import Task
+
+
+class ShoutInputs(BaseModel):
+    text: str
+
+
+class Shout(Task[ShoutInputs]):
+    name: ClassVar[str] = "shout"
+    input_model: ClassVar[type[BaseModel]] = ShoutInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"text"})
+    in_process: ClassVar = {
+        "local.shout-v1": lambda inputs: inputs.text.upper(),
+        "local.whisper-v1": lambda inputs: inputs.text.lower(),
+    }
+
+    def values(self, inputs):
+        return {"text": inputs.text}
+
+    def unit(self, inputs):
+        return inputs.text
+
+    def without_ids(self, inputs, pseudonym):
+        return inputs.model_copy(update={"text": pseudonym(inputs.text)})
+
+    def check(self, text, rules):
+        if not text:
+            raise OutputInvalid("the answer is empty")
+        return text
+
+
+TASK = Shout()
