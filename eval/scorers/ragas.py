@@ -4,8 +4,8 @@ An optional family (extra ``ragas``): nothing here is imported by a suite that d
 texts in without a border, so its LLM scores can be steered by what a customer wrote; they are shown and never gate.
 """
 
-import importlib.util
 import asyncio
+import importlib.util
 import json
 import math
 import os
