@@ -1,7 +1,7 @@
 """The rows the warehouse is made of: one class per table, whose fields are the table's columns, in their order.
 
-``infra/warehouse/`` writes the same tables in Redshift's SQL; a contract test compares them. Times are aware and in UTC. No column
-holds an account number, and text columns hold no customer's name, number or address in full: whoever loads rows replaces them.
+``infra/warehouse/`` writes the same tables in Redshift's SQL; a contract test compares them. Times are aware and in UTC. No
+column holds an account number, and text columns hold no customer's name, number or address in full: whoever loads replaces them.
 """
 
 from datetime import datetime
