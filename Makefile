@@ -129,7 +129,7 @@ check: lint ## Lint, types, import contracts and the fast tests; under two minut
 	@$(PY) -m pytest tests/unit tests/contract -q -n 2 -m "not slow"
 
 test: lint ## Set everything up and run all tests
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q --show-capture=no # a failing test of the service logs thousands of lines
 
 test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their own (.venv-ragas)
 	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-ragas

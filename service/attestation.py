@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
-from service.errors import RegistryError
-from service.statements import Statement, TrustedKeys, build_statement, read_statement
+from service.statements import Statement, TrustedKeys, build_statement, read_claims
 
 GATE_TYPE = "https://omni-insights.dev/gate/v1"  # a name; nothing is fetched
 _SUBJECT = ("pair_name", "pair_digest")
@@ -47,6 +46,11 @@ class GateAttestation:
     issued_at: datetime
     expires_at: datetime
 
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Every time in it."""
+        return (self.issued_at, self.expires_at)
+
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
         predicate = _ADAPTER.dump_python(self, mode="json", exclude=set(_SUBJECT))
@@ -62,18 +66,11 @@ def read_attestation(text: str, keys: TrustedKeys, what: str) -> tuple[GateAttes
     Raises:
         RegistryError: it does not verify or lacks fields; ``what`` names it.
     """
-    statement = read_statement(text, keys=keys, predicate_type=GATE_TYPE, what=what)
-    task, _, name = statement.subject_name.partition("/")
-    try:
-        attestation = _ADAPTER.validate_python(
-            statement.predicate | {"pair_name": name, "pair_digest": statement.subject_digest}
-        )
-    except ValidationError as err:
-        missing = ", ".join(".".join(map(str, item["loc"])) for item in err.errors())
-        raise RegistryError(
-            f"{what} has wrong fields ({missing}): evaluate again with this version of the code"
-        ) from err
-    times = (attestation.issued_at, attestation.expires_at)
-    if attestation.task != task or any(time.tzinfo is None for time in times):
-        raise RegistryError(f"{what} contradicts itself: evaluate again")
-    return attestation, statement
+    return read_claims(
+        _ADAPTER,
+        text,
+        keys=keys,
+        predicate_type=GATE_TYPE,
+        what=what,
+        remedy="evaluate again with this version of the code",
+    )

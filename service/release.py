@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
-from service.errors import RegistryError
-from service.statements import Statement, TrustedKeys, build_statement, read_statement
+from service.statements import Statement, TrustedKeys, build_statement, read_claims
 
 ALIAS = "production"
 DIGEST_TAG = "omni.pair_digest"
@@ -52,6 +51,11 @@ class Release:
         """``at`` as an aware time."""
         return datetime.fromisoformat(self.at)
 
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Every time in it."""
+        return (self.moment,)
+
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
         predicate = _ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"})
@@ -67,20 +71,9 @@ def read_release(text: str, keys: TrustedKeys, what: str) -> tuple[Release, Stat
     Raises:
         RegistryError: it does not verify or lacks fields; ``what`` names it.
     """
-    statement = read_statement(text, keys=keys, predicate_type=RELEASE_TYPE, what=what)
-    task, _, name = statement.subject_name.partition("/")
-    try:
-        release = _ADAPTER.validate_python(
-            statement.predicate | {"pair_name": name, "pair_digest": statement.subject_digest}
-        )
-        if release.task != task or release.moment.tzinfo is None:
-            raise ValueError("it contradicts itself")
-    except ValidationError as err:
-        wrong = ", ".join(".".join(map(str, item["loc"])) for item in err.errors())
-        raise RegistryError(f"{what} has wrong fields ({wrong}): roll back or release again") from err
-    except ValueError as err:
-        raise RegistryError(f"{what} cannot be read ({err}): roll back or release again") from err
-    return release, statement
+    return read_claims(
+        _ADAPTER, text, keys=keys, predicate_type=RELEASE_TYPE, what=what, remedy="roll back or release again"
+    )
 
 
 def attestation_tag(digest: str) -> str:

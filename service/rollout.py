@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from service.attestation import GateAttestation, read_attestation
 from service.errors import RegistryError
 from service.release import attestation_tag
-from service.statements import TrustedKeys, build_statement, read_statement, shown
+from service.statements import TrustedKeys, build_statement, read_claims, shown
 
 CANDIDATE_ALIAS = "candidate"
 ROLLOUT_TAG_PREFIX = "omni.rollout."
@@ -58,6 +58,11 @@ class Rollout:
         """``at`` as an aware time."""
         return datetime.fromisoformat(self.at)
 
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Every time in it."""
+        return (self.moment,)
+
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
         predicate = _ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"})
@@ -89,19 +94,9 @@ def read_rollout(text: str, keys: TrustedKeys, what: str) -> Rollout:
     Raises:
         RegistryError: it does not verify or lacks fields; ``what`` names it.
     """
-    statement = read_statement(text, keys=keys, predicate_type=ROLLOUT_TYPE, what=what)
-    task, _, name = statement.subject_name.partition("/")
-    try:
-        rollout = _ADAPTER.validate_python(
-            statement.predicate | {"pair_name": name, "pair_digest": statement.subject_digest}
-        )
-        if rollout.task != task or rollout.moment.tzinfo is None:
-            raise ValueError("it contradicts itself")
-    except ValidationError as err:
-        wrong = ", ".join(".".join(map(str, item["loc"])) for item in err.errors())
-        raise RegistryError(f"{what} has wrong fields ({wrong}): use `make rollout` again") from err
-    except ValueError as err:
-        raise RegistryError(f"{what} cannot be read ({err}): use `make rollout` again") from err
+    rollout, _ = read_claims(
+        _ADAPTER, text, keys=keys, predicate_type=ROLLOUT_TYPE, what=what, remedy="use `make rollout` again"
+    )
     return rollout
 
 

@@ -5,8 +5,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from service.canonical import canonical_json, sha256_hex
 from service.errors import ConfigurationError, RegistryError
@@ -28,6 +31,23 @@ class TrustedKeys:
 
     path: Path
     keys: Mapping[str, "SSlibKey"]
+
+
+class AboutPair(Protocol):
+    """What every claim about a pair has: the task it is for, and the times it names."""
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        ...
+
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Every time in it."""
+        ...
+
+
+Claims = TypeVar("Claims", bound=AboutPair)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +212,32 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
         raise RegistryError(
             f"{what} is signed but no statement of ours ({err}); was it written by a newer version?"
         ) from err
+
+
+def read_claims(
+    adapter: TypeAdapter[Claims], text: str, *, keys: TrustedKeys, predicate_type: str, what: str, remedy: str
+) -> tuple[Claims, Statement]:
+    """Verify an envelope and return what it claims about a pair of a task, with the statement.
+
+    The subject is ``<task>/<pair>`` with the pair's digest; the claims repeat the task, and all their times have a zone.
+
+    Raises:
+        RegistryError: it does not verify, lacks fields or contradicts itself; ``what`` names it, ``remedy`` says what to do.
+    """
+    statement = read_statement(text, keys=keys, predicate_type=predicate_type, what=what)
+    task, _, name = statement.subject_name.partition("/")
+    try:
+        claims = adapter.validate_python(
+            statement.predicate | {"pair_name": name, "pair_digest": statement.subject_digest}
+        )
+        if claims.task != task or any(moment.tzinfo is None for moment in claims.moments):
+            raise RegistryError(f"{what} contradicts itself: {remedy}")
+    except ValidationError as err:
+        wrong = ", ".join(".".join(map(str, item["loc"])) for item in err.errors())
+        raise RegistryError(f"{what} has wrong fields ({wrong}): {remedy}") from err
+    except ValueError as err:  # a time that is none
+        raise RegistryError(f"{what} cannot be read ({err}): {remedy}") from err
+    return claims, statement
 
 
 def build_statement(name: str, digest: str, predicate_type: str, predicate: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import textwrap
 from datetime import UTC, datetime
@@ -18,6 +19,31 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 def notary():
     """A signing key of this test with its public half, and statements that are valid until a test changes them."""
     return Notary()
+
+
+@pytest.fixture(scope="module")
+def local_aws(tmp_path_factory):
+    """Settings of a local AWS (ministack) of this module, running; keyword arguments are further settings."""
+    from service.local import aws
+    from service.settings import Settings
+
+    running = []
+
+    def start(**changes):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = Settings(
+            state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=10.0, **changes
+        )
+        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+        running.append(settings)
+        assert aws.start(settings) is True
+        return settings
+
+    yield start
+    for settings in running:
+        aws.ministack(settings).stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,32 +18,13 @@ from service.settings import Settings
 from service.stores.interaction_items import sort_key, to_item
 from service.stores.interactions import InteractionPage, InteractionStore, create_table
 
-pytest.importorskip("ministack", reason="the local AWS is a development dependency: make install")
-
 NOW = datetime(2025, 12, 8, 12, 0, tzinfo=UTC)
 TABLE = "interactions-under-test"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    base = Settings(
-        state_dir=tmp_path_factory.mktemp("omni"),
-        local_aws_port=_free_port(),
-        interactions_table=TABLE,
-        store_timeout_s=10.0,
-    )
-    base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
-    try:
-        assert aws.start(base) is True
-        yield base
-    finally:
-        aws.ministack(base).stop()
+def settings(local_aws: Any) -> Settings:
+    return local_aws(interactions_table=TABLE)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +158,7 @@ def test_silent_store_is_a_store_error(settings: Settings, silent_port: int) -> 
 
 
 def test_absent_store_is_a_store_error(settings: Settings) -> None:
-    absent = settings.model_copy(update={"aws_endpoint": f"http://127.0.0.1:{_free_port()}"})
+    absent = settings.model_copy(update={"aws_endpoint": "http://127.0.0.1:1"})
     made = client("dynamodb", absent)
     with pytest.raises(StoreError, match="EndpointConnectionError"):
         _read(InteractionStore(made, TABLE, timeout_s=10.0), "a-1")

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from builders import make_pair
 
 from eval.audit import Audit
 from eval.ledger import Ledger
 from eval.store_lock import name_lock
 from eval.tracking import Tracking
 from service.errors import RegistryError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.registry import RegistryPairSource
 from service.release import ALIAS
 from service.settings import Settings
@@ -47,21 +47,6 @@ def settings(store, tmp_path):
 def task():
     """A task of its own per test: they share one store."""
     return f"task{next(_NAMES)}"
-
-
-def make_pair(task, name):
-    return Pair(
-        name=name,
-        task=task,
-        version="1.0.0",
-        model="m",
-        backup=None,
-        sampling=Sampling(max_output_tokens=100),
-        output=OutputRules(schema="s", max_words=90),
-        serving=ServingPolicy(),
-        messages=(Message(role="user", content="<history>{{history}}</history>"),),
-        variables=("history",),
-    )
 
 
 @pytest.fixture

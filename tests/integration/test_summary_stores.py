@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,6 @@ from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.call import ModelCall, ModelReply
 from service.llm.pricing import Usage
-from service.local import aws
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.reconcile import reconcile
 from service.runtime import Runtime
@@ -42,34 +40,14 @@ from service.summaries import build_summaries
 from service.task import load_task
 from service.telemetry import configure_logging
 
-pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
-
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TABLE, BUCKET = "summaries-under-test", "archive-under-test"
 TTL = timedelta(days=7)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    base = Settings(
-        state_dir=tmp_path_factory.mktemp("omni"),
-        local_aws_port=_free_port(),
-        summaries_table=TABLE,
-        archive_bucket=BUCKET,
-        store_timeout_s=10.0,
-    )
-    base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
-    try:
-        assert aws.start(base) is True
-        yield base
-    finally:
-        aws.ministack(base).stop()
+def settings(local_aws: Any) -> Settings:
+    return local_aws(summaries_table=TABLE, archive_bucket=BUCKET)
 
 
 @pytest.fixture(scope="module")

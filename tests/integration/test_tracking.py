@@ -9,34 +9,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from builders import make_pair
 
 from eval.ledger import Ledger
 from eval.store_lock import STALE_AFTER_S, name_lock
 from eval.tracking import TAG_TASK, TAG_VERDICT, RunLog, Tracking
 from eval.tracking_worker import TrackingWorker
 from service.errors import RegistryError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.registry import RegistryPairSource, fetch_released
 from service.release import ALIAS, DIGEST_TAG, NAME_TAG
 from service.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-
-
-def make_pair(version="1.0.0", text="Summarise <history>."):
-    return Pair(
-        name="p",
-        task="demo",
-        version=version,
-        model="m",
-        backup=None,
-        sampling=Sampling(max_output_tokens=100),
-        output=OutputRules(schema="s", max_words=90),
-        serving=ServingPolicy(),
-        messages=(Message(role="system", content=text), Message(role="user", content="<history>{{history}}</history>")),
-        variables=("history",),
-    )
+ASKED = "Summarise <history>."
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +67,7 @@ def release(tracking, notary, settings, pair):
 
 
 def test_the_way_from_file_to_alias_and_every_back_door(tracking, settings, notary, tmp_path):
-    first, second = make_pair("1.0.0"), make_pair("2.0.0", "Summarise <history> well.")
+    first, second = make_pair(system=ASKED), make_pair(version="2.0.0", system="Summarise <history> well.")
     client = tracking._client
     assert tracking.production("demo") is None
     assert tracking.register(first) == tracking.register(first) == 1
@@ -128,14 +114,14 @@ def test_the_way_from_file_to_alias_and_every_back_door(tracking, settings, nota
 
 
 def test_an_alias_that_was_only_ever_set_by_hand_is_no_production(tracking):
-    pair = replace(make_pair(), task="byhand")
+    pair = replace(make_pair(system=ASKED), task="byhand")
     version = tracking.register(pair)
     tracking._client.set_prompt_alias("byhand", ALIAS, version)
     assert tracking.production("byhand") is None
 
 
 def test_a_release_decided_on_old_news_is_refused(tracking, settings, notary):
-    pair = make_pair("3.0.0")
+    pair = make_pair(version="3.0.0", system=ASKED)
     ledger = Ledger("demo", tracking, settings, notary.keys)
     version = tracking.register(pair)
     with pytest.raises(RegistryError, match="production moved while"):
@@ -226,7 +212,7 @@ def test_a_locked_store_is_one_clear_error(tracking, store):
     holder.execute("begin exclusive")
     try:
         with pytest.raises(RegistryError, match="another process holds it"):
-            tracking.register(make_pair("9.0.0"))
+            tracking.register(make_pair(version="9.0.0", system=ASKED))
     finally:
         holder.rollback()
         holder.close()
@@ -252,5 +238,5 @@ def test_a_store_whose_making_was_interrupted_is_made_again(tmp_path):
     child.wait()
     assert not path.exists()
     tracking = Tracking(f"sqlite:///{path}")
-    tracking.register(make_pair())
+    tracking.register(make_pair(system=ASKED))
     assert not unfinished.exists()

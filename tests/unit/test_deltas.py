@@ -3,55 +3,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from builders import CASES, REFERENCES, case_result
 
-from eval.cases import Case, Expectations
+from eval.cases import Case
 from eval.deltas import build_deltas
-from eval.results import CaseResult, Score, Unit
+from eval.results import Score, Unit
 from eval.suites import load_suite
 from service.errors import FailureCode
-from service.llm.pricing import Cost, Usage
-from service.task import TaskResult
 
 SUITE = load_suite("summarize")
-REFERENCES = [
-    "The customer disputes a late fee of forty dollars and waits for a call.",
-    "Power was restored on Monday after a crew replaced the transformer.",
-    "A deposit refund was promised in October and has not arrived yet.",
-]
-CASES = {
-    f"case-{n}": Case(id=f"case-{n}", inputs={}, expectations=Expectations(references=(text,)))
-    for n, text in enumerate(REFERENCES)
-}
-
-
-def result(n, output, *, live=True, measured_in=None, ms=100.0, failure=None, scores=None, repeat=0, cost=1.0):
-    answered = TaskResult(
-        output=None if failure else output,
-        arm="primary",
-        model="m",
-        answered_by="m",
-        latency_ms=ms,
-        model_ms=ms,
-        usage=Usage(),
-        cost=Cost(metered_usd=cost, cold_usd=2 * cost, warm_usd=cost),
-        failure=failure,
-    )
-    values = scores or {}
-    return CaseResult(
-        case_id=f"case-{n}",
-        arm="primary",
-        repeat=repeat,
-        result=answered,
-        live=live,
-        measured_in=measured_in,
-        scores={k: Score(value=v) if v is not None else Score(value=None, unscored="x") for k, v in values.items()},
-    )
 
 
 def test_deltas_are_paired_on_the_cases_that_both_answered_and_positive_is_better():
-    ours = [result(n, REFERENCES[n], scores={"fact_coverage": 0.75, "words": 10.0}) for n in range(3)]
-    theirs = [result(n, "Nothing alike at all here.", scores={"fact_coverage": 0.5, "words": 30.0}) for n in range(2)]
-    theirs.append(result(2, "", failure=FailureCode.DEADLINE, scores={"fact_coverage": None, "words": None}))
+    ours = [case_result(n, REFERENCES[n], scores={"fact_coverage": 0.75, "words": 10.0}) for n in range(3)]
+    theirs = [
+        case_result(n, "Nothing alike at all here.", scores={"fact_coverage": 0.5, "words": 30.0}) for n in range(2)
+    ]
+    theirs.append(case_result(2, "", failure=FailureCode.DEADLINE, scores={"fact_coverage": None, "words": None}))
     deltas = build_deltas(SUITE, CASES, ours, theirs)
     assert (deltas["fact_coverage"].value, deltas["fact_coverage"].n, deltas["fact_coverage"].unscored) == (0.25, 2, 1)
     assert deltas["words"].value == 20.0  # fewer words: better
@@ -62,7 +30,7 @@ def test_deltas_are_paired_on_the_cases_that_both_answered_and_positive_is_bette
 
 def test_a_pair_against_itself_has_no_difference():
     rng = np.random.default_rng(1)
-    ours = [result(n, REFERENCES[n], scores={"fact_coverage": float(rng.random())}) for n in range(3)]
+    ours = [case_result(n, REFERENCES[n], scores={"fact_coverage": float(rng.random())}) for n in range(3)]
     for name, delta in build_deltas(SUITE, CASES, ours, ours).items():
         assert delta.value in (None, 0.0), name
         assert delta.p_value in (None, 1.0), name
@@ -70,7 +38,7 @@ def test_a_pair_against_itself_has_no_difference():
 
 def many(count=60, **changes):
     rng = np.random.default_rng(4)
-    return [result(n % 3, "a", ms=float(ms), **changes) for n, ms in enumerate(rng.lognormal(6, 0.3, count))]
+    return [case_result(n % 3, "a", ms=float(ms), **changes) for n, ms in enumerate(rng.lognormal(6, 0.3, count))]
 
 
 def spread(items, cases=60):
@@ -121,7 +89,7 @@ def test_a_free_production_leaves_nothing_to_be_a_share_of():
 
 
 def test_rates_come_with_mcnemar_and_with_what_so_many_cases_see():
-    production = spread([result(0, "a", scores={"grounded": 1.0}) for _ in range(60)])
+    production = spread([case_result(0, "a", scores={"grounded": 1.0}) for _ in range(60)])
     candidate = [replace(i, scores={"grounded": Score(value=float(n > 5))}) for n, i in enumerate(production)]
     grounded = build_deltas(SUITE, MANY, candidate, production)["grounded"]
     assert grounded.value == pytest.approx(-0.1)
@@ -132,7 +100,7 @@ def test_rates_come_with_mcnemar_and_with_what_so_many_cases_see():
 
 
 def test_corpus_figures_are_tested_by_randomisation():
-    ours = [result(n, REFERENCES[n]) for n in range(3)]
+    ours = [case_result(n, REFERENCES[n]) for n in range(3)]
     bleu = build_deltas(SUITE, CASES, ours, list(reversed(ours)))["bleu"]
     assert (bleu.value, bleu.p_value) == (0.0, 1.0)
     assert bleu.test.startswith("approximate randomisation")
@@ -140,7 +108,7 @@ def test_corpus_figures_are_tested_by_randomisation():
 
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_empty_one_case_and_equal_scores_are_defined_without_a_warning(count):
-    ours = [result(n, REFERENCES[n], scores={"fact_coverage": 1.0, "grounded": 1.0}) for n in range(count)]
+    ours = [case_result(n, REFERENCES[n], scores={"fact_coverage": 1.0, "grounded": 1.0}) for n in range(count)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         deltas = build_deltas(SUITE, CASES, ours, ours, timing="in turn")
@@ -151,7 +119,7 @@ def test_empty_one_case_and_equal_scores_are_defined_without_a_warning(count):
 def test_repeats_do_not_narrow_a_difference_that_comes_from_the_cases():
     rng = np.random.default_rng(6)
     values = rng.random(60)
-    base = spread([result(0, "a", scores={"fact_coverage": 0.5}) for _ in range(60)])
+    base = spread([case_result(0, "a", scores={"fact_coverage": 0.5}) for _ in range(60)])
     once = [replace(i, scores={"fact_coverage": Score(value=float(v))}) for i, v in zip(base, values, strict=True)]
     thrice = [replace(item, repeat=repeat) for repeat in range(3) for item in once]
     single = build_deltas(SUITE, MANY, once, base)["fact_coverage"]

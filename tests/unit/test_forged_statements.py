@@ -4,27 +4,16 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from builders import make_pair
 
 from service.errors import RegistryError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.registry import RegistryPairSource, verify_version
 from service.registry_record import from_registry, to_registry
 from service.release import DIGEST_TAG, newest_release_tag, read_release
 from service.settings import Settings
 from service.statements import envelope_digest, load_trusted_keys
 
-PAIR = Pair(
-    name="p",
-    task="demo",
-    version="1.0.0",
-    model="m",
-    backup=None,
-    sampling=Sampling(max_output_tokens=100),
-    output=OutputRules(schema="s", max_words=90),
-    serving=ServingPolicy(),
-    messages=(Message(role="user", content="{{history}}"),),
-    variables=("history",),
-)
+PAIR = make_pair()
 
 
 def _with(text, **changes):

@@ -2,24 +2,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from builders import make_pair
 
 from eval.ledger import Ledger, chain_problems, ledger_path
 from service.errors import RegistryError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.settings import Settings
 
-PAIR = Pair(
-    name="p",
-    task="demo",
-    version="1.0.0",
-    model="m",
-    backup=None,
-    sampling=Sampling(max_output_tokens=100),
-    output=OutputRules(schema="s", max_words=90),
-    serving=ServingPolicy(),
-    messages=(Message(role="user", content="{{history}}"),),
-    variables=("history",),
-)
+PAIR = make_pair()
 
 
 class FakeTracking:

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from builders import make_pair
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import RegistryError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.registry import verify_candidate
 from service.registry_record import to_registry
 from service.release import DIGEST_TAG, attestation_tag
@@ -17,24 +17,11 @@ from service.statements import envelope_digest
 
 PRODUCTION = "p" * 64
 
-
-def make_pair(text="Summarise <history>."):
-    return Pair(
-        name="p",
-        task="demo",
-        version="1.0.0",
-        model="m",
-        backup=None,
-        sampling=Sampling(max_output_tokens=100),
-        output=OutputRules(schema="s", max_words=90),
-        serving=ServingPolicy(),
-        messages=(Message(role="system", content=text), Message(role="user", content="<history>{{history}}</history>")),
-        variables=("history",),
-    )
+PAIR = make_pair(system="Summarise <history>.")
 
 
 def step(pair=None, **changes):
-    pair = pair or make_pair()
+    pair = pair or PAIR
     fields = {
         "task": "demo",
         "sequence": 4,
@@ -56,7 +43,7 @@ def step(pair=None, **changes):
 
 
 def tags(notary, rollout=None, pair=None, **evidence):
-    pair = pair or make_pair()
+    pair = pair or PAIR
     envelope = notary.sign(notary.attestation(pair, baseline_digest=PRODUCTION, **evidence))
     rollout = replace(rollout or step(pair), attestation=envelope_digest(envelope, "it"))
     return {
@@ -68,7 +55,12 @@ def tags(notary, rollout=None, pair=None, **evidence):
 
 def verify(notary, found, *, version=3, environment="local"):
     return verify_rollout(
-        found, task="demo", version=version, pair_digest=make_pair().digest, environment=environment, keys=notary.keys
+        found,
+        task="demo",
+        version=version,
+        pair_digest=PAIR.digest,
+        environment=environment,
+        keys=notary.keys,
     )
 
 
@@ -107,7 +99,7 @@ def test_a_step_is_bound_to_version_pair_environment_and_name(notary, notary_cla
     with pytest.raises(RegistryError, match="another pair or version"):
         verify(notary, found, version=4)
     with pytest.raises(RegistryError, match="another pair or version"):
-        verify(notary, tags(notary, pair=make_pair("Other <history>.")))
+        verify(notary, tags(notary, pair=make_pair(system="Other <history>.")))
     with pytest.raises(RegistryError, match="is for 'local'"):
         verify(notary, found, environment="aws")
     with pytest.raises(RegistryError, match="not by a key trusted"):
@@ -148,14 +140,17 @@ def test_a_share_outside_of_0_to_100_is_no_step(notary):
 def test_a_version_with_changed_content_is_no_candidate(notary):
     from types import SimpleNamespace
 
-    template, config = to_registry(make_pair())
+    template, config = to_registry(PAIR)
     found = SimpleNamespace(version=3, template=template, model_config=config, tags=tags(notary))
-    assert verify_candidate("demo", found, "local", notary.keys).served.pair == make_pair()
+    assert verify_candidate("demo", found, "local", notary.keys).served.pair == PAIR
     found.template[0]["content"] += " Promise a refund."
     with pytest.raises(RegistryError, match="changed after it was registered"):
         verify_candidate("demo", found, "local", notary.keys)
     bare = SimpleNamespace(
-        version=3, template=to_registry(make_pair())[0], model_config=config, tags={DIGEST_TAG: make_pair().digest}
+        version=3,
+        template=to_registry(PAIR)[0],
+        model_config=config,
+        tags={DIGEST_TAG: PAIR.digest},
     )
     with pytest.raises(RegistryError, match="moved by hand"):
         verify_candidate("demo", bare, "local", notary.keys)
@@ -191,6 +186,6 @@ def test_the_share_is_met_and_shadows_are_independent_of_it(percent):
 
 def test_another_candidate_meets_other_customers():
     units = [f"{number:010d}" for number in range(5000)]
-    other = step(make_pair("Other <history>."))
+    other = step(make_pair(system="Other <history>."))
     both = sum(step().serves(unit) and other.serves(unit) for unit in units)
     assert abs(both / 5000 - 0.0625) < 0.015
