@@ -41,23 +41,23 @@ calibrate: $(READY) ## Measure judges and detectors on labelled rows: make calib
 	@$(PY) -m eval calibrate $(TASK) $(if $(JUDGE),--judge $(JUDGE)) $(if $(MODEL),--model $(MODEL)) $(if $(SETS),--sets $(SETS)) $(if $(REPEATS),--repeats $(REPEATS)) $(if $(FRESH),--fresh)
 
 behave: $(READY) ## Must-behave cases and attacks against the running service: make behave PAIR=name [URL=http://...]
-	@$(PY) -m eval behave --task $(TASK) --pair "$(PAIR)" $(if $(URL),--url "$(URL)") $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
+	@$(PY) -m eval behave --task $(TASK) --pair "$$PAIR" $(if $(URL),--url "$(URL)") $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
 
 gate: $(READY) ## Behaviour and evaluation of one pair to one verdict, for CI: make gate PAIR=name
-	@$(PY) -m eval behave --task $(TASK) --pair "$(PAIR)"; [ $$? -lt 2 ] || exit 2
-	@$(PY) -m eval run --task $(TASK) --pairs "$(PAIR)"
+	@$(PY) -m eval behave --task $(TASK) --pair "$$PAIR"; [ $$? -lt 2 ] || exit 2
+	@$(PY) -m eval run --task $(TASK) --pairs "$$PAIR"
 
 promptfoo: $(READY) ## Install promptfoo as locked (281 MB); make behave does it at first use
 	@$(PY) -m eval behave --install-only
 
 register: $(READY) ## Write a pair into the registry without releasing it: make register PAIR=name
-	@$(PY) -m eval register --task $(TASK) --pair "$(PAIR)"
+	@$(PY) -m eval register --task $(TASK) --pair "$$PAIR"
 
 promote: $(READY) ## Release a pair whose gate passed: make promote PAIR=name WHY="one sentence"
 	@$(PY) -m eval promote --task $(TASK) --pair "$$PAIR" --why "$$WHY"
 
 rollback: $(READY) ## Return to the release before: make rollback WHY="one sentence" [TO=release-number]
-	@$(PY) -m eval rollback --task $(TASK) --why "$(WHY)" $(if $(TO),--to $(TO))
+	@$(PY) -m eval rollback --task $(TASK) --why "$$WHY" $(if $(TO),--to $(TO))
 
 rollout: $(READY) ## Put a passed pair beside production, or move it on: make rollout PAIR=name WHY="..." [STEPS=10,25,50,100] [SHADOW=5]
 	@$(PY) -m eval rollout --task $(TASK) --pair "$$PAIR" --why "$$WHY" $(if $(STEPS),--steps $(STEPS)) $(if $(SHADOW),--shadow $(SHADOW)) $(if $(SHADOW_ONLY),--shadow-only) $(if $(RESTART),--restart)

@@ -77,7 +77,9 @@ def test_a_release_waits_for_the_approval_of_an_environment() -> None:
     job = load(ROOT / ".github" / "workflows" / "promote.yml")["jobs"]["promote"]
     assert job["environment"] == "production"
     runs = [step.get("run") for step in job["steps"]]
-    assert runs.index("make eval") < runs.index("make promote")
+    needed = [runs.index(f"make {target}") for target in ("selftest", "calibrate", "gate", "promote")]
+    assert needed == sorted(needed)
+    assert any(step.get("uses", "").startswith("actions/setup-node@") for step in job["steps"])  # promptfoo needs it
 
 
 def test_the_comment_is_found_again_by_the_marker_that_the_command_writes() -> None:
