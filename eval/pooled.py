@@ -124,10 +124,9 @@ class Ratio:
     def figures(self, names: Sequence[str], sums: Floats) -> Floats:
         """Return ``of / among`` per row, NaN where ``among`` is 0."""
         columns = dict(zip(names, sums.T, strict=True))
-        among = columns.get("among", np.zeros(len(sums)))
-        share: Floats = np.divide(
-            columns.get("of", np.zeros(len(sums))), among, out=np.full(len(sums), math.nan), where=among > 0
-        )
+        none = np.zeros(len(sums))
+        of, among = columns.get("of", none), columns.get("among", none)
+        share: Floats = np.divide(of, among, out=np.full(len(sums), math.nan), where=among > 0)
         return share
 
 

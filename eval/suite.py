@@ -65,10 +65,10 @@ _JUDGING_SERVICE_CODE = (
 class MetricSpec:
     """How a metric is made.
 
-    ``kind``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all texts at once, ``answered``,
-    ``pooled`` for a figure of counts over all cases (``score`` names the suite's pool), ``latency`` (``quantile`` 0 to 1), ``on_time`` (share of live answers inside the pair's deadline), ``cost``
-    (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without
-    a grade counts as unscored.
+    ``kind``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all texts at once, ``pooled`` for one of
+    counts over all cases (``score`` names the suite's pool), ``answered``, ``latency`` (``quantile`` 0 to 1), ``on_time`` (share
+    of live answers inside the pair's deadline), ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean
+    of a judge's score, in which every case without a grade counts as unscored.
     """
 
     name: str
@@ -237,7 +237,8 @@ def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | JudgeSpec) -> dict[
 def judging_code_digest(task: str) -> str:
     """SHA-256 over the source of scorers, statistics, gate, the task and its suite, and of models that are code.
 
-    What a task keeps in a package of its own name (``service/<task>``) is the task, and a suite may be a package. A pair's digest says nothing about code: evidence made with other code must not release it.
+    What a task keeps in a package of its own name (``service/<task>``) is the task, and a suite may be a package. A pair's digest
+    says nothing about code: evidence made with other code must not release it.
     """
     digest = hashlib.sha256()
     paths = [path for pattern in _JUDGING_CODE for path in sorted(_HERE.glob(pattern))]

@@ -73,9 +73,10 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 class CaseRules:
     """A task's demands on its cases. The default is what holds for every task: no bounds, no slices, all texts visible.
 
-    ``expectations`` says how its cases are labelled. ``observed`` returns the slices that follow from the inputs alone, so that a case cannot be filed under another value.
-    ``contested`` names slice values of cases whose source states what is forbidden to repeat (a later contact corrects
-    it, or the claim is the trap); ``after_now`` those of cases that hold a contact later than the request on purpose.
+    ``expectations`` says how its cases are labelled. ``observed`` returns the slices that follow from the inputs alone, so that a
+    case cannot be filed under another value. ``contested`` names slice values of cases whose source states what is forbidden to
+    repeat (a later contact corrects it, or the claim is the trap); ``after_now`` those of cases that hold a contact later than
+    the request on purpose.
     """
 
     expectations: type[Expectations] = Expectations

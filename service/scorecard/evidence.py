@@ -2,7 +2,8 @@
 
 What is not compared: upper and lower case, white space, typographic against plain quotation marks, apostrophes and dashes, and
 punctuation or an ellipsis at the quote's own two ends. Everything else is: a word left out, added or changed makes it no quote,
-and it must begin and end with whole words. Fewer than three words prove nothing unless they are the whole turn.
+and it must begin and end with whole words. Two words prove something only as a whole sentence, one word only as the whole turn:
+"thank you" stands in every call.
 """
 
 import re
@@ -22,6 +23,8 @@ _SAME = str.maketrans(
 _DASHES = re.compile(r"\s*[‐‑‒–—―-]+\s*")
 _SPACES = re.compile(r"\s+")
 _ENDS = re.compile(r"^[\W_]+|[\W_]+$")
+_SENTENCE_BEGINS = re.compile(r"(?:^|[.!?:;][\"')]*\s)[\"'(]*$")
+_SENTENCE_ENDS = re.compile(r"[\"')]*(?:[.!?:;]|$)")
 _WHOLE_WORDS = re.compile(r"\w+(?:'\w+)*")
 
 
@@ -60,9 +63,14 @@ def holds(text: str, wanted: str) -> bool:
     # "account" is in "accountant" and "t" in "don't": neither is a quote of it.
     words = [found.span() for found in _WHOLE_WORDS.finditer(whole)]
     starts, ends = {start for start, _ in words}, {end for _, end in words}
+    count = len(_WHOLE_WORDS.findall(wanted))
     place = whole.find(wanted)
     while place >= 0:
-        if place in starts and place + len(wanted) in ends:
-            return len(_WHOLE_WORDS.findall(wanted)) >= LEAST_WORDS or wanted == _ENDS.sub("", whole)
+        end = place + len(wanted)
+        if place in starts and end in ends:
+            if count >= LEAST_WORDS or wanted == _ENDS.sub("", whole):
+                return True
+            if count > 1 and _SENTENCE_BEGINS.search(whole[:place]) and _SENTENCE_ENDS.match(whole[end:]):
+                return True
         place = whole.find(wanted, place + 1)
     return False

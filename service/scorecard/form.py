@@ -1,4 +1,4 @@
-"""A form: what a tenant's calls are scored by. Sections of weighted criteria, validated as a whole with errors that say what to do."""
+"""A form: what a tenant's calls are scored by. Sections of weighted criteria, validated as a whole; errors say what to do."""
 
 import re
 from collections.abc import Iterator

@@ -10,23 +10,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.scorecard.evidence import LEAST_WORDS
 from service.scorecard.form import Criterion
-from service.scorecard.reading import AgentTone, Answered, CustomerTone, Overview, Reading, Resolution
+from service.scorecard.reading import MOST_TEXT, AgentTone, Answered, CustomerTone, Overview, Reading, Resolution
 from service.scorecard.windows import Line, Part
 from service.text import sentences
 
 MODEL_ID = "local.scorecard-keywords-v1"
 # Set on the dev cases, by kappa (docs/decisions/0023); shares of the summed weight of a criterion's words.
-MET = 0.22
-APPLIES = 0.22
+MET = 0.12
+APPLIES = 0.18
 _WORD = re.compile(r"[a-z][a-z']+")
 # Words of every question of every form; they say nothing about what was asked.
 _COMMON = frozenset(
-    "a about after again agent all also alone an and any are as ask at be been before both but by call can caller company could "
-    "count counts customer did do does done each either first for from give given gave had has have her him his how if in into is "
-    "it its later least makes more must name no not of off on once one only or other out own said say says she should something "
-    "tell that the their them then there they this to told two under up was were what when where whether which while who why will "
-    "with without yes you your".split()
+    "a about after again agent all also alone an and any are as ask at be been before both but by call can caller "
+    "company could count counts customer did do does done each either first for from give given gave had has have "
+    "her him his how if in into is it its later least makes more must name no not of off on once one only or other "
+    "out own said say says she should something tell that the their them then there they this to told two under up "
+    "was were what when where whether which while who why will with without yes you your".split()
 )
 _ENDINGS = ("ations", "ation", "ings", "ing", "ies", "ied", "ed", "es", "ly", "s", "e", "y")
 _RESOLVED = re.compile(
@@ -122,7 +123,12 @@ def _answer(criterion: Criterion, said: Sequence[_Said], rarity: dict[str, float
     )
     if best is None or share < MET:
         return Answered(verdict="no", reason="no turn of the agent carries enough of its words")
-    return Answered(verdict="yes", reason="words of the criterion", quote=best.sentence[:600], turn=best.line.index)
+    return Answered(verdict="yes", reason="words of the criterion", quote=_quotable(best), turn=best.line.index)
+
+
+def _quotable(said: _Said) -> str:
+    """Return the sentence, or the whole turn where the sentence is too short to prove anything."""
+    return said.sentence if len(said.sentence.split()) >= LEAST_WORDS else said.line.text[:MOST_TEXT]
 
 
 def _best(wanted: Sequence[str], said: Sequence[_Said], rarity: dict[str, float]) -> tuple[float, _Said | None]:

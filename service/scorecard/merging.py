@@ -1,8 +1,8 @@
 """Makes one answer per criterion, and one overview, of what the windows of a call said; the same answers give the same result.
 
-For a criterion that ``holds`` once, a yes with evidence in any window wins, then a yes whose quote was not found (it stays marked),
-then no, then not applicable: a window in which the thing did not happen says little. For one that holds throughout it is the other
-way round: a no wins over a yes. Of equal answers the one with evidence counts, then the earlier window's.
+For a criterion that ``holds`` once, a yes with evidence in any window wins, then a yes whose quote was not found (it stays
+marked), then no, then not applicable: a window in which the thing did not happen says little. For one that holds throughout
+it is the other way round: a no wins over a yes. Of equal answers the one with evidence counts, then the earlier window's.
 """
 
 from collections import Counter

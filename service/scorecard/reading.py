@@ -16,7 +16,7 @@ AgentTone = Literal["professional", "warm", "curt", "dismissive"]
 RESOLUTIONS: tuple[Resolution, ...] = ("resolved", "unresolved", "escalated", "unclear")
 CUSTOMER_TONES: tuple[CustomerTone, ...] = ("calm", "anxious", "frustrated", "angry", "relieved")
 AGENT_TONES: tuple[AgentTone, ...] = ("professional", "warm", "curt", "dismissive")
-_MOST_TEXT = 600
+MOST_TEXT = 600
 _MOST_ITEMS = 8
 _VERDICTS: Mapping[str, Verdict] = {
     **dict.fromkeys(("yes", "true", "y", "met", "pass", "passed"), "yes"),
@@ -159,7 +159,7 @@ def _overview(raw: Any) -> Overview | None:
 
 
 def _text(raw: Any) -> str:
-    return " ".join(raw.split())[:_MOST_TEXT] if isinstance(raw, str) else ""
+    return " ".join(raw.split())[:MOST_TEXT] if isinstance(raw, str) else ""
 
 
 def _follows(found: Mapping[str, Any], criterion_ids: Sequence[str], *, overview: bool) -> bool:

@@ -1,6 +1,7 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, may be believed, and what they cost."""
 
 from eval.casecheck.rules import CaseRules
+from eval.pool import Pool
 from eval.results import Unit
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
 from eval.suites.scorecard.labels import ScorecardExpectations
@@ -8,22 +9,23 @@ from eval.suites.scorecard.pools import (
     Accuracy,
     Kappa,
     QuotesVerified,
-    RequiredFails,
+    RequiredFailPrecision,
+    RequiredFailRecall,
     RightTurn,
     SelfAgreement,
     YesProven,
 )
 from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
 
-_POOLS = {
+_POOLS: dict[str, Pool] = {
     "accuracy": Accuracy(),
     "kappa": Kappa(),
     "kappa_macro": Kappa(per_criterion=True),
     "quotes_verified": QuotesVerified(),
     "yes_proven": YesProven(),
     "right_turn": RightTurn(),
-    "required_fail_recall": RequiredFails(among_said=False),
-    "required_fail_precision": RequiredFails(among_said=True),
+    "required_fail_recall": RequiredFailRecall(),
+    "required_fail_precision": RequiredFailPrecision(),
     "self_agreement": SelfAgreement(),
 }
 

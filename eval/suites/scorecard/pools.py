@@ -87,20 +87,29 @@ class RightTurn(Ratio):
         return _shared(right, len(pairs), results)
 
 
-class RequiredFails(Ratio):
-    """Failed required criteria: found ones among the labelled (recall), or among those that were said (precision)."""
-
-    def __init__(self, *, among_said: bool) -> None:
-        super().__init__()
-        object.__setattr__(self, "_among_said", among_said)
+class RequiredFailRecall(Ratio):
+    """Failed required criteria that were found, among the labelled ones: what was missed would have failed the call."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return failures that are both labelled and said, and those on the chosen side."""
-        pairs = [(label, item) for result in results for label, item in _answered(case, result) if item.required]
-        both = sum(label.verdict == "no" == item.verdict for label, item in pairs)
-        said: bool = self._among_said  # type: ignore[attr-defined]  # set past the frozen dataclass
-        side = sum((item.verdict if said else label.verdict) == "no" for label, item in pairs)
-        return _shared(both, side, results)
+        """Return those both labelled and said, and those labelled."""
+        pairs = [pair for result in results for pair in _required(case, result)]
+        return _shared(pairs.count((True, True)), sum(labelled for labelled, _ in pairs), results)
+
+
+class RequiredFailPrecision(Ratio):
+    """Failed required criteria that are labelled so, among those that were said: the rest would fail a call unjustly."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return those both labelled and said, and those said."""
+        pairs = [pair for result in results for pair in _required(case, result)]
+        return _shared(pairs.count((True, True)), sum(said for _, said in pairs), results)
+
+
+def _required(case: Case, result: TaskResult) -> Iterator[tuple[bool, bool]]:
+    """Each required criterion: whether it is labelled failed, and whether it was said to be."""
+    for label, item in _answered(case, result):
+        if item.required:
+            yield label.verdict == "no", item.verdict == "no"
 
 
 class SelfAgreement(Ratio):
