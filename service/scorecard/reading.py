@@ -1,4 +1,8 @@
-"""Reads what a model answered: as the schema says, else mended once, else not at all."""
+"""Reads what a model answered: as the schema says, else mended once, else not at all.
+
+A pair's output schema is one of two. In ``scorecard-v1`` the model gives reason, quote, turn and verdict. In
+``scorecard-lines-v1``, for models that cannot copy, it names the turn alone, and code takes the turn's words for the quote.
+"""
 
 import json
 import re
@@ -13,6 +17,8 @@ from service.scorecard.arithmetic import Verdict
 Resolution = Literal["resolved", "unresolved", "escalated", "unclear"]
 CustomerTone = Literal["calm", "anxious", "frustrated", "angry", "relieved"]
 AgentTone = Literal["professional", "warm", "curt", "dismissive"]
+QUOTES, LINES = "scorecard-v1", "scorecard-lines-v1"
+SCHEMAS = (QUOTES, LINES)
 RESOLUTIONS: tuple[Resolution, ...] = ("resolved", "unresolved", "escalated", "unclear")
 CUSTOMER_TONES: tuple[CustomerTone, ...] = ("calm", "anxious", "frustrated", "angry", "relieved")
 AGENT_TONES: tuple[AgentTone, ...] = ("professional", "warm", "curt", "dismissive")
@@ -60,32 +66,72 @@ class Reading(BaseModel):
     overview: Overview | None = None
 
 
-def answer_schema(criterion_ids: Sequence[str], *, overview: bool) -> dict[str, Any]:
+def answer_schema(criterion_ids: Sequence[str], *, overview: bool, schema: str = QUOTES) -> dict[str, Any]:
     """Return the JSON schema of a part's answer: each criterion by its id, its evidence before its verdict.
 
     Only what every provider takes; "" and -1 stand for no quote, because not every provider takes null.
     """
-    text = {"type": "string"}
-    answer = _object(
-        {"reason": text, "quote": text, "turn": {"type": "integer"}, "verdict": _one_of(("yes", "no", "na"))}
-    )
+    answer = _object({name: _ANSWER_FIELDS[name] for name in _answer_fields(schema)})
     properties: dict[str, Any] = {"answers": _object(dict.fromkeys(criterion_ids, answer))}
     if overview:
-        properties["overview"] = _object(
-            {
-                "summary": text,
-                "outcome": text,
-                "action_items": {"type": "array", "items": text},
-                "resolution": _one_of(RESOLUTIONS),
-                "customer_tone": _one_of(CUSTOMER_TONES),
-                "agent_tone": _one_of(AGENT_TONES),
-            }
-        )
+        properties["overview"] = _object({name: _OVERVIEW_FIELDS[name] for name in _overview_fields(schema)})
     return _object(properties)
 
 
-def read_answer(text: str, criterion_ids: Sequence[str], *, overview: bool) -> Reading:
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _one_of(words: Sequence[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": list(words)}
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_ANSWER_FIELDS: dict[str, dict[str, Any]] = {
+    "reason": _TEXT,
+    "quote": _TEXT,
+    "turn": {"type": "integer"},
+    "verdict": _one_of(("yes", "no", "na")),
+}
+_OVERVIEW_FIELDS: dict[str, dict[str, Any]] = {
+    "summary": _TEXT,
+    "outcome": _TEXT,
+    "action_items": {"type": "array", "items": _TEXT},
+    "resolution": _one_of(RESOLUTIONS),
+    "customer_tone": _one_of(CUSTOMER_TONES),
+    "agent_tone": _one_of(AGENT_TONES),
+}
+
+
+def _answer_fields(schema: str) -> tuple[str, ...]:
+    return ("turn", "verdict") if schema == LINES else tuple(_ANSWER_FIELDS)
+
+
+def _overview_fields(schema: str) -> tuple[str, ...]:
+    return tuple(name for name in _OVERVIEW_FIELDS if schema != LINES or name not in ("outcome", "action_items"))
+
+
+def read_answer(
+    text: str,
+    criterion_ids: Sequence[str],
+    *,
+    overview: bool,
+    schema: str = QUOTES,
+    lines: Mapping[int, str] | None = None,
+) -> Reading:
     """Return what ``text`` says about ``criterion_ids``; whatever else it speaks of is dropped.
+
+    Args:
+        text: the model's answer.
+        criterion_ids: of the criteria that it was asked about.
+        overview: whether it was asked for one.
+        schema: of its answer.
+        lines: for ``scorecard-lines-v1`` what each turn says, by its number.
 
     Raises:
         OutputInvalid: no JSON object even after one repair, or not one verdict in it.
@@ -96,8 +142,22 @@ def read_answer(text: str, criterion_ids: Sequence[str], *, overview: bool) -> R
     read = {name: answer for name, answer in wanted.items() if answer is not None}
     if not read:
         raise OutputInvalid(f"the answer gives no verdict on any of {len(criterion_ids)} criteria")
+    if schema == LINES:
+        said_at = lines or {}
+        read = {name: _quoting(answer, said_at) for name, answer in read.items()}
     said = _overview(found.get("overview")) if overview else None
-    return Reading(valid=valid and _follows(found, criterion_ids, overview=overview), answers=read, overview=said)
+    follows = _follows(found, criterion_ids, overview=overview, schema=schema)
+    return Reading(valid=valid and follows, answers=read, overview=said)
+
+
+def _quoting(answer: Answered, lines: Mapping[int, str]) -> Answered:
+    # What is not applicable rests on no turn, whatever number the model had to write.
+    if answer.turn is None or answer.turn not in lines or answer.verdict == "na":
+        return answer.model_copy(update={"quote": "", "turn": None})
+    words = lines[answer.turn]
+    if len(words) > MOST_TEXT:
+        words = words[:MOST_TEXT].rpartition(" ")[0] or words[:MOST_TEXT]
+    return answer.model_copy(update={"quote": words})
 
 
 def _json_object(text: str) -> tuple[dict[str, Any], bool]:
@@ -162,38 +222,27 @@ def _text(raw: Any) -> str:
     return " ".join(raw.split())[:MOST_TEXT] if isinstance(raw, str) else ""
 
 
-def _follows(found: Mapping[str, Any], criterion_ids: Sequence[str], *, overview: bool) -> bool:
+def _follows(found: Mapping[str, Any], criterion_ids: Sequence[str], *, overview: bool, schema: str) -> bool:
     """Return whether the answer is exactly what the schema asks for."""
     answers = found.get("answers")
     if not isinstance(answers, dict) or set(answers) != set(criterion_ids):
         return False
     if set(found) != ({"answers", "overview"} if overview else {"answers"}):
         return False
-    kinds = {"verdict": str, "reason": str, "quote": str, "turn": int}
+    fields = _answer_fields(schema)
     for answer in answers.values():
-        if not isinstance(answer, dict) or set(answer) != set(kinds) or answer["verdict"] not in ("yes", "no", "na"):
+        if not isinstance(answer, dict) or set(answer) != set(fields) or answer["verdict"] not in ("yes", "no", "na"):
             return False
-        if not all(type(answer[name]) is kind for name, kind in kinds.items()):
+        if not all(type(answer[name]) is (int if name == "turn" else str) for name in fields):
             return False
     if not overview:
         return True
     said = found["overview"]
     try:
         return (
-            isinstance(said, dict) and set(said) == set(Overview.model_fields) and bool(Overview.model_validate(said))
+            isinstance(said, dict)
+            and set(said) == set(_overview_fields(schema))
+            and bool(Overview.model_validate(said))
         )
     except ValidationError:
         return False
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-def _one_of(words: Sequence[str]) -> dict[str, Any]:
-    return {"type": "string", "enum": list(words)}

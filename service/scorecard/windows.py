@@ -15,9 +15,10 @@ from service.scorecard.transcript import Speaker, Turn, line_of
 
 # Below this a single criterion in a script of one token per character leaves too little room for what was said.
 LEAST_BUDGET = 1000
-# What a model writes per criterion and for the overview: counted on schema-bound answers, then rounded up.
-ANSWER_TOKENS = 90
-OVERVIEW_TOKENS = 260
+# What a model writes per criterion and for the overview at most, as long as it keeps to a sentence per text: a reason and a
+# quote of 160 characters each, six texts, and the names around them.
+ANSWER_TOKENS = 130
+OVERVIEW_TOKENS = 320
 # Criteria never take more of the budget than this, so that a window has room for turns.
 _CRITERIA_SHARE = 0.5
 # The end of a window is repeated in the next one, as far as this: a question and its answer are then seen together.

@@ -6,13 +6,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from service.errors import PairError
 from service.llm.call import InProcessModels
 from service.pair import OutputRules, Pair
 from service.question import Question
 from service.scorecard.card import Scorecard, empty_card, make_card
 from service.scorecard.form import Form, Tenant
 from service.scorecard.keywords import MODEL_ID, answer_part
-from service.scorecard.reading import Reading, answer_schema, read_answer
+from service.scorecard.reading import SCHEMAS, Reading, answer_schema, read_answer
 from service.scorecard.transcript import MOST_TURNS, Turn
 from service.scorecard.windows import ANSWER_TOKENS, OVERVIEW_TOKENS, Part, plan
 from service.task import Task
@@ -82,12 +83,15 @@ class ScoreCalls(Task[ScorecardInputs]):
 
     def questions(self, inputs: ScorecardInputs, pair: Pair) -> Sequence[Question]:
         """One question per window of the call and batch of criteria, within the pair's bounds."""
+        schema = pair.output.schema
+        if schema not in SCHEMAS:
+            raise PairError(f"pair {pair.name!r} asks for schema {schema!r}; task 'scorecard' has {', '.join(SCHEMAS)}")
         return [
             Question(
                 values=_values(part),
                 document=part,
-                read=partial(_read, part=part),
-                answer_schema=answer_schema([item.id for item in part.criteria], overview=part.overview),
+                read=partial(_read, part=part, schema=schema),
+                answer_schema=answer_schema(_ids(part), overview=part.overview, schema=schema),
             )
             for part in _parts(inputs, pair)
         ]
@@ -125,8 +129,14 @@ def _values(part: Part) -> dict[str, str]:
     return {"transcript": part.transcript, "criteria": part.asked}
 
 
-def _read(text: str, *, part: Part) -> str:
-    return read_answer(text, [item.id for item in part.criteria], overview=part.overview).model_dump_json()
+def _ids(part: Part) -> list[str]:
+    return [criterion.id for criterion in part.criteria]
+
+
+def _read(text: str, *, part: Part, schema: str) -> str:
+    # Of a turn in pieces the first one in this window stands for it.
+    lines = {line.index: line.text for line in reversed(part.lines)}
+    return read_answer(text, _ids(part), overview=part.overview, schema=schema, lines=lines).model_dump_json()
 
 
 TASK = ScoreCalls()

@@ -29,7 +29,7 @@ class VerdictScorer:
 
 
 class ScoreScorer:
-    """``score_error``: percentage points between the call's score and the labels'; ``passed_right``: same side of the threshold."""
+    """``score_error``: percentage points between the call's score and the labels'; ``passed_right``: both pass or both fail."""
 
     name = "score"
     scores = ("score_error", "passed_right")
