@@ -56,7 +56,7 @@ class Criterion(BaseModel):
     @field_validator("weight")
     @classmethod
     def _weight_counts(cls, weight: Decimal) -> Decimal:
-        if not weight.is_finite() or not 0 < weight <= _LARGEST_WEIGHT:
+        if not 0 < weight <= _LARGEST_WEIGHT:
             raise ValueError("a weight is above 0 and at most 1000; leave out a criterion that is not to count")
         if -int(weight.as_tuple().exponent) > 4:
             raise ValueError("a weight has at most 4 decimals")
@@ -87,8 +87,15 @@ class Form(BaseModel):
     tenant: Tenant
     name: Name
     version: int = Field(ge=1, le=1_000_000)
-    pass_threshold: Decimal = Field(ge=0, le=1, max_digits=5, decimal_places=4)
+    pass_threshold: Decimal
     sections: tuple[Section, ...] = Field(min_length=1, max_length=MOST_SECTIONS)
+
+    @field_validator("pass_threshold")
+    @classmethod
+    def _threshold_is_a_share(cls, threshold: Decimal) -> Decimal:
+        if not 0 <= threshold <= 1 or -int(threshold.as_tuple().exponent) > 4:
+            raise ValueError("a pass_threshold is a share from 0 to 1 with at most 4 decimals: 0.7, not 70")
+        return threshold
 
     @model_validator(mode="after")
     def _stands_together(self) -> "Form":
