@@ -80,6 +80,10 @@ class Task(ABC, Generic[In]):
         """Return whom the inputs are about, so that a rollout answers the same one with the same pair; None: nobody."""
         return None
 
+    def tenant(self, inputs: In) -> str | None:
+        """Return whose data the inputs are, which only that tenant's clients may send; None: a task without tenants."""
+        return None
+
     def without_ids(self, inputs: In, pseudonym: Callable[[str], str]) -> In | None:
         """Return the inputs with every id of a person replaced, fit to be kept for the harness; None: not to be kept."""
         return None

@@ -111,6 +111,10 @@ class ScoreCalls(Task[ScorecardInputs]):
         """The tenant: its agents are measured by one pair."""
         return inputs.tenant
 
+    def tenant(self, inputs: ScorecardInputs) -> str:
+        """Calls and forms are a tenant's own."""
+        return inputs.tenant
+
     def check(self, text: str, rules: OutputRules) -> str:
         """Return a whole scorecard as it is; a model's own answer is read part by part (``questions``)."""
         return Scorecard.model_validate_json(text).model_dump_json()
