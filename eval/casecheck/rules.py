@@ -1,13 +1,13 @@
 """What a task demands of its case files beyond the schema; a suite declares it once, as ``CASE_RULES``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 
-from eval.cases import Expectations
+from eval.cases import Case, Expectations
 
 SliceValue = str | bool
 
@@ -40,6 +40,8 @@ class FileRules:
     minima: tuple[Minimum, ...] = ()
     largest_share: Mapping[str, float] = field(default_factory=dict)  # slice -> largest fraction one value may have
     second_references: int = 0
+    # What its cases must be together beyond slices: a sentence for each thing that is wrong.
+    together: Callable[[Sequence[Case]], Iterable[str]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,8 @@ class CaseRules:
     # An independent second summary may weigh things differently; one that misses more shows that the facts are not the
     # case's substance. Worst of the 60 of `summarize`: 4 of 6.
     second_reference_coverage: float = 2 / 3
+    # What a task's own labels must be: a sentence for each thing that is wrong in a case.
+    labels: Callable[[Case, BaseModel], Iterable[str]] = lambda case, inputs: ()
     open_slice: tuple[str, tuple[SliceValue, ...]] | None = None  # cases that must name open items
     contested: tuple[tuple[str, SliceValue], ...] = ()
     after_now: tuple[tuple[str, SliceValue], ...] = ()

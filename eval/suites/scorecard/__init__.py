@@ -1,10 +1,9 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, may be believed, and what they cost."""
 
-from eval.casecheck.rules import CaseRules
 from eval.pool import Pool
 from eval.results import Unit
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
-from eval.suites.scorecard.labels import ScorecardExpectations
+from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.pools import (
     Accuracy,
     Kappa,
@@ -80,6 +79,7 @@ SUITE = Suite(
     ),
     max_unscored_rate=0.15,
     minimum_latency_calls=20,
+    slices=("form", "turns", "outcome", "compliance", "polite_fail", "vulnerable", "injection", "foreign", "late"),
     table=(
         "kappa",
         "kappa_macro",
@@ -95,5 +95,3 @@ SUITE = Suite(
         "answered",
     ),
 )
-
-CASE_RULES = CaseRules(expectations=ScorecardExpectations)
