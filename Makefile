@@ -106,8 +106,8 @@ reconcile: $(READY) ## Count answered requests against DynamoDB, S3 and spool: m
 token: $(READY) ## Print a token of one hour for this machine's own client
 	@$(PY) -m service token
 
-client: $(READY) ## Add a client that may ask for tokens: make client NAME=salesforce [SCOPES="summaries feedback"]
-	@$(PY) -m service client "$$NAME" $(if $(SCOPES),--scopes "$$SCOPES")
+client: $(READY) ## Add a client that may ask for tokens: make client NAME=salesforce [SCOPES="summaries feedback"] [TENANT=id]
+	@$(PY) -m service client "$$NAME" $(if $(SCOPES),--scopes "$$SCOPES") $(if $(TENANT),--tenant $(TENANT))
 
 status: $(READY) ## What is running
 	@$(PY) -m service status

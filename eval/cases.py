@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from eval.errors import CaseError
 from service.canonical import canonical_json, sha256_hex
@@ -36,7 +36,10 @@ class Forbidden(BaseModel):
 
 
 class Expectations(BaseModel):
-    """What is known about a good output; every list may be empty where a dataset does not say."""
+    """What is known about a good output; every list may be empty where a dataset does not say.
+
+    A task whose outputs are labelled otherwise names a subclass in its ``CaseRules``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,7 +57,8 @@ class Case(BaseModel):
 
     id: str = Field(pattern=r"^[A-Za-z0-9_.-]{3,80}$")
     inputs: dict[str, Any]  # the task's own input model validates it
-    expectations: Expectations = Expectations()
+    # A task's own subclass keeps its fields in digests and reports.
+    expectations: SerializeAsAny[Expectations] = Expectations()
     slices: dict[str, str | bool] = Field(default_factory=dict)
     origin: str = "written"
 
@@ -87,7 +91,7 @@ def cases_digest(cases: Iterable[Case]) -> str:
     return digest.hexdigest()
 
 
-def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
+def load_cases(path: Path, *, input_model: type[BaseModel], expectations: type[Expectations] = Expectations) -> Dataset:
     """Read a JSON-lines file strictly: every line is a case whose inputs ``input_model`` accepts, ids are unique.
 
     Raises:
@@ -107,7 +111,7 @@ def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        case, _ = parse_case(line, f"{path}:{number}", input_model)
+        case, _ = parse_case(line, f"{path}:{number}", input_model, expectations)
         if case.id in line_of:
             raise CaseError(
                 f"{path}:{number}: id {case.id!r} stands in line {line_of[case.id]} too; give each case its own id"
@@ -119,8 +123,10 @@ def load_cases(path: Path, *, input_model: type[BaseModel]) -> Dataset:
     return Dataset(name=path.stem, cases=tuple(cases), source=str(path))
 
 
-def parse_case(line: str, where: str, input_model: type[BaseModel]) -> tuple[Case, BaseModel]:
-    """Return one line's case and its inputs as ``input_model`` reads them.
+def parse_case(
+    line: str, where: str, input_model: type[BaseModel], expectations: type[Expectations] = Expectations
+) -> tuple[Case, BaseModel]:
+    """Return one line's case, its expectations as ``expectations`` reads them, and its inputs as ``input_model`` does.
 
     Raises:
         CaseError: naming ``where``, the field and the remedy of the first thing that is wrong.
@@ -132,13 +138,16 @@ def parse_case(line: str, where: str, input_model: type[BaseModel]) -> tuple[Cas
             f"{where}: not JSON ({err.msg} at column {err.colno}); each line is one whole JSON object"
         ) from err
     try:
+        if isinstance(raw, dict) and isinstance(raw.get("expectations"), dict):
+            raw["expectations"] = expectations.model_validate(raw["expectations"])
         case = Case.model_validate(raw)
         inputs = input_model.model_validate(case.inputs)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the object"
-        if err.title == input_model.__name__:
-            field = f"inputs.{field}"
+        for model, name in ((input_model, "inputs"), (expectations, "expectations")):
+            if err.title == model.__name__:
+                field = f"{name}.{field}"
         raise CaseError(f"{where}: field {field!r}: {first['msg']}; mend the line and run again") from err
     return case, inputs
 

@@ -19,6 +19,7 @@ from eval.paired import (
     randomisation_test,
     rate_difference_interval,
 )
+from eval.pooled import pooled_difference
 from eval.results import CaseResult, Metric, Unit
 from eval.stats import CONFIDENCE, Floats, Interval, Statistic, percentile_interval, quantile_draws, resample_weights
 from eval.suite import MetricSpec, Suite
@@ -60,6 +61,9 @@ def build_deltas(
         note = ""
         if spec.kind == "corpus":
             interval, test = _corpus_difference(spec, ours, theirs, cases, suite.seed, confidence)
+        elif spec.kind == "pooled":
+            pool = suite.pools[spec.score]
+            interval = pooled_difference(ours, theirs, pool, cases, seed=suite.seed, confidence=confidence)
         elif spec.kind == "latency":
             interval, note = _latency_change(spec, ours, theirs, suite, timing, confidence)
             if interval is None and spec.name not in margins:

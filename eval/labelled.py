@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eval.calibration import CALIBRATION_SET
 from eval.cases import Case, load_cases
 from eval.errors import CaseError
+from eval.suites import load_case_rules
 from service.canonical import sha256_hex
 from service.settings import Settings
 from service.task import Task
@@ -67,7 +68,9 @@ def load_own(task: Task[Any], settings: Settings) -> OwnRows:
         CaseError: a file is missing, or a row is wrong, names an unknown case, or stands twice.
     """
     path = settings.datasets_dir / task.name / f"{CALIBRATION_SET}.jsonl"
-    cases = {c.id: c for c in load_cases(path.with_name("dev.jsonl"), input_model=task.input_model).cases}
+    labels = load_case_rules(task.name).expectations
+    found = load_cases(path.with_name("dev.jsonl"), input_model=task.input_model, expectations=labels)
+    cases = {case.id: case for case in found.cases}
     if not path.exists():
         raise CaseError(f"task {task.name!r} has no calibration rows; write {path}")
     rows: list[CalibrationRow] = []

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from eval.cases import Case, Dataset, Expectations, load_cases
 from eval.errors import CaseError
+from eval.suites import load_case_rules
 from service.settings import Settings
 
 _TWEETSUMM_TIME = "2017-11-30T12:00:00Z"  # the tweets are from late 2017; the file carries no times
@@ -24,7 +25,8 @@ def load_dataset(name: str, *, task: str, input_model: type[BaseModel], settings
     public = _PUBLIC.get((task, name))
     if public is not None:
         return public(settings.public_data_dir)
-    return load_cases(settings.datasets_dir / task / f"{name}.jsonl", input_model=input_model)
+    path = settings.datasets_dir / task / f"{name}.jsonl"
+    return load_cases(path, input_model=input_model, expectations=load_case_rules(task).expectations)
 
 
 def load_tweetsumm(folder: Path) -> Dataset:

@@ -12,6 +12,7 @@ import numpy as np
 
 from eval.cases import Case
 from eval.paired import Test
+from eval.pooled import pooled, pooled_interval
 from eval.results import CaseResult, Metric, Unit
 from eval.scorers.text import CorpusMetric
 from eval.stats import (
@@ -93,6 +94,10 @@ def build_metrics(
             wanted = sum(1 for item in results if cases[item.case_id].expectations.references)
             unscored = _in_cases(wanted - len(usable), results)
             interval = _corpus_interval(spec, usable, cases, suite.seed, confidence)
+        elif spec.kind == "pooled":
+            unscored = _in_cases(sum(1 for item in results if item.result.failure is not None), results)
+            side = pooled(suite.pools[spec.score], results, cases)
+            interval = pooled_interval(side, seed=suite.seed, confidence=confidence)
         elif spec.kind == "latency":
             note = latencies.note
             interval = _latency_interval(latencies, spec.quantile, suite.seed, confidence)
@@ -109,7 +114,12 @@ def build_metrics(
                 unscored = _in_cases(sum(1 for item in results if item.result.failure is not None), results)
             interval = _score_interval(spec, scored, suite.seed, confidence, repeats)
         metrics[spec.name] = metric_of(
-            spec, interval, unscored, note=note, confidence=confidence, spread=_between_repeats(spec, results, cases)
+            spec,
+            interval,
+            unscored,
+            note=note,
+            confidence=confidence,
+            spread=_between_repeats(spec, results, cases, suite),
         )
     return metrics
 
@@ -222,7 +232,9 @@ def _corpus_interval(
     return percentile_interval(value, draws, n, confidence=confidence)
 
 
-def _between_repeats(spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case]) -> float | None:
+def _between_repeats(
+    spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str, Case], suite: Suite
+) -> float | None:
     """Return the standard deviation of the figure from repeat to repeat; None for one repeat and for latency."""
     repeats = sorted({item.repeat for item in results})
     if len(repeats) < 2 or spec.kind in ("latency", "on_time"):
@@ -235,6 +247,9 @@ def _between_repeats(spec: MetricSpec, results: Sequence[CaseResult], cases: Map
             if usable:
                 corpus = corpus_of(spec, usable, cases)
                 figures.append(float(corpus.weighted_scores(np.ones((1, len(corpus.statistics))))[0]))
+        elif spec.kind == "pooled":
+            found = pooled_interval(pooled(suite.pools[spec.score], once, cases), seed=suite.seed)
+            figures += [] if found is None else [found.value]
         elif len(values := known(case_means(spec, once))):
             figures.append(float(values.mean()))
     return float(np.std(figures, ddof=1)) if len(figures) > 1 else None

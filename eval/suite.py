@@ -3,11 +3,12 @@
 import hashlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.pool import Pool
 from eval.results import Unit
 from eval.scorers.base import Scorer
 from eval.scorers.judge import JudgeSpec
@@ -28,6 +29,8 @@ _JUDGING_CODE = (
     "labelled.py",
     "stats.py",
     "paired.py",
+    "pool.py",
+    "pooled.py",
     "gate.py",
     "metrics.py",
     "deltas.py",
@@ -53,6 +56,8 @@ _JUDGING_SERVICE_CODE = (
     "quotable.py",
     "llm/extractive.py",
     "task.py",
+    "attempt.py",
+    "question.py",
 )
 
 
@@ -60,14 +65,14 @@ _JUDGING_SERVICE_CODE = (
 class MetricSpec:
     """How a metric is made.
 
-    ``kind``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all texts at once, ``answered``,
-    ``latency`` (``quantile`` 0 to 1), ``on_time`` (share of live answers inside the pair's deadline), ``cost``
-    (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without
-    a grade counts as unscored.
+    ``kind``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all texts at once, ``pooled`` for one of
+    counts over all cases (``score`` names the suite's pool), ``answered``, ``latency`` (``quantile`` 0 to 1), ``on_time`` (share
+    of live answers inside the pair's deadline), ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean
+    of a judge's score, in which every case without a grade counts as unscored.
     """
 
     name: str
-    kind: Literal["mean", "rate", "corpus", "answered", "latency", "on_time", "cost", "judge"]
+    kind: Literal["mean", "rate", "corpus", "pooled", "answered", "latency", "on_time", "cost", "judge"]
     unit: Unit
     score: str = ""
     higher_is_better: bool = True
@@ -153,6 +158,7 @@ class Suite:
     slice_floors: tuple[SliceFloor, ...] = ()
     judges: tuple[JudgeSpec, ...] = ()
     behaviour: Behaviour | None = None
+    pools: Mapping[str, Pool] = field(default_factory=dict)
     declared_digest: str = ""
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
@@ -199,6 +205,8 @@ class Suite:
             "behaviour": _declared(self.behaviour),
             "code": judging_code_digest(self.task),
         }
+        if self.pools:
+            declared["pools"] = sorted(self.pools)
         if self.judges:
             declared["judges"] = [_plain(spec) for spec in self.judges]
             declared["judge_prompts"] = [_judge_prompt_digest(spec.rubric) for spec in self.judges]
@@ -229,7 +237,8 @@ def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | JudgeSpec) -> dict[
 def judging_code_digest(task: str) -> str:
     """SHA-256 over the source of scorers, statistics, gate, the task and its suite, and of models that are code.
 
-    A pair's digest says nothing about code: evidence made with other code must not release it.
+    What a task keeps in a package of its own name (``service/<task>``) is the task, and a suite may be a package. A pair's digest
+    says nothing about code: evidence made with other code must not release it.
     """
     digest = hashlib.sha256()
     paths = [path for pattern in _JUDGING_CODE for path in sorted(_HERE.glob(pattern))]
@@ -237,7 +246,9 @@ def judging_code_digest(task: str) -> str:
     for module in (f"eval.suites.{task}", f"service.tasks.{task}"):
         spec = importlib.util.find_spec(module)
         if spec is not None and spec.origin is not None:
-            paths.append(Path(spec.origin))
+            origin = Path(spec.origin)
+            paths += sorted(origin.parent.glob("*.py")) if origin.name == "__init__.py" else [origin]
+    paths += sorted((_HERE.parent / "service" / task).glob("*.py"))
     for path in paths:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     token.add_argument("--scope", help="space-separated scopes (default: all)")
     client = commands.add_parser("client", help="add a client, or give one a further secret; prints the secret once")
     client.add_argument("name", help="letters, digits and ._-")
+    client.add_argument("--tenant", help="whose forms, calls and results it may see (default: no tenant's)")
     client.add_argument("--scopes", default="summaries feedback", help="space-separated (default: %(default)s)")
     for command in (up, serve):
         command.add_argument(
@@ -152,7 +153,7 @@ def _token(settings: "Settings", scope: str | None) -> int:
 def _client(settings: "Settings", options: argparse.Namespace) -> int:
     from service.access.control import add_client
 
-    secret = add_client(settings, options.name, options.scopes.split())
+    secret = add_client(settings, options.name, options.scopes.split(), tenant=options.tenant)
     print(f"client {options.name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
     print(secret)
     return 0

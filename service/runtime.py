@@ -19,6 +19,7 @@ from service.served import PairSource, ServedPair
 from service.settings import Settings
 from service.shadow import Shadow
 from service.stores.feedback import Feedback
+from service.stores.forms import Forms
 from service.stores.interactions import InteractionReader
 from service.summaries import Summaries
 from service.task import Task, load_task, task_names
@@ -54,6 +55,7 @@ class Runtime:
     warm_up: Callable[[], None] | None = None
     access: Access | None = None
     feedback: Feedback | None = None
+    forms: Forms | None = None
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
@@ -115,6 +117,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.llm.streaming import TellingGateway
     from service.redaction import set_account_key
     from service.registry import RegistryPairSource, fetch_candidate
+    from service.stores.form_store import FormStore
     from service.stores.interactions import InteractionStore
     from service.stores.observed import ObservedInteractions
     from service.summaries import build_summaries
@@ -134,10 +137,12 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     # One attempt each: history and writes repeat by themselves, within their own bounds.
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     summaries = Summaries()
+    forms: Forms | None = None
     if (
         settings.environment == "aws" or settings.aws_endpoint is not None
     ):  # a laptop keeps nothing in anybody's account
         summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
+        forms = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=_now)
     if guarded:  # otherwise the hashes keep this process's random key
         set_account_key(account_key(settings))
     sources = {name: RegistryPairSource(name, settings) for name in tasks}
@@ -150,6 +155,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         ),
         summaries=summaries,
         feedback=summaries.feedback,
+        forms=forms,
         tasks=tasks,
         pair_sources=sources,
         rollouts={

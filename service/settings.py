@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     interactions_table: str = "ucdp-interactions"
     store_timeout_s: float = Field(default=2.0, gt=0)
     summaries_table: str = "SummaryCache"
+    config_table: str = "cci-lite-config"  # tenants and their forms
     summary_days: int = Field(default=7, ge=1)  # how long a row lives
     archive_bucket: str = "omni-channel-insights"
     reuse_window_s: float = Field(default=300.0, ge=0)  # how long a summary may answer a transfer; 0 never

@@ -59,6 +59,7 @@ def balance_of(file: str, lines: Sequence[CaseLine], rules: FileRules | None) ->
             texts.insert(0, f"holds {len(lines)} sound cases; {rules.count} are asked for")
         if seconds != rules.second_references:
             texts.append(f"{seconds} cases have a second reference; {rules.second_references} are asked for")
+        texts += rules.together([line.case for line in lines])
     return Balance(
         file=file,
         cases=len(lines),

@@ -27,6 +27,7 @@ def case_problems(line: CaseLine, own_answer: str | None) -> list[Problem]:
         *_fact_texts(line),
         *_claim_texts(line),
         *_slice_texts(line, line.rules.files.get(line.file)),
+        *line.rules.labels(line.case, line.inputs),
     ]
     if own_answer is None:
         texts += [*_reference_texts(line), *_open_item_texts(line)]

@@ -89,7 +89,7 @@ def read_case_file(path: Path, input_model: type[BaseModel], rules: CaseRules) -
     problems: list[Problem] = []
     for number, line in numbered_lines(path):
         try:
-            case, inputs = parse_case(line, "", input_model)
+            case, inputs = parse_case(line, "", input_model, rules.expectations)
         except CaseError as err:
             problems.append(Problem(file=path.stem, line=number, id="", text=str(err).removeprefix(": ")))
             continue

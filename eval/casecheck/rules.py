@@ -1,11 +1,13 @@
 """What a task demands of its case files beyond the schema; a suite declares it once, as ``CASE_RULES``."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
+
+from eval.cases import Case, Expectations
 
 SliceValue = str | bool
 
@@ -38,6 +40,8 @@ class FileRules:
     minima: tuple[Minimum, ...] = ()
     largest_share: Mapping[str, float] = field(default_factory=dict)  # slice -> largest fraction one value may have
     second_references: int = 0
+    # What its cases must be together beyond slices: a sentence for each thing that is wrong.
+    together: Callable[[Sequence[Case]], Iterable[str]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +75,13 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 class CaseRules:
     """A task's demands on its cases. The default is what holds for every task: no bounds, no slices, all texts visible.
 
-    ``observed`` returns the slices that follow from the inputs alone, so that a case cannot be filed under another value.
-    ``contested`` names slice values of cases whose source states what is forbidden to repeat (a later contact corrects
-    it, or the claim is the trap); ``after_now`` those of cases that hold a contact later than the request on purpose.
+    ``expectations`` says how its cases are labelled. ``observed`` returns the slices that follow from the inputs alone, so that a
+    case cannot be filed under another value. ``contested`` names slice values of cases whose source states what is forbidden to
+    repeat (a later contact corrects it, or the claim is the trap); ``after_now`` those of cases that hold a contact later than
+    the request on purpose.
     """
 
+    expectations: type[Expectations] = Expectations
     passages: Callable[[BaseModel], tuple[Passage, ...]] = string_passages
     now: Callable[[BaseModel], datetime | None] = lambda _: None
     observed: Callable[[BaseModel], Mapping[str, SliceValue]] = lambda _: {}
@@ -83,6 +89,8 @@ class CaseRules:
     # An independent second summary may weigh things differently; one that misses more shows that the facts are not the
     # case's substance. Worst of the 60 of `summarize`: 4 of 6.
     second_reference_coverage: float = 2 / 3
+    # What a task's own labels must be: a sentence for each thing that is wrong in a case.
+    labels: Callable[[Case, BaseModel], Iterable[str]] = lambda case, inputs: ()
     open_slice: tuple[str, tuple[SliceValue, ...]] | None = None  # cases that must name open items
     contested: tuple[tuple[str, SliceValue], ...] = ()
     after_now: tuple[tuple[str, SliceValue], ...] = ()

@@ -20,6 +20,7 @@ Scope = Literal["summaries", "feedback", "operator"]
 SCOPES: tuple[str, ...] = get_args(Scope)
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+TENANT = r"^[a-z0-9][a-z0-9-]{0,61}$"
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ClientId = Annotated[str, StringConstraints(pattern=f"^{CLIENT_ID.pattern}$")]
 
@@ -32,6 +33,8 @@ class Client(BaseModel):
     # Two while a secret is being replaced.
     secrets: tuple[_SecretHash, ...] = Field(min_length=1, max_length=2)
     scopes: tuple[Scope, ...] = Field(min_length=1)
+    # Whose forms, calls and results it may see; None: of no tenant.
+    tenant: Annotated[str, StringConstraints(pattern=TENANT)] | None = None
     rate_per_s: float = Field(default=50.0, gt=0)
     burst: int = Field(default=100, ge=1)
     concurrent: int = Field(default=100, ge=1)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.access.clients import CLIENT_ID, SCOPES, Clients, hash_secret, new_secret, read_clients
+from service.access.clients import CLIENT_ID, SCOPES, TENANT, Clients, hash_secret, new_secret, read_clients
 from service.access.errors import InvalidClient
 from service.access.keys import KeyRing, make_key, write_once
 from service.access.throttle import Throttle
@@ -18,6 +19,8 @@ from service.settings import Settings
 LOCAL_CLIENT = "local"
 _LOCAL_SECRET = "local-client.secret"  # noqa: S105 - a file's name
 # A laptop's own client is also its load test: 1,000 in flight is the largest scenario.
+# The sample forms and calls are this tenant's.
+LOCAL_TENANT = "demo-tenant"
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 
 
@@ -83,10 +86,11 @@ def local_token(settings: Settings, scope: str | None = None) -> Token:
         ) from err
 
 
-def add_client(settings: Settings, client_id: str, scopes: Sequence[str]) -> str:
+def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, tenant: str | None = None) -> str:
     """Write a client, or a further secret of one that is there, into the clients file; return the secret.
 
-    A client keeps its newest two secrets, so that the old one works until its owner has taken over the new one.
+    A client keeps its newest two secrets, so that the old one works until its owner has taken over the new one, and its tenant,
+    which only a new client can be given: what it could see yesterday must not become another tenant's today.
 
     Raises:
         ConfigurationError: wrong name or scope, or the file cannot be read.
@@ -103,8 +107,16 @@ def add_client(settings: Settings, client_id: str, scopes: Sequence[str]) -> str
     clients = {name: client.model_dump() for name, client in (read_clients(file) if file.exists() else {}).items()}
     secret = new_secret()
     known = clients.get(client_id, {})
+    if tenant is not None and (re.fullmatch(TENANT, tenant) is None or known.get("tenant", tenant) != tenant):
+        raise ConfigurationError(
+            f"tenant {tenant!r} cannot be: a tenant has lower-case letters, digits and -, and client {client_id!r} keeps the "
+            "one that it was made with"
+        )
+    whose = {} if tenant is None else {"tenant": tenant}
     secrets = (hash_secret(secret), *known.get("secrets", ()))[:2]
-    content = json.dumps({"clients": {**clients, client_id: {**known, "secrets": secrets, "scopes": scopes}}}, indent=2)
+    content = json.dumps(
+        {"clients": {**clients, client_id: {**known, **whose, "secrets": secrets, "scopes": scopes}}}, indent=2
+    )
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -140,6 +152,10 @@ def _make_local(folder: Path) -> None:
     secret = folder / _LOCAL_SECRET
     write_once(secret, new_secret().encode())
     # Whoever wrote the secret first, this hash is of the one that is there.
-    client = {"secrets": [hash_secret(secret.read_text(encoding="utf-8").strip())], "scopes": list(SCOPES)}
+    client = {
+        "secrets": [hash_secret(secret.read_text(encoding="utf-8").strip())],
+        "scopes": list(SCOPES),
+        "tenant": LOCAL_TENANT,
+    }
     content = json.dumps({"clients": {LOCAL_CLIENT: client | _LOCAL_LIMITS}}, indent=2)
     write_once(folder / "clients.json", content.encode())

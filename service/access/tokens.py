@@ -37,6 +37,11 @@ class Caller:
     client: Client
     scopes: frozenset[str]
 
+    @property
+    def tenant(self) -> str | None:
+        """Whose data it may see; None: no tenant's."""
+        return self.client.tenant
+
     def require(self, scope: str) -> None:
         """Do nothing when the caller has ``scope``.
 
@@ -89,6 +94,9 @@ class Tokens:
             "exp": now + LIFETIME_S,
             "jti": uuid.uuid4().hex,
         }
+        client = self.clients.get(client_id)
+        if client is not None and client.tenant is not None:
+            claims["tenant"] = client.tenant
         text = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TOKEN_TYPE})
         return Token(text=text, expires_in_s=LIFETIME_S, scopes=scopes)
 
@@ -129,6 +137,10 @@ class Tokens:
         client = self.clients.get(client_id)
         if client is None:
             raise TokenRefused("the token's client has been removed")
+        if claims.get("tenant") != client.tenant:
+            raise TokenRefused(
+                "the token's client belongs to another tenant by now: get a new one at POST /oauth/token"
+            )
         # What the client may do today bounds what it was granted up to an hour ago.
         scopes = frozenset(str(claims["scope"]).split()) & frozenset(client.scopes)
         return Caller(client_id=client_id, client=client, scopes=scopes)

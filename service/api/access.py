@@ -26,6 +26,8 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
+    if path.startswith("/v1/forms"):
+        return "operator"
     return "summaries" if path.startswith("/v1/") else "operator"
 
 

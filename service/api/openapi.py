@@ -10,7 +10,7 @@ _SCHEME = "clientCredentials"
 _SCOPE_TEXTS = {
     "summaries": "ask for summaries and run tasks",
     "feedback": "give feedback on summaries",
-    "operator": "see what is served and the service's figures",
+    "operator": "see what is served and the service's figures; write the tenant's forms",
 }
 # Status: code and detail of the example.
 _PROBLEMS: dict[str, tuple[str, str]] = {
@@ -61,7 +61,7 @@ def complete(schema: dict[str, Any]) -> dict[str, Any]:
     }
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
-            _secure(operation, scope_of(path), has_body=method == "post")
+            _secure(operation, scope_of(path), has_body=method in ("post", "put"))
     insights = schema["paths"].get("/omni-channel-insights", {}).get("post")
     if insights is not None:
         answer = insights["responses"]["200"]

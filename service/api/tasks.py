@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import answer, runtime_of, short_name, start_timer, usage_fields, usd
 from service.api.problems import RESPONSES
+from service.api.tenancy import require_tenant
 from service.task import Arm, Task
 from service.telemetry import Event, log
 
@@ -94,6 +95,7 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         runtime = runtime_of(request)
         timer = start_timer(runtime)
         log(Event.REQUEST_RECEIVED, path=f"/v1/{name}")
+        require_tenant(request, runtime.tasks[name].tenant(inputs))
         served = runtime.pair_for(name, runtime.tasks[name].unit(inputs))
         result = await answer(name, inputs, served=served, runtime=runtime, timer=timer)
         assert result.output is not None

@@ -54,16 +54,18 @@ def start(settings: Settings) -> bool:
 
 
 def load(settings: Settings) -> None:
-    """Create both tables and the bucket at ``settings.aws_endpoint`` and give the sample customers their history.
+    """Create the tables and the bucket at ``settings.aws_endpoint`` and give the sample customers their history.
 
     Raises:
         StoreError: the endpoint does not answer.
     """
     from datetime import UTC, datetime
 
+    from service.access.control import LOCAL_TENANT
     from service.aws import client
     from service.local.samples import sample_histories
     from service.stores.archive import create_bucket
+    from service.stores.form_store import FormStore, create_config_table
     from service.stores.interactions import InteractionStore, create_table
     from service.stores.summaries import create_summary_table
 
@@ -73,6 +75,11 @@ def load(settings: Settings) -> None:
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
     create_summary_table(dynamodb, settings.summaries_table)
+    create_config_table(dynamodb, settings.config_table)
+    forms = FormStore(
+        dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=lambda: datetime.now(UTC)
+    )
+    forms.add_tenant(LOCAL_TENANT, "Demo Tenant")
     s3 = client("s3", settings)
     create_bucket(s3, settings.archive_bucket)
     for made in (dynamodb, s3):

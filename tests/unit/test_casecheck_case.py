@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -159,3 +160,9 @@ def test_a_task_without_rules_has_all_its_texts_as_passages():
         ("notes.i2", "two"),
         ("hidden.0", "i1"),
     ]
+
+
+def test_a_tasks_own_demands_on_its_labels_are_problems_of_the_case():
+    rules = replace(RULES, labels=lambda case, inputs: [f"{case.id} has {len(inputs.notes)} note and no verdict"])
+    assert problems(rules=rules) == ["set.jsonl:7 case-1: case-1 has 1 note and no verdict"]
+    assert problems() == []

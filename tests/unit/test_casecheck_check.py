@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from eval.casecheck.check import check_folder, measure_specificity
 from eval.casecheck.report import render_findings
-from eval.casecheck.rules import CaseRules
+from eval.casecheck.rules import CaseRules, FileRules
 from eval.console import open_console
 from eval.errors import CaseError
 from service.task import Task
@@ -98,3 +98,17 @@ def test_a_form_that_other_references_satisfy_is_counted(tmp_path):
     assert rate.value == pytest.approx(
         1 / 6
     )  # "closed" is found in one of six foreign references, "van" and "cat" in none
+
+
+def test_what_the_cases_of_a_file_must_be_together_is_a_problem_of_the_file(tmp_path):
+    def together(cases):
+        if sum("goat" in case.inputs["text"] for case in cases) * 2 > len(cases):
+            yield "more than half of the cases are about goats"
+
+    write(tmp_path, "dev", "a goat", "two goats", "a cow")
+    rules = CaseRules(files={"dev": FileRules(count=3, slices={}, together=together)})
+    assert [str(problem) for problem in check_folder(tmp_path, Shout(), rules).problems] == [
+        "dev.jsonl: more than half of the cases are about goats"
+    ]
+    write(tmp_path, "dev", "a goat", "two cows", "a cow")
+    assert check_folder(tmp_path, Shout(), rules).problems == ()

@@ -1,0 +1,97 @@
+"""The suite of ``scorecard``: whether verdicts, evidence and scores are right, may be believed, and what they cost."""
+
+from eval.pool import Pool
+from eval.results import Unit
+from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
+from eval.suites.scorecard.pools import (
+    Accuracy,
+    Kappa,
+    QuotesVerified,
+    RequiredFailPrecision,
+    RequiredFailRecall,
+    RightTurn,
+    SelfAgreement,
+    YesProven,
+)
+from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
+
+_POOLS: dict[str, Pool] = {
+    "accuracy": Accuracy(),
+    "kappa": Kappa(),
+    "kappa_macro": Kappa(per_criterion=True),
+    "quotes_verified": QuotesVerified(),
+    "yes_proven": YesProven(),
+    "right_turn": RightTurn(),
+    "required_fail_recall": RequiredFailRecall(),
+    "required_fail_precision": RequiredFailPrecision(),
+    "self_agreement": SelfAgreement(),
+}
+
+SUITE = Suite(
+    task="scorecard",
+    gate_dataset="gate",
+    scorers=(VerdictScorer(), ScoreScorer(), EndingScorer(), FormScorer()),
+    pools=_POOLS,
+    metrics=(
+        *(MetricSpec(name=name, kind="pooled", score=name, unit=Unit.RATE) for name in _POOLS),
+        MetricSpec(name="verdicts", kind="mean", score="verdicts", unit=Unit.RATE),
+        MetricSpec(name="score_error", kind="mean", score="score_error", unit=Unit.SCORE, higher_is_better=False),
+        MetricSpec(name="passed_right", kind="rate", score="passed_right", unit=Unit.RATE),
+        MetricSpec(name="resolution", kind="rate", score="resolution", unit=Unit.RATE),
+        MetricSpec(name="tone_customer", kind="rate", score="tone_customer", unit=Unit.RATE),
+        MetricSpec(name="tone_agent", kind="rate", score="tone_agent", unit=Unit.RATE),
+        MetricSpec(name="schema_valid", kind="rate", score="schema_valid", unit=Unit.RATE),
+        MetricSpec(name="unreviewed", kind="rate", score="unreviewed", unit=Unit.RATE),
+        MetricSpec(name="answered", kind="answered", unit=Unit.RATE),
+        MetricSpec(name="latency_p50", kind="latency", quantile=0.50, unit=Unit.MS, higher_is_better=False),
+        MetricSpec(name="latency_p95", kind="latency", quantile=0.95, unit=Unit.MS, higher_is_better=False),
+        MetricSpec(name="on_time", kind="on_time", unit=Unit.RATE),
+        MetricSpec(name="cost_cold", kind="cost", score="cold", unit=Unit.USD, higher_is_better=False),
+        MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
+    ),
+    floors=(
+        Floor(
+            metric="answered",
+            bound=0.85,
+            reason="at 40 cases the interval of 40/40 starts at 0.91; below 0.85 a person scores too many calls",
+        ),
+        Floor(
+            metric="quotes_verified",
+            bound=0.90,
+            reason="an agent is shown these words as their own: one invented quote in ten destroys the trust in all",
+        ),
+        Floor(metric="schema_valid", bound=0.80, reason="repair is for the exception; what needs it often breaks soon"),
+    ),
+    no_worse=(
+        NoWorse(metric="kappa", margin=0.05, reason="a twentieth of the way from chance to agreement"),
+        NoWorse(metric="score_error", margin=5.0, reason="five points move few calls over a threshold"),
+        NoWorse(
+            metric="required_fail_recall",
+            margin=0.10,
+            reason="one missed compliance failure in ten; the set's labelled failures show no less",
+        ),
+        NoWorse(metric="quotes_verified", margin=0.02, reason="one quote in fifty"),
+        NoWorse(metric="right_turn", margin=0.10, reason="two turns often show the same thing"),
+        NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
+        NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard; half as slow again is a cost"),
+        NoWorse(metric="cost_cold", margin=0.20, reason="a fifth dearer needs a decision about money, not a gate"),
+    ),
+    max_unscored_rate=0.15,
+    minimum_latency_calls=20,
+    slices=("form", "turns", "outcome", "compliance", "polite_fail", "vulnerable", "injection", "foreign", "late"),
+    table=(
+        "kappa",
+        "kappa_macro",
+        "accuracy",
+        "score_error",
+        "passed_right",
+        "required_fail_recall",
+        "quotes_verified",
+        "right_turn",
+        "schema_valid",
+        "latency_p95",
+        "cost_cold",
+        "answered",
+    ),
+)

@@ -1,0 +1,161 @@
+"""What the labelled calls must hold: whole labels, evidence word for word, N/A only under a condition, a fair balance."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import BaseModel
+
+from eval.casecheck.rules import CaseRules, FileRules, Minimum, Passage, SliceValue
+from eval.cases import Case
+from eval.suites.scorecard.labels import Label, ScorecardExpectations, form_of, labelled_total, labels_of
+from service.scorecard.evidence import find_quote
+from service.scorecard.form import Criterion, Form
+from service.tasks.scorecard import ScorecardInputs
+
+# Which criterion of a form is its compliance statement: the slice `compliance` says how much of it was given.
+_STATEMENTS = {
+    "brindlewick-support": "compliance_05",
+    "brindlewick-arrears": "recording",
+    "kestrel-outage": "safety",
+    "kestrel-billing": "recorded",
+    "lindmoor-servicing": "recording",
+    "lindmoor-fraud": "warning",
+    "osprey-lending": "collection",
+    "osprey-disputes": "rights",
+}
+_DOMAINS = {
+    "brindlewick-energy": "energy",
+    "kestrel-ridge-power": "energy",
+    "lindmoor-bank": "banking",
+    "osprey-quay-cu": "banking",
+}
+_LENGTHS = {"2-5": 5, "6-12": 12, "13-30": 30}
+_EXTENT = {"yes": ("read",), "no": ("part", "none"), "na": ("n/a",)}
+# A criterion that nearly every call meets, or none, is answered right without listening. Fewer calls say little about a share.
+_YES_SHARE, _APPLICABLE = (0.25, 0.75), 8
+_PASS_SHARE = (0.40, 0.60)
+
+
+def _inputs(inputs: BaseModel) -> ScorecardInputs:
+    assert isinstance(inputs, ScorecardInputs)
+    return inputs
+
+
+def _passages(inputs: BaseModel) -> tuple[Passage, ...]:
+    """What people said: forms are shared on purpose, and announcements are stock phrases."""
+    return tuple(
+        Passage(id=f"turn {number}", text=turn.text) for number, turn in enumerate(_inputs(inputs).turns) if turn.spoken
+    )
+
+
+def _observed(inputs: BaseModel) -> Mapping[str, SliceValue]:
+    call = _inputs(inputs)
+    length = next((name for name, most in _LENGTHS.items() if len(call.turns) <= most), "over 30")
+    hold = any(turn.speaker == "system" and "hold music" in turn.text for turn in call.turns)
+    return {"form": call.form.form_id, "domain": _DOMAINS.get(call.tenant, "?"), "turns": length, "hold": hold}
+
+
+def _labels(case: Case, inputs: BaseModel) -> Iterator[str]:
+    call, labels = _inputs(inputs), labels_of(case)
+    ids = [criterion.id for criterion in call.form.criteria()]
+    if list(labels.answers) != ids:
+        yield f"labels {', '.join(labels.answers) or 'nothing'}; the form asks, in this order, {', '.join(ids)}"
+        return
+    for criterion in call.form.criteria():
+        for text in _label_texts(criterion, labels.answers[criterion.id], call):
+            yield f"{criterion.id}: {text}"
+    if labels.resolution is None or labels.tone.customer is None or labels.tone.agent is None:
+        yield "resolution or a tone is missing; label all three"
+    for name, value in _implied(case, call.form, labels).items():
+        if case.slices.get(name) not in value:
+            yield f"slice {name!r} is {case.slices.get(name)!r}, but the labels make it {' or '.join(map(str, value))}"
+
+
+def _label_texts(criterion: Criterion, label: Label, call: ScorecardInputs) -> Iterator[str]:
+    if not label.why.endswith("."):
+        yield "has no reason; write one sentence"
+    if label.verdict == "na" and criterion.applies_when is None:
+        yield "is N/A, and the form knows no condition for it; answer yes or no"
+    if (label.quote is None) != (label.turn is None):
+        yield "has a quote without a turn or a turn without a quote; give both or neither"
+    elif label.quote is None or label.turn is None:
+        if label.verdict == "yes":
+            yield "is yes and shows nothing; quote the words"
+    elif label.verdict == "na":
+        yield "is N/A and quotes; nothing can show it: set both to null"
+    elif label.turn >= len(call.turns) or label.quote not in call.turns[label.turn].text:
+        yield f"the quote does not stand in turn {label.turn}; copy it letter by letter"
+    elif find_quote(label.quote, label.turn, call.turns).turn != label.turn:
+        yield "the quote is too short to prove anything, or cuts a word; take a whole sentence"
+    elif label.verdict == "yes" and call.turns[label.turn].speaker == "customer":
+        yield "is yes on the customer's words; quote the agent or the system"
+
+
+def _implied(case: Case, form: Form, labels: ScorecardExpectations) -> dict[str, tuple[SliceValue, ...]]:
+    """Return the slices that follow from the labels, each with the values that it may have."""
+    total = labelled_total(case)
+    assert total is not None  # every criterion is labelled, as was looked at before
+    return {
+        "outcome": ("pass" if total.passed else "fail",),
+        "na_present": (bool(total.not_applicable),),
+        "polite_fail": (bool(total.failed_required) and labels.tone.agent == "warm",),
+        "compliance": _EXTENT[labels.answers[_STATEMENTS[form.form_id]].verdict] if form.form_id in _STATEMENTS else (),
+    }
+
+
+def _balance(cases: Sequence[Case]) -> Iterator[str]:
+    """Bounds on how often each criterion is met, and how many calls pass."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for case in cases:
+        form = form_of(case).form_id
+        counts.update((form, name, label.verdict) for name, label in labels_of(case).answers.items())
+    for form, name in dict.fromkeys(key[:2] for key in counts):
+        yes, no = counts[form, name, "yes"], counts[form, name, "no"]
+        if yes + no >= _APPLICABLE and not _YES_SHARE[0] <= yes / (yes + no) <= _YES_SHARE[1]:
+            yield (
+                f"{name} of {form} is met in {yes} of {yes + no} calls; {_YES_SHARE[0]:.0%} to {_YES_SHARE[1]:.0%} is "
+                "asked for"
+            )
+    passed = sum(case.slices.get("outcome") == "pass" for case in cases)
+    if cases and not _PASS_SHARE[0] <= passed / len(cases) <= _PASS_SHARE[1]:
+        yield f"{passed} of {len(cases)} calls pass; {_PASS_SHARE[0]:.0%} to {_PASS_SHARE[1]:.0%} is asked for"
+
+
+_FLAGS = tuple("messy transfer hold vulnerable injection foreign abusive late supervisor asr cut".split())
+_SLICES: dict[str, tuple[SliceValue, ...]] = {
+    "form": tuple(_STATEMENTS),
+    "domain": ("energy", "banking"),
+    "turns": tuple(_LENGTHS),
+    "outcome": ("pass", "fail"),
+    "compliance": ("read", "part", "none", "n/a"),
+    **dict.fromkeys(("na_present", "polite_fail", *_FLAGS), (True, False)),
+}
+
+CASE_RULES = CaseRules(
+    expectations=ScorecardExpectations,
+    passages=_passages,
+    observed=_observed,
+    labels=_labels,
+    files={
+        "dev": FileRules(count=40, slices=_SLICES, largest_share={"form": 0.125}),
+        "gate": FileRules(
+            count=120,
+            slices=_SLICES,
+            largest_share={"form": 0.125},
+            minima=(
+                Minimum(slice="turns", value="2-5", at_least=20),
+                Minimum(slice="turns", value="13-30", at_least=25),
+                Minimum(slice="compliance", value="part", at_least=20),
+                Minimum(slice="na_present", value=True, at_least=30),
+                Minimum(slice="polite_fail", value=True, at_least=25),
+                Minimum(slice="vulnerable", value=True, at_least=20),
+                Minimum(slice="transfer", value=True, at_least=10),
+                Minimum(slice="injection", value=True, at_least=5),
+                Minimum(slice="foreign", value=True, at_least=5),
+                Minimum(slice="abusive", value=True, at_least=5),
+                Minimum(slice="late", value=True, at_least=5),
+            ),
+            together=_balance,
+        ),
+    },
+)

@@ -1,0 +1,70 @@
+"""How a call is labelled: a verdict per criterion with the turn that shows it, how the call ended, how the two sounded."""
+
+from functools import lru_cache
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from eval.cases import Case, Expectations
+from service.scorecard.arithmetic import Total, Verdict, add_up
+from service.scorecard.card import Scorecard
+from service.scorecard.form import Form
+from service.scorecard.reading import AgentTone, CustomerTone, Resolution
+from service.tasks.scorecard import ScorecardInputs
+
+
+class Label(BaseModel):
+    """The right answer to one criterion; ``turn`` and ``quote`` show it, None where it rests on what was not said."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    verdict: Verdict
+    turn: int | None = Field(default=None, ge=0)
+    quote: str | None = None
+    why: str = ""
+
+
+class ToneLabel(BaseModel):
+    """How the two sounded for the most part."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer: CustomerTone | None = None
+    agent: AgentTone | None = None
+
+
+class ScorecardExpectations(Expectations):
+    """The labels of one call; without ``answers`` it is one that nobody can score."""
+
+    answers: dict[str, Label] = Field(default_factory=dict)
+    resolution: Resolution | None = None
+    tone: ToneLabel = ToneLabel()
+
+
+def labels_of(case: Case) -> ScorecardExpectations:
+    """Return the case's labels.
+
+    Raises:
+        TypeError: the case was not read as a scorecard's.
+    """
+    if not isinstance(case.expectations, ScorecardExpectations):
+        raise TypeError(f"case {case.id!r} has no scorecard labels")
+    return case.expectations
+
+
+@lru_cache(maxsize=4096)
+def card_of(output: str) -> Scorecard:
+    """Return the scorecard that an output is; each is looked at by many scores."""
+    return Scorecard.model_validate_json(output)
+
+
+def form_of(case: Case) -> Form:
+    """Return the form that the call was scored by."""
+    return ScorecardInputs.model_validate(case.inputs).form
+
+
+def labelled_total(case: Case) -> Total | None:
+    """Return what the labels add up to, None where they leave a criterion out."""
+    form, answers = form_of(case), labels_of(case).answers
+    if {criterion.id for criterion in form.criteria()} != set(answers):
+        return None
+    return add_up(form, {name: label.verdict for name, label in answers.items()})

@@ -1,0 +1,173 @@
+"""Figures over all criteria of all calls: accuracy, Cohen's kappa, evidence, failed required criteria, self-agreement.
+
+Cases are what is drawn, not criteria: the answers about one call hang together. A case's repeats count as one answer in parts.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from eval.cases import Case
+from eval.pooled import Ratio, kappa_of
+from eval.stats import Floats
+from eval.suites.scorecard.labels import Label, card_of, form_of, labels_of
+from service.scorecard.card import CriterionResult
+from service.task import TaskResult
+
+# An answer is one of four: a criterion without a verdict is a wrong answer and no gap in the table.
+_ANSWERS = ("yes", "no", "na", "none")
+# A criterion of fewer labelled calls has no kappa worth averaging.
+LEAST_CALLS = 5
+
+
+def _answered(case: Case, result: TaskResult) -> Iterator[tuple[Label, CriterionResult]]:
+    labels = labels_of(case).answers
+    for item in card_of(result.output or "").criteria:
+        if item.id in labels:
+            yield labels[item.id], item
+
+
+def _shared(of: float, among: float, results: Sequence[TaskResult]) -> dict[str, float]:
+    return {"of": of / len(results), "among": among / len(results)} if among else {}
+
+
+class Accuracy(Ratio):
+    """Criteria answered as labelled, among all labelled ones."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return right ones and all."""
+        pairs = [pair for result in results for pair in _answered(case, result)]
+        return _shared(sum(item.verdict == label.verdict for label, item in pairs), len(pairs), results)
+
+
+class QuotesVerified(Ratio):
+    """Quotes that stand in the transcript, among all that were given."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return verified quotes and all."""
+        given = [
+            item.evidence
+            for result in results
+            for item in card_of(result.output or "").criteria
+            if item.evidence in ("verified", "unverified")
+        ]
+        return _shared(given.count("verified"), len(given), results)
+
+
+class YesProven(Ratio):
+    """Answers "yes" with a quote that stands in the transcript, among all answers "yes"."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return proven ones and all."""
+        said = [
+            item.evidence
+            for result in results
+            for item in card_of(result.output or "").criteria
+            if item.verdict == "yes"
+        ]
+        return _shared(said.count("verified"), len(said), results)
+
+
+class RightTurn(Ratio):
+    """Verified quotes from the labelled turn, among criteria that have one and were answered as labelled."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return quotes from the labelled turn, and criteria that could have one."""
+        pairs = [
+            (label, item)
+            for result in results
+            for label, item in _answered(case, result)
+            if label.turn is not None and item.verdict == label.verdict
+        ]
+        right = sum(item.evidence == "verified" and item.turn == label.turn for label, item in pairs)
+        return _shared(right, len(pairs), results)
+
+
+class RequiredFailRecall(Ratio):
+    """Failed required criteria that were found, among the labelled ones: what was missed would have failed the call."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return those both labelled and said, and those labelled."""
+        pairs = [pair for result in results for pair in _required(case, result)]
+        return _shared(pairs.count((True, True)), sum(labelled for labelled, _ in pairs), results)
+
+
+class RequiredFailPrecision(Ratio):
+    """Failed required criteria that are labelled so, among those that were said: the rest would fail a call unjustly."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return those both labelled and said, and those said."""
+        pairs = [pair for result in results for pair in _required(case, result)]
+        return _shared(pairs.count((True, True)), sum(said for _, said in pairs), results)
+
+
+def _required(case: Case, result: TaskResult) -> Iterator[tuple[bool, bool]]:
+    """Each required criterion: whether it is labelled failed, and whether it was said to be."""
+    for label, item in _answered(case, result):
+        if item.required:
+            yield label.verdict == "no", item.verdict == "no"
+
+
+class SelfAgreement(Ratio):
+    """Criteria on which two answers to the same call agree, among all such pairs of answers; nothing without repeats."""
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return agreeing pairs and all, per pair of repeats."""
+        verdicts = [{item.id: item.verdict for item in card_of(result.output or "").criteria} for result in results]
+        pairs = list(combinations(verdicts, 2))
+        agreed = sum(one[name] == other[name] for one, other in pairs for name in one)
+        compared = sum(len(one) for one, _ in pairs)
+        return {"of": agreed / len(pairs), "among": compared / len(pairs)} if compared else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kappa:
+    """Cohen's kappa of answers with labels: over all criteria as one table, or the mean of each criterion's own.
+
+    ``per_criterion``: the mean over criteria with at least ``least`` labelled calls, each criterion of each form alike.
+    """
+
+    per_criterion: bool = False
+    least: float = LEAST_CALLS
+    bounds: tuple[float, float] = (-1.0, 1.0)
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return how often each label met each answer, under the criterion's name or under one for all."""
+        form_id = form_of(case).form_id if self.per_criterion else ""
+        found = Counter(
+            f"{form_id}/{item.id if self.per_criterion else ''}|{label.verdict}|{item.verdict or 'none'}"
+            for result in results
+            for label, item in _answered(case, result)
+        )
+        return {name: count / len(results) for name, count in found.items()}
+
+    def figures(self, names: Sequence[str], sums: Floats) -> Floats:
+        """Return kappa, or the mean over criteria that have one."""
+        kappas, calls = self._tables(names, sums)
+        kappas = np.where(calls >= self.least, kappas, math.nan) if self.per_criterion else kappas
+        counted = ~np.isnan(kappas)
+        total = np.where(counted, kappas, 0.0).sum(axis=1)
+        count = counted.sum(axis=1)
+        mean: Floats = np.divide(total, count, out=np.full(len(sums), math.nan), where=count > 0)
+        return mean
+
+    def by_criterion(self, names: Sequence[str], sums: Floats) -> dict[str, tuple[float, float]]:
+        """Return ``form/criterion`` -> (kappa, calls) of one row of sums."""
+        kappas, calls = self._tables(names, sums.reshape(1, -1))
+        return {name: (float(kappas[0, place]), float(calls[0, place])) for place, name in enumerate(_criteria(names))}
+
+    def _tables(self, names: Sequence[str], sums: Floats) -> tuple[Floats, Floats]:
+        criteria = {name: place for place, name in enumerate(_criteria(names))}
+        tables = np.zeros((len(sums), len(criteria), len(_ANSWERS), len(_ANSWERS)))
+        for column, name in enumerate(names):
+            criterion, label, answer = name.split("|")
+            tables[:, criteria[criterion], _ANSWERS.index(label), _ANSWERS.index(answer)] = sums[:, column]
+        return kappa_of(tables), tables.sum(axis=(-2, -1))
+
+
+def _criteria(names: Sequence[str]) -> list[str]:
+    return sorted({name.split("|")[0] for name in names})

@@ -1,0 +1,86 @@
+"""Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model kept to the form."""
+
+from eval.results import Score
+from eval.scorers.base import ScorerContext
+from eval.suites.scorecard.labels import card_of, labelled_total, labels_of
+
+_UNLABELLED = "the case has no such label"
+
+
+class VerdictScorer:
+    """``verdicts``: the share of labelled criteria answered right; an unanswered one is wrong."""
+
+    name = "verdicts"
+    scores = ("verdicts",)
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return the share, each wrong criterion a finding."""
+        labels = labels_of(context.case).answers
+        if not labels:
+            return {"verdicts": Score(value=None, unscored=_UNLABELLED)}
+        given = {item.id: item for item in card_of(context.output).criteria}
+        wrong = [
+            f"{name}: {'unanswered' if (item := given.get(name)) is None or item.verdict is None else item.verdict} "
+            f"for {label.verdict}"
+            for name, label in labels.items()
+            if name not in given or given[name].verdict != label.verdict
+        ]
+        return {"verdicts": Score(value=1 - len(wrong) / len(labels), findings=tuple(wrong))}
+
+
+class ScoreScorer:
+    """``score_error``: percentage points between the call's score and the labels'; ``passed_right``: both pass or both fail."""
+
+    name = "score"
+    scores = ("score_error", "passed_right")
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return both, unscored where either side has no score."""
+        wanted, given = labelled_total(context.case), card_of(context.output).score
+        if wanted is None or wanted.percentage is None:
+            return {name: Score(value=None, unscored="the labels make no score") for name in self.scores}
+        if given is None or given.percentage is None:
+            return {name: Score(value=None, unscored="the scorecard has no score") for name in self.scores}
+        return {
+            "score_error": Score(value=abs(float(given.percentage - wanted.percentage))),
+            "passed_right": Score(value=float(given.passed == wanted.passed)),
+        }
+
+
+class EndingScorer:
+    """``resolution``, ``tone_customer`` and ``tone_agent``: 1 where the label was met."""
+
+    name = "ending"
+    scores = ("resolution", "tone_customer", "tone_agent")
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return the three."""
+        labels, card = labels_of(context.case), card_of(context.output)
+        pairs = {
+            "resolution": (labels.resolution, card.resolution),
+            "tone_customer": (labels.tone.customer, card.tone.customer),
+            "tone_agent": (labels.tone.agent, card.tone.agent),
+        }
+        return {
+            name: Score(value=None, unscored=_UNLABELLED)
+            if wanted is None
+            else Score(
+                value=float(given == wanted), findings=() if given == wanted else (f"{name}: {given} for {wanted}",)
+            )
+            for name, (wanted, given) in pairs.items()
+        }
+
+
+class FormScorer:
+    """``schema_valid``: the answer followed its schema without repair; ``unreviewed``: nothing on it calls for a person."""
+
+    name = "form"
+    scores = ("schema_valid", "unreviewed")
+
+    def score(self, context: ScorerContext) -> dict[str, Score]:
+        """Return both; a call that no model was asked about is valid by construction."""
+        card = card_of(context.output)
+        return {
+            "schema_valid": Score(value=float(card.valid)),
+            "unreviewed": Score(value=float(not card.needs_review)),
+        }

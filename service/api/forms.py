@@ -1,0 +1,198 @@
+"""A tenant's forms: drafts are written, activated as versions that never change, and read. The tenant is the token's."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.api.answering import runtime_of
+from service.api.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.tenancy import tenant_of
+from service.errors import StoreError
+from service.scorecard.form import MOST_SECTIONS, Form, Name, Section
+from service.stores.forms import FormChanged, FormHead, FormMissing, Forms
+
+router = APIRouter(prefix="/v1/forms", tags=["forms"])
+_FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
+_Edit = Annotated[int, Field(ge=0, le=1_000_000_000, description="The form's `edit` as it was read; 0 for a new form")]
+_DENIED: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "The client belongs to no tenant"},
+    **{status: RESPONSES[status] for status in (422, 500, 503)},
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such form, version or draft"}}
+_CHANGED: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "Somebody else wrote it meanwhile"}}
+
+
+_SECTIONS: list[dict[str, Any]] = [
+    {
+        "id": "opening",
+        "title": "Opening",
+        "criteria": [
+            {
+                "id": "greet_01",
+                "question": "Did the agent greet the customer politely at the start?",
+                "guidance": "A greeting and the agent's name.",
+                "weight": "1",
+                "required": True,
+                "applies_when": None,
+                "holds": "once",
+            }
+        ],
+    }
+]
+_FORM: dict[str, Any] = {
+    "form_id": "support",
+    "tenant": "demo-tenant",
+    "name": "Support",
+    "version": 2,
+    "pass_threshold": "0.7",
+    "sections": _SECTIONS,
+}
+_DRAFT: dict[str, Any] = {"edit": 3, "name": "Support", "pass_threshold": "0.7", "sections": _SECTIONS}
+_FACTS: dict[str, Any] = {
+    "form_id": "support",
+    "name": "Support",
+    "edit": 3,
+    "active_version": 2,
+    "draft_version": None,
+}
+
+
+class FormFacts(BaseModel):
+    """One form in the list."""
+
+    form_id: str
+    name: str
+    edit: int
+    active_version: int | None
+    draft_version: int | None
+
+
+class FormList(BaseModel):
+    """The tenant's forms, by id."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"tenant": "demo-tenant", "forms": [_FACTS]}]})
+
+    tenant: str
+    forms: list[FormFacts]
+
+
+class FormAnswer(BaseModel):
+    """A form as it stands; ``edit`` is what the next write must name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"form_id": "support", "edit": 3, "active": _FORM, "draft": None}]}
+    )
+
+    form_id: str
+    edit: int
+    active: Form | None
+    draft: Form | None
+
+
+class DraftRequest(BaseModel):
+    """What a draft says; tenant, id and version are not the caller's to choose here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_DRAFT]})
+
+    edit: _Edit
+    name: Name
+    pass_threshold: Decimal
+    sections: tuple[Section, ...] = Field(min_length=1, max_length=MOST_SECTIONS)
+
+
+class ActivateRequest(BaseModel):
+    """Which state of the form is to become active."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"edit": 3}]})
+
+    edit: _Edit
+
+
+@router.get("", response_model=FormList, responses=_DENIED)
+async def list_forms(request: Request) -> FormList:
+    """Return the tenant's forms with their active and draft versions."""
+    tenant = tenant_of(request)
+    return FormList(tenant=tenant, forms=[_facts(head) for head in await _forms(request).heads(tenant)])
+
+
+@router.get("/{form_id}", response_model=FormAnswer, responses={**_DENIED, **_MISSING})
+async def get_form(
+    form_id: _FormId, request: Request, version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
+) -> FormAnswer | Response:
+    """Return a form's active version and draft, or, with ``version``, that version in the active one's place."""
+    tenant, forms = tenant_of(request), _forms(request)
+    head = await forms.head(tenant, form_id)
+    if head.edit == 0:
+        return _missing(request, f"there is no form {form_id!r}")
+    if version is None:
+        return _answer(head)
+    try:
+        return FormAnswer(
+            form_id=form_id, edit=head.edit, active=await forms.revision(tenant, form_id, version), draft=None
+        )
+    except FormMissing as err:
+        return _missing(request, str(err))
+
+
+@router.put("/{form_id}/draft", response_model=FormAnswer, responses={**_DENIED, **_CHANGED})
+async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> FormAnswer | Response:
+    """Write the form's draft. Calls are scored by the active version until the draft is activated."""
+    tenant = tenant_of(request)
+    fields = body.model_dump(exclude={"edit"})
+    try:
+        draft = Form.model_validate({**fields, "form_id": form_id, "tenant": tenant, "version": 1})
+    except ValidationError as err:  # what only the whole form can tell: ids that stand twice, too many criteria
+        errors = [
+            FieldProblem(field=".".join(map(str, e["loc"])) or "sections", message=e["msg"]) for e in err.errors()
+        ]
+        detail = "; ".join(error.message for error in errors)
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=detail, errors=errors)
+    try:
+        return _answer(await _forms(request).save_draft(draft, edit=body.edit, who=request.state.caller.client_id))
+    except FormChanged as err:
+        return _changed(request, err)
+
+
+@router.post("/{form_id}/activate", response_model=FormAnswer, responses={**_DENIED, **_MISSING, **_CHANGED})
+async def activate_form(form_id: _FormId, body: ActivateRequest, request: Request) -> FormAnswer | Response:
+    """Make the draft the active version; from then on it never changes."""
+    tenant = tenant_of(request)
+    try:
+        head = await _forms(request).activate(tenant, form_id, edit=body.edit, who=request.state.caller.client_id)
+    except FormMissing as err:
+        return _missing(request, str(err))
+    except FormChanged as err:
+        return _changed(request, err)
+    return _answer(head)
+
+
+def _forms(request: Request) -> Forms:
+    forms = runtime_of(request).forms
+    if forms is None:
+        raise StoreError("this service keeps no forms: it has no AWS endpoint (locally: make up, then make serve)")
+    return forms
+
+
+def _facts(head: FormHead) -> FormFacts:
+    form = head.active or head.draft
+    return FormFacts(
+        form_id=head.form_id,
+        name=form.name if form is not None else head.form_id,
+        edit=head.edit,
+        active_version=None if head.active is None else head.active.version,
+        draft_version=None if head.draft is None else head.draft.version,
+    )
+
+
+def _answer(head: FormHead) -> FormAnswer:
+    return FormAnswer(form_id=head.form_id, edit=head.edit, active=head.active, draft=head.draft)
+
+
+def _missing(request: Request, detail: str) -> Response:
+    return problem(request.state.request_id, status=404, code="FORM_NOT_FOUND", detail=detail)
+
+
+def _changed(request: Request, err: FormChanged) -> Response:
+    return problem(request.state.request_id, status=409, code="FORM_CHANGED", detail=str(err))

@@ -1,0 +1,282 @@
+"""One run of a task: what it needs, what it gives, and the bookkeeping between: asks models, checks answers, counts costs."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from service.cards import ModelCards
+from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
+from service.guard import Finding, Guard, check_answer, kinds_of, repair_messages
+from service.llm.breaker import BreakerState
+from service.llm.call import Gateway, ModelCall, ModelReply
+from service.llm.deadline import Budget, complete_within
+from service.llm.pricing import Cost, Usage, cost_of
+from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
+from service.pair import Pair
+from service.question import Question
+from service.telemetry import Event, log
+
+Arm = Literal["primary", "backup", "fallback", "none"]
+Chain = Literal["serve", "primary", "backup"]
+# A call that was given up counts against its model after the pair's hedge delay, but never sooner than this.
+_LEAST_SLOW_S = 1.0
+# A second attempt with less time than this, or than the first one took, is not started.
+_LEAST_REPAIR_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskContext:
+    """What a run needs from outside.
+
+    ``chain`` is ``serve`` (primary, hedged backup, fallback) or the one arm that an evaluation asks for, so that a failover
+    never hides in a score. ``patience`` stretches the pair's deadline: 1 when serving; an evaluation waits longer and counts
+    the answers that came late, so a slow machine costs latency figures and not quality figures. ``reliability`` is what the
+    requests of a serving process share; without it every call passes and every hedge starts.
+    """
+
+    pair: Pair
+    gateway: Gateway
+    cards: ModelCards
+    chain: Chain = "serve"
+    throttle_retries: int = 1
+    patience: float = 1.0
+    clock: Callable[[], float] = time.perf_counter
+    reliability: Reliability | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskResult:
+    """What a run gave. ``output`` is None exactly when ``failure`` is set; ``raw_text`` is what a rejected answer said.
+
+    ``cost`` is None for a model without prices. ``latency_ms`` is the whole run, ``model_ms`` the answering call alone.
+    ``usage`` is metered; ``estimated_usage`` belongs to calls that were cancelled or timed out and is part of ``cost`` too.
+    ``guarded`` names the kinds of findings that the guard made in this run, shown or not; ``repaired`` says that the output
+    is a second attempt after such findings.
+    """
+
+    output: str | None
+    arm: Arm
+    model: str
+    answered_by: str
+    latency_ms: float
+    model_ms: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    cost: Cost | None = field(default_factory=Cost)
+    attempts: int = 0
+    failure: FailureCode | None = None
+    failure_message: str = ""
+    raw_text: str = ""
+    estimated_usage: Usage = field(default_factory=Usage)
+    guarded: tuple[str, ...] = ()
+    repaired: bool = False
+
+    @property
+    def cost_estimated(self) -> bool:
+        """True when part of ``cost`` is an estimate: a call's usage never came back."""
+        return self.estimated_usage != Usage()
+
+    @property
+    def degraded(self) -> bool:
+        """True when neither of the pair's models answered and the task's own fallback did."""
+        return self.arm == "fallback"
+
+
+def whole(answers: Sequence[TaskResult], output: str) -> TaskResult:
+    """Return one result of the results of all questions; times and attempts are sums, one backup makes it the backup's."""
+    last = answers[-1]
+    return replace(
+        last,
+        output=output,
+        arm="backup" if any(answer.arm == "backup" for answer in answers) else last.arm,
+        answered_by=" + ".join(dict.fromkeys(answer.answered_by for answer in answers)),
+        model_ms=sum(answer.model_ms for answer in answers),
+        attempts=sum(answer.attempts for answer in answers),
+        repaired=any(answer.repaired for answer in answers),
+    )
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One run's bookkeeping: asks a model, checks the answer, remembers what failed answers cost."""
+
+    context: TaskContext
+    budget: Budget
+    guard: Guard | None = None
+    question: Question = field(init=False)
+    spent: Cost | None = field(default_factory=Cost)
+    used: Usage = field(default_factory=Usage)
+    estimated: Usage = field(default_factory=Usage)
+    answered_by: str = ""
+    guarded: dict[str, None] = field(default_factory=dict)
+
+    def call(self) -> ModelCall:
+        """Return the call that asks the present question of the pair's model."""
+        pair = self.context.pair
+        return ModelCall(
+            model=pair.model,
+            messages=pair.render(self.question.values),
+            sampling=pair.sampling,
+            timeout_s=self.budget.remaining_s(),
+            cache_prefix=pair.cache_prefix,
+            document=self.question.document,
+            answer_schema=self.question.answer_schema,
+        )
+
+    async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:
+        """Ask ``model`` within the budget; look at what it says before it is shown, and ask once more where that helps."""
+        call = replace(call, model=model)
+        if self.guard is None or self._is_code(model):
+            return await self._ask_once(call, arm)
+        preparing = self.guard.prepare_soon()
+        try:
+            result = await self._ask_once(call, arm)
+        finally:
+            preparing.cancel()
+        findings = await self._findings(result, arm)
+        return result if not findings else await self._repair(call, result, findings)
+
+    async def _ask_once(self, call: ModelCall, arm: Arm, throttle_retries: int | None = None) -> TaskResult:
+        reply, attempts = await complete_within(
+            self._gateway(),
+            call,
+            self.budget,
+            throttle_retries=self.context.throttle_retries if throttle_retries is None else throttle_retries,
+        )
+        return self.finish(reply, call.model, arm, attempts)
+
+    async def _findings(self, result: TaskResult, arm: Arm) -> tuple[Finding, ...]:
+        assert self.guard is not None
+        assert result.output is not None
+        findings = await check_answer(self.guard, result.output, self.budget.remaining_s())
+        if findings:
+            kinds = kinds_of(findings)
+            self.guarded.update(dict.fromkeys(kinds))
+            log(Event.GUARD_TRIGGERED, task=self.context.pair.task, arm=arm, kinds=" ".join(kinds))
+        return findings
+
+    async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[Finding, ...]) -> TaskResult:
+        """Ask the same model once more with the findings named, if there is as much time again as the first answer took."""
+        assert first.output is not None
+        kinds = " ".join(kinds_of(findings))
+        if self.budget.remaining_s() < max(_LEAST_REPAIR_S, first.model_ms / 1000):
+            raise AnswerRefused(f"the guard found {kinds} and there is no time to ask again", raw_text=first.output)
+        again = replace(call, messages=repair_messages(call.messages, first.output, findings))
+        second = await self._ask_once(again, first.arm, throttle_retries=0)
+        left = await self._findings(second, first.arm)
+        if left:
+            assert second.output is not None
+            raise AnswerRefused(f"the guard found {' '.join(kinds_of(left))} twice", raw_text=second.output)
+        return replace(second, attempts=first.attempts + second.attempts, repaired=True)
+
+    def hedging(self, primary: str, backup: str) -> Callable[[], bool]:
+        """Count this request and return what decides, when the primary has been silent for long, about a hedge."""
+        shared = self.context.reliability
+        if shared is None or self._is_code(backup):
+            return lambda: True
+        hedges = shared.hedges.of(self.context.pair.digest)
+        hedges.request()
+
+        asked = False
+
+        def allowed() -> bool:
+            nonlocal asked
+            if shared.breakers.of(backup).state is BreakerState.OPEN:
+                return False
+            # A primary that others have found to be down has failed, and so may whoever probes it: that is no mere slowness.
+            if shared.breakers.of(primary).state is not BreakerState.CLOSED:
+                return True
+            if asked:
+                return False
+            asked = True
+            return hedges.allow()
+
+        return allowed
+
+    def settle(self, result: TaskResult) -> TaskResult:
+        """Return ``result`` with everything that the run used, the calls that came to nothing too."""
+        return replace(
+            result,
+            usage=self.used,
+            cost=self.spent,
+            estimated_usage=self.estimated,
+            guarded=tuple(self.guarded),
+        )
+
+    def _is_code(self, model: str) -> bool:
+        return self.context.cards.get(model).wire == "in_process"
+
+    def _gateway(self) -> Gateway:
+        context = self.context
+        return WatchedGateway(
+            gateway=context.gateway,
+            cards=context.cards,
+            breakers=context.reliability.breakers if context.reliability else None,
+            clock=context.clock,
+            slow_s=max(context.pair.serving.hedge_delay_ms / 1000, _LEAST_SLOW_S),
+            on_unanswered=self._unanswered,
+        )
+
+    def _unanswered(self, call: ModelCall) -> None:
+        usage = estimated_usage(call)
+        self.estimated = self.estimated + usage
+        self._pay(usage, call.model)
+
+    def _pay(self, usage: Usage, model: str) -> None:
+        cost = cost_of(usage, self.context.cards.get(model))
+        self.spent = None if cost is None or self.spent is None else self.spent + cost
+
+    def finish(self, reply: ModelReply, model: str, arm: Arm, attempts: int) -> TaskResult:
+        """Count what a reply cost, and read it."""
+        self.answered_by = reply.answered_by
+        self._pay(reply.usage, model)
+        self.used = self.used + reply.usage
+        if reply.stop_reason == "max_tokens":
+            raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
+        try:
+            output = self.question.read(reply.text)
+        except OutputInvalid as err:
+            err.raw_text = reply.text
+            raise
+        return TaskResult(
+            output=output,
+            arm=arm,
+            model=model,
+            answered_by=reply.answered_by,
+            latency_ms=self.budget.elapsed_ms(),
+            model_ms=reply.latency_ms,
+            usage=self.used,
+            cost=self.spent,
+            attempts=attempts,
+        )
+
+    def fall_back(self, model: str, output: str) -> TaskResult:
+        """Return the task's own answer in the models' place."""
+        # The pair's output rules are for its models; the task's own digest is valid by construction, whatever they say.
+        return self.settle(
+            TaskResult(
+                output=output,
+                arm="fallback",
+                model=model,
+                answered_by=self.context.cards.get(model).short_name,
+                latency_ms=self.budget.elapsed_ms(),
+                attempts=1,
+            )
+        )
+
+    def failed(self, err: ModelError) -> TaskResult:
+        """Return the result of a run that came to nothing."""
+        pair, chain = self.context.pair, self.context.chain
+        model = pair.backup if chain == "backup" and pair.backup else pair.model
+        return self.settle(
+            TaskResult(
+                output=None,
+                arm="backup" if chain == "backup" else "primary",
+                model=model,
+                answered_by=self.answered_by,
+                latency_ms=self.budget.elapsed_ms(),
+                failure=err.code,
+                failure_message=str(err),
+                raw_text=err.raw_text if isinstance(err, OutputInvalid) else "",
+            )
+        )

@@ -1,0 +1,240 @@
+"""Forms over HTTP: the tenant is the token's, wrong forms are explained, and nobody overwrites what they have not read."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.access.clients import hash_secret, new_secret
+from service.access.control import add_client, open_access
+from service.access.keys import make_key
+from service.app import create_app
+from service.errors import ConfigurationError
+from service.settings import Settings
+from service.stores.forms import FormChanged, FormHead, FormMissing
+from service.task import load_task
+
+SECRET = new_secret()
+SECTIONS = [
+    {"id": "all", "title": "All", "criteria": [{"id": "greet", "question": "Did the agent greet?", "weight": 1}]}
+]
+DRAFT = {"edit": 0, "name": "Support", "pass_threshold": 0.7, "sections": SECTIONS}
+
+
+class FakeForms:
+    """Forms in memory, under the same rules as the table."""
+
+    def __init__(self):
+        self.kept, self.revisions = {}, {}
+
+    async def known(self, tenant):
+        return True
+
+    async def heads(self, tenant):
+        return [head for (owner, _), head in sorted(self.kept.items()) if owner == tenant]
+
+    async def head(self, tenant, form_id):
+        empty = FormHead(form_id=form_id, edit=0, latest=0, active=None, draft=None)
+        return self.kept.get((tenant, form_id), empty)
+
+    async def revision(self, tenant, form_id, version):
+        if (tenant, form_id, version) not in self.revisions:
+            raise FormMissing(f"form {form_id!r} has no version {version}")
+        return self.revisions[tenant, form_id, version]
+
+    async def save_draft(self, draft, *, edit, who):
+        head = await self._at(draft.tenant, draft.form_id, edit)
+        draft = draft.model_copy(update={"version": head.latest + 1})
+        self.kept[draft.tenant, draft.form_id] = replace(head, edit=edit + 1, draft=draft)
+        return self.kept[draft.tenant, draft.form_id]
+
+    async def activate(self, tenant, form_id, *, edit, who):
+        head = await self._at(tenant, form_id, edit)
+        if head.draft is None:
+            raise FormMissing(f"form {form_id!r} has no draft to activate")
+        self.revisions[tenant, form_id, head.draft.version] = head.draft
+        done = replace(head, edit=edit + 1, latest=head.draft.version, active=head.draft, draft=None)
+        self.kept[tenant, form_id] = done
+        return done
+
+    async def _at(self, tenant, form_id, edit):
+        head = await self.head(tenant, form_id)
+        if head.edit != edit:
+            raise FormChanged(f"form {form_id!r} is at edit {head.edit}")
+        return head
+
+
+@pytest.fixture
+def runtime(api_runtime, tmp_path):
+    folder = tmp_path / "access"
+    make_key(folder / "keys" / "a.pem")
+    clients = {
+        name: {"secrets": [hash_secret(SECRET)], "scopes": scopes, **({"tenant": tenant} if tenant else {})}
+        for name, scopes, tenant in (
+            ("lead-a", ["operator", "summaries"], "tenant-a"),
+            ("lead-b", ["operator", "summaries"], "tenant-b"),
+            ("ops", ["operator", "summaries"], None),
+            ("widget", ["summaries"], "tenant-a"),
+        )
+    }
+    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
+    settings = Settings(state_dir=tmp_path, access_dir=folder)
+    tasks = {"summarize": load_task("summarize"), "scorecard": load_task("scorecard")}
+    return api_runtime(settings=settings, access=open_access(settings), forms=FakeForms(), tasks=tasks)
+
+
+@contextmanager
+def client_of(runtime, name):
+    with TestClient(create_app(runtime=runtime)) as client:
+        client.headers["authorization"] = f"Bearer {runtime.access.tokens.issue(name, SECRET, None).text}"
+        yield client
+
+
+def test_a_form_is_drafted_activated_and_revised(runtime):
+    with client_of(runtime, "lead-a") as client:
+        drafted = client.put("/v1/forms/support/draft", json=DRAFT).json()
+        assert (drafted["edit"], drafted["active"], drafted["draft"]["version"]) == (1, None, 1)
+        assert drafted["draft"]["tenant"] == "tenant-a"
+        active = client.post("/v1/forms/support/activate", json={"edit": 1}).json()
+        assert (active["edit"], active["draft"], active["active"]["version"]) == (2, None, 1)
+        second = client.put("/v1/forms/support/draft", json=DRAFT | {"edit": 2, "pass_threshold": 0.8}).json()
+        assert (second["active"]["version"], second["draft"]["version"]) == (1, 2)
+        client.post("/v1/forms/support/activate", json={"edit": 3})
+        assert client.get("/v1/forms/support").json()["active"]["pass_threshold"] == "0.8"
+        assert client.get("/v1/forms/support", params={"version": 1}).json()["active"]["pass_threshold"] == "0.7"
+        assert client.get("/v1/forms").json() == {
+            "tenant": "tenant-a",
+            "forms": [{"form_id": "support", "name": "Support", "edit": 4, "active_version": 2, "draft_version": None}],
+        }
+
+
+def test_who_has_not_read_the_newest_edit_writes_nothing(runtime):
+    with client_of(runtime, "lead-a") as client:
+        client.put("/v1/forms/support/draft", json=DRAFT)
+        answers = [
+            client.put("/v1/forms/support/draft", json=DRAFT | {"name": "Mine"}),
+            client.post("/v1/forms/support/activate", json={"edit": 0}),
+        ]
+        assert [(a.status_code, a.json()["code"]) for a in answers] == [(409, "FORM_CHANGED")] * 2
+        assert client.get("/v1/forms/support").json()["draft"]["name"] == "Support"
+
+
+def test_what_is_not_there_is_404(runtime):
+    with client_of(runtime, "lead-a") as client:
+        client.put("/v1/forms/support/draft", json=DRAFT)
+        client.post("/v1/forms/support/activate", json={"edit": 1})
+        answers = [
+            client.get("/v1/forms/other"),
+            client.get("/v1/forms/support", params={"version": 2}),
+            client.post("/v1/forms/support/activate", json={"edit": 2}),
+        ]
+        assert [(a.status_code, a.json()["code"]) for a in answers] == [(404, "FORM_NOT_FOUND")] * 3
+
+
+def test_a_tenant_neither_sees_nor_touches_anothers_forms(runtime):
+    with client_of(runtime, "lead-a") as client:
+        client.put("/v1/forms/support/draft", json=DRAFT)
+    with client_of(runtime, "lead-b") as client:
+        assert client.get("/v1/forms").json()["forms"] == []
+        assert client.get("/v1/forms/support").status_code == 404
+        assert client.post("/v1/forms/support/activate", json={"edit": 1}).status_code == 409
+        assert client.put("/v1/forms/support/draft", json=DRAFT | {"tenant": "tenant-a"}).status_code == 422
+        assert client.put("/v1/forms/support/draft", json=DRAFT | {"name": "Theirs"}).json()["edit"] == 1
+    with client_of(runtime, "lead-a") as client:
+        assert client.get("/v1/forms/support").json()["draft"]["name"] == "Support"
+
+
+@pytest.mark.parametrize(("name", "status"), [("ops", 403), ("widget", 403)])
+def test_without_a_tenant_or_the_scope_there_are_no_forms(runtime, name, status):
+    with client_of(runtime, name) as client:
+        for answer in (client.get("/v1/forms"), client.put("/v1/forms/support/draft", json=DRAFT)):
+            assert (answer.status_code, answer.json()["code"]) == (status, "FORBIDDEN")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        ({"sections": [SECTIONS[0], SECTIONS[0]]}, "sections", "stands twice"),
+        ({"sections": [{**SECTIONS[0], "criteria": SECTIONS[0]["criteria"] * 2}]}, "sections", "'greet' stands twice"),
+        ({"sections": []}, "sections", "at least 1 item"),
+        (
+            {"sections": [{**SECTIONS[0], "criteria": [SECTIONS[0]["criteria"][0] | {"weight": 0}]}]},
+            "weight",
+            "above 0",
+        ),
+        ({"pass_threshold": 70}, "pass_threshold", "0.7, not 70"),
+        ({"version": 7}, "version", "unknown field"),
+        ({"name": " "}, "name", "at least 1 character"),
+    ],
+)
+def test_a_wrong_form_is_explained_field_by_field(runtime, changes, field, message):
+    with client_of(runtime, "lead-a") as client:
+        answer = client.put("/v1/forms/support/draft", json=DRAFT | changes)
+        assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+        assert any(field in item["field"] and message in item["message"] for item in answer.json()["errors"])
+        assert client.get("/v1/forms").json()["forms"] == []
+
+
+@pytest.mark.parametrize("form_id", ["a%2Fb", "a b", "..", "x" * 49, "QA_TEMPLATE%23x"])
+def test_a_form_id_is_fit_for_a_key(runtime, form_id):
+    with client_of(runtime, "lead-a") as client:
+        assert client.put(f"/v1/forms/{form_id}/draft", json=DRAFT).status_code in (404, 405, 422)
+        assert client.get("/v1/forms").json()["forms"] == []
+
+
+def test_a_service_without_a_store_says_so(runtime):
+    with client_of(replace(runtime, forms=None), "lead-a") as client:
+        assert client.get("/v1/forms").status_code == 503
+
+
+def scorecard_inputs(tenant):
+    form = {"form_id": "f", "tenant": tenant, "name": "F", "version": 1, "pass_threshold": 0.5, "sections": SECTIONS}
+    return {"call_id": "c1", "tenant": tenant, "form": form, "turns": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant", "refused"),
+    [("lead-a", "tenant-a", False), ("lead-b", "tenant-a", True), ("ops", "tenant-a", True)],
+)
+def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused):
+    class Source:
+        served = runtime.pair_sources["summarize"].current()
+
+        def current(self):
+            return self.served
+
+        def start(self):
+            pass
+
+        stop = start
+
+    runtime = replace(runtime, pair_sources={**runtime.pair_sources, "scorecard": Source()})
+    with client_of(runtime, name) as client:
+        answer = client.post("/v1/scorecard", json=scorecard_inputs(tenant))
+    assert (answer.status_code == 403) is refused
+    if not refused:
+        assert json.loads(answer.json()["output"])["status"] == "not_scoreable"
+
+
+def test_a_token_of_before_a_move_to_another_tenant_is_refused(runtime, tmp_path):
+    token = runtime.access.tokens.issue("lead-a", SECRET, None).text
+    file = tmp_path / "access" / "clients.json"
+    clients = json.loads(file.read_text(encoding="utf-8"))
+    clients["clients"]["lead-a"]["tenant"] = "tenant-b"
+    file.write_text(json.dumps(clients), encoding="utf-8")
+    with TestClient(create_app(runtime=replace(runtime, access=open_access(runtime.settings)))) as client:
+        answer = client.get("/v1/forms", headers={"authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+
+
+def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
+    settings = Settings(state_dir=tmp_path)
+    add_client(settings, "lead", ["operator"], tenant="tenant-a")
+    add_client(settings, "lead", ["operator"])
+    clients = json.loads((settings.access_folder / "clients.json").read_text(encoding="utf-8"))["clients"]
+    assert (clients["lead"]["tenant"], len(clients["lead"]["secrets"])) == ("tenant-a", 2)
+    for wrong in ("tenant-b", "Tenant/A"):
+        with pytest.raises(ConfigurationError, match="keeps the one that it was made with"):
+            add_client(settings, "lead", ["operator"], tenant=wrong)
