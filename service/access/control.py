@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from service.access.clients import CLIENT_ID, SCOPES, Clients, hash_secret, new_secret, read_clients
 from service.access.errors import InvalidClient
 from service.access.keys import KeyRing, make_key, write_once
+from service.access.sessions import Sessions
 from service.access.throttle import Throttle
 from service.access.tokens import Caller, Token, Tokens
 from service.errors import ConfigurationError
@@ -27,6 +29,10 @@ class Access:
 
     tokens: Tokens
     throttle: Throttle = field(default_factory=Throttle)
+    sessions: Sessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sessions", Sessions(self.tokens, timer=time.monotonic))
 
     def verify(self, authorization: str | None, scope: str) -> Caller:
         """Return who sent this header and may do ``scope``.
