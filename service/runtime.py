@@ -27,6 +27,9 @@ from service.telemetry import Event, log
 from service.warehouse.port import Warehouse
 
 
+_DASHBOARD_WAIT_S = 2.0
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -176,7 +179,9 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
 def _read_warehouse(settings: Settings) -> Warehouse:
     from service.warehouse import open_warehouse  # its engines are not installed where only summaries are served
 
-    return open_warehouse(settings, read_only=True)
+    # One of the machine's processors at most, and not long at a locked file: serving comes first.
+    bounded = settings.model_copy(update={"warehouse_threads": 1, "warehouse_wait_s": _DASHBOARD_WAIT_S})
+    return open_warehouse(bounded, read_only=True)
 
 
 def _stand_in(settings: Settings) -> str | None:

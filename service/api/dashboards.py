@@ -17,7 +17,7 @@ from service.dashboards.reader import Asked, DashboardData
 from service.telemetry import Event, log
 
 router = APIRouter(tags=["operator"])
-_COOKIE_PATHS = ("/dashboards", "/v1/dashboards")  # the cookie goes nowhere else
+_COOKIE_PATH = "/v1/dashboards"  # the cookie goes nowhere else
 _NO_STORE = {"Cache-Control": "no-store"}
 _FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
 _TARGET = {"at": 0.15, "better": "below", "label": "seed 000: below 15%"}
@@ -46,6 +46,7 @@ _EXAMPLE: dict[str, Any] = {
             "by": "pair",
             "by_label": "pair",
             "scale": "linear",
+            "restarts": None,
             "measures": [_MEASURE],
             "rows": [{"key": "nova-lite", "figures": {"not_helpful_rate": _FIGURE}}],
         }
@@ -119,6 +120,7 @@ class ShownVisual(_Shown):
     by: str | None
     by_label: str
     scale: Literal["linear", "log"]
+    restarts: Literal["month"] | None
     measures: list[ShownMeasure]
     rows: list[ShownRow]
 
@@ -265,6 +267,7 @@ def _visual(visual: Visual, data: DashboardData) -> ShownVisual:
         by=visual.by,
         by_label=visual.by_label,
         scale=visual.scale,
+        restarts=visual.restarts,
         measures=measures,
         rows=rows,
     )
@@ -351,14 +354,13 @@ def _from_elsewhere(request: Request) -> bool:
 
 
 def _set_cookie(response: Response, request: Request, value: str, lifetime_s: int) -> None:
-    for path in _COOKIE_PATHS:
-        response.set_cookie(
-            COOKIE,
-            value,
-            max_age=lifetime_s,
-            path=path,
-            httponly=True,
-            samesite="strict",
-            # On a laptop the page is plain HTTP on loopback.
-            secure=runtime_of(request).settings.environment == "aws",
-        )
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=lifetime_s,
+        path=_COOKIE_PATH,
+        httponly=True,
+        samesite="strict",
+        # On a laptop the page is plain HTTP on loopback.
+        secure=runtime_of(request).settings.environment == "aws",
+    )

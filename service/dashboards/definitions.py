@@ -73,6 +73,7 @@ class Visual(_Strict):
     by: str | None = None
     by_label: str = ""
     scale: Literal["linear", "log"] = "linear"
+    restarts: Literal["month"] | None = None  # a running total that begins anew: its line breaks there
     sql: str
     measures: tuple[Measure, ...] = Field(min_length=1)
 

@@ -45,16 +45,17 @@ export function highest(visual) {
 function vertical(visual, bottom) {
   const unit = visual.measures[0].unit;
   const values = visual.rows.flatMap((row) => visual.measures.map((m) => row.figures[m.name].value)).filter((value) => value !== null);
-  if (visual.scale === "log" && values.length > 0 && Math.min(...values) > 0) {
-    const ends = [Math.floor(Math.log10(Math.min(...values))), Math.ceil(Math.log10(Math.max(...values)))];
+  if (isLog(visual)) {
+    const positive = values.filter((value) => value > 0);
+    const ends = [Math.floor(Math.log10(Math.min(...positive))), Math.ceil(Math.log10(Math.max(...positive)))];
     const [first, last] = ends[0] === ends[1] ? [ends[0] - 1, ends[1]] : ends;
     const place = (value) => bottom - ((Math.log10(Math.max(value, 10 ** first)) - first) / (last - first)) * (bottom - MARGIN.top);
-    return { place, ticks: Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)), top: 10 ** last };
+    return { place, ticks: Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i)), top: 10 ** last, log: true };
   }
   let top = highest(visual) || 1;
   for (const target of targets(visual, top).near) top = Math.max(top, target.at * 1.04);
   if (unit === "rate") top = Math.min(top * 1.05, 1);
-  const step = niceStep(top / 4, unit);
+  const step = niceStep(top / 5, unit);
   const last = unit === "rate" ? Math.min(Math.ceil(top / step) * step, 1) : Math.ceil(top / step) * step;
   const ticks = [];
   for (let i = 0; i * step <= last + step / 1e6; i += 1) ticks.push(i * step);
@@ -65,6 +66,13 @@ function niceStep(rough, unit) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) * power;
   return unit === "count" ? Math.max(Math.ceil(step), 1) : step;
+}
+
+const restarts = (visual, at) => visual.restarts === "month" && visual.rows[at].key.slice(0, 7) !== visual.rows[at - 1].key.slice(0, 7);
+
+// Zeros have no place on a logarithmic scale: it is taken when each line has something else to show.
+export function isLog(visual) {
+  return visual.scale === "log" && visual.measures.every((measure) => visual.rows.some((row) => row.figures[measure.name].value > 0));
 }
 
 // Lines and columns: days from left to right at their true distance, so that a day without answers is a gap.
@@ -84,7 +92,7 @@ function framed(visual, width) {
   (visual.kind === "columns" ? stacks : curves)(root, visual, x, y, bottom);
   targets(visual, y.top).near.filter((target) => target.at <= y.top).forEach((target) => {
     const at = rounded(y.place(target.at));
-    root.append(line(left, at, right, at, "target"), text(right, at - 4, target.label, "promise", "end"));
+    root.append(line(left, at, right, at, "target"), text(right, at - 5, target.label, "on promise", "end"));
   });
   return root;
 }
@@ -114,18 +122,18 @@ function curves(root, visual, x, y, bottom) {
     let run = [];
     visual.rows.forEach((row, at) => {
       const figure = row.figures[measure.name];
-      if (figure.value === null || (at > 0 && x.places[at] - x.places[at - 1] > x.step * 1.5)) {
+      const drawable = figure.value !== null && !(y.log && figure.value <= 0);
+      if (!drawable || (at > 0 && (x.places[at] - x.places[at - 1] > x.step * 1.5 || restarts(visual, at)))) {
         if (run.length) runs.push(run);
         run = [];
       }
-      if (figure.value !== null) run.push({ row, figure, x: rounded(x.places[at]) });
+      if (drawable) run.push({ row, figure, x: rounded(x.places[at]) });
     });
     if (run.length) runs.push(run);
     for (const points of runs) {
-      const ends = points.filter((p) => p.figure.low !== null || p.figure.high !== null);
-      if (ends.length > 1) {
-        const upper = ends.map((p) => `${p.x},${rounded(p.figure.high === null ? MARGIN.top : Math.max(y.place(p.figure.high), MARGIN.top))}`);
-        const lower = ends.map((p) => `${p.x},${rounded(p.figure.low === null ? bottom : Math.min(y.place(p.figure.low), bottom))}`);
+      for (const known of closed(points)) {
+        const upper = known.map((p) => `${p.x},${rounded(Math.max(y.place(p.figure.high), MARGIN.top))}`);
+        const lower = known.map((p) => `${p.x},${rounded(Math.min(y.place(p.figure.low), bottom))}`);
         root.append(svg("polygon", { points: [...upper, ...lower.reverse()].join(" "), class: `band s${index}` }));
       }
       root.append(svg("polyline", { points: points.map((p) => `${p.x},${rounded(y.place(p.figure.value))}`).join(" "), class: `line s${index}` }));
@@ -135,6 +143,16 @@ function curves(root, visual, x, y, bottom) {
       }
     }
   });
+}
+
+// Neighbours whose interval has both ends; where an end is unknown there is no band, and the dot is hollow.
+function closed(points) {
+  const runs = [[]];
+  for (const p of points) {
+    if (p.figure.low === null || p.figure.high === null) runs.push([]);
+    else runs[runs.length - 1].push(p);
+  }
+  return runs.filter((run) => run.length > 1);
 }
 
 function stacks(root, visual, x, y, bottom) {
@@ -163,11 +181,15 @@ function bars(visual, width) {
   if (near) top = Math.max(top, measure.target.at * 1.1);
   const place = (value) => rounded(left + (Math.min(value, top) / top) * (right - left));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
+  if (near) {
+    const at = place(measure.target.at);
+    root.append(line(at, 18, at, height - 20, "target"), text(Math.min(at, right), height - 6, measure.target.label, "promise", at > width * 0.6 ? "end" : "start"));
+  }
   visual.rows.forEach((row, index) => {
     const figure = row.figures[measure.name];
     const y = index * each;
     const said = figure.value === null ? `no figure ${countText(figure)}` : `${valueText(measure.unit, figure.value)}  ${countText(figure)}`;
-    root.append(text(left, y + 14, row.key, ""), text(right, y + 14, said, figure.small ? "weak" : "", "end"));
+    root.append(text(left, y + 14, shortened(row.key, said, width), "on"), text(right, y + 14, said, figure.small ? "on weak" : "on", "end"));
     if (figure.value === null) return;
     root.append(svg("rect", { x: left, y: y + 20, width: Math.max(place(figure.value) - left, 1), height: 12, class: `bar${figure.small ? " small" : ""}` }, title(row, measure, figure)));
     if (figure.low !== null && figure.high !== null) {
@@ -175,11 +197,13 @@ function bars(visual, width) {
       for (const end of [figure.low, figure.high]) if (end <= top) root.append(line(place(end), y + 22, place(end), y + 30, "whisker"));
     }
   });
-  if (near) {
-    const at = place(measure.target.at);
-    root.append(line(at, 18, at, height - 20, "target"), text(Math.min(at, right), height - 6, measure.target.label, "promise", at > width * 0.6 ? "end" : "start"));
-  }
   return root;
+}
+
+// Two texts on one line: the name gives way; whole it stands in the table and in the bar's title.
+function shortened(name, said, width) {
+  const room = Math.max(Math.floor(width / 7) - said.length - 2, 6);
+  return name.length > room ? `${name.slice(0, room - 1)}…` : name;
 }
 
 function title(row, measure, figure) {

@@ -1,6 +1,6 @@
 // The dashboards' page: who is asking, which range and pair, and which of the dashboards; figures come from /v1/dashboards.
 
-import { draw, highest, targets } from "./charts.js";
+import { draw, highest, isLog, targets } from "./charts.js";
 import { countText, fullDayText, intervalText, keyText, valueText, verdict } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -182,8 +182,9 @@ function show(data) {
   at("status").textContent = held.answers === 0
     ? "The warehouse holds no answers yet: load events (make load-events)."
     : `${data.pair ?? "All pairs"}, ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC). The warehouse holds ${held.answers.toLocaleString("en-US")} answers, ` +
-      `${fullDayText(held.oldest)} to ${held.newest_at.replace("T", " ")} UTC. Read ${data.age_s < 1 ? "just now" : `${Math.round(data.age_s)} s ago`}.`;
+      `from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}, ${held.newest_at.slice(11)} UTC. Read ${data.age_s < 1 ? "just now" : `${Math.round(data.age_s)} s ago`}.`;
   const visuals = empty ? [] : data.visuals.map(drawn);
+  if (data.visuals.filter((visual) => visual.kind !== "numbers").length % 2) visuals.at(-1)?.classList.add("alone");
   const nothing = empty && held.answers > 0 ? [element("p", { class: "notice" }, "No answer was given in this range. Choose other days or another pair.")] : [];
   at("panel").replaceChildren(
     element("h2", {}, data.title), element("p", { class: "question" }, data.question), ...nothing,
@@ -194,7 +195,7 @@ function show(data) {
 function drawn(visual) {
   const title = `title-${visual.name}`;
   const head = [element("h3", { id: title }, visual.title), element("p", { class: "question" }, visual.question)];
-  const body = visual.kind === "numbers" ? [tiles(visual)] : [picture(visual), legend(visual), farTargets(visual), table(visual)];
+  const body = visual.kind === "numbers" ? [tiles(visual)] : [picture(visual), legend(visual), hints(visual), table(visual)];
   return element("section", { class: `visual ${visual.kind}`, "aria-labelledby": title, "data-name": visual.name }, ...head, ...body.filter(Boolean));
 }
 
@@ -207,7 +208,7 @@ function tiles(visual) {
     return element("div", { class: `tile ${word ?? ""}`, "data-name": measure.name },
       element("dt", {}, measure.label),
       element("dd", { class: `value${figure.small ? " small" : ""}` }, valueText(measure.unit, figure.value)),
-      interval ? element("dd", {}, element("small", { class: "interval" }, `95%: ${interval}`)) : null,
+      interval ? element("dd", {}, element("small", { class: "interval" }, `95% interval ${interval}`)) : null,
       countText(figure) ? element("dd", {}, element("small", { class: "n" }, countText(figure))) : null,
       measure.target ? element("dd", {}, element("small", {}, measure.target.label)) : null,
       word ? element("dd", {}, element("span", { class: `badge ${word}` }, element("span", { "aria-hidden": "true" }, `${SIGNS[word]} `), word)) : null);
@@ -235,10 +236,17 @@ function swatch(kind, index) {
   return icon;
 }
 
-function farTargets(visual) {
+// What the picture cannot show.
+function hints(visual) {
+  if (visual.rows.length === 0) return null;
+  const figures = visual.rows.flatMap((row) => visual.measures.map((measure) => row.figures[measure.name]));
   const { far } = targets(visual, highest(visual));
-  if (far.length === 0 || visual.rows.length === 0) return null;
-  return element("p", { class: "hint" }, `Above what is drawn: ${far.map((target) => target.label).join("; ")}.`);
+  const said = [
+    visual.kind !== "columns" && figures.some((figure) => figure.small) ? "Hollow: too few cases to say much." : "",
+    isLog(visual) ? `Each line of the grid is ten times the one below.${figures.some((figure) => figure.value === 0) ? " A figure of 0 has no place there." : ""}` : "",
+    far.length ? `Above what is drawn: ${far.map((target) => target.label).join("; ")}.` : "",
+  ].filter(Boolean);
+  return said.length ? element("p", { class: "hint" }, said.join(" ")) : null;
 }
 
 function table(visual) {
