@@ -4,7 +4,7 @@ import { axisText, countText, dayText, intervalText, isDay, keyText, sentence, v
 
 const SVG = "http://www.w3.org/2000/svg";
 const TARGET_REACH = 3; // a target further out than this many times the highest figure would squeeze all figures flat
-const MARGIN = { top: 14, right: 14, bottom: 24, left: 56 };
+const MARGIN = { top: 14, right: 14, bottom: 24 };
 
 function svg(name, attributes, ...children) {
   const node = document.createElementNS(SVG, name);
@@ -79,9 +79,10 @@ export function isLog(visual) {
 function framed(visual, width) {
   const height = 236;
   const bottom = height - MARGIN.bottom;
-  const [left, right] = [MARGIN.left, width - MARGIN.right];
   const y = vertical(visual, bottom);
   const unit = visual.measures[0].unit;
+  const longest = Math.max(...y.ticks.map((tick) => axisText(unit, tick).length));
+  const [left, right] = [Math.max(longest * 6.8 + 12, 40), width - MARGIN.right];
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
   for (const tick of y.ticks) {
     root.append(line(left, rounded(y.place(tick)), right, rounded(y.place(tick)), "grid"), text(left - 6, rounded(y.place(tick)) + 4, axisText(unit, tick), "tick", "end"));
@@ -173,18 +174,14 @@ function stacks(root, visual, x, y, bottom) {
 function bars(visual, width) {
   const measure = visual.measures[0];
   const each = 42;
-  const height = visual.rows.length * each + 30;
   const [left, right] = [1, width - 1];
   const most = Math.max(...visual.rows.map((row) => row.figures[measure.name].high ?? row.figures[measure.name].value ?? 0), 0);
   let top = Math.max(highest(visual), Math.min(most, highest(visual) * 2)) || 1;
   const near = measure.target && measure.target.at <= TARGET_REACH * top;
   if (near) top = Math.max(top, measure.target.at * 1.1);
+  const height = visual.rows.length * each + (near ? 22 : 0);
   const place = (value) => rounded(left + (Math.min(value, top) / top) * (right - left));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
-  if (near) {
-    const at = place(measure.target.at);
-    root.append(line(at, 18, at, height - 20, "target"), text(Math.min(at, right), height - 6, measure.target.label, "promise", at > width * 0.6 ? "end" : "start"));
-  }
   visual.rows.forEach((row, index) => {
     const figure = row.figures[measure.name];
     const y = index * each;
@@ -197,6 +194,11 @@ function bars(visual, width) {
       for (const end of [figure.low, figure.high]) if (end <= top) root.append(line(place(end), y + 22, place(end), y + 30, "whisker"));
     }
   });
+  if (near) {
+    const at = place(measure.target.at);
+    visual.rows.forEach((_, index) => root.append(line(at, index * each + 17, at, index * each + 35, "target whole"))); // not through the texts
+    root.append(text(Math.min(at, right), height - 8, measure.target.label, "promise", at > width * 0.6 ? "end" : "start"));
+  }
   return root;
 }
 
