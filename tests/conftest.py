@@ -250,9 +250,17 @@ def api_runtime(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def hand_made_warehouse():
-    """Write a warehouse of 74 answers on three days whose figures are worked out by hand in the tests that use it."""
-    return write_hand_made_warehouse
+def hand_made_warehouse(tmp_path_factory):
+    """Put a warehouse of 74 answers on three days at a path; their figures are worked out by hand in the tests that use it."""
+    import shutil
+
+    made = write_hand_made_warehouse(tmp_path_factory.mktemp("hand-made") / "omni.duckdb")
+
+    def put(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, path)
+
+    return put
 
 
 def write_hand_made_warehouse(path):
@@ -278,7 +286,8 @@ def hand_made_answers():
     """Nov 16: 40 of alpha (30 helpful, 10 not). Nov 17: 20 of alpha (16, 2, 2 silent), 10 of beta (5, 5). Nov 18: 4 without summary.
 
     The n-th answer took 10 n ms. Of alpha's silent ones on Nov 17 both are transfers, the first with a reused summary. Nov 16
-    asked a model for all 40, with a cached prefix for 30. Three of beta's came from the backup, one is a digest.
+    asked a model for all 40, with a cached prefix for 30. Three of beta's came from the backup, one is a digest. Alpha's model is
+    nova-lite ($0.008 to 0.012 in the seed's table), beta's claude-3-5-haiku ($0.025 to 0.035).
     """
     from datetime import timedelta
     from decimal import Decimal
@@ -299,6 +308,7 @@ def hand_made_answers():
             row |= {"request_id": f"req-{number:012x}", "generation_timestamp": when, "latency_ms": 10 * (number + 1)}
             row |= {"pair": pair, "ivr_intent": intent, "client": client, "cost_usd": Decimal(cost), "arm": "primary"}
             row |= {"helpful_feedback": verdict, "feedback_timestamp": when if verdict else None}
+            row |= {"model_used": "nova-lite" if pair == "alpha" else "claude-3-5-haiku"}
             row |= {"last_channel": "ivr", "rollout_arm": "production", "environment": "local"}
             rows.append(row | more)
 

@@ -39,9 +39,13 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
-    if path == _DASHBOARDS or path.startswith(f"{_DASHBOARDS}/"):
+    if _is_dashboard(path):
         return "operator"
     return "summaries" if path.startswith("/v1/") else "operator"
+
+
+def _is_dashboard(path: str) -> bool:
+    return path == _DASHBOARDS or path.startswith(f"{_DASHBOARDS}/")
 
 
 class AccessControl:
@@ -81,7 +85,7 @@ class AccessControl:
 def _caller(access: Access, scope: Scope, needed: str) -> Caller:
     """Return who asks: by token, or, to read dashboards and nothing else, by a browser's session."""
     authorization = _authorization(scope)
-    if authorization is None and scope["method"] in ("GET", "HEAD") and scope["path"].startswith(_DASHBOARDS):
+    if authorization is None and scope["method"] in ("GET", "HEAD") and _is_dashboard(scope["path"]):
         cookie = cookie_parser(_header(scope, b"cookie") or "").get(COOKIE)
         if cookie:
             return access.sessions.verify(cookie)

@@ -26,8 +26,8 @@ _TIMEOUT_S = 20.0
 _MOST_WAITING = 8
 _KEPT = 64
 _COVERAGE = """
-SELECT MIN(CAST(generation_timestamp AS date)) AS oldest, MAX(CAST(generation_timestamp AS date)) AS newest,
-  MAX(generation_timestamp) AS newest_at, COUNT(*) AS answers FROM omni_summaries"""
+SELECT MIN((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS oldest, MAX((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS newest,
+  MAX(generation_timestamp AT TIME ZONE 'UTC') AS newest_at, COUNT(*) AS answers FROM omni_summaries"""
 _PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries GROUP BY pair ORDER BY pair"
 
 

@@ -57,6 +57,21 @@ def test_each_query_answers_for_a_range_without_answers(warehouse, board, visual
     assert len(frame) == (1 if visual.kind == "numbers" else 0)
 
 
+def test_performance_says_what_the_view_says(warehouse):
+    visuals = {visual.name: visual for visual in load_dashboards()["performance"].visuals}
+    view = "SELECT p50_ms, p95_ms, p99_ms, reuse_rate, prompt_cache_rate, degraded_rate, failover_rate FROM v_performance"
+    expected = warehouse.query(f"{view} WHERE pair = 'beta'", {}).iloc[0]
+    asked = PARAMETERS | {"pair": "beta"}
+    latency = warehouse.query(visuals["latency"].sql, asked).iloc[0]
+    assert [latency["p50"], latency["p95"], latency["p99"]] == list(expected[["p50_ms", "p95_ms", "p99_ms"]])
+    rates = warehouse.query(visuals["rates"].sql, asked).iloc[0]
+    of = {m.name: m.of for m in visuals["rates"].measures}
+    for name in ("reuse_rate", "prompt_cache_rate", "degraded_rate", "failover_rate"):
+        part, whole = of[name]
+        assert rates[part] / rates[whole] == expected[name], name
+    assert rates["failovers"] == 3
+
+
 def faults(shape, value, path=""):
     """Enumerations and patterns, which botocore's validator leaves to the service."""
     if shape.type_name == "structure":

@@ -69,7 +69,7 @@ def test_the_figures_are_the_hand_worked_ones(runtime):
     assert (totals["not_helpful_rate"]["value"], totals["not_helpful_rate"]["n"]) == (0.25, 68)
     assert totals["helpful_per_not_helpful"]["value"] == 3.0
     assert totals["rated_rate"]["value"] == pytest.approx(68 / 74)
-    assert totals["edited_rate"]["value"] == pytest.approx(2 / 68)  # an edit without a verdict does not count
+    assert totals["edited_rate"]["value"] == pytest.approx(3 / 74)
     assert body["warehouse"] == {
         "oldest": "2026-11-16",
         "newest": "2026-11-18",
@@ -89,22 +89,25 @@ def test_performance_by_hand(runtime):
     assert (figures["p50"]["low"], figures["p50"]["high"]) == (280.0, 470.0)
     assert (figures["p99"]["high"], figures["p99"]["small"]) == (None, True)
     rates = {name: (figure["value"], figure["n"]) for name, figure in figures.items() if not name.startswith("p9")}
-    assert rates["reuse_rate"] == (pytest.approx(1 / 70), 70)
+    assert rates["reuse_rate"] == (pytest.approx(1 / 74), 74)
     assert rates["transfer_reuse_rate"] == (0.5, 2)
-    assert rates["prompt_cache_rate"] == (0.75, 40)
+    # A model was asked for 74 less 4 without interactions, 1 reused and 1 digest.
+    assert rates["prompt_cache_rate"] == (pytest.approx(30 / 68), 68)
     assert rates["degraded_rate"] == (pytest.approx(1 / 74), 74)
-    assert rates["failover_rate"] == (pytest.approx(3 / 69), 69)
+    assert rates["failover_rate"] == (pytest.approx(3 / 68), 68)
 
 
 def test_cost_by_hand(runtime):
     with browser(runtime) as client:
         body = client.get("/v1/dashboards/cost", params=RANGE, headers=bearer(runtime)).json()
     visuals = {visual["name"]: visual for visual in body["visuals"]}
-    totals = visuals["totals"]["rows"][0]["figures"]
-    # 60 x 0.0002 + 10 x 0.0005 + 4 x 0; the seed's cent for each of 74.
+    totals, each = (visuals[name]["rows"][0]["figures"] for name in ("totals", "per_summary_totals"))
+    # 60 x 0.0002 + 10 x 0.0005 + 4 x 0. The seed's table for 59 of nova-lite and 9 of Haiku.
     assert totals["total"]["value"] == pytest.approx(0.017)
-    assert totals["per_summary"]["value"] == pytest.approx(0.017 / 74)
-    assert totals["seed_total"]["value"] == pytest.approx(0.74)
+    assert totals["seed_low"]["value"] == pytest.approx(59 * 0.008 + 9 * 0.025)
+    assert totals["seed_high"]["value"] == pytest.approx(59 * 0.012 + 9 * 0.035)
+    assert (each["per_summary"]["value"], each["per_summary"]["n"]) == (pytest.approx(0.017 / 74), 74)
+    assert each["seed_low"]["value"] == pytest.approx((59 * 0.008 + 9 * 0.025) / 68)
     month = [row["figures"]["so_far"]["value"] for row in visuals["month"]["rows"]]
     assert month == [pytest.approx(0.008), pytest.approx(0.017), pytest.approx(0.017)]
     assert [row["key"] for row in visuals["per_pair"]["rows"]] == ["alpha", "beta"]
