@@ -1,4 +1,4 @@
-"""``python -m service``: up, down, status, serve, reconcile, token, client, dashboards. Exit 0 done, 1 down or not balanced, 2 failed."""
+"""``python -m service``: its commands, each imported when it is called. Exits 0, 1 (down, not balanced) or 2 (failed)."""
 
 import argparse
 import sys

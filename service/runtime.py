@@ -26,7 +26,6 @@ from service.task import Task, load_task, task_names
 from service.telemetry import Event, log
 from service.warehouse.port import Warehouse
 
-
 _DASHBOARD_WAIT_S = 2.0
 
 

@@ -1,4 +1,4 @@
-"""How a browser may look at dashboards: a link that is good once, or a pasted token, becomes a cookie that reads and does nothing else.
+"""How a browser may look at dashboards: a link that is good once, or a pasted token, becomes a cookie that only reads.
 
 The three are signed with the token keys and differ in their type, so none of them passes for another: a cookie is no bearer
 token, and a bearer token in the cookie's place is refused.

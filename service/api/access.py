@@ -21,7 +21,11 @@ REALM = "omni-insights"
 PUBLIC = frozenset(
     {"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
 )
-PUBLIC |= {"/dashboards", "/dashboards/session", *(f"/dashboards/{name}" for name in ASSETS)}  # the empty page and its door
+PUBLIC |= {
+    "/dashboards",
+    "/dashboards/session",
+    *(f"/dashboards/{name}" for name in ASSETS),
+}  # the empty page and its door
 _DASHBOARDS = "/v1/dashboards"
 _SCOPES: Mapping[str, str] = {
     "/omni-channel-insights": "summaries",

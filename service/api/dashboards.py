@@ -1,4 +1,4 @@
-"""GET /v1/dashboards: seed 000's three dashboards as JSON, live from the warehouse, and the page for operators that draws them."""
+"""GET /v1/dashboards: seed 000's three dashboards as JSON, live from the warehouse, and the page that draws them."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -154,7 +154,9 @@ class DashboardAnswer(_Shown):
 class LinkAnswer(_Shown):
     """A path that opens the page once, within ``expires_in`` seconds."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"path": "/dashboards#code=eyJhbGci...", "expires_in": 120}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"path": "/dashboards#code=eyJhbGci...", "expires_in": 120}]}
+    )
 
     path: str
     expires_in: int
@@ -179,7 +181,10 @@ class SessionAnswer(_Shown):
 
 _UNREADABLE: dict[int | str, dict[str, Any]] = {
     422: {"model": Problem, "description": "The range cannot be asked for"},
-    503: {"model": Problem, "description": "The warehouse is missing, locked or not installed; the detail says what to do"},
+    503: {
+        "model": Problem,
+        "description": "The warehouse is missing, locked or not installed; the detail says what to do",
+    },
 }
 _NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such dashboard"}}
 
@@ -196,8 +201,12 @@ async def dashboard(
     request: Request,
     response: Response,
     name: str,
-    from_day: Annotated[date | None, Query(alias="from", description="First day, in UTC; four weeks before `to` if left out")] = None,
-    to_day: Annotated[date | None, Query(alias="to", description="Last day; the newest in the warehouse if left out")] = None,
+    from_day: Annotated[
+        date | None, Query(alias="from", description="First day, in UTC; four weeks before `to` if left out")
+    ] = None,
+    to_day: Annotated[
+        date | None, Query(alias="to", description="Last day; the newest in the warehouse if left out")
+    ] = None,
     pair: Annotated[str | None, Query(max_length=64, description="One pair; all of them if left out")] = None,
 ) -> Any:
     """Return one dashboard's figures, with n and interval; from the warehouse, at most 30 seconds old."""
@@ -206,7 +215,10 @@ async def dashboard(
     if known is None:
         names = ", ".join(load_dashboards())
         return problem(
-            request.state.request_id, status=404, code="NOT_FOUND", detail=f"there is no such dashboard; there are {names}"
+            request.state.request_id,
+            status=404,
+            code="NOT_FOUND",
+            detail=f"there is no such dashboard; there are {names}",
         )
     if runtime.dashboards is None:
         raise WarehouseUnreadable("this service was built without a warehouse")

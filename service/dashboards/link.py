@@ -33,4 +33,6 @@ def fetch_link(url: str, token: str) -> str:
                 f"{base} refuses with status {err.code}: is it this machine's own service, with the same OMNI_STATE_DIR?"
             ) from err
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError, KeyError) as err:
-        raise ConfigurationError(f"no service answers at {base}: start it (make serve), or name another: --url") from err
+        raise ConfigurationError(
+            f"no service answers at {base}: start it (make serve), or name another: --url"
+        ) from err

@@ -100,9 +100,12 @@ def _definition(board: Dashboard, account: str, region: str) -> Shape:
     parts = [part for visual in board.visuals for part in _parts(visual)]
     return {
         "DataSetIdentifierDeclarations": [
-            {"Identifier": name, "DataSetArn": f"arn:aws:quicksight:{region}:{account}:dataset/{name}"} for name in identifiers
+            {"Identifier": name, "DataSetArn": f"arn:aws:quicksight:{region}:{account}:dataset/{name}"}
+            for name in identifiers
         ],
-        "ParameterDeclarations": [_declared(parameter, default, identifiers) for _, parameter, _, default in _PARAMETERS],
+        "ParameterDeclarations": [
+            _declared(parameter, default, identifiers) for _, parameter, _, default in _PARAMETERS
+        ],
         "CalculatedFields": [
             {"DataSetIdentifier": _identifier(board, visual), "Name": measure.name, "Expression": expression}
             for visual in board.visuals
@@ -236,7 +239,9 @@ def _value(identifier: str, measure: Measure, name: str) -> Shape:
 
 def _format(unit: Unit) -> Mapping[str, Any]:
     if unit == "usd":
-        return {"CurrencyDisplayFormatConfiguration": {"Symbol": "USD", "DecimalPlacesConfiguration": {"DecimalPlaces": 6}}}
+        return {
+            "CurrencyDisplayFormatConfiguration": {"Symbol": "USD", "DecimalPlacesConfiguration": {"DecimalPlaces": 6}}
+        }
     if unit == "rate":
         return {"PercentageDisplayFormatConfiguration": {"DecimalPlacesConfiguration": {"DecimalPlaces": 1}}}
     suffix = {"Suffix": " ms"} if unit == "ms" else {}

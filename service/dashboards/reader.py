@@ -26,7 +26,8 @@ _TIMEOUT_S = 20.0
 _MOST_WAITING = 8
 _KEPT = 64
 _COVERAGE = """
-SELECT MIN((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS oldest, MAX((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS newest,
+SELECT MIN((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS oldest,
+  MAX((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS newest,
   MAX(generation_timestamp AT TIME ZONE 'UTC') AS newest_at, COUNT(*) AS answers FROM omni_summaries"""
 _PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries GROUP BY pair ORDER BY pair"
 
@@ -124,7 +125,9 @@ class DashboardReader:
             if key in self._running:
                 return self._running[key]
             if len(self._running) >= _MOST_WAITING:
-                raise DashboardsBusy(f"{_MOST_WAITING} questions already wait for the warehouse: try again in a few seconds")
+                raise DashboardsBusy(
+                    f"{_MOST_WAITING} questions already wait for the warehouse: try again in a few seconds"
+                )
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="dashboards")
             self._running[key] = future = self._pool.submit(self._answer, dashboard, asked, key)
@@ -158,7 +161,9 @@ class DashboardReader:
             raise ExtraMissing(
                 "the warehouse extra is not installed here: install omni-insights[warehouse] where dashboards are served"
             ) from err
-        except ServiceError as err:  # says which file and what to do; some have a status that is not the operator's business
+        except (
+            ServiceError
+        ) as err:  # says which file and what to do; some have a status that is not the operator's business
             log(Event.WAREHOUSE_UNREADABLE, error=type(err).__name__)
             raise WarehouseUnreadable(str(err)) from err
         except Exception as err:  # an engine's own error, which may quote a row: named by its type, and never a 500
@@ -219,4 +224,7 @@ def _day(value: Any) -> date:
 
 
 def _records(warehouse: Warehouse, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in record.items()} for record in warehouse.query(sql, parameters).to_dict("records")]
+    return [
+        {str(name): value for name, value in record.items()}
+        for record in warehouse.query(sql, parameters).to_dict("records")
+    ]

@@ -35,7 +35,9 @@ def open_page(chromium):
         page.complaints, page.hosts = [], set()
         page.on("console", lambda said: said.type in ("error", "warning") and page.complaints.append(said.text))
         page.on("pageerror", lambda err: page.complaints.append(str(err)))
-        page.on("request", lambda asked: page.hosts.add(asked.url.split("/")[2] if "://" in asked.url else asked.url[:5]))
+        page.on(
+            "request", lambda asked: page.hosts.add(asked.url.split("/")[2] if "://" in asked.url else asked.url[:5])
+        )
         return page
 
     yield opened

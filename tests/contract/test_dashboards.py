@@ -59,7 +59,9 @@ def test_each_query_answers_for_a_range_without_answers(warehouse, board, visual
 
 def test_performance_says_what_the_view_says(warehouse):
     visuals = {visual.name: visual for visual in load_dashboards()["performance"].visuals}
-    view = "SELECT p50_ms, p95_ms, p99_ms, reuse_rate, prompt_cache_rate, degraded_rate, failover_rate FROM v_performance"
+    view = (
+        "SELECT p50_ms, p95_ms, p99_ms, reuse_rate, prompt_cache_rate, degraded_rate, failover_rate FROM v_performance"
+    )
     expected = warehouse.query(f"{view} WHERE pair = 'beta'", {}).iloc[0]
     asked = PARAMETERS | {"pair": "beta"}
     latency = warehouse.query(visuals["latency"].sql, asked).iloc[0]
@@ -78,7 +80,9 @@ def faults(shape, value, path=""):
         for name, inner in value.items():
             yield from faults(shape.members[name], inner, f"{path}.{name}")
     elif shape.type_name == "list":
-        yield from (fault for index, inner in enumerate(value) for fault in faults(shape.member, inner, f"{path}[{index}]"))
+        yield from (
+            fault for index, inner in enumerate(value) for fault in faults(shape.member, inner, f"{path}[{index}]")
+        )
     elif shape.type_name == "map":
         yield from (fault for key, inner in value.items() for fault in faults(shape.value, inner, f"{path}.{key}"))
     elif shape.type_name == "string":
@@ -137,9 +141,7 @@ def test_each_column_that_a_visual_names_is_a_column_or_a_calculated_field(expor
             assert set(re.findall(r"\{(\w+)\}", field["Expression"])) <= columns[field["DataSetIdentifier"]]
         known = {(field["DataSetIdentifier"], field["Name"]) for field in definition["CalculatedFields"]}
         known |= {(name, column) for name, found in columns.items() for column in found}
-        pairs = re.findall(
-            r'"DataSetIdentifier": "([^"]+)", "ColumnName": "([^"]+)"', json.dumps(definition["Sheets"])
-        )
+        pairs = re.findall(r'"DataSetIdentifier": "([^"]+)", "ColumnName": "([^"]+)"', json.dumps(definition["Sheets"]))
         assert set(pairs) <= known
         assert pairs
 

@@ -115,7 +115,9 @@ def test_cost_by_hand(runtime):
 
 def test_one_pair(runtime):
     with browser(runtime) as client:
-        body = client.get("/v1/dashboards/effectiveness", params=RANGE | {"pair": "beta"}, headers=bearer(runtime)).json()
+        body = client.get(
+            "/v1/dashboards/effectiveness", params=RANGE | {"pair": "beta"}, headers=bearer(runtime)
+        ).json()
         nobody = client.get("/v1/dashboards/effectiveness", params={"pair": "' OR 1=1 --"}, headers=bearer(runtime))
     figure = body["visuals"][0]["rows"][0]["figures"]["not_helpful_rate"]
     assert (figure["value"], figure["n"], figure["small"]) == (0.5, 10, True)
@@ -279,7 +281,9 @@ def test_another_site_cannot_open_or_close_a_session(runtime, method):
     with browser(runtime) as client:
         code = link_code(client, runtime)
         for site in ("cross-site", "same-site"):
-            answer = client.request(method, "/dashboards/session", json={"code": code}, headers={"sec-fetch-site": site})
+            answer = client.request(
+                method, "/dashboards/session", json={"code": code}, headers={"sec-fetch-site": site}
+            )
             assert answer.status_code == 403
             assert "set-cookie" not in answer.headers
 

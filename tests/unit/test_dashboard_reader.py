@@ -36,9 +36,7 @@ class Fake:
         if "oldest" in sql:
             none = self.newest is None
             day = None if none else pd.Timestamp(self.newest.date())
-            return pd.DataFrame(
-                [{"oldest": day, "newest": day, "newest_at": self.newest, "answers": 0 if none else 9}]
-            )
+            return pd.DataFrame([{"oldest": day, "newest": day, "newest_at": self.newest, "answers": 0 if none else 9}])
         if sql.startswith("SELECT pair, COUNT(*) AS answers FROM omni_summaries"):
             return pd.DataFrame([{"pair": "alpha", "answers": 9}])
         self.asked.append(dict(parameters))
@@ -61,7 +59,9 @@ async def test_four_weeks_up_to_the_newest_answer(fake):
 
 
 async def test_a_pair_and_days_are_handed_on(fake):
-    await DashboardReader(fake.open).read(COST, Asked(from_day=date(2026, 11, 1), to_day=date(2026, 11, 2), pair="x'--"))
+    await DashboardReader(fake.open).read(
+        COST, Asked(from_day=date(2026, 11, 1), to_day=date(2026, 11, 2), pair="x'--")
+    )
     assert fake.asked[0] == {"from_day": "2026-11-01", "to_day": "2026-11-02", "pair": "x'--"}
 
 
