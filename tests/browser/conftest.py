@@ -10,7 +10,9 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 @pytest.fixture(scope="module")
 def chromium():
     """A browser; ended after each module, since playwright's loop would stop the asyncio tests of other files."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=20_000)
 
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if found is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from playwright.sync_api import expect
 
 from service.access.clients import hash_secret, new_secret
 from service.access.control import open_access
@@ -224,7 +225,7 @@ def test_the_checks_see_faults(served, open_page):
 def test_a_window_that_changes_its_width_draws_anew(served, open_page):
     page = enter(open_page(), served)
     page.set_viewport_size({"width": 420, "height": 900})
-    page.wait_for_function("document.querySelector('[data-name=trend] .drawing svg').getAttribute('width') < 420")
+    expect(page.locator("[data-name=trend] .drawing svg")).to_have_attribute("width", re.compile("^3[0-9]{2}$"))
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
 
 
@@ -237,10 +238,10 @@ def test_a_stranger_meets_a_door_and_no_figure(served, open_page):
     assert page.evaluate(FAULTS) == []
     page.keyboard.type("nonsense")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('door-said').textContent")
+    expect(page.locator("#door-said")).to_contain_text("token")
     page.fill("#token", served.token("widget"))
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('door-said').textContent.includes('operator')")
+    expect(page.locator("#door-said")).to_contain_text("'operator'")
     assert page.locator(".visual").count() == 0
     page.fill("#token", served.token())
     page.keyboard.press("Enter")
