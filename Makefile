@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end dashboards chromium node
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,7 +21,7 @@ setup: $(READY) ## Create .venv with everything this project needs, from hash-lo
 
 $(READY): requirements/dev.txt requirements/model.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is not Python 3.11 or newer; name one: make setup PYTHON=python3.11"; exit 2; }
-	@command -v node >/dev/null || echo "note: Node.js is not installed. Only the behaviour checks need it (make behave, make gate, make test): Node 20 or newer."
+	@command -v node >/dev/null || echo "note: Node.js is not installed. Only the behaviour checks need it (make behave, make gate, make test): Node 20 or newer; make node installs Debian's as root."
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@# Compiled now, litellm imports in 1.6 s instead of 4.5 s, and so does every first command after it.
@@ -109,6 +109,9 @@ token: $(READY) ## Print a token of one hour for this machine's own client
 client: $(READY) ## Add a client that may ask for tokens: make client NAME=salesforce [SCOPES="summaries feedback"] [TENANT=id]
 	@$(PY) -m service client "$$NAME" $(if $(SCOPES),--scopes "$$SCOPES") $(if $(TENANT),--tenant $(TENANT))
 
+dashboards: $(READY) ## Print a link that opens the running service's dashboards once: make dashboards [URL=http://...] [OPEN=1]
+	@$(PY) -m service dashboards $(if $(URL),--url "$(URL)",--url http://127.0.0.1:$(PORT)) $(if $(OPEN),--open)
+
 status: $(READY) ## What is running
 	@$(PY) -m service status
 
@@ -128,8 +131,20 @@ lint: $(READY)
 check: lint ## Lint, types, import contracts and the fast tests; under two minutes
 	@$(PY) -m pytest tests/unit tests/contract -q -n 2 -m "not slow"
 
-test: lint ## Set everything up and run all tests
+test: chromium node lint ## Set everything up and run all tests
 	@$(PY) -m pytest -q --show-capture=no # a failing test of the service logs thousands of lines
+
+# What Python's index has not: a browser and Node. Installed where that is possible without asking, else named.
+chromium: ## Install the browser of the browser tests where there is none (Debian, as root)
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "error: the browser tests need chromium: apt-get install chromium (as root), or your system's package"; exit 2; }; \
+	  echo "installing chromium for the browser tests"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; }
+
+node: ## Install Node.js for the behaviour checks where there is none (Debian, as root)
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { echo "error: the behaviour checks need Node.js 20 or newer with npm: apt-get install nodejs npm (as root), or your system's package"; exit 2; }; \
+	  echo "installing Node.js for the behaviour checks"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
+	@node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || { echo "error: Node.js $$(node --version) is too old for the behaviour checks: install 20 or newer"; exit 2; }
 
 test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their own (.venv-ragas)
 	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-ragas

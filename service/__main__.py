@@ -1,4 +1,4 @@
-"""``python -m service``: up, down, status, serve, reconcile, token, client. Exit 0 done, 1 down or not balanced, 2 failed."""
+"""``python -m service``: its commands, each imported when it is called. Exits 0, 1 (down, not balanced) or 2 (failed)."""
 
 import argparse
 import sys
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _token(settings, options.scope)
         if options.command == "client":
             return _client(settings, options)
+        if options.command == "dashboards":
+            return _dashboards(settings, options)
         return _serve(settings, without_bedrock=options.without_bedrock)
     except ServiceError as err:
         print(f"error: {err}", file=sys.stderr)
@@ -59,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("name", help="letters, digits and ._-")
     client.add_argument("--tenant", help="whose forms, calls and results it may see (default: no tenant's)")
     client.add_argument("--scopes", default="summaries feedback", help="space-separated (default: %(default)s)")
+    dashboards = commands.add_parser("dashboards", help="print a link that opens the dashboards once, or export them")
+    dashboards.add_argument("--url", help="where the service runs (default http://OMNI_HOST:OMNI_PORT)")
+    dashboards.add_argument("--open", action="store_true", help="open the link in this machine's browser too")
+    dashboards.add_argument("--export", metavar="FILE", help="write the definitions for QuickSight (JSON) instead")
+    dashboards.add_argument("--account", default="000000000000", help="AWS account of the export (default: zeros)")
+    dashboards.add_argument("--data-source", metavar="ARN", help="QuickSight data source over the Redshift database")
     for command in (up, serve):
         command.add_argument(
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
@@ -156,6 +164,42 @@ def _client(settings: "Settings", options: argparse.Namespace) -> int:
     secret = add_client(settings, options.name, options.scopes.split(), tenant=options.tenant)
     print(f"client {options.name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
     print(secret)
+    return 0
+
+
+def _dashboards(settings: "Settings", options: argparse.Namespace) -> int:
+    if options.export is not None:
+        return _export_dashboards(settings, options)
+    from service.access.control import local_token
+    from service.dashboards.link import fetch_link
+
+    url = options.url or f"http://{settings.host}:{settings.port}"
+    link = fetch_link(url, local_token(settings, "operator").text)
+    print(link)
+    print("opens the dashboards once, within two minutes", file=sys.stderr)
+    if options.open:
+        import webbrowser
+
+        webbrowser.open(link)
+    return 0
+
+
+def _export_dashboards(settings: "Settings", options: argparse.Namespace) -> int:
+    import json
+    from pathlib import Path
+
+    from service.dashboards.definitions import load_dashboards
+    from service.dashboards.quicksight import export
+    from service.errors import ConfigurationError
+
+    region, account = settings.aws_region, options.account
+    source = options.data_source or f"arn:aws:quicksight:{region}:{account}:datasource/omni-redshift"
+    content = export(list(load_dashboards().values()), account=account, region=region, data_source_arn=source)
+    try:
+        Path(options.export).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as err:
+        raise ConfigurationError(f"{options.export} cannot be written ({type(err).__name__})") from err
+    print(f"{options.export}: " + ", ".join(f"{len(requests)} {name}" for name, requests in content.items()))
     return 0
 
 

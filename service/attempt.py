@@ -51,8 +51,8 @@ class TaskResult:
 
     ``cost`` is None for a model without prices. ``latency_ms`` is the whole run, ``model_ms`` the answering call alone.
     ``usage`` is metered; ``estimated_usage`` belongs to calls that were cancelled or timed out and is part of ``cost`` too.
-    ``guarded`` names the kinds of findings that the guard made in this run, shown or not; ``repaired`` says that the output
-    is a second attempt after such findings.
+    ``guarded`` names the kinds of findings that the guard made in this run, shown or not, ``guard_findings`` counts them;
+    ``repaired`` says that the output is a second attempt after such findings.
     """
 
     output: str | None
@@ -69,6 +69,7 @@ class TaskResult:
     raw_text: str = ""
     estimated_usage: Usage = field(default_factory=Usage)
     guarded: tuple[str, ...] = ()
+    guard_findings: int = 0
     repaired: bool = False
 
     @property
@@ -109,6 +110,7 @@ class Attempt:
     estimated: Usage = field(default_factory=Usage)
     answered_by: str = ""
     guarded: dict[str, None] = field(default_factory=dict)
+    guard_findings: int = 0
 
     def call(self) -> ModelCall:
         """Return the call that asks the present question of the pair's model."""
@@ -152,6 +154,7 @@ class Attempt:
         if findings:
             kinds = kinds_of(findings)
             self.guarded.update(dict.fromkeys(kinds))
+            self.guard_findings += len(findings)
             log(Event.GUARD_TRIGGERED, task=self.context.pair.task, arm=arm, kinds=" ".join(kinds))
         return findings
 
@@ -201,6 +204,7 @@ class Attempt:
             cost=self.spent,
             estimated_usage=self.estimated,
             guarded=tuple(self.guarded),
+            guard_findings=self.guard_findings,
         )
 
     def _is_code(self, model: str) -> bool:

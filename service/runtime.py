@@ -11,6 +11,7 @@ from typing import Any
 
 from service.access.control import Access
 from service.cards import ModelCards
+from service.dashboards.reader import DashboardReader
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
 from service.llm.reliability import Reliability
@@ -24,6 +25,9 @@ from service.stores.interactions import InteractionReader
 from service.summaries import Summaries
 from service.task import Task, load_task, task_names
 from service.telemetry import Event, log
+from service.warehouse.port import Warehouse
+
+_DASHBOARD_WAIT_S = 2.0
 
 
 def _now() -> datetime:
@@ -58,6 +62,7 @@ class Runtime:
     forms: Forms | None = None
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
+    dashboards: DashboardReader | None = None
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
 
     def __post_init__(self) -> None:
@@ -81,6 +86,8 @@ class Runtime:
         self.summaries.close()
         for rollout in self.rollouts.values():
             rollout.stop()
+        if self.dashboards is not None:
+            self.dashboards.close()
         log(Event.SERVICE_STOPPED)
 
     def pair_for(self, task: str, unit: str | None) -> ServedPair:
@@ -168,9 +175,18 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
             for name, source in sources.items()
         },
         shadow=Shadow(settings.state_dir / "shadow"),
+        dashboards=DashboardReader(partial(_read_warehouse, settings)),
         warm_up=gateway.warm_up,
         access=open_access(settings) if guarded else None,
     )
+
+
+def _read_warehouse(settings: Settings) -> Warehouse:
+    from service.warehouse import open_warehouse  # its engines are not installed where only summaries are served
+
+    # One of the machine's processors at most, and not long at a locked file: serving comes first.
+    bounded = settings.model_copy(update={"warehouse_threads": 1, "warehouse_wait_s": _DASHBOARD_WAIT_S})
+    return open_warehouse(bounded, read_only=True)
 
 
 def _stand_in(settings: Settings) -> str | None:

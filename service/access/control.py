@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from service.access.clients import CLIENT_ID, SCOPES, TENANT, Clients, hash_secret, new_secret, read_clients
 from service.access.errors import InvalidClient
 from service.access.keys import KeyRing, make_key, write_once
+from service.access.sessions import Sessions
 from service.access.throttle import Throttle
 from service.access.tokens import Caller, Token, Tokens
 from service.errors import ConfigurationError
@@ -30,6 +32,10 @@ class Access:
 
     tokens: Tokens
     throttle: Throttle = field(default_factory=Throttle)
+    sessions: Sessions = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sessions", Sessions(self.tokens, timer=time.monotonic))
 
     def verify(self, authorization: str | None, scope: str) -> Caller:
         """Return who sent this header and may do ``scope``.

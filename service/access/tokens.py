@@ -52,6 +52,15 @@ class Caller:
             raise ScopeMissing(scope)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What a text that we signed says; ``ends_in_s`` may be below zero by the leeway."""
+
+    caller: Caller
+    id: str
+    ends_in_s: int
+
+
 class Tokens:
     """Issues and verifies; ``now`` gives seconds since the epoch."""
 
@@ -79,8 +88,10 @@ class Tokens:
             raise InvalidScope(f"this client may have {' '.join(client.scopes)}; scopes are {' '.join(SCOPES)}")
         return self.sign(client_id, wanted)
 
-    def sign(self, client_id: str, scopes: tuple[str, ...]) -> Token:
-        """Return a token for a client that is known by other means than its secret."""
+    def sign(
+        self, client_id: str, scopes: tuple[str, ...], *, kind: str = TOKEN_TYPE, lifetime_s: int = LIFETIME_S
+    ) -> Token:
+        """Return a token for a client that is known by other means than its secret; one ``kind`` never passes for another."""
         now = int(self._now())
         key_id, key = self.keys.signing()
         claims = {
@@ -91,14 +102,14 @@ class Tokens:
             "scope": " ".join(scopes),
             "iat": now,
             "nbf": now,
-            "exp": now + LIFETIME_S,
+            "exp": now + lifetime_s,
             "jti": uuid.uuid4().hex,
         }
         client = self.clients.get(client_id)
         if client is not None and client.tenant is not None:
             claims["tenant"] = client.tenant
-        text = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": TOKEN_TYPE})
-        return Token(text=text, expires_in_s=LIFETIME_S, scopes=scopes)
+        text = jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id, "typ": kind})
+        return Token(text=text, expires_in_s=lifetime_s, scopes=scopes)
 
     def verify(self, authorization: str | None) -> Caller:
         """Return who holds the token in an ``Authorization`` header.
@@ -110,11 +121,18 @@ class Tokens:
             raise TokenRefused("send a token: Authorization: Bearer <token>, from POST /oauth/token", missing=True)
         if not authorization.lower().startswith(_BEARER) or len(authorization) > _LONGEST_TOKEN:
             raise TokenRefused("the Authorization header holds no bearer token of ours")
-        text = authorization[len(_BEARER) :].strip()
+        return self.read(authorization[len(_BEARER) :].strip()).caller
+
+    def read(self, text: str, *, kind: str = TOKEN_TYPE) -> Signed:
+        """Return what a text of ours says that is of this ``kind``.
+
+        Raises:
+            TokenRefused: as for ``verify``.
+        """
         try:
             header = jwt.get_unverified_header(text)
             key = self.keys.public(str(header.get("kid")))
-            if key is None or header.get("typ") != TOKEN_TYPE:
+            if key is None or header.get("typ") != kind:
                 raise TokenRefused("the token was not signed by a key of this service")
             claims = jwt.decode(
                 text,
@@ -143,4 +161,5 @@ class Tokens:
             )
         # What the client may do today bounds what it was granted up to an hour ago.
         scopes = frozenset(str(claims["scope"]).split()) & frozenset(client.scopes)
-        return Caller(client_id=client_id, client=client, scopes=scopes)
+        caller = Caller(client_id=client_id, client=client, scopes=scopes)
+        return Signed(caller=caller, id=str(claims["jti"]), ends_in_s=int(ends - now))

@@ -4,10 +4,15 @@ import math
 from collections.abc import Mapping
 
 import structlog
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access.control import Access
 from service.access.errors import ScopeMissing, TokenRefused
+from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
+from service.access.tokens import Caller
+from service.api.assets import ASSETS
 from service.api.problems import problem
 from service.telemetry import Event, log
 
@@ -16,7 +21,19 @@ REALM = "omni-insights"
 PUBLIC = frozenset(
     {"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
 )
-_SCOPES: Mapping[str, str] = {"/omni-channel-insights": "summaries", "/feedback": "feedback", "/v1/pairs": "operator"}
+PUBLIC |= {
+    "/dashboards",
+    "/dashboards/session",
+    *(f"/dashboards/{name}" for name in ASSETS),
+}  # the empty page and its door
+_DASHBOARDS = "/v1/dashboards"
+_SCOPES: Mapping[str, str] = {
+    "/omni-channel-insights": "summaries",
+    "/feedback": "feedback",
+    "/v1/pairs": "operator",
+    "/v1/dashboards": "operator",
+    "/dashboards/link": "operator",
+}
 _LIMIT_CODES = {"rate": "RATE_LIMITED", "concurrency": "CONCURRENCY_LIMITED"}
 
 
@@ -26,9 +43,13 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
-    if path.startswith("/v1/forms"):
+    if path.startswith("/v1/forms") or _is_dashboard(path):
         return "operator"
     return "summaries" if path.startswith("/v1/") else "operator"
+
+
+def _is_dashboard(path: str) -> bool:
+    return path == _DASHBOARDS or path.startswith(f"{_DASHBOARDS}/")
 
 
 class AccessControl:
@@ -45,7 +66,7 @@ class AccessControl:
             await self._app(scope, receive, send)
             return
         try:
-            caller = access.verify(_authorization(scope), needed)
+            caller = _caller(access, scope, needed)
         except TokenRefused as err:
             challenge = f'Bearer realm="{REALM}"' + ("" if err.missing else ', error="invalid_token"')
             await _deny(scope, receive, send, 401, "UNAUTHORIZED", str(err), {"WWW-Authenticate": challenge})
@@ -65,8 +86,22 @@ class AccessControl:
             await _deny(scope, receive, send, 429, _LIMIT_CODES[err.kind], str(err), headers)
 
 
+def _caller(access: Access, scope: Scope, needed: str) -> Caller:
+    """Return who asks: by token, or, to read dashboards and nothing else, by a browser's session."""
+    authorization = _authorization(scope)
+    if authorization is None and scope["method"] in ("GET", "HEAD") and _is_dashboard(scope["path"]):
+        cookie = cookie_parser(_header(scope, b"cookie") or "").get(COOKIE)
+        if cookie:
+            return access.sessions.verify(cookie)
+    return access.verify(authorization, needed)
+
+
 def _authorization(scope: Scope) -> str | None:
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
+    return _header(scope, b"authorization")
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    found = [value for name, value in scope["headers"] if name == wanted]
     # Two of them are somebody's trick or mistake; neither is believed.
     return found[0].decode("latin-1") if len(found) == 1 else None
 

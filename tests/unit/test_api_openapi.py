@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from service.api.access import scope_of
+from service.api.dashboards import DashboardAnswer, DashboardName, LinkAnswer, SessionAnswer, SessionRequest
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
 from service.api.health import Health, Readiness
 from service.api.insights import InsightsRequest, InsightsResponse
@@ -54,16 +55,21 @@ def test_every_body_and_every_answer_has_an_example(document):
 @pytest.mark.parametrize(
     "model",
     [
+        DashboardAnswer,
+        DashboardName,
         FeedbackAnswer,
         FeedbackRequest,
         Health,
         InsightsRequest,
         InsightsResponse,
         JsonWebKeySet,
+        LinkAnswer,
         OAuthToken,
         PairInService,
         Problem,
         Readiness,
+        SessionAnswer,
+        SessionRequest,
         SummarizeInputs,
         TaskAnswer,
         TokenError,

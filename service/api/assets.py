@@ -1,0 +1,33 @@
+"""The dashboards' page and its parts: files of this folder's ``pages/``, no build step, nothing from another host."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "pages"
+PAGE = "dashboards.html"
+ASSETS: Mapping[str, str] = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "charts.js": "text/javascript; charset=utf-8",
+    "words.js": "text/javascript; charset=utf-8",
+}
+# Scripts and styles are our own files: nothing inline, nothing from elsewhere, and no text ever becomes markup.
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+@cache
+def content(name: str) -> bytes:
+    """Return a file of the page, read once."""
+    return (FOLDER / name).read_bytes()

@@ -1,0 +1,378 @@
+"""GET /v1/dashboards: seed 000's three dashboards as JSON, live from the warehouse, and the page that draws them."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.access.errors import AccessDeniedError, ScopeMissing
+from service.access.sessions import COOKIE, Session, Sessions
+from service.api.answering import runtime_of
+from service.api.assets import ASSETS, HEADERS, PAGE, content
+from service.api.problems import Problem, problem
+from service.dashboards.definitions import Kind, Unit, Visual, load_dashboards
+from service.dashboards.errors import RangeInvalid, WarehouseUnreadable
+from service.dashboards.reader import Asked, DashboardData
+from service.telemetry import Event, log
+
+router = APIRouter(tags=["operator"])
+_COOKIE_PATH = "/v1/dashboards"  # the cookie goes nowhere else
+_NO_STORE = {"Cache-Control": "no-store"}
+_FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
+_TARGET = {"at": 0.15, "better": "below", "label": "seed 000: below 15%"}
+_MEASURE = {"name": "not_helpful_rate", "label": "Not helpful", "unit": "rate", "target": _TARGET}
+_EXAMPLE: dict[str, Any] = {
+    "name": "effectiveness",
+    "title": "Summary Effectiveness",
+    "question": "Do agents find the summaries helpful, is that changing, and where is it worst?",
+    "from": "2026-10-25",
+    "to": "2026-11-21",
+    "pair": None,
+    "warehouse": {
+        "oldest": "2026-10-01",
+        "newest": "2026-11-21",
+        "newest_at": "2026-11-21T14:03",
+        "answers": 8123,
+        "pairs": ["extractive", "nova-lite"],
+    },
+    "age_s": 0.0,
+    "visuals": [
+        {
+            "name": "by_pair",
+            "title": "Not helpful, by pair",
+            "question": "Which pair are agents unhappy with?",
+            "kind": "bars",
+            "by": "pair",
+            "by_label": "pair",
+            "scale": "linear",
+            "restarts": None,
+            "measures": [_MEASURE],
+            "rows": [{"key": "nova-lite", "figures": {"not_helpful_rate": _FIGURE}}],
+        }
+    ],
+}
+
+
+class _Shown(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DashboardName(_Shown):
+    """A dashboard that can be asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{name: _EXAMPLE[name] for name in ("name", "title", "question")}]}
+    )
+
+    name: str
+    title: str
+    question: str
+
+
+class DashboardList(_Shown):
+    """All of them, in the seed's order."""
+
+    dashboards: list[DashboardName]
+
+
+class ShownTarget(_Shown):
+    """What was promised, and on which side of it a figure keeps the promise."""
+
+    at: float
+    better: Literal["below", "above"]
+    label: str
+
+
+class ShownMeasure(_Shown):
+    """What a figure is; rates run from 0 to 1."""
+
+    name: str
+    label: str
+    unit: Unit
+    target: ShownTarget | None
+
+
+class ShownFigure(_Shown):
+    """``low`` and ``high`` are a 95% interval; ``small``: too few cases to say much, whatever the value."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    small: bool
+
+
+class ShownRow(_Shown):
+    """One day, pair or other key; None is the whole range."""
+
+    key: str | None
+    figures: dict[str, ShownFigure]
+
+
+class ShownVisual(_Shown):
+    """One picture, or one row of numbers."""
+
+    name: str
+    title: str
+    question: str
+    kind: Kind
+    by: str | None
+    by_label: str
+    scale: Literal["linear", "log"]
+    restarts: Literal["month"] | None
+    measures: list[ShownMeasure]
+    rows: list[ShownRow]
+
+
+class WarehouseFacts(_Shown):
+    """What the warehouse holds, whatever range was asked for."""
+
+    oldest: date | None
+    newest: date | None
+    newest_at: str | None
+    answers: int
+    pairs: list[str]
+
+
+class DashboardAnswer(_Shown):
+    """A dashboard's figures. ``age_s``: up to 30 seconds old, so that many operators are one query."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]}, populate_by_name=True)
+
+    name: str
+    title: str
+    question: str
+    from_day: date | None = Field(alias="from")
+    to_day: date | None = Field(alias="to")
+    pair: str | None
+    warehouse: WarehouseFacts
+    age_s: float
+    visuals: list[ShownVisual]
+
+
+class LinkAnswer(_Shown):
+    """A path that opens the page once, within ``expires_in`` seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"path": "/dashboards#code=eyJhbGci...", "expires_in": 120}]}
+    )
+
+    path: str
+    expires_in: int
+
+
+class SessionRequest(BaseModel):
+    """What a session is made from: the code of a link, or an operator's token."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"token": "eyJhbGciOiJFUzI1NiIs..."}]})
+
+    code: str | None = Field(default=None, max_length=2048)
+    token: str | None = Field(default=None, max_length=2048)
+
+
+class SessionAnswer(_Shown):
+    """How long the page may read, in seconds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"expires_in": 3600}]})
+
+    expires_in: int
+
+
+_UNREADABLE: dict[int | str, dict[str, Any]] = {
+    422: {"model": Problem, "description": "The range cannot be asked for"},
+    503: {
+        "model": Problem,
+        "description": "The warehouse is missing, locked or not installed; the detail says what to do",
+    },
+}
+_NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "There is no such dashboard"}}
+
+
+@router.get("/v1/dashboards")
+async def dashboards() -> DashboardList:
+    """List the dashboards."""
+    found = load_dashboards().values()
+    return DashboardList(dashboards=[DashboardName(name=d.name, title=d.title, question=d.question) for d in found])
+
+
+@router.get("/v1/dashboards/{name}", response_model=DashboardAnswer, responses={**_NO_SUCH, **_UNREADABLE})
+async def dashboard(
+    request: Request,
+    response: Response,
+    name: str,
+    from_day: Annotated[
+        date | None, Query(alias="from", description="First day, in UTC; four weeks before `to` if left out")
+    ] = None,
+    to_day: Annotated[
+        date | None, Query(alias="to", description="Last day; the newest in the warehouse if left out")
+    ] = None,
+    pair: Annotated[str | None, Query(max_length=64, description="One pair; all of them if left out")] = None,
+) -> Any:
+    """Return one dashboard's figures, with n and interval; from the warehouse, at most 30 seconds old."""
+    response.headers.update(_NO_STORE)
+    runtime, known = runtime_of(request), load_dashboards().get(name)
+    if known is None:
+        names = ", ".join(load_dashboards())
+        return problem(
+            request.state.request_id,
+            status=404,
+            code="NOT_FOUND",
+            detail=f"there is no such dashboard; there are {names}",
+        )
+    if runtime.dashboards is None:
+        raise WarehouseUnreadable("this service was built without a warehouse")
+    try:
+        data = await runtime.dashboards.read(known, Asked(from_day=from_day, to_day=to_day, pair=pair or None))
+    except RangeInvalid as err:
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
+    return answer_of(data, runtime.dashboards.age_s(data))
+
+
+def answer_of(data: DashboardData, age_s: float) -> DashboardAnswer:
+    """Return the figures as clients get them."""
+    shown, coverage = data.dashboard, data.coverage
+    return DashboardAnswer(
+        name=shown.name,
+        title=shown.title,
+        question=shown.question,
+        from_day=data.from_day,
+        to_day=data.to_day,
+        pair=data.pair,
+        warehouse=WarehouseFacts(
+            oldest=coverage.oldest,
+            newest=coverage.newest,
+            newest_at=coverage.newest_at,
+            answers=coverage.answers,
+            pairs=list(coverage.pairs),
+        ),
+        age_s=round(age_s, 1),
+        visuals=[_visual(visual, data) for visual in shown.visuals],
+    )
+
+
+def _visual(visual: Visual, data: DashboardData) -> ShownVisual:
+    measures = [
+        ShownMeasure(
+            name=measure.name,
+            label=measure.label,
+            unit=measure.unit,
+            target=None if measure.target is None else ShownTarget(**measure.target.model_dump()),
+        )
+        for measure in visual.measures
+    ]
+    rows = [
+        ShownRow(
+            key=row.key,
+            figures={
+                name: ShownFigure(value=f.value, low=f.low, high=f.high, n=f.n, small=f.small)
+                for name, f in row.figures.items()
+            },
+        )
+        for row in data.rows[visual.name]
+    ]
+    return ShownVisual(
+        name=visual.name,
+        title=visual.title,
+        question=visual.question,
+        kind=visual.kind,
+        by=visual.by,
+        by_label=visual.by_label,
+        scale=visual.scale,
+        restarts=visual.restarts,
+        measures=measures,
+        rows=rows,
+    )
+
+
+@router.get("/dashboards", include_in_schema=False)
+async def page() -> Response:
+    """Return the page; it holds no figure and asks for them itself, with the session's cookie."""
+    return Response(content(PAGE), media_type="text/html; charset=utf-8", headers=dict(HEADERS))
+
+
+def _asset(name: str) -> Any:
+    async def asset() -> Response:
+        return Response(content(name), media_type=ASSETS[name], headers=dict(HEADERS))
+
+    return asset
+
+
+for _name in ASSETS:
+    router.add_api_route(f"/dashboards/{_name}", _asset(_name), include_in_schema=False)
+
+
+@router.post("/dashboards/link")
+async def link(request: Request, response: Response) -> LinkAnswer:
+    """Return a path that opens the page in a browser, once, within two minutes; for `make dashboards`."""
+    response.headers.update(_NO_STORE)
+    access = runtime_of(request).access
+    if access is None:  # nobody is asked for anything
+        return LinkAnswer(path="/dashboards", expires_in=0)
+    token = access.sessions.link(request.state.caller)
+    # Behind the #: a browser sends it to no server, and no log holds it.
+    return LinkAnswer(path=f"/dashboards#code={token.text}", expires_in=token.expires_in_s)
+
+
+_DOOR: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "The link or the token does not hold"},
+    403: {"model": Problem, "description": "Not an operator's, or asked for by another site"},
+    422: {"model": Problem, "description": "The request is not valid"},
+}
+
+
+@router.post("/dashboards/session", response_model=SessionAnswer, responses=_DOOR)
+async def open_session(given: SessionRequest, request: Request, response: Response) -> Any:
+    """Turn the code of a link, or an operator's token, into a cookie that may read dashboards and do nothing else."""
+    access, request_id = runtime_of(request).access, request.state.request_id
+    if _from_elsewhere(request):
+        return problem(request_id, status=403, code="FORBIDDEN", detail="another site asked for this session")
+    if access is None:
+        return problem(request_id, status=401, code="UNAUTHORIZED", detail="this service asks nobody for a token")
+    try:
+        session = _session(access.sessions, given)
+    except AccessDeniedError as err:
+        status = 403 if isinstance(err, ScopeMissing) else 401
+        code = "FORBIDDEN" if status == 403 else "UNAUTHORIZED"
+        log(Event.ACCESS_DENIED, status=status, denied=code, path="/dashboards/session")
+        answer = problem(request_id, status=status, code=code, detail=str(err))
+        answer.headers.update(_NO_STORE)
+        return answer
+    log(Event.SESSION_OPENED, client=session.client_id)
+    response.headers.update(_NO_STORE)
+    _set_cookie(response, request, session.text, session.expires_in_s)
+    return SessionAnswer(expires_in=session.expires_in_s)
+
+
+@router.delete("/dashboards/session", status_code=204, response_class=Response, responses={403: _DOOR[403]})
+async def close_session(request: Request) -> Response:
+    """Take the cookie back."""
+    if _from_elsewhere(request):
+        return problem(request.state.request_id, status=403, code="FORBIDDEN", detail="another site asked for this")
+    response = Response(status_code=204, headers=_NO_STORE)
+    _set_cookie(response, request, "", 0)
+    return response
+
+
+def _session(sessions: Sessions, given: SessionRequest) -> Session:
+    if given.code is not None and given.token is None:
+        return sessions.from_link(given.code)
+    return sessions.from_token(given.token or "")
+
+
+def _from_elsewhere(request: Request) -> bool:
+    # Every browser of today says where a request comes from; a program says nothing, and has no cookie to lose.
+    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+
+
+def _set_cookie(response: Response, request: Request, value: str, lifetime_s: int) -> None:
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=lifetime_s,
+        path=_COOKIE_PATH,
+        httponly=True,
+        samesite="strict",
+        # On a laptop the page is plain HTTP on loopback.
+        secure=runtime_of(request).settings.environment == "aws",
+    )

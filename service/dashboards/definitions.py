@@ -1,0 +1,142 @@
+"""Reads the dashboards' definitions: every figure's SQL, unit, interval and target stand once, in this folder's YAML files."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from service.errors import ConfigurationError
+
+FOLDER = Path(__file__).parent
+NAMES = ("effectiveness", "performance", "cost")  # the seed's order
+ALL_PAIRS = "*"  # the parameter :pair when no pair is chosen; no pair can be called so
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+Unit = Literal["rate", "ms", "usd", "count", "ratio"]
+Kind = Literal["numbers", "line", "columns", "bars"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Target(_Strict):
+    """A figure that was promised: ``better`` says on which side of ``at`` a figure keeps the promise."""
+
+    at: float
+    better: Literal["below", "above"]
+    label: str
+
+
+class Measure(_Strict):
+    """One figure of each row: a column of the query, or a share of two of its counts (then with Wilson's interval).
+
+    ``low``, ``high`` and ``n`` name columns with the ends of a 95% interval and the count behind a figure that is no share.
+    """
+
+    name: _Name
+    label: str
+    unit: Unit
+    of: tuple[str, str] | None = None
+    column: str | None = None
+    low: str | None = None
+    high: str | None = None
+    n: str | None = None
+    target: Target | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.of is None) == (self.column is None):
+            raise ValueError("a measure has either `of` or `column`")
+        if self.of is not None and (self.unit not in ("rate", "ratio") or self.low or self.high or self.n):
+            raise ValueError("a share's unit is rate or ratio, and its interval is computed")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it reads."""
+        return tuple(name for name in (*(self.of or ()), self.column, self.low, self.high, self.n) if name is not None)
+
+
+class Visual(_Strict):
+    """One picture or one row of numbers, and the question that it answers. ``by`` is the query's first column."""
+
+    name: _Name
+    title: str
+    question: str
+    kind: Kind
+    by: str | None = None
+    by_label: str = ""
+    scale: Literal["linear", "log"] = "linear"
+    restarts: Literal["month"] | None = None  # a running total that begins anew: its line breaks there
+    sql: str
+    measures: tuple[Measure, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _by_fits(self) -> Self:
+        if (self.by is None) != (self.kind == "numbers"):
+            raise ValueError("everything but `numbers` has `by`")
+        if len({measure.name for measure in self.measures}) < len(self.measures):
+            raise ValueError("two measures share a name")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the query, in the order in which they are first named."""
+        named = [self.by] if self.by else []
+        return tuple(dict.fromkeys([*named, *(column for measure in self.measures for column in measure.columns)]))
+
+
+class Dashboard(_Strict):
+    """One of the seed's dashboards."""
+
+    name: _Name
+    title: str
+    question: str
+    visuals: tuple[Visual, ...] = Field(min_length=1)
+
+
+@cache
+def load_dashboards() -> Mapping[str, Dashboard]:
+    """Return the dashboards by name, in the seed's order.
+
+    Raises:
+        ConfigurationError: a definition is wrong; the message names file and field.
+    """
+    return {name: read_dashboard((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"), name) for name in NAMES}
+
+
+def read_dashboard(text: str, name: str) -> Dashboard:
+    """Return the dashboard that ``text`` defines; ``{{fragment}}`` in SQL stands for the fragment of that name.
+
+    Raises:
+        ConfigurationError: it is wrong.
+    """
+    content = yaml.safe_load(text)
+    fragments = content.pop("fragments", {})
+    for visual in content["visuals"]:
+        visual["sql"] = _filled(visual["sql"], fragments, name).strip()
+    try:
+        dashboard = Dashboard.model_validate(content)
+    except ValidationError as err:
+        wrong = "; ".join(".".join(map(str, item["loc"])) + f": {item['msg']}" for item in err.errors())
+        raise ConfigurationError(f"dashboard {name!r} is wrong: {wrong}") from err
+    if dashboard.name != name:
+        raise ConfigurationError(f"dashboard {name!r} calls itself {dashboard.name!r}")
+    return dashboard
+
+
+def _filled(sql: str, fragments: Mapping[str, str], name: str) -> str:
+    for _ in range(4):  # fragments may hold fragments, a few deep
+        missing = [found for found in _PLACEHOLDER.findall(sql) if found not in fragments]
+        if missing:
+            raise ConfigurationError(f"dashboard {name!r}: no fragment is called {missing[0]!r}")
+        sql = _PLACEHOLDER.sub(lambda found: fragments[found[1]].strip(), sql)
+    if _PLACEHOLDER.search(sql):
+        raise ConfigurationError(f"dashboard {name!r}: its fragments hold each other without end")
+    return sql

@@ -1,0 +1,261 @@
+"""The same definitions for QuickSight: requests for CreateDataSet, CreateAnalysis and CreateDashboard, ready to send.
+
+Each visual's SQL becomes a data set that is queried directly, with :from_day, :to_day and :pair as data-set parameters, which
+the sheet's three controls set for all of them. Rows come out aggregated, so that every figure, interval and limit is the page's.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from service.dashboards.definitions import ALL_PAIRS, Dashboard, Measure, Unit, Visual
+
+Shape = dict[str, Any]
+
+# Name in the SQL, name in QuickSight (letters and digits only), the control's title, default.
+_PARAMETERS = (
+    ("from_day", "FromDay", "From (UTC, YYYY-MM-DD)", "2026-01-01"),
+    ("to_day", "ToDay", "To (UTC, YYYY-MM-DD)", "2099-12-31"),
+    ("pair", "Pair", f"Pair ({ALL_PAIRS} is all)", ALL_PAIRS),
+)
+_COLUMNS, _VISUAL_ROWS = 36, 10  # the grid of a QuickSight sheet; rows per visual are our choice
+
+
+def export(dashboards: Sequence[Dashboard], *, account: str, region: str, data_source_arn: str) -> Shape:
+    """Return the requests by operation: ``CreateDataSet``, ``CreateAnalysis`` and ``CreateDashboard``, each a list.
+
+    Send them in this order. ``data_source_arn`` is a QuickSight data source over the Redshift database.
+    """
+    return {
+        "CreateDataSet": [
+            _data_set(board, visual, account, data_source_arn) for board in dashboards for visual in board.visuals
+        ],
+        "CreateAnalysis": [
+            {
+                "AwsAccountId": account,
+                "AnalysisId": f"omni-{board.name}",
+                "Name": board.title,
+                "Definition": _definition(board, account, region),
+            }
+            for board in dashboards
+        ],
+        "CreateDashboard": [
+            {
+                "AwsAccountId": account,
+                "DashboardId": f"omni-{board.name}",
+                "Name": board.title,
+                "Definition": _definition(board, account, region),
+                "DashboardPublishOptions": {"AdHocFilteringOption": {"AvailabilityStatus": "DISABLED"}},
+            }
+            for board in dashboards
+        ],
+    }
+
+
+def _identifier(board: Dashboard, visual: Visual) -> str:
+    return f"omni-{board.name}-{visual.name}".replace("_", "-")
+
+
+def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: str) -> Shape:
+    sql = visual.sql
+    for name, parameter, _, _ in _PARAMETERS:
+        sql = re.sub(rf":{name}\b", f"<<${parameter}>>", sql)
+    table = {
+        "DataSourceArn": data_source_arn,
+        "Name": visual.name,
+        "SqlQuery": sql,
+        "Columns": [{"Name": name, "Type": _type(name, visual)} for name in visual.columns],
+    }
+    return {
+        "AwsAccountId": account,
+        "DataSetId": _identifier(board, visual),
+        "Name": f"{board.title}: {visual.title}",
+        "ImportMode": "DIRECT_QUERY",  # parameters reach the SQL in this mode alone
+        "PhysicalTableMap": {"rows": {"CustomSql": table}},
+        "DatasetParameters": [
+            {
+                "StringDatasetParameter": {
+                    "Id": parameter,
+                    "Name": parameter,
+                    "ValueType": "SINGLE_VALUED",
+                    "DefaultValues": {"StaticValues": [default]},
+                }
+            }
+            for _, parameter, _, default in _PARAMETERS
+        ],
+    }
+
+
+def _type(column: str, visual: Visual) -> str:
+    if column == visual.by:
+        return "DATETIME" if column == "day" else "STRING"
+    counts = {name for measure in visual.measures for name in (*(measure.of or ()), measure.n)}
+    counts |= {measure.column for measure in visual.measures if measure.unit == "count"}
+    return "INTEGER" if column in counts else "DECIMAL"
+
+
+def _definition(board: Dashboard, account: str, region: str) -> Shape:
+    identifiers = [_identifier(board, visual) for visual in board.visuals]
+    controls = [f"control-{parameter}" for _, parameter, _, _ in _PARAMETERS]
+    parts = [part for visual in board.visuals for part in _parts(visual)]
+    return {
+        "DataSetIdentifierDeclarations": [
+            {"Identifier": name, "DataSetArn": f"arn:aws:quicksight:{region}:{account}:dataset/{name}"}
+            for name in identifiers
+        ],
+        "ParameterDeclarations": [
+            _declared(parameter, default, identifiers) for _, parameter, _, default in _PARAMETERS
+        ],
+        "CalculatedFields": [
+            {"DataSetIdentifier": _identifier(board, visual), "Name": measure.name, "Expression": expression}
+            for visual in board.visuals
+            for measure in visual.measures
+            if (expression := _expression(measure)) is not None
+        ],
+        "Sheets": [
+            {
+                "SheetId": f"sheet-{board.name}",
+                "Name": board.title,
+                "Description": board.question,
+                "ContentType": "INTERACTIVE",
+                "ParameterControls": [
+                    {"TextField": {"ParameterControlId": control, "Title": title, "SourceParameterName": parameter}}
+                    for control, (_, parameter, title, _) in zip(controls, _PARAMETERS, strict=True)
+                ],
+                "Visuals": [_visual(board, visual, measures, name) for visual, measures, name in parts],
+                "Layouts": [{"Configuration": {"GridLayout": {"Elements": _grid(controls, parts)}}}],
+            }
+        ],
+    }
+
+
+def _declared(parameter: str, default: str, identifiers: Sequence[str]) -> Shape:
+    return {
+        "StringParameterDeclaration": {
+            "ParameterValueType": "SINGLE_VALUED",
+            "Name": parameter,
+            "DefaultValues": {"StaticValues": [default]},
+            "MappedDataSetParameters": [
+                {"DataSetIdentifier": name, "DataSetParameterName": parameter} for name in identifiers
+            ],
+        }
+    }
+
+
+def _expression(measure: Measure) -> str | None:
+    if measure.of is None:
+        return None
+    part, whole = measure.of
+    return f"ifelse(sum({{{whole}}}) = 0, NULL, sum({{{part}}}) / sum({{{whole}}}))"
+
+
+def _parts(visual: Visual) -> list[tuple[Visual, Sequence[Measure], str]]:
+    """Return what QuickSight shows for one of our visuals: a KPI for each number, else one chart."""
+    name = visual.name.replace("_", "-")
+    if visual.kind == "numbers":
+        return [(visual, (m,), f"{name}-{m.name.replace('_', '-')}") for m in visual.measures]
+    return [(visual, visual.measures, name)]
+
+
+def _grid(controls: Sequence[str], parts: Sequence[tuple[Visual, Sequence[Measure], str]]) -> list[Shape]:
+    # Controls stand above the sheet by themselves; numbers take a sixth of a row, charts a half.
+    elements: list[Shape] = []
+    column, row, height = 0, 0, 0
+    for visual, _, name in parts:
+        span, tall = (6, 5) if visual.kind == "numbers" else (_COLUMNS // 2, _VISUAL_ROWS)
+        if column + span > _COLUMNS or (height and tall != height):
+            column, row = 0, row + height
+        elements.append(
+            {
+                "ElementId": name,
+                "ElementType": "VISUAL",
+                "ColumnIndex": column,
+                "ColumnSpan": span,
+                "RowIndex": row,
+                "RowSpan": tall,
+            }
+        )
+        column, height = column + span, tall
+    return elements
+
+
+def _visual(board: Dashboard, visual: Visual, measures: Sequence[Measure], name: str) -> Shape:
+    identifier = _identifier(board, visual)
+    values = [_value(identifier, measure, name) for measure in measures]
+    told = visual.title if visual.kind != "numbers" else measures[0].label
+    head = {
+        "VisualId": name,
+        "Title": {"Visibility": "VISIBLE", "FormatText": {"PlainText": told}},
+        "Subtitle": {"Visibility": "VISIBLE", "FormatText": {"PlainText": _subtitle(visual, measures)}},
+    }
+    if visual.kind == "numbers":
+        return {"KPIVisual": head | {"ChartConfiguration": {"FieldWells": {"Values": values}}}}
+    lines = _reference_lines(measures)
+    if visual.kind == "line":
+        wells = {"LineChartAggregatedFieldWells": {"Category": [_category(identifier, visual, name)], "Values": values}}
+        return {
+            "LineChartVisual": head
+            | {"ChartConfiguration": {"FieldWells": wells, "Type": "LINE", "ReferenceLines": lines}}
+        }
+    bar_wells = {"BarChartAggregatedFieldWells": {"Category": [_category(identifier, visual, name)], "Values": values}}
+    stacked = visual.kind == "columns"
+    return {
+        "BarChartVisual": head
+        | {
+            "ChartConfiguration": {
+                "FieldWells": bar_wells,
+                "Orientation": "VERTICAL" if stacked else "HORIZONTAL",
+                "BarsArrangement": "STACKED" if stacked else "CLUSTERED",
+                "ReferenceLines": lines,
+            }
+        }
+    }
+
+
+def _subtitle(visual: Visual, measures: Sequence[Measure]) -> str:
+    promised = dict.fromkeys(m.target.label for m in measures if m.target is not None)
+    return " ".join([visual.question, *(f"({label})" for label in promised)])
+
+
+def _category(identifier: str, visual: Visual, name: str) -> Shape:
+    assert visual.by is not None
+    column = {"DataSetIdentifier": identifier, "ColumnName": visual.by}
+    if visual.by == "day":
+        return {"DateDimensionField": {"FieldId": f"{name}.day", "Column": column, "DateGranularity": "DAY"}}
+    return {"CategoricalDimensionField": {"FieldId": f"{name}.{visual.by}", "Column": column}}
+
+
+def _value(identifier: str, measure: Measure, name: str) -> Shape:
+    field = {
+        "FieldId": f"{name}.{measure.name}",
+        "Column": {"DataSetIdentifier": identifier, "ColumnName": measure.column or measure.name},
+        "FormatConfiguration": {"FormatConfiguration": _format(measure.unit)},
+    }
+    if measure.of is None:
+        # One row per category: any aggregation gives the row's own figure. A calculated share aggregates by itself.
+        field["AggregationFunction"] = {"SimpleNumericalAggregation": "MAX"}
+    return {"NumericalMeasureField": field}
+
+
+def _format(unit: Unit) -> Mapping[str, Any]:
+    if unit == "usd":
+        return {
+            "CurrencyDisplayFormatConfiguration": {"Symbol": "USD", "DecimalPlacesConfiguration": {"DecimalPlaces": 6}}
+        }
+    if unit == "rate":
+        return {"PercentageDisplayFormatConfiguration": {"DecimalPlacesConfiguration": {"DecimalPlaces": 1}}}
+    suffix = {"Suffix": " ms"} if unit == "ms" else {}
+    places = {"DecimalPlaces": 1 if unit == "ratio" else 0}
+    return {"NumberDisplayFormatConfiguration": {"DecimalPlacesConfiguration": places, **suffix}}
+
+
+def _reference_lines(measures: Sequence[Measure]) -> list[Shape]:
+    targets = {m.target.label: m.target for m in measures if m.target is not None}
+    return [
+        {
+            "Status": "ENABLED",
+            "DataConfiguration": {"StaticConfiguration": {"Value": target.at}, "AxisBinding": "PRIMARY_YAXIS"},
+            "LabelConfiguration": {"CustomLabelConfiguration": {"CustomLabel": label}},
+        }
+        for label, target in targets.items()
+    ]

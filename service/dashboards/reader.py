@@ -1,0 +1,230 @@
+"""Reads a dashboard from the warehouse for many operators without hurting serving: one thread, a short cache, a time limit."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from cachetools import TTLCache
+
+from service.dashboards.definitions import ALL_PAIRS, Dashboard
+from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, WarehouseUnreadable
+from service.dashboards.figures import FigureRow, rows_of
+from service.errors import ServiceError
+from service.telemetry import Event, log
+from service.warehouse.port import Warehouse
+
+DEFAULT_DAYS = 28  # four whole weeks: each weekday counts as often as any other
+LONGEST_DAYS = 731
+_CACHE_S = 30.0
+_TIMEOUT_S = 20.0
+_MOST_WAITING = 8
+_KEPT = 64
+_COVERAGE = """
+SELECT MIN((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS oldest,
+  MAX((generation_timestamp AT TIME ZONE 'UTC')::DATE) AS newest,
+  MAX(generation_timestamp AT TIME ZONE 'UTC') AS newest_at, COUNT(*) AS answers FROM omni_summaries"""
+_PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries GROUP BY pair ORDER BY pair"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What an operator asked for; a day that is None follows from the data, a pair that is None is every pair."""
+
+    from_day: date | None = None
+    to_day: date | None = None
+    pair: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What the warehouse holds; without answers it has no days."""
+
+    oldest: date | None
+    newest: date | None
+    newest_at: str | None
+    answers: int
+    pairs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DashboardData:
+    """A dashboard's figures; ``read_at`` is of the reader's clock, in seconds."""
+
+    dashboard: Dashboard
+    from_day: date | None
+    to_day: date | None
+    pair: str | None
+    coverage: Coverage
+    rows: Mapping[str, Sequence[FigureRow]]
+    read_at: float
+
+
+class DashboardReader:
+    """Opens the warehouse, asks, and closes it again, so that a loader never waits for a page that somebody left open.
+
+    Queries of all operators run one after the other in one thread of their own; equal questions within 30 s are one query.
+    """
+
+    def __init__(
+        self,
+        open_warehouse: Callable[[], Warehouse],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        cache_s: float = _CACHE_S,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> None:
+        self._open = open_warehouse
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._cache: TTLCache[tuple[str, Asked], DashboardData] = TTLCache(_KEPT, cache_s, timer=clock)
+        self._running: dict[tuple[str, Asked], Future[DashboardData]] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    async def read(self, dashboard: Dashboard, asked: Asked) -> DashboardData:
+        """Return the dashboard's figures, at most 30 s old.
+
+        Raises:
+            RangeInvalid: the days are in the wrong order or too far apart.
+            WarehouseUnreadable: it is missing, locked, or cannot answer; the message says what to do.
+            DashboardsBusy: too many questions wait, or this one took too long.
+        """
+        _check(asked)
+        try:
+            return await asyncio.wait_for(
+                asyncio.shield(asyncio.wrap_future(self._future(dashboard, asked))), self._timeout_s
+            )
+        except TimeoutError as err:
+            raise DashboardsBusy(
+                f"the warehouse gave no answer within {self._timeout_s:g} s: choose a shorter range, or try again later"
+            ) from err
+
+    def age_s(self, data: DashboardData) -> float:
+        """Return how old ``data`` is, in seconds."""
+        return max(self._clock() - data.read_at, 0.0)
+
+    def close(self) -> None:
+        """Let go of the thread; what runs ends by itself."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _future(self, dashboard: Dashboard, asked: Asked) -> "Future[DashboardData]":
+        key = (dashboard.name, asked)
+        with self._lock:
+            known = self._cache.get(key)
+            if known is not None:
+                done: Future[DashboardData] = Future()
+                done.set_result(known)
+                return done
+            if key in self._running:
+                return self._running[key]
+            if len(self._running) >= _MOST_WAITING:
+                raise DashboardsBusy(
+                    f"{_MOST_WAITING} questions already wait for the warehouse: try again in a few seconds"
+                )
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="dashboards")
+            self._running[key] = future = self._pool.submit(self._answer, dashboard, asked, key)
+            return future
+
+    def _answer(self, dashboard: Dashboard, asked: Asked, key: tuple[str, Asked]) -> DashboardData:
+        try:
+            data = self._query(dashboard, asked)
+            with self._lock:
+                self._cache[key] = data
+            return data
+        finally:
+            with self._lock:
+                self._running.pop(key, None)
+
+    def _query(self, dashboard: Dashboard, asked: Asked) -> DashboardData:
+        try:
+            with closing(self._open()) as warehouse:
+                coverage = _coverage(warehouse)
+                from_day, to_day = _range(asked, coverage)
+                rows: dict[str, Sequence[FigureRow]] = {visual.name: () for visual in dashboard.visuals}
+                if from_day is not None and to_day is not None:
+                    parameters = {
+                        "from_day": from_day.isoformat(),
+                        "to_day": to_day.isoformat(),
+                        "pair": asked.pair or ALL_PAIRS,
+                    }
+                    for visual in dashboard.visuals:
+                        rows[visual.name] = rows_of(visual, _records(warehouse, visual.sql, parameters))
+        except ImportError as err:
+            raise ExtraMissing(
+                "the warehouse extra is not installed here: install omni-insights[warehouse] where dashboards are served"
+            ) from err
+        except (
+            ServiceError
+        ) as err:  # says which file and what to do; some have a status that is not the operator's business
+            log(Event.WAREHOUSE_UNREADABLE, error=type(err).__name__)
+            raise WarehouseUnreadable(str(err)) from err
+        except Exception as err:  # an engine's own error, which may quote a row: named by its type, and never a 500
+            log(Event.WAREHOUSE_UNREADABLE, error=type(err).__name__)
+            raise WarehouseUnreadable(
+                f"the warehouse could not be read ({type(err).__name__}): load events once (make load-events), which makes "
+                "what is missing"
+            ) from err
+        return DashboardData(
+            dashboard=dashboard,
+            from_day=from_day,
+            to_day=to_day,
+            pair=asked.pair,
+            coverage=coverage,
+            rows=rows,
+            read_at=self._clock(),
+        )
+
+
+def _check(asked: Asked) -> None:
+    if asked.from_day is None or asked.to_day is None:
+        return
+    if asked.from_day > asked.to_day:
+        raise RangeInvalid("the range ends before it begins: `from` must not be after `to`")
+    if (asked.to_day - asked.from_day).days >= LONGEST_DAYS:
+        raise RangeInvalid(f"the range is longer than {LONGEST_DAYS} days: choose a shorter one")
+
+
+def _range(asked: Asked, coverage: Coverage) -> tuple[date | None, date | None]:
+    """Return the days to read: four weeks up to the newest answer unless asked otherwise; never longer than allowed."""
+    to_day = asked.to_day or coverage.newest
+    if to_day is None:
+        return asked.from_day, None
+    from_day = asked.from_day
+    if from_day is None:
+        from_day = _before(to_day, DEFAULT_DAYS - 1)
+    return max(from_day, _before(to_day, LONGEST_DAYS - 1)), to_day
+
+
+def _before(day: date, days: int) -> date:
+    return day - timedelta(days=min(days, (day - date.min).days))
+
+
+def _coverage(warehouse: Warehouse) -> Coverage:
+    found = _records(warehouse, _COVERAGE, {})[0]
+    answers = int(found["answers"])
+    return Coverage(
+        oldest=_day(found["oldest"]) if answers else None,
+        newest=_day(found["newest"]) if answers else None,
+        newest_at=found["newest_at"].isoformat()[:16] if answers else None,
+        answers=answers,
+        pairs=tuple(str(record["pair"]) for record in _records(warehouse, _PAIRS, {})),
+    )
+
+
+def _day(value: Any) -> date:
+    return date.fromisoformat(value.isoformat()[:10])
+
+
+def _records(warehouse: Warehouse, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {str(name): value for name, value in record.items()}
+        for record in warehouse.query(sql, parameters).to_dict("records")
+    ]

@@ -1,0 +1,82 @@
+"""The definitions: the seed's three dashboards, and what a wrong file is told."""
+
+import re
+import textwrap
+
+import pytest
+
+from service.dashboards.definitions import load_dashboards, read_dashboard
+from service.errors import ConfigurationError
+
+GOOD = """
+    name: cost
+    title: T
+    question: Q
+    fragments: {inner: "pair = :pair", chosen: "WHERE {{inner}}"}
+    visuals:
+      - {name: one, title: T, question: Q, kind: bars, by: pair, sql: "SELECT pair, n FROM t {{chosen}}",
+         measures: [{name: n, label: N, unit: count, column: n}]}
+"""
+
+
+def read(text):
+    return read_dashboard(textwrap.dedent(text), "cost")
+
+
+def test_there_are_the_seeds_three():
+    assert [d.title for d in load_dashboards().values()] == [
+        "Summary Effectiveness",
+        "Performance Metrics",
+        "Cost Analysis",
+    ]
+
+
+def test_each_query_is_bounded_by_range_and_pair():
+    for dashboard in load_dashboards().values():
+        for visual in dashboard.visuals:
+            assert set(re.findall(r":([a-z_]+)", visual.sql)) == {"from_day", "to_day", "pair"}, visual.name
+
+
+def test_each_visual_asks_a_question():
+    for dashboard in load_dashboards().values():
+        for visual in dashboard.visuals:
+            assert visual.question.endswith(("?", ".")), visual.name
+
+
+def test_the_seeds_targets_stand_at_their_figures():
+    found = {
+        (measure.name, measure.target.at, measure.target.better)
+        for dashboard in load_dashboards().values()
+        for visual in dashboard.visuals
+        for measure in visual.measures
+        if measure.target is not None
+    }
+    assert found == {
+        ("not_helpful_rate", 0.15, "below"),
+        ("p95", 5000, "below"),
+        ("p99", 8000, "below"),
+        ("failover_rate", 0.1, "below"),
+        ("transfer_reuse_rate", 0.7, "above"),
+    }
+
+
+def test_fragments_may_hold_fragments():
+    assert read(GOOD).visuals[0].sql == "SELECT pair, n FROM t WHERE pair = :pair"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("{{inner}}", "{{other}}"), "no fragment is called 'other'"),
+        (("pair = :pair", "{{chosen}}"), "without end"),
+        (("name: cost", "name: costs"), "calls itself 'costs'"),
+        (("unit: count", "unit: pounds"), "visuals.0.measures.0.unit"),
+        (("column: n}", "column: n, of: [a, b]}"), "either `of` or `column`"),
+        (("unit: count, column: n", "unit: ms, of: [a, b]"), "unit is rate or ratio"),
+        (("kind: bars, by: pair", "kind: bars"), "has `by`"),
+        (("label: N, unit", "label: N, colour: red, unit"), "colour"),
+    ],
+)
+def test_a_wrong_definition_is_named(change, said):
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        read(GOOD.replace(*change))

@@ -1,0 +1,160 @@
+"""The reader: one query for many operators, a closed warehouse afterwards, and words instead of tracebacks."""
+
+import asyncio
+import threading
+from dataclasses import replace
+from datetime import date, datetime
+
+import pandas as pd
+import pytest
+
+from service.dashboards.definitions import load_dashboards
+from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, WarehouseUnreadable
+from service.dashboards.reader import LONGEST_DAYS, Asked, DashboardReader
+from service.errors import ConfigurationError, QueryRefused, WarehouseBusy
+
+COST = load_dashboards()["cost"]
+
+
+class Fake:
+    def __init__(self, newest=datetime(2026, 11, 21, 14, 3)):
+        self.newest = newest
+        self.asked = []
+        self.opened = self.closed = 0
+        self.error = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def open(self):
+        self.opened += 1
+        if isinstance(self.error, BaseException):
+            raise self.error
+        return self
+
+    def query(self, sql, parameters=None):
+        assert self.gate.wait(5)
+        if "oldest" in sql:
+            none = self.newest is None
+            day = None if none else pd.Timestamp(self.newest.date())
+            return pd.DataFrame([{"oldest": day, "newest": day, "newest_at": self.newest, "answers": 0 if none else 9}])
+        if sql.startswith("SELECT pair, COUNT(*) AS answers FROM omni_summaries"):
+            return pd.DataFrame([{"pair": "alpha", "answers": 9}])
+        self.asked.append(dict(parameters))
+        return pd.DataFrame([])
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+async def test_four_weeks_up_to_the_newest_answer(fake):
+    data = await DashboardReader(fake.open).read(COST, Asked())
+    assert (data.from_day, data.to_day) == (date(2026, 10, 25), date(2026, 11, 21))
+    assert fake.asked[0] == {"from_day": "2026-10-25", "to_day": "2026-11-21", "pair": "*"}
+    assert (data.coverage.answers, data.coverage.pairs) == (9, ("alpha",))
+
+
+async def test_a_pair_and_days_are_handed_on(fake):
+    await DashboardReader(fake.open).read(
+        COST, Asked(from_day=date(2026, 11, 1), to_day=date(2026, 11, 2), pair="x'--")
+    )
+    assert fake.asked[0] == {"from_day": "2026-11-01", "to_day": "2026-11-02", "pair": "x'--"}
+
+
+async def test_the_warehouse_is_closed_again(fake):
+    await DashboardReader(fake.open).read(COST, Asked())
+    assert (fake.opened, fake.closed) == (1, 1)
+
+
+async def test_an_empty_warehouse_is_not_asked_for_figures():
+    empty = Fake(newest=None)
+    data = await DashboardReader(empty.open).read(COST, Asked())
+    assert (data.coverage.answers, data.coverage.newest, empty.asked) == (0, None, [])
+    assert all(rows == () for rows in data.rows.values())
+
+
+async def test_equal_questions_within_the_caches_time_are_one_query(fake):
+    now = [0.0]
+    reader = DashboardReader(fake.open, clock=lambda: now[0], cache_s=30)
+    first = await reader.read(COST, Asked())
+    now[0] = 29.0
+    assert await reader.read(COST, Asked()) is first
+    assert reader.age_s(first) == 29.0
+    await reader.read(COST, Asked(pair="alpha"))
+    now[0] = 30.0
+    await reader.read(COST, Asked())
+    assert fake.opened == 3
+
+
+async def test_equal_questions_at_once_are_one_query(fake):
+    fake.gate.clear()
+    reader = DashboardReader(fake.open)
+    both = asyncio.gather(reader.read(COST, Asked()), reader.read(COST, Asked()))
+    await asyncio.sleep(0)
+    fake.gate.set()
+    first, second = await both
+    assert first is second
+    assert fake.opened == 1
+
+
+async def test_a_slow_warehouse_ends_in_words_and_the_queue_is_bounded(fake):
+    fake.gate.clear()
+    reader = DashboardReader(fake.open, timeout_s=0.01)
+    for number in range(8):
+        with pytest.raises(DashboardsBusy, match="shorter range"):
+            await reader.read(COST, Asked(pair=f"p{number}"))
+    with pytest.raises(DashboardsBusy, match="already wait"):
+        await reader.read(COST, Asked(pair="one more"))
+    fake.gate.set()
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (ImportError("No module named 'duckdb'"), ExtraMissing, "warehouse extra is not installed"),
+        (WarehouseBusy("the loader holds it: wait"), WarehouseUnreadable, "the loader holds it: wait"),
+        (QueryRefused("no table"), WarehouseUnreadable, "no table"),
+        (ConfigurationError("set OMNI_X"), WarehouseUnreadable, "set OMNI_X"),
+        (RuntimeError("row: Jane Doe"), WarehouseUnreadable, "make load-events"),
+    ],
+)
+async def test_what_cannot_be_read_says_what_to_do_and_no_row(fake, error, kind, said):
+    fake.error = error
+    with pytest.raises(WarehouseUnreadable) as caught:
+        await DashboardReader(fake.open).read(COST, Asked())
+    assert type(caught.value) is kind
+    assert (caught.value.status, said in str(caught.value), "Jane" in str(caught.value)) == (503, True, False)
+
+
+async def test_an_error_is_not_kept(fake):
+    reader = DashboardReader(fake.open)
+    fake.error = WarehouseBusy("busy")
+    with pytest.raises(WarehouseUnreadable):
+        await reader.read(COST, Asked())
+    fake.error = None
+    assert (await reader.read(COST, Asked())).coverage.answers == 9
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Asked(from_day=date(2026, 11, 2), to_day=date(2026, 11, 1)), "ends before it begins"),
+        (Asked(from_day=date(2020, 1, 1), to_day=date(2026, 11, 1)), "longer than"),
+    ],
+)
+async def test_a_range_that_cannot_be(fake, asked, said):
+    with pytest.raises(RangeInvalid, match=said):
+        await DashboardReader(fake.open).read(COST, asked)
+    assert fake.opened == 0
+
+
+async def test_an_open_beginning_is_cut_to_the_longest_range(fake):
+    data = await DashboardReader(fake.open).read(COST, Asked(from_day=date(1, 1, 1)))
+    assert (data.to_day - data.from_day).days == LONGEST_DAYS - 1
+    data = await DashboardReader(fake.open).read(COST, replace(Asked(), to_day=date(1, 1, 5)))
+    assert data.from_day == date(1, 1, 1)
