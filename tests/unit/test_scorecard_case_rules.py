@@ -98,7 +98,8 @@ def test_a_set_that_can_be_answered_without_listening_is_named():
     good = [line.case for line in gate if line.case.slices["outcome"] == "pass"] * 2
     texts = list(rules.together(good))
     assert f"{len(good)} of {len(good)} calls pass; 40% to 60% is asked for" in texts
-    assert "security of lindmoor-servicing is met in 12 of 12 calls; 25% to 75% is asked for" in texts
+    banked = sum(case.slices["form"] == "lindmoor-servicing" for case in good)
+    assert f"security of lindmoor-servicing is met in {banked} of {banked} calls; 25% to 75% is asked for" in texts
 
 
 @pytest.mark.parametrize("file", ["dev", "gate"])
