@@ -18,7 +18,6 @@ from service.scorecard.reading import LINES, QUOTES, answer_schema, read_answer
 from service.task import TaskContext, load_task
 from service.tasks.scorecard import TASK, ScorecardInputs
 
-pytest.importorskip("json_repair")
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
 CARDS = ModelCards(
     [
