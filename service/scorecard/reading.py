@@ -1,7 +1,8 @@
 """Reads what a model answered: as the schema says, else mended once, else not at all.
 
 A pair's output schema is one of two. In ``scorecard-v1`` the model gives reason, quote, turn and verdict. In
-``scorecard-lines-v1``, for models that cannot copy, it names the turn alone, and code takes the turn's words for the quote.
+``scorecard-lines-v1``, for models that cannot copy, it names the turn alone, and code takes the turn's words for the quote; it
+writes no text of its own.
 """
 
 import json
@@ -113,7 +114,7 @@ def _answer_fields(schema: str) -> tuple[str, ...]:
 
 
 def _overview_fields(schema: str) -> tuple[str, ...]:
-    return tuple(name for name in _OVERVIEW_FIELDS if schema != LINES or name not in ("outcome", "action_items"))
+    return tuple(name for name in _OVERVIEW_FIELDS if schema != LINES or "enum" in _OVERVIEW_FIELDS[name])
 
 
 def read_answer(

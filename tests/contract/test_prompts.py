@@ -6,7 +6,7 @@ import pytest
 
 from eval.cases import load_cases
 from eval.judges import load_judge
-from eval.suites import load_suite
+from eval.suites import load_case_rules, load_suite
 from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -17,6 +17,8 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 FILES = sorted((ROOT / "prompts").glob("*/*.prompty"))
 PAIRS = [path for path in FILES if path.parent.name != "judges"]
 JUDGES = [path for path in FILES if path.parent.name == "judges"]
+# Cases in which a speaker or a form quotes template text, tags or orders to a model.
+SHOWN = {"summarize": "dev-digital-01", "scorecard": "dev-arrears-04"}
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
 
 
@@ -57,8 +59,10 @@ def test_the_rendered_prompt_is_the_recorded_one(path):
     import os
 
     task = load_task(path.parent.name)
-    cases = load_cases(ROOT / "datasets" / task.name / "dev.jsonl", input_model=task.input_model).cases
-    case = next(case for case in cases if case.id == "dev-digital-01")  # its customer quotes template text
+    path_of_cases = ROOT / "datasets" / task.name / "dev.jsonl"
+    labels = load_case_rules(task.name).expectations
+    cases = load_cases(path_of_cases, input_model=task.input_model, expectations=labels).cases
+    case = next(case for case in cases if case.id == SHOWN[task.name])
     messages = _load(path).render(task.values(task.input_model.model_validate(case.inputs)))
     text = "\n".join(f"=== {message.role}\n{message.content}" for message in messages) + "\n"
     recorded = SNAPSHOTS / f"{path.parent.name}-{path.stem}.txt"

@@ -239,7 +239,7 @@ def test_bad_input_is_one_line_and_exit_code_2(root, path, old, new, message):
 def test_what_does_not_exist_is_named_with_what_does(root):
     for arguments, message in [
         (("promote", "--pair", "extractive", "--why", "x"), "does not exist: run `make eval` first"),
-        (("run", "--task", "sumarize"), "no task 'sumarize'; tasks: summarize"),
+        (("run", "--task", "sumarize"), "no task 'sumarize'; tasks: scorecard, summarize"),
         (("run", "--pairs", "nope"), "pairs there: echo, extractive"),
         (("run", "--pairs", "extractive", "--dataset", "gat"), "datasets there: gate"),
     ]:

@@ -391,7 +391,7 @@ async def test_a_model_that_only_names_lines_quotes_their_words() -> None:
         "empathy": {"turn": 99, "verdict": "yes"},
         "plan": {"turn": 1, "verdict": "na"},
     }
-    overview = {name: OVERVIEW[name] for name in ("summary", "resolution", "customer_tone", "agent_tone")}
+    overview = {name: OVERVIEW[name] for name in ("resolution", "customer_tone", "agent_tone")}
     pair = a_pair(output=OutputRules(schema=LINES, max_words=9))
     made = await card({"answers": answers, "overview": overview}, pair=pair)
     assert [(item.quote, item.evidence) for item in made.criteria] == [

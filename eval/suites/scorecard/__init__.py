@@ -61,6 +61,12 @@ SUITE = Suite(
             bound=0.90,
             reason="an agent is shown these words as their own: one invented quote in ten destroys the trust in all",
         ),
+        Floor(
+            metric="kappa",
+            bound=0.20,
+            reason="below 0.21 agreement is slight (Landis & Koch 1977); what a model must add to the floor pair shows in the "
+            "comparison with production",
+        ),
         Floor(metric="schema_valid", bound=0.80, reason="repair is for the exception; what needs it often breaks soon"),
     ),
     no_worse=(
