@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS omni_summaries (
     output_tokens             INTEGER        NOT NULL ENCODE AZ64,
     prompt_cache_read_tokens  INTEGER        NOT NULL ENCODE AZ64,
     prompt_cache_write_tokens INTEGER        NOT NULL ENCODE AZ64,
-    cost_usd                  DECIMAL(18,10)          ENCODE AZ64,
+    cost_usd                  DECIMAL(20,12)          ENCODE AZ64,
     guard_findings            INTEGER        NOT NULL ENCODE AZ64,
     guard_kinds               VARCHAR(256)   NOT NULL ENCODE BYTEDICT,
     repaired                  BOOLEAN        NOT NULL ENCODE ZSTD,
