@@ -69,6 +69,8 @@ def redacted(text: str, *, account_number: str = "", names: bool = True) -> str:
         raise RedactionFailed(f"a text of {len(text)} characters is longer than {LONGEST_TEXT}")
     if not text.isascii():
         text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
+    if "\0" in text:
+        text = text.replace("\0", "")  # no column of Redshift takes it
     if len(account_number) > 3:
         text = text.replace(account_number, "[number]")
     if "@" in text:

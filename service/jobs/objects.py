@@ -73,7 +73,7 @@ class FeedbackRecord(BaseModel):
     latency_ms: int
     cache_hit: bool
     degraded: bool
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 0
 
     @property
     def object_key(self) -> str:
@@ -112,7 +112,7 @@ class ReleaseRecord(BaseModel):
     why: str
     attestation_digest: str
     promises: tuple[Promise, ...] = ()
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 0
 
     @property
     def object_key(self) -> str:
@@ -173,7 +173,7 @@ def read_object(item: Fetched) -> Record:
         record = model.model_validate_json(item.body)
     except ValidationError as err:
         raise _why(item.body, err) from None
-    if not 1 <= _version(record) <= SCHEMA_VERSION:
+    if not 0 <= _version(record) <= SCHEMA_VERSION:
         raise _unknown_version(_version(record))
     return record
 
@@ -186,8 +186,8 @@ def _why(body: bytes, err: ValidationError) -> BadObject:
         return BadObject(Reason.NOT_JSON, f"{len(body)} bytes that are no JSON: cut off, or something else")
     if not isinstance(found, dict):
         return BadObject(Reason.WRONG_SCHEMA, f"a JSON {type(found).__name__} where an object belongs")
-    version = found.get("schema_version", SCHEMA_VERSION)
-    if isinstance(version, int) and not 1 <= version <= SCHEMA_VERSION:
+    version = found.get("schema_version", 0)
+    if isinstance(version, int) and not 0 <= version <= SCHEMA_VERSION:
         return _unknown_version(version)
     wrong = [f"{_field(entry['loc'])} {entry['type']}" for entry in err.errors(include_input=False, include_url=False)]
     more = f" and {len(wrong) - _SHOWN_FIELDS} more" if len(wrong) > _SHOWN_FIELDS else ""
@@ -200,11 +200,11 @@ def _field(where: tuple[int | str, ...]) -> str:
 
 
 def _version(record: Record) -> int:
-    return getattr(record, "schema_version", SCHEMA_VERSION)
+    return record.schema_version
 
 
 def _unknown_version(version: int) -> BadObject:
     return BadObject(
         Reason.SCHEMA_VERSION,
-        f"version {version}; this program reads 1 to {SCHEMA_VERSION}: update it, then `python -m service load --replay`",
+        f"version {version}; this program reads 0 to {SCHEMA_VERSION}: update it, then `python -m service load --replay`",
     )
