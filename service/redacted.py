@@ -46,7 +46,9 @@ _SPEAKER = re.compile(r"\s\((?:agent|rep|bot|supervisor|customer|caller)\)", re.
 _WITHIN_A_NAME = frozenset({" ", "-", " de ", " la ", " von ", " van "})
 _DIGITS = re.compile(r"\d+")
 # Soft hyphens, joiners and marks of direction: between two figures they would hide a number from every pattern.
-_HIDDEN = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]")
+_HIDDEN = re.compile(
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]"
+)
 _OWN_DIGITS = 7  # from here on a customer's own figures are looked for across whatever stands between them
 
 

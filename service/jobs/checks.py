@@ -88,8 +88,8 @@ def _summary(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
             **counts,
         },
         checks=[
-            _rule("interactions_considered is the number of interactions", lambda f: f["interactions_considered"] == f["interactions"]),
-            _rule("no more interactions than asked for", lambda f: f["interactions_considered"] <= f["max_interactions"]),
+            _rule("not as many interactions as are listed", lambda f: f["interactions_considered"] == f["interactions"]),
+            _rule("more interactions than asked for", lambda f: f["interactions_considered"] <= f["max_interactions"]),
         ],
         unique_column_names=True,
     )  # fmt: skip
@@ -203,4 +203,3 @@ def _by_row(failures: pd.DataFrame, count: int) -> dict[int, str]:
             if what not in reasons:
                 reasons.append(what)
     return {row: "; ".join(reasons) for row, reasons in found.items()}
-

@@ -1,4 +1,4 @@
-"""What an object of the bucket holds, by its prefix or shape: an answered request, a verdict or a release; or why it holds none."""
+"""What an object of the bucket holds: an answered request, a verdict or a release; or why it holds none of them."""
 
 import json
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from service.events import SCHEMA_VERSION
 from service.stores.summary_record import (
     FEEDBACK_PREFIX,
     PROCESSED_PREFIX,
+    RELEASES_PREFIX,
     SummaryRecord,
     time_partition,
     utc_text,
 )
 
-RELEASES_PREFIX = "omni-channel/releases/"
 PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
 MAX_OBJECT_BYTES = 1024 * 1024  # the largest record of a valid request is about 60 kB
 _SHOWN_FIELDS = 5

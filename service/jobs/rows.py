@@ -43,7 +43,9 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
     hide = _hider(account, hashed)
     generated = _moment("generated_at", record.generated_at)
     contact_id = hide(record.contact_id)
-    seen = [(item.channel, _moment("interactions.timestamp", item.timestamp), item.intent) for item in record.interactions]
+    seen = [
+        (item.channel, _moment("interactions.timestamp", item.timestamp), item.intent) for item in record.interactions
+    ]
     times = [moment for _, moment, _ in seen]
     text = _text("summary", record.summary, account)
     summary = (
