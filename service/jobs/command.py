@@ -93,6 +93,8 @@ class _Progress:
         self._begun = time.monotonic()
 
     def __call__(self, tally: "Tally") -> None:
+        if not tally.objects:
+            return
         self._objects += tally.objects
         rate = self._objects / max(time.monotonic() - self._begun, 1e-3)
         end = "\r" if sys.stderr.isatty() else "\n"
@@ -146,7 +148,7 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> int:
     loader = BulkLoader(open_warehouse=partial(open_warehouse, settings), account_key=key, report=progress)
     tally, timings = loader.load(folder)
     print(
-        f"{timings.lines} lines in {timings.wall_s:.1f} s: {timings.prepare_s:.1f} s of preparing in {loader.processes} processes, "
+        f"{timings.lines} lines in {timings.wall_s:.1f} s: prepared in {timings.prepare_s:.1f} s, "
         f"merged in {timings.merge_s:.1f} s, verdicts in {timings.verdicts_s:.1f} s"
     )
     if tally.known:

@@ -97,8 +97,8 @@ class Loader:
             # Keys under one prefix are in the order of their hours; a key of the future must not hide the present.
             now = self.now()
             rows = warehouse.query(
-                "SELECT MAX(object_key) AS newest FROM omni_loads WHERE object_key LIKE :like AND object_key < :now",
-                {"like": f"{prefix}year=%", "now": time_partition(prefix, utc_text(now + OVERLAP))},
+                "SELECT MAX(object_key) AS newest FROM omni_loads WHERE object_key LIKE :pattern AND object_key < :latest",
+                {"pattern": f"{prefix}year=%", "latest": time_partition(prefix, utc_text(now + OVERLAP))},
             )
         newest = rows["newest"].iloc[0]
         hour = hour_of(newest) if isinstance(newest, str) else None
