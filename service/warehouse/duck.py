@@ -79,7 +79,7 @@ class DuckWarehouse:
                         [migration.version, migration.name],
                     )
             for _name, statement in schema.views(self._sql_folder):
-                self._connection.execute(view_to_duckdb(statement))
+                self._connection.execute(view_to_duckdb(statement, self._columns()))
 
     def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
         """See ``Warehouse.merge``."""
@@ -99,13 +99,27 @@ class DuckWarehouse:
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """See ``Warehouse.query``."""
-        translated = query_to_duckdb(sql)
+        translated = query_to_duckdb(sql, self._columns())
         try:
-            frame: pd.DataFrame = self._connection.execute(translated, dict(parameters or {})).df()
+            relation = self._connection.sql(translated, params=dict(parameters or {}))
+            # A sum of integers is DuckDB's HUGEINT, which pandas could only hold as a float.
+            fields = ", ".join(
+                f'CAST(#{number} AS BIGINT) AS "{name}"' if str(kind) == "HUGEINT" else f'#{number} AS "{name}"'
+                for number, (name, kind) in enumerate(zip(_lowered(relation.columns), relation.types, strict=True), 1)
+            )
+            frame: pd.DataFrame = relation.project(fields).df()
         except duckdb.Error as err:
             raise QueryRefused(one_line(str(err))) from err
-        frame.columns = [str(name).lower() for name in frame.columns]
         return frame
+
+    def _columns(self) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for table, column, kind in self._connection.execute(
+            "SELECT lower(table_name), lower(column_name), data_type FROM information_schema.columns "
+            "WHERE table_schema = 'main' AND table_catalog = current_database()"
+        ).fetchall():
+            found.setdefault(table, {})[column] = kind
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -184,6 +198,14 @@ class DuckWarehouse:
             raise WarehouseError(
                 f"{self.path} is of schema {found} and this program reads {wanted}: load events once, which migrates it"
             )
+
+
+def _lowered(names: list[str]) -> list[str]:
+    """Return column names as Redshift gives them: in lower case, each once, quoted for SQL."""
+    found: list[str] = []
+    for name in (name.lower().replace('"', '""') for name in names):
+        found.append(name if name not in found else f"{name}_{len(found)}")
+    return found
 
 
 def _not_before(prefer: tuple[str, ...]) -> str:
