@@ -148,7 +148,7 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> int:
     loader = BulkLoader(open_warehouse=partial(open_warehouse, settings), account_key=key, report=progress)
     tally, timings = loader.load(folder)
     print(
-        f"{timings.lines} lines in {timings.wall_s:.1f} s: prepared in {timings.prepare_s:.1f} s, "
+        f"{timings.lines} lines in {timings.wall_s:.1f} s: {timings.prepare_cpu_s:.1f} CPU s of preparing, "
         f"merged in {timings.merge_s:.1f} s, verdicts in {timings.verdicts_s:.1f} s"
     )
     if tally.known:
