@@ -13,6 +13,7 @@ from service.events import Event
 from service.warehouse import schema
 from service.warehouse.ddl import statements, table_to_duckdb
 from service.warehouse.dialect import query_to_duckdb, view_to_duckdb
+from service.warehouse.frames import to_frame, unique_names
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged
 
@@ -73,7 +74,8 @@ class DuckWarehouse:
             for migration in schema.migrations(self._sql_folder):
                 if migration.version > current:
                     for statement in statements(migration.sql):
-                        self._connection.execute(table_to_duckdb(statement))
+                        for translated in table_to_duckdb(statement):
+                            self._connection.execute(translated)
                     self._connection.execute(
                         f"INSERT INTO {schema.VERSION_TABLE} VALUES (?, ?)",  # noqa: S608 - a constant
                         [migration.version, migration.name],
@@ -102,15 +104,15 @@ class DuckWarehouse:
         translated = query_to_duckdb(sql, self._columns())
         try:
             relation = self._connection.sql(translated, params=dict(parameters or {}))
-            # A sum of integers is DuckDB's HUGEINT, which pandas could only hold as a float.
+            # A sum of integers is DuckDB's HUGEINT, for which arrow has no whole number.
             fields = ", ".join(
-                f'CAST(#{number} AS BIGINT) AS "{name}"' if str(kind) == "HUGEINT" else f'#{number} AS "{name}"'
-                for number, (name, kind) in enumerate(zip(_lowered(relation.columns), relation.types, strict=True), 1)
+                f"CAST(#{number} AS BIGINT) AS c{number}" if str(kind) == "HUGEINT" else f"#{number} AS c{number}"
+                for number, kind in enumerate(relation.types, 1)
             )
-            frame: pd.DataFrame = relation.project(fields).df()
+            table = relation.project(fields).to_arrow_table()
         except duckdb.Error as err:
             raise QueryRefused(one_line(str(err))) from err
-        return frame
+        return to_frame(table.rename_columns(unique_names(relation.columns)))
 
     def _columns(self) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
@@ -191,21 +193,13 @@ class DuckWarehouse:
         found = self._version()
         if found > wanted:
             raise WarehouseError(
-                f"{self.path} is of schema {found} and this program knows {wanted}: update the program, "
+                f"{self.path} is of schema {found} and this program knows {wanted}: get a newer program, "
                 "or set OMNI_WAREHOUSE_PATH to another file"
             )
         if read_only and found < wanted:
             raise WarehouseError(
                 f"{self.path} is of schema {found} and this program reads {wanted}: load events once, which migrates it"
             )
-
-
-def _lowered(names: list[str]) -> list[str]:
-    """Return column names as Redshift gives them: in lower case, each once, quoted for SQL."""
-    found: list[str] = []
-    for name in (name.lower().replace('"', '""') for name in names):
-        found.append(name if name not in found else f"{name}_{len(found)}")
-    return found
 
 
 def _not_before(prefer: tuple[str, ...]) -> str:
