@@ -29,6 +29,7 @@ _LOOKS_DATED = re.compile(
 )
 # Figures in groups of two and more, seven of them in all; or five in one piece that are no amount.
 _GROUPS = re.compile(r"\d(?<!\d\d)(?<!\d[.,]\d)(?<!\$\d)\d+(?:(?:[ .-]|\) ?|/)\d{2,})+(?!\d)")
+_DECIMAL = re.compile(r"\d{1,6}\.\d{1,2}")
 _SOLID = re.compile(r"\d(?<!\d\d)\d{4,}(?!\d)")
 _LONGEST_AMOUNT = 8
 _FEWEST_IN_GROUPS = 7
@@ -98,7 +99,7 @@ def redacted(text: str, *, account_number: str = "", names: bool = True) -> str:
 
 def _group(match: re.Match[str]) -> str:
     written = match[0]
-    if sum(map(str.isdigit, written)) < _FEWEST_IN_GROUPS or _LOOKS_DATED.fullmatch(written):
+    if sum(map(str.isdigit, written)) < _FEWEST_IN_GROUPS or _LOOKS_DATED.fullmatch(written) or _DECIMAL.fullmatch(written):
         return written
     if "/" in written and max(map(len, _DIGITS.findall(written))) <= 4 and written.count("/") == 2:
         return written  # 10/14/2026
