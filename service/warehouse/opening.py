@@ -17,6 +17,11 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
         WarehouseBusy: another process still holds the file after ``settings.warehouse_wait_s``.
         WarehouseError: there is nothing to read, or it is of a newer schema.
     """
+    if settings.redshift_workgroup is not None or settings.redshift_cluster is not None:
+        from service import aws
+        from service.warehouse.redshift import RedshiftWarehouse
+
+        return RedshiftWarehouse(aws.client("redshift-data", settings), aws.client("s3", settings), settings)
     from service.warehouse.duck import DuckWarehouse
 
     return DuckWarehouse(
