@@ -256,7 +256,7 @@ def loadable():
 
 
 class Loadable:
-    NOW = datetime(2026, 11, 21, 13, 0, tzinfo=UTC)
+    NOW = datetime(2025, 11, 21, 13, 0, tzinfo=UTC)  # past for every clock that runs these tests
 
     @staticmethod
     def summary(number=1, **changes):
@@ -340,7 +340,7 @@ class Loadable:
             "registry_version": 3,
             "released_at": Loadable.NOW,
             "released_by": "dana",
-            "why": "better than Haiku on 2026-11-20",
+            "why": "better than Haiku on 2025-11-20",
             "attestation_digest": "a" * 64,
             "promises": (Promise(metric="supported", value=0.97, low=0.95, high=0.99, n=200, unit="rate"),),
             "schema_version": 1,

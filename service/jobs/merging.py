@@ -165,6 +165,11 @@ def _summaries(frame: pd.DataFrame) -> pa.Table:
         values: Any = frame[name]
         if name == "cost_usd":
             values = [None if pd.isna(text) else Decimal(text) for text in values]
+        elif isinstance(values.dtype, pd.DatetimeTZDtype):
+            # pandas 3.1 warns of what pyarrow 25 does with a column that has a zone.
+            values = values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+            columns.append(pc.assume_timezone(pa.array(values, type=pa.timestamp("us"), from_pandas=True), "UTC"))
+            continue
         columns.append(pa.array(values, type=schema.field(name).type, from_pandas=True))
     return pa.table(columns, schema=schema)
 

@@ -103,7 +103,8 @@ def write_events(folder: Path, count: int, seed: int = 1) -> tuple[int, int]:
             if rng.random() < FEEDBACK_SHARE:
                 verdicts += 1
                 verdict = {
-                    "feedback_id": f"fb-{number:012x}", "feedback_timestamp": utc_text(at + timedelta(minutes=rng.randint(1, 60))),
+                    "feedback_id": f"fb-{number:012x}",
+                    "feedback_timestamp": utc_text(at + timedelta(minutes=rng.randint(1, 60))),
                     "helpful_feedback": rng.choice(("helpful", "helpful", "helpful", "not_helpful")),
                     "comment": f"Ask {rng.choice(FIRST_NAMES)} again." if rng.random() < 0.3 else None,
                     "edited_summary": summary_text(rng, account) if rng.random() < 0.1 else None,

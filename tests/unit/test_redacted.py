@@ -82,4 +82,3 @@ def test_no_long_number_survives(before, digits, separator, after):
     kept = redacted(text)
     # Digits of other scripts count as digits too.
     assert written not in kept or re.fullmatch(r"(?:19|20)\d\d.\d\d?.\d\d?", written)
-
