@@ -8,6 +8,7 @@ was done.
 import hashlib
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +24,7 @@ from service.events import LoadEvent
 from service.jobs.loader import Opened
 from service.jobs.merging import Tally, join_verdicts, merge_batch, oldest_moment
 from service.jobs.objects import Fetched, kind_of_line
-from service.jobs.prepared import Dead, Prepared, prepare
+from service.jobs.prepared import Dead, Prepared, joined, prepare
 from service.jobs.queries import known_versions
 from service.jobs.tables import table_of
 from service.redaction import set_account_key
@@ -81,7 +82,7 @@ class BulkLoader:
         with (
             closing(self.open_warehouse()) as warehouse,
             ProcessPoolExecutor(
-                self.processes, mp_context=context, initializer=set_account_key, initargs=(self.account_key,)
+                self.processes, mp_context=context, initializer=_begin, initargs=(self.account_key,)
             ) as pool,
         ):
             warehouse.migrate()
@@ -92,16 +93,15 @@ class BulkLoader:
                     total.known += 1
                     continue
                 tally, since = Tally(), None
-                prepared = self._prepared(pool, file, digests[file])
-                while chunks := list(islice(prepared, _CHUNKS_AT_ONCE)):
+                ready = self._prepared(pool, file, digests[file])
+                while chunks := list(islice(ready, _CHUNKS_AT_ONCE)):
                     start, start_cpu = self.clock(), time.process_time()
-                    with warehouse.transaction():
-                        for count, batch, seconds in chunks:
-                            timings.lines += count
-                            timings.prepare_cpu_s += seconds
-                            tally.add(merge_batch(warehouse, batch, self.now(), bury=_nowhere, record=False))
-                            moments = [moment for moment in (since, oldest_moment(batch)) if moment is not None]
-                            since = min(moments, default=None)
+                    batch = joined([prepared for _, prepared, _ in chunks])
+                    timings.lines += sum(count for count, _, _ in chunks)
+                    timings.prepare_cpu_s += sum(seconds for _, _, seconds in chunks)
+                    tally.add(merge_batch(warehouse, batch, self.now(), bury=_nowhere, record=False))
+                    moments = [moment for moment in (since, oldest_moment(batch)) if moment is not None]
+                    since = min(moments, default=None)
                     timings.merge_s += self.clock() - start
                     timings.merge_cpu_s += time.process_time() - start_cpu
                     self.report(file, tally, timings)
@@ -140,6 +140,12 @@ def prepare_chunk(chunk: Chunk, now: datetime) -> tuple[int, Prepared, float]:
         for number, line in enumerate(chunk.lines, start=chunk.first)
     )
     return len(chunk.lines), prepare(items, now), time.process_time() - begun
+
+
+def _begin(account_key: bytes) -> None:
+    # Ctrl-C reaches every process; the one that merges decides what happens then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_account_key(account_key)
 
 
 def _nowhere(dead: Sequence[Dead]) -> None:

@@ -47,6 +47,15 @@ class Prepared:
     dead: tuple[Dead, ...]
 
 
+def joined(batches: Sequence[Prepared]) -> Prepared:
+    """Return several batches as one: one transaction, whose collisions are seen across all of them."""
+    return Prepared(
+        tables={event: pa.concat_tables([batch.tables[event] for batch in batches]) for event in EVENTS},
+        good=tuple(one for batch in batches for one in batch.good),
+        dead=tuple(one for batch in batches for one in batch.dead),
+    )
+
+
 @dataclass(slots=True)
 class _Rows:
     """Rows of the batch so far, each beside the number of its object."""
