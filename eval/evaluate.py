@@ -26,6 +26,7 @@ from eval.suites import load_suite
 from eval.tracking_worker import TrackingWorker
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.errors import ConfigurationError
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -170,7 +171,10 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             evaluation, judged_by = judge_all()
         suite = judged_by
         report = _write(evaluation, suite, dataset, settings)
-        for log in attested_run_logs(evaluation, dataset, suite, report, signer, days=settings.attestation_days):
+        now = wall_clock(settings.clock_file)()
+        for log in attested_run_logs(
+            evaluation, dataset, suite, report, signer, now=now, days=settings.attestation_days
+        ):
             worker.log_run(evaluation.task, log)
         journal.finish(record)
     return Outcome(

@@ -1,7 +1,6 @@
 """Register, promote, roll back: how a pair that earned it becomes production, and how the last one comes back."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
@@ -18,6 +17,7 @@ from eval.suites import load_suite
 from eval.tracking import Production, Tracking
 from service.attestation import read_attestation
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -131,7 +131,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         suite_digest=suite_digest,
         production_digest=production_digest,
         environment=settings.environment,
-        now=datetime.now(UTC),
+        now=wall_clock(settings.clock_file)(),
         behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
     if evidence is None:

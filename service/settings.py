@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair to serve
+    clock_file: Path | None = None  # in `local`: the time to go by, for simulated weeks; see service/clock.py
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     # Telemetry. Spans go nowhere unless an OTLP/HTTP endpoint is set; figures go to CloudWatch as log lines in `aws`.
@@ -75,6 +76,13 @@ class Settings(BaseSettings):
     # Stand-ins that `python -m service up` starts in `local`.
     local_aws_port: int = Field(default=4567, ge=1, le=65_535)
     local_bedrock_port: int = Field(default=4568, ge=1, le=65_535)
+
+    @field_validator("clock_file")
+    @classmethod
+    def _real_time_in_aws(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if file is not None and others.data.get("environment") != "local":
+            raise ValueError("a made-up time is for `local` alone; unset it")
+        return file
 
     @property
     def prompts_dir(self) -> Path:
