@@ -15,6 +15,7 @@ from eval.commands.release import history, verify
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
 from eval.commands.sweep import sweep
+from eval.commands.traffic import traffic
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
@@ -167,6 +168,7 @@ for _name, _command in (
     ("pr-gate", pr_gate),
     ("rollout", rollout),
     ("rollout-end", rollout_end),
+    ("traffic", traffic),
 ):
     app.command(_name)(_command)
 

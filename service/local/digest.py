@@ -19,13 +19,12 @@ _HEADER = re.compile(
     rf"^\[\d+\] (\w{{3}} \d\d \d{{4}} \d\d:\d\d) \| ({'|'.join(CHANNELS)}) \| (.*?)(?: \| outcome: (.*))?$",
     re.MULTILINE,
 )
-NOTHING = "No interactions found"
 NO_DELAY = Latency()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """A weakness: interactions of ``channel`` are not read unless the system message holds ``rule``.
+    """A weakness: the texts of ``channel`` are not read unless the system message holds ``rule``.
 
     As with a real model, one lost sentence of a prompt then shows for some customers alone.
     """
@@ -70,8 +69,12 @@ def interactions_of(prompt: str) -> list[Interaction]:
 def digest(interactions: Sequence[Interaction], system: str, skips: Sequence[Skip] = ()) -> str:
     """Return what the engine answers to a prompt of this system message and history."""
     unread = {skip.channel for skip in skips if skip.rule not in system}
-    read = [item for item in interactions if item.channel not in unread]
-    return extractive_digest(read) if read else NOTHING
+    return extractive_digest(
+        [
+            item.model_copy(update={"text": "", "outcome": None}) if item.channel in unread else item
+            for item in interactions
+        ]
+    )
 
 
 class DigestEngine:
