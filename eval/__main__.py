@@ -11,6 +11,7 @@ from eval.commands.calibrate import calibrate
 from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
+from eval.commands.harvest import harvest
 from eval.commands.release import history, verify
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
@@ -171,6 +172,9 @@ for _name, _command in (
     ("traffic", traffic),
 ):
     app.command(_name)(_command)
+
+
+app.add_typer(harvest, name="harvest")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from eval.cases import Case, Dataset, Expectations, load_cases
 from eval.errors import CaseError
+from eval.suite import Suite
 from service.settings import Settings
 
 _TWEETSUMM_TIME = "2017-11-30T12:00:00Z"  # the tweets are from late 2017; the file carries no times
@@ -25,6 +27,23 @@ def load_dataset(name: str, *, task: str, input_model: type[BaseModel], settings
     if public is not None:
         return public(settings.public_data_dir)
     return load_cases(settings.datasets_dir / task / f"{name}.jsonl", input_model=input_model)
+
+
+def load_gate(suite: Suite, *, input_model: type[BaseModel], settings: Settings) -> Dataset:
+    """Return the suite's gate set, with the cases that must pass beside it where the task has such a file.
+
+    Raises:
+        CaseError: a file is wrong, there is no gate set, or both files hold a case of one id.
+    """
+    gate = load_dataset(suite.gate_dataset, task=suite.task, input_model=input_model, settings=settings)
+    path = settings.datasets_dir / suite.task / f"{suite.must_pass_dataset}.jsonl"
+    if not suite.must_pass or not path.exists():
+        return gate
+    must_pass = load_cases(path, input_model=input_model).cases
+    both = {case.id for case in gate.cases} & {case.id for case in must_pass}
+    if both:
+        raise CaseError(f"{path} and {gate.source} both hold {min(both)!r}; give each case its own id")
+    return replace(gate, must_pass=must_pass)
 
 
 def load_tweetsumm(folder: Path) -> Dataset:

@@ -8,7 +8,7 @@ from eval.cases import Dataset
 from eval.errors import Refused
 from eval.evidence import read_evidence, refusals
 from eval.ledger import Ledger
-from eval.loaders import load_dataset
+from eval.loaders import load_gate
 from eval.reading import check_line
 from eval.results import Verdict
 from eval.signing import signer_to_release
@@ -51,7 +51,7 @@ def _load(task_name: str, pair_name: str, settings: Settings) -> tuple[Pair, Dat
         settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
     )
     suite = load_suite(task_name)
-    dataset = load_dataset(suite.gate_dataset, task=task_name, input_model=task.input_model, settings=settings)
+    dataset = load_gate(suite, input_model=task.input_model, settings=settings)
     return pair, dataset, suite.digest
 
 

@@ -1,4 +1,4 @@
-"""Plays the timetable against the running service over HTTP: summaries, transfers, verdicts, one half hour after the other."""
+"""Plays the timetable against the running service over HTTP: summaries, transfers, verdicts, one hour after the other."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Counts:
 
 @dataclass(kw_only=True)
 class Driver:
-    """Goes on behind the contacts that ``journal`` names; each half hour is written there when it is over."""
+    """Goes on behind the contacts that ``journal`` names; each hour is written there when it is over."""
 
     plan: Plan
     world: World
@@ -63,10 +63,18 @@ class Driver:
             self.world.url, connector=aiohttp.TCPConnector(limit=_IN_FLIGHT)
         ) as self._http:
             day = None
-            for at, contacts in self.plan.slots().items():
-                left = [contact for contact in contacts if contact.number not in done]
-                if not left:
-                    continue
+            slots = [
+                (at, left)
+                for at, contacts in self.plan.slots().items()
+                if (left := [contact for contact in contacts if contact.number not in done])
+            ]
+            told = asyncio.create_task(asyncio.to_thread(self._tell, slots[0][1])) if slots else None
+            for number, (at, left) in enumerate(slots):
+                assert told is not None
+                await told
+                # The next hour's histories are written meanwhile; each account's begins before its first contact.
+                following = slots[number + 1][1] if number + 1 < len(slots) else []
+                told = asyncio.create_task(asyncio.to_thread(self._tell, following))
                 if at > self.plan.options.released_at and not self._was_released(SECOND_STEP):
                     await asyncio.to_thread(self._release, SECOND_STEP, self.plan.options.released_at)
                     await asyncio.to_thread(self.world.wait_for, SECOND_STEP.pair)
@@ -78,10 +86,9 @@ class Driver:
         self.counts.seconds = time.monotonic() - started
         return self.counts
 
-    # --- one half hour ---------------------------------------------------------------------------------------------
+    # --- one hour ---------------------------------------------------------------------------------------------
 
     async def _slot(self, at: datetime, contacts: Sequence[Contact]) -> None:
-        await asyncio.to_thread(self._tell, contacts)
         self.world.set_clock(at)
         answers = await asyncio.gather(*(self._ask(contact) for contact in contacts))
         self.world.set_clock(at + TRANSFER_AFTER)

@@ -17,7 +17,7 @@ CHANNEL: Channel = "web"
 # Customers who wrote an e-mail, a chat or a text message could as well have filled the form; this share of them did.
 _FORM_SHARE = 0.5
 _WRITTEN = ("email", "chat", "sms", "web", "mobile_app", "social")
-SLOT = timedelta(minutes=30)
+SLOT = timedelta(hours=1)
 _OPEN, _CLOSE = 7, 21  # hours in UTC
 _WEEKDAYS = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.3)
 _TRANSFER_SHARE, _AGAIN_SHARE = 0.08, 0.10
@@ -69,7 +69,7 @@ class Contact:
     @property
     def contact_id(self) -> str:
         """The contact's id."""
-        return f"t-{self.account_number}-{self.number}"
+        return f"t-{int(self.account_number) - FIRST_ACCOUNT:09d}-{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Plan:
     contacts: tuple[Contact, ...]
 
     def slots(self) -> dict[datetime, list[Contact]]:
-        """Return the contacts of each half hour that has any."""
+        """Return the contacts of each hour that has any."""
         found: dict[datetime, list[Contact]] = {}
         for contact in self.contacts:
             found.setdefault(contact.at, []).append(contact)
@@ -104,7 +104,7 @@ def make_plan(options: TrafficOptions, told: Sequence[Episode]) -> Plan:
     for day in range(options.weeks * 7):
         morning = options.start + timedelta(days=day)
         for _ in range(round(options.per_day * _WEEKDAYS[morning.weekday()])):
-            slot = draws.randrange((_CLOSE - _OPEN) * 2)
+            slot = draws.randrange(_CLOSE - _OPEN)
             at = morning + timedelta(hours=_OPEN) + slot * SLOT
             earlier = contacts[-1 - draws.randrange(min(len(contacts), options.per_day))] if contacts else None
             if earlier is not None and draws.random() < _AGAIN_SHARE and earlier.at < at:

@@ -17,7 +17,7 @@ FIRST, SECOND = "nova-micro", "nova-micro-short"
 RULE = "- A web form is in the customer's own words: say what it asks for, and whether anybody has answered it."
 _BEFORE = "- Say who did what."  # of prompts/summarize/nova-micro.prompty; the rule is put before it
 # Constant: two equal pairs must not differ in time by more than the gate allows.
-LATENCY_MS = 60
+LATENCY_MS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,9 @@ def write_root(folder: Path, settings: Settings) -> None:
     """
     prompts = folder / "prompts"
     shutil.rmtree(prompts, ignore_errors=True)
-    shutil.copytree(settings.prompts_dir, prompts, ignore=shutil.ignore_patterns("*.prompty"))
-    shutil.copytree(settings.prompts_dir / "judges", prompts / "judges", dirs_exist_ok=True)
+    # Without the judges: here only the stand-in would answer them, and it cannot judge.
+    (prompts / TASK).mkdir(parents=True)
+    shutil.copy(settings.prompts_dir / "models.yaml", prompts)
     text = (settings.prompts_dir / TASK / f"{FIRST}.prompty").read_text(encoding="utf-8")
     if text.count(_BEFORE) != 1 or text.count(f"name: {FIRST}\n") != 1:
         raise TrafficError(f"{FIRST}.prompty no longer holds {_BEFORE!r} once; mend eval/traffic/releases.py")
