@@ -36,7 +36,7 @@ def load_gate(suite: Suite, *, input_model: type[BaseModel], settings: Settings)
         CaseError: a file is wrong, there is no gate set, or both files hold a case of one id.
     """
     gate = load_dataset(suite.gate_dataset, task=suite.task, input_model=input_model, settings=settings)
-    path = settings.datasets_dir / suite.task / f"{suite.must_pass_dataset}.jsonl"
+    path = settings.datasets_dir / suite.task / f"{suite.regression_dataset}.jsonl"
     if not suite.must_pass or not path.exists():
         return gate
     must_pass = load_cases(path, input_model=input_model).cases

@@ -1,4 +1,4 @@
-"""The must-pass set: each of its cases once went wrong in service, and a pair that gets one of them wrong again is not released."""
+"""The must-pass set: each of its cases once went wrong in service; a pair that gets one wrong again is not released."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ def must_pass_checks(suite: Suite, results: Sequence[CaseResult]) -> tuple[Check
     """Return a check for each of the suite's demands on the must-pass set; none without cases.
 
     No interval: the set is no sample of anything. It is what happened, and its cases are asked one by one. Of several answers to
-    one case the worst counts. An answer that failed fails; a score that a case cannot have (it names no such expectation) does not.
+    one case the worst counts. An answer that failed fails; a score that a case cannot have does not.
     """
     if not results:
         return ()

@@ -149,7 +149,7 @@ class Behaviour:
 class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases.
 
-    ``must_pass`` is asked of the cases of ``must_pass_dataset``, where there is such a file: those harvested from feedback.
+    ``must_pass`` is asked of the cases of ``regression_dataset``, where there is such a file: those harvested from feedback.
     """
 
     task: str
@@ -167,7 +167,7 @@ class Suite:
     judges: tuple[JudgeSpec, ...] = ()
     behaviour: Behaviour | None = None
     must_pass: tuple[MustPass, ...] = ()
-    must_pass_dataset: str = "regression"
+    regression_dataset: str = "regression"
     declared_digest: str = ""
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
@@ -212,7 +212,7 @@ class Suite:
             "minimum_latency_calls": self.minimum_latency_calls,
             "seed": self.seed,
             "behaviour": _declared(self.behaviour),
-            "must_pass": [self.must_pass_dataset, *(_plain(demand) for demand in self.must_pass)],
+            "must_pass": [self.regression_dataset, *(_plain(demand) for demand in self.must_pass)],
             "code": judging_code_digest(self.task),
         }
         if self.judges:

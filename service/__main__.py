@@ -1,4 +1,4 @@
-"""``python -m service``: up, down, status, serve, reconcile, token, client. Exit 0 done, 1 down or not balanced, 2 failed."""
+"""``python -m service``: up, down, status, serve, load, reconcile, token, client. Exit 0 done, 1 down or unbalanced, 2 failed."""
 
 import argparse
 import sys
@@ -27,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _status(settings)
         if options.command == "reconcile":
             return _reconcile(settings, options)
+        if options.command == "load":
+            from service.jobs.command import run
+
+            return run(settings, options)
         if options.command == "token":
             return _token(settings, options.scope)
         if options.command == "client":
@@ -53,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     reconcile.add_argument("--log", action="append", default=[], help="the service's log (JSON lines); may be repeated")
     reconcile.add_argument("--hours", type=int, default=24, help="how far to look back (default 24)")
+    load = commands.add_parser("load", help="move new objects of the bucket into the warehouse")
+    _load_arguments(load)
     token = commands.add_parser("token", help="print a token of one hour for this machine's own client")
     token.add_argument("--scope", help="space-separated scopes (default: all)")
     client = commands.add_parser("client", help="add a client, or give one a further secret; prints the secret once")
@@ -63,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
         )
     return parser
+
+
+def _load_arguments(parser: argparse.ArgumentParser) -> None:
+    from service.jobs.command import add_arguments
+
+    add_arguments(parser)
 
 
 def _settings(options: argparse.Namespace) -> "Settings":

@@ -1,4 +1,4 @@
-"""Which interactions of a week deserve a second look, by the warehouse: unhelpful, edited, degraded, refused by the guard, drifted."""
+"""Which interactions of a week deserve a second look: unhelpful, edited, degraded, refused by the guard, drifted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,7 +11,10 @@ from service.text import form_occurs
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|\$?\d[\d,.]*\d|\d+")
 _SHORT = frozenset(
-    "about after again been before could customer from have into said that their them then there they this was were what when which will with would".split()
+    (
+        "about after again been before could customer from have into said that "
+        "their them then there they this was were what when which will with would"
+    ).split()
 )
 _WORDS_IN_FORM = 3
 

@@ -1,4 +1,4 @@
-"""Turns a week's candidates into proposals: inputs brought back, made strange, compared with every set and every earlier proposal."""
+"""Turns candidates into proposals: inputs brought back, made strange, compared with every set and every earlier proposal."""
 
 import hashlib
 from collections import Counter

@@ -54,7 +54,7 @@ def start(settings: Settings) -> bool:
 
 
 def load(settings: Settings) -> None:
-    """Create both tables and the bucket at ``settings.aws_endpoint`` and give the sample customers their history.
+    """Create both tables, the bucket and its queue at ``settings.aws_endpoint``; give the sample customers their history.
 
     Raises:
         StoreError: the endpoint does not answer.
@@ -64,8 +64,10 @@ def load(settings: Settings) -> None:
     from service.aws import client
     from service.local.samples import sample_histories
     from service.stores.archive import create_bucket
+    from service.stores.event_queue import create_queue
     from service.stores.interactions import InteractionStore, create_table
     from service.stores.summaries import create_summary_table
+    from service.stores.summary_record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
 
     dynamodb = client("dynamodb", settings)
     create_table(dynamodb, settings.interactions_table)
@@ -75,5 +77,8 @@ def load(settings: Settings) -> None:
     create_summary_table(dynamodb, settings.summaries_table)
     s3 = client("s3", settings)
     create_bucket(s3, settings.archive_bucket)
-    for made in (dynamodb, s3):
+    sqs = client("sqs", settings)
+    prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
+    create_queue(sqs, s3, settings.events_queue, bucket=settings.archive_bucket, prefixes=prefixes)
+    for made in (dynamodb, s3, sqs):
         made.close()
