@@ -26,13 +26,12 @@ def propose_cases(
     """Write proposals from a week's unhelpful, edited, degraded, refused and new interactions; nothing is accepted yet."""
     from datetime import UTC, datetime, timedelta
 
-    from service.warehouse.opening import open_warehouse
-
     from eval.harvest.candidates import find_candidates, week_of
     from eval.harvest.proposal import proposals_path, read_proposals, write_proposals
     from eval.harvest.propose import propose
     from eval.harvest.source import open_stores
     from service.settings import Settings
+    from service.warehouse.opening import open_warehouse
 
     settings = _with_local_aws(Settings())
     week = week or week_of((datetime.now(UTC) - timedelta(weeks=1)).date())

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from service.redacted import redacted
 
 from eval.casecheck.files import CaseLine, case_paths, read_case_file
 from eval.casecheck.overlap import copied_passages, reworded_cases
@@ -19,6 +18,7 @@ from eval.harvest.candidates import Candidate
 from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import Proposal, Provenance
 from eval.harvest.source import Origin, made_strange
+from service.redacted import redacted
 from service.task import Task
 
 REGRESSION = "regression"

@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
-from service.redacted import RedactionFailed, redacted
 
 from eval.casecheck.case import full_numbers
 from eval.errors import HarvestError
 from service.errors import StoreError
 from service.interaction import HistoryFilter, Interaction
+from service.redacted import RedactionFailed, redacted
 from service.settings import Settings
 from service.tasks.summarize import SummarizeInputs
 
