@@ -31,9 +31,11 @@ def propose_cases(
     from eval.harvest.propose import propose
     from eval.harvest.source import open_stores
     from service.settings import Settings
+    from service.telemetry import configure_logging
     from service.warehouse.opening import open_warehouse
 
     settings = _with_local_aws(Settings())
+    configure_logging("WARNING")
     week = week or week_of((datetime.now(UTC) - timedelta(weeks=1)).date())
     path = proposals_path(task, settings)
     earlier = read_proposals(path)
@@ -47,7 +49,10 @@ def propose_cases(
     print(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
     for reason, count in found.left_out.most_common():
         print(f"  left out, {reason}: {count}")
-    print(f"{path}\nnext: python -m eval harvest review")
+    if found.left_out["copy of dev"]:
+        print("  simulated traffic tells the stories of dev; to propose from it all the same: --against gate,challenge")
+    if found.new:
+        print(f"{path}\nnext: python -m eval harvest review")
 
 
 @harvest.command("review")

@@ -46,15 +46,15 @@ def _words(text: str) -> list[str]:
 
 
 def _best(known: Sequence[str], passages: Sequence[Passage]) -> tuple[Passage, str] | None:
-    shared = [
-        (sum(word.lower() in line.lower() for word in known), passage, line.strip())
-        for passage in passages
-        if passage.visible
-        for line in split_sentences(passage.text)
-        if line.strip() and line.strip() in passage.text
-    ]
-    best = max(shared, key=lambda item: item[0], default=None)
-    return None if best is None or best[0] < 2 else (best[1], best[2])
+    wanted = {word.lower() for word in known}
+    best: tuple[int, Passage, str] | None = None
+    for passage in passages:
+        for line in split_sentences(passage.text) if passage.visible else []:
+            # A figure says more than a word. Of equals the later contact stands.
+            shared = sum(1 + word.strip("$")[0].isdigit() for word in wanted & {w.lower() for w in _words(line)})
+            if shared > 1 and line in passage.text and (best is None or shared >= best[0]):
+                best = (shared, passage, line)
+    return None if best is None else best[1:]
 
 
 def _holds(form: str, sentence: str) -> bool:

@@ -76,11 +76,11 @@ def open_stores(settings: Settings) -> Stores:
     from service.aws import client
     from service.stores.interactions import InteractionStore
 
-    store = InteractionStore(
-        client("dynamodb", settings), settings.interactions_table, timeout_s=settings.store_timeout_s
-    )
+    dynamodb = client("dynamodb", settings)
 
     def history(account: str, asked: HistoryFilter, as_of: datetime) -> tuple[Interaction, ...]:
+        # A store belongs to the event loop that first uses it.
+        store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
         return asyncio.run(store.history(account, asked, as_of)).interactions
 
     return Stores(client("s3", settings), settings.archive_bucket, history)
