@@ -6,6 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from eval.commands.backfill import backfill
 from eval.commands.behave import behave
 from eval.commands.calibrate import calibrate
 from eval.commands.card import card
@@ -182,6 +183,7 @@ for _name, _command in (
     ("rollout", rollout),
     ("rollout-end", rollout_end),
     ("traffic", traffic),
+    ("backfill", backfill),
 ):
     app.command(_name)(_command)
 
