@@ -9,7 +9,7 @@ from eval.cases import Fact
 from service.sheet import split_sentences
 from service.text import form_occurs
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|\$?\d[\d,.]*\d|\d+")
+_WORD = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|\d{1,2}/\d{1,2}|\$?\d[\d,.]*\d|\d+")
 _SHORT = frozenset(
     (
         "about after again been before could customer from have into said that "
