@@ -48,7 +48,16 @@ def start(settings, *arguments):
     }
     given = ("--weeks", "2", "--per-day", "6", "--seed", "3", "--until", "2026-W46", *arguments)
     line = [sys.executable, "-m", "eval", "traffic", *given]
-    return subprocess.Popen(line, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line,
+        env=environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell has Ctrl-C switched off, and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def objects(settings):
@@ -75,7 +84,7 @@ def test_weeks_go_by_in_minutes_and_a_kill_costs_at_most_the_hour_it_was_in(sett
     assert "run the same command again" in err
 
     second = start(settings)
-    out, err = second.communicate(timeout=400)
+    _, err = second.communicate(timeout=400)
     assert second.returncode == 0, err
     plan = plan_traffic(OPTIONS, settings)
     contacts = {contact.contact_id: contact for contact in plan.contacts}
