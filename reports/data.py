@@ -82,7 +82,7 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> W
         pairs=ask(queries.PAIRS, long_ago),
         releases=ask(queries.RELEASES, long_ago),
         promises=ask(queries.PROMISES, long_ago),
-        words=ask(queries.WORDS_OF, last),
+        words=ask(queries.words_of(week), last),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
         oddities=oddities,
     )

@@ -20,6 +20,9 @@ _TIME = "s.generation_timestamp"
 # A written answer is one that this request made; a model's answer is one that a model made for this request.
 _WRITTEN = "NOT s.cache_hit AND s.arm <> 'none'"
 _MODELLED = "NOT s.cache_hit AND s.arm IN ('primary', 'backup')"
+# As the gate tells them apart: the primary's answers without and with a prefix from the prompt cache.
+_COLD = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens = 0"
+_WARM = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens > 0"
 _COUNTS = {
     "answers": "1",
     "rated": "CASE WHEN s.helpful_feedback IS NOT NULL THEN 1 ELSE 0 END",
@@ -38,10 +41,14 @@ _COUNTS = {
     "priced_written": f"CASE WHEN {_WRITTEN} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
     "priced": "CASE WHEN s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
     "written": f"CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END",
+    "priced_cold": f"CASE WHEN {_COLD} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
+    "priced_warm": f"CASE WHEN {_WARM} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
 }
 _SUMS = {
     "cost": "CAST(s.cost_usd AS DOUBLE PRECISION)",
     "cost_written": f"CASE WHEN {_WRITTEN} THEN CAST(s.cost_usd AS DOUBLE PRECISION) END",
+    "cost_cold": f"CASE WHEN {_COLD} THEN CAST(s.cost_usd AS DOUBLE PRECISION) END",
+    "cost_warm": f"CASE WHEN {_WARM} THEN CAST(s.cost_usd AS DOUBLE PRECISION) END",
     "words": f"CASE WHEN {_WRITTEN} THEN CAST(s.summary_words AS DOUBLE PRECISION) END",
 }
 COUNT_COLUMNS = (*_COUNTS, "edited")
@@ -121,6 +128,17 @@ def slice_days(week: Week, dimension: str) -> str:
         FROM omni_summaries s WHERE {_WINDOW} AND s.helpful_feedback IS NOT NULL GROUP BY 1, 2, 3"""  # noqa: S608
 
 
+def words_of(week: Week) -> str:
+    """Return the newest unhelpful or edited answers with what was said of them; capped, and the page says so."""
+    return f"""
+        SELECT {_week(week)} AS period, f.feedback_id, f.request_id, f.comment, f.edited_summary, s.summary_text,
+            s.helpful_feedback, s.pair_digest, {", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())}
+        FROM omni_feedback f JOIN omni_summaries s ON s.request_id = f.request_id
+        WHERE {_WINDOW} AND (s.helpful_feedback = 'not_helpful' OR f.edited_summary IS NOT NULL)
+            AND (f.comment IS NOT NULL OR f.edited_summary IS NOT NULL)
+        ORDER BY f.feedback_timestamp DESC, f.feedback_id LIMIT :most"""  # noqa: S608
+
+
 PAIRS = f"""
     SELECT s.pair_digest, s.pair, s.prompt_version, s.rollout_arm, s.environment, s.arm, s.model_used, s.answered_by, COUNT(*) AS n,
         MIN(s.generation_timestamp) AS first_at, MAX(s.generation_timestamp) AS last_at
@@ -131,14 +149,6 @@ RELEASES = """
 PROMISES = """
     SELECT p.environment, p.sequence, p.pair_digest, p.metric, p.value, p.low, p.high, p.n, p.unit
     FROM omni_promises p WHERE p.task = :task ORDER BY p.environment, p.sequence, p.metric"""
-# The newest unhelpful or edited answers with what was said of them; capped, and the page says so.
-WORDS_OF = f"""
-    SELECT f.feedback_id, f.request_id, f.comment, f.edited_summary, s.summary_text, s.helpful_feedback, s.pair_digest,
-        {", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())}
-    FROM omni_feedback f JOIN omni_summaries s ON s.request_id = f.request_id
-    WHERE {_WINDOW} AND (s.helpful_feedback = 'not_helpful' OR f.edited_summary IS NOT NULL)
-        AND (f.comment IS NOT NULL OR f.edited_summary IS NOT NULL)
-    ORDER BY f.feedback_timestamp DESC, f.feedback_id LIMIT :most"""  # noqa: S608
 ODDITIES = f"""
     SELECT SUM(CASE WHEN s.feedback_timestamp < s.generation_timestamp THEN 1 ELSE 0 END) AS feedback_before_answer,
         SUM(CASE WHEN s.latency_ms < 0 THEN 1 ELSE 0 END) AS negative_latency,
