@@ -49,8 +49,9 @@ def actions(
     done += [_harvest_slice(week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
     if worse and not done:
         done.append(_look_for_cause(worse[0], drifts))
+    covered = {(item.first.dimension, item.first.value) for item in worse if item.metric is HELPFUL}
     for theme in said.themes:
-        if theme.size >= _NEW_THEME * max(theme.before, 1):
+        if (theme.dimension, theme.value) not in covered and theme.size >= _NEW_THEME * max(theme.before, 1):
             slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
             done.append(
                 Action(
@@ -88,7 +89,10 @@ def actions(
         )  # fmt: skip
     if heard.overall is not None and heard.overall.value < _FEW_HEARD:
         done.append(
-            Action(do="Ask agents to rate more", because=f"{heard.overall.value:.1%} of the answers were rated; the rest is silence")
+            Action(
+                do="Ask agents to rate more",
+                because=f"{heard.overall.value:.1%} of the answers were rated; the rest is silence",
+            )
         )
     return done
 
@@ -105,7 +109,9 @@ def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse
         ]
         if not mine or pair.before is None:
             continue
-        what = ", ".join(dict.fromkeys(f"{c.contrast.metric.title}{f' for {c.slice}' if c.slice else ''}" for c in mine))
+        what = ", ".join(
+            dict.fromkeys(f"{c.contrast.metric.title}{f' for {c.slice}' if c.slice else ''}" for c in mine)
+        )
         if pair.role == "candidate":
             done.append(
                 Action(
@@ -117,7 +123,9 @@ def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse
         elif pair.role == "production":
             before = pair.before.release
             to = f" TO={before.sequence}" if before is not None and before.sequence is not None else ""
-            place = f"release {before.sequence}, {pair.before.label}" if to and before is not None else pair.before.label
+            place = (
+                f"release {before.sequence}, {pair.before.label}" if to and before is not None else pair.before.label
+            )
             done.append(
                 Action(
                     do=f"Roll back to {place}",

@@ -77,7 +77,7 @@ def _outside(frame: pd.DataFrame, watched: _Watched) -> list[Anomaly]:
     values = usable[watched.part] / (usable[watched.whole] if watched.whole else 1.0)
     read: Callable[[float], float] = math.exp if watched.logs else float
     if watched.logs:
-        usable, values = usable[values > 0], np.log(values[values > 0])
+        usable, values = usable[values > 0], values[values > 0].map(math.log)
     rate = watched.unit is Unit.RATE
     found = []
     for row, value in zip(usable.itertuples(), values, strict=True):

@@ -58,7 +58,11 @@ def selection(counts: Counts, side: Side) -> Selection:
         grid = np.array(table)
         if len(table) > 1 and grid.sum(axis=0).min() > 0 and stats.chi2_contingency(grid).pvalue < 0.01:
             uneven.append(dimension)
-    cells = counts.data.cube[side.of(counts.data.cube)].groupby(["channel", "intent"])[["answers", "rated", "helpful"]].sum()
+    cells = (
+        counts.data.cube[side.of(counts.data.cube)]
+        .groupby(["channel", "intent"])[["answers", "rated", "helpful"]]
+        .sum()
+    )
     heard = cells[cells["rated"] >= _CELL]
     covered = float(heard["answers"].sum() / answers) if answers else 0.0
     reweighted = None

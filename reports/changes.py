@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,10 +19,15 @@ MOST_CHANGES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """From local day ``day`` (0 is the week's Monday) on, the level is ``after`` and no longer ``before``."""
+    """From local day ``day`` (0 is the week's Monday) on, the level is ``after`` and no longer ``before``.
+
+    The day is an estimate: the change may lie anywhere from ``first`` to ``last`` (95%).
+    """
 
     series: str
     day: int
+    first: int
+    last: int
     before: float
     after: float
     p: float | None = None
@@ -47,13 +52,23 @@ def rate_changes(series: str, days: Sequence[int], successes: Floats, trials: Fl
     rng = np.random.default_rng(seed)
     while open_parts and len(found) < MOST_CHANGES:
         start, end = open_parts.pop(0)
-        split, p = _best_split(successes[start:end], trials[start:end], rng)
-        if split is None or p > FALSE_ALARM:
+        found_split, p = _best_split(successes[start:end], trials[start:end], rng)
+        if found_split is None or p > FALSE_ALARM:
             continue
-        middle = start + split
+        first, middle, last = (start + split for split in found_split)
         before = successes[start:middle].sum() / trials[start:middle].sum()
         after = successes[middle:end].sum() / trials[middle:end].sum()
-        found.append(Change(series=series, day=days[middle], before=float(before), after=float(after), p=p))
+        found.append(
+            Change(
+                series=series,
+                day=days[middle],
+                first=days[first],
+                last=days[last],
+                before=float(before),
+                after=float(after),
+                p=p,
+            )
+        )
         open_parts += [(start, middle), (middle, end)]
     return sorted(found, key=lambda change: change.day)
 
@@ -82,26 +97,28 @@ def latency_changes(series: str, days: Sequence[int], latency_ms: Floats, *, lea
     for left, middle, right in zip(edges, edges[1:], edges[2:], strict=False):
         before, after = (math.exp(float(np.median(part))) for part in (logs[left:middle], logs[middle:right]))
         if abs(after / before - 1) >= least:
-            found.append(Change(series=series, day=days[middle], before=before, after=after))
+            place = days[middle]
+            found.append(Change(series=series, day=place, first=place - 1, last=place + 1, before=before, after=after))
     return found
 
 
 def with_releases(changes: Sequence[Change], releases: Sequence[Release], week: Week) -> list[Change]:
-    """Return the changes with the release that lies at most a day from each; the nearest, then the later one."""
-    from dataclasses import replace
-
+    """Return the changes with the release that may lie behind each, give or take a day: the nearest, then the later one."""
     marked = []
     for change in changes:
         near = [
             (abs(week.day_of(release.at) - change.day), -place, release)
             for place, release in enumerate(releases)
-            if abs(week.day_of(release.at) - change.day) <= 1
+            if change.first - 1 <= week.day_of(release.at) <= change.last + 1
         ]
         marked.append(replace(change, release=min(near, key=lambda item: item[:2])[2]) if near else change)
     return marked
 
 
-def _best_split(successes: Floats, trials: Floats, rng: np.random.Generator) -> tuple[int | None, float]:
+def _best_split(
+    successes: Floats, trials: Floats, rng: np.random.Generator
+) -> tuple[tuple[int, int, int] | None, float]:
+    """Return the earliest likely, best and latest likely split with the p-value; None where no split has enough on both sides."""
     reached = np.cumsum(trials)
     total = reached[-1] if len(reached) else 0.0
     places = np.arange(1, len(trials))
@@ -120,10 +137,14 @@ def _best_split(successes: Floats, trials: Floats, rng: np.random.Generator) -> 
     best = int(np.argmax(seen[0]))
     draws = rng.binomial(trials.astype(np.int64), rate, size=(DRAWS, len(trials))).astype(np.float64)
     beaten = int((_likelihood_ratios(draws, trials, enough).max(axis=1) >= seen[0, best] - 1e-9).sum())
-    return best + 1, (beaten + 1) / (DRAWS + 1)
+    # Splits whose likelihood is within half the chi-squared quantile of the best one's.
+    likely = np.flatnonzero(seen[0] >= seen[0, best] - 1.92)
+    return (int(likely[0]) + 1, best + 1, int(likely[-1]) + 1), (beaten + 1) / (DRAWS + 1)
 
 
-def _likelihood_ratios(successes: Floats, trials: Floats, enough: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Floats:
+def _likelihood_ratios(
+    successes: Floats, trials: Floats, enough: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+) -> Floats:
     left, left_n = np.cumsum(successes, axis=1)[:, :-1], np.cumsum(trials)[:-1]
     total, total_n = successes.sum(axis=1, keepdims=True), trials.sum()
     right, right_n = total - left, total_n - left_n
@@ -136,5 +157,7 @@ def _log_likelihood(successes: Floats, trials: Floats) -> Floats:
     from scipy import special
 
     n = np.maximum(trials, 1e-12)
-    found: Floats = special.xlogy(successes, successes / n) + special.xlogy(trials - successes, (trials - successes) / n)
+    found: Floats = special.xlogy(successes, successes / n) + special.xlogy(
+        trials - successes, (trials - successes) / n
+    )
     return found

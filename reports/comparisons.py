@@ -54,6 +54,9 @@ class Comparison:
         return self.contrast.word
 
 
+_Place = tuple[Baseline, str, str]  # with dimension and value
+
+
 def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
     """Return what is compared with what.
 
@@ -104,24 +107,23 @@ def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
 
 def whole(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
     """Return the comparisons of whole pairs, judged as one family."""
-    places: list[Comparison] = []
+    places: list[_Place] = []
     family: list[Tested] = []
     for baseline in found:
         for metric in COMPARED:
             ours, theirs = counts.sample(metric, baseline.ours), counts.sample(metric, baseline.theirs)
-            _add(places, family, Comparison(baseline=baseline, contrast=_EMPTY), metric, ours, theirs)
+            _add(places, family, (baseline, "", ""), metric, ours, theirs)
     return _judged(places, family, share)
 
 
 def sliced(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
     """Return the comparisons of slices, judged as one family; those that follow from another slice's change name it."""
-    places: list[Comparison] = []
+    places: list[_Place] = []
     family: list[Tested] = []
     for baseline, dimension, metric in _cells(found):
         ours, theirs = (counts.slices(metric, side, dimension) for side in (baseline.ours, baseline.theirs))
         for value in counts.values(dimension):
-            place = Comparison(baseline=baseline, contrast=_EMPTY, dimension=dimension, value=value)
-            _add(places, family, place, metric, ours.get(value), theirs.get(value))
+            _add(places, family, (baseline, dimension, value), metric, ours.get(value), theirs.get(value))
     return _explained(counts, _judged(places, family, share))
 
 
@@ -133,9 +135,9 @@ def _cells(found: Sequence[Baseline]) -> Iterator[tuple[Baseline, str, WeeklyMet
 
 
 def _add(
-    places: list[Comparison],
+    places: list[_Place],
     family: list[Tested],
-    place: Comparison,
+    place: _Place,
     metric: WeeklyMetric,
     ours: Sample | None,
     theirs: Sample | None,
@@ -146,10 +148,10 @@ def _add(
         family.append((found, ours, theirs))
 
 
-def _judged(places: Sequence[Comparison], family: Sequence[Tested], share: float) -> list[Comparison]:
+def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) -> list[Comparison]:
     return [
-        replace(place, contrast=judged)
-        for place, judged in zip(places, judge_family(family, share), strict=True)
+        Comparison(baseline=baseline, contrast=judged, dimension=dimension, value=value)
+        for (baseline, dimension, value), judged in zip(places, judge_family(family, share), strict=True)
     ]
 
 
@@ -165,7 +167,11 @@ def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
         item = found[place]
         for root in roots:
             cause = found[root]
-            same = (cause.contrast.metric, cause.baseline, cause.word) == (item.contrast.metric, item.baseline, item.word)
+            same = (cause.contrast.metric, cause.baseline, cause.word) == (
+                item.contrast.metric,
+                item.baseline,
+                item.word,
+            )
             if same and cause.dimension != item.dimension and _gone_without(counts, item, cause):
                 done[place] = cause.slice
                 break
@@ -194,8 +200,3 @@ def _gone_without(counts: Counts, item: Comparison, cause: Comparison) -> bool:
 
 def _size(found: Contrast) -> float:
     return found.difference.value if found.difference is not None else 0.0
-
-
-_EMPTY = Contrast(
-    metric=COMPARED[0], ours=None, theirs=None, difference=None, p=None  # type: ignore[arg-type]  # replaced at once
-)

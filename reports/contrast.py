@@ -157,4 +157,3 @@ def against_target(metric: WeeklyMetric, side: Interval) -> Word:
     if best is not None and sign * (best - metric.target) < 0:
         return Word.MISSED
     return Word.INCONCLUSIVE
-

@@ -70,7 +70,9 @@ class Counts:
         if metric.kind == "quantile":
             frame = self.data.slice_latencies[dimension]
             parts = frame[side.of(frame)].groupby("slice")
-            found = {str(value): _quantile(part, metric.quantile, "n") for value, part in parts}
+            found: dict[str, Sample | None] = {
+                str(value): _quantile(part, metric.quantile, "n") for value, part in parts
+            }
         else:
             found = {value: made(metric, sums) for value, sums in self.by_slice(side, dimension).items()}
         return {value: sample for value, sample in found.items() if sample is not None}

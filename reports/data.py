@@ -50,7 +50,9 @@ class WeekData:
 def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> WeekData:
     """Read ``week`` and the twelve before it; nothing later than ``now``."""
     until = min(week.end, now.astimezone(UTC))
-    long_ago, before, last = (week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1))
+    long_ago, before, last = (
+        week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)
+    )
     base: dict[str, Any] = {"task": task, "until": until, "now": now.astimezone(UTC), "most": MOST_WORDS}
 
     def ask(sql: str, since: datetime) -> pd.DataFrame:

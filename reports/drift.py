@@ -58,7 +58,8 @@ def drifts(data: WeekData) -> list[Drift]:
 def _week(grouped: "pd.Series[int]", period: int) -> dict[float | str, float]:
     if period not in grouped.index.get_level_values(0):
         return {}
-    return {key: float(count) for key, count in grouped.loc[period].items()}  # type: ignore[misc]
+    rows: pd.Series[int] = grouped.xs(period)
+    return {key: float(count) for key, count in rows.items()}  # type: ignore[misc]  # text, or a number
 
 
 def _categories(name: str, ours: Mapping[float | str, float], theirs: Mapping[float | str, float]) -> Drift:
@@ -86,8 +87,11 @@ def _numbers(
     edges = np.unique(keys[np.searchsorted(np.cumsum(reference), np.arange(1, _BINS) * reference.sum() / _BINS)])
     bins = np.searchsorted(edges, keys, side="left")
     places = len(edges) + 1
-    binned = [np.bincount(bins, weights=side, minlength=places) for side in (a, b)]
-    bounds = [f"up to {edges[0]:.0f}", *(f"{low:.0f} to {high:.0f}" for low, high in zip(edges, edges[1:], strict=False))]
+    binned = [np.bincount(bins, weights=side, minlength=places).astype(np.float64) for side in (a, b)]
+    bounds = [
+        f"up to {edges[0]:.0f}",
+        *(f"{low:.0f} to {high:.0f}" for low, high in zip(edges, edges[1:], strict=False)),
+    ]
     return _drift(name, kind, binned[0], binned[1], [*bounds, f"above {edges[-1]:.0f}"], ks)
 
 

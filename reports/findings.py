@@ -9,7 +9,7 @@ import pandas as pd
 
 from eval.formatting import format_interval, format_number, format_signed
 from eval.results import Unit
-from eval.stats import Interval
+from eval.stats import Floats, Interval
 from reports.anomalies import by_day
 from reports.changes import Change, latency_changes, rate_changes, with_releases
 from reports.comparisons import Comparison
@@ -64,7 +64,12 @@ def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Seq
     order = {Word.WORSE: 0, Word.BETTER: 1}
     return sorted(
         found,
-        key=lambda item: (order[item.word], _FIRST[item.metric.name], bool(item.first.dimension), item.first.contrast.p or 0.0),
+        key=lambda item: (
+            order[item.word],
+            _FIRST[item.metric.name],
+            bool(item.first.dimension),
+            item.first.contrast.p or 0.0,
+        ),
     )
 
 
@@ -72,7 +77,9 @@ def series_changes(data: WeekData, releases: Sequence[Release]) -> list[Change]:
     """Return the change points of the helpful rate and of p95 over all pairs, within the weeks that were read."""
     frame = by_day(data)
     rated = frame[frame["rated"] > 0]
-    found = rate_changes(HELPFUL.title, [int(day) for day in rated["day"]], _floats(rated["helpful"]), _floats(rated["rated"]))
+    found = rate_changes(
+        HELPFUL.title, [int(day) for day in rated["day"]], _floats(rated["helpful"]), _floats(rated["rated"])
+    )
     timed = frame[(frame["answers"] >= 20) & frame["p95"].notna()]
     found += latency_changes(P95.title, [int(day) for day in timed["day"]], _floats(timed["p95"]))
     return with_releases(found, releases, data.week)
@@ -114,15 +121,17 @@ def change_text(item: Comparison, *, adjusted: bool = False) -> str:
 
 
 def finding_sentence(item: Finding) -> str:
-    """Return one finding: what, for whom, on which pair, from what to what, by how much, on how many."""
+    """Return one finding: since when, for whom, on which pair, what, from what to what, by how much, on how many."""
     first = item.first
     contrast, metric = first.contrast, item.metric
     whom = f" for {first.slice}" if first.dimension else ""
+    where = "the week before" if first.baseline.against == "week before" else f"on {first.baseline.their_label}"
     return (
-        f"{metric.title}{whom} on {first.baseline.label} is {format_number(contrast.ours.value, metric.unit)} "
-        f"(n={contrast.ours.n:,}) after {format_number(contrast.theirs.value, metric.unit)} (n={contrast.theirs.n:,}) "
-        f"on {first.baseline.their_label}: {change_text(first, adjusted=True)}"
-    ).replace("on the week before", "the week before")
+        f"{item.word.value.capitalize()} {item.since_words}{whom} on {first.baseline.label}: {metric.title} "
+        f"{format_number(contrast.ours.value, metric.unit)} (n={contrast.ours.n:,}), "
+        f"{format_number(contrast.theirs.value, metric.unit)} {where} (n={contrast.theirs.n:,}), "
+        f"{change_text(first, adjusted=True)}"
+    )
 
 
 def _since(data: WeekData, item: Comparison, releases: Sequence[Release]) -> Change | None:
@@ -132,7 +141,9 @@ def _since(data: WeekData, item: Comparison, releases: Sequence[Release]) -> Cha
         frame = data.slice_days[item.dimension or "client"]
         rows = frame[frame["slice"] == item.value] if item.dimension else frame
         days = rows.groupby("day")[["helpful", "rated"]].sum().reset_index()
-        changes = rate_changes(item.slice, [int(day) for day in days["day"]], _floats(days["helpful"]), _floats(days["rated"]))
+        changes = rate_changes(
+            item.slice, [int(day) for day in days["day"]], _floats(days["helpful"]), _floats(days["rated"])
+        )
     elif metric is P95 and not item.dimension:
         changes = [change for change in series_changes(data, releases) if change.series == P95.title]
     else:
@@ -152,5 +163,5 @@ def _since_words(data: WeekData, item: Comparison, since: Change | None) -> str:
     return "this week"
 
 
-def _floats(column: "pd.Series[int]") -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    return column.to_numpy(np.float64)
+def _floats(column: "pd.Series[int]") -> Floats:
+    return np.asarray(column, dtype=np.float64)

@@ -74,19 +74,25 @@ def releases_of(data: WeekData) -> list[Release]:
         if row.environment in environments or not environments
     ]
     known = {release.digest for release in found}
-    served = data.pairs[data.pairs["rollout_arm"] == "production"]
-    for (digest, environment), first in served.groupby(["pair_digest", "environment"])["first_at"].min().items():  # type: ignore[misc]
-        if digest not in known:
-            found.append(
-                Release(digest=str(digest), sequence=None, kind="inferred", at=_aware(first), environment=str(environment), why="")
+    served = data.pairs[(data.pairs["rollout_arm"] == "production") & ~data.pairs["pair_digest"].isin(known)]
+    for row in served.groupby(["pair_digest", "environment"])["first_at"].min().reset_index().to_dict("records"):
+        found.append(
+            Release(
+                digest=str(row["pair_digest"]),
+                sequence=None,
+                kind="inferred",
+                at=_aware(row["first_at"]),
+                environment=str(row["environment"]),
+                why="",
             )
+        )
     return sorted(found, key=lambda release: release.at)
 
 
 def pairs_in_week(data: WeekData, releases: list[Release]) -> list[PairInWeek]:
     """Return the pairs with answers in the week: production first, then candidates, then those that left it."""
     counts = data.cube[data.cube["period"] == 0].groupby("pair_digest")["answers"].sum()
-    labels = _labels(data.pairs)
+    labels = labels_of(data.pairs)
     last = {release.digest: release for release in releases}
     serving = releases[-1].digest if releases else None
     found = []
@@ -120,9 +126,7 @@ def _before(digest: str, role: str, releases: list[Release], labels: dict[str, s
         if not releases or releases[-1].digest not in labels:
             return None
         newest = releases[-1]
-        return PairBefore(
-            digest=newest.digest, label=labels[newest.digest], why="production beside it", release=newest
-        )
+        return PairBefore(digest=newest.digest, label=labels[newest.digest], why="production beside it", release=newest)
     own = max((place for place, release in enumerate(releases) if release.digest == digest), default=-1)
     earlier = [release for release in releases[: max(own, 0)] if release.digest != digest and release.digest in labels]
     if not earlier:
@@ -132,14 +136,12 @@ def _before(digest: str, role: str, releases: list[Release], labels: dict[str, s
     )
 
 
-def _labels(pairs: pd.DataFrame) -> dict[str, str]:
+def labels_of(pairs: pd.DataFrame) -> dict[str, str]:
     """Return ``name version``; the digest's beginning is added where two digests share them."""
     newest = pairs.sort_values(["last_at", "n"]).groupby("pair_digest").last()
     plain = {str(digest): f"{row['pair']} {row['prompt_version']}" for digest, row in newest.iterrows()}
     taken = list(plain.values())
-    return {
-        digest: label if taken.count(label) == 1 else f"{label} ({digest[:8]})" for digest, label in plain.items()
-    }
+    return {digest: label if taken.count(label) == 1 else f"{label} ({digest[:8]})" for digest, label in plain.items()}
 
 
 def _aware(value: object) -> datetime:

@@ -90,7 +90,7 @@ GUARD = WeeklyMetric(
     higher_is_better=False,
     margin=0.05,
     sliced=True,
-    reason="model answers in which the guard refused a statement, shown or not; the gate's margin for `grounded`",
+    reason="model answers in which the guard refused a statement, shown or not; the gate's margin for grounded",
 )
 EDITS = WeeklyMetric(
     name="edit_rate",
@@ -138,7 +138,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         higher_is_better=False,
         margin=0.02,
         sliced=True,
-        reason="the extractive digest answered; one in fifty, the gate's margin for `answered`",
+        reason="the extractive digest answered; one in fifty, the gate's margin for answered",
     ),
     WeeklyMetric(
         name="failover_rate",
@@ -181,7 +181,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         unit=Unit.RATE,
         part="reused",
         whole="answers",
-        reason="`cache_hit`",
+        reason="cache_hit: the agent waited for no model",
     ),
     WeeklyMetric(
         name="transfer_reuse_rate",

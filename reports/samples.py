@@ -116,7 +116,9 @@ def pooled(parts: list[Quantile]) -> Quantile:
     values = np.concatenate([part.values for part in parts])
     counts = np.concatenate([part.counts for part in parts])
     found, place = np.unique(values, return_inverse=True)
-    return Quantile(values=found, counts=np.bincount(place, weights=counts, minlength=len(found)), q=parts[0].q)
+    return Quantile(
+        values=found, counts=np.bincount(place, weights=counts, minlength=len(found)).astype(np.float64), q=parts[0].q
+    )
 
 
 def p_value(ours: Sample, theirs: Sample) -> float:

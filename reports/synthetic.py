@@ -27,7 +27,9 @@ _PLANTED = (
     "no restoration time for the outage",
     "crew visit for the outage is missing",
 )
-_SUMMARY = "Customer called about {intent}. Last contact was by {channel}. A ticket is open and a call back was promised."
+_SUMMARY = (
+    "Customer called about {intent}. Last contact was by {channel}. A ticket is open and a call back was promised."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,9 @@ def rows(scenario: Scenario) -> dict[str, pa.Table]:
         "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "prompt_cache_write_tokens": 0, "guard_kinds": "",
         "repaired": False, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
     }  # fmt: skip
-    columns |= {name: pa.array([value] * n, pa.string() if value is None else None) for name, value in constants.items()}
+    columns |= {
+        name: pa.array([value] * n, pa.string() if value is None else None) for name, value in constants.items()
+    }
     columns |= dict(scenario.extra)
     return {
         "omni_summaries": pa.table(columns),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from eval.formatting import one_line
 from eval.stats import Floats
+from reports.counts import slice_name
 from reports.data import MOST_WORDS, WeekData
 from reports.queries import DIMENSIONS
 
@@ -58,7 +59,7 @@ def themes(data: WeekData, *, seed: int = 0) -> Themes:
     Texts were redacted when they were loaded.
     """
     frame = data.words.drop_duplicates("request_id")
-    texts = [_said(row) for row in frame.to_dict("records")]
+    texts = [_said(row) for _, row in frame.iterrows()]
     kept = [place for place, text in enumerate(texts) if _WORD.search(text)]
     frame, texts = frame.iloc[kept].reset_index(drop=True), [texts[place] for place in kept]
     ours = frame["period"].to_numpy() == 0
@@ -78,13 +79,17 @@ def themes(data: WeekData, *, seed: int = 0) -> Themes:
     return Themes(themes=tuple(found), texts=n, left=n - sum(theme.size for theme in found), capped=capped)
 
 
-def _said(row: dict[str, object]) -> str:
+def _said(row: "pd.Series[str]") -> str:
     """Return the comment and the words that an edit brought in; what an edit only took away says little of why."""
-    comment = str(row["comment"]) if isinstance(row["comment"], str) else ""
-    if not isinstance(row["edited_summary"], str):
+    comment, edited = _text(row["comment"]), _text(row["edited_summary"])
+    if not edited:
         return comment
-    added, _ = changed_words(str(row["summary_text"]), row["edited_summary"])
+    added, _ = changed_words(str(row["summary_text"]), edited)
     return f"{comment} {' '.join(added)}".strip()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""  # a missing one is None or NaN, as the engine likes
 
 
 def changed_words(shown: str, edited: str) -> tuple[list[str], list[str]]:
@@ -104,7 +109,12 @@ def _clusters(texts: list[str], ours: Which, seed: int) -> tuple[NDArray[np.intp
     from sklearn.metrics import silhouette_score
 
     vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, stop_words="english", sublinear_tf=True, token_pattern=r"(?u)\b[^\W\d_]{3,}\b", max_features=5_000
+        ngram_range=(1, 2),
+        min_df=2,
+        stop_words="english",
+        sublinear_tf=True,
+        token_pattern=r"(?u)\b[^\W\d_]{3,}\b",
+        max_features=5_000,
     )
     try:
         matrix = vectorizer.fit_transform(texts)
@@ -159,7 +169,7 @@ def _theme(
         size=size,
         share=size / n,
         before=int((inside & ~ours).sum()),
-        mostly=f"{value} ({(mine[dimension] == value).mean():.0%} of them)" if dimension else "",
+        mostly=f"{slice_name(dimension, value)} ({(mine[dimension] == value).mean():.0%} of them)" if dimension else "",
         dimension=dimension,
         value=value,
         examples=tuple(examples),
@@ -179,10 +189,10 @@ def _mostly(mine: pd.DataFrame, others: pd.DataFrame) -> tuple[str, str]:
 
 
 def _example(row: "pd.Series[str]") -> str:
-    comment = row["comment"] if isinstance(row["comment"], str) else ""
+    comment, edited = _text(row["comment"]), _text(row["edited_summary"])
     text = f"“{comment}”" if comment else ""
-    if isinstance(row["edited_summary"], str):
-        added, removed = changed_words(str(row["summary_text"]), row["edited_summary"])
+    if edited:
+        added, removed = changed_words(str(row["summary_text"]), edited)
         if added:
             text += f" added “{' '.join(added)}”"
         if removed:

@@ -8,9 +8,9 @@ from reports.advice import Action, actions
 from reports.anomalies import Anomaly, anomalies
 from reports.bias import Selection, selection
 from reports.changes import Change
-from reports.comparisons import ALL, EVERY_PAIR, THIS_WEEK, Comparison, baselines, sliced, whole
+from reports.comparisons import EVERY_PAIR, THIS_WEEK, Comparison, baselines, sliced, whole
 from reports.contrast import against_target
-from reports.counts import Counts, Side, dimensions
+from reports.counts import ALL, Counts, Side, dimensions
 from reports.data import WeekData
 from reports.drift import Drift, drifts
 from reports.findings import Finding, Outcome, findings_of, outcome, series_changes
@@ -79,15 +79,17 @@ def make_report(data: WeekData) -> WeeklyReport:
     pairs = pairs_in_week(data, releases)
     columns = [Column(digest=pair.digest, label=pair.label) for pair in pairs]
     last_week = set(data.cube.loc[data.cube["period"] == -1, "pair_digest"])
-    if len(pairs) != 1 or last_week - {pair.digest for pair in pairs}:
+    if len(pairs) > 1:
         columns.insert(0, Column(digest=ALL, label=EVERY_PAIR))
+    elif pairs and last_week - {pairs[0].digest}:
+        columns = [Column(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
     compared = baselines(pairs, counts) if data.answers else []
     of_pairs, of_slices = whole(counts, compared), sliced(counts, compared)
     found = findings_of(data, [*of_pairs, *of_slices], releases)
     figures = {
         (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
         for metric in METRICS
-        for column in columns
+        for column in dict.fromkeys([*columns, *(Column(digest=pair.digest, label=pair.label) for pair in pairs)])
         for back in range(BASELINE_WEEKS + 1)
     }
     heard, said = selection(counts, THIS_WEEK), themes(data)
