@@ -45,6 +45,24 @@ class StoreError(ServiceError):
     code = FailureCode.UPSTREAM_UNAVAILABLE
 
 
+class WarehouseError(ServiceError):
+    """The warehouse cannot be used: missing, of another schema, or a row that does not fit its table."""
+
+    status = 503
+    code = FailureCode.UPSTREAM_UNAVAILABLE
+
+
+class WarehouseBusy(WarehouseError):
+    """Another process writes the warehouse; the message says which file, and whom to wait for."""
+
+
+class QueryRefused(WarehouseError):
+    """A query that is not a SELECT in Redshift's dialect, or that this engine would answer wrongly."""
+
+    status = 400
+    code = FailureCode.INTERNAL_ERROR
+
+
 class ModelError(ServiceError):
     """A model call that gave no usable answer. ``retry_after_s`` is the provider's hint, if it gave one."""
 

@@ -14,12 +14,17 @@ SCHEMA_VERSION = 1
 
 
 class Event(BaseModel):
-    """A row. ``key`` names the columns whose values make two rows the same event."""
+    """A row. ``key`` names the columns whose values make two rows the same event.
+
+    Of two such rows the one with the greater values of ``prefer`` stays, whichever came first; None is the smallest. Where
+    they are equal, or ``prefer`` is empty, the later one does.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]]
+    prefer: ClassVar[tuple[str, ...]] = ()
 
 
 class SummaryEvent(Event):
@@ -29,6 +34,8 @@ class SummaryEvent(Event):
     # Seed 000's key. Two requests of one contact in one millisecond are no duplicates: they differ in request_id, and count as a
     # collision that the data-quality checks show.
     key = ("contact_id", "generation_timestamp")
+    # A collision has one outcome in whatever order it is loaded, and an object that is loaded again takes no verdict away.
+    prefer = ("request_id", "feedback_timestamp")
 
     contact_id: str
     account_number: str  # a keyed hash: joins rows of one account, leads back to nobody
@@ -156,4 +163,20 @@ class PromiseEvent(Event):
     unit: str
 
 
+class LoadEvent(Event):
+    """What became of one version of an object: kept by the loader, so that a second delivery is known."""
+
+    table = "omni_loads"
+    key = ("object_key", "etag")
+
+    object_key: str
+    etag: str
+    kind: str  # summary, feedback
+    outcome: Literal["loaded", "duplicate", "dead"]
+    reason: str | None  # why it is dead
+    row_count: int
+    loaded_at: datetime
+
+
 EVENTS: tuple[type[Event], ...] = (SummaryEvent, InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent)
+TABLES: tuple[type[Event], ...] = (*EVENTS, LoadEvent)

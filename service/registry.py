@@ -239,6 +239,7 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
         released_at=rollout.at,
         released_by=rollout.who,
         source="registry",
+        rollout_arm="candidate",
     )
     return Candidate(served=served, rollout=rollout)
 

@@ -5,10 +5,14 @@ from typing import Literal, Protocol
 
 from service.pair import Pair
 
+RolloutArm = Literal["production", "candidate"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedPair:
     """A verified pair as it is served: ``source`` says where it came from; ``file`` occurs in the harness only.
+
+    ``rollout_arm`` says on which side of a rollout it answers.
 
     The envelopes are the statements that it was verified with, kept so that a cold start can verify them again.
     """
@@ -21,6 +25,7 @@ class ServedPair:
     source: Literal["registry", "last_known_good", "file"]
     release_envelope: str = ""
     attestation_envelope: str = ""
+    rollout_arm: RolloutArm = "production"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,21 @@ class Settings(BaseSettings):
     spool_dir: Path | None = None  # records that the stores do not hold yet; default: under state_dir
     spool_max_mb: int = Field(default=256, ge=1)
 
+    # Warehouse: an embedded DuckDB file, or Redshift's Data API once a workgroup or a cluster is named.
+    warehouse_path: Path | None = None  # default: under state_dir
+    warehouse_memory_mb: int = Field(default=2048, ge=256)
+    warehouse_threads: int = Field(default=2, ge=1)
+    warehouse_wait_s: float = Field(default=5.0, ge=0)  # how long opening waits for another process to let go
+    redshift_workgroup: str | None = None  # Redshift Serverless
+    redshift_cluster: str | None = None  # or a provisioned cluster
+    redshift_database: str = "omni"
+    redshift_secret_arn: str | None = None  # Secrets Manager; without it the caller's own IAM identity
+    redshift_copy_role: str | None = (
+        None  # ARN of the role that COPY reads the staging prefix with; default: the cluster's
+    )
+    redshift_staging_prefix: str = "omni-channel/warehouse-staging/"
+    redshift_timeout_s: float = Field(default=300.0, gt=0)  # of one statement or batch
+
     # Public data that is used and not shipped (see datasets/summarize/README.md).
     public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"
 
@@ -95,6 +110,11 @@ class Settings(BaseSettings):
     def spool_folder(self) -> Path:
         """Folder of the records that wait for their stores."""
         return self.spool_dir or self.state_dir / "spool"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The embedded warehouse."""
+        return self.warehouse_path or self.state_dir / "warehouse" / "omni.duckdb"
 
     @property
     def trusted_keys_file(self) -> Path:

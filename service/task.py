@@ -60,8 +60,8 @@ class TaskResult:
 
     ``cost`` is None for a model without prices. ``latency_ms`` is the whole run, ``model_ms`` the answering call alone.
     ``usage`` is metered; ``estimated_usage`` belongs to calls that were cancelled or timed out and is part of ``cost`` too.
-    ``guarded`` names the kinds of findings that the guard made in this run, shown or not; ``repaired`` says that the output
-    is a second attempt after such findings.
+    ``guarded`` names the kinds of findings that the guard made in this run, shown or not, ``guard_findings`` counts them;
+    ``repaired`` says that the output is a second attempt after such findings.
     """
 
     output: str | None
@@ -78,6 +78,7 @@ class TaskResult:
     raw_text: str = ""
     estimated_usage: Usage = field(default_factory=Usage)
     guarded: tuple[str, ...] = ()
+    guard_findings: int = 0
     repaired: bool = False
 
     @property
@@ -199,6 +200,7 @@ class _Attempt:
     estimated: Usage = field(default_factory=Usage)
     answered_by: str = ""
     guarded: dict[str, None] = field(default_factory=dict)
+    guard_findings: int = 0
 
     async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:
         call = replace(call, model=model)
@@ -228,6 +230,7 @@ class _Attempt:
         if findings:
             kinds = kinds_of(findings)
             self.guarded.update(dict.fromkeys(kinds))
+            self.guard_findings += len(findings)
             log(Event.GUARD_TRIGGERED, task=self.context.pair.task, arm=arm, kinds=" ".join(kinds))
         return findings
 
@@ -277,6 +280,7 @@ class _Attempt:
             cost=self.spent,
             estimated_usage=self.estimated,
             guarded=tuple(self.guarded),
+            guard_findings=self.guard_findings,
         )
 
     def _is_code(self, model: str) -> bool:

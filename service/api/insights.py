@@ -180,7 +180,18 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
     insights = _response(
         inputs, result, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
     ).model_copy(update={"cache_hit": answered.reused_from is not None})
-    runtime.summaries.keep(summary_record(insights.model_dump(), inputs, page, answered))
+    caller = getattr(request.state, "caller", None)  # nobody's where no token is needed: the harness
+    runtime.summaries.keep(
+        summary_record(
+            insights.model_dump(),
+            inputs,
+            page,
+            answered,
+            client="unknown" if caller is None else caller.client_id,
+            rollout_arm=served.rollout_arm,
+            environment=runtime.settings.environment,
+        )
+    )
     log(
         Event.REQUEST_COMPLETED,
         path=PATH,

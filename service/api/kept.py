@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from service.events import SCHEMA_VERSION
 from service.interaction import HistoryFilter
 from service.pair import Pair
 from service.reuse import Answered, ReuseScope
+from service.served import RolloutArm
 from service.stores.interactions import InteractionPage
 from service.stores.summary_record import SeenInteraction, SummaryRecord
 from service.tasks.summarize import SummarizeInputs
@@ -30,16 +32,34 @@ def reuse_scope(
 
 
 def summary_record(
-    response: Mapping[str, Any], inputs: SummarizeInputs, page: InteractionPage, answered: Answered
+    response: Mapping[str, Any],
+    inputs: SummarizeInputs,
+    page: InteractionPage,
+    answered: Answered,
+    *,
+    client: str,
+    rollout_arm: RolloutArm,
+    environment: str,
 ) -> SummaryRecord:
     """Return the record to keep of ``response``, the fields of an answer as plain values."""
+    result = answered.result
     fields = {name: response[name] for name in SummaryRecord.model_fields if name in response}
     return SummaryRecord(
         **fields,
         ivr_intent=inputs.ivr_intent,
-        arm=answered.result.arm,
+        arm=result.arm,
         reused_from=answered.reused_from,
         reuse_key=answered.reuse_key,
+        client=client,
+        rollout_arm=rollout_arm,
+        environment=environment,
+        input_tokens=result.usage.input_tokens,
+        output_tokens=result.usage.output_tokens,
+        prompt_cache_write_tokens=result.usage.cache_write_tokens,
+        guard_findings=result.guard_findings,
+        guard_kinds=tuple(sorted(result.guarded)),
+        repaired=result.repaired,
+        schema_version=SCHEMA_VERSION,
         query=page.query,
         interactions=tuple(SeenInteraction.of(item) for item in page.interactions),
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 
+from service.events import SCHEMA_VERSION
 from service.stores.archive import Archive
 from service.stores.calls import StoreThreads
 from service.stores.feedback import Ambiguous, Recorded, Shape, SummaryRow, Verdict
@@ -45,7 +46,8 @@ class FeedbackStore:
         for name in ("item_key", "helpful_feedback", "feedback_timestamp", "comment", "edited_summary"):
             del summary[name]
         verdict_fields = {"helpful_feedback": verdict, "comment": comment, "edited_summary": edited}
-        body = {"feedback_id": feedback_id, "feedback_timestamp": at, **verdict_fields, **summary}
+        written = {"feedback_id": feedback_id, "feedback_timestamp": at, "schema_version": SCHEMA_VERSION}
+        body = {**written, **verdict_fields, **summary}
         # The object first: a row without it would be a verdict that the warehouse never hears of. The other way round, the
         # caller asks again and the row's newest verdict is right.
         self._archive.put_json(key, json.dumps(body, ensure_ascii=False))

@@ -17,6 +17,7 @@ BY_ACCOUNT, BY_CONTACT, BY_REQUEST = "by_account", "by_contact", "by_request"
 # The two fields that only S3 keeps.
 _S3_ONLY = frozenset({"query", "interactions"})
 _ITEM_FIELDS = tuple(name for name in SummaryRecord.model_fields if name not in _S3_ONLY)
+_REQUIRED = frozenset(name for name, field in SummaryRecord.model_fields.items() if field.is_required())
 # The key of a row is the process id for its newest answer, and process id, '#', request id for the answers before it. The
 # record's own process id then needs a name of its own.
 _PROCESS = "process"
@@ -37,8 +38,9 @@ def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any
     fields = record.model_dump(exclude=set(_S3_ONLY), exclude_none=True)
     fields[_PROCESS] = record.unique_process_id
     fields[TTL_ATTRIBUTE] = int((datetime.fromisoformat(record.generated_at) + ttl).timestamp())
-    if record.channel_filter is not None:
-        fields["channel_filter"] = list(record.channel_filter)
+    for name in ("channel_filter", "guard_kinds"):
+        if name in fields:
+            fields[name] = list(fields[name])
     return {name: _serializer.serialize(value) for name, value in fields.items()}
 
 
@@ -55,7 +57,8 @@ def to_record(item: Item) -> SummaryRecord:
         StoreError: an attribute is missing or of the wrong type; the message names fields, never their values.
     """
     fields = _plain(item)
-    known = {name: fields.get(name) for name in _ITEM_FIELDS}
+    # What is absent was None when it was written, or no field yet: the record's defaults are right for both.
+    known = {name: fields.get(name) for name in _ITEM_FIELDS if name in fields or name in _REQUIRED}
     known[PARTITION_KEY] = fields.get(_PROCESS)
     try:
         return SummaryRecord.model_validate(known)

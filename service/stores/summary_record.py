@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.interaction import Channel, Interaction
+from service.served import RolloutArm
 from service.task import Arm
 
 PROCESSED_PREFIX = "omni-channel/processed/"
@@ -31,7 +32,8 @@ class SummaryRecord(BaseModel):
     """One answered request; ``request_id`` is its identity, a process may have several.
 
     ``generated_at`` is when this request was answered. For a reused summary ``reused_from`` is the request that it was written
-    for. ``query`` and ``interactions`` go to S3 alone.
+    for. ``query`` and ``interactions`` go to S3 alone. The fields from ``client`` to ``schema_version`` came later: an older
+    record reads as these defaults say.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,6 +65,16 @@ class SummaryRecord(BaseModel):
     degraded: bool
     cost_usd: str | None
     interactions_considered: int
+    client: str = "unknown"
+    rollout_arm: RolloutArm = "production"
+    environment: str = "unknown"
+    input_tokens: int = 0
+    output_tokens: int = 0
+    prompt_cache_write_tokens: int = 0
+    guard_findings: int = 0
+    guard_kinds: tuple[str, ...] = ()
+    repaired: bool = False
+    schema_version: int = 0
     query: str = ""
     interactions: tuple[SeenInteraction, ...] = ()
 

@@ -29,11 +29,22 @@ class Warehouse(Protocol):
         ...
 
     def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
-        """Insert ``rows`` (the event's columns), or replace rows with an equal ``event.key``; all or nothing."""
+        """Insert ``rows`` (the event's columns), or replace rows with an equal ``event.key``; all or nothing.
+
+        Of two rows with one key ``event.prefer`` says which stays, inside ``rows`` and against the table. A row that stays
+        away and a row that is there already both count as unchanged, so the three counts add up to ``rows``.
+
+        Raises:
+            WarehouseError: columns are missing, unknown or of a wrong type, or a value is missing where there must be one.
+        """
         ...
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
-        """Run one SELECT in Redshift's dialect with ``:name`` parameters; changes nothing."""
+        """Run one SELECT in Redshift's dialect with ``:name`` parameters; changes nothing. Column names come in lower case.
+
+        Raises:
+            QueryRefused: no SELECT, or wrong, or one that this engine cannot answer as Redshift would; one line says why.
+        """
         ...
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -109,6 +109,7 @@ def ask(server, cards, the_pair, times=1):
 def test_a_wrong_amount_is_repaired_over_the_wire(server, cards, faults):
     ((result, _),), _ = ask(server, cards, pair(SCRIPTED_MODEL_ID, ECHO))
     assert (result.output, result.repaired, result.guarded, result.arm) == (GOOD, True, ("amount",), "primary")
+    assert result.guard_findings == 1
 
 
 def test_a_hung_primary_is_hedged_cancelled_and_left_alone(server, cards, faults):

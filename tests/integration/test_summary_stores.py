@@ -21,6 +21,7 @@ from service.app import create_app
 from service.aws import client
 from service.cards import ModelCards
 from service.errors import ConfigurationError
+from service.events import SCHEMA_VERSION
 from service.llm.call import ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.local import aws
@@ -275,6 +276,7 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
         False,
         120,
     )
+    assert body["schema_version"] == SCHEMA_VERSION
     again = asyncio.run(vote("not_helpful", "misses the refund"))
     assert again == first
     later = asyncio.run(vote("helpful", None))

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from service.api.kept import reuse_scope, summary_record
+from service.events import SCHEMA_VERSION
 from service.interaction import HistoryFilter, Interaction
+from service.llm.pricing import Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.reuse import Answered
 from service.stores.interactions import InteractionPage
@@ -61,14 +63,28 @@ def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_tex
         "interactions_considered": 1,
         "failure_code": None,
     }
-    for name in ("ivr_intent", "arm", "reused_from", "reuse_key", "query", "interactions"):
+    later = {name for name, field in SummaryRecord.model_fields.items() if not field.is_required()}
+    for name in {"ivr_intent", "arm"} | later - {"prompt_cache_read_tokens"}:
         del response[name]
-    result = TaskResult(output="x", arm="backup", model="m", answered_by="m", latency_ms=1.0)
+    result = TaskResult(
+        output="x",
+        arm="backup",
+        model="m",
+        answered_by="m",
+        latency_ms=1.0,
+        usage=Usage(input_tokens=30, output_tokens=4, cache_write_tokens=5, cache_read_tokens=6),
+        guarded=("secret", "amount"),
+        guard_findings=3,
+        repaired=True,
+    )
     record = summary_record(
         response,
         inputs,
         InteractionPage(interactions=(seen,), query="Query t: one account"),
         Answered(result=result, reuse_key=None, reused_from="req-0"),
+        client="salesforce",
+        rollout_arm="candidate",
+        environment="local",
     )
     assert (record.arm, record.reused_from, record.summary_id, record.query) == (
         "backup",
@@ -76,6 +92,18 @@ def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_tex
         "req-0",
         "Query t: one account",
     )
+    assert record.model_dump(include=later - {"reused_from", "reuse_key", "query", "interactions"}) == {
+        "client": "salesforce",
+        "rollout_arm": "candidate",
+        "environment": "local",
+        "input_tokens": 30,
+        "output_tokens": 4,
+        "prompt_cache_write_tokens": 5,
+        "guard_findings": 3,
+        "guard_kinds": ("amount", "secret"),
+        "repaired": True,
+        "schema_version": SCHEMA_VERSION,
+    }
     assert [item.model_dump() for item in record.interactions] == [
         {"channel": "ivr", "timestamp": "2026-11-21T22:59:00.000Z", "intent": "billing"}
     ]

@@ -1,0 +1,111 @@
+"""Redshift's CREATE TABLE and CREATE VIEW for DuckDB: leaves out what says how rows lie on disk, refuses the rest."""
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+from service.errors import QueryRefused
+from service.warehouse.messages import one_line
+
+_YES_NO = {"YES", "NO"}
+# Words that stand for one column or the whole table and change no answer; the number of words that follow.
+_STORAGE_WORDS = {"ENCODE": 1, "DISTSTYLE": 1, "BACKUP": 1}
+
+
+def statements(sql: str) -> list[str]:
+    """Return the statements of a file, as written, without comments and empty ones.
+
+    Raises:
+        QueryRefused: the text cannot even be read word by word.
+    """
+    found: list[str] = []
+    start: int | None = None
+    for token in _tokens(sql):
+        if token.token_type is TokenType.SEMICOLON:
+            if start is not None:
+                found.append(sql[start : token.start])
+            start = None
+        elif start is None:
+            start = token.start
+    if start is not None:
+        found.append(sql[start:])
+    return [statement.strip() for statement in found]
+
+
+def without_storage(sql: str) -> str:
+    """Return a CREATE statement without ENCODE, DISTKEY, SORTKEY, DISTSTYLE, BACKUP and WITH NO SCHEMA BINDING.
+
+    ``sqlglot`` 30 cannot parse a column's SORTKEY, hands ENCODE on, and knows neither BACKUP nor late-binding views.
+    """
+    tokens = _tokens(sql)
+    kept: list[str] = []
+    position = end = 0
+    while position < len(tokens):
+        length = _storage_length(tokens, position)
+        token = tokens[position]
+        if length:
+            kept.append(sql[end : token.start])
+            position += length
+            end = tokens[position - 1].end + 1
+        else:
+            position += 1
+    kept.append(sql[end:])
+    return "".join(kept)
+
+
+def table_to_duckdb(sql: str) -> str:
+    """Return a CREATE TABLE or ALTER TABLE for DuckDB. A primary key goes too: Redshift does not enforce it.
+
+    Raises:
+        QueryRefused: something in it has no counterpart.
+    """
+    try:
+        tree = sqlglot.parse_one(without_storage(sql), read="redshift")
+    except SqlglotError as err:
+        raise QueryRefused(f"DDL cannot be read: {one_line(str(err))}") from None
+    if not isinstance(tree, exp.Create | exp.Alter | exp.Drop):
+        raise QueryRefused(f"a migration may CREATE, ALTER or DROP, not {tree.key.upper()}")
+    for key in list(tree.find_all(exp.PrimaryKey, exp.PrimaryKeyColumnConstraint)):
+        (key.parent if isinstance(key.parent, exp.ColumnConstraint) else key).pop()
+    for node in tree.walk():
+        if isinstance(node, exp.DataType) and node.this is exp.DType.SUPER:
+            node.replace(exp.DataType.build("JSON"))
+        elif isinstance(node, exp.GeneratedAsIdentityColumnConstraint | exp.Command):
+            raise QueryRefused("IDENTITY and other Redshift-only clauses cannot be kept by the embedded warehouse")
+    return tree.sql(dialect="duckdb")
+
+
+def _tokens(sql: str) -> list[Token]:
+    try:
+        return sqlglot.tokenize(sql, read="redshift")
+    except SqlglotError as err:
+        raise QueryRefused(f"SQL cannot be read: {one_line(str(err))}") from None
+
+
+def _storage_length(tokens: list[Token], position: int) -> int:
+    """Return how many tokens from ``position`` on say nothing but how rows are stored."""
+    words = [token.text.upper() for token in tokens[position : position + 4]]
+    if words[:4] == ["WITH", "NO", "SCHEMA", "BINDING"]:
+        return 4
+    first = words[0]
+    if tokens[position].token_type in (TokenType.STRING, TokenType.IDENTIFIER):
+        return 0
+    if first in ("COMPOUND", "INTERLEAVED") and words[1:2] == ["SORTKEY"]:
+        return 1 + _key_length(tokens, position + 1)
+    if first in ("DISTKEY", "SORTKEY"):
+        return _key_length(tokens, position)
+    if first == "BACKUP" and (len(words) < 2 or words[1] not in _YES_NO):
+        return 0
+    return 1 + _STORAGE_WORDS[first] if first in _STORAGE_WORDS and len(words) > 1 else 0
+
+
+def _key_length(tokens: list[Token], position: int) -> int:
+    following = tokens[position + 1] if position + 1 < len(tokens) else None
+    if following is not None and following.token_type is TokenType.L_PAREN:
+        depth = 0
+        for offset, token in enumerate(tokens[position + 1 :], start=1):
+            depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+            if depth == 0:
+                return offset + 1
+    return 2 if following is not None and following.text.upper() == "AUTO" else 1

@@ -1,0 +1,318 @@
+"""Redshift's functions as DuckDB has them: which are known to give the same answer, and how the others are rewritten.
+
+A function stands here only when the query corpus (``tests/contract/test_warehouse_queries.py``) has an answer for it. Sources:
+the function pages of the Amazon Redshift Database Developer Guide, read in November 2026.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+import sqlglot
+from sqlglot import exp
+
+from service.errors import QueryRefused
+
+# The same in both, with the arguments that sqlglot hands over.
+SAME = frozenset(
+    """
+    ABS CEIL CEILING FLOOR ROUND MOD POWER SQRT EXP LN SIGN CBRT GREATEST LEAST NULLIF COALESCE NVL NVL2 DECODE
+    COUNT SUM MIN MAX STDDEV STDDEV_SAMP STDDEV_POP VARIANCE VAR_SAMP VAR_POP MEDIAN PERCENTILE_CONT PERCENTILE_DISC
+    BOOL_OR BOOL_AND ANY_VALUE ROW_NUMBER RANK DENSE_RANK NTILE PERCENT_RANK CUME_DIST LAG LEAD FIRST_VALUE LAST_VALUE NTH_VALUE
+    LEN LENGTH CHAR_LENGTH UPPER LOWER TRIM BTRIM LTRIM RTRIM LPAD RPAD REPLACE TRANSLATE REVERSE REPEAT SPLIT_PART STRPOS
+    CHARINDEX POSITION ASCII CHR MD5 SHA1 DATE_TRUNC LAST_DAY CONVERT_TIMEZONE CAST CONVERT ROLLUP CUBE GROUPING
+    """.split()
+)
+
+_INTEGERS = "('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT')"
+_PARTS = frozenset("YEAR QUARTER MONTH WEEK DAY DOW DAYOFWEEK DOY DAYOFYEAR HOUR MINUTE SECOND".split())
+_STEPS = frozenset("YEAR QUARTER MONTH WEEK DAY HOUR MINUTE SECOND MILLISECOND MICROSECOND".split())
+_TIME_FORMAT = {
+    "IYYY": "%G", "YYYY": "%Y", "HH24": "%H", "HH12": "%I", "DDD": "%j", "Mon": "%b", "IW": "%V", "MM": "%m", "DD": "%d",
+    "MI": "%M", "SS": "%S", "MS": "%g", "AM": "%p", "PM": "%p", "YY": "%y",
+}  # fmt: skip
+_TIME_TOKENS = re.compile(r'"([^"]*)"|(' + "|".join(_TIME_FORMAT) + r")|([A-Za-z0-9%\"]+)|(.)")
+_BASES = {"10": "", "16": "0x", "2": "0b"}
+
+Rewrite = Callable[[exp.Expr], exp.Expr]
+
+
+def duck(template: str, **parts: exp.Expr | str) -> exp.Expr:
+    """Return DuckDB's ``template`` with each ``:name`` replaced by a copy of a part; text becomes a literal."""
+    given = {name: exp.Literal.string(part) if isinstance(part, str) else part.copy() for name, part in parts.items()}
+    return exp.replace_placeholders(sqlglot.parse_one(template, read="duckdb"), **given)
+
+
+def written_name(node: exp.Expr) -> str:
+    """Return the name of a function that sqlglot has no class for, in capitals."""
+    return str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
+
+
+def _text(node: exp.Expr | None, what: str) -> str:
+    if isinstance(node, exp.Literal) and node.is_string:
+        return str(node.this)
+    raise QueryRefused(f"{what} must be written as a text, for the embedded warehouse to translate it")
+
+
+def _arguments(node: exp.Expr, least: int, most: int | None = None) -> list[exp.Expr]:
+    found: list[exp.Expr] = list(node.expressions)
+    if not least <= len(found) <= (most or least):
+        raise QueryRefused(f"{written_name(node)} with {len(found)} arguments is not translated")
+    return found
+
+
+def _time_format(text: str, name: str) -> str:
+    parts = []
+    for quoted, token, other, mark in _TIME_TOKENS.findall(text):
+        if other:
+            raise QueryRefused(
+                f"{name}: format {text!r} is not translated from {other!r} on; known: {', '.join(_TIME_FORMAT)}"
+            )
+        parts.append(_TIME_FORMAT[token] if token else (quoted or mark).replace("%", "%%"))
+    return "".join(parts)
+
+
+def _to_char(node: exp.Expr) -> exp.Expr:
+    moment, form = _arguments(node, 2)
+    return duck(
+        "STRFTIME(:moment, :form)", moment=moment, form=_time_format(_text(form, "TO_CHAR's format"), "TO_CHAR")
+    )
+
+
+def _to_date(node: exp.Expr) -> exp.Expr:
+    text, form = _arguments(node, 2)
+    pattern = _time_format(_text(form, "TO_DATE's format"), "TO_DATE")
+    return duck("CAST(STRPTIME(:text, :form) AS DATE)", text=text, form=pattern)
+
+
+def _to_timestamp(node: exp.Expr) -> exp.Expr:
+    text, form = _arguments(node, 2)
+    pattern = _time_format(_text(form, "TO_TIMESTAMP's format"), "TO_TIMESTAMP")
+    return duck("CAST(STRPTIME(:text, :form) AS TIMESTAMPTZ)", text=text, form=pattern)
+
+
+def _strtol(node: exp.Expr) -> exp.Expr:
+    text, base = _arguments(node, 2)
+    prefix = _BASES.get(base.sql())
+    if prefix is None:
+        raise QueryRefused("STRTOL is translated for the bases 2, 10 and 16")
+    return duck("CAST(:prefix || LOWER(:text) AS BIGINT)", prefix=prefix, text=text)
+
+
+def _concat(node: exp.Expr) -> exp.Expr:
+    # DuckDB's CONCAT leaves NULL out; Redshift's gives NULL, as || does in both.
+    left, right = _arguments(node, 2)
+    return duck("(:one || :two)", one=left, two=right)
+
+
+def _path_text(node: exp.Expr) -> exp.Expr:
+    document, *path = _arguments(node, 2, 7)
+    null_if_invalid = path.pop() if isinstance(path[-1], exp.Boolean) else None
+    steps = "".join(f'."{_text(step, "a path element")}"' for step in path)
+    if '"' in "".join(_text(step, "a path element") for step in path):
+        raise QueryRefused('JSON_EXTRACT_PATH_TEXT: a path element with " is not translated')
+    return _valid_or_null("json_extract_string(:document, :path)", null_if_invalid, document=document, path=f"${steps}")
+
+
+def _element_text(node: exp.Expr) -> exp.Expr:
+    document, position, *rest = _arguments(node, 2, 3)
+    # A negative position counts from the end in DuckDB; in Redshift there is nothing there.
+    template = "CASE WHEN :position >= 0 THEN json_extract_string(:document, '$[' || (:position) || ']') END"
+    return _valid_or_null(template, rest[0] if rest else None, document=document, position=position)
+
+
+def _valid_or_null(template: str, null_if_invalid: exp.Expr | None, **parts: exp.Expr | str) -> exp.Expr:
+    if null_if_invalid is None or null_if_invalid.sql().upper() == "FALSE":
+        return duck(template, **parts)
+    return duck(f"CASE WHEN json_valid(:document) THEN {template} END", **parts)
+
+
+def _json(template: str) -> Rewrite:
+    return lambda node: duck(template, document=_arguments(node, 1)[0])
+
+
+def _regexp_replace(node: exp.Expr) -> exp.Expr:
+    text, pattern, new = _arguments(node, 3)
+    if "$" in _text(new, "REGEXP_REPLACE's replacement") or "\\" in new.this:
+        raise QueryRefused("REGEXP_REPLACE: a replacement that refers to groups is not translated")
+    return duck("REGEXP_REPLACE(:text, :pattern, :new, 'g')", text=text, pattern=pattern, new=new)
+
+
+def _side(name: str) -> Rewrite:
+    def rewrite(node: exp.Expr) -> exp.Expr:
+        text, length = _arguments(node, 2)
+        return duck(f"{name}(:text, GREATEST(:length, 0))", text=text, length=length)
+
+    return rewrite
+
+
+def _sha2(node: exp.Expr) -> exp.Expr:
+    text, bits = _arguments(node, 2)
+    if bits.sql() != "256":
+        raise QueryRefused("SHA2 is translated for 256 bits")
+    return duck("SHA256(:text)", text=text)
+
+
+def _substring(node: exp.Expr) -> exp.Expr:
+    """Redshift counts a start before the text as missing letters; DuckDB counts it from the end."""
+    text, start, *rest = _arguments(node, 2, 3)
+    if not rest:
+        return duck("SUBSTRING(:text, GREATEST(:start, 1))", text=text, start=start)
+    template = "SUBSTRING(:text, GREATEST(:start, 1), GREATEST(:length + LEAST(:start - 1, 0), 0))"
+    return duck(template, text=text, start=start, length=rest[0])
+
+
+def _trunc(node: exp.Expr) -> exp.Expr:
+    if len(node.expressions) == 1:
+        raise QueryRefused("TRUNC(x) is a date or a number by x: write x::DATE, or TRUNC(x, 0)")
+    number, digits = _arguments(node, 2)
+    return duck("TRUNC(:number, :digits)", number=number, digits=digits)
+
+
+def _regexp_substr(node: exp.Expr) -> exp.Expr:
+    text, pattern = _arguments(node, 2)
+    return duck("REGEXP_EXTRACT(:text, :pattern)", text=text, pattern=pattern)
+
+
+def _regexp_count(node: exp.Expr) -> exp.Expr:
+    text, pattern = _arguments(node, 2)
+    return duck("LENGTH(REGEXP_EXTRACT_ALL(:text, :pattern))", text=text, pattern=pattern)
+
+
+def now(node: exp.Expr) -> exp.Expr:
+    """Return the present as a time without a zone, in UTC."""
+    return duck("(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')")
+
+
+def _log(node: exp.Expr) -> exp.Expr:
+    return duck("LOG10(:number)", number=_arguments(node, 1)[0])
+
+
+REWRITTEN: Mapping[str, Rewrite] = {
+    "TO_CHAR": _to_char,
+    "TO_DATE": _to_date,
+    "TO_TIMESTAMP": _to_timestamp,
+    "STRTOL": _strtol,
+    "CONCAT": _concat,
+    "JSON_EXTRACT_PATH_TEXT": _path_text,
+    "JSON_EXTRACT_ARRAY_ELEMENT_TEXT": _element_text,
+    "JSON_ARRAY_LENGTH": _json("json_array_length(:document)"),
+    "GET_ARRAY_LENGTH": _json("json_array_length(:document)"),
+    "IS_VALID_JSON": _json("json_valid(:document)"),
+    "CAN_JSON_PARSE": _json("json_valid(:document)"),
+    "IS_VALID_JSON_ARRAY": _json("(json_valid(:document) AND json_type(:document) = 'ARRAY')"),
+    "JSON_PARSE": _json("CAST(:document AS JSON)"),
+    "JSON_SERIALIZE": _json("CAST(json(:document) AS VARCHAR)"),
+    "IS_ARRAY": _json("(json_type(:document) = 'ARRAY')"),
+    "REGEXP_REPLACE": _regexp_replace,
+    "REGEXP_SUBSTR": _regexp_substr,
+    "REGEXP_COUNT": _regexp_count,
+    "LEFT": _side("LEFT"),
+    "RIGHT": _side("RIGHT"),
+    "SHA2": _sha2,
+    "FUNC_SHA1": _json("SHA1(:document)"),
+    "SUBSTRING": _substring,
+    "SUBSTR": _substring,
+    "TRUNC": _trunc,
+    "GETDATE": now,
+    "LOG": _log,
+    "RATIO_TO_REPORT": lambda node: node,  # with its window, below
+}
+
+
+def ratio_to_report(window: exp.Window) -> exp.Expr:
+    """Return ``RATIO_TO_REPORT(x) OVER (...)``: the value's share of the window's sum."""
+    (value,) = _arguments(window.this, 1)
+    total = window.copy()
+    total.set("this", exp.Sum(this=value.copy()))
+    return duck("(CAST(:value AS DOUBLE) / NULLIF(:total, 0))", value=value, total=total)
+
+
+def listagg(node: exp.GroupConcat, order: exp.Order | None) -> exp.Expr:
+    """Return ``LISTAGG([DISTINCT] x [, separator]) [WITHIN GROUP (ORDER BY ...)]``; without a separator there is none."""
+    value, separator = node.this, node.args.get("separator")
+    if isinstance(value, exp.Distinct) and len(value.expressions) == 2:
+        separator = value.expressions[1]
+        value = exp.Distinct(expressions=[value.expressions[0].copy()])
+    plain = exp.GroupConcat(this=value.copy(), separator=separator.copy() if separator else exp.Literal.string(""))
+    return plain if order is None else exp.WithinGroup(this=plain, expression=order.copy())
+
+
+def average(value: exp.Expr, whole: exp.Expr, *, sample: exp.Expr) -> exp.Expr:
+    """Return an average: in Redshift that of integers is an integer, cut off. ``sample`` is some value of the same type."""
+    if is_fraction(value):
+        return whole
+    return duck(
+        f"(CASE WHEN TYPEOF(:sample) IN {_INTEGERS} THEN TRUNC(:whole) ELSE :whole END)", sample=sample, whole=whole
+    )
+
+
+def is_fraction(node: exp.Expr) -> bool:
+    """Say whether ``node`` is written as a cast to a floating-point number."""
+    floats = (exp.DType.DOUBLE, exp.DType.FLOAT)
+    return isinstance(node, exp.Cast) and node.to.this in floats
+
+
+def date_part(node: exp.Extract) -> exp.Expr:
+    """Return an EXTRACT or DATE_PART.
+
+    Raises:
+        QueryRefused: a part that the two engines count or type differently.
+    """
+    part = node.name.upper()
+    if part not in _PARTS:
+        hint = "use DATEDIFF(second, ...)" if part == "EPOCH" else f"known: {', '.join(sorted(_PARTS))}"
+        raise QueryRefused(f"the date part {part} is not translated: {hint}")
+    return node
+
+
+def date_add(node: exp.TsOrDsAdd) -> exp.Expr:
+    """Return a DATEADD: a time with a zone keeps it, a date becomes a timestamp, as in Redshift."""
+    unit = _unit(node)
+    moment = node.this
+    if isinstance(moment, exp.Literal):
+        moment = exp.cast(moment, "TIMESTAMP")
+    return duck(f"(:moment + INTERVAL (:count) {unit})", moment=moment, count=node.expression)
+
+
+def date_difference(node: exp.TsOrDsDiff | exp.DateDiff) -> exp.Expr:
+    """Return a DATEDIFF, which counts borders that lie between."""
+    unit = _unit(node)
+    if unit == "WEEK":
+        raise QueryRefused(
+            "DATEDIFF(week, ...) is not translated: count days between DATE_TRUNC('week', ...) of both, / 7"
+        )
+    template = f"DATE_DIFF('{unit}', CAST(:start AS TIMESTAMP), CAST(:end AS TIMESTAMP))"
+    return duck(template, start=node.expression, end=node.this)
+
+
+def _unit(node: exp.Expr) -> str:
+    unit = node.args.get("unit")
+    name = "DAY" if unit is None else unit.name.upper()
+    if name not in _STEPS:
+        raise QueryRefused(f"the unit {name} is not translated: {', '.join(sorted(_STEPS))}")
+    return name
+
+
+def whole_number(node: exp.Cast) -> exp.Expr:
+    """Return a cast to an integer that fails on a fraction: the engines do not round alike."""
+    kind = node.to.sql("duckdb")
+    if isinstance(
+        node.this, exp.Case | exp.Count | exp.Round | exp.Floor | exp.Ceil | exp.Length | exp.Extract | exp.Placeholder
+    ):
+        return node
+    number = "TRY_CAST(:value AS DOUBLE)"
+    wrong = f"CAST(error('a fraction was cast to {kind}: use ROUND, FLOOR or TRUNC(x, 0)') AS {kind})"
+    return duck(
+        f"(CASE WHEN {number} <> TRUNC({number}) THEN {wrong} ELSE CAST(:value AS {kind}) END)", value=node.this
+    )
+
+
+def similar_to(node: exp.SimilarTo) -> exp.Expr:
+    """Return a SIMILAR TO: % and _ are wildcards there and plain letters in DuckDB's."""
+    pattern = _text(node.expression, "the pattern of SIMILAR TO")
+    if "\\" in pattern or isinstance(node.parent, exp.Escape):
+        raise QueryRefused("SIMILAR TO with an escape is not translated: use ~ with a regular expression")
+    regular = "".join(
+        {"%": ".*", "_": ".", ".": r"\.", "^": r"\^", "$": r"\$"}.get(letter, letter) for letter in pattern
+    )
+    return duck("REGEXP_FULL_MATCH(:text, :pattern, 's')", text=node.this, pattern=regular)

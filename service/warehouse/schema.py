@@ -1,0 +1,52 @@
+"""The SQL files of the warehouse: numbered migrations, views, COPY statements, all in Redshift's dialect."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.errors import ConfigurationError
+from service.settings import REPO_ROOT
+
+# Beside the code and not under `settings.root`: the statements and `service.events` change together.
+SQL_FOLDER = REPO_ROOT / "infra" / "warehouse"
+VERSION_TABLE = "omni_schema"
+_NUMBERED = re.compile(r"^(\d{4})_[a-z0-9_]+$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One numbered file; a warehouse is of the version of the last one that it has run."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def migrations(folder: Path = SQL_FOLDER) -> tuple[Migration, ...]:
+    """Return the migrations in order, numbered 1, 2, 3 without a gap.
+
+    Raises:
+        ConfigurationError: there is none, or the numbers have a gap.
+    """
+    found = []
+    for path in sorted((folder / "migrations").glob("*.sql")):
+        name = _NUMBERED.match(path.stem)
+        if name is None:
+            raise ConfigurationError(f"migration {path.name!r}: name it like 0002_what_it_adds.sql")
+        found.append(Migration(version=int(name[1]), name=path.stem, sql=path.read_text(encoding="utf-8")))
+    if [migration.version for migration in found] != list(range(1, len(found) + 1)) or not found:
+        raise ConfigurationError(f"{folder / 'migrations'} must hold 0001_*.sql, 0002_*.sql and so on without a gap")
+    return tuple(found)
+
+
+def views(folder: Path = SQL_FOLDER) -> tuple[tuple[str, str], ...]:
+    """Return name and statement of each view, in the order of their files: a view may read those before it."""
+    return tuple(
+        (path.stem.partition("_")[2], path.read_text(encoding="utf-8"))
+        for path in sorted((folder / "views").glob("*.sql"))
+    )
+
+
+def copy_statement(table: str, kind: str, folder: Path = SQL_FOLDER) -> str:
+    """Return the COPY of ``table`` from staged files of ``kind`` (parquet, json), with its ``{placeholders}``."""
+    return (folder / "copy" / f"{table}.{kind}.sql").read_text(encoding="utf-8")
