@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest report bench-report simulate-report lock clean reconcile token client rollout rollout-end
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -155,6 +155,15 @@ simulate: $(READY) ## How often the gate's intervals and verdicts are right, by 
 
 selftest: $(READY) ## Plant bad pairs before the gate; it must reject each: make selftest [ENGINE=scripted,extractive,bundled] [SEEDS=3] [CASES=n]
 	@$(PY) -m eval selftest $(TASK) $(if $(ENGINE),--engine $(ENGINE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CASES),--cases $(CASES)) $(if $(DATASET),--dataset $(DATASET)) $(if $(MUTANTS),--mutants $(MUTANTS))
+
+report: $(READY) ## Write the weekly report: make report [WEEK=2026-W47] [ZONE=Europe/Berlin]
+	@$(PY) -m reports weekly --task $(TASK) $(if $(WEEK),--week "$(WEEK)") $(if $(ZONE),--zone "$(ZONE)")
+
+bench-report: $(READY) ## Time and memory of the weekly report at 10k, 100k and 1M answers
+	@$(PY) -m reports scale
+
+simulate-report: $(READY) ## How often the weekly report cries wolf, and what it finds; the figures that docs/ states
+	@$(PY) -m reports simulate
 
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt

@@ -66,9 +66,9 @@ def charts(report: WeeklyReport) -> list[Chart]:
         ),
         _made(
             report,
-            "Cost of an answer, by day",
-            "Metered mean over priced answers, reused ones at what they cost: nothing.",
-            [Line(name="cost", points=_ratio(busy, "cost", "priced"), dots=False)],
+            "Cost of 1,000 answers, by day",
+            "Metered, over priced answers; reused ones cost nothing.",
+            [Line(name="cost", points=_ratio(busy.assign(cost=1_000 * busy["cost"]), "cost", "priced"), dots=False)],
             Unit.USD,
             marks,
             from_zero=True,

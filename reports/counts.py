@@ -34,26 +34,30 @@ class Counts:
         self.data = data
         self._cube = data.cube.assign(unhelpful=data.cube["rated"] - data.cube["helpful"])
         self._columns = [*COUNT_COLUMNS, *SUM_COLUMNS, "unhelpful"]
+        self._sums: dict[tuple[Side, str], dict[str, Mapping[str, float]]] = {}
 
     def total(self, side: Side) -> Mapping[str, float]:
         """Return the sums over everything on ``side``."""
-        return _plain(self._cube.loc[side.of(self._cube), self._columns].sum())
+        found = self._sums.get((side, ""))
+        if found is None:
+            found = {"": _plain(self._cube.loc[side.of(self._cube), self._columns].sum())}
+            self._sums[side, ""] = found
+        return found[""]
 
     def by_slice(self, side: Side, dimension: str) -> dict[str, Mapping[str, float]]:
         """Return the sums by the values of ``dimension``."""
-        grouped = self._cube[side.of(self._cube)].groupby(dimension)[self._columns].sum()
-        return {str(value): _plain(row) for value, row in grouped.iterrows()}
+        found = self._sums.get((side, dimension))
+        if found is None:
+            grouped = self._cube[side.of(self._cube)].groupby(dimension)[self._columns].sum()
+            found = {str(value): _plain(row) for value, row in grouped.iterrows()}
+            self._sums[side, dimension] = found
+        return found
 
     def without(self, side: Side, dimension: str, value: str, other: tuple[str, str]) -> Mapping[str, float]:
         """Return the sums of the slice ``value`` of ``dimension`` without what also lies in the slice ``other``."""
         cube = self._cube
         rows = side.of(cube) & (cube[dimension] == value) & (cube[other[0]] != other[1])
         return _plain(cube.loc[rows, self._columns].sum())
-
-    def rest(self, side: Side, other: tuple[str, str]) -> Mapping[str, float]:
-        """Return the sums of everything on ``side`` outside the slice ``other``."""
-        cube = self._cube
-        return _plain(cube.loc[side.of(cube) & (cube[other[0]] != other[1]), self._columns].sum())
 
     def sample(self, metric: WeeklyMetric, side: Side) -> Sample | None:
         """Return what is known of ``metric`` on ``side``; None where it has no answer to speak of."""

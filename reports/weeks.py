@@ -70,20 +70,22 @@ class Week:
         return (instant.astimezone(self.zone).date() - self.monday).days
 
     def local_seconds(self, column: str, *, weeks: int) -> str:
-        """Return SQL for the seconds of local wall-clock time from Monday 00:00 to ``column``, for so many weeks before and this one.
+        """Return SQL for the seconds of local time from Monday 00:00 to ``column``, for so many weeks before and this one.
 
-        Days and weeks are then divisions by 86,400 and 604,800. The offset is constant but for the changes of the clock, of which the
-        weeks hold a few, so no engine needs to know zones: Redshift and DuckDB know them differently.
+        Days and weeks are then divisions by 86,400 and 604,800. The offset is constant but for the changes of the clock, of which
+        the weeks hold a few, so no engine needs to know zones: Redshift and DuckDB know them differently.
         """
-        origin = int(datetime.combine(self.monday, datetime.min.time(), UTC).timestamp())
+        seconds = f"DATEDIFF(second, CAST('{self.start:%Y-%m-%d %H:%M:%S}+00' AS TIMESTAMPTZ), {column})"
+        monday = int(self.start.timestamp())
         steps = self._offsets(weeks)
-        offset = str(steps[0][1])
-        if len(steps) > 1:
-            cases = " ".join(
-                f"WHEN EXTRACT(EPOCH FROM {column}) >= {since} THEN {seconds}" for since, seconds in steps[:0:-1]
-            )
-            offset = f"CASE {cases} ELSE {offset} END"
-        return f"(EXTRACT(EPOCH FROM {column}) - {origin} + {offset})"
+        usual = steps[-1][1]  # Sunday's; what the clock said otherwise is added
+        start_offset = int(self.start.astimezone(self.zone).utcoffset().total_seconds())  # type: ignore[union-attr]  # aware
+        cases = [
+            f"WHEN {seconds} < {until - monday} THEN {offset - start_offset}"
+            for (_, offset), (until, _) in zip(steps, steps[1:], strict=False)
+        ]
+        shift = f"CASE {' '.join(cases)} ELSE {usual - start_offset} END" if cases else str(usual - start_offset)
+        return f"({seconds} + {shift})"
 
     def _offsets(self, weeks: int) -> list[tuple[int, int]]:
         """Return (since, seconds east of UTC) for each stretch with one offset; clocks change at full quarter hours."""
