@@ -16,7 +16,6 @@ from reports.themes import Themes
 from reports.words import Word
 
 _FEW_HEARD = 0.10
-_NEW_THEME = 3.0  # times its size of the week before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +50,11 @@ def actions(
         done.append(_look_for_cause(worse[0], drifts))
     covered = {(item.first.dimension, item.first.value) for item in worse if item.metric is HELPFUL}
     for theme in said.themes:
-        if (theme.dimension, theme.value) not in covered and theme.size >= _NEW_THEME * max(theme.before, 1):
+        if (theme.dimension, theme.value) not in covered and theme.grown:
             slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
             done.append(
                 Action(
-                    do=f"Make cases of the new theme “{', '.join(theme.terms)}”",
+                    do=f"Make cases of the growing theme “{', '.join(theme.terms)}”",
                     because=f"{theme.size} texts this week, {theme.before} the week before",
                     command=f"python -m eval harvest --week {week}{slice_option}",
                 )

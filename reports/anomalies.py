@@ -129,7 +129,8 @@ def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
         if reached.iloc[-1] >= APPROVAL_OVER and float(row.rated) > 0:  # type: ignore[arg-type]
             rated, helpful = upto["rated"].iloc[:days].sum(), upto["helpful"].iloc[:days].sum()
             if helpful / rated < APPROVAL:
-                found.append(Anomaly(day=day, what="approval", seen=f"{format_number(helpful / rated, Unit.RATE, apart_from=APPROVAL)} of {rated:,} ratings",
+                share = format_number(helpful / rated, Unit.RATE, apart_from=APPROVAL)
+                found.append(Anomaly(day=day, what="approval", seen=f"{share} of {rated:,} ratings",
                                      expected=f"at least {APPROVAL:.2f} over {APPROVAL_OVER}", rule="seed 001"))  # fmt: skip
         degraded = float(row.degraded) / answers if answers >= SMALLEST_DAY else 0.0  # type: ignore[arg-type]
         if degraded > DEGRADED:

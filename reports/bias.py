@@ -23,7 +23,7 @@ class RatedShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Who was heard. ``reweighted`` counts each channel and intent by its answers and not by its ratings; None with too few cells.
+    """Who was heard. ``reweighted`` counts each channel and intent by its answers, not its ratings; None with too few cells.
 
     ``uneven`` names the dimensions in which the share differs beyond chance.
     """

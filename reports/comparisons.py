@@ -1,4 +1,4 @@
-"""Every comparison of the week: whole pairs and slices, against the week before and the release before, judged as two families."""
+"""Every comparison of the week: whole pairs and slices, against week and release before, judged as two families."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +60,7 @@ _Place = tuple[Baseline, str, str]  # with dimension and value
 def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
     """Return what is compared with what.
 
-    All pairs together against the week before; each pair against itself in the week before, unless it is the only one in both weeks;
+    All pairs together against the week before; each pair against itself there, unless it is the only one in both weeks;
     each pair against the release before, a candidate against production.
     """
     frame = counts.data.cube

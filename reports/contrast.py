@@ -13,8 +13,8 @@ from reports.words import Word
 class Contrast:
     """``ours`` against ``theirs``; ``difference`` is ours minus theirs, or its share of theirs for a relative metric.
 
-    ``low`` and ``high`` of ``difference`` are the plain 95% interval. ``adjusted`` is the wider one of a contrast that was picked among
-    many; ``compared`` says how many.
+    ``low`` and ``high`` of ``difference`` are the plain 95% interval. ``adjusted`` is the wider one of a contrast that was
+    picked among many; ``compared`` says how many.
     """
 
     metric: WeeklyMetric
@@ -52,8 +52,8 @@ def contrast(metric: WeeklyMetric, ours: Sample | None, theirs: Sample | None) -
 def difference(metric: WeeklyMetric, ours: Interval, theirs: Interval) -> Interval | None:
     """Return ours minus theirs, from the two sides' intervals; None where a share of 0 was asked for.
 
-    MOVER (Zou & Donner 2008): for rates with Wilson's intervals it is Newcombe's method 10 (Newcombe 1998); relative ones are made on
-    the logarithms.
+    MOVER (Zou & Donner 2008): for rates with Wilson's intervals it is Newcombe's method 10 (Newcombe 1998); relative ones are
+    made on the logarithms.
     """
     n = min(ours.n, theirs.n)
     if not metric.relative:
@@ -91,8 +91,8 @@ def _mover(ours: Interval, theirs: Interval, n: int) -> Interval:
 def worded(found: Contrast, *, significant: bool) -> Contrast:
     """Return the contrast with its word.
 
-    The gate's burden lies on the pair: it must show that it is no worse by the margin. Here production stands already and the burden
-    lies on the alarm: "worse" needs a difference that the family's test does not put down to chance, and an estimate past the
+    The gate's burden lies on the pair: it must show that it is no worse by the margin. Here production stands already and the
+    burden lies on the alarm: "worse" needs a difference that the family's test does not put down to chance, and an estimate past the
     margin. "No worse" is the gate's own: the whole interval clears the margin.
     """
     metric, between = found.metric, found.difference

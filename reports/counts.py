@@ -66,7 +66,7 @@ class Counts:
         return made(metric, self.total(side))
 
     def latency(self, side: Side, quantile: float, *, primary: bool) -> Quantile | None:
-        """Return latencies on ``side``; with ``primary`` those of fresh answers of the primary model alone, as the gate measures."""
+        """Return latencies on ``side``; with ``primary`` of the primary model's fresh answers alone, as the gate measures."""
         return _histogram(self.data.latencies, side, quantile, "primary_n" if primary else "n")
 
     def slices(self, metric: WeeklyMetric, side: Side, dimension: str) -> dict[str, Sample]:

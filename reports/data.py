@@ -14,7 +14,7 @@ from reports.weeks import Week
 if TYPE_CHECKING:
     from service.warehouse.port import Warehouse
 
-MOST_WORDS = 5_000  # of the newest unhelpful or edited answers whose words are clustered
+MOST_WORDS = 2_500  # of a week's newest unhelpful or edited answers, whose words are clustered
 _NAME = re.compile(r"(?<!:):([a-z_]+)\b")
 
 
@@ -53,10 +53,10 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> W
     long_ago, before, last = (
         week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)
     )
-    base: dict[str, Any] = {"task": task, "until": until, "now": now.astimezone(UTC), "most": MOST_WORDS}
+    base: dict[str, Any] = {"task": task, "now": now.astimezone(UTC), "most": MOST_WORDS}
 
-    def ask(sql: str, since: datetime) -> pd.DataFrame:
-        given = base | {"since": since}
+    def ask(sql: str, since: datetime, to: datetime = until) -> pd.DataFrame:
+        given = base | {"since": since, "until": to}
         frame = warehouse.query(sql, {name: given[name] for name in _NAME.findall(sql)})
         for name in frame.columns:
             if name in _INTEGERS:
@@ -84,7 +84,9 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> W
         pairs=ask(queries.PAIRS, long_ago),
         releases=ask(queries.RELEASES, long_ago),
         promises=ask(queries.PROMISES, long_ago),
-        words=ask(queries.words_of(week), last),
+        words=pd.concat(
+            [ask(queries.words_of(week), week.start), ask(queries.words_of(week), last, week.start)], ignore_index=True
+        ),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
         oddities=oddities,
     )

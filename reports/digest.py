@@ -62,7 +62,7 @@ def render(report: WeeklyReport) -> str:
     if report.themes.themes:
         lines += ["", "## Unhelpful feedback", ""]
         for theme in report.themes.themes[:_THEMES]:
-            new = ", new" if theme.before == 0 else ""
+            new = ", growing" if theme.grown else ""
             mostly = f", mostly {_plain(theme.mostly)}" if theme.mostly else ""
             lines.append(f"- {_plain(', '.join(theme.terms)) or 'other'}: {theme.size}{new}{mostly}")
     return "\n".join(lines) + "\n"

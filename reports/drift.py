@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -24,7 +25,7 @@ _FLOOR = 1e-4  # share of an empty bin, so that a new value has a finite index
 class Drift:
     """One variable, this week against the week before.
 
-    ``chance`` is the index that 19 of 20 pairs of weeks without any drift stay below at this size: an index below it says nothing.
+    ``chance`` is what 19 of 20 pairs of weeks without drift stay below at this size: an index below it says nothing.
     """
 
     name: str
@@ -90,7 +91,7 @@ def _numbers(
     binned = [np.bincount(bins, weights=side, minlength=places).astype(np.float64) for side in (a, b)]
     bounds = [
         f"up to {edges[0]:.0f}",
-        *(f"{low:.0f} to {high:.0f}" for low, high in zip(edges, edges[1:], strict=False)),
+        *(f"{low:.0f} to {high:.0f}" for low, high in pairwise(edges)),
     ]
     return _drift(name, kind, binned[0], binned[1], [*bounds, f"above {edges[-1]:.0f}"], ks)
 

@@ -75,17 +75,18 @@ def releases_of(data: WeekData) -> list[Release]:
     ]
     known = {release.digest for release in found}
     served = data.pairs[(data.pairs["rollout_arm"] == "production") & ~data.pairs["pair_digest"].isin(known)]
-    for row in served.groupby(["pair_digest", "environment"])["first_at"].min().reset_index().to_dict("records"):
-        found.append(
-            Release(
-                digest=str(row["pair_digest"]),
-                sequence=None,
-                kind="inferred",
-                at=_aware(row["first_at"]),
-                environment=str(row["environment"]),
-                why="",
-            )
+    first = served.groupby(["pair_digest", "environment"])["first_at"].min().reset_index()
+    found += [
+        Release(
+            digest=str(row["pair_digest"]),
+            sequence=None,
+            kind="inferred",
+            at=_aware(row["first_at"]),
+            environment=str(row["environment"]),
+            why="",
         )
+        for row in first.to_dict("records")
+    ]
     return sorted(found, key=lambda release: release.at)
 
 

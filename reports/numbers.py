@@ -7,7 +7,7 @@ import pandas as pd
 from eval.stats import Interval
 from reports.comparisons import EVERY_PAIR, Comparison
 from reports.counts import ALL
-from reports.weekly import Column, WeeklyReport
+from reports.weekly import Column, Figure, WeeklyReport
 
 NAME = "numbers.parquet"
 COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high", "n", "verdict", "against")
@@ -16,22 +16,13 @@ COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high",
 def numbers(report: WeeklyReport) -> pd.DataFrame:
     """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share.
 
-    ``slice`` is ``dimension=value`` or ""; a change's ``value`` is this week minus ``against``, as a share of it for latency and cost.
+    ``slice`` is ``dimension=value`` or "". A change's ``value`` is this week minus ``against``, as a share of it for latency and
+    cost.
     """
     week = report.data.week
     rows: list[tuple[object, ...]] = []
-    for figure in report.figures.values():
-        if figure.side is not None:
-            rows.append(
-                ("figure", "", _pair(figure.column), figure.metric.name, week.shifted(figure.period).name,
-                 *_ends(figure.side), figure.target.value, "")
-            )  # fmt: skip
-    for figure in report.slice_figures:
-        if figure.side is not None:
-            rows.append(
-                ("slice", f"{figure.dimension}={figure.value}", _pair(figure.column), figure.metric.name,
-                 week.shifted(figure.period).name, *_ends(figure.side), figure.target.value, "")
-            )  # fmt: skip
+    for section, figures in (("figure", report.figures.values()), ("slice", report.slice_figures)):
+        rows += [_figure(section, figure, week.shifted(figure.period).name) for figure in figures if figure.side]
     rows += [_change("change", item, week.name) for item in report.whole]
     rows += [_change("slice_change", item, week.name) for item in report.sliced]
     for promise in report.promises:
@@ -55,6 +46,21 @@ def write_numbers(report: WeeklyReport, folder: Path) -> Path:
     numbers(report).to_parquet(temporary, index=False)
     temporary.replace(path)
     return path
+
+
+def _figure(section: str, figure: Figure, week: str) -> tuple[object, ...]:
+    assert figure.side is not None
+    place = f"{figure.dimension}={figure.value}" if figure.dimension else ""
+    return (
+        section,
+        place,
+        _pair(figure.column),
+        figure.metric.name,
+        week,
+        *_ends(figure.side),
+        figure.target.value,
+        "",
+    )
 
 
 def _pair(column: Column) -> str:

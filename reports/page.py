@@ -206,7 +206,7 @@ def _selection(report: WeeklyReport) -> str:
         return "Nothing was rated: nothing is known of what agents think."
     text = f"{heard.overall.value:.1%} of the answers were rated; of the others nothing is known."
     if heard.uneven:
-        text += f" Who rates differs by {' and '.join(heard.uneven)} beyond chance, so the helpful rate leans towards those who do."
+        text += f" Who rates differs by {' and '.join(heard.uneven)} beyond chance: the helpful rate leans towards those who do."
     if heard.reweighted is not None:
         text += (
             f" Counting each channel and intent by its answers instead of its ratings, the helpful rate is "

@@ -46,7 +46,7 @@ COMPARABLE = {
         replace(WORDS, name="words", title="words"),
     )
 }
-NOT_COMPARABLE = "A helpful rate has no promise: the gate asks no agent. BLEU, chrF and facts need references, which live answers do not have."
+NOT_COMPARABLE = "A helpful rate has no promise: the gate asks no agent. BLEU, chrF and facts need references, which live answers lack."
 
 
 def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:

@@ -90,7 +90,7 @@ def daily_latency(week: Week, *, by_pair: bool) -> str:
 
 
 def latencies(week: Week) -> str:
-    """Return how often each latency came, by week and pair; ``primary_n`` counts what the gate measures: fresh primary answers."""
+    """Return how often each latency came, by week and pair; ``primary_n`` counts fresh answers of the primary."""
     return f"""
         SELECT {_week(week)} AS period, s.pair_digest, s.latency_ms AS value, COUNT(*) AS n,
             SUM(CASE WHEN NOT s.cache_hit AND s.arm = 'primary' THEN 1 ELSE 0 END) AS primary_n
@@ -116,8 +116,9 @@ def hours(week: Week) -> str:
     """Return answers by week and local hour."""
     seconds = week.local_seconds(_TIME, weeks=HISTORY_WEEKS)
     return f"""
-        SELECT {_week(week)} AS period, FLOOR(({seconds} - {DAY_S} * FLOOR({seconds} / {DAY_S}.0)) / 3600.0) AS value, COUNT(*) AS n
-        FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2"""  # noqa: S608
+        SELECT {_week(week)} AS period, COUNT(*) AS n,
+            FLOOR(({seconds} - {DAY_S} * FLOOR({seconds} / {DAY_S}.0)) / 3600.0) AS value
+        FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 3"""  # noqa: S608
 
 
 def slice_days(week: Week, dimension: str) -> str:
@@ -140,8 +141,8 @@ def words_of(week: Week) -> str:
 
 
 PAIRS = f"""
-    SELECT s.pair_digest, s.pair, s.prompt_version, s.rollout_arm, s.environment, s.arm, s.model_used, s.answered_by, COUNT(*) AS n,
-        MIN(s.generation_timestamp) AS first_at, MAX(s.generation_timestamp) AS last_at
+    SELECT s.pair_digest, s.pair, s.prompt_version, s.rollout_arm, s.environment, s.arm, s.model_used, s.answered_by,
+        COUNT(*) AS n, MIN(s.generation_timestamp) AS first_at, MAX(s.generation_timestamp) AS last_at
     FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608
 RELEASES = """
     SELECT environment, sequence, kind, pair, pair_digest, prompt_version, released_at, why

@@ -53,12 +53,12 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
         + _share(sum(t.elsewhere > 0 for t in planted), seeds)
     )
     yield (
-        f"Tables of {SLICES} slices, {len(SLICED)} figures, {BASELINES} baselines (the week before; four weeks of the release before), "
-        f"{draws} each, one slice at 0.65 instead of 0.85:"
+        f"Tables of {SLICES} slices, {len(SLICED)} figures, {BASELINES} baselines (week before; four weeks of the release "
+        f"before), {draws} each, one slice at 0.65 instead of 0.85:"
     )
     for n in RATED:
         found, wrong = power(n, draws)
-        yield f"  n={n:>3} ratings of the slice this week: found {_share(found, draws)}, a false alarm elsewhere {_share(wrong, draws)}"
+        yield f"  n={n:>3} ratings of the slice: found {_share(found, draws)}, a false alarm elsewhere {_share(wrong, draws)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,8 @@ def tally(report: WeeklyReport) -> Tally:
 def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, seed: int = 1) -> tuple[int, int]:
     """Return in how many tables the planted slice is called worse, and in how many any other comparison is.
 
-    Every slice has ``rated`` ratings this week and last, and four times as many on the release before; the other figures are rates
-    of 4% with five times as many answers.
+    Every slice has ``rated`` ratings this week and last, and four times as many on the release before; the other figures are
+    rates of 4% with five times as many answers.
     """
     rng = np.random.default_rng(seed)
     found = wrong = 0

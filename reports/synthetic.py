@@ -44,7 +44,7 @@ class Planted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What happens: so many answers over ``weeks`` weeks, the report's the last, and a release at the start of ``release_week``."""
+    """What happens: so many answers over ``weeks`` weeks, the report's the last; a release as ``release_week`` begins."""
 
     week: Week
     answers: int = 20_000
@@ -124,7 +124,8 @@ def rows(scenario: Scenario) -> dict[str, pa.Table]:
     }
     constants = {
         "task": scenario.task, "pair": "nova-lite", "rollout_arm": "production", "environment": "local", "date_range": "",
-        "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "prompt_cache_write_tokens": 0, "guard_kinds": "",
+        "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "prompt_cache_write_tokens": 0,
+        "guard_kinds": "",
         "repaired": False, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
     }  # fmt: skip
     columns |= {

@@ -14,9 +14,11 @@ from eval.stats import Floats
 from reports.counts import slice_name
 from reports.data import MOST_WORDS, WeekData
 from reports.queries import DIMENSIONS
+from reports.samples import Rate
 
 MOST_THEMES = 6
 SMALLEST_THEME = 5
+GROWN = 3.0  # times its share of the week before
 LEAST_TEXTS = 12  # below this every text is shown and none is clustered
 _TERMS, _EXAMPLES, _IDS = 4, 2, 5
 _LONGEST_EXAMPLE = 220
@@ -28,6 +30,8 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 class Theme:
     """Answers whose feedback says the like. ``before`` counts the same theme in the week before.
 
+    ``grown``: it makes up at least three times the share of before, beyond chance.
+
     ``mostly`` names a slice that holds far more of the theme than of the other texts, "" without one.
     """
 
@@ -35,6 +39,7 @@ class Theme:
     size: int
     share: float
     before: int
+    grown: bool
     mostly: str
     dimension: str
     value: str
@@ -44,7 +49,7 @@ class Theme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Themes:
-    """All themes, largest first; ``texts`` answers had words, ``left`` of them fit no theme. ``capped``: older ones were not read."""
+    """All themes, largest first; ``texts`` answers had words, ``left`` fit no theme. ``capped``: older ones were not read."""
 
     themes: tuple[Theme, ...]
     texts: int
@@ -64,7 +69,7 @@ def themes(data: WeekData, *, seed: int = 0) -> Themes:
     frame, texts = frame.iloc[kept].reset_index(drop=True), [texts[place] for place in kept]
     ours = frame["period"].to_numpy() == 0
     n = int(ours.sum())
-    capped = len(data.words) >= MOST_WORDS
+    capped = int((data.words["period"] == 0).sum()) >= MOST_WORDS
     if n == 0:
         return Themes(themes=(), texts=0, left=0, capped=capped)
     if n < LEAST_TEXTS:
@@ -113,7 +118,7 @@ def _clusters(texts: list[str], ours: Which, seed: int) -> tuple[NDArray[np.intp
         min_df=2,
         stop_words="english",
         sublinear_tf=True,
-        token_pattern=r"(?u)\b[^\W\d_]{3,}\b",
+        token_pattern=r"(?u)\b[^\W\d_]{3,}\b",  # noqa: S106 - a pattern
         max_features=5_000,
     )
     try:
@@ -161,14 +166,17 @@ def _theme(
     n: int,
 ) -> Theme:
     mine = frame[inside & ours]
-    size = len(mine)
+    size, before, n_before = len(mine), int((inside & ~ours).sum()), int((~ours).sum())
     dimension, value = _mostly(mine, frame[ours & ~inside])
     examples = [text for text, _ in Counter(_example(row) for _, row in mine.iterrows()).most_common(_EXAMPLES)]
     return Theme(
         terms=tuple(terms),
         size=size,
         share=size / n,
-        before=int((inside & ~ours).sum()),
+        before=before,
+        grown=n_before >= LEAST_TEXTS
+        and size / n >= GROWN * before / n_before
+        and Rate(successes=size, n=n).p_value(Rate(successes=before, n=n_before)) < 0.01,
         mostly=f"{slice_name(dimension, value)} ({(mine[dimension] == value).mean():.0%} of them)" if dimension else "",
         dimension=dimension,
         value=value,

@@ -8,10 +8,10 @@ from markupsafe import Markup
 from scipy import special
 
 from eval.formatting import MISSING, format_number
+from eval.paired import POWER
 from eval.report_svg import difference as draw_difference
 from eval.report_svg import difference_limit, metric_scale, whisker
 from eval.results import Metric, Unit
-from eval.paired import POWER
 from eval.stats import Interval, normal_quantile
 from reports.comparisons import Baseline, Comparison
 from reports.discovery import FALSE_SHARE, FIRST_SHARE
@@ -20,13 +20,15 @@ from reports.metrics import COMPARED, COST, HELPFUL, METRICS, SLICED, SMALLEST, 
 from reports.weekly import Figure, WeeklyReport
 from reports.words import LOOKS, SIGNS, Word
 
+_NOTHING = Markup("")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
     """One cell: its figure, a drawing, the word that hangs on it, and a remark in small print."""
 
     text: str = MISSING
-    drawing: Markup = Markup("")
+    drawing: Markup = _NOTHING
     word: str = ""
     look: str = ""
     remark: str = ""
@@ -182,7 +184,8 @@ def _change_cell(item: Comparison | None, limit: float) -> Cell:
 def sides(item: Comparison) -> str:
     """Return both sides with their n."""
     found, unit = item.contrast, item.contrast.metric.unit
-    return f"{format_number(found.ours.value, unit)} (n={found.ours.n:,}) after {format_number(found.theirs.value, unit)} (n={found.theirs.n:,})"
+    ours, theirs = (f"{format_number(side.value, unit)} (n={side.n:,})" for side in (found.ours, found.theirs))
+    return f"{ours} after {theirs}"
 
 
 def word_of(item: Comparison) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from reports.errors import WeekError
@@ -82,7 +83,7 @@ class Week:
         start_offset = int(self.start.astimezone(self.zone).utcoffset().total_seconds())  # type: ignore[union-attr]  # aware
         cases = [
             f"WHEN {seconds} < {until - monday} THEN {offset - start_offset}"
-            for (_, offset), (until, _) in zip(steps, steps[1:], strict=False)
+            for (_, offset), (until, _) in pairwise(steps)
         ]
         shift = f"CASE {' '.join(cases)} ELSE {usual - start_offset} END" if cases else str(usual - start_offset)
         return f"({seconds} + {shift})"
