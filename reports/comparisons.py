@@ -155,6 +155,18 @@ def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) ->
     ]
 
 
+def attributed(counts: Counts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons of whole pairs; one whose change is a single slice's names that slice."""
+    roots = [item for item in of_slices if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
+    roots.sort(key=lambda item: item.contrast.p or 0.0)
+    return [
+        replace(item, part_of=next((root.slice for root in roots if _follows(counts, item, root)), ""))
+        if item.word in (Word.WORSE, Word.BETTER)
+        else item
+        for item in of_pairs
+    ]
+
+
 def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
     """Mark slices whose change is another slice's: a channel is worse when one intent in it is."""
     done: dict[int, str] = {}
@@ -164,38 +176,34 @@ def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
     )
     roots: list[int] = []
     for place in moved:
-        item = found[place]
-        for root in roots:
-            cause = found[root]
-            same = (cause.contrast.metric, cause.baseline, cause.word) == (
-                item.contrast.metric,
-                item.baseline,
-                item.word,
-            )
-            if same and cause.dimension != item.dimension and _gone_without(counts, item, cause):
-                done[place] = cause.slice
-                break
-        else:
+        cause = next((found[root] for root in roots if _follows(counts, found[place], found[root])), None)
+        if cause is None:
             roots.append(place)
+        else:
+            done[place] = cause.slice
     return [replace(item, part_of=done.get(place, "")) for place, item in enumerate(found)]
 
 
-def _gone_without(counts: Counts, item: Comparison, cause: Comparison) -> bool:
-    """Return whether ``item`` shows no change outside ``cause``: no longer past the margin, or no longer beyond chance."""
+def _follows(counts: Counts, item: Comparison, cause: Comparison) -> bool:
+    """Return whether ``item`` shows no change of its own outside ``cause``: not past the margin, or not beyond chance there.
+
+    Chance is judged at the level at which ``item`` was found among all: what is left must have been found without ``cause``.
+    """
     metric = item.contrast.metric
-    if metric.kind == "quantile":
+    same = (cause.contrast.metric, cause.baseline, cause.word) == (metric, item.baseline, item.word)
+    if not same or cause.dimension == item.dimension or metric.kind == "quantile":
         return False
     other = (cause.dimension, cause.value)
-    sides = [
-        made(metric, counts.without(side, item.dimension, item.value, other))
+    ours, theirs = (
+        made(metric, counts.without(side, other, item.dimension, item.value))
         for side in (item.baseline.ours, item.baseline.theirs)
-    ]
-    ours, theirs = sides
+    )
     if ours is None or theirs is None or min(ours.n, theirs.n) < SMALLEST:
         return True
     left = difference(metric, ours.interval(), theirs.interval())
     assert metric.margin is not None
-    return left is None or abs(left.value) < metric.margin or p_value(ours, theirs) > FALSE_SHARE
+    # A share of the baseline is compared with a share, a rate with a rate.
+    return left is None or abs(left.value) < metric.margin or p_value(ours, theirs) > item.contrast.level
 
 
 def _size(found: Contrast) -> float:

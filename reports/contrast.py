@@ -14,7 +14,7 @@ class Contrast:
     """``ours`` against ``theirs``; ``difference`` is ours minus theirs, or its share of theirs for a relative metric.
 
     ``low`` and ``high`` of ``difference`` are the plain 95% interval. ``adjusted`` is the wider one of a contrast that was
-    picked among many; ``compared`` says how many.
+    picked among many, at ``level``; ``compared`` says how many.
     """
 
     metric: WeeklyMetric
@@ -25,6 +25,7 @@ class Contrast:
     word: Word = Word.NONE
     adjusted: Interval | None = None
     compared: int = 1
+    level: float = 0.05  # at which it was rejected, where it was
 
     @property
     def tested(self) -> bool:
@@ -92,8 +93,8 @@ def worded(found: Contrast, *, significant: bool) -> Contrast:
     """Return the contrast with its word.
 
     The gate's burden lies on the pair: it must show that it is no worse by the margin. Here production stands already and the
-    burden lies on the alarm: "worse" needs a difference that the family's test does not put down to chance, and an estimate past the
-    margin. "No worse" is the gate's own: the whole interval clears the margin.
+    burden lies on the alarm: "worse" needs a difference that the family's test does not put down to chance, and an estimate
+    past the margin. "No worse" is the gate's own: the whole interval clears the margin.
     """
     metric, between = found.metric, found.difference
     if found.word is Word.TOO_FEW:

@@ -53,10 +53,12 @@ class Counts:
             self._sums[side, dimension] = found
         return found
 
-    def without(self, side: Side, dimension: str, value: str, other: tuple[str, str]) -> Mapping[str, float]:
-        """Return the sums of the slice ``value`` of ``dimension`` without what also lies in the slice ``other``."""
+    def without(self, side: Side, other: tuple[str, str], dimension: str = "", value: str = "") -> Mapping[str, float]:
+        """Return the sums of a slice, or of everything on ``side``, without what lies in the slice ``other``."""
         cube = self._cube
-        rows = side.of(cube) & (cube[dimension] == value) & (cube[other[0]] != other[1])
+        rows = side.of(cube) & (cube[other[0]] != other[1])
+        if dimension:
+            rows &= cube[dimension] == value
         return _plain(cube.loc[rows, self._columns].sum())
 
     def sample(self, metric: WeeklyMetric, side: Side) -> Sample | None:

@@ -64,6 +64,6 @@ def judge_family(family: Sequence[Tested], share: float = FALSE_SHARE) -> list[C
         judged = replace(worded(found, significant=place in levels), compared=len(tested))
         if judged.word in (Word.WORSE, Word.BETTER):
             sides = ours.interval(levels[place]), theirs.interval(levels[place])
-            judged = replace(judged, adjusted=difference(found.metric, *sides))
+            judged = replace(judged, adjusted=difference(found.metric, *sides), level=1 - levels[place])
         done.append(judged)
     return done

@@ -14,7 +14,8 @@ class WeeklyMetric:
 
     A rate is ``part`` of ``whole``; a mean is the sum ``part`` over ``whole`` with the squares in ``part`` + ``_squares``; a
     quantile is of latency. ``margin`` is what may be lost before a change counts: absolute, or a share of the baseline with
-    ``relative``; None where a change is neither good nor bad. ``target`` is a bound of the seed. ``sliced``: also compared within slices.
+    ``relative``; None where a change is neither good nor bad. ``target`` is a bound of the seed. ``sliced``: also
+    compared within slices.
     """
 
     name: str

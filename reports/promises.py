@@ -46,7 +46,10 @@ COMPARABLE = {
         replace(WORDS, name="words", title="words"),
     )
 }
-NOT_COMPARABLE = "A helpful rate has no promise: the gate asks no agent. BLEU, chrF and facts need references, which live answers lack."
+NOT_COMPARABLE = (
+    "A helpful rate has no promise: the gate asks no agent. "
+    "BLEU, chrF and facts need references, which live answers lack."
+)
 
 
 def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:
