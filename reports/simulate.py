@@ -1,5 +1,6 @@
 """How often the report cries wolf and how often it finds a slice that got worse: the figures of docs/decisions/0020."""
 
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ PLANTED = Planted(dimension="intent", value="outage", helpful_rate=0.65)
 
 def simulate(*, seeds: int, draws: int) -> Iterator[str]:
     """Yield lines: whole reports without anything wrong, with a planted slice, and power by the slice's ratings."""
+    # As the report itself: a k-means step in a few hundred texts is over before a second thread has woken up.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"
     quiet = [tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed))) for seed in range(seeds)]
     yield (

@@ -1,9 +1,8 @@
 """Redshift's CREATE TABLE and CREATE VIEW for DuckDB: leaves out what says how rows lie on disk, refuses the rest."""
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
 
 from service.errors import QueryRefused
 from service.warehouse.messages import one_line
@@ -54,8 +53,10 @@ def without_storage(sql: str) -> str:
     return "".join(kept)
 
 
-def table_to_duckdb(sql: str) -> str:
-    """Return a CREATE TABLE or ALTER TABLE for DuckDB. A primary key goes too: Redshift does not enforce it.
+def table_to_duckdb(sql: str) -> list[str]:
+    """Return a CREATE, ALTER or DROP for DuckDB: one statement, with a sequence before it for each IDENTITY column.
+
+    Keys go: Redshift does not enforce them, and merging keeps what they promise.
 
     Raises:
         QueryRefused: something in it has no counterpart.
@@ -66,14 +67,25 @@ def table_to_duckdb(sql: str) -> str:
         raise QueryRefused(f"DDL cannot be read: {one_line(str(err))}") from None
     if not isinstance(tree, exp.Create | exp.Alter | exp.Drop):
         raise QueryRefused(f"a migration may CREATE, ALTER or DROP, not {tree.key.upper()}")
-    for key in list(tree.find_all(exp.PrimaryKey, exp.PrimaryKeyColumnConstraint)):
+    if tree.find(exp.Query) or list(tree.find_all(exp.Property)):
+        raise QueryRefused("a table is created from its columns alone, without AS SELECT, LIKE or further properties")
+    for key in list(tree.find_all(exp.PrimaryKey, exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint)):
         (key.parent if isinstance(key.parent, exp.ColumnConstraint) else key).pop()
-    for node in tree.walk():
-        if isinstance(node, exp.DataType) and node.this is exp.DType.SUPER:
-            node.replace(exp.DataType.build("JSON"))
-        elif isinstance(node, exp.GeneratedAsIdentityColumnConstraint | exp.Command):
-            raise QueryRefused("IDENTITY and other Redshift-only clauses cannot be kept by the embedded warehouse")
-    return tree.sql(dialect="duckdb")
+    for kind in list(tree.find_all(exp.DataType)):
+        if kind.this is exp.DType.SUPER:
+            kind.replace(exp.DataType.build("JSON"))
+    sequences = [_sequence(identity, tree) for identity in list(tree.find_all(exp.GeneratedAsIdentityColumnConstraint))]
+    return [*sequences, tree.sql(dialect="duckdb")]
+
+
+def _sequence(identity: exp.GeneratedAsIdentityColumnConstraint, tree: exp.Expr) -> str:
+    column, table = identity.find_ancestor(exp.ColumnDef), tree.find(exp.Table)
+    assert column is not None
+    assert table is not None
+    name = f"{table.name}_{column.name}_seq"
+    start, step = (identity.args[part].sql() for part in ("start", "increment"))
+    identity.replace(exp.DefaultColumnConstraint(this=exp.func("nextval", exp.Literal.string(name))))
+    return f"CREATE SEQUENCE IF NOT EXISTS {name} START {start} INCREMENT {step}"
 
 
 def _tokens(sql: str) -> list[Token]:

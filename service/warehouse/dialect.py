@@ -1,13 +1,14 @@
 """Redshift's SELECT for DuckDB: translated where the answer is known to be the same, refused everywhere else."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import ErrorLevel, TokenType, exp
 from sqlglot.dialects.redshift import Redshift
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.parsers.redshift import RedshiftParser
 
 from service.errors import QueryRefused
 from service.warehouse import functions
@@ -41,7 +42,7 @@ _NODES = frozenset(
     PercentileDisc Placeholder Pow Qualify Rank RegexpILike RegexpLike Repeat Replace Reverse Rollup Round RowNumber SHA Select
     Sign SimilarTo SplitPart Sqrt Star Stddev StddevPop StddevSamp StrPosition Sub Subquery Sum Table TableAlias TimestampTrunc
     Translate Trim Tuple TsOrDsAdd TsOrDsDiff Union Upper Values Var Variance VariancePop Where Window WindowSpec With WithinGroup
-    ApproxDistinct ApproxQuantile AtIndex RespectNulls
+    ApproxDistinct ApproxQuantile AtIndex RespectNulls Unnest
     """.split()
 )
 _INTEGER_TYPES = (exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT)
@@ -51,16 +52,19 @@ _NEEDS_FRAME = (
 )  # fmt: skip
 
 
+class _Parser(RedshiftParser):
+    FUNCTIONS: ClassVar = {
+        name: build for name, build in RedshiftParser.FUNCTIONS.items() if name not in functions.REWRITTEN
+    }
+    FUNCTION_PARSERS: ClassVar = {
+        name: parse for name, parse in RedshiftParser.FUNCTION_PARSERS.items() if name not in functions.REWRITTEN
+    }
+
+
 class WarehouseSQL(Redshift):
     """Redshift as sqlglot reads it, but for the functions that are rewritten here by the name that was written."""
 
-    class Parser(Redshift.Parser):
-        FUNCTIONS = {  # noqa: RUF012 - sqlglot's own form
-            name: build for name, build in Redshift.Parser.FUNCTIONS.items() if name not in functions.REWRITTEN
-        }
-        FUNCTION_PARSERS = {  # noqa: RUF012
-            name: parse for name, parse in Redshift.Parser.FUNCTION_PARSERS.items() if name not in functions.REWRITTEN
-        }
+    Parser = _Parser
 
 
 def query_to_duckdb(sql: str, columns: Columns) -> str:
@@ -70,13 +74,29 @@ def query_to_duckdb(sql: str, columns: Columns) -> str:
         QueryRefused: it is not one SELECT, names a table that is not in ``columns``, or holds what is not known to be answered
             as Redshift answers it.
     """
+    text, tree = _select(sql)
+    return _translated(text, tree, columns)
+
+
+def one_select(sql: str) -> str:
+    """Return the one SELECT that ``sql`` is, as it was written, for Redshift itself.
+
+    Raises:
+        QueryRefused: it is something else, or several.
+    """
+    return _select(sql)[0]
+
+
+def _select(sql: str) -> tuple[str, exp.Expr]:
     found = statements(sql)
     if len(found) != 1:
         raise QueryRefused(f"a query is one SELECT; this text has {len(found)} statements")
     tree = _parse(found[0])
     if not isinstance(tree, exp.Query):
         raise QueryRefused(f"only SELECT: the warehouse is read here, and this is {tree.key.upper()}")
-    return _translated(found[0], tree, columns)
+    if tree.find(exp.Into, exp.DML):
+        raise QueryRefused("SELECT INTO and changes inside WITH are no queries: the warehouse is read here")
+    return found[0], tree
 
 
 def view_to_duckdb(sql: str, columns: Columns) -> str:
@@ -110,14 +130,19 @@ def _translated(sql: str, tree: exp.Expr, columns: Columns, may_precede: str = "
     _check_tables(tree, columns)
     for window in list(tree.find_all(exp.Window)):
         _check_window(window)
-    return _rewritten(tree).sql(dialect="duckdb")
+    for select in tree.find_all(exp.Select):
+        _check_sorted_aggregates(select)
+    try:
+        return _rewritten(tree).sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE)
+    except SqlglotError as err:
+        raise QueryRefused(one_line(str(err))) from None
 
 
 def _check_names(sql: str, tree: exp.Expr, may_precede: str) -> None:
     """Refuse functions by the names that were written: sqlglot has one class for several that differ."""
     named = {alias.name.lower() for alias in tree.find_all(exp.TableAlias)} | {may_precede}
     tokens = sqlglot.tokenize(sql, read=WarehouseSQL)
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if following.token_type is not TokenType.L_PAREN or not token.text[:1].isalpha():
             continue
         name = token.text.upper()
@@ -171,6 +196,20 @@ def _check_window(window: exp.Window) -> None:
         raise QueryRefused(
             f"{function.key.upper()} OVER (... ORDER BY ...) needs a frame in Redshift: ROWS UNBOUNDED PRECEDING, for example"
         )
+
+
+def _check_sorted_aggregates(select: exp.Select) -> None:
+    orders = set()
+    for node in select.find_all(exp.WithinGroup, exp.Median):
+        if node.find_ancestor(exp.Window) is None and node.find_ancestor(exp.Select) is select:
+            order = (
+                node.expression
+                if isinstance(node, exp.WithinGroup)
+                else exp.Order(expressions=[exp.Ordered(this=node.this.copy())])
+            )
+            orders.add(tuple((item.this.sql(), bool(item.args.get("desc"))) for item in order.expressions))
+    if len(orders) > 1:
+        raise QueryRefused("LISTAGG, MEDIAN and percentiles of one SELECT must have the same ORDER BY in Redshift")
 
 
 def _rewritten(tree: exp.Expr) -> exp.Expr:

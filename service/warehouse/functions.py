@@ -199,7 +199,7 @@ REWRITTEN: Mapping[str, Rewrite] = {
     "GET_ARRAY_LENGTH": _json("json_array_length(:document)"),
     "IS_VALID_JSON": _json("json_valid(:document)"),
     "CAN_JSON_PARSE": _json("json_valid(:document)"),
-    "IS_VALID_JSON_ARRAY": _json("(json_valid(:document) AND json_type(:document) = 'ARRAY')"),
+    "IS_VALID_JSON_ARRAY": _json("CASE WHEN json_valid(:document) THEN json_type(:document) = 'ARRAY' ELSE FALSE END"),
     "JSON_PARSE": _json("CAST(:document AS JSON)"),
     "JSON_SERIALIZE": _json("CAST(json(:document) AS VARCHAR)"),
     "IS_ARRAY": _json("(json_type(:document) = 'ARRAY')"),

@@ -1,9 +1,13 @@
 """Other programs' error messages as one line that a terminal shows whole."""
 
+import logging
 import re
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 300
+
+# What sqlglot cannot parse it logs as well as hands back; the error that comes of it is enough.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
 def one_line(text: str) -> str:

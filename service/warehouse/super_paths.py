@@ -1,6 +1,6 @@
 """Redshift's SUPER: ``payload.items[0].sku`` and ``FROM t, t.payload.items AS it`` as DuckDB's JSON functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -8,7 +8,7 @@ from sqlglot import exp
 from service.errors import QueryRefused
 from service.warehouse.functions import duck
 
-_Steps = tuple[str | int, ...]
+_Steps = Sequence[str | int]
 # sqlglot moves a Redshift index by one on its way to DuckDB, where JSON counts from 0 too: the answer is NULL, not an error.
 
 
@@ -29,68 +29,94 @@ def resolve_super(tree: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> e
     Raises:
         QueryRefused: a path whose meaning or type is not certain.
     """
-    scope = _scope(tree, columns)
-    for join in list(tree.find_all(exp.Join)):
-        _unnest(join, scope)
-    for node in list(tree.find_all(exp.Dot, exp.Bracket, exp.Column)):
-        if node.find_ancestor(exp.Dot, exp.Bracket) is None and node.root() is tree:
-            made = _resolved(node, scope)
-            if made is not None:
-                node.replace(made)
+    # All scopes before the first change: what a name means is read from the tree as it was written.
+    found = [
+        (node, _scope(node, columns))
+        for node in tree.find_all(exp.Dot, exp.Bracket, exp.Column)
+        if node.find_ancestor(exp.Dot, exp.Bracket) is None and not isinstance(node.parent, exp.Unnest)
+    ]
+    sources = [(join, source, _scope(join, columns)) for join in tree.find_all(exp.Join) if (source := _source(join))]
+    for node, scope in found:
+        if isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join) and _is_source(node):
+            continue
+        made = _resolved(node, scope)
+        if made is not None:
+            node.replace(made)
+    for join, source, scope in sources:
+        _unnest(join, source, scope)
     return tree
 
 
-def _scope(tree: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> _Scope:
+def _is_source(node: exp.Expr) -> bool:
+    """Say whether ``node`` is an array in FROM and not part of a join's condition."""
+    while node.parent is not None and not isinstance(node.parent, exp.Join):
+        node = node.parent
+    return node.arg_key == "this"
+
+
+def _scope(node: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> _Scope:
+    """Return what the SELECT around ``node`` reads, and the SELECTs around that: a subquery may name their tables."""
     tables: dict[str, frozenset[str]] = {}
-    for table in tree.find_all(exp.Table):
-        known = columns.get(table.name.lower(), {})
-        documents = frozenset(name for name, kind in known.items() if kind == "JSON")
-        tables[table.alias_or_name.lower()] = documents
-    for derived in [*tree.find_all(exp.Subquery), *tree.find_all(exp.CTE)]:
-        tables.setdefault(derived.alias_or_name.lower(), frozenset())
-    elements = set()
-    for join in tree.find_all(exp.Join):
-        source = join.this.this if isinstance(join.this, exp.AtIndex) else join.this
-        if isinstance(source, exp.Alias):
-            elements.add(source.alias.lower())
-        elif isinstance(source, exp.Table) and (source.catalog or source.db).lower() in tables:
-            elements.add(source.alias_or_name.lower())
-            tables.pop(source.alias_or_name.lower(), None)
+    elements: set[str] = set()
+    select = node.find_ancestor(exp.Select)
+    while select is not None:
+        joins = select.args.get("joins") or []
+        first = select.args.get("from_")
+        for read in [first.this] if first is not None else []:
+            tables.setdefault(read.alias_or_name.lower(), _documents(read, columns))
+        for join in joins:
+            source = _source(join)
+            if source is not None:
+                elements.add(source.element)
+            else:
+                tables.setdefault(join.this.alias_or_name.lower(), _documents(join.this, columns))
+        select = select.find_ancestor(exp.Select)
     return _Scope(tables=tables, elements=frozenset(elements))
 
 
-def _unnest(join: exp.Join, scope: _Scope) -> None:
+def _documents(read: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """Return the SUPER columns of a table; of a subquery or a WITH they are not known."""
+    if not isinstance(read, exp.Table):
+        return frozenset()
+    withs = (cte.alias.lower() for cte in read.root().find_all(exp.CTE))
+    known = {} if read.name.lower() in withs else columns.get(read.name.lower(), {})
+    return frozenset(name for name, kind in known.items() if kind == "JSON")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A SUPER array in FROM: its path, the name of an element, and of its position."""
+
+    path: exp.Expr
+    element: str
+    index: str | None = None
+
+
+def _source(join: exp.Join) -> _Source | None:
     source, index = join.this, None
     if isinstance(source, exp.AtIndex):
         source, index = source.this, source.expression.name
+    if isinstance(source, exp.Unnest):
+        columns = source.args["alias"].columns if source.args.get("alias") else []
+        if len(source.expressions) != 1 or len(columns) != 1:
+            raise QueryRefused("a SUPER array in FROM needs a name: FROM t, t.payload.items AS item")
+        return _Source(path=source.expressions[0], element=columns[0].name.lower())
     if isinstance(source, exp.Alias):
-        path: exp.Expr = source.this
-    elif isinstance(source, exp.Table) and source.alias_or_name.lower() in scope.elements:
-        parts = [part for part in (source.args.get("catalog"), source.args.get("db"), source.this) if part is not None]
-        path = exp.Dot.build([part.copy() for part in parts])
-    else:
-        if index is not None:
-            raise QueryRefused("AT belongs to a SUPER array in FROM")
-        return
-    element = source.alias_or_name.lower()
-    found = _document(path, scope)
+        return _Source(path=source.this, element=source.alias.lower(), index=index)
+    return None
+
+
+def _unnest(join: exp.Join, source: _Source, scope: _Scope) -> None:
+    found = _document(source.path, scope)
     if found is None:
-        raise QueryRefused(f"FROM ..., {path.sql('redshift')}: no SUPER column of a table before it")
+        raise QueryRefused(f"FROM ..., {source.path.sql('redshift')}: no SUPER column of a table before it")
     document, steps = found
     array = duck("CAST(json_extract(:document, :path) AS JSON[])", document=document, path=_json_path(steps))
-    fields = [exp.alias_(exp.func("unnest", array), element)]
-    if index is not None:
-        fields.append(
-            exp.alias_(
-                exp.Sub(
-                    this=exp.func("generate_subscripts", array.copy(), exp.Literal.number(1)),
-                    expression=exp.Literal.number(1),
-                ),
-                index,
-            )
-        )
-    rows = exp.Subquery(this=exp.select(*fields), alias=exp.TableAlias(this=exp.to_identifier(element)))
-    join.set("this", exp.Lateral(this=rows.this.subquery(), alias=exp.TableAlias(this=exp.to_identifier(element))))
+    fields = [exp.alias_(exp.func("unnest", array), source.element)]
+    if source.index is not None:
+        fields.append(exp.alias_(duck("generate_subscripts(:array, 1) - 1", array=array), source.index))
+    alias = exp.TableAlias(this=exp.to_identifier(source.element))
+    join.set("this", exp.Lateral(this=exp.select(*fields).subquery(), alias=alias))
     join.set("kind", "CROSS")
 
 
@@ -99,8 +125,6 @@ def _resolved(node: exp.Expr, scope: _Scope) -> exp.Expr | None:
     found = _document(node, scope)
     if found is None:
         if isinstance(node, exp.Column) and node.table.lower() in {"", *scope.tables} and not node.db:
-            return None
-        if isinstance(node, exp.Column) and node.db.lower() == "public":
             return None
         raise QueryRefused(
             f"{node.sql('redshift')}: no table of that name here, and no SUPER column of a table that this query names"
@@ -115,7 +139,7 @@ def _resolved(node: exp.Expr, scope: _Scope) -> exp.Expr | None:
 def _document(node: exp.Expr, scope: _Scope) -> tuple[exp.Expr, _Steps] | None:
     """Return the JSON column that ``node`` begins with and the steps from there; None when it is none."""
     steps = _steps(node)
-    if steps is None or not isinstance(steps[0], str):
+    if not steps or not isinstance(steps[0], str):
         return None
     first = steps[0]
     if first in scope.elements:

@@ -165,17 +165,24 @@ def worked(house):
 def test_figures_by_hand(worked):
     figures = {name: _figure(worked, name) for name, _, period in worked.figures if period == 0}
     assert (figures["helpful_rate"].value, figures["helpful_rate"].n) == (24 / 30, 30)
-    # Wilson for 24 of 30 (Brown, Cai & DasGupta 2001 give the formula): 0.6269 to 0.9050.
-    assert (round(figures["helpful_rate"].low, 4), round(figures["helpful_rate"].high, 4)) == (0.6269, 0.9050)
+    # Wilson for 24 of 30 (Brown, Cai & DasGupta 2001 give the formula): 0.6269 to 0.9049.
+    assert (round(figures["helpful_rate"].low, 4), round(figures["helpful_rate"].high, 4)) == (0.6269, 0.9049)
     assert figures["unhelpful_rate"].value == pytest.approx(6 / 30)
     assert (figures["feedback_share"].value, figures["feedback_share"].n) == (30 / 40, 40)
     assert (figures["edit_rate"].value, figures["edit_rate"].n) == (1 / 30, 30)
     assert figures["degraded_rate"].value == 1 / 40
     assert (figures["failover_rate"].value, figures["failover_rate"].n) == (2 / 36, 36)  # 4 reused asked no model
-    assert (figures["latency_p50"].value, figures["latency_p95"].value, figures["latency_p99"].value) == (2000, 3800, 4000)
+    assert (figures["latency_p50"].value, figures["latency_p95"].value, figures["latency_p99"].value) == (
+        2000,
+        3800,
+        4000,
+    )
     assert figures["reuse_rate"].value == 4 / 40
     assert (figures["transfer_reuse_rate"].value, figures["transfer_reuse_rate"].n) == (1.0, 4)
-    assert (figures["prompt_cache_rate"].value, figures["prompt_cache_rate"].n) == (8 / 35, 35)  # nor is the digest a model
+    assert (figures["prompt_cache_rate"].value, figures["prompt_cache_rate"].n) == (
+        8 / 35,
+        35,
+    )  # nor is the digest a model
     assert figures["cost_written"].value == pytest.approx((33 * 0.0001 + 2 * 0.0005) / 36)
     assert (figures["grounding_rate"].value, figures["grounding_rate"].n) == (2 / 35, 35)
 
@@ -202,7 +209,9 @@ def test_the_first_sentence_names_slice_pair_release_interval_and_remedy(planted
 
 
 def test_no_other_slice_is_called_worse(planted):
-    wrong = [(item.slice, item.part_of) for item in planted.sliced if item.word is Word.WORSE and item.value != "outage"]
+    wrong = [
+        (item.slice, item.part_of) for item in planted.sliced if item.word is Word.WORSE and item.value != "outage"
+    ]
     assert [name for name, part_of in wrong if not part_of] == []
 
 
@@ -221,15 +230,15 @@ def test_the_theme_of_the_planted_slice_is_named_with_examples_and_ids(planted):
 
 
 def test_what_a_slices_change_does_to_others_is_told_as_part_of_it(house):
-    # Billing makes up half of chat: chat falls too, and says whose fault it is.
+    # Outages are half of chat: chat falls too, and says whose fault it is.
     tables = rows(Scenario(week=WEEK, answers=60_000, seed=5))
-    frame = tables["omni_summaries"].to_pandas()
-    rng = np.random.default_rng(0)
-    chat = (frame["last_channel"] == "chat") & (rng.random(len(frame)) < 0.5)
-    frame.loc[chat, "ivr_intent"] = "outage"
-    hit = (frame["ivr_intent"] == "outage") & (frame["generation_timestamp"] >= WEEK.start) & frame["helpful_feedback"].notna()
-    frame.loc[hit, "helpful_feedback"] = np.where(rng.random(int(hit.sum())) < 0.5, "helpful", "not_helpful")
-    tables["omni_summaries"] = pa.Table.from_pandas(frame, preserve_index=False)
+    made, rng = tables["omni_summaries"].to_pylist(), np.random.default_rng(0)
+    for row in made:
+        if row["last_channel"] == "chat" and rng.random() < 0.5:
+            row["ivr_intent"] = "outage"
+        if row["ivr_intent"] == "outage" and row["generation_timestamp"] >= WEEK.start and row["helpful_feedback"]:
+            row["helpful_feedback"] = "helpful" if rng.random() < 0.5 else "not_helpful"
+    tables["omni_summaries"] = pa.Table.from_pylist(made, tables["omni_summaries"].schema)
     report = house.fill(tables).report()
     followers = {item.slice: item.part_of for item in report.sliced if item.word is Word.WORSE and item.part_of}
     assert followers["channel chat"] == "intent outage"
@@ -242,7 +251,11 @@ def test_twenty_weeks_without_change_raise_no_alarm(tmp_path):
     for seed in range(20):
         made = House(tmp_path / str(seed))
         report = made.fill(rows(Scenario(week=WEEK, answers=30_000, seed=seed))).report()
-        said += [(seed, item.slice, item.contrast.metric.name) for item in (*report.whole, *report.sliced) if item.word is Word.WORSE]
+        said += [
+            (seed, item.slice, item.contrast.metric.name)
+            for item in (*report.whole, *report.sliced)
+            if item.word is Word.WORSE
+        ]
     assert len(said) <= 1  # measured 0 of 20 at 60,000 answers; at 5% per report and family two in forty are allowed
 
 
@@ -253,7 +266,7 @@ def test_a_week_without_data_has_a_page_that_says_so(house):
     written = write_weekly(house.settings, week="2026-W46", now=LATER)
     assert written.headline == "No data: the warehouse holds no answer of summarize in 2026-W46."
     assert "No data" in written.page.read_text(encoding="utf-8")
-    assert len(pd.read_parquet(written.numbers)) == 7 or list(pd.read_parquet(written.numbers).columns) == list(COLUMNS)
+    assert list(pd.read_parquet(written.numbers).columns) == list(COLUMNS)
 
 
 def test_another_tasks_answers_are_not_in_the_report(house):
@@ -296,16 +309,14 @@ def test_a_verdict_without_its_answer_is_counted_apart(house):
     assert _figure(report, "helpful_rate") is None
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
-def test_the_weeks_border_follows_the_zone_where_clocks_change(house, zone):
+@pytest.mark.parametrize(("zone", "days"), [("UTC", {-1: 2, 6: 2}), ("Europe/Berlin", {-1: 1, 0: 1, 6: 1})])
+def test_the_weeks_border_follows_the_zone_where_clocks_change(house, zone, days):
     """In Berlin, week 43 of 2026 starts on 18 October 22:00 UTC and ends, an hour late, on 25 October 23:00 UTC."""
     border = [datetime(2026, 10, 18, 21, 59, 59), datetime(2026, 10, 18, 22), datetime(2026, 10, 25, 22, 59, 59),
               datetime(2026, 10, 25, 23)]  # fmt: skip
     house.fill(table([summary(at.replace(tzinfo=UTC)) for at in border]))
-    report = house.report(week=Week.parse("2026-W43", zone))
-    assert report.data.answers == (2 if zone == "Europe/Berlin" else 0 + 2 - 0 - 1 + 1) - (1 if zone == "UTC" else 0)
-    days = sorted(int(day) for day in report.data.daily["day"])
-    assert days == ([-1, 0, 6] if zone == "Europe/Berlin" else [-1, -1][:1])
+    daily = house.report(week=Week.parse("2026-W43", zone)).data.daily
+    assert dict(zip(daily["day"], daily["answers"], strict=True)) == days
 
 
 def test_no_priced_answer_is_no_cost(house):
@@ -317,12 +328,10 @@ def test_no_priced_answer_is_no_cost(house):
 
 
 def test_all_equal_values_in_both_weeks_are_no_worse(house):
-    weeks = [WEEK.start + timedelta(hours=hour) for hour in (*range(-60, -20), *range(40))]
+    weeks = [WEEK.start + timedelta(hours=hour) for hour in (*range(-120, -30), *range(90))]
     report = house.fill(table([summary(at, "helpful") for at in weeks])).report()
     words = {item.contrast.metric.name: item.word for item in report.whole}
-    assert words["latency_p95"] is Word.NO_WORSE
-    assert words["cost_written"] is Word.NO_WORSE
-    assert words["helpful_rate"] is Word.INCONCLUSIVE  # 40 of 40 on both sides may still differ by a twelfth
+    assert {words[name] for name in ("latency_p50", "latency_p95", "cost_written", "helpful_rate")} == {Word.NO_WORSE}
     assert page.render(report)
 
 
@@ -344,7 +353,10 @@ def test_a_candidate_is_compared_with_production_beside_it(house):
         arm = {"pair": "short", "pair_digest": "c" * 64, "rollout_arm": "candidate"} if new else {}
         made.append(summary(at, "helpful" if rng.random() < rate else "not_helpful", **arm))
     report = house.fill(table(made)).report()
-    assert [(pair.label, pair.role) for pair in report.pairs] == [("nova-lite v1.0.0", "production"), ("short v1.0.0", "candidate")]
+    assert [(pair.label, pair.role) for pair in report.pairs] == [
+        ("nova-lite v1.0.0", "production"),
+        ("short v1.0.0", "candidate"),
+    ]
     assert report.worse[0].first.baseline.against == "production beside it"
     assert report.actions[0].command.startswith("make rollout-end WHY=")
 
@@ -387,10 +399,14 @@ def test_exit_codes(house, week, code):
         "PYTHONPATH": str(ROOT), "OMNI_ROOT": str(house.settings.root), "OMNI_STATE_DIR": str(house.settings.state_dir),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "reports", "weekly", "--week", week], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "reports", "weekly", "--week", week],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == code, done.stderr
-    assert (done.stdout.startswith("No data") if code == 0 else done.stderr.startswith("error: no week")), done.stderr
+    assert done.stdout.startswith("No data") if code == 0 else done.stderr.startswith("error: no week"), done.stderr
 
 
 # What is written
@@ -407,7 +423,9 @@ def test_numbers_hold_every_section_with_its_interval(planted):
     frame = numbers.numbers(planted)
     assert tuple(frame.columns) == COLUMNS
     assert set(frame["section"]) == {"figure", "slice", "change", "slice_change", "promise", "drift", "rated_share"}
-    outage = frame[(frame["slice"] == "intent=outage") & (frame["section"] == "slice_change") & (frame["metric"] == "helpful_rate")]
+    outage = frame[
+        (frame["slice"] == "intent=outage") & (frame["section"] == "slice_change") & (frame["metric"] == "helpful_rate")
+    ]
     assert set(outage["verdict"]) == {"worse"}
     assert (outage["low"] < outage["value"]).all()
     assert (outage["value"] < outage["high"]).all()
