@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest traffic harvest review backfill lock clean reconcile token client rollout rollout-end
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest report bench-report simulate-report traffic harvest review backfill lock clean reconcile token client rollout rollout-end sql
 
 # Simulated weeks release pairs and invent customers, so they have a state, a registry and ports of their own. Whatever is made
 # together with them looks there; later, `make report TRAFFIC=1`, `make up TRAFFIC=1`.
@@ -112,6 +112,9 @@ serve: $(READY) ## Serve the production pair on http://127.0.0.1:8080 (PORT=...)
 reconcile: $(READY) ## Count answered requests against DynamoDB, S3 and spool: make reconcile [LOG=service.log] [HOURS=24]
 	@$(PY) -m service reconcile $(if $(LOG),--log "$(LOG)") $(if $(HOURS),--hours $(HOURS))
 
+sql: $(READY) ## Ask the warehouse, in Redshift's SQL: make sql SQL="SELECT * FROM v_cost" [CSV=1]
+	@$(PY) -m service warehouse "$$SQL" $(if $(CSV),--csv)
+
 token: $(READY) ## Print a token of one hour for this machine's own client
 	@$(PY) -m service token
 
@@ -177,6 +180,15 @@ review: $(READY) ## Accept, edit or drop the proposed cases, one by one
 
 backfill: $(READY) ## Summarise history in bulk: make backfill NAME=trial WEEK=2026-W46 [PAIR=name] [RATE=5] [BUDGET=2.50] [ENGINE=dask]
 	@$(PY) -m eval backfill --task $(TASK) --name "$(NAME)" $(if $(PAIR),--pair "$(PAIR)") $(if $(WEEK),--week "$(WEEK)") $(if $(INPUTS),--inputs "$(INPUTS)") $(if $(RATE),--rate $(RATE)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(ENGINE),--engine $(ENGINE))
+
+report: $(READY) ## Write the weekly report: make report [WEEK=2026-W47] [ZONE=Europe/Berlin]
+	@$(PY) -m reports weekly --task $(TASK) $(if $(WEEK),--week "$(WEEK)") $(if $(ZONE),--zone "$(ZONE)")
+
+bench-report: $(READY) ## Time and memory of the weekly report at 10k, 100k and 1M answers
+	@$(PY) -m reports scale
+
+simulate-report: $(READY) ## How often the weekly report cries wolf, and what it finds; the figures that docs/ states
+	@$(PY) -m reports simulate
 
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt

@@ -1,4 +1,7 @@
-"""``python -m service``: up, down, status, serve, load, reconcile, token, client. Exit 0 done, 1 down or unbalanced, 2 failed."""
+"""``python -m service``: up, down, status, serve, load, reconcile, token, client, warehouse.
+
+Exit 0 done, 1 down or not balanced, 2 failed.
+"""
 
 import argparse
 import sys
@@ -35,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _token(settings, options.scope)
         if options.command == "client":
             return _client(settings, options)
+        if options.command == "warehouse":
+            return _warehouse(settings, options)
         return _serve(settings, without_bedrock=options.without_bedrock)
     except ServiceError as err:
         print(f"error: {err}", file=sys.stderr)
@@ -64,6 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     client = commands.add_parser("client", help="add a client, or give one a further secret; prints the secret once")
     client.add_argument("name", help="letters, digits and ._-")
     client.add_argument("--scopes", default="summaries feedback", help="space-separated (default: %(default)s)")
+    warehouse = commands.add_parser("warehouse", help="ask the warehouse one SELECT in Redshift's dialect")
+    warehouse.add_argument("sql", help="for example: SELECT day, pair, p95_ms FROM v_performance ORDER BY day")
+    warehouse.add_argument("--csv", action="store_true", help="all rows as CSV")
     for command in (up, serve):
         command.add_argument(
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
@@ -167,6 +175,13 @@ def _client(settings: "Settings", options: argparse.Namespace) -> int:
     secret = add_client(settings, options.name, options.scopes.split())
     print(f"client {options.name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
     print(secret)
+    return 0
+
+
+def _warehouse(settings: "Settings", options: argparse.Namespace) -> int:
+    from service.warehouse.console import answer
+
+    answer(settings, options.sql, csv=options.csv)
     return 0
 
 

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `python -m service load` reads it
 
     # Warehouse: an embedded DuckDB file, or Redshift's Data API once a workgroup or a cluster is named.
+    report_zone: str = "UTC"  # whose weeks and days reports count: an IANA name
     warehouse_path: Path | None = None  # default: under state_dir
     warehouse_memory_mb: int = Field(default=2048, ge=256)
     warehouse_threads: int = Field(default=2, ge=1)

@@ -74,13 +74,29 @@ def query_to_duckdb(sql: str, columns: Columns) -> str:
         QueryRefused: it is not one SELECT, names a table that is not in ``columns``, or holds what is not known to be answered
             as Redshift answers it.
     """
+    text, tree = _select(sql)
+    return _translated(text, tree, columns)
+
+
+def one_select(sql: str) -> str:
+    """Return the one SELECT that ``sql`` is, as it was written, for Redshift itself.
+
+    Raises:
+        QueryRefused: it is something else, or several.
+    """
+    return _select(sql)[0]
+
+
+def _select(sql: str) -> tuple[str, exp.Expr]:
     found = statements(sql)
     if len(found) != 1:
         raise QueryRefused(f"a query is one SELECT; this text has {len(found)} statements")
     tree = _parse(found[0])
     if not isinstance(tree, exp.Query):
         raise QueryRefused(f"only SELECT: the warehouse is read here, and this is {tree.key.upper()}")
-    return _translated(found[0], tree, columns)
+    if tree.find(exp.Into, exp.DML):
+        raise QueryRefused("SELECT INTO and changes inside WITH are no queries: the warehouse is read here")
+    return found[0], tree
 
 
 def view_to_duckdb(sql: str, columns: Columns) -> str:

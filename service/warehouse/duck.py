@@ -1,8 +1,9 @@
 """The embedded warehouse: one DuckDB file that answers Redshift's SQL. One process writes, or several read."""
 
+import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from service.errors import QueryRefused, WarehouseBusy, WarehouseError
 from service.events import Event
 from service.warehouse import schema
 from service.warehouse.ddl import statements, table_to_duckdb
-from service.warehouse.dialect import query_to_duckdb, view_to_duckdb
+from service.warehouse.dialect import Columns, query_to_duckdb, view_to_duckdb
 from service.warehouse.frames import to_frame, unique_names
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged
@@ -45,7 +46,8 @@ class DuckWarehouse:
         """
         self.path = path
         self._sql_folder = sql_folder
-        self._in_transaction = False
+        self._read_only, self._in_transaction = read_only, False
+        self._known: Columns | None = None
         if read_only and not path.exists():
             raise WarehouseError(
                 f"no warehouse at {path}: load events first (make load-events), or set OMNI_WAREHOUSE_PATH"
@@ -73,31 +75,29 @@ class DuckWarehouse:
             )
             for migration in schema.migrations(self._sql_folder):
                 if migration.version > current:
-                    for statement in statements(migration.sql):
-                        for translated in table_to_duckdb(statement):
-                            self._connection.execute(translated)
-                    self._connection.execute(
-                        f"INSERT INTO {schema.VERSION_TABLE} VALUES (?, ?)",  # noqa: S608 - a constant
-                        [migration.version, migration.name],
-                    )
+                    self._apply(migration)
             for _name, statement in schema.views(self._sql_folder):
+                self._known = None
                 self._connection.execute(view_to_duckdb(statement, self._columns()))
+            self._known = None
 
     def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
         """See ``Warehouse.merge``."""
-        columns = list(event.model_fields)
-        if sorted(rows.column_names) != sorted(columns):
-            wrong = sorted(set(rows.column_names) ^ set(columns))
+        if self._read_only:
+            raise WarehouseError(f"{self.path} was opened to read; open it to write before merging")
+        wrong = sorted(set(rows.column_names) ^ set(event.model_fields))
+        if wrong or len(rows.column_names) != len(event.model_fields):
             raise WarehouseError(f"rows for {event.table} have other columns than service.events: {', '.join(wrong)}")
         with self.transaction():
             self._connection.register("incoming", rows)
             try:
-                self._stage(event, columns)
-                return self._merge_staged(event, columns, rows.num_rows)
+                inserted, updated = self._merge_staged(event, self._stage(event))
+                self._run("DROP TABLE temp.staged")
             except duckdb.Error as err:
-                raise WarehouseError(f"rows for {event.table} do not fit: {one_line(str(err))}") from err
+                raise WarehouseError(f"rows for {event.table} do not fit: {_without_values(err)}") from err
             finally:
-                self._connection.unregister("incoming")
+                self._forget_rows()
+        return Merged(inserted=inserted, updated=updated, unchanged=rows.num_rows - inserted - updated)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
         """See ``Warehouse.query``."""
@@ -114,14 +114,27 @@ class DuckWarehouse:
             raise QueryRefused(one_line(str(err))) from err
         return to_frame(table.rename_columns(unique_names(relation.columns)))
 
-    def _columns(self) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = {}
-        for table, column, kind in self._connection.execute(
-            "SELECT lower(table_name), lower(column_name), data_type FROM information_schema.columns "
-            "WHERE table_schema = 'main' AND table_catalog = current_database()"
-        ).fetchall():
-            found.setdefault(table, {})[column] = kind
-        return found
+    def _apply(self, migration: schema.Migration) -> None:
+        try:
+            for statement in statements(migration.sql):
+                for translated in table_to_duckdb(statement):
+                    self._run(translated)
+        except (duckdb.Error, QueryRefused) as err:
+            raise WarehouseError(
+                f"migration {migration.name} does not run on {self.path}: {one_line(str(err))}"
+            ) from err
+        self._run(f"INSERT INTO {schema.VERSION_TABLE} VALUES (?, ?)", [migration.version, migration.name])
+
+    def _columns(self) -> Columns:
+        if self._known is None:
+            found: dict[str, dict[str, str]] = {}
+            for table, column, kind in self._connection.execute(
+                "SELECT lower(table_name), lower(column_name), data_type FROM information_schema.columns "
+                "WHERE table_schema = 'main' AND table_catalog = current_database() ORDER BY table_name, ordinal_position"
+            ).fetchall():
+                found.setdefault(table, {})[column] = kind
+            self._known = found
+        return self._known
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -136,6 +149,7 @@ class DuckWarehouse:
             self._connection.execute("COMMIT")
         except BaseException:
             self._connection.execute("ROLLBACK")
+            self._forget_rows()
             raise
         finally:
             self._in_transaction = False
@@ -144,40 +158,49 @@ class DuckWarehouse:
         """See ``Warehouse.close``."""
         self._connection.close()
 
-    def _stage(self, event: type[Event], columns: list[str]) -> None:
-        keys = ", ".join(event.key)
-        typed = ", ".join(
-            f"CAST({name} AS {kind}) AS {name}"
-            for name, kind in self._connection.execute(
-                "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = ? ORDER BY ordinal_position",
-                [event.table],
-            ).fetchall()
-        )
-        preferred = ", ".join(f"{name} DESC NULLS LAST" for name in event.prefer) + (", " if event.prefer else "")
-        self._connection.execute("DROP TABLE IF EXISTS temp.staged")
-        self._connection.execute(
-            f"CREATE TEMP TABLE staged AS SELECT * EXCLUDE (arrival) FROM "  # noqa: S608 - names of our own classes
-            f"(SELECT {typed}, row_number() OVER () AS arrival FROM incoming) "
-            f"QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY {preferred}arrival DESC) = 1"
-        )
+    def _forget_rows(self) -> None:
+        # After an error DuckDB does nothing more before the rollback, not even this.
+        with suppress(duckdb.TransactionException):
+            self._connection.unregister("incoming")
 
-    def _merge_staged(self, event: type[Event], columns: list[str], given: int) -> Merged:
-        names = ", ".join(columns)
+    def _stage(self, event: type[Event]) -> int:
+        """Fill the table ``staged`` with one row per key and return how many there are."""
+        keys = ", ".join(event.key)
+        typed = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in self._columns()[event.table].items())
+        self._run(
+            f"CREATE OR REPLACE TEMP TABLE staged AS SELECT {typed}, row_number() OVER () AS arrival FROM incoming"
+        )
+        rows, distinct = self._run(f"SELECT count(*), count(DISTINCT ({keys})) FROM staged")[0]
+        if distinct < rows:
+            preferred = "".join(f"{name} DESC NULLS LAST, " for name in event.prefer)
+            self._run(
+                f"DELETE FROM staged WHERE arrival NOT IN (SELECT arrival FROM staged QUALIFY "
+                f"row_number() OVER (PARTITION BY {keys} ORDER BY {preferred}arrival DESC) = 1)"
+            )
+        return int(distinct)
+
+    def _merge_staged(self, event: type[Event], staged: int) -> tuple[int, int]:
+        """Return how many rows of ``staged`` were inserted and how many replaced one."""
+        names = ", ".join(event.model_fields)
+        values = [name for name in event.model_fields if name not in event.key]
         same_key = " AND ".join(f"t.{name} = s.{name}" for name in event.key)
-        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in columns if name not in event.key)
-        newer = _not_before(event.prefer)
-        inserted = self._connection.execute(
-            f"INSERT INTO {event.table} ({names}) SELECT {names} FROM staged s "  # noqa: S608
+        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in values)
+        inserted = self._run(
+            f"INSERT INTO {event.table} ({names}) SELECT {names} FROM staged s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {event.table} t WHERE {same_key})"
-        ).fetchall()[0][0]
-        updated = 0
-        if inserted < self._connection.execute("SELECT count(*) FROM staged").fetchall()[0][0]:
-            assignments = ", ".join(f"{name} = s.{name}" for name in columns if name not in event.key)
-            updated = self._connection.execute(
-                f"UPDATE {event.table} t SET {assignments} FROM staged s WHERE {same_key} AND ({differs}) AND {newer}"  # noqa: S608
-            ).fetchall()[0][0]
-        self._connection.execute("DROP TABLE temp.staged")
-        return Merged(inserted=inserted, updated=updated, unchanged=given - inserted - updated)
+        )[0][0]
+        if inserted == staged:
+            return int(inserted), 0
+        updated = self._run(
+            f"UPDATE {event.table} t SET {', '.join(f'{name} = s.{name}' for name in values)} FROM staged s "
+            f"WHERE {same_key} AND ({differs}) AND {_not_before(event.prefer)}"
+        )[0][0]
+        return int(inserted), int(updated)
+
+    def _run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run our own SQL; its names come from ``service.events`` and its files, never from a caller."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql, list(parameters)).fetchall()
+        return rows
 
     def _version(self) -> int:
         known = self._connection.execute(
@@ -185,7 +208,7 @@ class DuckWarehouse:
         ).fetchall()
         if not known:
             return 0
-        found = self._connection.execute(f"SELECT coalesce(max(version), 0) FROM {schema.VERSION_TABLE}").fetchall()  # noqa: S608
+        found = self._connection.execute(f"SELECT coalesce(max(version), 0) FROM {schema.VERSION_TABLE}").fetchall()
         return int(found[0][0])
 
     def _check_version(self, read_only: bool) -> None:
@@ -200,6 +223,13 @@ class DuckWarehouse:
             raise WarehouseError(
                 f"{self.path} is of schema {found} and this program reads {wanted}: load events once, which migrates it"
             )
+
+
+def _without_values(err: duckdb.Error) -> str:
+    """Return what DuckDB objects to, without the value that it quotes: that may be a customer's."""
+    text = one_line(str(err))
+    missing = re.search(r"NOT NULL constraint failed: (\S+)", text)
+    return f"{missing[1]} is missing in a row" if missing else type(err).__name__
 
 
 def _not_before(prefer: tuple[str, ...]) -> str:

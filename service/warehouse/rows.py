@@ -45,6 +45,15 @@ def to_table(event: type[Event], rows: Iterable[Event | Mapping[str, Any]]) -> "
     return pa.Table.from_arrays(arrays, schema=pa.schema([pa.field(field.name, field.type) for field in schema]))
 
 
+def without_doubles(event: type[Event], rows: "pa.Table") -> "pa.Table":
+    """Return one row per key, the one that ``event.prefer`` and then the order of ``rows`` choose; the order stays."""
+    frame = rows.select([*event.key, *event.prefer]).to_pandas()
+    if event.prefer:
+        frame = frame.sort_values(list(event.prefer), na_position="first", kind="stable")
+    kept = frame.drop_duplicates(list(event.key), keep="last").index.sort_values()
+    return rows if len(kept) == rows.num_rows else rows.take(kept.to_numpy())
+
+
 def _field(name: str, annotation: Any) -> "pa.Field":
     import pyarrow as pa
 

@@ -29,10 +29,12 @@ def resolve_super(tree: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> e
     Raises:
         QueryRefused: a path whose meaning or type is not certain.
     """
-    found = []
-    for node in tree.find_all(exp.Dot, exp.Bracket, exp.Column):
-        if node.find_ancestor(exp.Dot, exp.Bracket) is None and not isinstance(node.parent, exp.Unnest):
-            found.append((node, _scope(node, columns)))
+    # All scopes before the first change: what a name means is read from the tree as it was written.
+    found = [
+        (node, _scope(node, columns))
+        for node in tree.find_all(exp.Dot, exp.Bracket, exp.Column)
+        if node.find_ancestor(exp.Dot, exp.Bracket) is None and not isinstance(node.parent, exp.Unnest)
+    ]
     sources = [(join, source, _scope(join, columns)) for join in tree.find_all(exp.Join) if (source := _source(join))]
     for node, scope in found:
         if isinstance(node.find_ancestor(exp.Join, exp.Select), exp.Join) and _is_source(node):

@@ -1,0 +1,26 @@
+-- For rows exported as JSON lines (gzip), with times in ISO 8601. What the service writes to S3 is not of this form: it holds
+-- account numbers and customers' words, and goes through the loader.
+COPY {target} (
+    feedback_id,
+    request_id,
+    contact_id,
+    initial_contact_id,
+    unique_process_id,
+    account_number,
+    helpful_feedback,
+    feedback_timestamp,
+    comment,
+    edited_summary,
+    summary_timestamp,
+    pair,
+    pair_digest,
+    prompt_version,
+    model_used,
+    schema_version,
+    source_key
+)
+FROM '{source}'
+IAM_ROLE {role}
+FORMAT AS JSON 'auto'
+TIMEFORMAT 'auto'
+GZIP;

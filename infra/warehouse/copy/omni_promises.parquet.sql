@@ -1,0 +1,15 @@
+COPY {target} (
+    task,
+    environment,
+    sequence,
+    pair_digest,
+    metric,
+    value,
+    low,
+    high,
+    n,
+    unit
+)
+FROM '{source}'
+IAM_ROLE {role}
+FORMAT AS PARQUET;
