@@ -9,19 +9,33 @@ if TYPE_CHECKING:
     from eval.harvest.propose import Desk
     from service.settings import Settings
 
-harvest = typer.Typer(no_args_is_help=True, help="Cases from feedback: propose, review, apply.")
+harvest = typer.Typer(help="Cases from feedback: propose, review, apply; without a command it proposes.")
+Week = Annotated[str | None, typer.Option(help="ISO week, e.g. 2026-W46; default: the newest full one.")]
+Slice = Annotated[str | None, typer.Option("--slice", help="One slice alone, as the report names it: channel=web.")]
+Most = Annotated[int, typer.Option(min=1, max=1000, help="How many proposals at most.")]
 TaskName = Annotated[str, typer.Option("--task", help="Which task.")]
 Against = Annotated[
     str, typer.Option("--against", help="Sets to compare with, comma separated; default: every set of the task.")
 ]
 
 
-@harvest.command("propose")
-def propose_cases(
-    week: Annotated[str | None, typer.Option(help="ISO week, e.g. 2026-W46; default: the newest full one.")] = None,
-    most: Annotated[int, typer.Option(min=1, max=1000, help="How many proposals at most.")] = 20,
+@harvest.callback(invoke_without_command=True)
+def harvest_cases(
+    context: typer.Context,
+    week: Week = None,
+    part: Slice = None,
+    most: Most = 20,
     against: Against = "",
     task: TaskName = "summarize",
+) -> None:
+    """Turn what went wrong into cases. Without a command: propose."""
+    if context.invoked_subcommand is None:
+        propose_cases(week=week, part=part, most=most, against=against, task=task)
+
+
+@harvest.command("propose")
+def propose_cases(
+    week: Week = None, part: Slice = None, most: Most = 20, against: Against = "", task: TaskName = "summarize"
 ) -> None:
     """Write proposals from a week's unhelpful, edited, degraded, refused and new interactions; nothing is accepted yet."""
     from datetime import UTC, datetime, timedelta
@@ -41,7 +55,7 @@ def propose_cases(
     earlier = read_proposals(path)
     warehouse = open_warehouse(settings, read_only=True)
     try:
-        candidates = find_candidates(warehouse, task, week)
+        candidates = find_candidates(warehouse, task, week, part)
     finally:
         warehouse.close()
     found = propose(candidates, earlier, open_stores(settings), _desk(task, settings, against), week=week, most=most)

@@ -29,6 +29,7 @@ WHERE s.task = :task AND s.generation_timestamp >= :since AND s.generation_times
   AND s.cache_hit = FALSE AND s.interactions_considered > 0
   AND (f.helpful_feedback = 'not_helpful' OR f.edited_summary IS NOT NULL OR s.degraded = TRUE OR s.guard_findings > 0
        OR s.ivr_intent IN ({intents}))
+{slice}
 ORDER BY s.generation_timestamp, s.request_id
 """
 _INTENTS = """
@@ -78,19 +79,41 @@ def week_of(day: date) -> str:
     return f"{year}-W{week:02d}"
 
 
-def find_candidates(warehouse: "Warehouse", task: str, week: str) -> list[Candidate]:
-    """Return the week's candidates, those with most to learn from first: an edit says more than a verdict, a verdict than a flag.
+# What the weekly report calls a slice, and where the warehouse has it.
+_SLICES = {"channel": "last_channel", "intent": "ivr_intent", "client": "client", "pair": "pair"}
+
+
+def slice_condition(text: str | None) -> tuple[str, dict[str, str]]:
+    """Return ``channel=web`` as a condition with its parameters; nothing for None.
 
     Raises:
-        HarvestError: it is no week.
+        HarvestError: it names no slice of ours.
+    """
+    if text is None:
+        return "", {}
+    name, _, value = text.partition("=")
+    if name not in _SLICES or not value:
+        raise HarvestError(f"{text!r} names no slice; write it like channel=web; slices: {', '.join(_SLICES)}")
+    return f"  AND s.{_SLICES[name]} = :slice_value", {"slice_value": value}
+
+
+def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | None = None) -> list[Candidate]:
+    """Return the week's candidates, those with most to learn from first: an edit says more than a verdict, a verdict than a flag.
+
+    ``part`` names one slice, as the weekly report does: ``channel=web``.
+
+    Raises:
+        HarvestError: it is no week, or no slice.
         ServiceError: the warehouse does not answer.
     """
     since, until = week_bounds(week)
+    condition, values = slice_condition(part)
     drifted = _new_intents(warehouse, task, since, until)
     names = {f"intent{number}": intent for number, intent in enumerate(drifted)}
     listed = ", ".join(f":{name}" for name in names) or "NULL"
     frame = warehouse.query(
-        _SELECT.replace("{intents}", listed), {"task": task, "since": since, "until": until, **names}
+        _SELECT.replace("{intents}", listed).replace("{slice}", condition),
+        {"task": task, "since": since, "until": until, **names, **values},
     )
     found = []
     for row in frame.to_dict("records"):
