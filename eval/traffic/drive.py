@@ -18,7 +18,8 @@ from eval.traffic.releases import FIRST_STEP, SECOND_STEP, ReleaseStep, release
 from eval.traffic.world import World
 from service.stores.interactions import InteractionStore
 
-_IN_FLIGHT = 16
+# More at once would only queue in the service, and be counted as its latency.
+_IN_FLIGHT = 4
 _ATTEMPTS = 5
 
 
