@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest report bench-report simulate-report traffic harvest review backfill lock clean reconcile token client rollout rollout-end sql
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest report bench-report simulate-report traffic traffic-seeds harvest review backfill lock clean reconcile token client rollout rollout-end sql
 
 # Simulated weeks release pairs and invent customers, so they have a state, a registry and ports of their own. Whatever is made
 # together with them looks there; later, `make report TRAFFIC=1`, `make up TRAFFIC=1`.
@@ -171,6 +171,9 @@ selftest: $(READY) ## Plant bad pairs before the gate; it must reject each: make
 traffic: $(READY) ## Simulated weeks of agents, then the report on them: make traffic report [SEED=1] [WEEKS=4] [PER_DAY=200]
 	@$(PY) -m eval traffic $(if $(SEED),--seed $(SEED)) $(if $(WEEKS),--weeks $(WEEKS)) $(if $(PER_DAY),--per-day $(PER_DAY))
 	@$(PY) -m service load --once; code=$$?; $(PY) -m service down > /dev/null; exit $$code
+
+traffic-seeds: $(READY) ## How often the report finds what traffic planted, and cries wolf elsewhere: make traffic-seeds [SEEDS=20]
+	@PYTHONPATH=. $(PY) tests/load/seeds.py $(if $(SEEDS),--seeds $(SEEDS))
 
 harvest: $(READY) ## Propose cases from a week's unhelpful summaries: make harvest [WEEK=2026-W46]; then make review
 	@$(PY) -m eval harvest propose --task $(TASK) $(if $(WEEK),--week "$(WEEK)")

@@ -15,7 +15,7 @@ def traffic(
     ] = 4,
     per_day: Annotated[int, typer.Option(min=1, max=5000, help="Contacts on a weekday.")] = 200,
     seed: Annotated[int, typer.Option(min=0, max=999, help="Other seed, other customers and verdicts.")] = 0,
-    feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of summaries that get a verdict.")] = 0.3,
+    feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of summaries that get a verdict.")] = 0.35,
     noise: Annotated[float, typer.Option(min=0, max=0.5, help="Share of verdicts that say the opposite.")] = 0.05,
     offline: Annotated[
         bool, typer.Option("--offline", help="No service: write the warehouse's rows straight from the same generator.")

@@ -7,8 +7,8 @@ from typing import Any
 from eval.traffic.plan import Contact, TrafficOptions
 from eval.traffic.stories import Episode
 
-# Of a summary that carries half of the facts or more one agent in 33 complains, of one that carries none three in five.
-_ALWAYS, _AT_MOST, _ENOUGH = 0.03, 0.6, 0.5
+# Of a summary that carries half of the facts or more one agent in 33 complains, of one that carries none three in four.
+_ALWAYS, _AT_MOST, _ENOUGH = 0.03, 0.75, 0.5
 _COMMENT_SHARE, _EDIT_SHARE, _THANKS_SHARE, _CARELESS_SHARE = 0.5, 0.3, 0.04, 0.1
 
 

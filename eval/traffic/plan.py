@@ -16,7 +16,7 @@ CLIENTS = {"agent-desktop": 0.6, "salesforce": 0.3, "chat-console": 0.1}
 CHANNEL: Channel = "web"
 # This share of the contacts comes after a web form, of every intent alike: who wrote an e-mail, a chat or a text message could as
 # well have filled one.
-_FORM_SHARE = 0.2
+_FORM_SHARE = 0.25
 _WRITTEN = ("email", "chat", "sms", "web", "mobile_app", "social")
 SLOT = timedelta(hours=1)
 _OPEN, _CLOSE = 7, 21  # hours in UTC
@@ -34,7 +34,7 @@ class TrafficOptions:
     weeks: int = 4
     until: date
     per_day: int = 200
-    feedback_share: float = 0.3
+    feedback_share: float = 0.35
     noise: float = 0.05
 
     @property

@@ -84,7 +84,7 @@ def test_an_opinion_hangs_on_seed_and_contact_and_on_nothing_else(plan):
     first = [opinion(contact, plan.episodes[contact.episode], "", OPTIONS) for contact in some]
     assert first == [opinion(contact, plan.episodes[contact.episode], "", OPTIONS) for contact in some]
     given = [said for said in first if said is not None]
-    assert 0.2 < len(given) / len(some) < 0.4
+    assert 0.25 < len(given) / len(some) < 0.45
     assert sum(not said.helpful for said in given) / len(given) > 0.4  # an empty summary helps nobody
     assert any(said.comment for said in given)
     assert any(said.edited_summary for said in given)
@@ -114,7 +114,7 @@ def test_offline_records_are_the_same_each_time_and_hold_both_releases(plan):
     transfers = sum(contact.transfer for contact in plan.contacts)
     assert kinds["release"] == 2
     assert kinds["summary"] == len(plan.contacts) + transfers
-    assert 0.2 < kinds["feedback"] / len(plan.contacts) < 0.4
+    assert 0.25 < kinds["feedback"] / len(plan.contacts) < 0.45
     for row in map(json.loads, kept):
         if "interactions_considered" in row:
             late = datetime.fromisoformat(row["generated_at"]) > OPTIONS.released_at
