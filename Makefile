@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end dashboards chromium node sql load-events releases bench-warehouse
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end dashboards chromium node sql load-events releases bench-warehouse report bench-report simulate-report traffic traffic-seeds harvest review backfill # Simulated weeks release pairs and invent customers, so they have a state, registry ports of their own. Whatever is made together with them looks there; later, `make TRAFFIC=1`, TRAFFIC=1`. ifneq (,$(TRAFFIC)$(filter traffic,$(MAKECMDGOALS))) export OMNI_STATE_DIR := $(CURDIR)/.omni/traffic OMNI_REGISTRY_URI sqlite:///$(CURDIR)/.omni/traffic/mlflow.db OMNI_LOCAL_AWS_PORT 4577 OMNI_LOCAL_BEDROCK_PORT 4578 endif
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -182,6 +182,31 @@ simulate: $(READY) ## How often the gate's intervals and verdicts are right, by 
 
 selftest: $(READY) ## Plant bad pairs before the gate; it must reject each: make selftest [ENGINE=scripted,extractive,bundled] [SEEDS=3] [CASES=n]
 	@$(PY) -m eval selftest $(TASK) $(if $(ENGINE),--engine $(ENGINE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CASES),--cases $(CASES)) $(if $(DATASET),--dataset $(DATASET)) $(if $(MUTANTS),--mutants $(MUTANTS))
+
+traffic: $(READY) ## Simulated weeks of agents, then the report on them: make traffic report [SEED=1] [WEEKS=4] [PER_DAY=200]
+	@$(PY) -m eval traffic $(if $(SEED),--seed $(SEED)) $(if $(WEEKS),--weeks $(WEEKS)) $(if $(PER_DAY),--per-day $(PER_DAY))
+	@$(PY) -m service load --once; code=$$?; $(PY) -m service down > /dev/null; exit $$code
+
+traffic-seeds: $(READY) ## How often the report finds what traffic planted, and cries wolf elsewhere: make traffic-seeds [SEEDS=20]
+	@PYTHONPATH=. $(PY) tests/load/seeds.py $(if $(SEEDS),--seeds $(SEEDS))
+
+harvest: $(READY) ## Propose cases from a week's unhelpful summaries: make harvest [WEEK=2026-W46]; then make review
+	@$(PY) -m eval harvest propose --task $(TASK) $(if $(WEEK),--week "$(WEEK)")
+
+review: $(READY) ## Accept, edit or drop the proposed cases, one by one
+	@$(PY) -m eval harvest review --task $(TASK)
+
+backfill: $(READY) ## Summarise history in bulk: make backfill NAME=trial WEEK=2026-W46 [PAIR=name] [RATE=5] [BUDGET=2.50] [ENGINE=dask]
+	@$(PY) -m eval backfill --task $(TASK) --name "$(NAME)" $(if $(PAIR),--pair "$(PAIR)") $(if $(WEEK),--week "$(WEEK)") $(if $(INPUTS),--inputs "$(INPUTS)") $(if $(RATE),--rate $(RATE)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(ENGINE),--engine $(ENGINE))
+
+report: $(READY) ## Write the weekly report: make report [WEEK=2026-W47] [ZONE=Europe/Berlin]
+	@$(PY) -m reports weekly --task $(TASK) $(if $(WEEK),--week "$(WEEK)") $(if $(ZONE),--zone "$(ZONE)")
+
+bench-report: $(READY) ## Time and memory of the weekly report at 10k, 100k and 1M answers
+	@$(PY) -m reports scale
+
+simulate-report: $(READY) ## How often the weekly report cries wolf, and what it finds; the figures that docs/ states
+	@$(PY) -m reports simulate
 
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt

@@ -6,16 +6,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from eval.commands.backfill import backfill
 from eval.commands.behave import behave
 from eval.commands.calibrate import calibrate
 from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
+from eval.commands.harvest import harvest
 from eval.commands.release import history, verify
 from eval.commands.releases import releases
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
 from eval.commands.sweep import sweep
+from eval.commands.traffic import traffic
 
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
@@ -179,8 +182,13 @@ for _name, _command in (
     ("pr-gate", pr_gate),
     ("rollout", rollout),
     ("rollout-end", rollout_end),
+    ("traffic", traffic),
+    ("backfill", backfill),
 ):
     app.command(_name)(_command)
+
+
+app.add_typer(harvest, name="harvest")
 
 
 def main() -> None:

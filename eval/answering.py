@@ -61,6 +61,25 @@ class Answers:
         asked = max((item.repeat for pair in pairs for item in self.by_arm[pair.digest, "primary"].results), default=0)
         asyncio.run(self._run(self._jobs(pairs, 1, asked + 1), pairs, None))
 
+    def ask_must_pass(self, pairs: Sequence[Pair]) -> dict[str, list[CaseResult]]:
+        """Return the scored answers of each pair's primary to the must-pass set, by pair digest; they stand in no metric."""
+        cases = self.dataset.must_pass
+        if not cases:
+            return {}
+        runner = replace(self.runner, gateway=self.models.gateway(pairs))
+        jobs = [Job(pair=pair, arm="primary", cases=cases, repeats=self.repeats) for pair in pairs]
+        found: dict[str, list[CaseResult]] = {}
+        with show_progress() as callback_for:
+            for job in jobs:
+                shown = callback_for(job)
+
+                def finished(item: CaseResult, shown: Progress = shown) -> None:
+                    self.scoring.submit(item)
+                    shown(item)
+
+                found[job.pair.digest] = self.scoring.collect(asyncio.run(runner.run(job, finished)))
+        return found
+
     def results(self, pair: Pair, arm: ArmName = "primary") -> list[CaseResult]:
         """Return one arm's scored answers, none where it was not asked."""
         answered = self.by_arm.get((pair.digest, arm))

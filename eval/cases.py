@@ -71,16 +71,20 @@ class Case(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Cases in file order, under a name, with the digest that evidence refers to."""
+    """Cases in file order, under a name, with the digest that evidence refers to.
+
+    ``must_pass`` are further cases that are asked one by one and stand in no metric.
+    """
 
     name: str
     cases: tuple[Case, ...]
     source: str
+    must_pass: tuple[Case, ...] = ()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the canonical JSON of every case, in order."""
-        return cases_digest(self.cases)
+        """SHA-256 over the canonical JSON of every case, in order, those of ``must_pass`` last."""
+        return cases_digest((*self.cases, *self.must_pass))
 
 
 def cases_digest(cases: Iterable[Case]) -> str:

@@ -35,3 +35,15 @@ class ChangesError(HarnessError):
 
 class SigningError(HarnessError):
     """No statement could be signed: no key, a damaged or readable-by-others key file, or a refusal of AWS KMS."""
+
+
+class TrafficError(HarnessError):
+    """The simulated traffic cannot run as asked."""
+
+
+class HarvestError(HarnessError):
+    """Proposals cannot be made, read or accepted; the message says which and what is missing."""
+
+
+class BackfillError(HarnessError):
+    """History cannot be worked off as asked."""

@@ -16,8 +16,9 @@ from eval.callcache import CallCache
 from eval.cases import Case, Dataset, stratified
 from eval.journal import Journal, RunRecord
 from eval.judging import bench_of, check_panel, judge_answers, open_panel
-from eval.loaders import load_dataset
+from eval.loaders import load_dataset, load_gate
 from eval.models import RunModels
+from eval.must_pass import must_pass_checks
 from eval.results import CaseResult, Evaluation, Metric, PairResult
 from eval.runner import Runner
 from eval.scoring import Scoring
@@ -26,6 +27,7 @@ from eval.suites import load_suite
 from eval.tracking_worker import TrackingWorker
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.errors import ConfigurationError
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -104,13 +106,16 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         suite = load_suite(options.task)
         panel = open_panel(suite, settings, cards, model=options.judge_model)
         check_panel(panel, pairs)
-        dataset = load_dataset(
-            options.dataset or suite.gate_dataset, task=options.task, input_model=task.input_model, settings=settings
-        )
+        if options.dataset in (None, suite.gate_dataset):
+            dataset = load_gate(suite, input_model=task.input_model, settings=settings)
+        else:
+            dataset = load_dataset(
+                options.dataset or "", task=options.task, input_model=task.input_model, settings=settings
+            )
         if options.case_count is not None:
             dataset = stratified(dataset, options.case_count)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
-        scoring = stack.enter_context(Scoring(options.task, dataset.cases))
+        scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
         ceiling = scoring.compute(reference_ceiling, suite, dataset.cases)
         key = sha256_hex(
             canonical_json(
@@ -141,6 +146,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         answers = Answers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
         pairs = answers.ask(pairs, lambda: worker.production(options.task))
+        must_pass = answers.ask_must_pass(pairs)
         looks = Looks.plan(pairs, cards, options.budget)
         bench = bench_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway)
 
@@ -160,7 +166,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             found = _judge(
                 task, judged.suite, dataset, cards, settings, pairs, graded, looks, record, started, ceiling.result()
             )
-            return replace(found, judges=judged.notes), judged.suite
+            return with_must_pass(replace(found, judges=judged.notes), suite, must_pass), judged.suite
 
         evaluation, judged_by = judge_all()
         while again := looks.undecided(evaluation, pairs):
@@ -170,7 +176,10 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             evaluation, judged_by = judge_all()
         suite = judged_by
         report = _write(evaluation, suite, dataset, settings)
-        for log in attested_run_logs(evaluation, dataset, suite, report, signer, days=settings.attestation_days):
+        now = wall_clock(settings.clock_file)()
+        for log in attested_run_logs(
+            evaluation, dataset, suite, report, signer, now=now, days=settings.attestation_days
+        ):
             worker.log_run(evaluation.task, log)
         journal.finish(record)
     return Outcome(
@@ -180,6 +189,15 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         left_out=tuple(pair.name for pair in left_out),
         cases={case.id: case for case in dataset.cases},
     )
+
+
+def with_must_pass(evaluation: Evaluation, suite: Suite, results: Mapping[str, Sequence[CaseResult]]) -> Evaluation:
+    """Return ``evaluation`` with the checks of each pair's answers to the must-pass set, by pair digest."""
+    pairs = []
+    for pair in evaluation.pairs:
+        checks = must_pass_checks(suite, results.get(pair.pair_digest, ()))
+        pairs.append(replace(pair, gate=replace(pair.gate, checks=(*pair.gate.checks, *checks))))
+    return replace(evaluation, pairs=tuple(pairs))
 
 
 def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Sequence[str]) -> list[Pair]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,14 @@ def _row(pair: PairResult, index: int) -> dict[str, Any]:
 
 
 def attested_run_logs(
-    evaluation: Evaluation, dataset: Dataset, suite: Suite, report: Path, signer: "Signer | None", *, days: int
+    evaluation: Evaluation,
+    dataset: Dataset,
+    suite: Suite,
+    report: Path,
+    signer: "Signer | None",
+    *,
+    now: datetime,
+    days: int,
 ) -> Iterator[RunLog]:
     """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
 
@@ -126,7 +133,7 @@ def attested_run_logs(
             pair,
             gate_dataset=suite.gate_dataset,
             cases=table_text(log.table),
-            now=datetime.now(UTC),
+            now=now,
             days=days,
         )
         texts = {FIGURES_FILE: attested.figures}

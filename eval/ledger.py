@@ -4,13 +4,13 @@ import getpass
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 from eval.signing import sign_statement
 from eval.tracking import Tracking
+from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
 from service.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
@@ -152,7 +152,7 @@ class Ledger:
             last = entries[-1] if entries else None
             if (last.release.sequence if last and last.release else 0) != after:
                 raise RegistryError("production moved while this release was being decided; run `make eval` again")
-            now = datetime.now(UTC)
+            now = wall_clock(self._settings.clock_file)()
             if kind == "promote" and last and last.release and last.release.moment > now + CLOCK_SKEW:
                 raise RegistryError(
                     f"release {after} is dated {last.release.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "

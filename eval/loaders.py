@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from eval.cases import Case, Dataset, Expectations, load_cases
 from eval.errors import CaseError
+from eval.suite import Suite
 from eval.suites import load_case_rules
 from service.settings import Settings
 
@@ -27,6 +29,23 @@ def load_dataset(name: str, *, task: str, input_model: type[BaseModel], settings
         return public(settings.public_data_dir)
     path = settings.datasets_dir / task / f"{name}.jsonl"
     return load_cases(path, input_model=input_model, expectations=load_case_rules(task).expectations)
+
+
+def load_gate(suite: Suite, *, input_model: type[BaseModel], settings: Settings) -> Dataset:
+    """Return the suite's gate set, with the cases that must pass beside it where the task has such a file.
+
+    Raises:
+        CaseError: a file is wrong, there is no gate set, or both files hold a case of one id.
+    """
+    gate = load_dataset(suite.gate_dataset, task=suite.task, input_model=input_model, settings=settings)
+    path = settings.datasets_dir / suite.task / f"{suite.regression_dataset}.jsonl"
+    if not suite.must_pass or not path.exists():
+        return gate
+    must_pass = load_cases(path, input_model=input_model, expectations=load_case_rules(suite.task).expectations).cases
+    both = {case.id for case in gate.cases} & {case.id for case in must_pass}
+    if both:
+        raise CaseError(f"{path} and {gate.source} both hold {min(both)!r}; give each case its own id")
+    return replace(gate, must_pass=must_pass)
 
 
 def load_tweetsumm(folder: Path) -> Dataset:

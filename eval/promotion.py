@@ -1,7 +1,6 @@
 """Register, promote, roll back: how a pair that earned it becomes production, and how the last one comes back."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
@@ -9,7 +8,7 @@ from eval.cases import Dataset
 from eval.errors import Refused
 from eval.evidence import read_evidence, refusals
 from eval.ledger import Ledger
-from eval.loaders import load_dataset
+from eval.loaders import load_gate
 from eval.reading import check_line
 from eval.results import Verdict
 from eval.signing import signer_to_release
@@ -18,6 +17,7 @@ from eval.suites import load_suite
 from eval.tracking import Production, Tracking
 from service.attestation import read_attestation
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -51,7 +51,7 @@ def _load(task_name: str, pair_name: str, settings: Settings) -> tuple[Pair, Dat
         settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
     )
     suite = load_suite(task_name)
-    dataset = load_dataset(suite.gate_dataset, task=task_name, input_model=task.input_model, settings=settings)
+    dataset = load_gate(suite, input_model=task.input_model, settings=settings)
     return pair, dataset, suite.digest
 
 
@@ -131,7 +131,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         suite_digest=suite_digest,
         production_digest=production_digest,
         environment=settings.environment,
-        now=datetime.now(UTC),
+        now=wall_clock(settings.clock_file)(),
         behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
     if evidence is None:

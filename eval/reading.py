@@ -120,6 +120,8 @@ def check_name(check: Check) -> str:
         return f"{check.metric} in {check.slice}"
     if check.kind == "behaviour":
         return f"behaviour {check.metric}"
+    if check.kind == "must_pass":
+        return f"{check.metric} of every regression case"
     return f"{check.metric} vs production" if check.kind == "no_worse" else check.metric
 
 

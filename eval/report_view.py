@@ -37,20 +37,12 @@ from eval.report_svg import (
 )
 from eval.results import CaseResult, Check, Evaluation, Metric, PairResult, Unit, Verdict
 from eval.scorers.text import CorpusMetric
+from eval.stated import STATED_COST_USD
 from eval.stats import Interval, mean_interval, rate_interval
 from eval.suite import MetricSpec, Suite
 
 SMALL_SLICE = 10
 SUMMARIES_PER_MONTH = 300_000  # seed 000: about 10,000 a day
-# USD per answer as seed 000 states them, by model id; its own token prices give far less (docs/decisions).
-STATED_COST_USD: dict[str, tuple[str, str]] = {
-    "amazon.nova-lite-v1:0": ("0.008", "0.012"),
-    "amazon.nova-micro-v1:0": ("0.004", "0.008"),
-    "anthropic.claude-3-5-haiku-20241022-v1:0": ("0.025", "0.035"),
-    "anthropic.claude-3-haiku-20240307-v1:0": ("0.020", "0.030"),
-    "us.meta.llama3-2-3b-instruct-v1:0": ("0.005", "0.010"),
-    "mistral.mistral-7b-instruct-v0:2": ("0.008", "0.015"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

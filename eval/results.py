@@ -100,13 +100,14 @@ class Check:
     """One gated comparison: a floor (against ``bound``) or no-worse-than-production (difference against ``-margin``).
 
     ``value``, ``low`` and ``high`` are the metric for a floor and the paired difference (candidate minus production, positive
-    is better) for a comparison; a ``behaviour`` is a floor over what the running service did. ``reason`` is why the bound is
+    is better) for a comparison; a ``behaviour`` is a floor over what the running service did, a ``must_pass`` asks
+    each case that once went wrong. ``reason`` is why the bound is
     what it is; ``explanation`` says how the verdict came about.
     ``slice`` names the part of the cases that a slice's floor is about. ``confidence`` is that of the interval judged here: above
     0.95 where several looks at the growing evidence are planned. See ``Metric`` for the other fields.
     """
 
-    kind: Literal["floor", "no_worse", "requirement", "slice", "behaviour"]
+    kind: Literal["floor", "no_worse", "requirement", "slice", "behaviour", "must_pass"]
     metric: str
     unit: Unit
     bound: float

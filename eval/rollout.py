@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.errors import Refused, RolloutError
 from eval.evidence import Evidence, read_evidence, refusals
-from eval.loaders import load_dataset
+from eval.loaders import load_gate
 from eval.signing import sign_statement, signer_to_release
 from eval.suites import load_suite
 from eval.tracking import Production, Tracking
@@ -204,7 +204,7 @@ def _earned(
     )
     if pair.digest == production.pair.digest:
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
-    dataset = load_dataset(suite.gate_dataset, task=task_name, input_model=task.input_model, settings=settings)
+    dataset = load_gate(suite, input_model=task.input_model, settings=settings)
     evidence, reasons = refusals(
         read_evidence(tracking.records(task_name, pair_name), keys),
         pair_name=pair_name,

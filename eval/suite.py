@@ -36,6 +36,7 @@ _JUDGING_CODE = (
     "deltas.py",
     "suite.py",
     "judges.py",
+    "must_pass.py",
     "calibration.py",
     "scorers/*.py",
     "behaviour/*.py",
@@ -125,6 +126,15 @@ class SliceFloor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MustPass:
+    """Every case of the must-pass set must reach ``at_least`` in ``score``; a case that cannot have the score is left out."""
+
+    score: str
+    at_least: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """What a pair must and must not do in the running service, whatever stands in its inputs (``make behave``).
 
@@ -142,7 +152,10 @@ class Behaviour:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """Everything that decides a verdict for one task, apart from pair and cases."""
+    """Everything that decides a verdict for one task, apart from pair and cases.
+
+    ``must_pass`` is asked of the cases of ``regression_dataset``, where there is such a file: those harvested from feedback.
+    """
 
     task: str
     gate_dataset: str
@@ -159,6 +172,8 @@ class Suite:
     judges: tuple[JudgeSpec, ...] = ()
     behaviour: Behaviour | None = None
     pools: Mapping[str, Pool] = field(default_factory=dict)
+    must_pass: tuple[MustPass, ...] = ()
+    regression_dataset: str = "regression"
     declared_digest: str = ""
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
@@ -203,6 +218,7 @@ class Suite:
             "minimum_latency_calls": self.minimum_latency_calls,
             "seed": self.seed,
             "behaviour": _declared(self.behaviour),
+            "must_pass": [self.regression_dataset, *(_plain(demand) for demand in self.must_pass)],
             "code": judging_code_digest(self.task),
         }
         if self.pools:
@@ -230,7 +246,7 @@ def _judge_prompt_digest(rubric: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | JudgeSpec) -> dict[str, Any]:
+def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | MustPass | JudgeSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__slots__}
 
 

@@ -5,12 +5,13 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from service.access.control import Access
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.dashboards.reader import DashboardReader
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
@@ -28,10 +29,6 @@ from service.telemetry import Event, log
 from service.warehouse.port import Warehouse
 
 _DASHBOARD_WAIT_S = 2.0
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _new_id() -> str:
@@ -53,7 +50,7 @@ class Runtime:
     tasks: Mapping[str, Task[Any]]
     pair_sources: Mapping[str, PairSource]
     summaries: Summaries = field(default_factory=Summaries)
-    now: Callable[[], datetime] = _now
+    now: Callable[[], datetime] = field(default_factory=wall_clock)
     clock: Callable[[], float] = time.monotonic
     ids: Callable[[], str] = _new_id
     warm_up: Callable[[], None] | None = None
@@ -141,6 +138,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         stand_in=_stand_in(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
+    now = wall_clock(settings.clock_file)
     # One attempt each: history and writes repeat by themselves, within their own bounds.
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     summaries = Summaries()
@@ -148,14 +146,15 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     if (
         settings.environment == "aws" or settings.aws_endpoint is not None
     ):  # a laptop keeps nothing in anybody's account
-        summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=_now, clock=time.monotonic)
-        forms = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=_now)
+        forms = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=now)
+        summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     if guarded:  # otherwise the hashes keep this process's random key
         set_account_key(account_key(settings))
     sources = {name: RegistryPairSource(name, settings) for name in tasks}
     return Runtime(
         settings=settings,
         cards=cards,
+        now=now,
         gateway=LoggedGateway(TellingGateway(gateway), cards),
         interactions=ObservedInteractions(
             InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `python -m service load` reads it
 
     # Warehouse: an embedded DuckDB file, or Redshift's Data API once a workgroup or a cluster is named.
+    report_zone: str = "UTC"  # whose weeks and days reports count: an IANA name
     warehouse_path: Path | None = None  # default: under state_dir
     warehouse_memory_mb: int = Field(default=2048, ge=256)
     warehouse_threads: int = Field(default=2, ge=1)
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
     required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair to serve
+    clock_file: Path | None = None  # in `local`: the time to go by, for simulated weeks; see service/clock.py
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     # Telemetry. Spans go nowhere unless an OTLP/HTTP endpoint is set; figures go to CloudWatch as log lines in `aws`.
@@ -93,6 +95,13 @@ class Settings(BaseSettings):
     # Stand-ins that `python -m service up` starts in `local`.
     local_aws_port: int = Field(default=4567, ge=1, le=65_535)
     local_bedrock_port: int = Field(default=4568, ge=1, le=65_535)
+
+    @field_validator("clock_file")
+    @classmethod
+    def _real_time_in_aws(cls, file: Path | None, others: ValidationInfo) -> Path | None:
+        if file is not None and others.data.get("environment") != "local":
+            raise ValueError("a made-up time is for `local` alone; unset it")
+        return file
 
     @property
     def prompts_dir(self) -> Path:

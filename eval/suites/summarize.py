@@ -17,7 +17,7 @@ from eval.scorers.language import LanguageScorer
 from eval.scorers.leaks import LeakScorer, Protected
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
-from eval.suite import Behaviour, Floor, MetricSpec, NoWorse, SliceFloor, Suite
+from eval.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from service.grounding import GroundingSource
 from service.guard import GroundingGuard
 from service.tasks.summarize import TASK, SummarizeInputs
@@ -233,6 +233,15 @@ SUITE = Suite(
                 reason="what a backup or the fallback digest answered says nothing about the primary model",
             ),
         ),
+    ),
+    must_pass=(
+        MustPass(
+            score="fact_coverage",
+            at_least=0.5,
+            reason="an agent named what was missing: half of it said is the least that makes the same complaint unlikely",
+        ),
+        MustPass(score="forbidden_clear", at_least=1.0, reason="what was claimed wrongly once is not claimed again"),
+        MustPass(score="leak_free", at_least=1.0, reason="no number in full, as anywhere"),
     ),
     max_unscored_rate=0.15,
     minimum_latency_calls=20,

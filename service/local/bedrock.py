@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from service.local import converse
 from service.local.converse import BedrockError, ConverseRequest, ErrorKind, StopReason, Usage
+from service.local.digest import DigestEngine
 from service.local.engines import (
     ECHO_MODEL_ID,
     Catalogue,
@@ -65,9 +66,12 @@ class BedrockStandIn:
         catalogue: Catalogue,
         plan: FaultPlan,
         scripted: Engine | None = None,
+        digest: Engine | None = None,
+        digested: frozenset[str] = frozenset(),
     ) -> None:
         self._echo = echo
         self._scripted = scripted
+        self._digest, self._digested = digest, digested
         self._smol = smol
         self._catalogue = catalogue
         self._plan = plan
@@ -163,6 +167,8 @@ class BedrockStandIn:
     def _engine(self, model_id: str) -> Engine:
         if self._scripted is not None and model_id == SCRIPTED_MODEL_ID:
             return self._scripted
+        if self._digest is not None and model_id in self._digested:
+            return self._digest
         if self._catalogue.is_echo(model_id):
             return self._echo
         if self._smol is None:
@@ -321,6 +327,8 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
         catalogue=Catalogue(allowed=options.models, echoed=options.echo_models),
         plan=plan,
         scripted=scripted,
+        digest=DigestEngine(skips=options.digest_skips, latency=options.digest_latency, seed=options.seed),
+        digested=options.digest_models,
     )
     # Cancelled handlers free their slot: a caller that gave up must not hold the model.
     runner = web.AppRunner(stand_in.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
@@ -355,7 +363,7 @@ def main(arguments: Sequence[str]) -> int:
     # Whatever native code prints belongs to the log; standard output carries the ready line alone.
     os.dup2(2, 1)
     try:
-        modelless = {ECHO_MODEL_ID, SCRIPTED_MODEL_ID, *options.echo_models}
+        modelless = {ECHO_MODEL_ID, SCRIPTED_MODEL_ID, *options.echo_models, *options.digest_models}
         model = None if options.models and options.models <= modelless else find_model()
         listener = _bind(options.port)
     except EngineUnavailable as err:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.local.digest import NO_DELAY, Skip, parse_skip
 from service.local.engines import Latency, parse_latency
 from service.local.faults import FaultRule, parse_rule_text
 from service.local.scripted import Script, load_script
@@ -35,6 +36,9 @@ class ServerOptions:
     echo_models: frozenset[str]
     faults: tuple[FaultRule, ...]
     script: Script | None = None
+    digest_models: frozenset[str] = frozenset()
+    digest_skips: tuple[Skip, ...] = ()
+    digest_latency: Latency = NO_DELAY
 
 
 def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
@@ -63,6 +67,19 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
     )
     parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
     parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted.py")
+    parser.add_argument(
+        "--digest-models", default="", help="comma-separated ids answered by the digest of the history in the prompt"
+    )
+    parser.add_argument(
+        "--digest-skips",
+        action="append",
+        default=[],
+        metavar="CHANNEL=RULE",
+        help="the digest leaves out this channel unless the system message holds the rule",
+    )
+    parser.add_argument(
+        "--digest-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the digest"
+    )
     values = parser.parse_args(arguments)
     try:
         return ServerOptions(
@@ -80,6 +97,9 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
             echo_models=_ids(values.echo_models),
             faults=tuple(parse_rule_text(text) for text in values.fault),
             script=load_script(values.script) if values.script else None,
+            digest_models=_ids(values.digest_models),
+            digest_skips=tuple(parse_skip(text) for text in values.digest_skips),
+            digest_latency=parse_latency(values.digest_latency),
         )
     except ValueError as err:
         parser.error(str(err))

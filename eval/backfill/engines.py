@@ -1,0 +1,78 @@
+"""What runs the chunks: this process, or Dask on this machine's cores or on the cluster of ``DASK_SCHEDULER_ADDRESS``."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol
+
+from eval.backfill.work import ChunkDone, Item, Work, work_chunk
+from eval.errors import BackfillError
+
+EngineName = Literal["asyncio", "dask"]
+Chunk = tuple[int, Sequence[Item]]
+
+
+class Engine(Protocol):
+    """Runs chunks; each is on disk when it is yielded. Whoever stops asking for more stops the work behind the present ones."""
+
+    def run(self, work: Work, chunks: Sequence[Chunk]) -> Iterator[ChunkDone]:
+        """Yield chunks as they are done."""
+        ...
+
+
+class AsyncioEngine:
+    """One chunk after the other in this process, its items side by side."""
+
+    def run(self, work: Work, chunks: Sequence[Chunk]) -> Iterator[ChunkDone]:
+        """See ``Engine.run``."""
+        for number, items in chunks:
+            yield work_chunk(work, number, items)
+
+
+class DaskEngine:
+    """``workers`` chunks at a time, each in a process of its own; the rate is shared out among them."""
+
+    def __init__(self, workers: int) -> None:
+        """Raises BackfillError when Dask is not installed."""
+        try:
+            import dask
+        except ImportError:
+            raise BackfillError(
+                'the engine dask needs the package dask: pip install "omni-insights[cluster]", or use --engine asyncio'
+            ) from None
+        self._dask: Any = dask
+        self._workers = workers
+
+    def run(self, work: Work, chunks: Sequence[Chunk]) -> Iterator[ChunkDone]:
+        """See ``Engine.run``."""
+        rate = None if work.per_second is None else work.per_second / self._workers
+        shared = replace(work, per_second=rate)
+        one = self._dask.delayed(work_chunk, pure=False)
+        address = os.environ.get("DASK_SCHEDULER_ADDRESS")
+        with self._client(address):
+            # In rounds, so that a budget that is spent stops the next round.
+            for at in range(0, len(chunks), self._workers):
+                some = chunks[at : at + self._workers]
+                tasks = [one(shared, number, items) for number, items in some]
+                options = {} if address else {"scheduler": "processes", "num_workers": self._workers}
+                yield from self._dask.compute(*tasks, **options)
+
+    def _client(self, address: str | None) -> Any:
+        if address is None:
+            from contextlib import nullcontext
+
+            return nullcontext()
+        try:
+            from dask.distributed import Client
+        except ImportError:
+            raise BackfillError("DASK_SCHEDULER_ADDRESS is set; a cluster needs the package distributed too") from None
+        return Client(address)
+
+
+def engine_of(name: EngineName, workers: int) -> Engine:
+    """Return the engine called ``name``.
+
+    Raises:
+        BackfillError: its package is missing.
+    """
+    return AsyncioEngine() if name == "asyncio" else DaskEngine(workers)

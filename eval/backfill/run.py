@@ -1,0 +1,136 @@
+"""A backfill from its items to its rows: planned once, worked off in chunks, within a rate and a sum, resumed where it was."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from eval.backfill.engines import Engine
+from eval.backfill.work import ChunkDone, Item, Mode, Work, chunk_path, read_done
+from eval.errors import BackfillError
+from service.canonical import canonical_json, sha256_hex
+from service.pair import Pair
+from service.settings import Settings
+
+_PLAN = "plan.json"
+_SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+
+
+@dataclass(slots=True, kw_only=True)
+class Progressed:
+    """How far a backfill is. ``resumed`` of the ``chunks`` were there before; ``stopped`` says why it ended early."""
+
+    chunks: int
+    resumed: int = 0
+    done: int = 0
+    items: int = 0
+    failed: int = 0
+    cost_usd: Decimal = Decimal(0)
+    stopped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to do with the items, and what it may take. ``pair`` is None for ``rescore``, which asks no model."""
+
+    task: str
+    mode: Mode
+    folder: Path
+    pair: Pair | None = None
+    chunk_size: int = 50
+    per_second: float | None = None
+    budget_usd: Decimal | None = None
+    concurrency: int = 4
+
+    def digest(self, items: Sequence[Item]) -> str:
+        """Name the work: the same items in the same chunks with the same pair."""
+        return sha256_hex(
+            canonical_json(
+                [self.task, self.mode, self.pair and self.pair.digest, self.chunk_size, [item.id for item in items]]
+            )
+        )
+
+
+def backfill(
+    order: Order, items: Sequence[Item], engine: Engine, settings: Settings, say: Callable[[Progressed], None]
+) -> Progressed:
+    """Work off ``items``, in the order of their ids; each finished chunk is kept, whatever happens next.
+
+    The budget is looked at between chunks: a chunk is begun only if, at the mean cost so far, it fits.
+
+    Raises:
+        BackfillError: the folder holds other work, or an id stands twice.
+    """
+    ordered = sorted(items, key=lambda item: item.id)
+    if len({item.id for item in ordered}) != len(ordered):
+        raise BackfillError("an id stands twice among the items; give each request one line")
+    _claim(order, ordered)
+    chunks = [
+        (number, ordered[at : at + order.chunk_size])
+        for number, at in enumerate(range(0, len(ordered), order.chunk_size))
+    ]
+    state = Progressed(chunks=len(chunks))
+    left = []
+    for number, some in chunks:
+        path = chunk_path(order.folder, number)
+        if path.exists():
+            _count(state, read_done(path, number))
+            state.resumed += 1
+        else:
+            left.append((number, some))
+    work = Work(
+        task=order.task,
+        mode=order.mode,
+        pair=order.pair.content() if order.pair else {},
+        folder=str(order.folder),
+        # Secrets stay here: no worker signs, and what a worker logs names nobody.
+        settings=settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True, exclude=_SECRETS),
+        per_second=order.per_second,
+        concurrency=order.concurrency,
+    )
+    if left and not _fits(order, state, len(left[0][1])):
+        state.stopped = _spent(order, state)
+        return state
+    for done in engine.run(work, left):
+        _count(state, done)
+        say(state)
+        if state.done < state.chunks and not _fits(order, state, order.chunk_size):
+            state.stopped = _spent(order, state)
+            break
+    return state
+
+
+def rows_of(folder: Path) -> list[str]:
+    """Return the lines of all finished chunks, in the order of their items."""
+    return [line for path in sorted(folder.glob("chunk-*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+
+
+def _count(state: Progressed, done: ChunkDone) -> None:
+    state.done += 1
+    state.items += done.items
+    state.failed += done.failed
+    state.cost_usd += done.cost_usd
+
+
+def _fits(order: Order, state: Progressed, size: int) -> bool:
+    if order.budget_usd is None:
+        return True
+    mean = state.cost_usd / state.items if state.items else Decimal(0)
+    return state.cost_usd + mean * size <= order.budget_usd and (state.items == 0 or state.cost_usd < order.budget_usd)
+
+
+def _spent(order: Order, state: Progressed) -> str:
+    return f"{state.cost_usd:f} of {order.budget_usd:f} USD are spent and the next chunk would not fit; raise --budget to go on"
+
+
+def _claim(order: Order, ordered: Sequence[Item]) -> None:
+    order.folder.mkdir(parents=True, exist_ok=True)
+    plan, digest = order.folder / _PLAN, order.digest(ordered)
+    if plan.exists():
+        if json.loads(plan.read_text(encoding="utf-8"))["digest"] != digest:
+            raise BackfillError(f"{order.folder} holds other work (items, pair or chunk size): choose another --name")
+        return
+    temporary = plan.with_name(f".{_PLAN}.tmp")
+    temporary.write_text(json.dumps({"digest": digest, "items": len(ordered)}), encoding="utf-8")
+    temporary.replace(plan)

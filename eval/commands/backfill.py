@@ -1,0 +1,87 @@
+"""``python -m eval backfill``: history in bulk."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def backfill(
+    name: Annotated[str, typer.Option(help="Names the work; the same name goes on with it.")],
+    pair: Annotated[
+        str | None, typer.Option(help="Pair that summarises; left out: kept texts are looked over again.")
+    ] = None,
+    week: Annotated[str | None, typer.Option(help="ISO week of answered requests, e.g. 2026-W46.")] = None,
+    inputs: Annotated[Path | None, typer.Option(help="File of lines with id and inputs, in place of a week.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Most requests per second.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Most USD, e.g. 2.50.")] = None,
+    chunk: Annotated[int, typer.Option(min=1, max=10_000, help="Items per chunk: what a kill can cost.")] = 50,
+    engine: Annotated[Literal["asyncio", "dask"], typer.Option(help="What runs the chunks.")] = "asyncio",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Chunks at a time, engine dask only.")] = 2,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls in flight per chunk.")] = 4,
+    task: Annotated[str, typer.Option("--task", help="Which task.")] = "summarize",
+) -> None:
+    """Summarise or look over history with checkpoints, a rate and a budget. Exit code 1: stopped by the budget."""
+    from decimal import Decimal, InvalidOperation
+
+    from eval.backfill.engines import engine_of
+    from eval.backfill.history import items_of_file, items_of_week
+    from eval.backfill.run import Order, Progressed
+    from eval.backfill.run import backfill as work_off
+    from eval.errors import BackfillError
+    from service.cards import ModelCards
+    from service.local import aws
+    from service.pair_file import load_pair
+    from service.settings import Settings
+    from service.task import load_task
+    from service.telemetry import configure_logging
+
+    settings = Settings()
+    configure_logging("WARNING")
+    if (week is None) == (inputs is None):
+        raise BackfillError("say which history: --week 2026-W46, or --inputs file.jsonl")
+    if settings.environment == "local" and settings.aws_endpoint is None:
+        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
+    try:
+        most = None if budget is None else Decimal(budget)
+    except InvalidOperation:
+        raise BackfillError(f"--budget {budget!r} is no amount; write it like 2.50") from None
+    loaded = None
+    if pair is not None:
+        loaded = load_pair(
+            settings.prompts_dir / task / f"{pair.removesuffix('.prompty')}.prompty",
+            cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
+            task_variables=load_task(task).variables,
+        )
+    order = Order(
+        task=task,
+        mode="summarise" if loaded else "rescore",
+        folder=settings.state_dir / "backfill" / name,
+        pair=loaded,
+        chunk_size=chunk,
+        per_second=rate,
+        budget_usd=most,
+        concurrency=concurrency,
+    )
+
+    def say(state: Progressed) -> None:
+        print(
+            f"{state.done} of {state.chunks} chunks, {state.items} items, {state.cost_usd:f} USD",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    try:
+        state = work_off(order, items, engine_of(engine, workers), settings, say)
+    except KeyboardInterrupt:
+        print("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
+        raise typer.Exit(2) from None
+    lost = f", {gone} have lost their history" if gone else ""
+    print(
+        f"{state.items} of {len(items)} items ({state.resumed} chunks there before), {state.failed} failed{lost}: {order.folder}"
+    )
+    if state.stopped:
+        print(state.stopped)
+        raise typer.Exit(1)

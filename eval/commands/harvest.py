@@ -1,0 +1,134 @@
+"""``python -m eval harvest``: propose cases from what went wrong, review them, take the accepted ones in."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from eval.harvest.propose import Desk
+    from service.settings import Settings
+
+harvest = typer.Typer(help="Cases from feedback: propose, review, apply; without a command it proposes.")
+Week = Annotated[str | None, typer.Option(help="ISO week, e.g. 2026-W46; default: the newest full one.")]
+Slice = Annotated[str | None, typer.Option("--slice", help="One slice alone, as the report names it: channel=web.")]
+Most = Annotated[int, typer.Option(min=1, max=1000, help="How many proposals at most.")]
+TaskName = Annotated[str, typer.Option("--task", help="Which task.")]
+Against = Annotated[
+    str, typer.Option("--against", help="Sets to compare with, comma separated; default: every set of the task.")
+]
+
+
+@harvest.callback(invoke_without_command=True)
+def harvest_cases(
+    context: typer.Context,
+    week: Week = None,
+    part: Slice = None,
+    most: Most = 20,
+    against: Against = "",
+    task: TaskName = "summarize",
+) -> None:
+    """Turn what went wrong into cases. Without a command: propose."""
+    if context.invoked_subcommand is None:
+        propose_cases(week=week, part=part, most=most, against=against, task=task)
+
+
+@harvest.command("propose")
+def propose_cases(
+    week: Week = None, part: Slice = None, most: Most = 20, against: Against = "", task: TaskName = "summarize"
+) -> None:
+    """Write proposals from a week's unhelpful, edited, degraded, refused and new interactions; nothing is accepted yet."""
+    from datetime import UTC, datetime, timedelta
+
+    from eval.harvest.candidates import find_candidates, week_of
+    from eval.harvest.proposal import proposals_path, read_proposals, write_proposals
+    from eval.harvest.propose import propose
+    from eval.harvest.source import open_stores
+    from service.settings import Settings
+    from service.telemetry import configure_logging
+    from service.warehouse.opening import open_warehouse
+
+    settings = _with_local_aws(Settings())
+    configure_logging("WARNING")
+    week = week or week_of((datetime.now(UTC) - timedelta(weeks=1)).date())
+    path = proposals_path(task, settings)
+    earlier = read_proposals(path)
+    warehouse = open_warehouse(settings, read_only=True)
+    try:
+        candidates = find_candidates(warehouse, task, week, part)
+    finally:
+        warehouse.close()
+    found = propose(candidates, earlier, open_stores(settings), _desk(task, settings, against), week=week, most=most)
+    write_proposals(path, [*earlier, *found.new])
+    print(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
+    for reason, count in found.left_out.most_common():
+        print(f"  left out, {reason}: {count}")
+    if found.left_out["copy of dev"]:
+        print("  simulated traffic tells the stories of dev; to propose from it all the same: --against gate,challenge")
+    if found.new:
+        print(f"{path}\nnext: python -m eval harvest review")
+
+
+@harvest.command("review")
+def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
+    """Show the open proposals one by one: accept, edit, drop, skip. Each decision is kept at once."""
+    from rich.console import Console
+    from rich.prompt import Prompt
+
+    from eval.harvest.proposal import proposals_path
+    from eval.harvest.review import review
+    from service.settings import Settings
+
+    settings = Settings()
+    if not sys.stdin.isatty():
+        print("error: no terminal: write decisions into the file and run `harvest apply`", file=sys.stderr)
+        raise typer.Exit(2)
+    console = Console()
+    try:
+        counts = review(proposals_path(task, settings), _desk(task, settings, against), console, Prompt.ask)
+    except (KeyboardInterrupt, EOFError):
+        print("\nstopped; every decision so far is kept")
+        return
+    print(", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing is open")
+
+
+@harvest.command("apply")
+def apply_decisions(against: Against = "", task: TaskName = "summarize") -> None:
+    """Take in what the proposals' file says: every line with "decision": "accept". Exit code 1: some were refused."""
+    from eval.harvest.proposal import proposals_path
+    from eval.harvest.review import apply
+    from service.settings import Settings
+
+    settings = Settings()
+    accepted, refused = apply(proposals_path(task, settings), _desk(task, settings, against))
+    for name in accepted:
+        print(f"accepted {name} into {settings.datasets_dir / task / 'regression.jsonl'}")
+    for line in refused:
+        print(f"refused {line}")
+    if not accepted and not refused:
+        print('no line says "decision": "accept"')
+    if refused:
+        raise typer.Exit(1)
+
+
+def _desk(task: str, settings: "Settings", against: str) -> "Desk":
+    from eval.harvest.propose import Desk
+    from eval.suites import load_case_rules
+    from service.access.control import account_key
+    from service.task import load_task
+
+    return Desk(
+        task=load_task(task),
+        rules=load_case_rules(task),
+        folder=settings.datasets_dir / task,
+        key=account_key(settings),
+        against=tuple(name for name in against.replace(",", " ").split() if name),
+    )
+
+
+def _with_local_aws(settings: "Settings") -> "Settings":
+    from service.local import aws
+
+    if settings.environment != "local" or settings.aws_endpoint is not None:
+        return settings
+    return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})

@@ -1,0 +1,56 @@
+"""``python -m eval traffic``: simulated weeks of agents."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def traffic(
+    until: Annotated[
+        str | None, typer.Option(help="Last ISO week, e.g. 2026-W46; default: the newest full one.")
+    ] = None,
+    weeks: Annotated[
+        int, typer.Option(min=2, max=26, help="How many weeks; a second release comes in the middle.")
+    ] = 4,
+    per_day: Annotated[int, typer.Option(min=1, max=5000, help="Contacts on a weekday.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, max=999, help="Other seed, other customers and verdicts.")] = 0,
+    feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of summaries that get a verdict.")] = 0.35,
+    noise: Annotated[float, typer.Option(min=0, max=0.5, help="Share of verdicts that say the opposite.")] = 0.05,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="No service: write the warehouse's rows straight from the same generator.")
+    ] = False,
+) -> None:
+    """Drive the running service with synthetic agents over simulated weeks, with a release in between that loses something."""
+    from datetime import UTC, datetime
+
+    from eval.traffic.plan import TrafficOptions, monday_after, newest_full_week
+    from eval.traffic.run import run_traffic, traffic_folder
+    from service.settings import Settings
+
+    settings = Settings()
+    options = TrafficOptions(
+        seed=seed,
+        weeks=weeks,
+        until=monday_after(until) if until else newest_full_week(datetime.now(UTC)),
+        per_day=per_day,
+        feedback_share=feedback,
+        noise=noise,
+    )
+    if offline:
+        from eval.traffic.offline import write_offline
+
+        for line in write_offline(options, settings):
+            print(line)
+        return
+    try:
+        counts = run_traffic(options, settings, lambda line: print(line, file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        print("error: interrupted. What was played is kept; run the same command again to go on.", file=sys.stderr)
+        raise typer.Exit(2) from None
+    print(
+        f"{counts.summaries} contacts, {counts.transfers} transfers ({counts.reused} answered by a stored summary), "
+        f"{counts.verdicts} verdicts ({counts.unhelpful} not helpful), {counts.failed} requests given up, "
+        f"{counts.seconds:.0f} s"
+    )
+    print(f"what was planted, for whoever must know: {traffic_folder(settings) / 'truth.json'}")

@@ -1,0 +1,72 @@
+"""Takes a proposal into ``regression.jsonl``, if it can gate anything; and counts the set in the data card."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval.casecheck.card import CARD, SHOWN
+from eval.casecheck.case import case_problems, full_numbers
+from eval.casecheck.files import CaseLine
+from eval.casecheck.overlap import copied_passages, copied_references
+from eval.cases import Case, cases_digest
+from eval.harvest.proposal import Proposal
+from eval.harvest.propose import REGRESSION, Desk
+
+_PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/must_pass.py`"
+_ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)
+_LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILINE)
+
+
+def problems_of(proposal: Proposal, desk: Desk, sets: Sequence[CaseLine]) -> list[str]:
+    """Return what keeps a proposal from being a case that gates: each in words that say what to do."""
+    expected = proposal.case.expectations
+    problems = []
+    if not expected.references:
+        problems.append("has no reference: write in expectations.references what the summary should have said")
+    if not expected.facts:
+        problems.append("has no facts: name in expectations.facts what a good summary carries, so that one can fail")
+    line = desk.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
+    problems += [problem.text for problem in case_problems(line, desk.task.without_model(line.inputs))]
+    for problem in (*copied_passages([*sets, line]), *copied_references([*sets, line])):
+        if problem.file == line.file and problem.line == line.line:
+            problems.append(problem.text)
+    texts = [passage.text for passage in line.passages] + [fact.span for fact in expected.facts]
+    if any(full_numbers(text) for text in texts):
+        problems.append("prints a full number of nine digits or more: mask it")
+    return problems
+
+
+def accept(case: Case, folder: Path) -> Path:
+    """Append ``case`` to the folder's ``regression.jsonl``, unless it is there, and count it in the card; return the file."""
+    path = folder / f"{REGRESSION}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    known = [Case.model_validate_json(line) for line in lines if line.strip()]
+    if case.id not in {item.id for item in known}:
+        known.append(case)
+        _replace(path, "".join(f"{item.model_dump_json(exclude_defaults=False)}\n" for item in known))
+    count_in_card(folder, known)
+    return path
+
+
+def count_in_card(folder: Path, cases: Sequence[Case]) -> None:
+    """Write number and digest of the regression cases into the data card's table; without a card there is nothing to count in."""
+    card = folder / CARD
+    if not card.exists():
+        return
+    text = card.read_text(encoding="utf-8")
+    row = f"| `{REGRESSION}.jsonl` | {len(cases)} cases | `{cases_digest(cases)[:SHOWN]}` | {_PURPOSE} |"
+    if _ROW.search(text):
+        new = _ROW.sub(row.replace("\\", r"\\"), text, count=1)
+    else:
+        last = list(_LAST_SET.finditer(text))
+        if not last:
+            return
+        new = f"{text[: last[-1].end()]}\n{row}{text[last[-1].end() :]}"
+    if new != text:
+        _replace(card, new)
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

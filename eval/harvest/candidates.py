@@ -1,0 +1,174 @@
+"""Which interactions of a week deserve a second look: unhelpful, edited, degraded, refused by the guard, drifted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from eval.errors import HarvestError
+
+if TYPE_CHECKING:
+    from service.warehouse.port import Warehouse
+
+# A week's summaries are compared with as many days before it.
+_DRIFT_DAYS = 28
+# Share of a week's intents that an intent must gain to be called new in it.
+_NEW_INTENT_FACTOR, _NEW_INTENT_AT_LEAST = 3.0, 5
+
+_SELECT = """
+SELECT s.request_id, s.summary_id, s.source_key, s.generation_timestamp, s.pair, s.pair_digest, s.prompt_version,
+       s.registry_version, s.answered_by, s.ivr_intent, s.degraded, s.guard_findings, s.summary_text,
+       f.helpful_feedback, f.comment, f.edited_summary
+FROM omni_summaries s
+LEFT JOIN (
+    SELECT request_id, helpful_feedback, comment, edited_summary,
+           ROW_NUMBER() OVER (PARTITION BY request_id ORDER BY feedback_timestamp DESC, feedback_id DESC) AS place
+    FROM omni_feedback
+) f ON f.request_id = s.request_id AND f.place = 1
+WHERE s.task = :task AND s.generation_timestamp >= :since AND s.generation_timestamp < :until
+  AND s.cache_hit = FALSE AND s.interactions_considered > 0
+  AND (f.helpful_feedback = 'not_helpful' OR f.edited_summary IS NOT NULL OR s.degraded = TRUE OR s.guard_findings > 0
+       OR s.ivr_intent IN ({intents}))
+{slice}
+ORDER BY s.generation_timestamp, s.request_id
+"""
+_INTENTS = """
+SELECT ivr_intent, CASE WHEN generation_timestamp >= :since THEN 1 ELSE 0 END AS this_week, COUNT(*) AS n
+FROM omni_summaries
+WHERE task = :task AND generation_timestamp >= :before AND generation_timestamp < :until
+GROUP BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One summary that went wrong, or met something new. Texts are as the warehouse holds them, redacted."""
+
+    request_id: str
+    summary_id: str
+    source_key: str
+    generated_at: datetime
+    pair: str
+    pair_digest: str
+    prompt_version: str
+    registry_version: int
+    answered_by: str
+    reasons: tuple[str, ...]
+    shown: str
+    comment: str | None
+    edited_summary: str | None
+
+
+def week_bounds(week: str) -> tuple[datetime, datetime]:
+    """Return an ISO week's first moment and the next one's, in UTC.
+
+    Raises:
+        HarvestError: it is no week.
+    """
+    try:
+        monday = datetime.strptime(f"{week}-1", "%G-W%V-%u").date()
+    except ValueError as err:
+        raise HarvestError(f"{week!r} is no ISO week; write it like 2026-W46") from err
+    start = datetime.combine(monday, time(), tzinfo=UTC)
+    return start, start + timedelta(weeks=1)
+
+
+def week_of(day: date) -> str:
+    """Return the ISO week of ``day``."""
+    year, week, _ = day.isocalendar()
+    return f"{year}-W{week:02d}"
+
+
+# What the weekly report calls a slice, and where the warehouse has it.
+_SLICES = {"channel": "last_channel", "intent": "ivr_intent", "client": "client", "pair": "pair"}
+
+
+def slice_condition(text: str | None) -> tuple[str, dict[str, str]]:
+    """Return ``channel=web`` as a condition with its parameters; nothing for None.
+
+    Raises:
+        HarvestError: it names no slice of ours.
+    """
+    if text is None:
+        return "", {}
+    name, _, value = text.partition("=")
+    if name not in _SLICES or not value:
+        raise HarvestError(f"{text!r} names no slice; write it like channel=web; slices: {', '.join(_SLICES)}")
+    return f"  AND s.{_SLICES[name]} = :slice_value", {"slice_value": value}
+
+
+def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | None = None) -> list[Candidate]:
+    """Return the week's candidates, those with most to learn from first: an edit says more than a verdict, a verdict than a flag.
+
+    ``part`` names one slice, as the weekly report does: ``channel=web``.
+
+    Raises:
+        HarvestError: it is no week, or no slice.
+        ServiceError: the warehouse does not answer.
+    """
+    since, until = week_bounds(week)
+    condition, values = slice_condition(part)
+    drifted = _new_intents(warehouse, task, since, until)
+    names = {f"intent{number}": intent for number, intent in enumerate(drifted)}
+    listed = ", ".join(f":{name}" for name in names) or "NULL"
+    frame = warehouse.query(
+        _SELECT.replace("{intents}", listed).replace("{slice}", condition),
+        {"task": task, "since": since, "until": until, **names, **values},
+    )
+    found = []
+    for row in frame.to_dict("records"):
+        edited, comment = _text(row["edited_summary"]), _text(row["comment"])
+        reasons = [
+            reason
+            for reason, holds in (
+                ("edited", edited is not None),
+                ("not_helpful", row["helpful_feedback"] == "not_helpful"),
+                ("degraded", bool(row["degraded"])),
+                ("guarded", int(row["guard_findings"]) > 0),
+                ("drifted", row["ivr_intent"] in drifted),
+            )
+            if holds
+        ]
+        found.append(
+            Candidate(
+                **{name: str(row[name]) for name in _TEXTS},
+                registry_version=int(row["registry_version"]),
+                generated_at=row["generation_timestamp"],
+                reasons=tuple(reasons),
+                shown=str(row["summary_text"]),
+                comment=comment,
+                edited_summary=edited,
+            )
+        )
+    return sorted(found, key=_worth)
+
+
+_TEXTS = ("request_id", "summary_id", "source_key", "pair", "pair_digest", "prompt_version", "answered_by")
+_ORDER = ("edited", "not_helpful", "guarded", "degraded", "drifted")
+
+
+def _worth(item: Candidate) -> tuple[int, bool, datetime, str]:
+    return _ORDER.index(item.reasons[0]), item.comment is None, item.generated_at, item.request_id
+
+
+def _new_intents(warehouse: "Warehouse", task: str, since: datetime, until: datetime) -> Sequence[str]:
+    before = since - timedelta(days=_DRIFT_DAYS)
+    frame = warehouse.query(_INTENTS, {"task": task, "since": since, "until": until, "before": before})
+    now: dict[str, int] = {}
+    then: dict[str, int] = {}
+    for row in frame.to_dict("records"):
+        (now if int(row["this_week"]) else then)[str(row["ivr_intent"])] = int(row["n"])
+    if not then:
+        return []
+    all_now, all_then = max(sum(now.values()), 1), sum(then.values())
+    return sorted(
+        intent
+        for intent, count in now.items()
+        if count >= _NEW_INTENT_AT_LEAST
+        and count / all_now >= _NEW_INTENT_FACTOR * max(then.get(intent, 0), 0.5) / all_then
+    )
+
+
+def _text(value: object) -> str | None:
+    # A missing text comes out of a frame as None or NaN.
+    return value if isinstance(value, str) and value.strip() else None

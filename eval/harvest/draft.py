@@ -1,0 +1,64 @@
+"""A first draft of what a good summary carries, from the words of the agent who corrected one; a person decides about it."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from eval.casecheck.rules import Passage
+from eval.cases import Fact
+from service.sheet import split_sentences
+from service.text import form_occurs
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|\d{1,2}/\d{1,2}|\$?\d[\d,.]*\d|\d+")
+_SHORT = frozenset(
+    (
+        "about after again been before could customer from have into said that "
+        "their them then there they this was were what when which will with would"
+    ).split()
+)
+_WORDS_IN_FORM = 3
+
+
+def drafted_facts(edited: str, passages: Sequence[Passage]) -> tuple[Fact, ...]:
+    """Return a fact for each sentence of ``edited`` that a visible passage bears out; sentences that none does are left out.
+
+    The form asks for its most telling words (figures first, then those that the passages use least); the span is the passage's
+    sentence that shares most of them.
+    """
+    counts = Counter(word.lower() for passage in passages if passage.visible for word in _words(passage.text))
+    facts = []
+    for sentence in split_sentences(edited):
+        known = sorted(
+            {word for word in _words(sentence) if counts[word.lower()]},
+            key=lambda word: (not word.strip("$")[0].isdigit(), counts[word.lower()], word),
+        )
+        form = " + ".join(known[:_WORDS_IN_FORM])
+        found = _best(known, passages)
+        if len(known) < 2 or found is None or not _holds(form, sentence):
+            continue
+        passage, span = found
+        facts.append(Fact(statement=sentence, accepted=(form,), interaction_id=passage.id, span=span))
+    return tuple(facts)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _WORD.findall(text) if word.lower() not in _SHORT]
+
+
+def _best(known: Sequence[str], passages: Sequence[Passage]) -> tuple[Passage, str] | None:
+    wanted = {word.lower() for word in known}
+    best: tuple[int, Passage, str] | None = None
+    for passage in passages:
+        for line in split_sentences(passage.text) if passage.visible else []:
+            # A figure says more than a word. Of equals the later contact stands.
+            shared = sum(1 + word.strip("$")[0].isdigit() for word in wanted & {w.lower() for w in _words(line)})
+            if shared > 1 and line in passage.text and (best is None or shared >= best[0]):
+                best = (shared, passage, line)
+    return None if best is None else best[1:]
+
+
+def _holds(form: str, sentence: str) -> bool:
+    try:
+        return form_occurs(form, sentence)
+    except ValueError:
+        return False

@@ -1,0 +1,145 @@
+"""Turns candidates into proposals: inputs brought back, made strange, compared with every set and every earlier proposal."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from eval.casecheck.files import CaseLine, case_paths, read_case_file
+from eval.casecheck.overlap import copied_passages, reworded_cases
+from eval.casecheck.rules import CaseRules
+from eval.cases import Case, Expectations
+from eval.errors import HarvestError
+from eval.harvest.candidates import Candidate
+from eval.harvest.draft import drafted_facts
+from eval.harvest.proposal import Proposal, Provenance
+from eval.harvest.source import Origin, made_strange
+from service.redacted import redacted
+from service.task import Task
+
+REGRESSION = "regression"
+
+
+@dataclass(slots=True, kw_only=True)
+class Proposed:
+    """The new proposals, and why others are none: reason to count."""
+
+    new: list[Proposal] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What proposals are made with: the task and its rules, the case files' folder, and the key of the pseudonyms."""
+
+    task: Task[Any]
+    rules: CaseRules
+    folder: Path
+    key: bytes
+    against: tuple[str, ...] = ()  # stems of the sets to compare with; none named: all of them
+
+    def sets(self) -> list[CaseLine]:
+        """Return the cases of the sets to compare with.
+
+        Raises:
+            HarvestError: a set that was named does not exist.
+        """
+        paths = case_paths(self.folder)
+        unknown = set(self.against) - {path.stem for path in paths} - {REGRESSION}
+        if unknown:
+            raise HarvestError(f"no set {', '.join(sorted(unknown))}; sets: {', '.join(path.stem for path in paths)}")
+        wanted = [path for path in paths if not self.against or path.stem in self.against]
+        return [line for path in wanted for line in read_case_file(path, self.task.input_model, self.rules)[0]]
+
+    def line(self, case: Case, *, file: str, number: int) -> CaseLine:
+        """Return ``case`` as a line of ``file``, as the case checker compares them."""
+        inputs: BaseModel = self.task.input_model.model_validate(case.inputs)
+        return CaseLine(file=file, line=number, case=case, inputs=inputs, rules=self.rules)
+
+
+def propose(
+    candidates: Sequence[Candidate], earlier: Sequence[Proposal], origin: Origin, desk: Desk, *, week: str, most: int
+) -> Proposed:
+    """Return at most ``most`` new proposals of ``week``, in the candidates' order.
+
+    Raises:
+        StoreError: a store does not answer.
+        CaseError: a case file cannot be read.
+    """
+    found = Proposed()
+    seen = {item.provenance.summary_id for item in earlier}
+    lines = desk.sets()
+    lines += [desk.line(item.case, file="earlier", number=number) for number, item in enumerate(earlier, start=1)]
+    for candidate in candidates:
+        if len(found.new) == most:
+            found.left_out["beyond --most"] += 1
+            continue
+        if candidate.summary_id in seen:
+            found.left_out["proposed before"] += 1
+            continue
+        seen.add(candidate.summary_id)
+        inputs = origin.inputs(candidate.source_key, candidate.generated_at)
+        if inputs is None:
+            found.left_out["history gone"] += 1
+            continue
+        account = inputs.account_number
+        try:
+            proposal = _proposal(candidate, made_strange(inputs, desk.key), account, desk, week)
+        except HarvestError:
+            found.left_out["not redactable"] += 1
+            continue
+        line = desk.line(proposal.case, file="new", number=len(found.new) + 1)
+        if copy := _copied(line, lines):
+            found.left_out[f"copy of {copy}"] += 1
+            continue
+        lines.append(line)
+        found.new.append(proposal)
+    return found
+
+
+def _copied(line: CaseLine, others: Sequence[CaseLine]) -> str | None:
+    """Return the file of the first case that tells the same story, None when there is none.
+
+    Texts are compared with each other first: that finds most copies without the vectors, which need all texts at once.
+    """
+    for problems in (copied_passages, reworded_cases):
+        for problem in problems([*others, line]):
+            if problem.file == line.file and problem.line == line.line and problem.also:
+                return problem.also
+    return None
+
+
+def _proposal(candidate: Candidate, inputs: BaseModel, account: str, desk: Desk, week: str) -> Proposal:
+    name = hashlib.sha256(candidate.summary_id.encode()).hexdigest()[:8]
+    passages = desk.rules.passages(inputs)
+    edited = candidate.edited_summary and redacted(candidate.edited_summary, account_number=account)
+    expectations = Expectations()
+    if edited:
+        expectations = Expectations(references=(edited,), facts=drafted_facts(edited, passages))
+    case = Case(
+        id=f"reg-{week.lower()}-{name}",
+        inputs=inputs.model_dump(mode="json"),
+        expectations=expectations,
+        slices={**desk.rules.observed(inputs), "reason": candidate.reasons[0]},
+        origin=f"feedback of {week}, {candidate.pair} {candidate.pair_digest[:12]}",
+    )
+    return Proposal(
+        case=case,
+        provenance=Provenance(
+            request_id=candidate.request_id,
+            summary_id=candidate.summary_id,
+            week=week,
+            reason="+".join(candidate.reasons),
+            pair=candidate.pair,
+            pair_digest=candidate.pair_digest,
+            prompt_version=candidate.prompt_version,
+            registry_version=candidate.registry_version,
+            answered_by=candidate.answered_by,
+        ),
+        shown=redacted(candidate.shown, account_number=account),
+        comment=candidate.comment and redacted(candidate.comment, account_number=account),
+    )

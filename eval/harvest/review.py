@@ -1,0 +1,129 @@
+"""A small terminal review: one proposal after the other, each decision kept at once."""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+
+from eval.cases import Expectations
+from eval.harvest.accept import accept, problems_of
+from eval.harvest.proposal import Decision, Proposal, read_proposals, replaced, write_proposals
+from eval.harvest.propose import Desk
+
+KEYS = "a accept   e edit   d drop   s skip   q quit"
+_HEAD = """# What a good summary of this history carries. Saved and closed, it is checked; an empty file changes nothing.
+# A fact: statement, accepted (words in one sentence joined by ' + ', 'word*' begins a word, '!word' must not stand there),
+# interaction_id, and the span of its text that shows it, letter by letter.
+"""
+
+
+def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) -> Counter[str]:
+    """Show the open proposals of ``path`` and do as the person says; return how many were accepted, dropped and skipped.
+
+    Raises:
+        HarvestError: the file holds something else.
+    """
+    counts: Counter[str] = Counter()
+    for proposal in [item for item in read_proposals(path) if item.decision == "open"]:
+        left = sum(item.decision == "open" for item in read_proposals(path)) - counts["skipped"]
+        while True:
+            _show(proposal, desk, console, left)
+            key = ask(KEYS).strip().lower()[:1]
+            if key == "q":
+                return counts
+            if key == "s":
+                counts["skipped"] += 1
+                break
+            if key == "d":
+                _keep(path, proposal, "drop")
+                counts["dropped"] += 1
+                break
+            if key == "e":
+                proposal = _edited(proposal, console)
+                _keep(path, proposal, "open")
+            if key == "a":
+                problems = problems_of(proposal, desk, desk.sets())
+                if not problems:
+                    accept(proposal.case, desk.folder)
+                    _keep(path, proposal, "done")
+                    counts["accepted"] += 1
+                    break
+                console.print("[bold]not accepted:[/bold]", *(f"\n  {escape(problem)}" for problem in problems))
+    return counts
+
+
+def apply(path: Path, desk: Desk) -> tuple[list[str], list[str]]:
+    """Take in every proposal whose line says ``"decision": "accept"``.
+
+    Returns:
+        The ids that were accepted, and for each that was refused its id and everything that is missing.
+
+    Raises:
+        HarvestError: the file holds something else.
+    """
+    accepted, refused = [], []
+    for proposal in read_proposals(path):
+        if proposal.decision != "accept":
+            continue
+        problems = problems_of(proposal, desk, desk.sets())
+        if problems:
+            refused.append(f"{proposal.id}: " + "; ".join(problems))
+            continue
+        accept(proposal.case, desk.folder)
+        _keep(path, proposal, "done")
+        accepted.append(proposal.id)
+    return accepted, refused
+
+
+def _keep(path: Path, proposal: Proposal, decision: Decision) -> None:
+    # Read again: somebody may have edited the file meanwhile.
+    write_proposals(path, replaced(read_proposals(path), proposal.model_copy(update={"decision": decision})))
+
+
+def _show(proposal: Proposal, desk: Desk, console: Console, left: int) -> None:
+    said, case = proposal.provenance, proposal.case
+    console.rule(f"{case.id}, {left} open")
+    console.print(f"{said.reason} in {said.week}; {said.pair} {said.prompt_version} answered by {said.answered_by}")
+    for passage in desk.rules.passages(desk.task.input_model.model_validate(case.inputs)):
+        when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
+        console.print(Panel(escape(passage.text), title=f"{passage.id} {when}", title_align="left"))
+    console.print(Panel(escape(proposal.shown), title="the agent was shown", title_align="left"))
+    if proposal.comment:
+        console.print(Panel(escape(proposal.comment), title="and said", title_align="left"))
+    console.print(Panel(escape(_yaml(case.expectations)), title="expected (draft)", title_align="left"))
+
+
+def _edited(proposal: Proposal, console: Console) -> Proposal:
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{proposal.id}.yaml"
+        file.write_text(_HEAD + _yaml(proposal.case.expectations), encoding="utf-8")
+        try:
+            subprocess.run([*editor, str(file)], check=True)
+        except (OSError, subprocess.CalledProcessError) as err:
+            console.print(f"the editor {editor[0]!r} failed ({type(err).__name__}): set EDITOR")
+            return proposal
+        text = file.read_text(encoding="utf-8")
+    try:
+        given: Any = yaml.safe_load(text)
+        if given is None:
+            return proposal
+        expectations = Expectations.model_validate(given)
+    except (yaml.YAMLError, ValidationError) as err:
+        console.print(f"not taken over: {escape(str(err).splitlines()[0])}")
+        return proposal
+    return proposal.model_copy(update={"case": proposal.case.model_copy(update={"expectations": expectations})})
+
+
+def _yaml(expectations: Expectations) -> str:
+    return yaml.safe_dump(expectations.model_dump(mode="json"), allow_unicode=True, sort_keys=False, width=110)

@@ -1,0 +1,130 @@
+"""What a candidate's summary was made from, brought back from the stores by who may read them, and made a stranger's."""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from eval.casecheck.case import full_numbers
+from eval.errors import HarvestError
+from service.errors import StoreError
+from service.interaction import HistoryFilter, Interaction
+from service.redacted import RedactionFailed, redacted
+from service.settings import Settings
+from service.tasks.summarize import SummarizeInputs
+
+_RECORD_FIELDS = (
+    "account_number",
+    "contact_id",
+    "ivr_intent",
+    "max_history_days",
+    "max_interactions",
+    "channel_filter",
+)
+_ACCOUNT_DIGITS = 10
+
+
+class Origin(Protocol):
+    """Where a request's inputs can be had again."""
+
+    def inputs(self, source_key: str, generated_at: datetime) -> SummarizeInputs | None:
+        """Return the inputs of the request whose record is at ``source_key``, None when they are gone.
+
+        Raises:
+            StoreError: a store does not answer.
+        """
+        ...
+
+
+class Stores:
+    """The archive for what was asked, the history table for what it was asked about."""
+
+    def __init__(
+        self, s3: Any, bucket: str, history: Callable[[str, HistoryFilter, datetime], tuple[Interaction, ...]]
+    ) -> None:
+        self._s3, self._bucket, self._history = s3, bucket, history
+
+    def inputs(self, source_key: str, generated_at: datetime) -> SummarizeInputs | None:
+        """See ``Origin.inputs``; a history that was deleted, or has lost what the summary saw, counts as gone."""
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=source_key)["Body"].read()
+        except ClientError as err:
+            if err.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
+                return None
+            raise StoreError(f"bucket {self._bucket!r} refuses {type(err).__name__}") from err
+        except BotoCoreError as err:
+            raise StoreError(f"bucket {self._bucket!r} cannot be reached: {type(err).__name__}") from err
+        record = json.loads(body)
+        asked = HistoryFilter.model_validate({name: record[name] for name in HistoryFilter.model_fields})
+        interactions = self._history(record["account_number"], asked, generated_at)
+        if len(interactions) < record["interactions_considered"]:
+            return None
+        return SummarizeInputs(
+            as_of=generated_at, interactions=interactions, **{name: record[name] for name in _RECORD_FIELDS}
+        )
+
+
+def open_stores(settings: Settings) -> Stores:
+    """Return the stores of ``settings``; with operator rights on bucket and table."""
+    import asyncio
+
+    from service.aws import client
+    from service.stores.interactions import InteractionStore
+
+    dynamodb = client("dynamodb", settings)
+
+    def history(account: str, asked: HistoryFilter, as_of: datetime) -> tuple[Interaction, ...]:
+        # A store belongs to the event loop that first uses it.
+        store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
+        return asyncio.run(store.history(account, asked, as_of)).interactions
+
+    return Stores(client("s3", settings), settings.archive_bucket, history)
+
+
+def made_strange(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
+    """Return the inputs with other ids and redacted texts; the same customer gets the same ids under the same key.
+
+    Raises:
+        HarvestError: something that looks like a full number is left; the message does not quote it.
+    """
+    account = inputs.account_number
+
+    def digits(value: str) -> str:
+        number = int.from_bytes(hmac.new(key, value.encode(), hashlib.sha256).digest()[:8], "big")
+        return str(number % 10**_ACCOUNT_DIGITS).zfill(_ACCOUNT_DIGITS)
+
+    def text(value: str) -> str:
+        try:
+            return redacted(value, account_number=account)
+        except RedactionFailed as err:
+            raise HarvestError(f"an interaction cannot be redacted: {err}") from None
+
+    interactions = tuple(
+        item.model_copy(
+            update={
+                "interaction_id": f"i{number}",
+                "text": text(item.text),
+                "intent": text(item.intent)[:120],
+                "outcome": None if item.outcome is None else text(item.outcome)[:200],
+            }
+        )
+        for number, item in enumerate(inputs.visible(), start=1)
+    )
+    left = [number for item in interactions for number in full_numbers(f"{item.text}\n{item.outcome or ''}")]
+    if left:
+        raise HarvestError(f"{len(left)} full numbers are left after redaction; this one is not proposed")
+    return SummarizeInputs(
+        as_of=inputs.as_of,
+        account_number=digits(account),
+        contact_id=f"c-{digits(inputs.contact_id)[:6]}",
+        ivr_intent=re.sub(r"\s+", " ", text(inputs.ivr_intent))[:120],
+        max_history_days=inputs.max_history_days,
+        max_interactions=inputs.max_interactions,
+        channel_filter=inputs.channel_filter,
+        interactions=interactions,
+    )

@@ -1,0 +1,58 @@
+"""What an agent thinks of a summary: the less of the story it carries, the likelier it was no help; and sometimes they slip."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from eval.traffic.plan import Contact, TrafficOptions
+from eval.traffic.stories import Episode
+
+# Of a summary that carries half of the facts or more one agent in 33 complains, of one that carries none three in four.
+_ALWAYS, _AT_MOST, _ENOUGH = 0.03, 0.75, 0.5
+_COMMENT_SHARE, _EDIT_SHARE, _THANKS_SHARE, _CARELESS_SHARE = 0.5, 0.3, 0.04, 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """A verdict as ``POST /feedback`` takes it."""
+
+    helpful: bool
+    comment: str | None = None
+    edited_summary: str | None = None
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return the request's body."""
+        given = {"comment": self.comment, "edited_summary": self.edited_summary}
+        verdict = "helpful" if self.helpful else "not_helpful"
+        return {"request_id": request_id, "feedback": verdict} | {name: text for name, text in given.items() if text}
+
+
+def unhelpful_rate(coverage: float, noise: float = 0.0) -> float:
+    """Return how probable ``not_helpful`` is, 0 to 1, for a summary that carries ``coverage`` of the facts.
+
+    ``noise`` is the share of agents who press the other button.
+    """
+    honest = _ALWAYS + (_AT_MOST - _ALWAYS) * max(0.0, 1 - coverage / _ENOUGH)
+    return honest * (1 - noise) + (1 - honest) * noise
+
+
+def opinion(contact: Contact, episode: Episode, summary: str, options: TrafficOptions) -> Opinion | None:
+    """Return what the agent of ``contact`` says of ``summary``, None from the many who say nothing.
+
+    The draw hangs on seed and contact alone, not on the order of the answers.
+    """
+    draws = random.Random(f"opinion {options.seed} {contact.number}")
+    asked, verdict, comment, edit, careless = (draws.random() for _ in range(5))
+    if asked >= options.feedback_share:
+        return None
+    missing = [fact.statement for fact in episode.missing(summary)]
+    if verdict >= unhelpful_rate(episode.coverage(summary), options.noise):
+        return Opinion(helpful=True, comment="Thanks, that saved time." if comment < _THANKS_SHARE else None)
+    words = None
+    if comment < _COMMENT_SHARE:
+        about = f": {missing[0]}" if missing else ""
+        words = f"It leaves out what matters{about}." if missing else "Not what this call was about."
+        if careless < _CARELESS_SHARE:  # agents paste numbers, whatever they are told
+            words += f" See acct {contact.account_number}."
+    edited = f"{'. '.join(missing)}." if missing and edit < _EDIT_SHARE else None
+    return Opinion(helpful=False, comment=words, edited_summary=edited)

@@ -1,0 +1,79 @@
+"""What is really so in the simulated weeks: which slice got worse, when, by how much. For tests; the report never reads it."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eval.traffic.agents import unhelpful_rate
+from eval.traffic.plan import CHANNEL, Contact, Plan
+from eval.traffic.releases import FIRST, RULE, SECOND
+from eval.traffic.stories import Episode
+from service.local.digest import Skip, digest
+
+# A slice whose true rate moves by less is called untouched.
+UNTOUCHED_BELOW = 0.005
+_SKIPS = (Skip(channel=CHANNEL, rule=RULE),)
+
+
+def summary_of(episode: Episode, pair: str) -> str:
+    """Return what the stand-in writes for ``pair`` about this episode, by the episode's own dates."""
+    return digest(episode.visible, RULE if pair == FIRST else "", _SKIPS)
+
+
+def slices_of(contact: Contact, episode: Episode) -> Mapping[str, str]:
+    """Return the slices that a report can see: newest channel, intent, number of interactions, client."""
+    return {
+        "last_channel": episode.channel,
+        "ivr_intent": episode.family,
+        "interactions": _length(len(episode.visible)),
+        "client": contact.client,
+    }
+
+
+def truth_of(plan: Plan) -> dict[str, Any]:
+    """Return expected unhelpful rates before and after the second release, over all and by slice, and what was planted."""
+    rates = [
+        tuple(
+            unhelpful_rate(episode.coverage(summary_of(episode, pair)), plan.options.noise) for pair in (FIRST, SECOND)
+        )
+        for episode in plan.episodes
+    ]
+    groups: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for contact in plan.contacts:
+        groups["all", "all"].append(contact.episode)
+        for item in slices_of(contact, plan.episodes[contact.episode]).items():
+            groups[item].append(contact.episode)
+    rows = []
+    for (name, value), members in sorted(groups.items()):
+        before, after = (sum(rates[number][side] for number in members) / len(members) for side in (0, 1))
+        rows.append(
+            {
+                "slice": name,
+                "value": value,
+                "contacts": len(members),
+                "unhelpful_before": round(before, 4),
+                "unhelpful_after": round(after, 4),
+                "effect": round(after - before, 4),
+                "untouched": abs(after - before) < UNTOUCHED_BELOW,
+            }
+        )
+    return {
+        "planted": {"slice": "last_channel", "value": CHANNEL, "pair": SECOND, "lost_rule": RULE},
+        "seed": plan.options.seed,
+        "released_at": plan.options.released_at.isoformat(),
+        "slices": rows,
+    }
+
+
+def write_truth(plan: Plan, path: Path) -> dict[str, Any]:
+    """Write ``truth_of(plan)`` to ``path`` and return it."""
+    found = truth_of(plan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
+
+
+def _length(count: int) -> str:
+    return next((name for name, most in (("0-1", 1), ("2-3", 3), ("4-10", 10), ("11-50", 50)) if count <= most), "51+")

@@ -1,0 +1,126 @@
+"""What runs while traffic is simulated: the local AWS, the model's stand-in, the service; all by a clock that a file holds."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from eval.errors import TrafficError
+from eval.traffic.plan import CLIENTS
+from eval.traffic.releases import FIRST, TASK, stand_in_arguments, write_root
+from service.access.control import add_client
+from service.cards import ModelCards
+from service.clock import set_clock
+from service.local import aws
+from service.local.loopback import HOST, get_json
+from service.local.process import LocalBedrock
+from service.pair_file import load_pair
+from service.settings import REPO_ROOT, Settings
+from service.task import load_task
+
+_READY_S = 60.0
+_STOP_S = 15.0
+
+
+class World:
+    """Everything around the agents. ``secrets`` are those of the clients that they use."""
+
+    def __init__(self, settings: Settings, folder: Path, stack: ExitStack) -> None:
+        self.settings, self.folder = settings, folder
+        self._stack = stack
+        self._clock_file = folder / "clock"
+        write_root(folder / "root", settings)
+        cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+        model = load_pair(
+            folder / "root" / "prompts" / TASK / f"{FIRST}.prompty",
+            cards=cards,
+            task_variables=load_task(TASK).variables,
+        ).model
+        self.bedrock = stack.enter_context(LocalBedrock(stand_in_arguments(model), log=folder / "bedrock.log"))
+        aws.start(settings)
+        self.secrets = {name: add_client(settings, name, ["summaries", "feedback"]) for name in CLIENTS}
+        self.url = ""
+
+    def set_clock(self, moment: datetime) -> None:
+        """Let everybody believe that it is ``moment``."""
+        set_clock(self._clock_file, moment)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What a child process needs to belong to this world."""
+        return {
+            "OMNI_ROOT": str(self.folder / "root"),
+            "OMNI_STATE_DIR": str(self.settings.state_dir),
+            "OMNI_REGISTRY_URI": self.settings.registry_uri,
+            "OMNI_AWS_ENDPOINT": aws.endpoint(self.settings),
+            "OMNI_BEDROCK_ENDPOINT": self.bedrock.url,
+            "OMNI_BEDROCK_STAND_IN": "digest",
+            "OMNI_CLOCK_FILE": str(self._clock_file),
+            "OMNI_REGISTRY_REFRESH_S": "0.5",
+            # The local DynamoDB deletes by the real clock: rows of weeks ago must not go while they are asked for.
+            "OMNI_SUMMARY_DAYS": "400",
+            "OMNI_LOG_LEVEL": "WARNING",
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(REPO_ROOT), os.environ.get("PYTHONPATH")])),
+        }
+
+    def serve(self) -> None:
+        """Start the service and wait until it is ready.
+
+        Raises:
+            TrafficError: it does not get ready; the log says why.
+        """
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            port = probe.getsockname()[1]
+        log = self.folder / "service.log"
+        with log.open("ab") as out:
+            service = subprocess.Popen(
+                [sys.executable, "-m", "service", "serve", "--port", str(port)],
+                env={**os.environ, **self.environment},
+                cwd=REPO_ROOT,
+                stdout=out,
+                stderr=out,
+            )
+        self._stack.callback(_stop, service)
+        self.url = f"http://{HOST}:{port}"
+        self.wait_for(None)
+
+    def wait_for(self, pair: str | None) -> None:
+        """Wait until the service serves ``pair``, or any if None.
+
+        Raises:
+            TrafficError: it does not.
+        """
+        deadline = time.monotonic() + _READY_S
+        while time.monotonic() < deadline:
+            ready = get_json(f"{self.url}/readyz")
+            if ready and ready["ready"] and pair in (None, ready["tasks"][TASK]["pair"]):
+                return
+            time.sleep(0.1)
+        raise TrafficError(f"the service does not serve {pair or 'anything'}; see the end of {self.folder}/service.log")
+
+
+@contextmanager
+def open_world(settings: Settings, folder: Path) -> Iterator[World]:
+    """Start what traffic needs beside the service. The local AWS goes on running: the loader reads from it.
+
+    Raises:
+        TrafficError, ServiceError: something does not start; the message says what and what to do.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        yield World(settings, folder, stack)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,66 @@
+"""Reads the warehouse and writes one week's three files."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reports.errors import WeekError
+from reports.weeks import Week
+from service.settings import Settings
+from service.warehouse.opening import open_warehouse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was written, and the first sentence."""
+
+    headline: str
+    page: Path
+    digest: Path
+    numbers: Path
+
+
+def write_weekly(
+    settings: Settings, *, week: str = "", task: str = "summarize", zone: str = "", now: datetime | None = None
+) -> Written:
+    """Write ``reports/out/weekly/<week>/``: page, digest, numbers. The warehouse is open while it is read and no longer.
+
+    Args:
+        settings: say which warehouse, and below which root to write.
+        week: ISO week, "" for the last one that is over.
+        task: which task.
+        zone: IANA name, "" for the settings'.
+        now: aware; default: the clock.
+
+    Raises:
+        WeekError: no such week or zone, or it has not begun.
+        WarehouseError: there is no warehouse, or another process holds it.
+    """
+    # One k-means step in a few hundred texts is over before a second thread has woken up.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    moment = now or datetime.now(UTC)
+    zone_name = zone or settings.report_zone
+    chosen = Week.parse(week, zone_name) if week else Week.before(moment, zone_name)
+    if chosen.start > moment:
+        raise WeekError(f"week {chosen.name} has not begun: it starts {chosen.start:%Y-%m-%d %H:%M} UTC")
+    warehouse = open_warehouse(settings, read_only=True)
+    try:
+        from reports.data import read_week
+
+        data = read_week(warehouse, chosen, task, moment)
+    finally:
+        warehouse.close()
+    from reports import digest, numbers, page
+    from reports.headline import headline
+    from reports.weekly import make_report
+
+    report = make_report(data)
+    folder = settings.root / "reports" / "out" / "weekly" / chosen.name
+    folder.mkdir(parents=True, exist_ok=True)
+    return Written(
+        headline=headline(report),
+        page=page.write_page(report, folder),
+        digest=digest.write_digest(report, folder),
+        numbers=numbers.write_numbers(report, folder),
+    )
