@@ -116,7 +116,7 @@ def test_the_same_call_is_cut_the_same_way() -> None:
 
 
 def test_what_is_repeated_never_pushes_a_long_turn_over_the_budget() -> None:
-    texts = [text for n in range(6) for text in (f"short turn {n} " + "so " * 60, "long " * 740)]
+    texts = [text for n in range(6) for text in (f"short turn {n} " + "so " * 60, "long " * 762)]
     parts = plan(
         [turn_of(text, n) for n, text in enumerate(texts)], form_of({}), budget=LEAST_BUDGET, answer_tokens=600
     )
