@@ -33,9 +33,11 @@ def turn_of(text: str, number: int = 0) -> Turn:
     return Turn(speaker="agent" if number % 2 else "customer", start_s=number, text=text)
 
 
-_words = st.lists(st.sampled_from(["hello", "the", "bill", "ünïcode", "請求書", "x" * 400, "y"]), max_size=400).map(
-    " ".join
-)
+# Long by construction: lists that hypothesis grows word by word hardly ever reach the budget.
+_words = st.lists(
+    st.tuples(st.sampled_from(["hello", "the", "bill", "ünïcode", "請求書", "x" * 400, "y"]), st.integers(0, 300)),
+    max_size=3,
+).map(lambda runs: " ".join(word for word, count in runs for _ in range(count if len(word) < 9 else count // 40)))
 _guidance = st.text(alphabet=st.sampled_from("ab 日"), max_size=600)
 
 
@@ -111,3 +113,13 @@ def test_the_same_call_is_cut_the_same_way() -> None:
     turns = [turn_of("word " * 90, n) for n in range(40)]
     form = form_of({}, {})
     assert plan(turns, form, budget=1200, answer_tokens=600) == plan(turns, form, budget=1200, answer_tokens=600)
+
+
+def test_what_is_repeated_never_pushes_a_long_turn_over_the_budget() -> None:
+    texts = [text for n in range(6) for text in (f"short turn {n} " + "so " * 60, "long " * 762)]
+    parts = plan(
+        [turn_of(text, n) for n, text in enumerate(texts)], form_of({}), budget=LEAST_BUDGET, answer_tokens=600
+    )
+    assert len(parts) > 6
+    for part in parts:
+        assert estimated_tokens(part.transcript) + estimated_tokens(part.asked) <= LEAST_BUDGET
