@@ -48,7 +48,10 @@ def client_of(runtime, name=None, scope=None):
 def test_a_token_from_the_endpoint_opens_the_door(runtime):
     with client_of(runtime) as client:
         form = {"grant_type": "client_credentials", "scope": "summaries"}
-        answer = client.post("/oauth/token", data=form, auth=("widget", SECRET))
+        with capture_logs() as logs:
+            answer = client.post("/oauth/token", data=form, auth=("widget", SECRET))
+        assert [entry["client"] for entry in logs if entry["event"] == "TOKEN_ISSUED"] == ["widget"]
+        assert SECRET not in str(logs)
         assert answer.status_code == 200
         assert (answer.json()["token_type"], answer.json()["expires_in"], answer.json()["scope"]) == (
             "Bearer",

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.errors import RegistryError
 from service.live_metrics import Observation
@@ -119,7 +120,9 @@ def test_without_a_candidate_all_is_as_before(world):
 def test_a_bad_candidate_is_stopped_for_every_worker_and_after_a_restart(world):
     one, other = world.worker(), world.worker()
     feed(one, candidate=BAD)
-    one.tick()
+    with capture_logs() as logs:
+        one.tick()
+    assert [(entry["event"], entry["pair"], entry["step"]) for entry in logs] == [("ROLLOUT_STOPPED", "new", 1)]
     assert names(one) == {"old"}
     other.tick()
     assert names(other) == {"old"}
