@@ -177,6 +177,18 @@ def test_requests_in_flight_are_given_back(runtime):
     assert runtime.access.throttle._states["widget"].in_flight == 0
 
 
+def test_too_many_at_once_are_429_with_retry_after(runtime):
+    with client_of(runtime, "widget") as client:
+        client.post(INSIGHTS, json=BODY)
+        state = runtime.access.throttle._states["widget"]
+        state.in_flight = 10_000  # as many as the client may have, and more
+        refused = client.post(INSIGHTS, json=BODY)
+        state.in_flight = 0
+        again = client.post(INSIGHTS, json=BODY)
+    assert (refused.status_code, refused.json()["code"], again.status_code) == (429, "CONCURRENCY_LIMITED", 200)
+    assert int(refused.headers["retry-after"]) >= 1
+
+
 def test_large_bodies_are_refused(runtime):
     with client_of(runtime, "widget") as client:
         stated = client.post(INSIGHTS, content=b" " * 10_000_000)

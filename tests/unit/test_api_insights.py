@@ -337,8 +337,16 @@ def test_failure_without_fallback_is_a_problem(error: Exception, status: int, co
 
 
 def test_every_failure_code_has_a_status() -> None:
+    assert {code.value: status for code, status in HTTP_STATUS.items()} == {
+        "QUOTA_EXCEEDED": 429,
+        "INSUFFICIENT_CONTENT": 422,
+        "FAILED_SAFETY_GUIDELINES": 502,
+        "OUTPUT_INVALID": 502,
+        "DEADLINE": 504,
+        "UPSTREAM_UNAVAILABLE": 503,
+        "INTERNAL_ERROR": 500,
+    }
     assert set(HTTP_STATUS) == set(FailureCode)
-    assert HTTP_STATUS[FailureCode.QUOTA_EXCEEDED] == 429
 
 
 def test_history_time_counts_against_the_deadline() -> None:

@@ -84,7 +84,9 @@ def events(answer):
 def test_text_comes_in_pieces_then_verdict_then_the_plain_answer(ask):
     model = Model()
     with capture_logs() as logs:
-        found = events(ask(model))
+        answer = ask(model)
+    found = events(answer)
+    assert answer.headers["X-Accel-Buffering"] == "no"
     assert [entry["accepted"] for entry in logs if entry["event"] == "STREAM_COMPLETED"] == [True]
     assert [name for name, _ in found] == ["text"] * 4 + ["verdict", "result"]
     assert [data["text"] for name, data in found if name == "text"] == list(PIECES)

@@ -203,6 +203,29 @@ def test_agents_ratings_count(world):
     assert control.status()["stopped"].startswith("unhelpful: 200 of 200")
 
 
+def test_a_verdict_counts_once_and_a_changed_one_as_changed(world):
+    control = world.worker()
+    for _ in range(200):
+        control.rate(OLD.pair.digest, helpful=True)
+        control.rate(NEW.pair.digest, helpful=False)
+    world.now += 120  # the other word comes minutes later
+    for _ in range(200):
+        control.rate(NEW.pair.digest, helpful=True, changed=True)
+    control.tick()
+    assert control.status()["stopped"] is None
+    assert {side: (counts["rated"], counts["unhelpful"]) for side, counts in control.status()["sides"].items()} == {
+        "candidate": (200, 0),
+        "production": (200, 0),
+    }
+    world.now += 3550  # the first words are over an hour old, the changes are not
+    for _ in range(100):
+        control.rate(OLD.pair.digest, helpful=True)
+        control.rate(NEW.pair.digest, helpful=True)
+    control.tick()
+    assert control.status()["sides"]["candidate"]["unhelpful"] == -200
+    assert control.status()["stopped"] is None
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "\x00"])
 def test_a_damaged_state_stops_until_the_next_step(world, text):
     world.folder.mkdir(parents=True)
