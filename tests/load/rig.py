@@ -36,8 +36,9 @@ def free_port():
 class Rig:
     """What all scenarios of one run share; each of them starts its own service with ``service``."""
 
-    def __init__(self, folder, latency=LATENCY):
-        self.folder, self.latency = folder, latency
+    def __init__(self, folder, latency=LATENCY, stores="ministack"):
+        """Take the model's latency, and ``stores``: ``ministack`` or ``memory`` (tests/load/memstore.py)."""
+        self.folder, self.latency, self.stores = folder, latency, stores
         self.settings = Settings(
             state_dir=folder / "state",
             registry_uri=f"sqlite:///{folder}/mlflow.db",
@@ -48,14 +49,18 @@ class Rig:
 
     def __enter__(self):
         both = f"{PRIMARY},{BACKUP}"
-        self._stack.callback(aws.ministack(self.settings).stop)
+        if self.stores == "ministack":
+            self._stack.callback(aws.ministack(self.settings).stop)
         self.bedrock = self._stack.enter_context(
             LocalBedrock(
                 ("--models", both, "--echo-models", both, "--echo-latency", self.latency, "--echo-words", "60"),
                 log=self.folder / "bedrock.log",
             )
         )
-        aws.start(self.settings)
+        if self.stores == "ministack":
+            aws.start(self.settings)
+        else:
+            self._start_memory()
         self.aws_endpoint = aws.endpoint(self.settings)
         self._load_customers()
         release_pair(self.settings)
@@ -90,6 +95,17 @@ class Rig:
         }
         return os.environ | given | changes
 
+    def _start_memory(self):
+        child = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("memstore.py")), "--port", str(self.settings.local_aws_port)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(REPO_ROOT)},
+        )
+        self._stack.callback(child.wait)
+        self._stack.callback(child.terminate)
+        if child.stdout.readline().strip() != b"ready":
+            raise SystemExit("error: the stores in memory did not start")
+
     def _load_customers(self):
         from service.aws import client
         from service.stores.interactions import InteractionStore
@@ -100,7 +116,12 @@ class Rig:
         # Back from yesterday, so that a clock that is an hour wrong still sees them all.
         histories = [rows for rows in sample_histories((datetime.now(UTC) - timedelta(days=1)).date()).values() if rows]
         for number in range(ACCOUNTS):
-            store.put_many(f"{9_000_000_000 + number}", histories[number % len(histories)])
+            # Every customer's words are his own: what the service keeps of texts that it has read must not flatter the figures.
+            rows = [
+                row.model_copy(update={"text": f"{row.text} Desk {number}."})
+                for row in histories[number % len(histories)]
+            ]
+            store.put_many(f"{9_000_000_000 + number}", rows)
         dynamodb.close()
 
 
