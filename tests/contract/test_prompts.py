@@ -71,9 +71,3 @@ def test_the_rendered_prompt_is_the_recorded_one(path):
 def test_the_customers_braces_stay_text():
     text = (SNAPSHOTS / "summarize-smollm2-short.txt").read_text(encoding="utf-8")
     assert "{{" in text.split("<history>")[-1]
-
-
-@pytest.mark.parametrize("path", PAIRS, ids=lambda path: path.stem)
-def test_a_history_that_comes_at_the_last_moment_leaves_time_for_the_digest(path):
-    # 0.25 s: what the service keeps back for the digest and the response.
-    assert Settings().history_timeout_s * 1000 + 250 <= _load(path).serving.deadline_ms

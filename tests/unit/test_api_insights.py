@@ -375,6 +375,21 @@ def test_spent_deadline_gives_the_digest_and_no_model_call() -> None:
     assert world.gateway.calls == []
 
 
+def test_a_history_at_the_last_moment_is_still_answered_within_five_seconds() -> None:
+    latest_s = Settings().history_timeout_s
+    assert latest_s + 0.25 <= 5.0  # what the digest and the response may take
+    world = World()
+
+    def late() -> None:
+        world.time_s += latest_s
+
+    world.interactions.on_read = late
+    answer = _post(world).json()
+    assert (answer["degraded"], answer["latency_ms"]) == (False, 4500)  # the model has what is left
+    world.gateway.errors = {NOVA: DeadlineExceeded("late")}
+    assert _post(world).json()["degraded"] is True
+
+
 @pytest.mark.parametrize(
     ("change", "field_name"),
     [
