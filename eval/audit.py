@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from eval.audit_item import Item
+from eval.audit_rollout import rollout_items
 from eval.evidence import FIGURES_FILE
 from eval.ledger import Entry, Ledger, chain_problems, ledger_path
 from eval.tracking import CASES_FILE, Tracking
@@ -16,15 +18,6 @@ from service.statements import TrustedKeys, load_trusted_keys
 from service.verification import verify_released
 
 PUT_BACK = "restore the store from a backup; the releases themselves are not affected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One thing that was checked; ``problem`` None means that it holds, and otherwise says what is wrong and what to do."""
-
-    name: str
-    detail: str
-    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +91,8 @@ class Audit:
                 yield self._artifact_item(release, CASES_FILE, attestation.cases_digest)
                 yield self._artifact_item(release, FIGURES_FILE, attestation.figures_digest)
         yield self._alias_item()
+        releases = [entry.release for entry in self._entries if entry.release is not None]
+        yield from rollout_items(self._task, self._tracking, self._keys, self._settings, releases)
 
     def _release_item(self, entry: Entry, release: Release, chain: str | None) -> Item:
         problem = chain

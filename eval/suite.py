@@ -46,6 +46,8 @@ _JUDGING_SERVICE_CODE = (
     "text.py",
     "grounding.py",
     "attached.py",
+    "stated.py",
+    "cues.py",
     "mentions.py",
     "sheet.py",
     "dated.py",

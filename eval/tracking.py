@@ -238,17 +238,17 @@ class Tracking:
             raise
         return Production(pair=pair, release=released.release)
 
-    def alias_target(self, task: str) -> int | None:
+    def alias_target(self, task: str, alias: str = ALIAS) -> int | None:
         """Return the registry version that the alias points at, verified or not."""
-        version = self._alias_version(task)
+        version = self._alias_version(task, alias)
         return None if version is None else int(version.version)
 
-    def _alias_version(self, task: str) -> Any | None:
+    def _alias_version(self, task: str, alias: str = ALIAS) -> Any | None:
         from mlflow.exceptions import MlflowException
 
         with self._translated("read the alias"):
             try:
-                return self._client.get_prompt_version_by_alias(task, ALIAS)
+                return self._client.get_prompt_version_by_alias(task, alias)
             except MlflowException as err:
                 if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None

@@ -10,26 +10,13 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from service.dated import DAY_DIGITS, MONTH_DAY, month_number, read_dates
-from service.days import in_english, nearest_year, pointed_days, real_day
-from service.interaction import Interaction
-from service.lexicon import CHANNEL_WORDS
-from service.mentions import DOLLARS, FIGURES
-from service.sheet import Sheet, clean, read_number, split_sentences
+from service.cues import holds_part
+from service.dated import DAY_DIGITS, MONTH_DAY, month_number
+from service.days import nearest_year, real_day
+from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS
+from service.mentions import DOLLARS
+from service.sheet import clean, read_number, split_sentences
 
-FAMILY_OF = {
-    "ivr": ("phone", "ivr"),
-    "agent": ("phone",),
-    "email": ("email",),
-    "chat": ("chat",),
-    "sms": ("sms",),
-    "web": ("web",),
-    "mobile_app": ("app",),
-    "social": ("social",),
-}
-STATED_AMOUNT = re.compile(
-    r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
-)
 _TO_DATE = re.compile(r"[ ,]+(?:(?:on|of|from|in)\s+)?\Z")
 _FROM_DATE = re.compile(r"\A,?\s+(?:(?:in|by|a|an|the|her|his|their|our|phone|web|website)\s+){0,3}\Z")
 _OWN_DATE = re.compile(rf"(?:\s+and\s+\w+)?,?\s+(?:(?:on|of)\s+)?{MONTH_DAY.pattern}", re.I)  # "Nov 10, chat Nov 11"
@@ -57,31 +44,6 @@ class Attached:
     word: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meeting:
-    """What meets in one interaction: channels, days as (month, day), amounts and bare figures."""
-
-    families: frozenset[str]
-    days: frozenset[tuple[int, int]]
-    amounts: frozenset[Decimal]
-    figures: frozenset[Decimal]
-
-
-def meeting(item: Interaction, local_days: set[date]) -> Meeting:
-    """Return what meets in ``item``; ``local_days`` are the days that its time may be, by time zone."""
-    text = in_english(clean("\n".join((item.text, item.intent, item.outcome or ""))))
-    written = item.timestamp.date()
-    named = {(m.month, m.day) for m in read_dates(Sheet(text=text, left=text)) if m.day is not None}
-    pointed = local_days | pointed_days(text, written)
-    spoken = {family for family, pattern in CHANNEL_WORDS.items() if pattern.search(text)}
-    return Meeting(
-        families=frozenset(spoken | set(FAMILY_OF[item.channel])),
-        days=frozenset(named | {(day.month, day.day) for day in pointed}),
-        amounts=frozenset(read_number(match[1] or match[2]) for match in STATED_AMOUNT.finditer(text)),
-        figures=frozenset(read_number(match[0]) for match in FIGURES.finditer(text)),
-    )
-
-
 def find_attached(text: str) -> Iterator[Attached]:
     """Yield what each sentence of ``text`` ties to a date that it names by month and day."""
     for sentence in split_sentences(clean(text)):
@@ -100,7 +62,7 @@ def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator
             value = sentence[word.start() : end]
             yield Attached(kind="day", value=value, statement=sentence, month=month, day=day, word=word[1].lower())
     for family, pattern in CHANNEL_WORDS.items():
-        for found in pattern.finditer(sentence):
+        for found in pattern.finditer(sentence) if holds_part(sentence, CHANNEL_PARTS[family]) else ():
             left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
             after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
             right = bool(after) and not _OWN_DATE.match(sentence, found.end())

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from service.cues import holds_digit, holds_part
 from service.sheet import Mention, Sheet
 from service.text import MONTHS
 
@@ -42,6 +43,18 @@ def month_number(name: str) -> int:
 
 def read_dates(sheet: Sheet) -> Iterator[Mention]:
     """Yield every date of the sheet; several days after one month are several mentions."""
+    in_figures = holds_digit(sheet.left)
+    by_name = holds_part(sheet.left, MONTHS)
+    if in_figures:
+        yield from _in_figures(sheet)
+    if in_figures and by_name:
+        yield from _day_and_month(sheet)
+    if by_name:
+        for match in sheet.take(_MONTH_ALONE):
+            yield sheet.mention("date", *match.span(), month=month_number(match[1] or match[2]))
+
+
+def _in_figures(sheet: Sheet) -> Iterator[Mention]:
     for match in sheet.take(_ISO):
         yield sheet.mention("date", *match.span(), month=int(match[2]), day=int(match[3]), year=int(match[1]))
     for match in sheet.take(_SLASH):
@@ -49,6 +62,9 @@ def read_dates(sheet: Sheet) -> Iterator[Mention]:
         yield sheet.mention("date", *match.span(), month=int(match[1]), day=int(match[2]), year=year)
     for match in sheet.take(_SLASH_YEAR):
         yield sheet.mention("date", *match.span(), month=int(match[1]), year=int(match[2]))
+
+
+def _day_and_month(sheet: Sheet) -> Iterator[Mention]:
     for match in sheet.take(MONTH_DAY):
         year = int(match[3]) if match[3] else None
         for day in DAY_DIGITS.findall(match[2]):
@@ -60,10 +76,10 @@ def read_dates(sheet: Sheet) -> Iterator[Mention]:
         )
     for match in sheet.take(_MONTH_YEAR):
         yield sheet.mention("date", *match.span(), month=month_number(match[1]), year=int(match[2]))
-    for match in sheet.take(_MONTH_ALONE):
-        yield sheet.mention("date", *match.span(), month=month_number(match[1] or match[2]))
 
 
 def months_of_notes(text: str) -> set[int]:
     """Return the months (1 to 12) that a note names, capitalised or not."""
+    if not holds_part(text, MONTHS):
+        return set()
     return {month_number(match[0]) for match in _MONTH_IN_NOTES.finditer(text)}

@@ -3,17 +3,24 @@
 import re
 from datetime import date, timedelta
 
+from service.cues import holds_digit, holds_word, same_letters
 from service.lexicon import SMALL_NUMBERS
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY = re.compile(
     r"\b(?:(mon|fri|sun)(?:day)?|(tue)(?:s(?:day)?)?|(wed)(?:nesday)?|(thu)(?:rs?(?:day)?)?|(sat)(?:urday)?)s?\b", re.I
 )
+_SHORT_DAYS = "mon tue tues wed thu thur thurs fri sat sun".split()
+_DAY_NAMES = frozenset(
+    name + end
+    for name in (*_SHORT_DAYS, *(f"{day}day" for day in (*_SHORT_DAYS, "wednes", "satur")))
+    for end in ("", "s")
+)
 _FORWARD = re.compile(r"\b(?:next|until|til|till|thru|through|due|coming|before)\s*$", re.I)
 _BACKWARD = re.compile(r"\b(?:last|since|past)\s*$", re.I)
 _RELATIVE = (
-    (re.compile(r"\b(?:tomorrow|tmrw|tmw|mañana)\b", re.I), 1),
-    (re.compile(r"\b(?:yesterday|last night|ayer)\b", re.I), -1),
+    (re.compile(r"\b(?:tomorrow|tmrw|tmw|mañana)\b", re.I), 1, frozenset({"tomorrow", "tmrw", "tmw"})),
+    (re.compile(r"\b(?:yesterday|last night|ayer)\b", re.I), -1, frozenset({"yesterday", "night", "ayer"})),
 )
 _SPAN = re.compile(
     r"\b(\d{1,2})(?:\s?(?:-|to|or)\s?(\d{1,2}))?\s*(?:(business|bus\.?|working|calendar)\s*)?"
@@ -21,8 +28,14 @@ _SPAN = re.compile(
     r"(\s+ago)?",
     re.I,
 )
+_SPAN_UNITS = frozenset(
+    kind + unit
+    for kind in ("", "business", "bus", "working", "calendar")  # "5 businessdays"
+    for unit in "day days bd bds bizday bizdays wk wks week weeks hr hrs hour hours h".split()
+)
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b", re.I)
 _ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
+_ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _ORDINALS = {
     word: str(value)
     for value, word in enumerate(
@@ -51,6 +64,7 @@ _ORDINALS = {
         start=1,
     )
 } | {"thirtieth": "30"}
+_ORDINAL_NAMES = frozenset(_ORDINALS)
 _ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b", re.I)
 _FOREIGN_MONTHS = {
     name: month
@@ -70,13 +84,18 @@ _FOREIGN_MONTHS = {
     }.items()
     for name in names.split()
 }
+_FOREIGN_NAMES = frozenset(_FOREIGN_MONTHS)
 _FOREIGN_DAY = re.compile(rf"\b(\d{{1,2}})\s+(?:de\s+)?({'|'.join(_FOREIGN_MONTHS)})\b", re.I)
 
 
 def in_english(text: str) -> str:
     """Write ordinal words as figures and Spanish, Portuguese and French dates as English ones, so that one reader does."""
-    ordinal = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
-    return _FOREIGN_DAY.sub(lambda m: f"{m[1]} {_FOREIGN_MONTHS[m[2].lower()]}", ordinal)
+    text = same_letters(text)
+    if holds_word(text, _ORDINAL_NAMES):
+        text = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
+    if holds_word(text, _FOREIGN_NAMES):
+        text = _FOREIGN_DAY.sub(lambda m: f"{m[1]} {_FOREIGN_MONTHS[m[2].lower()]}", text)
+    return text
 
 
 def real_day(year: int, month: int, day: int) -> set[date]:
@@ -96,20 +115,23 @@ def nearest_year(month: int, day: int, written: date) -> int:
 def pointed_days(text: str, written: date) -> set[date]:
     """Return the days that ``text`` of day ``written`` points at without a month; both ways when in doubt."""
     pointed: set[date] = set()
-    for match in _WEEKDAY.finditer(text):
-        ahead = (_WEEKDAYS.index(match[match.lastindex or 0].lower()) - written.weekday()) % 7
-        before = text[: match.start()]
-        if not _BACKWARD.search(before):
-            pointed.add(written + timedelta(days=ahead))
-        if not _FORWARD.search(before):
-            pointed.add(written + timedelta(days=ahead - 7))
-    for pattern, offset in _RELATIVE:
-        if pattern.search(text):
+    if holds_word(text, _DAY_NAMES):
+        for match in _WEEKDAY.finditer(text):
+            ahead = (_WEEKDAYS.index(match[match.lastindex or 0].lower()) - written.weekday()) % 7
+            before = text[: match.start()]
+            if not _BACKWARD.search(before):
+                pointed.add(written + timedelta(days=ahead))
+            if not _FORWARD.search(before):
+                pointed.add(written + timedelta(days=ahead - 7))
+    for pattern, offset, words in _RELATIVE:
+        if holds_word(text, words) and pattern.search(text):
             pointed.add(written + timedelta(days=offset))
-    for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0].lower()]), text)):
-        pointed |= _spans(match, written)
-    for match in _ORDINAL_DAY.finditer(text):
-        pointed |= _bare_days(int(match[1]), written)
+    if holds_word(text, _SPAN_UNITS):
+        for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0].lower()]), text)):
+            pointed |= _spans(match, written)
+    if holds_word(text, _ORDINAL_ENDS) and holds_digit(text):
+        for match in _ORDINAL_DAY.finditer(text):
+            pointed |= _bare_days(int(match[1]), written)
     return pointed
 
 

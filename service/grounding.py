@@ -28,32 +28,17 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Literal
 
-from service.attached import FAMILY_OF, STATED_AMOUNT, Attached, Meeting, day_fits, find_attached, meeting
-from service.dated import months_of_notes, read_dates
-from service.days import gap_fits, in_english, nearest_year, pointed_days, real_day
+from service.attached import Attached, day_fits, find_attached
+from service.days import gap_fits
 from service.interaction import Interaction
-from service.lexicon import CHANNEL_WORDS, OPENERS, ORDINARY, ROLES
-from service.mentions import FIGURES, TIME_OF_DAY, clock_key, find_mentions, read_counts
-from service.notes import CHANNEL_CUES, amounts_of_notes, clocks_of_notes, foreign_numbers, worded_numbers
-from service.sheet import Mention, Sheet, clean, read_number, without_accents
+from service.lexicon import OPENERS, ORDINARY, ROLES
+from service.mentions import find_mentions
+from service.sheet import Mention
+from service.stated import WORD, Meeting, Stated, days_in, families_of, meeting, stated_in
 
 Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
-# "installment 1/3", "pin 2/3 NOMATCH": reads as a date in January or February, which it seldom is.
-_FRACTION = re.compile(r"(?<![\d/])([1-6])/([1-6])(?![\d/])")
-_TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
-_DIGIT_RUN = re.compile(r"\d+")
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
-_WORD = re.compile(r"[^\W\d_]+")
-_VERSION = re.compile(r"\bv(?=\d)", re.I)  # "v7.3.0"
-_THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_INITIALS = re.compile(
-    r"(?<![\w'.])(?:[^\W\d_][\w'.]{0,30}\s+(?:(?:of|the|and|for|to)\s+){0,2}){1,5}[^\W\d_][\w']{0,30}"
-)
-_NTH_CONTACT = re.compile(
-    r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
-)
 _BETWEEN = re.compile(
     r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue)\b", re.I
 )
@@ -115,28 +100,38 @@ class GroundingSource:
         self._counts: dict[str, set[int]] = defaultdict(set)
         self._totals: dict[str, int] = {}
         self._add_day(self._as_of)
-        self._add_words(contact_reason)
+        self._add_words(stated_in(contact_reason))
         self._met: list[Meeting] = []
         self._named: set[int] = set()
         stated_amounts: set[Decimal] = set()
         stated_days: set[date] = set()
         for item in interactions:
-            for family in FAMILY_OF[item.channel]:
-                self._families.add(family)
+            self._families.update(families_of(item.channel))
             self._words.update(item.channel.split("_"))
-            local_days = {item.timestamp.date(), (item.timestamp - timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)).date()}
+            written = item.timestamp.date()
+            local_days = {written, (item.timestamp - timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)).date()}
             for day in local_days:
                 self._add_day(day)
             stated_days |= local_days
             self._clocks.add(f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}")
-            self._met.append(meeting(item, local_days))
-            for text in (item.text, item.intent, item.outcome or ""):
-                plain = in_english(clean(text))
-                self._add_words(text)
-                self._add_numbers(plain, stated_amounts)
-                named = self._add_dates(plain, item.timestamp.date())
-                self._named |= {day.day for day in named}
-                stated_days |= named
+            texts = [stated_in(text) for text in (item.text, item.intent, item.outcome or "")]
+            parts = [(text, days_in(text, written)) for text in texts]
+            self._met.append(meeting(item.channel, local_days, parts))
+            for part, dated in parts:
+                self._add_words(part)
+                self._amounts |= part.noted_amounts
+                self._numbers |= part.numbers
+                self._clocks |= part.clocks
+                self._stated |= part.counts
+                for month, day_of_month, year in dated.dates:
+                    self._months[month].add(year)
+                    if day_of_month is not None:
+                        self._days[month, day_of_month].add(year)
+                for day in dated.pointed:
+                    self._add_day(day)
+                stated_amounts |= part.amounts
+                self._named |= {day.day for day in dated.named}
+                stated_days |= dated.named
         self._derive_amounts(stated_amounts)
         self._derive_counts(interactions)
         self._gaps = {abs((self._as_of - day).days) for day in stated_days}
@@ -176,71 +171,11 @@ class GroundingSource:
         self._months[day.month].add(day.year)
         self._numbers.add(Decimal(day.year))
 
-    def _add_words(self, text: str) -> None:
-        plain = clean(text)
-        for match in _TOKEN.finditer(plain):
-            token = match[0].lower()
-            compact = re.sub(r"[^a-z0-9]", "", token)
-            if any(c.isdigit() for c in compact):
-                self._tokens.add(compact)
-                self._tokens.update(part for part in re.split(r"[^a-z0-9]", token) if part)
-                self._tokens.update(_DIGIT_RUN.findall(compact))
-        # "SC 20964" is how some write SC-20964.
-        self._tokens.update((a + b).lower() for a, b in re.findall(r"\b([A-Za-z]{1,5})[ #:]+(\d{2,})\b", plain))
-        for text_form in (plain, _CAMEL.sub(" ", plain)):
-            self._words.update(_WORD.findall(without_accents(text_form)))
-        self._capitals.update(word for word in map(str.lower, _THREE_CAPITALS.findall(plain)) if word not in ORDINARY)
-        for family, pattern in CHANNEL_WORDS.items():
-            cue = CHANNEL_CUES.get(family)
-            if family not in self._families and (pattern.search(plain) or (cue and cue.search(plain))):
-                self._families.add(family)
-        for match in _INITIALS.finditer(plain):
-            words = [word for word in _WORD.findall(match[0]) if word.lower() not in ("of", "the", "and", "for", "to")]
-            letters = "".join(word[0] for word in words).lower()
-            self._words.update(
-                letters[i:j] for i in range(len(letters)) for j in range(i + 2, min(i + 6, len(letters) + 1))
-            )
-
-    def _add_numbers(self, text: str, stated_amounts: set[Decimal]) -> None:
-        for match in STATED_AMOUNT.finditer(text):
-            stated_amounts.add(read_number(match[1] or match[2]))
-        self._amounts.update(amounts_of_notes(text))
-        # A day or a month is no number: with them, every small number would be in every long history.
-        undated = Sheet(text=text, left=text)
-        for _ in read_dates(undated):
-            pass
-        self._numbers.update(read_number(match[0]) for match in FIGURES.finditer(_VERSION.sub(" ", undated.left)))
-        self._numbers.update(Decimal(run) for run in _DIGIT_RUN.findall(undated.left))
-        for match in _FRACTION.finditer(text):
-            if match[1] <= match[2]:
-                self._numbers.update((Decimal(match[1]), Decimal(match[2])))
-        self._numbers.update(worded_numbers(text))
-        self._numbers.update(foreign_numbers(text))
-        self._clocks.update(clocks_of_notes(text))
-        self._clocks.update(clock_key(match) for match in TIME_OF_DAY.finditer(text))
-        for pattern, value in ((r"\b(?:twice|double|duplicate|both|pair|couple)\b", 2), (r"\b(?:thrice|triple)\b", 3)):
-            if re.search(pattern, text, re.I):
-                self._numbers.add(Decimal(value))
-        sheet = Sheet(text=text, left=text)
-        for mention in read_counts(sheet):
-            self._stated.add((mention.family or "times", int(mention.number or 0)))
-        self._stated.update(("times", int(match[1])) for match in _NTH_CONTACT.finditer(text))
-
-    def _add_dates(self, text: str, written: date) -> set[date]:
-        """Add the days that ``text`` of day ``written`` names or points at; return those named with a month."""
-        sheet = Sheet(text=text, left=text)
-        named: set[date] = set()
-        for mention in read_dates(sheet):
-            year = mention.year or nearest_year(mention.month, mention.day or 15, written)
-            self._months[mention.month].add(year)
-            if mention.day is not None:
-                self._days[mention.month, mention.day].add(year)
-                named |= real_day(year, mention.month, mention.day)
-        for month in months_of_notes(text):
-            self._months[month].add(nearest_year(month, 15, written))
-        for day in pointed_days(text, written):
-            self._add_day(day)
-        return named
+    def _add_words(self, found: Stated) -> None:
+        self._words |= found.words
+        self._tokens |= found.tokens
+        self._capitals |= found.capitals
+        self._families |= found.families
 
     def _derive_amounts(self, stated: set[Decimal]) -> None:
         ordered = sorted(stated)
@@ -260,7 +195,7 @@ class GroundingSource:
             windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
             # "Four calls" may be those that a person answered.
             answered = ("answered",) if item.channel == "agent" else ()
-            for family in (*FAMILY_OF[item.channel], *answered, "all"):
+            for family in (*families_of(item.channel), *answered, "all"):
                 for window in windows:
                     groups[family, window] += 1
         for (family, _), count in groups.items():
@@ -324,7 +259,7 @@ class GroundingSource:
     def _has_word(self, word: str) -> bool:
         return all(
             {part, part.removesuffix("s"), f"{part}s"} & self._words or self._abbreviated(part)
-            for part in _WORD.findall(word)
+            for part in WORD.findall(word)
         )
 
     def _abbreviated(self, word: str) -> bool:

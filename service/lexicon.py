@@ -20,6 +20,18 @@ CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     ),
 }
 
+# Without one of these letter runs a family's pattern finds nothing.
+CHANNEL_PARTS: dict[str, tuple[str, ...]] = {
+    "phone": ("call", "phon", "voice", "rang", "ring", "cld", "clld", "clr", "vm"),
+    "ivr": ("ivr", "automated", "menu"),
+    "email": ("mail",),
+    "chat": ("chat", "virtual"),
+    "sms": ("sms", "text", "txt"),
+    "web": ("web", "portal", "online"),
+    "app": ("app",),
+    "social": ("tweet", "twitter", "facebook", "instagram", "nextdoor", "reddit", "social"),
+}
+
 SMALL_NUMBERS: dict[str, int] = {
     word: value
     for value, word in enumerate(

@@ -53,10 +53,16 @@ class Counts:
         step = int(math.log(max(seen.latency_ms, 1.0)) / _STEP)
         self.latencies[step] = self.latencies.get(step, 0) + 1
 
-    def rate(self, *, helpful: bool) -> None:
-        """Count one agent's word on an answer."""
-        self.rated += 1
-        self.unhelpful += not helpful
+    def rate(self, *, helpful: bool, changed: bool = False) -> None:
+        """Count one agent's word on an answer; a ``changed`` one was counted before, as its opposite.
+
+        The word before may be in another minute or worker: ``unhelpful`` of one part can then be negative, the sum is right.
+        """
+        if changed:
+            self.unhelpful += -1 if helpful else 1
+        else:
+            self.rated += 1
+            self.unhelpful += not helpful
 
     def merge(self, other: "Counts") -> None:
         """Add ``other`` to these."""
@@ -146,7 +152,10 @@ def reason_to_stop(sides: Mapping[Side, Counts], rule: StopRule, *, alone: bool)
 
 
 def _rate(counts: Counts, name: str) -> tuple[int, int]:
-    return getattr(counts, name), counts.rated if name == "unhelpful" else counts.requests
+    if name == "unhelpful":
+        # A word that changed after the first one had left the window leaves a sum beyond its bounds.
+        return min(max(counts.unhelpful, 0), counts.rated), counts.rated
+    return getattr(counts, name), counts.requests
 
 
 def wilson(bad: int, n: int, z: float) -> tuple[float, float]:

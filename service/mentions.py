@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+from service.cues import holds_digit, holds_part, holds_word
 from service.dated import read_dates
-from service.lexicon import CHANNEL_WORDS, SCALES
+from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, SCALES
 from service.names import read_names
 from service.sheet import (
     FIGURE,
     LEAD,
     LOOSE,
+    NUMBER_NAMES,
     NUMBER_WORDS,
     WORD_NUMBER,
     Mention,
@@ -73,6 +75,16 @@ _VERB_TIMES = re.compile(
     re.I,
 )
 _TIMES = re.compile(rf"(?<![\w$.,])(?:({_NUMBER_ATOM})(?:\s+times|x)\b|(twice)\b|(thrice)\b)", re.I)
+# Words without one of which the four patterns above find nothing.
+_COUNT_WORDS = frozenset(
+    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews tweets posts interaction"
+    " interactions contact".split()
+)
+_SINGLE_WORDS = frozenset({"single", "only", "just"})
+_VERB_WORDS = frozenset(
+    "call called calls phoned emailed mailed chatted texted contacted wrote written reached".split()
+)
+_TIMES_WORDS = frozenset({"times", "x", "twice", "thrice"})
 TIME_OF_DAY = re.compile(
     r"(?<![\d:$.])([01]?\d|2[0-3])(?::([0-5]\d))?\s?([ap])(?:\.m\.|m\b|\b)|(?<![\d:$.])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])",
     re.I,
@@ -127,10 +139,15 @@ def read_amounts(sheet: Sheet) -> Iterator[Mention]:
 
 def read_counts(sheet: Sheet) -> Iterator[Mention]:
     """Yield how often the customer was in touch, and "twice" or "3 times" of anything else as numbers."""
-    for match in sheet.take(_VERB_TIMES):
-        said = read_number(match["n"]) if match["n"] else Decimal(2 if match["twice"] else 3)
-        yield sheet.mention("count", *match.span(), number=said, family=_family(match))
-    for pattern in (_COUNTED, _SINGLE):
+    numbered = holds_digit(sheet.left) or holds_word(sheet.left, NUMBER_NAMES)
+    times = holds_word(sheet.left, _TIMES_WORDS)
+    if (times or holds_part(sheet.left, ("twice", "thrice"))) and holds_word(sheet.left, _VERB_WORDS):
+        for match in sheet.take(_VERB_TIMES):
+            said = read_number(match["n"]) if match["n"] else Decimal(2 if match["twice"] else 3)
+            yield sheet.mention("count", *match.span(), number=said, family=_family(match))
+    patterns = [_COUNTED] if numbered and holds_word(sheet.left, _COUNT_WORDS) else []
+    patterns += [_SINGLE] if holds_word(sheet.left, _SINGLE_WORDS) else []
+    for pattern in patterns:
         for match in list(pattern.finditer(sheet.left)):
             number = read_number(match[1]) if pattern is _COUNTED else Decimal(1)
             if pattern is _COUNTED and match[1].lower() == "one":
@@ -139,7 +156,7 @@ def read_counts(sheet: Sheet) -> Iterator[Mention]:
             sheet.blank(match.start(), match.end(1) if pattern is _COUNTED else match.start())
             unit = "in all" if pattern is _SINGLE else ""
             yield sheet.mention("count", *match.span(), number=number, family=_family(match), unit=unit)
-    for match in sheet.take(_TIMES):
+    for match in sheet.take(_TIMES) if times else ():
         said = read_number(match[1]) if match[1] else Decimal(2 if match[2] else 3)
         yield sheet.mention("number", *match.span(), number=said, unit="times")
 
@@ -150,12 +167,15 @@ def _family(match: re.Match[str]) -> str:
 
 def read_numbers(sheet: Sheet) -> Iterator[Mention]:
     """Yield the remaining numbers, in figures or words; "one", more often an article, is not read."""
-    for match in list(TIME_OF_DAY.finditer(sheet.left)):
+    digits = holds_digit(sheet.left)
+    for match in list(TIME_OF_DAY.finditer(sheet.left)) if digits else ():
         if match[4] is None and match[2] is None and not re.search(r"[ap]\.?m", match[0], re.I):
             continue
         sheet.blank(*match.span())
         yield sheet.mention("number", *match.span(), number=Decimal(match[1] or match[4]), unit=clock_key(match))
-    for pattern in (_NUMBER, NUMBER_WORDS):
+    patterns = [_NUMBER] if digits else []
+    patterns += [NUMBER_WORDS] if holds_word(sheet.left, NUMBER_NAMES) else []
+    for pattern in patterns:
         for match in list(pattern.finditer(sheet.left)):
             number = read_number(match[0])
             rest = sheet.left[match.end() :]
@@ -179,7 +199,7 @@ def clock_key(match: re.Match[str]) -> str:
 def read_channels(sheet: Sheet) -> Iterator[Mention]:
     """Yield each channel family that the sheet names, once."""
     for family, pattern in CHANNEL_WORDS.items():
-        match = pattern.search(sheet.left)
+        match = pattern.search(sheet.left) if holds_part(sheet.left, CHANNEL_PARTS[family]) else None
         if match:
             yield sheet.mention("channel", *match.span(), family=family)
 

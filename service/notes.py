@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 
+from service.cues import holds_digit, holds_word, plain_words
 from service.lexicon import SMALL_NUMBERS
-from service.sheet import NUMBER_WORDS, WORD_NUMBER, read_number, without_accents
+from service.sheet import NUMBER_NAMES, NUMBER_WORDS, WORD_NUMBER, read_number, without_accents
 
 _CENTS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cents?\b|¢|c/)|(\d+(?:\.\d+)?)c\b", re.I)
 _THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)\s?k\b", re.I)
@@ -19,6 +20,11 @@ _RUN_TOGETHER = re.compile(r"(?<![\w$.,:/#-])([01]?\d|2[0-3])([0-5]\d)\s?(?:[ap]
 _HOURS = re.compile(r"(?<![\w$.,:/#-])([01]?\d|2[0-3])\s?h\s?([0-5]\d)?\b", re.I)
 _NOON = re.compile(r"\b(?:noon|midday|midnight)\b", re.I)
 _HOUR = rf"(?P<hour>\d{{1,2}}|noon|midnight|{'|'.join(SMALL_NUMBERS)})"
+# The end of the next pattern, which is much quicker to look for.
+_PAST_HOUR = re.compile(rf"\s(?:past|after|to)\s+{_HOUR}\b", re.I)
+_PAST_WAYS = frozenset({"past", "after", "to"})
+_NOON_NAMES = frozenset({"noon", "midday", "midnight"})
+_DOLLAR_NAMES = frozenset({"dollar", "dollars"})
 _PAST = re.compile(rf"\b(?P<part>half|quarter|\d{{1,2}}|{WORD_NUMBER})\s+(?P<way>past|after|to)\s+{_HOUR}\b", re.I)
 _FOREIGN = {
     number: value
@@ -52,20 +58,25 @@ CHANNEL_CUES = {
 
 def amounts_of_notes(text: str) -> Iterator[Decimal]:
     """Yield amounts in dollars written as cents, in thousands, or as an automated line speaks them."""
-    for match in _CENTS.finditer(text):
-        yield read_number(match[1] or match[2]) / 100
-    for match in _THOUSANDS.finditer(text):
-        yield Decimal(match[1]) * 1000
-    for match in _SPOKEN.finditer(text):
-        yield read_number(match[1]) + read_number(match[2]) / 100
+    if holds_digit(text):
+        for match in _CENTS.finditer(text):
+            yield read_number(match[1] or match[2]) / 100
+        for match in _THOUSANDS.finditer(text):
+            yield Decimal(match[1]) * 1000
+    if holds_word(text, _DOLLAR_NAMES):
+        for match in _SPOKEN.finditer(text):
+            yield read_number(match[1]) + read_number(match[2]) / 100
 
 
 def clocks_of_notes(text: str) -> Iterator[str]:
     """Yield times of day as ``service.mentions.clock_key`` writes them: ``@minutes`` on a 12-hour dial."""
-    for match in (*_RUN_TOGETHER.finditer(text), *_HOURS.finditer(text)):
-        yield _key(int(match[1]) * 60 + int(match[2] or 0))
-    if _NOON.search(text):
+    if holds_digit(text):
+        for match in (*_RUN_TOGETHER.finditer(text), *_HOURS.finditer(text)):
+            yield _key(int(match[1]) * 60 + int(match[2] or 0))
+    if _names_noon(text):
         yield _key(0)
+    if not holds_word(text, _PAST_WAYS) or not _PAST_HOUR.search(text):
+        return
     for match in _PAST.finditer(text):
         part = {"half": 30, "quarter": 15}.get(match["part"].lower()) or int(read_number(match["part"].lower()))
         said = match["hour"].lower()
@@ -75,18 +86,23 @@ def clocks_of_notes(text: str) -> Iterator[str]:
 
 def foreign_numbers(text: str) -> Iterator[Decimal]:
     """Yield numbers written as Spanish, Portuguese or French words; those that are also English words are left out."""
-    for word in re.findall(r"[a-z]+", without_accents(text)):
+    for word in plain_words(text) or re.findall(r"[a-z]+", without_accents(text)):
         if word in _FOREIGN:
             yield Decimal(_FOREIGN[word])
 
 
 def worded_numbers(text: str) -> Iterator[Decimal]:
     """Yield the numbers that English words write, whole and word by word; noon is 12."""
-    for match in NUMBER_WORDS.finditer(text):
-        yield read_number(match[0].lower())
-        yield from (read_number(word) for word in re.split(r"[\s-]+", match[0].lower()))
-    if _NOON.search(text):
+    if holds_word(text, NUMBER_NAMES):
+        for match in NUMBER_WORDS.finditer(text):
+            yield read_number(match[0].lower())
+            yield from (read_number(word) for word in re.split(r"[\s-]+", match[0].lower()))
+    if _names_noon(text):
         yield Decimal(12)
+
+
+def _names_noon(text: str) -> bool:
+    return holds_word(text, _NOON_NAMES) and _NOON.search(text) is not None
 
 
 def _key(minutes: int) -> str:

@@ -86,11 +86,11 @@ class RolloutControl:
             with self._lock:
                 counts.add(seen)
 
-    def rate(self, pair_digest: str, *, helpful: bool) -> None:
-        """Count an agent's word on an answer of the pair with this digest."""
+    def rate(self, pair_digest: str, *, helpful: bool, changed: bool = False) -> None:
+        """Count an agent's word on an answer of the pair with this digest; ``changed``: it was the opposite before."""
         if (counts := self._counts(pair_digest)) is not None:
             with self._lock:
-                counts.rate(helpful=helpful)
+                counts.rate(helpful=helpful, changed=changed)
 
     def status(self) -> dict[str, Any]:
         """Return what an operator wants to see: step, share, why it was stopped, and the counts of both sides."""

@@ -157,7 +157,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         now=now,
         gateway=LoggedGateway(TellingGateway(gateway), cards),
         interactions=ObservedInteractions(
-            InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
+            InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.history_timeout_s)
         ),
         summaries=summaries,
         feedback=summaries.feedback,

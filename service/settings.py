@@ -41,7 +41,10 @@ class Settings(BaseSettings):
     # Data stores.
     aws_endpoint: str | None = None
     interactions_table: str = "ucdp-interactions"
-    store_timeout_s: float = Field(default=2.0, gt=0)
+    store_timeout_s: float = Field(default=2.0, gt=0)  # one call
+    # The whole read of a history, with its waiting for a thread and its repeats. In a burst the wait is ours and not the
+    # store's: an answer by the digest within the promised 5 s is worth more than a 503 after two.
+    history_timeout_s: float = Field(default=4.5, gt=0)
     summaries_table: str = "SummaryCache"
     config_table: str = "cci-lite-config"  # tenants and their forms
     summary_days: int = Field(default=7, ge=1)  # how long a row lives

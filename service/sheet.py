@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from service.cues import same_letters
 from service.lexicon import SCALES, SMALL_NUMBERS
 from service.text import MONTHS
 
@@ -39,6 +40,7 @@ class Mention:
 
 
 WORD_NUMBER = "|".join(sorted([*SMALL_NUMBERS, *SCALES], key=len, reverse=True))
+NUMBER_NAMES = frozenset({*SMALL_NUMBERS, *SCALES})
 NUMBER_WORDS = re.compile(rf"\b(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER}))*\b", re.I)
 FIGURE = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 
@@ -61,11 +63,13 @@ _CLEAN = str.maketrans(
 
 def clean(text: str) -> str:
     """Return ``text`` with typographic quotes, dashes and spaces made plain; the length stays the same."""
-    return unicodedata.normalize("NFC", text).translate(_CLEAN)
+    return text if text.isascii() else same_letters(unicodedata.normalize("NFC", text).translate(_CLEAN))
 
 
 def without_accents(text: str) -> str:
     """Return ``text`` in lower case with accents dropped, so that "Quiñones" and "quinones" are one word."""
+    if text.isascii():
+        return text.lower()
     return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
 
 

@@ -8,7 +8,7 @@ TaskArgument = Annotated[str, typer.Argument(help="Which task.")]
 
 
 def verify(task: TaskArgument = "summarize") -> None:
-    """Check every release from the ledger to the per-case table: signatures, chain, contents, evidence, alias.
+    """Check every release from the ledger to the per-case table, and every rollout step: signatures, chain, contents, evidence.
 
     Exit code 0: all of it holds. 1: something is broken; its line says what to do.
     """

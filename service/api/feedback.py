@@ -131,8 +131,9 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | 
             request_id, status=409, code="AMBIGUOUS_SUMMARY", detail=detail, request_ids=list(row.request_ids)
         )
     kept = await store.record(row, body.feedback, comment=body.comment, edited_summary=body.edited_summary)
-    for rollout in runtime_of(request).rollouts.values():  # counts only for the pair that it compares
-        rollout.rate(row.pair_digest, helpful=body.feedback == "helpful")
+    if kept.effect in ("first", "changed"):  # a second click is no second agent
+        for rollout in runtime_of(request).rollouts.values():  # counts only for the pair that it compares
+            rollout.rate(row.pair_digest, helpful=body.feedback == "helpful", changed=kept.effect == "changed")
     log(
         Event.FEEDBACK_RECORDED,
         account=account_hash(row.account_number),

@@ -192,7 +192,7 @@ def _message(error: Mapping[str, Any]) -> str:
         return "the body is not valid JSON"
     if error["type"] == "extra_forbidden":
         return "unknown field; remove it"
-    return str(error["msg"])
+    return str(error["msg"]).removeprefix("Value error, ")  # pydantic's word for a rule of ours
 
 
 async def _on_http_exception(request: Request, err: Exception) -> ProblemResponse:

@@ -78,6 +78,9 @@ class Engine(Protocol):
 # --- echo -----------------------------------------------------------------------------------------------------------
 
 
+_BORDERS = re.compile(r"</?[A-Za-z_][\w-]*>|\[\d+\]|(?<= )\|(?= )")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
     """A delay in milliseconds: constant when `sigma` is 0, otherwise lognormal around its median."""
@@ -133,8 +136,8 @@ class EchoEngine:
         delay_s = self._latency.draw_s(self._draws)
         if delay_s:
             await asyncio.sleep(delay_s)
-        # Border tags of a prompt are no words: an answer that held them would be rejected by every task.
-        words = [word for word in request.last_user_text.split() if not word.startswith("<")]
+        # Border tags and item numbers of a prompt are no words: an answer that held them would be rejected by every task.
+        words = _BORDERS.sub(" ", request.last_user_text).split()
         answer = words[: min(self._words, request.max_tokens)]
         stop = StopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else StopReason.END_TURN
         text = " ".join(answer)

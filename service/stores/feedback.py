@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Verdict = Literal["helpful", "not_helpful"]
+# What a verdict did in its summary's row: the first one there, another one than before, the same again, or none at all because
+# a newer one stands there.
+Effect = Literal["first", "changed", "same", "late"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +68,17 @@ class Ambiguous:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What became of a verdict. ``object_key`` is its file in S3; ``current`` is False when a newer verdict stands in the row."""
+    """What became of a verdict. ``object_key`` is its file in S3."""
 
     feedback_id: str
     object_key: str
     feedback_timestamp: str
-    current: bool
+    effect: Effect
+
+    @property
+    def current(self) -> bool:
+        """False when a newer verdict stands in the row."""
+        return self.effect != "late"
 
 
 class Feedback(Protocol):

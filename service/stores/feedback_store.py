@@ -51,5 +51,5 @@ class FeedbackStore:
         # The object first: a row without it would be a verdict that the warehouse never hears of. The other way round, the
         # caller asks again and the row's newest verdict is right.
         self._archive.put_json(key, json.dumps(body, ensure_ascii=False))
-        current = repeated or self._table.set_feedback(row, verdict, at, comment, edited)
-        return Recorded(feedback_id=feedback_id, object_key=key, feedback_timestamp=at, current=current)
+        effect = "same" if repeated else self._table.set_feedback(row, verdict, at, comment, edited)
+        return Recorded(feedback_id=feedback_id, object_key=key, feedback_timestamp=at, effect=effect)

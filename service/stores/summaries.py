@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from service.errors import ConfigurationError, StoreError
 from service.stores.calls import translated
-from service.stores.feedback import Ambiguous, ByContact, ByProcess, Shape, SummaryRow, Verdict
+from service.stores.feedback import Ambiguous, ByContact, ByProcess, Effect, Shape, SummaryRow, Verdict
 from service.stores.summary_items import (
     BY_ACCOUNT,
     BY_CONTACT,
@@ -181,8 +181,8 @@ class SummaryTable:
 
     def set_feedback(
         self, row: SummaryRow, verdict: Verdict, at: str, comment: str | None, edited_summary: str | None
-    ) -> bool:
-        """Write a verdict into its row; return False when a newer one stands there or the row is gone."""
+    ) -> Effect:
+        """Write a verdict into its row and say what that changed there; ``late`` also when the row is gone."""
         sets = ["helpful_feedback = :verdict", "feedback_timestamp = :at"]
         values = {":verdict": {"S": verdict}, ":at": {"S": at}, ":request": {"S": row.request_id}}
         removes = []
@@ -199,7 +199,8 @@ class SummaryTable:
         for key in dict.fromkeys([row.item_key, side_key(row.unique_process_id, row.request_id)]):
             try:
                 with translated(self._store):
-                    self._client.update_item(
+                    # What stood there comes back with the write: of two clicks at once only one is the first.
+                    answer = self._client.update_item(
                         TableName=self._table,
                         Key={PARTITION_KEY: {"S": key}},
                         UpdateExpression=expression,
@@ -207,14 +208,16 @@ class SummaryTable:
                         "(attribute_not_exists(feedback_timestamp) OR feedback_timestamp < :at)",
                         ExpressionAttributeNames=names,
                         ExpressionAttributeValues=values,
+                        ReturnValues="UPDATED_OLD",
                     )
-                return True
+                before = answer.get("Attributes", {}).get("helpful_feedback", {}).get("S")
+                return "first" if before is None else "same" if before == verdict else "changed"
             except StoreError as err:
                 if not isinstance(err.__cause__, ClientError) or _code(err.__cause__) != (
                     "ConditionalCheckFailedException"
                 ):
                     raise
-        return False
+        return "late"
 
     def request_ids(self, since: str, until: str) -> list[str]:
         """Return the request id of each row answered from ``since`` to before ``until``.

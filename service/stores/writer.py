@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from service import metrics
 from service.errors import ServiceError, StoreError
 from service.stores.calls import RecordRefused, patiently
 from service.stores.spool import Spool, SpoolError
@@ -139,6 +140,7 @@ class SummaryWriter:
             # While both stores are down their calls only wait for timeouts: the file is enough, the replay finds out.
             down = all(store.paused for store in self._stores)
             if down or self._stop.is_set() or len(self._in_flight) >= _MOST_PENDING:
+                metrics.count(metrics.SPOOLED)
                 if path is None:
                     self._find_room(record)
                 return
@@ -167,6 +169,8 @@ class SummaryWriter:
                 self._homeless.pop(record.request_id, None)
             else:
                 self._counts.failures += 1
+                if not replay:
+                    metrics.count(metrics.SPOOLED)
                 if path is None and record.request_id not in self._homeless:
                     self._find_room(record)
         return error is None or refused

@@ -1,5 +1,6 @@
 """A rollout against a real store: signed steps, real evidence, the real service beside it."""
 
+import base64
 import json
 import shutil
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
+from eval.audit import Audit
 from eval.errors import Refused, RolloutError
 from eval.evaluate import Options, evaluate
 from eval.promotion import promote_pair
@@ -16,6 +18,7 @@ from service.app import create_app
 from service.errors import RegistryError
 from service.live_metrics import Observation
 from service.registry import RegistryPairSource, fetch_candidate
+from service.release import attestation_tag
 from service.rollout import CANDIDATE_ALIAS
 from service.rollout_control import RolloutControl
 from service.runtime import build_runtime
@@ -141,6 +144,62 @@ def test_a_rollout_ends_and_stays_ended(settings):
     control.tick()
     assert _versions(control) == {"1.0.0"}
     assert "older than step 2" in control.status()["last_error"]
+
+
+def _broken(settings):
+    return {item.name: item.problem for item in Audit("shout", settings).items() if item.problem}
+
+
+def _write(settings, version, tag, text):
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    if text is None:
+        tracking._client.delete_prompt_version_tag("shout", str(version), tag)
+    else:
+        tracking._client.set_prompt_version_tag("shout", version, tag, text)
+    return tracking
+
+
+def test_verify_checks_every_step_of_a_rollout(settings):
+    first, second = _advance(settings, steps=(10, 50)), _advance(settings)
+    assert _broken(settings) == {}
+    checked = [item.name for item in Audit("shout", settings).items()]
+    assert checked[-3:] == ["rollout step 1", "rollout step 2", "alias candidate"]
+    tags = dict(Tracking(settings.registry_uri).version_tags("shout"))[second.registry_version]
+    # A stranger with write access raises the share of a step, and copies one to where it would count as newer.
+    envelope = json.loads(tags[second.tag])
+    payload = base64.b64decode(envelope["payload"]).replace(b'"percent":50', b'"percent":99')
+    forged = json.dumps(envelope | {"payload": base64.b64encode(payload).decode()})
+    _write(settings, second.registry_version, "omni.rollout.000003", forged)
+    _write(settings, second.registry_version, "omni.rollout.000004", tags[first.tag])
+    found = _broken(settings)
+    assert len(found) == 2
+    assert "does not verify" in found[f"rollout tag omni.rollout.000003 of version {second.registry_version}"]
+    assert "copy of step 1" in found[f"rollout tag omni.rollout.000004 of version {second.registry_version}"]
+    for tag in ("omni.rollout.000003", "omni.rollout.000004"):
+        _write(settings, second.registry_version, tag, None)
+    # A step taken away in the middle, its copy on another version, and the newest one taken away after a service had seen it.
+    _write(settings, first.registry_version, first.tag, None)
+    assert "step 1 is gone: later ones are there" in _broken(settings)["rollout step 1"]
+    _write(settings, first.registry_version, first.tag, tags[first.tag])
+    _write(settings, 1, second.tag, tags[second.tag])
+    assert "2 steps have this number" in _broken(settings)["rollout step 2"]
+    _write(settings, 1, second.tag, None)
+    _control(settings)
+    _write(settings, second.registry_version, second.tag, None)
+    assert "has seen it" in _broken(settings)["rollout step 2"]
+
+
+def test_verify_names_a_step_without_its_evidence_and_a_moved_alias(settings):
+    step = _advance(settings, steps=(10, 50))
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tags = dict(tracking.version_tags("shout"))[step.registry_version]
+    name = attestation_tag(step.attestation)
+    _write(settings, step.registry_version, name, None)
+    assert "no gate attestation" in _broken(settings)["rollout step 1"]
+    _write(settings, step.registry_version, name, tags[name])
+    tracking._client.set_prompt_alias("shout", CANDIDATE_ALIAS, 1)
+    assert list(_broken(settings)) == ["alias candidate"]
+    assert "moved by hand" in _broken(settings)["alias candidate"]
 
 
 def test_an_alias_that_was_moved_by_hand_rolls_nothing_out(settings):

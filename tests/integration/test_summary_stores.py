@@ -134,7 +134,7 @@ def test_the_same_answer_is_one_row_however_often_it_is_put(table: SummaryTable,
 def test_a_newer_answer_takes_the_process_and_the_older_one_keeps_its_row(table: SummaryTable, dynamodb: Any) -> None:
     first, second = (_record(name, minutes=at, unique_process_id="p-two") for name, at in (("two-a", 0), ("two-b", 6)))
     table.put(first)
-    assert table.set_feedback(_row(table, "two-a"), "helpful", utc_text(NOW), None, None)
+    assert table.set_feedback(_row(table, "two-a"), "helpful", utc_text(NOW), None, None) == "first"
     assert table.put(second) == "written"
     newest = table.resolve(ByProcess(unique_process_id="p-two"), NOW)
     assert isinstance(newest, SummaryRow)
@@ -159,7 +159,7 @@ def test_feedback_that_arrives_while_a_row_moves_is_not_lost(table: SummaryTable
     table.put(_record("race-a", unique_process_id="p-race"))
     seen = _item(dynamodb, "p-race")
     assert seen is not None
-    assert table.set_feedback(_row(table, "race-a"), "helpful", utc_text(NOW), None, None)
+    assert table.set_feedback(_row(table, "race-a"), "helpful", utc_text(NOW), None, None) == "first"
     newer = _record("race-b", minutes=1, unique_process_id="p-race")
     # What put would do with a row that it read before the feedback.
     assert table._replace(seen, to_item(newer, ttl=TTL)) is False
@@ -256,9 +256,12 @@ def test_feedback_is_kept_in_the_archive_and_in_the_row(table: SummaryTable, arc
     )
     assert body["schema_version"] == SCHEMA_VERSION
     again = asyncio.run(vote("not_helpful", "misses the refund"))
-    assert again == first
+    assert (again.feedback_id, again.object_key, again.effect) == (first.feedback_id, first.object_key, "same")
+    reworded = asyncio.run(vote("not_helpful", "misses both refunds"))
+    assert (reworded.object_key != first.object_key, reworded.effect) == (True, "same")
     later = asyncio.run(vote("helpful", None))
     assert later.object_key != first.object_key
+    assert (first.effect, later.effect) == ("first", "changed")
     row = _row(table, "voted")
     assert (row.helpful_feedback, row.comment, row.feedback_timestamp) == ("helpful", None, later.feedback_timestamp)
 
@@ -268,8 +271,8 @@ def test_feedback_never_overwrites_a_newer_one_and_finds_a_row_that_moved(table:
     row = _row(table, "moved-a")
     table.put(_record("moved-b", minutes=1, unique_process_id="p-moved"))
     later, earlier = utc_text(NOW + timedelta(minutes=2)), utc_text(NOW)
-    assert table.set_feedback(row, "helpful", later, "fine", None) is True
-    assert table.set_feedback(row, "not_helpful", earlier, None, None) is False
+    assert table.set_feedback(row, "helpful", later, "fine", None) == "first"
+    assert table.set_feedback(row, "not_helpful", earlier, None, None) == "late"
     item = _item(dynamodb, side_key("p-moved", "req-moved-a"))
     assert item is not None
     assert (item["helpful_feedback"]["S"], item["comment"]["S"]) == ("helpful", "fine")

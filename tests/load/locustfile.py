@@ -79,6 +79,9 @@ class Agent(FastHttpUser):
                     "model": answer["model_used"],
                     "request_id": answer["request_id"],
                     "mine": answer["contact_id"] == contact and answer["account_number"] == customer,
+                    "pair": [answer["prompt_version"], answer["pair_digest"], answer["registry_version"]],
+                    "summary": answer["summary"],
+                    "headers_agree": _agree(response.headers, answer),
                 }
                 response.success()
             elif response.status_code:
@@ -88,6 +91,18 @@ class Agent(FastHttpUser):
                 row["lost"] = type(response.error).__name__
                 response.failure("no answer")
             _write(row)
+
+
+def _agree(headers, answer):
+    """Whether the headers speak of the same answer as the body."""
+    said = {
+        "X-Model-Used": answer["model_used"],
+        "X-Cache-Hit": str(answer["cache_hit"]).lower(),
+        "X-Prompt-Cache-Hit": str(answer["prompt_cache_read_tokens"] > 0).lower(),
+        "X-Latency-Ms": str(answer["latency_ms"]),
+        "X-Request-Id": answer["request_id"],
+    }
+    return all(headers.get(name) == value for name, value in said.items())
 
 
 def _write(row):
@@ -106,4 +121,4 @@ if STEPS:
                 if passed < seconds:
                     return users, 200
                 passed -= seconds
-            return (STEPS[-1][0], 200) if passed < 2 else None
+            return (STEPS[-1][0], 200) if passed < 6 else None

@@ -36,8 +36,9 @@ def free_port():
 class Rig:
     """What all scenarios of one run share; each of them starts its own service with ``service``."""
 
-    def __init__(self, folder, latency=LATENCY):
-        self.folder, self.latency = folder, latency
+    def __init__(self, folder, latency=LATENCY, stores="ministack"):
+        """Take the model's latency, and ``stores``: ``ministack`` or ``memory`` (tests/load/memstore.py)."""
+        self.folder, self.latency, self.stores = folder, latency, stores
         self.settings = Settings(
             state_dir=folder / "state",
             registry_uri=f"sqlite:///{folder}/mlflow.db",
@@ -48,17 +49,22 @@ class Rig:
 
     def __enter__(self):
         both = f"{PRIMARY},{BACKUP}"
-        self._stack.callback(aws.ministack(self.settings).stop)
+        if self.stores == "ministack":
+            self._stack.callback(aws.ministack(self.settings).stop)
         self.bedrock = self._stack.enter_context(
             LocalBedrock(
                 ("--models", both, "--echo-models", both, "--echo-latency", self.latency, "--echo-words", "60"),
                 log=self.folder / "bedrock.log",
             )
         )
-        aws.start(self.settings)
+        if self.stores == "ministack":
+            aws.start(self.settings)
+        else:
+            self._start_memory()
         self.aws_endpoint = aws.endpoint(self.settings)
         self._load_customers()
-        release_pair(self.settings)
+        self.releases = Releases(self.settings)
+        self.releases.publish(the_pair(self.settings))
         return self
 
     def __exit__(self, *_):
@@ -90,6 +96,23 @@ class Rig:
         }
         return os.environ | given | changes
 
+    def _start_memory(self):
+        child = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("memstore.py")), "--port", str(self.settings.local_aws_port)],
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(REPO_ROOT)},
+        )
+        self._stack.callback(child.wait)
+        self._stack.callback(child.terminate)
+        if child.stdout.readline().strip() != b"ready":
+            raise SystemExit("error: the stores in memory did not start")
+
+    def stores_client(self, name):
+        """A boto3 client of the stand-in's store."""
+        from service.aws import client
+
+        return client(name, self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint}))
+
     def _load_customers(self):
         from service.aws import client
         from service.stores.interactions import InteractionStore
@@ -100,15 +123,21 @@ class Rig:
         # Back from yesterday, so that a clock that is an hour wrong still sees them all.
         histories = [rows for rows in sample_histories((datetime.now(UTC) - timedelta(days=1)).date()).values() if rows]
         for number in range(ACCOUNTS):
-            store.put_many(f"{9_000_000_000 + number}", histories[number % len(histories)])
+            # Every customer's words are his own: what the service keeps of texts that it has read must not flatter the figures.
+            rows = [
+                row.model_copy(update={"text": f"{row.text} Desk {number}."})
+                for row in histories[number % len(histories)]
+            ]
+            store.put_many(f"{9_000_000_000 + number}", rows)
         dynamodb.close()
 
 
 class Service:
-    """One service process. ``log`` holds its JSON lines; a restart appends to it."""
+    """One service process. ``log`` holds its JSON lines; a restart appends to it. ``python`` may be a command around it."""
 
     def __init__(self, rig, log, module=("service", "serve"), python=sys.executable, **environment):
-        self._rig, self._log, self._module, self._environment = rig, log, (python, "-m", *module), environment
+        command = (python,) if isinstance(python, str) else tuple(python)
+        self._rig, self._log, self._module, self._environment = rig, log, (*command, "-m", *module), environment
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.process = None
@@ -144,6 +173,11 @@ class Service:
         with suppress(urllib.error.HTTPError):
             urllib.request.urlopen(request, timeout=30).close()
 
+    def readiness(self):
+        """What it serves, by its own word."""
+        with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
+            return json.load(answer)["tasks"]["summarize"]
+
     def kill(self):
         """End it as a power cut does."""
         self.process.send_signal(signal.SIGKILL)
@@ -172,71 +206,81 @@ class Service:
         self.stop()
 
 
-def release_pair(settings, name="nova-lite"):
-    """Put the pair ``name`` into a fresh registry with statements of a throw-away key: load is measured here, not quality."""
-    from eval.signing import open_signer, sign_statement
-    from eval.tracking import Tracking
-    from service.attestation import GateAttestation
+class Releases:
+    """Moves production by real signed releases of a throw-away key: load is measured here, not quality."""
+
+    def __init__(self, settings):
+        from eval.ledger import Ledger
+        from eval.signing import open_signer
+        from eval.tracking import Tracking
+        from service.statements import load_trusted_keys
+
+        self._signer = open_signer(settings)
+        self._tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+        self._ledger = Ledger("summarize", self._tracking, settings, load_trusted_keys(settings.trusted_keys_file))
+
+    def publish(self, pair, kind="promote"):
+        """Release ``pair`` and return its registry version."""
+        from eval.signing import sign_statement
+        from service.attestation import GateAttestation
+
+        releases = self._ledger.releases()
+        before = releases[0].pair_digest if releases else None
+        version = self._tracking.register(pair)
+        now = datetime.now(UTC)
+        attestation = GateAttestation(
+            pair_name=pair.name,
+            pair_digest=pair.digest,
+            task=pair.task,
+            scope="gate",
+            dataset_name="none: load test",
+            dataset_digest="0" * 64,
+            case_count=0,
+            suite_digest="0" * 64,
+            judges=(),
+            code_version="load",
+            environment="local",
+            answered_by=("echo",),
+            baseline_digest=before,
+            evaluation_id="load",
+            verdict="pass",
+            checks={"pass": 0, "fail": 0, "inconclusive": 0},
+            figures_digest="0" * 64,
+            cases_digest="0" * 64,
+            issued_at=now,
+            expires_at=now + timedelta(days=1),
+        )
+        self._ledger.publish(
+            pair,
+            version,
+            kind=kind,
+            gate_run_id="load",
+            attestation=sign_statement(self._signer, attestation.statement()),
+            why="load test",
+            from_digest=before,
+            after=releases[0].sequence if releases else 0,
+            signer=self._signer,
+        )
+        return version
+
+    def version_of(self, pair):
+        """The registry version that holds ``pair``."""
+        return next(
+            release.registry_version for release in self._ledger.releases() if release.pair_digest == pair.digest
+        )
+
+
+def the_pair(settings, name="nova-lite"):
+    """The pair as its file has it."""
     from service.cards import ModelCards
     from service.pair_file import load_pair
-    from service.release import Release, attestation_tag
-    from service.statements import envelope_digest
     from service.task import load_task
 
     task = load_task("summarize")
-    pair = load_pair(
+    return load_pair(
         settings.prompts_dir / task.name / f"{name}.prompty",
         cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
         task_variables=task.variables,
-    )
-    signer = open_signer(settings)
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
-    version = tracking.register(pair)
-    now = datetime.now(UTC)
-    attestation = GateAttestation(
-        pair_name=pair.name,
-        pair_digest=pair.digest,
-        task=pair.task,
-        scope="gate",
-        dataset_name="none: load test",
-        dataset_digest="0" * 64,
-        case_count=0,
-        suite_digest="0" * 64,
-        judges=(),
-        code_version="load",
-        environment="local",
-        answered_by=("echo",),
-        baseline_digest=None,
-        evaluation_id="load",
-        verdict="pass",
-        checks={"pass": 0, "fail": 0, "inconclusive": 0},
-        figures_digest="0" * 64,
-        cases_digest="0" * 64,
-        issued_at=now,
-        expires_at=now + timedelta(days=1),
-    )
-    evidence = sign_statement(signer, attestation.statement())
-    digest = envelope_digest(evidence, "the attestation")
-    release = Release(
-        task=pair.task,
-        sequence=1,
-        kind="promote",
-        registry_version=version,
-        pair_name=pair.name,
-        pair_digest=pair.digest,
-        from_digest=None,
-        gate_run_id="load",
-        attestation=digest,
-        previous=None,
-        who="load test",
-        why="load test",
-        at=now.isoformat(timespec="seconds"),
-        environment="local",
-    )
-    tracking.place(
-        pair.task,
-        version,
-        {attestation_tag(digest): evidence, release.tag: sign_statement(signer, release.statement())},
     )
 
 

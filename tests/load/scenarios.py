@@ -11,8 +11,9 @@ class Scenario:
     """One run of locust against one service.
 
     ``model_faults`` are rules of the Bedrock stand-in, ``store_faults`` of the store proxy. ``event`` is something that the
-    driver does in the middle. ``most_failed`` and ``most_late`` are shares of the requests sent, ``most_lost`` is their number,
-    ``most_p95_ms`` is of all answers, degraded and failed ones too; None promises nothing.
+    driver does in the middle. ``serving`` replaces fields of the pair's serving policy. ``most_failed``, ``most_late`` and
+    ``most_degraded`` are shares of the requests sent, ``most_lost`` is their number, ``most_p95_ms`` and ``most_p99_ms`` are of
+    all answers, degraded and failed ones too; None promises nothing.
     """
 
     name: str
@@ -26,12 +27,17 @@ class Scenario:
     store_faults: dict = field(default_factory=dict)
     event: str | None = None
     environment: dict = field(default_factory=dict)
+    serving: dict | None = None
     needs: str | None = None
     most_failed: float = 0.005
     most_late: float | None = 0.01
     most_lost: int = 0
+    most_degraded: float | None = None
     most_p95_ms: float | None = 5300  # the deadline and what it takes to answer when it strikes
+    most_p99_ms: float | None = None
 
+
+TENTH_HANGS = ({"kind": "hang", "model": PRIMARY, "rate": 0.1},)
 
 LOAD = (
     Scenario(name="50 agents", users=50, pacing_s=2.0, seconds=15),
@@ -42,6 +48,49 @@ LOAD = (
         seconds=21,
         spread=False,
         most_late=None,
+        most_p95_ms=None,
+    ),
+    Scenario(
+        name="500 agents, 10 s between calls",
+        users=500,
+        pacing_s=10.0,
+        seconds=30,
+        most_degraded=0.01,
+        most_failed=0.0,
+    ),
+    # What seed 000 promises with its failovers below 10%: p95 below 5 s, p99 below 8 s, no 5xx.
+    Scenario(
+        name="500 agents, 10% of primary calls hang",
+        users=500,
+        pacing_s=10.0,
+        seconds=30,
+        model_faults=TENTH_HANGS,
+        most_failed=0.0,
+        most_p95_ms=5000,
+        most_p99_ms=8000,
+    ),
+    Scenario(
+        name="500 at once, 10% of primary calls hang",
+        users=500,
+        pacing_s=10.0,
+        seconds=21,
+        spread=False,
+        model_faults=TENTH_HANGS,
+        most_late=None,
+        most_failed=0.0,
+        most_p95_ms=5000,
+        most_p99_ms=8000,
+    ),
+    # The seed to the letter: 5 s for the primary, then the backup. It promises nothing; it shows why not.
+    Scenario(
+        name="the letter: 5 s, then the backup; 10% of primary calls hang",
+        users=500,
+        pacing_s=10.0,
+        seconds=30,
+        model_faults=TENTH_HANGS,
+        serving={"deadline_ms": 12000, "hedge_delay_ms": 5000},
+        most_late=None,
+        most_failed=1.0,
         most_p95_ms=None,
     ),
     Scenario(
@@ -67,10 +116,22 @@ CHAOS = (
     Scenario(name="registry down", event="registry_down"),
     Scenario(name="registry hangs, cold start", event="registry_hangs"),
     Scenario(
-        name="spool takes no file, S3 down",
-        store_faults={"s3": ("down", 1.0)},
-        needs="service.stores.spool",
-        event="disk_full",
+        name="MLflow killed",
+        seconds=18,
+        event="mlflow_killed",
+        environment={"OMNI_REGISTRY_REFRESH_S": "0.5"},
+        most_failed=0.0,
+    ),
+    Scenario(
+        name="alias moved, promote and rollback in turn",
+        users=40,
+        seconds=24,
+        event="alias_moved",
+        environment={"OMNI_REGISTRY_REFRESH_S": "0.2"},
+        most_failed=0.0,
+    ),
+    Scenario(
+        name="disk full for the spool, S3 down", store_faults={"s3": ("down", 1.0)}, seconds=18, event="disk_full"
     ),
     # An agent who was being answered gets no answer, and again none while it starts; then every question has one.
     Scenario(name="killed and restarted", event="kill", most_lost=60),
@@ -100,6 +161,12 @@ def broken(scenario, row):
         problems.append(f"{row.double} requests were completed twice")
     if row.wrong:
         problems.append(f"{row.wrong} answers belonged to another request")
+    if row.mixed:
+        problems.append(f"{row.mixed} answers were a mixture of two releases")
+    if scenario.most_degraded is not None and row.degraded / row.sent > scenario.most_degraded:
+        problems.append(f"{row.degraded / row.sent:.1%} degraded, promised at most {scenario.most_degraded:.1%}")
+    if scenario.most_p99_ms is not None and row.p99 > scenario.most_p99_ms:
+        problems.append(f"99% of the answers took up to {row.p99:.0f} ms, promised {scenario.most_p99_ms:.0f} ms")
     if row.lost > scenario.most_lost:
         problems.append(f"{row.lost} requests got no answer at all, promised at most {scenario.most_lost}")
     if row.unfinished > scenario.most_lost:

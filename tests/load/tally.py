@@ -21,6 +21,7 @@ class Row:
     lost: int = 0
     double: int = 0
     wrong: int = 0
+    mixed: int = 0
     unfinished: int = 0
     per_second: float = 0.0
     p50: float = 0.0
@@ -28,6 +29,7 @@ class Row:
     p99: float = 0.0
     reused: float | None = None
     codes: dict = field(default_factory=dict)
+    models: dict = field(default_factory=dict)
     note: str = ""
     broken: tuple[str, ...] = ()
 
@@ -62,6 +64,7 @@ def tally(name, records, log, note=""):
         p99=quantile(times, 0.99),
         reused=sum(row["cache_hit"] for row in transfers) / len(transfers) if transfers else None,
         codes=dict(Counter(row["code"] for row in done if row.get("code"))),
+        models=dict(Counter(row["model"] for row in done if row.get("model"))),
         note=note,
     )
 
@@ -126,6 +129,9 @@ def markdown(rows, heading):
         extra += [f"transfers answered from a stored summary: {row.reused:.0%}"] if row.reused is not None else []
         extra += [f"taken and never ended: {row.unfinished}"] if row.unfinished else []
         extra += [f"answers to another request: {row.wrong}"] if row.wrong else []
+        extra += [f"answers that are a mixture: {row.mixed}"] if row.mixed else []
+        answers = sum(row.models.values())
+        extra += [f"{model}: {count / answers:.1%} of the answers" for model, count in sorted(row.models.items())]
         extra += [row.note] if row.note and row.sent else []
         if extra:
             lines.append(f"- {row.name}: {'; '.join(extra)}")

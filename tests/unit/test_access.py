@@ -7,6 +7,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from structlog.testing import capture_logs
 
 from service.access.clients import Client, Clients, hash_secret, new_secret, read_clients
 from service.access.control import account_key, add_client, local_token, open_access
@@ -189,7 +190,9 @@ def test_a_damaged_file_leaves_the_last_good_one_in_use(world):
     (world.folder / "keys" / "2026-09-09.pem").write_text("-----BEGIN PRIVATE KEY-----\nrubbish", encoding="utf-8")
     (world.folder / "clients.json").write_text("{", encoding="utf-8")
     world.now += 6
-    assert world.tokens.verify(bearer).client_id == "widget"
+    with capture_logs() as logs:
+        assert world.tokens.verify(bearer).client_id == "widget"
+    assert {entry["event"] for entry in logs} == {"ACCESS_FILES_UNREADABLE"}
     with pytest.raises(ConfigurationError, match=r"2026-09-09\.pem cannot be read"):
         read_keys(world.folder / "keys")
 

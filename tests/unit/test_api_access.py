@@ -48,7 +48,10 @@ def client_of(runtime, name=None, scope=None):
 def test_a_token_from_the_endpoint_opens_the_door(runtime):
     with client_of(runtime) as client:
         form = {"grant_type": "client_credentials", "scope": "summaries"}
-        answer = client.post("/oauth/token", data=form, auth=("widget", SECRET))
+        with capture_logs() as logs:
+            answer = client.post("/oauth/token", data=form, auth=("widget", SECRET))
+        assert [entry["client"] for entry in logs if entry["event"] == "TOKEN_ISSUED"] == ["widget"]
+        assert SECRET not in str(logs)
         assert answer.status_code == 200
         assert (answer.json()["token_type"], answer.json()["expires_in"], answer.json()["scope"]) == (
             "Bearer",
@@ -172,6 +175,18 @@ def test_requests_in_flight_are_given_back(runtime):
         for _ in range(3):
             client.post(INSIGHTS, json=BODY)
     assert runtime.access.throttle._states["widget"].in_flight == 0
+
+
+def test_too_many_at_once_are_429_with_retry_after(runtime):
+    with client_of(runtime, "widget") as client:
+        client.post(INSIGHTS, json=BODY)
+        state = runtime.access.throttle._states["widget"]
+        state.in_flight = 10_000  # as many as the client may have, and more
+        refused = client.post(INSIGHTS, json=BODY)
+        state.in_flight = 0
+        again = client.post(INSIGHTS, json=BODY)
+    assert (refused.status_code, refused.json()["code"], again.status_code) == (429, "CONCURRENCY_LIMITED", 200)
+    assert int(refused.headers["retry-after"]) >= 1
 
 
 def test_large_bodies_are_refused(runtime):

@@ -29,8 +29,8 @@ ROW = SummaryRow(
 
 
 class FakeFeedback:
-    def __init__(self, found=ROW, error=None):
-        self.found, self.error, self.asked, self.kept = found, error, [], []
+    def __init__(self, found=ROW, error=None, effect="first"):
+        self.found, self.error, self.effect, self.asked, self.kept = found, error, effect, [], []
 
     async def resolve(self, shape):
         self.asked.append(shape)
@@ -40,13 +40,15 @@ class FakeFeedback:
 
     async def record(self, row, verdict, comment=None, edited_summary=None):
         self.kept.append((row, verdict, comment, edited_summary))
-        return Recorded(feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", current=True)
+        return Recorded(
+            feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect=self.effect
+        )
 
 
 @pytest.fixture
 def send(api_runtime):
-    def post(store, body):
-        with TestClient(create_app(runtime=api_runtime(feedback=store))) as client:
+    def post(store, body, **changes):
+        with TestClient(create_app(runtime=api_runtime(feedback=store, **changes))) as client:
             return client.post("/feedback", json=body)
 
     return post
@@ -121,6 +123,7 @@ def test_wrong_bodies_are_422_and_nothing_is_asked(send, body, field):
     answer = send(store, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
     assert [item["field"] for item in answer.json()["errors"]] == [field]
+    assert not any(item["message"].startswith("Value error") for item in answer.json()["errors"])
     assert store.asked == []
 
 
@@ -128,3 +131,34 @@ def test_wrong_bodies_are_422_and_nothing_is_asked(send, body, field):
 def test_no_store_is_503(send, store):
     answer = send(store, {"request_id": "r", "feedback": "helpful"})
     assert (answer.status_code, answer.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")
+
+
+class FakeRollout:
+    def __init__(self):
+        self.rated = []
+
+    def rate(self, pair_digest, *, helpful, changed):
+        self.rated.append((pair_digest, helpful, changed))
+
+    def start(self):
+        pass
+
+    stop = start
+
+
+@pytest.mark.parametrize(
+    ("effect", "counted", "current"),
+    [
+        ("first", [(ROW.pair_digest, True, False)], True),
+        ("changed", [(ROW.pair_digest, True, True)], True),
+        ("same", [], True),
+        ("late", [], False),
+    ],
+)
+def test_a_rollout_hears_each_verdict_once(send, effect, counted, current):
+    rollout = FakeRollout()
+    answer = send(
+        FakeFeedback(effect=effect), {"request_id": "req-1", "feedback": "helpful"}, rollouts={"summarize": rollout}
+    )
+    assert rollout.rated == counted
+    assert answer.json()["current"] is current

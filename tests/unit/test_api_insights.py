@@ -337,8 +337,16 @@ def test_failure_without_fallback_is_a_problem(error: Exception, status: int, co
 
 
 def test_every_failure_code_has_a_status() -> None:
+    assert {code.value: status for code, status in HTTP_STATUS.items()} == {
+        "QUOTA_EXCEEDED": 429,
+        "INSUFFICIENT_CONTENT": 422,
+        "FAILED_SAFETY_GUIDELINES": 502,
+        "OUTPUT_INVALID": 502,
+        "DEADLINE": 504,
+        "UPSTREAM_UNAVAILABLE": 503,
+        "INTERNAL_ERROR": 500,
+    }
     assert set(HTTP_STATUS) == set(FailureCode)
-    assert HTTP_STATUS[FailureCode.QUOTA_EXCEEDED] == 429
 
 
 def test_history_time_counts_against_the_deadline() -> None:
@@ -365,6 +373,21 @@ def test_spent_deadline_gives_the_digest_and_no_model_call() -> None:
     answer = _post(world).json()
     assert answer["degraded"] is True
     assert world.gateway.calls == []
+
+
+def test_a_history_at_the_last_moment_is_still_answered_within_five_seconds() -> None:
+    latest_s = Settings().history_timeout_s
+    assert latest_s + 0.25 <= 5.0  # what the digest and the response may take
+    world = World()
+
+    def late() -> None:
+        world.time_s += latest_s
+
+    world.interactions.on_read = late
+    answer = _post(world).json()
+    assert (answer["degraded"], answer["latency_ms"]) == (False, 4500)  # the model has what is left
+    world.gateway.errors = {NOVA: DeadlineExceeded("late")}
+    assert _post(world).json()["degraded"] is True
 
 
 @pytest.mark.parametrize(

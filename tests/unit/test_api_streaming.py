@@ -5,6 +5,7 @@ import json
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from service.api.streaming import stream, wants_stream
 from service.app import create_app
@@ -82,7 +83,11 @@ def events(answer):
 
 def test_text_comes_in_pieces_then_verdict_then_the_plain_answer(ask):
     model = Model()
-    found = events(ask(model))
+    with capture_logs() as logs:
+        answer = ask(model)
+    found = events(answer)
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    assert [entry["accepted"] for entry in logs if entry["event"] == "STREAM_COMPLETED"] == [True]
     assert [name for name, _ in found] == ["text"] * 4 + ["verdict", "result"]
     assert [data["text"] for name, data in found if name == "text"] == list(PIECES)
     assert found[-2][1]["accepted"] is True

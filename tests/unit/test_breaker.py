@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from service.llm.breaker import BreakerPolicy, Breakers, BreakerState, CircuitBreaker
 
@@ -73,13 +74,15 @@ def test_old_failures_leave_the_window(breaker, time):
 
 
 def test_after_its_time_one_probe_passes_and_closes_it(breaker, time):
-    open_it(breaker)
-    time.now += POLICY.open_s
-    assert breaker.state is BreakerState.HALF_OPEN
-    probe = breaker.admit()
-    assert probe is not None
-    assert breaker.admit() is None  # one at a time
-    probe.succeeded()
+    with capture_logs() as logs:
+        open_it(breaker)
+        time.now += POLICY.open_s
+        assert breaker.state is BreakerState.HALF_OPEN
+        probe = breaker.admit()
+        assert probe is not None
+        assert breaker.admit() is None  # one at a time
+        probe.succeeded()
+    assert [(entry["event"], entry["model"]) for entry in logs] == [("BREAKER_OPENED", "m"), ("BREAKER_CLOSED", "m")]
     assert breaker.state is BreakerState.CLOSED
     assert breaker.admit() is not None
 

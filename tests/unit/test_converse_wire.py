@@ -3,10 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
 
+from service.cards import ModelCards
 from service.local import converse
 from service.local.converse import (
     AnswerForm,
@@ -21,6 +23,10 @@ from service.local.converse import (
 )
 from service.local.engines import Catalogue, Delta, Done, EchoEngine, Latency
 from service.local.prompt_cache import TTL_S, PrefixCache, cache_minimum
+from service.local.samples import sample_histories
+from service.pair_file import load_pair
+from service.settings import REPO_ROOT
+from service.tasks.summarize import TASK, SummarizeInputs
 
 NOVA = "amazon.nova-lite-v1:0"
 HAIKU = "anthropic.claude-3-5-haiku-20241022-v1:0"
@@ -320,3 +326,24 @@ def test_prose_and_half_a_form_stay_text(text: str, stop: StopReason) -> None:
 def test_bedrocks_own_structured_output_is_a_schema_for_the_text() -> None:
     wanted = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(SCHEMA)}}}}
     assert parse_request(NOVA, request_body(outputConfig=wanted)).form == AnswerForm(schema=SCHEMA)
+
+
+def test_an_echo_of_a_real_prompt_may_be_shown() -> None:
+    # Else `make load` would measure how fast the service degrades.
+    cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+    pair = load_pair(
+        REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty", cards=cards, task_variables=TASK.variables
+    )
+    now = datetime(2026, 11, 21, 9, tzinfo=UTC)
+
+    async def echoed(body: bytes) -> str:
+        engine = EchoEngine(latency=Latency(), words=60, seed=0)
+        return "".join(
+            [part.text async for part in engine.generate(parse_request(NOVA, body)) if isinstance(part, Delta)]
+        )
+
+    for rows in filter(None, sample_histories(now.date()).values()):
+        inputs = SummarizeInputs(as_of=now, account_number="1234567890", contact_id="c", interactions=tuple(rows))
+        prompt = pair.render(TASK.values_for(inputs, pair))[-1].content
+        answer = asyncio.run(echoed(request_body(messages=[{"role": "user", "content": [{"text": prompt}]}])))
+        assert TASK.guard(inputs)(TASK.check(answer, pair.output)) == ()

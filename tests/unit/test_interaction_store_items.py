@@ -175,6 +175,8 @@ def test_malformed_item_is_skipped_counted_logged_and_replaced_by_the_next_one()
     with capture_logs() as logs:
         page = _history(dynamo, max_interactions=2)
     assert ([item.interaction_id for item in page.interactions], page.skipped) == (["a", "b"], 1)
+    read = next(entry for entry in logs if entry["event"] == "DYNAMODB_QUERY_SUCCESS")
+    assert (read["interactions"], read["pages"], read["skipped"]) == (2, 2, 1)
     skipped = [entry for entry in logs if entry["event"] == "DYNAMODB_ITEM_SKIPPED"]
     assert [entry["reason"] for entry in skipped] == ["bad channel"]
     assert "1234567890" not in str(logs)

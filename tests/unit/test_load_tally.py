@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -87,12 +88,15 @@ def test_a_half_written_line_is_left_out(tmp_path):
         ({"failed": 2}, "failed"),
         ({"late": 2}, "after 5 s"),
         ({"p95": 6000.0}, "95%"),
+        ({"p99": 9000.0}, "99%"),
+        ({"degraded": 6}, "degraded"),
+        ({"mixed": 1}, "mixture"),
         ({"sent": 0}, "no request"),
     ],
 )
 def test_promises_can_be_broken(scenarios, changes, problem):
     row = tally.Row(name="x", **{"sent": 100, "in_time": 100, "p95": 2000.0} | changes)
-    found = scenarios.broken(scenarios.Scenario(name="x"), row)
+    found = scenarios.broken(scenarios.Scenario(name="x", most_degraded=0.05, most_p99_ms=8000), row)
     assert (found == ()) if problem is None else problem in " ".join(found)
 
 
@@ -101,3 +105,29 @@ def test_what_is_not_built_yet_is_named(scenarios):
     assert scenarios.missing(scenarios.Scenario(name="x", needs="service.stores.interactions")) is None
     row = tally.Row(name="x", note="not there yet (service.no_such_part)")
     assert "not there yet" in tally.markdown([row], "heading")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, None),
+        ({"pair": ["v1.0.0", "b" * 64, 1]}, "no release"),
+        ({"headers_agree": False}, "headers"),
+        ({"summary": "Please read this. A bill."}, "other prompt"),
+        ({"logged": 2}, "log line"),
+        ({"stored": None}, "not stored"),
+        ({"stored": "b" * 64}, "stored record"),
+    ],
+)
+def test_a_mixture_is_seen_wherever_it_shows(change, problem):
+    mixture = _module("mixture")
+    answer = {"pair": ["v1.0.0", "a" * 64, 1], "headers_agree": True, "summary": "A bill.", "request_id": "r"}
+    row = _answer("x", **answer | {name: value for name, value in change.items() if name in answer})
+    log = [{"event": "REQUEST_COMPLETED", "request_id": "r", "registry_version": change.get("logged", 1)}]
+    digest = change.get("stored", "a" * 64)
+    stored = {
+        "r": SimpleNamespace(prompt_version="v1.0.0", pair_digest=digest, registry_version=1, summary=row["summary"])
+    }
+    pairs = {("v1.0.0", "a" * 64, 1): False, ("v2.0.0", "b" * 64, 2): True}
+    _, wrong = mixture.mixtures([row], log, stored if digest else {}, pairs)
+    assert (wrong == []) if problem is None else (len(wrong) == 1 and problem in wrong[0])

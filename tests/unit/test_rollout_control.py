@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.errors import RegistryError
 from service.live_metrics import Observation
@@ -119,7 +120,9 @@ def test_without_a_candidate_all_is_as_before(world):
 def test_a_bad_candidate_is_stopped_for_every_worker_and_after_a_restart(world):
     one, other = world.worker(), world.worker()
     feed(one, candidate=BAD)
-    one.tick()
+    with capture_logs() as logs:
+        one.tick()
+    assert [(entry["event"], entry["pair"], entry["step"]) for entry in logs] == [("ROLLOUT_STOPPED", "new", 1)]
     assert names(one) == {"old"}
     other.tick()
     assert names(other) == {"old"}
@@ -198,6 +201,29 @@ def test_agents_ratings_count(world):
     control.rate("somebody else", helpful=False)
     control.tick()
     assert control.status()["stopped"].startswith("unhelpful: 200 of 200")
+
+
+def test_a_verdict_counts_once_and_a_changed_one_as_changed(world):
+    control = world.worker()
+    for _ in range(200):
+        control.rate(OLD.pair.digest, helpful=True)
+        control.rate(NEW.pair.digest, helpful=False)
+    world.now += 120  # the other word comes minutes later
+    for _ in range(200):
+        control.rate(NEW.pair.digest, helpful=True, changed=True)
+    control.tick()
+    assert control.status()["stopped"] is None
+    assert {side: (counts["rated"], counts["unhelpful"]) for side, counts in control.status()["sides"].items()} == {
+        "candidate": (200, 0),
+        "production": (200, 0),
+    }
+    world.now += 3550  # the first words are over an hour old, the changes are not
+    for _ in range(100):
+        control.rate(OLD.pair.digest, helpful=True)
+        control.rate(NEW.pair.digest, helpful=True)
+    control.tick()
+    assert control.status()["sides"]["candidate"]["unhelpful"] == -200
+    assert control.status()["stopped"] is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\x00"])

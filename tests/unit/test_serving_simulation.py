@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from service.cards import ModelCard, ModelCards, Prices
 from service.errors import OutputInvalid, QuotaExceeded, RequestRejected, UpstreamUnavailable
@@ -363,7 +364,12 @@ def says(first, second, seconds=0.5):
 
 
 def test_a_finding_is_repaired_by_the_same_model():
-    result, models, took = one(Careful(), main=says("Zoe paid", "it was paid"), spare=1.0)
+    with capture_logs() as logs:
+        result, models, took = one(Careful(), main=says("Zoe paid", "it was paid"), spare=1.0)
+    assert [(entry["arm"], entry["kinds"]) for entry in logs if entry["event"] == "GUARD_TRIGGERED"] == [
+        ("primary", "name")
+    ]
+    assert "Zoe" not in str(logs)
     assert (result.output, result.arm, result.repaired, result.guarded) == ("it was paid", "primary", True, ("name",))
     assert models.asked() == ["main", "main"]
     asked = models.calls[1][1].messages

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.cards import ModelCards
 from service.errors import UpstreamUnavailable
@@ -163,8 +164,10 @@ async def test_a_spool_that_fails_is_counted_and_hurts_nobody(tmp_path, broken, 
         (tmp_path / "spool").write_text("a file", encoding="utf-8")
     else:
         monkeypatch.setattr("service.shadow.os.write", lambda handle, data: 3)
-    await submitted(shadow, Model(), times=2)
-    await shadow.drain()
+    with capture_logs() as logs:
+        await submitted(shadow, Model(), times=2)
+        await shadow.drain()
+    assert [entry["event"] for entry in logs] == ["SHADOW_FAILED"] * 2
     assert (shadow.failed, shadow.kept) == (2, 0)
     if broken == "disk":
         assert (tmp_path / "spool" / "summarize.jsonl").read_text(encoding="utf-8") == ""

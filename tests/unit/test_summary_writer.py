@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from service import metrics
 from service.errors import StoreError
 from service.stores.calls import RecordRefused, StoreThrottled
 from service.stores.spool import Spool, SpoolError
@@ -120,7 +121,9 @@ def test_a_store_that_fails_leaves_the_record_on_disk_until_it_is_back(fixture: 
     assert fixture.waiting() == {"req-000000000001"}
     assert fixture.writer.replay() == 0
     store.error = None
-    assert fixture.writer.replay() == 1
+    with capture_logs() as logs:
+        assert fixture.writer.replay() == 1
+    assert [(entry["event"], entry["request_id"]) for entry in logs] == [("SUMMARY_REPLAYED", "req-000000000001")]
     assert set(fixture.table.kept) == set(fixture.archive.kept) == {"req-000000000001"}
     assert fixture.waiting() == set()
 
@@ -142,6 +145,7 @@ def test_a_store_that_is_down_is_not_asked_for_every_record_and_the_other_one_is
 
 
 def test_while_both_are_down_records_go_to_disk_alone(fixture: Fixture) -> None:
+    before = metrics.total(metrics.SPOOLED)
     fixture.table.error = fixture.archive.error = StoreError("down")
     fixture.writer.keep(_record(1))
     fixture.settle()
@@ -149,8 +153,10 @@ def test_while_both_are_down_records_go_to_disk_alone(fixture: Fixture) -> None:
         fixture.writer.keep(_record(number))
     assert (fixture.table.puts, fixture.archive.puts) == (1, 1)
     assert len(fixture.waiting()) == 49
+    assert fixture.writer.replay() == 0
     fixture.table.error = fixture.archive.error = None
     assert fixture.writer.replay() == 49
+    assert metrics.total(metrics.SPOOLED) - before == 49  # each record once, however often it is tried
 
 
 def test_a_throttled_store_is_asked_again_at_once(fixture: Fixture) -> None:

@@ -1,0 +1,12 @@
+"""One thing that ``make verify`` looked at."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One thing that was checked; ``problem`` None means that it holds, and otherwise says what is wrong and what to do."""
+
+    name: str
+    detail: str
+    problem: str | None = None

@@ -1,0 +1,190 @@
+"""docs/acceptance-000.md names all that seed 000 asks for, and a test for each: neither code nor page can move on alone."""
+
+import ast
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service import metrics
+from service.api.feedback import FeedbackAnswer, FeedbackRequest
+from service.api.insights import InsightsRequest
+from service.api.problems import _TITLES
+from service.errors import FailureCode
+from service.stores.feedback import SummaryRow
+from service.stores.feedback_store import FeedbackStore
+from service.stores.summary_items import table_definition, to_item
+from service.stores.summary_record import SummaryRecord
+from service.telemetry import Event
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ROOT / "tests"
+PAGE = (ROOT / "docs" / "acceptance-000.md").read_text(encoding="utf-8")
+_TEST = re.compile(r"`((?:unit|contract|integration)/\w+\.py)::(\w+)`")
+_NAME = re.compile(r"`([^`]+)`")
+# Tables whose rows show a promise and no name of the code's.
+_WITHOUT_NAMES = {"promise"}
+
+
+def _cells(line):
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def _tables():
+    """Every table of the page, in order: headings, then rows of cells."""
+    blocks = [block.splitlines() for block in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE)]
+    return [(_cells(lines[0]), [_cells(line) for line in lines[2:]]) for lines in blocks]
+
+
+TABLES = _tables()
+SHOWN = [(heads[0], rows) for heads, rows in TABLES if heads[-1] == "shown by"]
+
+
+def _rows(heading, occurrence=0):
+    return [rows for head, rows in SHOWN if head == heading][occurrence]
+
+
+def _names(heading, occurrence=0):
+    return [name for cells in _rows(heading, occurrence) for name in _NAME.findall(cells[0])]
+
+
+def _record():
+    """A record without an empty field."""
+    fields = {name: "x" for name, field in SummaryRecord.model_fields.items()}
+    for name, field in SummaryRecord.model_fields.items():
+        kind = str(field.annotation)
+        if "bool" in kind:
+            fields[name] = True
+        elif "int" in kind and "Interaction" not in kind:
+            fields[name] = 1
+        elif "Channel" in kind or "Literal['ivr'" in kind:
+            fields[name] = ("ivr",)
+        elif "SeenInteraction" in kind:
+            fields[name] = ()
+        elif "Literal" in kind:
+            fields[name] = re.search(r"'(\w+)'", kind)[1]
+        elif kind.startswith("tuple"):
+            fields[name] = ("x",)
+    return SummaryRecord.model_validate(fields | {"generated_at": "2026-11-21T12:00:00.000Z"})
+
+
+def _verdict_body():
+    """The object that a verdict becomes."""
+    kept = {}
+
+    class Archive:
+        def put_json(self, key, text):
+            kept.update(json.loads(text))
+
+    class Table:
+        def set_feedback(self, *_):
+            return True
+
+    known = dict.fromkeys(SummaryRow.__slots__, "x")
+    store = FeedbackStore(Table(), Archive(), timeout_s=1, now=lambda: datetime(2026, 11, 21, tzinfo=UTC))
+    store._record(SummaryRow(**known), "helpful", None, None)
+    return kept
+
+
+def _headers():
+    """Every header of ours or of the access rules that the code writes."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "service" / "api").glob("*.py"))
+    return set(re.findall(r'"(X-[A-Z][\w-]+|Retry-After|WWW-Authenticate)"', text))
+
+
+VERDICT = ("helpful_feedback", "feedback_timestamp", "comment", "edited_summary")
+PLAN = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))
+
+
+def _response_fields(api_runtime):
+    from service.app import create_app
+
+    schema = create_app(runtime=api_runtime()).openapi()
+    ref = schema["paths"]["/omni-channel-insights"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    return list(schema["components"]["schemas"][ref["$ref"].rpartition("/")[2]]["properties"])
+
+
+def test_every_field_of_request_and_answer_is_on_the_page(api_runtime):
+    assert sorted(_names("field", 0)) == sorted(InsightsRequest.model_fields)
+    assert sorted(_names("field", 1)) == sorted(_response_fields(api_runtime))
+    assert sorted(_names("field", 2)) == sorted(FeedbackRequest.model_fields)
+    assert sorted(_names("answer's field")) == sorted(FeedbackAnswer.model_fields)
+    assert sorted(_names("object's field")) == sorted(_verdict_body())
+
+
+def test_every_header_is_on_the_page(api_runtime):
+    from fastapi.testclient import TestClient
+
+    from service.app import create_app
+
+    with TestClient(create_app(runtime=api_runtime())) as client:
+        answer = client.post("/omni-channel-insights", json={"account_number": "1234567890", "contact_id": "c"})
+        described = client.get("/openapi.json").json()["paths"]["/omni-channel-insights"]["post"]["responses"]["200"]
+    assert answer.status_code == 200
+    listed = set(_names("header"))
+    assert listed == _headers()
+    assert {name for name in answer.headers if name.startswith("x-")} <= {name.lower() for name in listed}
+    assert set(described["headers"]) <= listed
+
+
+def test_every_attribute_and_every_field_of_the_record_is_on_the_page():
+    where = {name: cells[1] for cells in _rows("name", 0) for name in _NAME.findall(cells[0])}
+    item = set(to_item(_record(), ttl=timedelta(days=7))) | set(VERDICT)
+    keys = {attribute["AttributeName"] for attribute in table_definition("t")["AttributeDefinitions"]}
+    assert keys <= item
+    in_s3 = set(SummaryRecord.model_fields)
+    expected = {
+        name: "both" if name in item & in_s3 else "S3" if name in in_s3 else "table" for name in sorted(item | in_s3)
+    }
+    assert where == expected
+
+
+def test_every_event_figure_panel_alarm_and_code_is_on_the_page():
+    assert sorted(_names("event")) == sorted(Event)
+    assert {(_NAME.findall(cells[0])[0], _NAME.findall(cells[1])[0]) for cells in _rows("name", 1)} == {
+        (instrument.name, instrument.emf) for instrument in metrics.INSTRUMENTS
+    }
+    assert sorted(_names("panel or alarm")) == sorted(
+        [panel["title"] for panel in PLAN["panels"]] + [alarm["name"] for alarm in PLAN["alarms"]]
+    )
+    assert set(_names("code")) == set(FailureCode) | set(_TITLES)
+
+
+def _functions(path):
+    tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@pytest.mark.parametrize("named", sorted(set(_TEST.findall(PAGE))), ids="::".join)
+def test_every_test_that_the_page_names_exists(named):
+    path, function = named
+    assert (TESTS / path).is_file(), f"there is no tests/{path}"
+    assert function in _functions(path), f"tests/{path} has no {function}"
+
+
+@pytest.mark.parametrize(("heading", "rows"), SHOWN, ids=[heading for heading, _ in SHOWN])
+def test_every_row_names_a_test_that_speaks_of_it(heading, rows):
+    for cells in rows:
+        shown = _TEST.findall(cells[-1])
+        assert shown, f"{heading} {cells[0]}: no test"
+        if heading in _WITHOUT_NAMES:
+            continue
+        texts = [(TESTS / path).read_text(encoding="utf-8") for path, _ in shown]
+        for name in _NAME.findall(cells[0]):
+            assert any(_speaks(heading, text, name) for text in texts), (
+                f"{heading} {name}: none of its tests mentions it"
+            )
+
+
+def _speaks(heading, text, name):
+    emf = next((instrument for instrument in metrics.INSTRUMENTS if instrument.name == name), None)
+    constants = [constant for constant, value in vars(metrics).items() if value is emf and emf is not None]
+    event = next((event.name for event in Event if event == name), name)
+    words = [name, name.lower() if heading == "header" else name, f"Event.{event}"]
+    words += [f"metrics.{constant}" for constant in constants]
+    # A test over all panels and alarms, or over all fields of the record, speaks of each.
+    words += [word for word in ("PLAN[", "SummaryRecord.model_fields") if word in text]
+    return any(word in text for word in words)

@@ -1,0 +1,109 @@
+"""DynamoDB and S3 in memory, as far as the service uses them under load: `make load` then measures the service.
+
+ministack, the local AWS of everything else, does one thing at a time: 500 requests at once wait for it and not for us.
+This one keeps items in dictionaries and answers each call after ``--delay-ms``, all of them side by side, as DynamoDB does.
+What it does not know it refuses by name.
+"""
+
+import argparse
+import asyncio
+import bisect
+import json
+import signal
+
+from aiohttp import web
+
+from service.stores.interaction_items import PARTITION_KEY as ACCOUNT
+from service.stores.interaction_items import SORT_KEY
+from service.stores.summary_items import BY_ACCOUNT
+from service.stores.summary_items import PARTITION_KEY as PROCESS
+
+JSON = "application/x-amz-json-1.0"
+
+
+class Stores:
+    """All tables and buckets of one run."""
+
+    def __init__(self, delay_s):
+        self.delay_s = delay_s
+        self.histories, self.summaries, self.by_account, self.objects = {}, {}, {}, set()
+
+    async def handle(self, request):
+        """Answer one call."""
+        body = await request.read()
+        if self.delay_s:
+            await asyncio.sleep(self.delay_s)
+        target = request.headers.get("X-Amz-Target", "")
+        if target.startswith("DynamoDB"):
+            status, answer = self.dynamodb(target.rpartition(".")[2], json.loads(body))
+            return web.Response(status=status, body=json.dumps(answer).encode(), content_type=JSON)
+        if request.method == "PUT":
+            if "If-None-Match" in request.headers and request.path in self.objects:
+                return web.Response(status=412, text="<Error><Code>PreconditionFailed</Code></Error>")
+            self.objects.add(request.path)
+            return web.Response(headers={"ETag": '"0"'})
+        return web.Response(status=400, text="<Error><Code>NotImplemented</Code></Error>")
+
+    def dynamodb(self, operation, body):
+        """Return status and body of one operation."""
+        if operation == "BatchWriteItem":
+            for requests in body["RequestItems"].values():
+                for item in (request["PutRequest"]["Item"] for request in requests):
+                    rows = self.histories.setdefault(item[ACCOUNT]["S"], [])
+                    bisect.insort(rows, (item[SORT_KEY]["S"], json.dumps(item)))
+            return 200, {"UnprocessedItems": {}}
+        if operation == "Query" and "FilterExpression" not in body:
+            return 200, self._query(body)
+        if operation == "PutItem" and "attribute_not_exists" in body.get("ConditionExpression", ""):
+            return self._put(body["Item"])
+        return 400, {
+            "__type": "com.amazon.coral.validate#ValidationException",
+            "message": f"not kept here: {operation}",
+        }
+
+    def _query(self, body):
+        values = {name: value["S"] for name, value in body["ExpressionAttributeValues"].items()}
+        if body.get("IndexName") == BY_ACCOUNT:
+            rows = self.by_account.get(values[":account"], [])
+            items = [item for item in reversed(rows[-body["Limit"] :]) if item["generated_at"]["S"] >= values[":since"]]
+            return {"Items": items, "Count": len(items)}
+        rows = self.histories.get(values[":account"], [])
+        first = bisect.bisect_left(rows, (values[":oldest"],))
+        last = bisect.bisect_right(rows, (values[":newest"],))
+        found = rows[first:last][::-1][: body["Limit"]]
+        answer = {"Items": [json.loads(item) for _, item in found], "ConsumedCapacity": {"CapacityUnits": 0.5}}
+        if len(found) < last - first:
+            answer["LastEvaluatedKey"] = {ACCOUNT: {"S": values[":account"]}, SORT_KEY: {"S": found[-1][0]}}
+        return answer
+
+    def _put(self, item):
+        key = item[PROCESS]["S"]
+        if key in self.summaries:
+            kind = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
+            return 400, {"__type": kind, "message": "exists", "Item": self.summaries[key]}
+        self.summaries[key] = item
+        self.by_account.setdefault(item["account_number"]["S"], []).append(item)
+        return 200, {}
+
+
+async def serve(port, delay_s):
+    """Serve until a signal."""
+    app = web.Application(client_max_size=64 * 2**20)
+    app.router.add_route("*", "/{tail:.*}", Stores(delay_s).handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+    print("ready", flush=True)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await stop.wait()
+    await runner.cleanup()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--delay-ms", type=float, default=5.0)
+    options = parser.parse_args()
+    asyncio.run(serve(options.port, options.delay_ms / 1000))
