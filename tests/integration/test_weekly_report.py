@@ -80,7 +80,8 @@ def planted(tmp_path_factory):
 _COUNT = iter(range(10**6))
 _SUMMARY = {
     "account_number": "acct:1", "summary_text": "Customer called.", "model_used": "nova-lite", "latency_ms": 1000,
-    "cache_hit": False, "helpful_feedback": None, "feedback_timestamp": None, "unique_process_id": "p", "task": "summarize", "client": "salesforce",
+    "cache_hit": False, "helpful_feedback": None, "feedback_timestamp": None, "unique_process_id": "p", "task": "summarize",
+    "client": "salesforce",
     "ivr_intent": "billing", "answered_by": "nova-lite", "arm": "primary", "degraded": False, "prompt_version": "v1.0.0",
     "pair": "nova-lite", "pair_digest": "a" * 64, "registry_version": 1, "rollout_arm": "production", "environment": "local",
     "date_range": None, "interactions_considered": 5, "history_days": 30, "channels": "chat", "last_channel": "chat",
