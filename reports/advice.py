@@ -8,7 +8,7 @@ from reports.anomalies import Anomaly
 from reports.bias import Selection
 from reports.comparisons import Comparison
 from reports.drift import Drift
-from reports.findings import Finding
+from reports.findings import Finding, names_of
 from reports.lineage import PairInWeek, Release
 from reports.metrics import HELPFUL
 from reports.promises import Promise
@@ -108,9 +108,7 @@ def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse
         ]
         if not mine or pair.before is None:
             continue
-        what = ", ".join(
-            dict.fromkeys(f"{c.contrast.metric.title}{f' for {c.slice}' if c.slice else ''}" for c in mine)
-        )
+        what = names_of(mine)
         if pair.role == "candidate":
             done.append(
                 Action(

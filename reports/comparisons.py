@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from eval.stats import Interval
 from reports.contrast import Contrast, contrast, difference
 from reports.counts import ALL, Counts, Side, dimensions, made, slice_name
 from reports.discovery import FALSE_SHARE, Tested, judge_family
@@ -160,11 +161,34 @@ def attributed(counts: Counts, of_pairs: Sequence[Comparison], of_slices: Sequen
     roots = [item for item in of_slices if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
     roots.sort(key=lambda item: item.contrast.p or 0.0)
     return [
-        replace(item, part_of=next((root.slice for root in roots if _follows(counts, item, root)), ""))
+        replace(item, part_of=next((root.slice for root in roots if _follows(counts, item, root, alone=False)), ""))
         if item.word in (Word.WORSE, Word.BETTER)
         else item
         for item in of_pairs
     ]
+
+
+def within_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+    """Return the slices; where the whole pair changed by itself, a slice that did no more than the whole is part of it."""
+    wholes: dict[tuple[str, Baseline, Word], Interval | None] = {
+        (item.contrast.metric.name, item.baseline, item.word): item.contrast.difference
+        for item in of_pairs
+        if item.word in (Word.WORSE, Word.BETTER) and not item.part_of
+    }
+    done = []
+    for item in of_slices:
+        change = wholes.get((item.contrast.metric.name, item.baseline, item.word))
+        if change is not None and _may_be(change.value, item.contrast.adjusted):
+            done.append(replace(item, part_of="the whole"))
+        else:
+            done.append(item)
+    return done
+
+
+def _may_be(value: float, interval: Interval | None) -> bool:
+    if interval is None:
+        return True
+    return (interval.low is None or interval.low <= value) and (interval.high is None or value <= interval.high)
 
 
 def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
@@ -184,10 +208,12 @@ def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
     return [replace(item, part_of=done.get(place, "")) for place, item in enumerate(found)]
 
 
-def _follows(counts: Counts, item: Comparison, cause: Comparison) -> bool:
+def _follows(counts: Counts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
     """Return whether ``item`` shows no change of its own outside ``cause``: not past the margin, or not beyond chance there.
 
-    Chance is judged at the level at which ``item`` was found among all: what is left must have been found without ``cause``.
+    ``alone`` is the answer where nearly nothing is left outside: two slices are then one, but a slice that is nearly everything
+    explains nothing. Chance is judged at the level at which ``item`` was found among all: what is left must have been found
+    without ``cause``.
     """
     metric = item.contrast.metric
     same = (cause.contrast.metric, cause.baseline, cause.word) == (metric, item.baseline, item.word)
@@ -199,7 +225,7 @@ def _follows(counts: Counts, item: Comparison, cause: Comparison) -> bool:
         for side in (item.baseline.ours, item.baseline.theirs)
     )
     if ours is None or theirs is None or min(ours.n, theirs.n) < SMALLEST:
-        return True
+        return alone
     left = difference(metric, ours.interval(), theirs.interval())
     assert metric.margin is not None
     # A share of the baseline is compared with a share, a rate with a rate.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from eval.stats import Floats
 from reports.data import WeekData
 from reports.metrics import WeeklyMetric
 from reports.queries import COUNT_COLUMNS, DIMENSIONS, HISTORY_ORDER, SUM_COLUMNS
@@ -34,6 +35,7 @@ class Counts:
         self.data = data
         self._cube = data.cube.assign(unhelpful=data.cube["rated"] - data.cube["helpful"])
         self._columns = [*COUNT_COLUMNS, *SUM_COLUMNS, "unhelpful"]
+        self._histograms: dict[tuple[Side, str], dict[str, tuple[Floats, Floats]]] = {}
         self._sums: dict[tuple[Side, str], dict[str, Mapping[str, float]]] = {}
 
     def total(self, side: Side) -> Mapping[str, float]:
@@ -64,20 +66,27 @@ class Counts:
     def sample(self, metric: WeeklyMetric, side: Side) -> Sample | None:
         """Return what is known of ``metric`` on ``side``; None where it has no answer to speak of."""
         if metric.kind == "quantile":
-            return _histogram(self.data.latencies, side, metric.quantile)
+            return self.latency(side, metric.quantile, primary=False)
         return made(metric, self.total(side))
 
     def latency(self, side: Side, quantile: float, *, primary: bool) -> Quantile | None:
         """Return latencies on ``side``; with ``primary`` of the primary model's fresh answers alone, as the gate measures."""
-        return _histogram(self.data.latencies, side, quantile, "primary_n" if primary else "n")
+        column, key = ("primary_n" if primary else "n"), (side, str(primary))
+        if key not in self._histograms:
+            frame = self.data.latencies
+            self._histograms[key] = {"": _histogram(frame[side.of(frame)], column)}
+        return _at(self._histograms[key][""], quantile)
 
     def slices(self, metric: WeeklyMetric, side: Side, dimension: str) -> dict[str, Sample]:
         """Return the samples of ``metric`` by the values of ``dimension``."""
         if metric.kind == "quantile":
-            frame = self.data.slice_latencies[dimension]
-            parts = frame[side.of(frame)].groupby("slice")
+            key = (side, dimension)
+            if key not in self._histograms:
+                frame = self.data.slice_latencies[dimension]
+                parts = frame[side.of(frame)].groupby("slice")
+                self._histograms[key] = {str(value): _histogram(part, "n") for value, part in parts}
             found: dict[str, Sample | None] = {
-                str(value): _quantile(part, metric.quantile, "n") for value, part in parts
+                value: _at(histogram, metric.quantile) for value, histogram in self._histograms[key].items()
             }
         else:
             found = {value: made(metric, sums) for value, sums in self.by_slice(side, dimension).items()}
@@ -115,13 +124,11 @@ def _plain(row: "pd.Series[float]") -> Mapping[str, float]:
     return {str(name): float(value) for name, value in row.fillna(0).items()}
 
 
-def _histogram(frame: pd.DataFrame, side: Side, quantile: float, column: str = "n") -> Quantile | None:
-    return _quantile(frame[side.of(frame)], quantile, column)
-
-
-def _quantile(rows: pd.DataFrame, quantile: float, column: str) -> Quantile | None:
+def _histogram(rows: pd.DataFrame, column: str) -> tuple[Floats, Floats]:
     sums = rows[rows[column] > 0].groupby("value")[column].sum().sort_index()
-    if sums.empty:
-        return None
-    values, counts = sums.index.to_numpy(np.float64), sums.to_numpy(np.float64)
-    return Quantile(values=values, counts=counts, q=quantile)
+    return sums.index.to_numpy(np.float64), sums.to_numpy(np.float64)
+
+
+def _at(histogram: tuple[Floats, Floats], quantile: float) -> Quantile | None:
+    values, counts = histogram
+    return Quantile(values=values, counts=counts, q=quantile) if len(values) else None

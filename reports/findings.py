@@ -120,6 +120,17 @@ def change_text(item: Comparison, *, adjusted: bool = False) -> str:
     return f"{text} [{format_signed(between.low, unit)}, {format_signed(between.high, unit)}]"
 
 
+def names_of(items: Sequence[Comparison], most: int = 3) -> str:
+    """Return what changed for whom, each once: ``rated helpful for intent outage, latency p95 and 2 more``."""
+    names = list(
+        dict.fromkeys(
+            f"{item.contrast.metric.title}{f' for {item.slice}' if item.slice else ''}"
+            for item in sorted(items, key=lambda item: _FIRST[item.contrast.metric.name])
+        )
+    )
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def finding_sentence(item: Finding) -> str:
     """Return one finding: since when, for whom, on which pair, what, from what to what, by how much, on how many."""
     first = item.first

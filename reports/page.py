@@ -10,7 +10,7 @@ from eval.results import Unit
 from reports.anomalies import OUTSIDE, anomaly_line
 from reports.charts import charts, daily_table
 from reports.discovery import FALSE_SHARE, FIRST_SHARE
-from reports.findings import change_text, figure
+from reports.findings import change_text, figure, names_of
 from reports.headline import coverage_sentence, headline, more_findings, span, target_sentence
 from reports.metrics import COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
 from reports.promises import NOT_COMPARABLE, calibration_sentence
@@ -30,9 +30,19 @@ from reports.weeks import day_words
 from reports.words import LOOKS, Word
 
 NAME = "index.html"
+MOST_FINDINGS = 4  # below the first sentence; all stand in the tables
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 # The evaluation report's style sheet: one house, one look.
 _HOUSE_STYLE = Path(eval.report_svg.__file__).resolve().parent / "templates" / "report.css"
+_SCREENS = {
+    "worse": "worse",
+    "better": "good",
+    "no worse": "good",
+    "inconclusive": "open",
+    "too few to say": "open",
+    "first week": "",
+    "no data": "",
+}
 ODDITIES = {
     "feedback_before_answer": "verdicts are stamped before their answer (clock skew); they count, because they name their answer",
     "negative_latency": "answers have a negative latency; they are left out of the latencies",
@@ -64,13 +74,15 @@ def render(report: WeeklyReport) -> str:
     style = _HOUSE_STYLE.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
     return environment.get_template("weekly.html.j2").render(
         r=report,
+        look=_SCREENS[report.outcome],
         week=report.data.week,
         style=style,
         headline=headline(report),
         target=target_sentence(report),
         coverage=coverage_sentence(report),
         span=span(report),
-        more=more_findings(report),
+        more=more_findings(report)[:MOST_FINDINGS],
+        further=max(len(more_findings(report)) - MOST_FINDINGS, 0),
         cards=_cards(report),
         **(_body(report) if report.data.answers else {}),
     )
@@ -162,9 +174,7 @@ def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
             if pair.release
             else "not released"
         )
-        why = ", ".join(
-            dict.fromkeys(f"{item.contrast.metric.title}{f' for {item.slice}' if item.slice else ''}" for item in worse)
-        )
+        why = names_of(worse)
         text, look = badge(word)
         cards.append(
             {
@@ -193,9 +203,8 @@ def _change(report: WeeklyReport, place: int) -> str:
         text += f"; {change.release.name} fits"
     if change.p is not None:
         week = report.data.week
-        text += (
-            f" (between {day_words(week.day(change.first))} and {day_words(week.day(change.last))}, p={change.p:.3f})"
-        )
+        first, last = day_words(week.day(change.first)), day_words(week.day(change.last))
+        text += f" ({'' if first == last else f'between {first} and {last}, '}p={change.p:.3f})"
     return text
 
 

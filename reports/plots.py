@@ -119,7 +119,7 @@ def _range(lines: Sequence[Line], unit: Unit, bound: float | None, from_zero: bo
         low, high = min(low, bound), max(high, bound)
     if from_zero:
         low = 0.0
-    room = 0.08 * (high - low) or 0.08 * abs(high) or 1.0
+    room = 0.08 * (high - low) or 0.08 * abs(high) or (0.02 if unit is Unit.RATE else 1.0)
     top, bottom = high + room, low if from_zero else low - room
     if unit is Unit.RATE:
         top, bottom = min(top, 1.0) if high <= 1 else top, max(bottom, 0.0)
@@ -175,8 +175,8 @@ def _marks(marks: Sequence[Mark], x) -> list[Markup]:  # type: ignore[no-untyped
             ).format(mark.kind, place, place, _TOP - 6, HEIGHT - _BOTTOM, mark.label)
         )
         width = 6.2 * len(mark.label)
-        anchor = "end" if place + width / 2 > WIDTH - 2 else "middle"
-        left = place - (width if anchor == "end" else width / 2)
+        anchor = "end" if place + width / 2 > WIDTH - 2 else "start" if place - width / 2 < 2 else "middle"
+        left = place - {"end": width, "start": 0.0, "middle": width / 2}[anchor]
         if left >= free_from:
             parts.append(_text(place, _TOP - 10, mark.label, anchor))
             free_from = left + width + 4

@@ -101,7 +101,7 @@ def slice_latencies(week: Week, dimension: str) -> str:
     """Return the same by one dimension's values, in steps of 10 ms."""
     return f"""
         SELECT {_week(week)} AS period, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
-            FLOOR(s.latency_ms / {LATENCY_STEP_MS}.0) * {LATENCY_STEP_MS} AS value, COUNT(*) AS n
+            FLOOR(s.latency_ms / {LATENCY_STEP_MS}::DOUBLE PRECISION) * {LATENCY_STEP_MS} AS value, COUNT(*) AS n
         FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3, 4"""  # noqa: S608
 
 
@@ -117,7 +117,7 @@ def hours(week: Week) -> str:
     seconds = week.local_seconds(_TIME, weeks=HISTORY_WEEKS)
     return f"""
         SELECT {_week(week)} AS period, COUNT(*) AS n,
-            FLOOR(({seconds} - {DAY_S} * FLOOR({seconds} / {DAY_S}.0)) / 3600.0) AS value
+            FLOOR(({seconds} - {DAY_S} * FLOOR({seconds} / {DAY_S}::DOUBLE PRECISION)) / 3600::DOUBLE PRECISION) AS value
         FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 3"""  # noqa: S608
 
 
@@ -172,8 +172,8 @@ def _totals() -> str:
 
 
 def _week(week: Week) -> str:
-    return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {WEEK_S}.0) AS INTEGER)"
+    return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {WEEK_S}::DOUBLE PRECISION) AS INTEGER)"
 
 
 def _day(week: Week) -> str:
-    return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {DAY_S}.0) AS INTEGER)"
+    return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {DAY_S}::DOUBLE PRECISION) AS INTEGER)"

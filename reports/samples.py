@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special, stats
@@ -126,6 +127,7 @@ def p_value(ours: Sample, theirs: Sample) -> float:
     return ours.p_value(theirs)  # type: ignore[arg-type]  # a metric has one kind
 
 
+@lru_cache(maxsize=65_536)
 def _fisher(a: int, n_a: int, b: int, n_b: int) -> float:
     if a + b in (0, n_a + n_b):
         return 1.0

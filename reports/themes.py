@@ -64,7 +64,7 @@ def themes(data: WeekData, *, seed: int = 0) -> Themes:
     Texts were redacted when they were loaded.
     """
     frame = data.words.drop_duplicates("request_id")
-    texts = [_said(row) for _, row in frame.iterrows()]
+    texts = [_said(*row) for row in _words(frame)]
     kept = [place for place, text in enumerate(texts) if _WORD.search(text)]
     frame, texts = frame.iloc[kept].reset_index(drop=True), [texts[place] for place in kept]
     ours = frame["period"].to_numpy() == 0
@@ -84,12 +84,17 @@ def themes(data: WeekData, *, seed: int = 0) -> Themes:
     return Themes(themes=tuple(found), texts=n, left=n - sum(theme.size for theme in found), capped=capped)
 
 
-def _said(row: "pd.Series[str]") -> str:
+def _words(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Return comment, edited text and shown text of each row, "" for what is missing."""
+    columns = ([_text(value) for value in frame[name]] for name in ("comment", "edited_summary", "summary_text"))
+    return list(zip(*columns, strict=True))
+
+
+def _said(comment: str, edited: str, shown: str) -> str:
     """Return the comment and the words that an edit brought in; what an edit only took away says little of why."""
-    comment, edited = _text(row["comment"]), _text(row["edited_summary"])
     if not edited:
         return comment
-    added, _ = changed_words(str(row["summary_text"]), edited)
+    added, _ = changed_words(shown, edited)
     return f"{comment} {' '.join(added)}".strip()
 
 
@@ -168,7 +173,7 @@ def _theme(
     mine = frame[inside & ours]
     size, before, n_before = len(mine), int((inside & ~ours).sum()), int((~ours).sum())
     dimension, value = _mostly(mine, frame[ours & ~inside])
-    examples = [text for text, _ in Counter(_example(row) for _, row in mine.iterrows()).most_common(_EXAMPLES)]
+    examples = [text for text, _ in Counter(_example(*row) for row in _words(mine)).most_common(_EXAMPLES)]
     return Theme(
         terms=tuple(terms),
         size=size,
@@ -196,11 +201,10 @@ def _mostly(mine: pd.DataFrame, others: pd.DataFrame) -> tuple[str, str]:
     return best[1], best[2]
 
 
-def _example(row: "pd.Series[str]") -> str:
-    comment, edited = _text(row["comment"]), _text(row["edited_summary"])
+def _example(comment: str, edited: str, shown: str) -> str:
     text = f"“{comment}”" if comment else ""
     if edited:
-        added, removed = changed_words(str(row["summary_text"]), edited)
+        added, removed = changed_words(shown, edited)
         if added:
             text += f" added “{' '.join(added)}”"
         if removed:

@@ -247,9 +247,9 @@ def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
 
 
 def moved(report: WeeklyReport) -> list[tuple[Comparison, str, str]]:
-    """Return the slices that are worse or better with word and look, those that explain others first."""
-    found = [item for item in report.sliced if item.word in (Word.WORSE, Word.BETTER)]
-    found.sort(key=lambda item: (bool(item.part_of), item.word is Word.BETTER, item.contrast.p or 0.0))
+    """Return the slices that are worse or better by themselves, with word and look."""
+    found = [item for item in report.sliced if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
+    found.sort(key=lambda item: (item.word is Word.BETTER, item.contrast.p or 0.0))
     return [(item, *word_of(item)) for item in found]
 
 

@@ -8,7 +8,7 @@ from reports.advice import Action, actions
 from reports.anomalies import Anomaly, anomalies
 from reports.bias import Selection, selection
 from reports.changes import Change
-from reports.comparisons import EVERY_PAIR, THIS_WEEK, Comparison, attributed, baselines, sliced, whole
+from reports.comparisons import EVERY_PAIR, THIS_WEEK, Comparison, attributed, baselines, sliced, whole, within_whole
 from reports.contrast import against_target
 from reports.counts import ALL, Counts, Side, dimensions
 from reports.data import WeekData
@@ -86,6 +86,7 @@ def make_report(data: WeekData) -> WeeklyReport:
     compared = baselines(pairs, counts) if data.answers else []
     of_slices = sliced(counts, compared)
     of_pairs = attributed(counts, whole(counts, compared), of_slices)
+    of_slices = within_whole(of_pairs, of_slices)
     found = findings_of(data, [*of_pairs, *of_slices], releases)
     figures = {
         (metric.name, column.digest, -back): _figure(counts, metric, column, -back)

@@ -79,14 +79,15 @@ def planted(tmp_path_factory):
 
 _COUNT = iter(range(10**6))
 _SUMMARY = {
-    "account_number": "acct:1", "summary_text": "Customer called.", "model_used": "nova-lite", "latency_ms": 1000, "cache_hit": False,
-    "helpful_feedback": None, "feedback_timestamp": None, "unique_process_id": "p", "task": "summarize", "client": "salesforce",
+    "account_number": "acct:1", "summary_text": "Customer called.", "model_used": "nova-lite", "latency_ms": 1000,
+    "cache_hit": False, "helpful_feedback": None, "feedback_timestamp": None, "unique_process_id": "p", "task": "summarize",
+    "client": "salesforce",
     "ivr_intent": "billing", "answered_by": "nova-lite", "arm": "primary", "degraded": False, "prompt_version": "v1.0.0",
     "pair": "nova-lite", "pair_digest": "a" * 64, "registry_version": 1, "rollout_arm": "production", "environment": "local",
     "date_range": None, "interactions_considered": 5, "history_days": 30, "channels": "chat", "last_channel": "chat",
     "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "input_tokens": 1000, "output_tokens": 100,
-    "prompt_cache_read_tokens": 0, "prompt_cache_write_tokens": 0, "cost_usd": Decimal("0.0001"), "guard_findings": 0, "guard_kinds": "",
-    "repaired": False, "summary_words": 50, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
+    "prompt_cache_read_tokens": 0, "prompt_cache_write_tokens": 0, "cost_usd": Decimal("0.0001"), "guard_findings": 0,
+    "guard_kinds": "", "repaired": False, "summary_words": 50, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
 }  # fmt: skip
 
 
@@ -94,7 +95,8 @@ def summary(at, verdict=None, **changes):
     number = next(_COUNT)
     given = {
         "contact_id": f"c{number}", "initial_contact_id": f"c{number}", "request_id": f"r{number}", "summary_id": f"r{number}",
-        "generation_timestamp": at, "helpful_feedback": verdict, "feedback_timestamp": at + timedelta(minutes=5) if verdict else None,
+        "generation_timestamp": at, "helpful_feedback": verdict,
+        "feedback_timestamp": at + timedelta(minutes=5) if verdict else None,
     }  # fmt: skip
     return SummaryEvent(**(_SUMMARY | given | changes))
 
