@@ -32,7 +32,12 @@ def _write(path, records):
 
 def _loader(path, now, **changes):
     return BulkLoader(
-        open_warehouse=partial(DuckWarehouse, path), account_key=KEY, processes=2, chunk_lines=7, now=lambda: now, **changes
+        open_warehouse=partial(DuckWarehouse, path),
+        account_key=KEY,
+        processes=2,
+        chunk_lines=7,
+        now=lambda: now,
+        **changes,
     )
 
 
