@@ -49,8 +49,14 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
         return _bulk(settings, Path(options.bulk), key)
     if settings.environment == "local" and settings.aws_endpoint is None:
         from service.local import aws
+        from service.local.loopback import get_json
 
-        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+        endpoint = aws.endpoint(settings)
+        if get_json(endpoint + aws.HEALTH_PATH) is None:
+            raise ConfigurationError(
+                f"no local AWS answers at {endpoint}: start it with `make up`, or set OMNI_AWS_ENDPOINT"
+            )
+        settings = settings.model_copy(update={"aws_endpoint": endpoint})
     loader, archive = build_loader(settings)
     loader.prepare_warehouse()
     if options.check:
