@@ -74,8 +74,8 @@ def _days(warehouse, week, moments):
         for place, moment in enumerate(moments)
     )
     frame = warehouse.query(
-        f"SELECT t.place, CAST(FLOOR({seconds} / {DAY_S}.0) AS INTEGER) AS day, "
-        f"CAST(FLOOR({seconds} / {WEEK_S}.0) AS INTEGER) AS week FROM ({values}) t ORDER BY 1"
+        f"SELECT t.place, CAST(FLOOR({seconds} / {DAY_S}::DOUBLE PRECISION) AS INTEGER) AS day, "
+        f"CAST(FLOOR({seconds} / {WEEK_S}::DOUBLE PRECISION) AS INTEGER) AS week FROM ({values}) t ORDER BY 1"
     )
     return [(int(day), int(number)) for day, number in zip(frame["day"], frame["week"], strict=True)]
 
