@@ -14,6 +14,7 @@ _SAME = (*_FLOATING, exp.DType.BOOLEAN, exp.DType.DATE, exp.DType.TIMESTAMP, exp
 _INTEGERS = "('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT')"
 # Of VARCHAR without a length in a cast.
 _DEFAULT_BYTES = 256
+_WHOLE_DECIMAL = re.compile(r"\d+\.0*")
 _POWER_OF_TEN = re.compile(r"10*(\.0*)?")
 # What gives a whole number whatever it is given, so that a cast to one needs no check.
 _COUNTS = (exp.Case, exp.Count, exp.Round, exp.Floor, exp.Ceil, exp.Length, exp.Extract, exp.Placeholder)
@@ -57,7 +58,10 @@ def check_average(node: exp.Avg) -> None:
 
 
 def division(node: exp.Div) -> exp.Expr:
-    """Return a quotient. Redshift rounds one by a decimal to few places, which is refused; by 1, 10, 100.0 it is exact.
+    """Return a quotient. Redshift rounds one by a decimal to few places, which is refused.
+
+    Two are exact all the same: by 1, 10.0, 100.0; and a whole number's by 3600.0 or the like inside FLOOR or CEIL, since it keeps
+    more places than the divisor has digits.
 
     Raises:
         QueryRefused: a decimal divisor is written.
@@ -67,7 +71,9 @@ def division(node: exp.Div) -> exp.Expr:
         return node
     hint = "Redshift rounds a quotient by a DECIMAL: write x / y::DOUBLE PRECISION"
     if isinstance(right, exp.Literal):
-        if not right.is_int and not _POWER_OF_TEN.fullmatch(str(right.name)):
+        exact = right.is_int or _POWER_OF_TEN.fullmatch(str(right.name))
+        cut = _WHOLE_DECIMAL.fullmatch(str(right.name)) and isinstance(above(node), exp.Floor | exp.Ceil)
+        if not exact and not cut:
             raise QueryRefused(hint)
         return node
     wrong = "TYPEOF(:right) LIKE 'DECIMAL%' AND TYPEOF(:left) NOT IN ('DOUBLE', 'FLOAT')"

@@ -283,6 +283,10 @@ QUERIES = {
         f"SELECT DISTINCT pair AS p, AVG(summary_words + registry_version * 1) OVER (PARTITION BY pair) AS a {T} ORDER BY 1",
         [("p1", 3.0), ("p2", 3.0)],
     ),
+    "a quotient that is cut": (
+        f"SELECT FLOOR(latency_ms / 400.0) * 400 AS a, CEIL(latency_ms / 400.0) AS b {T} WHERE request_id IN ('r2', 'r3', 'r5') ORDER BY request_id",
+        [(0.0, 1.0), (2800.0, 8.0), (400.0, 1.0)],
+    ),
     "rounding": (
         "SELECT ROUND(2.5) AS a, ROUND(-2.5) AS b, ROUND(1.245, 2) AS c, TRUNC(2.789, 2) AS d, CEIL(1.2) AS e, CEILING(-1.2) AS f, FLOOR(-1.2) AS g",
         [(3.0, -3.0, 1.25, 2.78, 2.0, -1.0, -2.0)],
@@ -568,6 +572,7 @@ REFUSED = {
     "SELECT STRTOL('7', 8)": "bases 2, 10 and 16",
     "SELECT SHA2(pair, 512) FROM omni_summaries": "256",
     "SELECT latency_ms / 3.0 FROM omni_summaries": "DOUBLE PRECISION",
+    "SELECT FLOOR(latency_ms / 0.3) FROM omni_summaries": "DOUBLE PRECISION",
     "SELECT EXTRACT(hour FROM generation_timestamp) / 5 FROM omni_summaries": "INTEGER",
     "SELECT EXTRACT(second FROM generation_timestamp) FROM omni_summaries": "SECOND",
     "SELECT pair::CHAR(3) FROM omni_summaries": "CHAR",
