@@ -210,7 +210,7 @@ simulate-report: $(READY) ## How often the weekly report cries wolf, and what it
 
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt
-	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra warehouse --extra dev pyproject.toml -o requirements/dev.txt
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra warehouse --extra cluster --extra dev pyproject.toml -o requirements/dev.txt
 
 clean: ## Remove the virtual environment, caches and ALL local state, keys and releases too (asks nothing)
 	rm -rf $(VENV) .venv-ragas .venv-service .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache
