@@ -7,6 +7,7 @@ from urllib.parse import urlparse
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from service.access.clients import hash_secret, new_secret
 from service.access.control import open_access
@@ -157,9 +158,10 @@ def test_a_locked_or_missing_warehouse_says_what_to_do(runtime, api_runtime):
         (DashboardReader(lambda: open_warehouse(Settings(state_dir="/nowhere"), read_only=True)), "make load-events"),
         (None, "without a warehouse"),
     ):
-        with browser(api_runtime(dashboards=reader)) as client:
+        with capture_logs() as logs, browser(api_runtime(dashboards=reader)) as client:
             answer = client.get("/v1/dashboards/cost")
         assert answer.status_code == 503
+        assert any(line["event"] == "WAREHOUSE_UNREADABLE" for line in logs) is (reader is not None)
         assert said in answer.json()["detail"]
 
 
@@ -167,7 +169,9 @@ def test_a_link_opens_once(runtime):
     with browser(runtime) as client:
         code = link_code(client, runtime)
         assert client.get("/v1/dashboards").status_code == 401
-        assert client.post("/dashboards/session", json={"code": code}).json() == {"expires_in": 3600}
+        with capture_logs() as logs:
+            assert client.post("/dashboards/session", json={"code": code}).json() == {"expires_in": 3600}
+        assert [line["client"] for line in logs if line["event"] == "SESSION_OPENED"] == ["ops"]
         assert client.get("/v1/dashboards").status_code == 200
     with browser(runtime) as other:
         again = other.post("/dashboards/session", json={"code": code})
@@ -305,6 +309,7 @@ def test_the_page_is_public_holds_no_figure_and_trusts_nobody(runtime):
             assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
             assert "unsafe" not in answer.headers["content-security-policy"]
             assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["x-frame-options"] == "DENY"
         assert client.get("/dashboards/other.js").status_code == 401
 
 
