@@ -38,9 +38,8 @@ def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any
     fields = record.model_dump(exclude=set(_S3_ONLY), exclude_none=True)
     fields[_PROCESS] = record.unique_process_id
     fields[TTL_ATTRIBUTE] = int((datetime.fromisoformat(record.generated_at) + ttl).timestamp())
-    for name in ("channel_filter", "guard_kinds"):
-        if name in fields:
-            fields[name] = list(fields[name])
+    if record.channel_filter is not None:
+        fields["channel_filter"] = list(record.channel_filter)
     return {name: _serializer.serialize(value) for name, value in fields.items()}
 
 

@@ -12,8 +12,9 @@ import duckdb
 from service.errors import QueryRefused, WarehouseBusy, WarehouseError
 from service.events import Event
 from service.warehouse import schema
+from service.warehouse.checks import Columns
 from service.warehouse.ddl import statements, table_to_duckdb
-from service.warehouse.dialect import Columns, query_to_duckdb, view_to_duckdb
+from service.warehouse.dialect import query_to_duckdb, view_to_duckdb
 from service.warehouse.frames import to_frame, unique_names
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged

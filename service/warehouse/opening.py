@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from service.warehouse.port import Warehouse
 
 
+class EngineMissing(ConfigurationError, ImportError):
+    """The warehouse extra is not installed. An ImportError too, for whoever serves without it."""
+
+
 def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse":
     """Open the warehouse of ``settings``: the embedded file, or Redshift where a workgroup or a cluster is named.
 
@@ -16,7 +20,7 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
 
     Raises:
         WarehouseBusy: another process still holds the file after ``settings.warehouse_wait_s``.
-        ConfigurationError: the embedded engine is not installed.
+        EngineMissing: the embedded engine is not installed.
         WarehouseError: there is nothing to read, or it is of a newer schema.
     """
     if settings.redshift_workgroup is not None or settings.redshift_cluster is not None:
@@ -27,7 +31,7 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
     try:
         from service.warehouse.duck import DuckWarehouse
     except ImportError as err:
-        raise ConfigurationError(f"{err.name} is not installed: pip install 'omni-insights[warehouse]'") from err
+        raise EngineMissing(f"{err.name} is not installed: pip install 'omni-insights[warehouse]'") from err
 
     return DuckWarehouse(
         settings.warehouse_file,

@@ -37,7 +37,7 @@ def filled(tmp_path, monkeypatch):
     warehouse.close()
 
 
-SQL = "SELECT object_key, etag, reason, row_count, row_count / 4.0 AS quarter, loaded_at, loaded_at::DATE AS day FROM omni_loads ORDER BY 1"
+SQL = "SELECT object_key, etag, reason, row_count, row_count / 4::FLOAT AS quarter, loaded_at, loaded_at::DATE AS day FROM omni_loads ORDER BY 1"
 
 
 def test_a_table_for_a_person(filled, capsys):
@@ -71,7 +71,7 @@ def test_many_rows_are_cut_for_a_person_and_whole_for_a_program(filled, capsys):
         ("SELECT * FROM omni_load", "no table 'omni_load'"),
         ("DELETE FROM omni_loads", "only SELECT"),
         ("SELECT ADD_MONTHS(loaded_at, 1) FROM omni_loads", "ADD_MONTHS"),
-        ("SELECT 'open", "open"),
+        ("SELECT 'open", "cannot be read"),
     ],
 )
 def test_bad_sql_is_one_line(filled, capsys, sql, said):
