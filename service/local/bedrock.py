@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from service.local import converse
 from service.local.converse import BedrockError, ConverseRequest, ErrorKind, StopReason, Usage
-from service.local.digest import DigestEngine
 from service.local.engines import (
     ECHO_MODEL_ID,
     Catalogue,
@@ -305,6 +304,14 @@ def _exit_when_stdin_ends() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _digest_engine(options: ServerOptions) -> Engine | None:
+    if not options.digest_models:
+        return None
+    from service.local.digest import DigestEngine  # loads half the service, which only who asks for it waits for
+
+    return DigestEngine(skips=options.digest_skips, latency=options.digest_latency, seed=options.seed)
+
+
 async def _serve(options: ServerOptions, listener: socket.socket, model: Path | None) -> None:
     from aiohttp import web
 
@@ -327,7 +334,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
         catalogue=Catalogue(allowed=options.models, echoed=options.echo_models),
         plan=plan,
         scripted=scripted,
-        digest=DigestEngine(skips=options.digest_skips, latency=options.digest_latency, seed=options.seed),
+        digest=_digest_engine(options),
         digested=options.digest_models,
     )
     # Cancelled handlers free their slot: a caller that gave up must not hold the model.

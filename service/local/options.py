@@ -4,11 +4,14 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from service.local.digest import NO_DELAY, Skip, parse_skip
 from service.local.engines import Latency, parse_latency
 from service.local.faults import FaultRule, parse_rule_text
 from service.local.scripted import Script, load_script
+
+if TYPE_CHECKING:
+    from service.local.digest import Skip
 
 # Measured on two shared cores (2026-11, 8 prompts of 700 to 3,000 tokens with a common start, 90 tokens out each, one
 # run per setting; a repeat differed by up to 24%): 2, 4 and 6 slots took 65, 67 and 69 s, a tie, but the median answer
@@ -37,8 +40,8 @@ class ServerOptions:
     faults: tuple[FaultRule, ...]
     script: Script | None = None
     digest_models: frozenset[str] = frozenset()
-    digest_skips: tuple[Skip, ...] = ()
-    digest_latency: Latency = NO_DELAY
+    digest_skips: "tuple[Skip, ...]" = ()
+    digest_latency: Latency = Latency()
 
 
 def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
@@ -98,7 +101,7 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
             faults=tuple(parse_rule_text(text) for text in values.fault),
             script=load_script(values.script) if values.script else None,
             digest_models=_ids(values.digest_models),
-            digest_skips=tuple(parse_skip(text) for text in values.digest_skips),
+            digest_skips=_skips(values.digest_skips),
             digest_latency=parse_latency(values.digest_latency),
         )
     except ValueError as err:
@@ -107,3 +110,13 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
 
 def _ids(text: str) -> frozenset[str]:
     return frozenset(name.strip() for name in text.split(",") if name.strip())
+
+
+def _skips(texts: Sequence[str]) -> "tuple[Skip, ...]":
+    if not texts:
+        return ()
+    from service.local.digest import (
+        parse_skip,
+    )  # needs packages, and a missing one must not hide the command's own message
+
+    return tuple(parse_skip(text) for text in texts)
