@@ -21,6 +21,9 @@ DEFAULT_THREADS = 1
 DEFAULT_BATCH_THREADS = 2
 
 
+_NO_DELAY = Latency()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """The command line. Latencies in milliseconds; an empty `models` serves every id of a known provider."""
@@ -41,7 +44,7 @@ class ServerOptions:
     script: Script | None = None
     digest_models: frozenset[str] = frozenset()
     digest_skips: "tuple[Skip, ...]" = ()
-    digest_latency: Latency = Latency()
+    digest_latency: Latency = _NO_DELAY
 
 
 def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
