@@ -12,6 +12,7 @@ from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
 from eval.commands.release import history, verify
+from eval.commands.releases import releases
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
 from eval.commands.sweep import sweep
@@ -33,6 +34,14 @@ DatasetName = Annotated[str | None, typer.Option("--dataset", help="Cases to use
 def _stop(message: str, code: int = COULD_NOT_RUN) -> NoReturn:
     print(f"error: {message}", file=sys.stderr)
     raise typer.Exit(code)
+
+
+def _announce(release: Any) -> None:
+    from eval.releases import announce
+    from service.settings import Settings
+
+    if (note := announce(release, Settings())) is not None:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -131,6 +140,7 @@ def promote(
         f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
     )
+    _announce(release)
 
 
 @app.command()
@@ -152,11 +162,13 @@ def rollback(
         f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}) again"
     )
+    _announce(release)
 
 
 for _name, _command in (
     ("history", history),
     ("verify", verify),
+    ("releases", releases),
     ("cases", check_cases),
     ("card", card),
     ("calibrate", calibrate),

@@ -27,12 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _status(settings)
         if options.command == "reconcile":
             return _reconcile(settings, options)
+        if options.command == "load":
+            from service.jobs.command import run
+
+            return run(settings, options)
         if options.command == "token":
             return _token(settings, options.scope)
         if options.command == "client":
             return _client(settings, options)
         if options.command == "dashboards":
             return _dashboards(settings, options)
+        if options.command == "warehouse":
+            return _warehouse(settings, options)
         return _serve(settings, without_bedrock=options.without_bedrock)
     except ServiceError as err:
         print(f"error: {err}", file=sys.stderr)
@@ -55,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     reconcile.add_argument("--log", action="append", default=[], help="the service's log (JSON lines); may be repeated")
     reconcile.add_argument("--hours", type=int, default=24, help="how far to look back (default 24)")
+    load = commands.add_parser("load", help="move new objects of the bucket into the warehouse")
+    _load_arguments(load)
     token = commands.add_parser("token", help="print a token of one hour for this machine's own client")
     token.add_argument("--scope", help="space-separated scopes (default: all)")
     client = commands.add_parser("client", help="add a client, or give one a further secret; prints the secret once")
@@ -67,11 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     dashboards.add_argument("--export", metavar="FILE", help="write the definitions for QuickSight (JSON) instead")
     dashboards.add_argument("--account", default="000000000000", help="AWS account of the export (default: zeros)")
     dashboards.add_argument("--data-source", metavar="ARN", help="QuickSight data source over the Redshift database")
+    warehouse = commands.add_parser("warehouse", help="ask the warehouse one SELECT in Redshift's dialect")
+    warehouse.add_argument("sql", help="for example: SELECT day, pair, p95_ms FROM v_performance ORDER BY day")
+    warehouse.add_argument("--csv", action="store_true", help="all rows as CSV")
     for command in (up, serve):
         command.add_argument(
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
         )
     return parser
+
+
+def _load_arguments(parser: argparse.ArgumentParser) -> None:
+    from service.jobs.command import add_arguments
+
+    add_arguments(parser)
 
 
 def _settings(options: argparse.Namespace) -> "Settings":
@@ -200,6 +217,13 @@ def _export_dashboards(settings: "Settings", options: argparse.Namespace) -> int
     except OSError as err:
         raise ConfigurationError(f"{options.export} cannot be written ({type(err).__name__})") from err
     print(f"{options.export}: " + ", ".join(f"{len(requests)} {name}" for name, requests in content.items()))
+    return 0
+
+
+def _warehouse(settings: "Settings", options: argparse.Namespace) -> int:
+    from service.warehouse.console import answer
+
+    answer(settings, options.sql, csv=options.csv)
     return 0
 
 

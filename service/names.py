@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from service.lexicon import OPENERS, ORDINARY, ROLES
 from service.sheet import LEAD, NOT_AN_END, Mention, Sheet, without_accents
@@ -15,15 +16,16 @@ _NAME_VERB = re.compile(
 # "Authorized Corinne", "Contractor Larkfield": what a name is told about, not a first name.
 _DERIVED = ("ed", "ing", "ly", "ist", "ion")
 _SHOUTED = re.compile(r"\A\W*[A-Z]{2,}(?:[ -]+[A-Z]{2,})+(?=[:.,;!?]|$)")
+_CACHED = 40  # characters; the same words come again and again, and longer ones would fill the memory with noise
 _MIDDLE = frozenset({"of", "de", "la", "del", "and", "&", "the"})
 
 
 def read_names(sheet: Sheet) -> Iterator[Mention]:
-    """Yield capitalised sequences; a sentence's first word only with a sign of being a name (see ``_is_name``)."""
+    """Yield capitalised sequences; a sentence's first word only with a sign of being a name (see ``is_name``)."""
     run: list[re.Match[str]] = []
     left = _headline(sheet.left)
     for match in _CAPITALISED.finditer(left):
-        if not _is_name(match, left):
+        if not is_name(match, left):
             continue
         if run and not _joins(left[run[-1].end() : match.start()]):
             yield _name(sheet, run)
@@ -38,10 +40,16 @@ def _joins(between: str) -> bool:
 
 
 def _name(sheet: Sheet, run: list[re.Match[str]]) -> Mention:
-    words = tuple(_bare(match[0]) for match in run)
+    words = tuple(bare(match[0]) for match in run)
     return sheet.mention("name", run[0].start(), run[-1].end(), words=words)
 
 
+def bare(word: str) -> str:
+    """Return the word in small letters, without accents and without a possessive."""
+    return _bare(word) if len(word) <= _CACHED else _bare.__wrapped__(word)
+
+
+@lru_cache(maxsize=16_384)
 def _bare(word: str) -> str:
     return without_accents(word.removesuffix("'s").rstrip("'"))
 
@@ -64,18 +72,29 @@ def _headline(sentence: str) -> str:
     return "|" * match.end() + sentence[match.end() :]
 
 
-def _is_name(match: re.Match[str], sentence: str) -> bool:
-    bare = _bare(match[0])
+def ordinary(word: str) -> bool:
+    """Say of a capitalised word, without its place in a sentence, that it names nobody."""
+    return _ordinary(word) if len(word) <= _CACHED else _ordinary.__wrapped__(word)
+
+
+@lru_cache(maxsize=16_384)
+def _ordinary(word: str) -> bool:
     # "Spanish-language": only the parts written with a capital could name someone.
-    parts = [_bare(part) for part in match[0].split("-") if part[:1].isupper()]
-    if len(bare) < 2 or bare in ORDINARY or match[0].lower() in ORDINARY or all(part in ORDINARY for part in parts):
+    plain, parts = bare(word), [bare(part) for part in word.split("-") if part[:1].isupper()]
+    return len(plain) < 2 or plain in ORDINARY or word.lower() in ORDINARY or all(part in ORDINARY for part in parts)
+
+
+def is_name(match: re.Match[str], sentence: str) -> bool:
+    """Say whether the capitalised word at ``match`` names someone where it stands; a first word only with a sign of it."""
+    if ordinary(match[0]):
         return False
+    plain = bare(match[0])
     before = sentence[: match.start()].rstrip(" \"'([*|")
     if before and (before[-1] not in ":.!?" or NOT_AN_END.search(before[-LEAD:])):
         return True
-    if _role(bare) or bare in OPENERS:
+    if _role(plain) or plain in OPENERS:
         return False
     if match[0].endswith("'s") or _NAME_VERB.match(sentence, match.end()):
         return True
     following = _CAPITALISED.match(sentence, match.end() + 1)
-    return following is not None and _bare(following[0]) not in ORDINARY and not bare.endswith(_DERIVED)
+    return following is not None and bare(following[0]) not in ORDINARY and not plain.endswith(_DERIVED)

@@ -50,6 +50,8 @@ class Settings(BaseSettings):
     spool_dir: Path | None = None  # records that the stores do not hold yet; default: under state_dir
     spool_max_mb: int = Field(default=256, ge=1)
 
+    events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `python -m service load` reads it
+
     # Warehouse: an embedded DuckDB file, or Redshift's Data API once a workgroup or a cluster is named.
     warehouse_path: Path | None = None  # default: under state_dir
     warehouse_memory_mb: int = Field(default=2048, ge=256)

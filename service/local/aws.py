@@ -54,7 +54,7 @@ def start(settings: Settings) -> bool:
 
 
 def load(settings: Settings) -> None:
-    """Create the tables and the bucket at ``settings.aws_endpoint`` and give the sample customers their history.
+    """Create the tables, the bucket and its queue at ``settings.aws_endpoint`` and give the sample customers their history.
 
     Raises:
         StoreError: the endpoint does not answer.
@@ -65,9 +65,11 @@ def load(settings: Settings) -> None:
     from service.aws import client
     from service.local.samples import sample_histories
     from service.stores.archive import create_bucket
+    from service.stores.event_queue import create_queue
     from service.stores.form_store import FormStore, create_config_table
     from service.stores.interactions import InteractionStore, create_table
     from service.stores.summaries import create_summary_table
+    from service.stores.summary_record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
 
     dynamodb = client("dynamodb", settings)
     create_table(dynamodb, settings.interactions_table)
@@ -82,5 +84,8 @@ def load(settings: Settings) -> None:
     forms.add_tenant(LOCAL_TENANT, "Demo Tenant")
     s3 = client("s3", settings)
     create_bucket(s3, settings.archive_bucket)
-    for made in (dynamodb, s3):
+    sqs = client("sqs", settings)
+    prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
+    create_queue(sqs, s3, settings.events_queue, bucket=settings.archive_bucket, prefixes=prefixes)
+    for made in (dynamodb, s3, sqs):
         made.close()

@@ -11,6 +11,7 @@ from service.task import Arm
 
 PROCESSED_PREFIX = "omni-channel/processed/"
 FEEDBACK_PREFIX = "omni-channel/feedback/"
+RELEASES_PREFIX = "omni-channel/releases/"
 
 
 class SeenInteraction(BaseModel):

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ import duckdb
 from service.errors import QueryRefused, WarehouseBusy, WarehouseError
 from service.events import Event
 from service.warehouse import schema
+from service.warehouse.checks import Columns
 from service.warehouse.ddl import statements, table_to_duckdb
-from service.warehouse.dialect import Columns, query_to_duckdb, view_to_duckdb
+from service.warehouse.dialect import query_to_duckdb, view_to_duckdb
 from service.warehouse.frames import to_frame, unique_names
 from service.warehouse.messages import one_line
 from service.warehouse.port import Merged
@@ -46,7 +47,7 @@ class DuckWarehouse:
         """
         self.path = path
         self._sql_folder = sql_folder
-        self._in_transaction = False
+        self._read_only, self._in_transaction = read_only, False
         self._known: Columns | None = None
         if read_only and not path.exists():
             raise WarehouseError(
@@ -75,13 +76,7 @@ class DuckWarehouse:
             )
             for migration in schema.migrations(self._sql_folder):
                 if migration.version > current:
-                    for statement in statements(migration.sql):
-                        for translated in table_to_duckdb(statement):
-                            self._connection.execute(translated)
-                    self._connection.execute(
-                        f"INSERT INTO {schema.VERSION_TABLE} VALUES (?, ?)",
-                        [migration.version, migration.name],
-                    )
+                    self._apply(migration)
             for _name, statement in schema.views(self._sql_folder):
                 self._known = None
                 self._connection.execute(view_to_duckdb(statement, self._columns()))
@@ -89,6 +84,8 @@ class DuckWarehouse:
 
     def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
         """See ``Warehouse.merge``."""
+        if self._read_only:
+            raise WarehouseError(f"{self.path} was opened to read; open it to write before merging")
         wrong = sorted(set(rows.column_names) ^ set(event.model_fields))
         if wrong or len(rows.column_names) != len(event.model_fields):
             raise WarehouseError(f"rows for {event.table} have other columns than service.events: {', '.join(wrong)}")
@@ -100,7 +97,7 @@ class DuckWarehouse:
             except duckdb.Error as err:
                 raise WarehouseError(f"rows for {event.table} do not fit: {_without_values(err)}") from err
             finally:
-                self._connection.unregister("incoming")
+                self._forget_rows()
         return Merged(inserted=inserted, updated=updated, unchanged=rows.num_rows - inserted - updated)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> "pd.DataFrame":
@@ -117,6 +114,17 @@ class DuckWarehouse:
         except duckdb.Error as err:
             raise QueryRefused(one_line(str(err))) from err
         return to_frame(table.rename_columns(unique_names(relation.columns)))
+
+    def _apply(self, migration: schema.Migration) -> None:
+        try:
+            for statement in statements(migration.sql):
+                for translated in table_to_duckdb(statement):
+                    self._run(translated)
+        except (duckdb.Error, QueryRefused) as err:
+            raise WarehouseError(
+                f"migration {migration.name} does not run on {self.path}: {one_line(str(err))}"
+            ) from err
+        self._run(f"INSERT INTO {schema.VERSION_TABLE} VALUES (?, ?)", [migration.version, migration.name])
 
     def _columns(self) -> Columns:
         if self._known is None:
@@ -142,6 +150,7 @@ class DuckWarehouse:
             self._connection.execute("COMMIT")
         except BaseException:
             self._connection.execute("ROLLBACK")
+            self._forget_rows()
             raise
         finally:
             self._in_transaction = False
@@ -149,6 +158,11 @@ class DuckWarehouse:
     def close(self) -> None:
         """See ``Warehouse.close``."""
         self._connection.close()
+
+    def _forget_rows(self) -> None:
+        # After an error DuckDB does nothing more before the rollback, not even this.
+        with suppress(duckdb.TransactionException):
+            self._connection.unregister("incoming")
 
     def _stage(self, event: type[Event]) -> int:
         """Fill the table ``staged`` with one row per key and return how many there are."""

@@ -23,8 +23,7 @@ SAME = frozenset(
     """.split()
 )
 
-_INTEGERS = "('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT')"
-_PARTS = frozenset("YEAR QUARTER MONTH WEEK DAY DOW DAYOFWEEK DOY DAYOFYEAR HOUR MINUTE SECOND".split())
+_PARTS = frozenset("YEAR QUARTER MONTH WEEK DAY DOW DAYOFWEEK DOY DAYOFYEAR HOUR MINUTE".split())
 _STEPS = frozenset("YEAR QUARTER MONTH WEEK DAY HOUR MINUTE SECOND MILLISECOND MICROSECOND".split())
 _TIME_FORMAT = {
     "IYYY": "%G", "YYYY": "%Y", "HH24": "%H", "HH12": "%I", "DDD": "%j", "Mon": "%b", "IW": "%V", "MM": "%m", "DD": "%d",
@@ -33,13 +32,27 @@ _TIME_FORMAT = {
 _TIME_TOKENS = re.compile(r'"([^"]*)"|(' + "|".join(_TIME_FORMAT) + r")|([A-Za-z0-9%\"]+)|(.)")
 _BASES = {"10": "", "16": "0x", "2": "0b"}
 
+# Marks what is DuckDB's already.
+OURS = "ours"
+
 Rewrite = Callable[[exp.Expr], exp.Expr]
 
 
 def duck(template: str, **parts: exp.Expr | str) -> exp.Expr:
     """Return DuckDB's ``template`` with each ``:name`` replaced by a copy of a part; text becomes a literal."""
+    made = sqlglot.parse_one(template, read="duckdb")
+    for node in made.walk():
+        node.meta[OURS] = True
     given = {name: exp.Literal.string(part) if isinstance(part, str) else part.copy() for name, part in parts.items()}
-    return exp.replace_placeholders(sqlglot.parse_one(template, read="duckdb"), **given)
+    return exp.replace_placeholders(made, **given)
+
+
+def above(node: exp.Expr) -> exp.Expr | None:
+    """Return what ``node`` stands in, its own brackets left out."""
+    parent: exp.Expr | None = node.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    return parent
 
 
 def written_name(node: exp.Expr) -> str:
@@ -237,31 +250,20 @@ def listagg(node: exp.GroupConcat, order: exp.Order | None) -> exp.Expr:
     return plain if order is None else exp.WithinGroup(this=plain, expression=order.copy())
 
 
-def average(value: exp.Expr, whole: exp.Expr, *, sample: exp.Expr) -> exp.Expr:
-    """Return an average: in Redshift that of integers is an integer, cut off. ``sample`` is some value of the same type."""
-    if is_fraction(value):
-        return whole
-    return duck(
-        f"(CASE WHEN TYPEOF(:sample) IN {_INTEGERS} THEN TRUNC(:whole) ELSE :whole END)", sample=sample, whole=whole
-    )
-
-
-def is_fraction(node: exp.Expr) -> bool:
-    """Say whether ``node`` is written as a cast to a floating-point number."""
-    floats = (exp.DType.DOUBLE, exp.DType.FLOAT)
-    return isinstance(node, exp.Cast) and node.to.this in floats
-
-
 def date_part(node: exp.Extract) -> exp.Expr:
     """Return an EXTRACT or DATE_PART.
 
     Raises:
-        QueryRefused: a part that the two engines count or type differently.
+        QueryRefused: a part that the two engines count differently, or a division by one: its type is Redshift's secret.
     """
     part = node.name.upper()
     if part not in _PARTS:
         hint = "use DATEDIFF(second, ...)" if part == "EPOCH" else f"known: {', '.join(sorted(_PARTS))}"
         raise QueryRefused(f"the date part {part} is not translated: {hint}")
+    if isinstance(above(node), exp.Div):
+        raise QueryRefused(
+            f"a date part in a division is a whole number or not, by the type of its time: {part} ... ::INTEGER"
+        )
     return node
 
 
@@ -291,20 +293,6 @@ def _unit(node: exp.Expr) -> str:
     if name not in _STEPS:
         raise QueryRefused(f"the unit {name} is not translated: {', '.join(sorted(_STEPS))}")
     return name
-
-
-def whole_number(node: exp.Cast) -> exp.Expr:
-    """Return a cast to an integer that fails on a fraction: the engines do not round alike."""
-    kind = node.to.sql("duckdb")
-    if isinstance(
-        node.this, exp.Case | exp.Count | exp.Round | exp.Floor | exp.Ceil | exp.Length | exp.Extract | exp.Placeholder
-    ):
-        return node
-    number = "TRY_CAST(:value AS DOUBLE)"
-    wrong = f"CAST(error('a fraction was cast to {kind}: use ROUND, FLOOR or TRUNC(x, 0)') AS {kind})"
-    return duck(
-        f"(CASE WHEN {number} <> TRUNC({number}) THEN {wrong} ELSE CAST(:value AS {kind}) END)", value=node.this
-    )
 
 
 def similar_to(node: exp.SimilarTo) -> exp.Expr:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from service.errors import ConfigurationError
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
 
     Raises:
         WarehouseBusy: another process still holds the file after ``settings.warehouse_wait_s``.
+        ConfigurationError: the embedded engine is not installed.
         WarehouseError: there is nothing to read, or it is of a newer schema.
     """
     if settings.redshift_workgroup is not None or settings.redshift_cluster is not None:
@@ -22,7 +24,10 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
         from service.warehouse.redshift import RedshiftWarehouse
 
         return RedshiftWarehouse(aws.client("redshift-data", settings), aws.client("s3", settings), settings)
-    from service.warehouse.duck import DuckWarehouse
+    try:
+        from service.warehouse.duck import DuckWarehouse
+    except ImportError as err:
+        raise ConfigurationError(f"{err.name} is not installed: pip install 'omni-insights[warehouse]'") from err
 
     return DuckWarehouse(
         settings.warehouse_file,

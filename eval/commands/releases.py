@@ -1,0 +1,31 @@
+"""``python -m eval releases``: tell the warehouse of every release, with what the gate promised of it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def releases(
+    task: Annotated[str, typer.Option("--task", help="Which task; a module in service/tasks.")] = "summarize",
+    export: Annotated[
+        bool, typer.Option("--export", help="Write rows into the warehouse itself, not objects into the bucket.")
+    ] = False,
+) -> None:
+    """Tell the warehouse of every verified release, for those that could not be told when they were made. Safe to repeat."""
+    from eval.releases import ReleaseDesk, bucket_settings, export_releases, put_releases
+    from service.settings import Settings
+
+    settings = Settings()
+    told = ReleaseDesk(task, settings).all()
+    for one in told:
+        if one.lacking is not None:
+            print(f"release {one.record.sequence} goes without promises: {one.lacking}", file=sys.stderr)
+    target = None if export else bucket_settings(settings)
+    promises = sum(len(one.record.promises) for one in told)
+    what = f"{len(told)} verified releases of {task} with {promises} promises"
+    if target is None:
+        print(f"{what}: {export_releases(told, settings)} rows new or changed in the warehouse")
+    else:
+        new = put_releases(told, target)
+        print(f"{what}: {new} new objects in bucket {target.archive_bucket}; `make load-events` loads them")

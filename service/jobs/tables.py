@@ -1,0 +1,47 @@
+"""Rows as Arrow tables: the columns of an event class, typed as the warehouse's are."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pyarrow as pa
+
+from service.events import Event
+
+# As in infra/warehouse: USD with ten decimals.
+MONEY = pa.decimal128(18, 10)
+_TYPES: Mapping[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    bool: pa.bool_(),
+    float: pa.float64(),
+    datetime: pa.timestamp("us", tz="UTC"),
+    Decimal: MONEY,
+}
+
+
+@cache
+def schema_of(event: type[Event]) -> pa.Schema:
+    """Return the Arrow schema of an event's rows, its columns in their order."""
+    return pa.schema([_field(name, field.annotation) for name, field in event.model_fields.items()])
+
+
+def table_of(event: type[Event], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    """Return rows, each in the order of the event's columns, as one table."""
+    schema = schema_of(event)
+    columns = list(zip(*rows, strict=True))
+    if not columns:
+        return schema.empty_table()
+    return pa.table(
+        [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _field(name: str, annotation: Any) -> pa.Field:
+    kinds = set(get_args(annotation)) if get_origin(annotation) in (UnionType, Union) else {annotation}
+    optional = NoneType in kinds
+    (kind,) = kinds - {NoneType}
+    return pa.field(name, _TYPES[str if get_origin(kind) is Literal else kind], nullable=optional)

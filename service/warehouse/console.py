@@ -1,0 +1,64 @@
+"""``python -m service warehouse``: one query's answer as a table for a person, or as CSV for a program."""
+
+from typing import TYPE_CHECKING, Any
+
+from service.settings import Settings
+from service.warehouse.opening import open_warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# More rows are no table for a person.
+_MOST_ROWS = 200
+
+
+def answer(settings: Settings, sql: str, *, csv: bool) -> None:
+    """Print what ``sql`` gives; times in UTC.
+
+    Raises:
+        WarehouseError: there is no warehouse, or it is busy.
+        QueryRefused: the SQL is wrong, or this engine would answer it wrongly; the message is one line.
+    """
+    warehouse = open_warehouse(settings, read_only=True)
+    try:
+        frame = warehouse.query(sql)
+    finally:
+        warehouse.close()
+    if csv:
+        print(frame.to_csv(index=False), end="")
+    else:
+        _print_table(frame)
+
+
+def _print_table(frame: "pd.DataFrame") -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(box=SIMPLE, header_style="bold")
+    for name in frame.columns:
+        number = frame[name].dtype.kind in "iuf"
+        table.add_column(str(name), justify="right" if number else "left", overflow="fold")
+    for row in frame.head(_MOST_ROWS).itertuples(index=False):
+        table.add_row(*(shown(value) for value in row))
+    console.print(table)
+    rows = "1 row" if len(frame) == 1 else f"{len(frame)} rows"
+    print(rows if len(frame) <= _MOST_ROWS else f"the first {_MOST_ROWS} of {rows}; --csv prints all")
+
+
+def shown(value: Any) -> str:
+    """Return one value as a table shows it; nothing for a missing one."""
+    import pandas as pd
+
+    if pd.isna(value):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, pd.Timestamp):
+        return (
+            value.strftime("%Y-%m-%d")
+            if value == value.normalize() and value.tz is None
+            else f"{value:%Y-%m-%d %H:%M:%S}"
+        )
+    return str(value).replace("[", r"\[")
