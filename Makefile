@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end dashboards sql chromium node
+.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end dashboards sql calls chromium node
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -102,6 +102,10 @@ serve: $(READY) ## Serve the production pair on http://127.0.0.1:8080 (PORT=...)
 
 reconcile: $(READY) ## Count answered requests against DynamoDB, S3 and spool: make reconcile [LOG=service.log] [HOURS=24]
 	@$(PY) -m service reconcile $(if $(LOG),--log "$(LOG)") $(if $(HOURS),--hours $(HOURS))
+
+calls: $(READY) ## Sample calls of two tenants through the whole pipeline to the leaderboard: make calls [CALLS=folder] [TENANT=id] [PAIR=keywords]
+	@[ -n "$(CALLS)" ] || $(PY) -m service calls samples .omni/calls
+	@$(PY) -m service calls run "$(or $(CALLS),.omni/calls)" $(if $(TENANT),--tenant $(TENANT)) $(if $(PAIR),--pair "$$PAIR")
 
 sql: $(READY) ## Ask the warehouse, in Redshift's SQL: make sql SQL="SELECT * FROM v_cost" [CSV=1]
 	@$(PY) -m service warehouse "$$SQL" $(if $(CSV),--csv)

@@ -99,7 +99,11 @@ def redacted(text: str, *, account_number: str = "", names: bool = True) -> str:
 
 def _group(match: re.Match[str]) -> str:
     written = match[0]
-    if sum(map(str.isdigit, written)) < _FEWEST_IN_GROUPS or _LOOKS_DATED.fullmatch(written) or _DECIMAL.fullmatch(written):
+    if (
+        sum(map(str.isdigit, written)) < _FEWEST_IN_GROUPS
+        or _LOOKS_DATED.fullmatch(written)
+        or _DECIMAL.fullmatch(written)
+    ):
         return written
     if "/" in written and max(map(len, _DIGITS.findall(written))) <= 4 and written.count("/") == 2:
         return written  # 10/14/2026

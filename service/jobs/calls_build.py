@@ -1,0 +1,106 @@
+"""Builds a call worker around the clients of the settings, with the released pair or one that is named."""
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from service.calls.redaction import PatternRedactor
+from service.errors import ConfigurationError, RegistryError
+from service.jobs.call_scoring import CallScorer
+from service.jobs.calls import CallWorker
+from service.served import ServedPair
+from service.settings import Settings
+from service.stores.call_jobs import CallJobs
+from service.stores.call_objects import CallInputs, TenantResults
+
+if TYPE_CHECKING:
+    from service.cards import ModelCards
+
+_TASK = "scorecard"
+
+
+def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
+    """Return a worker; nothing is contacted yet but the registry, once, and only where no pair is named.
+
+    Raises:
+        ConfigurationError: the named pair has no file, or nothing was released and none is named.
+    """
+    from service.aws import client
+    from service.cards import ModelCards
+    from service.llm.gateway import LiteLLMGateway
+    from service.llm.logged import LoggedGateway
+    from service.runtime import stand_in_of
+    from service.stores.event_queue import LONGEST_WAIT_S, EventQueue
+    from service.stores.form_store import FormStore
+    from service.tasks.scorecard import TASK
+    from service.warehouse import open_warehouse
+
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    gateway = LiteLLMGateway(
+        cards,
+        region=settings.aws_region,
+        endpoint=settings.bedrock_endpoint,
+        stand_in=stand_in_of(settings),
+        in_process=TASK.in_process,
+    )
+    s3, dynamodb = client("s3", settings), client("dynamodb", settings)
+    # A long poll answers after twenty seconds: the connection must not give up before.
+    patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
+    results = partial(TenantResults, s3, settings.results_bucket, kms_key=settings.calls_kms_key)
+    return CallWorker(
+        inputs=CallInputs(s3, settings.calls_bucket),
+        results=results,
+        jobs=CallJobs(dynamodb, settings.calls_table),
+        forms=FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=_now),
+        redactor=PatternRedactor(),
+        scorer=CallScorer(
+            served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards
+        ),
+        open_warehouse=partial(open_warehouse, settings),
+        owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        queue=EventQueue(client("sqs", patient), settings.calls_queue, bucket=settings.calls_bucket),
+    )
+
+
+def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:
+    """Return what gives a tenant's pair: the file that is named, or the release.
+
+    Raises:
+        ConfigurationError: there is no such file, or no verified release.
+    """
+    from service.tasks.scorecard import TASK
+
+    if pair is not None:
+        from service.pair_file import load_pair
+
+        path = settings.prompts_dir / _TASK / f"{pair}.prompty"
+        if not path.is_file():
+            raise ConfigurationError(f"there is no pair {pair!r}: {path.name} is not in prompts/{_TASK}/")
+        named = ServedPair(
+            pair=load_pair(path, cards=cards, task_variables=TASK.variables),
+            registry_version=0,
+            sequence=0,
+            released_at="",
+            released_by="",
+            source="file",
+        )
+        return lambda tenant: named
+    from service.registry import RegistryPairSource
+
+    source = RegistryPairSource(_TASK, settings)
+    source.refresh()
+    try:
+        source.current()
+    except RegistryError as err:
+        raise ConfigurationError(
+            f"no released pair to score with ({err}): release one, or name one with --pair"
+        ) from err
+    return lambda tenant: source.current()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
