@@ -43,11 +43,10 @@ class OwnTranscript(BaseModel):
 
 def is_audio(body: bytes) -> bool:
     """Return whether the bytes begin as a recording does."""
-    return (
-        body.startswith(_AUDIO)
-        or body[4:8] == b"ftyp"
-        or (len(body) > 1 and body[0] == 0xFF and body[1] & 0xE0 == 0xE0)
-    )
+    if body.startswith(_AUDIO) or body[4:8] == b"ftyp":
+        return True
+    # An MP3 without a tag begins with its first frame; FF FE is rather the mark of UTF-16 than MPEG's Layer I.
+    return len(body) > 1 and body[0] == 0xFF and body[1] & 0xE0 == 0xE0 and body[1] != 0xFE
 
 
 def read_transcript(body: bytes, facts: Facts) -> Heard:

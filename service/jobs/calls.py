@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from service.calls.failure import CallFailed, NotReady, Reason, Waiting
 from service.calls.formats import facts_of, is_audio, read_transcript
 from service.calls.heard import Facts, Heard, Transcriber
-from service.calls.keys import CallObject, raw_answer_key, read_key, result_key, transcript_key
+from service.calls.keys import CallObject, letter_key, raw_answer_key, read_key, result_key, transcript_key
 from service.calls.redaction import Redaction, Redactor
 from service.calls.result import CallResult, rows_of
 from service.errors import StoreError, WarehouseError
@@ -210,6 +210,8 @@ class CallWorker:
             log(Event.CALL_SETTLED, state="refused", reason=err.reason.value)
             return None
         job = await self._claim(source)
+        if job.state == "failed" and job.source.key != source.key:
+            job = await self._claim_again(job, source)
         if job.state in ENDED:
             tally.known += 1
             return None
@@ -296,6 +298,13 @@ class CallWorker:
 
     async def _claim(self, source: CallObject) -> Job:
         return await _blocking(partial(self.jobs.claim, source, owner=self.owner, now=self.now(), lease=self.lease))
+
+    async def _claim_again(self, failed: Job, source: CallObject) -> Job:
+        """The same bytes under another name: somebody put the call where its form is clear, say. It begins anew."""
+        assert failed.reason is not None
+        await _blocking(partial(self.jobs.reopen, failed, now=self.now(), source=source))
+        await _blocking(self.results(source.tenant).delete, letter_key(source.tenant, failed.reason, failed.call_id))
+        return await self._claim(source)
 
     async def _result(self, results: TenantResults, key: str) -> CallResult:
         text = await _blocking(results.read, key)

@@ -177,12 +177,13 @@ class CallJobs:
         except StateLost:
             return  # somebody else's by now: nothing to let go of
 
-    def reopen(self, job: Job, *, now: datetime) -> bool:
-        """Put a failed call back to its beginning; False when it is not failed any more."""
-        text = "SET #state = :received, updated_at = :at, attempts = :zero, #open = :tenant REMOVE reason, detail"
+    def reopen(self, job: Job, *, now: datetime, source: CallObject | None = None) -> bool:
+        """Put a failed call back to its beginning, read from ``source`` from now on; False when it is not failed any more."""
+        source = source or job.source
+        text = "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, #open = :tenant REMOVE reason, detail"
         values = {
             ":received": {"S": "received"}, ":at": {"S": _text(now)}, ":zero": {"N": "0"}, ":tenant": {"S": job.tenant},
-            ":failed": {"S": "failed"},
+            ":failed": {"S": "failed"}, ":key": {"S": source.key}, ":version": {"S": source.version},
         }  # fmt: skip
         try:
             self._update(job, text, "#state = :failed", {"#state": "state", "#open": "open"}, values)
