@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.calls.failure import CallFailed, Reason
+from service.calls.spoken import without_spoken
 from service.redacted import RedactionFailed, redacted
 from service.scorecard.transcript import Turn
 
@@ -39,22 +40,25 @@ class Redactor(Protocol):
 
 
 class PatternRedactor:
-    """The redactor of ``service.redacted``: patterns, the same on every machine."""
+    """Patterns, the same on every machine: what speech gives away by its context, then those of ``service.redacted``."""
 
-    by = "patterns-1"
+    by = "patterns-2"
 
     def redact(self, turns: Sequence[Turn]) -> Redaction:
         """See ``Redactor.redact``."""
         clean: list[Turn] = []
         found: Counter[str] = Counter()
+        asked = ""
         for turn in turns:
             try:
-                text = redacted(turn.text)
+                text = redacted(without_spoken(turn.text, asked))
             except RedactionFailed as err:
                 raise CallFailed(Reason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # whatever it is: a text that nobody redacted goes nowhere, nor does its traceback
                 raise CallFailed(Reason.REDACTION, f"turn {len(clean)}: {type(err).__name__}") from None
             found.update(_TAG.findall(text))
             found.subtract(_TAG.findall(turn.text))  # what came in brackets was not found here
+            # Only what somebody else asked just before: an agent does not answer himself.
+            asked = turn.text if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
             clean.append(turn.model_copy(update={"text": text}))
         return Redaction(turns=tuple(clean), by=self.by, found={kind: n for kind, n in sorted(found.items()) if n > 0})

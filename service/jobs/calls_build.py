@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from service.calls.heard import Transcriber
 from service.calls.redaction import PatternRedactor
 from service.errors import ConfigurationError, RegistryError
 from service.jobs.call_scoring import CallScorer
@@ -63,7 +64,40 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         open_warehouse=partial(open_warehouse, settings),
         owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         queue=EventQueue(client("sqs", patient), settings.calls_queue, bucket=settings.calls_bucket),
+        transcriber=build_transcriber(settings),
     )
+
+
+def build_transcriber(settings: Settings) -> Transcriber | None:
+    """Return what hears recordings: as the settings say, else Amazon Transcribe in `aws`, else Whisper where it is installed.
+
+    Raises:
+        ConfigurationError: Whisper is asked for and not installed.
+    """
+    from service.calls import whisper
+
+    wanted = settings.transcriber or ("amazon" if settings.environment == "aws" else "whisper")
+    if wanted == "amazon":
+        from service.aws import client
+        from service.stores.transcription_jobs import AmazonTranscriber, notify_topic
+
+        return AmazonTranscriber(
+            client("transcribe", settings),
+            client("s3", settings),
+            inputs=settings.calls_bucket,
+            outputs=settings.results_bucket,
+            language=settings.transcribe_language,
+            kms_key=settings.calls_kms_key,
+            role=settings.transcribe_role,
+            notify=notify_topic(client("sns", settings), settings.calls_topic),
+        )
+    if wanted == "whisper" and whisper.is_installed():
+        return whisper.WhisperTranscriber()
+    if settings.transcriber == "whisper":
+        raise ConfigurationError(
+            "OMNI_TRANSCRIBER is whisper, which is not installed: pip install 'omni-insights[speech]'"
+        )
+    return None
 
 
 def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import ConfigurationError
+from service.local import voices
 from service.settings import Settings
 
 TENANTS = ("brindlewick-energy", "osprey-quay-cu")
@@ -36,7 +37,8 @@ def write_samples(settings: Settings, folder: Path) -> Iterator[str]:
         for number, inputs in enumerate(calls[tenant]):
             _write_call(place, number, inputs)
         _write_awkward(place, calls[tenant][0], next(iter(forms)))
-        yield f"{place}: {len(calls[tenant])} calls on {len(forms)} forms, and 8 awkward ones"
+        audio = _write_spoken(place, calls[tenant][1])
+        yield f"{place}: {len(calls[tenant])} calls on {len(forms)} forms, 8 awkward ones, {audio}"
     _write(folder / "no-such-tenant" / "lost.json", json.dumps({"turns": calls[TENANTS[0]][0]["turns"]}))
     yield f"{folder / 'no-such-tenant'}: a call of a tenant that does not exist"
 
@@ -66,6 +68,14 @@ def _write_awkward(place: Path, inputs: dict[str, Any], form: str) -> None:
     _write(folder / "no-agent.json", json.dumps({"turns": [turn for turn in turns if turn["speaker"] == "customer"]}))
     _write(folder / "cut-off.json", first[:200])
     _write(folder / "corrupt.wav", "RIFF\x10 this is no sound")
+
+
+def _write_spoken(place: Path, inputs: dict[str, Any]) -> str:
+    if not voices.is_installed():
+        return "no recording (the extra 'voices' is not installed)"
+    sound = voices.spoken([(turn["speaker"], turn["text"]) for turn in inputs["turns"]])
+    (place / inputs["form"]["form_id"] / "spoken.wav").write_bytes(sound)
+    return "1 recording"
 
 
 def as_vtt(turns: list[dict[str, Any]]) -> str:

@@ -180,7 +180,10 @@ class CallJobs:
     def reopen(self, job: Job, *, now: datetime, source: CallObject | None = None) -> bool:
         """Put a failed call back to its beginning, read from ``source`` from now on; False when it is not failed any more."""
         source = source or job.source
-        text = "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, #open = :tenant REMOVE reason, detail"
+        text = (
+            "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, "
+            "#open = :tenant REMOVE reason, detail"
+        )
         values = {
             ":received": {"S": "received"}, ":at": {"S": _text(now)}, ":zero": {"N": "0"}, ":tenant": {"S": job.tenant},
             ":failed": {"S": "failed"}, ":key": {"S": source.key}, ":version": {"S": source.version},
