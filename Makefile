@@ -104,8 +104,8 @@ reconcile: $(READY) ## Count answered requests against DynamoDB, S3 and spool: m
 	@$(PY) -m service reconcile $(if $(LOG),--log "$(LOG)") $(if $(HOURS),--hours $(HOURS))
 
 calls: $(READY) ## Sample calls of two tenants through the whole pipeline to the leaderboard: make calls [CALLS=folder] [TENANT=id] [PAIR=keywords]
-	@[ -n "$(CALLS)" ] || $(PY) -m service calls samples .omni/calls
-	@$(PY) -m service calls run "$(or $(CALLS),.omni/calls)" $(if $(TENANT),--tenant $(TENANT)) $(if $(PAIR),--pair "$$PAIR")
+	@[ -n "$(CALLS)" ] || $(PY) -m service calls samples .omni/sample-calls
+	@$(PY) -m service calls run "$(or $(CALLS),.omni/sample-calls)" $(if $(TENANT),--tenant $(TENANT)) $(if $(PAIR),--pair "$$PAIR")
 
 sql: $(READY) ## Ask the warehouse, in Redshift's SQL: make sql SQL="SELECT * FROM v_cost" [CSV=1]
 	@$(PY) -m service warehouse "$$SQL" $(if $(CSV),--csv)

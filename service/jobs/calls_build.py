@@ -133,6 +133,7 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
         raise ConfigurationError(
             f"no released pair to score with ({err}): release one, or name one with --pair"
         ) from err
+    source.start()  # a worker that follows its queue takes up the next release
     return lambda tenant: source.current()
 
 
