@@ -137,5 +137,24 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
     return lambda tenant: source.current()
 
 
+def with_model(settings: Settings, pair: str | None) -> Settings:
+    """Return settings under which the pair's models answer: on a laptop the bundled model is started where one is needed.
+
+    Raises:
+        ConfigurationError: there is no such pair, or the stand-in does not start.
+    """
+    from service.cards import ModelCards
+    from service.local import stack
+    from service.tasks.scorecard import TASK
+
+    if settings.environment != "local" or settings.bedrock_endpoint is not None:
+        return settings
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    asked = served_from(settings, cards, pair)("").pair
+    if {asked.model, asked.backup} - {None} <= set(TASK.in_process):
+        return settings
+    return stack.with_endpoints(settings, [stack.up_bedrock(settings)])
+
+
 def _now() -> datetime:
     return datetime.now(UTC)

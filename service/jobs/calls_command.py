@@ -71,11 +71,16 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
     if options.calls_command == "leaderboard":
         _show(settings, options.tenant)
         return 0
-    from service.jobs.calls_build import build_worker
+    from service.jobs.calls_build import build_worker, with_model
+    from service.telemetry import configure_logging
 
     named = getattr(options, "pair", None)
     scores = options.calls_command in ("run", "work", "watch", "replay", "rescore")
     # A command that scores nothing needs no release: the floor's file stands in its place and is never asked.
+    if scores:
+        settings = with_model(settings, named)
+    # Whoever looks on sees tables; a worker's log is for machines.
+    configure_logging("WARNING" if options.calls_command == "run" else settings.log_level)
     worker = build_worker(settings, pair=named if scores else "keywords")
     return asyncio.run(_do(settings, options, worker))
 
