@@ -12,7 +12,16 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval calibrate behave gate promptfoo sweep card changed pr-gate pr-summary pr-number changed-output register promote rollback history verify cases serve up down status ui test test-ragas check lint bench bench-service load chaos simulate selftest lock clean reconcile token client rollout rollout-end dashboards chromium node sql load-events releases bench-warehouse report bench-report simulate-report traffic traffic-seeds harvest review backfill # Simulated weeks release pairs and invent customers, so they have a state, registry ports of their own. Whatever is made together with them looks there; later, `make TRAFFIC=1`, TRAFFIC=1`. ifneq (,$(TRAFFIC)$(filter traffic,$(MAKECMDGOALS))) export OMNI_STATE_DIR := $(CURDIR)/.omni/traffic OMNI_REGISTRY_URI sqlite:///$(CURDIR)/.omni/traffic/mlflow.db OMNI_LOCAL_AWS_PORT 4577 OMNI_LOCAL_BEDROCK_PORT 4578 endif
+.PHONY: help setup eval sweep calibrate behave gate promptfoo register promote rollback rollout rollout-end history verify cases changed pr-gate pr-summary pr-number changed-output card up serve reconcile load-events releases bench-warehouse calls sql token client dashboards status down ui lint check test chromium node test-ragas bench bench-service load chaos simulate selftest traffic traffic-seeds harvest review backfill report bench-report simulate-report lock clean
+
+# Simulated weeks release pairs and invent customers, so they have a state, a registry and ports of their own. Whatever is made
+# together with them looks there; later, `make report TRAFFIC=1`, `make up TRAFFIC=1`.
+ifneq (,$(TRAFFIC)$(filter traffic,$(MAKECMDGOALS)))
+export OMNI_STATE_DIR := $(CURDIR)/.omni/traffic
+export OMNI_REGISTRY_URI := sqlite:///$(CURDIR)/.omni/traffic/mlflow.db
+export OMNI_LOCAL_AWS_PORT := 4577
+export OMNI_LOCAL_BEDROCK_PORT := 4578
+endif
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -111,6 +120,10 @@ releases: $(READY) ## Tell the warehouse of every release and what its gate prom
 
 bench-warehouse: $(READY) ## A million answers and 200,000 verdicts into an empty warehouse: time per stage, memory [SIZES=10000,100000]
 	@PYTHONPATH=. $(PY) tests/load/warehouse_scale.py $(if $(SIZES),--sizes $(SIZES))
+
+calls: $(READY) ## Sample calls of two tenants through the whole pipeline to the leaderboard: make calls [CALLS=folder] [TENANT=id] [PAIR=keywords]
+	@[ -n "$(CALLS)" ] || $(PY) -m service calls samples .omni/sample-calls
+	@$(PY) -m service calls run "$(or $(CALLS),.omni/sample-calls)" $(if $(TENANT),--tenant $(TENANT)) $(if $(PAIR),--pair "$$PAIR")
 
 sql: $(READY) ## Ask the warehouse, in Redshift's SQL: make sql SQL="SELECT * FROM v_cost" [CSV=1]
 	@$(PY) -m service warehouse "$$SQL" $(if $(CSV),--csv)

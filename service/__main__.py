@@ -31,6 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from service.jobs.command import run
 
             return run(settings, options)
+        if options.command == "calls":
+            from service.jobs import calls_command
+
+            return calls_command.run(settings, options)
         if options.command == "token":
             return _token(settings, options.scope)
         if options.command == "client":
@@ -75,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     dashboards.add_argument("--export", metavar="FILE", help="write the definitions for QuickSight (JSON) instead")
     dashboards.add_argument("--account", default="000000000000", help="AWS account of the export (default: zeros)")
     dashboards.add_argument("--data-source", metavar="ARN", help="QuickSight data source over the Redshift database")
+    _calls_arguments(
+        commands.add_parser("calls", help="score calls: run, work, watch, replay, check, rescore, override")
+    )
     warehouse = commands.add_parser("warehouse", help="ask the warehouse one SELECT in Redshift's dialect")
     warehouse.add_argument("sql", help="for example: SELECT day, pair, p95_ms FROM v_performance ORDER BY day")
     warehouse.add_argument("--csv", action="store_true", help="all rows as CSV")
@@ -83,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
             "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
         )
     return parser
+
+
+def _calls_arguments(calls: argparse.ArgumentParser) -> None:
+    from service.jobs.calls_command import add_arguments
+
+    add_arguments(calls)
 
 
 def _load_arguments(parser: argparse.ArgumentParser) -> None:

@@ -70,6 +70,11 @@ def _history_failed(fields: Fields) -> None:
     metrics.count(metrics.STORE_ERRORS, _DYNAMODB)
 
 
+def _call_settled(fields: Fields) -> None:
+    # An object of no tenant, and a call that only waits, have none here.
+    metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
+
+
 def _number(fields: Fields, name: str) -> float:
     return float(fields.get(name) or 0)
 
@@ -85,6 +90,7 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_FAILURE: _model_failed,
     Event.BEDROCK_INVOKE_TIMEOUT: _model_timed_out,
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
+    Event.CALL_SETTLED: _call_settled,
     Event.DYNAMODB_QUERY_SUCCESS: _history_read,
     Event.DYNAMODB_QUERY_FAILURE: _history_failed,
 }

@@ -178,5 +178,94 @@ class LoadEvent(Event):
     loaded_at: datetime
 
 
+class CallEvent(Event):
+    """One scored call. No column holds a word of it, so the row may outlive transcript and result."""
+
+    table = "omni_calls"
+    key = ("tenant_id", "call_id")
+    prefer = ("scored_at",)
+
+    tenant_id: str
+    call_id: str
+    call_date: datetime
+    state: Literal["done", "needs_review"]
+    review: str  # why a person should look: codes, distinct, sorted, joined by "+"
+    form_id: str | None  # None, as all figures, when no answer could be used
+    form_version: int | None
+    passed: bool | None
+    total_score: Decimal | None
+    max_score: Decimal | None
+    percentage: Decimal | None
+    resolution: str | None
+    sentiment: str | None
+    customer_tone: str | None
+    agent_tone: str | None
+    tone_score: int | None  # 0 to 100, computed from the two tones
+    agent_id: str | None  # as the telephone system names agents
+    queue: str | None
+    turns: int
+    duration_s: float  # until the last turn begins
+    transcriber: str
+    redactor: str
+    pii_found: int  # details that were taken out of the transcript
+    pair: str
+    pair_digest: str
+    prompt_version: str
+    registry_version: int
+    model_used: str
+    latency_ms: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal | None
+    scored_at: datetime
+    schema_version: int
+    source_key: str  # the result in S3
+
+
+class CallCriterionEvent(Event):
+    """One criterion of one scored call."""
+
+    table = "omni_call_criteria"
+    key = ("tenant_id", "call_id", "criterion_id")
+    prefer = ("scored_at",)
+
+    tenant_id: str
+    call_id: str
+    criterion_id: str
+    call_date: datetime
+    form_id: str
+    form_version: int
+    section: str
+    question: str
+    weight: Decimal
+    required: bool
+    verdict: Literal["yes", "no", "na"] | None
+    passed: bool | None  # None where it did not apply or has no verdict
+    score: Decimal
+    evidence: str  # verified, unverified, missing, none
+    evidence_turn: int | None
+    pair_digest: str
+    scored_at: datetime
+
+
+class CallOverrideEvent(Event):
+    """A person's word on one criterion, beside the model's, which stays."""
+
+    table = "omni_call_overrides"
+    key = ("tenant_id", "call_id", "criterion_id", "overridden_at")
+
+    tenant_id: str
+    call_id: str
+    criterion_id: str
+    overridden_at: datetime
+    form_id: str
+    form_version: int
+    model_verdict: Literal["yes", "no", "na"] | None
+    human_verdict: Literal["yes", "no", "na"]
+    overridden_by: str
+    pair_digest: str
+
+
 EVENTS: tuple[type[Event], ...] = (SummaryEvent, InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent)
-TABLES: tuple[type[Event], ...] = (*EVENTS, LoadEvent)
+CALL_EVENTS: tuple[type[Event], ...] = (CallEvent, CallCriterionEvent, CallOverrideEvent)
+TABLES: tuple[type[Event], ...] = (*EVENTS, LoadEvent, *CALL_EVENTS)

@@ -67,6 +67,10 @@ FIELDS: Mapping[str, Form] = {
     "failures": "number",
     "kinds": "name",
     "step": "number",
+    # calls
+    "tenant": "name",
+    "call_id": "name",
+    "state": "name",
 }
 DROPPED = "dropped_fields"
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")

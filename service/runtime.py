@@ -135,7 +135,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         cards,
         region=settings.aws_region,
         endpoint=settings.bedrock_endpoint,
-        stand_in=_stand_in(settings),
+        stand_in=stand_in_of(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
     now = wall_clock(settings.clock_file)
@@ -188,7 +188,8 @@ def _read_warehouse(settings: Settings) -> Warehouse:
     return open_warehouse(bounded, read_only=True)
 
 
-def _stand_in(settings: Settings) -> str | None:
+def stand_in_of(settings: Settings) -> str | None:
+    """Return what answers in Bedrock's place, for honest labels; None: Bedrock itself."""
     if settings.bedrock_endpoint is None or settings.environment == "aws":
         return settings.bedrock_stand_in  # in `aws` an endpoint is a VPC endpoint: Bedrock itself
     return settings.bedrock_stand_in or "local-stand-in"

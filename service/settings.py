@@ -55,6 +55,19 @@ class Settings(BaseSettings):
 
     events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `python -m service load` reads it
 
+    # Calls: recordings and transcripts arrive under `<tenant>/calls/`, results are written under `<tenant>/`.
+    calls_bucket: str = "cci-lite-input"
+    results_bucket: str = "cci-lite-results"
+    calls_queue: str = "cci-lite-analysis-queue"
+    calls_table: str = "cci-lite-calls"  # what became of each call
+    calls_kms_key: str | None = None  # id or ARN; results are encrypted with it, the tenant in the encryption context
+    calls_topic: str | None = None  # ARN of the SNS topic that hears of failed transcription jobs
+    transcriber: Literal["none", "whisper", "amazon"] | None = (
+        None  # None: Amazon Transcribe in `aws`, Whisper where installed
+    )
+    transcribe_language: str = "en-US"
+    transcribe_role: str | None = None  # ARN of the data-access role
+
     # Warehouse: an embedded DuckDB file, or Redshift's Data API once a workgroup or a cluster is named.
     report_zone: str = "UTC"  # whose weeks and days reports count: an IANA name
     warehouse_path: Path | None = None  # default: under state_dir

@@ -65,6 +65,7 @@ def load(settings: Settings) -> None:
     from service.aws import client
     from service.local.samples import sample_histories
     from service.stores.archive import create_bucket
+    from service.stores.call_jobs import create_jobs_table
     from service.stores.event_queue import create_queue
     from service.stores.form_store import FormStore, create_config_table
     from service.stores.interactions import InteractionStore, create_table
@@ -87,5 +88,10 @@ def load(settings: Settings) -> None:
     sqs = client("sqs", settings)
     prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
     create_queue(sqs, s3, settings.events_queue, bucket=settings.archive_bucket, prefixes=prefixes)
+    create_jobs_table(dynamodb, settings.calls_table)
+    for bucket in (settings.calls_bucket, settings.results_bucket):
+        create_bucket(s3, bucket)
+    # Nothing but calls arrives there: whatever its name is, somebody has to hear of it.
+    create_queue(sqs, s3, settings.calls_queue, bucket=settings.calls_bucket, prefixes=("",))
     for made in (dynamodb, s3, sqs):
         made.close()

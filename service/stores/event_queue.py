@@ -22,6 +22,7 @@ class Announced:
 
     key: str
     etag: str = ""
+    version: str = ""  # of a bucket that keeps versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,9 @@ class EventQueue:
             records = body.get("Records", [])
             objects = tuple(
                 Announced(
-                    key=unquote_plus(found["object"]["key"]), etag=str(found["object"].get("eTag", "")).strip('"')
+                    key=unquote_plus(found["object"]["key"]),
+                    etag=str(found["object"].get("eTag", "")).strip('"'),
+                    version=str(found["object"].get("versionId", "")),
                 )
                 for found in (record["s3"] for record in records)
                 if found["bucket"]["name"] == self._bucket
@@ -116,10 +119,10 @@ def create_queue(sqs: Any, s3: Any, name: str, *, bucket: str, prefixes: Sequenc
         arn = _arn(sqs, url)
     wanted = [
         {
-            "Id": prefix.strip("/").rpartition("/")[2],
+            "Id": prefix.strip("/").rpartition("/")[2] or "all",
             "QueueArn": arn,
             "Events": ["s3:ObjectCreated:*"],
-            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}},
+            **({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}} if prefix else {}),
         }
         for prefix in prefixes
     ]

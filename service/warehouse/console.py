@@ -1,5 +1,6 @@
 """``python -m service warehouse``: one query's answer as a table for a person, or as CSV for a program."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from service.settings import Settings
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 # More rows are no table for a person.
 _MOST_ROWS = 200
+_PIPE_WIDTH = 180
 
 
 def answer(settings: Settings, sql: str, *, csv: bool) -> None:
@@ -27,15 +29,17 @@ def answer(settings: Settings, sql: str, *, csv: bool) -> None:
     if csv:
         print(frame.to_csv(index=False), end="")
     else:
-        _print_table(frame)
+        print_table(frame)
 
 
-def _print_table(frame: "pd.DataFrame") -> None:
+def print_table(frame: "pd.DataFrame") -> None:
+    """Print a frame as a table for a person."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    # A pipe has no width: 80 columns would break every word.
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     table = Table(box=SIMPLE, header_style="bold")
     for name in frame.columns:
         number = frame[name].dtype.kind in "iuf"

@@ -58,3 +58,9 @@ def test_modules_stay_small():
         if "out" not in path.parts
     }
     assert {name: size for name, size in sizes.items() if size > 400} == {}
+
+
+def test_every_target_of_the_makefile_is_phony() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
+    assert sorted(phony) == sorted(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))

@@ -14,7 +14,14 @@ import pandas as pd
 import pytest
 
 from service.errors import QueryRefused
-from service.events import FeedbackEvent, InteractionEvent, SummaryEvent
+from service.events import (
+    CallCriterionEvent,
+    CallEvent,
+    CallOverrideEvent,
+    FeedbackEvent,
+    InteractionEvent,
+    SummaryEvent,
+)
 from service.warehouse import functions, schema
 from service.warehouse.duck import DuckWarehouse
 from service.warehouse.rows import to_table
@@ -176,6 +183,51 @@ FEEDBACK = [
 ]
 
 
+def call(tenant, call_id, when, **changes):
+    made = {name: "x" for name, field in CallEvent.model_fields.items() if field.annotation is str}
+    made |= {name: 0 for name, field in CallEvent.model_fields.items() if field.annotation is int}
+    made |= {"tenant_id": tenant, "call_id": call_id, "call_date": at(when), "scored_at": at(when), "duration_s": 60.0}
+    return made | {"state": "done", "form_id": "support", "form_version": 1, "agent_id": "a1"} | changes
+
+
+def criterion(tenant, call_id, name, verdict, evidence="none"):
+    passed = None if verdict == "na" else verdict == "yes"
+    return {
+        "tenant_id": tenant, "call_id": call_id, "criterion_id": name, "call_date": at("2026-11-16T10:00"), "form_id": "support",
+        "form_version": 1, "section": "s", "question": "Why?", "weight": Decimal(1), "required": False, "verdict": verdict,
+        "passed": passed, "score": Decimal(verdict == "yes"), "evidence": evidence, "pair_digest": "d", "scored_at": at("2026-11-16T10:00"),
+    }  # fmt: skip
+
+
+def override(call_id, name, model, human, when):
+    return {
+        "tenant_id": "acme", "call_id": call_id, "criterion_id": name, "overridden_at": at(when), "form_id": "support",
+        "form_version": 1, "model_verdict": model, "human_verdict": human, "overridden_by": "dana", "pair_digest": "d",
+    }  # fmt: skip
+
+
+def share(percent, passed):
+    return {"percentage": Decimal(percent), "passed": passed}
+
+
+CALLS = (
+    (CallEvent, [
+        call("acme", "c1", "2026-11-16T10:00", sentiment="NEUTRAL", tone_score=75, **share(100, True)),
+        call("acme", "c2", "2026-11-16T23:59", sentiment="NEGATIVE", state="needs_review", **share(50, False)),
+        call("acme", "c3", "2026-11-17T00:01", state="needs_review", form_id=None, form_version=None),
+        call("brand", "c1", "2026-11-16T10:00", sentiment="POSITIVE", tone_score=40, **share(0, False)),
+    ]),
+    (CallCriterionEvent, [
+        criterion("acme", "c1", "greet", "yes", "verified"), criterion("acme", "c1", "notice", "no", "missing"),
+        criterion("acme", "c2", "greet", "no"), criterion("acme", "c2", "notice", "na"), criterion("brand", "c1", "greet", "no"),
+    ]),
+    (CallOverrideEvent, [
+        override("c1", "greet", "yes", "no", "2026-11-17T08:00"), override("c1", "greet", "yes", "yes", "2026-11-17T09:00"),
+        override("c2", "greet", "no", "yes", "2026-11-17T08:00"),
+    ]),
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
     folder = tmp_path_factory.mktemp("warehouse")
@@ -185,11 +237,11 @@ def warehouse(tmp_path_factory):
     for kind in ("migrations", "views"):
         for path in (schema.SQL_FOLDER / kind).glob("*.sql"):
             (sql / kind / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-    (sql / "migrations" / "0002_baskets.sql").write_text(BASKETS, encoding="utf-8")
+    (sql / "migrations" / f"{len(schema.migrations()) + 1:04d}_baskets.sql").write_text(BASKETS, encoding="utf-8")
     path = folder / "omni.duckdb"
     writer = DuckWarehouse(path, sql_folder=sql)
     writer.migrate()
-    for event, rows in ((SummaryEvent, SUMMARIES), (InteractionEvent, INTERACTIONS), (FeedbackEvent, FEEDBACK)):
+    for event, rows in ((SummaryEvent, SUMMARIES), (InteractionEvent, INTERACTIONS), (FeedbackEvent, FEEDBACK), *CALLS):
         writer.merge(event, to_table(event, rows))
     writer.close()
     with duckdb.connect(str(path)) as plain:
@@ -509,6 +561,38 @@ QUERIES = {
             ("2026-11-22T00:00:00", 1, 0, None, None, 1, 0.008, 0.012, 3000, 0),
             ("2027-01-01T00:00:00", 1, 1, 0.0, 0.0, 0, None, None, 3000, 0),
         ],
+    ),
+    "v_criteria": (
+        "SELECT tenant_id, call_id, day, agent_id, criterion_id, verdict, human_verdict, standing_verdict FROM v_criteria ORDER BY 1, 2, 5",
+        [
+            # a person said no and then yes: the newest stands; of the other tenant's call of the same id nothing is known here
+            ("acme", "c1", "2026-11-16T00:00:00", "a1", "greet", "yes", "yes", "yes"),
+            ("acme", "c1", "2026-11-16T00:00:00", "a1", "notice", "no", None, "no"),
+            ("acme", "c2", "2026-11-16T00:00:00", "a1", "greet", "no", "yes", "yes"),
+            ("acme", "c2", "2026-11-16T00:00:00", "a1", "notice", "na", None, "na"),
+            ("brand", "c1", "2026-11-16T00:00:00", "a1", "greet", "no", None, "no"),
+        ],
+    ),
+    "v_criterion_failures": (
+        "SELECT tenant_id, place, criterion_id, calls, failures, fail_rate, not_applicable, without_evidence FROM v_criterion_failures ORDER BY 1, 2",
+        [
+            ("acme", 1, "notice", 1, 1, 1.0, 1, 1),  # one applied and failed
+            ("acme", 2, "greet", 2, 0, 0.0, 0, 0),  # the model's no was overruled
+            ("brand", 1, "greet", 1, 1, 1.0, 0, 0),
+        ],
+    ),
+    "v_tone": (
+        "SELECT tenant_id, day, calls, needs_review, toned, tone_score, positive, neutral, negative, scored, percentage, pass_rate FROM v_tone ORDER BY 1, 2",
+        [
+            ("acme", "2026-11-16T00:00:00", 2, 1, 1, 75.0, 0, 1, 1, 2, 75.0, 0.5),
+            ("acme", "2026-11-17T00:00:00", 1, 1, 0, None, 0, 0, 0, 0, None, None),
+            ("brand", "2026-11-16T00:00:00", 1, 0, 1, 40.0, 1, 0, 0, 1, 0.0, 0.0),
+        ],
+    ),
+    "v_agreement": (
+        "SELECT tenant_id, form_id, criterion_id, n, agreement, kappa FROM v_agreement ORDER BY 1, 3",
+        # yes, no against yes, yes: by chance (1*2 + 1*0) / 4 = 0.5, as often as they agreed
+        [("acme", "support", "greet", 2, 0.5, 0.0)],
     ),
 }  # fmt: skip
 
