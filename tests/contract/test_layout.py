@@ -1,5 +1,6 @@
 """The layout's traps: a stray __init__.py or test file hides installed packages while everything seems to work."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.aws import client
 from service.calls.failure import CallFailed, Reason, Waiting
@@ -162,9 +163,12 @@ async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest)
 
 async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place: Place) -> None:
     place.put("acme/calls/one.json", call_date="2026-11-16T09:00:00Z", agent_id="a-104")
-    tally = await place.worker.drain(wait_s=2)
+    with capture_logs() as logs:
+        tally = await place.worker.drain(wait_s=2)
     assert dict(tally.states) == {"done": 1}
     job = place.jobs(ACME)["one.json"]
+    settled = [line for line in logs if line["event"] == "CALL_SETTLED"]
+    assert [(line["tenant"], line["call_id"], line["state"]) for line in settled] == [(ACME, job.call_id, "done")]
     assert job.result_key == result_key(ACME, datetime(2026, 11, 16, tzinfo=UTC), job.call_id)
     result = place.result(job)
     evaluation = result.qa_evaluation
