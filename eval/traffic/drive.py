@@ -169,7 +169,7 @@ class Driver:
     def _release(self, step: ReleaseStep, at: datetime) -> None:
         self.say(f"{at:%Y-%m-%d %H:%M}: evaluating {step.pair} on the gate set, then releasing it")
         self.world.set_clock(at)
-        release(step, self.world.environment, self.world.folder / "releases.log")
+        release(step, self.world.model, self.world.environment, self.world.folder / "releases.log")
         self._mark(step).touch()
 
     def _was_released(self, step: ReleaseStep) -> bool:

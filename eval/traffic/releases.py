@@ -10,14 +10,18 @@ from pathlib import Path
 
 from eval.errors import TrafficError
 from eval.traffic.plan import CHANNEL
+from service.local.process import LocalBedrock
 from service.settings import REPO_ROOT, Settings
 
 TASK = "summarize"
 FIRST, SECOND = "nova-micro", "nova-micro-short"
 RULE = "- A web form is in the customer's own words: say what it asks for, and whether anybody has answered it."
 _BEFORE = "- Say who did what."  # of prompts/summarize/nova-micro.prompty; the rule is put before it
-# Constant: two equal pairs must not differ in time by more than the gate allows.
+# Constant, as are all differences in time then, but for the machine's own.
 LATENCY_MS = 50
+# The gate asks a stand-in as slow as a model: a quarter of that is more than a busy machine's noise, a quarter of 50 ms is not.
+# At that pace the simulated weeks themselves would take hours.
+_JUDGED_LATENCY_MS = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,32 +59,33 @@ def write_root(folder: Path, settings: Settings) -> None:
         datasets.symlink_to(settings.datasets_dir.resolve())
 
 
-def stand_in_arguments(model: str) -> tuple[str, ...]:
+def stand_in_arguments(model: str, latency_ms: int = LATENCY_MS) -> tuple[str, ...]:
     """Return the stand-in's command line: it quotes what it reads, and reads web forms only when the prompt says so."""
     return (
         *("--models", model, "--digest-models", model),
-        *("--digest-latency", str(LATENCY_MS), "--digest-skips", f"{CHANNEL}={RULE}"),
+        *("--digest-latency", str(latency_ms), "--digest-skips", f"{CHANNEL}={RULE}"),
     )
 
 
-def release(step: ReleaseStep, environment: Mapping[str, str], log: Path) -> None:
+def release(step: ReleaseStep, model: str, environment: Mapping[str, str], log: Path) -> None:
     """Evaluate, judge, sign and promote as anybody would, with this environment's clock.
 
     Raises:
         TrafficError: the gate said no, or a command failed; the log says why.
     """
     run = ("run", "--pairs", step.pair, "--fresh", "--concurrency", "8")
-    for command in (run, ("promote", "--pair", step.pair, "--why", step.why)):
-        with log.open("ab") as out:
-            done = subprocess.run(
-                [sys.executable, "-m", "eval", *command, "--task", TASK],
-                env={**os.environ, **environment},
-                cwd=REPO_ROOT,
-                stdout=out,
-                stderr=out,
-                check=False,
-            )
-        if done.returncode:
-            raise TrafficError(
-                f"{step.pair} was not released: eval {command[0]} ended with {done.returncode}; see the end of {log}"
-            )
+    with LocalBedrock(stand_in_arguments(model, _JUDGED_LATENCY_MS)) as judged:
+        for command in (run, ("promote", "--pair", step.pair, "--why", step.why)):
+            with log.open("ab") as out:
+                done = subprocess.run(
+                    [sys.executable, "-m", "eval", *command, "--task", TASK],
+                    env={**os.environ, **environment, "OMNI_BEDROCK_ENDPOINT": judged.url},
+                    cwd=REPO_ROOT,
+                    stdout=out,
+                    stderr=out,
+                    check=False,
+                )
+            if done.returncode:
+                raise TrafficError(
+                    f"{step.pair} was not released: eval {command[0]} ended with {done.returncode}; see the end of {log}"
+                )

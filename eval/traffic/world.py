@@ -36,12 +36,12 @@ class World:
         self._clock_file = folder / "clock"
         write_root(folder / "root", settings)
         cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-        model = load_pair(
+        self.model = load_pair(
             folder / "root" / "prompts" / TASK / f"{FIRST}.prompty",
             cards=cards,
             task_variables=load_task(TASK).variables,
         ).model
-        self.bedrock = stack.enter_context(LocalBedrock(stand_in_arguments(model), log=folder / "bedrock.log"))
+        self.bedrock = stack.enter_context(LocalBedrock(stand_in_arguments(self.model), log=folder / "bedrock.log"))
         aws.start(settings)
         self.secrets = {name: add_client(settings, name, ["summaries", "feedback"]) for name in CLIENTS}
         self.url = ""
