@@ -30,7 +30,7 @@ class Feedback:
         return found[len(str(shape)) % 3]
 
     async def record(self, row, verdict, comment=None, edited_summary=None):
-        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", current=True)
+        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
 
 
 ROW = SummaryRow(
