@@ -1,9 +1,12 @@
 """What several test files build: values in which only what a test names matters."""
 
+from dataclasses import replace
+
 from eval.cases import Case, Expectations
 from eval.results import CaseResult, Score
 from service.llm.pricing import Cost, Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.stores.forms import FormChanged, FormHead, FormMissing
 from service.task import TaskResult
 
 REFERENCES = [
@@ -56,3 +59,46 @@ def case_result(n, output, *, live=True, measured_in=None, ms=100.0, failure=Non
         measured_in=measured_in,
         scores={k: Score(value=v) if v is not None else Score(value=None, unscored="x") for k, v in values.items()},
     )
+
+
+class FakeForms:
+    """Forms in memory, under the same rules as the table."""
+
+    def __init__(self):
+        self.kept, self.revisions = {}, {}
+
+    async def known(self, tenant):
+        return True
+
+    async def heads(self, tenant):
+        return [head for (owner, _), head in sorted(self.kept.items()) if owner == tenant]
+
+    async def head(self, tenant, form_id):
+        empty = FormHead(form_id=form_id, edit=0, latest=0, active=None, draft=None)
+        return self.kept.get((tenant, form_id), empty)
+
+    async def revision(self, tenant, form_id, version):
+        if (tenant, form_id, version) not in self.revisions:
+            raise FormMissing(f"form {form_id!r} has no version {version}")
+        return self.revisions[tenant, form_id, version]
+
+    async def save_draft(self, draft, *, edit, who):
+        head = await self._at(draft.tenant, draft.form_id, edit)
+        draft = draft.model_copy(update={"version": head.latest + 1})
+        self.kept[draft.tenant, draft.form_id] = replace(head, edit=edit + 1, draft=draft)
+        return self.kept[draft.tenant, draft.form_id]
+
+    async def activate(self, tenant, form_id, *, edit, who):
+        head = await self._at(tenant, form_id, edit)
+        if head.draft is None:
+            raise FormMissing(f"form {form_id!r} has no draft to activate")
+        self.revisions[tenant, form_id, head.draft.version] = head.draft
+        done = replace(head, edit=edit + 1, latest=head.draft.version, active=head.draft, draft=None)
+        self.kept[tenant, form_id] = done
+        return done
+
+    async def _at(self, tenant, form_id, edit):
+        head = await self.head(tenant, form_id)
+        if head.edit != edit:
+            raise FormChanged(f"form {form_id!r} is at edit {head.edit}")
+        return head

@@ -2,6 +2,7 @@
 
 import pytest
 import schemathesis
+from builders import FakeForms
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -13,8 +14,10 @@ from schemathesis.specs.openapi.checks import (
 
 from service.access.control import local_token, open_access
 from service.app import create_app
+from service.dashboards.reader import DashboardReader
 from service.settings import Settings
 from service.stores.feedback import Ambiguous, Recorded, SummaryRow
+from service.warehouse import open_warehouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
 
@@ -41,9 +44,16 @@ ROW = SummaryRow(
 
 
 @pytest.fixture
-def api(api_runtime, tmp_path):
+def api(api_runtime, tmp_path, hand_made_warehouse):
     config = Settings(state_dir=tmp_path)
-    runtime = api_runtime(settings=config, access=open_access(config), feedback=Feedback())
+    hand_made_warehouse(config.warehouse_file)
+    runtime = api_runtime(
+        settings=config,
+        access=open_access(config),
+        feedback=Feedback(),
+        forms=FakeForms(),
+        dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
+    )
     return schemathesis.openapi.from_asgi("/openapi.json", create_app(runtime=runtime)), local_token(config).text
 
 

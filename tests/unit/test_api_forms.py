@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from builders import FakeForms
 from fastapi.testclient import TestClient
 
 from service.access.clients import hash_secret, new_secret
@@ -13,7 +14,6 @@ from service.access.keys import make_key
 from service.app import create_app
 from service.errors import ConfigurationError
 from service.settings import Settings
-from service.stores.forms import FormChanged, FormHead, FormMissing
 from service.task import load_task
 
 SECRET = new_secret()
@@ -21,49 +21,6 @@ SECTIONS = [
     {"id": "all", "title": "All", "criteria": [{"id": "greet", "question": "Did the agent greet?", "weight": 1}]}
 ]
 DRAFT = {"edit": 0, "name": "Support", "pass_threshold": 0.7, "sections": SECTIONS}
-
-
-class FakeForms:
-    """Forms in memory, under the same rules as the table."""
-
-    def __init__(self):
-        self.kept, self.revisions = {}, {}
-
-    async def known(self, tenant):
-        return True
-
-    async def heads(self, tenant):
-        return [head for (owner, _), head in sorted(self.kept.items()) if owner == tenant]
-
-    async def head(self, tenant, form_id):
-        empty = FormHead(form_id=form_id, edit=0, latest=0, active=None, draft=None)
-        return self.kept.get((tenant, form_id), empty)
-
-    async def revision(self, tenant, form_id, version):
-        if (tenant, form_id, version) not in self.revisions:
-            raise FormMissing(f"form {form_id!r} has no version {version}")
-        return self.revisions[tenant, form_id, version]
-
-    async def save_draft(self, draft, *, edit, who):
-        head = await self._at(draft.tenant, draft.form_id, edit)
-        draft = draft.model_copy(update={"version": head.latest + 1})
-        self.kept[draft.tenant, draft.form_id] = replace(head, edit=edit + 1, draft=draft)
-        return self.kept[draft.tenant, draft.form_id]
-
-    async def activate(self, tenant, form_id, *, edit, who):
-        head = await self._at(tenant, form_id, edit)
-        if head.draft is None:
-            raise FormMissing(f"form {form_id!r} has no draft to activate")
-        self.revisions[tenant, form_id, head.draft.version] = head.draft
-        done = replace(head, edit=edit + 1, latest=head.draft.version, active=head.draft, draft=None)
-        self.kept[tenant, form_id] = done
-        return done
-
-    async def _at(self, tenant, form_id, edit):
-        head = await self.head(tenant, form_id)
-        if head.edit != edit:
-            raise FormChanged(f"form {form_id!r} is at edit {head.edit}")
-        return head
 
 
 @pytest.fixture
