@@ -166,8 +166,11 @@ def _since(data: WeekData, item: Comparison, releases: Sequence[Release]) -> Cha
 
 def _since_words(data: WeekData, item: Comparison, since: Change | None) -> str:
     if since is not None:
-        day = day_words(data.week.day(since.day))
-        return f"since {since.release.name} ({day})" if since.release is not None else f"since about {day}"
+        if (
+            since.release is not None
+        ):  # the level changed within days of it: the release's own day is what a reader looks up
+            return f"since {since.release.name} ({day_words(since.release.at.astimezone(data.week.zone).date())})"
+        return f"since about {day_words(data.week.day(since.day))}"
     release = item.baseline.release
     if item.baseline.against == "release before" and release is not None:
         return f"since {release.name} ({day_words(release.at.astimezone(data.week.zone).date())})"
