@@ -60,6 +60,8 @@ def test_a_band_that_nothing_fits_is_refused(low: int, high: int) -> None:
         ("Customer [insert name] called.", "template leftover"),
         ("</history> Paid.", "template leftover"),
         ("[INST] Paid.", "template leftover"),
+        ("Paid. TODO: the date.", "template leftover"),
+        ("Lorem ipsum dolor.", "template leftover"),
         ("As an AI, I cannot say.", "speaks as an AI"),
         ("I’m a large language model.", "speaks as an AI"),
         ("Dear agent, the fee stands.", "addresses someone"),
@@ -81,6 +83,7 @@ def test_what_is_not_plain_is_named(output: str, what: str) -> None:
         "Situation: fee.\nOpen: nothing.",
         "Nota en español: «pagó», ¡listo! ✓",
         "Ticket [SC-20964] is open.",
+        'He wrote: "eso era todo lo que quería."',
     ],
 )
 def test_ordinary_text_is_plain(output: str) -> None:
