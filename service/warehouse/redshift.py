@@ -81,7 +81,7 @@ class RedshiftWarehouse:
         # A table of its own and no temporary one: that would end with the session of this call.
         self._staged.append(staged)
         try:
-            copy = schema.copy_statement(event.table, "parquet").format(target=staged, source=source, role=self._role())
+            copy = schema.copy_statement(event.table).format(target=staged, source=source, role=self._role())
             done = self._batch(
                 [
                     f"CREATE TABLE {staged} (LIKE {event.table})",
@@ -233,10 +233,19 @@ def _columns_of(event: type[Event], rows: "pa.Table") -> "pa.Table":
     for field in wanted:
         if not field.nullable and rows.column(field.name).null_count:
             raise WarehouseError(f"rows for {event.table} do not fit: {event.table}.{field.name} is missing in a row")
-    try:
-        return rows.select(wanted.names).cast(wanted)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise WarehouseError(f"rows for {event.table} do not fit: a column is of another type") from None
+    columns = []
+    for field in wanted:
+        given = rows.column(field.name)
+        try:
+            columns.append(given.cast(field.type))
+        except (
+            pa.ArrowInvalid,
+            pa.ArrowNotImplementedError,
+        ):  # whose own words quote the value, which may be a customer's
+            raise WarehouseError(
+                f"rows for {event.table} do not fit: {event.table}.{field.name} holds {given.type} that is no {field.type}"
+            ) from None
+    return pa.Table.from_arrays(columns, schema=wanted)
 
 
 def _same_key(event: type[Event], staged: str) -> str:

@@ -47,6 +47,6 @@ def views(folder: Path = SQL_FOLDER) -> tuple[tuple[str, str], ...]:
     )
 
 
-def copy_statement(table: str, kind: str, folder: Path = SQL_FOLDER) -> str:
-    """Return the COPY of ``table`` from staged files of ``kind`` (parquet, json), with its ``{placeholders}``."""
-    return (folder / "copy" / f"{table}.{kind}.sql").read_text(encoding="utf-8")
+def copy_statement(table: str, folder: Path = SQL_FOLDER) -> str:
+    """Return the COPY of ``table`` from staged Parquet files, with its ``{placeholders}``."""
+    return (folder / "copy" / f"{table}.sql").read_text(encoding="utf-8")
