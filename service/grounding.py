@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from service.attached import Attached, day_fits, find_attached
@@ -34,7 +34,7 @@ from service.interaction import Interaction
 from service.lexicon import OPENERS, ORDINARY, ROLES
 from service.mentions import find_mentions
 from service.sheet import Mention
-from service.stated import WORD, Meeting, Stated, days_in, families_of, meeting, stated_in
+from service.stated import WORD, Meeting, Stated, StatedDays, families_of, stated_in
 
 Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
@@ -65,77 +65,30 @@ class GroundingSource:
     the request; its day counts as known. ``contact_reason`` is the intent of the present contact.
     """
 
-    __slots__ = (
-        "_amounts",
-        "_as_of",
-        "_capitals",
-        "_clocks",
-        "_counts",
-        "_days",
-        "_families",
-        "_gaps",
-        "_met",
-        "_months",
-        "_named",
-        "_numbers",
-        "_stated",
-        "_stretches",
-        "_tokens",
-        "_totals",
-        "_words",
-    )
-
     def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
+        """Nothing is read yet: each kind of support is gathered when a mention first needs it."""
         self._as_of = as_of.date()
-        self._numbers: set[Decimal] = set()
-        self._amounts: set[Decimal] = set()
-        self._clocks: set[str] = set()
-        self._days: dict[tuple[int, int], set[int]] = defaultdict(set)
-        self._months: dict[int, set[int]] = defaultdict(set)
-        self._tokens: set[str] = set()
-        self._words: set[str] = set()
-        self._capitals: set[str] = set()
-        self._families: set[str] = set()
-        self._stated: set[tuple[str, int]] = set()
-        self._counts: dict[str, set[int]] = defaultdict(set)
-        self._totals: dict[str, int] = {}
-        self._add_day(self._as_of)
-        self._add_words(stated_in(contact_reason))
+        self._interactions = interactions
+        reason = stated_in(contact_reason)
         self._met: list[Meeting] = []
-        self._named: set[int] = set()
-        stated_amounts: set[Decimal] = set()
-        stated_days: set[date] = set()
+        self._parts: list[tuple[Stated, StatedDays]] = []
+        self._contact_days: set[date] = set()
         for item in interactions:
-            self._families.update(families_of(item.channel))
-            self._words.update(item.channel.split("_"))
             written = item.timestamp.date()
             local_days = {written, (item.timestamp - timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)).date()}
-            for day in local_days:
-                self._add_day(day)
-            stated_days |= local_days
-            self._clocks.add(f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}")
             texts = [stated_in(text) for text in (item.text, item.intent, item.outcome or "")]
-            parts = [(text, days_in(text, written)) for text in texts]
-            self._met.append(meeting(item.channel, local_days, parts))
-            for part, dated in parts:
-                self._add_words(part)
-                self._amounts |= part.noted_amounts
-                self._numbers |= part.numbers
-                self._clocks |= part.clocks
-                self._stated |= part.counts
-                for month, day_of_month, year in dated.dates:
-                    self._months[month].add(year)
-                    if day_of_month is not None:
-                        self._days[month, day_of_month].add(year)
-                for day in dated.pointed:
-                    self._add_day(day)
-                stated_amounts |= part.amounts
-                self._named |= {day.day for day in dated.named}
-                stated_days |= dated.named
-        self._derive_amounts(stated_amounts)
-        self._derive_counts(interactions)
-        self._gaps = {abs((self._as_of - day).days) for day in stated_days}
-        self._stretches = {abs((a - b).days) for a in stated_days for b in stated_days}
+            parts = [(text, StatedDays(text, written)) for text in texts]
+            self._contact_days |= local_days
+            self._met.append(Meeting(item.channel, local_days, parts))
+            self._parts += parts
+        self._known_days = {self._as_of, *self._contact_days}
+        # The reason of the present contact gives words, and nothing else.
+        self._texts = [reason, *(text for text, _ in self._parts)]
+
+    def prepare(self) -> None:
+        """Read what most answers need, so that it does not have to be read while an agent waits for one of them."""
+        for kind in ("_days", "_amounts_as_stated", "_written_words"):
+            getattr(self, kind)  # read and kept by being asked for
 
     def supports(self, mention: Mention) -> bool:
         """Say whether the source states the mention or it follows from the source."""
@@ -151,7 +104,7 @@ class GroundingSource:
             case "name":
                 found = self._has_name(mention.words)
             case "channel":
-                found = mention.family in self._families
+                found = mention.family in self._channel_families or mention.family in self._families
             case "count":
                 found = self._has_count(mention)
         return found
@@ -160,37 +113,113 @@ class GroundingSource:
         """Say whether one interaction holds both sides of the tie; an amount that none states is left to ``supports``."""
         if item.kind == "day":
             return day_fits(item, self._as_of)
-        here = [met for met in self._met if (item.month, item.day) in met.days]
         if item.kind == "contact":
-            return any(item.family in met.families for met in here)
-        known = any(item.amount in met.amounts for met in self._met)
-        return not known or any(item.amount in met.amounts | met.figures for met in here)
+            return any(met.has_family(item.family) and met.has_day(item.month, item.day) for met in self._met)
+        assert item.amount is not None
+        if not any(met.has_amount(item.amount) for met in self._met):
+            return True
+        return any(
+            (met.has_amount(item.amount) or met.has_figure(item.amount)) and met.has_day(item.month, item.day)
+            for met in self._met
+        )
 
-    def _add_day(self, day: date) -> None:
-        self._days[day.month, day.day].add(day.year)
-        self._months[day.month].add(day.year)
-        self._numbers.add(Decimal(day.year))
+    @cached_property
+    def _channel_families(self) -> frozenset[str]:
+        return frozenset(family for item in self._interactions for family in families_of(item.channel))
 
-    def _add_words(self, found: Stated) -> None:
-        self._words |= found.words
-        self._tokens |= found.tokens
-        self._capitals |= found.capitals
-        self._families |= found.families
+    @cached_property
+    def _families(self) -> frozenset[str]:
+        return frozenset[str]().union(*(text.families for text in self._texts))
 
-    def _derive_amounts(self, stated: set[Decimal]) -> None:
-        ordered = sorted(stated)
-        self._amounts |= stated
-        for place, low in enumerate(ordered):
-            for high in ordered[place:]:
-                self._amounts.add(low + high)
-                # An amount less itself would make "$0 is due" follow from any amount at all.
-                self._amounts |= {high - low} if high > low else set()
+    @cached_property
+    def _written_words(self) -> frozenset[str]:
+        channels = (item.channel.split("_") for item in self._interactions)
+        return frozenset[str]().union(*(text.written_words for text in self._texts), *channels)
 
-    def _derive_counts(self, interactions: Sequence[Interaction]) -> None:
-        today = self._as_of
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return self._written_words.union(*(text.initials for text in self._texts))
+
+    @cached_property
+    def _tokens(self) -> frozenset[str]:
+        return frozenset[str]().union(*(text.tokens for text in self._texts))
+
+    @cached_property
+    def _capitals(self) -> frozenset[str]:
+        return frozenset[str]().union(*(text.capitals for text in self._texts))
+
+    @cached_property
+    def _amounts_as_stated(self) -> frozenset[Decimal]:
+        return frozenset[Decimal]().union(*(part.amounts for part, _ in self._parts))
+
+    @cached_property
+    def _amounts(self) -> frozenset[Decimal]:
+        noted = frozenset[Decimal]().union(*(part.noted_amounts for part, _ in self._parts))
+        return self._amounts_as_stated | noted | _sums_and_differences(self._amounts_as_stated)
+
+    @cached_property
+    def _numbers(self) -> frozenset[Decimal]:
+        years = (Decimal(day.year) for day in self._known_days | self._pointed)
+        return frozenset(years).union(*(part.numbers for part, _ in self._parts))
+
+    @cached_property
+    def _clocks(self) -> frozenset[str]:
+        contacts = (f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}" for item in self._interactions)
+        return frozenset(contacts).union(*(part.clocks for part, _ in self._parts))
+
+    @cached_property
+    def _stated(self) -> frozenset[tuple[str, int]]:
+        return frozenset[tuple[str, int]]().union(*(part.counts for part, _ in self._parts))
+
+    @cached_property
+    def _pointed(self) -> frozenset[date]:
+        return frozenset[date]().union(*(dated.pointed for _, dated in self._parts))
+
+    @cached_property
+    def _days(self) -> "dict[tuple[int, int | None], set[int]]":
+        # The years in which a month, or a day of it, is named in so many words; contacts name their own day.
+        years: dict[tuple[int, int | None], set[int]] = defaultdict(set)
+        for day in self._known_days:
+            years[day.month, day.day].add(day.year)
+            years[day.month, None].add(day.year)
+        for _, dated in self._parts:
+            for month, day_of_month, year in dated.dates:
+                years[month, day_of_month].add(year)
+                years[month, None].add(year)
+        return years
+
+    @cached_property
+    def _stated_days(self) -> frozenset[date]:
+        return frozenset(self._contact_days).union(*(dated.named for _, dated in self._parts))
+
+    @cached_property
+    def _named(self) -> frozenset[int]:
+        return frozenset(day.day for _, dated in self._parts for day in dated.named)
+
+    @cached_property
+    def _gaps(self) -> frozenset[int]:
+        return frozenset(abs((self._as_of - day).days) for day in self._stated_days)
+
+    @cached_property
+    def _stretches(self) -> frozenset[int]:
+        return frozenset(abs((a - b).days) for a in self._stated_days for b in self._stated_days)
+
+    @cached_property
+    def _counts(self) -> "dict[str, set[int]]":
+        counts: dict[str, set[int]] = defaultdict(set)
+        for (family, _), count in self._windows.items():
+            counts["phone" if family == "answered" else family].add(count)
+        return counts
+
+    @cached_property
+    def _totals(self) -> "dict[str, int]":
+        return {family: count for (family, window), count in self._windows.items() if window == "whole"}
+
+    @cached_property
+    def _windows(self) -> "dict[tuple[str, object], int]":
         groups: dict[tuple[str, object], int] = defaultdict(int)
-        for item in interactions:
-            age = (today - item.timestamp.date()).days
+        for item in self._interactions:
+            age = (self._as_of - item.timestamp.date()).days
             windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
             windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
             # "Four calls" may be those that a person answered.
@@ -198,13 +227,11 @@ class GroundingSource:
             for family in (*families_of(item.channel), *answered, "all"):
                 for window in windows:
                     groups[family, window] += 1
-        for (family, _), count in groups.items():
-            self._counts["phone" if family == "answered" else family].add(count)
-        self._totals.update({family: count for (family, window), count in groups.items() if window == "whole"})
+        return groups
 
     def _has_amount(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
-        if value in self._amounts or value in self._numbers:
+        if value in self._amounts_as_stated or value in self._amounts or value in self._numbers:
             return True
         return mention.loose and _near(value, self._amounts | self._numbers, Decimal("0.05"))
 
@@ -232,11 +259,14 @@ class GroundingSource:
         return count in self._counts.get(family, ()) or bool({(family, count), ("times", count)} & self._stated)
 
     def _has_date(self, mention: Mention) -> bool:
-        if mention.day is None:
-            years = self._months.get(mention.month, set())
-        else:
-            years = self._days.get((mention.month, mention.day), set())
-        return bool(years) if mention.year is None else mention.year in years
+        years = self._days.get((mention.month, mention.day), set())
+        if years if mention.year is None else mention.year in years:
+            return True
+        # What the notes point at ("by Friday") only when no date says it.
+        return any(
+            day.month == mention.month and mention.day in (None, day.day) and mention.year in (None, day.year)
+            for day in self._pointed
+        )
 
     def _has_id(self, token: str) -> bool:
         if token in self._tokens:
@@ -258,7 +288,9 @@ class GroundingSource:
 
     def _has_word(self, word: str) -> bool:
         return all(
-            {part, part.removesuffix("s"), f"{part}s"} & self._words or self._abbreviated(part)
+            self._written_words & (forms := {part, part.removesuffix("s"), f"{part}s"})
+            or self._words & forms
+            or self._abbreviated(part)
             for part in WORD.findall(word)
         )
 
@@ -270,6 +302,18 @@ class GroundingSource:
         # "this" shortens no "Thistlewood".
         starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
         return bool(starts & self._words) or word[:3] in self._capitals
+
+
+def _sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
+    derived: set[Decimal] = set()
+    ordered = sorted(stated)
+    for place, low in enumerate(ordered):
+        for high in ordered[place:]:
+            derived.add(low + high)
+            # An amount less itself would make "$0 is due" follow from any amount at all.
+            if high > low:
+                derived.add(high - low)
+    return derived
 
 
 def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:

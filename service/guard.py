@@ -79,7 +79,8 @@ class GroundingGuard:
 
     def prepare(self) -> None:
         """See ``Guard.prepare``."""
-        self._ready()
+        source, _ = self._ready()
+        source.prepare()
 
     def _ready(self) -> tuple[GroundingSource, frozenset[str]]:
         with self._lock:

@@ -1,5 +1,6 @@
 """A cue never rules out what its pattern would find, whatever the text; and letters that a pattern takes for others are read."""
 
+import functools
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,8 +30,14 @@ TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).fla
 def _everything(text):
     item = Interaction(interaction_id="i", channel="agent", timestamp=NOW, intent="x", text=text)
     source = GroundingSource([item], as_of=NOW, contact_reason=text[:100])
-    slots = {name: getattr(source, name) for name in GroundingSource.__slots__}
-    return slots, mentions.find_mentions(text), find_unsupported(text, source)
+    read = [
+        (name, getattr(owner, name))
+        for owner in (source, stated.stated_in(text), stated.StatedDays(stated.stated_in(text), NOW.date()))
+        for name, part in vars(type(owner)).items()
+        if isinstance(part, functools.cached_property)
+    ]
+    assert len(read) > 20
+    return read, mentions.find_mentions(text), find_unsupported(text, source)
 
 
 @given(TEXTS)
@@ -78,6 +85,6 @@ def test_what_was_read_is_kept_and_what_days_it_means_is_not():
     found = stated.stated_in("due tomorrow")
     assert found is stated.stated_in("due tomorrow")
     day, other = NOW.date(), NOW.date().replace(day=1)
-    assert stated.days_in(found, day).pointed != stated.days_in(found, other).pointed
+    assert stated.StatedDays(found, day).pointed != stated.StatedDays(found, other).pointed
     stated.stated_in("due tomorrow " * 500)
     assert stated._kept.cache_info().currsize == 1
