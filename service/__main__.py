@@ -249,6 +249,8 @@ def _serve(settings: "Settings", *, without_bedrock: bool) -> int:
         from service.telemetry import configure_logging
 
         configure_logging(settings.log_level)
+        if "writer_process" not in settings.model_fields_set:  # somebody may have a reason to want one process
+            settings = settings.model_copy(update={"writer_process": True})
         runtime = build_runtime(settings)
         import uvicorn
 

@@ -3,20 +3,40 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from service.reuse import Reuse
 from service.settings import Settings
 from service.stores.feedback import Feedback
 from service.stores.summary_record import SummaryRecord
-from service.stores.writer import SummaryWriter
+from service.stores.writer import RecordStore, SummaryWriter
+
+
+class RecordKeeper(Protocol):
+    """What keeps answered requests: threads of this process, or a process of its own."""
+
+    def start(self) -> None:
+        """Begin, also with what an earlier process left."""
+        ...
+
+    def keep(self, record: SummaryRecord) -> None:
+        """Accept one record without waiting for a store. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Write what is in hand; what does not get written in a few seconds waits on disk."""
+        ...
+
+    def snapshot(self) -> Mapping[str, int]:
+        """Return the counts since the start."""
+        ...
 
 
 class Summaries:
     """Reuse, writer and feedback of one process. Made of nothing, it reuses nothing and keeps nothing."""
 
     def __init__(
-        self, reuse: Reuse | None = None, writer: SummaryWriter | None = None, feedback: Feedback | None = None
+        self, reuse: Reuse | None = None, writer: RecordKeeper | None = None, feedback: Feedback | None = None
     ) -> None:
         self.reuse = reuse or Reuse(window_s=0, recent=None, now=datetime.now, clock=lambda: 0.0)
         self.feedback = feedback
@@ -54,7 +74,6 @@ def build_summaries(
     from service.stores.archive import Archive
     from service.stores.calls import StoreThreads
     from service.stores.feedback_store import FeedbackStore
-    from service.stores.spool import Spool
     from service.stores.summaries import SummaryTable
 
     table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
@@ -66,8 +85,19 @@ def build_summaries(
 
     return Summaries(
         reuse=Reuse(window_s=settings.reuse_window_s, recent=recent, now=now, clock=clock),
-        writer=SummaryWriter(
-            table, archive, Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024)
-        ),
+        writer=_writer(settings, table, archive),
         feedback=FeedbackStore(table, archive, timeout_s=settings.store_timeout_s, now=now),
     )
+
+
+def _writer(settings: Settings, table: RecordStore, archive: RecordStore) -> RecordKeeper:
+    from service.stores.spool import Spool
+    from service.stores.writer_process import WriterProcess
+
+    def new_spool() -> Spool:
+        return Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024)
+
+    def here() -> SummaryWriter:
+        return SummaryWriter(table, archive, new_spool())
+
+    return WriterProcess(settings, new_spool(), here) if settings.writer_process else here()

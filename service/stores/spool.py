@@ -13,6 +13,7 @@ from service.stores.summary_record import SummaryRecord
 
 _SUFFIX = ".json"
 _ASIDE = "aside"
+_LOOK_AGAIN_S = 1.0
 
 
 class SpoolError(ServiceError):
@@ -22,7 +23,8 @@ class SpoolError(ServiceError):
 class Spool:
     """One folder; several processes may share it. A file survives the death of the process, not of the machine.
 
-    ``max_bytes`` bounds what this process adds to what it last saw there. Records that no store will ever take, and files that
+    ``max_bytes`` bounds what this process adds to what it last saw there; it looks again, once a second at most, before it says
+    that the spool is full: another process may empty it. Records that no store will ever take, and files that
     cannot be read, are moved to the folder ``aside`` for a person to look at.
     """
 
@@ -32,6 +34,7 @@ class Spool:
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._bytes: int | None = None
+        self._measured_at = -_LOOK_AGAIN_S
 
     def add(self, record: SummaryRecord) -> Path:
         """Write the record's file, readable by its owner alone; return it.
@@ -46,6 +49,8 @@ class Spool:
             with self._lock:
                 if self._bytes is None:
                     self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    self._bytes = self._measure()
+                if self._bytes + len(body) > self._max_bytes and time.monotonic() - self._measured_at >= _LOOK_AGAIN_S:
                     self._bytes = self._measure()
                 if self._bytes + len(body) > self._max_bytes:
                     raise SpoolError(f"spool {self._folder} is full: {self._bytes} of {self._max_bytes} bytes")
@@ -116,6 +121,7 @@ class Spool:
         return _ids(self._folder), _ids(self._folder / _ASIDE)
 
     def _measure(self) -> int:
+        self._measured_at = time.monotonic()
         total = 0
         for folder in (self._folder, self._folder / _ASIDE):
             for entry in os.scandir(folder) if folder.is_dir() else ():

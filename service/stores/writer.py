@@ -134,6 +134,15 @@ class SummaryWriter:
             path = self._spool.add(record)
         except SpoolError as err:
             log(Event.SUMMARY_SPOOL_FAILURE, request_id=record.request_id, error=str(err))
+        self._accept(record, path)
+
+    def take(self, path: Path) -> None:
+        """Accept a record that another process put into the spool; nothing to do when it is gone or written already."""
+        record = self._spool.read(path)
+        if record is not None and record.request_id not in self._in_flight:
+            self._accept(record, path)
+
+    def _accept(self, record: SummaryRecord, path: Path | None) -> None:
         with self._lock:
             self._counts.accepted += 1
             self._counts.unspooled += path is None

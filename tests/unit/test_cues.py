@@ -34,7 +34,7 @@ def _everything(text):
         (name, getattr(owner, name))
         for owner in (source, stated.stated_in(text), stated.StatedDays(stated.stated_in(text), NOW.date()))
         for name, part in vars(type(owner)).items()
-        if isinstance(part, functools.cached_property)
+        if isinstance(part, functools.cached_property) and name != "_has_digits"  # a cue itself
     ]
     assert len(read) > 20
     return read, mentions.find_mentions(text), find_unsupported(text, source)

@@ -65,6 +65,9 @@ def test_the_source_is_built_once_whoever_asks(monkeypatch):
         def __init__(self, *args, **kwargs):
             built.append(1)
 
+        def prepare(self):
+            pass
+
         def supports(self, mention):
             return True
 
