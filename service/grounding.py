@@ -158,6 +158,10 @@ class GroundingSource:
         return self._amounts_as_stated | noted | _sums_and_differences(self._amounts_as_stated)
 
     @cached_property
+    def _counted(self) -> frozenset[Decimal]:
+        return frozenset[Decimal]().union(*(part.counted for part, _ in self._parts))
+
+    @cached_property
     def _numbers(self) -> frozenset[Decimal]:
         years = (Decimal(day.year) for day in self._known_days | self._pointed)
         return frozenset(years).union(*(part.numbers for part, _ in self._parts))
@@ -239,7 +243,7 @@ class GroundingSource:
         value = mention.number or Decimal(0)
         if mention.unit.startswith("@") and int(mention.unit[1:]) % 60:
             return mention.unit in self._clocks  # the 9 of "9:40" is no support for "9:20"
-        if value in self._numbers or mention.unit in self._clocks:
+        if value in self._counted or value in self._numbers or (mention.unit and mention.unit in self._clocks):
             return True
         if value == int(value):
             if mention.unit == "times" and ("times", int(value)) in self._stated:

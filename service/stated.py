@@ -133,9 +133,18 @@ class Stated:
         return frozenset(read_number(match[0]) for match in FIGURES.finditer(self.plain))
 
     @cached_property
+    def counted(self) -> frozenset[Decimal]:
+        """Numbers in figures. A day or a month is none: every small number would be in every long history."""
+        if not self._has_digits:
+            return frozenset()
+        undated = self._dated[1]
+        numbers = {read_number(match[0]) for match in FIGURES.finditer(_VERSION.sub(" ", undated))}
+        return frozenset(numbers.union(Decimal(run) for run in _DIGIT_RUN.findall(undated)))
+
+    @cached_property
     def numbers(self) -> frozenset[Decimal]:
-        """Numbers in figures and in words. A day or a month is none: every small number would be in every long history."""
-        return frozenset(_numbers(self.plain, self._dated[1]))
+        """Numbers in figures and in words."""
+        return self.counted | _said_numbers(self.plain)
 
     @cached_property
     def clocks(self) -> frozenset[str]:
@@ -273,11 +282,9 @@ def _tokens(plain: str) -> set[str]:
     return tokens
 
 
-def _numbers(plain: str, undated: str) -> set[Decimal]:
+def _said_numbers(plain: str) -> set[Decimal]:
     numbers = {*worded_numbers(plain), *foreign_numbers(plain)}
     if holds_digit(plain):
-        numbers.update(read_number(match[0]) for match in FIGURES.finditer(_VERSION.sub(" ", undated)))
-        numbers.update(Decimal(run) for run in _DIGIT_RUN.findall(undated))
         for match in _FRACTION.finditer(plain):
             if match[1] <= match[2]:
                 numbers.update((Decimal(match[1]), Decimal(match[2])))
