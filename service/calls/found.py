@@ -9,7 +9,7 @@ Kind = Literal["name", "number", "email", "link", "address", "secret"]
 TAG = re.compile(r"\[(name|number|email|link|address|secret)\]")
 # Ours, and those that Amazon Transcribe writes: "[PII]", "[BANK_ACCOUNT_NUMBER]".
 ANY_TAG = re.compile(r"\[(?:[a-z]{2,10}|[A-Z][A-Z_]{2,40})\]")
-_HOLDS = re.compile(r"\w")
+_HELD = re.compile(r"\w(?:.*\w)?", re.S)
 _TWICE = re.compile(r"\[(name|address)\](?:[\s,]+\[\1\])+")
 
 
@@ -37,9 +37,9 @@ def without(text: str, finds: Iterable[Find]) -> str:
         if not 0 <= find.start < find.end <= len(text):
             raise ValueError(f"a find from {find.start} to {find.end} in a text of {len(text)} characters")
         for start, end in _around(tags, max(find.start, done), find.end):
-            if _HOLDS.search(text, start, end):
-                parts += (text[done:start], f"[{find.kind}]")
-                done = end
+            if held := _HELD.search(text, start, end):
+                parts += (text[done : held.start()], f"[{find.kind}]")
+                done = held.end()
     return _TWICE.sub(r"[\1]", "".join((*parts, text[done:]))) if parts else text
 
 

