@@ -116,9 +116,10 @@ def _standard(found: dict[str, Any], facts: Facts) -> Heard:
             {voice: "agent" if voice == agent else "customer" for voice in voices} if agent in voices and agent else {}
         )
     claimed = None
-    removed = [entry for _, item in words for entry in _redactions(item)]
-    if found.get("isRedacted") or removed:
-        kinds = (entry.get("type") or entry.get("category") or "PII" for entry in removed)
+    if found.get("isRedacted") or any(item.get("redactions") for _, item in words):
+        kinds = (
+            entry.get("type") or entry.get("category") or "PII" for _, item in words for entry in _redactions(item)
+        )
         claimed = dict(Counter(str(kind).lower()[:40] for kind in kinds))
     turns = _merged(_spoken(words, speakers))
     name = str(found.get("jobName", "")) or None

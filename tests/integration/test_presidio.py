@@ -31,7 +31,7 @@ def redactor() -> Iterator[PresidioRedactor]:
 def test_names_and_places_go_that_patterns_leave_and_the_matter_stays(redactor: PresidioRedactor) -> None:
     said = [
         turn("my wife sandra miller pays the march bill"),
-        turn("We moved from Springfield to Chicago, and the meter says 4,471 kWh since 14 October."),
+        turn("it moved from springfield to chicago in october"),
         turn("I was charged $284.60 twice, on Monday and on Tuesday."),
     ]
     left = [one.text for one in PatternRedactor().redact(said).turns]
@@ -39,7 +39,7 @@ def test_names_and_places_go_that_patterns_leave_and_the_matter_stays(redactor: 
     found = redactor.redact(said)
     assert [one.text for one in found.turns] == [
         "my wife [name] pays the march bill",
-        "We moved from [address] to [address], and the meter says 4,471 kWh since 14 October.",
+        "it moved from [address] to [address] in october",
         "I was charged $284.60 twice, on Monday and on Tuesday.",
     ]
     assert found.by.startswith("presidio-2.") and found.by.endswith("+patterns-2")
