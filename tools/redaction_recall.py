@@ -1,4 +1,4 @@
-"""How much of what leads to a person the redactors of calls take out, and what that costs: recall, other letters lost, verdicts."""
+"""What the redactors of calls take out of what leads to a person, and what that costs: recall, other letters lost, verdicts."""
 
 import asyncio
 import json
@@ -139,7 +139,9 @@ async def print_verdicts(
     ``small`` writes every call in small letters first, as a chat or a poor transcript has it.
     """
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    pair = load_pair(settings.prompts_dir / "scorecard" / "keywords.prompty", cards=cards, task_variables=TASK.variables)
+    pair = load_pair(
+        settings.prompts_dir / "scorecard" / "keywords.prompty", cards=cards, task_variables=TASK.variables
+    )
     gateway = LiteLLMGateway(cards, region=settings.aws_region, in_process=TASK.in_process)
     context = TaskContext(pair=pair, gateway=gateway, cards=cards)
     cases = [
@@ -152,7 +154,9 @@ async def print_verdicts(
         assert found.output is not None
         return {one.id: one.verdict for one in Scorecard.model_validate_json(found.output).criteria}
 
-    say(f"| redactor | verdicts that differ | accuracy | agents' letters gone | customers' | ms of CPU a call |\n{'|---' * 6}|")
+    say(
+        f"| redactor | verdicts that differ | accuracy | agents' letters gone | customers' | ms of CPU a call |\n{'|---' * 6}|"
+    )
     for name, redactor in {"none": NoPatterns(), **redactors}.items():
         differ = right = n = 0
         letters = {"agent": [0, 0], "customer": [0, 0]}
@@ -181,7 +185,7 @@ def here() -> dict[str, Redactor]:
     if not presidio.is_installed():
         return patterns
     analyzer = presidio.load_analyzer()
-    alone = presidio.PresidioRedactor(lambda: analyzer, patterns=NoPatterns())  # type: ignore[arg-type]
+    alone = presidio.PresidioRedactor(lambda: analyzer, patterns=NoPatterns())
     return {**patterns, "Presidio alone": alone, "both": presidio.PresidioRedactor(lambda: analyzer)}
 
 

@@ -89,7 +89,9 @@ class PresidioRedactor:
             presidio = self._ready()
             for turn in before.turns:
                 finds.append(self._found(presidio, turn, asked, len(finds)))
-                asked = turn.text.lower().split() if turn.speaker == "agent" else asked if turn.speaker == "system" else []
+                asked = (
+                    turn.text.lower().split() if turn.speaker == "agent" else asked if turn.speaker == "system" else []
+                )
         return redacted_further(before, finds, self.by)
 
     def _ready(self) -> _Loaded:
@@ -114,7 +116,9 @@ class PresidioRedactor:
             finds = self._read(presidio.analyzer, turn.text, asked)
             if turn.text.islower():
                 # The model knows a name by its capital; chats and some transcripts have none. Raised, "Full Name" is one too.
-                raised = _SMALL.sub(lambda small: small[0].upper(), ANY_TAG.sub(lambda tag: "." * len(tag[0]), turn.text))
+                raised = _SMALL.sub(
+                    lambda small: small[0].upper(), ANY_TAG.sub(lambda tag: "." * len(tag[0]), turn.text)
+                )
                 finds += [
                     find
                     for find in self._read(presidio.analyzer, raised, asked)

@@ -110,7 +110,9 @@ def build_redactor(settings: Settings) -> Redactor:
 
     wanted = settings.redactor
     if wanted is None:
-        wanted = "comprehend" if settings.environment == "aws" else "presidio" if presidio.is_installed() else "patterns"
+        wanted = (
+            "comprehend" if settings.environment == "aws" else "presidio" if presidio.is_installed() else "patterns"
+        )
     if wanted == "presidio":
         if not presidio.is_installed():
             raise ConfigurationError(

@@ -82,10 +82,9 @@ class ComprehendRedactor:
         if not document.strip():
             return
         for entity in self._detected(document):
-            try:
-                begin, end, type_ = entity["BeginOffset"], entity["EndOffset"], entity["Type"]
-            except KeyError as err:
-                raise CallFailed(Reason.REDACTION, f"{_STORE} answers an entity without {err}") from None
+            begin, end, type_ = (entity.get(name) for name in ("BeginOffset", "EndOffset", "Type"))
+            if not (isinstance(begin, int) and isinstance(end, int) and isinstance(type_, str)):
+                raise CallFailed(Reason.REDACTION, f"{_STORE} answers an entity without its place or kind")
             if not 0 <= begin < end <= len(document):
                 raise CallFailed(
                     Reason.REDACTION,

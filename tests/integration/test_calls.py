@@ -73,7 +73,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    base = Settings(state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=20.0, redactor="patterns")
+    base = Settings(
+        state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=20.0, redactor="patterns"
+    )
     base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
     try:
         assert aws.start(base) is True

@@ -78,7 +78,10 @@ def redact(redactor: ComprehendRedactor) -> list[str]:
 
 def test_a_real_request_and_answer_after_a_throttle() -> None:
     place = TEXT.index("malý")
-    with server(refused("ThrottlingException"), reply(200, found(("NAME", 10, 15), ("NAME", place, place + 4)))) as (one, asked):
+    with server(refused("ThrottlingException"), reply(200, found(("NAME", 10, 15), ("NAME", place, place + 4)))) as (
+        one,
+        asked,
+    ):
         assert redact(one) == ["Hi, it is [name] 😀 née [name]"]
     assert asked == 2 * [{"Text": TEXT.replace("😀", "*"), "LanguageCode": "en"}]
 
@@ -92,7 +95,7 @@ def test_a_real_request_and_answer_after_a_throttle() -> None:
         reply(200, found(("NAME", 10, 15))[:-20], length=len(found(("NAME", 10, 15)))),
         reply(200, found(("NAME", 10, 150))),
         reply(200, b'{"Entities": null}'),
-        reply(200, b'{"Entities": [{"Type": "NAME", "BeginOffset": "10"}]}'),
+        reply(200, b'{"Entities": [{"Type": "NAME", "BeginOffset": "10", "EndOffset": "15"}]}'),
         refused("TextSizeLimitExceededException"),
         refused("InternalServerException", 500),
         hangs_up,

@@ -19,7 +19,10 @@ def test_finds_become_their_kinds_and_neighbours_of_one_kind_are_one():
 
 
 def test_of_overlapping_finds_everything_goes():
-    assert without("call 0113 496 0000 now", [find(5, 14, "number"), find(10, 18, "number")]) == "call [number] [number] now"
+    assert (
+        without("call 0113 496 0000 now", [find(5, 14, "number"), find(10, 18, "number")])
+        == "call [number] [number] now"
+    )
     assert without("Ann Lee Smith", [find(0, 13), find(4, 7, "address")]) == "[name]"
 
 

@@ -31,7 +31,9 @@ class Words:
         self.texts.append(text)
         self.contexts.append(context)
         return [
-            Result(kind, text.index(word), text.index(word) + len(word)) for word, kind in self.words.items() if word in text
+            Result(kind, text.index(word), text.index(word) + len(word))
+            for word, kind in self.words.items()
+            if word in text
         ]
 
 
@@ -58,7 +60,8 @@ def test_what_either_finds_is_taken_out_and_counted():
     )
     assert [one.text for one in found.turns] == ["Hello, [name] of [address]", "Yes, [email]"]
     assert found.found == {"address": 1, "email": 1, "name": 1}
-    assert found.by.startswith("presidio") and found.by.endswith("+patterns-2")
+    assert found.by.startswith("presidio")
+    assert found.by.endswith("+patterns-2")
     assert len(found.by) <= 64  # the warehouse's column
 
 
@@ -72,7 +75,9 @@ def test_the_analyzer_sees_what_the_patterns_left_and_what_the_agent_asked():
 
 
 def test_in_a_text_without_capitals_names_are_looked_for_with_them():
-    found = redactor(Words(Zofia="PERSON", Hull="LOCATION", Number="PERSON")).redact([turn("zofia here, number, in hull")])
+    found = redactor(Words(Zofia="PERSON", Hull="LOCATION", Number="PERSON")).redact(
+        [turn("zofia here, number, in hull")]
+    )
     # a raised "Number" is no name, and places are taken as they are written alone
     assert found.turns[0].text == "[name] here, number, in hull"
     assert redactor(Words(Zofia="PERSON")).redact([turn("So zofia")]).turns[0].text == "So zofia"
@@ -106,10 +111,10 @@ def gives_up(text):
 @pytest.mark.parametrize("fails", [unknown_kind, outside, raises, gives_up])
 def test_when_in_doubt_the_call_fails_and_quotes_nothing(fails, caplog):
     with pytest.raises(CallFailed) as caught:
-        redactor(Breaks(fails)).redact([turn("Hello Delphine")])
+        redactor(Breaks(fails)).redact([turn("hello zofia")])
     assert caught.value.reason is Reason.REDACTION
     assert "turn 0" in str(caught.value)
-    assert "Delphine" not in str(caught.value) + caplog.text
+    assert "zofia" not in (str(caught.value) + caplog.text).lower()
     assert caught.value.__cause__ is None
     # the next call is read as if nothing had been
     assert redactor(Words()).redact([turn("fine")]).turns[0].text == "fine"

@@ -100,11 +100,22 @@ def test_throttles_are_waited_for_and_then_the_call_waits(amazon):
     assert redactor.redact([turn("hi")]).turns[0].text == "hi"
     assert slept == [0.25, 0.5]
     slept.clear()
-    for _ in range(10):
+    for _ in range(11):
         stub.add_client_error("detect_pii_entities", "ThrottlingException")
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="ThrottlingException"):
         redactor.redact([turn("hi")])
     assert sum(slept) <= 30
+
+
+def test_a_client_that_breaks_fails_the_call_and_quotes_nothing():
+    class Breaks:
+        def detect_pii_entities(self, **asked):
+            raise ValueError(asked["Text"])
+
+    with pytest.raises(CallFailed, match="ValueError") as caught:
+        ComprehendRedactor(Breaks()).redact([turn("hi zofia")])
+    assert "zofia" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(
