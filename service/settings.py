@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     )
     transcribe_language: str = "en-US"
     transcribe_role: str | None = None  # ARN of the data-access role
+    # None: Amazon Comprehend in `aws`, Presidio where the extra `redaction` is installed, else patterns alone.
+    redactor: Literal["patterns", "presidio", "comprehend"] | None = None
 
     # Warehouse: an embedded DuckDB file, or Redshift's Data API once a workgroup or a cluster is named.
     report_zone: str = "UTC"  # whose weeks and days reports count: an IANA name

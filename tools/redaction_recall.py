@@ -1,21 +1,32 @@
-"""How much of what leads to a person the redactor of calls takes out: recall per kind on labelled texts, with intervals."""
+"""What the redactors of calls take out of what leads to a person, and what that costs: recall, other letters lost, verdicts."""
 
+import asyncio
 import json
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
 from eval.stats import rate_interval
-from service.calls.redaction import PatternRedactor, Redactor
+from service.calls import presidio
+from service.calls.redaction import PatternRedactor, Redaction, Redactor
+from service.cards import ModelCards
 from service.errors import ConfigurationError
+from service.llm.gateway import LiteLLMGateway
+from service.pair_file import load_pair
+from service.scorecard.card import Scorecard
 from service.scorecard.transcript import Turn
 from service.settings import Settings
+from service.task import TaskContext
+from service.tasks.scorecard import TASK, ScorecardInputs
 
 # A detail counts as taken out when so much of its letters and digits is gone: a first name left of two is a name left.
 TAKEN_OUT = 0.6
 _TAGS = ("[name]", "[number]", "[email]", "[link]", "[address]", "[secret]")
+# Slots of a dialogue that lead to nobody: what was charged, which car, why a card is replaced.
+_NO_DETAIL = ("charge_", "lastused", "transferamount", "car_", "police_", "replacement_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +46,47 @@ class Recall:
         return self.taken_out / self.n
 
 
-def measure(path: Path, redactor: Redactor | None = None) -> tuple[list[Recall], float]:
-    """Return recall per source and kind, and the share of other letters that was taken out too (the price of it).
+@dataclass(slots=True, kw_only=True)
+class Measured:
+    """``lost`` is, per source, (letters and digits that no label covers and that were taken out too, all of them)."""
+
+    recalls: list[Recall] = field(default_factory=list)
+    lost: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ms_per_text: float = 0.0
+
+    @property
+    def price(self) -> float:
+        """The share of other letters and digits that was taken out too."""
+        gone, other = (sum(column) for column in zip(*self.lost.values(), strict=True))
+        return gone / other if other else 0.0
+
+
+class NoPatterns:
+    """Leaves everything: nobody is served by it, it shows what Presidio finds without the patterns."""
+
+    by = "nothing"
+
+    def redact(self, turns: Sequence[Turn]) -> Redaction:
+        return Redaction(turns=tuple(turns), by=self.by, found={})
+
+
+def measure(path: Path, redactor: Redactor | None = None) -> Measured:
+    """Return recall per source and kind, the letters lost besides, and the processor time of one text.
 
     Raises:
         ConfigurationError: the file is not there.
     """
     redactor = redactor or PatternRedactor()
+    redactor.redact([Turn(speaker="customer", start_s=0, text="Hello.")])  # loads what it needs, untimed
     found: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    lost = other = 0
+    lost: dict[str, tuple[int, int]] = {}
+    spent, texts = 0.0, 0
     for row in _rows(path):
         text = row["text"]
-        gone = gone_from(text, redactor.redact([Turn(speaker="customer", start_s=0, text=text)]).turns[0].text)
+        begun = time.process_time()
+        clean = redactor.redact([Turn(speaker="customer", start_s=0, text=text)]).turns[0].text
+        spent, texts = spent + time.process_time() - begun, texts + 1
+        gone = gone_from(text, clean)
         labelled = set()
         for span in row["spans"]:
             places = [place for place in range(span["start"], span["end"]) if text[place : place + 1].isalnum()]
@@ -55,15 +95,15 @@ def measure(path: Path, redactor: Redactor | None = None) -> tuple[list[Recall],
                 share = sum(place in gone for place in places) / len(places)
                 found[row["origin"], span["type"]].append(share >= TAKEN_OUT)
         rest = [place for place, letter in enumerate(text) if letter.isalnum() and place not in labelled]
-        other += len(rest)
-        lost += sum(place in gone for place in rest)
+        taken, other = lost.get(row["origin"], (0, 0))
+        lost[row["origin"]] = taken + sum(place in gone for place in rest), other + len(rest)
     recalls = []
     for (source, kind), hits in sorted(found.items()):
         interval = rate_interval(sum(hits), len(hits))
         recalls.append(
             Recall(source=source, kind=kind, n=len(hits), taken_out=sum(hits), low=interval.low, high=interval.high)
         )
-    return recalls, lost / other if other else 0.0
+    return Measured(recalls=recalls, lost=lost, ms_per_text=1000 * spent / max(texts, 1))
 
 
 def gone_from(text: str, clean: str) -> set[int]:
@@ -76,15 +116,81 @@ def gone_from(text: str, clean: str) -> set[int]:
     return set(range(len(text))) - kept
 
 
-def print_table(path: Path, *, say: Callable[[str], None] = print) -> None:
-    """Print the table as Markdown."""
-    recalls, price = measure(path)
-    say(f"| source | kind | n | taken out | recall [95%] |\n{'|---' * 5}|")
-    for one in recalls:
-        say(
-            f"| {one.source} | {one.kind} | {one.n} | {one.taken_out} | {one.rate:.2f} [{one.low:.2f}, {one.high:.2f}] |"
-        )
-    say(f"\n{price:.1%} of the letters and digits that no label covers were taken out too.")
+def print_table(path: Path, redactors: Mapping[str, Redactor], *, say: Callable[[str], None] = print) -> None:
+    """Print recall, the price and the time of each redactor as Markdown."""
+    measured = {name: measure(path, redactor) for name, redactor in redactors.items()}
+    say(f"| source | kind | n | {' | '.join(measured)} |\n{'|---' * (3 + len(measured))}|")
+    for rows in zip(*(one.recalls for one in measured.values()), strict=True):
+        if not rows[0].kind.startswith(_NO_DETAIL):
+            rates = " | ".join(f"{one.rate:.2f} [{one.low:.2f}, {one.high:.2f}]" for one in rows)
+            say(f"| {_short(rows[0].source)} | {rows[0].kind} | {rows[0].n} | {rates} |")
+    for source in next(iter(measured.values())).lost:
+        rates = " | ".join(f"{one.lost[source][0] / one.lost[source][1]:.1%}" for one in measured.values())
+        say(f"| {_short(source)} | letters and digits without a label | | {rates} |")
+    say(f"| all | the same | | {' | '.join(f'{one.price:.1%}' for one in measured.values())} |")
+    say(f"| all | ms of CPU a text | | {' | '.join(f'{one.ms_per_text:.1f}' for one in measured.values())} |")
+
+
+async def print_verdicts(
+    settings: Settings, redactors: Mapping[str, Redactor], *, small: bool, say: Callable[[str], None] = print
+) -> None:
+    """Print what each redactor changes in the floor pair's verdicts on the dev calls, and how much of the words goes.
+
+    ``small`` writes every call in small letters first, as a chat or a poor transcript has it.
+    """
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    pair = load_pair(
+        settings.prompts_dir / "scorecard" / "keywords.prompty", cards=cards, task_variables=TASK.variables
+    )
+    gateway = LiteLLMGateway(cards, region=settings.aws_region, in_process=TASK.in_process)
+    context = TaskContext(pair=pair, gateway=gateway, cards=cards)
+    cases = [
+        (ScorecardInputs.model_validate(row["inputs"]), row["expectations"]["answers"])
+        for row in _rows(settings.datasets_dir / "scorecard" / "dev.jsonl")
+    ]
+
+    async def verdicts(inputs: ScorecardInputs, turns: Sequence[Turn]) -> dict[str, str | None]:
+        found = await TASK.run(inputs.model_copy(update={"turns": tuple(turns)}), context)
+        assert found.output is not None
+        return {one.id: one.verdict for one in Scorecard.model_validate_json(found.output).criteria}
+
+    say(
+        f"| redactor | verdicts that differ | accuracy | agents' letters gone | customers' | ms of CPU a call |\n{'|---' * 6}|"
+    )
+    for name, redactor in {"none": NoPatterns(), **redactors}.items():
+        differ = right = n = 0
+        letters = {"agent": [0, 0], "customer": [0, 0]}
+        spent = 0.0
+        for inputs, expected in cases:
+            turns = [t.model_copy(update={"text": t.text.lower()}) if small else t for t in inputs.turns]
+            begun = time.process_time()
+            clean = redactor.redact(turns).turns
+            spent += time.process_time() - begun
+            raw, seen = await verdicts(inputs, turns), await verdicts(inputs, clean)
+            n += len(raw)
+            differ += sum(raw[one] != seen[one] for one in raw)
+            right += sum(seen[one] == expected[one]["verdict"] for one in raw)
+            for before, after in zip(turns, clean, strict=True):
+                gone = gone_from(before.text, after.text)
+                count = letters.get(before.speaker, [0, 0])
+                count[0] += sum(before.text[place].isalnum() for place in gone)
+                count[1] += sum(map(str.isalnum, before.text))
+        shares = " | ".join(f"{gone / all_:.1%}" for gone, all_ in letters.values())
+        say(f"| {name} | {differ} of {n} | {right / n:.3f} | {shares} | {1000 * spent / len(cases):.1f} |")
+
+
+def here() -> dict[str, Redactor]:
+    """Return the redactors that can be measured on this machine. Amazon Comprehend cannot: no stand-in of it is one."""
+    patterns: dict[str, Redactor] = {"patterns": PatternRedactor()}
+    if not presidio.is_installed():
+        return patterns
+    analyzer = presidio.load_analyzer()
+    alone = presidio.PresidioRedactor(lambda: analyzer, patterns=NoPatterns())
+    return {**patterns, "Presidio alone": alone, "both": presidio.PresidioRedactor(lambda: analyzer)}
+
+
+def _short(source: str) -> str:
+    return source.partition(" ")[0].replace("presidio-research/synth_dataset_v2", "presidio synthetic")
 
 
 def _rows(path: Path) -> Iterator[dict]:  # type: ignore[type-arg] # rows of a public file, read here alone
@@ -96,4 +202,8 @@ def _rows(path: Path) -> Iterator[dict]:  # type: ignore[type-arg] # rows of a p
 
 
 if __name__ == "__main__":
-    print_table(Settings().public_data_dir / "pii_dev.jsonl")
+    settings, redactors = Settings(), here()
+    print_table(settings.public_data_dir / "pii_dev.jsonl", redactors)
+    for small in (False, True):
+        print(f"\nThe dev calls{' in small letters' if small else ''}:\n")
+        asyncio.run(print_verdicts(settings, redactors, small=small))

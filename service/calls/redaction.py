@@ -1,21 +1,20 @@
 """Takes whom a call is about out of its words, before they are stored, logged or shown to a model; fails closed.
 
-``Redactor`` is the port; ``PatternRedactor`` needs nothing but this package. What was taken out is counted by kind as it is seen
-in the text: nothing here says that a text is clean, only who looked and what was found.
+``Redactor`` is the port; ``PatternRedactor`` needs nothing but this package, the others (Presidio, Amazon Comprehend) look
+through what it leaves. What was taken out is counted by kind as it is seen in the text: nothing here says that a text is clean,
+only who looked and what was found.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from service.calls.failure import CallFailed, Reason
+from service.calls.found import ANY_TAG, TAG, Find, without
 from service.calls.spoken import without_spoken
 from service.redacted import RedactionFailed, redacted
 from service.scorecard.transcript import Turn
-
-_TAG = re.compile(r"\[(name|number|email|link|address|secret)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,7 @@ class Redactor(Protocol):
 
         Raises:
             CallFailed: one could not be: then none is kept.
+            StoreError: whoever does it elsewhere does not answer; the call waits.
         """
         ...
 
@@ -56,9 +56,30 @@ class PatternRedactor:
                 raise CallFailed(Reason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # whatever it is: a text that nobody redacted goes nowhere, nor does its traceback
                 raise CallFailed(Reason.REDACTION, f"turn {len(clean)}: {type(err).__name__}") from None
-            found.update(_TAG.findall(text))
-            found.subtract(_TAG.findall(turn.text))  # what came in brackets was not found here
+            found.update(TAG.findall(text))
+            found.subtract(TAG.findall(turn.text))  # what came in brackets was not found here
             # Only what somebody else asked just before: an agent does not answer himself.
-            asked = turn.text if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
+            # "Thank you [name]" asks for no name.
+            asked = ANY_TAG.sub("", turn.text) if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
             clean.append(turn.model_copy(update={"text": text}))
         return Redaction(turns=tuple(clean), by=self.by, found={kind: n for kind, n in sorted(found.items()) if n > 0})
+
+
+def redacted_further(before: Redaction, finds: Sequence[Sequence[Find]], by: str) -> Redaction:
+    """Return ``before`` without what was found in its turns since; ``finds`` has one list for each of them.
+
+    Raises:
+        CallFailed: a list is missing, or a find does not fit its turn.
+    """
+    if len(finds) != len(before.turns):
+        raise CallFailed(Reason.REDACTION, f"finds for {len(finds)} of {len(before.turns)} turns")
+    found, clean = Counter(before.found), []
+    for index, (turn, places) in enumerate(zip(before.turns, finds, strict=True)):
+        try:
+            text = without(turn.text, places)
+        except ValueError as err:
+            raise CallFailed(Reason.REDACTION, f"turn {index}: {err}") from None
+        found.update(TAG.findall(text))
+        found.subtract(TAG.findall(turn.text))
+        clean.append(turn.model_copy(update={"text": text}))
+    return Redaction(turns=tuple(clean), by=by, found={kind: n for kind, n in sorted(found.items()) if n > 0})

@@ -60,6 +60,11 @@ def without_spoken(text: str, asked: str) -> str:
     return re.sub(r"\[name\](?:\s+\[name\])+", "[name]", text)
 
 
+def names_nobody(word: str) -> bool:
+    """Return whether a word, in a place where a name may stand, is none: "yes", "number", "calling"."""
+    return _NOT_A_NAME.match(word) is not None
+
+
 def _after_name(text: str) -> str:
     parts, end = [], 0
     for said in _SAYS_NAME.finditer(text):

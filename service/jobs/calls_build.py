@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.calls.heard import Transcriber
-from service.calls.redaction import PatternRedactor
+from service.calls.redaction import PatternRedactor, Redactor
 from service.errors import ConfigurationError, RegistryError
 from service.jobs.call_scoring import CallScorer
 from service.jobs.calls import CallWorker
@@ -57,7 +57,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         results=results,
         jobs=CallJobs(dynamodb, settings.calls_table),
         forms=FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=_now),
-        redactor=PatternRedactor(),
+        redactor=build_redactor(settings),
         scorer=CallScorer(
             served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards
         ),
@@ -98,6 +98,40 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
             "OMNI_TRANSCRIBER is whisper, which is not installed: pip install 'omni-insights[speech]'"
         )
     return None
+
+
+def build_redactor(settings: Settings) -> Redactor:
+    """Return who redacts calls: as the settings say, else Amazon Comprehend in `aws`, else Presidio where it is installed.
+
+    Raises:
+        ConfigurationError: Presidio is asked for and not installed, or Comprehend for a language that it does not read.
+    """
+    from service.calls import presidio
+
+    wanted = settings.redactor
+    if wanted is None:
+        wanted = (
+            "comprehend" if settings.environment == "aws" else "presidio" if presidio.is_installed() else "patterns"
+        )
+    if wanted == "presidio":
+        if not presidio.is_installed():
+            raise ConfigurationError(
+                "OMNI_REDACTOR is presidio, which is not installed: pip install 'omni-insights[redaction]'"
+            )
+        return presidio.PresidioRedactor()
+    if wanted == "comprehend":
+        from service.aws import client
+        from service.stores.comprehend import LANGUAGES, ComprehendRedactor
+
+        if settings.aws_endpoint is not None:
+            raise ConfigurationError("OMNI_REDACTOR is comprehend, and no stand-in is one: unset OMNI_AWS_ENDPOINT")
+        language = settings.transcribe_language.partition("-")[0].lower()
+        if language not in LANGUAGES:
+            raise ConfigurationError(
+                f"Amazon Comprehend redacts {', '.join(sorted(LANGUAGES))} and not {language!r}: set OMNI_REDACTOR=patterns"
+            )
+        return ComprehendRedactor(client("comprehend", settings, attempts=1), language=language)
+    return PatternRedactor()
 
 
 def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:

@@ -73,7 +73,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    base = Settings(state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=20.0)
+    base = Settings(
+        state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=20.0, redactor="patterns"
+    )
     base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
     try:
         assert aws.start(base) is True
@@ -618,7 +620,7 @@ def _run_to_the_end(place: Place, plan: tuple[str, str, str]) -> int:
     """Run the worker with a kill in it, and again until it ends by itself; return how often it was killed."""
     names = (
         "aws_endpoint", "calls_bucket", "results_bucket", "calls_queue", "calls_table", "config_table", "state_dir",
-        "warehouse_path",
+        "warehouse_path", "redactor",
     )  # fmt: skip
     env = {f"OMNI_{name.upper()}": str(getattr(place.settings, name)) for name in names}
     env |= {"PYTHONPATH": str(REPO_ROOT), "PATH": "/usr/bin:/bin", "OMNI_STORE_TIMEOUT_S": "20"}

@@ -4,7 +4,8 @@ import pytest
 
 from service.calls import redaction
 from service.calls.failure import CallFailed, Reason
-from service.calls.redaction import PatternRedactor
+from service.calls.found import Find
+from service.calls.redaction import PatternRedactor, redacted_further
 from service.redacted import LONGEST_TEXT
 from service.scorecard.transcript import Turn
 
@@ -84,3 +85,23 @@ def test_an_answer_is_read_with_its_question():
         "so it is [number] I think",
         "and 5582 dogs",
     ]
+
+
+def test_a_name_in_brackets_asks_for_no_name():
+    said = [turn("Thank you [name], and the [NUMBER]. All good?", "agent"), turn("yes, lovely 471 dogs")]
+    assert PatternRedactor().redact(said).turns[1].text == "yes, lovely 471 dogs"
+
+
+def test_what_is_found_later_is_counted_with_what_was_found_before():
+    before = PatternRedactor().redact([turn("zofia, d@example.com"), turn("ok")])
+    after = redacted_further(before, [[Find(start=0, end=5, kind="name")], []], "two")
+    assert [one.text for one in after.turns] == ["[name], [email]", "ok"]
+    assert (after.by, after.found) == ("two", {"email": 1, "name": 1})
+
+
+@pytest.mark.parametrize("finds", [[[]], [[], [], []], [[Find(start=0, end=99, kind="name")], []]])
+def test_finds_that_do_not_fit_their_turns_fail_the_call(finds):
+    before = PatternRedactor().redact([turn("zofia"), turn("ok")])
+    with pytest.raises(CallFailed) as caught:
+        redacted_further(before, finds, "two")
+    assert caught.value.reason is Reason.REDACTION
