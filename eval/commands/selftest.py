@@ -13,7 +13,9 @@ def selftest(
         typer.Option(help="scripted, extractive, bundled; comma separated. Default: scripted and extractive."),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=100, help="How many seeds; 3, bundled 1.")] = None,
-    cases: Annotated[int | None, typer.Option(min=1, help="A stratified part of the cases; all, bundled 80 that it answers.")] = None,
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="A stratified part of the cases; all, bundled 80 that it answers.")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Cases to use; default: gate.")] = None,
     mutants: Annotated[str | None, typer.Option(help="Planted faults to try, comma separated; default: all.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask the bundled model again, whatever is kept.")] = False,
@@ -41,7 +43,10 @@ def selftest(
             say=lambda line: print(line, flush=True),
         )
     except KeyboardInterrupt:
-        print("error: interrupted; the bundled model's answers are kept, run the same command again to go on.", file=sys.stderr)
+        print(
+            "error: interrupted; the bundled model's answers are kept, run the same command again to go on.",
+            file=sys.stderr,
+        )
         raise typer.Exit(2) from None
     _print(outcome.page)
     print(f"\nTable: {outcome.path}")

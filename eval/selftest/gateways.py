@@ -144,11 +144,20 @@ class KeptAnswers:
             self._say(f"  {self._asked} calls made, their answers kept")
         return reply
 
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        self._cache.close()
+
 
 def question(call: ModelCall) -> str:
     """Return as JSON what a model on the wire is asked."""
     messages = [(message.role, message.content) for message in call.messages]
-    content = {"model": call.model, "messages": messages, "sampling": asdict(call.sampling), "schema": call.answer_schema}
+    content = {
+        "model": call.model,
+        "messages": messages,
+        "sampling": asdict(call.sampling),
+        "schema": call.answer_schema,
+    }
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 

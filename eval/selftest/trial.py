@@ -245,10 +245,16 @@ class _Session:
     def _kept_answers(self, stack: ExitStack) -> KeptAnswers | None:
         if self._setting.engine != "bundled":
             return None
-        cache = stack.enter_context(closing(CallCache(self._setting.kept)))
         about = f"seed {self._seed}; " + "; ".join(f"{name} {version(name)}" for name in _BUNDLE)
         run_id = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
-        return KeptAnswers(cache, about=about, run_id=run_id, fresh=self._setting.fresh, say=self._setting.say)
+        answers = KeptAnswers(
+            CallCache(self._setting.kept),
+            about=about,
+            run_id=run_id,
+            fresh=self._setting.fresh,
+            say=self._setting.say,
+        )
+        return stack.enter_context(closing(answers))
 
     def good(self, cases: Sequence[Case]) -> list[CaseResult]:
         """Answer ``cases`` with the good system."""
