@@ -156,10 +156,10 @@ class Answering:
         self.asked += [case.id for case in cases]
         results = []
         for case in cases:
-            failed = int(case.id) % 2 == 1
+            failed = int(case.id) % 2 == 1  # ids are numbers of three digits
             result = TaskResult(
                 output=None if failed else "An answer.",
-                arm="none" if case.id == "0" else "primary",
+                arm="none" if case.id == "000" else "primary",
                 model="m",
                 answered_by="m",
                 latency_ms=1.0,
@@ -170,12 +170,15 @@ class Answering:
 
 
 def test_cases_are_asked_in_their_order_until_as_many_as_wanted_are_answered_by_the_model():
-    cases = [Case(id=str(number), inputs={}, expectations=Expectations()) for number in range(40)]
+    cases = [
+        Case(id=f"{number:03d}", inputs={}, expectations=Expectations(references=("A reference.",)))
+        for number in range(40)
+    ]
     session = Answering()
     kept, answers, asked = _answered(session, cases, 10)
-    assert [case.id for case in kept] == [str(number) for number in range(2, 22, 2)]
+    assert [case.id for case in kept] == [f"{number:03d}" for number in range(2, 22, 2)]
     assert [item.case_id for item in answers] == [case.id for case in kept]
-    assert session.asked == [str(number) for number in range(asked)]
+    assert session.asked == [f"{number:03d}" for number in range(asked)]
     assert asked < 40
     # Fewer, where there are no more.
     assert len(_answered(Answering(), cases, 30)[0]) == 19
