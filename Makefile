@@ -194,7 +194,7 @@ simulate: $(READY) ## How often the gate's intervals and verdicts are right, by 
 	@$(PY) -m eval.simulate
 
 selftest: $(READY) ## Plant bad pairs before the gate; it must reject each: make selftest [ENGINE=scripted,extractive,bundled] [SEEDS=3] [CASES=n]
-	@$(PY) -m eval selftest $(TASK) $(if $(ENGINE),--engine $(ENGINE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CASES),--cases $(CASES)) $(if $(DATASET),--dataset $(DATASET)) $(if $(MUTANTS),--mutants $(MUTANTS))
+	@$(PY) -m eval selftest $(TASK) $(if $(ENGINE),--engine $(ENGINE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CASES),--cases $(CASES)) $(if $(DATASET),--dataset $(DATASET)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(FRESH),--fresh)
 
 traffic: $(READY) ## Simulated weeks of agents, then the report on them: make traffic report [SEED=1] [WEEKS=4] [PER_DAY=200]
 	@$(PY) -m eval traffic $(if $(SEED),--seed $(SEED)) $(if $(WEEKS),--weeks $(WEEKS)) $(if $(PER_DAY),--per-day $(PER_DAY))

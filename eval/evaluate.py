@@ -99,7 +99,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         models = RunModels(stack, cards, settings, task)
         models.start_for(pairs)
-        from eval.ceiling import reference_ceiling  # late: the children load meanwhile
+        from eval.ceiling import kept_ceiling  # late: the children load meanwhile
         from eval.evidence import attested_run_logs
         from eval.signing import signer_to_evaluate  # 0.5 s, while the children start
 
@@ -116,7 +116,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             dataset = stratified(dataset, options.case_count)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
         scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
-        ceiling = scoring.compute(reference_ceiling, suite, dataset.cases)
+        ceiling = scoring.compute(kept_ceiling, settings.state_dir / "ceilings", suite, dataset.digest, dataset.cases)
         key = sha256_hex(
             canonical_json(
                 [

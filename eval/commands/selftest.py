@@ -13,9 +13,12 @@ def selftest(
         typer.Option(help="scripted, extractive, bundled; comma separated. Default: scripted and extractive."),
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, max=100, help="How many seeds; 3, bundled 1.")] = None,
-    cases: Annotated[int | None, typer.Option(min=1, help="A stratified part of the cases; all, bundled 12.")] = None,
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="A stratified part of the cases; all, bundled 80 that it answers.")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Cases to use; default: gate.")] = None,
     mutants: Annotated[str | None, typer.Option(help="Planted faults to try, comma separated; default: all.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask the bundled model again, whatever is kept.")] = False,
 ) -> None:
     """Plant faults in good systems: the gate must reject each for the right reason and pass a good system against itself.
 
@@ -34,12 +37,16 @@ def selftest(
                 cases=cases,
                 dataset=dataset,
                 mutants=_names(mutants),
+                fresh=fresh,
             ),
             Settings(),
             say=lambda line: print(line, flush=True),
         )
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was kept, run the same command again.", file=sys.stderr)
+        print(
+            "error: interrupted; the bundled model's answers are kept, run the same command again to go on.",
+            file=sys.stderr,
+        )
         raise typer.Exit(2) from None
     _print(outcome.page)
     print(f"\nTable: {outcome.path}")

@@ -1,15 +1,19 @@
 """What answers in a self-test: a scripted good system, a memory of what a real one said, and the fault in between."""
 
+import asyncio
+import json
 import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 
 from pydantic import BaseModel
 
+from eval.callcache import CallCache
 from eval.cases import Case
 from eval.selftest.doctors import supported_part
 from eval.selftest.mutant import Mutant, Plan
+from service.canonical import sha256_hex
 from service.errors import RequestRejected
 from service.llm.call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
@@ -17,6 +21,7 @@ from service.llm.pricing import Usage
 # A scripted call's time in ms: lognormal around a median, as hosted models answer. Declared, not measured.
 _P50_MS, _SIGMA = 900.0, 0.35
 _CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English
+_TELL_EVERY = 20  # answers: a line a minute or so
 
 CasesByDocument = Mapping[str, Case]
 
@@ -81,17 +86,79 @@ class ScriptedGateway:
 class RememberingGateway:
     """Asks ``inner`` each question once: a fault is planted in the very answers that the good system gave."""
 
-    def __init__(self, inner: Gateway) -> None:
-        self._inner = inner
-        self._replies: dict[tuple[object, ...], ModelReply] = {}
+    def __init__(self, inner: Gateway, kept: "KeptAnswers | None" = None) -> None:
+        """``kept`` holds answers of earlier runs and says what makes two questions one; without it, the document does too."""
+        self._inner, self._kept = inner, kept
+        self._replies: dict[str, ModelReply] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
-        messages = tuple((message.role, message.content) for message in call.messages)
-        key = (call.model, messages, call.sampling, document_key(call.document))
-        if key not in self._replies:
-            self._replies[key] = await self._inner.complete(call)
+        key = self._kept.key(call) if self._kept is not None else f"{question(call)}\n{document_key(call.document)}"
+        # Two calls at a time may ask the same question: the second one waits for the first one's answer.
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            if key not in self._replies:
+                self._replies[key] = await self._answer(key, call)
+        self._asking.pop(key, None)
         return self._replies[key]
+
+    async def _answer(self, key: str, call: ModelCall) -> ModelReply:
+        if self._kept is None:
+            return await self._inner.complete(call)
+        return self._kept.get(key) or self._kept.put(key, await self._inner.complete(call))
+
+
+class KeptAnswers:
+    """What a model on the wire said in earlier self-tests: an interrupted one goes on, a repeated one asks nothing.
+
+    A question is what the wire carries: model, messages and sampling, with ``about``, which names whatever else decides the
+    answer (weights, engine, seed).
+    """
+
+    def __init__(
+        self,
+        cache: CallCache,
+        *,
+        about: str,
+        run_id: str,
+        fresh: bool = False,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._cache, self._about, self._run_id, self._fresh, self._say = cache, about, run_id, fresh, say
+        self._asked = 0
+
+    def key(self, call: ModelCall) -> str:
+        """Return the digest under which the answer to ``call`` is kept."""
+        return sha256_hex(f"{self._about}\n{question(call)}")
+
+    def get(self, key: str) -> ModelReply | None:
+        """Return the kept answer; with ``fresh`` only what this run asked for."""
+        found = self._cache.get(key)
+        return found.reply if found is not None and (not self._fresh or found.run_id == self._run_id) else None
+
+    def put(self, key: str, reply: ModelReply) -> ModelReply:
+        """Keep ``reply`` and return it; every so often, say how many were kept."""
+        self._cache.put(key, reply, self._run_id)
+        self._asked += 1
+        if self._asked % _TELL_EVERY == 0:
+            self._say(f"  {self._asked} calls made, their answers kept")
+        return reply
+
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        self._cache.close()
+
+
+def question(call: ModelCall) -> str:
+    """Return as JSON what a model on the wire is asked."""
+    messages = [(message.role, message.content) for message in call.messages]
+    content = {
+        "model": call.model,
+        "messages": messages,
+        "sampling": asdict(call.sampling),
+        "schema": call.answer_schema,
+    }
+    return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 
 class FaultyGateway:

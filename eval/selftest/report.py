@@ -50,7 +50,7 @@ def markdown(reports: Sequence[EngineReport], mutants: Sequence[Mutant], *, task
     about = {mutant.name: mutant for mutant in mutants}
     for report in reports:
         lines += [
-            f"## Engine {report.engine}: pair {report.pair}, {report.cases} cases of {report.dataset}, "
+            f"## Engine {report.engine}: pair {report.pair}, {_cases(report)} of {report.dataset}, "
             f"seeds {', '.join(map(str, report.seeds))}, {report.seconds:.0f} s",
             "",
             "| planted fault | what is wrong | must be noticed by | caught | of these fail | answers changed | noticed by |",
@@ -76,6 +76,12 @@ def markdown(reports: Sequence[EngineReport], mutants: Sequence[Mutant], *, task
         lines += [f"- Blind spot {name}, not counted: {about[name].blind}." for name in grouped if about[name].blind]
         lines.append("")
     return "\n".join(lines)
+
+
+def _cases(report: EngineReport) -> str:
+    if report.cases == report.asked:
+        return f"{report.cases} cases"
+    return f"{report.cases} cases that it answers (of {report.asked} asked)"
 
 
 def against_lines(report: EngineReport) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from sacrebleu.metrics.chrf import CHRF
 
 from eval.cases import Case, Expectations, Fact
-from eval.ceiling import pairs_like_for_like, reference_ceiling
+from eval.ceiling import kept_ceiling, pairs_like_for_like, reference_ceiling
 from eval.results import CaseResult, Score
 from eval.scorers.text import rouge_l
 from eval.suites import load_suite
@@ -98,3 +98,24 @@ def test_an_answer_that_failed_is_left_out_of_the_comparison() -> None:
     failed = replace(answered(0, "x"), result=replace(answered(0, "x").result, output=None))
     found = pairs_like_for_like(SUITE, CASES, {"p": [failed, answered(1, "A meter was put in.")]})["p"]
     assert found["rouge_l"].n == 1
+
+
+def test_a_ceiling_is_kept_for_its_suite_and_data_and_a_cut_off_one_is_made_again(tmp_path, monkeypatch):
+    cases = [make_case(number, texts) for number, texts in enumerate(TEXTS)]
+    made = []
+
+    def counted(suite, given):
+        made.append(suite.digest)
+        return reference_ceiling(suite, given)
+
+    monkeypatch.setattr("eval.ceiling.reference_ceiling", counted)
+    first = kept_ceiling(tmp_path, SUITE, "data", cases)
+    assert kept_ceiling(tmp_path, SUITE, "data", cases) == first == reference_ceiling(SUITE, cases)
+    assert len(made) == 1
+    kept_ceiling(tmp_path, SUITE, "other data", cases)
+    kept_ceiling(tmp_path, replace(SUITE, max_unscored_rate=0.1), "data", cases)
+    assert len(made) == 3
+    for path in tmp_path.iterdir():
+        path.write_text(path.read_text(encoding="utf-8")[:40], encoding="utf-8")
+    assert kept_ceiling(tmp_path, SUITE, "data", cases) == first
+    assert len(made) == 4

@@ -1,11 +1,13 @@
+import asyncio
 import random
 from dataclasses import replace
 
 import pytest
 from pydantic import BaseModel
 
+from eval.callcache import CallCache
 from eval.cases import Case, Expectations
-from eval.selftest.gateways import FaultyGateway, RememberingGateway, ScriptedGateway, by_document
+from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import Habit, Mutant, Plan
 from service.errors import RequestRejected
 from service.llm.call import ModelCall, ModelReply
@@ -87,11 +89,64 @@ class Counting:
         )
 
 
+class Slow(Counting):
+    async def complete(self, call):
+        await asyncio.sleep(0.01)
+        return await super().complete(call)
+
+
 async def test_a_real_model_is_asked_each_question_once():
     inner = Counting()
     gateway = RememberingGateway(inner)
     assert await gateway.complete(call()) == await gateway.complete(call())
     await gateway.complete(call("another"))
+    assert inner.calls == 2
+
+
+async def test_two_calls_at_a_time_ask_one_question_once():
+    inner = Slow()
+    gateway = RememberingGateway(inner)
+    first, second = await asyncio.gather(gateway.complete(call()), gateway.complete(call()))
+    assert first == second
+    assert inner.calls == 1
+
+
+def kept(folder, run_id="1", about="seed 1", **changes):
+    return KeptAnswers(CallCache(folder), about=about, run_id=run_id, **changes)
+
+
+async def test_an_interrupted_self_test_goes_on_with_the_answers_it_has(tmp_path):
+    said = []
+    before = kept(tmp_path, say=said.append)
+    first = RememberingGateway(Counting(), before)
+    answers = [await first.complete(call(f"history {number}")) for number in range(20)]
+    before.close()
+    assert said == ["  20 calls made, their answers kept"]
+    inner = Counting()
+    again = RememberingGateway(inner, kept(tmp_path, "2"))
+    assert [await again.complete(call(f"history {number}")) for number in range(20)] == answers
+    # The wire does not carry the document: equal messages are one question.
+    await again.complete(call("history 1", document=Inputs(text="another case")))
+    assert inner.calls == 0
+
+
+@pytest.mark.parametrize("changes", [{"about": "seed 2"}, {"fresh": True}])
+async def test_another_seed_and_a_fresh_self_test_ask_anew(tmp_path, changes):
+    before = kept(tmp_path)
+    await RememberingGateway(Counting(), before).complete(call())
+    before.close()
+    inner = Counting()
+    gateway = RememberingGateway(inner, kept(tmp_path, "2", **changes))
+    await gateway.complete(call())
+    await gateway.complete(call())
+    assert inner.calls == 1
+
+
+async def test_another_prompt_is_another_question(tmp_path):
+    inner = Counting()
+    gateway = RememberingGateway(inner, kept(tmp_path))
+    await gateway.complete(call())
+    await gateway.complete(call(system="Sing."))
     assert inner.calls == 2
 
 

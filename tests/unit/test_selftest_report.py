@@ -3,11 +3,14 @@ from dataclasses import replace
 
 import pytest
 
+from eval.cases import Case, Expectations
 from eval.mutants.summarize import PLAN
-from eval.results import Check, GateResult, Unit, Verdict
+from eval.results import CaseResult, Check, GateResult, Unit, Verdict
 from eval.selftest.report import against_lines, failure_lines, keep, markdown
 from eval.selftest.run import DEFAULT_ENGINES, to_engines
-from eval.selftest.trial import Against, EngineReport, Trial, _against, _worse_checks
+from eval.selftest.trial import Against, EngineReport, Trial, _against, _answered, _worse_checks
+from service.errors import FailureCode
+from service.task import TaskResult
 
 CAUGHT = Trial(
     mutant="refusal",
@@ -25,6 +28,7 @@ REPORT = EngineReport(
     pair="p",
     dataset="gate",
     cases=10,
+    asked=10,
     seeds=(1,),
     trials=(CAUGHT,),
     against=(OWN,),
@@ -121,7 +125,8 @@ def test_the_blind_spots_are_these():
         ("scripted", True, (Verdict.INCONCLUSIVE, Verdict.PASS), False),
         ("scripted", False, (Verdict.PASS, Verdict.INCONCLUSIVE), True),
         ("scripted", False, (Verdict.PASS, Verdict.FAIL), False),
-        ("bundled", True, (Verdict.FAIL, Verdict.INCONCLUSIVE), True),
+        ("bundled", True, (Verdict.FAIL, Verdict.PASS), True),
+        ("bundled", True, (Verdict.FAIL, Verdict.INCONCLUSIVE), False),
         ("bundled", True, (Verdict.PASS, Verdict.FAIL), False),
     ],
 )
@@ -129,6 +134,54 @@ def test_what_the_gate_may_say_of_a_system_against_itself(engine, same, verdicts
     floor, comparison = verdicts
     result = gate(check("grounded", floor), check("chrf", comparison, "no_worse"))
     assert _against(engine, 1, result, same=same).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("n", "value", "ok"),
+    # z^2 / (n + z^2) is 0.0201 at 187 cases and 0.0200 at 189.
+    [(187, 0.0, True), (189, 0.0, False), (80, -0.01, False)],
+)
+def test_the_bundled_model_may_be_unsure_of_itself_only_where_so_few_cases_cannot_tell(n, value, ok):
+    unsure = replace(check("leak_free", Verdict.INCONCLUSIVE, "no_worse"), bound=-0.02, n=n, value=value)
+    assert _against("bundled", 1, gate(check("plain", Verdict.PASS, "no_worse"), unsure), same=True).ok is ok
+
+
+class Answering:
+    """Answers every case but those whose number is odd; the model is not asked about case 0."""
+
+    def __init__(self):
+        self.asked = []
+
+    def good(self, cases):
+        self.asked += [case.id for case in cases]
+        results = []
+        for case in cases:
+            failed = int(case.id) % 2 == 1  # ids are numbers of three digits
+            result = TaskResult(
+                output=None if failed else "An answer.",
+                arm="none" if case.id == "000" else "primary",
+                model="m",
+                answered_by="m",
+                latency_ms=1.0,
+                failure=FailureCode.OUTPUT_INVALID if failed else None,
+            )
+            results.append(CaseResult(case_id=case.id, arm="primary", repeat=0, result=result, live=True))
+        return results
+
+
+def test_cases_are_asked_in_their_order_until_as_many_as_wanted_are_answered_by_the_model():
+    cases = [
+        Case(id=f"{number:03d}", inputs={}, expectations=Expectations(references=("A reference.",)))
+        for number in range(40)
+    ]
+    session = Answering()
+    kept, answers, asked = _answered(session, cases, 10)
+    assert [case.id for case in kept] == [f"{number:03d}" for number in range(2, 22, 2)]
+    assert [item.case_id for item in answers] == [case.id for case in kept]
+    assert session.asked == [f"{number:03d}" for number in range(asked)]
+    assert asked < 40
+    # Fewer, where there are no more.
+    assert len(_answered(Answering(), cases, 30)[0]) == 19
 
 
 def test_a_false_alarm_is_counted_and_breaks_the_gate():
