@@ -12,7 +12,7 @@ export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup eval sweep calibrate behave gate promptfoo register promote rollback rollout rollout-end history verify cases changed pr-gate pr-summary pr-number changed-output card up serve reconcile load-events releases bench-warehouse calls sql token client dashboards status down ui lint check test chromium node test-ragas bench bench-service load chaos simulate selftest traffic traffic-seeds harvest review backfill report bench-report simulate-report lock clean
+.PHONY: help setup eval sweep calibrate behave gate promptfoo register promote rollback rollout rollout-end history verify cases changed pr-gate pr-summary pr-number changed-output card up serve reconcile load-events releases bench-warehouse calls sql token client dashboards status down ui lint check test extras chromium node test-ragas bench bench-service load chaos simulate selftest traffic traffic-seeds harvest review backfill report bench-report simulate-report lock clean
 
 # Simulated weeks release pairs and invent customers, so they have a state, a registry and ports of their own. Whatever is made
 # together with them looks there; later, `make report TRAFFIC=1`, `make up TRAFFIC=1`.
@@ -156,8 +156,15 @@ lint: $(READY)
 check: lint ## Lint, types, import contracts and the fast tests; under two minutes
 	@$(PY) -m pytest tests/unit tests/contract -q -n 2 -m "not slow"
 
-test: chromium node lint ## Set everything up and run all tests
+test: chromium node extras lint ## Set everything up and run all tests
 	@$(PY) -m pytest -q --show-capture=no # a failing test of the service logs thousands of lines
+
+extras: $(READY) $(VENV)/.extras ## Hear recordings and find names in calls on this machine: Whisper, Presidio, eSpeak (0.5 GB)
+
+$(VENV)/.extras: requirements/calls.txt
+	@test -x $(VENV)/bin/uv || $(MAKE) --no-print-directory setup
+	$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes -r requirements/calls.txt
+	@touch $@
 
 # What Python's index has not: a browser and Node. Installed where that is possible without asking, else named.
 chromium: ## Install the browser of the browser tests where there is none (Debian, as root)
@@ -224,6 +231,8 @@ simulate-report: $(READY) ## How often the weekly report cries wolf, and what it
 lock: ## Resolve dependencies again and write the locked lists (needs a .venv)
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate pyproject.toml -o requirements/service.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra warehouse --extra cluster --extra dev pyproject.toml -o requirements/dev.txt
+	cp requirements/dev.txt requirements/calls.txt # the same versions, and more packages
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --extra local --extra eval --extra warehouse --extra cluster --extra dev --extra speech --extra voices --extra redaction pyproject.toml -o requirements/calls.txt
 
 clean: ## Remove the virtual environment, caches and ALL local state, keys and releases too (asks nothing)
 	rm -rf $(VENV) .venv-ragas .venv-service .omni mlflow/store reports/out .mypy_cache .ruff_cache .pytest_cache
