@@ -1,4 +1,4 @@
-"""Calls over HTTP: the tenant is the token's, a person's word stands beside the model's, and nobody answers what they have not read."""
+"""Calls over HTTP: the tenant is the token's, people stand beside the model, and nobody answers what they have not read."""
 
 import json
 from contextlib import contextmanager
