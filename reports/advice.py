@@ -102,7 +102,7 @@ def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
     done = []
     for item in agreed.fallen[:3]:
         asked = (
-            "SELECT call_id, model_verdict, human_verdict FROM v_criterion_words "
+            "SELECT call_id, model_verdict, human_verdict FROM v_criterion_words "  # noqa: S608 - printed, not run
             f"WHERE tenant_id = '{item.tenant}' AND form_id = '{item.form_id}' AND criterion_id = '{item.criterion}' "
             "AND confirms = 0 AND replaced_at IS NULL ORDER BY overridden_at DESC LIMIT 20"
         )

@@ -86,6 +86,7 @@ def _agreement(report: WeeklyReport) -> list[str]:
         lines.append(
             f"- {_plain(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
             f"{kappa_text(item.now.kappa)}{f' {SIGNS[item.word]} {item.word.value}' if item.word is not Word.NONE else ''}"
+            f"{' (nobody confirmed a verdict)' if item.only_overruled else ''}"
         )
     if len(told) < len(found.criteria):
         few = len(found.criteria) - len(told)

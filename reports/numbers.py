@@ -18,8 +18,8 @@ COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high",
 def numbers(report: WeeklyReport) -> pd.DataFrame:
     """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
 
-    ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week minus ``against``, as a share of it for latency and
-    cost.
+    ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
+    minus ``against``, as a share of it for latency and cost.
     """
     week = report.data.week
     rows: list[tuple[object, ...]] = []

@@ -5,7 +5,7 @@ tenant's call is not there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -17,7 +17,7 @@ from service.calls.result import CallResult
 from service.scorecard.arithmetic import Verdict
 from service.scorecard.transcript import Turn
 from service.settings import Settings
-from service.stores.call_jobs import CallJobs, Job, State
+from service.stores.call_jobs import CallJobs, Job, Scored, State
 from service.stores.call_objects import TenantResults
 from service.stores.call_overrides import CallOverrides, Override, OverrideTaken
 from service.stores.call_pages import CallPages, Page
@@ -120,8 +120,11 @@ class CallReviews:
             CallMissing: there is none.
         """
         job = self._job(tenant, call_id)
+        result = self._result(job)
+        if job.scored is None and result is not None:  # scored before the list said so
+            job = replace(job, scored=scored_of(result))
         said = {item.criterion: item for item in self.overrides.of(tenant, call_id)}  # the newest comes last
-        return Reviewed(job=job, result=self._result(job), overrides=tuple(said.values()))
+        return Reviewed(job=job, result=result, overrides=tuple(said.values()))
 
     def override(
         self, tenant: str, call_id: str, criterion: str, verdict: Verdict, *, reason: str, who: str, edit: int | None
@@ -193,6 +196,19 @@ class CallReviews:
             return self.redactor.redact([Turn(speaker="system", start_s=0, text=reason)]).turns[0].text
         except CallFailed as err:
             raise ReasonUnredacted("the reason cannot be redacted, so it is not kept: say it in plainer words") from err
+
+
+def scored_of(result: CallResult) -> Scored | None:
+    """Return what a list says of a result; None where the model's answer could not be used."""
+    found = result.qa_evaluation
+    if found is None:
+        return None
+    return Scored(
+        form_id=found.form_id,
+        form_version=found.qa_template_version,
+        percentage=found.percentage,
+        passed=found.passed,
+    )
 
 
 def build_reviews(settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime]) -> CallReviews:

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict
 
-from service.call_reviews import CallReviews
+from service.call_reviews import CallReviews, scored_of
 from service.calls.failure import CallFailed, NotReady, Reason, Waiting
 from service.calls.formats import facts_of, is_audio, read_transcript
 from service.calls.heard import Facts, Heard, Transcriber
@@ -29,7 +29,7 @@ from service.events import CallCriterionEvent, CallEvent
 from service.jobs.call_letters import CallLetters
 from service.jobs.call_scoring import CallScorer, ModelBusy, choose_form
 from service.scorecard.transcript import Turn
-from service.stores.call_jobs import ENDED, CallJobs, Job, Scored, State, StateLost
+from service.stores.call_jobs import ENDED, CallJobs, Job, State, StateLost
 from service.stores.call_objects import CallInputs, TenantResults
 from service.stores.event_queue import Announced, EventQueue, Message
 from service.stores.forms import Forms
@@ -99,18 +99,6 @@ class _Ready:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _facts(result: CallResult) -> Scored | None:
-    found = result.qa_evaluation
-    if found is None:
-        return None
-    return Scored(
-        form_id=found.form_id,
-        form_version=found.qa_template_version,
-        percentage=found.percentage,
-        passed=found.passed,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +262,7 @@ class CallWorker:
         # Written once and read back: of two workers' answers the first one stands, everywhere.
         await _blocking(partial(results.put, key, scored.result.to_json(), once=True))
         result = await self._result(results, key)
-        job = await self._advance(job, "scored", result_key=key, scored=_facts(result))
+        job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
         return _Ready(job=job, result=result)
 
     async def _hear(self, job: Job, results: TenantResults) -> tuple[KeptTranscript, Job]:

@@ -1,4 +1,4 @@
-"""People against the model in the weekly report: figures by hand, falls that are said, small ones that are not, out of a warehouse."""
+"""People against the model in the weekly report: figures by hand, falls that are said, small ones that are not."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from builders import FakeCalls, call_result
 
 from reports import digest, numbers, page
 from reports.data import read_week
-from reports.headline import headline, more_findings
+from reports.headline import more_findings
 from reports.weekly import make_report
 from reports.weeks import Week
 from reports.words import Word
@@ -63,7 +63,7 @@ class Calls:
             warehouse.migrate()
             for event, rows in (
                 (CallEvent, [call for call, _ in self.made]),
-                (CallCriterionEvent, [row for _, rows in self.made for row in rows]),
+                (CallCriterionEvent, [row for _, criteria in self.made for row in criteria]),
                 (CallOverrideEvent, self.said),
             ):
                 if rows:

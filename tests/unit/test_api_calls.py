@@ -16,6 +16,7 @@ from service.access.keys import make_key
 from service.app import create_app
 from service.calls.failure import Reason
 from service.errors import StoreError
+from service.redaction import DROPPED, redact
 from service.settings import Settings
 
 SECRET = new_secret()
@@ -237,6 +238,13 @@ def test_without_a_tenant_or_the_scope_there_are_no_calls(runtime, calls, name):
     assert calls.said == {}
 
 
+def test_a_call_of_before_the_list_knew_its_form_says_it_when_it_is_read(runtime, calls):
+    call_id = calls.add("tenant-a", "one", VERDICTS)
+    calls.jobs["tenant-a", call_id] = replace(calls.jobs["tenant-a", call_id], scored=None)
+    with client_of(runtime, "lead-a") as client:
+        assert client.get(f"/v1/calls/{call_id}").json()["call"]["form_id"] == "support"
+
+
 def test_a_reason_is_redacted_and_never_logged(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(runtime, "lead-a") as client, capture_logs() as logs:
@@ -248,6 +256,7 @@ def test_a_reason_is_redacted_and_never_logged(runtime, calls):
         ("tenant-a", call_id, "greet", False)
     ]
     assert "read out" not in repr(logs)
+    assert DROPPED not in redact(None, "", dict(told[0]))
 
 
 def test_text_that_is_not_unicode_is_refused(runtime, calls):
