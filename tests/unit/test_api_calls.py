@@ -14,7 +14,7 @@ from service.access.clients import hash_secret, new_secret
 from service.access.control import open_access
 from service.access.keys import make_key
 from service.app import create_app
-from service.calls.failure import Reason
+from service.calls.failure import CallFailed, Reason
 from service.errors import StoreError
 from service.redaction import DROPPED, redact
 from service.settings import Settings
@@ -256,7 +256,20 @@ def test_a_reason_is_redacted_and_never_logged(runtime, calls):
         ("tenant-a", call_id, "greet", False)
     ]
     assert "read out" not in repr(logs)
-    assert DROPPED not in redact(None, "", dict(told[0]))
+    assert DROPPED not in redact(
+        None, "", {name: told[0][name] for name in ("event", "tenant", "call_id", "criterion", "agrees")}
+    )
+
+
+def test_a_reason_that_nobody_could_redact_is_not_kept(runtime, calls):
+    class Broken:
+        def redact(self, turns):
+            raise CallFailed(Reason.REDACTION, "turn 0: broke")
+
+    call_id = calls.add("tenant-a", "one", VERDICTS)
+    with client_of(replace(runtime, calls=replace(calls.reviews, redactor=Broken())), "lead-a") as client:
+        answer = word(client, call_id)
+    assert (answer.status_code, answer.json()["code"], calls.said) == (422, "REASON_NOT_REDACTED", {})
 
 
 def test_text_that_is_not_unicode_is_refused(runtime, calls):
