@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reports.agreement import AgreementWeek
 from reports.anomalies import Anomaly
 from reports.bias import Selection
 from reports.comparisons import Comparison
@@ -91,6 +92,28 @@ def actions(
             Action(
                 do="Ask agents to rate more",
                 because=f"{heard.overall.value:.1%} of the answers were rated; the rest is silence",
+            )
+        )
+    return done
+
+
+def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
+    """Return to read the calls behind each criterion on which people agree less with the model."""
+    done = []
+    for item in agreed.fallen[:3]:
+        asked = (
+            "SELECT call_id, model_verdict, human_verdict FROM v_criterion_words "  # noqa: S608 - printed, not run
+            f"WHERE tenant_id = '{item.tenant}' AND form_id = '{item.form_id}' AND criterion_id = '{item.criterion}' "
+            "AND confirms = 0 AND replaced_at IS NULL ORDER BY overridden_at DESC LIMIT 20"
+        )
+        because = f"people overruled {item.now.n - item.now.confirmed} of {item.now.n}"
+        if item.before is not None:
+            because += f", {item.before.n - item.before.confirmed} of {item.before.n} the week before"
+        done.append(
+            Action(
+                do=f"Read the calls on which people overruled {item.criterion} ({item.tenant}, {item.form_id})",
+                because=because,
+                command=f"make sql SQL={shlex.quote(asked)}",
             )
         )
     return done

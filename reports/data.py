@@ -40,6 +40,8 @@ class WeekData:
     words: pd.DataFrame
     slice_days: Mapping[str, pd.DataFrame]
     oddities: Mapping[str, int]
+    agreement: pd.DataFrame
+    calls: pd.DataFrame
 
     @property
     def answers(self) -> int:
@@ -89,8 +91,10 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> W
         ),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
         oddities=oddities,
+        agreement=ask(queries.agreement(week), last),
+        calls=ask(queries.calls(week), last),
     )
 
 
-_INTEGERS = {*queries.COUNT_COLUMNS, "period", "day", "n", "primary_n", "sequence"}
+_INTEGERS = {*queries.COUNT_COLUMNS, "period", "day", "n", "primary_n", "sequence", "calls", "form_version"}
 _FLOATS = {*queries.SUM_COLUMNS, "value", "low", "high", "p50", "p95"}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from eval.files import write_whole
 from eval.formatting import one_line
+from reports.agreement import base_sentence, is_small, kappa_text
 from reports.findings import figure
 from reports.headline import coverage_sentence, headline, more_findings, span, target_sentence
-from reports.metrics import BY_NAME
+from reports.metrics import AGREEMENT, BY_NAME, SMALLEST
 from reports.promises import calibration_sentence
 from reports.view import word_of
 from reports.weekly import WeeklyReport
@@ -38,7 +39,12 @@ def render(report: WeeklyReport) -> str:
     data = report.data
     lines = [f"# {_plain(headline(report))}", "", f"{data.task}, {data.week.name} ({span(report)})."]
     if data.answers == 0:
-        return "\n".join([*lines, "", "Nothing was answered, or nothing was loaded."]) + "\n"
+        told = [
+            "",
+            "Nothing was answered, or nothing was loaded.",
+            *(f"- {_plain(line)}" for line in more_findings(report)),
+        ]
+        return "\n".join([*lines, *told, *_agreement(report)]) + "\n"
     lines[-1] += f" {coverage_sentence(report)}"
     lines += ["", target_sentence(report), *(f"- {_plain(line)}" for line in more_findings(report))]
     if report.actions:
@@ -58,7 +64,7 @@ def render(report: WeeklyReport) -> str:
             for item in found
         ]
         lines.append(f"| {BY_NAME[name].title} | " + " | ".join(cells) + " |")
-    lines += ["", *_small(report), calibration_sentence(report.promises)]
+    lines += ["", *_small(report), calibration_sentence(report.promises), *_agreement(report)]
     if report.themes.themes:
         lines += ["", "## Unhelpful feedback", ""]
         for theme in report.themes.themes[:_THEMES]:
@@ -66,6 +72,26 @@ def render(report: WeeklyReport) -> str:
             mostly = f", mostly {_plain(theme.mostly)}" if theme.mostly else ""
             lines.append(f"- {_plain(', '.join(theme.terms)) or 'other'}: {theme.size}{new}{mostly}")
     return "\n".join(lines) + "\n"
+
+
+def _agreement(report: WeeklyReport) -> list[str]:
+    """Return how people and the model agree on scored calls; nothing where there are none."""
+    found = report.agreement
+    if not found.calls and not found.words:
+        return []
+    lines = ["", "## Scored calls: people and the model", "", _plain(base_sentence(found))]
+    told = [item for item in found.criteria if not is_small(item)]
+    for item in told:
+        where = f"{item.tenant}, {item.form_id} {item.version}, {item.criterion}"
+        lines.append(
+            f"- {_plain(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
+            f"{kappa_text(item.now.kappa)}{f' {SIGNS[item.word]} {item.word.value}' if item.word is not Word.NONE else ''}"
+            f"{' (nobody confirmed a verdict)' if item.only_overruled else ''}"
+        )
+    if len(told) < len(found.criteria):
+        few = len(found.criteria) - len(told)
+        lines.append(f"- {few} {'criterion' if few == 1 else 'criteria'} with fewer than {SMALLEST}: too few to say.")
+    return lines
 
 
 def _small(report: WeeklyReport) -> list[str]:

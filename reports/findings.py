@@ -85,11 +85,14 @@ def series_changes(data: WeekData, releases: Sequence[Release]) -> list[Change]:
     return with_releases(found, releases, data.week)
 
 
-def outcome(data: WeekData, whole: Sequence[Comparison], found: Sequence[Finding]) -> Outcome:
-    """Return the week in one word: any slice that is worse makes it worse, else the helpful rate decides."""
+def outcome(data: WeekData, whole: Sequence[Comparison], found: Sequence[Finding], *, fallen: bool = False) -> Outcome:
+    """Return the week in one word: any slice that is worse makes it worse, else the helpful rate decides.
+
+    ``fallen``: people agree less with the model on a criterion, which is worse too.
+    """
     if data.answers == 0:
         return "no data"
-    if any(item.word is Word.WORSE for item in found):
+    if fallen or any(item.word is Word.WORSE for item in found):
         return "worse"
     words = [item.word for item in whole if item.contrast.metric is HELPFUL]
     if not words:

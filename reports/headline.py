@@ -1,6 +1,7 @@
 """The first screen's sentences: better or worse, since when, for whom, on which pair, what to do."""
 
 from eval.formatting import format_number, plural
+from reports.agreement import fall_sentence
 from reports.comparisons import Comparison
 from reports.findings import change_text, finding_sentence
 from reports.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
@@ -28,6 +29,8 @@ def headline(report: WeeklyReport) -> str:
     if report.worse:
         first = report.worse[0]
         return f"{finding_sentence(first)}. {_do(report)}"
+    if report.agreement.fallen:
+        return f"{fall_sentence(report.agreement.fallen[0])}. {_do(report)}"
     if report.outcome == "better":
         first = next(item for item in report.findings if item.metric is HELPFUL)
         return f"{finding_sentence(first)}."
@@ -49,10 +52,15 @@ def headline(report: WeeklyReport) -> str:
 
 def more_findings(report: WeeklyReport) -> list[str]:
     """Return every further change, one sentence each."""
+    falls = report.agreement.fallen
+    if report.outcome != "no data" and not report.worse:
+        falls = falls[1:]  # the first stands in the headline
     rest = report.worse[1:] + [item for item in report.findings if item.word is Word.BETTER]
     if report.outcome == "better":
         rest = [item for item in rest if item is not next(f for f in report.findings if f.metric is HELPFUL)]
-    return [f"{finding_sentence(item)}." for item in rest]
+    worse = [f"{finding_sentence(item)}." for item in rest if item.word is Word.WORSE]
+    better = [f"{finding_sentence(item)}." for item in rest if item.word is not Word.WORSE]
+    return [*worse, *(f"{fall_sentence(item)}." for item in falls), *better]
 
 
 def target_sentence(report: WeeklyReport) -> str:

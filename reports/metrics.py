@@ -116,6 +116,15 @@ WORDS = WeeklyMetric(
     margin=20.0,
     reason="the gate's margin: 20 words are five more seconds of reading",
 )
+# Of calls and not of answers: it stands in no table of METRICS.
+AGREEMENT = WeeklyMetric(
+    name="agreement_rate",
+    title="people agree with the model",
+    kind="rate",
+    unit=Unit.RATE,
+    margin=0.05,
+    reason="of the criteria that a person answered; the gate's margin for yes-or-no scores",
+)
 METRICS: tuple[WeeklyMetric, ...] = (
     HELPFUL,
     UNHELPFUL,

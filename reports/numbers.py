@@ -5,19 +5,21 @@ from pathlib import Path
 import pandas as pd
 
 from eval.stats import Interval
+from reports.agreement import is_small
 from reports.comparisons import EVERY_PAIR, Comparison
 from reports.counts import ALL
 from reports.weekly import Column, Figure, WeeklyReport
+from reports.words import Word
 
 NAME = "numbers.parquet"
 COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high", "n", "verdict", "against")
 
 
 def numbers(report: WeeklyReport) -> pd.DataFrame:
-    """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share.
+    """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
 
-    ``slice`` is ``dimension=value`` or "". A change's ``value`` is this week minus ``against``, as a share of it for latency and
-    cost.
+    ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
+    minus ``against``, as a share of it for latency and cost.
     """
     week = report.data.week
     rows: list[tuple[object, ...]] = []
@@ -34,6 +36,16 @@ def numbers(report: WeeklyReport) -> pd.DataFrame:
                      drift.word, "the week before"))  # fmt: skip
     for share in report.selection.shares:
         rows.append(("rated_share", share.slice, "all pairs", "feedback_share", week.name, *_ends(share.share), "", ""))
+    for item in report.agreement.criteria:
+        place = f"{item.tenant}/{item.form_id}/{item.version}/{item.criterion}"
+        pairs = " ".join(sorted(item.now.pairs))
+        verdict = Word.TOO_FEW.value if is_small(item) else item.word.value
+        for name, side in (
+            ("agreement_rate", item.now.rate.interval() if item.now.n else None),
+            ("kappa", item.now.kappa),
+        ):
+            if side is not None:
+                rows.append(("agreement", place, pairs, name, week.name, *_ends(side), verdict, ""))
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     floats = dict.fromkeys(("value", "low", "high"), "float64")
     texts = dict.fromkeys(("section", "slice", "pair", "metric", "week", "verdict", "against"), "string")

@@ -7,12 +7,13 @@ import eval.report_svg
 from eval.files import write_whole
 from eval.formatting import format_number, plural
 from eval.results import Unit
+from reports.agreement_view import TITLES, calls_section
 from reports.anomalies import OUTSIDE, anomaly_line
 from reports.charts import charts, daily_table
 from reports.discovery import FALSE_SHARE, FIRST_SHARE
 from reports.findings import change_text, figure, names_of
 from reports.headline import coverage_sentence, headline, more_findings, span, target_sentence
-from reports.metrics import COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
+from reports.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
 from reports.promises import NOT_COMPARABLE, calibration_sentence
 from reports.view import (
     badge,
@@ -84,6 +85,10 @@ def render(report: WeeklyReport) -> str:
         more=more_findings(report)[:MOST_FINDINGS],
         further=max(len(more_findings(report)) - MOST_FINDINGS, 0),
         cards=_cards(report),
+        calls=calls_section(report.agreement),
+        calls_titles=TITLES,
+        agreement_margin=AGREEMENT.margin,
+        smallest=SMALLEST,
         **(_body(report) if report.data.answers else {}),
     )
 
@@ -145,7 +150,6 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
         "margins": COMPARED,
         "false_share": FALSE_SHARE,
         "first_share": FIRST_SHARE,
-        "smallest": SMALLEST,
         "outside": OUTSIDE,
         "oddities": [(count, ODDITIES[name]) for name, count in report.data.oddities.items() if count],
         "plural": plural,

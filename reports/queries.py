@@ -140,6 +140,24 @@ def words_of(week: Week) -> str:
         ORDER BY f.feedback_timestamp DESC, f.feedback_id LIMIT :most"""  # noqa: S608
 
 
+def agreement(week: Week) -> str:
+    """Return people's words on criteria that stood at ``until``, by the week they were said in, with the model's verdicts."""
+    return f"""
+        SELECT {_week(week, "w.overridden_at")} AS period, w.tenant_id, w.form_id, w.form_version, w.criterion_id, w.pair_digest,
+            w.model_verdict, w.human_verdict, MAX(w.question) AS question, COUNT(*) AS n
+        FROM v_criterion_words w
+        WHERE w.overridden_at >= :since AND w.overridden_at < :until AND (w.replaced_at IS NULL OR w.replaced_at >= :until)
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608
+
+
+def calls(week: Week) -> str:
+    """Return scored calls by the week of the call, and how many criteria the model answered in them."""
+    return f"""
+        SELECT {_week(week, "k.call_date")} AS period, k.tenant_id, k.form_id, COUNT(DISTINCT k.call_id) AS calls,
+            SUM(CASE WHEN k.verdict IS NOT NULL THEN 1 ELSE 0 END) AS n
+        FROM v_criteria k WHERE k.call_date >= :since AND k.call_date < :until GROUP BY 1, 2, 3"""  # noqa: S608
+
+
 PAIRS = f"""
     SELECT s.pair_digest, s.pair, s.prompt_version, s.rollout_arm, s.environment, s.arm, s.model_used, s.answered_by,
         COUNT(*) AS n, MIN(s.generation_timestamp) AS first_at, MAX(s.generation_timestamp) AS last_at
@@ -171,8 +189,8 @@ def _totals() -> str:
     return ", ".join(counts + sums)
 
 
-def _week(week: Week) -> str:
-    return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {WEEK_S}::DOUBLE PRECISION) AS INTEGER)"
+def _week(week: Week, column: str = _TIME) -> str:
+    return f"CAST(FLOOR({week.local_seconds(column, weeks=HISTORY_WEEKS)} / {WEEK_S}::DOUBLE PRECISION) AS INTEGER)"
 
 
 def _day(week: Week) -> str:

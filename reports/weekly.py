@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eval.stats import Interval
-from reports.advice import Action, actions
+from reports.advice import Action, actions, look_at_overruled
+from reports.agreement import AgreementWeek, agreement_of
 from reports.anomalies import Anomaly, anomalies
 from reports.bias import Selection, selection
 from reports.changes import Change
@@ -63,6 +64,7 @@ class WeeklyReport:
     anomalies: Sequence[Anomaly]
     selection: Selection
     themes: Themes
+    agreement: AgreementWeek
     actions: Sequence[Action]
     counts: Counts
 
@@ -96,10 +98,11 @@ def make_report(data: WeekData) -> WeeklyReport:
     }
     heard, said = selection(counts, THIS_WEEK), themes(data)
     promised, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
+    agreed = agreement_of(data)
     unhelpful = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
     return WeeklyReport(
         data=data,
-        outcome=outcome(data, of_pairs, found),
+        outcome=outcome(data, of_pairs, found, fallen=bool(agreed.fallen)),
         pairs=pairs,
         releases=releases,
         columns=columns,
@@ -114,22 +117,28 @@ def make_report(data: WeekData) -> WeeklyReport:
         anomalies=odd,
         selection=heard,
         themes=said,
-        actions=actions(
-            task=data.task,
-            week=data.week.name,
-            pairs=pairs,
-            releases=releases,
-            found=found,
-            whole=of_pairs,
-            unhelpful=unhelpful.target if unhelpful is not None else Word.NONE,
-            drifts=moved,
-            anomalies=odd,
-            heard=heard,
-            said=said,
-            promised=promised,
-        )
-        if data.answers
-        else [],
+        agreement=agreed,
+        actions=[
+            *(
+                actions(
+                    task=data.task,
+                    week=data.week.name,
+                    pairs=pairs,
+                    releases=releases,
+                    found=found,
+                    whole=of_pairs,
+                    unhelpful=unhelpful.target if unhelpful is not None else Word.NONE,
+                    drifts=moved,
+                    anomalies=odd,
+                    heard=heard,
+                    said=said,
+                    promised=promised,
+                )
+                if data.answers
+                else []
+            ),
+            *look_at_overruled(agreed),
+        ],
         counts=counts,
     )
 

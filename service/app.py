@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api import dashboards, feedback, forms, health, insights, metrics, pairs, tokens
+from service.api import calls, dashboards, feedback, forms, health, insights, metrics, pairs, tokens
 from service.api.access import AccessControl
 from service.api.limits import BodyLimits
 from service.api.openapi import complete
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     app.include_router(feedback.router)
     app.include_router(pairs.router)
     app.include_router(forms.router)
+    app.include_router(calls.router)
     app.include_router(dashboards.router)
     app.include_router(tokens.router)
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]

@@ -71,6 +71,8 @@ FIELDS: Mapping[str, Form] = {
     "tenant": "name",
     "call_id": "name",
     "state": "name",
+    "criterion": "name",
+    "agrees": "flag",
 }
 DROPPED = "dropped_fields"
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")

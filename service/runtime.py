@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from service.access.control import Access
+from service.call_reviews import CallReviews
 from service.cards import ModelCards
 from service.clock import wall_clock
 from service.dashboards.reader import DashboardReader
@@ -57,6 +58,7 @@ class Runtime:
     access: Access | None = None
     feedback: Feedback | None = None
     forms: Forms | None = None
+    calls: CallReviews | None = None
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
@@ -116,6 +118,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
     from service.access.control import account_key, open_access
     from service.aws import client
+    from service.call_reviews import build_reviews
     from service.llm.gateway import LiteLLMGateway
     from service.llm.logged import LoggedGateway
     from service.llm.streaming import TellingGateway
@@ -143,10 +146,12 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     summaries = Summaries()
     forms: Forms | None = None
+    calls: CallReviews | None = None
     if (
         settings.environment == "aws" or settings.aws_endpoint is not None
     ):  # a laptop keeps nothing in anybody's account
         forms = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=now)
+        calls = build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now)
         summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     if guarded:  # otherwise the hashes keep this process's random key
         set_account_key(account_key(settings))
@@ -162,6 +167,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         summaries=summaries,
         feedback=summaries.feedback,
         forms=forms,
+        calls=calls,
         tasks=tasks,
         pair_sources=sources,
         rollouts={

@@ -1,11 +1,21 @@
 """What several test files build: values in which only what a test names matters."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from eval.cases import Case, Expectations
 from eval.results import CaseResult, Score
+from service.call_reviews import CallReviews
+from service.calls.keys import CallObject, result_key
+from service.calls.redaction import PatternRedactor
+from service.calls.result import CallResult
 from service.llm.pricing import Cost, Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.stores.call_jobs import Job, Scored
+from service.stores.call_overrides import OverrideTaken
+from service.stores.call_pages import Page
+from service.stores.calls import StoreThreads
 from service.stores.forms import FormChanged, FormHead, FormMissing
 from service.task import TaskResult
 
@@ -102,3 +112,110 @@ class FakeForms:
         if head.edit != edit:
             raise FormChanged(f"form {form_id!r} is at edit {head.edit}")
         return head
+
+
+CALL_DATE = datetime(2026, 11, 16, 9, tzinfo=UTC)
+
+
+def call_result(job, verdicts):
+    """The unified JSON of a call that was scored on criteria of weight 1; no verdicts: the model's answer was unusable."""
+    criteria = [
+        {
+            "id": name, "section": "all", "question": f"Was {name} done?", "weight": 1, "required": False, "verdict": verdict,
+            "passed": verdict == "yes", "score": 1 if verdict == "yes" else 0, "reason": "r", "quote": "good morning",
+            "turn": 0, "speaker": "agent", "start_s": 0.0, "evidence": "verified",
+        }
+        for name, verdict in verdicts.items()
+    ]  # fmt: skip
+    evaluation = {
+        "form_id": "support", "qa_template_version": 1, "criteria": criteria, "total_score": 1, "max_score": 2,
+        "percentage": 50.0, "passed": False, "pass_threshold": 0.7, "failed": [], "failed_required": [], "not_applicable": [],
+    }  # fmt: skip
+    source = {
+        "object_key": job.source.key, "etag": job.source.etag, "transcribe_job": None, "transcriber": "json",
+        "pii_redacted": True, "redaction": {"by": "p", "turns": 2, "found": {}, "transcriber_found": None},
+        "agent_id": None, "queue": None,
+    }  # fmt: skip
+    scored_by = {
+        "pair": "p", "pair_digest": "sha256:1", "prompt_version": "1", "registry_version": 1, "model": "m", "arm": "primary",
+        "latency_ms": 1.0, "input_tokens": 1, "output_tokens": 1, "cost_usd": None,
+    }  # fmt: skip
+    return CallResult.model_validate(
+        {
+            "tenant_id": job.tenant, "call_id": job.call_id, "call_date": job.call_date, "scored_at": job.call_date,
+            "needs_review": False, "review": [], "sentiment": None, "customer_tone": None, "agent_tone": None, "turns": 2,
+            "duration_s": 5.0, "entities": [], "ai_summary": None, "qa_evaluation": evaluation if verdicts else None,
+            "source": source, "scored_by": scored_by,
+        }
+    )  # fmt: skip
+
+
+class FakeCalls:
+    """Calls and overrides in memory, under the same rules as table and bucket; ``reviews`` is what the endpoints talk to."""
+
+    def __init__(self, now=None):
+        self.jobs, self.texts, self.said, self.carried = {}, {}, {}, set()
+        self.moment = now or CALL_DATE + timedelta(days=1)
+        self.reviews = CallReviews(
+            jobs=self, pages=self, overrides=self, results=_FakeResults(self).of, redactor=PatternRedactor(),
+            now=lambda: self.moment, threads=StoreThreads("table 'fake'", timeout_s=10),
+        )  # fmt: skip
+
+    def add(self, tenant, name, verdicts=None, *, state="done", date=CALL_DATE, **more):
+        """A call; ``name`` stands for its bytes. Verdicts make it a scored one."""
+        source = CallObject(tenant=tenant, key=f"{tenant}/calls/{name}", etag=name)
+        job = Job(
+            source=source, call_id=source.call_id, state=state, call_date=date, updated_at=date, attempts=0, **more
+        )
+        if verdicts is not None:
+            job = replace(job, result_key=result_key(tenant, date, job.call_id))
+            if verdicts:
+                figures = {"percentage": Decimal("50.0"), "passed": False}
+                job = replace(job, scored=Scored(form_id="support", form_version=1, **figures))
+            self.texts[job.result_key] = call_result(job, verdicts).to_json()
+        self.jobs[tenant, job.call_id] = job
+        return job.call_id
+
+    def get(self, tenant, call_id):
+        return self.jobs.get((tenant, call_id))
+
+    def page(self, tenant, *, limit, day, state, form_id, after):
+        mine = [
+            job
+            for (owner, _), job in self.jobs.items()
+            if owner == tenant
+            and (day is None or job.call_date.date() == day)
+            and state in (None, job.state)
+            and (form_id is None or (job.scored is not None and job.scored.form_id == form_id))
+        ]
+        mine.sort(key=lambda job: job.call_date, reverse=True)
+        start = int(after or 0) if (after or "0").isdecimal() else 0
+        more = start + limit < len(mine)
+        return Page(jobs=tuple(mine[start : start + limit]), after=str(start + limit) if more else None)
+
+    def put(self, override):
+        name = (override.tenant, override.call_id, override.criterion, override.edit)
+        if name in self.said:
+            raise OverrideTaken("taken")
+        self.said[name] = override
+
+    def of(self, tenant, call_id):
+        return [item for name, item in sorted(self.said.items()) if name[:2] == (tenant, call_id)]
+
+    def unloaded(self):
+        return [item for name, item in sorted(self.said.items()) if name not in self.carried]
+
+    def loaded(self, override):
+        self.carried.add((override.tenant, override.call_id, override.criterion, override.edit))
+
+
+class _FakeResults:
+    def __init__(self, calls, tenant=""):
+        self.calls, self.tenant = calls, tenant
+
+    def of(self, tenant):
+        return _FakeResults(self.calls, tenant)
+
+    def read(self, key):
+        assert key.startswith(f"{self.tenant}/")
+        return self.calls.texts.get(key)

@@ -43,7 +43,7 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
-    if path.startswith("/v1/forms") or _is_dashboard(path):
+    if path.startswith(("/v1/forms", "/v1/calls")) or _is_dashboard(path):
         return "operator"
     return "summaries" if path.startswith("/v1/") else "operator"
 

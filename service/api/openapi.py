@@ -10,7 +10,7 @@ _SCHEME = "clientCredentials"
 _SCOPE_TEXTS = {
     "summaries": "ask for summaries and run tasks",
     "feedback": "give feedback on summaries",
-    "operator": "see what is served and the service's figures; write the tenant's forms",
+    "operator": "see what is served and the service's figures; write the tenant's forms; read and answer its scored calls",
 }
 # Status: code and detail of the example.
 _PROBLEMS: dict[str, tuple[str, str]] = {

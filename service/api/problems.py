@@ -39,6 +39,11 @@ _TITLES: Mapping[str, str] = {
     "PAYLOAD_TOO_LARGE": "The request is too large",
     "SUMMARY_NOT_FOUND": "No such summary",
     "AMBIGUOUS_SUMMARY": "Several summaries fit",
+    "CALL_NOT_FOUND": "No such call",
+    "CRITERION_NOT_FOUND": "The call was not scored on this",
+    "CALL_NOT_SCORED": "The call has no scorecard",
+    "OVERRIDE_CHANGED": "Somebody else overruled it meanwhile",
+    "REASON_NOT_REDACTED": "The reason cannot be kept",
 }
 _LONGEST_NAME = 64
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}

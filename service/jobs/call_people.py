@@ -2,17 +2,18 @@
 
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Literal, get_args
+from typing import cast, get_args
 
-from service.calls.keys import is_call_id, transcript_key
+from service.call_reviews import ReviewRefused
+from service.calls.keys import transcript_key
 from service.calls.result import CallResult
 from service.errors import ConfigurationError
 from service.events import CallOverrideEvent
 from service.jobs.calls import CallWorker, KeptTranscript
 from service.scorecard.arithmetic import Verdict
 from service.scorecard.form import Form
+from service.stores.call_overrides import Override
 from service.warehouse.rows import to_table
 
 
@@ -116,9 +117,9 @@ async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) ->
 
 
 def override(
-    worker: CallWorker, tenant: str, call_id: str, criterion: str, verdict: str, *, who: str, now: datetime
-) -> Literal["agrees", "differs"]:
-    """Put a person's verdict beside the model's, which stays; return whether the two agree.
+    worker: CallWorker, tenant: str, call_id: str, criterion: str, verdict: str, *, who: str, reason: str = ""
+) -> Override:
+    """Put a person's verdict beside the model's, which stays, over whatever people said before; carry it to the warehouse.
 
     Raises:
         ConfigurationError: there is no such call, criterion or verdict.
@@ -126,31 +127,43 @@ def override(
     words = get_args(Verdict)
     if verdict not in words:
         raise ConfigurationError(f"{verdict!r} is no verdict; they are {', '.join(words)}")
-    job = worker.jobs.get(tenant, call_id) if is_call_id(call_id) else None
-    text = None if job is None or job.result_key is None else worker.results(tenant).read(job.result_key)
-    if text is None:
-        raise ConfigurationError(f"tenant {tenant!r} has no scored call {call_id[:40]!r}")
-    result = CallResult.model_validate_json(text)
-    evaluation = result.qa_evaluation
-    found = next((item for item in evaluation.criteria if item.id == criterion), None) if evaluation else None
-    if evaluation is None or found is None:
-        raise ConfigurationError(f"call {call_id!r} was not scored on a criterion {criterion!r}")
-    row = CallOverrideEvent(
-        tenant_id=tenant,
-        call_id=call_id,
-        criterion_id=criterion,
-        overridden_at=now,
-        form_id=evaluation.form_id,
-        form_version=evaluation.qa_template_version,
-        model_verdict=found.verdict,
-        human_verdict=verdict,
-        overridden_by=who,
-        pair_digest=result.scored_by.pair_digest,
-    )
+    try:
+        made = worker.reviews.override(
+            tenant, call_id, criterion, cast(Verdict, verdict), reason=reason, who=who, edit=None
+        )
+    except ReviewRefused as err:
+        raise ConfigurationError(str(err)) from err
+    carry(worker)
+    return made
+
+
+def carry(worker: CallWorker) -> int:
+    """Write every override that the warehouse does not hold yet into it; return how many. Killed between, it is done again."""
+    waiting = worker.reviews.overrides.unloaded()
+    if not waiting:
+        return 0
+    rows = [_row(item) for item in waiting]
     with closing(worker.open_warehouse()) as warehouse:
         warehouse.migrate()
-        warehouse.merge(CallOverrideEvent, to_table(CallOverrideEvent, [row]))
-    return "agrees" if found.verdict == verdict else "differs"
+        warehouse.merge(CallOverrideEvent, to_table(CallOverrideEvent, rows))
+    for item in waiting:
+        worker.reviews.overrides.loaded(item)
+    return len(waiting)
+
+
+def _row(said: Override) -> CallOverrideEvent:
+    return CallOverrideEvent(
+        tenant_id=said.tenant,
+        call_id=said.call_id,
+        criterion_id=said.criterion,
+        overridden_at=said.at,
+        form_id=said.form_id,
+        form_version=said.form_version,
+        model_verdict=said.model_verdict,
+        human_verdict=said.verdict,
+        overridden_by=said.who,
+        pair_digest=said.pair_digest,
+    )
 
 
 def _percent(share: Decimal | None) -> str:

@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict
 
+from service.call_reviews import CallReviews, scored_of
 from service.calls.failure import CallFailed, NotReady, Reason, Waiting
 from service.calls.formats import facts_of, is_audio, read_transcript
 from service.calls.heard import Facts, Heard, Transcriber
@@ -110,6 +111,7 @@ class CallWorker:
     forms: Forms
     redactor: Redactor
     scorer: CallScorer
+    reviews: CallReviews
     open_warehouse: Callable[[], Warehouse]
     owner: str
     queue: EventQueue | None = None
@@ -260,7 +262,7 @@ class CallWorker:
         # Written once and read back: of two workers' answers the first one stands, everywhere.
         await _blocking(partial(results.put, key, scored.result.to_json(), once=True))
         result = await self._result(results, key)
-        job = await self._advance(job, "scored", result_key=key)
+        job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
         return _Ready(job=job, result=result)
 
     async def _hear(self, job: Job, results: TenantResults) -> tuple[KeptTranscript, Job]:

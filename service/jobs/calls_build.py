@@ -31,6 +31,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         ConfigurationError: the named pair has no file, or nothing was released and none is named.
     """
     from service.aws import client
+    from service.call_reviews import build_reviews
     from service.cards import ModelCards
     from service.llm.gateway import LiteLLMGateway
     from service.llm.logged import LoggedGateway
@@ -61,6 +62,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         scorer=CallScorer(
             served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards
         ),
+        reviews=build_reviews(settings, dynamodb=dynamodb, s3=s3, now=_now),
         open_warehouse=partial(open_warehouse, settings),
         owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         queue=EventQueue(client("sqs", patient), settings.calls_queue, bucket=settings.calls_bucket),

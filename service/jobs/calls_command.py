@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, WarehouseBusy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rescore.add_argument("--form", required=True)
     rescore.add_argument("--version", default="draft", help="draft (default), active, or a number")
     rescore.add_argument("--most", type=int, help="only the newest so many calls")
-    override = commands.add_parser("override", help="put a person's verdict beside the model's")
+    override = commands.add_parser(
+        "override", help="put a person's verdict beside the model's; an equal one is a confirmation"
+    )
     for name in ("call_id", "criterion", "verdict"):
         override.add_argument(name)
     override.add_argument("--who", default=getpass.getuser(), help="who says so (default: %(default)s)")
+    override.add_argument("--reason", default="", help="why, in a sentence; personal details are taken out")
     leaderboard = commands.add_parser("leaderboard", help="failing criteria, tone and agreement of one tenant")
     for one in (watch, check, rescore, override, leaderboard):
         one.add_argument("--tenant", required=True)
@@ -96,6 +99,7 @@ async def _do(settings: "Settings", options: argparse.Namespace, worker: "CallWo
         while True:
             tally = await worker.drain(wait_s=20 if options.follow else 1)
             _say(tally)
+            _carry(worker)
             if not options.follow:
                 return 0
     if options.calls_command == "watch":
@@ -123,10 +127,23 @@ async def _do(settings: "Settings", options: argparse.Namespace, worker: "CallWo
         options.criterion,
         options.verdict,
         who=options.who,
-        now=datetime.now(UTC),
+        reason=options.reason,
     )
-    print(f"recorded; the model {said}")
+    model = "gave no verdict" if said.model_verdict is None else "agrees" if said.agrees else "differs"
+    print(f"recorded; the model {model}")
     return 0
+
+
+def _carry(worker: "CallWorker") -> None:
+    from service.jobs.call_people import carry
+
+    try:
+        count = carry(worker)
+    except WarehouseBusy as err:  # they wait where they are
+        print(f"overrides were not carried to the warehouse: {err}", file=sys.stderr)
+        return
+    if count:
+        print(f"{count} overrides carried to the warehouse")
 
 
 async def _run(settings: "Settings", options: argparse.Namespace, worker: "CallWorker") -> int:
@@ -146,6 +163,7 @@ async def _run(settings: "Settings", options: argparse.Namespace, worker: "CallW
     for tenant in known:
         tally.add(await watch(worker, tenant))
     _say(tally)
+    _carry(worker)
     balanced = True
     for tenant in known:
         _show(settings, tenant)

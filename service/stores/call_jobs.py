@@ -1,12 +1,14 @@
 """What became of each call, in DynamoDB: one item per call under its tenant, every step a conditional write of its state.
 
 received -> transcribed -> redacted -> scored -> done or needs_review; from any of the first four also failed. Whoever works on
-a call holds its lease, which ends by itself when its worker died. The index ``by_open`` holds only calls that are under way.
+a call holds its lease, which ends by itself when its worker died. The index ``by_open`` holds only calls that are under way,
+``by_date`` all of them by the moment of the call.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Literal
 
 from botocore.exceptions import ClientError
@@ -27,12 +29,22 @@ _BEFORE: dict[State, tuple[State, ...]] = {
     "failed": ("received", "transcribed", "redacted", "scored"),
 }
 _CALL = "CALL#"
-_BY_OPEN = "by_open"
+_BY_OPEN, BY_DATE = "by_open", "by_date"
 _LOST = "ConditionalCheckFailedException"
 
 
 class StateLost(NotReady):
     """Another worker took the call meanwhile; what this one did is done again or known by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What a list of calls says of a scored one, without opening its result; the figures are None where there is no score."""
+
+    form_id: str
+    form_version: int
+    percentage: Decimal | None
+    passed: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +62,7 @@ class Job:
     result_key: str | None = None
     reason: Reason | None = None
     detail: str | None = None
+    scored: Scored | None = None
 
     @property
     def tenant(self) -> str:
@@ -110,7 +123,7 @@ class CallJobs:
                     raise
                 found = None
         if found is not None:
-            return _job(found["Attributes"])
+            return job_of(found["Attributes"])
         job = self.get(source.tenant, source.call_id)
         if job is not None and job.state in ENDED:
             return job
@@ -120,7 +133,7 @@ class CallJobs:
         """Return a call of a tenant."""
         with translated(self._store):
             found = self._client.get_item(TableName=self._table, Key=_key(tenant, call_id), ConsistentRead=True)
-        return _job(found["Item"]) if "Item" in found else None
+        return job_of(found["Item"]) if "Item" in found else None
 
     def advance(
         self,
@@ -133,6 +146,7 @@ class CallJobs:
         result_key: str | None = None,
         reason: Reason | None = None,
         detail: str | None = None,
+        scored: Scored | None = None,
     ) -> Job:
         """Move a call on; an ended one is let go of. Attempts are counted from here anew.
 
@@ -140,8 +154,9 @@ class CallJobs:
             StateLost: it is in another state, or another worker's, by now.
         """
         assert job.state in _BEFORE[state], (job.state, state)
-        said = {"result_key": result_key, "reason": reason, "detail": detail}
+        said: dict[str, str | None] = {"result_key": result_key, "reason": reason, "detail": detail}
         said["call_date"] = None if call_date is None else _text(call_date)
+        said |= {} if scored is None else _scored_texts(scored)
         sets = {name: {"S": str(value)} for name, value in said.items() if value is not None}
         text = "SET #state = :state, updated_at = :at, attempts = :zero"
         values = {":state": {"S": state}, ":at": {"S": _text(now)}, ":before": {"S": job.state}, ":zero": {"N": "0"}}
@@ -165,6 +180,7 @@ class CallJobs:
             result_key=result_key or job.result_key,
             reason=reason,
             detail=detail,
+            scored=scored or job.scored,
             owner=None if state in ENDED else job.owner,
         )
 
@@ -215,7 +231,7 @@ class CallJobs:
         with translated(self._store):
             for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):
                 for item in page["Items"]:
-                    yield _job(item)
+                    yield job_of(item)
 
     def _update(self, job: Job, text: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> None:
         with translated(self._store):
@@ -240,28 +256,54 @@ def create_jobs_table(client: Any, name: str) -> None:
     Raises:
         StoreError: DynamoDB does not answer.
     """
-    texts = ("pk", "sk", "open", "updated_at")
+    texts = ("pk", "sk", "open", "updated_at", "call_date")
+    attributes = [{"AttributeName": text, "AttributeType": "S"} for text in texts]
     with translated(f"table {name!r}"):
         try:
             client.create_table(
                 TableName=name,
-                KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-                AttributeDefinitions=[{"AttributeName": text, "AttributeType": "S"} for text in texts],
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": _BY_OPEN,
-                        "KeySchema": [
-                            {"AttributeName": "open", "KeyType": "HASH"},
-                            {"AttributeName": "updated_at", "KeyType": "RANGE"},
-                        ],
-                        "Projection": {"ProjectionType": "ALL"},
-                    }
-                ],
+                KeySchema=_keys("pk", "sk"),
+                AttributeDefinitions=attributes,
+                GlobalSecondaryIndexes=[_index(_BY_OPEN, "open", "updated_at"), _index(BY_DATE, "pk", "call_date")],
                 BillingMode="PAY_PER_REQUEST",
             )
         except client.exceptions.ResourceInUseException:
+            there = client.describe_table(TableName=name)["Table"].get("GlobalSecondaryIndexes", [])
+            if BY_DATE not in {index["IndexName"] for index in there}:  # made before there were lists of calls
+                added = [{"Create": _index(BY_DATE, "pk", "call_date")}]
+                client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=added)
             return
         client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
+def _index(name: str, partition: str, sort: str) -> dict[str, Any]:
+    return {"IndexName": name, "KeySchema": _keys(partition, sort), "Projection": {"ProjectionType": "ALL"}}
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def _scored_texts(scored: Scored) -> dict[str, str | None]:
+    passed = None if scored.passed is None else "yes" if scored.passed else "no"
+    percentage = None if scored.percentage is None else str(scored.percentage)
+    return {
+        "form_id": scored.form_id,
+        "form_version": str(scored.form_version),
+        "percentage": percentage,
+        "passed": passed,
+    }
+
+
+def _scored(item: dict[str, Any]) -> Scored | None:
+    if "form_id" not in item:  # not scored, without a usable answer, or scored before the item said so
+        return None
+    return Scored(
+        form_id=item["form_id"]["S"],
+        form_version=int(item["form_version"]["S"]),
+        percentage=Decimal(item["percentage"]["S"]) if "percentage" in item else None,
+        passed=item["passed"]["S"] == "yes" if "passed" in item else None,
+    )
 
 
 def _partition(tenant: str) -> str:
@@ -272,7 +314,8 @@ def _key(tenant: str, call_id: str) -> dict[str, Any]:
     return {"pk": {"S": _partition(tenant)}, "sk": {"S": _CALL + call_id}}
 
 
-def _job(item: dict[str, Any]) -> Job:
+def job_of(item: dict[str, Any]) -> Job:
+    """Return the call that a table's item is."""
     tenant, call_id = item["pk"]["S"].removeprefix("TENANT#"), item["sk"]["S"].removeprefix(_CALL)
     texts = {name: item[name]["S"] for name in ("owner", "awaiting", "result_key", "detail") if name in item}
     return Job(
@@ -285,6 +328,7 @@ def _job(item: dict[str, Any]) -> Job:
         updated_at=datetime.fromisoformat(item["updated_at"]["S"]),
         attempts=int(item["attempts"]["N"]),
         reason=Reason(item["reason"]["S"]) if "reason" in item else None,
+        scored=_scored(item),
         **texts,
     )
 

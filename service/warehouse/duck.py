@@ -224,6 +224,16 @@ class DuckWarehouse:
             raise WarehouseError(
                 f"{self.path} is of schema {found} and this program reads {wanted}: load events once, which migrates it"
             )
+        if read_only:
+            there = {
+                str(name)
+                for (name,) in self._connection.execute(
+                    "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+                ).fetchall()
+            }
+            missing = [name for name, _ in schema.views(self._sql_folder) if name not in there]
+            if missing:
+                raise WarehouseError(f"{self.path} has no {missing[0]} yet: load events once, which makes its views")
 
 
 def _without_values(err: duckdb.Error) -> str:

@@ -594,6 +594,15 @@ QUERIES = {
         # yes, no against yes, yes: by chance (1*2 + 1*0) / 4 = 0.5, as often as they agreed
         [("acme", "support", "greet", 2, 0.5, 0.0)],
     ),
+    "v_criterion_words": (
+        "SELECT call_id, overridden_at, replaced_at, form_version, question, model_verdict, human_verdict, confirms "
+        "FROM v_criterion_words WHERE tenant_id = 'acme' ORDER BY 1, 2",
+        [
+            ("c1", "2026-11-17T08:00:00+00:00", "2026-11-17T09:00:00+00:00", 1, "Why?", "yes", "no", 0),
+            ("c1", "2026-11-17T09:00:00+00:00", None, 1, "Why?", "yes", "yes", 1),
+            ("c2", "2026-11-17T08:00:00+00:00", None, 1, "Why?", "no", "yes", 0),
+        ],
+    ),
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import schemathesis
-from builders import FakeForms
+from builders import FakeCalls, FakeForms
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -12,8 +12,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.access.control import local_token, open_access
+from service.access.control import LOCAL_TENANT, local_token, open_access
 from service.app import create_app
+from service.calls.failure import Reason
 from service.dashboards.reader import DashboardReader
 from service.settings import Settings
 from service.stores.feedback import Ambiguous, Recorded, SummaryRow
@@ -47,8 +48,14 @@ ROW = SummaryRow(
 def api(api_runtime, tmp_path, hand_made_warehouse):
     config = Settings(state_dir=tmp_path)
     hand_made_warehouse(config.warehouse_file)
+    calls = FakeCalls()
+    for name in ("one", "two"):
+        calls.add(LOCAL_TENANT, name, {"greet": "yes", "sorry": None})
+    calls.add(LOCAL_TENANT, "bad", state="failed", reason=Reason.MODEL, detail="no answer")
+    calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
     runtime = api_runtime(
         settings=config,
+        calls=calls.reviews,
         access=open_access(config),
         feedback=Feedback(),
         forms=FakeForms(),
@@ -79,6 +86,9 @@ def test_no_request_makes_the_service_fail(api, mode):
         # Requests as documented get through to the work behind the door, and not to 422 alone.
         assert statuses["POST /omni-channel-insights"] == {200}
         assert {200, 404, 409} <= statuses["POST /feedback"]
+        assert 200 in statuses["GET /v1/calls"]
+        assert statuses["GET /v1/calls/{call_id}"] == {200}
+        assert {404, 409} <= statuses["PUT /v1/calls/{call_id}/criteria/{criterion}/override"] <= {200, 404, 409}
     else:
         # Of a task's own inputs some are read more kindly than documented: a time may be a number.
         strict = {name: codes for name, codes in statuses.items() if name != "POST /v1/summarize"}

@@ -17,6 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.aws import client
+from service.call_reviews import CallMissing
 from service.calls.failure import CallFailed, Reason, Waiting
 from service.calls.heard import Heard
 from service.calls.keys import NOBODY, letter_key, read_key, result_key, transcript_key
@@ -476,7 +477,11 @@ async def test_the_walls_from_the_wrong_side(place: Place) -> None:
     # another tenant's call, form and rows
     assert place.worker.jobs.get(BRAND, job.call_id) is None
     with pytest.raises(ConfigurationError):
-        call_people.override(place.worker, BRAND, job.call_id, "greet", "no", who="dana", now=datetime.now(UTC))
+        call_people.override(place.worker, BRAND, job.call_id, "greet", "no", who="dana")
+    reviews = place.worker.reviews
+    with pytest.raises(CallMissing):
+        reviews.read(BRAND, job.call_id)
+    assert reviews.pages.page(BRAND, limit=9, day=None, state=None, form_id=None, after=None).jobs == ()
     with pytest.raises(ConfigurationError):
         await call_people.find_form(place.worker, BRAND, "sales", "active")
     with closing(DuckWarehouse(place.settings.warehouse_file)) as warehouse:
@@ -509,7 +514,6 @@ async def test_a_revision_is_tried_before_it_is_active_and_people_have_their_say
     assert "66.7% -> 100.0%" in "\n".join(found.lines())
     assert place.tables() == before
     assert (await forms.head(ACME, "support")).active.version == 1
-    now = datetime.now(UTC)
 
     def agreement() -> dict[str, tuple[int, float]]:
         with closing(DuckWarehouse(place.settings.warehouse_file)) as warehouse:
@@ -518,11 +522,10 @@ async def test_a_revision_is_tried_before_it_is_active_and_people_have_their_say
 
     y = place.jobs(ACME)["y.json"].call_id
     assert agreement() == {}
-    assert call_people.override(place.worker, ACME, x, "sorry", "yes", who="dana", now=now) == "agrees"
-    assert call_people.override(place.worker, ACME, y, "sorry", "no", who="dana", now=now) == "agrees"
+    assert call_people.override(place.worker, ACME, x, "sorry", "yes", who="dana").agrees
+    assert call_people.override(place.worker, ACME, y, "sorry", "no", who="dana").agrees
     assert agreement()["sorry"] == (2, 1, 1)  # two calls, a yes and a no each: kappa 1
-    later = now + timedelta(minutes=1)
-    assert call_people.override(place.worker, ACME, y, "sorry", "yes", who="dana", now=later) == "differs"
+    assert not call_people.override(place.worker, ACME, y, "sorry", "yes", who="dana").agrees
     assert agreement()["sorry"] == (2, 0.5, 0)  # all yes against one yes, one no: no better than chance
     kept = place.result(place.jobs(ACME)["y.json"]).qa_evaluation
     assert kept is not None

@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from service.api.access import scope_of
+from service.api.calls import CallAnswer, CallList, OverrideAnswer, OverrideRequest
 from service.api.dashboards import DashboardAnswer, DashboardName, LinkAnswer, SessionAnswer, SessionRequest
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
 from service.api.health import Health, Readiness
@@ -55,6 +56,8 @@ def test_every_body_and_every_answer_has_an_example(document):
 @pytest.mark.parametrize(
     "model",
     [
+        CallAnswer,
+        CallList,
         DashboardAnswer,
         DashboardName,
         FeedbackAnswer,
@@ -65,6 +68,8 @@ def test_every_body_and_every_answer_has_an_example(document):
         JsonWebKeySet,
         LinkAnswer,
         OAuthToken,
+        OverrideAnswer,
+        OverrideRequest,
         PairInService,
         Problem,
         Readiness,

@@ -1,0 +1,227 @@
+"""A tenant's scored calls: listed, read, and answered by people beside the model, never over it. The tenant is the token's."""
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from service.api.answering import runtime_of
+from service.api.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.tenancy import tenant_of
+from service.call_reviews import LONGEST_REASON, CallReviews, ReviewRefused
+from service.calls.result import CallResult, Number
+from service.errors import StoreError
+from service.scorecard.arithmetic import Verdict
+from service.stores.call_jobs import Job, State
+from service.stores.call_overrides import Override
+from service.stores.call_pages import MOST, WrongCursor
+
+router = APIRouter(prefix="/v1/calls", tags=["calls"])
+_CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]
+_CriterionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
+_FormId = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
+_Cursor = Annotated[str | None, Query(max_length=128, description="`next` of the page before")]
+_DENIED: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "The client belongs to no tenant"},
+    **{status: RESPONSES[status] for status in (422, 500, 503)},
+}
+_MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such call"}}
+_UNDONE: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "The tenant has no such call, or it was not scored on such a criterion"},
+    409: {"model": Problem, "description": "Somebody else's word came between, or the call has no scorecard"},
+}
+Answer = TypeVar("Answer")
+
+_FACTS: dict[str, Any] = {
+    "call_id": "call-0123456789abcdef01234567",
+    "call_date": "2026-11-16T09:00:00Z",
+    "state": "done",
+    "form_id": "support",
+    "form_version": 2,
+    "percentage": 66.7,
+    "passed": True,
+    "failure": None,
+}
+_OVERRIDE: dict[str, Any] = {
+    "call_id": "call-0123456789abcdef01234567",
+    "criterion": "greet_01",
+    "edit": 1,
+    "verdict": "no",
+    "model_verdict": "yes",
+    "agrees": False,
+    "reason": "She greets, and never says her name.",
+    "who": "qa-lead",
+    "at": "2026-11-17T10:12:30.512Z",
+}
+
+
+class CallFacts(BaseModel):
+    """One call in the list. The figures are null where there is no score; ``failure`` says why a call failed."""
+
+    call_id: str
+    call_date: AwareDatetime
+    state: State
+    form_id: str | None
+    form_version: int | None
+    percentage: Number | None
+    passed: bool | None
+    failure: str | None
+
+
+class CallList(BaseModel):
+    """A page of the tenant's calls, the newest first. Without ``next`` it is the last; a filtered page may be short."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tenant": "demo-tenant", "calls": [_FACTS], "next": None}]}
+    )
+
+    tenant: str
+    calls: list[CallFacts]
+    next: str | None
+
+
+class OverrideAnswer(BaseModel):
+    """A person's verdict beside the model's; ``agrees`` makes it a confirmation. ``edit`` is what the next word must name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
+
+    call_id: str
+    criterion: str
+    edit: int
+    verdict: Verdict
+    model_verdict: Verdict | None
+    agrees: bool
+    reason: str
+    who: str
+    at: AwareDatetime
+
+
+class CallAnswer(BaseModel):
+    """A call, its result as the model left it (null: none yet, or kept no longer), and each criterion's newest override."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"call": _FACTS, "result": None, "overrides": [_OVERRIDE]}]}
+    )
+
+    call: CallFacts
+    result: CallResult | None
+    overrides: list[OverrideAnswer]
+
+
+class OverrideRequest(BaseModel):
+    """A person's verdict on one criterion; who says it is the token's client. One that equals the model's confirms it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"edit": 0, "verdict": "no", "reason": "She greets, and never says her name."}]
+        },
+    )
+
+    edit: Annotated[
+        int, Field(ge=0, le=100_000_000, description="The override's `edit` as it was read; 0 where there was none")
+    ]
+    verdict: Verdict
+    reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = Field(
+        default="", description="Why; personal details are taken out before it is kept"
+    )
+
+
+@router.get("", response_model=CallList, responses=_DENIED)
+async def list_calls(
+    request: Request,
+    state: State | None = None,
+    day: Annotated[date | None, Query(description="The UTC day of the call")] = None,
+    form_id: _FormId = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
+    after: _Cursor = None,
+) -> CallList | Response:
+    """Return the tenant's calls, the newest first, of one state, day or form if so asked."""
+    tenant, calls = tenant_of(request), _calls(request)
+    ask = partial(calls.pages.page, tenant, limit=limit, day=day, state=state, form_id=form_id, after=after)
+    try:
+        page = await calls.threads.run(ask)
+    except WrongCursor as err:
+        wrong = [FieldProblem(field="after", message=str(err))]
+        return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err), errors=wrong)
+    return CallList(tenant=tenant, calls=[_facts(job) for job in page.jobs], next=page.after)
+
+
+@router.get("/{call_id}", response_model=CallAnswer, responses={**_DENIED, **_MISSING})
+async def get_call(call_id: _CallId, request: Request) -> CallAnswer | Response:
+    """Return one call's result and what people said of it. Scores are the model's: an override changes none of them."""
+    tenant, calls = tenant_of(request), _calls(request)
+    found = await _asked(request, calls, lambda: calls.read(tenant, call_id))
+    if isinstance(found, Response):
+        return found
+    return CallAnswer(
+        call=_facts(found.job), result=found.result, overrides=[_answer(item) for item in found.overrides]
+    )
+
+
+@router.put("/{call_id}/criteria/{criterion}/override", response_model=OverrideAnswer, responses={**_DENIED, **_UNDONE})
+async def override(
+    call_id: _CallId, criterion: _CriterionId, body: OverrideRequest, request: Request
+) -> OverrideAnswer | Response:
+    """Put a verdict beside the model's. The same said again by the same client changes nothing, whatever `edit` it names."""
+    tenant, calls = tenant_of(request), _calls(request)
+    ask = partial(
+        calls.override,
+        tenant,
+        call_id,
+        criterion,
+        body.verdict,
+        reason=body.reason,
+        who=request.state.caller.client_id,
+        edit=body.edit,
+    )
+    made = await _asked(request, calls, ask)
+    return made if isinstance(made, Response) else _answer(made)
+
+
+async def _asked(request: Request, calls: CallReviews, ask: Callable[[], Answer]) -> Answer | Response:
+    try:
+        return await calls.threads.run(ask)
+    except ReviewRefused as err:
+        return problem(request.state.request_id, status=err.status, code=err.code, detail=str(err))
+
+
+def _calls(request: Request) -> CallReviews:
+    calls = runtime_of(request).calls
+    if calls is None:
+        raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: make up, then make serve)")
+    return calls
+
+
+def _facts(job: Job) -> CallFacts:
+    scored = job.scored
+    percentage: Decimal | None = None if scored is None else scored.percentage
+    return CallFacts(
+        call_id=job.call_id,
+        call_date=job.call_date,
+        state=job.state,
+        form_id=None if scored is None else scored.form_id,
+        form_version=None if scored is None else scored.form_version,
+        percentage=percentage,
+        passed=None if scored is None else scored.passed,
+        failure=None if job.reason is None else f"{job.reason}: {job.detail}",
+    )
+
+
+def _answer(said: Override) -> OverrideAnswer:
+    return OverrideAnswer(
+        call_id=said.call_id,
+        criterion=said.criterion,
+        edit=said.edit,
+        verdict=said.verdict,
+        model_verdict=said.model_verdict,
+        agrees=said.agrees,
+        reason=said.reason,
+        who=said.who,
+        at=said.at,
+    )
