@@ -10,7 +10,6 @@ from service.warehouse.duck import DuckWarehouse
 
 
 def write_warehouse(path):
-
     rows = _answers()
     unhappy = [row for row in rows if row["helpful_feedback"] == "not_helpful"]
     silent = [row for row in rows if row["helpful_feedback"] is None]
@@ -31,7 +30,6 @@ def _answers():
     asked a model for all 40, with a cached prefix for 30. Three of beta's came from the backup, one is a digest. Alpha's model is
     nova-lite ($0.008 to 0.012 in the seed's table), beta's claude-3-5-haiku ($0.025 to 0.035).
     """
-
     rows = []
 
     def add(count, day, pair="alpha", verdict=None, intent="billing", client="salesforce", cost="0.0002", **more):
@@ -70,7 +68,6 @@ def _answers():
 
 
 def _edit(row):
-
     edit = {name: row.get(name, "x") for name in FeedbackEvent.model_fields}
     return edit | {
         "feedback_id": f"f-{row['request_id']}",

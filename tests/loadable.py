@@ -2,14 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 
+from builders import summary_record
+
 from service.jobs.objects import FeedbackRecord, Fetched, Promise, ReleaseRecord
-from service.stores.summary_record import SummaryRecord, utc_text
+from service.stores.summary_record import utc_text
 
 NOW = datetime(2025, 11, 21, 13, 0, tzinfo=UTC)  # past for every clock that runs these tests
 
 
 def summary(number=1, **changes):
-
     at = NOW - timedelta(hours=2) + timedelta(seconds=number)
     fields = {
         "unique_process_id": f"p-{number}",
@@ -17,24 +18,10 @@ def summary(number=1, **changes):
         "account_number": f"{3308126945 + number}",
         "contact_id": f"c-{number}",
         "initial_contact_id": f"i-{number}",
-        "ivr_intent": "billing",
         "summary": f"Delphine Marchetti disputes ${number}.50 of the last bill.",
-        "date_range": None,
-        "model_used": "nova-lite",
-        "answered_by": "nova-lite",
-        "arm": "primary",
-        "cache_hit": False,
-        "prompt_cache_read_tokens": 0,
-        "latency_ms": 120,
         "generated_at": utc_text(at),
-        "max_history_days": 90,
-        "max_interactions": 10,
-        "channel_filter": ("ivr", "agent"),
         "prompt_version": "1.0.0",
         "pair": "nova-lite-v1",
-        "pair_digest": "d" * 64,
-        "registry_version": 3,
-        "degraded": False,
         "cost_usd": "0.0002340000",
         "interactions_considered": 2,
         "interactions": [
@@ -48,11 +35,10 @@ def summary(number=1, **changes):
         "guard_kinds": ("number", "amount"),
         "schema_version": 1,
     }
-    return SummaryRecord(**fields | changes)
+    return summary_record(**fields | changes)
 
 
 def feedback(number=1, *, minutes=10, verdict="helpful", of=None, **changes):
-
     about = of or summary(number)
     same = (
         "unique_process_id request_id account_number contact_id initial_contact_id generated_at model_used answered_by "
@@ -69,7 +55,6 @@ def feedback(number=1, *, minutes=10, verdict="helpful", of=None, **changes):
 
 
 def release(sequence=1, **changes):
-
     fields = {
         "task": "summarize",
         "environment": "local",
@@ -90,5 +75,4 @@ def release(sequence=1, **changes):
 
 
 def item(record, *, key=None, etag="e1"):
-
     return Fetched(key=key or record.object_key, etag=etag, body=record.model_dump_json().encode())
