@@ -39,16 +39,7 @@ def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedK
         raise RegistryError(f"the last known good pair on disk is damaged ({type(err).__name__}): {remedy}") from err
     except RegistryError as err:
         raise RegistryError(f"the last known good pair on disk is not served: {err}; or {remedy}") from err
-    return ServedPair(
-        pair=pair,
-        registry_version=released.release.registry_version,
-        sequence=released.release.sequence,
-        released_at=released.release.at,
-        released_by=released.release.who,
-        source="last_known_good",
-        release_envelope=released.release_envelope,
-        attestation_envelope=released.attestation_envelope,
-    )
+    return released.served(pair, "last_known_good")
 
 
 def write_last_known_good(path: Path, served: ServedPair, environment: str) -> None:

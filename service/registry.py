@@ -13,7 +13,6 @@ from urllib.parse import unquote
 
 from service.errors import ConfigurationError, RegistryError
 from service.last_known_good import read_last_known_good, write_last_known_good
-from service.pair import Pair
 from service.registry_record import from_registry
 from service.release import ALIAS
 from service.rollout import CANDIDATE_ALIAS, verify_rollout
@@ -21,7 +20,7 @@ from service.rollout_control import Candidate
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 from service.statements import TrustedKeys, load_trusted_keys
-from service.verification import Released, newest_sequence, verify_tags
+from service.verification import newest_sequence, verify_tags
 
 _PAGE = 1000
 Fetch = Callable[[], ServedPair]
@@ -170,7 +169,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise RegistryError(
-                f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote PAIR=<name> WHY=...`"
+                f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote TASK={task} PAIR=<name> WHY=...`"
             ) from err
         raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
     except RegistryError:
@@ -270,21 +269,7 @@ def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -
     released = verify_tags(
         tags, task=task, version=int(found.version), pair_digest=pair.digest, environment=environment, keys=keys
     )
-    return served_pair(pair, released)
-
-
-def served_pair(pair: Pair, released: Released) -> ServedPair:
-    """Return ``pair`` as ``released``, fresh from the registry."""
-    return ServedPair(
-        pair=pair,
-        registry_version=released.release.registry_version,
-        sequence=released.release.sequence,
-        released_at=released.release.at,
-        released_by=released.release.who,
-        source="registry",
-        release_envelope=released.release_envelope,
-        attestation_envelope=released.attestation_envelope,
-    )
+    return released.served(pair, "registry")
 
 
 def check_store(uri: str) -> None:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from service.pair import Pair
 
 RolloutArm = Literal["production", "candidate"]
+PairOrigin = Literal["registry", "last_known_good", "file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class ServedPair:
     sequence: int
     released_at: str
     released_by: str
-    source: Literal["registry", "last_known_good", "file"]
+    source: PairOrigin
     release_envelope: str = ""
     attestation_envelope: str = ""
     rollout_arm: RolloutArm = "production"

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 from service.attestation import GateAttestation, read_attestation
 from service.errors import RegistryError
+from service.pair import Pair
 from service.release import RELEASE_TAG_PREFIX, Release, attestation_tag, newest_release_tag, read_release
+from service.served import PairOrigin, ServedPair
 from service.statements import TrustedKeys
 
 CLOCK_SKEW = timedelta(minutes=5)  # between the machine that evaluates and the one that promotes
@@ -20,6 +22,19 @@ class Released:
     attestation: GateAttestation
     release_envelope: str
     attestation_envelope: str
+
+    def served(self, pair: Pair, source: PairOrigin) -> ServedPair:
+        """Return ``pair``, whose content was verified with these, as it is served."""
+        return ServedPair(
+            pair=pair,
+            registry_version=self.release.registry_version,
+            sequence=self.release.sequence,
+            released_at=self.release.at,
+            released_by=self.release.who,
+            source=source,
+            release_envelope=self.release_envelope,
+            attestation_envelope=self.attestation_envelope,
+        )
 
 
 def verify_tags(

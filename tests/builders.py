@@ -1,11 +1,13 @@
 """What several test files build: values in which only what a test names matters."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from eval.cases import Case, Expectations
 from eval.results import CaseResult, Score
+from service.attestation import GateAttestation
 from service.call_reviews import CallReviews
 from service.calls.keys import CallObject, result_key
 from service.calls.redaction import PatternRedactor
@@ -17,6 +19,7 @@ from service.stores.call_overrides import OverrideTaken
 from service.stores.call_pages import Page
 from service.stores.calls import StoreThreads
 from service.stores.forms import FormChanged, FormHead, FormMissing
+from service.stores.summary_record import SummaryRecord
 from service.task import TaskResult
 
 REFERENCES = [
@@ -30,20 +33,83 @@ CASES = {
 }
 
 
-def make_pair(task="demo", name="p", version="1.0.0", system=None):
-    asked = Message(role="user", content="<history>{{history}}</history>")
-    return Pair(
-        name=name,
-        task=task,
-        version=version,
-        model="m",
-        backup=None,
-        sampling=Sampling(max_output_tokens=100),
-        output=OutputRules(schema="s", max_words=90),
-        serving=ServingPolicy(),
-        messages=(asked,) if system is None else (Message(role="system", content=system), asked),
-        variables=("history",),
-    )
+def make_pair(task="demo", name="p", version="1.0.0", system=None, asked="<history>{{history}}</history>", **changes):
+    """A pair of one message; its variables are those that the message names."""
+    messages = [Message(role="user", content=asked)]
+    if system is not None:
+        messages.insert(0, Message(role="system", content=system))
+    fields = {
+        "name": name,
+        "task": task,
+        "version": version,
+        "model": "m",
+        "backup": None,
+        "sampling": Sampling(max_output_tokens=100),
+        "output": OutputRules(schema="s", max_words=90),
+        "serving": ServingPolicy(),
+        "messages": tuple(messages),
+        "variables": tuple(re.findall(r"{{(\w+)}}", asked)),
+    }
+    return Pair(**fields | changes)
+
+
+def gate_attestation(**changes):
+    """A passing gate's of 40 cases, valid from 2026-11-20 to 2026-12-20."""
+    fields = {
+        "pair_name": "p",
+        "pair_digest": "pair" * 16,
+        "task": "demo",
+        "scope": "gate",
+        "dataset_name": "dev",
+        "dataset_digest": "data" * 16,
+        "case_count": 40,
+        "suite_digest": "suit" * 16,
+        "judges": (),
+        "code_version": "abc",
+        "environment": "local",
+        "answered_by": ("m",),
+        "baseline_digest": None,
+        "evaluation_id": "e1",
+        "verdict": "pass",
+        "checks": {"pass": 3, "fail": 0, "inconclusive": 0},
+        "figures_digest": "f" * 64,
+        "cases_digest": "c" * 64,
+        "issued_at": datetime(2026, 11, 20, tzinfo=UTC),
+        "expires_at": datetime(2026, 12, 20, tzinfo=UTC),
+    }
+    return GateAttestation(**fields | changes)
+
+
+def summary_record(**changes):
+    """The record of one answer, with the fields that every version wrote."""
+    fields = {
+        "unique_process_id": "p",
+        "request_id": "req-1",
+        "account_number": "acct",
+        "contact_id": "c",
+        "initial_contact_id": "i",
+        "ivr_intent": "billing",
+        "summary": "A summary.",
+        "date_range": None,
+        "model_used": "nova-lite",
+        "answered_by": "nova-lite",
+        "arm": "primary",
+        "cache_hit": False,
+        "prompt_cache_read_tokens": 0,
+        "latency_ms": 120,
+        "generated_at": "2026-11-21T12:00:00.000Z",
+        "max_history_days": 90,
+        "max_interactions": 10,
+        "channel_filter": ("ivr", "agent"),
+        "prompt_version": "v1.2.0",
+        "pair": "steady",
+        "pair_digest": "d" * 64,
+        "registry_version": 3,
+        "degraded": False,
+        "cost_usd": "0.0002",
+        "interactions_considered": 1,
+    }
+    return SummaryRecord.model_validate(fields | changes)
 
 
 def case_result(n, output, *, live=True, measured_in=None, ms=100.0, failure=None, scores=None, repeat=0, cost=1.0):

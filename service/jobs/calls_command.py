@@ -5,7 +5,7 @@ import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,16 +23,18 @@ _FORMS = "forms"  # the folder of a tenant's sample folder that holds its forms
 _METADATA = ".meta.json"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the commands of ``calls``."""
-    commands = parser.add_subparsers(dest="calls_command", required=True, metavar="WHAT")
+def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Declare ``calls`` and its commands."""
+    calls = add("calls", help="score calls: run, work, watch, replay, check, rescore, override")
+    calls.set_defaults(run=run)
+    commands = calls.add_subparsers(dest="calls_command", required=True, metavar="WHAT")
     samples = commands.add_parser(
         "samples", help="write a folder of sample calls of two tenants, made of the dev cases"
     )
     samples.add_argument("folder")
-    run = commands.add_parser("run", help="upload a folder of calls and take them to the leaderboard (local AWS)")
-    run.add_argument("folder", help="holds one folder per tenant, or with --tenant the calls themselves")
-    run.add_argument("--tenant")
+    whole = commands.add_parser("run", help="upload a folder of calls and take them to the leaderboard (local AWS)")
+    whole.add_argument("folder", help="holds one folder per tenant, or with --tenant the calls themselves")
+    whole.add_argument("--tenant")
     work = commands.add_parser("work", help="empty the queue; with --follow go on until stopped")
     work.add_argument("--follow", action="store_true")
     watch = commands.add_parser("watch", help="take up calls that stand still or wait for a transcription")
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     leaderboard = commands.add_parser("leaderboard", help="failing criteria, tone and agreement of one tenant")
     for one in (watch, check, rescore, override, leaderboard):
         one.add_argument("--tenant", required=True)
-    for one in (run, work, watch, replay, rescore):
+    for one in (whole, work, watch, replay, rescore):
         one.add_argument("--pair", help="score with prompts/scorecard/PAIR.prompty instead of the released pair")
 
 

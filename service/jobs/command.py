@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE_S = 60.0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of ``load``."""
+def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Declare ``load`` and its options."""
+    parser = add("load", help="move new objects of the bucket into the warehouse")
+    parser.set_defaults(run=run)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--once", action="store_true", help="empty the queue, then look for what it forgot (the default)")
     what.add_argument("--follow", action="store_true", help="go on until stopped")

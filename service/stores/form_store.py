@@ -13,10 +13,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 from pydantic import ValidationError
 
-from service.errors import ConfigurationError, StoreError
+from service.errors import StoreError
 from service.scorecard.form import Form
 from service.stores.calls import StoreThreads, translated
 from service.stores.forms import FormChanged, FormHead, FormMissing
+from service.stores.tables import make_table, plain_table
 
 PARTITION_KEY, SORT_KEY = "pk", "sk"
 META, TEMPLATE, REVISION = "META#v1", "QA_TEMPLATE#", "QA_REVISION#"
@@ -175,23 +176,7 @@ def create_config_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    keys = [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": SORT_KEY, "KeyType": "RANGE"}]
-    with translated(f"table {name!r}"):
-        try:
-            client.create_table(
-                TableName=name,
-                KeySchema=keys,
-                AttributeDefinitions=[{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        except client.exceptions.ResourceInUseException:
-            if client.describe_table(TableName=name)["Table"]["KeySchema"] != keys:
-                raise ConfigurationError(
-                    f"table {name!r} exists with other keys; delete it or set OMNI_CONFIG_TABLE"
-                ) from None
-            return False
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    return True
+    return make_table(client, plain_table(name, PARTITION_KEY, SORT_KEY), variable="OMNI_CONFIG_TABLE")
 
 
 def _partition(tenant: str) -> str:

@@ -11,7 +11,7 @@ import anyio.to_thread
 import stamina
 
 from service.aws import MAX_CONNECTIONS
-from service.errors import ConfigurationError, StoreError
+from service.errors import StoreError
 from service.interaction import HistoryFilter, Interaction
 from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled, translated
 from service.stores.interaction_items import (
@@ -24,6 +24,7 @@ from service.stores.interaction_items import (
     sort_key,
     to_item,
 )
+from service.stores.tables import make_table, plain_table
 from service.telemetry import Event, account_hash, log
 
 _BATCH = 25  # BatchWriteItem's limit
@@ -239,21 +240,4 @@ def create_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys.
         StoreError: DynamoDB does not answer.
     """
-    keys = [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}, {"AttributeName": SORT_KEY, "KeyType": "RANGE"}]
-    with translated(f"table {name!r}"):
-        try:
-            client.create_table(
-                TableName=name,
-                KeySchema=keys,
-                AttributeDefinitions=[{"AttributeName": key["AttributeName"], "AttributeType": "S"} for key in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        except client.exceptions.ResourceInUseException:
-            found = client.describe_table(TableName=name)["Table"]["KeySchema"]
-            if found != keys:
-                raise ConfigurationError(
-                    f"table {name!r} exists with other keys; delete it or set OMNI_INTERACTIONS_TABLE"
-                ) from None
-            return False
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-    return True
+    return make_table(client, plain_table(name, PARTITION_KEY, SORT_KEY), variable="OMNI_INTERACTIONS_TABLE")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
-from service.errors import ConfigurationError, StoreError
+from service.errors import StoreError
 from service.stores.calls import translated
 from service.stores.feedback import Ambiguous, ByContact, ByProcess, Effect, Shape, SummaryRow, Verdict
 from service.stores.summary_items import (
@@ -24,6 +24,7 @@ from service.stores.summary_items import (
     to_row,
 )
 from service.stores.summary_record import Reusable, SummaryRecord, utc_text
+from service.stores.tables import make_table
 
 Written = Literal["written", "already", "behind"]
 # Two workers can answer the same process at once; each lost race is one more look.
@@ -244,23 +245,13 @@ def create_summary_table(client: Any, name: str) -> bool:
         ConfigurationError: a table of this name has other keys or indexes.
         StoreError: DynamoDB does not answer.
     """
-    definition = table_definition(name)
-    with translated(f"table {name!r}"):
-        try:
-            client.create_table(**definition)
-        except client.exceptions.ResourceInUseException:
-            found = client.describe_table(TableName=name)["Table"]
-            indexes = {index["IndexName"] for index in found.get("GlobalSecondaryIndexes", [])}
-            if found["KeySchema"] != definition["KeySchema"] or indexes < {BY_ACCOUNT, BY_CONTACT, BY_REQUEST}:
-                raise ConfigurationError(
-                    f"table {name!r} exists with other keys or indexes; delete it or set OMNI_SUMMARIES_TABLE"
-                ) from None
-            return False
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
-        client.update_time_to_live(
-            TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
-        )
-    return True
+    made = make_table(client, table_definition(name), variable="OMNI_SUMMARIES_TABLE")
+    if made:
+        with translated(f"table {name!r}"):
+            client.update_time_to_live(
+                TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE}
+            )
+    return made
 
 
 def _age_key(item: Item) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import pytest
 from starlette.testclient import TestClient
+from throw_away import ThrowAway
 
 from eval.errors import Refused
 from eval.evaluate import Options, evaluate
@@ -16,13 +17,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
-def settings(tmp_path, throw_away):
-    task = throw_away(tmp_path)
+def settings(tmp_path):
+    task = ThrowAway(tmp_path)
     yield Settings(root=tmp_path, state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/mlflow/mlflow.db")
     task.remove()
 
 
-def test_a_throw_away_task_goes_round_the_loop(settings, throw_away):
+def test_a_throw_away_task_goes_round_the_loop(settings):
     outcome = evaluate(Options(task="shout"), settings)
     assert {pair.pair_name: pair.gate.verdict for pair in outcome.evaluation.pairs} == {
         "loud": Verdict.PASS,
@@ -37,7 +38,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings, throw_away):
         promote_pair("shout", "loud", "again", settings)
 
     path = settings.prompts_dir / "shout" / "loud.prompty"
-    path.write_text(throw_away.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
     with pytest.raises(Refused, match="the pair's file differs from what the gate saw"):
         promote_pair("shout", "loud", "one character changed", settings)
     compared = evaluate(Options(task="shout", pairs=("loud",)), settings).evaluation
@@ -47,7 +48,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings, throw_away):
 
     dataset = settings.datasets_dir / "shout" / "dev.jsonl"
     dataset.write_text(dataset.read_text(encoding="utf-8").replace("hello 7", "hello seven"), encoding="utf-8")
-    path.write_text(throw_away.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
     with pytest.raises(Refused, match="dataset 'dev' differs"):
         promote_pair("shout", "loud", "third", settings)
 

@@ -3,6 +3,7 @@
 from contextlib import closing
 from functools import partial
 
+import loadable
 import pytest
 
 from service.errors import ConfigurationError
@@ -21,7 +22,7 @@ def account_key(monkeypatch):
 
 
 @pytest.fixture
-def records(loadable):
+def records():
     summaries = [loadable.summary(n) for n in range(40)]
     return summaries, [loadable.feedback(n, of=summaries[n]) for n in range(0, 40, 3)]
 
@@ -50,7 +51,7 @@ def _tables(path):
 
 
 @pytest.mark.slow
-def test_a_file_gives_the_rows_that_single_objects_give_and_gives_them_once(tmp_path, loadable, records):
+def test_a_file_gives_the_rows_that_single_objects_give_and_gives_them_once(tmp_path, records):
     summaries, feedback = records
     folder = tmp_path / "events"
     folder.mkdir()
@@ -79,7 +80,7 @@ def test_a_file_gives_the_rows_that_single_objects_give_and_gives_them_once(tmp_
 
 
 @pytest.mark.slow
-def test_an_interrupted_load_is_finished_by_the_next(tmp_path, loadable, records):
+def test_an_interrupted_load_is_finished_by_the_next(tmp_path, records):
     summaries, feedback = records
     file = tmp_path / "all.jsonl"
     _write(file, [*feedback, *summaries])
@@ -97,6 +98,6 @@ def test_an_interrupted_load_is_finished_by_the_next(tmp_path, loadable, records
     assert found.to_dict("records") == [{"n": 40, "f": 14}]
 
 
-def test_a_folder_without_files_is_named(tmp_path, loadable):
+def test_a_folder_without_files_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"no \*.jsonl file"):
         _loader(tmp_path / "w.duckdb", loadable.NOW).load(tmp_path)

@@ -3,10 +3,8 @@
 import json
 import random
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +28,6 @@ from service.jobs.call_letters import CallLetters
 from service.jobs.call_replay import count_calls, replay, watch
 from service.jobs.calls import MOST_ATTEMPTS, CallWorker
 from service.jobs.calls_build import build_worker
-from service.local import aws
 from service.scorecard.form import Form
 from service.scorecard.transcript import Turn
 from service.settings import REPO_ROOT, Settings
@@ -70,19 +67,9 @@ def _form(tenant: str, form_id: str = "support", **changes: Any) -> Form:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    base = Settings(
-        state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, store_timeout_s=20.0, redactor="patterns"
-    )
-    base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
-    try:
-        assert aws.start(base) is True
-        yield base
-    finally:
-        aws.ministack(base).stop()
+def stack(local_aws: Any) -> Settings:
+    made: Settings = local_aws(store_timeout_s=20.0, redactor="patterns")
+    return made
 
 
 @dataclass

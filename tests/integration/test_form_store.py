@@ -1,7 +1,6 @@
 """The form store against a local DynamoDB (ministack): drafts, versions, two editors at once, tenants apart."""
 
 import asyncio
-import socket
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,32 +8,21 @@ import pytest
 
 from service.aws import client
 from service.errors import ConfigurationError, StoreError
-from service.local import aws
 from service.scorecard.form import Form
 from service.settings import Settings
 from service.stores.form_store import FormStore, create_config_table
 from service.stores.forms import FormChanged, FormMissing
 
-pytest.importorskip("ministack", reason="the local AWS is a development dependency: make install")
+pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TABLE = "config-under-test"
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    base = Settings(
-        state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=port, config_table=TABLE, store_timeout_s=10.0
-    )
-    base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
-    try:
-        assert aws.start(base) is True
-        yield base
-    finally:
-        aws.ministack(base).stop()
+def settings(local_aws: Any) -> Settings:
+    made: Settings = local_aws(config_table=TABLE)
+    return made
 
 
 @pytest.fixture(scope="module")

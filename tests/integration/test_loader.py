@@ -3,7 +3,6 @@
 import json
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import loadable
 import pytest
 
 from service.aws import client
@@ -21,7 +21,6 @@ from service.jobs.command import build_loader
 from service.jobs.dead_letters import DEAD_PREFIX
 from service.jobs.loader import Loader
 from service.jobs.objects import Reason
-from service.local import aws
 from service.settings import REPO_ROOT, Settings
 from service.stores.archive import Archive, create_bucket
 from service.stores.event_queue import EventQueue, create_queue
@@ -33,21 +32,10 @@ pytest.importorskip("ministack", reason="the local AWS is a development dependen
 PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    base = Settings(state_dir=tmp_path_factory.mktemp("omni"), local_aws_port=_free_port(), store_timeout_s=20.0)
-    base = base.model_copy(update={"aws_endpoint": aws.endpoint(base)})
-    try:
-        assert aws.start(base) is True
-        yield base
-    finally:
-        aws.ministack(base).stop()
+def stack(local_aws: Any) -> Settings:
+    made: Settings = local_aws(store_timeout_s=20.0)
+    return made
 
 
 @dataclass
@@ -136,7 +124,7 @@ def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> It
     made.sqs.close()
 
 
-def test_what_s3_announces_is_loaded_once_and_its_messages_go(place: Place, loadable: Any) -> None:
+def test_what_s3_announces_is_loaded_once_and_its_messages_go(place: Place) -> None:
     summaries = [loadable.summary(n) for n in range(15)]
     place.put(*summaries, loadable.feedback(3, of=summaries[3]), loadable.release())
     tally = place.loader.drain()
@@ -149,7 +137,7 @@ def test_what_s3_announces_is_loaded_once_and_its_messages_go(place: Place, load
     assert place.balanced().balanced
 
 
-def test_a_message_that_comes_again_changes_nothing(place: Place, loadable: Any) -> None:
+def test_a_message_that_comes_again_changes_nothing(place: Place) -> None:
     place.put(loadable.summary())
     impatient = replace(place.loader, visible_after_s=1, queue=_Forgetful(place.queue))
     impatient._load_messages(impatient._collect(5))
@@ -169,7 +157,7 @@ class _Forgetful:
         pass
 
 
-def test_what_the_queue_never_named_is_found_by_looking(place: Place, loadable: Any) -> None:
+def test_what_the_queue_never_named_is_found_by_looking(place: Place) -> None:
     place.put(*(loadable.summary(n) for n in range(5)))
     place.sqs.purge_queue(QueueUrl=place.sqs.get_queue_url(QueueName=place.settings.events_queue)["QueueUrl"])
     assert place.loader.drain().objects == 0
@@ -183,7 +171,7 @@ def test_what_the_queue_never_named_is_found_by_looking(place: Place, loadable: 
     assert place.loader.scan().objects == 0
 
 
-def test_a_late_object_of_an_old_hour_is_found_since_then(place: Place, loadable: Any) -> None:
+def test_a_late_object_of_an_old_hour_is_found_since_then(place: Place) -> None:
     place.put(loadable.summary(1))
     place.loader.drain()
     old = loadable.NOW - timedelta(days=30)
@@ -196,7 +184,7 @@ def test_a_late_object_of_an_old_hour_is_found_since_then(place: Place, loadable
     assert place.loader.scan(everything=True).objects == 0
 
 
-def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(place: Place, loadable: Any) -> None:
+def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(place: Place) -> None:
     good = loadable.summary(1)
     whole = loadable.summary(2)
     half = whole.to_json()[:200]
@@ -227,7 +215,7 @@ def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(plac
     assert place.balanced().balanced
 
 
-def test_an_object_that_is_gone_by_then_is_dead_and_not_in_the_way(place: Place, loadable: Any) -> None:
+def test_an_object_that_is_gone_by_then_is_dead_and_not_in_the_way(place: Place) -> None:
     place.put(loadable.summary(1), loadable.summary(2))
     place.archive.delete([loadable.summary(1).object_key])
     tally = place.loader.drain()
@@ -243,7 +231,7 @@ def test_a_message_that_is_no_event_goes_and_is_counted(place: Place) -> None:
     assert place.queue.waiting() == (0, 0)
 
 
-def test_a_lost_row_is_noticed(place: Place, loadable: Any) -> None:
+def test_a_lost_row_is_noticed(place: Place) -> None:
     place.put(loadable.summary(1), loadable.summary(2))
     place.loader.drain()
     warehouse = place.open()
@@ -263,7 +251,7 @@ def _load_command(place: Place, *arguments: str) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.slow
-def test_the_command_loads_checks_and_replays(place: Place, loadable: Any) -> None:
+def test_the_command_loads_checks_and_replays(place: Place) -> None:
     place.put(loadable.summary(1), loadable.feedback(1))
     place.archive.put_json("omni-channel/processed/x", "{")
     done = _load_command(place)
@@ -322,9 +310,7 @@ _STEPS = {"read": 30, "put_json": 3, "merge": 6, "close": 4, "delete": 1, "recei
 
 
 @pytest.mark.slow
-def test_killed_at_ten_points_of_a_batch_nothing_is_lost_and_nothing_double(
-    stack: Settings, tmp_path: Path, loadable: Any
-) -> None:
+def test_killed_at_ten_points_of_a_batch_nothing_is_lost_and_nothing_double(stack: Settings, tmp_path: Path) -> None:
     reference: dict[str, str] | None = None
     rng = random.Random(20261121)
     steps = list(_STEPS) * 2

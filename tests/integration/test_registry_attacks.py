@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 from builders import make_pair
+from notary import Notary
 
 from eval.audit import Audit
 from eval.ledger import Ledger
@@ -27,8 +28,8 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def notary(store, notary_class):
-    notary = notary_class()
+def notary(store):
+    notary = Notary()
     (store / "trusted.pem").write_text(notary.public_pem(), encoding="utf-8")
     return notary
 

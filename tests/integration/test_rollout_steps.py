@@ -7,6 +7,7 @@ import time
 
 import pytest
 from starlette.testclient import TestClient
+from throw_away import ThrowAway
 
 from eval.audit import Audit
 from eval.errors import Refused, RolloutError
@@ -29,15 +30,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory, throw_away):
+def evaluated(tmp_path_factory):
     """A store in which `loud` 1.0.0 is in production and `loud` 1.1.0 has passed its gate against it."""
     tmp_path = tmp_path_factory.mktemp("rollout")
-    task = throw_away(tmp_path)
+    task = ThrowAway(tmp_path)
     settings = _settings(tmp_path)
     evaluate(Options(task="shout"), settings)
     promote_pair("shout", "loud", "first", settings)
     (tmp_path / "prompts" / "shout" / "loud.prompty").write_text(
-        throw_away.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8"
+        ThrowAway.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8"
     )
     evaluate(Options(task="shout"), settings)
     yield tmp_path
@@ -94,14 +95,14 @@ def test_steps_follow_the_plan_and_end_in_a_promotion(settings):
     assert _versions(control) == {"1.1.0"}  # as production now; the rollout beside the old one is void
 
 
-def test_what_did_not_earn_it_is_not_rolled_out(settings, throw_away):
+def test_what_did_not_earn_it_is_not_rolled_out(settings):
     with pytest.raises(Refused, match="'fail'"):
         _advance(settings, pair="quiet")
     path = settings.prompts_dir / "shout" / "loud.prompty"
-    path.write_text(throw_away.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
     with pytest.raises(Refused, match="the pair's file differs"):
         _advance(settings)
-    path.write_text(throw_away.pair("loud", "local.shout-v1"), encoding="utf-8")
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1"), encoding="utf-8")
     with pytest.raises(Refused, match="in production already"):
         _advance(settings)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import structlog
+from builders import make_pair, summary_record
 from fastapi.testclient import TestClient
 
 from service.app import create_app
@@ -23,7 +24,6 @@ from service.errors import ConfigurationError
 from service.events import SCHEMA_VERSION
 from service.llm.call import ModelCall, ModelReply
 from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.reconcile import reconcile
 from service.runtime import Runtime
 from service.served import PairSourceStatus, ServedPair
@@ -82,31 +82,14 @@ def _record(request: str, *, minutes: float = 0, **changes: Any) -> SummaryRecor
         "account_number": "acct-" + request,
         "contact_id": "c-" + request,
         "initial_contact_id": "i-" + request,
-        "ivr_intent": "billing",
         "summary": f"Summary of {request}.",
-        "date_range": None,
-        "model_used": "nova-lite",
-        "answered_by": "nova-lite",
-        "arm": "primary",
-        "cache_hit": False,
         "reuse_key": "k-" + request,
-        "prompt_cache_read_tokens": 0,
-        "latency_ms": 120,
         "generated_at": utc_text(NOW + timedelta(minutes=minutes)),
-        "max_history_days": 90,
-        "max_interactions": 10,
-        "channel_filter": ("ivr", "agent"),
-        "prompt_version": "v1.2.0",
-        "pair": "steady",
-        "pair_digest": "d" * 64,
-        "registry_version": 3,
-        "degraded": False,
-        "cost_usd": "0.0002",
-        "interactions_considered": 1,
         "query": "Query t: one account",
         "interactions": (SeenInteraction(channel="ivr", timestamp="2026-11-20T10:00:00.000Z", intent="billing"),),
     }
-    return SummaryRecord.model_validate(fields | changes)
+    made: SummaryRecord = summary_record(**fields | changes)
+    return made
 
 
 def _item(dynamodb: Any, key: str) -> dict[str, Any] | None:
@@ -373,21 +356,7 @@ class _Model:
 
 class _Pairs:
     def current(self) -> ServedPair:
-        pair = Pair(
-            name="steady",
-            task="summarize",
-            version="1.0.0",
-            model="amazon.nova-lite-v1:0",
-            backup=None,
-            sampling=Sampling(max_output_tokens=200),
-            output=OutputRules(schema="summary-text-v1", max_words=130),
-            serving=ServingPolicy(),
-            messages=(
-                Message(role="system", content="Summarise."),
-                Message(role="user", content="<history>{{history}}</history>"),
-            ),
-            variables=("history",),
-        )
+        pair = make_pair("summarize", "steady", model="amazon.nova-lite-v1:0", system="Summarise.")
         return ServedPair(
             pair=pair, registry_version=1, sequence=1, released_at="2026-11-21", released_by="dana", source="registry"
         )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import make_pair
+from notary import Notary
 
 from eval.ledger import Ledger
 from eval.store_lock import STALE_AFTER_S, name_lock
@@ -31,8 +32,8 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def notary(store, notary_class):
-    notary = notary_class()
+def notary(store):
+    notary = Notary()
     (store / "trusted.pem").write_text(notary.public_pem(), encoding="utf-8")
     return notary
 

@@ -132,7 +132,9 @@ def test_a_broken_file_is_no_result(result, settings, text):
     assert find_result(PAIR, SUITE, settings) is None
 
 
-def test_a_suite_without_behaviour_adds_no_check(settings):
+def test_a_suite_without_behaviour_adds_no_check(result, settings):
+    save_result(result, settings)
+    assert with_behaviour(gate(), SUITE, settings) != gate()
     assert with_behaviour(gate(), replace(SUITE, behaviour=None), settings) == gate()
 
 

@@ -43,6 +43,8 @@ def test_start_stop_and_start_again(daemon: Daemon) -> None:
     assert daemon.start() is False
     assert daemon.pid() == pid
     assert daemon.stop() is True
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
     assert daemon.pid() is None
     assert daemon.stop() is False
     assert daemon.start() is True
@@ -91,8 +93,11 @@ def test_sigkill_ends_a_program_that_ignores_sigterm(tmp_path: Path) -> None:
     stubborn = Daemon(name="stubborn", argv=(sys.executable, "-c", STUBBORN), run_dir=tmp_path)
     stubborn.start()
     _wait_for(stubborn, "ready")
+    pid = stubborn.pid()
+    assert pid is not None
     assert stubborn.stop(grace_s=0.2) is True
-    assert stubborn.pid() is None
+    with pytest.raises(ProcessLookupError):  # the pid file is gone either way
+        os.kill(pid, 0)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x", "argv": []}', '{"pid": 1}'])

@@ -3,12 +3,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from builders import gate_attestation
 
 from eval.attest import attest
 from eval.evidence import Evidence, read_evidence, refusals
 from eval.results import Check, Evaluation, GateResult, Metric, PairResult, Unit, Verdict
 from eval.tracking import RunRecord, table_text
-from service.attestation import GateAttestation
 from service.canonical import sha256_hex
 
 NOW = {
@@ -24,29 +24,7 @@ NOW = {
 
 
 def evidence(run="r1", **changes):
-    fields = {
-        "pair_name": "p",
-        "pair_digest": "pair" * 16,
-        "task": "demo",
-        "scope": "gate",
-        "dataset_name": "dev",
-        "dataset_digest": "data" * 16,
-        "case_count": 40,
-        "suite_digest": "suit" * 16,
-        "judges": (),
-        "code_version": "abc",
-        "environment": "local",
-        "answered_by": ("m",),
-        "baseline_digest": None,
-        "evaluation_id": "e1",
-        "verdict": "pass",
-        "checks": {"pass": 3},
-        "figures_digest": "f" * 64,
-        "cases_digest": "c" * 64,
-        "issued_at": datetime(2026, 11, 20, tzinfo=UTC),
-        "expires_at": datetime(2026, 12, 20, tzinfo=UTC),
-    }
-    return Evidence(mlflow_run_id=run, envelope="{}", attestation=GateAttestation(**fields | changes))
+    return Evidence(mlflow_run_id=run, envelope="{}", attestation=gate_attestation(**{"checks": {"pass": 3}} | changes))
 
 
 def test_a_passing_gate_for_exactly_this_is_enough():

@@ -4,11 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from builders import make_pair
+
 from service.api.kept import reuse_scope, summary_record
 from service.events import SCHEMA_VERSION
 from service.interaction import HistoryFilter, Interaction
 from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.pair import Pair
 from service.reuse import Answered
 from service.stores.interactions import InteractionPage
 from service.stores.summary_record import SummaryRecord, time_partition, utc_text
@@ -17,18 +19,7 @@ from service.task import TaskResult
 from service.tasks.summarize import SummarizeInputs
 
 NOW = datetime(2026, 11, 21, 23, 59, tzinfo=UTC)
-PAIR = Pair(
-    name="p",
-    task="summarize",
-    version="1",
-    model="m",
-    backup=None,
-    sampling=Sampling(max_output_tokens=1),
-    output=OutputRules(schema="s", max_words=9),
-    serving=ServingPolicy(),
-    messages=(Message(role="user", content="{{history}}"),),
-    variables=("history",),
-)
+PAIR = make_pair("summarize")
 
 
 def _scope(pair: Pair = PAIR, **changes: Any) -> str:

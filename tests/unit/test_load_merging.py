@@ -4,6 +4,7 @@ import random
 import shutil
 from datetime import timedelta
 
+import loadable
 import pytest
 
 from service.events import TABLES, LoadEvent, SummaryEvent
@@ -59,7 +60,7 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture
-def house(tmp_path, loadable, template):
+def house(tmp_path, template):
     made = House(tmp_path / "one.duckdb", loadable.NOW, template)
     yield made
     made.warehouse.close()
@@ -72,7 +73,7 @@ def _verdicts(house):
     }
 
 
-def test_an_object_that_comes_twice_is_there_once(house, loadable):
+def test_an_object_that_comes_twice_is_there_once(house):
     items = [loadable.item(loadable.summary(n)) for n in range(3)]
     first = house.load(*items)
     before = house.everything()
@@ -82,7 +83,7 @@ def test_an_object_that_comes_twice_is_there_once(house, loadable):
     assert house.everything() == before
 
 
-def test_a_copy_under_another_name_is_counted_and_changes_nothing(house, loadable):
+def test_a_copy_under_another_name_is_counted_and_changes_nothing(house):
     record = loadable.summary()
     house.load(loadable.item(record))
     before = house.rows("omni_summaries")
@@ -92,7 +93,7 @@ def test_a_copy_under_another_name_is_counted_and_changes_nothing(house, loadabl
     assert [row["outcome"] for row in house.rows("omni_loads")] == ["duplicate", "loaded"]
 
 
-def test_feedback_that_comes_first_waits_for_its_summary(house, loadable):
+def test_feedback_that_comes_first_waits_for_its_summary(house):
     assert house.load(loadable.item(loadable.feedback())).verdicts == 0
     assert house.rows("omni_summaries") == []
     assert house.load(loadable.item(loadable.summary())).verdicts == 1
@@ -100,7 +101,7 @@ def test_feedback_that_comes_first_waits_for_its_summary(house, loadable):
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-def test_of_two_verdicts_both_are_kept_and_the_newer_counts(house, loadable, order):
+def test_of_two_verdicts_both_are_kept_and_the_newer_counts(house, order):
     items = [
         loadable.item(loadable.summary()),
         loadable.item(loadable.feedback(minutes=10, verdict="not_helpful")),
@@ -113,7 +114,7 @@ def test_of_two_verdicts_both_are_kept_and_the_newer_counts(house, loadable, ord
 
 
 @pytest.mark.parametrize("first", ["fb-a", "fb-b"])
-def test_of_two_verdicts_of_one_moment_the_greater_id_counts(house, loadable, first):
+def test_of_two_verdicts_of_one_moment_the_greater_id_counts(house, first):
     verdicts = {"fb-a": "helpful", "fb-b": "not_helpful"}
     house.load(loadable.item(loadable.summary()))
     for name in sorted(verdicts, key=lambda name: name != first):
@@ -121,14 +122,14 @@ def test_of_two_verdicts_of_one_moment_the_greater_id_counts(house, loadable, fi
     assert _verdicts(house) == {"req-000001": "not_helpful"}
 
 
-def test_a_summary_that_comes_again_takes_no_verdict_away(house, loadable):
+def test_a_summary_that_comes_again_takes_no_verdict_away(house):
     item = loadable.item(loadable.summary())
     house.load(item, loadable.item(loadable.feedback()))
     house.load(item)
     assert _verdicts(house) == {"req-000001": "helpful"}
 
 
-def test_copying_a_verdict_changes_nothing_else(house, loadable):
+def test_copying_a_verdict_changes_nothing_else(house):
     house.load(loadable.item(loadable.summary()))
     columns = [name for name in SummaryEvent.model_fields if "feedback" not in name]
     before = house.rows("omni_summaries", ", ".join(columns))
@@ -139,7 +140,7 @@ def test_copying_a_verdict_changes_nothing_else(house, loadable):
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("together", [True, False])
-def test_of_two_requests_in_one_millisecond_one_is_said_to_be_dead(house, loadable, order, together):
+def test_of_two_requests_in_one_millisecond_one_is_said_to_be_dead(house, order, together):
     one = loadable.summary(1)
     other = loadable.summary(2, contact_id=one.contact_id, generated_at=one.generated_at)
     items = [loadable.item(one), loadable.item(other)]
@@ -153,7 +154,7 @@ def test_of_two_requests_in_one_millisecond_one_is_said_to_be_dead(house, loadab
     }
 
 
-def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path, loadable, template):
+def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path, template):
     summaries = [loadable.summary(n) for n in range(12)]
     collided = loadable.summary(40, contact_id="c-3", generated_at=summaries[3].generated_at)
     items = [loadable.item(one) for one in (*summaries, collided, loadable.release(1), loadable.release(2))]
@@ -174,7 +175,7 @@ def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path, loadab
     assert len(seen[0]["omni_summaries"].splitlines()) == 1 + 12
 
 
-def test_what_fails_in_the_middle_leaves_nothing(house, loadable, monkeypatch):
+def test_what_fails_in_the_middle_leaves_nothing(house, monkeypatch):
     real = house.warehouse.merge
 
     def failing(event, rows):
@@ -189,7 +190,7 @@ def test_what_fails_in_the_middle_leaves_nothing(house, loadable, monkeypatch):
     assert house.rows("omni_summary_interactions") == []
 
 
-def test_dead_letters_are_written_before_the_transaction_ends(house, loadable):
+def test_dead_letters_are_written_before_the_transaction_ends(house):
     def refuse(dead):
         raise OSError("no bucket")
 
@@ -201,7 +202,7 @@ def test_dead_letters_are_written_before_the_transaction_ends(house, loadable):
     assert house.rows("omni_loads") == []
 
 
-def test_many_distinct_times_are_asked_for_as_a_stretch(house, loadable):
+def test_many_distinct_times_are_asked_for_as_a_stretch(house):
     first = loadable.summary(0)
     house.load(loadable.item(first))
     many = [

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import loadable
 import pytest
 
 from service.events import (
@@ -37,7 +38,7 @@ def account_key(monkeypatch):
 
 
 @pytest.fixture
-def batch(loadable):
+def batch():
     def made(*records, now=loadable.NOW):
         return prepare([one if isinstance(one, Fetched) else loadable.item(one) for one in records], now)
 
@@ -49,7 +50,7 @@ def _only(table):
     return row
 
 
-def test_a_summary_becomes_the_row_that_its_event_describes(batch, loadable):
+def test_a_summary_becomes_the_row_that_its_event_describes(batch):
     record = loadable.summary()
     made = batch(record)
     row = _only(made.tables[SummaryEvent])
@@ -66,7 +67,7 @@ def test_a_summary_becomes_the_row_that_its_event_describes(batch, loadable):
     assert not made.dead
 
 
-def test_no_account_and_no_name_reaches_a_row(batch, loadable):
+def test_no_account_and_no_name_reaches_a_row(batch):
     record = loadable.summary(
         contact_id="c-3308126946",
         unique_process_id="p/3308126946/1",
@@ -83,7 +84,7 @@ def test_no_account_and_no_name_reaches_a_row(batch, loadable):
     assert row["contact_id"] == _only(made.tables[FeedbackEvent])["contact_id"] == f"c-{account_hash('3308126946')}"
 
 
-def test_interactions_are_rows_without_text(batch, loadable):
+def test_interactions_are_rows_without_text(batch):
     made = batch(loadable.summary())
     found = [InteractionEvent(**row) for row in made.tables[InteractionEvent].to_pylist()]
     assert [(one.position, one.channel, one.intent) for one in found] == [
@@ -93,7 +94,7 @@ def test_interactions_are_rows_without_text(batch, loadable):
     assert {one.generation_timestamp for one in found} == {datetime(2025, 11, 21, 11, 0, 1, tzinfo=UTC)}
 
 
-def test_a_release_brings_its_promises(batch, loadable):
+def test_a_release_brings_its_promises(batch):
     made = batch(loadable.release(why="better than Haiku, ask dana@example.com"))
     release = ReleaseEvent(**_only(made.tables[ReleaseEvent]))
     promise = PromiseEvent(**_only(made.tables[PromiseEvent]))
@@ -102,7 +103,7 @@ def test_a_release_brings_its_promises(batch, loadable):
     assert promise.sequence == release.sequence
 
 
-def test_a_record_from_before_the_newer_fields_is_accepted(batch, loadable):
+def test_a_record_from_before_the_newer_fields_is_accepted(batch):
     old = json.loads(loadable.summary().to_json())
     for name in ("client", "rollout_arm", "environment", "input_tokens", "output_tokens", "prompt_cache_write_tokens",
                  "guard_findings", "guard_kinds", "repaired", "schema_version"):  # fmt: skip
@@ -160,7 +161,7 @@ def test_a_malformed_object_is_dead_for_a_reason(batch, body, reason, says):
         ({"contact_id": "c" * 300}, Reason.CHECK, "contact_id: 1 to 256 bytes"),
     ],
 )
-def test_a_wrong_value_is_named_by_field_and_rule_alone(batch, loadable, change, reason, says):
+def test_a_wrong_value_is_named_by_field_and_rule_alone(batch, change, reason, says):
     record = json.loads(loadable.summary().to_json()) | change
     made = batch(Fetched(key=f"{SUMMARIES}x.json", etag="e", body=json.dumps(record).encode()), loadable.summary(2))
     (dead,) = made.dead
@@ -172,14 +173,14 @@ def test_a_wrong_value_is_named_by_field_and_rule_alone(batch, loadable, change,
     assert {row["request_id"] for row in made.tables[InteractionEvent].to_pylist()} == {"req-000002"}
 
 
-def test_a_clock_that_is_a_little_ahead_is_no_fault(batch, loadable):
+def test_a_clock_that_is_a_little_ahead_is_no_fault(batch):
     ahead = utc_text(loadable.NOW + timedelta(minutes=4))
     seen = [{"channel": "ivr", "timestamp": ahead, "intent": "billing"}]
     made = batch(loadable.summary(generated_at=ahead, interactions=seen, interactions_considered=1))
     assert not made.dead
 
 
-def test_an_interaction_newer_than_its_summary_takes_the_whole_object_along(batch, loadable):
+def test_an_interaction_newer_than_its_summary_takes_the_whole_object_along(batch):
     late = [{"channel": "ivr", "timestamp": utc_text(loadable.NOW), "intent": "billing"}]
     made = batch(loadable.summary(interactions=late, interactions_considered=1))
     assert [dead.detail for dead in made.dead] == ["not newer than its summary"]
@@ -193,13 +194,13 @@ def test_an_interaction_newer_than_its_summary_takes_the_whole_object_along(batc
         ({"minutes": 200}, "feedback_timestamp: not in the future"),
     ],
 )
-def test_a_verdict_of_an_impossible_time_is_dead(batch, loadable, change, says):
+def test_a_verdict_of_an_impossible_time_is_dead(batch, change, says):
     (dead,) = batch(loadable.feedback(**change)).dead
     assert (dead.reason, dead.kind) == (Reason.CHECK, "feedback")
     assert says in dead.detail
 
 
-def test_a_text_that_cannot_be_redacted_is_not_loaded(batch, loadable, monkeypatch):
+def test_a_text_that_cannot_be_redacted_is_not_loaded(batch, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("Marchetti")
 
@@ -215,7 +216,7 @@ def test_an_object_that_could_not_be_fetched_keeps_its_reason(batch):
     assert [dead.reason for dead in made.dead] == [Reason.GONE]
 
 
-def test_kinds_go_by_prefix_and_in_bulk_by_shape(loadable):
+def test_kinds_go_by_prefix_and_in_bulk_by_shape():
     for record, kind in (
         (loadable.summary(), "summary"),
         (loadable.feedback(), "feedback"),
@@ -237,7 +238,7 @@ class _Table:
         return True
 
 
-async def test_verdicts_are_read_as_the_feedback_store_writes_them(loadable):
+async def test_verdicts_are_read_as_the_feedback_store_writes_them():
     archive = _Archive()
     record = loadable.summary()
     fields = {name: getattr(record, name) for name in SummaryRow.__dataclass_fields__ if hasattr(record, name)}
@@ -255,19 +256,19 @@ def test_every_table_has_a_schema_with_its_columns_in_order():
         assert schema_of(event).names == list(event.model_fields)
 
 
-def test_rows_are_in_the_order_of_their_columns(batch, loadable):
+def test_rows_are_in_the_order_of_their_columns(batch):
     made = batch(loadable.summary(), loadable.feedback(), loadable.release())
     for event in EVENTS:
         for row in made.tables[event].to_pylist():
             event(**row)  # a value in a wrong column would be of a wrong type
 
 
-def test_a_reuse_counts_for_the_summary_that_it_repeats(batch, loadable):
+def test_a_reuse_counts_for_the_summary_that_it_repeats(batch):
     row = _only(batch(loadable.summary(cache_hit=True, reused_from="req-old")).tables[SummaryEvent])
     assert (row["summary_id"], row["cache_hit"]) == ("req-old", True)
 
 
-def test_no_interactions_give_no_channel(batch, loadable):
+def test_no_interactions_give_no_channel(batch):
     row = _only(batch(loadable.summary(interactions=(), interactions_considered=0)).tables[SummaryEvent])
     assert (row["channels"], row["last_channel"], row["history_days"]) == ("", None, 0)
     assert SummaryRecord.model_fields["interactions"].default == ()

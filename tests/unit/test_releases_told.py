@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from builders import make_pair
 
 from eval import releases
 from eval.releases import ReleaseDesk, announce, bucket_settings, export_releases, promises_of
 from service.canonical import sha256_hex
 from service.errors import RegistryError, StoreError
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.settings import Settings
 from service.statements import envelope_digest
 from service.warehouse.duck import DuckWarehouse
@@ -18,18 +18,7 @@ METRIC = {"value": 0.9, "low": 0.85, "high": 0.94, "n": 200, "unscored": 0, "uni
 FIGURES = json.dumps(
     {"metrics": {"supported": METRIC}, "backup_metrics": {"supported": METRIC | {"n": 40}}, "checks": []}
 )
-PAIR = Pair(
-    name="p",
-    task="demo",
-    version="1.2.0",
-    model="m",
-    backup=None,
-    sampling=Sampling(max_output_tokens=100),
-    output=OutputRules(schema="s", max_words=90),
-    serving=ServingPolicy(),
-    messages=(Message(role="user", content="{{history}}"),),
-    variables=("history",),
-)
+PAIR = make_pair(version="1.2.0")
 
 
 class Tracking:

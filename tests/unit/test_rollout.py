@@ -7,6 +7,7 @@ import pytest
 from builders import make_pair
 from hypothesis import given
 from hypothesis import strategies as st
+from notary import Notary
 
 from service.errors import RegistryError
 from service.registry import verify_candidate
@@ -94,7 +95,7 @@ def test_a_candidate_that_was_compared_with_something_else_is_refused(notary):
         verify(notary, tags(notary, step(production_digest="q" * 64)))
 
 
-def test_a_step_is_bound_to_version_pair_environment_and_name(notary, notary_class):
+def test_a_step_is_bound_to_version_pair_environment_and_name(notary):
     found = tags(notary)
     with pytest.raises(RegistryError, match="another pair or version"):
         verify(notary, found, version=4)
@@ -103,7 +104,7 @@ def test_a_step_is_bound_to_version_pair_environment_and_name(notary, notary_cla
     with pytest.raises(RegistryError, match="is for 'local'"):
         verify(notary, found, environment="aws")
     with pytest.raises(RegistryError, match="not by a key trusted"):
-        verify(notary_class(), found)
+        verify(Notary(), found)
     copied = dict(found)
     copied["omni.rollout.000009"] = copied.pop("omni.rollout.000004")
     with pytest.raises(RegistryError, match="a copy of step 4"):

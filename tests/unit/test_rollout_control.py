@@ -2,11 +2,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from builders import make_pair
 from structlog.testing import capture_logs
 
 from service.errors import RegistryError
 from service.live_metrics import Observation
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.rollout import Rollout
 from service.rollout_control import Candidate, RolloutControl
 from service.served import ServedPair
@@ -16,18 +16,7 @@ BAD, GOOD = Observation(latency_ms=1000, error=True), Observation(latency_ms=100
 
 
 def served(name):
-    pair = Pair(
-        name=name,
-        task="demo",
-        version="1",
-        model="m",
-        backup=None,
-        sampling=Sampling(max_output_tokens=9),
-        output=OutputRules(schema="s", max_words=9),
-        serving=ServingPolicy(),
-        messages=(Message(role="user", content=f"{name} <text>{{{{text}}}}</text>"),),
-        variables=("text",),
-    )
+    pair = make_pair(name=name, asked=f"{name} <text>{{{{text}}}}</text>")
     return ServedPair(pair=pair, registry_version=1, sequence=1, released_at="", released_by="me", source="registry")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
+from builders import make_pair
 from pydantic import BaseModel
 
 from eval.callcache import CallCache
@@ -15,7 +16,7 @@ from service.cards import ModelCard, ModelCards
 from service.errors import FailureCode, PairError, UpstreamUnavailable
 from service.llm.call import ModelReply
 from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.pair import Pair
 from service.task import Task
 
 CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
@@ -60,18 +61,7 @@ class Gateway:
         )
 
 
-PAIR = Pair(
-    name="p",
-    task="echo",
-    version="1",
-    model="main",
-    backup=None,
-    sampling=Sampling(max_output_tokens=9),
-    output=OutputRules(schema="s", max_words=9),
-    serving=ServingPolicy(),
-    messages=(Message(role="user", content="{{text}}"),),
-    variables=("text",),
-)
+PAIR = make_pair("echo", asked="{{text}}", model="main")
 CASES = tuple(Case(id=f"case-{n}", inputs={"text": f"text {n}"}) for n in range(25))
 
 

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from builders import make_pair
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -155,20 +156,9 @@ def test_the_pair_s_history_budget_bounds_what_the_prompt_holds() -> None:
     from dataclasses import replace
 
     from service.compress import estimated_tokens
-    from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+    from service.pair import ServingPolicy
 
-    pair = Pair(
-        name="p",
-        task="summarize",
-        version="1",
-        model="m",
-        backup=None,
-        sampling=Sampling(max_output_tokens=1),
-        output=OutputRules(schema="s", max_words=9),
-        serving=ServingPolicy(),
-        messages=(Message(role="user", content="{{history}}"),),
-        variables=("history",),
-    )
+    pair = make_pair("summarize")
     history = [contact(number, number, text="word " * 100) for number in range(1, 60)]
     given = inputs(*history, max_interactions=200)
     assert TASK.values_for(given, pair) == TASK.values(given)

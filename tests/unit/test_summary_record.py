@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from builders import summary_record
 from fastapi.testclient import TestClient
 
 from service.access.clients import hash_secret, new_secret
@@ -43,35 +44,7 @@ DEFAULTS = {
 
 
 def record(**changes):
-    fields = {
-        "unique_process_id": "p",
-        "request_id": "req-1",
-        "account_number": "acct",
-        "contact_id": "c",
-        "initial_contact_id": "i",
-        "ivr_intent": "billing",
-        "summary": "A summary.",
-        "date_range": None,
-        "model_used": "nova-lite",
-        "answered_by": "nova-lite",
-        "arm": "primary",
-        "cache_hit": False,
-        "reuse_key": "k",
-        "prompt_cache_read_tokens": 10,
-        "latency_ms": 120,
-        "generated_at": "2026-11-21T12:00:00.000Z",
-        "max_history_days": 90,
-        "max_interactions": 10,
-        "channel_filter": ("ivr", "agent"),
-        "prompt_version": "v1.2.0",
-        "pair": "steady",
-        "pair_digest": "d" * 64,
-        "registry_version": 3,
-        "degraded": False,
-        "cost_usd": "0.0002",
-        "interactions_considered": 1,
-    }
-    return SummaryRecord.model_validate({**fields, **LATER, **changes})
+    return summary_record(**{"reuse_key": "k", "prompt_cache_read_tokens": 10} | LATER | changes)
 
 
 def test_a_record_comes_back_from_s3_and_from_the_table():

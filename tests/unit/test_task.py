@@ -2,13 +2,13 @@ from decimal import Decimal
 from typing import ClassVar
 
 import pytest
+from builders import make_pair
 from pydantic import BaseModel
 
 from service.cards import ModelCard, ModelCards, Prices
 from service.errors import ConfigurationError, FailureCode, OutputInvalid, PairError, QuotaExceeded, UpstreamUnavailable
 from service.llm.call import ModelReply
 from service.llm.pricing import Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.task import Task, TaskContext, load_task, task_names
 
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
@@ -65,18 +65,7 @@ def reply(text, stop_reason="end_turn"):
 
 
 def context(gateway, *, backup="spare", chain="serve"):
-    pair = Pair(
-        name="p",
-        task="shout",
-        version="1",
-        model="main",
-        backup=backup,
-        sampling=Sampling(max_output_tokens=9),
-        output=OutputRules(schema="s", max_words=9),
-        serving=ServingPolicy(),
-        messages=(Message(role="user", content="<text>{{text}}</text>"),),
-        variables=("text",),
-    )
+    pair = make_pair("shout", asked="<text>{{text}}</text>", model="main", backup=backup)
     return TaskContext(pair=pair, gateway=gateway, cards=CARDS, chain=chain)
 
 
