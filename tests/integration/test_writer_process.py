@@ -59,7 +59,7 @@ class Place:
 
     def everything_arrives(self, records):
         wanted = sorted(record.request_id for record in records)
-        until(lambda: self.spool.request_ids() == (set(), set()))
+        until(lambda: self.spool.request_ids() == (set(), set()) and len(self.stored()[1]) >= len(wanted))
         assert self.stored() == (wanted, wanted)
 
     def close(self):
