@@ -3,6 +3,7 @@
 Read by ``locust -f``; its settings come as ``LOAD_*`` variables from ``tests/load/driver.py``.
 """
 
+import itertools
 import json
 import os
 import random
@@ -19,6 +20,8 @@ SECONDS = float(os.environ["LOAD_SECONDS"])
 TRANSFER = os.environ.get("LOAD_TRANSFER") == "1"
 STEPS = [(int(users), int(seconds)) for users, seconds in json.loads(os.environ.get("LOAD_STEPS", "[]"))]
 HEADERS = json.loads(os.environ.get("LOAD_HEADERS", "{}"))
+URLS = json.loads(os.environ["LOAD_URLS"])  # of services side by side; an agent stays with one, as a connection does
+_agents = itertools.count()
 _began = time.monotonic()
 _draws = random.Random(int(os.environ.get("LOAD_SEED", "0")))
 _records = Path(os.environ["LOAD_RECORDS"]).open("a", encoding="utf-8")  # noqa: SIM115 - closed when locust quits
@@ -42,6 +45,7 @@ class Agent(FastHttpUser):
     max_retries = 0
 
     def on_start(self):
+        self._url = URLS[next(_agents) % len(URLS)]
         # Without a spread all users of a scenario would ask in the same moment for ever; a burst wants exactly that.
         if os.environ.get("LOAD_SPREAD") == "1":
             time.sleep(_draws.uniform(0, PACING_S))
@@ -64,7 +68,7 @@ class Agent(FastHttpUser):
         _write({"sent": correlation, "at": time.time(), "transfer": transfer})
         started = time.perf_counter()
         with self.client.post(
-            PATH, json=body, headers={**HEADERS, "X-Correlation-Id": correlation}, catch_response=True
+            self._url + PATH, json=body, headers={**HEADERS, "X-Correlation-Id": correlation}, catch_response=True
         ) as response:
             row = {
                 "answered": correlation,

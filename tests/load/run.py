@@ -29,8 +29,8 @@ from tally import Row, markdown, read_lines, tally
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "reports" / "out" / "load"
 HEADINGS = {
-    "load": "Load: one service process, model p50 1.2 s and p95 2.6 s",
-    "chaos": "Faults: one service process, 20 agents, model p50 1.2 s and p95 2.6 s",
+    "load": "Load: {}, model p50 1.2 s and p95 2.6 s",
+    "chaos": "Faults: {}, 20 agents, model p50 1.2 s and p95 2.6 s",
 }
 
 
@@ -42,8 +42,14 @@ def main():
     parser.add_argument(
         "--stores", choices=("memory", "ministack"), help="stands in for AWS: load memory, chaos ministack"
     )
+    parser.add_argument(
+        "--processes", type=int, default=1, help="services side by side, as tasks behind a load balancer (load alone)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the logs and name their folder")
     options = parser.parse_args()
+    if options.processes < 1 or (options.what == "chaos" and options.processes != 1):
+        print("error: --processes is a number from 1 on, and 1 for chaos", file=sys.stderr)
+        return 2
     every = LOAD if options.what == "load" else CHAOS
     chosen = [scenario for scenario in every if options.only in scenario.name]
     if not chosen:
@@ -59,7 +65,7 @@ def main():
                 if lacking:
                     row = Row(name=scenario.name, note=f"not there yet ({lacking})")
                 else:
-                    row = run(scenario, rig, proxy, folder / f"{number:02d}")
+                    row = run(scenario, rig, proxy, folder / f"{number:02d}", options.processes)
                     row = replace(row, broken=broken(scenario, row))
                 rows.append(row)
                 print(_line(row), flush=True)
@@ -69,7 +75,8 @@ def main():
         else:
             shutil.rmtree(folder, ignore_errors=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    heading = f"{HEADINGS[options.what]}; stores: {stores}"
+    serving = "one service process" if options.processes == 1 else f"{options.processes} service processes"
+    heading = f"{HEADINGS[options.what].format(serving)}; stores: {stores}"
     text = markdown(rows, heading)
     _replace(options.out / f"{options.what}.md", text)
     if any(row.sent for row in rows):
@@ -78,7 +85,7 @@ def main():
     return 1 if any(row.broken for row in rows) else 0
 
 
-def run(scenario, rig, proxy, folder):
+def run(scenario, rig, proxy, folder, processes=1):
     """Run one scenario and return its row."""
     folder.mkdir()
     records, log = folder / "records.jsonl", folder / "service.log"
@@ -103,15 +110,20 @@ def run(scenario, rig, proxy, folder):
             module = ("skewed",)
             environment["PYTHONPATH"] = f"{HERE}{os.pathsep}{HERE.parents[1]}"
         service = stack.enter_context(Service(rig, log, module, python, **environment))
-        for _ in range(2):  # the first model call pays for litellm's import
-            service.ask()
+        others = [
+            stack.enter_context(Service(rig, folder / f"service{number}.log", module, python, **environment))
+            for number in range(1, processes)
+        ]
+        every = [service, *others]
+        for each in every * 2:  # the first model call pays for litellm's import
+            each.ask()
         for rule in scenario.model_faults:
             rig.fault(**rule)
         stack.callback(rig.no_faults)
         proxy.rules = dict(scenario.store_faults)
         stack.callback(lambda: setattr(proxy, "rules", {}))
-        cpu, started = service.cpu_s(), time.perf_counter()
-        locust = _locust(scenario, rig, service.url, records, folder / "locust.log")
+        cpu, started = sum(each.cpu_s() for each in every), time.perf_counter()
+        locust = _locust(scenario, rig, [each.url for each in every], records, folder / "locust.log")
         happening = _EVENTS.get(scenario.event)
         if happening:
             thread = threading.Thread(target=happening, args=(scenario, rig, service, notes, stack, server))
@@ -123,19 +135,20 @@ def run(scenario, rig, proxy, folder):
             locust.kill()
             raise SystemExit(f"error: locust did not end; see {folder}") from None
         if service.process.poll() is None and scenario.event != "kill":
-            used = (service.cpu_s() - cpu) / (time.perf_counter() - started)
-            notes.append(f"service {used:.0%} of one core, {service.rss_mb():.0f} MB")
+            used = (sum(each.cpu_s() for each in every) - cpu) / (time.perf_counter() - started)
+            notes.append(f"service {used:.0%} of one core, {max(each.rss_mb() for each in every):.0f} MB a process")
         if scenario.store_faults and not proxy.hits:
             notes.append("the fault was never met")
         proxy.hits = 0
         mixed = _kept_and_whole(scenario, rig, service, proxy, records, log, notes)
         note = "; ".join(notes)
+        said = [line for each in sorted(folder.glob("service*.log")) for line in read_lines(each)]
     if not records.exists():
         raise SystemExit(f"error: locust sent nothing:\n{(folder / 'locust.log').read_text()[-2000:]}")
-    return replace(tally(scenario.name, read_lines(records), read_lines(log), note), mixed=mixed)
+    return replace(tally(scenario.name, read_lines(records), said, note), mixed=mixed)
 
 
-def _locust(scenario, rig, url, records, log):
+def _locust(scenario, rig, urls, records, log):
     seconds = sum(seconds for _, seconds in scenario.steps) or scenario.seconds
     variables = {
         "LOAD_ACCOUNTS": str(ACCOUNTS),
@@ -145,9 +158,10 @@ def _locust(scenario, rig, url, records, log):
         "LOAD_SPREAD": "1" if scenario.spread else "0",
         "LOAD_SECONDS": str(seconds),
         "LOAD_STEPS": json.dumps(scenario.steps),
+        "LOAD_URLS": json.dumps(urls),
         "LOAD_HEADERS": json.dumps(rig.headers()),
     }
-    command = [sys.executable, "-m", "locust", "-f", str(HERE / "locustfile.py"), "--headless", "--host", url]
+    command = [sys.executable, "-m", "locust", "-f", str(HERE / "locustfile.py"), "--headless", "--host", urls[0]]
     command += ["--stop-timeout", "20", "--only-summary", "--exit-code-on-error", "0"]
     if not scenario.steps:
         # Agents fall silent after `seconds`; locust's own timer was seen to end 10% early, and cuts off who is speaking.
