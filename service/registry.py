@@ -170,7 +170,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise RegistryError(
-                f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote PAIR=<name> WHY=...`"
+                f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote PAIR=<name> TASK={task} WHY=...`"
             ) from err
         raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
     except RegistryError:
