@@ -187,5 +187,6 @@ class Audit:
         except RegistryError as err:
             problem = str(err)
         if problem is not None:
-            problem = f"no service takes it: {problem}. `make promote PAIR={newest.pair_name} TASK={self._task} WHY=...` puts it back"
+            again = f"make promote PAIR={newest.pair_name} TASK={self._task} WHY=..."
+            problem = f"no service takes it: {problem}. `{again}` puts it back"
         return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

@@ -31,13 +31,13 @@ class RunModels:
             ConfigurationError: ``pairs`` ask a provider and nobody gave us keys: every answer would be a failure.
         """
         settings = self._settings
-        if settings.environment == "aws" and not settings.bedrock_endpoint and self._needed(pairs):
-            if not has_credentials():
-                names = ", ".join(pair.name for pair in pairs if self._needed([pair]))
-                raise ConfigurationError(
-                    f"no AWS credentials to ask the models of {names} with: set AWS_PROFILE, AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on this machine alone, OMNI_ENVIRONMENT=local"
-                )
+        provider = settings.environment == "aws" and not settings.bedrock_endpoint
+        if provider and self._needed(pairs) and not has_credentials():
+            names = ", ".join(pair.name for pair in pairs if self._needed([pair]))
+            raise ConfigurationError(
+                f"no AWS credentials to ask the models of {names} with: set AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on this machine alone, OMNI_ENVIRONMENT=local"
+            )
         if (
             self._server is None
             and settings.environment == "local"

@@ -174,7 +174,7 @@ def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
         raise Refused(
             f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
             + "; ".join(check_line(check, suite) for check in failed)
-            + f". Mend the pair, then run `make gate PAIR={pair.name} TASK={pair.task}`"
+            + f". Mend the pair, then run `make gate PAIR={pair.name} TASK={suite.task}`"
         )
 
 
@@ -188,8 +188,8 @@ def _restore(desk: _Desk, pair: Pair, why: str, damage: RegistryError) -> Releas
         raise Refused(f"{damage}. No release of it verifies: see `make verify`") from damage
     if newest.pair_digest != pair.digest:
         raise Refused(
-            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} TASK={pair.task} WHY=..., or, if its file has changed, "
-            f"make rollback TO={newest.sequence} TASK={pair.task} WHY=..."
+            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} TASK={pair.task} WHY=..., or, if its "
+            f"file has changed, make rollback TO={newest.sequence} TASK={pair.task} WHY=..."
         ) from damage
     return _release_again(desk, pair, newest, "restore", why)
 

@@ -34,13 +34,13 @@ CRITERIA = [
 
 @pytest.fixture
 def root(tmp_path):
-    """A root of its own with the floor's pair and the 40 dev cases in the gate set's place; whatever it starts, it stops."""
+    """A root of its own with the pairs, the gate set and calls of two tenants; whatever it starts, it stops."""
     for folder in ("prompts/scorecard", "datasets/scorecard", "calls"):
         (tmp_path / folder).mkdir(parents=True)
     for pair in ("keywords", "smollm2-lines", "nova-lite"):
         shutil.copy(ROOT / "prompts" / "scorecard" / f"{pair}.prompty", tmp_path / "prompts" / "scorecard")
     shutil.copy(ROOT / "prompts" / "models.yaml", tmp_path / "prompts")
-    shutil.copy(ROOT / "datasets" / "scorecard" / "dev.jsonl", tmp_path / "datasets" / "scorecard" / "gate.jsonl")
+    shutil.copy(ROOT / "datasets" / "scorecard" / "gate.jsonl", tmp_path / "datasets" / "scorecard")
     for tenant in TENANTS:
         form = {"form_id": "support", "tenant": tenant, "name": "Support", "version": 1, "pass_threshold": 0.5}
         form["sections"] = [{"id": "all", "title": "All", "criteria": CRITERIA}]
@@ -89,8 +89,8 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     assert "make promote TASK=scorecard" in early.stderr
 
     unproven = _run(root, "eval", "promote", "--task", "scorecard", "--pair", "keywords", "--why", "the floor")
-    assert unproven.returncode == 1
-    assert "make eval PAIRS=keywords TASK=scorecard" in unproven.stderr
+    assert unproven.returncode == 2
+    assert "run `make eval` first" in unproven.stderr
 
     # `make gate` is these two; a task without behaviour is judged by its evaluation alone.
     behaved = _run(root, "eval", "behave", "--task", "scorecard", "--pair", "keywords", "--if-declared")
@@ -117,7 +117,9 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     scored = _run(root, *calls, **local)
     assert scored.returncode == 0, scored.stdout + scored.stderr
     assert "acme: balanced" in scored.stdout
-    rows = _rows(root, "SELECT tenant_id, pair, pair_digest, registry_version FROM omni_calls ORDER BY tenant_id, call_id")
+    rows = _rows(
+        root, "SELECT tenant_id, pair, pair_digest, registry_version FROM omni_calls ORDER BY tenant_id, call_id"
+    )
     assert [tuple(row.values()) for row in rows] == [
         (tenant, "keywords", digest, "1") for tenant in ("acme", "brand", "brand")
     ]
@@ -139,7 +141,11 @@ def test_a_providers_pair_without_keys_is_one_line_and_nothing_is_scored(root, p
     assert "OMNI_ENVIRONMENT=aws" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
 
-    nobody = {"AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+    nobody = {
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     keyless = {name: "" for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"}
     evaluated = _run(
         root, "eval", "run", "--task", "scorecard", "--pairs", "nova-lite", OMNI_ENVIRONMENT="aws", **keyless | nobody
