@@ -126,6 +126,15 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     board = scored.stdout.partition("acme: criteria that fail most")[2]
     assert board.index("notice") < board.index("greet")
 
+    # An equal pair may take its place: the gate has to be one that somebody can pass.
+    again = _run(root, "eval", "run", "--task", "scorecard", "--pairs", "keywords")
+    assert again.returncode == 0, again.stdout
+    second = _run(root, "eval", "promote", "--task", "scorecard", "--pair", "keywords", "--why", "equal")
+    assert second.stdout.startswith("release 2: scorecard now serves keywords"), second.stderr
+    back = _run(root, "eval", "rollback", "--task", "scorecard", "--why", "as it was")
+    assert back.stdout.startswith("release 3: scorecard serves keywords"), back.stderr
+    assert _run(root, "eval", "verify", "scorecard").returncode == 0
+
 
 def _rows(root, sql):
     done = _run(root, "service", "warehouse", sql, "--csv")
