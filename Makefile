@@ -52,8 +52,8 @@ calibrate: $(READY) ## Measure judges and detectors on labelled rows: make calib
 behave: $(READY) ## Must-behave cases and attacks against the running service: make behave PAIR=name [URL=http://...]
 	@$(PY) -m eval behave --task $(TASK) --pair "$$PAIR" $(if $(URL),--url "$(URL)") $(if $(CONCURRENCY),--concurrency $(CONCURRENCY))
 
-gate: $(READY) ## Behaviour and evaluation of one pair to one verdict, for CI: make gate PAIR=name
-	@$(PY) -m eval behave --task $(TASK) --pair "$$PAIR"; [ $$? -lt 2 ] || exit 2
+gate: $(READY) ## Behaviour and evaluation of one pair to one verdict, for CI: make gate PAIR=name [TASK=scorecard]
+	@$(PY) -m eval behave --task $(TASK) --pair "$$PAIR" --if-declared; [ $$? -lt 2 ] || exit 2
 	@$(PY) -m eval run --task $(TASK) --pairs "$$PAIR"
 
 promptfoo: $(READY) ## Install promptfoo as locked (281 MB); make behave does it at first use

@@ -101,11 +101,12 @@ def run(
     if outcome.left_out:
         print(
             f"\nLeft out: {', '.join(outcome.left_out)}. Their models are a provider's and here only a stand-in would answer; "
-            f"to try the way there, name them: make eval PAIRS={outcome.left_out[0]}"
+            f"to try the way there, name them: make eval PAIRS={outcome.left_out[0]} TASK={task}"
         )
     unmeasured = [p.pair_name for p in outcome.evaluation.pairs if behaviour_verdict(p.gate.checks) == NOT_MEASURED]
     if outcome.suite.behaviour is not None and unmeasured:
-        print(f"\nBehaviour: not measured for {', '.join(unmeasured)}; to judge it too: make gate PAIR={unmeasured[0]}")
+        again = f"make gate PAIR={unmeasured[0]} TASK={task}"
+        print(f"\nBehaviour: not measured for {', '.join(unmeasured)}; to judge it too: {again}")
     print(f"\nReport: {outcome.report}")
     passed = [
         pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names

@@ -178,7 +178,7 @@ class Audit:
                 name="alias",
                 detail=detail,
                 problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
-                f"moved by hand; make rollback TO={newest.sequence} WHY=... puts it back",
+                f"moved by hand; make rollback TO={newest.sequence} TASK={self._task} WHY=... puts it back",
             )
         try:
             served = self._tracking.production(self._task)
@@ -187,5 +187,6 @@ class Audit:
         except RegistryError as err:
             problem = str(err)
         if problem is not None:
-            problem = f"no service takes it: {problem}. `make promote PAIR={newest.pair_name} WHY=...` puts it back"
+            again = f"make promote PAIR={newest.pair_name} TASK={self._task} WHY=..."
+            problem = f"no service takes it: {problem}. `{again}` puts it back"
         return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from service.aws import has_credentials
 from service.cards import ModelCards
+from service.errors import ConfigurationError
 from service.llm.gateway import LiteLLMGateway
 from service.local.process import LocalBedrock
 from service.pair import Pair
@@ -23,8 +25,19 @@ class RunModels:
         return any(self._cards.get(model).wire == "bedrock" for p in pairs for model in (p.model, p.backup) if model)
 
     def start_for(self, pairs: Sequence[Pair]) -> None:
-        """Start the bundled model if ``pairs`` need it; it loads in its own process."""
+        """Start the bundled model if ``pairs`` need it; it loads in its own process.
+
+        Raises:
+            ConfigurationError: ``pairs`` ask a provider and nobody gave us keys: every answer would be a failure.
+        """
         settings = self._settings
+        provider = settings.environment == "aws" and not settings.bedrock_endpoint
+        if provider and self._needed(pairs) and not has_credentials():
+            names = ", ".join(pair.name for pair in pairs if self._needed([pair]))
+            raise ConfigurationError(
+                f"no AWS credentials to ask the models of {names} with: set AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on this machine alone, OMNI_ENVIRONMENT=local"
+            )
         if (
             self._server is None
             and settings.environment == "local"

@@ -109,7 +109,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         PairError, CaseError, RegistryError: something could not be read or written.
     """
     if not why.strip():
-        raise Refused('say why: make promote PAIR=<name> WHY="one sentence"')
+        raise Refused('say why: make promote PAIR=<name> WHY="one sentence" [TASK=name]')
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
     suite = load_suite(task_name)
     _refuse_misbehaviour(pair, suite, settings)
@@ -124,6 +124,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
     evidence, reasons = refusals(
         read_evidence(desk.tracking.records(task_name, pair_name), desk.keys),
+        task_name=task_name,
         pair_name=pair_name,
         pair_digest=pair.digest,
         dataset_digest=dataset.digest,
@@ -173,7 +174,7 @@ def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
         raise Refused(
             f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
             + "; ".join(check_line(check, suite) for check in failed)
-            + f". Mend the pair, then run `make gate PAIR={pair.name}`"
+            + f". Mend the pair, then run `make gate PAIR={pair.name} TASK={suite.task}`"
         )
 
 
@@ -187,8 +188,8 @@ def _restore(desk: _Desk, pair: Pair, why: str, damage: RegistryError) -> Releas
         raise Refused(f"{damage}. No release of it verifies: see `make verify`") from damage
     if newest.pair_digest != pair.digest:
         raise Refused(
-            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} WHY=..., or, if its file has changed, "
-            f"make rollback TO={newest.sequence} WHY=..."
+            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} TASK={pair.task} WHY=..., or, if its "
+            f"file has changed, make rollback TO={newest.sequence} TASK={pair.task} WHY=..."
         ) from damage
     return _release_again(desk, pair, newest, "restore", why)
 
@@ -232,7 +233,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
         RegistryError: the store failed, or the version was changed since.
     """
     if not why.strip():
-        raise Refused('say why: make rollback WHY="one sentence"')
+        raise Refused('say why: make rollback WHY="one sentence" [TASK=name]')
     check_store(settings.registry_uri)
     desk = _open_desk(task_name, settings)
     newest = desk.newest
@@ -243,7 +244,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
     else:
         target = next((release for release in desk.releases if release.sequence == to), None)
     if target is None:
-        raise Refused("there is no earlier release of another pair to return to; see `python -m eval history`")
+        raise Refused(f"there is no earlier release of another pair to return to; see `make history TASK={task_name}`")
     pair = desk.tracking.pair_of(task_name, target.registry_version)
     if pair.digest != target.pair_digest:
         raise Refused(

@@ -57,7 +57,7 @@ def advance_rollout(
     """
     plan = _plan(steps)
     if not why.strip():
-        raise Refused('say why: make rollout PAIR=<name> WHY="one sentence"')
+        raise Refused('say why: make rollout PAIR=<name> WHY="one sentence" [TASK=name]')
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
         raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
     signer = signer_to_release(settings)
@@ -66,7 +66,9 @@ def advance_rollout(
     tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
     production = tracking.production(task_name)
     if production is None:
-        raise Refused(f"nothing of task {task_name!r} is in production: make promote PAIR={pair_name} WHY=...")
+        raise Refused(
+            f"nothing of task {task_name!r} is in production: make promote PAIR={pair_name} TASK={task_name} WHY=..."
+        )
     pair, evidence = _earned(task_name, pair_name, production, tracking, keys, settings)
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
@@ -169,7 +171,8 @@ def _next(plan: Sequence[int], percent: int, pair: Pair) -> int:
     step = next((step for step in plan if step > percent), None)
     if step is None:
         raise Refused(
-            f"{pair.name} has the last step of its plan ({percent} per cent): make promote PAIR={pair.name} WHY=..."
+            f"{pair.name} has the last step of its plan ({percent} per cent): "
+            f"make promote PAIR={pair.name} TASK={pair.task} WHY=..."
         )
     return step
 
@@ -207,6 +210,7 @@ def _earned(
     dataset = load_gate(suite, input_model=task.input_model, settings=settings)
     evidence, reasons = refusals(
         read_evidence(tracking.records(task_name, pair_name), keys),
+        task_name=task_name,
         pair_name=pair_name,
         pair_digest=pair.digest,
         dataset_digest=dataset.digest,

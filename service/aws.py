@@ -8,6 +8,15 @@ from service.settings import Settings
 MAX_CONNECTIONS = 64
 
 
+def has_credentials() -> bool:
+    """Return whether boto3 finds credentials, or a Bedrock API key, in its usual places; asks an instance's metadata last."""
+    import os
+
+    import boto3
+
+    return bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK")) or boto3.session.Session().get_credentials() is not None
+
+
 def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
     """Return a thread-safe boto3 client of service ``name``.
 

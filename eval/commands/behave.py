@@ -16,6 +16,9 @@ def behave(
         int | None, typer.Option(min=1, max=64, help="Requests in flight; default 4 for code, 2 for models.")
     ] = None,
     install_only: Annotated[bool, typer.Option("--install-only", help="Install promptfoo and stop.")] = False,
+    if_declared: Annotated[
+        bool, typer.Option("--if-declared", help="Exit 0 where the task's suite declares no behaviour, instead of 2.")
+    ] = False,
 ) -> None:
     """Check a pair's behaviour in the running service: challenge cases, injections plain and disguised, leaks.
 
@@ -25,12 +28,16 @@ def behave(
     from eval.behaviour.report import log_behaviour, render_behaviour
     from eval.behaviour.run import run_behaviour
     from eval.results import Verdict
+    from eval.suites import load_suite
     from service.settings import Settings
 
     settings = Settings()
     if not pair and not install_only:
-        print("error: name the pair: make behave PAIR=<name>", file=sys.stderr)
+        print("error: name the pair: make behave PAIR=<name> [TASK=name]", file=sys.stderr)
         raise typer.Exit(2)
+    if if_declared and load_suite(task).behaviour is None:
+        print(f"note: the suite of {task!r} declares no behaviour; its evaluation alone decides", file=sys.stderr)
+        return
     try:
         if install_only:
             print(f"promptfoo is in {install(settings)}")

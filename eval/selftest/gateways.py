@@ -4,8 +4,8 @@ import asyncio
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass, replace
 
 from pydantic import BaseModel
 
@@ -27,14 +27,18 @@ CasesByDocument = Mapping[str, Case]
 
 
 def document_key(document: object) -> str:
-    """Return the key by which a call's document finds its case: the task's validated inputs as JSON.
+    """Return the key by which a call's document finds its case: what a task asks about, a model or a dataclass of values.
 
     Raises:
-        RequestRejected: the task hands its models something else than its inputs.
+        RequestRejected: the call carries no such document.
     """
-    if not isinstance(document, BaseModel):
-        raise RequestRejected("the self-test knows a call's case by the task's inputs, which this call does not carry")
-    return document.model_dump_json()
+    if isinstance(document, BaseModel):
+        return document.model_dump_json()
+    if is_dataclass(document):
+        return repr(document)
+    raise RequestRejected(
+        "the self-test knows a call's case by the document asked about, which this call does not carry"
+    )
 
 
 class ScriptedGateway:
@@ -177,8 +181,10 @@ class FaultyGateway:
         return self._mutant.edit_reply(reply) if self._mutant.edit_reply is not None else reply
 
 
-def by_document(shown: Sequence[Case], known: Sequence[Case], input_model: type[BaseModel]) -> dict[str, Case]:
-    """Return each case of ``known`` under the key of what is shown of it; both in the same order."""
+def by_document(
+    shown: Sequence[Case], known: Sequence[Case], documents: Callable[[Case], Iterable[object]]
+) -> dict[str, Case]:
+    """Return each case of ``known`` under the keys of the ``documents`` of what is shown of it; both in the same order."""
     return {
-        document_key(input_model.model_validate(part.inputs)): whole for part, whole in zip(shown, known, strict=True)
+        document_key(document): whole for part, whole in zip(shown, known, strict=True) for document in documents(part)
     }

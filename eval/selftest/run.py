@@ -74,6 +74,8 @@ def selftest(
     dataset = load_dataset(
         options.dataset or _DATASET, task=options.task, input_model=task.input_model, settings=settings
     )
+    if missing := [name for name in options.engines if name not in plan.pairs]:
+        raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
     bench = Bench(suite=suite, cards=cards, today=today())
     reports = []
     with Judging(bench, workers=max(1, min(4, os.cpu_count() or 1))) as judging:

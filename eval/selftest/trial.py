@@ -269,11 +269,17 @@ class _Session:
             raise ConfigurationError(f"fault {mutant.name!r} cannot be planted: {err}") from err
         shown = [mutant.narrow(case) for case in cases] if mutant.narrow is not None else cases
         # Asked anew of another pair or another history, remembered otherwise.
-        self._known.update(by_document(shown, cases, self._setting.task.input_model))
+        self._known.update(by_document(shown, cases, self._documents(pair)))
         return pair, self._ask(pair, shown, cases, FaultyGateway(self._gateway, mutant, self._known, seed=self._seed))
 
+    def _documents(self, pair: Pair) -> Callable[[Case], list[object]]:
+        task = self._setting.task
+        return lambda case: [
+            question.document for question in task.questions(task.input_model.model_validate(case.inputs), pair)
+        ]
+
     def _ask(self, pair: Pair, shown: Sequence[Case], cases: Sequence[Case], gateway: Gateway) -> list[CaseResult]:
-        self._known.update(by_document(shown, cases, self._setting.task.input_model))
+        self._known.update(by_document(shown, cases, self._documents(pair)))
         runner = Runner(
             task=self._setting.task,
             gateway=gateway,

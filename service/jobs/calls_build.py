@@ -167,7 +167,8 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
         source.current()
     except RegistryError as err:
         raise ConfigurationError(
-            f"no released pair to score with ({err}): release one, or name one with --pair"
+            f"no released pair to score with ({err}): release one (make gate TASK={_TASK} PAIR=<name>, then make promote "
+            f"TASK={_TASK} PAIR=<name> WHY=...), or name one with --pair"
         ) from err
     source.start()  # a worker that follows its queue takes up the next release
     return lambda tenant: source.current()
@@ -177,7 +178,7 @@ def with_model(settings: Settings, pair: str | None) -> Settings:
     """Return settings under which the pair's models answer: on a laptop the bundled model is started where one is needed.
 
     Raises:
-        ConfigurationError: there is no such pair, or the stand-in does not start.
+        ConfigurationError: there is no such pair, it asks a provider's model, or the stand-in does not start.
     """
     from service.cards import ModelCards
     from service.local import stack
@@ -189,6 +190,12 @@ def with_model(settings: Settings, pair: str | None) -> Settings:
     asked = served_from(settings, cards, pair)("").pair
     if {asked.model, asked.backup} - {None} <= set(TASK.in_process):
         return settings
+    if replaced := [model for model in (asked.model, asked.backup) if model and cards.get(model).runs == "provider"]:
+        # A score that the bundled model made up under another's name would count against a person.
+        raise ConfigurationError(
+            f"pair {asked.name!r} asks {', '.join(replaced)}, which no laptop has, and a scorecard is no place for a stand-in: "
+            "set OMNI_ENVIRONMENT=aws and credentials, or OMNI_BEDROCK_ENDPOINT, or name another pair with --pair"
+        )
     return stack.with_endpoints(settings, [stack.up_bedrock(settings)])
 
 

@@ -26,6 +26,9 @@ Z95 = 1.6448536269514722
 # Bounds of structured output where its schema sets none.
 MOST_CHARACTERS = 160
 MOST_ITEMS = 3
+# llguidance, which holds the model to a schema, lets it indent otherwise: 304 tokens for an answer that takes 173 without (one
+# scorecard of ten criteria, 2026-11).
+_COMPACT = {"x-guidance": {"whitespace_flexible": False}}
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
 
@@ -278,7 +281,7 @@ class SmolEngine:
         if request.top_p is not None:
             payload["top_p"] = request.top_p
         if request.form is not None:
-            payload["json_schema"] = _bounded(request.form.schema)  # llama.cpp turns it into a grammar
+            payload["json_schema"] = {**_bounded(request.form.schema), **_COMPACT}  # llama.cpp turns it into a grammar
         async with session.post("/completion", json=payload) as response:
             if response.status != 200:
                 raise _engine_error(response.status, await response.text())

@@ -112,6 +112,16 @@ def test_a_forced_tool_is_filled_in_by_its_schema(model: LocalBedrock) -> None:
         client(model.url).converse_stream(modelId=NOVA, messages=user("x"), toolConfig=config)
 
 
+def test_a_structured_text_spends_no_token_on_white_space(model: LocalBedrock) -> None:
+    form = {"type": "object", "properties": {"wet": {"type": "boolean"}, "why": {"type": "string"}}}
+    form |= {"required": ["wet", "why"], "additionalProperties": False}
+    wanted = {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(form)}}}}
+    body = {"messages": user("Is water wet?"), "outputConfig": wanted, "inferenceConfig": {"maxTokens": 200}}
+    _, answer = call(model.url, "POST", body, path=f"/model/{NOVA}/converse")
+    text = answer["output"]["message"]["content"][0]["text"]
+    assert text == json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+
+
 def test_a_bedrock_id_is_answered_and_says_by_whom(model: LocalBedrock) -> None:
     answer = converse(model.url, "Say hello.", NOVA, inferenceConfig={"maxTokens": 6})
     assert answer["output"]["message"]["content"][0]["text"]

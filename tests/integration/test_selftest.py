@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval.selftest.run import SelftestOptions, selftest
+from eval.suites import load_suite
 from eval.suites.summarize import SUITE
 from service.settings import REPO_ROOT, Settings
 
@@ -97,3 +98,16 @@ def test_bad_input_exits_with_2_and_says_what_to_do(settings, arguments, says):
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_second_task_has_planted_faults_of_its_own_and_its_gate_passes_a_system_against_itself(settings):
+    options = SelftestOptions(
+        task="scorecard", engines=("extractive",), seeds=1, mutants=("invented_quotes", "lenient")
+    )
+    sound = selftest(options, settings)
+    assert sound.problems == ()
+    assert [own.same for own in sound.reports[0].against] == [True]
+    suite = load_suite("scorecard")
+    strict = replace(suite, max_unscored_rate=0.15)
+    [line] = [line for line in selftest(options, settings, suite=strict).problems if "against itself" in line]
+    assert "required_fail_recall" in line

@@ -12,6 +12,7 @@ from eval.tracking import RunRecord, table_text
 from service.canonical import sha256_hex
 
 NOW = {
+    "task_name": "t",
     "pair_name": "p",
     "pair_digest": "pair" * 16,
     "dataset_digest": "data" * 16,
@@ -56,7 +57,7 @@ def test_what_differs_is_named_with_the_remedy(change, reason):
     found, reasons = refusals([evidence(**change)], **NOW)
     assert found is None
     assert any(reason in line for line in reasons)
-    assert "make eval PAIRS=p" in reasons[-1]
+    assert "make eval PAIRS=p TASK=t" in reasons[-1]
 
 
 def test_never_evaluated():
@@ -214,7 +215,7 @@ def test_where_behaviour_is_required_only_a_pass_is_promoted(behaviour):
     found, reasons = refusals([evidence(behaviour=behaviour)], **NOW, behaviour_required=True)
     assert found is None
     assert f"this gate's was '{behaviour}'" in reasons[0]
-    assert "make gate PAIR=p" in reasons[0]
+    assert "make gate PAIR=p TASK=t" in reasons[0]
 
 
 def test_where_behaviour_is_required_a_pass_is_enough_and_elsewhere_nothing_is_asked():

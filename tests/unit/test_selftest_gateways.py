@@ -43,8 +43,12 @@ def call(history=WHOLE, system="No bold.", **changes):
     return ModelCall(**fixed | {"document": Inputs(text="owes 40")} | changes)
 
 
+def documents(case):
+    return [Inputs.model_validate(case.inputs)]
+
+
 def scripted(seed=1):
-    return ScriptedGateway(PLAN, by_document([CASE], [CASE], Inputs), seed=seed, answered_by="scripted")
+    return ScriptedGateway(PLAN, by_document([CASE], [CASE], documents), seed=seed, answered_by="scripted")
 
 
 async def test_the_same_seed_gives_the_same_answer_and_another_seed_another():
@@ -158,7 +162,7 @@ async def test_a_fault_is_planted_in_the_reply_and_repeats_for_its_seed():
         doctor=lambda text, case, draws: f"{text} {case.id} {draws.random()}",
         edit_reply=lambda reply: replace(reply, latency_ms=99.0),
     )
-    known = by_document([CASE], [CASE], Inputs)
+    known = by_document([CASE], [CASE], documents)
     reply = await FaultyGateway(Counting(), mutant, known, seed=3).complete(call())
     assert reply.text == f"answer 1 case-1 {random.Random('m:3:case-1').random()}"
     assert reply.latency_ms == 99.0

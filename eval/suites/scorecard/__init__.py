@@ -68,22 +68,43 @@ SUITE = Suite(
             "comparison with production",
         ),
         Floor(metric="schema_valid", bound=0.80, reason="repair is for the exception; what needs it often breaks soon"),
+        Floor(
+            metric="latency_p95",
+            bound=300_000.0,
+            reason="seed 002 gives a call's handler ten minutes, half of it for the model; decides where production is code",
+        ),
+        Floor(
+            metric="cost_cold",
+            bound=0.01,
+            reason="some twenty times 3,000 tokens in and 1,200 out of Nova Lite; decides where production is free",
+            arms=("primary",),
+        ),
     ),
     no_worse=(
-        NoWorse(metric="kappa", margin=0.05, reason="a twentieth of the way from chance to agreement"),
+        NoWorse(
+            metric="kappa",
+            margin=0.10,
+            reason="half a class of Landis & Koch; at 0.05 an equal pair would need some 380 calls to pass four times in five",
+        ),
         NoWorse(metric="score_error", margin=5.0, reason="five points move few calls over a threshold"),
         NoWorse(
             metric="required_fail_recall",
             margin=0.10,
             reason="one missed compliance failure in ten; the set's labelled failures show no less",
         ),
-        NoWorse(metric="quotes_verified", margin=0.02, reason="one quote in fifty"),
+        NoWorse(
+            metric="quotes_verified",
+            margin=0.05,
+            reason="one call in twenty; at 120 a pair is known to 0.03 even from itself",
+        ),
         NoWorse(metric="right_turn", margin=0.10, reason="two turns often show the same thing"),
-        NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
+        NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as quotes_verified"),
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard; half as slow again is a cost"),
         NoWorse(metric="cost_cold", margin=0.20, reason="a fifth dearer needs a decision about money, not a gate"),
     ),
-    max_unscored_rate=0.15,
+    # A call without a labelled failure of a required criterion says nothing of finding them: 57 of gate's 120. Whoever does not
+    # answer is `answered`'s to notice, whoever does not quote `right_turn`'s.
+    max_unscored_rate=0.5,
     minimum_latency_calls=20,
     slices=("form", "turns", "outcome", "compliance", "polite_fail", "vulnerable", "injection", "foreign", "late"),
     table=(
