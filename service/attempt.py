@@ -32,7 +32,8 @@ class TaskContext:
     ``chain`` is ``serve`` (primary, hedged backup, fallback) or the one arm that an evaluation asks for, so that a failover
     never hides in a score. ``patience`` stretches the pair's deadline: 1 when serving; an evaluation waits longer and counts
     the answers that came late, so a slow machine costs latency figures and not quality figures. ``reliability`` is what the
-    requests of a serving process share; without it every call passes and every hedge starts.
+    requests of a serving process share; without it every call passes and every hedge starts. ``crowded`` says that the process
+    has more to do than it can: the task's own fallback answers at once.
     """
 
     pair: Pair
@@ -43,6 +44,7 @@ class TaskContext:
     patience: float = 1.0
     clock: Callable[[], float] = time.perf_counter
     reliability: Reliability | None = None
+    crowded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

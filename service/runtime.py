@@ -13,6 +13,7 @@ from service.access.control import Access
 from service.call_reviews import CallReviews
 from service.cards import ModelCards
 from service.clock import wall_clock
+from service.crowding import Crowding
 from service.dashboards.reader import DashboardReader
 from service.errors import ConfigurationError
 from service.llm.call import Gateway
@@ -63,15 +64,18 @@ class Runtime:
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
+    crowding: Crowding = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))
+        object.__setattr__(self, "crowding", Crowding(from_s=self.settings.crowded_from_s, clock=time.monotonic))
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
         for source in self.pair_sources.values():
             source.start()
         self.summaries.open()
+        self.crowding.start()
         for rollout in self.rollouts.values():
             rollout.start()
         if self.warm_up is not None:
@@ -82,6 +86,7 @@ class Runtime:
         """Stop the pair sources' threads, and write the records in hand."""
         for source in self.pair_sources.values():
             source.stop()
+        self.crowding.stop()
         self.summaries.close()
         for rollout in self.rollouts.values():
             rollout.stop()

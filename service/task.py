@@ -19,6 +19,7 @@ from service.llm.call import InProcessModels, ModelCall
 from service.llm.deadline import Budget, first_good
 from service.pair import OutputRules, Pair
 from service.question import Question
+from service.telemetry import Event, log
 
 In = TypeVar("In", bound=BaseModel)
 _NO_MODEL = "none"
@@ -108,6 +109,9 @@ class Task(ABC, Generic[In]):
                 output=ready, arm="none", model=_NO_MODEL, answered_by=_NO_MODEL, latency_ms=budget.elapsed_ms()
             )
         attempt = Attempt(context, budget, self.guard(inputs) if serving else None)
+        if serving and context.crowded and self.fallback_model is not None:
+            log(Event.CROWDED, task=self.name)
+            return self._fallen_back(attempt, inputs, self.fallback_model)
         answers = []
         try:
             # One after the other: they share the budget, and the next is not asked when one has failed.
@@ -119,10 +123,11 @@ class Task(ABC, Generic[In]):
             )
         except ModelError as err:
             if serving and self.fallback_model is not None:
-                return attempt.fall_back(
-                    self.fallback_model, self.in_process[self.fallback_model](self.document(inputs))
-                )
+                return self._fallen_back(attempt, inputs, self.fallback_model)
             return attempt.failed(err)
+
+    def _fallen_back(self, attempt: Attempt, inputs: In, model: str) -> TaskResult:
+        return attempt.fall_back(model, self.in_process[model](self.document(inputs)))
 
     async def _answer(self, call: ModelCall, attempt: "Attempt") -> TaskResult:
         pair, chain = attempt.context.pair, attempt.context.chain

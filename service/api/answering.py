@@ -53,13 +53,14 @@ async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: R
         patience=max(deadline_ms - timer.elapsed_ms(), 0.0) / deadline_ms,
         clock=runtime.clock,
         reliability=runtime.reliability,
+        crowded=runtime.crowding.crowded,
     )
     result: TaskResult = await runtime.tasks[task].run(inputs, context)
     rollout = runtime.rollouts.get(task)
     if rollout is not None:
         rollout.observe(served.pair.digest, observation(result, timer))
         candidate = rollout.shadow(runtime.tasks[task].unit(inputs))
-        if candidate is not None and runtime.shadow is not None:
+        if candidate is not None and runtime.shadow is not None and not context.crowded:
             runtime.shadow.submit(runtime.tasks[task], inputs, context, result, candidate, now=runtime.now())
     if result.failure is not None:
         raise TaskFailedError(result)

@@ -307,6 +307,16 @@ def test_failed_models_give_a_degraded_digest() -> None:
     assert "is down" not in body["summary"]
 
 
+def test_a_crowded_process_answers_with_the_digest_and_asks_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.crowding.Crowding.crowded", property(lambda _: True))
+    world = World()
+    with capture_logs() as logs:
+        body = _post(world).json()
+    assert (body["degraded"], body["answered_by"]) == (True, "extractive-digest")
+    assert world.gateway.calls == []
+    assert [entry["task"] for entry in logs if entry["event"] == "CROWDED"] == ["summarize"]
+
+
 def test_backup_answers_when_the_primary_fails() -> None:
     world = World(
         gateway=FakeGateway(errors={NOVA: UpstreamUnavailable("down")}, answered_by="nova-micro"),
