@@ -22,7 +22,6 @@ from service.settings import Settings
 from service.task import load_task
 
 START, END = "<!-- table:start -->", "<!-- table:end -->"
-DATASETS = ("gate", "tweetsumm")
 AGAINST_EACH_OTHER = "reference against reference"
 
 

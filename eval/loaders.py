@@ -95,3 +95,8 @@ def _tweetsumm_case(row: dict[str, Any]) -> Case:
 
 
 _PUBLIC: dict[tuple[str, str], Callable[[Path], Dataset]] = {("summarize", "tweetsumm"): load_tweetsumm}
+
+
+def public_datasets(task: str) -> tuple[str, ...]:
+    """Return the names of the public datasets that ``task`` is measured on besides its own."""
+    return tuple(name for of, name in _PUBLIC if of == task)

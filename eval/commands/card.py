@@ -8,15 +8,19 @@ import typer
 
 def card(
     task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
-    dataset: Annotated[str, typer.Option(help="Datasets, comma separated.")] = "gate,tweetsumm",
+    dataset: Annotated[
+        str, typer.Option(help="Datasets, comma separated; default: the gate's and the public ones.")
+    ] = "",
     write: Annotated[bool, typer.Option("--write", help="Put it between the markers of the task's data card.")] = False,
 ) -> None:
     """Print floor, bundled models and references side by side, every metric with its interval, for the data card."""
     from eval.card import card_table, write_table
+    from eval.loaders import public_datasets
+    from eval.suites import load_suite
     from service.settings import Settings
 
     settings = Settings()
-    names = tuple(name for name in dataset.replace(",", " ").split() if name)
+    names = tuple(dataset.replace(",", " ").split()) or (load_suite(task).gate_dataset, *public_datasets(task))
     table, missing = card_table(task, names, settings)
     for line in missing:
         print(f"note: {line}", file=sys.stderr)
