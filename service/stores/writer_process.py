@@ -74,11 +74,11 @@ class WriterProcess:
             self._writer_here().keep(record)  # says so, and tries the stores
             return
         self._accepted += 1
-        pipe = self._pipe
-        if pipe is not None:
-            # A full pipe, or one whose reader has died: the replay finds the file.
-            with suppress(OSError):
-                os.write(pipe, f"{path.name}\n".encode())
+        # Under the lock: a descriptor that is closed meanwhile may be another file's by now.
+        with self._lock:
+            if self._pipe is not None:
+                with suppress(OSError):  # a full pipe, or one whose reader has died: the replay finds the file
+                    os.write(self._pipe, f"{path.name}\n".encode())
 
     def close(self, *, drain_s: float = 5.0) -> None:
         """End the child once it has written what it was told of, within ``drain_s``; the rest waits on disk."""
@@ -177,10 +177,10 @@ class WriterProcess:
 
     def _hang_up(self) -> None:
         with self._lock:
-            process, self._pipe = self._process, None
-        if process is not None and process.stdin is not None:
-            with suppress(OSError):
-                process.stdin.close()
+            self._pipe = None
+            if self._process is not None and self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
 
 
 def _for_the_child(settings: Settings) -> bytes:
