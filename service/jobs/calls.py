@@ -272,7 +272,7 @@ class CallWorker:
             heard = await _blocking(read_transcript, arrived.body, facts)
         elif self.transcriber is None:
             raise CallFailed(
-                Reason.NO_TRANSCRIBER, "a recording, and nobody here hears recordings: install the extra 'speech'"
+                Reason.NO_TRANSCRIBER, "a recording, and nobody here hears recordings: make extras installs what does"
             )
         else:
             heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)

