@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ class Shadow:
         self._folder, self._most_in_flight, self._most_bytes = folder, most_in_flight, most_bytes
         # Of this process: pseudonyms join lines of one day's traffic and lead back to nobody.
         self._key = token_bytes(32)
+        self._appending = threading.Lock()
         self._running: set[asyncio.Task[None]] = set()
         self._reliability: Reliability | None = None
         self.kept = self.left_out = self.failed = 0
@@ -94,20 +96,22 @@ class Shadow:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{name}.jsonl"
         data = f"{line}\n".encode()
-        # Readable by its owner alone: the interactions are the customers' own words. One write in append mode is one line,
-        # also with several workers.
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            size = os.fstat(handle).st_size
-            if size + len(data) > self._most_bytes:
-                self.left_out += 1
-                return
-            if os.write(handle, data) < len(data):
-                os.ftruncate(handle, size)  # the disk is full: no half line
-                raise OSError("short write")
-            self.kept += 1
-        finally:
-            os.close(handle)
+        # One at a time: several that look at the size together would all find room, and one would cut off another's line.
+        with self._appending:
+            # Readable by its owner alone: the interactions are the customers' own words. One write in append mode is one line,
+            # also with several workers, which may pass the bound by a line each.
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                size = os.fstat(handle).st_size
+                if size + len(data) > self._most_bytes:
+                    self.left_out += 1
+                    return
+                if os.write(handle, data) < len(data):
+                    os.ftruncate(handle, size)  # the disk is full: no half line
+                    raise OSError("short write")
+                self.kept += 1
+            finally:
+                os.close(handle)
 
     def _pseudonym(self, value: str) -> str:
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,6 +1,9 @@
 import asyncio
 import json
+import os
 import stat
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -155,6 +158,25 @@ async def test_the_file_has_a_bound(tmp_path):
     assert shadow.kept + shadow.left_out == 5
     assert shadow.left_out > 0
     assert (tmp_path / "summarize.jsonl").stat().st_size <= 2000
+
+
+def test_the_bound_holds_for_answers_that_come_together(tmp_path, monkeypatch):
+    shadow = Shadow(tmp_path, most_bytes=100)
+    measured = os.fstat
+
+    def slowly(handle):
+        found = measured(handle)
+        time.sleep(0.05)  # the others look meanwhile
+        return found
+
+    monkeypatch.setattr("service.shadow.os.fstat", slowly)
+    threads = [threading.Thread(target=shadow._append, args=("summarize", "x" * 39)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (shadow.kept, shadow.left_out) == (2, 3)
+    assert (tmp_path / "summarize.jsonl").stat().st_size == 80
 
 
 @pytest.mark.parametrize("broken", ["folder", "disk"])
