@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
             try:
                 yield
             finally:
-                app.state.runtime.close()
+                await app.state.runtime.close()
 
     app = _Application(
         title="Omni-channel insights",

@@ -1,11 +1,24 @@
 """The one place that builds boto3 clients: bounded timeouts, at most one retry, a local endpoint where one is set."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from service.settings import Settings
 
 # Threads that talk to a store at once; the connection pool is as large, so that none waits for a connection.
 MAX_CONNECTIONS = 64
+
+
+class AwsKey(NamedTuple):
+    """What requests are signed with; ``token`` belongs to keys that expire."""
+
+    id: str
+    secret: str
+    token: str | None = None
+
+
+# A stand-in on this machine checks no signature.
+LOCAL_KEY = AwsKey("local", "local")
 
 
 def has_credentials() -> bool:
@@ -33,8 +46,8 @@ def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
     if settings.aws_endpoint is not None:
         local = {
             "endpoint_url": settings.aws_endpoint,
-            "aws_access_key_id": "local",
-            "aws_secret_access_key": "local",  # a stand-in on this machine checks no signature
+            "aws_access_key_id": LOCAL_KEY.id,
+            "aws_secret_access_key": LOCAL_KEY.secret,
         }
         proxies = {}  # a stand-in on loopback is never behind the proxy of the environment
     config = Config(
@@ -46,3 +59,21 @@ def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
     )
     session = boto3.session.Session(region_name=settings.aws_region)
     return session.client(name, config=config, **local)
+
+
+def key_finder(settings: Settings) -> Callable[[], AwsKey | None]:
+    """Return what finds the present key in boto3's usual places, renewed where it expires; it may block."""
+    if settings.aws_endpoint is not None:
+        return lambda: LOCAL_KEY
+    import boto3
+
+    session = boto3.session.Session(region_name=settings.aws_region)
+
+    def find() -> AwsKey | None:
+        credentials = session.get_credentials()
+        if credentials is None:
+            return None
+        frozen = credentials.get_frozen_credentials()
+        return AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
+
+    return find

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -63,6 +63,7 @@ class Runtime:
     rollouts: Mapping[str, RolloutControl] = field(default_factory=dict)
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
+    disconnect: Callable[[], Awaitable[None]] | None = None
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
     crowding: Crowding = field(init=False)
 
@@ -82,8 +83,8 @@ class Runtime:
             threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
 
-    def close(self) -> None:
-        """Stop the pair sources' threads, and write the records in hand."""
+    async def close(self) -> None:
+        """Stop the pair sources' threads, write the records in hand and let go of the stores."""
         for source in self.pair_sources.values():
             source.stop()
         self.crowding.stop()
@@ -92,6 +93,8 @@ class Runtime:
             rollout.stop()
         if self.dashboards is not None:
             self.dashboards.close()
+        if self.disconnect is not None:
+            await self.disconnect()
         log(Event.SERVICE_STOPPED)
 
     def pair_for(self, task: str, unit: str | None) -> ServedPair:
@@ -132,6 +135,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.stores.form_store import FormStore
     from service.stores.interactions import InteractionStore
     from service.stores.observed import ObservedInteractions
+    from service.stores.queries import DynamoQueries
     from service.summaries import build_summaries
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -149,6 +153,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     now = wall_clock(settings.clock_file)
     # One attempt each: history and writes repeat by themselves, within their own bounds.
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    queries = DynamoQueries.beside(dynamodb, settings)
     summaries = Summaries()
     forms: Forms | None = None
     calls: CallReviews | None = None
@@ -157,7 +162,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     ):  # a laptop keeps nothing in anybody's account
         forms = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=now)
         calls = build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now)
-        summaries = build_summaries(settings, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
+        summaries = build_summaries(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     if guarded:  # otherwise the hashes keep this process's random key
         set_account_key(account_key(settings))
     sources = {name: RegistryPairSource(name, settings) for name in tasks}
@@ -167,7 +172,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         now=now,
         gateway=LoggedGateway(TellingGateway(gateway), cards),
         interactions=ObservedInteractions(
-            InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.history_timeout_s)
+            InteractionStore(queries, settings.interactions_table, timeout_s=settings.history_timeout_s)
         ),
         summaries=summaries,
         feedback=summaries.feedback,
@@ -188,6 +193,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         dashboards=DashboardReader(partial(_read_warehouse, settings)),
         warm_up=gateway.warm_up,
         access=open_access(settings) if guarded else None,
+        disconnect=queries.aclose,
     )
 
 

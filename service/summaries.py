@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from service.reuse import Reuse
 from service.settings import Settings
 from service.stores.feedback import Feedback
+from service.stores.queries import TableQueries
 from service.stores.summary_record import SummaryRecord
 from service.stores.writer import RecordStore, SummaryWriter
 
@@ -66,25 +67,27 @@ class Summaries:
 
 
 def build_summaries(
-    settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime], clock: Callable[[], float]
+    settings: Settings,
+    *,
+    queries: TableQueries,
+    dynamodb: Any,
+    s3: Any,
+    now: Callable[[], datetime],
+    clock: Callable[[], float],
 ) -> Summaries:
-    """Build the stores of ``settings`` around two boto3 clients; nothing is contacted yet."""
+    """Build the stores of ``settings`` around two boto3 clients and what reads on the event loop; nothing is contacted yet."""
     from datetime import timedelta
 
     from service.stores.archive import Archive
-    from service.stores.calls import StoreThreads
     from service.stores.feedback_store import FeedbackStore
+    from service.stores.recent_summaries import RecentSummaries
     from service.stores.summaries import SummaryTable
 
     table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
     archive = Archive(s3, settings.archive_bucket)
-    threads = StoreThreads(f"table {settings.summaries_table!r}", timeout_s=settings.store_timeout_s)
-
-    async def recent(account_number: str, since: datetime) -> Any:
-        return await threads.run(table.recent, account_number, since)
-
+    recent = RecentSummaries(queries, settings.summaries_table, timeout_s=settings.store_timeout_s)
     return Summaries(
-        reuse=Reuse(window_s=settings.reuse_window_s, recent=recent, now=now, clock=clock),
+        reuse=Reuse(window_s=settings.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
         writer=_writer(settings, table, archive),
         feedback=FeedbackStore(table, archive, timeout_s=settings.store_timeout_s, now=now),
     )

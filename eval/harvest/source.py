@@ -74,14 +74,18 @@ def open_stores(settings: Settings) -> Stores:
     import asyncio
 
     from service.aws import client
-    from service.stores.interactions import InteractionStore
+    from service.stores.interactions import InteractionPage, InteractionStore
+    from service.stores.queries import DynamoQueries
 
     dynamodb = client("dynamodb", settings)
 
+    async def read(account: str, asked: HistoryFilter, as_of: datetime) -> InteractionPage:
+        async with DynamoQueries.beside(dynamodb, settings) as queries:
+            store = InteractionStore(queries, settings.interactions_table, timeout_s=settings.store_timeout_s)
+            return await store.history(account, asked, as_of)
+
     def history(account: str, asked: HistoryFilter, as_of: datetime) -> tuple[Interaction, ...]:
-        # A store belongs to the event loop that first uses it.
-        store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
-        return asyncio.run(store.history(account, asked, as_of)).interactions
+        return asyncio.run(read(account, asked, as_of)).interactions
 
     return Stores(client("s3", settings), settings.archive_bucket, history)
 

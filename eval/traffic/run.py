@@ -16,7 +16,7 @@ from eval.traffic.world import open_world
 from service.aws import client
 from service.local import aws
 from service.settings import Settings
-from service.stores.interactions import InteractionStore
+from service.stores.interaction_table import InteractionTable
 from service.task import load_task
 
 # The gate's cases stay unseen: whoever tunes a pair by this traffic must not have tuned it by them.
@@ -54,7 +54,7 @@ def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str]
             driver = Driver(
                 plan=plan,
                 world=world,
-                histories=InteractionStore(dynamodb, settings.interactions_table, timeout_s=5),
+                histories=InteractionTable(dynamodb, settings.interactions_table),
                 journal=folder / "journal.jsonl",
                 say=say,
             )

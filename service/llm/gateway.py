@@ -22,6 +22,7 @@ from service.errors import (
 from service.llm.call import InProcessModels, ModelCall, ModelReply, StopReason
 from service.llm.pricing import Usage
 from service.llm.streaming import OnText
+from service.llm.unlogged import unlogged, unlogged_class
 from service.pair import Message, Sampling
 
 _CLIENT_TIMEOUT_S = 600.0
@@ -55,13 +56,16 @@ class LiteLLMGateway:
         self._stand_in = stand_in
         self._in_process = dict(in_process or {})
         self._litellm: Any = None
+        self._unlogged: Any = None
         self._importing = threading.Lock()
 
     def warm_up(self) -> None:
         """Import litellm and build its clients, so that the first call's latency is the model's own."""
         with self._importing:
             if self._litellm is None:
-                self._litellm = self._import()
+                imported = self._import()
+                self._unlogged = unlogged_class()
+                self._litellm = imported
 
     def _import(self) -> Any:
         # The bundled cost map; without this litellm asks the network for a newer one at import.
@@ -91,6 +95,9 @@ class LiteLLMGateway:
         litellm.register_model({card.id: _litellm_entry(card) for card in unknown})
         return litellm
 
+    async def _ask(self, arguments: dict[str, Any]) -> Any:
+        return await self._litellm.acompletion(**arguments, **unlogged(self._unlogged, arguments))
+
     async def rehearse(self) -> None:
         """Make one call that the endpoint must reject, so that litellm's first-call work (0.4 s) is in nobody's latency.
 
@@ -104,7 +111,7 @@ class LiteLLMGateway:
             timeout_s=5.0,
         )
         with contextlib.suppress(Exception):  # being rejected is the point
-            await self._litellm.acompletion(**self._arguments(call))
+            await self._ask(self._arguments(call))
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
@@ -124,7 +131,7 @@ class LiteLLMGateway:
                 if self._litellm is None:
                     await asyncio.to_thread(self.warm_up)  # seconds of import must not stop the other requests
                 started = time.perf_counter()
-                response = await self._litellm.acompletion(**self._arguments(call))
+                response = await self._ask(self._arguments(call))
         return self._reply(card, response, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
@@ -139,8 +146,8 @@ class LiteLLMGateway:
                     await asyncio.to_thread(self.warm_up)
                 started = time.perf_counter()
                 # Without include_usage litellm drops the last frame's tokens, and the answer would cost nothing.
-                stream = await self._litellm.acompletion(
-                    **self._arguments(call), stream=True, stream_options={"include_usage": True}
+                stream = await self._ask(
+                    {**self._arguments(call), "stream": True, "stream_options": {"include_usage": True}}
                 )
                 # Closed also when the caller has hung up: the model stops writing, and the connection is free again.
                 async with contextlib.aclosing(stream):

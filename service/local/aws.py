@@ -68,13 +68,13 @@ def load(settings: Settings) -> None:
     from service.stores.call_jobs import create_jobs_table
     from service.stores.event_queue import create_queue
     from service.stores.form_store import FormStore, create_config_table
-    from service.stores.interactions import InteractionStore, create_table
+    from service.stores.interaction_table import InteractionTable, create_table
     from service.stores.summaries import create_summary_table
     from service.stores.summary_record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
 
     dynamodb = client("dynamodb", settings)
     create_table(dynamodb, settings.interactions_table)
-    store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=settings.store_timeout_s)
+    store = InteractionTable(dynamodb, settings.interactions_table)
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
     create_summary_table(dynamodb, settings.summaries_table)

@@ -1,19 +1,15 @@
-"""The interaction history in DynamoDB: one bounded query per request, read newest first, returned oldest first."""
+"""Reading the interaction history in DynamoDB: one bounded query per request, newest first, returned oldest first."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 import anyio
-import anyio.to_thread
-import stamina
 
-from service.aws import MAX_CONNECTIONS
 from service.errors import StoreError
 from service.interaction import HistoryFilter, Interaction
-from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled, translated
 from service.stores.interaction_items import (
     ATTRIBUTES,
     PARTITION_KEY,
@@ -21,14 +17,10 @@ from service.stores.interaction_items import (
     MalformedItemError,
     from_item,
     key_range,
-    sort_key,
-    to_item,
 )
-from service.stores.tables import make_table, plain_table
+from service.stores.queries import TableQueries, patient_query
 from service.telemetry import Event, account_hash, log
 
-_BATCH = 25  # BatchWriteItem's limit
-_BATCH_ATTEMPTS = 8
 # DynamoDB applies Limit before the filter: with a filter a page of `max_interactions` items may hold no match, so pages
 # are read larger than what is still wanted. A page never carries more than 1 MB whatever the limit.
 _FILTERED_PAGE_FACTOR = 4
@@ -60,16 +52,15 @@ class InteractionReader(Protocol):
 
 
 class InteractionStore:
-    """Reads and writes one DynamoDB table; ``timeout_s`` bounds a whole read, with all its pages and waiting."""
+    """Reads one DynamoDB table; ``timeout_s`` bounds a whole read, with all its pages and waiting."""
 
     def __init__(
-        self, client: Any, table: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic
+        self, queries: TableQueries, table: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._client = client
+        self._queries = queries
         self._table = table
         self._timeout_s = timeout_s
         self._clock = clock
-        self._threads = anyio.CapacityLimiter(MAX_CONNECTIONS)
 
     async def history(self, account_number: str, history_filter: HistoryFilter, as_of: datetime) -> InteractionPage:
         """See ``InteractionReader.history``. Malformed items are logged, counted and left out."""
@@ -78,15 +69,7 @@ class InteractionStore:
         started = self._clock()
         try:
             with anyio.fail_after(self._timeout_s):
-                page = await anyio.to_thread.run_sync(
-                    self._read,
-                    account_number,
-                    history_filter,
-                    as_of,
-                    started + self._timeout_s,
-                    abandon_on_cancel=True,
-                    limiter=self._threads,
-                )
+                page = await self._read(account_number, history_filter, as_of, started + self._timeout_s)
         except (TimeoutError, StoreError) as err:
             elapsed_ms = round((self._clock() - started) * 1000)
             log(Event.DYNAMODB_QUERY_FAILURE, account=account, table=self._table, latency_ms=elapsed_ms)
@@ -106,7 +89,9 @@ class InteractionStore:
         )
         return page
 
-    def _read(self, account_number: str, wanted: HistoryFilter, as_of: datetime, deadline: float) -> InteractionPage:
+    async def _read(
+        self, account_number: str, wanted: HistoryFilter, as_of: datetime, deadline: float
+    ) -> InteractionPage:
         oldest, newest = key_range(wanted.since(as_of), as_of)
         arguments = self._query(account_number, oldest, newest, wanted)
         found: list[Interaction] = []
@@ -114,12 +99,14 @@ class InteractionStore:
         # An empty filter lets nothing through, and `IN ()` is no expression.
         more = wanted.channel_filter != ()
         while more:
-            # The caller may have left already; a thread cannot be cancelled, so it checks for itself.
-            if self._clock() >= deadline:
+            left_s = deadline - self._clock()
+            if left_s <= 0:
                 raise StoreError(f"table {self._table!r}: no end after {pages} pages and {self._timeout_s:g} s")
             missing = wanted.max_interactions - len(found)
-            limit = missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)
-            answer, repeated = self._page(arguments, limit, deadline)
+            arguments["Limit"] = (
+                missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)
+            )
+            answer, repeated = await patient_query(self._queries, arguments, patience_s=left_s)
             pages += 1
             throttled += repeated
             capacity += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
@@ -146,20 +133,6 @@ class InteractionStore:
             throttled=throttled,
         )
 
-    def _page(self, arguments: dict[str, Any], limit: int, deadline: float) -> tuple[dict[str, Any], int]:
-        # A hot partition throttles for milliseconds at a time: asked again in small steps as long as the read may take.
-        for attempt in stamina.retry_context(
-            on=(StoreThrottled, StoreDropped),
-            attempts=None,
-            timeout=max(deadline - self._clock() - 2 * LONGEST_WAIT_S, 0.001),
-            wait_initial=FIRST_WAIT_S,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=FIRST_WAIT_S,
-        ):
-            with attempt, translated(f"table {self._table!r}"):
-                return self._client.query(**arguments, Limit=limit), attempt.num - 1
-        raise AssertionError("retry_context ends with a return or a raise")
-
     def _query(self, account_number: str, oldest: str, newest: str, wanted: HistoryFilter) -> dict[str, Any]:
         values = {":account": {"S": account_number}, ":oldest": {"S": oldest}, ":newest": {"S": newest}}
         arguments: dict[str, Any] = {
@@ -185,59 +158,3 @@ class InteractionStore:
             f"Query {self._table}: one account, {SORT_KEY} from {oldest} to {newest.rstrip('$')}, newest first, "
             f"{channels}, at most {wanted.max_interactions}"
         )
-
-    def put_many(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Write interactions of one customer, over those with the same time and id. Blocking; for samples and tests.
-
-        Raises:
-            StoreError: the table does not take them.
-        """
-        self._write([{"PutRequest": {"Item": to_item(account_number, item)}} for item in interactions])
-
-    def replace(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Make ``interactions`` the customer's whole history. Blocking; for samples.
-
-        Raises:
-            StoreError: the table does not answer.
-        """
-        gone = sorted(set(self._sort_keys(account_number)) - {sort_key(item) for item in interactions})
-        self._write(
-            [{"DeleteRequest": {"Key": {PARTITION_KEY: {"S": account_number}, SORT_KEY: {"S": key}}}} for key in gone]
-        )
-        self.put_many(account_number, interactions)
-
-    def _sort_keys(self, account_number: str) -> Iterator[str]:
-        with translated(f"table {self._table!r}"):
-            pages = self._client.get_paginator("query").paginate(
-                TableName=self._table,
-                KeyConditionExpression="#account = :account",
-                ProjectionExpression="#occurred",
-                ExpressionAttributeNames={"#account": PARTITION_KEY, "#occurred": SORT_KEY},
-                ExpressionAttributeValues={":account": {"S": account_number}},
-            )
-            for page in pages:
-                yield from (item[SORT_KEY]["S"] for item in page["Items"])
-
-    def _write(self, requests: list[dict[str, Any]]) -> None:
-        for start in range(0, len(requests), _BATCH):
-            left = requests[start : start + _BATCH]
-            for _ in range(_BATCH_ATTEMPTS):
-                with translated(f"table {self._table!r}"):
-                    answer = self._client.batch_write_item(RequestItems={self._table: left})
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
-                if not left:
-                    break
-            else:
-                raise StoreError(
-                    f"table {self._table!r} left {len(left)} writes undone after {_BATCH_ATTEMPTS} attempts"
-                )
-
-
-def create_table(client: Any, name: str) -> bool:
-    """Create the interactions table; return False when it exists already.
-
-    Raises:
-        ConfigurationError: a table of this name has other keys.
-        StoreError: DynamoDB does not answer.
-    """
-    return make_table(client, plain_table(name, PARTITION_KEY, SORT_KEY), variable="OMNI_INTERACTIONS_TABLE")

@@ -2,17 +2,11 @@
 
 from datetime import datetime
 
-from botocore.exceptions import ClientError
-
 from service import metrics, tracing
 from service.errors import StoreError
 from service.interaction import HistoryFilter
+from service.stores.calls import StoreThrottled
 from service.stores.interactions import InteractionPage, InteractionReader
-
-# What DynamoDB and S3 call it, https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html.
-_THROTTLES = frozenset(
-    {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded", "SlowDown"}
-)
 
 
 class ObservedInteractions:
@@ -28,14 +22,8 @@ class ObservedInteractions:
             try:
                 page = await self._reader.history(account_number, history_filter, as_of)
             except StoreError as err:
-                if is_throttle(err):
+                if isinstance(err, StoreThrottled):
                     metrics.count(metrics.THROTTLES, "dynamodb")
                 raise
             span.set("db.response.returned_rows", len(page.interactions))
             return page
-
-
-def is_throttle(err: StoreError) -> bool:
-    """Return whether a store refused because it gets too much, as its adapter's cause says."""
-    cause = err.__cause__
-    return isinstance(cause, ClientError) and cause.response.get("Error", {}).get("Code") in _THROTTLES

@@ -9,7 +9,6 @@ from service.errors import StoreError
 from service.stores.calls import translated
 from service.stores.feedback import Ambiguous, ByContact, ByProcess, Effect, Shape, SummaryRow, Verdict
 from service.stores.summary_items import (
-    BY_ACCOUNT,
     BY_CONTACT,
     BY_REQUEST,
     PARTITION_KEY,
@@ -20,16 +19,14 @@ from service.stores.summary_items import (
     side_key,
     table_definition,
     to_item,
-    to_reusable,
     to_row,
 )
-from service.stores.summary_record import Reusable, SummaryRecord, utc_text
+from service.stores.summary_record import SummaryRecord
 from service.stores.tables import make_table
 
 Written = Literal["written", "already", "behind"]
 # Two workers can answer the same process at once; each lost race is one more look.
 _RACES = 5
-_REUSE_LIMIT = 20
 _MOST_OF_A_CONTACT = 50
 
 
@@ -117,19 +114,6 @@ class SummaryTable:
                 return False
             raise
         return True
-
-    def recent(self, account_number: str, since: datetime) -> list[Reusable]:
-        """Return the account's reusable summaries answered at ``since`` or later, newest first, at most 20."""
-        with translated(self._store):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName=BY_ACCOUNT,
-                KeyConditionExpression="account_number = :account AND generated_at >= :since",
-                ExpressionAttributeValues={":account": {"S": account_number}, ":since": {"S": utc_text(since)}},
-                ScanIndexForward=False,
-                Limit=_REUSE_LIMIT,
-            )
-        return [found for item in answer["Items"] if (found := to_reusable(item)) is not None]
 
     def resolve(self, shape: Shape, now: datetime) -> SummaryRow | Ambiguous | None:
         """See ``service.stores.feedback.Feedback.resolve``; rows past their seven days count as gone."""

@@ -19,7 +19,7 @@ from service.local import aws
 from service.pair_file import load_pair
 from service.settings import Settings
 from service.stores.archive import Archive
-from service.stores.interactions import InteractionStore
+from service.stores.interaction_table import InteractionTable
 from service.stores.summary_record import SeenInteraction, SummaryRecord, utc_text
 from service.task import load_task
 
@@ -128,7 +128,7 @@ def keep(settings):
         interactions=tuple(map(SeenInteraction.of, history)),
     )
     assert "terrier" not in record.summary, "the digest has become better: tell another story here"
-    InteractionStore(client("dynamodb", settings), settings.interactions_table, timeout_s=5).put_many(ACCOUNT, history)
+    InteractionTable(client("dynamodb", settings), settings.interactions_table).put_many(ACCOUNT, history)
     archive = Archive(client("s3", settings), settings.archive_bucket)
     archive.put(record)
     verdict = {

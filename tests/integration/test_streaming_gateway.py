@@ -81,3 +81,43 @@ async def test_a_cancelled_stream_leaves_the_gateway_usable(gateway):
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (await gateway.stream(_call(), lambda _: None)).text
+
+
+@pytest.mark.parametrize("rule", [None, {"kind": "throttle", "model": "*", "rate": 1.0}])
+async def test_litellm_neither_prices_nor_logs_a_call_and_gives_the_same(gateway, server, rule, monkeypatch):
+    from litellm.litellm_core_utils.litellm_logging import Logging
+
+    called = []
+    ends = ("response_cost_calculator", "success_handler", "async_success_handler", "failure_handler")
+
+    def noted(name):
+        whole = getattr(Logging, name)
+
+        def handler(self, *args, **kwargs):
+            called.append(name)
+            return whole(self, *args, **kwargs)
+
+        return handler
+
+    for name in ends:
+        monkeypatch.setattr(Logging, name, noted(name))
+
+    async def both():
+        said = []
+        for ask in (gateway.complete, lambda call: gateway.stream(call, lambda _: None)):
+            try:
+                reply = await ask(_call())
+                said.append((reply.text, reply.usage, reply.stop_reason, reply.answered_by))
+            except QuotaExceeded as err:
+                said.append(str(err))
+        await asyncio.sleep(0.2)  # litellm logs a call after it
+        return said
+
+    if rule is not None:
+        _faults(server, rule)
+    spared = await both()
+    assert called == []
+    # The same call with litellm's own bookkeeping: it does price and log, so the check above can fail.
+    monkeypatch.setattr("service.llm.gateway.unlogged", lambda *_: {})
+    assert await both() == spared
+    assert set(called) >= ({"failure_handler"} if rule else {"response_cost_calculator", "async_success_handler"})

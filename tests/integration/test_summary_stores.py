@@ -32,10 +32,12 @@ from service.stores.archive import Archive
 from service.stores.feedback import Ambiguous, ByContact, ByProcess, ByRequest, SummaryRow
 from service.stores.feedback_store import FeedbackStore
 from service.stores.interactions import InteractionStore
+from service.stores.queries import DynamoQueries
+from service.stores.recent_summaries import RecentSummaries
 from service.stores.spool import Spool
 from service.stores.summaries import SummaryTable, create_summary_table
 from service.stores.summary_items import side_key, to_item
-from service.stores.summary_record import SeenInteraction, SummaryRecord, utc_text
+from service.stores.summary_record import Reusable, SeenInteraction, SummaryRecord, utc_text
 from service.stores.writer import SummaryWriter
 from service.summaries import build_summaries
 from service.task import load_task
@@ -178,12 +180,20 @@ def test_a_contact_with_several_summaries_is_ambiguous_and_its_reuses_are_not(ta
     assert table.resolve(shape, NOW) == Ambiguous(request_ids=("req-many-c", "req-many-b"))
 
 
-def test_recent_summaries_are_those_written_in_the_window_for_the_account(table: SummaryTable) -> None:
+def test_recent_summaries_are_those_written_in_the_window_for_the_account(
+    table: SummaryTable, dynamodb: Any, settings: Settings
+) -> None:
     same = {"account_number": "acct-recent"}
     table.put(_record("recent-old", minutes=-6, **same))
     table.put(_record("recent-a", minutes=-4, **same))
     table.put(_record("recent-reuse", minutes=-1, cache_hit=True, reused_from="req-recent-a", reuse_key=None, **same))
-    found = table.recent("acct-recent", NOW - timedelta(minutes=5))
+
+    async def recent() -> list[Reusable]:
+        async with DynamoQueries.beside(dynamodb, settings) as queries:
+            reader = RecentSummaries(queries, TABLE, timeout_s=5.0)
+            return await reader.of_account("acct-recent", NOW - timedelta(minutes=5))
+
+    found = asyncio.run(recent())
     assert [(item.summary_id, item.reuse_key, item.arm) for item in found] == [
         ("req-recent-a", "k-recent-a", "primary")
     ]
@@ -372,16 +382,18 @@ class _Pairs:
 def _runtime(settings: Settings, model: _Model, spool: Path) -> Runtime:
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     settings = settings.model_copy(update={"spool_dir": spool})
+    queries = DynamoQueries.beside(dynamodb, settings)
     return Runtime(
         settings=settings,
         cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
         gateway=model,
-        interactions=InteractionStore(dynamodb, settings.interactions_table, timeout_s=10.0),
+        interactions=InteractionStore(queries, settings.interactions_table, timeout_s=10.0),
         tasks={"summarize": load_task("summarize")},
         pair_sources={"summarize": _Pairs()},
         summaries=build_summaries(
-            settings, dynamodb=dynamodb, s3=s3, now=lambda: datetime.now(UTC), clock=time.monotonic
+            settings, queries=queries, dynamodb=dynamodb, s3=s3, now=lambda: datetime.now(UTC), clock=time.monotonic
         ),
+        disconnect=queries.aclose,
     )
 
 

@@ -115,11 +115,11 @@ class Rig:
 
     def _load_customers(self):
         from service.aws import client
-        from service.stores.interactions import InteractionStore
+        from service.stores.interaction_table import InteractionTable
 
         settings = self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint})
         dynamodb = client("dynamodb", settings)
-        store = InteractionStore(dynamodb, settings.interactions_table, timeout_s=5)
+        store = InteractionTable(dynamodb, settings.interactions_table)
         # Back from yesterday, so that a clock that is an hour wrong still sees them all.
         histories = [rows for rows in sample_histories((datetime.now(UTC) - timedelta(days=1)).date()).values() if rows]
         for number in range(ACCOUNTS):

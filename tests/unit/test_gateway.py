@@ -16,6 +16,7 @@ from service.errors import (
 )
 from service.llm.call import ModelCall
 from service.llm.gateway import LiteLLMGateway
+from service.llm.unlogged import unlogged_class
 from service.pair import Message, Sampling
 
 CARDS = ModelCards(
@@ -50,6 +51,7 @@ def gateway(step, **options):
         return step
 
     built._litellm = SimpleNamespace(acompletion=acompletion, exceptions=litellm.exceptions)
+    built._unlogged = unlogged_class()
     return built, seen
 
 

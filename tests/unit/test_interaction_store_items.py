@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from service.errors import StoreError
 from service.interaction import CHANNELS, HistoryFilter, Interaction
+from service.stores.calls import StoreDropped, StoreThrottled
 from service.stores.interaction_items import MalformedItemError, from_item, key_range, key_time, sort_key, to_item
+from service.stores.interaction_table import InteractionTable
 from service.stores.interactions import InteractionStore
 
 NOW = datetime(2025, 12, 8, 12, 0, tzinfo=UTC)
@@ -107,7 +108,7 @@ class FakeDynamo:
         self.unprocessed = 0
         self.batches: list[int] = []
 
-    def query(self, **arguments: Any) -> dict[str, Any]:
+    async def query(self, **arguments: Any) -> dict[str, Any]:
         self.queries.append(dict(arguments))
         if self.error is not None:
             raise self.error
@@ -182,16 +183,9 @@ def test_malformed_item_is_skipped_counted_logged_and_replaced_by_the_next_one()
     assert "1234567890" not in str(logs)
 
 
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Query"), "create it"),
-        (ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "Query"), "Throughput"),
-        (ReadTimeoutError(endpoint_url="http://x"), "ReadTimeoutError"),
-    ],
-)
-def test_botocore_errors_become_store_errors(error: Exception, message: str) -> None:
-    with capture_logs() as logs, pytest.raises(StoreError, match=message):
+@pytest.mark.parametrize("error", [StoreError("gone"), StoreThrottled("still too much")])
+def test_a_table_that_refuses_to_the_end_is_logged_as_a_failure(error: Exception) -> None:
+    with capture_logs() as logs, pytest.raises(StoreError, match=str(error)):
         _history(FakeDynamo(error=error))
     assert [entry["event"] for entry in logs] == ["DYNAMODB_QUERY_START", "DYNAMODB_QUERY_FAILURE"]
 
@@ -203,12 +197,12 @@ class HotPartition(FakeDynamo):
         super().__init__(*pages)
         self.times = times
 
-    def query(self, **arguments: Any) -> dict[str, Any]:
+    async def query(self, **arguments: Any) -> dict[str, Any]:
         if self.times:
             self.times -= 1
             self.queries.append(dict(arguments))
-            raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, "Query")
-        return super().query(**arguments)
+            raise StoreThrottled("table 't' refuses: ProvisionedThroughputExceeded")
+        return await super().query(**arguments)
 
 
 def test_a_hot_partition_is_asked_again_inside_the_deadline() -> None:
@@ -222,11 +216,11 @@ def test_a_hot_partition_is_asked_again_inside_the_deadline() -> None:
 
 def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
     class Dropping(FakeDynamo):
-        def query(self, **arguments: Any) -> dict[str, Any]:
+        async def query(self, **arguments: Any) -> dict[str, Any]:
             if not self.queries:
                 self.queries.append(dict(arguments))
-                raise ConnectionClosedError(endpoint_url="http://x")
-            return super().query(**arguments)
+                raise StoreDropped("table 't' closed the connection")
+            return await super().query(**arguments)
 
     assert len(_history(Dropping(_page("a", last=True))).interactions) == 1
 
@@ -242,7 +236,7 @@ def test_paging_ends_at_the_deadline() -> None:
 def test_put_many_writes_in_batches_and_repeats_what_was_left() -> None:
     dynamo = FakeDynamo()
     dynamo.unprocessed = 10
-    store = InteractionStore(dynamo, "t", timeout_s=2.0)
+    store = InteractionTable(dynamo, "t")
     store.put_many("1234", [_interaction(interaction_id=str(number)) for number in range(30)])
     assert dynamo.batches == [25, 10, 5, 2, 1, 5]
 
@@ -253,4 +247,4 @@ def test_put_many_gives_up_on_a_table_that_takes_nothing() -> None:
             return {"UnprocessedItems": RequestItems}
 
     with pytest.raises(StoreError, match="1 writes undone"):
-        InteractionStore(Full(), "t", timeout_s=2.0).put_many("1234", [_interaction()])
+        InteractionTable(Full(), "t").put_many("1234", [_interaction()])
