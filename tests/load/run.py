@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from awsproxy import AwsProxy
+from meter import Meter
 from mixture import mixtures, second_pair, stored_records
 from picture import draw
 from rig import ACCOUNTS, Rig, Service, free_port, the_pair
@@ -122,7 +123,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         stack.callback(rig.no_faults)
         proxy.rules = dict(scenario.store_faults)
         stack.callback(lambda: setattr(proxy, "rules", {}))
-        cpu, started = sum(each.cpu_s() for each in every), time.perf_counter()
+        meter, started = Meter(rig, every), time.perf_counter()
         locust = _locust(scenario, rig, [each.url for each in every], records, folder / "locust.log")
         happening = _EVENTS.get(scenario.event)
         if happening:
@@ -135,8 +136,7 @@ def run(scenario, rig, proxy, folder, processes=1):
             locust.kill()
             raise SystemExit(f"error: locust did not end; see {folder}") from None
         if service.process.poll() is None and scenario.event != "kill":
-            used = (sum(each.cpu_s() for each in every) - cpu) / (time.perf_counter() - started)
-            notes.append(f"service {used:.0%} of one core, {max(each.rss_mb() for each in every):.0f} MB a process")
+            notes.append(meter.read(time.perf_counter() - started, records))
         if scenario.store_faults and not proxy.hits:
             notes.append("the fault was never met")
         proxy.hits = 0
