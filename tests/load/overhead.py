@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import pstats
+import random
 import shutil
 import statistics
 import sys
@@ -28,28 +29,54 @@ P50_TARGET_MS, P99_TARGET_MS, READY_TARGET_S, RSS_TARGET_MB = 15, 60, 3.0, 350
 RATE_TARGET, FIRST_TEXT_TARGET_MS, STREAMS = 150, 200, 20
 
 
-async def ask(url, headers, *, in_flight, requests, spread_s):
-    """Send ``requests`` with ``in_flight`` of them at a time; return {correlation id: milliseconds} and the seconds it took."""
-    times, left = {}, iter(range(requests))
+class Clients:
+    """Asks one service; ``times`` holds {correlation id: milliseconds}."""
 
-    async def one_client(session, delay_s):
-        await asyncio.sleep(delay_s)
+    def __init__(self, session, url, headers):
+        self._session, self._url, self._headers, self.times = session, url, headers, {}
+
+    async def ask(self, number):
+        correlation = uuid.uuid4().hex
+        body = {"account_number": f"{9_000_000_000 + number % ACCOUNTS}", "contact_id": correlation}
+        started = time.perf_counter()
+        async with self._session.post(
+            f"{self._url}/omni-channel-insights", json=body, headers={**self._headers, "X-Correlation-Id": correlation}
+        ) as response:
+            answer = await response.json()
+        if response.status != 200 or answer["degraded"]:
+            raise SystemExit(f"error: no proper answer ({response.status}): {answer}")
+        self.times[correlation] = (time.perf_counter() - started) * 1000
+
+
+async def keep_asking(url, headers, *, in_flight, requests):
+    """Send ``requests``, the next as soon as one of ``in_flight`` is answered; return their times and the seconds it took."""
+    left = iter(range(requests))
+
+    async def one_client(clients):
         for number in left:
-            correlation = uuid.uuid4().hex
-            body = {"account_number": f"{9_000_000_000 + number % ACCOUNTS}", "contact_id": correlation}
-            started = time.perf_counter()
-            async with session.post(
-                f"{url}/omni-channel-insights", json=body, headers={**headers, "X-Correlation-Id": correlation}
-            ) as response:
-                answer = await response.json()
-            if response.status != 200 or answer["degraded"]:
-                raise SystemExit(f"error: no proper answer ({response.status}): {answer}")
-            times[correlation] = (time.perf_counter() - started) * 1000
+            await clients.ask(number)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        started = time.perf_counter()
-        await asyncio.gather(*(one_client(session, spread_s * n / in_flight) for n in range(in_flight)))
-        return times, time.perf_counter() - started
+        clients, started = Clients(session, url, headers), time.perf_counter()
+        await asyncio.gather(*(one_client(clients) for _ in range(in_flight)))
+        return clients.times, time.perf_counter() - started
+
+
+async def ask_by_chance(url, headers, *, a_second, requests):
+    """Send ``requests`` that know nothing of each other (Poisson), ``a_second`` on average; return their times.
+
+    Clients that wait for an answer before they ask again do not do here: all answers take the same second, so whoever once
+    comes together stays together, and the bench measures how 50 requests of one moment queue.
+    """
+    draws = random.Random(0)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        clients, due, asked = Clients(session, url, headers), time.perf_counter(), []
+        for number in range(requests):
+            due += draws.expovariate(a_second)
+            await asyncio.sleep(max(due - time.perf_counter(), 0))
+            asked.append(asyncio.create_task(clients.ask(number)))
+        await asyncio.gather(*asked)
+        return clients.times
 
 
 def added(rig, folder):
@@ -58,8 +85,9 @@ def added(rig, folder):
     with Service(rig, log) as service:
         service.ask()
         _settle(service, rig)
-        times, _ = asyncio.run(
-            ask(service.url, rig.headers(), in_flight=IN_FLIGHT, requests=REQUESTS, spread_s=MODEL_MS / 1000)
+        # As many arrive in the model's time as are to be in flight (Little's law).
+        times = asyncio.run(
+            ask_by_chance(service.url, rig.headers(), a_second=IN_FLIGHT / (MODEL_MS / 1000), requests=REQUESTS)
         )
     store = {
         row["correlation_id"]: row["latency_ms"]
@@ -95,7 +123,7 @@ def first_text(rig, folder):
 
 def _settle(service, rig):
     # Connections to model and store open, code paths warm.
-    asyncio.run(ask(service.url, rig.headers(), in_flight=IN_FLIGHT, requests=IN_FLIGHT * 2, spread_s=0.5))
+    asyncio.run(keep_asking(service.url, rig.headers(), in_flight=IN_FLIGHT, requests=IN_FLIGHT * 2))
 
 
 def throughput(rig, folder, profile):
@@ -107,7 +135,7 @@ def throughput(rig, folder, profile):
         _settle(service, rig)
         cpu = service.cpu_s()
         times, seconds = asyncio.run(
-            ask(service.url, rig.headers(), in_flight=IN_FLIGHT, requests=REQUESTS * 2, spread_s=0.1)
+            keep_asking(service.url, rig.headers(), in_flight=IN_FLIGHT, requests=REQUESTS * 2)
         )
         used = service.cpu_s() - cpu
     return len(times) / seconds, used / len(times) * 1000, sorted(times.values()), stats
