@@ -186,8 +186,8 @@ class Attempt:
 
         def allowed() -> bool:
             nonlocal asked
-            if shared.breakers.of(backup).state is BreakerState.OPEN:
-                return False
+            if shared.breakers.of(backup).state is BreakerState.OPEN or not shared.breakers.armed:
+                return False  # not armed: the backup would wait for the same thing
             # A primary that others have found to be down has failed, and so may whoever probes it: that is no mere slowness.
             if shared.breakers.of(primary).state is not BreakerState.CLOSED:
                 return True

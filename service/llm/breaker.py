@@ -126,10 +126,14 @@ class Permit:
 
 @dataclass(slots=True)
 class Breakers:
-    """The breakers of all models of this process, made when a model is first called."""
+    """The breakers of all models of this process, made when a model is first called.
+
+    While they are not ``armed``, the process itself is not ready to call: what ends badly then says nothing about a model.
+    """
 
     clock: Callable[[], float]
     policy: BreakerPolicy = field(default_factory=BreakerPolicy)
+    armed: bool = True
     _by_model: dict[str, CircuitBreaker] = field(default_factory=dict)
 
     def of(self, model: str) -> CircuitBreaker:
@@ -138,6 +142,10 @@ class Breakers:
         if breaker is None:
             breaker = self._by_model[model] = CircuitBreaker(model, self.policy, self.clock)
         return breaker
+
+    def admit(self, model: str) -> "Permit | None":
+        """Return leave for one call of ``model``, or None; see ``CircuitBreaker.admit``."""
+        return self.of(model).admit() if self.armed else Permit(self.of(model), _settled=True)
 
     def states(self) -> dict[str, BreakerState]:
         """Return every called model's state."""

@@ -57,6 +57,7 @@ class LiteLLMGateway:
         self._in_process = dict(in_process or {})
         self._litellm: Any = None
         self._unlogged: Any = None
+        self._warming: asyncio.Future[None] | None = None
         self._importing = threading.Lock()
 
     def warm_up(self) -> None:
@@ -66,6 +67,16 @@ class LiteLLMGateway:
                 imported = self._import()
                 self._unlogged = unlogged_class()
                 self._litellm = imported
+
+    async def _warm(self) -> None:
+        # In a thread, as seconds of import must not stop other requests; in one for all who wait, or they take all there are.
+        if self._warming is None or self._warming.get_loop() is not asyncio.get_running_loop():
+            self._warming = asyncio.ensure_future(asyncio.to_thread(self.warm_up))
+        try:
+            await asyncio.shield(self._warming)
+        finally:
+            if self._warming is not None and self._warming.done():
+                self._warming = None  # a failed import is tried again
 
     def _import(self) -> Any:
         # The bundled cost map; without this litellm asks the network for a newer one at import.
@@ -129,7 +140,7 @@ class LiteLLMGateway:
             # The import counts: a customer who calls right after a start waits no longer than any other.
             async with asyncio.timeout(call.timeout_s):
                 if self._litellm is None:
-                    await asyncio.to_thread(self.warm_up)  # seconds of import must not stop the other requests
+                    await self._warm()
                 started = time.perf_counter()
                 response = await self._ask(self._arguments(call))
         return self._reply(card, response, (time.perf_counter() - started) * 1000)
@@ -143,7 +154,7 @@ class LiteLLMGateway:
         with self._errors(card, call):
             async with asyncio.timeout(call.timeout_s):
                 if self._litellm is None:
-                    await asyncio.to_thread(self.warm_up)
+                    await self._warm()
                 started = time.perf_counter()
                 # Without include_usage litellm drops the last frame's tokens, and the answer would cost nothing.
                 stream = await self._ask(

@@ -52,7 +52,7 @@ class WatchedGateway:
             return await self.gateway.complete(call)
         permit: Permit | None = None
         if self.breakers is not None:
-            permit = self.breakers.of(call.model).admit()
+            permit = self.breakers.admit(call.model)
             if permit is None:
                 raise UpstreamUnavailable(f"{card.short_name} is left alone for a while after repeated failures")
         started = self.clock()

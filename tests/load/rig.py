@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,7 +183,8 @@ class Service:
 
     def ask(self):
         """Send one request and wait for its answer, whatever it is."""
-        body = json.dumps({"account_number": "9000000000", "contact_id": "warm-up"}).encode()
+        # A contact that nobody asked about yet: a stored summary would be answered without a model.
+        body = json.dumps({"account_number": "9000000000", "contact_id": uuid.uuid4().hex}).encode()
         headers = {"content-type": "application/json", **self._rig.headers()}
         request = urllib.request.Request(f"{self.url}/omni-channel-insights", data=body, headers=headers)
         with suppress(urllib.error.HTTPError):

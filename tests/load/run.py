@@ -116,8 +116,9 @@ def run(scenario, rig, proxy, folder, processes=1):
             for number in range(1, processes)
         ]
         every = [service, *others]
-        for each in every * 2:  # the first model call pays for litellm's import
-            each.ask()
+        if not scenario.cold:
+            for each in every * 2:  # the first model call may have to wait for litellm's import
+                each.ask()
         for rule in scenario.model_faults:
             rig.fault(**rule)
         stack.callback(rig.no_faults)

@@ -10,10 +10,10 @@ from rig import PRIMARY
 class Scenario:
     """One run of locust against one service.
 
-    ``model_faults`` are rules of the Bedrock stand-in, ``store_faults`` of the store proxy. ``event`` is something that the
-    driver does in the middle. ``serving`` replaces fields of the pair's serving policy. ``most_failed``, ``most_late`` and
-    ``most_degraded`` are shares of the requests sent, ``most_lost`` is their number, ``most_p95_ms`` and ``most_p99_ms`` are of
-    all answers, degraded and failed ones too; None promises nothing.
+    ``model_faults`` are rules of the Bedrock stand-in, ``store_faults`` of the store proxy. ``cold`` sends requests as soon as
+    the service says that it is ready. ``event`` is something that the driver does in the middle. ``serving`` replaces fields of the
+    pair's serving policy. ``most_failed``, ``most_late`` and ``most_degraded`` are shares of the requests sent, ``most_lost`` is
+    their number, ``most_p95_ms`` and ``most_p99_ms`` are of all answers, degraded and failed ones too; None promises nothing.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Scenario:
     seconds: int = 12
     spread: bool = True
     transfer: bool = False
+    cold: bool = False
     steps: tuple[tuple[int, int], ...] = ()
     model_faults: tuple[dict, ...] = ()
     store_faults: dict = field(default_factory=dict)
@@ -56,6 +57,15 @@ LOAD = (
         pacing_s=10.0,
         seconds=30,
         most_degraded=0.01,
+        most_failed=0.0,
+    ),
+    # A deployment: the process has just started, and its share of the load is there at once.
+    Scenario(
+        name="500 agents upon a process that has just started",
+        users=500,
+        pacing_s=10.0,
+        seconds=30,
+        cold=True,
         most_failed=0.0,
     ),
     # What seed 000 promises with its failovers below 10%: p95 below 5 s, p99 below 8 s, no 5xx.

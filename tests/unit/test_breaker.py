@@ -129,6 +129,23 @@ def test_models_have_breakers_of_their_own(time):
     assert breakers.states() == {"a": BreakerState.OPEN, "b": BreakerState.CLOSED}
 
 
+def test_what_fails_before_the_process_can_call_opens_nothing(time):
+    breakers = Breakers(time, POLICY, armed=False)
+    for _ in range(50):
+        permit = breakers.admit("m")
+        assert permit is not None
+        permit.failed()
+    assert breakers.of("m").state is BreakerState.CLOSED
+    early = breakers.admit("m")
+    breakers.armed = True
+    early.failed()  # it left before
+    for _ in range(POLICY.failures_in_a_row - 1):
+        breakers.admit("m").failed()
+    assert breakers.of("m").state is BreakerState.CLOSED
+    breakers.admit("m").failed()
+    assert breakers.admit("m") is None
+
+
 @given(st.lists(st.tuples(st.sampled_from(["ok", "fail", "nothing", "hold"]), st.floats(0, 20)), max_size=120))
 def test_whatever_happens_there_is_one_probe_at_most_and_a_way_back(steps):
     time = Time()
