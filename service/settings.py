@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     reuse_window_s: float = Field(default=300.0, ge=0)  # how long a summary may answer a transfer; 0 never
     spool_dir: Path | None = None  # records that the stores do not hold yet; default: under state_dir
     spool_max_mb: int = Field(default=256, ge=1)
-    crowded_from_s: float = Field(default=0.5, ge=0)  # lateness of the event loop from which digests answer; 0 never
+    crowded_from_s: float = Field(
+        default=0.15, ge=0
+    )  # mean lateness of the event loop from which digests answer; 0 never
     writer_process: bool = False  # write answers to the stores from a process of their own; `serve` turns it on
 
     events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `python -m service load` reads it

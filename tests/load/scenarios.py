@@ -11,9 +11,9 @@ class Scenario:
     """One run of locust against one service.
 
     ``model_faults`` are rules of the Bedrock stand-in, ``store_faults`` of the store proxy. ``cold`` sends requests as soon as
-    the service says that it is ready. ``event`` is something that the driver does in the middle. ``serving`` replaces fields of the
-    pair's serving policy. ``most_failed``, ``most_late`` and ``most_degraded`` are shares of the requests sent, ``most_lost`` is
-    their number, ``most_p95_ms`` and ``most_p99_ms`` are of all answers, degraded and failed ones too; None promises nothing.
+    the service says that it is ready. ``event`` is something that the driver does in the middle. ``serving`` replaces fields of
+    the pair's serving policy. ``most_failed``, ``most_late`` and ``most_degraded`` are shares of the requests sent, ``most_lost``
+    is their number, ``most_p95_ms`` and ``most_p99_ms`` are of all answers, degraded and failed ones too; None promises nothing.
     """
 
     name: str

@@ -12,9 +12,9 @@ def watched(from_s, blocked_s):
         crowding.start()
         before = crowding.crowded
         await asyncio.sleep(0.15)
-        time.sleep(blocked_s)  # noqa: ASYNC251 - a loop that does not get to what is due
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        for _ in range(3):
+            time.sleep(blocked_s)  # noqa: ASYNC251 - a loop that does not get to what is due
+            await asyncio.sleep(0.01)
         found = crowding.crowded
         crowding.stop()
         return before, found
@@ -30,21 +30,32 @@ def test_zero_switches_it_off():
     assert watched(0, 0.6) == (False, False)
 
 
-def test_it_is_over_a_second_after_the_last_lateness():
-    now = [100.0]
+def looks(*latenesses, from_s=0.1):
+    """Whether it was crowded after each of the looks, which come every 0.1 s and their lateness apart."""
+    now, found = [100.0], []
 
     async def run():
-        crowding = Crowding(from_s=0.5, clock=lambda: now[0])
-        crowding._look(asyncio.get_running_loop(), due=99.4)
-        found = [crowding.crowded]
-        now[0] = 101.1
-        found.append(crowding.crowded)
-        crowding._look(asyncio.get_running_loop(), due=101.0)
-        found.append(crowding.crowded)
-        crowding.stop()
-        return found
+        crowding = Crowding(from_s=from_s, clock=lambda: now[0])
+        for late in latenesses:
+            now[0] += 0.1 + late
+            crowding._look(asyncio.get_running_loop(), due=now[0] - late)
+            found.append(crowding.crowded)
+            crowding.stop()
 
-    assert asyncio.run(run()) == [True, False, False]
+    asyncio.run(run())
+    return found
+
+
+def test_one_pause_is_no_crowd_and_lateness_that_lasts_is():
+    assert not any(looks(*[0.0] * 10, 0.3, *[0.0] * 10))
+    assert looks(*[0.0] * 10, *[0.15] * 5)[-1]
+    assert not any(looks(*[0.05] * 30))
+
+
+def test_it_is_over_when_the_last_second_was_on_time():
+    found = looks(*[0.2] * 5, *[0.0] * 11)
+    assert found[4]
+    assert not found[-1]
 
 
 def test_without_a_loop_there_is_nothing_to_watch():
