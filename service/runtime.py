@@ -31,9 +31,6 @@ from service.telemetry import Event, log
 from service.warehouse.port import Warehouse
 
 _DASHBOARD_WAIT_S = 2.0
-# So long after its start a process asks for no requests while the model client is imported: 1.5 to 3 s of CPU, and several times
-# as long beside requests. No longer, since late summaries and digests are better than none where this is the only process.
-_WARM_UP_WAIT_S = 1.5
 
 
 def _new_id() -> str:
@@ -69,7 +66,6 @@ class Runtime:
     disconnect: Callable[[], Awaitable[None]] | None = None
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
     crowding: Crowding = field(init=False)
-    patient_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))
@@ -84,8 +80,8 @@ class Runtime:
         for rollout in self.rollouts.values():
             rollout.start()
         if self.warm_up is not None:
+            # Until litellm is imported, seconds later beside the first requests, what they wait for is this process and no model.
             self.reliability.breakers.armed = False
-            object.__setattr__(self, "patient_until", self.clock() + _WARM_UP_WAIT_S)
             threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
 
@@ -120,11 +116,6 @@ class Runtime:
             log(Event.WARM_UP_FAILED, error=type(err).__name__)
         finally:
             self.reliability.breakers.armed = True
-
-    @property
-    def warming(self) -> bool:
-        """Whether calls of a model have to wait for this process, and it is worth waiting before any are sent here."""
-        return not self.reliability.breakers.armed and self.clock() < self.patient_until
 
 
 def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:

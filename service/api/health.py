@@ -69,7 +69,7 @@ async def healthz() -> Health:
     "/readyz", responses={503: {"model": Readiness, "description": "Something is missing; reasons say what to do"}}
 )
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Answer 200 when every required task has a verified pair to serve and a model can be called. Contacts nothing."""
+    """Answer 200 when every required task has a verified pair to serve, else 503. Contacts nothing."""
     readiness = readiness_of(runtime_of(request))
     response.status_code = 200 if readiness.ready else 503
     response.headers["Cache-Control"] = "no-store"
@@ -105,8 +105,6 @@ def readiness_of(runtime: Runtime) -> Readiness:
         f"task {name} is required but this build has no such task: correct OMNI_REQUIRED_TASKS"
         for name in sorted(set(runtime.settings.required_tasks) - set(tasks))
     )
-    if runtime.warming:
-        reasons.append("the model client is still being loaded: wait a few seconds")
     return Readiness(ready=not reasons, environment=runtime.settings.environment, reasons=reasons, tasks=tasks)
 
 

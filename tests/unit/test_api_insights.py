@@ -656,29 +656,20 @@ def test_failed_warm_up_is_logged_and_does_not_stop_the_service() -> None:
     assert [entry["error"] for entry in logs if entry["event"] == "WARM_UP_FAILED"] == ["ImportError"]
 
 
-def test_a_process_that_still_loads_asks_for_patience_and_not_for_ever() -> None:
+def test_what_fails_while_the_model_client_is_loaded_is_no_models_fault() -> None:
     import threading
 
-    loading, seconds = threading.Event(), [0.0]
+    loading = threading.Event()
     world = World()
-    with _client(world, warm_up=loading.wait, clock=lambda: seconds[0]) as client:
-        answer = client.get("/readyz")
-        assert (answer.status_code, answer.json()["reasons"]) == (
-            503,
-            ["the model client is still being loaded: wait a few seconds"],
-        )
-        seconds[0] = 1.6
-        assert client.get("/readyz").status_code == 200
-        # What ends badly meanwhile is the process's own doing.
-        breakers = client.app.state.runtime.reliability.breakers
+    with _client(world, warm_up=loading.wait) as client:
+        breakers = client.app.state.runtime.reliability.breakers  # type: ignore[attr-defined]
         assert not breakers.armed
+        assert client.get("/readyz").status_code == 200
         loading.set()
         for thread in threading.enumerate():
             if thread.name == "gateway-warm-up":
                 thread.join(5)
-        seconds[0] = 0.0
         assert breakers.armed
-        assert client.get("/readyz").status_code == 200
 
 
 def test_building_the_app_reads_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
