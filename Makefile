@@ -191,8 +191,8 @@ bench-service: $(READY) ## What the service adds to model and store, its cold st
 	@$(VENV)/bin/uv pip install --quiet --python .venv-service/bin/python --require-hashes --compile-bytecode -r requirements/service.txt
 	@PYTHONPATH=. LOAD_SERVICE_PYTHON=$(CURDIR)/.venv-service/bin/python $(PY) tests/load/overhead.py $(if $(PROFILE),--profile)
 
-load: $(READY) ## Load the service: 50 agents, 500 at once, 100 to 1,000, transfers: make load [ONLY=transfer] [PROCESSES=2]
-	@PYTHONPATH=. $(PY) tests/load/run.py load $(if $(ONLY),--only "$(ONLY)") $(if $(PROCESSES),--processes $(PROCESSES))
+load: $(READY) ## Load the service: 50 agents, 500 at once, 100 to 1,000, transfers: make load [ONLY=transfer] [PROCESSES=1]
+	@PYTHONPATH=. $(PY) tests/load/run.py load $(if $(ONLY),--only "$(ONLY)") --processes $(or $(PROCESSES),2)
 
 chaos: $(READY) ## Break what the service stands on, one thing at a time, under load: make chaos [ONLY=registry]
 	@PYTHONPATH=. $(PY) tests/load/run.py chaos $(if $(ONLY),--only "$(ONLY)")
