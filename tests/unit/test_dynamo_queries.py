@@ -140,14 +140,17 @@ def test_silence_ends_at_the_bound_of_one_query() -> None:
 
 
 def test_the_key_is_looked_for_once_by_many_and_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks, ids = [], []
+    looks, ended, ids = [], [], []
 
     def find() -> AwsKey:
         looks.append(1)
-        if len(looks) == 2:
-            raise OSError("the metadata service is away")
-        time.sleep(0.05)
-        return AwsKey(f"id-{len(looks)}", "secret", "token")
+        try:
+            if len(looks) == 2:
+                raise OSError("the metadata service is away")
+            time.sleep(0.05)
+            return AwsKey(f"id-{len(looks)}", "secret", "token")
+        finally:
+            ended.append(1)
 
     async def handler(request: web.Request) -> web.Response:
         ids.append(request.headers["Authorization"].partition("Credential=")[2].partition("/")[0])
@@ -159,12 +162,16 @@ def test_the_key_is_looked_for_once_by_many_and_again_later(monkeypatch: pytest.
 
     # Each query is due for another look: the second one fails, and the old key goes on serving.
     looks.clear()
+    ended.clear()
     ids.clear()
     monkeypatch.setattr("service.stores.queries._KEY_S", 0.0)
 
     async def slow(request: web.Request) -> web.Response:
-        await asyncio.sleep(0.15)  # the look of the background ends meanwhile
-        return await handler(request)
+        answer = await handler(request)
+        while len(ended) < len(ids):  # this query's look, in the background, ends before the next query
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+        return answer
 
     _ask(slow, times=4, key=find)
     assert ids == ["id-1", "id-1", "id-1", "id-3"]
