@@ -9,7 +9,6 @@ import random
 import ssl
 import time
 from collections.abc import AsyncIterable, Callable, Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -142,14 +141,17 @@ async def patient_query(queries: TableQueries, arguments: dict[str, Any], *, pat
         StoreError: the last one when ``patience_s`` is over, or at once if asking again is no use.
     """
     # The first try by itself: stamina's bookkeeping is a tenth of a query's CPU time, and most tables answer.
-    until = time.monotonic() + patience_s
-    with suppress(StoreThrottled, StoreDropped):
+    until = time.monotonic() + patience_s - 2 * LONGEST_WAIT_S
+    try:
         return await queries.query(**arguments), 0
+    except (StoreThrottled, StoreDropped):
+        if time.monotonic() >= until:
+            raise
     await asyncio.sleep(random.uniform(0, FIRST_WAIT_S))
     async for attempt in stamina.retry_context(
         on=(StoreThrottled, StoreDropped),
         attempts=None,
-        timeout=max(until - time.monotonic() - 2 * LONGEST_WAIT_S, 0.001),
+        timeout=max(until - time.monotonic(), 0.001),
         wait_initial=FIRST_WAIT_S,
         wait_max=LONGEST_WAIT_S,
         wait_jitter=FIRST_WAIT_S,

@@ -65,6 +65,13 @@ def _ask(
     return asyncio.run(run())
 
 
+def _until(done: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if done():
+            return
+        time.sleep(0.005)
+
+
 async def _empty(request: web.Request) -> web.Response:
     return web.json_response({"Items": []})
 
@@ -125,9 +132,10 @@ def test_a_throttle_is_asked_again_until_patience_ends() -> None:
         return await (_empty if len(seen) > 2 else _refusing(400, body))(request)
 
     assert _ask(hot, patience_s=5.0) == [({"Items": []}, 2)]
-    seen[:] = []
+    seen.clear()
     with pytest.raises(StoreThrottled):
         _ask(hot, patience_s=0.001)
+    assert len(seen) == 1
 
 
 def test_silence_ends_at_the_bound_of_one_query() -> None:
@@ -168,8 +176,8 @@ def test_the_key_is_looked_for_once_by_many_and_again_later(monkeypatch: pytest.
 
     async def slow(request: web.Request) -> web.Response:
         answer = await handler(request)
-        while len(ended) < len(ids):  # this query's look, in the background, ends before the next query
-            await asyncio.sleep(0.005)
+        # This query's look, in the background, ends before the next query.
+        await asyncio.to_thread(_until, lambda: len(ended) >= len(ids))
         await asyncio.sleep(0.02)
         return answer
 
