@@ -26,10 +26,6 @@ class Models(Protocol):
         """Return a gateway that can answer ``pairs``."""
         ...
 
-    async def rehearse(self, gateway: LiteLLMGateway, pairs: Sequence[Pair]) -> None:
-        """Take the first call's extra work out of everybody's latency."""
-        ...
-
 
 @dataclass(slots=True, kw_only=True)
 class Answers:
@@ -101,7 +97,6 @@ class Answers:
             return []
         pairs = [self.production.pair]
         gateway = self.models.gateway(pairs)
-        await self.models.rehearse(gateway, pairs)
         return [replace(job, gateway=gateway) for job in self._jobs(pairs, self.repeats, 0)]
 
     def _jobs(self, pairs: Sequence[Pair], repeats: int, first_repeat: int) -> list[Job]:
@@ -114,8 +109,6 @@ class Answers:
     async def _run(
         self, jobs: Sequence[Job], pairs: Sequence[Pair], join: Callable[[], Awaitable[Sequence[Job]]] | None
     ) -> None:
-        if isinstance(self.runner.gateway, LiteLLMGateway):
-            await self.models.rehearse(self.runner.gateway, pairs)
         started: list[Job] = []
         with show_progress() as callback_for:
 

@@ -72,6 +72,10 @@ class CallCache:
         os.write(self._files[run_id], line.encode() + b"\n")
 
 
+class NotReady(Exception):
+    """The cache lacks a reply, and the gateway behind it is not ready to be asked: make it so, and run the case again."""
+
+
 @dataclass(slots=True)
 class CachingGateway:
     """A gateway for one case of one run: answers from the cache when it can, and says whether it did.
@@ -87,12 +91,17 @@ class CachingGateway:
     inputs_digest: str
     repeat: int
     fresh: bool = False
+    ready: bool = True
     live: bool = True
     measured_in: str | None = None
     asked: bool = field(default=False)
 
     async def complete(self, call: ModelCall) -> ModelReply:
-        """See ``Gateway.complete``."""
+        """See ``Gateway.complete``.
+
+        Raises:
+            NotReady: the reply is not kept, and ``ready`` is False.
+        """
         self.asked = True
         key = self._key(call)
         stored = self.cache.get(key)
@@ -101,6 +110,8 @@ class CachingGateway:
             self.live = stored.run_id == self.run_id
             self.measured_in = None if self.live else stored.run_id
             return stored.reply
+        if not self.ready:
+            raise NotReady
         reply = await self.inner.complete(call)
         self.cache.put(key, reply, self.run_id)
         return reply

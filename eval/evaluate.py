@@ -142,6 +142,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
             run_id=record.run_id,
             concurrency=options.concurrency or DEFAULT_CONCURRENCY[settings.environment],
             fresh=options.fresh,
+            make_ready=models.make_ready,
             server_died=models.died,
         )
         answers = Answers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)

@@ -1,5 +1,6 @@
 """Where a run's answers come from: one gateway, and the bundled model's server where a pair needs it."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from service.aws import has_credentials
 from service.cards import ModelCards
 from service.errors import ConfigurationError
+from service.llm.call import Gateway
 from service.llm.gateway import LiteLLMGateway
 from service.local.process import LocalBedrock
 from service.pair import Pair
@@ -49,24 +51,23 @@ class RunModels:
             self._server = self._stack.enter_context(LocalBedrock(("--preload",), log=log))
 
     def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
-        """Return a gateway that can answer ``pairs``."""
+        """Return a gateway that can answer ``pairs``, once it is made ready."""
         self.start_for(pairs)
         settings = self._settings
-        gateway = LiteLLMGateway(
+        return LiteLLMGateway(
             self._cards,
             region=settings.aws_region,
             endpoint=settings.bedrock_endpoint or (self._server.url if self._server else None),
             stand_in=settings.bedrock_stand_in,
             in_process=self._task.in_process,
         )
-        if self._needed(pairs):
-            gateway.warm_up()
-        return gateway
 
-    async def rehearse(self, gateway: LiteLLMGateway, pairs: Sequence[Pair]) -> None:
-        """Take the first call's extra work, and its connection, out of everybody's latency; at a stand-in only."""
-        if self._needed(pairs) and self._settings.environment == "local":
-            await gateway.rehearse()
+    async def make_ready(self, gateway: Gateway) -> None:
+        """Import litellm (3 s), and at a stand-in make a first call: both belong in nobody's latency."""
+        if isinstance(gateway, LiteLLMGateway):
+            await asyncio.to_thread(gateway.warm_up)
+            if self._settings.environment == "local":
+                await gateway.rehearse()
 
     def died(self) -> str | None:
         """Describe the end of the model's server, or return None while it lives (or none was started)."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from eval.callcache import CachingGateway, CallCache
+from eval.callcache import CachingGateway, CallCache, NotReady
 from eval.cases import Case
 from eval.errors import RunAborted
 from eval.results import ArmName, CaseResult
@@ -111,7 +111,9 @@ class _Queue:
 class Runner:
     """Everything that stays the same over a run's jobs.
 
-    ``server_died`` returns a description once the model server of this run is gone: going on would only collect failures.
+    ``make_ready`` gets a gateway ready for calls, such as by importing litellm, and is awaited when the cache first lacks a
+    reply: a run that needs no call does not pay for it, and no answer's latency holds it. ``server_died``
+    returns a description once the model server of this run is gone: going on would only collect failures.
     """
 
     task: Task[Any]
@@ -122,7 +124,9 @@ class Runner:
     concurrency: int
     fresh: bool = False
     spacing_s: float = START_SPACING_S
+    make_ready: Callable[[Gateway], Awaitable[None]] | None = None
     server_died: Callable[[], str | None] = lambda: None
+    _ready: set[int] = field(init=False, default_factory=set)  # gateways by identity
 
     async def run(self, job: Job, progress: Progress) -> list[CaseResult]:
         """Return one result per case and repeat, in case order.
@@ -166,12 +170,26 @@ class Runner:
         ]
 
     async def _work(self, queue: "_Queue") -> None:
+        readying: dict[int, asyncio.Task[None]] = {}
+
+        async def ready(gateway: Gateway) -> None:
+            if id(gateway) not in readying:
+                readying[id(gateway)] = asyncio.create_task(self._readied(gateway))
+            await asyncio.shield(readying[id(gateway)])
+
         async def worker(number: int) -> None:
             await asyncio.sleep(number * self.spacing_s)
             while (call := queue.next()) is not None:
                 turns, index, case, repeat = call
                 turns.began = turns.began or time.perf_counter()
-                result = await self._one(turns.job, case, repeat)
+                try:
+                    result = await self._one(turns.job, case, repeat)
+                except NotReady:
+                    await ready(turns.job.gateway or self.gateway)
+                    await asyncio.sleep(number * self.spacing_s)
+                    if not any(turns.results):
+                        turns.began = time.perf_counter()
+                    result = await self._one(turns.job, case, repeat)
                 turns.ended = time.perf_counter()
                 turns.results[index] = result
                 turns.progress(result)
@@ -184,6 +202,11 @@ class Runner:
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None  # the first one stopped the others; the rest repeat it
 
+    async def _readied(self, gateway: Gateway) -> None:
+        if self.make_ready is not None:
+            await self.make_ready(gateway)
+        self._ready.add(id(gateway))
+
     async def _one(self, job: Job, case: Case, repeat: int) -> CaseResult:
         inner = job.gateway or self.gateway
         gateway = CachingGateway(
@@ -194,6 +217,7 @@ class Runner:
             case.inputs_digest,
             repeat,
             self.fresh,
+            ready=self.make_ready is None or id(inner) in self._ready,
         )
         model = job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
         in_process = self.cards.get(model).wire == "in_process"

@@ -97,9 +97,6 @@ class Models:
     def gateway(self, pairs):
         return Gateway()
 
-    async def rehearse(self, gateway, pairs):
-        return None
-
 
 class NoScoring:
     def submit(self, item):

@@ -228,3 +228,37 @@ def test_further_repeats_are_numbered_on_and_not_answered_from_the_first(tmp_pat
 )
 def test_jobs_met_the_same_load_when_most_of_the_shorter_ran_beside_the_longer(one, other, same):
     assert in_turn(Answered([], *map(float, one)), Answered([], *map(float, other))) is same
+
+
+class Waking:
+    """Makes a gateway ready, slowly; counts how often."""
+
+    def __init__(self, gateway):
+        self.gateway, self.times = gateway, 0
+
+    async def __call__(self, gateway):
+        assert gateway is self.gateway
+        assert not gateway.calls  # nobody asks before
+        self.times += 1
+        await asyncio.sleep(0.5)
+
+
+def test_a_run_that_needs_no_call_makes_nothing_ready(tmp_path):
+    run(make_runner(Gateway(), tmp_path, "run-1"))
+    gateway = Gateway()
+    waking = Waking(gateway)
+    results = run(make_runner(gateway, tmp_path, "run-2", make_ready=waking))
+    assert (waking.times, len(results), any(item.live for item in results)) == (0, 25, False)
+
+
+@pytest.mark.parametrize("lacking", [1, 25])
+def test_what_is_lacking_makes_it_ready_once_and_no_answer_waits_for_it(tmp_path, lacking):
+    first = Gateway(broken={f"text {n}" for n in range(lacking)})
+    run(make_runner(first, tmp_path, "run-1"))
+    gateway = Gateway()
+    waking = Waking(gateway)
+    results = run(make_runner(gateway, tmp_path, "run-2", make_ready=waking))
+    assert waking.times == 1
+    assert sorted(gateway.calls) == sorted(f"text {n}" for n in range(lacking))
+    assert [item.live for item in results] == [n < lacking for n in range(25)]
+    assert all(item.result.latency_ms < 500 for item in results)  # what making it ready took
