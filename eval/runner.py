@@ -170,12 +170,12 @@ class Runner:
         ]
 
     async def _work(self, queue: "_Queue") -> None:
-        readying: dict[int, asyncio.Task[None]] = {}
+        readying: dict[int, asyncio.Task[float]] = {}
 
-        async def ready(gateway: Gateway) -> None:
+        async def ready(gateway: Gateway) -> float:
             if id(gateway) not in readying:
                 readying[id(gateway)] = asyncio.create_task(self._readied(gateway))
-            await asyncio.shield(readying[id(gateway)])
+            return await asyncio.shield(readying[id(gateway)])
 
         async def worker(number: int) -> None:
             await asyncio.sleep(number * self.spacing_s)
@@ -185,10 +185,8 @@ class Runner:
                 try:
                     result = await self._one(turns.job, case, repeat)
                 except NotReady:
-                    await ready(turns.job.gateway or self.gateway)
+                    turns.began = max(turns.began, await ready(turns.job.gateway or self.gateway))  # no call before
                     await asyncio.sleep(number * self.spacing_s)
-                    if not any(turns.results):
-                        turns.began = time.perf_counter()
                     result = await self._one(turns.job, case, repeat)
                 turns.ended = time.perf_counter()
                 turns.results[index] = result
@@ -202,10 +200,11 @@ class Runner:
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None  # the first one stopped the others; the rest repeat it
 
-    async def _readied(self, gateway: Gateway) -> None:
+    async def _readied(self, gateway: Gateway) -> float:
         if self.make_ready is not None:
             await self.make_ready(gateway)
         self._ready.add(id(gateway))
+        return time.perf_counter()
 
     async def _one(self, job: Job, case: Case, repeat: int) -> CaseResult:
         inner = job.gateway or self.gateway
