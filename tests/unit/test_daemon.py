@@ -43,8 +43,7 @@ def test_start_stop_and_start_again(daemon: Daemon) -> None:
     assert daemon.start() is False
     assert daemon.pid() == pid
     assert daemon.stop() is True
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert _has_ended(pid)
     assert daemon.pid() is None
     assert daemon.stop() is False
     assert daemon.start() is True
@@ -89,6 +88,14 @@ def test_a_pid_that_belongs_to_another_program_is_left_alone(daemon: Daemon) -> 
         other.wait()
 
 
+def _has_ended(pid: int) -> bool:
+    # A zombie has ended too: whoever inherits orphans may be slow to reap this one.
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def test_sigkill_ends_a_program_that_ignores_sigterm(tmp_path: Path) -> None:
     stubborn = Daemon(name="stubborn", argv=(sys.executable, "-c", STUBBORN), run_dir=tmp_path)
     stubborn.start()
@@ -96,8 +103,7 @@ def test_sigkill_ends_a_program_that_ignores_sigterm(tmp_path: Path) -> None:
     pid = stubborn.pid()
     assert pid is not None
     assert stubborn.stop(grace_s=0.2) is True
-    with pytest.raises(ProcessLookupError):  # the pid file is gone either way
-        os.kill(pid, 0)
+    assert _has_ended(pid)  # the pid file is gone either way
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "x", "argv": []}', '{"pid": 1}'])
