@@ -89,11 +89,16 @@ def test_a_pid_that_belongs_to_another_program_is_left_alone(daemon: Daemon) -> 
 
 
 def _has_ended(pid: int) -> bool:
-    # A zombie has ended too: whoever inherits orphans may be slow to reap this one.
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
+    # A zombie has ended too: whoever inherits orphans may be slow to reap this one. And a killed program has no command line a
+    # moment before it is a zombie, which is when `stop` returns.
+    for _ in range(100):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def test_sigkill_ends_a_program_that_ignores_sigterm(tmp_path: Path) -> None:
