@@ -178,6 +178,17 @@ def test_silent_store_is_a_store_error(read: Read, settings: Settings, silent_po
         read("a-1", of=silent, timeout_s=10.0)  # one query's own bound
 
 
+def test_a_stand_in_is_asked_past_the_environments_proxy(
+    written: InteractionTable, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written.put_many("proxied-1", [_interaction("a", minutes_ago=1)])
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert _names(read("proxied-1")) == ["a"]
+
+
 def test_absent_store_is_a_store_error(read: Read, settings: Settings) -> None:
     absent = settings.model_copy(update={"aws_endpoint": "http://127.0.0.1:1"})
     with pytest.raises(StoreError, match="ClientConnectorError"):

@@ -186,6 +186,7 @@ def test_recent_summaries_are_those_written_in_the_window_for_the_account(
     same = {"account_number": "acct-recent"}
     table.put(_record("recent-old", minutes=-6, **same))
     table.put(_record("recent-a", minutes=-4, **same))
+    table.put(_record("recent-b", minutes=-3, **same))
     table.put(_record("recent-reuse", minutes=-1, cache_hit=True, reused_from="req-recent-a", reuse_key=None, **same))
 
     async def recent() -> list[Reusable]:
@@ -195,9 +196,10 @@ def test_recent_summaries_are_those_written_in_the_window_for_the_account(
 
     found = asyncio.run(recent())
     assert [(item.summary_id, item.reuse_key, item.arm) for item in found] == [
-        ("req-recent-a", "k-recent-a", "primary")
+        ("req-recent-b", "k-recent-b", "primary"),
+        ("req-recent-a", "k-recent-a", "primary"),
     ]
-    assert found[0].answered_at == NOW - timedelta(minutes=4)
+    assert found[1].answered_at == NOW - timedelta(minutes=4)
 
 
 def test_the_table_expires_rows_and_is_made_once(dynamodb: Any) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -234,13 +235,14 @@ class Waking:
     """Makes a gateway ready, slowly; counts how often."""
 
     def __init__(self, gateway):
-        self.gateway, self.times = gateway, 0
+        self.gateway, self.times, self.ended = gateway, 0, 0.0
 
     async def __call__(self, gateway):
         assert gateway is self.gateway
         assert not gateway.calls  # nobody asks before
         self.times += 1
         await asyncio.sleep(0.5)
+        self.ended = time.perf_counter()
 
 
 def test_a_run_that_needs_no_call_makes_nothing_ready(tmp_path):
@@ -262,3 +264,13 @@ def test_what_is_lacking_makes_it_ready_once_and_no_answer_waits_for_it(tmp_path
     assert sorted(gateway.calls) == sorted(f"text {n}" for n in range(lacking))
     assert [item.live for item in results] == [n < lacking for n in range(25)]
     assert all(item.result.latency_ms < 500 for item in results)  # what making it ready took
+
+
+def test_a_jobs_seconds_begin_when_it_could_make_a_call(tmp_path):
+    gateway = Gateway()
+    waking = Waking(gateway)
+    runner = make_runner(gateway, tmp_path, make_ready=waking)
+    job = Job(pair=PAIR, arm="primary", cases=CASES)
+    with closing(runner.cache):
+        (answered,) = asyncio.run(runner.run_in_turn([job], lambda _: lambda _: None))
+    assert waking.ended <= answered.began <= answered.ended
