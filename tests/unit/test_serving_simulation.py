@@ -344,6 +344,20 @@ def test_a_request_without_time_says_nothing_about_the_model():
     assert simulate(run)["main"] is BreakerState.CLOSED
 
 
+@pytest.mark.parametrize("armed", [True, False])
+def test_while_the_process_loads_no_hedge_starts_and_no_breaker_opens(armed):
+    async def run(loop):
+        models = Models(loop, main=HANGS, spare=HANGS)
+        reliability = Reliability(loop.time)
+        reliability.breakers.armed = armed
+        for _ in range(8):
+            result = await Plain().run(Inputs(text="x"), context(loop, models, reliability))
+            assert result.arm == "fallback"
+        return "spare" in models.asked(), reliability.breakers.states().get("main")
+
+    assert simulate(run) == ((True, BreakerState.OPEN) if armed else (False, BreakerState.CLOSED))
+
+
 def test_an_evaluated_arm_knows_no_breaker_and_no_hedge():
     async def run(loop):
         models = Models(loop, main=DOWN, spare=1.0)

@@ -240,6 +240,8 @@ def test_rows_that_do_not_fit_are_never_staged(redshift):
     with pytest.raises(WarehouseError, match=r"omni_loads\.row_count holds string that is no int32") as refused:
         redshift.warehouse.merge(LoadEvent, rows.set_column(5, "row_count", [["many"]]))
     assert "many" not in str(refused.value)
+    with pytest.raises(WarehouseError, match=r"omni_loads\.row_count holds list.* that is no int32"):
+        redshift.warehouse.merge(LoadEvent, rows.set_column(5, "row_count", [[["many"]]]))
     assert redshift.warehouse.merge(LoadEvent, rows.slice(0, 0)) == Merged()
     redshift.done()
 
