@@ -1,6 +1,7 @@
 """Queries on the event loop against a server that misbehaves: what each failure is called, and what signs a query."""
 
 import asyncio
+import gc
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -147,7 +148,9 @@ def test_silence_ends_at_the_bound_of_one_query() -> None:
         _ask(silent, timeout_s=0.05)
 
 
-def test_the_key_is_looked_for_once_by_many_and_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_looked_for_once_by_many_and_again_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     looks, ended, ids = [], [], []
 
     def find() -> AwsKey:
@@ -183,6 +186,8 @@ def test_the_key_is_looked_for_once_by_many_and_again_later(monkeypatch: pytest.
 
     _ask(slow, times=4, key=find)
     assert ids == ["id-1", "id-1", "id-1", "id-3"]
+    gc.collect()
+    assert not caplog.records  # asyncio complains of an error that nobody took
 
 
 def test_without_a_key_the_error_says_so() -> None:
