@@ -63,11 +63,9 @@ class RunModels:
         )
 
     async def make_ready(self, gateway: Gateway) -> None:
-        """Import litellm (3 s), and at a stand-in make a first call: both belong in nobody's latency."""
+        """Import litellm (3 s), which belongs in nobody's latency."""
         if isinstance(gateway, LiteLLMGateway):
             await asyncio.to_thread(gateway.warm_up)
-            if self._settings.environment == "local":
-                await gateway.rehearse()
 
     def died(self) -> str | None:
         """Describe the end of the model's server, or return None while it lives (or none was started)."""

@@ -1,5 +1,6 @@
 """The one place that builds boto3 clients: bounded timeouts, at most one retry, a local endpoint where one is set."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ class AwsKey(NamedTuple):
 
 # A stand-in on this machine checks no signature.
 LOCAL_KEY = AwsKey("local", "local")
+# botocore renews what expires some ten minutes ahead; whoever looks once a minute never holds an expired key.
+_KEY_S = 60.0
 
 
 def has_credentials() -> bool:
@@ -65,9 +68,14 @@ def key_finder(settings: Settings) -> Callable[[], AwsKey | None]:
     """Return what finds the present key in boto3's usual places, renewed where it expires; it may block."""
     if settings.aws_endpoint is not None:
         return lambda: LOCAL_KEY
+    return usual_key(settings.aws_region)
+
+
+def usual_key(region: str) -> Callable[[], AwsKey | None]:
+    """Return what finds the key in boto3's usual places, wherever the settings' other stores are."""
     import boto3
 
-    session = boto3.session.Session(region_name=settings.aws_region)
+    session = boto3.session.Session(region_name=region)
 
     def find() -> AwsKey | None:
         credentials = session.get_credentials()
@@ -77,3 +85,41 @@ def key_finder(settings: Settings) -> Callable[[], AwsKey | None]:
         return AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
 
     return find
+
+
+class KeptKey:
+    """A key that is looked for in a thread: at first by whoever needs it, later in the background while the old one serves."""
+
+    def __init__(self, find: Callable[[], AwsKey | None]) -> None:
+        """Take what finds the key; it may block and raise."""
+        self._find = find
+        self._looking: asyncio.Task[AwsKey | None] | None = None
+        self._key: AwsKey | None = None
+        self._due = 0.0
+
+    async def get(self) -> AwsKey | None:
+        """Return the key; None where there is none. Raises what the look raises, while there is no older key."""
+        loop = asyncio.get_running_loop()
+        if self._looking is not None and self._looking.get_loop() is not loop:
+            self._looking = None  # its event loop has ended, and the look with it
+        if loop.time() >= self._due and self._looking is None:
+            self._looking = loop.create_task(self._look())
+        if self._key is None and self._looking is not None:
+            return await asyncio.shield(self._looking)  # others wait for the same look
+        return self._key
+
+    def forget(self) -> None:
+        """Look anew before the next use."""
+        self._key, self._due = None, 0.0
+
+    async def _look(self) -> AwsKey | None:
+        try:
+            self._key = await asyncio.to_thread(self._find)
+            self._due = asyncio.get_running_loop().time() + _KEY_S
+            return self._key
+        except Exception:
+            if self._key is None:
+                raise
+            return self._key  # still good for minutes; the next use looks again
+        finally:
+            self._looking = None

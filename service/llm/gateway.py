@@ -7,9 +7,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from service.aws import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
 from service.errors import (
     DeadlineExceeded,
@@ -20,12 +21,14 @@ from service.errors import (
     UpstreamUnavailable,
 )
 from service.llm.call import InProcessModels, ModelCall, ModelReply, StopReason
+from service.llm.converse import MODEL_INFO, Converse
 from service.llm.pricing import Usage
 from service.llm.streaming import OnText
 from service.llm.unlogged import unlogged, unlogged_class
 from service.pair import Message, Sampling
 
 _CLIENT_TIMEOUT_S = 600.0
+_ANSWERED_BY = "x-omni-answered-by"
 _STOP_REASONS: dict[str, StopReason] = {"stop": "end_turn", "length": "max_tokens"}
 
 
@@ -57,6 +60,7 @@ class LiteLLMGateway:
         self._in_process = dict(in_process or {})
         self._litellm: Any = None
         self._unlogged: Any = None
+        self._converse: Any = None
         self._warming: asyncio.Future[None] | None = None
         self._importing = threading.Lock()
 
@@ -66,6 +70,8 @@ class LiteLLMGateway:
             if self._litellm is None:
                 imported = self._import()
                 self._unlogged = unlogged_class()
+                self._converse = Converse(region=self._region, endpoint=self._endpoint)
+                self._rehearse()
                 self._litellm = imported
 
     async def _warm(self) -> None:
@@ -106,23 +112,18 @@ class LiteLLMGateway:
         litellm.register_model({card.id: _litellm_entry(card) for card in unknown})
         return litellm
 
-    async def _ask(self, arguments: dict[str, Any]) -> Any:
-        return await self._litellm.acompletion(**arguments, **unlogged(self._unlogged, arguments))
-
-    async def rehearse(self) -> None:
-        """Make one call that the endpoint must reject, so that litellm's first-call work (0.4 s) is in nobody's latency.
-
-        For a stand-in only: at Bedrock itself it would be an error in somebody's metrics.
-        """
-        self.warm_up()
-        call = ModelCall(
-            model="local.echo-v1",
-            messages=(Message(role="user", content="."),),
-            sampling=Sampling(max_output_tokens=1),
-            timeout_s=5.0,
-        )
-        with contextlib.suppress(Exception):  # being rejected is the point
-            await self._ask(self._arguments(call))
+    def _rehearse(self) -> None:
+        # litellm's and botocore's work of a first call (0.1 to 0.4 s) is then in nobody's latency.
+        for card in self._cards:
+            if card.wire == "bedrock":
+                call = ModelCall(
+                    model=card.id,
+                    messages=(Message(role="system", content="."), Message(role="user", content=".")),
+                    sampling=Sampling(max_output_tokens=1),
+                    timeout_s=1.0,
+                )
+                with contextlib.suppress(Exception):  # whatever is wrong with it, a call will say
+                    self._converse.rehearse(call, _messages(call))
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
@@ -142,8 +143,8 @@ class LiteLLMGateway:
                 if self._litellm is None:
                     await self._warm()
                 started = time.perf_counter()
-                response = await self._ask(self._arguments(call))
-        return self._reply(card, response, (time.perf_counter() - started) * 1000)
+                answer = await self._converse.ask(call, _messages(call))
+        return self._reply(card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
         """See ``StreamingModel.stream``: over ConverseStream; a model that is code has nothing to tell before its end."""
@@ -156,10 +157,8 @@ class LiteLLMGateway:
                 if self._litellm is None:
                     await self._warm()
                 started = time.perf_counter()
-                # Without include_usage litellm drops the last frame's tokens, and the answer would cost nothing.
-                stream = await self._ask(
-                    {**self._arguments(call), "stream": True, "stream_options": {"include_usage": True}}
-                )
+                arguments = self._stream_arguments(call)
+                stream = await self._litellm.acompletion(**arguments, **unlogged(self._unlogged, arguments))
                 # Closed also when the caller has hung up: the model stops writing, and the connection is free again.
                 async with contextlib.aclosing(stream):
                     async for chunk in stream:
@@ -169,7 +168,7 @@ class LiteLLMGateway:
                 response = self._litellm.stream_chunk_builder(chunks)
         if response is None:
             raise UpstreamUnavailable(f"{card.short_name} ended its stream without an answer")
-        return self._reply(card, response, (time.perf_counter() - started) * 1000, headers_of=stream)
+        return self._reply(card, response, _headers(stream), (time.perf_counter() - started) * 1000)
 
     @contextlib.contextmanager
     def _errors(self, card: ModelCard, call: ModelCall) -> Iterator[None]:
@@ -180,7 +179,7 @@ class LiteLLMGateway:
         except Exception as err:  # litellm raises subclasses of openai's errors and, now and then, bare ones
             raise self._translate(err, card.short_name) from err
 
-    def _reply(self, card: ModelCard, response: Any, latency_ms: float, *, headers_of: Any = None) -> ModelReply:
+    def _reply(self, card: ModelCard, response: Any, headers: Mapping[str, str], latency_ms: float) -> ModelReply:
         choice = response.choices[0]
         if choice.finish_reason == "content_filter":
             raise SafetyRefused(f"{card.short_name}'s guardrail stopped the answer")
@@ -189,41 +188,39 @@ class LiteLLMGateway:
             usage=_usage(response.usage),
             stop_reason=_STOP_REASONS.get(choice.finish_reason, "other"),
             latency_ms=latency_ms,
-            answered_by=_answered_by(response if headers_of is None else headers_of)
+            answered_by=headers.get(_ANSWERED_BY)  # our stand-in says what it is; Bedrock does not
             or (self._stand_in if card.runs == "provider" else None)
             or card.short_name,
         )
 
-    def _arguments(self, call: ModelCall) -> dict[str, Any]:
+    def _stream_arguments(self, call: ModelCall) -> dict[str, Any]:
         sampling = call.sampling
         arguments: dict[str, Any] = {
             # `bedrock/converse/`, not `bedrock/`: the short form sends some families to InvokeModel.
             "model": f"bedrock/converse/{call.model}",
-            "messages": [_message(m, cache=call.cache_prefix and m.role == "system") for m in call.messages],
+            "messages": _messages(call),
             "temperature": sampling.temperature,
             "max_tokens": int(sampling.max_output_tokens),
+            "stream": True,
+            # Without it litellm drops the last frame's tokens, and the answer would cost nothing.
+            "stream_options": {"include_usage": True},
             # Always the same: litellm keeps one HTTP client per timeout value, so a budget's rest, different in each call,
             # would open a connection each time. The real bound is the caller's `asyncio.timeout`.
             "timeout": _CLIENT_TIMEOUT_S,
-            # What litellm assumes of every model that nobody flagged; said here, it does not search its tables for 1.5 ms a call.
-            "model_info": {"supports_regex_lookaround": True},
+            "model_info": MODEL_INFO,
             "num_retries": 0,
             "max_retries": 0,
             "aws_region_name": self._region,
         }
         if sampling.top_p is not None:
             arguments["top_p"] = sampling.top_p
-        if call.answer_schema is not None:
-            # litellm makes a tool of it, forced where the model can be forced, and unpacks the call into the content again.
-            schema = {"name": "answer", "schema": dict(call.answer_schema), "strict": True}
-            arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
         if sampling.stop_sequences:
             arguments["stop"] = list(sampling.stop_sequences)
         if self._endpoint is not None:
             arguments |= {
                 "aws_bedrock_runtime_endpoint": self._endpoint,
-                "aws_access_key_id": "local",
-                "aws_secret_access_key": "local",
+                "aws_access_key_id": LOCAL_KEY.id,
+                "aws_secret_access_key": LOCAL_KEY.secret,
             }
         return arguments
 
@@ -259,11 +256,14 @@ def _litellm_entry(card: ModelCard) -> dict[str, Any]:
     }
 
 
-def _answered_by(response: Any) -> str | None:
-    # Our stand-in says in a header what it is; Bedrock sends none. litellm keeps headers here and nowhere public (1.106).
-    headers = (getattr(response, "_hidden_params", None) or {}).get("additional_headers") or {}
-    name = headers.get("llm_provider-x-omni-answered-by")
-    return str(name) if name else None
+def _headers(stream: Any) -> dict[str, str]:
+    # litellm keeps a provider's headers here and nowhere public (1.106).
+    kept = (getattr(stream, "_hidden_params", None) or {}).get("additional_headers") or {}
+    return {str(name).removeprefix("llm_provider-"): str(value) for name, value in kept.items()}
+
+
+def _messages(call: ModelCall) -> list[dict[str, Any]]:
+    return [_message(message, cache=call.cache_prefix and message.role == "system") for message in call.messages]
 
 
 def _message(message: Message, *, cache: bool) -> dict[str, Any]:

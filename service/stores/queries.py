@@ -23,7 +23,7 @@ from aiodynamo.models import RetryConfig, RetryTimeout
 from botocore.exceptions import BotoCoreError
 from yarl import URL
 
-from service.aws import AwsKey, key_finder
+from service.aws import AwsKey, KeptKey, key_finder
 from service.errors import StoreError
 from service.settings import Settings
 from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled
@@ -31,8 +31,6 @@ from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, Sto
 Answer = dict[str, Any]
 # Beyond this many at once a query waits for a connection.
 _CONNECTIONS = 256
-# botocore renews what expires some ten minutes ahead; whoever looks once a minute never holds an expired key.
-_KEY_S = 60.0
 _THROTTLES = (errors.ProvisionedThroughputExceeded, errors.RequestLimitExceeded, errors.Throttled)
 # What a kept connection gives that the other side has closed meanwhile.
 _DROPPED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
@@ -173,37 +171,17 @@ class _Once(RetryConfig):
 
 
 class _FoundKey(Credentials):
-    """A key that is looked for in a thread: at first by whoever needs it, later in the background while the old one serves."""
+    """A key of ours as aiodynamo wants it."""
 
     def __init__(self, find: Callable[[], AwsKey | None]) -> None:
-        self._find = find
-        self._looking: asyncio.Task[Key | None] | None = None
-        self._key: Key | None = None
-        self._due = 0.0
+        self._kept = KeptKey(find)
 
     async def get_key(self, http: HttpImplementation) -> Key | None:
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._due and self._looking is None:
-            self._looking = loop.create_task(self._look())
-        if self._key is None and self._looking is not None:
-            return await asyncio.shield(self._looking)  # others wait for the same look
-        return self._key
-
-    async def _look(self) -> Key | None:
-        try:
-            found = await asyncio.to_thread(self._find)
-            self._key = None if found is None else Key(found.id, found.secret, found.token)
-            self._due = asyncio.get_running_loop().time() + _KEY_S
-            return self._key
-        except Exception:
-            if self._key is None:
-                raise
-            return self._key  # still good for minutes; the next query looks again
-        finally:
-            self._looking = None
+        found = await self._kept.get()
+        return None if found is None else Key(found.id, found.secret, found.token)
 
     def invalidate(self) -> bool:
-        self._key, self._due = None, 0.0
+        self._kept.forget()
         return True
 
     def is_disabled(self) -> bool:

@@ -175,7 +175,7 @@ def test_the_key_is_looked_for_once_by_many_and_again_later(
     looks.clear()
     ended.clear()
     ids.clear()
-    monkeypatch.setattr("service.stores.queries._KEY_S", 0.0)
+    monkeypatch.setattr("service.aws._KEY_S", 0.0)
 
     async def slow(request: web.Request) -> web.Response:
         answer = await handler(request)

@@ -1,10 +1,12 @@
-"""The gateway with a scripted litellm: arguments, usage, labels, and every error translated."""
+"""The gateway with a scripted Converse: messages, usage, labels, and every error translated."""
 
 import asyncio
 from types import SimpleNamespace
 
+import aiohttp
 import litellm
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from service.cards import ModelCard, ModelCards
 from service.errors import (
@@ -15,8 +17,8 @@ from service.errors import (
     UpstreamUnavailable,
 )
 from service.llm.call import ModelCall
+from service.llm.converse import ConverseAnswer
 from service.llm.gateway import LiteLLMGateway
-from service.llm.unlogged import unlogged_class
 from service.pair import Message, Sampling
 
 CARDS = ModelCards(
@@ -42,16 +44,15 @@ def gateway(step, **options):
     )
     seen = []
 
-    async def acompletion(**arguments):
-        seen.append(arguments)
+    async def ask(call, messages):
+        seen.append((call, messages))
         if isinstance(step, BaseException):
             raise step
         if step == "hang":
             await asyncio.Event().wait()
-        return step
+        return step if isinstance(step, ConverseAnswer) else ConverseAnswer(response=step, headers={})
 
-    built._litellm = SimpleNamespace(acompletion=acompletion, exceptions=litellm.exceptions)
-    built._unlogged = unlogged_class()
+    built._litellm, built._converse = litellm, SimpleNamespace(ask=ask)
     return built, seen
 
 
@@ -64,29 +65,16 @@ def call(model="amazon.x", **changes):
     return ModelCall(model=model, **fields | changes)
 
 
-async def test_what_litellm_is_asked_for():
+async def test_messages_are_as_litellm_takes_them():
     built, seen = gateway(response(), endpoint="http://127.0.0.1:1")
     await built.complete(call())
-    asked = seen[0]
-    assert asked["model"] == "bedrock/converse/amazon.x"
-    assert (asked["max_tokens"], asked["temperature"], asked["top_p"], asked["stop"]) == (7, 0.5, 0.9, ["END"])
-    assert (asked["num_retries"], asked["aws_bedrock_runtime_endpoint"]) == (
-        0,
-        "http://127.0.0.1:1",
-    )
-    assert asked["messages"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
-
-
-async def test_on_aws_no_endpoint_and_no_dummy_credentials_are_sent():
-    built, seen = gateway(response())
-    await built.complete(call())
-    assert not {"aws_bedrock_runtime_endpoint", "aws_access_key_id"} & set(seen[0])
+    assert seen == [(call(), [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}])]
 
 
 async def test_a_cache_prefix_marks_the_system_message_only():
     built, seen = gateway(response())
     await built.complete(call(cache_prefix=True))
-    system, user = seen[0]["messages"]
+    system, user = seen[0][1]
     assert system["content"][0]["cache_control"] == {"type": "ephemeral"}
     assert user["content"] == "u"
 
@@ -103,8 +91,7 @@ async def test_cached_tokens_are_taken_out_of_the_input():
 
 
 async def test_what_an_answer_says_of_itself_comes_first():
-    answered = response()
-    answered._hidden_params = {"additional_headers": {"llm_provider-x-omni-answered-by": "SmolLM2"}}
+    answered = ConverseAnswer(response=response(), headers={"x-omni-answered-by": "SmolLM2"})
     built, _ = gateway(answered, stand_in="small model")
     assert (await built.complete(call("amazon.x"))).answered_by == "SmolLM2"
 
@@ -145,6 +132,8 @@ def _error(kind, **more):
         (_error("InternalServerError"), UpstreamUnavailable),
         (_error("APIConnectionError"), UpstreamUnavailable),
         (OSError("connection reset"), UpstreamUnavailable),
+        (aiohttp.ServerDisconnectedError(), UpstreamUnavailable),
+        (NoCredentialsError(), UpstreamUnavailable),
     ],
 )
 async def test_every_error_is_one_of_ours_and_quotes_nothing(raised, kind):
