@@ -51,6 +51,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         description="Summaries of a customer's interactions for the agent who takes the next contact.",
         lifespan=lifespan,
         redoc_url=None,
+        # It asks for the process's global providers with every request, and those are MLflow's; ours are in `service.tracing`.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # The last one added is the first that a request meets: id, then who, then what.
     app.add_middleware(BodyLimits)

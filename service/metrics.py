@@ -22,7 +22,10 @@ REGISTRY = CollectorRegistry()
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Something that is counted up. ``name`` is Prometheus's, without ``_total``; ``emf`` CloudWatch's."""
+    """Something that is counted up. ``name`` is Prometheus's, without ``_total``; ``emf`` CloudWatch's.
+
+    ``of`` keeps each label values' series: Prometheus finds it under a lock.
+    """
 
     name: str
     emf: str
@@ -30,6 +33,7 @@ class Counter:
     labels: tuple[str, ...] = ()
     unit: Unit = "Count"
     series: PrometheusCounter = field(init=False, repr=False, compare=False)
+    of: dict[tuple[str, ...], PrometheusCounter] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "series", PrometheusCounter(self.name, self.what, self.labels, registry=REGISTRY))
@@ -46,6 +50,7 @@ class Histogram:
     unit: Unit = "Milliseconds"
     bounds: tuple[float, ...] = _LATENCY_BOUNDS_MS
     series: PrometheusHistogram = field(init=False, repr=False, compare=False)
+    of: dict[tuple[str, ...], PrometheusHistogram] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         made = PrometheusHistogram(self.name, self.what, self.labels, buckets=self.bounds, registry=REGISTRY)
@@ -93,14 +98,20 @@ _sinks: list[Sink] = []
 
 def count(counter: Counter, *labels: str, by: float = 1) -> None:
     """Add ``by`` (not negative) to ``counter``; one label value for each of its labels, in their order. About 2 µs."""
-    (counter.series.labels(*labels) if labels else counter.series).inc(by)
+    series = counter.of.get(labels)
+    if series is None:
+        series = counter.of[labels] = counter.series.labels(*labels) if labels else counter.series
+    series.inc(by)
     for sink in _sinks:
         sink(counter, labels, by)
 
 
 def observe(histogram: Histogram, value: float, *labels: str) -> None:
     """Record one ``value`` in the histogram's unit; label values as for ``count``."""
-    (histogram.series.labels(*labels) if labels else histogram.series).observe(value)
+    series = histogram.of.get(labels)
+    if series is None:
+        series = histogram.of[labels] = histogram.series.labels(*labels) if labels else histogram.series
+    series.observe(value)
     for sink in _sinks:
         sink(histogram, labels, value)
 

@@ -90,6 +90,10 @@ class Pair:
         """SHA-256 over the canonical JSON of the content, 64 hexadecimal digits."""
         return sha256_hex(canonical_json(self.content()))
 
+    @cached_property
+    def _borders(self) -> re.Pattern[str]:
+        return re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
+
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> "Pair":
         """Rebuild a pair from ``content()``.
@@ -126,8 +130,7 @@ class Pair:
             raise PairError(
                 f"pair {self.name!r} needs values for {', '.join(missing)}; task {self.task!r} does not supply them"
             )
-        borders = re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
-        safe = {name: borders.sub("‹", values[name]) for name in self.variables}
+        safe = {name: self._borders.sub("‹", values[name]) for name in self.variables}
         return tuple(
             Message(role=message.role, content=VARIABLE.sub(lambda match: safe[match[1]], message.content))
             for message in self.messages

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
 Form = Literal["name", "number", "flag", "text"]
@@ -101,11 +101,11 @@ def redact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> d
     kept: dict[str, Any] = {}
     dropped: list[str] = []
     for name, value in fields.items():
-        form = FIELDS.get(name)
-        if form is None or not _fits(form, value):
+        fits = _FITS.get(name)
+        if fits is None or (value is not None and not fits(value)):
             dropped.append(name if _NAME.match(name) else "unnamed")
         else:
-            kept[name] = _masked(value) if form == "text" else value
+            kept[name] = _masked(value) if fits is _is_text else value
     if dropped:
         kept[DROPPED] = sorted(dropped)
     return kept
@@ -127,14 +127,29 @@ def withhold(_logger: object, _method: str, fields: MutableMapping[str, Any]) ->
     return kept
 
 
-def _fits(form: Form, value: object) -> bool:
-    if value is None:
-        return True
-    if form == "flag":
-        return isinstance(value, bool)
-    if form == "number":
-        return isinstance(value, int | float)
-    return isinstance(value, str) and (form == "text" or _NAME.match(value) is not None)
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and _NAME.match(value) is not None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_OF_FORM: Mapping[Form, Callable[[object], bool]] = {
+    "name": _is_name,
+    "number": _is_number,
+    "flag": _is_flag,
+    "text": _is_text,
+}
+_FITS = {name: _OF_FORM[form] for name, form in FIELDS.items()}
 
 
 def _masked(value: str | None) -> str | None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 
 from cachetools import TTLCache
@@ -40,11 +40,11 @@ class ReuseScope:
     def digest(self) -> str:
         """Return the SHA-256 of the scope; the order of channels does not count."""
         channels = None if self.channel_filter is None else sorted(set(self.channel_filter))
-        return sha256_hex(canonical_json({**asdict(self), "channel_filter": channels}))
+        shared = {name: getattr(self, name) for name in _SCOPE_FIELDS}
+        return sha256_hex(canonical_json(shared | {"channel_filter": channels}))
 
-    def key(self, interactions: Sequence[Interaction]) -> str:
-        """Return the reuse key: scope and every field of every interaction, in order."""
-        return sha256_hex(self.digest() + "".join(f"\n{item.model_dump_json()}" for item in interactions))
+
+_SCOPE_FIELDS = tuple(item.name for item in fields(ReuseScope))
 
 
 @dataclass(slots=True)
@@ -66,9 +66,14 @@ class Look:
     """A reuse check under way: it begins before the history is read, so that a miss costs no extra round trip."""
 
     scope: ReuseScope
+    digest: str  # the scope's
     began: datetime
     recent: "asyncio.Task[Sequence[Reusable]] | None"
     is_transfer: bool
+
+    def key(self, interactions: Sequence[Interaction]) -> str:
+        """Return the reuse key: scope and every field of every interaction, in order."""
+        return sha256_hex(self.digest + "".join(f"\n{item.model_dump_json()}" for item in interactions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +125,13 @@ class Reuse:
 
     def look(self, scope: ReuseScope) -> Look:
         """Begin a check, before the history is read; it must end in ``once`` or ``drop``."""
-        began = self._now()
-        known = scope.digest() in self._memory.summaries
+        began, digest = self._now(), scope.digest()
+        known = digest in self._memory.summaries
         task = None
         if self._window and self._recent is not None and not known:
             task = asyncio.ensure_future(self._recent(scope.account_number, began - self._window))
         contact = (scope.account_number, scope.initial_contact_id)
-        return Look(scope=scope, began=began, recent=task, is_transfer=contact in self._memory.contacts)
+        return Look(scope=scope, digest=digest, began=began, recent=task, is_transfer=contact in self._memory.contacts)
 
     @staticmethod
     def drop(look: Look) -> None:
@@ -158,7 +163,7 @@ class Reuse:
         if not self._window or not interactions:
             self.drop(look)
             return Answered(result=await ask(), reuse_key=None, reused_from=None)
-        key = look.scope.key(interactions)
+        key = look.key(interactions)
         self.counts.requests += 1
         self.counts.transfers += look.is_transfer
         while (flight := self._memory.flights.get(key)) is not None:
@@ -196,7 +201,7 @@ class Reuse:
                 answered = Answered(result=result, reuse_key=key if reusable else None, reused_from=None)
                 found = self._to_keep(key, result, request_id) if reusable else None
             if found is not None:
-                self._memory.summaries[look.scope.digest()] = found
+                self._memory.summaries[look.digest] = found
                 self._memory.contacts[look.scope.account_number, look.scope.initial_contact_id] = True
             shared = _Shared(
                 answer=Answered(result=answered.result, reuse_key=None, reused_from=answered.reused_from or request_id)
@@ -211,7 +216,7 @@ class Reuse:
             flight.set_result(shared)
 
     async def _stored(self, look: Look, key: str) -> Reusable | None:
-        mine = self._memory.summaries.get(look.scope.digest())
+        mine = self._memory.summaries.get(look.digest)
         if mine is not None:
             self.drop(look)
             # TTLCache counts from when it was put here; the window counts from when the summary was written.

@@ -1,8 +1,8 @@
 """The composition root: the only place that builds clients; tests hand ``create_app`` one made of fakes."""
 
+import os
 import threading
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +34,7 @@ _DASHBOARD_WAIT_S = 2.0
 
 
 def _new_id() -> str:
-    return uuid.uuid4().hex[:12]
+    return os.urandom(6).hex()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ included. No prompt, no answer, no account.
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Recorded(Span):
         self._span.set_status(Status(StatusCode.ERROR))
 
 
-_NOTHING = Span()
+_OFF = nullcontext(Span())  # for any number of blocks at once
 _provider: Any = None
 _tracer: Any = None
 
@@ -114,19 +114,21 @@ def stop_tracing() -> None:
         sending.join(_STOP_S)
 
 
-@contextmanager
 def span(
     name: str,
     kind: Kind = "internal",
     attributes: Mapping[str, AttributeValue] | None = None,
     *,
     traceparent: str | None = None,
-) -> Iterator[Span]:
+) -> AbstractContextManager[Span]:
     """Record the block as a span under the current one, or under the caller's ``traceparent``; does nothing when off."""
-    tracer = _tracer
-    if tracer is None:
-        yield _NOTHING
-        return
+    return _OFF if _tracer is None else _recorded(_tracer, name, kind, attributes or {}, traceparent)
+
+
+@contextmanager
+def _recorded(
+    tracer: Any, name: str, kind: Kind, attributes: Mapping[str, AttributeValue], traceparent: str | None
+) -> Iterator[Span]:
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -135,7 +137,7 @@ def span(
         name,
         context=parent,
         kind=SpanKind[kind.upper()],
-        attributes=dict(attributes or {}),
+        attributes=dict(attributes),
         record_exception=False,  # its message may quote the customer
         set_status_on_exception=False,
     ) as recorded:

@@ -38,8 +38,8 @@ class RequestScope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["X-Correlation-Id"] = correlation_id
+                headers.append("X-Request-Id", request_id)
+                headers.append("X-Correlation-Id", correlation_id)
             await send(message)
 
         with tracing.span(scope["method"], "server", {"request_id": request_id}, traceparent=parent) as span:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -57,21 +58,36 @@ async def complete_within(
     Raises:
         ModelError: the last attempt's error, or ``DeadlineExceeded`` when the budget is spent.
     """
+
+    async def ask() -> ModelReply:
+        left = budget.remaining_s()
+        if left < MINIMUM_CALL_S:
+            raise DeadlineExceeded(f"no time left for a call to {call.model} after {budget.elapsed_ms():.0f} ms")
+        return await gateway.complete(replace(call, timeout_s=left))
+
+    # The first try by itself: stamina's bookkeeping costs as much as everything else here, and most models answer.
+    until = time.monotonic() + max(budget.remaining_s() - MINIMUM_CALL_S, MINIMUM_CALL_S)
+    try:
+        return await ask(), 1
+    except QuotaExceeded as err:
+        left_s = until - time.monotonic()
+        if not throttle_retries or left_s <= 0:
+            raise
+        first = err
     attempts = 0
     async for attempt in stamina.retry_context(
         on=QuotaExceeded,
         attempts=throttle_retries + 1,
-        timeout=max(budget.remaining_s() - MINIMUM_CALL_S, MINIMUM_CALL_S),
+        timeout=left_s,
         wait_initial=0.2,
         wait_max=2.0,
         wait_jitter=0.3,
     ):
         with attempt:
             attempts += 1
-            left = budget.remaining_s()
-            if left < MINIMUM_CALL_S:
-                raise DeadlineExceeded(f"no time left for a call to {call.model} after {budget.elapsed_ms():.0f} ms")
-            return await gateway.complete(replace(call, timeout_s=left)), attempts
+            if attempts == 1:
+                raise first  # the try above, so that the waits after it are the same as ever
+            return await ask(), attempts
     raise AssertionError("retry_context ends with a return or a raise")
 
 
@@ -137,10 +153,10 @@ def _patience(remaining_s: Callable[[], float]) -> float | None:
 async def _cancel(tasks: set[asyncio.Task[Answer]]) -> None:
     """Cancel what still runs and let it say what it cost; a call that does not let go is not waited for."""
     running = {task for task in tasks if not task.done()}
-    for task in tasks:
+    for task in tasks - running:
+        task.cancelled() or task.exception()  # an unread error would be a warning
+    for task in running:
         task.cancel()
-        task.add_done_callback(
-            lambda ended: ended.cancelled() or ended.exception()
-        )  # an unread error would be a warning
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
     if running:
         await asyncio.wait(running, timeout=_OVERRUN_S)

@@ -1,12 +1,11 @@
 """Reading the interaction history in DynamoDB: one bounded query per request, newest first, returned oldest first."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
-
-import anyio
 
 from service.errors import StoreError
 from service.interaction import HistoryFilter, Interaction
@@ -68,7 +67,7 @@ class InteractionStore:
         log(Event.DYNAMODB_QUERY_START, account=account, table=self._table)
         started = self._clock()
         try:
-            with anyio.fail_after(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 page = await self._read(account_number, history_filter, as_of, started + self._timeout_s)
         except (TimeoutError, StoreError) as err:
             elapsed_ms = round((self._clock() - started) * 1000)

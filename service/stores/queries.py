@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stamina
@@ -119,7 +120,8 @@ class DynamoQueries:
                 connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=self._through_proxy,
+                # With it aiohttp asks two threads, for proxies and for a .netrc, before each request.
+                trust_env=self._through_proxy and _is_proxied(self._url),
             )
             client = Client(
                 AIOHTTP(session),
@@ -186,6 +188,10 @@ class _FoundKey(Credentials):
 
     def is_disabled(self) -> bool:
         return False
+
+
+def _is_proxied(url: URL) -> bool:
+    return url.scheme in getproxies() and not (url.host and proxy_bypass(url.host))
 
 
 def _reason(err: errors.AIODynamoError) -> str:

@@ -1,8 +1,7 @@
 """An account's summaries of the last minutes, read from the table's account index for a request that may reuse one."""
 
+import asyncio
 from datetime import datetime
-
-import anyio
 
 from service.errors import StoreError
 from service.stores.queries import TableQueries, patient_query
@@ -35,7 +34,7 @@ class RecentSummaries:
             "Limit": _MOST,
         }
         try:
-            with anyio.fail_after(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 answer, _ = await patient_query(self._queries, arguments, patience_s=self._timeout_s)
         except TimeoutError as err:
             raise StoreError(f"table {self._table!r} gave no answer within {self._timeout_s:g} s") from err

@@ -61,6 +61,14 @@ def _digest(document: object) -> str:
     return extractive_digest(document.visible())
 
 
+def _values(inputs: SummarizeInputs, max_history_tokens: int | None) -> Mapping[str, str]:
+    return {
+        "history": history_text(inputs.visible(), max_history_tokens),
+        "today": inputs.as_of.strftime("%b %d %Y"),
+        "contact_reason": inputs.ivr_intent,
+    }
+
+
 class Summarize(Task[SummarizeInputs]):
     """Summary for the agent who takes the next contact."""
 
@@ -72,16 +80,11 @@ class Summarize(Task[SummarizeInputs]):
 
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
         """Return history, today's date and the reason of the present contact."""
-        return {
-            "history": history_text(inputs.visible()),
-            "today": inputs.as_of.strftime("%b %d %Y"),
-            "contact_reason": inputs.ivr_intent,
-        }
+        return _values(inputs, None)
 
     def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
         """Return the same with the history within the pair's ``max_history_tokens``."""
-        budget = pair.serving.max_history_tokens
-        return {**self.values(inputs), "history": history_text(inputs.visible(), budget)}
+        return _values(inputs, pair.serving.max_history_tokens)
 
     def without_model(self, inputs: SummarizeInputs) -> str | None:
         """An empty history needs no model and costs nothing."""

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
 from service import metrics
+from service.api import insights
 from service.api.problems import HTTP_STATUS
 from service.app import create_app
 from service.cards import ModelCards
@@ -344,6 +345,40 @@ def test_failure_without_fallback_is_a_problem(error: Exception, status: int, co
     assert (answer.json()["code"], answer.json()["status"]) == (code, status)
     assert answer.json()["type"] == f"urn:problem:{code.lower().replace('_', '-')}"
     assert SECRET_TEXT not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status"),
+    [
+        ("application/json", None, 200),
+        ("application/json; charset=utf-8", None, 200),
+        ("APPLICATION/JSON", None, 200),
+        ("application/vnd.x+json", None, 200),
+        ("text/plain", None, 422),
+        ("application/json", b"", 422),
+        ("application/json", b"{", 422),
+        ("application/json", b'{"account_number": 1' + b"0" * 5000 + b"}", 422),
+        ("application/json", b'["a"]', 422),
+        ("application/json", b'{"account_number": "1"}', 422),
+    ],
+)
+def test_a_body_is_read_as_fastapi_reads_it(
+    kind: str, content: bytes | None, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask() -> tuple[int, Any, Any]:
+        with _client(World()) as client:
+            body = json.dumps(BODY).encode() if content is None else content
+            answer = client.post("/omni-channel-insights", content=body, headers={"content-type": kind})
+        return answer.status_code, answer.json(), answer.headers
+
+    ours = ask()
+
+    async def nothing(_request: Any) -> None:
+        return None
+
+    monkeypatch.setattr(insights, "_plain_body", nothing)
+    assert ours == ask()
+    assert ours[0] == status
 
 
 def test_every_failure_code_has_a_status() -> None:

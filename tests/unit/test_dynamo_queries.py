@@ -15,11 +15,12 @@ from aiodynamo.sign import Instant, signed_dynamo_request
 from aiohttp import web
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from yarl import URL
 
 from service.aws import AwsKey
 from service.errors import StoreError
 from service.stores.calls import StoreDropped, StoreThrottled
-from service.stores.queries import DynamoQueries, patient_query
+from service.stores.queries import DynamoQueries, _is_proxied, patient_query
 
 ACCOUNT = "1234567890"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -206,3 +207,25 @@ def test_a_query_is_signed_as_boto3_signs_it(monkeypatch: pytest.MonkeyPatch) ->
     theirs = AWSRequest("POST", str(ours.url), headers=headers, data=ours.body)
     botocore.auth.SigV4Auth(Credentials("an-id", "a-secret"), "dynamodb", "eu-west-1").add_auth(theirs)
     assert ours.headers["Authorization"] == theirs.headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "proxied"),
+    [
+        ({}, "https://dynamodb.eu-west-1.amazonaws.com", False),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "https://dynamodb.eu-west-1.amazonaws.com", True),
+        ({"https_proxy": "http://proxy:3128"}, "https://dynamodb.eu-west-1.amazonaws.com", True),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://127.0.0.1:4566", False),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".amazonaws.com"}, "https://a.amazonaws.com", False),
+        ({"NO_PROXY": "localhost"}, "https://dynamodb.eu-west-1.amazonaws.com", False),
+    ],
+)
+def test_the_environment_is_asked_about_proxies_once(
+    environment: dict[str, str], url: str, proxied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert _is_proxied(URL(url)) is proxied

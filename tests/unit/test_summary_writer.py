@@ -203,7 +203,7 @@ def test_a_full_disk_and_a_full_spool_are_said_and_the_record_is_still_written(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     spool = Spool(tmp_path / "other", max_bytes=len(_record().to_json()) + 10)
-    monkeypatch.setattr(os, "fdopen", no_space)
+    monkeypatch.setattr(os, "write", no_space)
     with pytest.raises(SpoolError, match="No space left"):
         spool.add(_record())
     monkeypatch.undo()
