@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.request import getproxies, proxy_bypass
+
+from yarl import URL
 
 from service.settings import Settings
 
@@ -85,6 +88,14 @@ def usual_key(region: str) -> Callable[[], AwsKey | None]:
         return AwsKey(frozen.access_key, frozen.secret_key, frozen.token)
 
     return find
+
+
+def is_proxied(url: URL) -> bool:
+    """Return whether the environment sends ``url`` through a proxy.
+
+    For aiohttp's ``trust_env``: with it aiohttp asks two threads, for proxies and for a .netrc, before each request.
+    """
+    return url.scheme in getproxies() and not (url.host and proxy_bypass(url.host))
 
 
 class KeptKey:

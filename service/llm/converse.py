@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from service.aws import LOCAL_KEY, AwsKey, KeptKey, usual_key
+from service.aws import LOCAL_KEY, AwsKey, KeptKey, is_proxied, usual_key
 from service.llm.call import ModelCall
 from service.pair import Sampling
 
@@ -187,7 +187,8 @@ class Converse:
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=not self._local,  # a stand-in on loopback is never behind a proxy
+            # A stand-in on loopback is never behind a proxy.
+            trust_env=not self._local and is_proxied(URL(self._endpoint)),
         )
         try:
             yield

@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Protocol, Self
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stamina
@@ -24,7 +23,7 @@ from aiodynamo.models import RetryConfig, RetryTimeout
 from botocore.exceptions import BotoCoreError
 from yarl import URL
 
-from service.aws import AwsKey, KeptKey, key_finder
+from service.aws import AwsKey, KeptKey, is_proxied, key_finder
 from service.errors import StoreError
 from service.settings import Settings
 from service.stores.calls import FIRST_WAIT_S, LONGEST_WAIT_S, StoreDropped, StoreThrottled
@@ -121,7 +120,7 @@ class DynamoQueries:
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # With it aiohttp asks two threads, for proxies and for a .netrc, before each request.
-                trust_env=self._through_proxy and _is_proxied(self._url),
+                trust_env=self._through_proxy and is_proxied(self._url),
             )
             client = Client(
                 AIOHTTP(session),
@@ -188,10 +187,6 @@ class _FoundKey(Credentials):
 
     def is_disabled(self) -> bool:
         return False
-
-
-def _is_proxied(url: URL) -> bool:
-    return url.scheme in getproxies() and not (url.host and proxy_bypass(url.host))
 
 
 def _reason(err: errors.AIODynamoError) -> str:

@@ -282,3 +282,15 @@ def test_every_event_loop_has_its_connections_and_leaves_none_open(caplog):
     assert second.closed
     assert converse._sessions == {} == converse._holders
     assert "Unclosed" not in caplog.text
+
+
+async def test_the_environments_proxy_is_gone_through_to_bedrock_and_not_to_a_stand_in(bedrock, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAX")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("http_proxy", bedrock.url)
+    monkeypatch.setenv("no_proxy", "")
+    await _of_bedrock(monkeypatch, "http://bedrock.invalid").ask(call(), [{"role": "user", "content": "x"}])
+    assert bedrock.seen[0].path.startswith("http://bedrock.invalid/model/")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    assert bedrock.seen[1].path.startswith("/model/")

@@ -17,10 +17,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from yarl import URL
 
-from service.aws import AwsKey
+from service.aws import AwsKey, is_proxied
 from service.errors import StoreError
 from service.stores.calls import StoreDropped, StoreThrottled
-from service.stores.queries import DynamoQueries, _is_proxied, patient_query
+from service.stores.queries import DynamoQueries, patient_query
 
 ACCOUNT = "1234567890"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -228,4 +228,4 @@ def test_the_environment_is_asked_about_proxies_once(
         monkeypatch.delenv(name.lower(), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert _is_proxied(URL(url)) is proxied
+    assert is_proxied(URL(url)) is proxied
