@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-
-from yarl import URL
 
 from service.settings import Settings
 
@@ -90,12 +89,13 @@ def usual_key(region: str) -> Callable[[], AwsKey | None]:
     return find
 
 
-def is_proxied(url: URL) -> bool:
+def is_proxied(url: str) -> bool:
     """Return whether the environment sends ``url`` through a proxy.
 
     For aiohttp's ``trust_env``: with it aiohttp asks two threads, for proxies and for a .netrc, before each request.
     """
-    return url.scheme in getproxies() and not (url.host and proxy_bypass(url.host))
+    parts = urlsplit(url)
+    return parts.scheme in getproxies() and not (parts.hostname and proxy_bypass(parts.hostname))
 
 
 class KeptKey:

@@ -188,7 +188,7 @@ class Converse:
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             # A stand-in on loopback is never behind a proxy.
-            trust_env=not self._local and is_proxied(URL(self._endpoint)),
+            trust_env=not self._local and is_proxied(self._endpoint),
         )
         try:
             yield

@@ -120,7 +120,7 @@ class DynamoQueries:
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # With it aiohttp asks two threads, for proxies and for a .netrc, before each request.
-                trust_env=self._through_proxy and is_proxied(self._url),
+                trust_env=self._through_proxy and is_proxied(str(self._url)),
             )
             client = Client(
                 AIOHTTP(session),

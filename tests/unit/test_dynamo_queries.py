@@ -15,7 +15,6 @@ from aiodynamo.sign import Instant, signed_dynamo_request
 from aiohttp import web
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from yarl import URL
 
 from service.aws import AwsKey, is_proxied
 from service.errors import StoreError
@@ -228,4 +227,4 @@ def test_the_environment_is_asked_about_proxies_once(
         monkeypatch.delenv(name.lower(), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert is_proxied(URL(url)) is proxied
+    assert is_proxied(url) is proxied
