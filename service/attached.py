@@ -44,15 +44,21 @@ class Attached:
 
 def attached_in(sentence: str) -> Iterator[Attached]:
     """Yield what ``sentence``, which is clean, ties to a date that it names by month and day."""
-    if not names_month(sentence):
+    dates = month_days(sentence) if names_month(sentence) else ()
+    if not dates:
         return
-    for match in month_days(sentence):
+    contacts = [
+        (family, found) for family, pattern in channel_patterns(sentence) for found in pattern.finditer(sentence)
+    ]
+    for match in dates:
         days = DAY_DIGITS.findall(match[2])
         if len(days) == 1:
-            yield from _tied(sentence, match.start(), match.end(), month_number(match[1]), int(days[0]))
+            yield from _tied(sentence, contacts, match.start(), match.end(), month_number(match[1]), int(days[0]))
 
 
-def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator[Attached]:
+def _tied(
+    sentence: str, contacts: list[tuple[str, re.Match[str]]], start: int, end: int, month: int, day: int
+) -> Iterator[Attached]:
     before, lead = sentence[:start], max(0, start - _LEAD)
     stretch = bool(_STRETCH.search(before, lead))
     for pattern in (_WEEKDAY, _RELATIVE):
@@ -60,14 +66,13 @@ def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator
         if word is not None:
             value = sentence[word.start() : end]
             yield Attached(kind="day", value=value, statement=sentence, month=month, day=day, word=word[1].lower())
-    for family, pattern in channel_patterns(sentence):
-        for found in pattern.finditer(sentence):
-            left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
-            after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
-            right = bool(after) and not _OWN_DATE.match(sentence, found.end())
-            if left or right:
-                value = sentence[min(start, found.start()) : max(end, found.end())]
-                yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)
+    for family, found in contacts:
+        left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
+        after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
+        right = bool(after) and not _OWN_DATE.match(sentence, found.end())
+        if left or right:
+            value = sentence[min(start, found.start()) : max(end, found.end())]
+            yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)
     for found in DOLLARS.finditer(before):
         if not found[2] and _AMOUNT_TO_DATE.fullmatch(sentence[found.end() : start]):
             value = sentence[found.start() : end]

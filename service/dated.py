@@ -77,7 +77,8 @@ def take_dates(sheet: Sheet) -> Iterator[Dated]:
     """Yield every date of the sheet, blanking it out."""
     by_name = names_month(sheet.text)
     if sheet.holds_digit():
-        yield from _in_figures(sheet)
+        if "-" in sheet.left or "/" in sheet.left:
+            yield from _in_figures(sheet)
         if by_name:
             yield from _day_and_month(sheet)
     if by_name and _MONTH_HEAD.search(sheet.left):

@@ -158,9 +158,9 @@ class GroundingSource:
         return self._together.counted | self._together.said | self._years
 
     @cached_property
-    def _clocks(self) -> frozenset[str]:
-        contacts = (f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}" for item in self._interactions)
-        return self._together.clocks.union(contacts)
+    def _contact_clocks(self) -> frozenset[str]:
+        times = [item.timestamp for item in self._interactions]
+        return frozenset([f"@{time.hour % 12 * 60 + time.minute}" for time in times])
 
     @cached_property
     def _pointed(self) -> frozenset[date]:
@@ -231,8 +231,8 @@ class GroundingSource:
     def _has_number(self, mention: Mention) -> bool:
         value, unit = mention.number or Decimal(0), mention.unit
         if unit.startswith("@") and int(unit[1:]) % 60:
-            return unit in self._clocks  # the 9 of "9:40" is no support for "9:20"
-        if self._is_number(value) or (unit.startswith("@") and unit in self._clocks):
+            return self._is_clock(unit)  # the 9 of "9:40" is no support for "9:20"
+        if self._is_number(value) or self._is_clock(unit):
             return True
         if value == int(value):
             if unit == "times" and ("times", int(value)) in self._together.counts:
@@ -245,6 +245,9 @@ class GroundingSource:
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True
         return mention.loose and _near(value, self._numbers, Decimal("0.1"))
+
+    def _is_clock(self, unit: str) -> bool:
+        return unit.startswith("@") and (unit in self._contact_clocks or unit in self._together.clocks)
 
     def _is_number(self, value: Decimal) -> bool:
         """Say whether ``value`` is one of ``_numbers``; what takes longer to read is asked later."""

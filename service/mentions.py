@@ -92,6 +92,7 @@ _VERB_WORDS = frozenset(
     "call called calls phoned emailed mailed chatted texted contacted wrote written reached".split()
 )
 _TIMES_WORDS = frozenset({"times", "x", "twice", "thrice"})
+_COUNT_CUES = _COUNT_WORDS | _SINGLE_WORDS | _VERB_WORDS | _TIMES_WORDS
 _DOLLAR_NAMES = frozenset("dollar dollars bucks usd".split())
 _CENT_NAMES = frozenset({"cent", "cents"})
 TIME_OF_DAY = re.compile(
@@ -156,6 +157,8 @@ def read_amounts(sheet: Sheet) -> Iterator[Mention]:
 
 def read_counts(sheet: Sheet) -> Iterator[Mention]:
     """Yield how often the customer was in touch, and "twice" or "3 times" of anything else as numbers."""
+    if not holds_word(sheet.text, _COUNT_CUES):
+        return
     times = holds_word(sheet.text, _TIMES_WORDS)
     if holds_word(sheet.text, _VERB_WORDS) and (times or holds_part(sheet.text, ("twice", "thrice"))):
         for match in sheet.take(_VERB_TIMES):

@@ -69,11 +69,15 @@ def amounts_of_notes(text: str) -> Iterator[Decimal]:
             yield read_number(match[1]) + read_number(match[2]) / 100
 
 
-def clocks_of_notes(text: str) -> Iterator[str]:
+def clocks_in_figures(text: str) -> Iterator[str]:
     """Yield times of day as ``service.mentions.clock_key`` writes them: ``@minutes`` on a 12-hour dial."""
-    if holds_digit(text):
-        for match in (*_RUN_TOGETHER.finditer(text), *_HOURS.finditer(text)):
+    for pattern in (_RUN_TOGETHER, _HOURS):
+        for match in pattern.finditer(text):
             yield _key(int(match[1]) * 60 + int(match[2] or 0))
+
+
+def clocks_in_words(text: str) -> Iterator[str]:
+    """Yield times of day that are written in words, in the same way."""
     if _names_noon(text):
         yield _key(0)
     if not holds_word(text, _PAST_WAYS):

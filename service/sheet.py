@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from service.cues import holds_digit, same_letters
 from service.lexicon import SCALES, SMALL_NUMBERS
@@ -14,8 +14,7 @@ from service.text import MONTHS
 MentionKind = Literal["amount", "date", "number", "name", "id", "channel", "count"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
+class Mention(NamedTuple):  # a tuple is made three times as fast as a frozen data class, and most answers hold a dozen
     """One checkable statement of a text, as written (``value``) and as read.
 
     ``number`` is set for amounts, numbers and counts, ``month`` (1 to 12) with ``day`` and ``year`` where written for
@@ -85,7 +84,9 @@ def without_accents(text: str) -> str:
     """Return ``text`` in lower case with accents dropped, so that "Quiñones" and "quinones" are one word."""
     if text.isascii():
         return text.lower()
-    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    return "".join(
+        [c for c in unicodedata.normalize("NFKD", text.lower()) if c.isascii() or not unicodedata.combining(c)]
+    )
 
 
 def split_sentences(text: str) -> list[str]:

@@ -16,7 +16,14 @@ from service.dated import months_of_notes, take_dates
 from service.days import in_english, nearest_year, pointed_days, real_day
 from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
 from service.mentions import FIGURES, TIME_OF_DAY, channel_patterns, clock_key, read_counts
-from service.notes import CHANNEL_CUES, amounts_of_notes, clocks_of_notes, foreign_numbers, worded_numbers
+from service.notes import (
+    CHANNEL_CUES,
+    amounts_of_notes,
+    clocks_in_figures,
+    clocks_in_words,
+    foreign_numbers,
+    worded_numbers,
+)
 from service.sheet import FIGURE, Sheet, clean, without_accents
 
 # 10 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are read anew.
@@ -62,22 +69,17 @@ _FAMILY_OF = {
 
 
 class Stated:
-    """What one interaction says, whenever it was written; each part is read when it is first asked for, and then kept."""
+    """What one interaction says, whenever it was written: days at once, what only ties ask for when they first do."""
 
     def __init__(self, text: str) -> None:
         self.cleaned = clean(text)
         # To point at days: quotes made plain, ordinals in figures, foreign dates in English.
         self.plain = in_english(self.cleaned)
-
-    @cached_property
-    def written_words(self) -> frozenset[str]:
-        """The words as written, without accents and in lower case; of CamelCase both the whole and the parts."""
-        words = _words(self.cleaned)
-        return (
-            words | _words(_CAMEL.sub(lambda match: " " + match[0], self.cleaned))
-            if _CAMEL.search(self.cleaned)
-            else words
-        )
+        sheet = Sheet(text=self.plain, left=self.plain)
+        # Dates as (month, day or None, year or None), the text without them, and the months of notes, which write them small.
+        self.dates = frozenset([(found.month, found.day, found.year) for found in take_dates(sheet)])
+        self.undated = sheet.left
+        self.months = months_of_notes(self.plain)
 
     @cached_property
     def spoken(self) -> frozenset[str]:
@@ -93,26 +95,6 @@ class Stated:
     def figures(self) -> frozenset[Decimal]:
         """All numbers in figures."""
         return _decimals(FIGURES.findall(self.plain))
-
-    @property
-    def dates(self) -> frozenset[tuple[int, int | None, int | None]]:
-        """Dates as (month, day or None, year or None)."""
-        return self._dated[0]
-
-    @property
-    def undated(self) -> str:
-        """The text without its dates."""
-        return self._dated[1]
-
-    @cached_property
-    def months(self) -> frozenset[int]:
-        """The months of notes, which write them small."""
-        return frozenset(months_of_notes(self.plain))
-
-    @cached_property
-    def _dated(self) -> tuple[frozenset[tuple[int, int | None, int | None]], str]:
-        sheet = Sheet(text=self.plain, left=self.plain)
-        return frozenset((found.month, found.day, found.year) for found in take_dates(sheet)), sheet.left
 
 
 class StatedTogether:
@@ -136,8 +118,8 @@ class StatedTogether:
 
     @cached_property
     def written_words(self) -> frozenset[str]:
-        """See ``Stated.written_words``."""
-        return self._reason.written_words.union(*(part.written_words for part in self._parts))
+        """The words as written, without accents and in lower case; of CamelCase both the whole and the parts."""
+        return _words(self._reason.cleaned).union(*[_words(part.cleaned) for part in self._parts])
 
     @cached_property
     def initials(self) -> frozenset[str]:
@@ -175,7 +157,7 @@ class StatedTogether:
         undated = APART.join(part.undated for part in self._parts)
         return _decimals([*FIGURES.findall(_VERSION.sub(" ", undated)), *_DIGIT_RUN.findall(undated)])
 
-    # Number words, counts and clocks stand in few texts: each is asked whether it has any.
+    # Words for numbers, counts and clocks stand in few texts: each is asked whether it has any.
     @cached_property
     def said(self) -> frozenset[Decimal]:
         """Numbers in words."""
@@ -189,23 +171,21 @@ class StatedTogether:
     @cached_property
     def clocks(self) -> frozenset[str]:
         """Times of day, as ``service.mentions.clock_key`` writes them."""
-        return frozenset[str]().union(*(_clocks(part.plain) for part in self._parts))
+        in_words = [clock for part in self._parts for clock in clocks_in_words(part.plain)]
+        in_figures = clocks_in_figures(self._plain)
+        return frozenset([*in_words, *in_figures, *map(clock_key, TIME_OF_DAY.finditer(self._plain))])
 
 
 class StatedDays:
-    """What a text says of days, for the day on which it was written; read when it is first asked for."""
+    """What a text says of days, for the day on which it was written."""
 
     def __init__(self, stated: Stated, written: date) -> None:
         self._stated, self._written = stated, written
-
-    @cached_property
-    def dates(self) -> frozenset[tuple[int, int | None, int]]:
-        """Dates as (month, day or None, year); notes leave the year out, so it is the nearest one."""
-        written = self._written
-        dates = {
-            (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in self._stated.dates
+        # Dates as (month, day or None, year); notes leave the year out, so it is the nearest one.
+        self.dates: set[tuple[int, int | None, int]] = {
+            (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in stated.dates
         }
-        return frozenset(dates | {(month, None, nearest_year(month, 15, written)) for month in self._stated.months})
+        self.dates.update([(month, None, nearest_year(month, 15, written)) for month in stated.months])
 
     @cached_property
     def named(self) -> frozenset[date]:
@@ -265,6 +245,13 @@ _kept = lru_cache(maxsize=_KEPT_TEXTS)(Stated)
 
 
 def _words(cleaned: str) -> frozenset[str]:
+    words = _plain_words(cleaned)
+    if not _CAMEL.search(cleaned):
+        return words
+    return words | _plain_words(_CAMEL.sub(lambda match: " " + match[0], cleaned))
+
+
+def _plain_words(cleaned: str) -> frozenset[str]:
     words = plain_words(cleaned)
     return frozenset(WORD.findall(without_accents(cleaned))) if words is None else words
 
@@ -310,13 +297,6 @@ def _said_numbers(plain: str) -> set[Decimal]:
                 numbers.update((Decimal(match[1]), Decimal(match[2])))
     numbers.update(value for words, value in _MULTIPLES if holds_word(plain, words) and _MULTIPLE[value].search(plain))
     return numbers
-
-
-def _clocks(plain: str) -> set[str]:
-    clocks = set(clocks_of_notes(plain))
-    if holds_digit(plain):
-        clocks.update(clock_key(match) for match in TIME_OF_DAY.finditer(plain))
-    return clocks
 
 
 def _counts(plain: str) -> set[tuple[str, int]]:

@@ -41,6 +41,7 @@ def _everything(text):
         if isinstance(part, functools.cached_property) and name not in ("_met", "_together")
     ]
     assert len(read) > 20
+    read += [(name, getattr(said, name)) for name in ("cleaned", "plain", "dates", "undated", "months")]
     named = [together.names_channel(family) for family in CHANNEL_WORDS]
     found = mentions.find_mentions(text), find_unsupported(text, source)
     return read, named, found, quotable.leak_in(text), quotable.secrets_in(text), quotable.why_not(text)
