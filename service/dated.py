@@ -38,7 +38,7 @@ _MONTH_IN_NOTES = re.compile(
 # 1 to 12; begins with the digit for the reason given in service.sheet.
 _MONTH_FIGURES = r"([0-9](?<![\d/$.#-].)(?:(?<=1)[0-2]|(?<=0)[1-9]|(?<!0)))"
 _SLASH_YEAR = re.compile(rf"{_MONTH_FIGURES}/(20\d\d)(?![\d/])")
-_ISO = re.compile(r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)")
+_ISO = re.compile(r"(2(?<=\b2)0\d\d)-(\d\d)-(\d\d)(?!\d)")
 _SLASH = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
 _MONTH_WORDS = frozenset(
     "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember september oct october nov"
@@ -81,13 +81,14 @@ def take_dates(sheet: Sheet) -> Iterator[Dated]:
             yield from _in_figures(sheet)
         if by_name:
             yield from _day_and_month(sheet)
-    if by_name and _MONTH_HEAD.search(sheet.left):
-        for match in sheet.take(_MONTH_ALONE):
+    for head in list(_MONTH_HEAD.finditer(sheet.left)) if by_name else ():
+        if match := _MONTH_ALONE.match(sheet.left, head.start()):
+            sheet.blank(*match.span())
             yield Dated(*match.span(), month_number(match[1] or match[2]))
 
 
 def _in_figures(sheet: Sheet) -> Iterator[Dated]:
-    if "-" in sheet.left and "20" in sheet.left:
+    if "-" in sheet.left:
         for match in sheet.take(_ISO):
             yield Dated(*match.span(), int(match[2]), int(match[3]), int(match[1]))
     if "/" not in sheet.left:

@@ -143,7 +143,7 @@ class GroundingSource:
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return self._written_words | self._together.initials
+        return self._written_words | self._together.camel_words | self._together.initials
 
     @cached_property
     def _derived_amounts(self) -> frozenset[Decimal]:

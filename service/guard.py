@@ -86,7 +86,7 @@ class GroundingGuard:
         with self._lock:
             if self._prepared is None:
                 source = GroundingSource(self._interactions, as_of=self._as_of, contact_reason=self._contact_reason)
-                secrets = frozenset[str]().union(*(secrets_in(item.text) for item in self._interactions))
+                secrets = frozenset[str]().union(*[secrets_in(item.text) for item in self._interactions])
                 self._prepared = source, secrets
             return self._prepared
 

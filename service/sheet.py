@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from service.cues import holds_digit, same_letters
+from service.cues import holds_digit, replaced, same_letters
 from service.lexicon import SCALES, SMALL_NUMBERS
 from service.text import MONTHS
 
@@ -70,14 +70,14 @@ NOT_AN_END = re.compile(
 )
 _LONGEST_NO_END = 7  # "approx."
 LEAD = 24  # characters looked back at before a match: longer than any word looked for there
-_CLEAN = str.maketrans(
-    {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u2011": "-", "\u00a0": " ", "\u202f": " "}
-)
+_CLEAN = (
+    ("‘", "'"), ("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("—", "-"), ("\u2011", "-"), ("\u00a0", " "), ("\u202f", " "),
+)  # fmt: skip
 
 
 def clean(text: str) -> str:
     """Return ``text`` with typographic quotes, dashes and spaces made plain; the length stays the same."""
-    return text if text.isascii() else same_letters(unicodedata.normalize("NFC", text).translate(_CLEAN))
+    return text if text.isascii() else same_letters(replaced(unicodedata.normalize("NFC", text), _CLEAN))
 
 
 def without_accents(text: str) -> str:

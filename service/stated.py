@@ -41,7 +41,7 @@ _NO_TOKEN = re.compile(r"[^a-z0-9]")
 _DIGIT_RUN = re.compile(r"\d+")
 _VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
-_CAMEL = re.compile(r"[A-Z](?<=[a-z][A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INITIALS = re.compile(
     r"(?<![\w'.])(?:[^\W\d_][\w'.]{0,30}\s+(?:(?:of|the|and|for|to)\s+){0,2}){1,5}[^\W\d_][\w']{0,30}"
 )
@@ -118,8 +118,13 @@ class StatedTogether:
 
     @cached_property
     def written_words(self) -> frozenset[str]:
-        """The words as written, without accents and in lower case; of CamelCase both the whole and the parts."""
+        """The words as written, without accents and in lower case."""
         return _words(self._reason.cleaned).union(*[_words(part.cleaned) for part in self._parts])
+
+    @cached_property
+    def camel_words(self) -> frozenset[str]:
+        """The words that CamelCase is made of."""
+        return _words(_CAMEL.sub(" ", self._cleaned))
 
     @cached_property
     def initials(self) -> frozenset[str]:
@@ -245,13 +250,6 @@ _kept = lru_cache(maxsize=_KEPT_TEXTS)(Stated)
 
 
 def _words(cleaned: str) -> frozenset[str]:
-    words = _plain_words(cleaned)
-    if not _CAMEL.search(cleaned):
-        return words
-    return words | _plain_words(_CAMEL.sub(lambda match: " " + match[0], cleaned))
-
-
-def _plain_words(cleaned: str) -> frozenset[str]:
     words = plain_words(cleaned)
     return frozenset(WORD.findall(without_accents(cleaned))) if words is None else words
 

@@ -26,11 +26,11 @@ PLAIN = {
     notes._CENTS: r"\d+(?:\.\d+)?\s*(?:cents?\b|¢|c/)|\d+(?:\.\d+)?c\b",
     notes._RUN_TOGETHER: (r"(?<![\w$.,:/#-])([01]?\d|2[0-3])([0-5]\d)\s?(?:[ap]\.?m?\.?)?(?![\w$:/-]|[.,]\d)"),
     notes._HOURS: r"(?<![\w$.,:/#-])([01]?\d|2[0-3])\s?h\s?([0-5]\d)?\b",
+    dated._ISO: r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)",
     dated._SLASH: r"(?<![\d/$.#-])(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])",
     dated._SLASH_YEAR: r"(?<![\d/$.#-])(1[0-2]|0?[1-9])/(20\d\d)(?![\d/])",
     stated._FRACTION: r"(?<![\d/])([1-6])/([1-6])(?![\d/])",
     stated._VERSION: r"\b[vV](?=\d)",
-    stated._CAMEL: r"(?<=[a-z])[A-Z]",
     names._CAPITALISED: r"(?<![\w@#/$.-])[^\W\d_a-z][\w'&]*(?:-[^\W\d_][\w']*)*",
 }
 PIECES = [
@@ -49,7 +49,7 @@ PIECES = [
     "18h",
     "٣",
 ]
-PIECES += ["VM-", "dollars", "USD", "É", "é", "o'B"]
+PIECES += ["2026-", "-11-", "VM-", "dollars", "USD", "É", "é", "o'B"]
 FIGURED = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 

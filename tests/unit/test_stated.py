@@ -35,6 +35,7 @@ def _together(parts, reason):
     return (
         channels,
         together.written_words,
+        together.camel_words,
         together.initials,
         together.tokens,
         together.capitals,
