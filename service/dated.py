@@ -29,6 +29,7 @@ _MONTH_ALONE = re.compile(
     r"|Dec(?:ember)?)|(?:(?<=\bin )|(?<=\bsince )|(?<=\bearly )|(?<=\blate )|(?<=\bmid-)|(?<=\bof )|(?<=\blast )"
     r"|(?<=\bfrom )|(?<=\bby ))(March|May))\b"
 )
+# How it begins, the word before left aside, which is quicker to look for.
 _MONTH_HEAD = re.compile(r"[ADFJMNOS](?:an|eb|ar|pr|ay|un|ul|ug|ep|ct|ov|ec)")
 # Notes write months small; "may" and "march" stay verbs there.
 _MONTH_IN_NOTES = re.compile(
@@ -81,8 +82,9 @@ def take_dates(sheet: Sheet) -> Iterator[Dated]:
             yield from _in_figures(sheet)
         if by_name:
             yield from _day_and_month(sheet)
-    for head in list(_MONTH_HEAD.finditer(sheet.left)) if by_name else ():
-        if match := _MONTH_ALONE.match(sheet.left, head.start()):
+    left = sheet.left
+    for head in _MONTH_HEAD.finditer(left) if by_name else ():
+        if match := _MONTH_ALONE.match(left, head.start()):
             sheet.blank(*match.span())
             yield Dated(*match.span(), month_number(match[1] or match[2]))
 

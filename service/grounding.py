@@ -67,7 +67,7 @@ class GroundingSource:
     """
 
     def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
-        """Nothing is read yet: each kind of support is gathered when a mention first needs it."""
+        """Dates are read; every other kind of support is gathered when a mention first needs it."""
         self._as_of = as_of.date()
         self._interactions = interactions
         self._parts = [stated_in(APART.join((item.text, item.intent, item.outcome or ""))) for item in interactions]

@@ -13,8 +13,8 @@ from service.interaction import Interaction
 from service.pair import Message
 from service.quotable import leak_in, secrets_in
 
-# A source costs 3 ms per 1,000 characters to build: the newest interactions up to this bound. What only an older one states
-# is then a finding, which errs on the safe side.
+# A source costs up to 0.5 ms per 1,000 characters to build: the newest interactions up to this bound. What only an older one
+# states is then a finding, which errs on the safe side.
 _MOST_CHARS = 100_000
 # From here on it is built in a thread, so that one long history does not stop everybody else's request.
 _HEAVY_CHARS = 20_000

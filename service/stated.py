@@ -26,7 +26,7 @@ from service.notes import (
 )
 from service.sheet import FIGURE, Sheet, clean, without_accents
 
-# 10 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are read anew.
+# 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are read anew.
 _KEPT_TEXTS = 1024
 _LONGEST_KEPT = 500
 
@@ -69,16 +69,20 @@ _FAMILY_OF = {
 
 
 class Stated:
-    """What one interaction says, whenever it was written: days at once, what only ties ask for when they first do."""
+    """What one interaction says, whenever it was written.
+
+    Its dates are read at once: every source is asked for days. What only ties ask for is read when the first one does.
+    """
 
     def __init__(self, text: str) -> None:
         self.cleaned = clean(text)
         # To point at days: quotes made plain, ordinals in figures, foreign dates in English.
         self.plain = in_english(self.cleaned)
         sheet = Sheet(text=self.plain, left=self.plain)
-        # Dates as (month, day or None, year or None), the text without them, and the months of notes, which write them small.
+        # As (month, day or None, year or None).
         self.dates = frozenset([(found.month, found.day, found.year) for found in take_dates(sheet)])
         self.undated = sheet.left
+        # The months of notes, which write them small.
         self.months = months_of_notes(self.plain)
 
     @cached_property

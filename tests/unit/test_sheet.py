@@ -98,3 +98,7 @@ def test_a_sheet_without_digits_is_not_searched_for_them_again():
     assert not read.holds_digit()
     read.left = "3"
     assert not read.holds_digit()
+
+
+def test_typographic_characters_and_letters_that_look_alike_are_made_plain():
+    assert sheet.clean("‘a’ “b” –—‑  é İıſK") == "'a' \"b\" ---  é IisK"
