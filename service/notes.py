@@ -11,8 +11,10 @@ from service.cues import holds_digit, holds_word, plain_words
 from service.lexicon import SMALL_NUMBERS
 from service.sheet import NUMBER_NAMES, NUMBER_WORDS, WORD_NUMBER, hour_after, read_number, without_accents
 
-_CENTS = re.compile(r"(\d+(?:\.\d+)?)(?:\s*(?:cents?\b|¢|c/)|c\b)", re.I)
-_THOUSANDS = re.compile(r"(\d+(?:\.\d+)?)\s?k\b", re.I)
+# From the first digit of a run only: from each of them, a note of 19,000 digits took 27 seconds.
+_FIGURES = r"(\d(?<!\d\d)\d*(?:\.\d+)?)"
+_CENTS = re.compile(rf"{_FIGURES}(?:\s*(?:cents?\b|¢|c/)|c\b)", re.I)
+_THOUSANDS = re.compile(rf"{_FIGURES}\s?k\b", re.I)
 _SAID = rf"(?:\d[\d,]*|(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER}))*)"
 _SPOKEN = re.compile(rf"\b({_SAID})\s+dollars?,?\s+(?:and\s+)?({_SAID})(?:\s+cents?)?\b", re.I)
 # "1140" and "855" in a note; "1100PM" and "11p"; "18h" and "21h30" as in French and Portuguese.

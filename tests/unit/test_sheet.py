@@ -24,6 +24,7 @@ PLAIN = {
         r"|(?<![\d:$.])(?:[01]?\d|2[0-3]):[0-5]\d(?![\d:])"
     ),
     notes._CENTS: r"\d+(?:\.\d+)?\s*(?:cents?\b|¢|c/)|\d+(?:\.\d+)?c\b",
+    notes._THOUSANDS: r"(\d+(?:\.\d+)?)\s?k\b",
     notes._RUN_TOGETHER: (r"(?<![\w$.,:/#-])([01]?\d|2[0-3])([0-5]\d)\s?(?:[ap]\.?m?\.?)?(?![\w$:/-]|[.,]\d)"),
     notes._HOURS: r"(?<![\w$.,:/#-])([01]?\d|2[0-3])\s?h\s?([0-5]\d)?\b",
     dated._ISO: r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)",
@@ -49,7 +50,7 @@ PIECES = [
     "18h",
     "٣",
 ]
-PIECES += ["2026-", "-11-", "VM-", "dollars", "USD", "É", "é", "o'B"]
+PIECES += ["k", "2026-", "-11-", "VM-", "dollars", "USD", "É", "é", "o'B"]
 FIGURED = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 
