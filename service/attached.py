@@ -10,16 +10,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from service.cues import holds_part
-from service.dated import DAY_DIGITS, MONTH_DAY, month_number
+from service.dated import DAY_DIGITS, MONTH_DAY, month_days, month_number, names_month
 from service.days import nearest_year, real_day
-from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS
-from service.mentions import DOLLARS
-from service.sheet import clean, read_number, split_sentences
+from service.mentions import DOLLARS, channel_patterns
+from service.sheet import read_number
 
 _TO_DATE = re.compile(r"[ ,]+(?:(?:on|of|from|in)\s+)?\Z")
 _FROM_DATE = re.compile(r"\A,?\s+(?:(?:in|by|a|an|the|her|his|their|our|phone|web|website)\s+){0,3}\Z")
-_OWN_DATE = re.compile(rf"(?:\s+and\s+\w+)?,?\s+(?:(?:on|of)\s+)?{MONTH_DAY.pattern}", re.I)  # "Nov 10, chat Nov 11"
+_OWN_DATE = re.compile(rf"(?:\s+and\s+\w+)?,?\s+(?:(?:on|of)\s+)?{MONTH_DAY}", re.I)  # "Nov 10, chat Nov 11"
 _AMOUNT_TO_DATE = re.compile(r"\A(?:\s+(?!and\b|or\b|but\b|by\b|until\b|since\b|due\b)[a-z-]+){0,4}?\s+on\s+\Z")
 # "From Sep 1 to Oct 30 by chat": the end of a stretch is not the day of what follows.
 _STRETCH = re.compile(r"\b(?:to|through|thru|until|till|from|since|between|and|by|before|after)\s+\Z|-\s*\Z", re.I)
@@ -44,31 +42,37 @@ class Attached:
     word: str = ""
 
 
-def find_attached(text: str) -> Iterator[Attached]:
-    """Yield what each sentence of ``text`` ties to a date that it names by month and day."""
-    for sentence in split_sentences(clean(text)):
-        for match in MONTH_DAY.finditer(sentence):
-            days = DAY_DIGITS.findall(match[2])
-            if len(days) == 1:
-                yield from _tied(sentence, match.start(), match.end(), month_number(match[1]), int(days[0]))
+def attached_in(sentence: str) -> Iterator[Attached]:
+    """Yield what ``sentence``, which is clean, ties to a date that it names by month and day."""
+    dates = month_days(sentence) if names_month(sentence) else ()
+    if not dates:
+        return
+    contacts = [
+        (family, found) for family, pattern in channel_patterns(sentence) for found in pattern.finditer(sentence)
+    ]
+    for match in dates:
+        days = DAY_DIGITS.findall(match[2])
+        if len(days) == 1:
+            yield from _tied(sentence, contacts, match.start(), match.end(), month_number(match[1]), int(days[0]))
 
 
-def _tied(sentence: str, start: int, end: int, month: int, day: int) -> Iterator[Attached]:
-    before = sentence[:start]
-    stretch = bool(_STRETCH.search(before, max(0, start - _LEAD)))
+def _tied(
+    sentence: str, contacts: list[tuple[str, re.Match[str]]], start: int, end: int, month: int, day: int
+) -> Iterator[Attached]:
+    before, lead = sentence[:start], max(0, start - _LEAD)
+    stretch = bool(_STRETCH.search(before, lead))
     for pattern in (_WEEKDAY, _RELATIVE):
-        word = pattern.search(before, max(0, start - _LEAD))
+        word = pattern.search(before, lead)
         if word is not None:
             value = sentence[word.start() : end]
             yield Attached(kind="day", value=value, statement=sentence, month=month, day=day, word=word[1].lower())
-    for family, pattern in CHANNEL_WORDS.items():
-        for found in pattern.finditer(sentence) if holds_part(sentence, CHANNEL_PARTS[family]) else ():
-            left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
-            after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
-            right = bool(after) and not _OWN_DATE.match(sentence, found.end())
-            if left or right:
-                value = sentence[min(start, found.start()) : max(end, found.end())]
-                yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)
+    for family, found in contacts:
+        left = found.end() <= start and _TO_DATE.fullmatch(sentence[found.end() : start])
+        after = found.start() >= end and not stretch and _FROM_DATE.fullmatch(sentence[end : found.start()])
+        right = bool(after) and not _OWN_DATE.match(sentence, found.end())
+        if left or right:
+            value = sentence[min(start, found.start()) : max(end, found.end())]
+            yield Attached(kind="contact", value=value, statement=sentence, month=month, day=day, family=family)
     for found in DOLLARS.finditer(before):
         if not found[2] and _AMOUNT_TO_DATE.fullmatch(sentence[found.end() : start]):
             value = sentence[found.start() : end]

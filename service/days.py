@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from service.cues import holds_digit, holds_word, same_letters
 from service.lexicon import SMALL_NUMBERS
 
+_HALF_A_YEAR = 182
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY = re.compile(
     r"\b(?:(mon|fri|sun)(?:day)?|(tue)(?:s(?:day)?)?|(wed)(?:nesday)?|(thu)(?:rs?(?:day)?)?|(sat)(?:urday)?)s?\b", re.I
@@ -33,7 +34,7 @@ _SPAN_UNITS = frozenset(
     for kind in ("", "business", "bus", "working", "calendar")  # "5 businessdays"
     for unit in "day days bd bds bizday bizdays wk wks week weeks hr hrs hour hours h".split()
 )
-_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b", re.I)
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b")  # in lower case
 _ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _ORDINALS = {
@@ -108,6 +109,9 @@ def real_day(year: int, month: int, day: int) -> set[date]:
 
 def nearest_year(month: int, day: int, written: date) -> int:
     """Return the year in which month and day lie nearest to ``written``; notes leave the year out."""
+    for same_year in real_day(written.year, month, day):
+        if abs((same_year - written).days) <= _HALF_A_YEAR:
+            return written.year  # any other is further away
     candidates = [d for year in (written.year - 1, written.year, written.year + 1) for d in real_day(year, month, day)]
     return min(candidates, key=lambda d: abs((d - written).days)).year if candidates else written.year
 
@@ -127,12 +131,17 @@ def pointed_days(text: str, written: date) -> set[date]:
         if holds_word(text, words) and pattern.search(text):
             pointed.add(written + timedelta(days=offset))
     if holds_word(text, _SPAN_UNITS):
-        for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0].lower()]), text)):
+        for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0]]), text.lower())):
             pointed |= _spans(match, written)
     if holds_word(text, _ORDINAL_ENDS) and holds_digit(text):
         for match in _ORDINAL_DAY.finditer(text):
             pointed |= _bare_days(int(match[1]), written)
     return pointed
+
+
+def is_stretch(unit: str) -> bool:
+    """Say whether ``unit`` is one that ``gap_fits`` knows."""
+    return unit.removesuffix("s") in ("day", "night", "week", "month")
 
 
 def gap_fits(days: int, said: int, unit: str) -> bool:

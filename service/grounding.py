@@ -28,13 +28,13 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from service.attached import Attached, day_fits, find_attached
-from service.days import gap_fits
+from service.attached import Attached, attached_in, day_fits
+from service.days import gap_fits, is_stretch
 from service.interaction import Interaction
 from service.lexicon import OPENERS, ORDINARY, ROLES
-from service.mentions import find_mentions
-from service.sheet import Mention
-from service.stated import WORD, Meeting, Stated, StatedDays, families_of, stated_in
+from service.mentions import mentions_of
+from service.sheet import Mention, clean, split_sentences
+from service.stated import APART, WORD, Meeting, StatedDays, StatedTogether, families_of, stated_in
 
 Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
@@ -43,6 +43,7 @@ _BETWEEN = re.compile(
     r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue)\b", re.I
 )
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
+_MOST_YEARS_POINTED = 3  # a note points 99 weeks ahead at most
 _WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
 _LOCAL_MIDNIGHT_UTC_H = (
     10  # Honolulu is ten hours behind UTC: earlier UTC hours are still the day before somewhere in the US
@@ -66,29 +67,19 @@ class GroundingSource:
     """
 
     def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
-        """Nothing is read yet: each kind of support is gathered when a mention first needs it."""
+        """Dates are read; every other kind of support is gathered when a mention first needs it."""
         self._as_of = as_of.date()
         self._interactions = interactions
-        reason = stated_in(contact_reason)
-        self._met: list[Meeting] = []
-        self._parts: list[tuple[Stated, StatedDays]] = []
-        self._contact_days: set[date] = set()
-        for item in interactions:
-            written = item.timestamp.date()
-            local_days = {written, (item.timestamp - timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)).date()}
-            texts = [stated_in(text) for text in (item.text, item.intent, item.outcome or "")]
-            parts = [(text, StatedDays(text, written)) for text in texts]
-            self._contact_days |= local_days
-            self._met.append(Meeting(item.channel, local_days, parts))
-            self._parts += parts
-        self._known_days = {self._as_of, *self._contact_days}
-        # The reason of the present contact gives words, and nothing else.
-        self._texts = [reason, *(text for text, _ in self._parts)]
+        self._parts = [stated_in(APART.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
+        self._dated = [
+            StatedDays(part, item.timestamp.date()) for part, item in zip(self._parts, interactions, strict=True)
+        ]
+        self._together = StatedTogether(self._parts, stated_in(contact_reason))
 
     def prepare(self) -> None:
         """Read what most answers need, so that it does not have to be read while an agent waits for one of them."""
-        for kind in ("_days", "_amounts_as_stated", "_written_words"):
-            getattr(self, kind)  # read and kept by being asked for
+        # Read and kept by being asked for.
+        _ = self._days, self._written_words, self._together.amounts
 
     def supports(self, mention: Mention) -> bool:
         """Say whether the source states the mention or it follows from the source."""
@@ -104,7 +95,7 @@ class GroundingSource:
             case "name":
                 found = self._has_name(mention.words)
             case "channel":
-                found = mention.family in self._channel_families or mention.family in self._families
+                found = mention.family in self._channel_families or self._together.names_channel(mention.family)
             case "count":
                 found = self._has_count(mention)
         return found
@@ -128,56 +119,52 @@ class GroundingSource:
         return frozenset(family for item in self._interactions for family in families_of(item.channel))
 
     @cached_property
-    def _families(self) -> frozenset[str]:
-        return frozenset[str]().union(*(text.families for text in self._texts))
+    def _local_days(self) -> list[set[date]]:
+        """The days that each interaction's time may be, by time zone."""
+        behind = timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)
+        return [{item.timestamp.date(), (item.timestamp - behind).date()} for item in self._interactions]
+
+    @cached_property
+    def _contact_days(self) -> frozenset[date]:
+        return frozenset[date]().union(*self._local_days)
+
+    @cached_property
+    def _known_days(self) -> frozenset[date]:
+        return self._contact_days | {self._as_of}
+
+    @cached_property
+    def _met(self) -> list[Meeting]:
+        parts = zip(self._interactions, self._local_days, self._parts, self._dated, strict=True)
+        return [Meeting(item.channel, local_days, stated, dated) for item, local_days, stated, dated in parts]
 
     @cached_property
     def _written_words(self) -> frozenset[str]:
-        channels = (item.channel.split("_") for item in self._interactions)
-        return frozenset[str]().union(*(text.written_words for text in self._texts), *channels)
+        return self._together.written_words.union(*(item.channel.split("_") for item in self._interactions))
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return self._written_words.union(*(text.initials for text in self._texts))
+        return self._written_words | self._together.camel_words | self._together.initials
 
     @cached_property
-    def _tokens(self) -> frozenset[str]:
-        return frozenset[str]().union(*(text.tokens for text in self._texts))
+    def _derived_amounts(self) -> frozenset[Decimal]:
+        return self._together.noted_amounts | _sums_and_differences(self._together.amounts)
 
     @cached_property
-    def _capitals(self) -> frozenset[str]:
-        return frozenset[str]().union(*(text.capitals for text in self._texts))
-
-    @cached_property
-    def _amounts_as_stated(self) -> frozenset[Decimal]:
-        return frozenset[Decimal]().union(*(part.amounts for part, _ in self._parts))
-
-    @cached_property
-    def _amounts(self) -> frozenset[Decimal]:
-        noted = frozenset[Decimal]().union(*(part.noted_amounts for part, _ in self._parts))
-        return self._amounts_as_stated | noted | _sums_and_differences(self._amounts_as_stated)
-
-    @cached_property
-    def _counted(self) -> frozenset[Decimal]:
-        return frozenset[Decimal]().union(*(part.counted for part, _ in self._parts))
+    def _years(self) -> frozenset[Decimal]:
+        return frozenset(Decimal(year) for year in {day.year for day in self._known_days | self._pointed})
 
     @cached_property
     def _numbers(self) -> frozenset[Decimal]:
-        years = (Decimal(day.year) for day in self._known_days | self._pointed)
-        return frozenset(years).union(*(part.numbers for part, _ in self._parts))
+        return self._together.counted | self._together.said | self._years
 
     @cached_property
-    def _clocks(self) -> frozenset[str]:
-        contacts = (f"@{item.timestamp.hour % 12 * 60 + item.timestamp.minute}" for item in self._interactions)
-        return frozenset(contacts).union(*(part.clocks for part, _ in self._parts))
-
-    @cached_property
-    def _stated(self) -> frozenset[tuple[str, int]]:
-        return frozenset[tuple[str, int]]().union(*(part.counts for part, _ in self._parts))
+    def _contact_clocks(self) -> frozenset[str]:
+        times = [item.timestamp for item in self._interactions]
+        return frozenset([f"@{time.hour % 12 * 60 + time.minute}" for time in times])
 
     @cached_property
     def _pointed(self) -> frozenset[date]:
-        return frozenset[date]().union(*(dated.pointed for _, dated in self._parts))
+        return frozenset[date]().union(*(dated.pointed for dated in self._dated))
 
     @cached_property
     def _days(self) -> "dict[tuple[int, int | None], set[int]]":
@@ -186,7 +173,7 @@ class GroundingSource:
         for day in self._known_days:
             years[day.month, day.day].add(day.year)
             years[day.month, None].add(day.year)
-        for _, dated in self._parts:
+        for dated in self._dated:
             for month, day_of_month, year in dated.dates:
                 years[month, day_of_month].add(year)
                 years[month, None].add(year)
@@ -194,11 +181,11 @@ class GroundingSource:
 
     @cached_property
     def _stated_days(self) -> frozenset[date]:
-        return frozenset(self._contact_days).union(*(dated.named for _, dated in self._parts))
+        return self._contact_days.union(*(dated.named for dated in self._dated))
 
     @cached_property
     def _named(self) -> frozenset[int]:
-        return frozenset(day.day for _, dated in self._parts for day in dated.named)
+        return frozenset(day.day for dated in self._dated for day in dated.named)
 
     @cached_property
     def _gaps(self) -> frozenset[int]:
@@ -235,32 +222,47 @@ class GroundingSource:
 
     def _has_amount(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
-        if value in self._amounts_as_stated or value in self._amounts or value in self._numbers:
+        if value in self._together.amounts or self._is_number(value) or value in self._derived_amounts:
             return True
-        return mention.loose and _near(value, self._amounts | self._numbers, Decimal("0.05"))
+        return mention.loose and _near(
+            value, self._together.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
+        )
 
     def _has_number(self, mention: Mention) -> bool:
-        value = mention.number or Decimal(0)
-        if mention.unit.startswith("@") and int(mention.unit[1:]) % 60:
-            return mention.unit in self._clocks  # the 9 of "9:40" is no support for "9:20"
-        if value in self._counted or value in self._numbers or (mention.unit and mention.unit in self._clocks):
+        value, unit = mention.number or Decimal(0), mention.unit
+        if unit.startswith("@") and int(unit[1:]) % 60:
+            return self._is_clock(unit)  # the 9 of "9:40" is no support for "9:20"
+        if self._is_number(value) or self._is_clock(unit):
             return True
         if value == int(value):
-            if mention.unit == "times" and ("times", int(value)) in self._stated:
+            if unit == "times" and ("times", int(value)) in self._together.counts:
                 return True
             # Between any two days only where the words say so: all pairs of a long history make every small number.
-            gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
-            if any(gap_fits(gap, int(value), mention.unit) for gap in gaps):
-                return True
-            if mention.unit in _ORDINAL_ENDS and value in self._named:
+            if is_stretch(unit):
+                gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
+                if any(gap_fits(gap, int(value), unit) for gap in gaps):
+                    return True
+            if unit in _ORDINAL_ENDS and value in self._named:
                 return True
         return mention.loose and _near(value, self._numbers, Decimal("0.1"))
+
+    def _is_clock(self, unit: str) -> bool:
+        return unit.startswith("@") and (unit in self._contact_clocks or unit in self._together.clocks)
+
+    def _is_number(self, value: Decimal) -> bool:
+        """Say whether ``value`` is one of ``_numbers``; what takes longer to read is asked later."""
+        if value in self._together.counted or value in self._together.said:
+            return True
+        near = any(abs(value - day.year) <= _MOST_YEARS_POINTED for day in self._known_days)
+        return near and value in self._years
 
     def _has_count(self, mention: Mention) -> bool:
         family, count = mention.family, int(mention.number or 0)
         if mention.unit == "in all":
             return self._totals.get(family) == count
-        return count in self._counts.get(family, ()) or bool({(family, count), ("times", count)} & self._stated)
+        return count in self._counts.get(family, ()) or bool(
+            {(family, count), ("times", count)} & self._together.counts
+        )
 
     def _has_date(self, mention: Mention) -> bool:
         years = self._days.get((mention.month, mention.day), set())
@@ -273,22 +275,24 @@ class GroundingSource:
         )
 
     def _has_id(self, token: str) -> bool:
-        if token in self._tokens:
+        if token in self._together.tokens:
             return True
         # "ending 3305" names the end of an account number; "account 3390" its beginning.
         if token.isdigit():
-            if Decimal(token) in self._numbers:
+            if self._is_number(Decimal(token)):
                 return True
-            return len(token) >= 4 and any(known.endswith(token) or known.startswith(token) for known in self._tokens)
+            return len(token) >= 4 and any(
+                known.endswith(token) or known.startswith(token) for known in self._together.tokens
+            )
         parts = _ALNUM_PART.findall(token)
-        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._tokens
+        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._together.tokens
 
     def _has_name(self, words: tuple[str, ...]) -> bool:
         if all(self._has_word(word) for word in words):
             return True
         # "Social Security" where the notes write SSN, the number.
         letters = "".join(word[0] for word in words)
-        return len(words) > 1 and bool({letters, f"{letters}n"} & self._capitals)
+        return len(words) > 1 and bool({letters, f"{letters}n"} & self._together.capitals)
 
     def _has_word(self, word: str) -> bool:
         return all(
@@ -305,7 +309,7 @@ class GroundingSource:
             return True
         # "this" shortens no "Thistlewood".
         starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
-        return bool(starts & self._words) or word[:3] in self._capitals
+        return bool(starts & self._words) or word[:3] in self._together.capitals
 
 
 def _sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
@@ -330,7 +334,12 @@ def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
 # An answer is read for the score, for the guard and for the count of what was looked up: once is enough.
 @lru_cache(maxsize=16)
 def _read(text: str) -> tuple[tuple[Mention, ...], tuple[Attached, ...]]:
-    return tuple(find_mentions(text)), tuple(find_attached(text))
+    mentions: list[Mention] = []
+    ties: list[Attached] = []
+    for sentence in split_sentences(clean(text)):
+        mentions += mentions_of(sentence)
+        ties += attached_in(sentence)
+    return tuple(mentions), tuple(ties)
 
 
 def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, ...]:

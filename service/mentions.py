@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from service.cues import holds_digit, holds_part, holds_word
+from service.cues import holds_part, holds_word
 from service.dated import read_dates
 from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, SCALES
 from service.names import read_names
@@ -23,26 +23,33 @@ from service.sheet import (
     Mention,
     Sheet,
     clean,
+    figure_after,
+    hour_after,
     read_number,
     split_sentences,
 )
 
 DOLLARS = re.compile(rf"\$\s?({FIGURE})(?:\s?(k|thousand)\b)?", re.I)
-_DOLLAR_WORDS = re.compile(rf"(?<![\w$.,])({FIGURE})(?:-|\s*)(?:dollars?|bucks|usd)\b", re.I)
-_CENTS = re.compile(rf"(?<![\w$.,])({FIGURE})\s*(?:cents?\b|¢)", re.I)
+_FIGURE_ALONE = figure_after(r"\w$.,")
+_DOLLAR_WORDS = re.compile(rf"({_FIGURE_ALONE})(?:-|\s*)(?:dollars?|bucks|usd)\b", re.I)
+_CENTS = re.compile(rf"({_FIGURE_ALONE})\s*(?:cents?\b|¢)", re.I)
 
 _ID_NOUN = (
     r"(?:accounts?|acct|orders?|tickets?|cases?|claims?|confirmation|permits?|checks?|requests?|references?|ref"
     r"|work order|invoices?|complaints?|application|incident|ending(?: in)?)"
 )
 _ID_MIXED = re.compile(
-    r"(?<![\w$.@-])(?![AP]M-)(?=[\w-]*[A-Za-z])(?=[\w-]*\d)[A-Z]{1,8}[A-Za-z]{0,3}(?:-?[A-Z0-9])+(?![\w@])"
+    r"[A-Z](?<![\w$.@-][A-Z])(?!(?<=[AP])M-)(?=[\w-]*\d)[A-Z]{0,7}[A-Za-z]{0,3}(?:-?[A-Z0-9])+(?![\w@])"
 )
-_ID_DASHED = re.compile(r"(?<![\w$.,-])\d{3,}(?:-\d{2,})+(?![\w-])|(?<![\w$.,-])\d{2,}-\d{4,}(?![\w-])")
+_ID_DASHED = re.compile(r"\d(?<![\w$.,-]\d)(?:\d{2,}(?:-\d{2,})+|\d+-\d{4,})(?![\w-])")
 _ID_NAMED = re.compile(
     rf"\b{_ID_NOUN}(?:\s+(?:number|no\.?|id))?\s+#?\s?(\d{{3,}})(?![\w,.]?\d)|#\s?(\d{{2,}})\b", re.I
 )
-_ID_LONG = re.compile(r"(?<![\w$.,])\d{5,}(?![\w]|\.\d)")
+_ID_LONG = re.compile(r"\d(?<![\w$.,]\d)\d{4,}(?![\w]|\.\d)")
+_ID_WORDS = frozenset(
+    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit permits check checks request"
+    " requests reference references ref work invoice invoices complaint complaints application incident ending".split()
+)
 _YEARS = re.compile(r"20\d\d-20\d\d")
 
 _NUMBER_ATOM = rf"{FIGURE}|(?:{WORD_NUMBER})(?:-(?:{WORD_NUMBER}))?"
@@ -85,12 +92,14 @@ _VERB_WORDS = frozenset(
     "call called calls phoned emailed mailed chatted texted contacted wrote written reached".split()
 )
 _TIMES_WORDS = frozenset({"times", "x", "twice", "thrice"})
+_COUNT_CUES = _COUNT_WORDS | _SINGLE_WORDS | _VERB_WORDS | _TIMES_WORDS
+_DOLLAR_NAMES = frozenset("dollar dollars bucks usd".split())
+_CENT_NAMES = frozenset({"cent", "cents"})
 TIME_OF_DAY = re.compile(
-    r"(?<![\d:$.])([01]?\d|2[0-3])(?::([0-5]\d))?\s?([ap])(?:\.m\.|m\b|\b)|(?<![\d:$.])([01]?\d|2[0-3]):([0-5]\d)(?![\d:])",
-    re.I,
+    hour_after(r"\d:$.") + r"(?:(?::([0-5]\d))?\s?([ap])(?:\.m\.|m\b|\b)|:([0-5]\d)(?![\d:]))", re.I
 )
-FIGURES = re.compile(rf"(?<![\w.]){FIGURE}")
-_NUMBER = re.compile(rf"(?<![\w$.@])(?:{FIGURE})(?=[^\d]|$)")
+FIGURES = re.compile(figure_after(r"\w."))
+_NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
 _UNIT = re.compile(r"[\s-]*(?:(?:calendar|more|full|straight)\s+)?([A-Za-z%]+)")
 # "Two charges", "the two": a writer pairs what a source only lists. Measures, persons and parts are stated, not paired.
 _MEASURE = re.compile(
@@ -111,12 +120,16 @@ _TALLY = re.compile(
 
 def read_ids(sheet: Sheet) -> Iterator[Mention]:
     """Yield order, ticket, claim, phone and account-like tokens."""
+    if not sheet.holds_digit():
+        return
     for pattern in (_ID_MIXED, _ID_DASHED, _ID_LONG):
         for match in pattern.finditer(sheet.left):
             if _YEARS.fullmatch(match[0]):
                 continue
             sheet.blank(*match.span())
             yield sheet.mention("id", *match.span(), token=re.sub(r"[^a-z0-9]", "", match[0].lower()))
+    if "#" not in sheet.left and not holds_word(sheet.text, _ID_WORDS):
+        return
     for match in _ID_NAMED.finditer(sheet.left):
         group = 1 if match[1] else 2
         sheet.blank(*match.span(group))
@@ -125,7 +138,12 @@ def read_ids(sheet: Sheet) -> Iterator[Mention]:
 
 def read_amounts(sheet: Sheet) -> Iterator[Mention]:
     """Yield amounts of money in dollars; cents are dollars divided by 100."""
-    for pattern in (DOLLARS, _DOLLAR_WORDS, _CENTS):
+    if not sheet.holds_digit():
+        return
+    patterns = [DOLLARS] if "$" in sheet.left else []
+    patterns += [_DOLLAR_WORDS] if holds_word(sheet.text, _DOLLAR_NAMES) else []
+    patterns += [_CENTS] if holds_word(sheet.text, _CENT_NAMES) else []
+    for pattern in patterns:
         for match in list(pattern.finditer(sheet.left)):
             number = read_number(match[1])
             if pattern is _CENTS:
@@ -139,14 +157,16 @@ def read_amounts(sheet: Sheet) -> Iterator[Mention]:
 
 def read_counts(sheet: Sheet) -> Iterator[Mention]:
     """Yield how often the customer was in touch, and "twice" or "3 times" of anything else as numbers."""
-    numbered = holds_digit(sheet.left) or holds_word(sheet.left, NUMBER_NAMES)
-    times = holds_word(sheet.left, _TIMES_WORDS)
-    if (times or holds_part(sheet.left, ("twice", "thrice"))) and holds_word(sheet.left, _VERB_WORDS):
+    if not holds_word(sheet.text, _COUNT_CUES):
+        return
+    times = holds_word(sheet.text, _TIMES_WORDS)
+    if holds_word(sheet.text, _VERB_WORDS) and (times or holds_part(sheet.text, ("twice", "thrice"))):
         for match in sheet.take(_VERB_TIMES):
             said = read_number(match["n"]) if match["n"] else Decimal(2 if match["twice"] else 3)
             yield sheet.mention("count", *match.span(), number=said, family=_family(match))
-    patterns = [_COUNTED] if numbered and holds_word(sheet.left, _COUNT_WORDS) else []
-    patterns += [_SINGLE] if holds_word(sheet.left, _SINGLE_WORDS) else []
+    counted = holds_word(sheet.text, _COUNT_WORDS) and (sheet.holds_digit() or holds_word(sheet.text, NUMBER_NAMES))
+    patterns = [_COUNTED] if counted else []
+    patterns += [_SINGLE] if holds_word(sheet.text, _SINGLE_WORDS) else []
     for pattern in patterns:
         for match in list(pattern.finditer(sheet.left)):
             number = read_number(match[1]) if pattern is _COUNTED else Decimal(1)
@@ -167,21 +187,21 @@ def _family(match: re.Match[str]) -> str:
 
 def read_numbers(sheet: Sheet) -> Iterator[Mention]:
     """Yield the remaining numbers, in figures or words; "one", more often an article, is not read."""
-    digits = holds_digit(sheet.left)
+    digits = sheet.holds_digit()
     for match in list(TIME_OF_DAY.finditer(sheet.left)) if digits else ():
-        if match[4] is None and match[2] is None and not re.search(r"[ap]\.?m", match[0], re.I):
+        if match[2] is None and match[4] is None and not re.search(r"[ap]\.?m", match[0], re.I):
             continue
         sheet.blank(*match.span())
-        yield sheet.mention("number", *match.span(), number=Decimal(match[1] or match[4]), unit=clock_key(match))
+        yield sheet.mention("number", *match.span(), number=Decimal(match[1]), unit=clock_key(match))
     patterns = [_NUMBER] if digits else []
-    patterns += [NUMBER_WORDS] if holds_word(sheet.left, NUMBER_NAMES) else []
+    patterns += [NUMBER_WORDS] if holds_word(sheet.text, NUMBER_NAMES) else []
     for pattern in patterns:
-        for match in list(pattern.finditer(sheet.left)):
+        for match in list(pattern.finditer(sheet.left.lower())):
             number = read_number(match[0])
             rest = sheet.left[match.end() :]
             sheet.blank(*match.span())
             tally = _TALLY.match(rest) or (number == 2 and not _MEASURE.match(rest))
-            if pattern is NUMBER_WORDS and (number <= 1 or match[0].lower() in SCALES or tally):
+            if pattern is NUMBER_WORDS and (number <= 1 or match[0] in SCALES or tally):
                 continue
             unit = _UNIT.match(rest)
             loose = bool(LOOSE.search(sheet.left, max(0, match.start() - LEAD), match.start()))
@@ -192,14 +212,27 @@ def read_numbers(sheet: Sheet) -> Iterator[Mention]:
 
 def clock_key(match: re.Match[str]) -> str:
     """Return a time of day as ``@minutes`` on a 12-hour dial, so that "1 PM", "1:00" and "13:00" are one time."""
-    hour, minute = int(match[1] or match[4]), int(match[2] or match[5] or 0)
+    hour, minute = int(match[1]), int(match[2] or match[4] or 0)
     return f"@{hour % 12 * 60 + minute}"
+
+
+def channel_patterns(text: str) -> list[tuple[str, re.Pattern[str]]]:
+    """Return the channel families with their patterns, without those whose pattern finds nothing in ``text`` anyway."""
+    if not text.isascii():
+        return list(CHANNEL_WORDS.items())
+    lower, found = text.lower(), []
+    for family, pattern in CHANNEL_WORDS.items():
+        for part in CHANNEL_PARTS[family]:
+            if part in lower:
+                found.append((family, pattern))
+                break
+    return found
 
 
 def read_channels(sheet: Sheet) -> Iterator[Mention]:
     """Yield each channel family that the sheet names, once."""
-    for family, pattern in CHANNEL_WORDS.items():
-        match = pattern.search(sheet.left) if holds_part(sheet.left, CHANNEL_PARTS[family]) else None
+    for family, pattern in channel_patterns(sheet.left):
+        match = pattern.search(sheet.left)
         if match:
             yield sheet.mention("channel", *match.span(), family=family)
 
@@ -217,9 +250,10 @@ _READERS: tuple[Callable[[Sheet], Iterator[Mention]], ...] = (
 
 def find_mentions(text: str) -> tuple[Mention, ...]:
     """Return every mention of ``text``: sentence by sentence, within a sentence in the order of the readers."""
-    found: list[Mention] = []
-    for sentence in split_sentences(clean(text)):
-        sheet = Sheet(text=sentence, left=sentence)
-        for reader in _READERS:
-            found.extend(reader(sheet))
-    return tuple(found)
+    return tuple(mention for sentence in split_sentences(clean(text)) for mention in mentions_of(sentence))
+
+
+def mentions_of(sentence: str) -> list[Mention]:
+    """Return the mentions of one sentence, which is clean, in the order of the readers."""
+    sheet = Sheet(text=sentence, left=sentence)
+    return [mention for reader in _READERS for mention in reader(sheet)]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from service.lexicon import OPENERS, ORDINARY, ROLES
 from service.sheet import LEAD, NOT_AN_END, Mention, Sheet, without_accents
 
-_CAPITALISED = re.compile(r"(?<![\w@#/$.-])[^\W\d_a-z][\w'&]*(?:-[^\W\d_][\w']*)*")
+_CAPITALISED = re.compile(r"[^\W\d_a-z](?<![\w@#/$.-].)[\w'&]*(?:-[^\W\d_][\w']*)*")
 _NAME_VERB = re.compile(
     r"\s+(?:says?|said|asks|asked|wants|wanted|wrote|writes|promised|paid|pays|disputes?|disputed|refuses|refused|agreed"
     r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees|insists|owes|expects|sent"

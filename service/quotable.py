@@ -8,8 +8,10 @@ import html
 import quopri
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Literal
 
+from service.cues import holds_part
 from service.language import language_of
 from service.lexicon import ABUSE
 
@@ -67,21 +69,51 @@ _ORDER = (
 _LABELLED = r"\b(?:pass(?:word|code|phrase|wd)s?|pwd?|pins?|otp|cv[vc]2?)\b"
 _STATED = r"[\s:=#'\"(-]{1,4}(?:(?:is|was|are|now|to|as|set to|has always been)[\s:='\"]{1,3})?"
 _VALUE = r"(?!\d{1,2}/\d{1,2}\b|\d{1,2}(?:st|nd|rd|th|am|pm|x)\b)(?=[^\s,;]{0,30}\d)[^\s,;'\"]{3,40}"
-_SECRETS = (
-    rf"{_LABELLED}{_STATED}{_VALUE}",
-    r"\bpass(?:word|code|phrase)s? (?:is|was|=|to)[\s:]{1,2}(?!(?:re|un|not|never|sent|expir|wrong|incorrect|chang|updat|accept"
-    r"|block|set\b|being|no longer|still|on|in|the|a|her|his|their)[a-z]*)\S{4,}",
-    r"\b(?:otp|(?:one[- ]time|verification|security|login|access|auth\w{0,12}|2fa|mfa) (?:code|pin|number|passcode))\b"
-    r"[^$.]{0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
-    r"\b(?:security|secret|verbal) (?:word|answer|password)\b.{0,4}\b(?:is|was|=)\b|\bthe word is\b"
-    r"|\bmaiden name\b.{0,4}(?:is|was|:)",
-    r"\b(?:card|visa|amex|mastercard|discover|debit|credit)\b.{0,60}\bexp\w{0,8}\b[\s:.]{0,3}\d{1,2}\s?[/-]\s?\d{2}",
-    r"\b(?:ssn|itin|ein|social security|taxpayer id|tax id)\b[^$]{0,30}?(?<![\d$.,/])\d{3,}(?![/.,]\d)",
-    r"\b(?:dob|d\.o\.b\.|date of birth|birth ?date|born(?: on)?)\W{1,3}(?:(?:is|was|on)\W{1,2})?"
-    r"(?:\d{1,2}[/.-]\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d)",
-    r"\b(?:dl|driver'?s? licen[cs]e|passport)(?: number| no\.?| #)?\W{0,4}(?=[a-z]{0,3}-?\d)[a-z\d-]{5,}",
-    r"\b(?:routing|aba|iban|acct|account|a/c|checking|savings|card)(?: number| no\.?| num| #)?\W{0,3}"
-    r"(?:(?:in|is|was|ending) )?#?\d(?:[ -]?\d){5,}",
+_PASSWORDS = ("pass", "pw", "pin", "otp", "cv")
+# Each with the letter runs of which one must be there: most answers hold few of them, and all patterns over all of an answer
+# cost more than anything else that the guard asks of it.
+_SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
+    (parts, re.compile(pattern, re.I))
+    for parts, pattern in (
+        (_PASSWORDS, rf"{_LABELLED}{_STATED}{_VALUE}"),
+        (
+            ("pass",),
+            r"\bpass(?:word|code|phrase)s? (?:is|was|=|to)[\s:]{1,2}(?!(?:re|un|not|never|sent|expir|wrong|incorrect|chang|updat"
+            r"|accept|block|set\b|being|no longer|still|on|in|the|a|her|his|their)[a-z]*)\S{4,}",
+        ),
+        (
+            ("otp", "code", "pin", "number"),
+            r"\b(?:otp|(?:one[- ]time|verification|security|login|access|auth\w{0,12}|2fa|mfa) (?:code|pin|number|passcode))\b"
+            r"[^$.]{0,40}(?<![\d$./-])\d{3,8}\b(?![/.:]\d)",
+        ),
+        (
+            ("security", "secret", "verbal", "the word", "maiden"),
+            r"\b(?:security|secret|verbal) (?:word|answer|password)\b.{0,4}\b(?:is|was|=)\b|\bthe word is\b"
+            r"|\bmaiden name\b.{0,4}(?:is|was|:)",
+        ),
+        (
+            ("exp",),
+            r"\b(?:card|visa|amex|mastercard|discover|debit|credit)\b.{0,60}\bexp\w{0,8}\b[\s:.]{0,3}\d{1,2}\s?[/-]\s?\d{2}",
+        ),
+        (
+            ("ssn", "itin", "ein", "social security", "taxpayer id", "tax id"),
+            r"\b(?:ssn|itin|ein|social security|taxpayer id|tax id)\b[^$]{0,30}?(?<![\d$.,/])\d{3,}(?![/.,]\d)",
+        ),
+        (
+            ("dob", "d.o.b", "birth", "born"),
+            r"\b(?:dob|d\.o\.b\.|date of birth|birth ?date|born(?: on)?)\W{1,3}(?:(?:is|was|on)\W{1,2})?"
+            r"(?:\d{1,2}[/.-]\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d)",
+        ),
+        (
+            ("dl", "driver", "passport"),
+            r"\b(?:dl|driver'?s? licen[cs]e|passport)(?: number| no\.?| #)?\W{0,4}(?=[a-z]{0,3}-?\d)[a-z\d-]{5,}",
+        ),
+        (
+            ("routing", "aba", "iban", "acct", "account", "a/c", "checking", "savings", "card"),
+            r"\b(?:routing|aba|iban|acct|account|a/c|checking|savings|card)(?: number| no\.?| num| #)?\W{0,3}"
+            r"(?:(?:in|is|was|ending) )?#?\d(?:[ -]?\d){5,}",
+        ),
+    )
 )
 _ROLE = re.compile(
     r"^\W{0,4}(?:system|assistant|developer|tool|function)\s?(?:message|prompt|note|override)?\s?(?::|>|\]|#{2,})"
@@ -90,11 +122,21 @@ _ROLE = re.compile(
     r"|\bbegin (?:system|instructions?)\b",
     re.I | re.M,
 )
+_ROLE_PARTS = ("<", "#", "[", "im_", "system", "assistant", "developer", "tool", "function", "begin ")
 _INSTRUCTION = re.compile(f"{_MACHINE}|{_ORDER}", re.I | re.S)
-_SECRET = re.compile("|".join(_SECRETS), re.I)
-_RULES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
-    ("role", _ROLE),
-    ("instruction", _INSTRUCTION),
+
+
+def _plays_role(folded: str) -> bool:
+    return holds_part(folded, _ROLE_PARTS) and _ROLE.search(folded) is not None
+
+
+def _states_secret(folded: str) -> bool:
+    return any(pattern.search(folded) for parts, pattern in _SECRETS if holds_part(folded, parts))
+
+
+_RULES: tuple[tuple[Reason, Callable[[str], object]], ...] = (
+    ("role", _plays_role),
+    ("instruction", _INSTRUCTION.search),
     (
         "template",
         re.compile(
@@ -102,9 +144,9 @@ _RULES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             r"|\blorem ipsum\b"
             r"|\[(?i:(?:insert|enter|your)\b[^\]\[]{0,40}"
             r"|(?:customer|agent|account|company)(?:'s)? (?:name|number)|name|date|amount)\]"
-        ),
+        ).search,
     ),
-    ("link", re.compile(r"\bhttps?:|\bwww\.\w", re.I)),
+    ("link", re.compile(r"\bhttps?:|\bwww\.\w", re.I).search),
     (
         "code",
         re.compile(
@@ -112,19 +154,19 @@ _RULES: tuple[tuple[Reason, re.Pattern[str]], ...] = (
             r"|(?<![@\w])[a-z]{1,20}_[a-z_]{1,30}\s?[=(]|\"\w{1,40}\"\s?:|\b\w{1,40}(?:Exception|Error):|\b0x[0-9a-f]{4}"
             r"|\b(?:select|insert|delete|drop)\b.{1,40}\b(?:from|into|table)\b.{1,40}\b(?:where|values)\b|\b\w{2,20}\(\)",
             re.I,
-        ),
+        ).search,
     ),
-    ("markup", re.compile(r"[<>{}`*|\\]|^#{1,6}\s|[=~-]{4,}|\]\(|\[/?(?:b|i|u|url|img|quote|code)\]", re.M)),
+    ("markup", re.compile(r"[<>{}`*|\\]|^#{1,6}\s|[=~-]{4,}|\]\(|\[/?(?:b|i|u|url|img|quote|code)\]", re.M).search),
     (
         "encoded",
         re.compile(
             r"\S{41}|=[0-9A-F]{2}=[0-9A-F]{2}|=[0-9A-F]{2}(?=\s|$)|%[0-9A-F]{2}%[0-9A-F]{2}|&#?\w{2,8};"
             r"|(?<![\w/+])(?=[A-Za-z/+]{0,23}\d)(?=[A-Z\d/+]{0,23}[a-z])(?=[a-z\d/+]{0,23}[A-Z])[\w/+]{20,}"
-        ),
+        ).search,
     ),
-    ("noise", re.compile(r"([^\W\d_])\1{4}|(?<!\w)(?:\w ){5}\w(?!\w)|([^\w\s.])\2{5}", re.I)),
-    ("secret", _SECRET),
-    ("abuse", ABUSE),
+    ("noise", re.compile(r"([^\W\d_])\1{4}|(?<!\w)(?:\w ){5}\w(?!\w)|([^\w\s.])\2{5}", re.I).search),
+    ("secret", _states_secret),
+    ("abuse", ABUSE.search),
 )
 _SECRET_VALUE = re.compile(rf"(?:{_LABELLED}|\botp\b[^.\n$]{{0,30}}?(?=\b\d)){_STATED}({_VALUE})", re.I)
 # Dates, times and amounts stand next to each other in notes; they are taken out before digits are counted.
@@ -134,7 +176,9 @@ _NOT_AN_ID = re.compile(
 )
 _DIGITS = re.compile(r"\d(?:[ \t.\-_/·•]{0,3}\d){8}")
 _MIXED_NUMBER = re.compile(r"(?<![A-Za-z\d])(?=[A-Za-z\d]{9})(?:[A-Za-z]{0,2}\d){7}")
-_SPOKEN_DIGITS = re.compile(r"(?:\b(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)\b[ ,.-]{0,2}){7}", re.I)
+_SEVEN_DIGITS = re.compile(r"\d(?:[A-Za-z]{0,2}\d){6}")  # of every _MIXED_NUMBER, and quicker to look for
+_DIGIT_NAMES = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SPOKEN_DIGITS = re.compile(rf"(?:\b(?:{'|'.join(_DIGIT_NAMES)})\b[ ,.-]{{0,2}}){{7}}", re.I)
 
 
 def why_not(text: str) -> Reason | None:
@@ -145,8 +189,8 @@ def why_not(text: str) -> Reason | None:
     if _CONTROL.search(text):
         return "control"
     folded = _folded(text)
-    for reason, pattern in _RULES:
-        if pattern.search(folded):
+    for reason, found_in in _RULES:
+        if found_in(folded):
             return reason
     if holds_number(folded):
         return "number"
@@ -156,9 +200,9 @@ def why_not(text: str) -> Reason | None:
 def leak_in(text: str) -> Literal["role", "secret", "number"] | None:
     """Return why a model's answer must not be shown at all: a chat role's mark, a stated secret, or a long number."""
     folded = _folded(text)
-    if _ROLE.search(folded):
+    if _plays_role(folded):
         return "role"
-    if _SECRET.search(folded):
+    if _states_secret(folded):
         return "secret"
     return "number" if holds_number(folded) else None
 
@@ -166,7 +210,7 @@ def leak_in(text: str) -> Literal["role", "secret", "number"] | None:
 def addresses_reader(text: str) -> bool:
     """Say whether ``text`` instructs a machine, or whoever reads on: what stands beside it belongs to the same attempt."""
     folded = _folded(text)
-    return bool(_ROLE.search(folded) or _INSTRUCTION.search(folded))
+    return _plays_role(folded) or bool(_INSTRUCTION.search(folded))
 
 
 def _folded(text: str) -> str:
@@ -175,12 +219,21 @@ def _folded(text: str) -> str:
 
 def holds_number(text: str) -> bool:
     """Say whether ``text`` holds nine or more digits in a row, also with separators, stray letters or as spoken words."""
+    # What is taken out leaves a letter behind: no run of digits or of words is in the rest that was not in the text.
+    if not (_DIGITS.search(text) or _SEVEN_DIGITS.search(text) or _may_spell_digits(text)):
+        return False
     left = _NOT_AN_ID.sub(" x ", text)
     return bool(_DIGITS.search(left) or _MIXED_NUMBER.search(left) or _SPOKEN_DIGITS.search(left))
 
 
+def _may_spell_digits(text: str) -> bool:
+    return not text.isascii() or sum(map(text.lower().count, _DIGIT_NAMES)) >= 7
+
+
 def secrets_in(text: str) -> frozenset[str]:
     """Return the passwords, PINs and one-time codes that ``text`` states, lower-case, to be barred wherever they recur."""
+    if not holds_part(text, _PASSWORDS):
+        return frozenset()
     return frozenset(match[1].strip(".!?)'\"").lower() for match in _SECRET_VALUE.finditer(text) if len(match[1]) >= 4)
 
 

@@ -1,7 +1,8 @@
-"""What one text of a history states: its words, numbers, days and channels. Read once, and only as far as somebody asks.
+"""What a history states: its words, numbers, days and channels. Read once, and only as far as somebody asks.
 
-Intents and outcomes are few and come again in every history; the same notes come again when a customer is transferred, or when a
-shadow answers the same request. What was read is kept by text, in this process's memory alone.
+The texts of one interaction are read as one, and so are, for whatever does not depend on the day of writing, all interactions:
+what looking costs for each text anew is most of what looking costs. The same notes come again when a customer is transferred, or
+when a shadow answers the same request; what was read of one interaction is kept by its text, in this process's memory alone.
 """
 
 import re
@@ -10,26 +11,35 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
-from service.cues import holds_digit, holds_part, holds_word
-from service.dated import months_of_notes, read_dates
+from service.cues import holds_digit, holds_part, holds_word, plain_words
+from service.dated import months_of_notes, take_dates
 from service.days import in_english, nearest_year, pointed_days, real_day
 from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
-from service.mentions import FIGURES, TIME_OF_DAY, clock_key, read_counts
-from service.notes import CHANNEL_CUES, amounts_of_notes, clocks_of_notes, foreign_numbers, worded_numbers
-from service.sheet import Sheet, clean, read_number, without_accents
+from service.mentions import FIGURES, TIME_OF_DAY, channel_patterns, clock_key, read_counts
+from service.notes import (
+    CHANNEL_CUES,
+    amounts_of_notes,
+    clocks_in_figures,
+    clocks_in_words,
+    foreign_numbers,
+    worded_numbers,
+)
+from service.sheet import FIGURE, Sheet, clean, without_accents
 
-# 10 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are read anew.
+# 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are read anew.
 _KEPT_TEXTS = 1024
 _LONGEST_KEPT = 500
 
+# Stands between texts that are read as one: no pattern reads across it, and beside it a word ends as it does beside nothing.
+APART = "\n|\n"
 WORD = re.compile(r"[^\W\d_]+")
 # "installment 1/3", "pin 2/3 NOMATCH": reads as a date in January or February, which it seldom is.
-_FRACTION = re.compile(r"(?<![\d/])([1-6])/([1-6])(?![\d/])")
+_FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _LETTERS_NUMBER = re.compile(r"\b([A-Za-z]{1,5})[ #:]+(\d{2,})\b")
 _NO_TOKEN = re.compile(r"[^a-z0-9]")
 _DIGIT_RUN = re.compile(r"\d+")
-_VERSION = re.compile(r"\bv(?=\d)", re.I)  # "v7.3.0"
+_VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INITIALS = re.compile(
@@ -39,9 +49,8 @@ _LINKS = frozenset({"of", "the", "and", "for", "to"})
 _NTH_CONTACT = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th)?\s*(?:x|(?:time|call|contact|chat|e-?mail|text|attempt|request)s?)\b", re.I
 )
-_STATED_AMOUNT = re.compile(
-    r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
-)
+_DOLLARS = re.compile(rf"\$\s?({FIGURE})")
+_WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?![\d.])")
 _MULTIPLES = (
     (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
     (frozenset({"thrice", "triple"}), Decimal(3)),
@@ -60,28 +69,66 @@ _FAMILY_OF = {
 
 
 class Stated:
-    """What a text says, whenever it was written; each part is read when it is first asked for, and then kept.
+    """What one interaction says, whenever it was written.
+
+    Its dates are read at once: every source is asked for days. What only ties ask for is read when the first one does.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.cleaned = clean(text)
+        # To point at days: quotes made plain, ordinals in figures, foreign dates in English.
+        self.plain = in_english(self.cleaned)
+        sheet = Sheet(text=self.plain, left=self.plain)
+        # As (month, day or None, year or None).
+        self.dates = frozenset([(found.month, found.day, found.year) for found in take_dates(sheet)])
+        self.undated = sheet.left
+        # The months of notes, which write them small.
+        self.months = months_of_notes(self.plain)
+
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """The channels that it names."""
+        return frozenset(family for family, pattern in channel_patterns(self.plain) if pattern.search(self.plain))
+
+    @cached_property
+    def amounts(self) -> frozenset[Decimal]:
+        """Dollars written as such."""
+        return _amounts(self.plain)
+
+    @cached_property
+    def figures(self) -> frozenset[Decimal]:
+        """All numbers in figures."""
+        return _decimals(FIGURES.findall(self.plain))
+
+
+class StatedTogether:
+    """What the interactions of a history say together; each part is read when it is first asked for, and then kept.
 
     Most answers mention a few kinds of things, and most of what they mention stands in the source as they write it. Reading
     everything beforehand took three times as long (``make bench-service``).
     """
 
-    def __init__(self, text: str) -> None:
-        self._cleaned = clean(text)
+    def __init__(self, parts: Sequence[Stated], reason: Stated) -> None:
+        """``reason``, that of the present contact, gives words, and nothing else."""
+        self._parts, self._reason = parts, reason
 
     @cached_property
-    def plain(self) -> str:
-        """The text to point at days: quotes made plain, ordinals in figures, foreign dates in English."""
-        return in_english(self._cleaned)
+    def _cleaned(self) -> str:
+        return APART.join([self._reason.cleaned, *(part.cleaned for part in self._parts)])
+
+    @cached_property
+    def _plain(self) -> str:
+        return APART.join(part.plain for part in self._parts)
 
     @cached_property
     def written_words(self) -> frozenset[str]:
-        """The words as written, without accents and in lower case; of CamelCase both the whole and the parts."""
-        words = set(WORD.findall(without_accents(self._cleaned)))
-        camel = _CAMEL.sub(" ", self._cleaned)
-        if camel != self._cleaned:
-            words.update(WORD.findall(without_accents(camel)))
-        return frozenset(words)
+        """The words as written, without accents and in lower case."""
+        return _words(self._reason.cleaned).union(*[_words(part.cleaned) for part in self._parts])
+
+    @cached_property
+    def camel_words(self) -> frozenset[str]:
+        """The words that CamelCase is made of."""
+        return _words(_CAMEL.sub(" ", self._cleaned))
 
     @cached_property
     def initials(self) -> frozenset[str]:
@@ -96,101 +143,58 @@ class Stated:
     @cached_property
     def capitals(self) -> frozenset[str]:
         """Three letters in capitals, in lower case."""
-        return frozenset(
-            word for word in map(str.lower, _THREE_CAPITALS.findall(self._cleaned)) if word not in ORDINARY
-        )
+        return frozenset(map(str.lower, _THREE_CAPITALS.findall(self._cleaned))) - ORDINARY
 
-    @cached_property
-    def families(self) -> frozenset[str]:
-        """The channels that it names or hints at."""
-        named = _named_channels(self._cleaned)
-        return named | {
-            family for family, cue in CHANNEL_CUES.items() if family not in named and cue.search(self._cleaned)
-        }
-
-    @cached_property
-    def spoken(self) -> frozenset[str]:
-        """The channels that it names."""
-        return _named_channels(self.plain)
+    def names_channel(self, family: str) -> bool:
+        """Say whether they name the channel or hint at it."""
+        named = holds_part(self._cleaned, CHANNEL_PARTS[family]) and CHANNEL_WORDS[family].search(self._cleaned)
+        return bool(named or (family in CHANNEL_CUES and CHANNEL_CUES[family].search(self._cleaned)))
 
     @cached_property
     def amounts(self) -> frozenset[Decimal]:
         """Dollars written as such."""
-        if not self._has_digits:
-            return frozenset()
-        return frozenset(read_number(match[1] or match[2]) for match in _STATED_AMOUNT.finditer(self.plain))
+        return _amounts(self._plain)
 
     @cached_property
     def noted_amounts(self) -> frozenset[Decimal]:
         """Dollars written in the way of notes."""
-        return frozenset(amounts_of_notes(self.plain))
-
-    @cached_property
-    def figures(self) -> frozenset[Decimal]:
-        """All numbers in figures."""
-        if not self._has_digits:
-            return frozenset()
-        return frozenset(read_number(match[0]) for match in FIGURES.finditer(self.plain))
+        return frozenset(amounts_of_notes(self._plain))
 
     @cached_property
     def counted(self) -> frozenset[Decimal]:
         """Numbers in figures. A day or a month is none: every small number would be in every long history."""
-        if not self._has_digits:
-            return frozenset()
-        undated = self._dated[1]
-        numbers = {read_number(match[0]) for match in FIGURES.finditer(_VERSION.sub(" ", undated))}
-        return frozenset(numbers.union(Decimal(run) for run in _DIGIT_RUN.findall(undated)))
+        undated = APART.join(part.undated for part in self._parts)
+        return _decimals([*FIGURES.findall(_VERSION.sub(" ", undated)), *_DIGIT_RUN.findall(undated)])
 
+    # Words for numbers, counts and clocks stand in few texts: each is asked whether it has any.
     @cached_property
-    def numbers(self) -> frozenset[Decimal]:
-        """Numbers in figures and in words."""
-        return self.counted | _said_numbers(self.plain)
-
-    @cached_property
-    def clocks(self) -> frozenset[str]:
-        """Times of day, as ``service.mentions.clock_key`` writes them."""
-        return frozenset(_clocks(self.plain))
+    def said(self) -> frozenset[Decimal]:
+        """Numbers in words."""
+        return frozenset[Decimal]().union(*(_said_numbers(part.plain) for part in self._parts))
 
     @cached_property
     def counts(self) -> frozenset[tuple[str, int]]:
         """How often something was, as (family or "times", count)."""
-        return frozenset(_counts(self.plain))
-
-    @property
-    def dates(self) -> frozenset[tuple[int, int | None, int | None]]:
-        """Dates as (month, day or None, year or None)."""
-        return self._dated[0]
+        return frozenset[tuple[str, int]]().union(*(_counts(part.plain) for part in self._parts))
 
     @cached_property
-    def months(self) -> frozenset[int]:
-        """The months of notes, which write them small."""
-        return frozenset(months_of_notes(self.plain))
-
-    @cached_property
-    def _has_digits(self) -> bool:
-        return holds_digit(self.plain)
-
-    @cached_property
-    def _dated(self) -> tuple[frozenset[tuple[int, int | None, int | None]], str]:
-        # The dates, and the text without them.
-        sheet = Sheet(text=self.plain, left=self.plain)
-        return frozenset((mention.month, mention.day, mention.year) for mention in read_dates(sheet)), sheet.left
+    def clocks(self) -> frozenset[str]:
+        """Times of day, as ``service.mentions.clock_key`` writes them."""
+        in_words = [clock for part in self._parts for clock in clocks_in_words(part.plain)]
+        in_figures = clocks_in_figures(self._plain)
+        return frozenset([*in_words, *in_figures, *map(clock_key, TIME_OF_DAY.finditer(self._plain))])
 
 
 class StatedDays:
-    """What a text says of days, for the day on which it was written; read when it is first asked for."""
+    """What a text says of days, for the day on which it was written."""
 
     def __init__(self, stated: Stated, written: date) -> None:
         self._stated, self._written = stated, written
-
-    @cached_property
-    def dates(self) -> frozenset[tuple[int, int | None, int]]:
-        """Dates as (month, day or None, year); notes leave the year out, so it is the nearest one."""
-        written = self._written
-        dates = {
-            (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in self._stated.dates
+        # Dates as (month, day or None, year); notes leave the year out, so it is the nearest one.
+        self.dates: set[tuple[int, int | None, int]] = {
+            (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in stated.dates
         }
-        return frozenset(dates | {(month, None, nearest_year(month, 15, written)) for month in self._stated.months})
+        self.dates.update([(month, None, nearest_year(month, 15, written)) for month in stated.months])
 
     @cached_property
     def named(self) -> frozenset[date]:
@@ -208,32 +212,32 @@ class StatedDays:
 class Meeting:
     """What meets in one interaction: channels, days, amounts and bare figures."""
 
-    def __init__(self, channel: str, local_days: Iterable[date], parts: Sequence[tuple[Stated, StatedDays]]) -> None:
+    def __init__(self, channel: str, local_days: Iterable[date], stated: Stated, dated: StatedDays) -> None:
         """``local_days`` are the days that the interaction's time may be, by time zone."""
         self._families = _FAMILY_OF[channel]
         self._local_days = frozenset((day.month, day.day) for day in local_days)
-        self._parts = parts
+        self._stated, self._dated = stated, dated
 
     def has_family(self, family: str) -> bool:
         """Say whether it came by that family of channels, or names it."""
-        return family in self._families or any(family in part.spoken for part, _ in self._parts)
+        return family in self._families or family in self._stated.spoken
 
     def has_day(self, month: int, day: int) -> bool:
         """Say whether it was then, names that day or points at it."""
         wanted = (month, day)
         return (
             wanted in self._local_days
-            or any(wanted == (found[0], found[1]) for _, dated in self._parts for found in dated.dates)
-            or any(wanted == (found.month, found.day) for _, dated in self._parts for found in dated.pointed)
+            or any(wanted == (found[0], found[1]) for found in self._dated.dates)
+            or any(wanted == (found.month, found.day) for found in self._dated.pointed)
         )
 
     def has_amount(self, amount: Decimal) -> bool:
         """Say whether it states these dollars."""
-        return any(amount in part.amounts for part, _ in self._parts)
+        return amount in self._stated.amounts
 
     def has_figure(self, number: Decimal) -> bool:
         """Say whether it holds this number in figures."""
-        return any(number in part.figures for part, _ in self._parts)
+        return number in self._stated.figures
 
 
 def families_of(channel: str) -> tuple[str, ...]:
@@ -249,12 +253,17 @@ def stated_in(text: str) -> Stated:
 _kept = lru_cache(maxsize=_KEPT_TEXTS)(Stated)
 
 
-def _named_channels(plain: str) -> frozenset[str]:
-    return frozenset(
-        family
-        for family, pattern in CHANNEL_WORDS.items()
-        if holds_part(plain, CHANNEL_PARTS[family]) and pattern.search(plain)
-    )
+def _words(cleaned: str) -> frozenset[str]:
+    words = plain_words(cleaned)
+    return frozenset(WORD.findall(without_accents(cleaned))) if words is None else words
+
+
+def _decimals(figures: Iterable[str]) -> frozenset[Decimal]:
+    return frozenset(Decimal(written.replace(",", "")) for written in frozenset(figures))
+
+
+def _amounts(plain: str) -> frozenset[Decimal]:
+    return _decimals([*_DOLLARS.findall(plain), *_WITH_CENTS.findall(plain)])
 
 
 def _initials(plain: str) -> set[str]:
@@ -269,10 +278,10 @@ def _tokens(plain: str) -> set[str]:
     tokens: set[str] = set()
     if not holds_digit(plain):
         return tokens
-    for match in _TOKEN.finditer(plain):
-        token = match[0].lower()
-        if token.isalpha() or not any(c.isdigit() for c in token):
+    for written in _TOKEN.findall(plain):
+        if written.isalpha() or not _DIGIT_RUN.search(written):
             continue
+        token = written.lower()
         compact = _NO_TOKEN.sub("", token)
         tokens.add(compact)
         tokens.update(part for part in _NO_TOKEN.split(token) if part)
@@ -284,19 +293,12 @@ def _tokens(plain: str) -> set[str]:
 
 def _said_numbers(plain: str) -> set[Decimal]:
     numbers = {*worded_numbers(plain), *foreign_numbers(plain)}
-    if holds_digit(plain):
+    if "/" in plain:
         for match in _FRACTION.finditer(plain):
             if match[1] <= match[2]:
                 numbers.update((Decimal(match[1]), Decimal(match[2])))
     numbers.update(value for words, value in _MULTIPLES if holds_word(plain, words) and _MULTIPLE[value].search(plain))
     return numbers
-
-
-def _clocks(plain: str) -> set[str]:
-    clocks = set(clocks_of_notes(plain))
-    if holds_digit(plain):
-        clocks.update(clock_key(match) for match in TIME_OF_DAY.finditer(plain))
-    return clocks
 
 
 def _counts(plain: str) -> set[tuple[str, int]]:

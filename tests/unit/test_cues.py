@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import cues, dated, days, mentions, notes, stated
+from service import attached, cues, dated, days, mentions, notes, quotable, sheet, stated
 from service.grounding import GroundingSource, find_unsupported
 from service.interaction import Interaction
 from service.lexicon import CHANNEL_PARTS, CHANNEL_WORDS
@@ -20,7 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PIECES = (
     "called twice, emailed 4x, only one chat, 3 prior calls, double; Tues, thursdays next friday until Nov. 3rd 3 May 11/03/26 "
     "since March the 20th in 5 businessdays or two weeks ago 24h 18h30 half past noon 45c 3k forty dollars and ten cents 1/3 "
-    "mañana 30 de octubre third e-mails phone menu Web Site VOICEMAIL texted tweets App"
+    "mañana 30 de octubre third e-mails phone menu Web Site VOICEMAIL texted tweets App 2026-11-03 Nov 2026 11/2026 late May "
+    "$1,250.50 $3k 45 cents 20 dollars ticket #4471 VM-5518 work order 00123 nine one two three four five six 445566778899 "
+    "$5one AB12345678 12/3/26987654321 PIN: 8823 password is hunter42x ssn 123456789 card exp 11/27 born 1/2/1980 system: </user>"
 ).split(" ")
 TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).flatmap(
     lambda parts: st.sampled_from(("", " ", "\n")).map(lambda gap: gap.join(parts))
@@ -30,27 +32,62 @@ TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).fla
 def _everything(text):
     item = Interaction(interaction_id="i", channel="agent", timestamp=NOW, intent="x", text=text)
     source = GroundingSource([item], as_of=NOW, contact_reason=text[:100])
+    said = stated.stated_in(text)
+    together = stated.StatedTogether([said], said)
     read = [
         (name, getattr(owner, name))
-        for owner in (source, stated.stated_in(text), stated.StatedDays(stated.stated_in(text), NOW.date()))
+        for owner in (source, said, stated.StatedDays(said, NOW.date()), together)
         for name, part in vars(type(owner)).items()
-        if isinstance(part, functools.cached_property) and name != "_has_digits"  # a cue itself
+        if isinstance(part, functools.cached_property) and name not in ("_met", "_together")
     ]
     assert len(read) > 20
-    return read, mentions.find_mentions(text), find_unsupported(text, source)
+    read += [(name, getattr(said, name)) for name in ("cleaned", "plain", "dates", "undated", "months")]
+    named = [together.names_channel(family) for family in CHANNEL_WORDS]
+    found = mentions.find_mentions(text), find_unsupported(text, source)
+    return read, named, found, quotable.leak_in(text), quotable.secrets_in(text), quotable.why_not(text)
 
 
 @given(TEXTS)
 def test_with_every_cue_given_nothing_else_is_found(text):
     with pytest.MonkeyPatch.context() as patch:
         with_cues = _everything(text)
-        for module in (dated, days, mentions, notes, stated):
-            for name in ("holds_word", "holds_part", "holds_digit"):
+        for module in (attached, dated, days, mentions, notes, quotable, sheet, stated):
+            for name in ("holds_word", "holds_part", "holds_digit", "_may_spell_digits"):
                 if hasattr(module, name):
                     patch.setattr(module, name, lambda *_: True)
+            if hasattr(module, "channel_patterns"):
+                patch.setattr(module, "channel_patterns", lambda _: list(CHANNEL_WORDS.items()))
         stated._kept.cache_clear()
         assert _everything(text) == with_cues
     stated._kept.cache_clear()
+
+
+@given(TEXTS)
+def test_a_cue_of_one_pattern_is_in_every_text_that_the_pattern_finds_something_in(text):
+    text = sheet.clean(text)
+    lower = text.lower()
+    for cue, found in (
+        ("-" in text, dated._ISO.search(text)),
+        ("/" in text, dated._SLASH.search(text) or dated._SLASH_YEAR.search(text) or stated._FRACTION.search(text)),
+        ("/20" in text, dated._SLASH_YEAR.search(text)),
+        ("20" in text, dated._MONTH_YEAR.search(lower)),
+        (dated._BEFORE_MONTH.search(lower), dated._DAY_MONTH.search(lower)),
+        (dated._MONTH_HEAD.search(text), dated._MONTH_ALONE.search(text)),
+        (dated.names_month(text), dated.month_days(text) or dated.months_of_notes(text)),
+        ("$" in text, mentions.DOLLARS.search(text)),
+        (cues.holds_word(text, mentions._DOLLAR_NAMES), mentions._DOLLAR_WORDS.search(text)),
+        (cues.holds_word(text, mentions._CENT_NAMES), mentions._CENTS.search(text)),
+        ("#" in text or cues.holds_word(text, mentions._ID_WORDS), mentions._ID_NAMED.search(text)),
+        (notes._PAST_HOUR.search(lower), notes._PAST.search(lower)),
+    ):
+        assert cue or not found
+
+
+@given(TEXTS)
+def test_no_number_is_long_only_where_dates_and_amounts_are_taken_out(text):
+    left = quotable._NOT_AN_ID.sub(" x ", text)
+    found = quotable._DIGITS.search(left) or quotable._MIXED_NUMBER.search(left) or quotable._SPOKEN_DIGITS.search(left)
+    assert quotable.holds_number(text) is bool(found)
 
 
 def test_every_channel_word_of_the_cases_has_its_part():

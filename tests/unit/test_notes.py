@@ -1,11 +1,13 @@
 """What a note writes in its own way supports the summary's plain spelling, and nothing next to it."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 
 from service.grounding import GroundingSource, find_unsupported
 from service.interaction import Interaction
+from service.notes import amounts_of_notes
 
 AS_OF = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 
@@ -75,3 +77,9 @@ def test_common_words_and_other_peoples_initials_shorten_no_name() -> None:
     assert kinds("this is for REV PROT", "Revenue Protection said so.") == []
     assert kinds("this is her PAY stub", "Thistlewood Ames called.") == ["name"]
     assert kinds("PAY stub", "Owner Prudhomme Achterberg called.") == ["name"]
+
+
+def test_a_note_of_digits_alone_is_read_in_time_proportional_to_its_length():
+    started = time.process_time()
+    assert list(amounts_of_notes("1" * 19_000)) == []
+    assert time.process_time() - started < 1  # 15 s when every digit is a beginning
