@@ -73,16 +73,18 @@ class Runtime:
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
-        for source in self.pair_sources.values():
-            source.start()
         self.summaries.open()
         self.crowding.start()
-        for rollout in self.rollouts.values():
-            rollout.start()
+        # With a last known good pair the first requests wait for litellm alone; looking at the registry imports MLflow, and two
+        # imports at once take each other's time: then the look comes second, some two seconds after the start.
+        looks_later = self.warm_up is not None and self._can_serve()
+        if not looks_later:
+            self._look_at_the_registry()
         if self.warm_up is not None:
             # Until litellm is imported, seconds later beside the first requests, what they wait for is this process and no model.
             self.reliability.breakers.armed = False
-            threading.Thread(target=self._warm_up, name="gateway-warm-up", daemon=True).start()
+            warming = threading.Thread(target=self._warm_up, args=(looks_later,), name="gateway-warm-up", daemon=True)
+            warming.start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
 
     async def close(self) -> None:
@@ -108,7 +110,17 @@ class Runtime:
         rollout = self.rollouts.get(task)
         return self.pair_sources[task].current() if rollout is None else rollout.choose(unit)
 
-    def _warm_up(self) -> None:
+    def _can_serve(self) -> bool:
+        sources = self.pair_sources
+        return all(name in sources and sources[name].status().served for name in self.settings.required_tasks)
+
+    def _look_at_the_registry(self) -> None:
+        for source in self.pair_sources.values():
+            source.start()
+        for rollout in self.rollouts.values():
+            rollout.start()
+
+    def _warm_up(self, then_look: bool) -> None:
         assert self.warm_up is not None
         try:
             self.warm_up()
@@ -116,6 +128,8 @@ class Runtime:
             log(Event.WARM_UP_FAILED, error=type(err).__name__)
         finally:
             self.reliability.breakers.armed = True
+            if then_look:
+                self._look_at_the_registry()
 
 
 def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:

@@ -1,6 +1,7 @@
 """The HTTP surface with fakes behind it: fields, headers, ids, failures as problems, readiness."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -673,8 +674,6 @@ def test_lifespan_starts_and_stops_the_pair_sources() -> None:
 
 
 def test_failed_warm_up_is_logged_and_does_not_stop_the_service() -> None:
-    import threading
-
     ended = threading.Event()
 
     def warm_up() -> None:
@@ -684,16 +683,12 @@ def test_failed_warm_up_is_logged_and_does_not_stop_the_service() -> None:
     world = World()
     with capture_logs() as logs, _client(world, warm_up=warm_up) as client:
         assert ended.wait(5)
-        for thread in threading.enumerate():
-            if thread.name == "gateway-warm-up":
-                thread.join(5)
+        _wait_for_the_warm_up()
         assert client.get("/readyz").status_code == 200
     assert [entry["error"] for entry in logs if entry["event"] == "WARM_UP_FAILED"] == ["ImportError"]
 
 
 def test_what_fails_while_the_model_client_is_loaded_is_no_models_fault() -> None:
-    import threading
-
     loading = threading.Event()
     world = World()
     with _client(world, warm_up=loading.wait) as client:
@@ -701,10 +696,41 @@ def test_what_fails_while_the_model_client_is_loaded_is_no_models_fault() -> Non
         assert not breakers.armed
         assert client.get("/readyz").status_code == 200
         loading.set()
-        for thread in threading.enumerate():
-            if thread.name == "gateway-warm-up":
-                thread.join(5)
+        _wait_for_the_warm_up()
         assert breakers.armed
+
+
+def _wait_for_the_warm_up() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "gateway-warm-up":
+            thread.join(5)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_with_a_last_known_good_pair_the_registry_is_looked_at_after_the_model_client_is_loaded(fails: bool) -> None:
+    loading = threading.Event()
+
+    def warm_up() -> None:
+        loading.wait(5)
+        if fails:
+            raise ImportError("litellm")
+
+    world = World()
+    with _client(world, warm_up=warm_up):
+        assert not world.pairs.running
+        loading.set()
+        _wait_for_the_warm_up()
+        assert world.pairs.running
+    assert not world.pairs.running
+
+
+def test_without_a_pair_the_registry_is_looked_at_at_once() -> None:
+    loading = threading.Event()
+    world = World(pairs=FakePairs(served=None))
+    with _client(world, warm_up=loading.wait):
+        assert world.pairs.running
+        loading.set()
+        _wait_for_the_warm_up()
 
 
 def test_building_the_app_reads_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
