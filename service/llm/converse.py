@@ -104,11 +104,11 @@ class Converse:
 
     def _request(self, call: ModelCall, messages: list[dict[str, Any]]) -> _Request:
         schema = None if call.answer_schema is None else json.dumps(dict(call.answer_schema))
-        options = copy.deepcopy(self._options(call.model, call.sampling, schema))
+        options = self._options(call.model, call.sampling, schema)
         content = self._config.transform_request(
             model=call.model,
             messages=messages,
-            optional_params=dict(options),  # it takes out what it has used
+            optional_params=copy.deepcopy(options),  # it takes out what it has used
             litellm_params={"model_info": MODEL_INFO},
             headers={},
         )

@@ -138,6 +138,22 @@ async def test_the_same_goes_over_the_wire_and_the_same_comes_back(bedrock, gate
     assert ours.answered_by == "echo"
 
 
+@pytest.mark.parametrize("name", ["plain", "structured"])
+async def test_a_call_is_the_same_each_time(bedrock, gateway, name):
+    tool = {"toolUse": {"toolUseId": "t", "name": "json_tool_call", "input": {"score": 3}}}
+    bedrock.answers += [said(tool, stop="tool_use")] * 3 if name == "structured" else []
+    replies = [await gateway.complete(CALLS[name]) for _ in range(3)]
+    first, second, third = bedrock.seen
+    assert first.body == second.body == third.body
+    assert len({(reply.text, reply.stop_reason) for reply in replies}) == 1
+
+
+async def test_warming_up_makes_each_models_call_and_sends_none(bedrock, gateway):
+    over_the_wire = [card for card in CARDS if card.wire == "bedrock"]
+    assert gateway._converse._options.cache_info().currsize == len(over_the_wire) > 1
+    assert bedrock.seen == []
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "message"),
     [
@@ -243,6 +259,8 @@ async def test_an_api_key_goes_in_place_of_a_signature(bedrock, monkeypatch):
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "abc")
     await _of_bedrock(monkeypatch, bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
     assert bedrock.seen[0].headers["Authorization"] == "Bearer abc"
+    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    assert "Credential=local/" in bedrock.seen[1].headers["Authorization"]  # a stand-in gets nobody's key
 
 
 async def test_no_key_is_said_before_anything_is_sent(bedrock, monkeypatch):

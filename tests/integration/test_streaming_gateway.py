@@ -3,6 +3,7 @@
 import asyncio
 import json
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
@@ -56,6 +57,15 @@ async def test_a_stream_is_the_same_answer_in_pieces(gateway):
     assert "".join(pieces) == streamed.text == whole.text
     assert streamed.usage == whole.usage
     assert (streamed.stop_reason, streamed.answered_by) == (whole.stop_reason, whole.answered_by)
+
+
+async def test_a_stream_of_a_provider_model_says_what_stood_in_for_it():
+    nova = "amazon.nova-lite-v1:0"
+    with LocalBedrock(["--models", nova, "--echo-models", nova]) as stand_in:
+        gateway = LiteLLMGateway(CARDS, region="us-east-1", endpoint=stand_in.url)
+        call = replace(_call(), model=nova)
+        assert (await gateway.stream(call, lambda _: None)).answered_by == "echo"
+        assert (await gateway.complete(call)).answered_by == "echo"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,16 @@ def test_forgeries_are_refused(world):
         assert not caught.value.missing
 
 
+def test_what_was_verified_as_one_kind_passes_for_no_other(world):
+    link = world.tokens.sign("widget", ("summaries",), kind="link").text
+    assert world.tokens.read(link, kind="link").caller == "widget"
+    for _ in range(2):
+        with pytest.raises(TokenRefused, match="not signed by a key"):
+            world.tokens.read(link)
+        with pytest.raises(TokenRefused, match="not signed by a key"):
+            world.tokens.verify(f"Bearer {link}")
+
+
 def test_an_unsigned_check_would_notice(world):
     # The same helper with nothing changed makes a token that is accepted: what is refused above is refused for its change.
     assert world.tokens.verify(world.forged()).client_id == "widget"

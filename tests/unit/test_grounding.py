@@ -223,6 +223,13 @@ def _measure() -> tuple[Counter[str], Counter[str], list[str]]:
     return planted, caught, alarms
 
 
+def test_camel_case_of_an_intent_states_its_words() -> None:
+    item = _at(1, "agent", "2026-11-03T14:12", "HarborFund", "cust asked for help with the bill")
+    source = GroundingSource([item], as_of=AS_OF)
+    assert _kinds("The customer asked about the Harbor Fund.", source) == []
+    assert _kinds("The customer asked about the Harbor Grant.", source) == [("name", "Harbor Grant")]
+
+
 def test_references_raise_no_alarm_and_planted_swaps_are_caught() -> None:
     planted, caught, alarms = _measure()
     table = "\n".join(f"{kind:8} planted {n:3} caught {caught[kind]:3}" for kind, n in sorted(planted.items()))

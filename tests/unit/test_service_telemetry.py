@@ -228,6 +228,27 @@ def test_log_lines_keep_their_order_and_are_all_there_after_a_flush():
     assert out.getvalue().endswith("\nlater\n")
 
 
+def test_a_line_that_comes_while_the_thread_goes_to_sleep_is_written():
+    class Wake(threading.Event):
+        late = 1
+
+        def clear(self):
+            if self.late:
+                self.late -= 1
+                writer.msg("late")  # finds the flag set, and wakes nobody
+            super().clear()
+
+    out = io.StringIO()
+    writer = LineWriter(out)
+    writer._wake = Wake()
+    writer.msg("first")
+    until = time.monotonic() + 10
+    while "late" not in out.getvalue() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert out.getvalue().splitlines() == ["first", "late"]
+    assert writer.flush(20)
+
+
 def test_a_reader_that_stops_costs_lines_and_no_request():
     out = _Stuck()
     writer = LineWriter(out, most_waiting=10)

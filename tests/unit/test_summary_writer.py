@@ -92,6 +92,16 @@ def fixture(tmp_path: Path):  # type: ignore[no-untyped-def]
     made.writer.close(drain_s=1.0)
 
 
+def test_a_file_is_whole_when_the_system_takes_it_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, body: whole(descriptor, bytes(body)[:100]))
+    spool = Spool(tmp_path, max_bytes=10_000)
+    path = spool.add(_record(interactions=()))
+    monkeypatch.undo()
+    assert path.stat().st_size > 200
+    assert spool.read(path) == _record()
+
+
 def test_a_record_reaches_both_stores_and_leaves_the_disk(fixture: Fixture) -> None:
     fixture.writer.keep(_record())
     fixture.settle()
