@@ -108,7 +108,7 @@ class Converse:
         content = self._config.transform_request(
             model=call.model,
             messages=messages,
-            optional_params=copy.deepcopy(options),  # it takes out what it has used
+            optional_params=copy.deepcopy(options),  # kept for the next call, and litellm may change it
             litellm_params={"model_info": MODEL_INFO},
             headers={},
         )
