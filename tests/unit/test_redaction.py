@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from service.redaction import DROPPED, FIELDS, account_hash, redact, set_account_key
 from service.telemetry import Event, bind_request, configure_logging, flush_log, log
@@ -35,6 +36,15 @@ def written(monkeypatch):
     structlog.contextvars.clear_contextvars()
     root.handlers[:] = before[1]
     root.setLevel(before[0])
+
+
+def test_a_log_that_is_set_up_anew_is_the_one_that_is_written_to(written):
+    log(Event.SERVICE_STARTED)
+    structlog.reset_defaults()
+    with capture_logs() as anew:
+        log(Event.SERVICE_STOPPED)
+    assert [line["event"] for line in anew] == ["SERVICE_STOPPED"]
+    assert [line["event"] for line in written()] == ["SERVICE_STARTED"]
 
 
 def test_known_fields_are_written_and_unknown_ones_only_named(written):
