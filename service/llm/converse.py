@@ -123,7 +123,7 @@ class Converse:
     def _answer(self, model: str, request: _Request, headers: Mapping[str, str], content: bytes) -> ConverseAnswer:
         response = self._config.transform_response(
             model=model,
-            raw_response=self._httpx_response(200, headers=headers, content=content),
+            raw_response=self._httpx_response(200, content=content),  # without headers: aiohttp has unpacked it already
             model_response=self._litellm.ModelResponse(),
             logging_obj=None,
             request_data=request.content,
@@ -141,7 +141,7 @@ class Converse:
         if sampling.stop_sequences:
             asked["stop"] = list(sampling.stop_sequences)
         if schema is not None:
-            asked["response_format"] = answer_format(json.loads(schema))
+            asked["response_format"] = _answer_format(json.loads(schema))
         mapped = self._get_optional_params(model=f"converse/{model}", custom_llm_provider="bedrock", **asked)
         mapped.pop("stream", None)
         return dict(mapped)
@@ -207,7 +207,7 @@ class Converse:
         return refused
 
 
-def answer_format(schema: dict[str, Any]) -> dict[str, Any]:
+def _answer_format(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the ``response_format`` that asks for ``schema``.
 
     litellm makes a tool of it, forced where the model can be forced, and unpacks the call into the content again.

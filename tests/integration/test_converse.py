@@ -13,7 +13,7 @@ from aiohttp import web
 
 from service.aws import AwsKey
 from service.cards import ModelCards
-from service.errors import UpstreamUnavailable
+from service.errors import QuotaExceeded, UpstreamUnavailable
 from service.llm.call import ModelCall
 from service.llm.converse import Converse
 from service.llm.gateway import LiteLLMGateway
@@ -40,7 +40,7 @@ class Bedrock:
     """Answers each request with the next of ``answers``: a body, (status, body) or "drop"; remembers what it was asked."""
 
     def __init__(self):
-        self.seen, self.answers = [], []
+        self.seen, self.answers, self.packed = [], [], False
 
     async def __call__(self, request):
         self.seen.append(
@@ -52,7 +52,10 @@ class Bedrock:
             return web.Response()
         status, body = answer if isinstance(answer, tuple) else (200, answer)
         headers = {"x-omni-answered-by": "echo", "x-amzn-errortype": body.get("__type", "")}
-        return web.json_response(body, status=status, headers=headers)
+        response = web.json_response(body, status=status, headers=headers)
+        if self.packed:
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
 
 
 @pytest.fixture
@@ -136,6 +139,14 @@ async def test_the_same_goes_over_the_wire_and_the_same_comes_back(bedrock, gate
     assert ours.usage.prompt_tokens == theirs.usage.prompt_tokens
     assert ours.stop_reason == ("end_turn" if theirs.choices[0].finish_reason == "stop" else "other")
     assert ours.answered_by == "echo"
+
+
+async def test_a_packed_answer_is_read(bedrock, gateway):
+    bedrock.packed = True
+    assert (await gateway.complete(call())).text == "Paid."
+    bedrock.answers.append((429, {"__type": "ThrottlingException", "message": "Too many requests"}))
+    with pytest.raises(QuotaExceeded):
+        await gateway.complete(call())
 
 
 @pytest.mark.parametrize("name", ["plain", "structured"])
