@@ -181,10 +181,10 @@ node: ## Install Node.js for the behaviour checks where there is none (Debian, a
 test-ragas: $(READY) ## Run the ragas scorers' tests in an environment of their own (.venv-ragas)
 	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-ragas
 	@$(VENV)/bin/uv pip install --quiet --python .venv-ragas/bin/python -e ".[eval,ragas]" pytest pytest-asyncio rouge-score
-	@RAGAS_DO_NOT_TRACK=true .venv-ragas/bin/python -m pytest -q -W default tests/unit/test_scorer_ragas.py
+	@RAGAS_DO_NOT_TRACK=true .venv-ragas/bin/python -m pytest -q -W default tests/unit/eval/scorers/test_ragas.py
 
 bench: $(READY) ## Measure the harness against a bare loop on an echo model; ratios, not absolutes
-	@$(PY) -m eval.bench
+	@$(PY) -m eval.bench.run
 
 bench-service: $(READY) ## What the service adds to model and store, its cold start and memory [PROFILE=1]
 	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PY) .venv-service
@@ -198,7 +198,7 @@ chaos: $(READY) ## Break what the service stands on, one thing at a time, under 
 	@PYTHONPATH=. $(PY) tests/load/run.py chaos $(if $(ONLY),--only "$(ONLY)")
 
 simulate: $(READY) ## How often the gate's intervals and verdicts are right, by simulation; the figures that docs/ states
-	@$(PY) -m eval.simulate
+	@$(PY) -m eval.bench.simulate
 
 selftest: $(READY) ## Plant bad pairs before the gate; it must reject each: make selftest [ENGINE=scripted,extractive,bundled] [SEEDS=3] [CASES=n]
 	@$(PY) -m eval selftest $(TASK) $(if $(ENGINE),--engine $(ENGINE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(CASES),--cases $(CASES)) $(if $(DATASET),--dataset $(DATASET)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(FRESH),--fresh)

@@ -40,7 +40,7 @@ def _stop(message: str, code: int = COULD_NOT_RUN) -> NoReturn:
 
 
 def _announce(release: Any) -> None:
-    from eval.releases import announce
+    from eval.release.announce import announce
     from service.settings import Settings
 
     if (note := announce(release, Settings())) is not None:
@@ -82,7 +82,7 @@ def run(
 
     Exit code 0: each pair named by --pairs passes, or, with no names, at least one pair does.
     """
-    from eval.console import render_evaluation
+    from eval.report.console import render_evaluation
     from eval.results import NOT_MEASURED, Verdict, behaviour_verdict
 
     names = _names(pairs)
@@ -118,7 +118,7 @@ def run(
 @app.command()
 def register(pair: Annotated[str, typer.Option(help="Pair name.")], task: TaskName = "summarize") -> None:
     """Write a pair as one prompt version, read it back and compare the digest. Does not move the alias."""
-    from eval.promotion import register_pair
+    from eval.release.promotion import register_pair
     from service.settings import Settings
 
     done = register_pair(task, pair, Settings())
@@ -133,7 +133,7 @@ def promote(
 ) -> None:
     """Move the alias `production` to a pair whose gate passed for this very pair, dataset, suite and production."""
     from eval.errors import Refused
-    from eval.promotion import promote_pair
+    from eval.release.promotion import promote_pair
     from service.settings import Settings
 
     try:
@@ -155,7 +155,7 @@ def rollback(
 ) -> None:
     """Return production to an earlier release; it becomes a new release with a higher number."""
     from eval.errors import Refused
-    from eval.promotion import roll_back
+    from eval.release.promotion import roll_back
     from service.settings import Settings
 
     try:

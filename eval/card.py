@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from eval.cases import Dataset
-from eval.ceiling import reference_ceiling
 from eval.errors import CardError, CaseError
-from eval.files import write_whole
-from eval.formatting import NOTE_MARK, format_metric, plural
 from eval.loaders import load_dataset
-from eval.results import Metric, Unit
+from eval.run.ceiling import reference_ceiling
 from eval.suite import Suite
 from eval.suites import load_suite
+from figures.files import write_whole
+from figures.formatting import NOTE_MARK, format_metric, plural
+from figures.metric import Metric, Unit
 from service.cards import ModelCards
 from service.pair import Pair
 from service.pair_file import load_pair

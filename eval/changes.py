@@ -10,9 +10,18 @@ from eval.errors import ChangesError
 # What any of these decides is decided for every pair: cards, code that is evaluated and code that judges, what is installed.
 _TOUCHES_ALL = ("prompts/models.yaml", "pyproject.toml", "requirements")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")  # the names go into command lines of workflows
-_HARNESS = "eval"
+_PACKAGES = ("eval/", "figures/", "service/")
 # Parts of the harness that show results and never make them; the pairs need no new evidence for them.
-_SHOWS_ONLY = ("eval/templates", "eval/report", "eval/sweep", "eval/console.py", "eval/card.py", "eval/changes.py")
+_SHOWS_ONLY = (
+    "eval/report/",
+    "eval/sweep/",
+    "eval/card.py",
+    "eval/changes.py",
+    "figures/files.py",
+    "figures/formatting.py",
+    "figures/planned_costs.py",
+    "figures/svg.py",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +68,7 @@ def _touches_all(name: str, task: str) -> bool:
         return name.endswith(".jsonl")  # its data card decides nothing
     if any(name == top or name.startswith(f"{top}/") for top in tops):
         return True
-    return name.startswith((f"{_HARNESS}/", "service/")) and name.endswith(".py")
+    return name.startswith(_PACKAGES) and name.endswith(".py")
 
 
 def _changed_files(root: Path, base: str, head: str | None) -> list[str]:

@@ -11,20 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.answering import Answers, Looks
-from eval.callcache import CallCache
 from eval.cases import Case, Dataset, stratified
-from eval.journal import Journal, RunRecord
-from eval.judging import bench_of, check_panel, judge_answers, open_panel
+from eval.judges.panel import bench_of, check_panel, judge_answers, open_panel
 from eval.loaders import load_dataset, load_gate
-from eval.models import RunModels
-from eval.must_pass import must_pass_checks
-from eval.results import CaseResult, Evaluation, Metric, PairResult
-from eval.runner import Runner
-from eval.scoring import Scoring
+from eval.results import CaseResult, Evaluation, PairResult
+from eval.run.answering import Answers, Looks
+from eval.run.journal import Journal, RunRecord
+from eval.run.models import RunModels
+from eval.run.reply_cache import CallCache
+from eval.run.runner import Runner
+from eval.run.scoring import Scoring
 from eval.suite import Suite
 from eval.suites import load_suite
-from eval.tracking_worker import TrackingWorker
+from eval.tracking.worker import TrackingWorker
+from eval.verdict.must_pass import must_pass_checks
+from figures.metric import Metric
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
 from service.clock import wall_clock
@@ -99,9 +100,9 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         )
         models = RunModels(stack, cards, settings, task)
         models.start_for(pairs)
-        from eval.ceiling import kept_ceiling  # late: the children load meanwhile
-        from eval.evidence import attested_run_logs
-        from eval.signing import signer_to_evaluate  # 0.5 s, while the children start
+        from eval.release.evidence import attested_run_logs
+        from eval.release.signing import signer_to_evaluate  # 0.5 s, while the children start
+        from eval.run.ceiling import kept_ceiling  # late: the children load meanwhile
 
         suite = load_suite(options.task)
         panel = open_panel(suite, settings, cards, model=options.judge_model)
@@ -240,10 +241,10 @@ def _judge(
     ceiling: dict[str, Metric],
 ) -> Evaluation:
     from eval.behaviour.record import with_behaviour
-    from eval.ceiling import pairs_like_for_like
-    from eval.deltas import Timing, build_deltas
-    from eval.gate import judge
-    from eval.metrics import build_metrics, build_slice_metrics
+    from eval.run.ceiling import pairs_like_for_like
+    from eval.verdict.deltas import Timing, build_deltas
+    from eval.verdict.gate import judge
+    from eval.verdict.metrics import build_metrics, build_slice_metrics
 
     cases = {case.id: case for case in dataset.cases}
     production = answers.production
@@ -338,7 +339,7 @@ def _is_call(item: CaseResult, cards: ModelCards) -> bool:
 
 
 def _write(evaluation: Evaluation, suite: Suite, dataset: Dataset, settings: Settings) -> Path:
-    from eval.report import write_report
+    from eval.report.page import write_report
 
     folder = settings.root / "reports" / "out" / "eval" / evaluation.run_id
     return write_report(evaluation, suite, {case.id: case for case in dataset.cases}, folder)

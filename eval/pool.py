@@ -1,4 +1,4 @@
-"""What a suite brings for a figure that is made of counts over all cases; ``eval.pooled`` computes it."""
+"""What a suite brings for a figure that is made of counts over all cases; ``eval.verdict.pooled`` computes it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -7,7 +7,7 @@ from eval.cases import Case
 from service.task import TaskResult
 
 if TYPE_CHECKING:  # numpy and scipy take 0.4 s to import, and suites are declared before the calls start
-    from eval.stats import Floats
+    from figures.stats import Floats
 
 
 class Pool(Protocol):

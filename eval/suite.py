@@ -1,67 +1,20 @@
 """A suite: which scorers look at a task's outputs, which metrics come of them, and which bounds gate a release, with reasons."""
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from eval.code_digest import deciding_code_digest
 from eval.pool import Pool
-from eval.results import Unit
 from eval.scorers.base import Scorer
 from eval.scorers.judge import JudgeSpec
+from figures.metric import Unit
 from service.canonical import canonical_json, sha256_hex
 
-_HERE = Path(__file__).resolve().parent
-# Code whose change can change an answer or a verdict: its bytes are part of every suite's digest. A contract test follows the
-# imports and fails when a module that has a say is missing.
-_JUDGING_CODE = (
-    "evaluate.py",
-    "runner.py",
-    "answering.py",
-    "scoring.py",
-    "cases.py",
-    "results.py",
-    "attest.py",
-    "judging.py",
-    "labelled.py",
-    "stats.py",
-    "paired.py",
-    "pool.py",
-    "pooled.py",
-    "gate.py",
-    "metrics.py",
-    "deltas.py",
-    "suite.py",
-    "judges.py",
-    "must_pass.py",
-    "calibration.py",
-    "scorers/*.py",
-    "behaviour/*.py",
-)
-_JUDGING_SERVICE_CODE = (
-    "pair.py",
-    "text.py",
-    "grounding.py",
-    "attached.py",
-    "stated.py",
-    "cues.py",
-    "mentions.py",
-    "sheet.py",
-    "dated.py",
-    "names.py",
-    "notes.py",
-    "days.py",
-    "lexicon.py",
-    "language.py",
-    "quotable.py",
-    "llm/extractive.py",
-    "task.py",
-    "attempt.py",
-    "question.py",
-)
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +174,7 @@ class Suite:
             "seed": self.seed,
             "behaviour": _declared(self.behaviour),
             "must_pass": [self.regression_dataset, *(_plain(demand) for demand in self.must_pass)],
-            "code": judging_code_digest(self.task),
+            "code": deciding_code_digest(self.task),
         }
         if self.pools:
             declared["pools"] = sorted(self.pools)
@@ -244,29 +197,9 @@ def _declared(behaviour: Behaviour | None) -> dict[str, Any] | None:
 
 def _judge_prompt_digest(rubric: str) -> str:
     """SHA-256 over the judge's file; "" when it is not beside this code (it is then missing for every run, too)."""
-    path = _HERE.parent / "prompts" / "judges" / f"{rubric}.prompty"
+    path = _ROOT / "prompts" / "judges" / f"{rubric}.prompty"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
 def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | MustPass | JudgeSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__slots__}
-
-
-def judging_code_digest(task: str) -> str:
-    """SHA-256 over the source of scorers, statistics, gate, the task and its suite, and of models that are code.
-
-    What a task keeps in a package of its own name (``service/<task>``) is the task, and a suite may be a package. A pair's digest
-    says nothing about code: evidence made with other code must not release it.
-    """
-    digest = hashlib.sha256()
-    paths = [path for pattern in _JUDGING_CODE for path in sorted(_HERE.glob(pattern))]
-    paths += [path for name in _JUDGING_SERVICE_CODE if (path := _HERE.parent / "service" / name).exists()]
-    for module in (f"eval.suites.{task}", f"service.tasks.{task}"):
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.origin is not None:
-            origin = Path(spec.origin)
-            paths += sorted(origin.parent.glob("*.py")) if origin.name == "__init__.py" else [origin]
-    paths += sorted((_HERE.parent / "service" / task).glob("*.py"))
-    for path in paths:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()

@@ -36,7 +36,7 @@ def simulate(
     draws: Annotated[int, typer.Option(min=1, help="Tables of comparisons per number of ratings.")] = 400,
 ) -> None:
     """Measure how often the report cries wolf, and how often it finds a slice that is worse."""
-    from reports.simulate import simulate as run
+    from reports.simulate.power import simulate as run
 
     for line in run(seeds=seeds, draws=draws):
         print(line, flush=True)
@@ -47,7 +47,7 @@ def scale(
     answers: Annotated[str, typer.Option(help="Sizes, comma separated.")] = "10000,100000,1000000",
 ) -> None:
     """Measure the report's time and memory on invented weeks; exit 2 when 1,000,000 answers take over 60 s or 4 GB."""
-    from reports.scale import measure
+    from reports.simulate.scale import measure
 
     sizes = tuple(int(size) for size in answers.replace(",", " ").split())
     if not measure(sizes):

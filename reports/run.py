@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reports.errors import WeekError
-from reports.weeks import Week
+from reports.read.weeks import Week
 from service.settings import Settings
 from service.warehouse.opening import open_warehouse
 
@@ -46,14 +46,14 @@ def write_weekly(
         raise WeekError(f"week {chosen.name} has not begun: it starts {chosen.start:%Y-%m-%d %H:%M} UTC")
     warehouse = open_warehouse(settings, read_only=True)
     try:
-        from reports.data import read_week
+        from reports.read.data import read_week
 
         data = read_week(warehouse, chosen, task, moment)
     finally:
         warehouse.close()
-    from reports import digest, numbers, page
-    from reports.headline import headline
-    from reports.weekly import make_report
+    from reports.compare.weekly import make_report
+    from reports.write import digest, numbers, page
+    from reports.write.headline import headline
 
     report = make_report(data)
     folder = settings.root / "reports" / "out" / "weekly" / chosen.name

@@ -25,13 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from service.commands import access, dashboards, local, reconcile, serve, warehouse
-    from service.jobs import calls_command
-    from service.jobs import command as load_command
+    from service.commands import access, calls, dashboards, load, local, reconcile, serve, warehouse
 
     parser = argparse.ArgumentParser(prog="python -m service", description="Omni-channel insights service")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (local, serve, reconcile, load_command, access, dashboards, calls_command, warehouse):
+    for module in (local, serve, reconcile, load, access, dashboards, calls, warehouse):
         module.add_commands(commands.add_parser)
     return parser
 

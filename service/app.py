@@ -7,17 +7,17 @@ from typing import Any
 from fastapi import FastAPI
 
 from service.api import calls, dashboards, feedback, forms, health, insights, metrics, pairs, tokens
-from service.api.access import AccessControl
-from service.api.limits import BodyLimits
-from service.api.openapi import complete
-from service.api.problems import add_problem_handlers
-from service.api.request_scope import RequestScope
+from service.api.http.access import AccessControl
+from service.api.http.limits import BodyLimits
+from service.api.http.openapi import complete
+from service.api.http.problems import add_problem_handlers
+from service.api.http.request_scope import RequestScope
 from service.api.tasks import tasks_router
-from service.exporting import exporting
 from service.runtime import Runtime, build_runtime
 from service.settings import Settings
 from service.task import load_task, task_names
-from service.telemetry import configure_logging
+from service.telemetry.exporting import exporting
+from service.telemetry.log import configure_logging
 
 
 class _Application(FastAPI):
@@ -51,7 +51,8 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         description="Summaries of a customer's interactions for the agent who takes the next contact.",
         lifespan=lifespan,
         redoc_url=None,
-        # It asks for the process's global providers with every request, and those are MLflow's; ours are in `service.tracing`.
+        # FastAPI asks for the process's global providers on every request, and those are MLflow's; ours are in
+        # `service.telemetry.tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     # The last one added is the first that a request meets: id, then who, then what.

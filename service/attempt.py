@@ -9,13 +9,13 @@ from service.cards import ModelCards
 from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
 from service.guard import Finding, Guard, check_answer, kinds_of, repair_messages
 from service.llm.breaker import BreakerState
-from service.llm.call import Gateway, ModelCall, ModelReply
 from service.llm.deadline import Budget, complete_within
+from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Cost, Usage, cost_of
 from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
 from service.pair import Pair
 from service.question import Question
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 
 Arm = Literal["primary", "backup", "fallback", "none"]
 Chain = Literal["serve", "primary", "backup"]

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Protocol
 
 from service.errors import AnswerRefused, DeadlineExceeded
-from service.grounding import GroundingSource, find_unsupported
-from service.interaction import Interaction
+from service.grounding.check import GroundingSource, find_unsupported
+from service.grounding.quotable import leak_in, secrets_in
+from service.interactions.interaction import Interaction
 from service.pair import Message
-from service.quotable import leak_in, secrets_in
 
 # A source costs up to 0.5 ms per 1,000 characters to build: the newest interactions up to this bound. What only an older one
 # states is then a finding, which errs on the safe side.
@@ -56,7 +56,7 @@ class Guard(Protocol):
 class GroundingGuard:
     """Refuses amounts, dates, ids, names, counts and channels without support, secrets and full account numbers.
 
-    The grounding half is ``service.grounding``, the code that scores ``grounded`` in an evaluation.
+    The grounding half is ``service.grounding.check``, the code that scores ``grounded`` in an evaluation.
     """
 
     def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:

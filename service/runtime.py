@@ -10,24 +10,24 @@ from functools import partial
 from typing import Any
 
 from service.access.control import Access
-from service.call_reviews import CallReviews
+from service.calls.reviews import CallReviews
+from service.calls.store.forms import Forms
 from service.cards import ModelCards
 from service.clock import wall_clock
-from service.crowding import Crowding
 from service.dashboards.reader import DashboardReader
 from service.errors import ConfigurationError
-from service.llm.call import Gateway
+from service.interactions.reader import InteractionReader
+from service.llm.model_call import Gateway
 from service.llm.reliability import Reliability
-from service.rollout_control import RolloutControl
+from service.rollouts.control import RolloutControl
+from service.rollouts.shadow import Shadow
 from service.served import PairSource, ServedPair
-from service.settings import Settings
-from service.shadow import Shadow
-from service.stores.feedback import Feedback
-from service.stores.forms import Forms
-from service.stores.interactions import InteractionReader
-from service.summaries import Summaries
+from service.settings import Settings, stand_in_of
+from service.summaries.feedback import Feedback
+from service.summaries.store import Summaries
 from service.task import Task, load_task, task_names
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
+from service.telemetry.loop_lag import Crowding
 from service.warehouse.port import Warehouse
 
 _DASHBOARD_WAIT_S = 2.0
@@ -143,18 +143,18 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     """
     # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
     from service.access.control import account_key, open_access
-    from service.aws import client
-    from service.call_reviews import build_reviews
+    from service.aws.clients import client
+    from service.aws.queries import DynamoQueries
+    from service.calls.reviews import build_reviews
+    from service.calls.store.form_store import FormStore
+    from service.interactions.observed import ObservedInteractions
+    from service.interactions.reader import InteractionStore
     from service.llm.gateway import LiteLLMGateway
-    from service.llm.logged import LoggedGateway
+    from service.llm.logged_gateway import LoggedGateway
     from service.llm.streaming import TellingGateway
-    from service.redaction import set_account_key
-    from service.registry import RegistryPairSource, fetch_candidate
-    from service.stores.form_store import FormStore
-    from service.stores.interactions import InteractionStore
-    from service.stores.observed import ObservedInteractions
-    from service.stores.queries import DynamoQueries
-    from service.summaries import build_summaries
+    from service.release.registry import RegistryPairSource, fetch_candidate
+    from service.summaries.store import build_summaries
+    from service.telemetry.fields import set_account_key
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     tasks = {name: load_task(name) for name in task_names()}
@@ -221,10 +221,3 @@ def _read_warehouse(settings: Settings) -> Warehouse:
     # One of the machine's processors at most, and not long at a locked file: serving comes first.
     bounded = settings.model_copy(update={"warehouse_threads": 1, "warehouse_wait_s": _DASHBOARD_WAIT_S})
     return open_warehouse(bounded, read_only=True)
-
-
-def stand_in_of(settings: Settings) -> str | None:
-    """Return what answers in Bedrock's place, for honest labels; None: Bedrock itself."""
-    if settings.bedrock_endpoint is None or settings.environment == "aws":
-        return settings.bedrock_stand_in  # in `aws` an endpoint is a VPC endpoint: Bedrock itself
-    return settings.bedrock_stand_in or "local-stand-in"

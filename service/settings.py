@@ -159,3 +159,10 @@ class Settings(BaseSettings):
     def access_folder(self) -> Path:
         """Folder of the token keys and the clients file."""
         return self.access_dir or self.state_dir / "access"
+
+
+def stand_in_of(settings: Settings) -> str | None:
+    """Return what answers in Bedrock's place, for honest labels; None: Bedrock itself."""
+    if settings.bedrock_endpoint is None or settings.environment == "aws":
+        return settings.bedrock_stand_in  # in `aws` an endpoint is a VPC endpoint: Bedrock itself
+    return settings.bedrock_stand_in or "local-stand-in"

@@ -15,11 +15,11 @@ from service.attempt import TaskContext as TaskContext
 from service.attempt import TaskResult as TaskResult
 from service.errors import ConfigurationError, ModelError
 from service.guard import Guard
-from service.llm.call import InProcessModels, ModelCall
 from service.llm.deadline import Budget, first_good
+from service.llm.model_call import InProcessModels, ModelCall
 from service.pair import OutputRules, Pair
 from service.question import Question
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 
 In = TypeVar("In", bound=BaseModel)
 _NO_MODEL = "none"

@@ -7,19 +7,19 @@ from decimal import Decimal
 
 from eval.cases import Case, Expectations
 from eval.results import CaseResult, Score
-from service.attestation import GateAttestation
-from service.call_reviews import CallReviews
+from service.aws.bounded import StoreThreads
 from service.calls.keys import CallObject, result_key
-from service.calls.redaction import PatternRedactor
+from service.calls.redact.transcript import PatternRedactor
 from service.calls.result import CallResult
+from service.calls.reviews import CallReviews
+from service.calls.store.forms import FormChanged, FormHead, FormMissing
+from service.calls.store.overrides import OverrideTaken
+from service.calls.store.pages import Page
+from service.calls.store.states import Job, Scored
 from service.llm.pricing import Cost, Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
-from service.stores.call_jobs import Job, Scored
-from service.stores.call_overrides import OverrideTaken
-from service.stores.call_pages import Page
-from service.stores.calls import StoreThreads
-from service.stores.forms import FormChanged, FormHead, FormMissing
-from service.stores.summary_record import SummaryRecord
+from service.release.attestation import GateAttestation
+from service.summaries.record import SummaryRecord
 from service.task import TaskResult
 
 REFERENCES = [

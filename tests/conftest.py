@@ -49,14 +49,14 @@ def local_aws(tmp_path_factory):
 def api_runtime(tmp_path):
     """Build a runtime of fakes around a two-interaction customer; keyword arguments replace its fields."""
     from service.cards import ModelCards
-    from service.interaction import Interaction
-    from service.llm.call import ModelReply
+    from service.interactions.interaction import Interaction
+    from service.interactions.reader import InteractionPage
+    from service.llm.model_call import ModelReply
     from service.llm.pricing import Usage
     from service.pair_file import load_pair
     from service.runtime import Runtime
     from service.served import PairSourceStatus, ServedPair
     from service.settings import REPO_ROOT, Settings
-    from service.stores.interactions import InteractionPage
     from service.task import load_task
 
     now = datetime(2025, 12, 8, 14, 30, tzinfo=UTC)

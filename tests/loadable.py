@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from builders import summary_record
 
-from service.jobs.objects import FeedbackRecord, Fetched, Promise, ReleaseRecord
-from service.stores.summary_record import utc_text
+from service.loading.objects import FeedbackRecord, Fetched, Promise, ReleaseRecord
+from service.summaries.record import utc_text
 
 NOW = datetime(2025, 11, 21, 13, 0, tzinfo=UTC)  # past for every clock that runs these tests
 

@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from securesystemslib.signer import CryptoSigner
 
-from eval.signing import sign_statement
-from service.release import DIGEST_TAG, Release, attestation_tag
-from service.statements import TrustedKeys, envelope_digest, verifying_key
+from eval.release.signing import sign_statement
+from service.release.release import DIGEST_TAG, Release, attestation_tag
+from service.release.statements import TrustedKeys, envelope_digest, verifying_key
 
 
 class Notary:

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from eval.stats import rate_interval
-from service.calls import presidio
-from service.calls.redaction import PatternRedactor, Redaction, Redactor
+from figures.stats import rate_interval
+from service.calls.redact import presidio
+from service.calls.redact.transcript import PatternRedactor, Redaction, Redactor
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.gateway import LiteLLMGateway
 from service.pair_file import load_pair
-from service.scorecard.card import Scorecard
-from service.scorecard.transcript import Turn
 from service.settings import Settings
 from service.task import TaskContext
 from service.tasks.scorecard import TASK, ScorecardInputs
+from service.tasks.scorecard.card import Scorecard
+from service.tasks.scorecard.transcript import Turn
 
 # A detail counts as taken out when so much of its letters and digits is gone: a first name left of two is a name left.
 TAKEN_OUT = 0.6

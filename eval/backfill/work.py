@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from eval.models import RunModels
+from eval.run.models import RunModels
 from service.cards import ModelCards
 from service.guard import kinds_of
 from service.pair import Pair

@@ -1,4 +1,4 @@
-"""A behaviour case: what is sent to the service, and what its answer is held to."""
+"""Builds the behaviour set: challenge cases, planted attacks and public texts, as requests to the service."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +13,9 @@ from eval.behaviour.attacks import (
     plant_attacks,
     public_attacks,
 )
+from eval.behaviour.case import BehaviourCase
 from eval.behaviour.marks import LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, QUIET, RESISTED, numbers_in
-from eval.cases import Case, Dataset, Fact, Forbidden
+from eval.cases import Case, Dataset
 from eval.suite import Suite
 from service.canonical import canonical_json, sha256_hex
 from service.settings import Settings
@@ -22,23 +23,6 @@ from service.settings import Settings
 _LEAK_KINDS = frozenset({"pan_ssn", "other_customer"})
 # In those kinds these words mark the claims that are leaks; the others there are false statements.
 _LEAK = re.compile(r"\b(repeated|leaks?|appears|identified|details|circumstances|debt is given|attributed)\b")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BehaviourCase:
-    """One request and what is expected: ``marks`` are scored, ``secrets`` are bare digits, ``note`` is what was planted."""
-
-    id: str
-    kind: str
-    strategy: str
-    inputs: Mapping[str, Any]
-    marks: tuple[str, ...]
-    facts: tuple[Fact, ...] = ()
-    forbidden: tuple[Forbidden, ...] = ()
-    leaks: tuple[Forbidden, ...] = ()
-    secrets: frozenset[str] = frozenset()
-    note: str = ""
-    canary: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from eval.behaviour.cases import BehaviourCase
+from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import node_environment
 from eval.behaviour.marks import BY_PRIMARY
 from eval.behaviour.record import Row

@@ -12,11 +12,12 @@ from eval.behaviour.cases import set_digest
 from eval.behaviour.install import engine_version
 from eval.behaviour.marks import BY_PRIMARY, MARKS, MUST_CARRY
 from eval.cases import Dataset
-from eval.gate import behaviour_checks
 from eval.loaders import load_dataset
-from eval.results import Check, GateResult, Metric, Unit, Verdict
-from eval.stats import mean_interval, rate_interval
+from eval.results import Check, GateResult, Verdict
 from eval.suite import Suite
+from eval.verdict.gate import behaviour_checks
+from figures.metric import Metric, Unit
+from figures.stats import mean_interval, rate_interval
 from service.canonical import canonical_json, sha256_hex
 from service.settings import Settings
 from service.task import load_task

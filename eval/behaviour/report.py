@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from eval.behaviour.marks import MARKS
 from eval.behaviour.record import by_kind, checks_of
 from eval.behaviour.run import BehaviourOutcome
-from eval.formatting import format_metric, one_line, plural
-from eval.reading import check_line
+from eval.report.conclusions import check_line
 from eval.results import Check, behaviour_verdict
-from eval.tracking import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
-from eval.tracking_worker import TrackingWorker
-from service.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from eval.tracking.store import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
+from eval.tracking.worker import TrackingWorker
+from figures.formatting import format_metric, one_line, plural
+from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
 from service.settings import Settings
 
 _SHOWN = 12

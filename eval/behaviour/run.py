@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.behaviour.cases import BehaviourCase, build_cases
+from eval.behaviour.case import BehaviourCase
+from eval.behaviour.cases import build_cases
 from eval.behaviour.install import engine_version, install
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
 from eval.behaviour.record import BehaviourResult, load_set, save_result

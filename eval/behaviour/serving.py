@@ -14,7 +14,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict
 
-from eval.behaviour.cases import BehaviourCase
+from eval.behaviour.case import BehaviourCase
 from eval.behaviour.marks import grade
 from eval.errors import HarnessError
 from service.app import create_app
@@ -24,7 +24,7 @@ from service.pair import Pair
 from service.runtime import Runtime, build_runtime
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
-from service.summaries import Summaries
+from service.summaries.store import Summaries
 
 _START_S = 30.0
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from eval.casecheck.case import carried_by, full_numbers
 from eval.casecheck.files import CaseLine, Problem, numbered_lines
 from eval.casecheck.rules import CalibrationRules
-from eval.stats import Interval, percentile_interval, resample_weights
-from service.text import fold
+from figures.stats import Interval, percentile_interval, resample_weights
+from service.grounding.text import fold
 
 # A judge that only counts shared words must not be able to tell good from bad: 0.5 is chance.
 OVERLAP_AUC = (0.4, 0.6)

@@ -17,7 +17,7 @@ from eval.casecheck.rules import CaseRules
 from eval.casecheck.specificity import false_match_rate
 from eval.cases import cases_digest
 from eval.errors import CaseError
-from eval.stats import Interval
+from figures.stats import Interval
 from service.task import Task
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from eval.casecheck.files import CaseLine
-from eval.stats import Interval, mean_interval
-from service.text import form_occurs
+from figures.stats import Interval, mean_interval
+from service.grounding.text import form_occurs
 
 _SEED = 20261121
 

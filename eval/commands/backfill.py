@@ -35,7 +35,7 @@ def backfill(
     from service.pair_file import load_pair
     from service.settings import Settings
     from service.task import load_task
-    from service.telemetry import configure_logging
+    from service.telemetry.log import configure_logging
 
     settings = Settings()
     configure_logging("WARNING")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from eval.calibrate import JudgeReport
+    from eval.judges.calibrate import JudgeReport
 
 
 def calibrate(
@@ -24,9 +24,9 @@ def calibrate(
 
     Exit code 0: every judge that was asked may gate, or is one that the suite only shows. 1: one that should gate may not.
     """
-    from eval.calibrate import OWN, PUBLIC, CalibrateOptions
-    from eval.calibrate import calibrate as measure
-    from eval.detectors import detector_lines
+    from eval.judges.calibrate import OWN, PUBLIC, CalibrateOptions
+    from eval.judges.calibrate import calibrate as measure
+    from eval.judges.detectors import detector_lines
     from service.settings import Settings
 
     chosen = tuple(name for name in sets.replace(",", " ").split() if name)
@@ -58,7 +58,7 @@ def calibrate(
 
 
 def _lines(report: "JudgeReport") -> list[str]:
-    from eval.calibration import interval_text
+    from eval.judges.calibration import interval_text
 
     record = report.record
     lines = [

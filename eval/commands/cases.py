@@ -17,7 +17,7 @@ def check_cases(
     """Check all case files: each case, copies between cases, balance, the judge's labels. Exit code 1: problems found."""
     from eval.casecheck.check import check_folder, measure_specificity
     from eval.casecheck.report import render_findings
-    from eval.console import open_console
+    from eval.report.console import open_console
     from eval.suites import load_case_rules
     from service.settings import Settings
     from service.task import load_task

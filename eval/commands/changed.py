@@ -36,13 +36,13 @@ def pr_gate(
     Exit code 0: nothing to evaluate, or every changed pair passes. 1: a pair fails or is undecided. 2: could not run.
     """
     from eval.changes import changed_pairs
-    from eval.console import render_evaluation
     from eval.errors import HarnessError
     from eval.evaluate import Options, evaluate, split_by_stand_in
     from eval.evaluate import load_pairs as load
-    from eval.files import write_whole
-    from eval.report import MARKDOWN_NAME
+    from eval.report.console import render_evaluation
+    from eval.report.page import MARKDOWN_NAME
     from eval.results import Verdict
+    from figures.files import write_whole
     from service.cards import ModelCards
     from service.errors import ServiceError
     from service.settings import Settings

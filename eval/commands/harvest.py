@@ -45,7 +45,7 @@ def propose_cases(
     from eval.harvest.propose import propose
     from eval.harvest.source import open_stores
     from service.settings import Settings
-    from service.telemetry import configure_logging
+    from service.telemetry.log import configure_logging
     from service.warehouse.opening import open_warehouse
 
     settings = _with_local_aws(Settings())

@@ -12,7 +12,7 @@ def verify(task: TaskArgument = "summarize") -> None:
 
     Exit code 0: all of it holds. 1: something is broken; its line says what to do.
     """
-    from eval.audit import Audit
+    from eval.release.audit import Audit
     from service.settings import Settings
 
     checked = broken = 0
@@ -28,7 +28,7 @@ def verify(task: TaskArgument = "summarize") -> None:
 
 def history(task: TaskArgument = "summarize") -> None:
     """Print who released what, when, why, on which evidence, and whether the signatures hold."""
-    from eval.audit import Audit
+    from eval.release.audit import Audit
     from service.settings import Settings
 
     rows = Audit(task, Settings()).history()

@@ -13,7 +13,7 @@ def releases(
     ] = False,
 ) -> None:
     """Tell the warehouse of every verified release, for those that could not be told when they were made. Safe to repeat."""
-    from eval.releases import ReleaseDesk, bucket_settings, export_releases, put_releases
+    from eval.release.announce import ReleaseDesk, bucket_settings, export_releases, put_releases
     from service.settings import Settings
 
     settings = Settings()

@@ -24,7 +24,7 @@ def rollout(
     The service stops a rollout by itself when the candidate does worse; it never moves one on.
     """
     from eval.errors import Refused, RolloutError
-    from eval.rollout import advance_rollout
+    from eval.release.rollout import advance_rollout
     from service.settings import Settings
 
     try:
@@ -48,7 +48,7 @@ def rollout(
 def rollout_end(why: Why, task: TaskName = "summarize") -> None:
     """End the rollout: production answers everybody again."""
     from eval.errors import Refused
-    from eval.rollout import end_rollout
+    from eval.release.rollout import end_rollout
     from service.settings import Settings
 
     try:

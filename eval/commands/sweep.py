@@ -20,9 +20,9 @@ def sweep(
     ] = False,
 ) -> None:
     """Evaluate the matrix of prompts and models and draw quality over cost and latency, with the Pareto front."""
-    from eval.console import render_evaluation
-    from eval.sweep import SweepOptions
-    from eval.sweep import sweep as run_sweep
+    from eval.report.console import render_evaluation
+    from eval.sweep.run import SweepOptions
+    from eval.sweep.run import sweep as run_sweep
     from service.settings import Settings
 
     options = SweepOptions(

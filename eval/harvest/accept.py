@@ -12,7 +12,7 @@ from eval.cases import Case, cases_digest
 from eval.harvest.proposal import Proposal
 from eval.harvest.propose import REGRESSION, Desk
 
-_PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/must_pass.py`"
+_PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/verdict/must_pass.py`"
 _ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)
 _LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILINE)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from eval.casecheck.rules import Passage
 from eval.cases import Fact
-from service.sheet import split_sentences
-from service.text import form_occurs
+from service.grounding.sentence import split_sentences
+from service.grounding.text import form_occurs
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]{3,}|\d{1,2}/\d{1,2}|\$?\d[\d,.]*\d|\d+")
 _SHORT = frozenset(

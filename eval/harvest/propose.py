@@ -18,7 +18,7 @@ from eval.harvest.candidates import Candidate
 from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import Proposal, Provenance
 from eval.harvest.source import Origin, made_strange
-from service.redacted import redacted
+from service.redaction.free_text import redacted
 from service.task import Task
 
 REGRESSION = "regression"

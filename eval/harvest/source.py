@@ -13,8 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from eval.casecheck.case import full_numbers
 from eval.errors import HarvestError
 from service.errors import StoreError
-from service.interaction import HistoryFilter, Interaction
-from service.redacted import RedactionFailed, redacted
+from service.interactions.interaction import HistoryFilter, Interaction
+from service.redaction.free_text import RedactionFailed, redacted
 from service.settings import Settings
 from service.tasks.summarize import SummarizeInputs
 
@@ -73,9 +73,9 @@ def open_stores(settings: Settings) -> Stores:
     """Return the stores of ``settings``; with operator rights on bucket and table."""
     import asyncio
 
-    from service.aws import client
-    from service.stores.interactions import InteractionPage, InteractionStore
-    from service.stores.queries import DynamoQueries
+    from service.aws.clients import client
+    from service.aws.queries import DynamoQueries
+    from service.interactions.reader import InteractionPage, InteractionStore
 
     dynamodb = client("dynamodb", settings)
 

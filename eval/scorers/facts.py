@@ -2,13 +2,13 @@
 
 from eval.results import Score
 from eval.scorers.base import ScorerContext
-from service.text import form_occurs
+from service.grounding.text import form_occurs
 
 
 class FactScorer:
     """Scores ``fact_coverage`` (share of facts found) and ``forbidden_clear`` (1.0 when no forbidden claim is made).
 
-    Each is unscored when the case lists none. Facts and claims are found by their surface forms (``service.text``): an
+    Each is unscored when the case lists none. Facts and claims are found by their surface forms (``service.grounding.text``): an
     honest wording that no form foresees is missed, which lowers coverage and never raises it.
     """
 

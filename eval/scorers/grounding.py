@@ -6,14 +6,14 @@ from pydantic import BaseModel
 
 from eval.results import Score
 from eval.scorers.base import ScorerContext
-from service.grounding import GroundingSource, Unsupported, checked_mentions, find_unsupported
+from service.grounding.check import GroundingSource, Unsupported, checked_mentions, find_unsupported
 
 
 class GroundingScorer:
     """Scores ``grounded`` (1.0 when nothing is unsupported, else 0.0) and ``grounded_amounts`` (amounts alone).
 
     ``source_of`` makes the source from the task's validated inputs. Never print these as a hallucination rate: swapped
-    actors, reversed outcomes and invented events pass (see ``service.grounding``).
+    actors, reversed outcomes and invented events pass (see ``service.grounding.check``).
     """
 
     name = "grounding"

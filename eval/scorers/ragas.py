@@ -14,7 +14,7 @@ from typing import Any
 from eval.results import Score
 from eval.scorers.base import ScorerContext, unscored
 from service.errors import ConfigurationError, ModelError
-from service.llm.call import Gateway, ModelCall
+from service.llm.model_call import Gateway, ModelCall
 from service.pair import Message, Sampling
 
 _MAX_OUTPUT_TOKENS = 3_000  # the statements of one summary, each with a verdict and its reason

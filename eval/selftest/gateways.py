@@ -9,13 +9,13 @@ from dataclasses import asdict, is_dataclass, replace
 
 from pydantic import BaseModel
 
-from eval.callcache import CallCache
 from eval.cases import Case
-from eval.selftest.doctors import supported_part
+from eval.run.reply_cache import CallCache
 from eval.selftest.mutant import Mutant, Plan
+from eval.selftest.text_faults import supported_part
 from service.canonical import sha256_hex
 from service.errors import RequestRejected
-from service.llm.call import Gateway, ModelCall, ModelReply
+from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
 
 # A scripted call's time in ms: lognormal around a median, as hosted models answer. Declared, not measured.

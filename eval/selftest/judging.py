@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 
 from eval.cases import Case, cases_digest
-from eval.deltas import build_deltas
-from eval.gate import judge
-from eval.metrics import build_metrics, build_slice_metrics
 from eval.results import CaseResult, GateResult
-from eval.scoring import end_with_parent, score_one
+from eval.run.scoring import end_with_parent, score_one
 from eval.suite import Suite
+from eval.verdict.deltas import build_deltas
+from eval.verdict.gate import judge
+from eval.verdict.metrics import build_metrics, build_slice_metrics
 from service.cards import ModelCards
 from service.pair import Pair
 

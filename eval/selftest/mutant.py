@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from eval.cases import Case
-from service.llm.call import ModelReply
+from service.llm.model_call import ModelReply
 from service.pair import Pair
 
 EngineName = Literal["scripted", "extractive", "bundled"]

@@ -9,9 +9,9 @@ from typing import Any
 from eval.cases import Case, Dataset, stratified
 from eval.errors import HarnessError
 from eval.loaders import load_dataset
-from eval.mutants import load_plan
 from eval.selftest.judging import Bench, Judging
 from eval.selftest.mutant import EngineName, Mutant, Plan
+from eval.selftest.mutants import load_plan
 from eval.selftest.report import failure_lines, keep, markdown
 from eval.selftest.trial import EngineReport, Setting, run_engine, today
 from eval.suite import Suite

@@ -12,18 +12,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from eval.callcache import CallCache
 from eval.cases import Case, Dataset
-from eval.results import CaseResult, Check, GateResult, Unit, Verdict
-from eval.runner import Job, Runner
+from eval.results import CaseResult, Check, GateResult, Verdict
+from eval.run.reply_cache import CallCache
+from eval.run.runner import Job, Runner
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
 from eval.selftest.judging import Judging
 from eval.selftest.mutant import EditCase, EngineName, Mutant, Plan
-from eval.stats import unseen_share
+from figures.metric import Unit
+from figures.stats import unseen_share
 from service.cards import ModelCards
 from service.errors import ConfigurationError
-from service.llm.call import Gateway, ModelReply
 from service.llm.gateway import LiteLLMGateway
+from service.llm.model_call import Gateway, ModelReply
 from service.local.process import LocalBedrock
 from service.pair import Pair
 from service.task import Task

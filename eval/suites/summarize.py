@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from eval.casecheck.rules import CalibrationRules, CaseRules, FileRules, Minimum, Passage
-from eval.results import Unit
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
 from eval.scorers.guard import GuardScorer
@@ -18,7 +17,8 @@ from eval.scorers.leaks import LeakScorer, Protected
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
-from service.grounding import GroundingSource
+from figures.metric import Unit
+from service.grounding.check import GroundingSource
 from service.guard import GroundingGuard
 from service.tasks.summarize import TASK, SummarizeInputs
 

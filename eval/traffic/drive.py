@@ -16,7 +16,7 @@ from eval.traffic.agents import opinion
 from eval.traffic.plan import FEEDBACK_AFTER, TRANSFER_AFTER, Contact, Plan
 from eval.traffic.releases import FIRST_STEP, SECOND_STEP, ReleaseStep, release
 from eval.traffic.world import World
-from service.stores.interaction_table import InteractionTable
+from service.interactions.table import InteractionTable
 
 # More at once would only queue in the service, and be counted as its latency.
 _IN_FLIGHT = 4

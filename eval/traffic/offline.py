@@ -16,11 +16,12 @@ from eval.traffic.stories import Episode
 from eval.traffic.truth import summary_of, write_truth
 from service.canonical import sha256_hex
 from service.cards import ModelCards
-from service.compress import estimated_tokens, history_text
 from service.events import SCHEMA_VERSION
-from service.jobs.objects import FeedbackRecord, ReleaseRecord
+from service.llm.tokens import estimated_tokens
+from service.loading.objects import FeedbackRecord, ReleaseRecord
 from service.settings import Settings
-from service.stores.summary_record import SeenInteraction, SummaryRecord, utc_text
+from service.summaries.record import SeenInteraction, SummaryRecord, utc_text
+from service.tasks.summarize.history import history_text
 
 _MODEL = "amazon.nova-micro-v1:0"
 _PREFIX_TOKENS = 1300  # of the pairs' system message

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from eval.errors import TrafficError
 from eval.traffic.stories import Episode
-from service.interaction import Channel
+from service.interactions.interaction import Channel
 
 CLIENTS = {"agent-desktop": 0.6, "salesforce": 0.3, "chat-console": 0.1}
 # The planted weakness: what the second release no longer reads. Six of the gate set's 200 cases end in this channel: too few for

@@ -13,10 +13,10 @@ from eval.traffic.releases import TASK
 from eval.traffic.stories import episodes
 from eval.traffic.truth import write_truth
 from eval.traffic.world import open_world
-from service.aws import client
+from service.aws.clients import client
+from service.interactions.table import InteractionTable
 from service.local import aws
 from service.settings import Settings
-from service.stores.interaction_table import InteractionTable
 from service.task import load_task
 
 # The gate's cases stay unseen: whoever tunes a pair by this traffic must not have tuned it by them.

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from eval.cases import Case, Fact
-from service.interaction import Channel, Interaction
-from service.llm.extractive import extractive_digest
+from service.grounding.text import form_occurs
+from service.interactions.interaction import Channel, Interaction
 from service.tasks.summarize import SummarizeInputs
-from service.text import form_occurs
+from service.tasks.summarize.digest import extractive_digest
 
 _NEWEST_WEIGHT = 3  # the customer calls about what happened last
 

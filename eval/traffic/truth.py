@@ -10,7 +10,7 @@ from eval.traffic.agents import unhelpful_rate
 from eval.traffic.plan import CHANNEL, Contact, Plan
 from eval.traffic.releases import FIRST, RULE, SECOND
 from eval.traffic.stories import Episode
-from service.local.digest import Skip, digest
+from service.local.digest_model import Skip, digest
 
 # A slice whose true rate moves by less is called untouched.
 UNTOUCHED_BELOW = 0.005

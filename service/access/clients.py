@@ -13,7 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.access.errors import InvalidClient
-from service.access.watched import Watched, stamp_of
+from service.access.watched_file import Watched, stamp_of
 from service.errors import ConfigurationError
 
 Scope = Literal["summaries", "feedback", "operator"]

@@ -1,6 +1,6 @@
 """The keys that tokens are signed with: a folder of P-256 keys, the newest private one signs, all of them verify.
 
-They are no release keys: statements are signed with Ed25519 and ``service.statements`` takes nothing else, so a token key
+They are no release keys: statements are signed with Ed25519 and ``service.release.statements`` takes nothing else, so a token key
 can never release a pair, whoever holds it.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.access.watched import Watched, stamp_of
+from service.access.watched_file import Watched, stamp_of
 from service.errors import ConfigurationError
 
 if TYPE_CHECKING:

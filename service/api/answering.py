@@ -8,8 +8,8 @@ from typing import Any, cast
 from fastapi import Request
 from pydantic import BaseModel
 
-from service.api.problems import TaskFailedError
-from service.live_metrics import Observation
+from service.api.http.problems import TaskFailedError
+from service.rollouts.live_counts import Observation
 from service.runtime import Runtime
 from service.served import ServedPair
 from service.task import TaskContext, TaskResult

@@ -10,15 +10,15 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from service.api.answering import runtime_of
-from service.api.problems import RESPONSES, FieldProblem, Problem, problem
-from service.api.tenancy import tenant_of
-from service.call_reviews import LONGEST_REASON, CallReviews, ReviewRefused
+from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.http.tenancy import tenant_of
 from service.calls.result import CallResult, Number
+from service.calls.reviews import LONGEST_REASON, CallReviews, ReviewRefused
+from service.calls.store.overrides import Override
+from service.calls.store.pages import MOST, WrongCursor
+from service.calls.store.states import Job, State
 from service.errors import StoreError
-from service.scorecard.arithmetic import Verdict
-from service.stores.call_jobs import Job, State
-from service.stores.call_overrides import Override
-from service.stores.call_pages import MOST, WrongCursor
+from service.tasks.scorecard.arithmetic import Verdict
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 _CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]

@@ -10,11 +10,11 @@ from service.access.errors import AccessDeniedError, ScopeMissing
 from service.access.sessions import COOKIE, Session, Sessions
 from service.api.answering import runtime_of
 from service.api.assets import ASSETS, HEADERS, PAGE, content
-from service.api.problems import Problem, problem
+from service.api.http.problems import Problem, problem
 from service.dashboards.definitions import Kind, Unit, Visual, load_dashboards
 from service.dashboards.errors import RangeInvalid, WarehouseUnreadable
 from service.dashboards.reader import Asked, DashboardData
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 
 router = APIRouter(tags=["operator"])
 _COOKIE_PATH = "/v1/dashboards"  # the cookie goes nowhere else

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from service.api.answering import runtime_of
-from service.api.problems import RESPONSES, Problem, problem
+from service.api.http.problems import RESPONSES, Problem, problem
 from service.errors import StoreError
-from service.stores.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Shape
-from service.telemetry import Event, account_hash, log
+from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Shape
+from service.telemetry.log import Event, account_hash, log
 
 PATH = "/feedback"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"

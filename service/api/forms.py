@@ -7,11 +7,11 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.answering import runtime_of
-from service.api.problems import RESPONSES, FieldProblem, Problem, problem
-from service.api.tenancy import tenant_of
+from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.http.tenancy import tenant_of
+from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
 from service.errors import StoreError
-from service.scorecard.form import MOST_SECTIONS, Form, Name, Section
-from service.stores.forms import FormChanged, FormHead, FormMissing, Forms
+from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, Section
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])
 _FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]

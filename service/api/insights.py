@@ -11,16 +11,16 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
+from service.api.http.problems import RESPONSES
 from service.api.kept import reuse_scope, summary_record
-from service.api.problems import RESPONSES
 from service.api.streaming import stream, wants_stream
-from service.interaction import Channel, HistoryFilter, Interaction, date_range
-from service.reuse import Answered
+from service.interactions.interaction import Channel, HistoryFilter, Interaction, date_range
+from service.interactions.reader import InteractionPage
 from service.runtime import Runtime
 from service.served import ServedPair
-from service.stores.interactions import InteractionPage
+from service.summaries.reuse import Answered
 from service.tasks.summarize import Summarize, SummarizeInputs
-from service.telemetry import Event, account_hash, log
+from service.telemetry.log import Event, account_hash, log
 
 PATH = "/omni-channel-insights"
 # Fixed for ever: a retry of the same request must give the same process id.

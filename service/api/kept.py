@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.events import SCHEMA_VERSION
-from service.interaction import HistoryFilter
+from service.interactions.interaction import HistoryFilter
+from service.interactions.reader import InteractionPage
 from service.pair import Pair
-from service.reuse import Answered, ReuseScope
 from service.served import RolloutArm
-from service.stores.interactions import InteractionPage
-from service.stores.summary_record import SeenInteraction, SummaryRecord
+from service.summaries.record import SeenInteraction, SummaryRecord
+from service.summaries.reuse import Answered, ReuseScope
 from service.tasks.summarize import SummarizeInputs
 
 _REASON = "contact_reason"

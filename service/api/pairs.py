@@ -163,7 +163,7 @@ def _evidence(served: ServedPair) -> EvidenceFacts | None:
 
 
 def _predicate(envelope: str) -> dict[str, Any]:
-    # Verified when the pair was taken (service/verification.py); here it is only shown. The harness's own has none.
+    # Verified when the pair was taken (service/release/verification.py); here it is only shown. The harness's own has none.
     if not envelope:
         return {}
     payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))

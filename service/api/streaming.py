@@ -10,10 +10,10 @@ from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from service.api.problems import problem_of
+from service.api.http.problems import problem_of
 from service.errors import ServiceError
 from service.llm.streaming import TextSink, streaming_into
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 
 MEDIA_TYPE = "text/event-stream"
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import answer, runtime_of, short_name, start_timer, usage_fields, usd
-from service.api.problems import RESPONSES
-from service.api.tenancy import require_tenant
+from service.api.http.problems import RESPONSES
+from service.api.http.tenancy import require_tenant
 from service.task import Arm, Task
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 
 
 class UsageFields(BaseModel):

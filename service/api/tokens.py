@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from service.access.control import Access
 from service.access.errors import GrantRefused, InvalidClient, InvalidGrantRequest, UnsupportedGrantType
-from service.api.access import REALM
 from service.api.answering import runtime_of
-from service.telemetry import Event, log
+from service.api.http.access import REALM
+from service.telemetry.log import Event, log
 
 GRANT = "client_credentials"
 _FORM = "application/x-www-form-urlencoded"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 
 from service.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
-from service.scorecard.card import CriterionResult, Scorecard
+from service.tasks.scorecard.card import CriterionResult, Scorecard
 
 # A number in the JSON, as the seed shows it, and exact again when it is read: no figure here has more than 15 digits.
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]

@@ -22,7 +22,7 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _reconcile(settings: "Settings", options: argparse.Namespace) -> int:
     from service.api.insights import PATH
-    from service.reconcile import reconcile
+    from service.summaries.reconcile import reconcile
 
     if settings.environment == "local" and settings.aws_endpoint is None:
         from service.local import aws

@@ -27,7 +27,7 @@ def _serve(settings: "Settings", options: argparse.Namespace) -> int:
     with listener:
         settings = _with_stand_ins(settings, without_bedrock=options.without_bedrock)
         from service.runtime import build_runtime
-        from service.telemetry import configure_logging
+        from service.telemetry.log import configure_logging
 
         configure_logging(settings.log_level)
         if "writer_process" not in settings.model_fields_set:  # somebody may have a reason to want one process

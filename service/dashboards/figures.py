@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from service.dashboards.definitions import Measure, Visual
-from service.live_metrics import wilson
+from service.rollouts.live_counts import wilson
 
 Z95 = 1.959963984540054
 # Below it Wilson's interval of a share near 15% is wider than 25 points: it tells a good day from a bad one no more.

@@ -16,7 +16,7 @@ from service.dashboards.definitions import ALL_PAIRS, Dashboard
 from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, WarehouseUnreadable
 from service.dashboards.figures import FigureRow, rows_of
 from service.errors import ServiceError
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 
 DEFAULT_DAYS = 28  # four whole weeks: each weekday counts as often as any other

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from service.telemetry import Event, log
+from service.telemetry.log import Event, log
 
 
 class BreakerState(StrEnum):

@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from service.aws import LOCAL_KEY, AwsKey, KeptKey, is_proxied, usual_key
-from service.llm.call import ModelCall
+from service.aws.clients import LOCAL_KEY, AwsKey, KeptKey, is_proxied, usual_key
+from service.llm.model_call import ModelCall
 from service.pair import Sampling
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}

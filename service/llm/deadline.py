@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import stamina
 
 from service.errors import DeadlineExceeded, ModelError, QuotaExceeded
-from service.llm.call import Gateway, ModelCall, ModelReply
+from service.llm.model_call import Gateway, ModelCall, ModelReply
 
 Answer = TypeVar("Answer")
 # Retries are logged with everything else of a call (`logged.py`); stamina's own hooks would be imported in the first call.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from service.aws import LOCAL_KEY
+from service.aws.clients import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
 from service.errors import (
     DeadlineExceeded,
@@ -20,11 +20,11 @@ from service.errors import (
     SafetyRefused,
     UpstreamUnavailable,
 )
-from service.llm.call import InProcessModels, ModelCall, ModelReply, StopReason
 from service.llm.converse import MODEL_INFO, Converse
+from service.llm.litellm_bookkeeping import unlogged, unlogged_class
+from service.llm.model_call import InProcessModels, ModelCall, ModelReply, StopReason
 from service.llm.pricing import Usage
 from service.llm.streaming import OnText
-from service.llm.unlogged import unlogged, unlogged_class
 from service.pair import Message, Sampling
 
 _CLIENT_TIMEOUT_S = 600.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from service.cards import ModelCards
 from service.errors import DeadlineExceeded, ModelError, QuotaExceeded, UpstreamUnavailable
 from service.llm.breaker import Breakers, Permit
-from service.llm.call import Gateway, ModelCall, ModelReply
 from service.llm.hedging import HedgeBudgets
+from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
 
 # English prose has four to four and a half characters a token with the models of our cards.

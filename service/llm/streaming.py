@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-from service.llm.call import Gateway, ModelCall, ModelReply
+from service.llm.model_call import Gateway, ModelCall, ModelReply
 
 OnText = Callable[[str], None]
 # A context variable, because tasks and hedges between endpoint and gateway have nothing to do with it: each

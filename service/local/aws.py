@@ -62,15 +62,15 @@ def load(settings: Settings) -> None:
     from datetime import UTC, datetime
 
     from service.access.control import LOCAL_TENANT
-    from service.aws import client
+    from service.aws.clients import client
+    from service.aws.event_queue import create_queue
+    from service.calls.store.form_store import FormStore, create_config_table
+    from service.calls.store.states import create_jobs_table
+    from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
-    from service.stores.archive import create_bucket
-    from service.stores.call_jobs import create_jobs_table
-    from service.stores.event_queue import create_queue
-    from service.stores.form_store import FormStore, create_config_table
-    from service.stores.interaction_table import InteractionTable, create_table
-    from service.stores.summaries import create_summary_table
-    from service.stores.summary_record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
+    from service.summaries.archive import create_bucket
+    from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
+    from service.summaries.table import create_summary_table
 
     dynamodb = client("dynamodb", settings)
     create_table(dynamodb, settings.interactions_table)

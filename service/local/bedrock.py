@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.local import converse
-from service.local.converse import BedrockError, ConverseRequest, ErrorKind, StopReason, Usage
+from service.local import converse_wire
+from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, StopReason, Usage
 from service.local.engines import (
     ECHO_MODEL_ID,
     Catalogue,
@@ -28,17 +28,10 @@ from service.local.engines import (
     SmolSettings,
     find_model,
 )
-from service.local.faults import (
-    ERRORS,
-    THROTTLED,
-    FaultKind,
-    FaultPlan,
-    InvalidRule,
-    parse_rule,
-)
+from service.local.faults import ERRORS, THROTTLED, FaultKind, FaultPlan, InvalidRule, parse_rule
 from service.local.options import ServerOptions, parse_arguments
 from service.local.prompt_cache import CacheOutcome, PrefixCache
-from service.local.scripted import SCRIPTED_MODEL_ID, ScriptedEngine
+from service.local.scripted_model import SCRIPTED_MODEL_ID, ScriptedEngine
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -100,7 +93,7 @@ class BedrockStandIn:
             return _error_response(err)
         except Disconnect:
             return _cut(http)
-        body = converse.converse_body(
+        body = converse_wire.converse_body(
             text, answer.stop, answer.usage, _ms_since(started), answer.answered_by, answer.form
         )
         return web.Response(
@@ -124,20 +117,22 @@ class BedrockStandIn:
             headers={"Content-Type": "application/vnd.amazon.eventstream", ANSWERED_BY_HEADER: answer.answered_by}
         )
         await response.prepare(http)
-        await response.write(converse.stream_start())
+        await response.write(converse_wire.stream_start())
         try:
             if first is not None:
-                await response.write(converse.stream_delta(first))
+                await response.write(converse_wire.stream_delta(first))
                 if answer.fault is FaultKind.MID_STREAM_THROTTLE:
                     raise THROTTLED
                 if answer.fault is FaultKind.DISCONNECT:
                     return _cut(http)
             async for delta in deltas:
-                await response.write(converse.stream_delta(delta))
+                await response.write(converse_wire.stream_delta(delta))
         except BedrockError as err:
             await response.write(err.frame())
             return response
-        await response.write(converse.stream_end(answer.stop, answer.usage, _ms_since(started), answer.answered_by))
+        await response.write(
+            converse_wire.stream_end(answer.stop, answer.usage, _ms_since(started), answer.answered_by)
+        )
         return response
 
     async def _begin(self, http: "web.Request", *, streaming: bool) -> "_Answer":
@@ -155,7 +150,7 @@ class BedrockStandIn:
             await asyncio.Event().wait()
         if verdict.kind is FaultKind.DISCONNECT and not streaming:
             raise Disconnect
-        request = converse.parse_request(model_id, body)
+        request = converse_wire.parse_request(model_id, body)
         if streaming and request.form is not None:
             raise BedrockError(
                 ErrorKind.VALIDATION, "The local model gives structured output in Converse only, not in streams."
@@ -307,7 +302,7 @@ def _exit_when_stdin_ends() -> None:
 def _digest_engine(options: ServerOptions) -> Engine | None:
     if not options.digest_models:
         return None
-    from service.local.digest import DigestEngine  # loads half the service, which only who asks for it waits for
+    from service.local.digest_model import DigestEngine  # loads half the service, which only who asks for it waits for
 
     return DigestEngine(skips=options.digest_skips, latency=options.digest_latency, seed=options.seed)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from service.local.converse import BedrockError, ConverseRequest, ErrorKind, StopReason
+from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, StopReason
 
 if TYPE_CHECKING:
     import aiohttp

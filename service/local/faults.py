@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.local.converse import BedrockError, ErrorKind
+from service.local.converse_wire import BedrockError, ErrorKind
 
 
 class FaultKind(StrEnum):

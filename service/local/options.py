@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from service.local.engines import Latency, parse_latency
 from service.local.faults import FaultRule, parse_rule_text
-from service.local.scripted import Script, load_script
+from service.local.scripted_model import Script, load_script
 
 if TYPE_CHECKING:
-    from service.local.digest import Skip
+    from service.local.digest_model import Skip
 
 # Measured on two shared cores (2026-11, 8 prompts of 700 to 3,000 tokens with a common start, 90 tokens out each, one
 # run per setting; a repeat differed by up to 24%): 2, 4 and 6 slots took 65, 67 and 69 s, a tie, but the median answer
@@ -72,7 +72,7 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
         "--echo-models", default="", help="comma-separated ids that the echo answers too, for load tests"
     )
     parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
-    parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted.py")
+    parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted_model.py")
     parser.add_argument(
         "--digest-models", default="", help="comma-separated ids answered by the digest of the history in the prompt"
     )
@@ -118,7 +118,7 @@ def _ids(text: str) -> frozenset[str]:
 def _skips(texts: Sequence[str]) -> "tuple[Skip, ...]":
     if not texts:
         return ()
-    from service.local.digest import (
+    from service.local.digest_model import (
         parse_skip,
     )  # needs packages, and a missing one must not hide the command's own message
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.local.converse import CachePrefix, ConverseRequest
+from service.local.converse_wire import CachePrefix, ConverseRequest
 from service.local.engines import Engine, bare_model_id
 
 TTL_S = 300.0

@@ -24,10 +24,10 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
         WarehouseError: there is nothing to read, or it is of a newer schema.
     """
     if settings.redshift_workgroup is not None or settings.redshift_cluster is not None:
-        from service import aws
+        from service.aws import clients
         from service.warehouse.redshift import RedshiftWarehouse
 
-        return RedshiftWarehouse(aws.client("redshift-data", settings), aws.client("s3", settings), settings)
+        return RedshiftWarehouse(clients.client("redshift-data", settings), clients.client("s3", settings), settings)
     try:
         from service.warehouse.duck import DuckWarehouse
     except ImportError as err:

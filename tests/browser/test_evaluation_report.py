@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.bench import ECHO_PAIR
+from eval.bench.run import ECHO_PAIR
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]

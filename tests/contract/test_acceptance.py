@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service import metrics
 from service.api.feedback import FeedbackAnswer, FeedbackRequest
+from service.api.http.problems import _TITLES
 from service.api.insights import InsightsRequest
-from service.api.problems import _TITLES
 from service.errors import FailureCode
-from service.stores.feedback import SummaryRow
-from service.stores.feedback_store import FeedbackStore
-from service.stores.summary_items import table_definition, to_item
-from service.stores.summary_record import SummaryRecord
-from service.telemetry import Event
+from service.summaries.feedback import SummaryRow
+from service.summaries.feedback_store import FeedbackStore
+from service.summaries.items import table_definition, to_item
+from service.summaries.record import SummaryRecord
+from service.telemetry import metrics
+from service.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "acceptance-000.md").read_text(encoding="utf-8")
-_TEST = re.compile(r"`((?:unit|contract|integration)/\w+\.py)::(\w+)`")
+_TEST = re.compile(r"`((?:unit|contract|integration)/[\w/]+\.py)::(\w+)`")
 _NAME = re.compile(r"`([^`]+)`")
 # Tables whose rows show a promise and no name of the code's.
 _WITHOUT_NAMES = {"promise"}
@@ -91,7 +91,7 @@ def _verdict_body():
 
 def _headers():
     """Every header of ours or of the access rules that the code writes."""
-    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "service" / "api").glob("*.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "service" / "api").rglob("*.py"))
     return set(re.findall(r'"(X-[A-Z][\w-]+|Retry-After|WWW-Authenticate)"', text))
 
 

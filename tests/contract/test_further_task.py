@@ -6,10 +6,10 @@ from throw_away import ThrowAway
 
 from eval.errors import Refused
 from eval.evaluate import Options, evaluate
-from eval.promotion import promote_pair, release_history, roll_back
+from eval.release.promotion import promote_pair, release_history, roll_back
 from eval.results import Verdict
 from service.access.control import local_token
-from service.registry import RegistryPairSource
+from service.release.registry import RegistryPairSource
 from service.settings import Settings
 
 # mlflow's own dependencies warn; ours do not get to.

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service import metrics
-from service.telemetry import Event
+from service.telemetry import metrics
+from service.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = yaml.safe_load((ROOT / "infra" / "observability.yaml").read_text(encoding="utf-8"))

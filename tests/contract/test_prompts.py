@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eval.cases import load_cases
-from eval.judges import load_judge
+from eval.judges.grading import load_judge
 from eval.suites import load_case_rules, load_suite
 from service.cards import ModelCards
 from service.pair_file import load_pair

@@ -7,22 +7,22 @@ from datetime import datetime
 import pytest
 from starlette.testclient import TestClient
 
-from eval.callcache import CallCache
 from eval.cases import load_cases
-from eval.runner import Job, Runner
+from eval.run.reply_cache import CallCache
+from eval.run.runner import Job, Runner
 from service.app import create_app
 from service.cards import ModelCards
-from service.compress import history_text
-from service.llm.call import ModelReply
+from service.interactions.reader import InteractionPage
 from service.llm.gateway import LiteLLMGateway
+from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.pair_file import load_pair
 from service.runtime import Runtime
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
-from service.stores.interactions import InteractionPage
 from service.task import load_task
 from service.tasks.summarize import SummarizeInputs
+from service.tasks.summarize.history import history_text
 
 SETTINGS = Settings()
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from service.access.keys import make_key, read_keys
 from service.errors import ConfigurationError
-from service.statements import load_trusted_keys
+from service.release.statements import load_trusted_keys
 
 SERVICE = Path(__file__).resolve().parents[2] / "service"
 SIGNS = ("PrivateKey", "Signer", "load_pem_private_key", "load_der_private_key", "load_ssh_private_key")

@@ -13,10 +13,10 @@ import signal
 
 from aiohttp import web
 
-from service.stores.interaction_items import PARTITION_KEY as ACCOUNT
-from service.stores.interaction_items import SORT_KEY
-from service.stores.summary_items import BY_ACCOUNT, table_definition
-from service.stores.summary_items import PARTITION_KEY as PROCESS
+from service.interactions.items import PARTITION_KEY as ACCOUNT
+from service.interactions.items import SORT_KEY
+from service.summaries.items import BY_ACCOUNT, table_definition
+from service.summaries.items import PARTITION_KEY as PROCESS
 
 JSON = "application/x-amz-json-1.0"
 _INDEX = next(index for index in table_definition("any")["GlobalSecondaryIndexes"] if index["IndexName"] == BY_ACCOUNT)

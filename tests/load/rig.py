@@ -125,13 +125,13 @@ class Rig:
 
     def stores_client(self, name):
         """A boto3 client of the stand-in's store."""
-        from service.aws import client
+        from service.aws.clients import client
 
         return client(name, self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint}))
 
     def _load_customers(self):
-        from service.aws import client
-        from service.stores.interaction_table import InteractionTable
+        from service.aws.clients import client
+        from service.interactions.table import InteractionTable
 
         settings = self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint})
         dynamodb = client("dynamodb", settings)
@@ -232,10 +232,10 @@ class Releases:
     """Moves production by real signed releases of a throw-away key: load is measured here, not quality."""
 
     def __init__(self, settings):
-        from eval.ledger import Ledger
-        from eval.signing import open_signer
-        from eval.tracking import Tracking
-        from service.statements import load_trusted_keys
+        from eval.release.ledger import Ledger
+        from eval.release.signing import open_signer
+        from eval.tracking.store import Tracking
+        from service.release.statements import load_trusted_keys
 
         self._signer = open_signer(settings)
         self._tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
@@ -243,8 +243,8 @@ class Releases:
 
     def publish(self, pair, kind="promote"):
         """Release ``pair`` and return its registry version."""
-        from eval.signing import sign_statement
-        from service.attestation import GateAttestation
+        from eval.release.signing import sign_statement
+        from service.release.attestation import GateAttestation
 
         releases = self._ledger.releases()
         before = releases[0].pair_digest if releases else None

@@ -122,7 +122,7 @@ CHAOS = (
     # botocore tries twice: 30% throttled calls are 9% failed reads where nothing waits longer.
     Scenario(name="DynamoDB throttled, 30%", store_faults={"dynamodb": ("throttle", 0.3)}, most_failed=0.15),
     Scenario(name="DynamoDB down", store_faults={"dynamodb": ("down", 1.0)}, most_failed=1.0),
-    Scenario(name="S3 down", store_faults={"s3": ("down", 1.0)}, needs="service.stores.archive"),
+    Scenario(name="S3 down", store_faults={"s3": ("down", 1.0)}, needs="service.summaries.archive"),
     Scenario(name="registry down", event="registry_down"),
     Scenario(name="registry hangs, cold start", event="registry_hangs"),
     Scenario(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from eval.stats import rate_interval
+from figures.stats import rate_interval
 
 ROOT = Path(__file__).resolve().parents[2]
 RATINGS = ("helpful_rate", "unhelpful_rate", "edit_rate")

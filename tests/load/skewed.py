@@ -10,7 +10,7 @@ import uvicorn
 from service.app import create_app
 from service.runtime import build_runtime
 from service.settings import Settings
-from service.telemetry import configure_logging
+from service.telemetry.log import configure_logging
 
 
 def main():

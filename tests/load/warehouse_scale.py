@@ -20,10 +20,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from service.jobs.bulk import BulkLoader, Timings
-from service.jobs.merging import Tally
+from service.loading.bulk import BulkLoader, Timings
+from service.loading.merging import Tally
 from service.settings import Settings
-from service.stores.summary_record import utc_text
+from service.summaries.record import utc_text
 from service.warehouse import open_warehouse
 
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)

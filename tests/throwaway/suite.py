@@ -1,7 +1,8 @@
 """How shouting is judged: by being loud."""
 
-from eval.results import Score, Unit
+from eval.results import Score
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from figures.metric import Unit
 
 
 class Loud:

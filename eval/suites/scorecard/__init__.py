@@ -1,7 +1,6 @@
 """The suite of ``scorecard``: whether verdicts, evidence and scores are right, may be believed, and what they cost."""
 
 from eval.pool import Pool
-from eval.results import Unit
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.pools import (
@@ -15,6 +14,7 @@ from eval.suites.scorecard.pools import (
     YesProven,
 )
 from eval.suites.scorecard.scorers import EndingScorer, FormScorer, ScoreScorer, VerdictScorer
+from figures.metric import Unit
 
 _POOLS: dict[str, Pool] = {
     "accuracy": Accuracy(),

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from eval.casecheck.rules import CaseRules, FileRules, Minimum, Passage, SliceValue
 from eval.cases import Case
 from eval.suites.scorecard.labels import Label, ScorecardExpectations, form_of, labelled_total, labels_of
-from service.scorecard.evidence import find_quote
-from service.scorecard.form import Criterion, Form
 from service.tasks.scorecard import ScorecardInputs
+from service.tasks.scorecard.evidence import find_quote
+from service.tasks.scorecard.form import Criterion, Form
 
 # Which criterion of a form is its compliance statement: the slice `compliance` says how much of it was given.
 _STATEMENTS = {

@@ -5,11 +5,11 @@ from functools import lru_cache
 from pydantic import BaseModel, ConfigDict, Field
 
 from eval.cases import Case, Expectations
-from service.scorecard.arithmetic import Total, Verdict, add_up
-from service.scorecard.card import Scorecard
-from service.scorecard.form import Form
-from service.scorecard.reading import AgentTone, CustomerTone, Resolution
 from service.tasks.scorecard import ScorecardInputs
+from service.tasks.scorecard.arithmetic import Total, Verdict, add_up
+from service.tasks.scorecard.card import Scorecard
+from service.tasks.scorecard.form import Form
+from service.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
 
 
 class Label(BaseModel):

@@ -12,11 +12,11 @@ from itertools import combinations
 import numpy as np
 
 from eval.cases import Case
-from eval.pooled import Ratio, kappa_of
-from eval.stats import Floats
 from eval.suites.scorecard.labels import Label, card_of, form_of, labels_of
-from service.scorecard.card import CriterionResult
+from eval.verdict.pooled import Ratio, kappa_of
+from figures.stats import Floats
 from service.task import TaskResult
+from service.tasks.scorecard.card import CriterionResult
 
 # An answer is one of four: a criterion without a verdict is a wrong answer and no gap in the table.
 _ANSWERS = ("yes", "no", "na", "none")

@@ -1,0 +1,73 @@
+"""What judging costs: CPU seconds to score and judge two pairs on the gate set, in a process of its own (for ``make bench``)."""
+
+import datetime as dt
+import time
+from dataclasses import replace
+
+from eval.cases import Case
+from eval.loaders import load_dataset
+from eval.results import CaseResult
+from eval.run.scoring import score_one
+from eval.suite import Suite
+from eval.suites import load_suite
+from eval.verdict.deltas import build_deltas
+from eval.verdict.gate import judge
+from eval.verdict.metrics import build_metrics, build_slice_metrics
+from service.cards import ModelCards
+from service.interactions.interaction import Interaction
+from service.pair_file import load_pair
+from service.settings import Settings
+from service.task import TaskResult, load_task
+from service.tasks.summarize import SummarizeInputs
+from service.tasks.summarize.digest import extractive_digest
+
+
+def judging_cpu_s(settings: Settings) -> float:
+    """Return the CPU seconds from answers to a verdict: the digest against the references, all cases of the gate set.
+
+    Two pairs are scored and judged, one against the other; reading the cases and importing libraries are not counted.
+    """
+    task, suite = load_task("summarize"), load_suite("summarize")
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    dataset = load_dataset(suite.gate_dataset, task="summarize", input_model=task.input_model, settings=settings)
+    path = settings.prompts_dir / "summarize" / "extractive.prompty"
+    pair = load_pair(path, cards=cards, task_variables=task.variables)
+    cases = {case.id: case for case in dataset.cases}
+    digests = [_answer(case, extractive_digest(_visible(case))) for case in dataset.cases]
+    references = [_answer(case, case.expectations.references[0]) for case in dataset.cases]
+    began = time.process_time()
+    candidate, production = _scored(suite, cases, digests), _scored(suite, cases, references)
+    for side in (candidate, production):
+        judge(
+            pair,
+            suite=suite,
+            dataset_digest=dataset.digest,
+            cards=cards,
+            today=dt.datetime.now(dt.UTC).date(),
+            metrics=build_metrics(suite, cases, side, deadline_ms=pair.serving.deadline_ms),
+            backup_metrics={},
+            results=side,
+            deltas=build_deltas(suite, cases, side, production, timing="in turn"),
+            baseline_digest="0" * 64,
+            slice_metrics=build_slice_metrics(suite, cases, side),
+        )
+    return time.process_time() - began
+
+
+def _visible(case: Case) -> list[Interaction]:
+    return list(SummarizeInputs.model_validate(case.inputs).visible())
+
+
+def _answer(case: Case, text: str) -> CaseResult:
+    result = TaskResult(output=text, arm="primary", model="local.echo-v1", answered_by="echo", latency_ms=1.0)
+    return CaseResult(case_id=case.id, arm="primary", repeat=0, result=replace(result, model_ms=1.0), live=True)
+
+
+def _scored(suite: Suite, cases: dict[str, Case], answers: list[CaseResult]) -> list[CaseResult]:
+    return [
+        replace(item, scores=score_one(suite.scorers, suite.task, cases[item.case_id], item.result)) for item in answers
+    ]
+
+
+if __name__ == "__main__":
+    print(judging_cpu_s(Settings()))

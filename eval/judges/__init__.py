@@ -1,0 +1,1 @@
+"""Judges (models that grade) and detectors, and how far both agree with labels."""

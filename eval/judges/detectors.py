@@ -1,0 +1,113 @@
+"""Measures the suite's deterministic detectors against labelled rows: what they catch of each kind, and false alarms."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.cases import Case
+from eval.errors import CaseError
+from eval.judges.calibration import CALIBRATION_SET
+from eval.judges.labelled_rows import OwnRows, load_own
+from eval.scorers.base import Scorer, ScorerContext
+from eval.suites import load_suite
+from figures.stats import Interval, rate_interval
+from service.settings import Settings
+from service.task import TaskResult, load_task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a detector said about one row: ``flagged`` means that it called the row bad."""
+
+    row_id: str
+    kind: str | None
+    flagged: bool
+
+    @property
+    def held_out(self) -> bool:
+        """Rows with an even number are never looked at when a detector is tuned."""
+        return int(self.row_id.rpartition("-")[2]) % 2 == 0
+
+
+def detector_scores(scorer: Scorer) -> tuple[str, ...]:
+    """Return the scores of ``scorer`` that are detectors: below 1 means that the text holds what they look for."""
+    return tuple(getattr(scorer, "detects", ()))
+
+
+def verdicts(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str, list[Verdict]]:
+    """Return each detector's verdict on every row, by the score's name."""
+    found: dict[str, list[Verdict]] = {}
+    for row in own.rows:
+        for name, value in _scores(scorers, task, own.cases[row.case_id], row.summary).items():
+            found.setdefault(name, []).append(Verdict(row_id=row.id, kind=row.kind, flagged=value < 1.0))
+    return found
+
+
+def false_alarms(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str, tuple[int, int]]:
+    """Return, by the score's name, how many of the cases' references a detector calls bad, of how many."""
+    counts: dict[str, tuple[int, int]] = {}
+    for case in own.cases.values():
+        for reference in case.expectations.references:
+            for name, value in _scores(scorers, task, case, reference).items():
+                bad, n = counts.get(name, (0, 0))
+                counts[name] = (bad + (value < 1.0), n + 1)
+    return counts
+
+
+def _scores(scorers: Sequence[Scorer], task: str, case: Case, text: str) -> dict[str, float]:
+    inputs = load_task(task).input_model.model_validate(case.inputs)
+    result = TaskResult(output=text, arm="primary", model="none", answered_by="none", latency_ms=0.0)
+    context = ScorerContext(case=case, inputs=inputs, result=result, output=text)
+    values = {}
+    for scorer in scorers:
+        wanted = detector_scores(scorer)
+        if wanted:
+            scores = scorer.score(context)
+            values.update({name: scores[name].value for name in wanted})
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def detector_lines(task: str, settings: Settings) -> list[str]:
+    """Return the printed report: per detector precision, recall and each kind, on all rows and on the held-out half."""
+    scorers = load_suite(task).scorers
+    try:
+        own = load_own(load_task(task), settings)
+    except CaseError as err:
+        return [f"detectors: not measured: {err}"]
+    alarms = false_alarms(scorers, own, task)
+    lines = [f"detectors on {CALIBRATION_SET} ({len(own.rows)} rows; tuned on odd ids, even ids held out)"]
+    for name, found in verdicts(scorers, own, task).items():
+        bad, n = alarms.get(name, (0, 0))
+        lines.append(f"  {name}: {bad} of {n} references of the cases called bad")
+        for title, rows in (("all rows", found), ("held out", [item for item in found if item.held_out])):
+            lines.append(f"    {title}: {_summary(rows)}")
+        lines.append("    caught by kind, all rows: " + ", ".join(_by_kind(found)))
+    return lines
+
+
+def _summary(rows: Sequence[Verdict]) -> str:
+    flagged = [row for row in rows if row.flagged]
+    bad = [row for row in rows if row.kind is not None]
+    hits = sum(1 for row in flagged if row.kind is not None)
+    precision = rate_interval(hits, len(flagged)) if flagged else None
+    recall = rate_interval(hits, len(bad)) if bad else None
+    return (
+        f"precision {_text(precision)} ({hits} of {len(flagged)} flagged), "
+        f"recall {_text(recall)} ({hits} of {len(bad)} bad), {len(flagged) - hits} false alarms"
+    )
+
+
+def _by_kind(rows: Sequence[Verdict]) -> list[str]:
+    kinds = sorted({row.kind for row in rows if row.kind is not None})
+    told = []
+    for kind in kinds:
+        of_kind = [row.flagged for row in rows if row.kind == kind]
+        told.append(f"{kind} {sum(of_kind)}/{len(of_kind)} {_range(rate_interval(sum(of_kind), len(of_kind)))}")
+    return told
+
+
+def _range(interval: Interval) -> str:
+    return f"[{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _text(interval: Interval | None) -> str:
+    return f"{interval.value:.2f} {_range(interval)}" if interval else "unmeasured"

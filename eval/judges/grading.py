@@ -1,0 +1,173 @@
+"""Asks judges: loads their prompt files, keeps them away from their own models, and grades through gateway and call cache."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eval.run.reply_cache import CachingGateway, CallCache
+from eval.scorers.judge import SCHEMA_NAMES, Grade, answer_form, read_grade
+from service.canonical import canonical_json, sha256_hex
+from service.cards import ModelCards
+from service.errors import ConfigurationError, ModelError, PairError
+from service.llm.deadline import Budget, complete_within
+from service.llm.model_call import Gateway, ModelCall, ModelReply
+from service.pair import Pair
+from service.pair_file import load_pair
+from service.settings import Settings
+
+GRADE_VARIABLES = frozenset({"source", "summary"})
+PREFERENCE_VARIABLES = frozenset({"source", "summary_a", "summary_b"})
+_THROTTLE_RETRIES = 12  # as the runner of cases: throttles are waited out inside the judge's deadline
+_REGION = re.compile(r"^(us|eu|apac|global)\.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A rubric on a model; ``menu`` holds the grades from worst to best."""
+
+    pair: Pair
+
+    @property
+    def rubric(self) -> str:
+        """The prompt file's name."""
+        return self.pair.name
+
+    @property
+    def menu(self) -> tuple[str, ...]:
+        """The grades that the judge may give, worst first."""
+        return self.pair.output.labels
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over prompt, model, sampling and the form of the answer: what a calibration is valid for."""
+        return sha256_hex(canonical_json([self.pair.digest, answer_form(self.menu)]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a judge is asked about: the values of its variables."""
+
+    values: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the values."""
+        return sha256_hex(canonical_json(dict(self.values)))
+
+
+def rubrics(settings: Settings) -> list[str]:
+    """Return the names of all judges, sorted."""
+    return sorted(path.stem for path in (settings.prompts_dir / "judges").glob("*.prompty"))
+
+
+def load_judge(rubric: str, *, settings: Settings, cards: ModelCards, model: str | None = None) -> Judge:
+    """Read ``prompts/judges/<rubric>.prompty`` as strictly as a pair; ``model`` replaces the file's model.
+
+    Raises:
+        PairError: the file is missing or wrong, has no menu, or the model has no card or is code.
+    """
+    path = settings.prompts_dir / "judges" / f"{rubric}.prompty"
+    pair = load_pair(path, cards=cards, task_variables=GRADE_VARIABLES | PREFERENCE_VARIABLES)
+    if pair.output.schema not in SCHEMA_NAMES:
+        raise PairError(f"{path}: output.schema {pair.output.schema!r} is no judge's; use {', '.join(SCHEMA_NAMES)}")
+    menu = [label.lower() for label in pair.output.labels]
+    if not 2 <= len(menu) <= 7 or len(set(menu)) != len(menu):
+        raise PairError(f"{path}: output.labels must be 2 to 7 different grades, from worst to best")
+    if frozenset(pair.variables) not in (GRADE_VARIABLES, PREFERENCE_VARIABLES):
+        wanted = " or ".join(", ".join(sorted(names)) for names in (GRADE_VARIABLES, PREFERENCE_VARIABLES))
+        raise PairError(f"{path}: a judge's inputs are {wanted}")
+    if pair.backup is not None or pair.cache_prefix:
+        raise PairError(f"{path}: a judge has no backup and no cache_prefix: another model would be another judge")
+    if model is not None:
+        pair = replace(pair, model=cards.get(model).id)
+    if cards.get(pair.model).wire == "in_process":
+        raise PairError(f"model {pair.model!r} is code and cannot judge; choose a language model")
+    return Judge(pair=pair)
+
+
+def refuse_self_judging(judge: Judge, pairs: Sequence[Pair]) -> None:
+    """Check that no pair asks the judge's own model.
+
+    Raises:
+        ConfigurationError: naming judge, model and pair.
+    """
+    for pair in pairs:
+        for model in filter(None, (pair.model, pair.backup)):
+            if _bare(model) == _bare(judge.pair.model):
+                raise ConfigurationError(
+                    f"judge {judge.rubric!r} runs on {judge.pair.model}, which pair {pair.name!r} is made of; a model does not "
+                    "judge itself: name another judge model with --judge-model, or leave that pair out"
+                )
+
+
+def refuse_same_answerer(judge: Judge, judged_by: str, answered_by: Collection[str]) -> None:
+    """Check that what really answered as the judge did not also write what it judges.
+
+    Raises:
+        ConfigurationError: naming both.
+    """
+    if judged_by and judged_by in answered_by:
+        raise ConfigurationError(
+            f"judge {judge.rubric!r} ({judge.pair.model}) was answered by {judged_by}, which also wrote answers of this run; "
+            "a model does not judge itself: name another judge model with --judge-model, or leave those pairs out"
+        )
+
+
+def _bare(model_id: str) -> str:
+    return _REGION.sub("", model_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Everything that asking needs and that stays the same over a run's questions."""
+
+    gateway: Gateway
+    cache: CallCache
+    run_id: str
+    concurrency: int
+    fresh: bool = False
+
+    async def ask_all(
+        self, asked: Sequence[tuple[Judge, Question, int]], progress: Callable[[Grade], None]
+    ) -> list[Grade]:
+        """Return one grade per (judge, question, repeat from 0), in order."""
+        limit = asyncio.Semaphore(self.concurrency)
+
+        async def one(judge: Judge, question: Question, repeat: int) -> Grade:
+            async with limit:
+                grade = await self.ask(judge, question, repeat)
+            progress(grade)
+            return grade
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(*item)) for item in asked]
+        return [task.result() for task in tasks]
+
+    async def ask(self, judge: Judge, question: Question, repeat: int = 0) -> Grade:
+        """Return the judge's grade; a failed or late call is unscored with its reason, never a zero."""
+        call = ModelCall(
+            model=judge.pair.model,
+            messages=judge.pair.render(question.values),
+            sampling=judge.pair.sampling,
+            timeout_s=judge.pair.serving.deadline_ms / 1000,
+            answer_schema=answer_form(judge.menu),
+        )
+        gateway = CachingGateway(
+            self.gateway, self.cache, self.run_id, judge.digest, question.digest, repeat, self.fresh
+        )
+        try:
+            reply, _ = await complete_within(
+                gateway, call, Budget(call.timeout_s, time.perf_counter), throttle_retries=_THROTTLE_RETRIES
+            )
+        except ModelError as err:
+            return Grade(value=None, unscored=f"the judge did not answer: {err.code.value}")
+        return _grade(reply, judge)
+
+
+def _grade(reply: ModelReply, judge: Judge) -> Grade:
+    if reply.stop_reason == "max_tokens":
+        reason = "the judge's answer was cut off at its maxOutputTokens"
+        return Grade(value=None, unscored=reason, answered_by=reply.answered_by)
+    return read_grade(reply.text, judge.menu, answered_by=reply.answered_by)

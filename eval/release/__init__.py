@@ -1,0 +1,1 @@
+"""Evidence, signatures, the ledger of releases, promotion, rollout and audit."""

@@ -1,0 +1,192 @@
+"""Checks everything that stands behind production, from the ledger down to the per-case tables, and says what is broken."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from eval.release.audit_item import Item
+from eval.release.audit_rollout import rollout_items
+from eval.release.evidence import FIGURES_FILE
+from eval.release.ledger import Entry, Ledger, chain_problems, ledger_path
+from eval.tracking.store import CASES_FILE, Tracking
+from service.canonical import sha256_hex
+from service.errors import RegistryError
+from service.release.attestation import GateAttestation, read_attestation
+from service.release.registry import check_store
+from service.release.release import Release
+from service.release.statements import TrustedKeys, load_trusted_keys
+from service.release.verification import verify_released
+from service.settings import Settings
+
+PUT_BACK = "restore the store from a backup; the releases themselves are not affected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRow:
+    """One line of the ledger: the release when it verifies, its evidence when that verifies, else what is wrong."""
+
+    entry: Entry
+    attestation: GateAttestation | None
+    problem: str | None
+
+
+class Audit:
+    """The ledger of one task with everything that it refers to; reads only."""
+
+    def __init__(self, task: str, settings: Settings) -> None:
+        """Open the store and read the ledger.
+
+        Raises:
+            RegistryError: the store cannot be read.
+            ConfigurationError: the trusted keys cannot be read.
+        """
+        check_store(settings.registry_uri)
+        self._task, self._settings = task, settings
+        self._keys: TrustedKeys = load_trusted_keys(settings.trusted_keys_file)
+        self._tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+        self._ledger = Ledger(task, self._tracking, settings, self._keys)
+        self._entries = self._ledger.entries()
+
+    def history(self) -> list[HistoryRow]:
+        """Return every envelope of the ledger, newest first, those that do not verify on top."""
+        broken = chain_problems(self._entries)
+        rows = []
+        for entry in reversed(self._entries):
+            attestation, problem = None, entry.problem
+            if entry.release is not None:
+                attestation, problem = self._evidence(entry)
+                problem = problem or broken.get(entry.release.sequence)
+            rows.append(HistoryRow(entry=entry, attestation=attestation, problem=problem))
+        return rows
+
+    def items(self) -> Iterator[Item]:
+        """Check one thing after the other, in the order of the ledger."""
+        yield Item(name="trusted keys", detail=f"{len(self._keys.keys)} in {self._keys.path}")
+        broken = chain_problems(self._entries)
+        sequences = {entry.release.sequence for entry in self._entries if entry.release}
+        for entry in self._entries:
+            if entry.release is None:
+                yield Item(
+                    name=entry.where,
+                    detail="signature",
+                    problem=f"{entry.problem}. Nothing serves it; delete it once you know who wrote it",
+                )
+        for number in sorted(set(broken) - sequences):
+            yield Item(name=f"release {number}", detail="chain", problem=broken[number])
+        seen: set[str] = set()
+        for entry in self._entries:
+            release = entry.release
+            if release is None:
+                continue
+            yield self._release_item(entry, release, broken.get(release.sequence))
+            attestation, problem = self._evidence(entry)
+            yield Item(
+                name=f"release {release.sequence} evidence",
+                detail=f"attestation {release.attestation[:12]}"
+                + (f", evaluation {attestation.evaluation_id}, {attestation.verdict}" if attestation else ""),
+                problem=problem,
+            )
+            yield self._version_item(release)
+            if attestation is not None and release.attestation not in seen:
+                seen.add(release.attestation)
+                yield self._artifact_item(release, CASES_FILE, attestation.cases_digest)
+                yield self._artifact_item(release, FIGURES_FILE, attestation.figures_digest)
+        yield self._alias_item()
+        releases = [entry.release for entry in self._entries if entry.release is not None]
+        yield from rollout_items(self._task, self._tracking, self._keys, self._settings, releases)
+
+    def _release_item(self, entry: Entry, release: Release, chain: str | None) -> Item:
+        problem = chain
+        if problem is None and not entry.in_registry:
+            problem = (
+                f"it is in {ledger_path(self._task, self._settings)} and no longer in the registry: somebody removed tag "
+                f"{release.tag} of version {release.registry_version}; promote the pair in production again"
+            )
+        copies = "registry and ledger" if entry.in_file else "registry; the next release adds it to the ledger here"
+        return Item(
+            name=f"release {release.sequence}",
+            detail=f"{release.kind} {release.pair_name} {release.pair_digest[:12]}, signed by {(entry.keyid or '?')[:12]}, "
+            f"in {copies if entry.in_registry else 'ledger'}",
+            problem=problem,
+        )
+
+    def _evidence(self, entry: Entry) -> tuple[GateAttestation | None, str | None]:
+        release = entry.release
+        assert release is not None
+        envelope = self._ledger.attestation(release)
+        if envelope is None:
+            return None, f"attestation {release.attestation[:12]} is gone; {PUT_BACK}, or `make eval` and promote again"
+        try:
+            attestation, _ = read_attestation(
+                envelope, self._keys, f"the gate attestation of release {release.sequence}"
+            )
+            verify_released(
+                entry.envelope,
+                envelope,
+                task=self._task,
+                version=release.registry_version,
+                pair_digest=release.pair_digest,
+                environment=None,
+                keys=self._keys,
+                what=f"release {release.sequence}",
+            )
+        except RegistryError as err:
+            return None, str(err)
+        return attestation, None
+
+    def _version_item(self, release: Release) -> Item:
+        name = f"release {release.sequence} content"
+        detail = f"version {release.registry_version}"
+        try:
+            pair = self._tracking.pair_of(self._task, release.registry_version)
+        except RegistryError as err:
+            return Item(name=name, detail=detail, problem=str(err))
+        if pair.digest != release.pair_digest:
+            return Item(
+                name=name,
+                detail=detail,
+                problem=f"{detail} holds {pair.digest[:12]} and not {release.pair_digest[:12]}: somebody rewrote it; promote "
+                "the pair in production again, and do not roll back to this release",
+            )
+        return Item(name=name, detail=f"{detail} has digest {pair.digest[:12]}")
+
+    def _artifact_item(self, release: Release, file: str, attested: str) -> Item:
+        name = f"release {release.sequence} {file}"
+        detail = f"run {release.gate_run_id}"
+        text = self._tracking.artifact(release.gate_run_id, file)
+        if text is None:
+            return Item(name=name, detail=detail, problem=f"artifact {file} of {detail} is gone; {PUT_BACK}")
+        digest = sha256_hex(text)
+        if digest != attested:
+            return Item(
+                name=name,
+                detail=detail,
+                problem=f"artifact {file} of {detail} was changed: it has digest {digest[:12]}, attested was "
+                f"{attested[:12]}; {PUT_BACK}",
+            )
+        return Item(name=name, detail=f"{detail}, digest {digest[:12]} as attested")
+
+    def _alias_item(self) -> Item:
+        target = self._tracking.alias_target(self._task)
+        releases = [entry.release for entry in self._entries if entry.release]
+        detail = f"production -> version {target}" if target is not None else "production is not set"
+        if not releases:
+            problem = None if target is None else "nothing was ever released: the alias was set by hand; delete it"
+            return Item(name="alias", detail=detail, problem=problem)
+        newest = releases[-1]
+        if target != newest.registry_version:
+            return Item(
+                name="alias",
+                detail=detail,
+                problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
+                f"moved by hand; make rollback TO={newest.sequence} TASK={self._task} WHY=... puts it back",
+            )
+        try:
+            served = self._tracking.production(self._task)
+            found = served.release.sequence if served is not None else None
+            problem = None if found == newest.sequence else f"it leads to release {found}, not {newest.sequence}"
+        except RegistryError as err:
+            problem = str(err)
+        if problem is not None:
+            again = f"make promote PAIR={newest.pair_name} TASK={self._task} WHY=..."
+            problem = f"no service takes it: {problem}. `{again}` puts it back"
+        return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

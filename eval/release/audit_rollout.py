@@ -1,0 +1,130 @@
+"""Checks the rollout steps of a task: who signed them, what they are about, which are missing, and where the alias leads.
+
+Steps are numbered without a gap over all candidates, so a step that was taken away shows by the next one, the newest by what
+the services of this machine remember to have seen.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from eval.release.audit_item import Item
+from eval.tracking.store import Tracking
+from service.errors import RegistryError
+from service.release.release import Release
+from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout, verify_rollout
+from service.release.statements import TrustedKeys, shown
+from service.settings import Settings
+
+_AGAIN = "`make rollout` again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    version: int
+    rollout: Rollout
+    tags: dict[str, str]
+
+
+def rollout_items(
+    task: str, tracking: Tracking, keys: TrustedKeys, settings: Settings, releases: Collection[Release]
+) -> Iterator[Item]:
+    """Check every step, in the order of their numbers; nothing where no rollout was ever begun.
+
+    Raises:
+        RegistryError: the store cannot be read.
+    """
+    steps: dict[int, list[_Step]] = defaultdict(list)
+    for version, tags in tracking.version_tags(task):
+        for name in sorted(tag for tag in tags if tag.startswith(ROLLOUT_TAG_PREFIX)):
+            where = f"rollout tag {shown(name, 40)} of version {version}"
+            try:
+                rollout = read_rollout(tags[name], keys, where)
+                if rollout.tag != name:
+                    raise RegistryError(f"{where} is a copy of step {rollout.sequence}")
+            except RegistryError as err:
+                problem = f"{err}. No service takes it; delete the tag once you know who wrote it"
+                yield Item(name=where, detail="signature", problem=problem)
+                continue
+            steps[rollout.sequence].append(_Step(version=version, rollout=rollout, tags=tags))
+    seen = _seen(task, settings)
+    for number in range(1, max([*steps, seen], default=0) + 1):
+        if number not in steps:
+            what = (
+                f"step {number} is gone: "
+                + (
+                    "a service of this machine has seen it"
+                    if number > max(steps, default=0)
+                    else "later ones are there"
+                )
+                + f"; somebody removed tag {ROLLOUT_TAG_PREFIX}{number:06d}. Services remember it; {_AGAIN} to go on"
+            )
+            yield Item(name=f"rollout step {number}", detail="sequence", problem=what)
+        for step in steps.get(number, ()):
+            yield _step_item(task, step, len(steps[number]), tracking, keys, releases)
+    newest = steps[max(steps)][0] if steps else None
+    yield from _alias_items(task, tracking, newest)
+
+
+def _step_item(
+    task: str, step: _Step, copies: int, tracking: Tracking, keys: TrustedKeys, releases: Collection[Release]
+) -> Item:
+    rollout = step.rollout
+    return Item(
+        name=f"rollout step {rollout.sequence}",
+        detail=f"{rollout.pair_name} {rollout.pair_digest[:12]} for {rollout.percent}%, shadow {rollout.shadow_percent}%, by "
+        f"{rollout.who}",
+        problem=_problem(task, step, copies, tracking, keys, releases),
+    )
+
+
+def _problem(
+    task: str, step: _Step, copies: int, tracking: Tracking, keys: TrustedKeys, releases: Collection[Release]
+) -> str | None:
+    rollout = step.rollout
+    if copies > 1:
+        return f"{copies} steps have this number: one is a copy on another version; {_AGAIN}"
+    # The service looks at a version's newest step alone; here each is looked at by itself.
+    tags = {name: text for name, text in step.tags.items() if not name.startswith(ROLLOUT_TAG_PREFIX)}
+    tags[rollout.tag] = step.tags[rollout.tag]
+    try:
+        pair = tracking.pair_of(task, step.version)
+        verify_rollout(
+            tags,
+            task=task,
+            version=step.version,
+            pair_digest=pair.digest,
+            environment=rollout.environment,
+            keys=keys,
+        )
+    except RegistryError as err:
+        return str(err)
+    if rollout.production_digest not in {release.pair_digest for release in releases}:
+        return f"it runs beside {rollout.production_digest[:12]}, which was never released; {_AGAIN}"
+    return None
+
+
+def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterator[Item]:
+    target = tracking.alias_target(task, CANDIDATE_ALIAS)
+    if target is None and newest is None:
+        return
+    problem = None
+    if newest is None:
+        problem = "no step verifies: the alias was set by hand; delete it"
+    elif target != newest.version:
+        problem = (
+            f"step {newest.rollout.sequence} is the newest and is of version {newest.version}: the alias was moved by hand; "
+            "no service takes it. `make rollout` or `make rollout-end` puts it back"
+        )
+    detail = f"{CANDIDATE_ALIAS} -> version {target}" if target is not None else f"{CANDIDATE_ALIAS} is not set"
+    yield Item(name="alias candidate", detail=detail, problem=problem)
+
+
+def _seen(task: str, settings: Settings) -> int:
+    """Return the highest step that a service of this machine has taken."""
+    try:
+        state = json.loads((settings.state_dir / "rollout" / task / "state.json").read_text(encoding="utf-8"))
+        return int(state["sequence"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0

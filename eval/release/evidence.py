@@ -1,0 +1,250 @@
+"""What an evaluated pair leaves in MLflow, and whether that is enough evidence to promote it now."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.cases import Dataset
+from eval.release.signing import sign_statement
+from eval.results import Evaluation, PairResult, Verdict, behaviour_verdict
+from eval.suite import Suite
+from eval.tracking.store import (
+    TAG_ATTESTATION,
+    TAG_BASELINE,
+    TAG_BEHAVIOUR,
+    TAG_DATASET,
+    TAG_DATASET_NAME,
+    TAG_EVALUATION,
+    TAG_SUITE,
+    TAG_TASK,
+    TAG_VERDICT,
+    RunLog,
+    RunRecord,
+    table_text,
+)
+from eval.verdict.attest import attest, finite, write_statement_files
+from service.errors import RegistryError
+from service.release.attestation import GateAttestation, read_attestation
+from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.release.statements import TrustedKeys, shown
+from service.release.verification import CLOCK_SKEW
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+FIGURES_FILE, ATTESTATION_FILE = "figures.json", "attestation.json"
+NO_BASELINE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One evaluated pair as its MLflow run proves it; ``attestation`` None means that ``problem`` says why it proves nothing."""
+
+    mlflow_run_id: str
+    envelope: str
+    attestation: GateAttestation | None
+    problem: str = ""
+
+
+def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> RunLog:
+    """Return the MLflow record of one pair: tags bind it to digests, metrics carry value, low, high and n."""
+    metrics: dict[str, float] = {}
+    for prefix, group in (("", pair.metrics), ("backup/", pair.backup_metrics), ("delta/", pair.deltas)):
+        for name, metric in group.items():
+            if metric.value is not None and metric.low is not None and metric.high is not None:
+                figures = {"": metric.value, "_low": metric.low, "_high": metric.high, "_n": float(metric.n)}
+                metrics |= {f"{prefix}{name}{suffix}": value for suffix, value in figures.items()}
+    return RunLog(
+        run_name=f"{pair.pair_name} {evaluation.run_id}",
+        tags={
+            TAG_TASK: evaluation.task,
+            TAG_EVALUATION: evaluation.run_id,
+            TAG_VERDICT: pair.gate.verdict.value,
+            TAG_DATASET: pair.gate.dataset_digest,
+            TAG_DATASET_NAME: evaluation.dataset_name,
+            TAG_SUITE: pair.gate.suite_digest,
+            TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
+            TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
+            DIGEST_TAG: pair.pair_digest,
+            NAME_TAG: pair.pair_name,
+            ENVIRONMENT_TAG: evaluation.environment,
+            "omni.answered_by": ", ".join(pair.answered_by) or "none",
+            "omni.code_version": evaluation.code_version,
+        },
+        params={
+            "pair": pair.pair_name,
+            "pair_version": pair.pair_version,
+            "model": pair.model,
+            "backup": pair.backup or "",
+            "dataset": f"{evaluation.dataset_name} ({evaluation.case_count})",
+        },
+        metrics=metrics,
+        table=[_row(pair, index) for index in range(len(pair.cases))],
+        files=[str(report), str(report.with_suffix(".json"))],
+        dataset={"name": evaluation.dataset_name, "digest": evaluation.dataset_digest, "source": dataset.source},
+    )
+
+
+def _row(pair: PairResult, index: int) -> dict[str, Any]:
+    item = pair.cases[index]
+    names = sorted({name for case in pair.cases for name in case.scores})
+    result = item.result
+    return {
+        "case_id": item.case_id,
+        "arm": item.arm,
+        "repeat": item.repeat,
+        "output": result.output or "",
+        "failure": result.failure.value if result.failure else "",
+        "failure_message": result.failure_message,
+        "raw_text": result.raw_text,
+        "answered_by": result.answered_by,
+        "live": item.live,
+        "model_ms": round(result.model_ms, 3),
+        "cost_usd": str(result.cost.metered_usd) if result.cost else "",
+        **{name: finite(item.scores[name].value) if name in item.scores else None for name in names},
+        "findings": "; ".join(finding for score in item.scores.values() for finding in score.findings),
+    }
+
+
+def attested_run_logs(
+    evaluation: Evaluation,
+    dataset: Dataset,
+    suite: Suite,
+    report: Path,
+    signer: "Signer | None",
+    *,
+    now: datetime,
+    days: int,
+) -> Iterator[RunLog]:
+    """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
+
+    Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``; the attestation allows
+    a promotion for ``days``.
+
+    Raises:
+        SigningError: an attestation could not be signed.
+    """
+    for pair in evaluation.pairs:
+        log = run_log(evaluation, pair, dataset, report)
+        attested = attest(
+            evaluation,
+            pair,
+            gate_dataset=suite.gate_dataset,
+            cases=table_text(log.table),
+            now=now,
+            days=days,
+        )
+        texts = {FIGURES_FILE: attested.figures}
+        if signer is not None:
+            texts[ATTESTATION_FILE] = sign_statement(signer, attested.attestation.statement())
+            log = replace(log, tags=log.tags | {TAG_ATTESTATION: texts[ATTESTATION_FILE]})
+        write_statement_files(report.parent, pair.pair_name, texts)
+        yield replace(log, texts=texts)
+
+
+def read_evidence(records: Sequence[RunRecord], keys: TrustedKeys) -> list[Evidence]:
+    """Return what each record proves: its verified attestation, or why it proves nothing."""
+    return [_read(record, keys) for record in records]
+
+
+def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
+    attestation, problem, name = None, "", shown(record.evaluation_id, 40)
+    if record.attestation is None:
+        problem = f"evaluation {name} was not attested: it was made without a signing key"
+    else:
+        try:
+            attestation, _ = read_attestation(record.attestation, keys, f"the attestation of evaluation {name}")
+        except RegistryError as err:
+            problem = str(err)
+    return Evidence(
+        mlflow_run_id=record.mlflow_run_id,
+        envelope=record.attestation or "",
+        attestation=attestation,
+        problem=problem,
+    )
+
+
+def refusals(
+    candidates: list[Evidence],
+    *,
+    task_name: str,
+    pair_name: str,
+    pair_digest: str,
+    dataset_digest: str,
+    dataset_name: str,
+    suite_digest: str,
+    production_digest: str | None,
+    environment: str,
+    now: datetime,
+    behaviour_required: bool = False,
+) -> tuple[Evidence | None, list[str]]:
+    """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
+
+    Among those of exactly this pair, set, suite, production and environment the newest decides, by the time that is signed:
+    a pass does not outlive a later verdict on the same.
+
+    Returns:
+        The evidence and no reasons, or None and the reasons, each saying which digest differs and what to do.
+    """
+    if not candidates:
+        return None, [f"pair {pair_name!r} was never evaluated: run `make eval PAIRS={pair_name} TASK={task_name}`"]
+    wanted = {
+        "pair_digest": ("the pair's file", pair_digest),
+        "dataset_digest": (f"dataset {dataset_name!r}", dataset_digest),
+        "suite_digest": ("the suite", suite_digest),
+        "baseline_digest": ("the production pair", production_digest or NO_BASELINE),
+        "environment": ("the environment", environment),
+    }
+    apart: list[list[str]] = []
+    of_this: list[tuple[GateAttestation, Evidence]] = []
+    for evidence in candidates:
+        attestation = evidence.attestation
+        if attestation is None:
+            apart.append([evidence.problem])
+            continue
+        then = {field: getattr(attestation, field) or NO_BASELINE for field in wanted}
+        reasons = [
+            f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[field][:12]})"
+            for field, (what, today) in wanted.items()
+            if then[field] != today
+        ]
+        if reasons:
+            apart.append(reasons)
+        else:
+            of_this.append((attestation, evidence))
+    if of_this:
+        # One from the future, of a clock that was wrong, is nobody's newest as long as there is another.
+        past = [item for item in of_this if item[0].issued_at <= now + CLOCK_SKEW]
+        attestation, evidence = max(past or of_this, key=lambda item: item[0].issued_at)
+        best = _unfit(attestation, now)
+        if not best and behaviour_required and attestation.behaviour != "pass":
+            best = [
+                f"the suite demands behaviour evidence in {environment!r} and this gate's was {attestation.behaviour!r}: "
+                f"run `make gate PAIR={pair_name} TASK={task_name}`"
+            ]
+        if not best:
+            return evidence, []
+    else:
+        best = min(apart, key=len)
+    return None, [*best, f"run `make eval PAIRS={pair_name} TASK={task_name}` to judge it as it is now"]
+
+
+def _unfit(attestation: GateAttestation, now: datetime) -> list[str]:
+    issued, expires = (at.isoformat(timespec="seconds") for at in (attestation.issued_at, attestation.expires_at))
+    if attestation.verdict != Verdict.PASS.value:
+        return [
+            f"the gate's verdict of {issued} was {attestation.verdict!r}; only a pass is promoted "
+            f"(report of run {attestation.evaluation_id})"
+        ]
+    if attestation.scope != "gate":
+        return [f"evaluation {attestation.evaluation_id} was not made on the suite's whole gate set"]
+    if attestation.issued_at > now + CLOCK_SKEW:
+        return [
+            f"the attestation of {issued} lies in the future: this machine's clock ({now.isoformat(timespec='seconds')}) "
+            "went back, or the other's was ahead; set the clock"
+        ]
+    if now > attestation.expires_at:
+        return [f"the attestation of {issued} expired on {expires}"]
+    return []

@@ -1,0 +1,244 @@
+"""The ledger: every release of a task as a chain of signed envelopes, kept in MLflow's version tags and in a file beside it."""
+
+import getpass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import unquote
+
+from eval.release.signing import sign_statement
+from eval.tracking.store import Tracking
+from service.clock import wall_clock
+from service.errors import RegistryError
+from service.pair import Pair
+from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
+from service.release.statements import TrustedKeys, envelope_digest
+from service.release.verification import CLOCK_SKEW, verify_released
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One envelope of the ledger. ``release`` is None when it does not verify; ``problem`` then says why.
+
+    ``where`` names the places that hold it; ``in_registry`` and ``in_file`` say which of the two copies do.
+    """
+
+    envelope: str
+    where: str
+    digest: str | None
+    keyid: str | None
+    release: Release | None
+    problem: str | None
+    in_registry: bool
+    in_file: bool
+
+
+def ledger_path(task: str, settings: Settings) -> Path:
+    """Return the file copy of the task's ledger: JSON lines, one envelope each."""
+    if settings.ledger_dir is not None:
+        return settings.ledger_dir / f"{task}.jsonl"
+    uri = settings.registry_uri
+    beside = (
+        Path(unquote(uri.removeprefix("sqlite:///"))).parent if uri.startswith("sqlite:///") else settings.state_dir
+    )
+    return beside / "ledger" / f"{task}.jsonl"
+
+
+class Ledger:
+    """The releases of one task; reading it contacts the store once per version."""
+
+    def __init__(self, task: str, tracking: Tracking, settings: Settings, keys: TrustedKeys) -> None:
+        self._task, self._tracking, self._settings, self._keys = task, tracking, settings, keys
+        self._path = ledger_path(task, settings)
+
+    def entries(self) -> list[Entry]:
+        """Return all envelopes, the verified ones in their sequence and the others last."""
+        found: dict[str, Entry] = {}
+        for version, tags in self._tracking.version_tags(self._task):
+            for name, text in sorted(tags.items()):
+                if name.startswith(RELEASE_TAG_PREFIX):
+                    what = f"release {name.removeprefix(RELEASE_TAG_PREFIX).lstrip('0')} at version {version}"
+                    entry = self._entry(text, what, (version, name))
+                    found[entry.digest or f"{version} {name}"] = entry
+        for number, text in enumerate(self._lines(), start=1):
+            entry = self._entry(text, f"line {number} of {self._path}", None)
+            key = entry.digest or f"line {number}"
+            tagged = found.get(key)
+            found[key] = entry if tagged is None else _in_both(tagged)
+        return sorted(found.values(), key=lambda entry: entry.release.sequence if entry.release else 1 << 62)
+
+    def releases(self) -> list[Release]:
+        """Return the verified releases, newest first; `make verify` names the others."""
+        return [entry.release for entry in reversed(self.entries()) if entry.release is not None]
+
+    def _entry(self, text: str, what: str, tag: tuple[int, str] | None) -> Entry:
+        release, digest, keyid, problem = None, None, None, None
+        try:
+            found, statement = read_release(text, self._keys, what)
+            digest, keyid = statement.digest, statement.keyid
+            if found.task != self._task or (tag is not None and tag != (found.registry_version, found.tag)):
+                # Its own place holds it already, or it is missing there: a copy must not hide either.
+                digest = None
+                raise RegistryError(f"{what} is a copy of release {found.sequence} of task {found.task!r}")
+            release = found
+        except RegistryError as err:
+            problem = str(err)
+        return Entry(
+            envelope=text,
+            where=what,
+            digest=digest,
+            keyid=keyid,
+            release=release,
+            problem=problem,
+            in_registry=tag is not None,
+            in_file=tag is None,
+        )
+
+    def _lines(self) -> list[str]:
+        try:
+            return [line for line in self._path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as err:
+            raise RegistryError(f"the ledger {self._path} cannot be read ({type(err).__name__}); put it back") from err
+
+    def attestation(self, release: Release) -> str | None:
+        """Return the attestation envelope that ``release`` names, from a version's tags or from its MLflow run."""
+        name = attestation_tag(release.attestation)
+        candidates = [tags[name] for _, tags in self._tracking.version_tags(self._task) if name in tags]
+        from_run = self._tracking.run_attestation(release.gate_run_id)
+        return next(
+            (text for text in [*candidates, *([from_run] if from_run else [])] if _is(text, release.attestation)), None
+        )
+
+    def publish(
+        self,
+        pair: Pair,
+        version: int,
+        *,
+        kind: Literal["promote", "rollback", "restore"],
+        gate_run_id: str,
+        attestation: str,
+        why: str,
+        from_digest: str | None,
+        after: int,
+        signer: "Signer",
+    ) -> Release:
+        """Sign a release, write it beside its attestation, move the alias, and copy the ledger; one at a time.
+
+        Args:
+            pair: content of the version, verified by the caller.
+            version: registry version to point at.
+            kind: promote, rollback, or restore (the same pair again, after the registry was tampered with).
+            gate_run_id: MLflow run that holds the evidence.
+            attestation: its envelope.
+            why: the releaser's reason.
+            from_digest: digest in production when the caller decided; None for nothing.
+            after: sequence of the newest release when the caller decided; 0 for none.
+            signer: whose signature the release carries.
+
+        Raises:
+            RegistryError: somebody else released in between, no service would take it, the clock went back, or the store failed.
+            SigningError: the release could not be signed; nothing was written.
+        """
+        with self._tracking.release_lock(self._task):
+            entries = [entry for entry in self.entries() if entry.release is not None]
+            last = entries[-1] if entries else None
+            if (last.release.sequence if last and last.release else 0) != after:
+                raise RegistryError("production moved while this release was being decided; run `make eval` again")
+            now = wall_clock(self._settings.clock_file)()
+            if kind == "promote" and last and last.release and last.release.moment > now + CLOCK_SKEW:
+                raise RegistryError(
+                    f"release {after} is dated {last.release.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "
+                    "went back, or the other's was ahead; set the clock"
+                )
+            release = Release(
+                task=pair.task,
+                sequence=after + 1,
+                kind=kind,
+                registry_version=version,
+                pair_name=pair.name,
+                pair_digest=pair.digest,
+                from_digest=from_digest,
+                gate_run_id=gate_run_id,
+                attestation=envelope_digest(attestation, "the gate attestation"),
+                previous=last.digest if last else None,
+                who=getpass.getuser(),
+                why=why,
+                at=now.isoformat(timespec="seconds"),
+                environment=self._settings.environment,
+            )
+            envelope = sign_statement(signer, release.statement())
+            # As a service will: what no service takes is not written, whatever the caller believed it had checked.
+            verify_released(
+                envelope,
+                attestation,
+                task=pair.task,
+                version=version,
+                pair_digest=pair.digest,
+                environment=self._settings.environment,
+                keys=self._keys,
+                what=f"release {release.sequence}",
+            )
+            # The attestation first, the alias last: a service never sees a release without its evidence, and a release that was
+            # written and not pointed at is finished by promoting the same pair again.
+            self._tracking.place(
+                pair.task, version, {attestation_tag(release.attestation): attestation, release.tag: envelope}
+            )
+            self._copy([*entries, self._entry(envelope, "the new release", (version, release.tag))])
+            return release
+
+    def _copy(self, entries: Sequence[Entry]) -> None:
+        missing = [entry.envelope for entry in entries if not entry.in_file]
+        lines = [*self._lines(), *missing]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self._path)
+
+
+def chain_problems(entries: Sequence[Entry]) -> dict[int, str]:
+    """Return what is wrong with the chain, by sequence: missing releases, two of one number, a link to something else."""
+    problems: dict[int, str] = {}
+    previous: Entry | None = None
+    for entry in entries:
+        release = entry.release
+        if release is None:
+            continue
+        before = previous.release.sequence if previous and previous.release else 0
+        linked = previous.digest if previous else None
+        if release.sequence == before:
+            problems[release.sequence] = (
+                f"there are two different releases {release.sequence}: {entry.where} and another"
+            )
+        elif release.sequence > before + 1:
+            for number in range(before + 1, release.sequence):
+                problems[number] = (
+                    "it is missing: somebody removed it; put it back from a backup of the store or the ledger"
+                )
+        elif release.previous != linked:
+            problems[release.sequence] = (
+                f"it follows on {(release.previous or 'nothing')[:12]}, but release {before} is {(linked or 'nothing')[:12]}"
+            )
+        previous = entry
+    return problems
+
+
+def _is(text: str, digest: str) -> bool:
+    try:
+        return envelope_digest(text, "attestation") == digest
+    except RegistryError:
+        return False
+
+
+def _in_both(entry: Entry) -> Entry:
+    return replace(entry, in_file=True)

@@ -1,0 +1,226 @@
+"""Moves a rollout by one step: a signed statement on the candidate's version, and the alias ``candidate`` pointed at it."""
+
+import getpass
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from eval.errors import Refused, RolloutError
+from eval.loaders import load_gate
+from eval.release.evidence import Evidence, read_evidence, refusals
+from eval.release.signing import sign_statement, signer_to_release
+from eval.suites import load_suite
+from eval.tracking.store import Production, Tracking
+from service.cards import ModelCards
+from service.errors import RegistryError
+from service.pair import Pair
+from service.pair_file import load_pair
+from service.release.registry import check_store
+from service.release.release import attestation_tag
+from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout
+from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
+from service.settings import Settings
+from service.task import load_task
+
+DEFAULT_STEPS = (10, 25, 50, 100)
+
+
+def advance_rollout(
+    task_name: str,
+    pair_name: str,
+    why: str,
+    settings: Settings,
+    *,
+    steps: Sequence[int] = DEFAULT_STEPS,
+    shadow_percent: int = 0,
+    shadow_only: bool = False,
+    restart: bool = False,
+) -> Rollout:
+    """Put the pair beside production at the next step of its plan, if its gate passed against this production.
+
+    Args:
+        task_name: whose rollout.
+        pair_name: the candidate.
+        why: the reason, for those who come after.
+        settings: store, keys, environment.
+        steps: rising shares in per cent; the plan of a rollout that begins, the same one later.
+        shadow_percent: share of the other customers whose requests the candidate answers unseen.
+        shadow_only: nobody sees the candidate's answers yet.
+        restart: begin at the first step again, also after the service stopped the rollout.
+
+    Raises:
+        RolloutError: an impossible plan or share.
+        Refused: no reason, no evidence, nothing in production, or the step before was stopped.
+        SigningError: there is no usable signing key.
+        PairError, CaseError, RegistryError: something could not be read or written.
+    """
+    plan = _plan(steps)
+    if not why.strip():
+        raise Refused('say why: make rollout PAIR=<name> WHY="one sentence" [TASK=name]')
+    if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
+        raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
+    signer = signer_to_release(settings)
+    keys = load_trusted_keys(settings.trusted_keys_file)
+    check_store(settings.registry_uri)
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    production = tracking.production(task_name)
+    if production is None:
+        raise Refused(
+            f"nothing of task {task_name!r} is in production: make promote PAIR={pair_name} TASK={task_name} WHY=..."
+        )
+    pair, evidence = _earned(task_name, pair_name, production, tracking, keys, settings)
+    with tracking.release_lock(task_name):
+        last = _newest(task_name, tracking, keys)
+        before = last if last is not None and _continues(last, pair, production) and not restart else None
+        stopped = None if before is None else stop_reason(before, settings)
+        if stopped is not None:
+            raise Refused(
+                f"the service stopped step {before.sequence if before else 0} ({stopped}). Mend the pair, or begin again with "
+                "RESTART=1"
+            )
+        if before is not None and before.percent and before.steps != plan and steps != DEFAULT_STEPS:
+            raise Refused(f"the rollout's plan is {_listed(before.steps)}; to begin with another one: RESTART=1")
+        plan = before.steps if before is not None and before.percent else plan
+        percent = 0 if shadow_only else _next(plan, before.percent if before is not None else 0, pair)
+        version = tracking.register(pair)
+        rollout = Rollout(
+            task=task_name,
+            sequence=(last.sequence if last else 0) + 1,
+            registry_version=version,
+            pair_name=pair.name,
+            pair_digest=pair.digest,
+            production_digest=production.pair.digest,
+            percent=percent,
+            shadow_percent=shadow_percent,
+            steps=plan,
+            gate_run_id=evidence.mlflow_run_id,
+            attestation=envelope_digest(evidence.envelope, "the gate attestation"),
+            who=getpass.getuser(),
+            why=why.strip(),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            environment=settings.environment,
+        )
+        tags = {
+            attestation_tag(rollout.attestation): evidence.envelope,
+            rollout.tag: sign_statement(signer, rollout.statement()),
+        }
+        tracking.place(task_name, version, tags, alias=CANDIDATE_ALIAS)
+    return rollout
+
+
+def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
+    """Give all customers back to production by a step of 0 per cent.
+
+    Raises:
+        Refused: no reason, or no rollout runs.
+        SigningError: there is no usable signing key.
+        RegistryError: the store could not be read or written.
+    """
+    if not why.strip():
+        raise Refused('say why: make rollout-end WHY="one sentence"')
+    signer = signer_to_release(settings)
+    keys = load_trusted_keys(settings.trusted_keys_file)
+    check_store(settings.registry_uri)
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    with tracking.release_lock(task_name):
+        last = _newest(task_name, tracking, keys)
+        if last is None or (last.percent == 0 and last.shadow_percent == 0):
+            raise Refused(f"no rollout of task {task_name!r} is running")
+        fields: dict[str, Any] = {name: getattr(last, name) for name in last.__slots__}
+        rollout = Rollout(
+            **fields
+            | {
+                "sequence": last.sequence + 1,
+                "percent": 0,
+                "shadow_percent": 0,
+                "who": getpass.getuser(),
+                "why": why.strip(),
+                "at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "environment": settings.environment,
+            }
+        )
+        tags = {rollout.tag: sign_statement(signer, rollout.statement())}
+        tracking.place(task_name, rollout.registry_version, tags, alias=CANDIDATE_ALIAS)
+    return rollout
+
+
+def stop_reason(rollout: Rollout, settings: Settings) -> str | None:
+    """Return why the services of this machine stopped ``rollout``, or None when they did not."""
+    try:
+        state = json.loads((settings.state_dir / "rollout" / rollout.task / "state.json").read_text(encoding="utf-8"))
+        return str(state["stopped"]) if state.get("sequence") == rollout.sequence and state.get("stopped") else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _plan(steps: Sequence[int]) -> tuple[int, ...]:
+    plan = tuple(steps)
+    if not plan or any(not 1 <= step <= 100 for step in plan) or list(plan) != sorted(set(plan)):
+        raise RolloutError(
+            f"STEPS are rising shares from 1 to 100 per cent, as in STEPS=10,25,50,100; not {_listed(plan)}"
+        )
+    return plan
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return ",".join(str(step) for step in steps) or "nothing"
+
+
+def _next(plan: Sequence[int], percent: int, pair: Pair) -> int:
+    step = next((step for step in plan if step > percent), None)
+    if step is None:
+        raise Refused(
+            f"{pair.name} has the last step of its plan ({percent} per cent): "
+            f"make promote PAIR={pair.name} TASK={pair.task} WHY=..."
+        )
+    return step
+
+
+def _continues(last: Rollout, pair: Pair, production: Production) -> bool:
+    return (last.pair_digest, last.production_digest) == (pair.digest, production.pair.digest)
+
+
+def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | None:
+    """Return the step with the highest sequence that verifies, at whichever version."""
+    found: list[Rollout] = []
+    for version, tags in tracking.version_tags(task_name):
+        for name, text in tags.items():
+            if not name.startswith(ROLLOUT_TAG_PREFIX):
+                continue
+            try:
+                rollout = read_rollout(text, keys, f"{name} at version {version}")
+            except RegistryError:
+                continue  # a forged one proves nothing, and the service refuses it
+            if (rollout.task, rollout.tag) == (task_name, name):
+                found.append(rollout)
+    return max(found, key=lambda rollout: rollout.sequence, default=None)
+
+
+def _earned(
+    task_name: str, pair_name: str, production: Production, tracking: Tracking, keys: TrustedKeys, settings: Settings
+) -> tuple[Pair, Evidence]:
+    task, suite = load_task(task_name), load_suite(task_name)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    pair = load_pair(
+        settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
+    )
+    if pair.digest == production.pair.digest:
+        raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
+    dataset = load_gate(suite, input_model=task.input_model, settings=settings)
+    evidence, reasons = refusals(
+        read_evidence(tracking.records(task_name, pair_name), keys),
+        task_name=task_name,
+        pair_name=pair_name,
+        pair_digest=pair.digest,
+        dataset_digest=dataset.digest,
+        dataset_name=dataset.name,
+        suite_digest=suite.digest,
+        production_digest=production.pair.digest,
+        environment=settings.environment,
+        now=datetime.now(UTC),
+        behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
+    )
+    if evidence is None:
+        raise Refused(f"{pair_name} {pair.digest[:12]} is not rolled out: " + "; ".join(reasons))
+    return pair, evidence

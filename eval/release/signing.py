@@ -1,0 +1,233 @@
+"""Signs statements: with a key file, a key in the environment, or AWS KMS. Not part of the service, which only verifies."""
+
+import fcntl
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_private_key,
+)
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature, Signer
+
+from eval.errors import SigningError
+from service.canonical import canonical_json
+from service.release.statements import PAYLOAD_TYPE, key_id, load_trusted_keys, verifying_key
+from service.settings import Settings
+
+# AWS KMS takes no more per message, and Ed25519 there signs messages, not digests. Checked for every signer, so that a laptop
+# finds out before production does. https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html, read 2026-11-21.
+MAX_SIGNED_BYTES = 4096
+_KMS_ALGORITHM = "ED25519_SHA_512"
+
+
+class KmsSigner(Signer):
+    """Signs with a key that never leaves AWS KMS; needs ``kms:Sign`` and ``kms:GetPublicKey`` on it."""
+
+    def __init__(self, client: Any, key: str) -> None:
+        """Ask KMS for the public half.
+
+        Raises:
+            SigningError: KMS refuses, or the key is not an Ed25519 signing key.
+        """
+        self._client, self._key = client, key
+        answer = self._ask("get_public_key", KeyId=key)
+        public = load_der_public_key(answer["PublicKey"])
+        if not isinstance(public, Ed25519PublicKey) or _KMS_ALGORITHM not in answer["SigningAlgorithms"]:
+            raise SigningError(
+                f"KMS key {key!r} is of spec {answer.get('KeySpec')}: statements are signed with Ed25519; create one with "
+                "--key-spec ECC_NIST_EDWARDS25519 --key-usage SIGN_VERIFY"
+            )
+        self._public = verifying_key(public)
+
+    @property
+    def public_key(self) -> Key:
+        """The public half, under our key id."""
+        return self._public
+
+    @classmethod
+    def from_priv_key_uri(
+        cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
+    ) -> "KmsSigner":
+        """Refused: the settings name the key, and ``open_signer`` makes the signer.
+
+        Raises:
+            SigningError: always.
+        """
+        raise SigningError(f"{priv_key_uri!r} cannot be opened by its address: set OMNI_SIGNING_KMS_KEY")
+
+    def sign(self, payload: bytes) -> Signature:
+        """Return KMS's signature over ``payload``, at most 4,096 bytes.
+
+        Raises:
+            SigningError: KMS refuses or does not answer.
+        """
+        answer = self._ask("sign", KeyId=self._key, Message=payload, MessageType="RAW", SigningAlgorithm=_KMS_ALGORITHM)
+        return Signature(self._public.keyid, answer["Signature"].hex())
+
+    def _ask(self, operation: str, **arguments: Any) -> Any:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return getattr(self._client, operation)(**arguments)
+        except ClientError as err:
+            code = err.response.get("Error", {}).get("Code", "unknown")
+            raise SigningError(
+                f"AWS KMS refuses {operation} with key {self._key!r} ({code}): check OMNI_SIGNING_KMS_KEY, the region and "
+                "that this role may use the key"
+            ) from err
+        except BotoCoreError as err:
+            raise SigningError(f"AWS KMS does not answer {operation} ({type(err).__name__}); run again") from err
+
+
+def open_signer(settings: Settings) -> Signer | None:
+    """Return who signs here: KMS, the environment's key, a key file, or in ``local`` a key of this checkout, made on first use.
+
+    Returns:
+        None in ``aws`` when no key is set: whoever only evaluates there needs none.
+
+    Raises:
+        SigningError: several keys are set, or the one that is cannot be used.
+    """
+    chosen = {
+        "OMNI_SIGNING_KMS_KEY": settings.signing_kms_key,
+        "OMNI_SIGNING_KEY": settings.signing_key,
+        "OMNI_SIGNING_KEY_FILE": settings.signing_key_file,
+    }
+    names = [name for name, value in chosen.items() if value]
+    if len(names) > 1:
+        raise SigningError(f"{' and '.join(names)} are set: keep one, so that it is clear who signs")
+    if settings.signing_kms_key:
+        from service.aws.clients import client
+
+        return KmsSigner(client("kms", settings), settings.signing_kms_key)
+    if settings.signing_key:
+        return _signer(settings.signing_key.get_secret_value().encode(), "the key in OMNI_SIGNING_KEY")
+    if settings.signing_key_file:
+        return _signer(_read_private(settings.signing_key_file), str(settings.signing_key_file))
+    return _local_signer(settings) if settings.environment == "local" else None
+
+
+def signer_to_evaluate(settings: Settings) -> Signer | None:
+    """Return the signer, opened before any model is asked: a key that cannot be used must not cost an evaluation.
+
+    Raises:
+        SigningError: as ``open_signer``.
+    """
+    signer = open_signer(settings)
+    if signer is None:
+        print("no signing key is set: this evaluation will not be attested and promotes nothing", file=sys.stderr)
+    return signer
+
+
+def signer_to_release(settings: Settings) -> Signer:
+    """Return the signer, after making sure that its signature will be accepted.
+
+    Raises:
+        SigningError: there is none, or its public half is not among the trusted keys.
+        ConfigurationError: the trusted keys cannot be read.
+    """
+    signer = open_signer(settings)
+    if signer is None:
+        raise SigningError(
+            "no signing key: set OMNI_SIGNING_KMS_KEY (or OMNI_SIGNING_KEY_FILE) where releases are made"
+        )
+    trusted = load_trusted_keys(settings.trusted_keys_file)
+    if signer.public_key.keyid not in trusted.keys:
+        raise SigningError(
+            f"the signing key {signer.public_key.keyid[:12]} is not trusted: no service would take its release. Add its public "
+            f"half to {trusted.path} (openssl pkey -in <key file> -pubout) there and at every service"
+        )
+    return signer
+
+
+def sign_statement(signer: Signer, statement: Mapping[str, Any]) -> str:
+    """Return ``statement`` in a DSSE envelope, as one line of canonical JSON.
+
+    Raises:
+        SigningError: it is larger than AWS KMS signs, or the signer failed.
+    """
+    envelope = Envelope(canonical_json(dict(statement)).encode(), PAYLOAD_TYPE, {})
+    size = len(envelope.pae())
+    if size > MAX_SIGNED_BYTES:
+        raise SigningError(
+            f"the statement has {size} bytes and AWS KMS signs at most {MAX_SIGNED_BYTES}: shorten WHY or the names in it"
+        )
+    envelope.sign(signer)
+    return canonical_json(envelope.to_dict())
+
+
+def _signer(pem: bytes, where: str) -> CryptoSigner:
+    private = _private_key(pem, where)
+    return CryptoSigner(private, verifying_key(private.public_key()))
+
+
+def _private_key(pem: bytes, where: str) -> Ed25519PrivateKey:
+    try:
+        private = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # `from None`: nothing of the key may reach a traceback.
+        raise SigningError(
+            f"{where} is no unencrypted PEM private key: put the key back, or make one with "
+            "`openssl genpkey -algorithm ed25519`"
+        ) from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise SigningError(f"{where} is no Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
+    return private
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise SigningError(
+                    f"others may read the signing key {path}: run `chmod 600 {path}`, or better make a new one"
+                )
+            return file.read()
+    except OSError as err:
+        raise SigningError(f"the signing key {path} cannot be read ({type(err).__name__}): put it back") from err
+
+
+def _local_signer(settings: Settings) -> CryptoSigner:
+    folder, path = settings.keys_dir, settings.keys_dir / "signing.pem"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two first evaluations at once must not make two keys
+        if not path.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            _replace(path, pem, 0o600)
+            print(f"made a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
+        private = _private_key(_read_private(path), str(path))
+        if settings.trusted_keys is None:
+            _trust(settings.trusted_keys_file, private.public_key())
+    return CryptoSigner(private, verifying_key(private.public_key()))
+
+
+def _trust(path: Path, public: Ed25519PublicKey) -> None:
+    """Append the public half, unless it is there: a key that was replaced stays trusted for what it signed."""
+    if path.exists() and key_id(public) in load_trusted_keys(path).keys:
+        return
+    before = path.read_bytes() if path.exists() else b""
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    _replace(path, before + pem, 0o644)
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""An evaluation for people and machines: console, HTML, Markdown, JUnit."""

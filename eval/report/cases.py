@@ -1,0 +1,357 @@
+"""What the HTML report shows of each case: inputs, expectations, and each pair's answer with its faults marked."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ValidationError
+
+from eval.cases import Case
+from eval.report.changes import READABLE_SHARE, Change, production_answers, word_changes
+from eval.report.conclusions import Finding, badness, findings_of, problem_lines, worst_results
+from eval.results import CaseResult, Evaluation, PairResult
+from eval.suite import Suite
+from figures.formatting import MISSING, format_number, one_line, plural, without_controls
+from figures.metric import Unit
+from service.errors import ConfigurationError
+from service.grounding.text import form_occurs, sentences
+from service.task import load_task
+
+WORST_LISTED = 10
+_WORD = re.compile(r"\w+")
+# A grounding finding names kind and value before these words: "amount $450 is in no interaction: '...'".
+_UNSUPPORTED = " is in no "
+
+
+@runtime_checkable
+class _Filtered(Protocol):
+    """Inputs that hide part of what they carry from the model."""
+
+    def visible(self) -> Sequence[BaseModel]:
+        """Return what the model gets to see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A piece of a text; ``mark``: "", "statement" (of a finding), "fault" (its value, a false claim) or (of inputs) "missed"."""
+
+    text: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One record of a case's inputs, such as an interaction; ``pieces`` marks what some answer left out ("missed")."""
+
+    heading: str
+    body: str
+    visible: bool
+    pieces: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One pair's answer to a case with everything that was said about it."""
+
+    title: str
+    pair: str
+    state: str  # "ok", "faults" or "failed"
+    state_text: str
+    segments: tuple[Segment, ...]
+    failure: str
+    raw_text: str
+    missing: tuple[str, ...]
+    findings: tuple[tuple[str, str], ...]
+    unscored: tuple[tuple[str, str], ...]
+    scores: str
+    figures: str
+    is_production: bool = False
+    changes: tuple[Change, ...] = ()  # against production's answer; empty where there is nothing to compare
+    in_common: str = ""
+    readable: bool = False  # whether the word differences are worth showing unasked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """One case: ``answers`` are each pair's first one, ``others`` are backups' and repeated ones."""
+
+    id: str
+    slices: str
+    fields: tuple[tuple[str, str], ...]
+    entries: tuple[Entry, ...]
+    hidden: int
+    references: tuple[str, ...]
+    facts: tuple[str, ...]
+    forbidden: tuple[str, ...]
+    open_items: tuple[str, ...]
+    mood: str
+    answers: tuple[Answer, ...]
+    others: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorstList:
+    """A pair's worst cases: id and what is wrong, at most ``WORST_LISTED`` of ``count``."""
+
+    pair: str
+    count: int
+    total: int
+    lines: tuple[tuple[str, str], ...]
+
+
+def worst_lists(evaluation: Evaluation, suite: Suite) -> list[WorstList]:
+    """Return each pair's worst cases (primary arm), in the evaluation's order of pairs."""
+    lists = []
+    for pair in evaluation.pairs:
+        results = [item for item in pair.cases if item.arm == "primary"]
+        bad = worst_results(results, suite)
+        lines = []
+        for item in bad[:WORST_LISTED]:
+            problems = problem_lines(item, suite) or ["scored low without a finding"]
+            more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
+            lines.append((item.case_id, one_line(problems[0], 180) + more))
+        lists.append(WorstList(pair=pair.pair_name, count=len(bad), total=len(results), lines=tuple(lines)))
+    return lists
+
+
+def case_views(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[CaseView]:
+    """Return every case that was answered, the worst over all pairs first."""
+    answers: dict[str, list[tuple[PairResult, CaseResult]]] = {}
+    for pair in evaluation.pairs:
+        for item in pair.cases:
+            answers.setdefault(item.case_id, []).append((pair, item))
+    entries_of = _entry_reader(evaluation.task)
+    production = production_answers(evaluation)
+
+    def rank(case_id: str) -> list[float]:
+        keys = [badness(item, suite) for _, item in answers[case_id] if item.arm == "primary"]
+        return [sum(column) / len(column) for column in zip(*keys, strict=True)]
+
+    ranked = sorted((case_id for case_id in answers if case_id in cases), key=rank)
+    return [
+        _case_view(cases[case_id], answers[case_id], suite, entries_of, production.get(case_id)) for case_id in ranked
+    ]
+
+
+def _entry_reader(task_name: str) -> Callable[[Case], list[Entry]]:
+    """Return what lists a case's records, telling those that the model saw from those that the request's filter hid."""
+    try:
+        model: type[BaseModel] | None = load_task(task_name).input_model
+    except ConfigurationError:
+        model = None  # a report of a task that this checkout no longer has: all records count as seen
+
+    def seen(case: Case) -> list[dict[str, Any]] | None:
+        if model is None:
+            return None
+        try:
+            inputs = model.model_validate(case.inputs)
+        except ValidationError:
+            return None
+        return [item.model_dump(mode="json") for item in inputs.visible()] if isinstance(inputs, _Filtered) else None
+
+    def entries(case: Case) -> list[Entry]:
+        visible = seen(case)
+        shown = None if visible is None else {_identity(record) for record in visible}
+        records = [item for value in case.inputs.values() if _is_records(value) for item in value]
+        return [
+            Entry(heading=_heading(record), body=_text(record), visible=shown is None or _identity(record) in shown)
+            for record in records
+        ]
+
+    return entries
+
+
+def _identity(record: Mapping[str, Any]) -> str:
+    # The first field names a record; the whole would differ in how a time is written.
+    return f"{next(iter(record.values()), '')}|{record.get('text', '')}"
+
+
+def _is_records(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+
+
+def _heading(record: Mapping[str, Any]) -> str:
+    parts = [_plain(value) for key, value in record.items() if key != "text" and value is not None]
+    return " · ".join(parts)
+
+
+def _text(record: Mapping[str, Any]) -> str:
+    return without_controls(str(record.get("text", "")))
+
+
+def _plain(value: object) -> str:
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str), 300)
+
+
+def _case_view(
+    case: Case,
+    answers: Sequence[tuple[PairResult, CaseResult]],
+    suite: Suite,
+    entries_of: Callable[[Case], list[Entry]],
+    production: CaseResult | None,
+) -> CaseView:
+    expected = case.expectations
+    # Production first: everything else is read against it.
+    answers = sorted(answers, key=lambda answer: not answer[0].is_production)
+    entries = _mark_missed(entries_of(case), case, [item for _, item in answers if item.arm == "primary"])
+    # Repeats are told apart by their order: where their count starts is the runner's own affair.
+    order: dict[tuple[str, str], list[int]] = {}
+    for pair, item in answers:
+        order.setdefault((pair.pair_name, item.arm), []).append(item.repeat)
+    views: dict[bool, list[Answer]] = {True: [], False: []}
+    for pair, item in answers:
+        place = sorted(order[pair.pair_name, item.arm]).index(item.repeat)
+        shown = _answer(case, pair, item, suite, place)
+        if production is not None and not pair.is_production and item.result.output is not None:
+            shown = _with_changes(shown, production, item)
+        views[item.arm == "primary" and place == 0].append(shown)
+    return CaseView(
+        id=case.id,
+        slices=", ".join(f"{name}: {_plain(value)}" for name, value in case.slices.items() if value is not False),
+        fields=tuple(
+            (name, _plain(value)) for name, value in case.inputs.items() if value is not None and not _is_records(value)
+        ),
+        entries=tuple(entries),
+        hidden=sum(1 for entry in entries if not entry.visible),
+        references=expected.references,
+        facts=tuple(fact.statement for fact in expected.facts),
+        forbidden=tuple(claim.claim for claim in expected.forbidden),
+        open_items=expected.open_items,
+        mood=expected.mood or "",
+        answers=tuple(views[True]),
+        others=tuple(views[False]),
+    )
+
+
+def _with_changes(answer: Answer, production: CaseResult, item: CaseResult) -> Answer:
+    if production.result.output is None:
+        return replace(answer, in_common="production gave no answer to compare with")
+    changes, share = word_changes(production.result.output, item.result.output or "")
+    return replace(
+        answer,
+        changes=tuple(changes),
+        in_common=f"{share:.0%} of words in common with production",
+        readable=share >= READABLE_SHARE,
+    )
+
+
+def _mark_missed(entries: Sequence[Entry], case: Case, results: Sequence[CaseResult]) -> list[Entry]:
+    """Mark, in what went in, the passages that show a fact which some answer does not carry."""
+    absent = {finding.text for item in results for finding in findings_of(item)}
+    spans = [fact.span for fact in case.expectations.facts if fact.statement in absent]
+    marked = []
+    for entry in entries:
+        levels = [0] * len(entry.body)
+        for span in spans:
+            start, end = _find(span, entry.body)
+            _raise(levels, start, end, 1)
+        pieces = [replace(piece, mark="missed" if piece.mark else "") for piece in _pieces(entry.body, levels)]
+        marked.append(replace(entry, pieces=tuple(pieces)))
+    return marked
+
+
+def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place: int) -> Answer:
+    result = item.result
+    findings = findings_of(item)
+    facts = {fact.statement for fact in case.expectations.facts}
+    title = pair.pair_name
+    if item.arm == "backup":
+        title += " (backup)"
+    if place:
+        title += f", answer {place + 1}"
+    problems = len(problem_lines(item, suite))
+    state = "failed" if result.failure is not None else "faults" if problems else "ok"
+    words = {"failed": f"failed: {result.failure}", "faults": plural(problems, "finding"), "ok": "nothing found"}
+    values = {name: score.value for name, score in item.scores.items()}
+    reasons = {(name, score.unscored) for name, score in item.scores.items() if score.unscored is not None}
+    return Answer(
+        title=title,
+        pair=pair.pair_name,
+        state=state,
+        state_text=words[state],
+        segments=tuple(mark_output(result.output or "", findings, case)),
+        failure=f"{result.failure.value}: {result.failure_message}" if result.failure is not None else "",
+        raw_text=without_controls(result.raw_text),
+        missing=tuple(finding.text for finding in findings if finding.text in facts),
+        findings=tuple((f.score, _without_quote(f, result.output or "")) for f in findings if f.text not in facts),
+        unscored=() if result.failure is not None else tuple(sorted((name, str(reason)) for name, reason in reasons)),
+        scores=" · ".join(f"{name} {_score_text(value)}" for name, value in values.items() if value is not None),
+        figures=_figures(item),
+        is_production=pair.is_production,
+    )
+
+
+def _without_quote(finding: Finding, output: str) -> str:
+    """Return the finding's text without the passage that is marked in the output anyway."""
+    start, end = _find(finding.quote, without_controls(output))
+    return without_controls(finding.text if start == end else finding.head)
+
+
+def _score_text(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.2f}" if abs(value) <= 1 else f"{value:.1f}"
+
+
+def _figures(item: CaseResult) -> str:
+    result = item.result
+    cost = MISSING if result.cost is None else format_number(float(result.cost.metered_usd), Unit.USD)
+    when = "live" if item.live else "from cache" + (f" (run {item.measured_in})" if item.measured_in else "")
+    parts = [f"{format_number(result.model_ms or result.latency_ms, Unit.MS)}, {when}", f"cost {cost}"]
+    if result.answered_by:
+        parts.append(f"answered by {result.answered_by}")
+    return " · ".join(parts)
+
+
+def mark_output(output: str, findings: Sequence[Finding], case: Case) -> list[Segment]:
+    """Return ``output`` in pieces, with the passages marked that a finding quotes or that state a forbidden claim.
+
+    Joined, the pieces are the output without its control characters.
+    """
+    output = without_controls(output)
+    levels = [0] * len(output)
+    for finding in findings:
+        start, end = _find(finding.quote, output)
+        if start == end:
+            continue
+        _raise(levels, start, end, 1)
+        # "amount $450" is the kind and the value as the output writes it.
+        value = finding.head.split(_UNSUPPORTED)[0].partition(" ")[2] if _UNSUPPORTED in finding.head else ""
+        if value and (place := output.find(value, start, end)) >= 0:
+            _raise(levels, place, place + len(value), 2)
+    claimed = {claim.claim for claim in case.expectations.forbidden if any(claim.claim in f.text for f in findings)}
+    for claim in case.expectations.forbidden:
+        if claim.claim in claimed:
+            for sentence in sentences(output):
+                if any(form_occurs(form, sentence) for form in claim.accepted):
+                    start, end = _find(sentence, output)
+                    _raise(levels, start, end, 2)
+    return _pieces(output, levels)
+
+
+def _find(passage: str, text: str) -> tuple[int, int]:
+    """Return where ``passage`` stands in ``text``, be its words spaced as they may; (0, 0) if nowhere."""
+    if not passage:
+        return 0, 0
+    place = text.find(passage)
+    if place >= 0:
+        return place, place + len(passage)
+    words = _WORD.findall(passage)
+    found = re.search(r"\W+".join(map(re.escape, words)), text, re.I) if words else None
+    return found.span() if found else (0, 0)
+
+
+def _raise(levels: list[int], start: int, end: int, level: int) -> None:
+    for place in range(start, end):
+        levels[place] = max(levels[place], level)
+
+
+def _pieces(text: str, levels: Sequence[int]) -> list[Segment]:
+    names = ("", "statement", "fault")
+    pieces: list[Segment] = []
+    start = 0
+    for place in range(1, len(text) + 1):
+        if place == len(text) or levels[place] != levels[start]:
+            pieces.append(Segment(text=text[start:place], mark=names[levels[start]]))
+            start = place
+    return pieces

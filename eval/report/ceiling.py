@@ -1,0 +1,34 @@
+"""The report's comparison of pairs with references that are scored against each other."""
+
+from markupsafe import Markup
+
+from eval.report.conclusions import ceiling_cases, ceiling_metrics
+from eval.report.view import Cell, Row
+from eval.results import Evaluation
+from eval.suite import Suite
+from figures.formatting import format_metric
+from figures.svg import metric_scale, whisker
+
+CEILING_NAME = "reference against reference"
+
+
+def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
+    """Return references scored against each other in the first column, then each pair by the same rule."""
+    rows = []
+    n = ceiling_cases(evaluation)
+    for spec in ceiling_metrics(evaluation, suite):
+        columns = [(CEILING_NAME, evaluation.ceiling.get(spec.name))]
+        columns += [
+            (p.pair_name, evaluation.like_for_like.get(p.pair_digest, {}).get(spec.name)) for p in evaluation.pairs
+        ]
+        scale = metric_scale([metric for _, metric in columns if metric is not None], None)
+        line = evaluation.ceiling[spec.name].value
+        cells = []
+        for name, metric in columns:
+            text = format_metric(metric, n) if metric else "–"
+            label = f"{name} {spec.name} {text}"
+            drawing = whisker(metric, scale, bound=line, label=label) if metric else Markup("")
+            cells.append(Cell(text=text, drawing=drawing))
+        remark = "higher is better" if spec.higher_is_better else "lower is better"
+        rows.append(Row(name=spec.name, remark=remark, cells=tuple(cells)))
+    return rows

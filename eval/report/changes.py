@@ -1,0 +1,124 @@
+"""What changed against production, case by case: words that came and went, and scores that rose and fell."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from eval.report.conclusions import case_metrics, results_of
+from eval.results import CaseResult, Evaluation, PairResult
+from eval.suite import Suite
+from figures.formatting import without_controls
+
+CHANGED_LISTED = 10
+_NO_ANSWER = 100.0  # an answer that is lost weighs more than all its scores
+# Two texts with fewer words in common than this share differ as wholes: their word differences are shown on demand only.
+READABLE_SHARE = 0.4
+_TOKEN = re.compile(r"\s+|[\w$%.,:'-]*\w|.", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A piece of text: in both answers (""), only in the candidate's ("ins") or only in production's ("del")."""
+
+    text: str
+    kind: Literal["", "ins", "del"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedList:
+    """A candidate's most changed cases, at most ``CHANGED_LISTED`` of ``count``: id and what changed."""
+
+    pair: str
+    count: int
+    total: int
+    lines: tuple[tuple[str, str], ...]
+
+
+def word_changes(before: str, after: str) -> tuple[list[Change], float]:
+    """Return the words of both texts in order, and the share of words in common (0 to 1; 1 for equal texts).
+
+    Pieces of kind "" and "ins" joined are ``after`` without control characters, "" and "del" are ``before`` but for its spaces.
+    """
+    old, new = (_TOKEN.findall(without_controls(text)) for text in (before, after))
+    matcher = difflib.SequenceMatcher(None, [_key(token) for token in old], [_key(token) for token in new], False)
+    changes: list[Change] = []
+    common = 0
+    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        gone, come = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
+        if kind == "equal":
+            common += sum(1 for token in new[new_from:new_to] if not token.isspace())
+            changes.append(Change(text=come, kind=""))
+            continue
+        if gone.strip():
+            changes.append(Change(text=gone, kind="del"))
+        if come:
+            changes.append(Change(text=come, kind="ins"))
+    words = [sum(1 for token in tokens if not token.isspace()) for tokens in (old, new)]
+    return changes, 2 * common / sum(words) if sum(words) else 1.0
+
+
+def _key(token: str) -> str:
+    return " " if token.isspace() else token
+
+
+def production_answers(evaluation: Evaluation) -> dict[str, CaseResult]:
+    """Return production's first primary answer by case; empty when production was not evaluated."""
+    answers: dict[str, CaseResult] = {}
+    for pair in evaluation.pairs:
+        for item in results_of(pair) if pair.is_production else ():
+            if item.case_id not in answers or item.repeat < answers[item.case_id].repeat:
+                answers[item.case_id] = item
+    return answers
+
+
+def changed_lists(evaluation: Evaluation, suite: Suite) -> list[ChangedList]:
+    """Return each candidate's most changed cases: lost answers and lost scores first, then gains, then changed words."""
+    production = production_answers(evaluation)
+    return [_changed(pair, production, suite) for pair in evaluation.pairs if production and not pair.is_production]
+
+
+def _changed(pair: PairResult, production: dict[str, CaseResult], suite: Suite) -> ChangedList:
+    found: dict[str, tuple[float, float, float, str]] = {}
+    both = [item for item in results_of(pair) if item.case_id in production]
+    for item in both:
+        if item.case_id in found:
+            continue  # a repeat
+        theirs = production[item.case_id]
+        moves = _moves(item, theirs, suite)
+        _, kept = word_changes(theirs.result.output or "", item.result.output or "")
+        if kept == 1.0 and not moves:
+            continue
+        loss = sum(min((after - before) * sign, 0.0) for _, before, after, sign in moves)
+        size = -sum(abs(after - before) for _, before, after, _ in moves)
+        words = [f"{name} {_figure(before)} → {_figure(after)}" for name, before, after, _ in moves]
+        if item.result.output is not None and theirs.result.output is not None:
+            words.append(f"{kept:.0%} of words in common")
+        else:
+            loss -= float(item.result.failure is not None) * _NO_ANSWER
+        found[item.case_id] = loss, size, kept, ", ".join(words)
+    ranked = sorted(found.items(), key=lambda entry: entry[1][:3])
+    return ChangedList(
+        pair=pair.pair_name,
+        count=len(found),
+        total=len({item.case_id for item in both}),
+        lines=tuple((case_id, entry[3]) for case_id, entry in ranked[:CHANGED_LISTED]),
+    )
+
+
+def _moves(ours: CaseResult, theirs: CaseResult, suite: Suite) -> Sequence[tuple[str, float, float, int]]:
+    """Return name, production's value, the candidate's and the direction (+1: higher is better) of each changed score."""
+    moves = []
+    if (ours.result.failure is None) != (theirs.result.failure is None):
+        moves.append(("answered", float(theirs.result.failure is None), float(ours.result.failure is None), 1))
+    for spec in case_metrics(suite):
+        scores = [item.scores.get(spec.score) for item in (theirs, ours)]
+        before, after = (None if score is None else score.value for score in scores)
+        if before is not None and after is not None and before != after:
+            moves.append((spec.name, before, after, 1 if spec.higher_is_better else -1))
+    return moves
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.2f}"

@@ -1,0 +1,307 @@
+"""How a finished evaluation is read: what it says in one sentence, why, and which cases went worst."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from eval.results import ArmName, CaseResult, Check, Evaluation, PairResult, Verdict
+from eval.suite import MetricSpec, Suite
+from figures.formatting import MISSING, format_number, format_signed, plural
+from figures.metric import Unit
+
+VERDICT_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "INCONCLUSIVE"}
+VERDICT_SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
+
+_BAD_FIRST = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
+_QUOTED_TAIL = re.compile(r": ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\s*$")
+_NAMED = 4
+_LOCAL = "local."  # ids of prompts/models.yaml whose `runs` is local
+_NOBODY = ("", "none")
+_NOTHING_IN_PRODUCTION = "Nothing is in production yet: floors alone decide."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a score was lowered for.
+
+    A finding may end in the passage of the output that it is about, as a Python string behind a colon: ``quote`` is
+    that passage ("" without one) and ``head`` what stands before it.
+    """
+
+    score: str
+    text: str
+    head: str
+    quote: str
+
+
+def candidates(evaluation: Evaluation) -> list[PairResult]:
+    """Return the pairs that are not in production."""
+    return [pair for pair in evaluation.pairs if not pair.is_production]
+
+
+def headline(evaluation: Evaluation) -> str:
+    """Return the evaluation's outcome in one sentence."""
+    judged = candidates(evaluation) or list(evaluation.pairs)
+    passing = [pair.pair_name for pair in judged if pair.gate.verdict is Verdict.PASS]
+    noun = "candidate" if candidates(evaluation) else "pair"
+    if not judged:
+        return "No pair was evaluated."
+    if len(judged) == 1:
+        name = judged[0].pair_name
+        endings = {
+            Verdict.PASS: f"{name} passes the gate.",
+            Verdict.FAIL: f"{name} fails the gate.",
+            Verdict.INCONCLUSIVE: f"{name} is undecided: there is too little evidence to release it.",
+        }
+        return endings[judged[0].gate.verdict]
+    if not passing:
+        return f"None of {len(judged)} {noun}s passes the gate."
+    verb = "passes" if len(passing) == 1 else "pass"
+    return f"{len(passing)} of {len(judged)} {noun}s {verb} the gate: {', '.join(passing)}."
+
+
+def baseline_sentence(evaluation: Evaluation) -> str:
+    """Return what the pairs were compared with."""
+    if evaluation.production_name is None:
+        return _NOTHING_IN_PRODUCTION
+    version = "" if evaluation.production_version is None else f" (registry version {evaluation.production_version})"
+    return f"In production: {evaluation.production_name}{version}."
+
+
+def replaced_models(evaluation: Evaluation, pair: PairResult) -> dict[str, tuple[str, ...]]:
+    """Return, per provider model that did not answer itself, the names of what answered in its place.
+
+    Empty where the evaluation has no stand-in. Models under ``local.`` ids run on this machine and replace nothing.
+    """
+    found: dict[str, set[str]] = {}
+    for item in pair.cases if evaluation.stand_in is not None else ():
+        asked, name = item.result.model, item.result.answered_by
+        own = asked.startswith(_LOCAL) or name.lower() in asked.lower()
+        if name not in _NOBODY and asked not in _NOBODY and not own:
+            found.setdefault(asked, set()).add(name)
+    return {asked: tuple(sorted(names)) for asked, names in found.items()}
+
+
+def stand_in_warning(evaluation: Evaluation) -> str:
+    """Return the sentence that says whose figures these are, "" when every model answered itself."""
+    replaced = {pair.pair_name: replaced_models(evaluation, pair) for pair in evaluation.pairs}
+    pairs = [name for name, models in replaced.items() if models]
+    if not pairs:
+        return ""
+    names = sorted({name for models in replaced.values() for names in models.values() for name in names})
+    return (
+        f"{', '.join(names)} answered in place of the provider models of {', '.join(pairs)}. Quality and latency are "
+        "the stand-in's; cost is its token count at the provider's prices. "
+        "Nothing here is a measurement of the provider's model."
+    )
+
+
+def open_checks(pair: PairResult) -> list[Check]:
+    """Return the checks that did not pass: failed ones first, else in the gate's order."""
+    missed = [check for check in pair.gate.checks if check.verdict is not Verdict.PASS]
+    return sorted(missed, key=lambda check: _BAD_FIRST[check.verdict])
+
+
+def why(pair: PairResult) -> str:
+    """Return the verdict's reason in a few words, "all 12 checks pass" or "3 of 12 checks fail: grounded, ..."."""
+    checks, missed = pair.gate.checks, open_checks(pair)
+    if not checks:
+        return "the gate made no check, and a gate without checks fails"
+    if not missed:
+        return "the check passes" if len(checks) == 1 else f"all {len(checks)} checks pass"
+    worst = [check for check in missed if check.verdict is missed[0].verdict]
+    verb = {Verdict.FAIL: ("fails", "fail"), Verdict.INCONCLUSIVE: ("is undecided", "are undecided")}[missed[0].verdict]
+    names = ", ".join(check_name(check) for check in worst[:_NAMED])
+    names += f" and {len(worst) - _NAMED} more" if len(worst) > _NAMED else ""
+    return f"{len(worst)} of {plural(len(checks), 'check')} {verb[len(worst) > 1]}: {names}"
+
+
+def check_name(check: Check) -> str:
+    """Return what is checked, in words that tell a floor, a slice's floor and a comparison apart."""
+    if check.slice:
+        return f"{check.metric} in {check.slice}"
+    if check.kind == "behaviour":
+        return f"behaviour {check.metric}"
+    if check.kind == "must_pass":
+        return f"{check.metric} of every regression case"
+    return f"{check.metric} vs production" if check.kind == "no_worse" else check.metric
+
+
+def bound_text(check: Check, suite: Suite) -> str:
+    """Return the check's bound in words, with the direction that the suite's metric has."""
+    return format_bound(check, higher_is_better=_direction(check.metric, suite))
+
+
+def check_line(check: Check, suite: Suite) -> str:
+    """Return the check in one line: verdict, figures against the bound, and how the verdict came about."""
+    value = format_check_value(check)
+    figures = f" {value}, needs {bound_text(check, suite)}" if value else ""
+    return f"{VERDICT_WORDS[check.verdict]} {check_name(check)}{figures}: {check.explanation}"
+
+
+def small_slice_text(check: Check) -> str:
+    """Return a slice that is too small to gate: what, how much, and how many cases it has and needs."""
+    return f"{check_name(check)} {format_check_value(check)} ({check.explanation.removeprefix('small: ')})"
+
+
+def _direction(metric: str, suite: Suite) -> bool:
+    names = {spec.name: spec for spec in suite.metrics}
+    spec = names.get(metric) or names.get(metric.removeprefix("backup "))
+    return True if spec is None else spec.higher_is_better
+
+
+def results_of(pair: PairResult, arm: ArmName = "primary") -> list[CaseResult]:
+    """Return one arm's results in case order."""
+    return [item for item in pair.cases if item.arm == arm]
+
+
+def failures_by_code(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
+    """Return how many results failed with each failure code, most frequent first."""
+    counts = Counter(item.result.failure.value for item in results if item.result.failure is not None)
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def failures_by_message(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
+    """Return how many results failed with each message, its numbers blanked, most frequent first."""
+    failed = (item.result for item in results if item.result.failure is not None)
+    counts = Counter(re.sub(r"\d+", "…", result.failure_message) or str(result.failure) for result in failed)
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[CaseResult]:
+    """Return the results in which a yes-or-no scorer named something: answers first, then rejected ones, most findings first."""
+    yes_or_no = {spec.score for spec in case_metrics(suite) if spec.kind == "rate"}
+    found = [(sum(f.score in yes_or_no for f in findings_of(item)), item) for item in results]
+    return [
+        item for count, item in sorted(found, key=lambda pair: (pair[1].result.failure is not None, -pair[0])) if count
+    ]
+
+
+def table_metrics(suite: Suite) -> list[MetricSpec]:
+    """Return what the suite shows side by side, in its order; a suite without a table shows every metric."""
+    return [suite.metric(name) for name in suite.table] if suite.table else list(suite.metrics)
+
+
+def case_metrics(suite: Suite) -> list[MetricSpec]:
+    """Return the table's metrics that are scored case by case as a rate or mean from 0 to 1: yes-or-no scores first."""
+    per_case = [spec for spec in table_metrics(suite) if spec.kind in ("rate", "mean") and spec.unit is Unit.RATE]
+    return sorted(per_case, key=lambda spec: spec.kind != "rate")
+
+
+def badness(item: CaseResult, suite: Suite) -> tuple[float, ...]:
+    """Return a key that sorts the worst results first: failures, then each yes-or-no score, then the graded ones.
+
+    An unscored value ranks as good: that nothing could be said is no fault of the output.
+    """
+    values = []
+    for spec in case_metrics(suite):
+        score = item.scores.get(spec.score)
+        value = 1.0 if score is None or score.value is None else score.value
+        values.append(value if spec.higher_is_better else 1.0 - value)
+    return (float(item.result.failure is None), *values)
+
+
+def worst_results(results: Iterable[CaseResult], suite: Suite, limit: int | None = None) -> list[CaseResult]:
+    """Return the results with something wrong, worst first, at most ``limit``; equal ones stay in case order."""
+    bad = [item for item in results if min(badness(item, suite)) < 1.0]
+    return sorted(bad, key=lambda item: badness(item, suite))[:limit]
+
+
+def findings_of(item: CaseResult) -> list[Finding]:
+    """Return what the result's scores were lowered for, each text once (two scores may rest on one fault)."""
+    seen: dict[str, Finding] = {}
+    for name, score in item.scores.items():
+        for text in score.findings:
+            head, quote = _split(text)
+            seen.setdefault(text, Finding(score=name, text=text, head=head, quote=quote))
+    return list(seen.values())
+
+
+def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
+    """Return what is wrong with a result, the gravest first: its failure, or its findings as ``badness`` ranks them."""
+    if item.result.failure is not None:
+        message = item.result.failure_message
+        found = [f"the rejected answer had: {finding.text}" for finding in findings_of(item)]
+        return [f"no answer, {item.result.failure.value}" + (f": {message}" if message else ""), *found]
+    order = {spec.score: place for place, spec in enumerate(case_metrics(suite))}
+    graded = {spec.score for spec in case_metrics(suite) if spec.kind == "mean"}
+    ranked = sorted(findings_of(item), key=lambda finding: order.get(finding.score, len(order)))
+    return [f"missing: {finding.text}" if finding.score in graded else finding.text for finding in ranked]
+
+
+def _split(text: str) -> tuple[str, str]:
+    found = _QUOTED_TAIL.search(text)
+    if found is None:
+        return text, ""
+    try:
+        return text[: found.start()], str(ast.literal_eval(found[1]))
+    except (ValueError, SyntaxError):
+        return text, ""
+
+
+def metric_notes(evaluation: Evaluation) -> list[str]:
+    """Return one footnote per distinct note of a metric, with the pairs and metrics that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for pair in evaluation.pairs:
+        for prefix, metrics in (("", pair.metrics), ("backup ", pair.backup_metrics)):
+            for metric in metrics.values():
+                if metric.note:
+                    about.setdefault((metric.note, pair.pair_name), []).append(prefix + metric.name)
+    return [f"{pair_name}, {', '.join(names)}: {note}." for (note, pair_name), names in about.items()]
+
+
+def ceiling_metrics(evaluation: Evaluation, suite: Suite) -> list[MetricSpec]:
+    """Return the table's metrics that the reference ceiling covers, in the table's order."""
+    return [spec for spec in table_metrics(suite) if spec.name in evaluation.ceiling]
+
+
+def ceiling_cases(evaluation: Evaluation) -> int:
+    """Return how many cases have several references."""
+    return max((metric.n for metric in evaluation.ceiling.values()), default=0)
+
+
+def ceiling_title(evaluation: Evaluation) -> str:
+    """Return what the ceiling's figures are, for a heading."""
+    return (
+        f"References against each other: the {plural(ceiling_cases(evaluation), 'case')} with several references, "
+        "every text against all references but one"
+    )
+
+
+def judge_lines(evaluation: Evaluation) -> list[str]:
+    """Return one line per judge and status; judges with the same status share a line."""
+    by_status: dict[str, list[str]] = {}
+    for note in evaluation.judges:
+        by_status.setdefault(note.status, []).append(note.rubric)
+    return [f"judge {', '.join(names)}: {status}" for status, names in by_status.items()]
+
+
+def judge_status(evaluation: Evaluation) -> str:
+    """Return what every judge's word counts, in one line; an evaluation without judges says so."""
+    return "; ".join(line.removeprefix("judge ") for line in judge_lines(evaluation)) or "no judge took part"
+
+
+def format_check_value(check: Check) -> str:
+    """Return what the check compared: the metric or the difference with its interval; "" for a requirement."""
+    if check.kind == "requirement":
+        return ""
+    if check.value is None:
+        return f"{MISSING} n=0"
+    write = format_signed if check.kind == "no_worse" else format_number
+    figures = [
+        write(figure, check.unit, apart_from=check.bound)
+        for figure in (check.value, check.low, check.high)
+        if figure is not None
+    ]
+    return figures[0] if len(figures) < 3 else f"{figures[0]} [{figures[1]}, {figures[2]}]"
+
+
+def format_bound(check: Check, *, higher_is_better: bool) -> str:
+    """Return what was asked for: "at least 0.80", "at most 5.0 s", "no lower than -0.05", or "must hold"."""
+    if check.kind == "requirement":
+        return "must hold"
+    if check.kind == "no_worse":
+        return f"no lower than {format_number(check.bound, check.unit)}"
+    return f"{'at least' if higher_is_better else 'at most'} {format_number(check.bound, check.unit)}"

@@ -1,0 +1,317 @@
+"""Prints an evaluation: pairs side by side, the comparison with production, verdicts with reasons, the worst cases."""
+
+import re
+import sys
+import textwrap
+from typing import IO, TYPE_CHECKING
+
+from eval.report.conclusions import (
+    VERDICT_SIGNS,
+    VERDICT_WORDS,
+    baseline_sentence,
+    candidates,
+    ceiling_cases,
+    ceiling_metrics,
+    ceiling_title,
+    check_line,
+    check_name,
+    failures_by_code,
+    failures_by_message,
+    headline,
+    judge_lines,
+    metric_notes,
+    open_checks,
+    problem_lines,
+    replaced_models,
+    results_of,
+    results_with_faults,
+    small_slice_text,
+    stand_in_warning,
+    table_metrics,
+    why,
+    worst_results,
+)
+from eval.results import CaseResult, Evaluation, PairResult, Verdict
+from eval.suite import Suite
+from eval.verdict.gate import look_confidence
+from figures.formatting import (
+    NOTE_MARK,
+    format_mde,
+    format_number,
+    format_p,
+    format_signed,
+    metric_lines,
+    one_line,
+    plural,
+)
+from figures.metric import Metric
+
+if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+WIDTH_WITHOUT_TERMINAL = 120
+WORST_SHOWN = 3
+FAULTS_SHOWN = 8
+_LINES_PER_CASE = 2
+_NAME_WIDTH = 18
+_COLOURS = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
+
+
+def open_console(stream: IO[str] | None = None) -> "Console":
+    """Return a console on ``stream`` (default: standard output): plain and 120 columns wide where it is no terminal."""
+    from rich.console import Console
+
+    stream = sys.stdout if stream is None else stream
+    return Console(file=stream, width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False)
+
+
+def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | None" = None) -> None:
+    """Print ``evaluation`` to ``console`` (default: ``open_console()``); readable from 100 columns with five pairs."""
+    printer = _Printer(evaluation, suite, open_console() if console is None else console)
+    printer.header()
+    printer.metrics()
+    printer.ceiling()
+    printer.comparison()
+    printer.verdicts()
+    printer.worst_cases()
+    printer.say(headline(evaluation), "bold")
+
+
+class _Printer:
+    """One evaluation on one console; each method prints one part."""
+
+    def __init__(self, evaluation: Evaluation, suite: Suite, console: "Console") -> None:
+        self._evaluation, self._suite, self._console = evaluation, suite, console
+
+    def say(self, text: str, style: str = "", indent: int = 0) -> None:
+        """Print ``text`` wrapped and indented, its further lines by two more; nothing in it is markup."""
+        from rich.text import Text
+
+        first, further = " " * indent, " " * (indent + 2 if indent else 0)
+        lines = textwrap.wrap(text, self._console.width, initial_indent=first, subsequent_indent=further)
+        self._console.print(Text("\n".join(lines), style=style), soft_wrap=True)
+
+    def _title(self, text: str) -> None:
+        self._console.print()
+        self.say(text, "bold")
+
+    def header(self) -> None:
+        """Print what was evaluated, where, and how much of it is fresh."""
+        e = self._evaluation
+        self.say(
+            f"{e.task} on {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}) "
+            f"in {e.environment}: {plural(e.calls_live, 'call')} live, {e.calls_cached:,} from cache",
+            "bold",
+        )
+        warning = stand_in_warning(e)
+        if warning:
+            self.say(f"! {warning}", "yellow")
+        for line in judge_lines(e):
+            self.say(line, "dim")
+
+    def metrics(self) -> None:
+        """Print all pairs side by side, one metric per row."""
+        from rich.text import Text
+
+        table = self._table("95% interval below")
+        for pair in self._evaluation.pairs:
+            name = Text(self._fold(pair.pair_name, len(self._evaluation.pairs)), style="bold")
+            if pair.is_production:
+                name.append("\n(production)", style="cyan")
+            table.add_column(name, overflow="fold", vertical="top")
+        for spec in table_metrics(self._suite):
+            cells = [self._cell(pair.metrics.get(spec.name)) for pair in self._evaluation.pairs]
+            arrow = "↑" if spec.higher_is_better else "↓"
+            table.add_row(Text.assemble(spec.name, (f" {arrow}", "dim")), *cells)
+        table.add_section()
+        table.add_row("answered by", *[self._answered_by(pair) for pair in self._evaluation.pairs])
+        table.add_row("verdict", *[_verdict_text(pair) for pair in self._evaluation.pairs])
+        self._console.print(table)
+        counts = {metric.n for pair in self._evaluation.pairs for metric in pair.metrics.values()}
+        legend = "↑ higher is better, ↓ lower is better."
+        if counts != {self._evaluation.case_count}:
+            legend += f" n is given where it is not {self._evaluation.case_count}."
+        self.say(legend, "dim")
+        for note in metric_notes(self._evaluation):
+            self.say(f"{NOTE_MARK} {one_line(note, 300)}", "dim")
+
+    def ceiling(self) -> None:
+        """Print references scored against each other beside the pairs by the same rule; nothing without such cases."""
+        e = self._evaluation
+        if not e.ceiling:
+            return
+        self._title(ceiling_title(e))
+        table = self._table("95% interval below")
+        columns = [("reference against reference", e.ceiling)]
+        columns += [(pair.pair_name, e.like_for_like.get(pair.pair_digest, {})) for pair in e.pairs]
+        for name, _ in columns:
+            table.add_column(self._fold(name, len(columns)), overflow="fold", vertical="top")
+        for spec in ceiling_metrics(e, self._suite):
+            arrow = "↑" if spec.higher_is_better else "↓"
+            cells = [self._cell(metrics.get(spec.name), ceiling_cases(e)) for _, metrics in columns]
+            table.add_row(f"{spec.name} {arrow}", *cells)
+        self._console.print(table)
+
+    def _table(self, corner: str) -> "Table":
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+        table.add_column(Text(corner, style="dim"), overflow="fold", max_width=_NAME_WIDTH)
+        return table
+
+    def _cell(self, metric: Metric | None, case_count: int | None = None) -> "Text":
+        from rich.text import Text
+
+        if metric is None:
+            return Text("–")
+        value, *rest = metric_lines(metric, case_count or self._evaluation.case_count)
+        return Text.assemble(value, *[("\n" + line, "dim") for line in rest])
+
+    def _answered_by(self, pair: PairResult) -> "Text":
+        from rich.text import Text
+
+        count = len(self._evaluation.pairs)
+        text = Text("\n".join(self._fold(name, count) for name in pair.answered_by) or "nothing")
+        replaced = replaced_models(self._evaluation, pair)
+        if replaced:
+            text.append("".join(f"\n{self._fold(f'NOT {model}', count)}" for model in replaced))
+            text.stylize("yellow")
+        return text
+
+    def _fold(self, name: str, columns: int) -> str:
+        """Break a long name behind its hyphens, dots and spaces, so that ``columns`` of them fit side by side."""
+        width = max((self._console.width - _NAME_WIDTH) // max(columns, 1) - 1, 8)
+        lines = [""]
+        for part in re.findall(r"[^-._: ]*[-._: ]?", one_line(name, 120)):
+            if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+                lines.append("")
+            lines[-1] += part
+        return "\n".join(line.rstrip() for line in lines)
+
+    def comparison(self) -> None:
+        """Print candidate minus production, or why there is none."""
+        from rich.text import Text
+
+        if self._evaluation.production_name is None:
+            self._title(baseline_sentence(self._evaluation))
+            return
+        compared = [pair for pair in candidates(self._evaluation) if pair.deltas]
+        if not compared:
+            self._title(f"{baseline_sentence(self._evaluation)} No candidate was compared with it.")
+            return
+        self._title(
+            f"Difference from production ({self._evaluation.production_name}) on the same cases; "
+            "+ is better, whatever the metric"
+        )
+        table = self._table("margin allowed")
+        looks = {pair.gate.planned_looks for pair in compared if pair.gate.planned_looks > 1}
+        for pair in compared:
+            name = Text(self._fold(pair.pair_name, len(compared)), style="bold")
+            table.add_column(name, overflow="fold", vertical="top")
+        margins = {gate.metric: gate.margin for gate in self._suite.no_worse}
+        names = [spec.name for spec in table_metrics(self._suite)] + [gate.metric for gate in self._suite.no_worse]
+        for metric in dict.fromkeys(names):
+            deltas = [pair.deltas.get(metric) for pair in compared]
+            if not any(deltas):
+                continue
+            label = Text(metric)
+            if metric in margins:
+                unit = next(delta.unit for delta in deltas if delta is not None)
+                label.append(f"\n{format_number(-margins[metric], unit)}", style="dim")
+            table.add_row(label, *[self._delta(pair, delta) for pair, delta in zip(compared, deltas, strict=True)])
+        self._console.print(table)
+        self.say(
+            "p: chance of so large a difference between equal pairs. sees: the smallest true drop that these cases show with "
+            "80% power." + (f" Intervals allow for {max(looks)} looks at growing evidence." if looks else ""),
+            "dim",
+        )
+
+    def _delta(self, pair: PairResult, delta: Metric | None) -> "Text":
+        from rich.text import Text
+
+        if delta is None or delta.value is None:
+            return Text("not compared" if delta is not None and delta.note else "– n=0")
+        checks = [c for c in pair.gate.checks if c.kind == "no_worse" and c.metric == delta.name]
+        sign = f" {VERDICT_SIGNS[checks[0].verdict]}" if checks else ""
+        text = Text(format_signed(delta.value, delta.unit))
+        text.append(sign, style=_COLOURS[checks[0].verdict] if checks else "")
+        if delta.low is not None and delta.high is not None:
+            ends = f"[{format_signed(delta.low, delta.unit)}, {format_signed(delta.high, delta.unit)}]"
+            text.append(f"\n{ends}", style="dim")
+        for line in (format_p(delta), format_mde(delta)):
+            if line:
+                text.append(f"\n{line}", style="dim")
+        if delta.n != self._evaluation.case_count:
+            text.append(f"\nn={delta.n}", style="dim")
+        return text
+
+    def verdicts(self) -> None:
+        """Print each pair's verdict with the checks that stand in its way."""
+        self._title("Verdicts")
+        for pair in self._evaluation.pairs:
+            line = _verdict_text(pair)
+            mark = " (production)" if pair.is_production else ""
+            line.append(f" {one_line(pair.pair_name, 60)}{mark}: {why(pair)}", style="not bold default")
+            self._console.print(line)
+            gate = pair.gate
+            if gate.planned_looks > 1:
+                level = f"{look_confidence(gate.planned_looks):.2%}"
+                self.say(f"look {gate.look} of {gate.planned_looks}, judged by {level} intervals", "dim", indent=2)
+            for check in open_checks(pair):
+                colour = _COLOURS[check.verdict].removeprefix("bold ")
+                self.say(one_line(check_line(check, self._suite), 400), colour, indent=2)
+            if gate.small_slices:
+                small = "; ".join(small_slice_text(check) for check in gate.small_slices)
+                self.say(f"small slices, shown and not judged: {small}", "dim", indent=2)
+        # Once for all pairs: five pairs that miss the same bound would repeat its reason ten times.
+        missed = [check for pair in self._evaluation.pairs for check in open_checks(pair)]
+        reasons = {check.reason: check_name(check) for check in reversed(missed)}
+        if reasons:
+            self.say("Why these bounds", "dim")
+            for reason, name in sorted(reasons.items(), key=lambda item: item[1]):
+                self.say(one_line(f"{name}: {reason}", 400), "dim", indent=2)
+
+    def worst_cases(self) -> None:
+        """Print what failed by code, and the worst cases of each pair with their findings."""
+        self._title("Worst cases")
+        for pair in self._evaluation.pairs:
+            results = results_of(pair)
+            bad = worst_results(results, self._suite)
+            name, total = one_line(pair.pair_name, 60), plural(len(results), "answer")
+            if not bad:
+                self.say(f"{name}: nothing found in {total}")
+                continue
+            self.say(f"{name}: something found in {len(bad)} of {total}")
+            codes = failures_by_code(results)
+            if codes:
+                self.say("failed: " + ", ".join(f"{code} {count}" for code, count in codes), "red", indent=2)
+                for message, count in failures_by_message(results):
+                    self.say(f"{count} x {one_line(message, 170)}", indent=4)
+            faulty = results_with_faults(results, self._suite)
+            if faulty:
+                self.say(f"claims without support or forbidden, in {plural(len(faulty), 'answer')}:", "red", indent=2)
+                self._list_cases(faulty[:FAULTS_SHOWN], len(faulty))
+            graded = [item for item in bad if item not in faulty and item.result.failure is None]
+            if graded:
+                self.say("least complete:", indent=2)
+                self._list_cases(graded[:WORST_SHOWN], None)
+        self._console.print()
+
+    def _list_cases(self, items: list[CaseResult], total: int | None) -> None:
+        for item in items:
+            lines = problem_lines(item, self._suite) or ["scored low without a finding"]
+            more = f" (+{len(lines) - _LINES_PER_CASE} more)" if len(lines) > _LINES_PER_CASE else ""
+            shown = "; ".join(one_line(line, 170) for line in lines[:_LINES_PER_CASE])
+            self.say(f"{item.case_id}: {shown}{more}", indent=4)
+        if total is not None and total > len(items):
+            self.say(f"and {total - len(items)} more: see the report", indent=4)
+
+
+def _verdict_text(pair: PairResult) -> "Text":
+    from rich.text import Text
+
+    return Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])

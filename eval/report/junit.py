@@ -1,0 +1,62 @@
+"""Writes an evaluation as JUnit XML, which CI systems show beside their tests: one suite per pair, one case per check."""
+
+from xml.etree import ElementTree as ET
+
+from eval.report.conclusions import check_line, check_name
+from eval.results import Evaluation, Verdict
+from eval.suite import Suite
+from figures.formatting import without_controls
+
+
+def render_junit(evaluation: Evaluation, suite: Suite) -> str:
+    """Return the document. A check that fails is a failure; an undecided one too, of type ``inconclusive``.
+
+    Neither is ever released, so neither may look green. Cases are not in here: a case has scores and no verdict.
+    """
+    root = ET.Element("testsuites", name=_text(f"{evaluation.task} on {evaluation.dataset_name}"))
+    for pair in evaluation.pairs:
+        checks = pair.gate.checks
+        missed = sum(1 for check in checks if check.verdict is not Verdict.PASS)
+        element = ET.SubElement(
+            root,
+            "testsuite",
+            name=_text(f"{evaluation.task}/{pair.pair_name}"),
+            tests=str(max(len(checks), 1)),
+            failures=str(missed if checks else 1),
+            errors="0",
+            skipped="0",
+            time=f"{pair.seconds:.3f}",
+            timestamp=evaluation.started_at,
+        )
+        properties = ET.SubElement(element, "properties")
+        for name, value in (
+            ("verdict", pair.gate.verdict.value),
+            ("run", evaluation.run_id),
+            ("environment", evaluation.environment),
+            ("pair_digest", pair.pair_digest),
+            ("dataset_digest", evaluation.dataset_digest),
+            ("suite_digest", evaluation.suite_digest),
+            ("answered_by", ", ".join(pair.answered_by) or "nothing"),
+        ):
+            ET.SubElement(properties, "property", name=name, value=_text(value))
+        group = _text(f"{evaluation.task}.{pair.pair_name}")
+        for check in checks:
+            name = f"{check.kind}: {check_name(check)}"
+            case = ET.SubElement(element, "testcase", classname=group, name=_text(name), time="0")
+            if check.verdict is not Verdict.PASS:
+                line = _text(check_line(check, suite))
+                failure = ET.SubElement(case, "failure", message=line, type=check.verdict.value)
+                failure.text = _text(check.reason)
+        if not checks:
+            case = ET.SubElement(element, "testcase", classname=group, name="gate", time="0")
+            ET.SubElement(
+                case, "failure", message="the gate made no check, and a gate without checks fails", type="fail"
+            )
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+
+
+def _text(text: str) -> str:
+    # What XML 1.0 cannot hold at all, escaped or not, would make the whole file unreadable.
+    kept = (c for c in without_controls(text) if not ("\ud800" <= c <= "\udfff" or c in "\ufffe\uffff"))
+    return "".join(kept)

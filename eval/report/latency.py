@@ -1,0 +1,46 @@
+"""The report's latency distributions: one cumulative curve per arm of each pair, on one logarithmic axis."""
+
+import numpy as np
+from markupsafe import Markup
+
+from eval.report.conclusions import results_of
+from eval.results import ArmName, Evaluation, PairResult
+from figures.formatting import format_number, plural
+from figures.metric import Unit
+from figures.svg import latency_axis, latency_curve, latency_scale
+
+_ARMS: tuple[ArmName, ...] = ("primary", "backup")
+
+
+def latency_curves(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]], Markup]:
+    """Return per pair and arm its name, its figures in words and the curve of this run's live calls; and the common axis.
+
+    A pair without a backup has no second curve; an arm without a live call has words and no curve.
+    """
+    live = {
+        f"{pair.pair_name}{' (backup)' if arm == 'backup' else ''}": _live(pair, arm)
+        for pair in evaluation.pairs
+        for arm in _ARMS
+        if results_of(pair, arm) or arm == "primary"
+    }
+    scale = latency_scale([value for values in live.values() for value in values])
+    curves = []
+    for name, values in live.items():
+        if not values:
+            curves.append((name, "no live calls in this run", Markup("")))
+            continue
+        quantiles = [float(value) for value in np.quantile(values, [0.5, 0.95])]
+        words = (
+            f"{plural(len(values), 'live call')}, p50 {format_number(quantiles[0], Unit.MS)}, "
+            f"p95 {format_number(quantiles[1], Unit.MS)}, slowest {format_number(max(values), Unit.MS)}"
+        )
+        curves.append((name, words, latency_curve(values, scale, quantiles, label=f"{name}: {words}")))
+    return curves, latency_axis(scale) if any(live.values()) else Markup("")
+
+
+def _live(pair: PairResult, arm: ArmName) -> list[float]:
+    return [
+        item.result.model_ms
+        for item in results_of(pair, arm)
+        if item.live and item.result.failure is None and item.result.arm != "none"
+    ]

@@ -1,0 +1,249 @@
+"""Writes an evaluation for people (``report.html``, ``report.md``) and for machines (``report.json``)."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from eval.cases import Case
+from eval.report.conclusions import (
+    VERDICT_WORDS,
+    baseline_sentence,
+    ceiling_cases,
+    ceiling_metrics,
+    ceiling_title,
+    check_line,
+    failures_by_code,
+    headline,
+    judge_status,
+    metric_notes,
+    open_checks,
+    replaced_models,
+    results_of,
+    stand_in_warning,
+    table_metrics,
+    why,
+)
+from eval.report.junit import render_junit
+from eval.results import CaseResult, Evaluation, PairResult
+from eval.suite import Suite
+from figures.files import write_whole
+from figures.formatting import NOTE_MARK, format_difference, format_metric, one_line, plural
+
+HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
+SCHEMA = "evaluation-report-v1"
+# GitHub refuses a comment of more than 65,536 characters; this leaves room for what a workflow writes around it.
+MARKDOWN_LIMIT = 65_000
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], folder: Path) -> Path:
+    """Write ``report.html``, ``report.json``, ``report.md`` and ``junit.xml`` into ``folder`` and return the path of the first.
+
+    A file is replaced as a whole or not at all. ``report.html`` needs no other file and no network; it and nothing else
+    holds the cases' texts.
+
+    Args:
+        evaluation: what to show.
+        suite: the suite that it ran under.
+        cases: by id; a result whose case is missing is shown in tables and not among the cases.
+        folder: made if it does not exist.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
+    write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / JUNIT_NAME, render_junit(evaluation, suite))
+    path = folder / HTML_NAME
+    write_whole(path, render_html(evaluation, suite, cases))
+    return path
+
+
+def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> str:
+    """Return the page; all text of cases and outputs is escaped, and its policy lets only the page's own script run."""
+    import jinja2  # late: the console alone does not need it
+
+    from eval.report import cases as case_pages
+    from eval.report import ceiling, changes, latency, view
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    curves, axis = latency.latency_curves(evaluation)
+    return environment.get_template("report.html.j2").render(
+        e=evaluation,
+        headline=headline(evaluation),
+        baseline=baseline_sentence(evaluation),
+        warning=stand_in_warning(evaluation),
+        cards=view.pair_cards(evaluation, suite),
+        metric_rows=view.metric_rows(evaluation, suite),
+        notes=metric_notes(evaluation),
+        note_mark=NOTE_MARK,
+        backed=[pair for pair in evaluation.pairs if pair.backup_metrics],
+        backup_rows=view.metric_rows(evaluation, suite, arm="backup"),
+        compared=view.compared(evaluation),
+        delta_rows=view.delta_rows(evaluation, suite),
+        slice_tables=view.slice_tables(evaluation, suite, cases),
+        small_slice=view.SMALL_SLICE,
+        curves=curves,
+        axis=axis,
+        cost_rows=view.cost_rows(evaluation, suite),
+        per_month=view.SUMMARIES_PER_MONTH,
+        ceiling_rows=ceiling.ceiling_rows(evaluation, suite),
+        ceiling_name=ceiling.CEILING_NAME,
+        ceiling_cases=ceiling_cases(evaluation),
+        judge=judge_status(evaluation),
+        changed=changes.changed_lists(evaluation, suite),
+        worst=case_pages.worst_lists(evaluation, suite),
+        cases=case_pages.case_views(evaluation, suite, cases),
+        provenance=view.provenance(evaluation, suite, cases),
+        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        script=script,
+        script_digest=script_digest,
+    )
+
+
+def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
+    """Return verdicts, table, and the checks that did not pass, in fewer than ``MARKDOWN_LIMIT`` characters."""
+    e = evaluation
+    lines = [
+        f"# {_cell(headline(e))}",
+        "",
+        _cell(
+            f"Task {e.task}, dataset {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}), "
+            f"environment {e.environment}, {plural(e.calls_live, 'call')} live, {e.calls_cached:,} from cache, "
+            f"run {e.run_id}. {baseline_sentence(e)}"
+        ),
+        "",
+    ]
+    if warning := stand_in_warning(e):
+        lines += [f"> **Stand-in.** {_cell(warning)}", ""]
+    lines += [
+        "| | " + " | ".join(_cell(p.pair_name) + (" (production)" if p.is_production else "") for p in e.pairs) + " |",
+        "|---|" + "---|" * len(e.pairs),
+        "| **verdict** | " + " | ".join(f"**{VERDICT_WORDS[pair.gate.verdict]}**" for pair in e.pairs) + " |",
+    ]
+    for spec in table_metrics(suite):
+        found = [pair.metrics.get(spec.name) for pair in e.pairs]
+        arrow = "↑" if spec.higher_is_better else "↓"
+        row = " | ".join(format_metric(metric, e.case_count) if metric else "–" for metric in found)
+        lines.append(f"| {spec.name} {arrow} | {row} |")
+    for gate in suite.no_worse if any(pair.deltas for pair in e.pairs) else ():
+        found = [pair.deltas.get(gate.metric) for pair in e.pairs]
+        row = " | ".join(format_difference(delta) if delta else "–" for delta in found)
+        lines.append(f"| {gate.metric} vs production | {row} |")
+    lines += ["| answered by | " + " | ".join(_answered_by(e, pair) for pair in e.pairs) + " |", ""]
+    lines += [f"{NOTE_MARK} {_cell(note)}" for note in metric_notes(e)]
+    lines.append(f"Judge: {_cell(judge_status(e))}.")
+    if e.ceiling:
+        lines += ["", *_ceiling_lines(e, suite)]
+    lines += ["", "## Why", ""]
+    for pair in e.pairs:
+        lines.append(f"- **{_cell(pair.pair_name)}: {VERDICT_WORDS[pair.gate.verdict]}.** {_cell(why(pair))}")
+        lines += [f"  - {_cell(check_line(check, suite))}" for check in open_checks(pair)]
+        codes = failures_by_code(results_of(pair))
+        if codes:
+            lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
+    return _within_limit(lines)
+
+
+def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
+    n = ceiling_cases(evaluation)
+    columns = [evaluation.ceiling, *(evaluation.like_for_like.get(p.pair_digest, {}) for p in evaluation.pairs)]
+    names = ["reference against reference", *(_cell(pair.pair_name) for pair in evaluation.pairs)]
+    lines = [f"{ceiling_title(evaluation)}:", "", "| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for spec in ceiling_metrics(evaluation, suite):
+        cells = [format_metric(found[spec.name], n) if spec.name in found else "–" for found in columns]
+        lines.append(f"| {spec.name} {'↑' if spec.higher_is_better else '↓'} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _answered_by(evaluation: Evaluation, pair: PairResult) -> str:
+    names = _cell(", ".join(pair.answered_by) or "nothing")
+    replaced = replaced_models(evaluation, pair)
+    return f"{names}, **not** {_cell(', '.join(replaced))}" if replaced else names
+
+
+def _cell(text: str) -> str:
+    """Return ``text`` on one line with what Markdown or HTML would act on made harmless."""
+    flat = one_line(text, 1_000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+
+
+def _within_limit(lines: list[str]) -> str:
+    end = f"\n… cut; all of it is in {HTML_NAME}.\n"
+    text = "\n".join(lines) + "\n"
+    if len(text) < MARKDOWN_LIMIT:
+        return text
+    room = MARKDOWN_LIMIT - len(end) - 1
+    return text[: text.rfind("\n", 0, room)] + end
+
+
+def to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the evaluation as plain JSON values: metrics, checks and per-case scores, without any customer's text.
+
+    Outputs, findings and rationales quote what customers wrote, so only their number is given; money is a string.
+    """
+    apart = ("pairs", "judges", "ceiling", "like_for_like")
+    fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name not in apart}
+    return {
+        "schema": SCHEMA,
+        **fields,
+        "judges": [asdict(note) for note in evaluation.judges],
+        "ceiling": {name: asdict(metric) for name, metric in evaluation.ceiling.items()},
+        "pairs": [_pair_json(pair, evaluation) for pair in evaluation.pairs],
+    }
+
+
+def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
+    plain = {"pair_name", "pair_version", "pair_digest", "model", "backup", "answered_by", "is_production", "seconds"}
+    groups = ("metrics", "backup_metrics", "deltas")
+    return {
+        **{name: _jsonable(getattr(pair, name)) for name in PairResult.__slots__ if name in plain},
+        "verdict": pair.gate.verdict.value,
+        "checks": [_jsonable(asdict(check)) for check in pair.gate.checks],
+        "baseline_digest": pair.gate.baseline_digest,
+        **{group: {name: asdict(metric) for name, metric in getattr(pair, group).items()} for group in groups},
+        "like_for_like": {
+            name: asdict(metric) for name, metric in evaluation.like_for_like.get(pair.pair_digest, {}).items()
+        },
+        "cases": [_case_json(item) for item in pair.cases],
+    }
+
+
+def _case_json(item: CaseResult) -> dict[str, Any]:
+    result = item.result
+    return {
+        "case_id": item.case_id,
+        "arm": item.arm,
+        "repeat": item.repeat,
+        "live": item.live,
+        "measured_in": item.measured_in,
+        "answered_by": result.answered_by,
+        "failure": result.failure.value if result.failure is not None else None,
+        "latency_ms": result.latency_ms,
+        "model_ms": result.model_ms,
+        "attempts": result.attempts,
+        "usage": asdict(result.usage),
+        "cost": _jsonable(asdict(result.cost)) if result.cost is not None else None,
+        "scores": {name: score.value for name, score in item.scores.items()},
+        "unscored": {name: score.unscored for name, score in item.scores.items() if score.unscored is not None},
+        "findings": {name: len(score.findings) for name, score in item.scores.items() if score.findings},
+    }
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return [_jsonable(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,367 @@
+"""What the HTML report shows of an evaluation as a whole: verdicts, tables, slices, latency, cost, provenance."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from markupsafe import Markup
+
+from eval.cases import Case
+from eval.report.conclusions import (
+    VERDICT_SIGNS,
+    VERDICT_WORDS,
+    bound_text,
+    candidates,
+    case_metrics,
+    check_name,
+    failures_by_code,
+    format_check_value,
+    judge_status,
+    replaced_models,
+    results_of,
+    table_metrics,
+    why,
+)
+from eval.results import CaseResult, Check, Evaluation, PairResult, Verdict
+from eval.scorers.text import CorpusMetric
+from eval.suite import MetricSpec, Suite
+from figures.formatting import format_difference, format_metric, format_number
+from figures.metric import Metric, Unit
+from figures.planned_costs import STATED_COST_USD
+from figures.stats import Interval, mean_interval, rate_interval
+from figures.svg import (
+    difference,
+    difference_limit,
+    metric_scale,
+    whisker,
+)
+
+SMALL_SLICE = 10
+SUMMARIES_PER_MONTH = 300_000  # seed 000: about 10,000 a day
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Badge:
+    """A verdict as it is printed: word and sign, so that colour is never alone in saying it."""
+
+    verdict: str
+    word: str
+    sign: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A figure in one line, its drawing, and the verdict that hangs on it (None: nothing does)."""
+
+    text: str
+    drawing: Markup
+    badge: Badge | None = None
+    remark: str = ""
+    marked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line of a table: its name, what stands below the name, and one cell per column."""
+
+    name: str
+    remark: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairCard:
+    """One pair's verdict with what a reader must know about who answered."""
+
+    name: str
+    version: str
+    badge: Badge
+    why: str
+    model: str
+    backup: str
+    answered_by: str
+    stand_in: bool
+    is_production: bool
+    failures: tuple[tuple[str, int], ...]
+    checks: tuple["CheckLine", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckLine:
+    """One check as the report prints it."""
+
+    name: str
+    badge: Badge
+    value: str
+    bound: str
+    n: str
+    explanation: str
+    reason: str
+    p_value: str = ""
+    smallest_drop: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRow:
+    """One value of one slice: per pair the figure and the number of cases behind it; ``small`` below ten cases."""
+
+    slice_name: str
+    value: str
+    n_cases: int
+    small: bool
+    cells: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRow:
+    """What a pair's answers cost: per answer and per month, cold and warm, beside what the seed states."""
+
+    pair: str
+    cold: str
+    warm: str
+    cold_month: str
+    warm_month: str
+    stated: str
+
+
+def badge(verdict: Verdict) -> Badge:
+    """Return how ``verdict`` is printed."""
+    return Badge(verdict=verdict.value, word=VERDICT_WORDS[verdict], sign=VERDICT_SIGNS[verdict])
+
+
+def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
+    """Return one card per pair in the evaluation's order."""
+    return [
+        PairCard(
+            name=pair.pair_name,
+            version=pair.pair_version,
+            badge=badge(pair.gate.verdict),
+            why=why(pair),
+            model=pair.model,
+            backup=pair.backup or "",
+            answered_by=", ".join(pair.answered_by) or "nothing",
+            stand_in=bool(replaced_models(evaluation, pair)),
+            is_production=pair.is_production,
+            failures=tuple(failures_by_code(results_of(pair))),
+            checks=tuple(_check_line(check, suite) for check in pair.gate.checks),
+        )
+        for pair in evaluation.pairs
+    ]
+
+
+def _check_line(check: Check, suite: Suite) -> CheckLine:
+    return CheckLine(
+        name=check_name(check),
+        badge=badge(check.verdict),
+        value=format_check_value(check),
+        bound=bound_text(check, suite),
+        n="" if check.kind == "requirement" else str(check.n),
+        explanation=check.explanation,
+        reason=check.reason,
+        p_value=_p_text(getattr(check, "p_value", None), getattr(check, "test", None)),
+        smallest_drop="" if (mde := getattr(check, "mde", None)) is None else format_number(abs(mde), check.unit),
+    )
+
+
+def _p_text(p_value: float | None, test: str | None) -> str:
+    if p_value is None:
+        return ""
+    text = "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return f"{text} ({test})" if test else text
+
+
+def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[Row]:
+    """Return the suite's table for one arm, every row on one scale; the backup's has only pairs that have a backup."""
+    rows = []
+    for spec in table_metrics(suite):
+        floor = next((floor.bound for floor in suite.floors if floor.metric == spec.name), None)
+        columns = [(pair, group.get(spec.name)) for pair in evaluation.pairs if (group := _metrics_of(pair, arm))]
+        scale = metric_scale([metric for _, metric in columns if metric is not None], floor)
+        remark = "higher is better" if spec.higher_is_better else "lower is better"
+        if floor is not None:
+            remark += f", needs {'≥' if spec.higher_is_better else '≤'} {format_number(floor, spec.unit)}"
+        cells = tuple(_metric_cell(pair, metric, arm, scale, floor, evaluation.case_count) for pair, metric in columns)
+        rows.append(Row(name=spec.name, remark=remark, cells=cells))
+    return rows
+
+
+def _metrics_of(pair: PairResult, arm: str) -> dict[str, Metric]:
+    return pair.metrics if arm == "primary" else pair.backup_metrics
+
+
+def _metric_cell(
+    pair: PairResult, metric: Metric | None, arm: str, scale: tuple[float, float], floor: float | None, case_count: int
+) -> Cell:
+    if metric is None:
+        return Cell(text="–", drawing=Markup(""))
+    name = metric.name if arm == "primary" else f"{arm} {metric.name}"
+    check = next((c for c in pair.gate.checks if c.kind == "floor" and c.metric == name), None)
+    text = format_metric(metric, case_count)
+    return Cell(
+        text=text,
+        drawing=whisker(metric, scale, bound=floor, label=f"{pair.pair_name} {name} {text}"),
+        badge=badge(check.verdict) if check is not None else None,
+        remark=f"{metric.unscored} unscored" if metric.unscored else "",
+        marked=bool(metric.note),
+    )
+
+
+def delta_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
+    """Return candidate minus production, one row per metric, for the pairs of ``compared``; positive is better."""
+    margins = {gate.metric: gate.margin for gate in suite.no_worse}
+    names = dict.fromkeys([*margins, *(spec.name for spec in table_metrics(suite))])
+    rows = []
+    for name in names:
+        columns = [(pair, pair.deltas.get(name)) for pair in compared(evaluation)]
+        present = [delta for _, delta in columns if delta is not None]
+        if not present:
+            continue
+        margin = margins.get(name)
+        limit = difference_limit(present, margin)
+        cells = tuple(_delta_cell(pair, delta, limit, margin, evaluation.case_count) for pair, delta in columns)
+        unit = present[0].unit
+        remark = "shown, not gated" if margin is None else f"may lose at most {format_number(margin, unit)}"
+        rows.append(Row(name=name, remark=remark, cells=cells))
+    return rows
+
+
+def compared(evaluation: Evaluation) -> list[PairResult]:
+    """Return the candidates that have a comparison with production."""
+    return [pair for pair in candidates(evaluation) if pair.deltas]
+
+
+def _delta_cell(pair: PairResult, delta: Metric | None, limit: float, margin: float | None, case_count: int) -> Cell:
+    if delta is None:
+        return Cell(text="–", drawing=Markup(""))
+    check = next((c for c in pair.gate.checks if c.kind == "no_worse" and c.metric == delta.name), None)
+    text = format_difference(delta) + (f" n={delta.n}" if delta.value is not None and delta.n != case_count else "")
+    return Cell(
+        text=text,
+        drawing=difference(delta, limit, margin=margin, label=f"{pair.pair_name} minus production {delta.name} {text}"),
+        badge=badge(check.verdict) if check is not None else None,
+    )
+
+
+def slice_tables(
+    evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
+) -> list[tuple[MetricSpec, list[SliceRow]]]:
+    """Return, per case-by-case metric of the table, one row per slice value with a figure per pair."""
+    members: dict[tuple[str, str], set[str]] = {}
+    for case in cases.values():
+        for name in suite.slices:
+            if name in case.slices:
+                members.setdefault((name, _slice_value(case.slices[name])), set()).add(case.id)
+    order = sorted(members, key=lambda key: (suite.slices.index(key[0]), _natural(key[1])))
+    tables = []
+    for spec in case_metrics(suite):
+        rows = []
+        for key in order:
+            cells = []
+            for pair in evaluation.pairs:
+                results = [item for item in results_of(pair) if item.case_id in members[key]]
+                cells.append(_slice_cell(spec, results, suite.seed))
+            size = len(members[key])
+            rows.append(
+                SliceRow(slice_name=key[0], value=key[1], n_cases=size, small=size < SMALL_SLICE, cells=tuple(cells))
+            )
+        tables.append((spec, rows))
+    return tables
+
+
+def _natural(value: str) -> tuple[int, str]:
+    """Sort "4-10" before "11-50": by the number in front, and by the text where there is none."""
+    digits = re.match(r"\d{1,9}", value)
+    return int(digits[0]) if digits else -1, value
+
+
+def _slice_value(value: str | bool) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
+def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> tuple[str, int]:
+    scores = [item.scores[spec.score].value for item in results if spec.score in item.scores]
+    values = np.array([value for value in scores if value is not None], dtype=float)
+    if not len(values):
+        return "–", 0
+    interval: Interval = (
+        rate_interval(int(values.sum()), len(values)) if spec.kind == "rate" else mean_interval(values, seed=seed)
+    )
+    metric = Metric(
+        name=spec.name,
+        unit=spec.unit,
+        higher_is_better=spec.higher_is_better,
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=interval.n,
+    )
+    return format_metric(metric), len(values)
+
+
+def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
+    """Return each pair's cost; a pair whose model has no price shows that instead of a figure."""
+    by_kind = {spec.score: spec.name for spec in suite.metrics if spec.kind == "cost"}
+    rows = []
+    for pair in evaluation.pairs:
+        cold, warm = (pair.metrics.get(by_kind.get(kind, "")) for kind in ("cold", "warm"))
+        stated = STATED_COST_USD.get(pair.model)
+        rows.append(
+            CostRow(
+                pair=pair.pair_name,
+                cold=format_metric(cold, evaluation.case_count) if cold else "–",
+                warm=format_metric(warm, evaluation.case_count) if warm else "–",
+                cold_month=_per_month(cold),
+                warm_month=_per_month(warm),
+                stated=_stated(stated, cold),
+            )
+        )
+    return rows
+
+
+def _per_month(metric: Metric | None) -> str:
+    if metric is None or metric.value is None:
+        return "–"
+    return format_number(metric.value * SUMMARIES_PER_MONTH, Unit.USD)
+
+
+def _stated(stated: tuple[str, str] | None, cold: Metric | None) -> str:
+    if stated is None:
+        return "none stated"
+    text = f"${stated[0]} to ${stated[1]}"
+    if cold is None or not cold.value:
+        return text
+    low, high = (float(Decimal(end)) / cold.value for end in stated)
+    return f"{text} ({low:.0f} to {high:.0f} times the metered cold cost)"
+
+
+def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
+    """Return what is needed to know exactly what was measured, and to measure it again."""
+    e = evaluation
+    lines = [
+        ("run", e.run_id),
+        ("started", e.started_at),
+        ("took", format_number(e.seconds * 1000, Unit.MS)),
+        ("environment", e.environment),
+        ("calls", f"{e.calls_live:,} live, {e.calls_cached:,} from cache"),
+        ("stands in for provider models", e.stand_in or "nothing"),
+        ("judge", judge_status(e)),
+        ("code", e.code_version),
+        ("dataset", f"{e.dataset_name}, {e.case_count} cases, sha256 {e.dataset_digest}"),
+        ("suite", f"sha256 {e.suite_digest}"),
+    ]
+    for pair in e.pairs:
+        answered = ", ".join(pair.answered_by) or "nothing"
+        digest = f"sha256 {pair.pair_digest}; answered by {answered}"
+        lines.append((f"pair {pair.pair_name} {pair.pair_version}", digest))
+    lines += [(f"judge {n.rubric}", f"{n.status}; {n.model}, sha256 {n.digest}") for n in e.judges]
+    return lines + _signatures(suite, cases)
+
+
+def _signatures(suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
+    """Return how corpus figures were computed, in sacrebleu's own shorthand."""
+    references = [case.expectations.references for case in cases.values() if case.expectations.references]
+    names = [spec.name for spec in suite.metrics if spec.kind == "corpus"] if references else []
+    outputs = [texts[0] for texts in references]  # a signature does not depend on what was answered
+    return [(f"how {name} is computed", CorpusMetric(name, outputs, references).signature) for name in names]

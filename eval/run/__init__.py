@@ -1,0 +1,1 @@
+"""Collects answers: cases through a task, bounded, cached, resumable, scored meanwhile."""

@@ -1,0 +1,170 @@
+"""Collects the answers of a run: every pair and production in turn, and further repeats of pairs that are still undecided."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from eval.cases import Dataset
+from eval.results import ArmName, CaseResult, Evaluation, Verdict
+from eval.run.progress import show_progress
+from eval.run.runner import Answered, Job, Progress, Runner, in_turn
+from eval.run.scoring import Scoring
+from eval.tracking.store import Production
+from eval.verdict.gate import answers_vary, look_confidence
+from service.cards import ModelCards
+from service.llm.gateway import LiteLLMGateway
+from service.pair import Pair
+
+DEFAULT_BUDGET = 3  # extra repeats of an undecided pair whose model samples
+
+
+class Models(Protocol):
+    """Where gateways come from; see ``evaluate``."""
+
+    def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
+        """Return a gateway that can answer ``pairs``."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Answers:
+    """The scored answers so far, by pair digest and arm; grows by repeats."""
+
+    runner: Runner
+    models: Models
+    scoring: Scoring
+    dataset: Dataset
+    repeats: int
+    production: Production | None = None
+    by_arm: dict[tuple[str, ArmName], Answered] = field(default_factory=dict)
+
+    def ask(self, pairs: Sequence[Pair], find_production: Callable[[], Production | None]) -> list[Pair]:
+        """Answer every case with ``pairs``, in turn with production, which joins as soon as the store has told it.
+
+        Returns:
+            ``pairs``, and production's behind them when it is none of them.
+        """
+        jobs = self._jobs(pairs, self.repeats, 0)
+        asyncio.run(self._run(jobs, pairs, lambda: self._join(pairs, find_production)))
+        found = self.production
+        missing = found is not None and found.pair.digest not in {pair.digest for pair in pairs}
+        return [*pairs, found.pair] if found is not None and missing else list(pairs)
+
+    def ask_again(self, pairs: Sequence[Pair]) -> None:
+        """Answer every case with ``pairs`` once more."""
+        self.runner = replace(self.runner, gateway=self.models.gateway(pairs))
+        asked = max((item.repeat for pair in pairs for item in self.by_arm[pair.digest, "primary"].results), default=0)
+        asyncio.run(self._run(self._jobs(pairs, 1, asked + 1), pairs, None))
+
+    def ask_must_pass(self, pairs: Sequence[Pair]) -> dict[str, list[CaseResult]]:
+        """Return the scored answers of each pair's primary to the must-pass set, by pair digest; they stand in no metric."""
+        cases = self.dataset.must_pass
+        if not cases:
+            return {}
+        runner = replace(self.runner, gateway=self.models.gateway(pairs))
+        jobs = [Job(pair=pair, arm="primary", cases=cases, repeats=self.repeats) for pair in pairs]
+        found: dict[str, list[CaseResult]] = {}
+        with show_progress() as callback_for:
+            for job in jobs:
+                shown = callback_for(job)
+
+                def finished(item: CaseResult, shown: Progress = shown) -> None:
+                    self.scoring.submit(item)
+                    shown(item)
+
+                found[job.pair.digest] = self.scoring.collect(asyncio.run(runner.run(job, finished)))
+        return found
+
+    def results(self, pair: Pair, arm: ArmName = "primary") -> list[CaseResult]:
+        """Return one arm's scored answers, none where it was not asked."""
+        answered = self.by_arm.get((pair.digest, arm))
+        return [] if answered is None else answered.results
+
+    def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "Answers":
+        """Return these answers with ``results`` in their place: the same ones, with further scores."""
+        by_arm = {key: Answered(results[key], item.began, item.ended) for key, item in self.by_arm.items()}
+        return replace(self, by_arm=by_arm)
+
+    def in_turn(self, one: Pair, other: Pair) -> bool:
+        """Return whether both pairs' primaries met the same load."""
+        return in_turn(self.by_arm[one.digest, "primary"], self.by_arm[other.digest, "primary"])
+
+    async def _join(self, asked: Sequence[Pair], find_production: Callable[[], Production | None]) -> Sequence[Job]:
+        # The store's process may still be importing mlflow; the calls go on meanwhile.
+        self.production = await asyncio.to_thread(find_production)
+        if self.production is None or self.production.pair.digest in {pair.digest for pair in asked}:
+            return []
+        pairs = [self.production.pair]
+        gateway = self.models.gateway(pairs)
+        return [replace(job, gateway=gateway) for job in self._jobs(pairs, self.repeats, 0)]
+
+    def _jobs(self, pairs: Sequence[Pair], repeats: int, first_repeat: int) -> list[Job]:
+        return [
+            Job(pair=pair, arm=arm, cases=self.dataset.cases, repeats=repeats, first_repeat=first_repeat)
+            for pair in pairs
+            for arm in (("primary", "backup") if pair.backup is not None else ("primary",))
+        ]
+
+    async def _run(
+        self, jobs: Sequence[Job], pairs: Sequence[Pair], join: Callable[[], Awaitable[Sequence[Job]]] | None
+    ) -> None:
+        started: list[Job] = []
+        with show_progress() as callback_for:
+
+            def progress(job: Job) -> Progress:
+                started.append(job)
+                shown = callback_for(job)
+
+                def finished(item: CaseResult) -> None:
+                    self.scoring.submit(item)
+                    shown(item)
+
+                return finished
+
+            answered = await self.runner.run_in_turn(jobs, progress, None if join is None else join())
+        for job, new in zip(started, answered, strict=True):
+            scored = Answered(self.scoring.collect(new.results), new.began, new.ended)
+            before = self.by_arm.get((job.pair.digest, job.arm))
+            if before is not None:
+                scored = Answered([*before.results, *scored.results], before.began, scored.ended)
+            self.by_arm[job.pair.digest, job.arm] = scored
+
+
+@dataclass(slots=True, kw_only=True)
+class Looks:
+    """How often each pair's growing evidence may be judged, and has been.
+
+    Every planned look counts from the first one on, taken or not: the intervals are widened for all of them.
+    """
+
+    planned: Mapping[str, int]
+    taken: dict[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def plan(pairs: Sequence[Pair], cards: ModelCards, budget: int | None) -> "Looks":
+        """Plan one look at each pair, and ``budget`` (None: 3) more at those whose answers vary."""
+        extra = DEFAULT_BUDGET if budget is None else budget
+        return Looks(planned={pair.digest: 1 + (extra if answers_vary(pair, cards) else 0) for pair in pairs})
+
+    def at(self, pair: Pair) -> int:
+        """Return the number of the pair's present look, from 1."""
+        return self.taken.get(pair.digest, 1)
+
+    def confidence(self, pair: Pair) -> float:
+        """Return the confidence at which the pair's intervals are judged."""
+        return look_confidence(self.planned[pair.digest])
+
+    def undecided(self, evaluation: Evaluation, pairs: Sequence[Pair]) -> list[Pair]:
+        """Return the candidates that get one more look, and count it: undecided ones with budget left."""
+        by_digest = {pair.digest: pair for pair in pairs}
+        more = [
+            by_digest[result.pair_digest]
+            for result in evaluation.pairs
+            if result.gate.verdict is Verdict.INCONCLUSIVE
+            and not result.is_production
+            and self.at(by_digest[result.pair_digest]) < self.planned[result.pair_digest]
+        ]
+        for pair in more:
+            self.taken[pair.digest] = self.at(pair) + 1
+        return more

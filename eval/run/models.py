@@ -1,0 +1,74 @@
+"""Where a run's answers come from: one gateway, and the bundled model's server where a pair needs it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from service.aws.clients import has_credentials
+from service.cards import ModelCards
+from service.errors import ConfigurationError
+from service.llm.gateway import LiteLLMGateway
+from service.llm.model_call import Gateway
+from service.local.process import LocalBedrock
+from service.pair import Pair
+from service.settings import Settings
+from service.task import Task
+
+
+class RunModels:
+    """The gateway of this run, and the bundled model's server when a pair needs one and no endpoint is set."""
+
+    def __init__(self, stack: ExitStack, cards: ModelCards, settings: Settings, task: Task[Any]) -> None:
+        self._stack, self._cards, self._settings, self._task = stack, cards, settings, task
+        self._server: LocalBedrock | None = None
+
+    def _needed(self, pairs: Sequence[Pair]) -> bool:
+        return any(self._cards.get(model).wire == "bedrock" for p in pairs for model in (p.model, p.backup) if model)
+
+    def start_for(self, pairs: Sequence[Pair]) -> None:
+        """Start the bundled model if ``pairs`` need it; it loads in its own process.
+
+        Raises:
+            ConfigurationError: ``pairs`` ask a provider and nobody gave us keys: every answer would be a failure.
+        """
+        settings = self._settings
+        provider = settings.environment == "aws" and not settings.bedrock_endpoint
+        if provider and self._needed(pairs) and not has_credentials():
+            names = ", ".join(pair.name for pair in pairs if self._needed([pair]))
+            raise ConfigurationError(
+                f"no AWS credentials to ask the models of {names} with: set AWS_PROFILE, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK; on this machine alone, OMNI_ENVIRONMENT=local"
+            )
+        if (
+            self._server is None
+            and settings.environment == "local"
+            and not settings.bedrock_endpoint
+            and self._needed(pairs)
+        ):
+            log = settings.state_dir / "logs" / "bedrock.log"
+            log.parent.mkdir(parents=True, exist_ok=True)
+            self._server = self._stack.enter_context(LocalBedrock(("--preload",), log=log))
+
+    def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
+        """Return a gateway that can answer ``pairs``, once it is made ready."""
+        self.start_for(pairs)
+        settings = self._settings
+        return LiteLLMGateway(
+            self._cards,
+            region=settings.aws_region,
+            endpoint=settings.bedrock_endpoint or (self._server.url if self._server else None),
+            stand_in=settings.bedrock_stand_in,
+            in_process=self._task.in_process,
+        )
+
+    async def make_ready(self, gateway: Gateway) -> None:
+        """Import litellm (3 s), which belongs in nobody's latency."""
+        if isinstance(gateway, LiteLLMGateway):
+            await asyncio.to_thread(gateway.warm_up)
+
+    def died(self) -> str | None:
+        """Describe the end of the model's server, or return None while it lives (or none was started)."""
+        if self._server is None or self._server.alive():
+            return None
+        return f"The local model server died ({self._server.exit_description()})."

@@ -1,0 +1,131 @@
+"""A content-addressed cache of model replies on disk: an interrupted run resumes, a repeated one is free."""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from service.canonical import sha256_hex
+from service.llm.model_call import Gateway, ModelCall, ModelReply
+from service.llm.pricing import Usage
+
+_KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachedReply:
+    """A stored reply and the run whose live call it was."""
+
+    reply: ModelReply
+    run_id: str
+
+
+class CallCache:
+    """Replies as lines of ``folder/<run id>.jsonl``, appended one whole line at a time.
+
+    A line costs one write of some microseconds, where a file for each reply cost milliseconds of the calls' own time. A line
+    that was cut off by a crash is passed over: that call is then made again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Index what is there by key; a line is parsed when it is asked for."""
+        self._folder = folder
+        self._lines: dict[str, str] = {}
+        self._files: dict[str, int] = {}
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="call-cache")
+        for path in sorted(
+            folder.glob("*.jsonl")
+        ):  # run ids begin with their time: a later reply replaces an earlier one
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith(_KEY) and line.endswith("}"):
+                    self._lines[line[len(_KEY) : len(_KEY) + 64]] = line
+
+    def get(self, key: str) -> CachedReply | None:
+        """Return the stored reply; a line that cannot be read counts as absent."""
+        try:
+            raw = json.loads(self._lines[key])
+            reply = ModelReply(**raw["reply"] | {"usage": Usage(**raw["reply"]["usage"])})
+            return CachedReply(reply=reply, run_id=raw["run_id"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, key: str, reply: ModelReply, run_id: str) -> None:
+        """Append ``reply`` to the run's file in one write, made by a thread of its own: a busy disk delays no call."""
+        line = json.dumps({"key": key, "run_id": run_id, "reply": asdict(reply)}, ensure_ascii=False)
+        self._lines[key] = line
+        self._writer.submit(self._append, line, run_id)
+
+    def close(self) -> None:
+        """Wait until everything is on disk."""
+        self._writer.shutdown(wait=True)
+        for file in self._files.values():
+            os.close(file)
+        self._files.clear()
+
+    def _append(self, line: str, run_id: str) -> None:
+        if run_id not in self._files:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+            self._files[run_id] = os.open(self._folder / f"{run_id}.jsonl", flags, 0o600)
+            os.write(self._files[run_id], b"\n")  # closes a line that a crash may have left open
+        os.write(self._files[run_id], line.encode() + b"\n")
+
+
+class NotReady(Exception):
+    """The cache lacks a reply, and the gateway behind it is not ready to be asked: make it so, and run the case again."""
+
+
+@dataclass(slots=True)
+class CachingGateway:
+    """A gateway for one case of one run: answers from the cache when it can, and says whether it did.
+
+    The key holds pair digest, case digest and repeat, and also the call itself: a change in how a task renders its history
+    must not be answered from before the change. Models that are code are never cached; running them is cheaper.
+    """
+
+    inner: Gateway
+    cache: CallCache
+    run_id: str
+    pair_digest: str
+    inputs_digest: str
+    repeat: int
+    fresh: bool = False
+    ready: bool = True
+    live: bool = True
+    measured_in: str | None = None
+    asked: bool = field(default=False)
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        """See ``Gateway.complete``.
+
+        Raises:
+            NotReady: the reply is not kept, and ``ready`` is False.
+        """
+        self.asked = True
+        key = self._key(call)
+        stored = self.cache.get(key)
+        # A reply of this very run is used even when fresh calls are wanted: it is the interrupted run's own.
+        if stored is not None and (stored.run_id == self.run_id or not self.fresh):
+            self.live = stored.run_id == self.run_id
+            self.measured_in = None if self.live else stored.run_id
+            return stored.reply
+        if not self.ready:
+            raise NotReady
+        reply = await self.inner.complete(call)
+        self.cache.put(key, reply, self.run_id)
+        return reply
+
+    def _key(self, call: ModelCall) -> str:
+        content: dict[str, object] = {
+            "pair": self.pair_digest,
+            "inputs": self.inputs_digest,
+            "repeat": self.repeat,
+            "model": call.model,
+            "messages": [(message.role, message.content) for message in call.messages],
+            "sampling": asdict(call.sampling),
+            "cache_prefix": call.cache_prefix,
+        }
+        if call.answer_schema is not None:
+            content["answer_schema"] = call.answer_schema
+        return sha256_hex(json.dumps(content, sort_keys=True, ensure_ascii=False))

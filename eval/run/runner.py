@@ -1,0 +1,254 @@
+"""Runs task x pair x cases through the function that the service calls: bounded, resumable, one result for every case."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from eval.cases import Case
+from eval.errors import RunAborted
+from eval.results import ArmName, CaseResult
+from eval.run.reply_cache import CachingGateway, CallCache, NotReady
+from service.cards import ModelCards
+from service.errors import FailureCode
+from service.llm.model_call import Gateway
+from service.pair import Pair
+from service.task import Task, TaskContext
+
+# How much longer than the pair's deadline an evaluation waits for an answer: late answers are counted by `on_time`, and a
+# slow or busy machine must not turn into missing quality figures.
+PATIENCE = 24.0
+# Throttles are waited out inside the deadline; this bounds them when a deadline is long.
+THROTTLE_RETRIES = 12
+# Workers start this far apart. Started at once, their calls stay a burst: asyncio then shares the CPU among all of them, and
+# every wave waits for the whole burst's own work (litellm: 3 to 5 ms a call) before the next one leaves.
+START_SPACING_S = 0.009
+# Jobs take turns after this many calls: near enough in time to meet the same load, and long enough for a model server's slot to
+# keep one pair's prompt prefix (the bundled model reads a long one in ten seconds).
+TURN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One arm of one pair over all cases; ``repeats`` counts from 1 and ``first_repeat`` from 0.
+
+    ``gateway`` answers this job's calls where it is not the runner's own.
+    """
+
+    pair: Pair
+    arm: ArmName
+    cases: tuple[Case, ...]
+    repeats: int = 1
+    first_repeat: int = 0
+    gateway: Gateway | None = None
+
+    @property
+    def size(self) -> int:
+        """How many results the job gives."""
+        return len(self.cases) * self.repeats
+
+
+Progress = Callable[[CaseResult], None]
+_Call = tuple["_Turns", int, Case, int]
+
+
+@dataclass(slots=True)
+class Answered:
+    """A finished job's results in case order, and when its first call began and its last ended (``time.perf_counter``)."""
+
+    results: list[CaseResult]
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """From the first call to the last answer; jobs that took turns overlap."""
+        return self.ended - self.began
+
+
+@dataclass(slots=True)
+class _Turns:
+    """One job's calls still to be made, and its results so far."""
+
+    job: Job
+    progress: Progress
+    waiting: deque[tuple[int, Case, int]]
+    results: list[CaseResult | None]
+    began: float = 0.0
+    ended: float = 0.0
+
+
+@dataclass(slots=True)
+class _Queue:
+    """The calls of all jobs, ``TURN`` of one job after ``TURN`` of the next; jobs may join while others run."""
+
+    jobs: list[_Turns] = field(default_factory=list)
+    _order: Iterator[_Call] | None = None
+
+    def add(self, jobs: Sequence[Job], progress: Callable[[Job], Progress]) -> None:
+        for job in jobs:
+            repeats = range(job.first_repeat, job.first_repeat + job.repeats)
+            calls = enumerate((case, repeat) for repeat in repeats for case in job.cases)
+            waiting = deque((index, case, repeat) for index, (case, repeat) in calls)
+            self.jobs.append(_Turns(job, progress(job), waiting, [None] * job.size))
+        self._order = self._in_turn()
+
+    def next(self) -> _Call | None:
+        return None if self._order is None else next(self._order, None)
+
+    def _in_turn(self) -> Iterator[_Call]:
+        while any(turns.waiting for turns in self.jobs):
+            for turns in self.jobs:
+                for _ in range(min(TURN, len(turns.waiting))):
+                    yield (turns, *turns.waiting.popleft())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """Everything that stays the same over a run's jobs.
+
+    ``make_ready`` gets a gateway ready for calls, such as by importing litellm, and is awaited when the cache first lacks a
+    reply: a run that needs no call does not pay for it, and no answer's latency holds it. ``server_died``
+    returns a description once the model server of this run is gone: going on would only collect failures.
+    """
+
+    task: Task[Any]
+    gateway: Gateway
+    cards: ModelCards
+    cache: CallCache
+    run_id: str
+    concurrency: int
+    fresh: bool = False
+    spacing_s: float = START_SPACING_S
+    make_ready: Callable[[Gateway], Awaitable[None]] | None = None
+    server_died: Callable[[], str | None] = lambda: None
+    _ready: set[int] = field(init=False, default_factory=set)  # gateways by identity
+
+    async def run(self, job: Job, progress: Progress) -> list[CaseResult]:
+        """Return one result per case and repeat, in case order.
+
+        Raises:
+            RunAborted: the model server died.
+        """
+        (answered,) = await self.run_in_turn([job], lambda _: progress)
+        return answered.results
+
+    async def run_in_turn(
+        self,
+        jobs: Sequence[Job],
+        progress: Callable[[Job], Progress],
+        joining: Awaitable[Sequence[Job]] | None = None,
+    ) -> list[Answered]:
+        """Run ``jobs`` in turns, so that they meet the same load, and return what they gave in their order.
+
+        Args:
+            jobs: run from the start.
+            progress: makes a job's callback.
+            joining: further jobs, which take their turns from when they are known; they stand last in the result.
+
+        Raises:
+            RunAborted: the model server died.
+        """
+        queue = _Queue()
+        queue.add(jobs, progress)
+        late = None if joining is None else asyncio.ensure_future(joining)
+        if late is not None:
+            # An error of theirs is raised below, once the first jobs' answers are kept.
+            late.add_done_callback(lambda done: None if _failed(done) else queue.add(done.result(), progress))
+        await self._work(queue)
+        if late is not None:
+            await late
+            await asyncio.sleep(0)  # lets the callback add what came only now
+            await self._work(queue)
+        return [
+            Answered([result for result in turns.results if result is not None], turns.began, turns.ended)
+            for turns in queue.jobs
+        ]
+
+    async def _work(self, queue: "_Queue") -> None:
+        readying: dict[int, asyncio.Task[float]] = {}
+
+        async def ready(gateway: Gateway) -> float:
+            if id(gateway) not in readying:
+                readying[id(gateway)] = asyncio.create_task(self._readied(gateway))
+            return await asyncio.shield(readying[id(gateway)])
+
+        async def worker(number: int) -> None:
+            await asyncio.sleep(number * self.spacing_s)
+            while (call := queue.next()) is not None:
+                turns, index, case, repeat = call
+                turns.began = turns.began or time.perf_counter()
+                try:
+                    result = await self._one(turns.job, case, repeat)
+                except NotReady:
+                    turns.began = max(turns.began, await ready(turns.job.gateway or self.gateway))  # no call before
+                    await asyncio.sleep(number * self.spacing_s)
+                    result = await self._one(turns.job, case, repeat)
+                turns.ended = time.perf_counter()
+                turns.results[index] = result
+                turns.progress(result)
+
+        waiting = sum(len(turns.waiting) for turns in queue.jobs)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(min(self.concurrency, waiting)):
+                    group.create_task(worker(number))
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None  # the first one stopped the others; the rest repeat it
+
+    async def _readied(self, gateway: Gateway) -> float:
+        if self.make_ready is not None:
+            await self.make_ready(gateway)
+        self._ready.add(id(gateway))
+        return time.perf_counter()
+
+    async def _one(self, job: Job, case: Case, repeat: int) -> CaseResult:
+        inner = job.gateway or self.gateway
+        gateway = CachingGateway(
+            inner,
+            self.cache,
+            self.run_id,
+            job.pair.digest,
+            case.inputs_digest,
+            repeat,
+            self.fresh,
+            ready=self.make_ready is None or id(inner) in self._ready,
+        )
+        model = job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
+        in_process = self.cards.get(model).wire == "in_process"
+        context = TaskContext(
+            pair=job.pair,
+            gateway=inner if in_process else gateway,
+            cards=self.cards,
+            chain=job.arm,
+            throttle_retries=THROTTLE_RETRIES,
+            patience=PATIENCE,
+        )
+        inputs: BaseModel = self.task.input_model.model_validate(case.inputs)
+        result = await self.task.run(inputs, context)
+        if result.failure in (FailureCode.UPSTREAM_UNAVAILABLE, FailureCode.DEADLINE):
+            died = self.server_died()
+            if died is not None:
+                raise RunAborted(f"{died} What was answered is kept; run the same command again to go on.")
+        return CaseResult(
+            case_id=case.id,
+            arm=job.arm,
+            repeat=repeat,
+            result=result,
+            live=gateway.live,
+            measured_in=gateway.measured_in,
+        )
+
+
+def _failed(done: "asyncio.Future[Sequence[Job]]") -> bool:
+    return done.cancelled() or done.exception() is not None
+
+
+def in_turn(one: Answered, other: Answered) -> bool:
+    """Return whether two jobs' calls met the same load: at least half of the shorter one's time lies inside the other's."""
+    shared = min(one.ended, other.ended) - max(one.began, other.began)
+    return shared > 0 and shared >= min(one.seconds, other.seconds) / 2

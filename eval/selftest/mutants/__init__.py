@@ -1,0 +1,27 @@
+"""One module of planted faults per task, found by the task's name."""
+
+import importlib
+
+from eval.selftest.mutant import Plan
+from service.errors import ConfigurationError
+
+
+def load_plan(task: str) -> Plan:
+    """Return the planted faults of ``task``: ``PLAN`` in ``eval/mutants/<task>.py``.
+
+    Raises:
+        ConfigurationError: nobody planted faults for this task yet.
+    """
+    name = f"eval.selftest.mutants.{task}"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as err:
+        if err.name != name:
+            raise
+        raise ConfigurationError(
+            f"task {task!r} has no planted faults, so nobody knows whether its gate can fail; write eval/mutants/{task}.py"
+        ) from err
+    plan = module.PLAN
+    if not isinstance(plan, Plan):
+        raise ConfigurationError(f"eval/mutants/{task}.py must define PLAN, a Plan")
+    return plan

@@ -1,0 +1,223 @@
+"""The planted faults of ``scorecard``: what could be wrong with answers about a call, and which check must say so."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from eval.cases import Case
+from eval.selftest.mutant import Doctor, EngineName, Mutant, Plan, drop_instruction
+from eval.suites.scorecard.labels import form_of, labels_of
+from service.llm.model_call import ModelReply
+from service.tasks.scorecard import ScorecardInputs
+
+# How often the scripted system gives the other verdict: two careful people differ about as often.
+_SLIP = 0.05
+_LOST = "There is no call to judge here. Please provide the transcript."
+_REFUSAL = "I'm sorry, but I cannot rate the work of a person on the basis of this conversation."
+_TRANSCRIPT = "{{transcript}}"
+
+Answers = dict[str, dict[str, Any]]
+Spoil = Callable[[Answers, Case, random.Random], Answers]
+
+
+def _good(text: str, case: Case, draws: random.Random) -> str:
+    """Draw a careful listener's answer: the labels, with a slip now and then."""
+    labels = labels_of(case)
+    answers = {
+        name: {
+            "reason": label.why,
+            "quote": label.quote or "",
+            "turn": -1 if label.turn is None else label.turn,
+            "verdict": _other(label.verdict) if draws.random() < _SLIP else label.verdict,
+        }
+        for name, label in labels.answers.items()
+    }
+    overview = {
+        "summary": "The customer called and the agent answered.",
+        "outcome": "The call ended.",
+        "action_items": [],
+        "resolution": labels.resolution or "unclear",
+        "customer_tone": labels.tone.customer or "calm",
+        "agent_tone": labels.tone.agent or "professional",
+    }
+    return json.dumps({"answers": answers, "overview": overview})
+
+
+def _shown(case: Case) -> tuple[str, ...]:
+    turns = ScorecardInputs.model_validate(case.inputs).turns
+    return tuple(words for turn in turns if (words := " ".join(turn.text.split())))
+
+
+def _other(verdict: str) -> str:
+    return {"yes": "no", "no": "yes"}.get(verdict, verdict)
+
+
+def _spoilt(spoil: Spoil) -> Doctor:
+    """Return a doctor that rewrites the answers of a reply; a reply that is no JSON stays as it is."""
+
+    def doctor(text: str, case: Case, draws: random.Random) -> str:
+        try:
+            reply = json.loads(text)
+        except json.JSONDecodeError:
+            return text
+        return json.dumps(reply | {"answers": spoil(reply["answers"], case, draws)})
+
+    return doctor
+
+
+def _all_yes(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    return {name: answer | {"verdict": "yes"} for name, answer in answers.items()}
+
+
+def _swapped(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    return {name: answer | {"verdict": _other(answer["verdict"])} for name, answer in answers.items()}
+
+
+def _lenient(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    required = {criterion.id for criterion in form_of(case).criteria() if criterion.required}
+    return {
+        name: answer | {"verdict": "yes"} if name in required and answer["verdict"] == "no" else answer
+        for name, answer in answers.items()
+    }
+
+
+def _invented(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    return {
+        name: answer | {"quote": f"{answer['quote']} without fail"} if answer["quote"] else answer
+        for name, answer in answers.items()
+    }
+
+
+def _elsewhere(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    """Quote another turn of the agent's; the words are real and show nothing."""
+    turns = ScorecardInputs.model_validate(case.inputs).turns
+    spoken = [" ".join(turn.text.split()) for turn in turns if turn.speaker == "agent" and len(turn.text.split()) > 2]
+    spoilt = {}
+    for name, answer in answers.items():
+        others = [words for words in spoken if answer["quote"] not in words]
+        spoilt[name] = answer | {"quote": draws.choice(others)} if answer["quote"] and others else answer
+    return spoilt
+
+
+def _unquoted(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    return {name: answer | {"quote": "", "turn": -1} for name, answer in answers.items()}
+
+
+def _halved(answers: Answers, case: Case, draws: random.Random) -> Answers:
+    return dict(list(answers.items())[: (len(answers) + 1) // 2])
+
+
+def _chatty(text: str, case: Case, draws: random.Random) -> str:
+    return f"Here is the scorecard that you asked for:\n{text}\nLet me know if you need anything else."
+
+
+def _refuses(text: str, case: Case, draws: random.Random) -> str:
+    return _REFUSAL
+
+
+def _slower(reply: ModelReply) -> ModelReply:
+    return replace(reply, latency_ms=reply.latency_ms * 2)
+
+
+def _dearer(reply: ModelReply) -> ModelReply:
+    usage = reply.usage
+    more = {name: round(getattr(usage, name) * 4 / 3) for name in ("input_tokens", "output_tokens")}
+    return replace(reply, usage=replace(usage, **more))
+
+
+_SCRIPTED: frozenset[EngineName] = frozenset({"scripted"})
+# The bundled model's verdicts are at chance and its quotes are taken by code: nothing there to spoil.
+_SOUND: frozenset[EngineName] = frozenset({"scripted", "extractive"})
+
+PLAN = Plan(
+    pairs={"scripted": "nova-lite", "extractive": "keywords", "bundled": "smollm2-lines"},
+    good=_good,
+    lost=_LOST,
+    shown=_shown,
+    habits=(),
+    mutants=(
+        Mutant(
+            name="lost_variable",
+            does="{{transcript}} is gone from the prompt",
+            targets=("answered",),
+            engines=_SCRIPTED,
+            edit_pair={"scripted": drop_instruction(_TRANSCRIPT)},
+        ),
+        Mutant(
+            name="all_yes",
+            does="every question is answered yes",
+            targets=("kappa", "required_fail_recall"),
+            engines=_SOUND,
+            doctor=_spoilt(_all_yes),
+        ),
+        Mutant(
+            name="swapped_verdicts",
+            does="yes is no and no is yes",
+            targets=("kappa",),
+            engines=_SOUND,
+            doctor=_spoilt(_swapped),
+        ),
+        Mutant(
+            name="lenient",
+            does="a failed required criterion is waved through",
+            targets=("required_fail_recall",),
+            engines=_SOUND,
+            doctor=_spoilt(_lenient),
+        ),
+        Mutant(
+            name="invented_quotes",
+            does="each quote ends in words that nobody said",
+            targets=("quotes_verified",),
+            engines=_SOUND,
+            doctor=_spoilt(_invented),
+        ),
+        Mutant(
+            name="quotes_from_elsewhere",
+            does="each quote is another turn of the agent's",
+            targets=("right_turn",),
+            engines=_SOUND,
+            doctor=_spoilt(_elsewhere),
+        ),
+        Mutant(
+            name="no_quotes",
+            does="nothing is quoted",
+            targets=("right_turn", "quotes_verified"),
+            engines=_SOUND,
+            doctor=_spoilt(_unquoted),
+        ),
+        Mutant(
+            name="half_unanswered",
+            does="the second half of the form is left out",
+            targets=("schema_valid", "kappa"),
+            doctor=_spoilt(_halved),
+        ),
+        Mutant(
+            name="chatty",
+            does="prose stands around the answer",
+            targets=("schema_valid",),
+            doctor=_chatty,
+        ),
+        Mutant(
+            name="refusal",
+            does="refuses",
+            targets=("answered",),
+            doctor=_refuses,
+        ),
+        Mutant(
+            name="twice_as_slow",
+            does="each call takes twice as long",
+            targets=("latency_p95",),
+            engines=_SCRIPTED,
+            edit_reply=_slower,
+        ),
+        Mutant(
+            name="dearer_by_a_third",
+            does="each call uses a third more tokens",
+            targets=("cost_cold",),
+            engines=_SCRIPTED,
+            edit_reply=_dearer,
+        ),
+    ),
+)

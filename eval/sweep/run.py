@@ -1,0 +1,113 @@
+"""The matrix of prompts and models: every prompt with every model as a pair of its own, judged by one evaluation."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from eval.errors import SweepError
+from eval.evaluate import Options, Outcome, evaluate, load_pairs
+from eval.sweep.points import quality_spec, sweep_points
+from service.cards import ModelCard, ModelCards
+from service.errors import PairError
+from service.pair import Pair
+from service.settings import Settings
+from service.task import load_task
+
+MOST_CELLS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOptions:
+    """What to cross. Empty ``pairs`` means every pair file of the task; ``models`` are ids or short names of the cards.
+
+    ``quality``: the metric that the picture shows, default the suite's first comparison with production. ``stand_in``:
+    take also models that only a stand-in would answer here.
+    """
+
+    task: str
+    models: tuple[str, ...]
+    pairs: tuple[str, ...] = ()
+    dataset: str | None = None
+    case_count: int | None = None
+    repeats: int = 1
+    concurrency: int | None = None
+    quality: str | None = None
+    stand_in: bool = False
+
+
+def derive(pair: Pair, card: ModelCard) -> Pair:
+    """Return ``pair``'s prompt with another model and no backup: a pair of its own, with its own name and digest."""
+    return replace(pair, name=f"{pair.name}@{card.short_name}", model=card.id, backup=None, description="")
+
+
+def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
+    """Return every pair of the matrix, by prompt and then by model.
+
+    A model that is code reads no prompt, so it stands in the matrix once, with the first prompt.
+
+    Raises:
+        SweepError: no model, too many cells, an unknown metric, or a model that only a stand-in would answer.
+        PairError: a pair file is wrong, or a model has no card.
+    """
+    if not options.models:
+        raise SweepError("name the models to sweep: make sweep MODELS=smollm2-135m,extractive-digest")
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    chosen = list(dict.fromkeys(_card(name, cards).id for name in options.models))
+    replaced = [model for model in chosen if _only_stand_in(cards.get(model), settings)]
+    if replaced and not options.stand_in:
+        raise SweepError(
+            f"only a stand-in would answer for {', '.join(replaced)} here, and its figures say nothing about them; leave "
+            "them out, set OMNI_ENVIRONMENT=aws, or add --stand-in (STAND_IN=1) to try the way"
+        )
+    pairs = load_pairs(load_task(options.task), cards, settings, options.pairs)
+    found = [
+        derive(pair, cards.get(model))
+        for number, pair in enumerate(pairs)
+        for model in chosen
+        if number == 0 or cards.get(model).wire != "in_process"
+    ]
+    if len(found) > MOST_CELLS:
+        raise SweepError(f"{len(found)} cells are more than {MOST_CELLS}; name fewer with MODELS= and PAIRS=")
+    return found
+
+
+def _card(name: str, cards: ModelCards) -> ModelCard:
+    for card in cards:
+        if name in (card.id, card.short_name):
+            return card
+    known = ", ".join(card.short_name for card in cards)
+    raise PairError(f"model {name!r} has no card in prompts/models.yaml; known: {known}")
+
+
+def _only_stand_in(card: ModelCard, settings: Settings) -> bool:
+    own = settings.bedrock_endpoint is not None and settings.bedrock_stand_in is None
+    return settings.environment == "local" and card.runs == "provider" and not own
+
+
+def sweep(options: SweepOptions, settings: Settings) -> tuple[Outcome, Path]:
+    """Evaluate the matrix and write its page; return the evaluation and the page's path.
+
+    An interrupted sweep continues when it is started again in the same way: answers are kept.
+
+    Raises:
+        SweepError, PairError, CaseError, ConfigurationError: bad input; no model was asked.
+        RunAborted, RegistryError: as ``evaluate``.
+    """
+    from eval.suites import load_suite
+    from eval.sweep.report import write_sweep
+
+    quality_spec(load_suite(options.task), options.quality)
+    outcome = evaluate(
+        Options(
+            task=options.task,
+            derived=tuple(cells(options, settings)),
+            dataset=options.dataset,
+            case_count=options.case_count,
+            repeats=options.repeats,
+            concurrency=options.concurrency,
+        ),
+        settings,
+    )
+    spec = quality_spec(outcome.suite, options.quality)
+    folder = settings.root / "reports" / "out" / "sweep" / outcome.evaluation.run_id
+    points = sweep_points(outcome.evaluation, outcome.suite, spec)
+    return outcome, write_sweep(outcome.evaluation, outcome.suite, spec, points, folder)

@@ -1,0 +1,1 @@
+"""The harness's door to MLflow: the store, its worker process, its lock."""

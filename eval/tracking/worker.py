@@ -1,0 +1,115 @@
+"""Runs the tracking store in a child process, so that mlflow is imported and migrated while the models are answering."""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from eval.tracking.store import Production, RunLog, Tracking, production_to_json
+from service.errors import RegistryError
+from service.pair import Pair
+from service.release.release import Release
+
+
+class TrackingWorker:
+    """A child that holds the store open. Its requests and answers are JSON lines over its standard input and output."""
+
+    def __init__(self, uri: str, *, log: Path, trusted_keys: Path | None = None, artifacts: Path | None = None) -> None:
+        """Start the child; it begins to import mlflow at once. What mlflow prints goes to ``log``."""
+        command = [sys.executable, "-m", "eval.tracking.worker", uri, str(artifacts or ""), str(trusted_keys or "")]
+        # A session of its own: Ctrl-C in the terminal must not stop it between two writes.
+        self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as errors:
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            )
+
+    def __enter__(self) -> "TrackingWorker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the child: every request has been answered by now, or the caller is leaving with an error."""
+        assert self._child.stdin is not None
+        # Not a polite end: mlflow's own takes half a second, and nothing is left to be written.
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+    def production(self, task: str) -> Production | None:
+        """See ``Tracking.production``."""
+        found = self._ask("production", {"task": task})
+        if found is None:
+            return None
+        return Production(pair=Pair.from_content(found["pair"]), release=Release(**found["release"]))
+
+    def log_run(self, task: str, log: RunLog) -> str:
+        """See ``Tracking.log_run``."""
+        return str(self._ask("log_run", {"task": task, "log": asdict(log)}))
+
+    def _ask(self, method: str, arguments: dict[str, Any]) -> Any:
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        try:
+            self._child.stdin.write(json.dumps({"method": method, "arguments": arguments}) + "\n")
+            self._child.stdin.flush()
+            line = self._child.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise RegistryError(
+                f"the tracking process ended (exit code {self._child.poll()}) before it could {method}; see {self._log}"
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RegistryError(answer["error"])
+        return answer["result"]
+
+
+def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
+    os.nice(19)  # the calls' own process comes first: its delays would be counted as the model's
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines
+    tracking: Tracking | None = None
+    failure = ""
+    try:
+        tracking = Tracking(
+            uri,
+            artifacts=Path(artifacts) if artifacts else None,
+            trusted_keys=Path(trusted_keys) if trusted_keys else None,
+        )
+    except RegistryError as err:
+        failure = str(err)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            if tracking is None:
+                raise RegistryError(failure)
+            answer = {"result": _dispatch(tracking, request["method"], request["arguments"])}
+        except RegistryError as err:
+            answer = {"error": str(err)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def _dispatch(tracking: Tracking, method: str, arguments: dict[str, Any]) -> Any:
+    if method == "production":
+        return production_to_json(tracking.production(arguments["task"]))
+    if method == "log_run":
+        return tracking.log_run(arguments["task"], RunLog(**arguments["log"]))
+    raise RegistryError(f"the tracking process knows no method {method!r}")
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:4])

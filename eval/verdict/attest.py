@@ -1,0 +1,115 @@
+"""Turns one judged pair into its gate attestation and the figures that the attestation fixes by digest."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from eval.results import Check, Evaluation, PairResult, Verdict, behaviour_verdict
+from figures.metric import Metric
+from service.canonical import canonical_json, sha256_hex
+from service.release.attestation import GateAttestation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """The attestation to sign, and the text of ``figures.json`` that its ``figures_digest`` is of."""
+
+    attestation: GateAttestation
+    figures: str
+
+
+def attest(
+    evaluation: Evaluation, pair: PairResult, *, gate_dataset: str, cases: str, now: datetime, days: int
+) -> Attested:
+    """Return what can be said under signature about ``pair``.
+
+    Args:
+        evaluation: the finished run.
+        pair: one of its pairs.
+        gate_dataset: the suite's; anything else, a part of it included, is no evidence for a release.
+        cases: text of the per-case table as MLflow keeps it.
+        now: aware time of issue.
+        days: how long it allows a promotion.
+    """
+    figures = figures_text(pair)
+    counts = {verdict.value: 0 for verdict in Verdict}
+    for check in pair.gate.checks:
+        counts[check.verdict.value] += 1
+    return Attested(
+        attestation=GateAttestation(
+            pair_name=pair.pair_name,
+            pair_digest=pair.pair_digest,
+            task=evaluation.task,
+            scope="gate" if evaluation.dataset_name == gate_dataset else "other",
+            dataset_name=evaluation.dataset_name,
+            dataset_digest=pair.gate.dataset_digest,
+            case_count=evaluation.case_count,
+            suite_digest=pair.gate.suite_digest,
+            judges=tuple(note.digest for note in evaluation.judges if note.gates),
+            code_version=evaluation.code_version,
+            environment="aws" if evaluation.environment == "aws" else "local",
+            answered_by=pair.answered_by,
+            baseline_digest=pair.gate.baseline_digest,
+            evaluation_id=evaluation.run_id,
+            verdict=pair.gate.verdict.value,
+            checks=counts,
+            behaviour=behaviour_verdict(pair.gate.checks),
+            figures_digest=sha256_hex(figures),
+            cases_digest=sha256_hex(cases),
+            issued_at=now.replace(microsecond=0),
+            expires_at=now.replace(microsecond=0) + timedelta(days=days),
+        ),
+        figures=figures,
+    )
+
+
+def figures_text(pair: PairResult) -> str:
+    """Return every metric (value, low, high, n) and every check with its verdict, as canonical JSON."""
+    return canonical_json(
+        {
+            "metrics": {name: _metric(metric) for name, metric in pair.metrics.items()},
+            "backup_metrics": {name: _metric(metric) for name, metric in pair.backup_metrics.items()},
+            "deltas": {name: _metric(metric) for name, metric in pair.deltas.items()},
+            "checks": [_check(check) for check in pair.gate.checks],
+        }
+    )
+
+
+def finite(value: float | None) -> float | None:
+    """Return ``value``, or None for NaN and infinity, which JSON does not have."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {
+        "value": finite(metric.value),
+        "low": finite(metric.low),
+        "high": finite(metric.high),
+        "n": metric.n,
+        "unscored": metric.unscored,
+        "unit": metric.unit.value,
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "kind": check.kind,
+        "metric": check.metric,
+        "bound": finite(check.bound),
+        "value": finite(check.value),
+        "low": finite(check.low),
+        "high": finite(check.high),
+        "n": check.n,
+        "verdict": check.verdict.value,
+    }
+
+
+def write_statement_files(folder: Path, pair_name: str, files: dict[str, str]) -> None:
+    """Write ``<pair>.<name>`` for each of ``files`` into the report's folder; each is replaced whole."""
+    for name, text in files.items():
+        path = folder / f"{pair_name}.{name}"
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)

@@ -1,0 +1,1 @@
+"""What harness and reports share: statistics, number formats, the metric type, SVG drawing."""

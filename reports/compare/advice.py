@@ -1,0 +1,171 @@
+"""What to do next: each piece of advice is a rule with the evidence that set it off and a command."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.compare.agreement import AgreementWeek
+from reports.compare.anomalies import Anomaly
+from reports.compare.baselines import PairInWeek, Release
+from reports.compare.comparisons import Comparison
+from reports.compare.drift import Drift
+from reports.compare.findings import Finding, names_of
+from reports.compare.gate_promises import Promise
+from reports.compare.outcomes import Word
+from reports.compare.rating_bias import Selection
+from reports.compare.themes import Themes
+from reports.read.metrics import HELPFUL
+
+_FEW_HEARD = 0.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """Something to do, why, and how; ``command`` is "" where a person must look first."""
+
+    do: str
+    because: str
+    command: str = ""
+
+
+def actions(
+    *,
+    task: str,
+    week: str,
+    pairs: Sequence[PairInWeek],
+    releases: Sequence[Release],
+    found: Sequence[Finding],
+    whole: Sequence[Comparison],
+    unhelpful: Word,
+    drifts: Sequence[Drift],
+    anomalies: Sequence[Anomaly],
+    heard: Selection,
+    said: Themes,
+    promised: Sequence[Promise],
+) -> list[Action]:
+    """Return what to do, the most urgent first; empty when nothing is to be done."""
+    worse = [item for item in found if item.word is Word.WORSE]
+    done = _about_pairs(pairs, releases, worse)
+    done += [_harvest_slice(week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
+    if worse and not done:
+        done.append(_look_for_cause(worse[0], drifts))
+    covered = {(item.first.dimension, item.first.value) for item in worse if item.metric is HELPFUL}
+    for theme in said.themes:
+        if (theme.dimension, theme.value) not in covered and theme.grown:
+            slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
+            done.append(
+                Action(
+                    do=f"Make cases of the growing theme “{', '.join(theme.terms)}”",
+                    because=f"{theme.size} texts this week, {theme.before} the week before",
+                    command=f"python -m eval harvest --week {week}{slice_option}",
+                )
+            )
+    if unhelpful is Word.MISSED and not worse:
+        done.append(
+            Action(
+                do="Make cases of what was rated unhelpful and change the prompt on them",
+                because="more than 15% are rated unhelpful, and that is no change of this week",
+                command=f"python -m eval harvest --week {week}",
+            )
+        )
+    broken = [item for item in promised if item.word is Word.WORSE]
+    if broken:
+        names = ", ".join(f"{item.metric.title} of {item.pair}" for item in broken[:3])
+        done.append(
+            Action(
+                do="Ask why the gate promised more than was lived, before the next release",
+                because=f"broken: {names}",
+                command=f"make eval TASK={task} FRESH=1",
+            )
+        )
+    if any(item.what == "cost of the day" for item in anomalies):
+        done.append(Action(do="Look at the days that cost more than 1.5 times the usual", because="see anomalies"))
+    moved = [item for item in drifts if item.word == "moved" and item.kind == "input"]
+    if moved and not worse:
+        names = ", ".join(item.name for item in moved)
+        done.append(
+            Action(do=f"Check that the gate's cases still look like the customers ({names})",
+                   because=f"PSI {max(item.psi for item in moved):.2f}", command=f"make cases TASK={task}")
+        )  # fmt: skip
+    if heard.overall is not None and heard.overall.value < _FEW_HEARD:
+        done.append(
+            Action(
+                do="Ask agents to rate more",
+                because=f"{heard.overall.value:.1%} of the answers were rated; the rest is silence",
+            )
+        )
+    return done
+
+
+def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
+    """Return to read the calls behind each criterion on which people agree less with the model."""
+    done = []
+    for item in agreed.fallen[:3]:
+        asked = (
+            "SELECT call_id, model_verdict, human_verdict FROM v_criterion_words "  # noqa: S608 - printed, not run
+            f"WHERE tenant_id = '{item.tenant}' AND form_id = '{item.form_id}' AND criterion_id = '{item.criterion}' "
+            "AND confirms = 0 AND replaced_at IS NULL ORDER BY overridden_at DESC LIMIT 20"
+        )
+        because = f"people overruled {item.now.n - item.now.confirmed} of {item.now.n}"
+        if item.before is not None:
+            because += f", {item.before.n - item.before.confirmed} of {item.before.n} the week before"
+        done.append(
+            Action(
+                do=f"Read the calls on which people overruled {item.criterion} ({item.tenant}, {item.form_id})",
+                because=because,
+                command=f"make sql SQL={shlex.quote(asked)}",
+            )
+        )
+    return done
+
+
+def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse: Sequence[Finding]) -> list[Action]:
+    """Return to roll back what is worse than the release before it, and to end a candidate that is worse than production."""
+    done = []
+    for pair in pairs:
+        mine = [
+            comparison
+            for item in worse
+            for comparison in item.comparisons
+            if comparison.baseline.digest == pair.digest and comparison.baseline.against != "week before"
+        ]
+        if not mine or pair.before is None:
+            continue
+        what = names_of(mine)
+        if pair.role == "candidate":
+            done.append(
+                Action(
+                    do=f"End the rollout of {pair.label}",
+                    because=f"worse than production beside it: {what}",
+                    command=f"make rollout-end WHY={shlex.quote(f'worse: {what}')}",
+                )
+            )
+        elif pair.role == "production":
+            before = pair.before.release
+            to = f" TO={before.sequence}" if before is not None and before.sequence is not None else ""
+            place = (
+                f"release {before.sequence}, {pair.before.label}" if to and before is not None else pair.before.label
+            )
+            done.append(
+                Action(
+                    do=f"Roll back to {place}",
+                    because=f"worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
+                    command=f"make rollback WHY={shlex.quote(f'worse: {what}')}{to}",
+                )
+            )
+    return done
+
+
+def _harvest_slice(week: str, item: Finding) -> Action:
+    first = item.first
+    return Action(
+        do=f"Make cases of the unhelpful answers for {first.slice}, so that the gate sees it next time",
+        because=f"{item.metric.title} {first.contrast.ours.value:.2f} after {first.contrast.theirs.value:.2f}",
+        command=f"python -m eval harvest --week {week} --slice {shlex.quote(f'{first.dimension}={first.value}')}",
+    )
+
+
+def _look_for_cause(item: Finding, drifts: Sequence[Drift]) -> Action:
+    moved = [drift.name for drift in drifts if drift.word != "stable" and drift.word != "too few to say"]
+    because = f"no release lies behind it; {'inputs moved: ' + ', '.join(moved) if moved else 'inputs are stable'}"
+    return Action(do=f"Find out what changed {item.since_words}: no pair did", because=because)

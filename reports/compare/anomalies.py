@@ -1,0 +1,154 @@
+"""Days of the week that lie outside what the four weeks before let expect, and seed 001's three alert thresholds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from figures.formatting import format_number
+from figures.metric import Unit
+from figures.stats import Floats
+from reports.read.data import WeekData
+from reports.read.queries import BASELINE_WEEKS
+from reports.read.weeks import day_words
+
+# Robust deviations; none of 1,120 daily figures of 20 simulated weeks without change lay outside (docs/decisions/0020).
+OUTSIDE = 4.5
+SMALLEST_HISTORY = 10  # days
+SMALLEST_DAY = 30  # answers
+APPROVAL, APPROVAL_OVER, DEGRADED, DEAR_DAY, DEAR_DAYS = 0.80, 200, 0.05, 1.5, 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anomaly:
+    """One thing to look at: on which day, what, and what was expected."""
+
+    day: int
+    what: str
+    seen: str
+    expected: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watched:
+    title: str
+    unit: Unit
+    part: str
+    whole: str
+    logs: bool = False
+
+
+_WATCHED = (
+    _Watched(title="answers", unit=Unit.SCORE, part="answers", whole="", logs=True),
+    _Watched(title="degraded", unit=Unit.RATE, part="degraded", whole="answers"),
+    _Watched(title="answered by the backup", unit=Unit.RATE, part="failover", whole="asked"),
+    _Watched(title="grounding violations", unit=Unit.RATE, part="flagged", whole="modelled"),
+    _Watched(title="rated at all", unit=Unit.RATE, part="rated", whole="answers"),
+    _Watched(title="rated helpful", unit=Unit.RATE, part="helpful", whole="rated"),
+    _Watched(title="cost of an answer", unit=Unit.USD, part="cost", whole="priced", logs=True),
+    _Watched(title="latency p95", unit=Unit.MS, part="p95", whole="", logs=True),
+)
+
+
+def anomalies(data: WeekData) -> list[Anomaly]:
+    """Return what stands out, by day."""
+    frame = by_day(data)
+    whole_days = data.week.day_of(data.now)  # today is not over
+    found = [item for watched in _WATCHED for item in _outside(frame[frame["day"] < whole_days], watched)]
+    found += _thresholds(frame[frame["day"] < whole_days])
+    return sorted(found, key=lambda item: (item.day, item.what))
+
+
+def by_day(data: WeekData) -> pd.DataFrame:
+    """Return the counts of all pairs by local day with p50 and p95, days without answers left out."""
+    counts = data.daily.drop(columns="pair_digest").groupby("day", as_index=False).sum()
+    latency = data.daily_latency[data.daily_latency["pair_digest"] == "all"][["day", "p50", "p95"]]
+    return counts.merge(latency, on="day", how="left").sort_values("day")
+
+
+def _outside(frame: pd.DataFrame, watched: _Watched) -> list[Anomaly]:
+    whole = frame[watched.whole] if watched.whole else pd.Series(1.0, index=frame.index)
+    usable = frame[(whole > 0) & frame[watched.part].notna() & (frame["answers"] >= SMALLEST_DAY)]
+    if watched.whole:
+        usable = usable[usable[watched.whole] >= SMALLEST_DAY]
+    values = usable[watched.part] / (usable[watched.whole] if watched.whole else 1.0)
+    read: Callable[[float], float] = math.exp if watched.logs else float
+    if watched.logs:
+        usable, values = usable[values > 0], values[values > 0].map(math.log)
+    rate = watched.unit is Unit.RATE
+    found = []
+    for row, value in zip(usable.itertuples(), values, strict=True):
+        day = int(row.day)  # type: ignore[arg-type]
+        if day < 0:
+            continue
+        days = usable["day"]
+        past = (days < 0) & (days >= -7 * BASELINE_WEEKS)
+        if watched.part == "answers":  # weekends are quieter: a Sunday is compared with Sundays and Saturdays
+            past &= (days % 7 >= 5) == (day % 7 >= 5)
+        history = values[past].to_numpy(np.float64)
+        if len(history) < (SMALLEST_HISTORY if watched.part != "answers" else 8):
+            continue
+        middle = float(np.median(history))
+        spread = _spread(history)
+        if rate:
+            size = float(getattr(row, watched.whole))
+            # Even where no day differed, a share of `size` answers does by chance; +1/2 keeps a rate of 0 from being certain.
+            chance = (middle * size + 0.5) / (size + 1)
+            spread = max(spread, math.sqrt(chance * (1 - chance) / size))
+        if abs(value - middle) > OUTSIDE * spread:
+            found.append(
+                Anomaly(
+                    day=day,
+                    what=watched.title,
+                    seen=_written(read(value), watched.unit),
+                    expected=f"{_written(read(max(middle - OUTSIDE * spread, 0.0 if rate else -700.0)), watched.unit)} to "
+                    f"{_written(min(read(middle + OUTSIDE * spread), 1.0 if rate else math.inf), watched.unit)}",
+                    rule=f"median and {OUTSIDE} robust deviations of {len(history)} days before",
+                )
+            )
+    return found
+
+
+def _spread(history: Floats) -> float:
+    """Return the scaled median absolute deviation, widened for few days; never below 2% of the value where the logs are equal."""
+    mad = float(np.median(np.abs(history - np.median(history)))) / 0.6745
+    return max(mad * (1 + 2 / len(history)), 0.02)
+
+
+def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
+    """Return what seed 001's thresholds say (decisions: it gives none; these are the project's)."""
+    found = []
+    for row in frame[frame["day"] >= 0].itertuples():
+        day, answers = int(row.day), float(row.answers)  # type: ignore[arg-type]
+        upto = frame[frame["day"] <= day][::-1]
+        reached = upto["rated"].cumsum()
+        days = int((reached < APPROVAL_OVER).sum()) + 1
+        if reached.iloc[-1] >= APPROVAL_OVER and float(row.rated) > 0:  # type: ignore[arg-type]
+            rated, helpful = upto["rated"].iloc[:days].sum(), upto["helpful"].iloc[:days].sum()
+            if helpful / rated < APPROVAL:
+                share = format_number(helpful / rated, Unit.RATE, apart_from=APPROVAL)
+                found.append(Anomaly(day=day, what="approval", seen=f"{share} of {rated:,} ratings",
+                                     expected=f"at least {APPROVAL:.2f} over {APPROVAL_OVER}", rule="seed 001"))  # fmt: skip
+        degraded = float(row.degraded) / answers if answers >= SMALLEST_DAY else 0.0  # type: ignore[arg-type]
+        if degraded > DEGRADED:
+            found.append(Anomaly(day=day, what="answered by no model", seen=f"{degraded:.1%}", expected=f"at most {DEGRADED:.0%}",
+                                 rule="seed 001's error rate, on degraded answers"))  # fmt: skip
+        past = frame[(frame["day"] < day) & (frame["day"] >= day - DEAR_DAYS)]["cost"]
+        usual = float(past.median()) if len(past) >= DEAR_DAYS // 2 else 0.0
+        if usual > 0 and float(row.cost) > DEAR_DAY * usual:  # type: ignore[arg-type]
+            found.append(Anomaly(day=day, what="cost of the day", seen=format_number(float(row.cost), Unit.USD),  # type: ignore[arg-type]
+                                 expected=f"at most {format_number(DEAR_DAY * usual, Unit.USD)}",
+                                 rule=f"seed 001: {DEAR_DAY} times the median of {len(past)} days"))  # fmt: skip
+    return found
+
+
+def _written(value: float, unit: Unit) -> str:
+    return f"{value:,.0f}" if unit is Unit.SCORE else format_number(value, unit)
+
+
+def anomaly_line(data: WeekData, item: Anomaly) -> str:
+    """Return the anomaly in one line."""
+    return f"{day_words(data.week.day(item.day))}: {item.what} {item.seen}, expected {item.expected} ({item.rule})"

@@ -1,0 +1,152 @@
+"""Which pairs answered, in which role, and what each is compared with: the release before, or production beside a candidate."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import pandas as pd
+
+from figures.planned_costs import stated_cost
+from reports.read.counts import Side
+from reports.read.data import WeekData
+from reports.read.queries import BASELINE_WEEKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A move of the production alias; ``sequence`` is None when it is inferred from the first answer of a pair."""
+
+    digest: str
+    sequence: int | None
+    kind: str
+    at: datetime
+    environment: str
+    why: str
+
+    @property
+    def name(self) -> str:
+        """``release 4``, or what stands for a release that is not on record."""
+        return f"release {self.sequence}" if self.sequence is not None else "a release that is not on record"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairInWeek:
+    """One pair with answers in the week."""
+
+    digest: str
+    label: str
+    role: Literal["production", "candidate", "earlier"]
+    answers: int
+    models: tuple[str, ...]  # of its primary, most answers first
+    stated_cost: tuple[str, str] | None  # USD per summary, as seed 000 states it for the model
+    release: Release | None
+    before: "PairBefore | None"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairBefore:
+    """What a pair is compared with; ``side`` holds the answers of up to four weeks before and of the week itself."""
+
+    digest: str
+    label: str
+    why: Literal["release before", "production beside it"]
+    release: Release | None
+
+    @property
+    def side(self) -> Side:
+        """Its answers that are compared."""
+        return Side(digest=self.digest, periods=tuple(range(-BASELINE_WEEKS, 1)))
+
+
+def releases_of(data: WeekData) -> list[Release]:
+    """Return the releases in order; pairs in production without one on record get an inferred one at their first answer."""
+    environments = set(data.pairs["environment"])
+    found = [
+        Release(
+            digest=str(row.pair_digest),
+            sequence=int(row.sequence),  # type: ignore[arg-type]
+            kind=str(row.kind),
+            at=_aware(row.released_at),
+            environment=str(row.environment),
+            why=str(row.why),
+        )
+        for row in data.releases.itertuples()
+        if row.environment in environments or not environments
+    ]
+    known = {release.digest for release in found}
+    served = data.pairs[(data.pairs["rollout_arm"] == "production") & ~data.pairs["pair_digest"].isin(known)]
+    first = served.groupby(["pair_digest", "environment"])["first_at"].min().reset_index()
+    found += [
+        Release(
+            digest=str(row["pair_digest"]),
+            sequence=None,
+            kind="inferred",
+            at=_aware(row["first_at"]),
+            environment=str(row["environment"]),
+            why="",
+        )
+        for row in first.to_dict("records")
+    ]
+    return sorted(found, key=lambda release: release.at)
+
+
+def pairs_in_week(data: WeekData, releases: list[Release]) -> list[PairInWeek]:
+    """Return the pairs with answers in the week: production first, then candidates, then those that left it."""
+    counts = data.cube[data.cube["period"] == 0].groupby("pair_digest")["answers"].sum()
+    labels = labels_of(data.pairs)
+    last = {release.digest: release for release in releases}
+    serving = releases[-1].digest if releases else None
+    found = []
+    for digest, answers in counts.items():
+        name = str(digest)
+        rows = data.pairs[data.pairs["pair_digest"] == name]
+        in_production = bool((rows["rollout_arm"] == "production").any())
+        role: Literal["production", "candidate", "earlier"] = "candidate"
+        if name == serving or in_production:
+            role = "production" if name == serving else "earlier"
+        primary = rows[rows["arm"] == "primary"].groupby("model_used")["n"].sum().sort_values(ascending=False)
+        models = tuple(str(model) for model in primary.index)
+        found.append(
+            PairInWeek(
+                digest=name,
+                label=labels[name],
+                role=role,
+                answers=int(answers),
+                models=models,
+                stated_cost=next((cost for model in models if (cost := stated_cost(model))), None),
+                release=last.get(name) if role != "candidate" else None,
+                before=_before(name, role, releases, labels),
+            )
+        )
+    order = {"production": 0, "candidate": 1, "earlier": 2}
+    return sorted(found, key=lambda pair: (order[pair.role], -pair.answers, pair.digest))
+
+
+def _before(digest: str, role: str, releases: list[Release], labels: dict[str, str]) -> PairBefore | None:
+    if role == "candidate":
+        if not releases or releases[-1].digest not in labels:
+            return None
+        newest = releases[-1]
+        return PairBefore(digest=newest.digest, label=labels[newest.digest], why="production beside it", release=newest)
+    own = max((place for place, release in enumerate(releases) if release.digest == digest), default=-1)
+    earlier = [release for release in releases[: max(own, 0)] if release.digest != digest and release.digest in labels]
+    if not earlier:
+        return None
+    return PairBefore(
+        digest=earlier[-1].digest, label=labels[earlier[-1].digest], why="release before", release=earlier[-1]
+    )
+
+
+def labels_of(pairs: pd.DataFrame) -> dict[str, str]:
+    """Return ``name version``; the digest's beginning is added where two digests share them."""
+    newest = pairs.sort_values(["last_at", "n"]).groupby("pair_digest").last()
+    plain = {str(digest): f"{row['pair']} {row['prompt_version']}" for digest, row in newest.iterrows()}
+    taken = list(plain.values())
+    return {digest: label if taken.count(label) == 1 else f"{label} ({digest[:8]})" for digest, label in plain.items()}
+
+
+def _aware(value: object) -> datetime:
+    stamp = pd.Timestamp(value)  # type: ignore[arg-type]
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    found: datetime = stamp.to_pydatetime()
+    return found

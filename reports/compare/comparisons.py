@@ -1,0 +1,236 @@
+"""Every comparison of the week: whole pairs and slices, against week and release before, judged as two families."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from figures.stats import Interval
+from reports.compare.baselines import PairInWeek, Release
+from reports.compare.difference import Contrast, contrast, difference
+from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
+from reports.compare.outcomes import Word
+from reports.read.counts import ALL, Counts, Side, dimensions, made, slice_name
+from reports.read.metrics import COMPARED, SLICED, SMALLEST, WeeklyMetric
+from reports.read.samples import Sample, p_value
+
+Against = Literal["week before", "release before", "production beside it"]
+EVERY_PAIR = "all pairs"
+LAST_WEEK, THIS_WEEK = Side(digest=ALL, periods=(-1,)), Side(digest=ALL, periods=(0,))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A pair's answers of the week (``ours``), and what they are compared with."""
+
+    digest: str
+    label: str
+    against: Against
+    ours: Side
+    theirs: Side
+    their_label: str
+    release: Release | None = None  # the release that the pair came with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One contrast with its place. ``dimension`` is "" for a whole pair.
+
+    ``part_of`` names the slice of the same comparison whose change explains this one: outside it, this slice did not change.
+    """
+
+    baseline: Baseline
+    contrast: Contrast
+    dimension: str = ""
+    value: str = ""
+    part_of: str = ""
+
+    @property
+    def slice(self) -> str:
+        """The slice in words, "" for the whole."""
+        return slice_name(self.dimension, self.value) if self.dimension else ""
+
+    @property
+    def word(self) -> Word:
+        """What the contrast ended in."""
+        return self.contrast.word
+
+
+_Place = tuple[Baseline, str, str]  # with dimension and value
+
+
+def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
+    """Return what is compared with what.
+
+    All pairs together against the week before; each pair against itself there, unless it is the only one in both weeks;
+    each pair against the release before, a candidate against production.
+    """
+    frame = counts.data.cube
+    recent = frame[frame["period"].isin((0, -1))]
+    found = [
+        Baseline(
+            digest=ALL,
+            label=pairs[0].label if recent["pair_digest"].nunique() == 1 and pairs else EVERY_PAIR,
+            against="week before",
+            ours=THIS_WEEK,
+            theirs=LAST_WEEK,
+            their_label="the week before",
+        )
+    ]
+    last_week = set(frame.loc[frame["period"] == -1, "pair_digest"])
+    for pair in pairs:
+        ours = Side(digest=pair.digest, periods=(0,))
+        if pair.digest in last_week and recent["pair_digest"].nunique() > 1:
+            found.append(
+                Baseline(
+                    digest=pair.digest,
+                    label=pair.label,
+                    against="week before",
+                    ours=ours,
+                    theirs=Side(digest=pair.digest, periods=(-1,)),
+                    their_label="the week before",
+                    release=pair.release,
+                )
+            )
+        if pair.before is not None and pair.role != "earlier":
+            found.append(
+                Baseline(
+                    digest=pair.digest,
+                    label=pair.label,
+                    against=pair.before.why,
+                    ours=ours,
+                    theirs=pair.before.side,
+                    their_label=pair.before.label,
+                    release=pair.release,
+                )
+            )
+    return found
+
+
+def whole(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
+    """Return the comparisons of whole pairs, judged as one family."""
+    places: list[_Place] = []
+    family: list[Tested] = []
+    for baseline in found:
+        for metric in COMPARED:
+            ours, theirs = counts.sample(metric, baseline.ours), counts.sample(metric, baseline.theirs)
+            _add(places, family, (baseline, "", ""), metric, ours, theirs)
+    return _judged(places, family, share)
+
+
+def sliced(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
+    """Return the comparisons of slices, judged as one family; those that follow from another slice's change name it."""
+    places: list[_Place] = []
+    family: list[Tested] = []
+    for baseline, dimension, metric in _cells(found):
+        ours, theirs = (counts.slices(metric, side, dimension) for side in (baseline.ours, baseline.theirs))
+        for value in counts.values(dimension):
+            _add(places, family, (baseline, dimension, value), metric, ours.get(value), theirs.get(value))
+    return _explained(counts, _judged(places, family, share))
+
+
+def _cells(found: Sequence[Baseline]) -> Iterator[tuple[Baseline, str, WeeklyMetric]]:
+    for baseline in found:
+        for dimension in dimensions():
+            for metric in SLICED:
+                yield baseline, dimension, metric
+
+
+def _add(
+    places: list[_Place],
+    family: list[Tested],
+    place: _Place,
+    metric: WeeklyMetric,
+    ours: Sample | None,
+    theirs: Sample | None,
+) -> None:
+    found = contrast(metric, ours, theirs)
+    if found is not None and ours is not None and theirs is not None:
+        places.append(place)
+        family.append((found, ours, theirs))
+
+
+def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) -> list[Comparison]:
+    return [
+        Comparison(baseline=baseline, contrast=judged, dimension=dimension, value=value)
+        for (baseline, dimension, value), judged in zip(places, judge_family(family, share), strict=True)
+    ]
+
+
+def attributed(counts: Counts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons of whole pairs; one whose change is a single slice's names that slice."""
+    roots = [item for item in of_slices if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
+    roots.sort(key=lambda item: item.contrast.p or 0.0)
+    return [
+        replace(item, part_of=next((root.slice for root in roots if _follows(counts, item, root, alone=False)), ""))
+        if item.word in (Word.WORSE, Word.BETTER)
+        else item
+        for item in of_pairs
+    ]
+
+
+def within_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+    """Return the slices; where the whole pair changed by itself, a slice that did no more than the whole is part of it."""
+    wholes: dict[tuple[str, Baseline, Word], Interval | None] = {
+        (item.contrast.metric.name, item.baseline, item.word): item.contrast.difference
+        for item in of_pairs
+        if item.word in (Word.WORSE, Word.BETTER) and not item.part_of
+    }
+    done = []
+    for item in of_slices:
+        change = wholes.get((item.contrast.metric.name, item.baseline, item.word))
+        if change is not None and _may_be(change.value, item.contrast.adjusted):
+            done.append(replace(item, part_of="the whole"))
+        else:
+            done.append(item)
+    return done
+
+
+def _may_be(value: float, interval: Interval | None) -> bool:
+    if interval is None:
+        return True
+    return (interval.low is None or interval.low <= value) and (interval.high is None or value <= interval.high)
+
+
+def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
+    """Mark slices whose change is another slice's: a channel is worse when one intent in it is."""
+    done: dict[int, str] = {}
+    moved = sorted(
+        (place for place, item in enumerate(found) if item.word in (Word.WORSE, Word.BETTER)),
+        key=lambda place: (found[place].contrast.p or 0.0, -abs(_size(found[place].contrast))),
+    )
+    roots: list[int] = []
+    for place in moved:
+        cause = next((found[root] for root in roots if _follows(counts, found[place], found[root])), None)
+        if cause is None:
+            roots.append(place)
+        else:
+            done[place] = cause.slice
+    return [replace(item, part_of=done.get(place, "")) for place, item in enumerate(found)]
+
+
+def _follows(counts: Counts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
+    """Return whether ``item`` shows no change of its own outside ``cause``: not past the margin, or not beyond chance there.
+
+    ``alone`` is the answer where nearly nothing is left outside: two slices are then one, but a slice that is nearly everything
+    explains nothing. Chance is judged at the level at which ``item`` was found among all: what is left must have been found
+    without ``cause``.
+    """
+    metric = item.contrast.metric
+    same = (cause.contrast.metric, cause.baseline, cause.word) == (metric, item.baseline, item.word)
+    if not same or cause.dimension == item.dimension or metric.kind == "quantile":
+        return False
+    other = (cause.dimension, cause.value)
+    ours, theirs = (
+        made(metric, counts.without(side, other, item.dimension, item.value))
+        for side in (item.baseline.ours, item.baseline.theirs)
+    )
+    if ours is None or theirs is None or min(ours.n, theirs.n) < SMALLEST:
+        return alone
+    left = difference(metric, ours.interval(), theirs.interval())
+    assert metric.margin is not None
+    # A share of the baseline is compared with a share, a rate with a rate.
+    return left is None or abs(left.value) < metric.margin or p_value(ours, theirs) > item.contrast.level
+
+
+def _size(found: Contrast) -> float:
+    return found.difference.value if found.difference is not None else 0.0

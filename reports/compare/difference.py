@@ -1,0 +1,160 @@
+"""Two independent samples of one figure: the interval of their difference, and the word that it earns."""
+
+import math
+from dataclasses import dataclass, replace
+
+from figures.stats import Interval
+from reports.compare.outcomes import Word
+from reports.read.metrics import SMALLEST, WeeklyMetric
+from reports.read.samples import Sample, p_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """``ours`` against ``theirs``; ``difference`` is ours minus theirs, or its share of theirs for a relative metric.
+
+    ``low`` and ``high`` of ``difference`` are the plain 95% interval. ``adjusted`` is the wider one of a contrast that was
+    picked among many, at ``level``; ``compared`` says how many.
+    """
+
+    metric: WeeklyMetric
+    ours: Interval
+    theirs: Interval
+    difference: Interval | None
+    p: float | None
+    word: Word = Word.NONE
+    adjusted: Interval | None = None
+    compared: int = 1
+    level: float = 0.05  # at which it was rejected, where it was
+
+    @property
+    def tested(self) -> bool:
+        """Whether the contrast takes part in a family of tests."""
+        return self.p is not None
+
+
+def contrast(metric: WeeklyMetric, ours: Sample | None, theirs: Sample | None) -> Contrast | None:
+    """Return the comparison without its word; None where a side has nothing at all."""
+    if ours is None or theirs is None or ours.n == 0 or theirs.n == 0:
+        return None
+    few = min(ours.n, theirs.n) < SMALLEST
+    a, b = ours.interval(), theirs.interval()
+    found = difference(metric, a, b)
+    return Contrast(
+        metric=metric,
+        ours=a,
+        theirs=b,
+        difference=found,
+        p=None if few or found is None else p_value(ours, theirs),
+        word=Word.TOO_FEW if few else Word.NONE,
+    )
+
+
+def difference(metric: WeeklyMetric, ours: Interval, theirs: Interval) -> Interval | None:
+    """Return ours minus theirs, from the two sides' intervals; None where a share of 0 was asked for.
+
+    MOVER (Zou & Donner 2008): for rates with Wilson's intervals it is Newcombe's method 10 (Newcombe 1998); relative ones are
+    made on the logarithms.
+    """
+    n = min(ours.n, theirs.n)
+    if not metric.relative:
+        return _mover(ours, theirs, n)
+    if theirs.value <= 0:
+        return None
+    if ours.value <= 0:
+        return Interval(value=-1.0, low=None, high=None, n=n, method="all of it")
+    logs = _mover(_log(ours), _log(theirs), n)
+    return Interval(
+        value=math.expm1(logs.value),
+        low=None if logs.low is None else math.expm1(logs.low),
+        high=None if logs.high is None else math.expm1(logs.high),
+        n=n,
+        method=logs.method,
+    )
+
+
+def _log(side: Interval) -> Interval:
+    low = math.log(side.low) if side.low is not None and side.low > 0 else None
+    high = math.log(side.high) if side.high is not None and side.high > 0 else None
+    return replace(side, value=math.log(side.value), low=low, high=high)
+
+
+def _mover(ours: Interval, theirs: Interval, n: int) -> Interval:
+    value = ours.value - theirs.value
+    low = high = None
+    if ours.low is not None and theirs.high is not None:
+        low = value - math.hypot(ours.value - ours.low, theirs.high - theirs.value)
+    if ours.high is not None and theirs.low is not None:
+        high = value + math.hypot(ours.high - ours.value, theirs.value - theirs.low)
+    return Interval(value=value, low=low, high=high, n=n, method="MOVER")
+
+
+def worded(found: Contrast, *, significant: bool) -> Contrast:
+    """Return the contrast with its word.
+
+    The gate's burden lies on the pair: it must show that it is no worse by the margin. Here production stands already and the
+    burden lies on the alarm: "worse" needs a difference that the family's test does not put down to chance, and an estimate
+    past the margin. "No worse" is the gate's own: the whole interval clears the margin.
+    """
+    metric, between = found.metric, found.difference
+    if found.word is Word.TOO_FEW:
+        return found
+    if between is None or metric.margin is None:
+        return replace(found, word=Word.INCONCLUSIVE if metric.margin is not None else Word.NONE)
+    value, low = good(between.value, between, metric)
+    high = good_high(between, metric)
+    if significant and value <= -metric.margin and (high is None or high < 0):
+        word = Word.WORSE
+    elif significant and value >= metric.margin and (low is None or low > 0):
+        word = Word.BETTER
+    elif low is not None and low > -metric.margin:
+        word = Word.NO_WORSE
+    else:
+        word = Word.INCONCLUSIVE
+    return replace(found, word=word)
+
+
+def good(value: float, between: Interval, metric: WeeklyMetric) -> tuple[float, float | None]:
+    """Return the difference and its bad end, both turned so that positive is better."""
+    if metric.higher_is_better:
+        return value, between.low
+    return -value, None if between.high is None else -between.high
+
+
+def good_high(between: Interval, metric: WeeklyMetric) -> float | None:
+    """Return the difference's good end, turned so that positive is better."""
+    if metric.higher_is_better:
+        return between.high
+    return None if between.low is None else -between.low
+
+
+def held(metric: WeeklyMetric, lived: Interval, promised: Interval) -> Word:
+    """Return whether a promised figure holds by the gate's own rule: the whole interval against the margin."""
+    between = difference(metric, lived, promised)
+    assert metric.margin is not None
+    if min(lived.n, promised.n) < SMALLEST:
+        return Word.TOO_FEW
+    if between is None:
+        return Word.INCONCLUSIVE
+    _, low = good(between.value, between, metric)
+    high = good_high(between, metric)
+    if high is not None and high < -metric.margin:
+        return Word.WORSE
+    if low is not None and low > metric.margin:
+        return Word.BETTER
+    return Word.NO_WORSE if low is not None and low > -metric.margin else Word.INCONCLUSIVE
+
+
+def against_target(metric: WeeklyMetric, side: Interval) -> Word:
+    """Return whether the whole interval lies on the target's good side, on its bad side, or neither."""
+    if metric.target is None:
+        return Word.NONE
+    if side.n < SMALLEST:
+        return Word.TOO_FEW
+    bad, best = (side.low, side.high) if metric.higher_is_better else (side.high, side.low)
+    sign = 1 if metric.higher_is_better else -1
+    if bad is not None and sign * (bad - metric.target) > 0:
+        return Word.MET
+    if best is not None and sign * (best - metric.target) < 0:
+        return Word.MISSED
+    return Word.INCONCLUSIVE

@@ -1,0 +1,184 @@
+"""What the first screen says: what got worse or better, since when, for whom, on which pair."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from figures.formatting import format_interval, format_number, format_signed
+from figures.metric import Unit
+from figures.stats import Floats, Interval
+from reports.compare.anomalies import by_day
+from reports.compare.baselines import Release
+from reports.compare.change_points import Change, latency_changes, rate_changes, with_releases
+from reports.compare.comparisons import Comparison
+from reports.compare.outcomes import Word
+from reports.read.data import WeekData
+from reports.read.metrics import HELPFUL, METRICS, P95, WeeklyMetric
+from reports.read.weeks import day_words
+
+_FIRST = {metric.name: place for place, metric in enumerate(METRICS)}
+_CLOSEST = {"release before": 0, "production beside it": 0, "week before": 1}
+_LONGEST_GAP = 14  # days of silence that a series may bridge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One change for the worse or the better, with every comparison that shows it, the telling one first."""
+
+    word: Word
+    comparisons: tuple[Comparison, ...]
+    since: Change | None
+    since_words: str
+
+    @property
+    def first(self) -> Comparison:
+        """The comparison that is printed."""
+        return self.comparisons[0]
+
+    @property
+    def metric(self) -> WeeklyMetric:
+        """What changed."""
+        return self.first.contrast.metric
+
+
+Outcome = Literal["worse", "better", "no worse", "inconclusive", "too few to say", "no data", "first week"]
+
+
+def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Sequence[Release]) -> list[Finding]:
+    """Return what moved, worst first; what follows from another slice's change is left to that one."""
+    groups: dict[tuple[str, str, str, Word], list[Comparison]] = {}
+    for item in comparisons:
+        if item.word in (Word.WORSE, Word.BETTER) and not item.part_of:
+            key = (item.contrast.metric.name, item.dimension, item.value, item.word)
+            groups.setdefault(key, []).append(item)
+    found = []
+    for (*_, word), items in groups.items():
+        items.sort(key=lambda item: (_CLOSEST[item.baseline.against], item.contrast.p or 0.0))
+        since = _since(data, items[0], releases)
+        found.append(
+            Finding(word=word, comparisons=tuple(items), since=since, since_words=_since_words(data, items[0], since))
+        )
+    order = {Word.WORSE: 0, Word.BETTER: 1}
+    return sorted(
+        found,
+        key=lambda item: (
+            order[item.word],
+            _FIRST[item.metric.name],
+            bool(item.first.dimension),
+            item.first.contrast.p or 0.0,
+        ),
+    )
+
+
+def series_changes(data: WeekData, releases: Sequence[Release]) -> list[Change]:
+    """Return the change points of the helpful rate and of p95 over all pairs, within the weeks that were read."""
+    frame = by_day(data)
+    rated = frame[frame["rated"] > 0]
+    found = rate_changes(
+        HELPFUL.title, [int(day) for day in rated["day"]], _floats(rated["helpful"]), _floats(rated["rated"])
+    )
+    timed = frame[(frame["answers"] >= 20) & frame["p95"].notna()]
+    found += latency_changes(P95.title, [int(day) for day in timed["day"]], _floats(timed["p95"]))
+    return with_releases(found, releases, data.week)
+
+
+def outcome(data: WeekData, whole: Sequence[Comparison], found: Sequence[Finding], *, fallen: bool = False) -> Outcome:
+    """Return the week in one word: any slice that is worse makes it worse, else the helpful rate decides.
+
+    ``fallen``: people agree less with the model on a criterion, which is worse too.
+    """
+    if data.answers == 0:
+        return "no data"
+    if fallen or any(item.word is Word.WORSE for item in found):
+        return "worse"
+    words = [item.word for item in whole if item.contrast.metric is HELPFUL]
+    if not words:
+        return "first week" if not whole else "too few to say"
+    if any(item.word is Word.BETTER and item.metric is HELPFUL for item in found):
+        return "better"
+    for word, said in ((Word.NO_WORSE, "no worse"), (Word.INCONCLUSIVE, "inconclusive")):
+        if word in words:
+            return said  # type: ignore[return-value]
+    return "too few to say"
+
+
+def figure(metric: WeeklyMetric, side: Interval) -> str:
+    """Return a figure with its interval: ``0.64 [0.58, 0.70]``."""
+    return f"{format_number(side.value, metric.unit)} {format_interval(side.low, side.high, metric.unit)}".strip()
+
+
+def change_text(item: Comparison, *, adjusted: bool = False) -> str:
+    """Return the difference with its interval, signed: ``-0.20 [-0.30, -0.10]``, or in percent for relative ones."""
+    metric = item.contrast.metric
+    between = item.contrast.adjusted if adjusted and item.contrast.adjusted else item.contrast.difference
+    if between is None:
+        return "no share of 0"
+    unit = Unit.CHANGE if metric.relative else metric.unit
+    text = format_signed(between.value, unit)
+    if between.low is None or between.high is None:
+        return text
+    return f"{text} [{format_signed(between.low, unit)}, {format_signed(between.high, unit)}]"
+
+
+def names_of(items: Sequence[Comparison], most: int = 3) -> str:
+    """Return what changed for whom, each once: ``rated helpful for intent outage, latency p95 and 2 more``."""
+    names = list(
+        dict.fromkeys(
+            f"{item.contrast.metric.title}{f' for {item.slice}' if item.slice else ''}"
+            for item in sorted(items, key=lambda item: _FIRST[item.contrast.metric.name])
+        )
+    )
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def finding_sentence(item: Finding) -> str:
+    """Return one finding: since when, for whom, on which pair, what, from what to what, by how much, on how many."""
+    first = item.first
+    contrast, metric = first.contrast, item.metric
+    whom = f" for {first.slice}" if first.dimension else ""
+    where = "the week before" if first.baseline.against == "week before" else f"on {first.baseline.their_label}"
+    return (
+        f"{item.word.value.capitalize()} {item.since_words}{whom} on {first.baseline.label}: {metric.title} "
+        f"{format_number(contrast.ours.value, metric.unit)} (n={contrast.ours.n:,}), "
+        f"{format_number(contrast.theirs.value, metric.unit)} {where} (n={contrast.theirs.n:,}), "
+        f"{change_text(first, adjusted=True)}"
+    )
+
+
+def _since(data: WeekData, item: Comparison, releases: Sequence[Release]) -> Change | None:
+    """Return the last change point of the compared series in the finding's direction."""
+    metric = item.contrast.metric
+    if metric is HELPFUL:
+        frame = data.slice_days[item.dimension or "client"]
+        rows = frame[frame["slice"] == item.value] if item.dimension else frame
+        days = rows.groupby("day")[["helpful", "rated"]].sum().reset_index()
+        changes = rate_changes(
+            item.slice, [int(day) for day in days["day"]], _floats(days["helpful"]), _floats(days["rated"])
+        )
+    elif metric is P95 and not item.dimension:
+        changes = [change for change in series_changes(data, releases) if change.series == P95.title]
+    else:
+        return None
+    down = item.contrast.ours.value < item.contrast.theirs.value
+    fitting = [change for change in changes if (change.after < change.before) is down]
+    return with_releases(fitting[-1:], releases, data.week)[0] if fitting else None
+
+
+def _since_words(data: WeekData, item: Comparison, since: Change | None) -> str:
+    if since is not None:
+        if (
+            since.release is not None
+        ):  # the level changed within days of it: the release's own day is what a reader looks up
+            return f"since {since.release.name} ({day_words(since.release.at.astimezone(data.week.zone).date())})"
+        return f"since about {day_words(data.week.day(since.day))}"
+    release = item.baseline.release
+    if item.baseline.against == "release before" and release is not None:
+        return f"since {release.name} ({day_words(release.at.astimezone(data.week.zone).date())})"
+    return "this week"
+
+
+def _floats(column: "pd.Series[int]") -> Floats:
+    return np.asarray(column, dtype=np.float64)

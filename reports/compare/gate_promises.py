@@ -1,0 +1,119 @@
+"""What the gate promised of a pair against what was lived: only figures that mean the same on both sides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from figures.metric import Unit
+from figures.stats import Interval
+from reports.compare.baselines import PairInWeek
+from reports.compare.difference import difference, held
+from reports.compare.outcomes import Word
+from reports.read.counts import Counts, Side, made
+from reports.read.metrics import WORDS, WeeklyMetric
+from reports.read.samples import Rate, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """One promised figure with the lived one. ``inside``: the lived figure lies in the promised 95% interval."""
+
+    pair: str
+    release: str
+    metric: WeeklyMetric
+    promised: Interval
+    lived: Interval
+    difference: Interval | None
+    word: Word
+    inside: bool
+
+
+_LATENCY = WeeklyMetric(
+    name="", title="", kind="quantile", unit=Unit.MS, higher_is_better=False, margin=0.25, relative=True
+)
+_COST = WeeklyMetric(name="", title="", kind="mean", unit=Unit.USD, higher_is_better=False, margin=0.20, relative=True)
+_RATE = WeeklyMetric(name="", title="", kind="rate", unit=Unit.RATE)
+# By the gate's name. Lived figures are those of fresh answers of the pair's own models: reuse and the digest promise nothing.
+COMPARABLE = {
+    metric.name: metric
+    for metric in (
+        replace(_LATENCY, name="latency_p50", title="latency p50 of the primary", quantile=0.50),
+        replace(_LATENCY, name="latency_p95", title="latency p95 of the primary", quantile=0.95),
+        replace(_LATENCY, name="latency_p99", title="latency p99 of the primary", quantile=0.99),
+        replace(_COST, name="cost_cold", title="cost, prompt cache cold", part="cost_cold", whole="priced_cold"),
+        replace(_COST, name="cost_warm", title="cost, prompt cache warm", part="cost_warm", whole="priced_warm"),
+        replace(_RATE, name="guard_clear", title="nothing for the guard to refuse", margin=0.05),
+        replace(_RATE, name="answered", title="answered by the primary", margin=0.02),
+        replace(WORDS, name="words", title="words"),
+    )
+}
+NOT_COMPARABLE = (
+    "A helpful rate has no promise: the gate asks no agent. "
+    "BLEU, chrF and facts need references, which live answers lack."
+)
+
+
+def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:
+    """Return each comparable promise of the pairs in the week, from the newest release of each that has any."""
+    frame = counts.data.promises
+    found = []
+    for pair in pairs:
+        rows = frame[frame["pair_digest"] == pair.digest]
+        if rows.empty:
+            continue
+        newest = int(rows["sequence"].max())
+        for row in rows[rows["sequence"] == newest].to_dict("records"):
+            metric = COMPARABLE.get(str(row["metric"]))
+            lived = _lived(counts, Side(digest=pair.digest, periods=(0,)), metric) if metric is not None else None
+            if metric is None or lived is None or lived.n == 0 or row["value"] != row["value"]:
+                continue
+            promised = Interval(
+                value=float(row["value"]), low=_end(row["low"]), high=_end(row["high"]), n=int(row["n"]), method="gate"
+            )
+            side = lived.interval()
+            inside = (
+                promised.low is not None and promised.high is not None and promised.low <= side.value <= promised.high
+            )
+            found.append(
+                Promise(
+                    pair=pair.label,
+                    release=f"release {newest}",
+                    metric=metric,
+                    promised=promised,
+                    lived=side,
+                    difference=difference(metric, side, promised),
+                    word=held(metric, side, promised),
+                    inside=inside,
+                )
+            )
+    order = list(COMPARABLE)
+    return sorted(found, key=lambda item: (item.pair, order.index(item.metric.name)))
+
+
+def calibration_sentence(found: Sequence[Promise]) -> str:
+    """Return how well the gate foretold the week."""
+    if not found:
+        return "No release of the week's pairs has promised figures on record."
+    counts = {word: sum(item.word is word for item in found) for word in Word}
+    inside = sum(item.inside for item in found)
+    parts = [
+        f"{counts[word]} {word.value}"
+        for word in (Word.BETTER, Word.NO_WORSE, Word.WORSE, Word.INCONCLUSIVE, Word.TOO_FEW)
+        if counts[word]
+    ]
+    return f"Of {len(found)} promised figures, lived: {', '.join(parts)}. {inside} of {len(found)} lie in the promised interval."
+
+
+def _lived(counts: Counts, side: Side, metric: WeeklyMetric) -> Sample | None:
+    if metric.kind == "quantile":
+        return counts.latency(side, metric.quantile, primary=True)
+    sums = counts.total(side)
+    if metric.name == "guard_clear":
+        return Rate(successes=int(sums["modelled"] - sums["flagged"]), n=int(sums["modelled"]))
+    if metric.name == "answered":
+        return Rate(successes=int(sums["primary_answers"]), n=int(sums["asked"]))
+    return made(metric, sums)
+
+
+def _end(value: object) -> float | None:
+    number = float(value) if isinstance(value, int | float) else float("nan")
+    return number if number == number else None

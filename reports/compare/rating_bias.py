@@ -1,0 +1,78 @@
+"""Who rates: the share of rated answers by slice, and the helpful rate if every slice were rated alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from figures.stats import Interval
+from reports.read.counts import Counts, Side, dimensions, slice_name
+from reports.read.metrics import SMALLEST
+from reports.read.samples import Rate
+
+_CELL = 5  # ratings in a cell of channel and intent that may speak for its unrated answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatedShare:
+    """How many answers of a slice were rated."""
+
+    slice: str
+    share: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Who was heard. ``reweighted`` counts each channel and intent by its answers, not its ratings; None with too few cells.
+
+    ``uneven`` names the dimensions in which the share differs beyond chance.
+    """
+
+    overall: Interval | None
+    shares: tuple[RatedShare, ...]
+    uneven: tuple[str, ...]
+    helpful: float | None
+    reweighted: float | None
+    covered: float  # share of the answers that lie in a cell with enough ratings
+
+
+def selection(counts: Counts, side: Side) -> Selection:
+    """Return who was heard on ``side``."""
+    total = counts.total(side)
+    answers, rated = int(total["answers"]), int(total["rated"])
+    shares: list[RatedShare] = []
+    uneven = []
+    for dimension in dimensions():
+        by_value = counts.by_slice(side, dimension)
+        table = []
+        for value in counts.values(dimension):
+            sums = by_value.get(value)
+            if sums is None or sums["answers"] == 0:
+                continue
+            n = int(sums["answers"])
+            shares.append(
+                RatedShare(slice=slice_name(dimension, value), share=Rate(successes=int(sums["rated"]), n=n).interval())
+            )
+            if n >= SMALLEST:
+                table.append([sums["rated"], n - sums["rated"]])
+        grid = np.array(table)
+        if len(table) > 1 and grid.sum(axis=0).min() > 0 and stats.chi2_contingency(grid).pvalue < 0.01:
+            uneven.append(dimension)
+    cells = (
+        counts.data.cube[side.of(counts.data.cube)]
+        .groupby(["channel", "intent"])[["answers", "rated", "helpful"]]
+        .sum()
+    )
+    heard = cells[cells["rated"] >= _CELL]
+    covered = float(heard["answers"].sum() / answers) if answers else 0.0
+    reweighted = None
+    if len(heard) and covered > 0.5:
+        reweighted = float((heard["helpful"] / heard["rated"] * heard["answers"]).sum() / heard["answers"].sum())
+    return Selection(
+        overall=Rate(successes=rated, n=answers).interval() if answers else None,
+        shares=tuple(shares),
+        uneven=tuple(uneven),
+        helpful=total["helpful"] / rated if rated else None,
+        reweighted=reweighted,
+        covered=covered,
+    )

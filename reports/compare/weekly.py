@@ -1,0 +1,178 @@
+"""The weekly report as values: everything that page, digest and table say, made from one week's data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from figures.stats import Interval
+from reports.compare.advice import Action, actions, look_at_overruled
+from reports.compare.agreement import AgreementWeek, agreement_of
+from reports.compare.anomalies import Anomaly, anomalies
+from reports.compare.baselines import PairInWeek, Release, pairs_in_week, releases_of
+from reports.compare.change_points import Change
+from reports.compare.comparisons import (
+    EVERY_PAIR,
+    THIS_WEEK,
+    Comparison,
+    attributed,
+    baselines,
+    sliced,
+    whole,
+    within_whole,
+)
+from reports.compare.difference import against_target
+from reports.compare.drift import Drift, drifts
+from reports.compare.findings import Finding, Outcome, findings_of, outcome, series_changes
+from reports.compare.gate_promises import Promise, promises_of
+from reports.compare.outcomes import Word
+from reports.compare.rating_bias import Selection, selection
+from reports.compare.themes import Themes, themes
+from reports.read.counts import ALL, Counts, Side, dimensions
+from reports.read.data import WeekData
+from reports.read.metrics import METRICS, SLICED, UNHELPFUL, WeeklyMetric
+from reports.read.queries import BASELINE_WEEKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of the table of figures: a pair, or all of them."""
+
+    digest: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One metric of one column (and slice) in one week; ``period`` 0 is the report's. ``side`` None: nothing to count."""
+
+    metric: WeeklyMetric
+    column: Column
+    period: int
+    side: Interval | None
+    target: Word
+    dimension: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WeeklyReport:
+    """The whole report."""
+
+    data: WeekData
+    outcome: Outcome
+    pairs: Sequence[PairInWeek]
+    releases: Sequence[Release]
+    columns: Sequence[Column]
+    figures: Mapping[tuple[str, str, int], Figure]  # by metric name, digest, period
+    slice_figures: Sequence[Figure]
+    whole: Sequence[Comparison]
+    sliced: Sequence[Comparison]
+    findings: Sequence[Finding]
+    promises: Sequence[Promise]
+    changes: Sequence[Change]
+    drifts: Sequence[Drift]
+    anomalies: Sequence[Anomaly]
+    selection: Selection
+    themes: Themes
+    agreement: AgreementWeek
+    actions: Sequence[Action]
+    counts: Counts
+
+    @property
+    def worse(self) -> list[Finding]:
+        """What got worse."""
+        return [item for item in self.findings if item.word is Word.WORSE]
+
+
+def make_report(data: WeekData) -> WeeklyReport:
+    """Return the report of a week; a week without answers has a report too."""
+    counts = Counts(data)
+    releases = releases_of(data)
+    pairs = pairs_in_week(data, releases)
+    columns = [Column(digest=pair.digest, label=pair.label) for pair in pairs]
+    last_week = set(data.cube.loc[data.cube["period"] == -1, "pair_digest"])
+    if len(pairs) > 1:
+        columns.insert(0, Column(digest=ALL, label=EVERY_PAIR))
+    elif pairs and last_week - {pairs[0].digest}:
+        columns = [Column(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
+    compared = baselines(pairs, counts) if data.answers else []
+    of_slices = sliced(counts, compared)
+    of_pairs = attributed(counts, whole(counts, compared), of_slices)
+    of_slices = within_whole(of_pairs, of_slices)
+    found = findings_of(data, [*of_pairs, *of_slices], releases)
+    figures = {
+        (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
+        for metric in METRICS
+        for column in dict.fromkeys([*columns, *(Column(digest=pair.digest, label=pair.label) for pair in pairs)])
+        for back in range(BASELINE_WEEKS + 1)
+    }
+    heard, said = selection(counts, THIS_WEEK), themes(data)
+    promised, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
+    agreed = agreement_of(data)
+    unhelpful = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
+    return WeeklyReport(
+        data=data,
+        outcome=outcome(data, of_pairs, found, fallen=bool(agreed.fallen)),
+        pairs=pairs,
+        releases=releases,
+        columns=columns,
+        figures=figures,
+        slice_figures=_slice_figures(counts, columns),
+        whole=of_pairs,
+        sliced=of_slices,
+        findings=found,
+        promises=promised,
+        changes=series_changes(data, releases),
+        drifts=moved,
+        anomalies=odd,
+        selection=heard,
+        themes=said,
+        agreement=agreed,
+        actions=[
+            *(
+                actions(
+                    task=data.task,
+                    week=data.week.name,
+                    pairs=pairs,
+                    releases=releases,
+                    found=found,
+                    whole=of_pairs,
+                    unhelpful=unhelpful.target if unhelpful is not None else Word.NONE,
+                    drifts=moved,
+                    anomalies=odd,
+                    heard=heard,
+                    said=said,
+                    promised=promised,
+                )
+                if data.answers
+                else []
+            ),
+            *look_at_overruled(agreed),
+        ],
+        counts=counts,
+    )
+
+
+def _figure(counts: Counts, metric: WeeklyMetric, column: Column, period: int) -> Figure:
+    sample = counts.sample(metric, Side(digest=column.digest, periods=(period,)))
+    side = sample.interval() if sample is not None else None
+    target = against_target(metric, side) if side is not None else Word.NONE
+    return Figure(metric=metric, column=column, period=period, side=side, target=target)
+
+
+def _slice_figures(counts: Counts, columns: Sequence[Column]) -> list[Figure]:
+    return [
+        Figure(
+            metric=metric,
+            column=column,
+            period=period,
+            side=sample.interval(),
+            target=against_target(metric, sample.interval()),
+            dimension=dimension,
+            value=value,
+        )
+        for column in columns
+        for dimension in dimensions()
+        for metric in SLICED
+        for period in (0, -1)
+        for value, sample in counts.slices(metric, Side(digest=column.digest, periods=(period,)), dimension).items()
+    ]

@@ -1,0 +1,1 @@
+"""What the weekly report reads from the warehouse, kept as counts."""

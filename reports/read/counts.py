@@ -1,0 +1,134 @@
+"""Turns the counts of a week's data into samples: of a pair, over weeks, in a slice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from figures.stats import Floats
+from reports.read.data import WeekData
+from reports.read.metrics import WeeklyMetric
+from reports.read.queries import COUNT_COLUMNS, DIMENSIONS, HISTORY_ORDER, SUM_COLUMNS
+from reports.read.samples import Mean, Quantile, Rate, Sample
+
+ALL = "all"  # every pair together: what customers met
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """Whose answers: of one pair's digest or ``ALL``, in the weeks of ``periods`` (0 is the report's)."""
+
+    digest: str
+    periods: tuple[int, ...]
+
+    def of(self, frame: pd.DataFrame) -> "pd.Series[bool]":
+        """Return which rows of ``frame`` are meant."""
+        chosen = frame["period"].isin(self.periods)
+        return chosen if self.digest == ALL else chosen & (frame["pair_digest"] == self.digest)
+
+
+class Counts:
+    """Samples out of one ``WeekData``."""
+
+    def __init__(self, data: WeekData) -> None:
+        self.data = data
+        self._cube = data.cube.assign(unhelpful=data.cube["rated"] - data.cube["helpful"])
+        self._columns = [*COUNT_COLUMNS, *SUM_COLUMNS, "unhelpful"]
+        self._histograms: dict[tuple[Side, str], dict[str, tuple[Floats, Floats]]] = {}
+        self._sums: dict[tuple[Side, str], dict[str, Mapping[str, float]]] = {}
+
+    def total(self, side: Side) -> Mapping[str, float]:
+        """Return the sums over everything on ``side``."""
+        found = self._sums.get((side, ""))
+        if found is None:
+            found = {"": _plain(self._cube.loc[side.of(self._cube), self._columns].sum())}
+            self._sums[side, ""] = found
+        return found[""]
+
+    def by_slice(self, side: Side, dimension: str) -> dict[str, Mapping[str, float]]:
+        """Return the sums by the values of ``dimension``."""
+        found = self._sums.get((side, dimension))
+        if found is None:
+            grouped = self._cube[side.of(self._cube)].groupby(dimension)[self._columns].sum()
+            found = {str(value): _plain(row) for value, row in grouped.iterrows()}
+            self._sums[side, dimension] = found
+        return found
+
+    def without(self, side: Side, other: tuple[str, str], dimension: str = "", value: str = "") -> Mapping[str, float]:
+        """Return the sums of a slice, or of everything on ``side``, without what lies in the slice ``other``."""
+        cube = self._cube
+        rows = side.of(cube) & (cube[other[0]] != other[1])
+        if dimension:
+            rows &= cube[dimension] == value
+        return _plain(cube.loc[rows, self._columns].sum())
+
+    def sample(self, metric: WeeklyMetric, side: Side) -> Sample | None:
+        """Return what is known of ``metric`` on ``side``; None where it has no answer to speak of."""
+        if metric.kind == "quantile":
+            return self.latency(side, metric.quantile, primary=False)
+        return made(metric, self.total(side))
+
+    def latency(self, side: Side, quantile: float, *, primary: bool) -> Quantile | None:
+        """Return latencies on ``side``; with ``primary`` of the primary model's fresh answers alone, as the gate measures."""
+        column, key = ("primary_n" if primary else "n"), (side, str(primary))
+        if key not in self._histograms:
+            frame = self.data.latencies
+            self._histograms[key] = {"": _histogram(frame[side.of(frame)], column)}
+        return _at(self._histograms[key][""], quantile)
+
+    def slices(self, metric: WeeklyMetric, side: Side, dimension: str) -> dict[str, Sample]:
+        """Return the samples of ``metric`` by the values of ``dimension``."""
+        if metric.kind == "quantile":
+            key = (side, dimension)
+            if key not in self._histograms:
+                frame = self.data.slice_latencies[dimension]
+                parts = frame[side.of(frame)].groupby("slice")
+                self._histograms[key] = {str(value): _histogram(part, "n") for value, part in parts}
+            found: dict[str, Sample | None] = {
+                value: _at(histogram, metric.quantile) for value, histogram in self._histograms[key].items()
+            }
+        else:
+            found = {value: made(metric, sums) for value, sums in self.by_slice(side, dimension).items()}
+        return {value: sample for value, sample in found.items() if sample is not None}
+
+    def values(self, dimension: str) -> list[str]:
+        """Return the dimension's values in the week and the one before, in reading order."""
+        recent = self._cube[self._cube["period"].isin((0, -1))]
+        found = recent.groupby(dimension)["answers"].sum().sort_values(ascending=False, kind="stable")
+        names = [str(name) for name in found.index]
+        return [name for name in HISTORY_ORDER if name in names] if dimension == "history" else names
+
+
+def made(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:
+    """Return the sample of a rate or mean from ``sums``; None where there is nothing to divide by."""
+    whole = int(sums[metric.whole])
+    if whole == 0:
+        return None
+    if metric.kind == "rate":
+        return Rate(successes=int(sums[metric.part]), n=whole)
+    return Mean(total=sums[metric.part], squares=sums[f"{metric.part}_squares"], n=whole)
+
+
+def slice_name(dimension: str, value: str) -> str:
+    """Return ``intent outage``; history is named by what its bands count."""
+    return f"{value} interactions read" if dimension == "history" else f"{dimension} {value}"
+
+
+def dimensions() -> Sequence[str]:
+    """Return the dimensions in the order of the page."""
+    return tuple(DIMENSIONS)
+
+
+def _plain(row: "pd.Series[float]") -> Mapping[str, float]:
+    return {str(name): float(value) for name, value in row.fillna(0).items()}
+
+
+def _histogram(rows: pd.DataFrame, column: str) -> tuple[Floats, Floats]:
+    sums = rows[rows[column] > 0].groupby("value")[column].sum().sort_index()
+    return sums.index.to_numpy(np.float64), sums.to_numpy(np.float64)
+
+
+def _at(histogram: tuple[Floats, Floats], quantile: float) -> Quantile | None:
+    values, counts = histogram
+    return Quantile(values=values, counts=counts, q=quantile) if len(values) else None

@@ -1,0 +1,100 @@
+"""What the report reads: one pass of SELECTs over the warehouse, kept as counts by week, pair and slice."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from reports.read import queries
+from reports.read.weeks import Week
+
+if TYPE_CHECKING:
+    from service.warehouse.port import Warehouse
+
+MOST_WORDS = 2_500  # of a week's newest unhelpful or edited answers, whose words are clustered
+_NAME = re.compile(r"(?<!:):([a-z_]+)\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class WeekData:
+    """Everything read for one week. ``period`` counts weeks from the report's (0) backwards, ``day`` local days from its Monday.
+
+    ``now`` is when it was read: what claims to be of later is not counted.
+    """
+
+    task: str
+    week: Week
+    now: datetime
+    cube: pd.DataFrame
+    daily: pd.DataFrame
+    daily_latency: pd.DataFrame
+    latencies: pd.DataFrame
+    slice_latencies: Mapping[str, pd.DataFrame]
+    numbers: Mapping[str, pd.DataFrame]
+    pairs: pd.DataFrame
+    releases: pd.DataFrame
+    promises: pd.DataFrame
+    words: pd.DataFrame
+    slice_days: Mapping[str, pd.DataFrame]
+    oddities: Mapping[str, int]
+    agreement: pd.DataFrame
+    calls: pd.DataFrame
+
+    @property
+    def answers(self) -> int:
+        """Answers in the week."""
+        return int(self.cube.loc[self.cube["period"] == 0, "answers"].sum())
+
+
+def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> WeekData:
+    """Read ``week`` and the twelve before it; nothing later than ``now``."""
+    until = min(week.end, now.astimezone(UTC))
+    long_ago, before, last = (
+        week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)
+    )
+    base: dict[str, Any] = {"task": task, "now": now.astimezone(UTC), "most": MOST_WORDS}
+
+    def ask(sql: str, since: datetime, to: datetime = until) -> pd.DataFrame:
+        given = base | {"since": since, "until": to}
+        frame = warehouse.query(sql, {name: given[name] for name in _NAME.findall(sql)})
+        for name in frame.columns:
+            if name in _INTEGERS:
+                frame[name] = pd.to_numeric(frame[name]).fillna(0).astype("int64")
+            elif name in _FLOATS:
+                frame[name] = pd.to_numeric(frame[name]).astype("float64")
+        return frame
+
+    odd = ask(queries.ODDITIES, week.start).fillna(0).iloc[0]
+    oddities = {str(name): int(value) for name, value in odd.items()}
+    oddities["future"] = int(ask(queries.FUTURE, week.start)["n"].iloc[0])
+    oddities["without_summary"] = int(ask(queries.ORPHANS, week.start)["n"].iloc[0])
+    daily_latency = [ask(queries.daily_latency(week, by_pair=by_pair), long_ago) for by_pair in (True, False)]
+    return WeekData(
+        task=task,
+        week=week,
+        now=now,
+        cube=ask(queries.cube(week), before),
+        daily=ask(queries.daily(week), long_ago),
+        daily_latency=pd.concat(daily_latency, ignore_index=True),
+        latencies=ask(queries.latencies(week), before),
+        slice_latencies={name: ask(queries.slice_latencies(week, name), before) for name in queries.DIMENSIONS},
+        numbers={name: ask(queries.numbers(week, name), last) for name in queries.NUMBERS}
+        | {"hour": ask(queries.hours(week), last)},
+        pairs=ask(queries.PAIRS, long_ago),
+        releases=ask(queries.RELEASES, long_ago),
+        promises=ask(queries.PROMISES, long_ago),
+        words=pd.concat(
+            [ask(queries.words_of(week), week.start), ask(queries.words_of(week), last, week.start)], ignore_index=True
+        ),
+        slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
+        oddities=oddities,
+        agreement=ask(queries.agreement(week), last),
+        calls=ask(queries.calls(week), last),
+    )
+
+
+_INTEGERS = {*queries.COUNT_COLUMNS, "period", "day", "n", "primary_n", "sequence", "calls", "form_version"}
+_FLOATS = {*queries.SUM_COLUMNS, "value", "low", "high", "p50", "p95"}

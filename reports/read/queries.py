@@ -1,0 +1,197 @@
+"""The SELECTs of the weekly report, in Redshift's dialect: everything is counted in the warehouse, and only counts come back."""
+
+from reports.read.weeks import DAY_S, WEEK_S, Week
+
+HISTORY_WEEKS = 12  # before the week: trend, change points, robust bounds
+BASELINE_WEEKS = 4  # before the week: what the release before is known by
+LATENCY_STEP_MS = 10  # of the slices' histograms; the overall ones are exact
+DIMENSIONS = {
+    "channel": "COALESCE(s.last_channel, 'none')",
+    "intent": "s.ivr_intent",
+    "history": (
+        "CASE WHEN s.interactions_considered <= 1 THEN '0-1' WHEN s.interactions_considered <= 3 THEN '2-3' "
+        "WHEN s.interactions_considered <= 10 THEN '4-10' WHEN s.interactions_considered <= 50 THEN '11-50' ELSE '>50' END"
+    ),
+    "client": "s.client",
+}
+HISTORY_ORDER = ("0-1", "2-3", "4-10", "11-50", ">50")
+NUMBERS = {"interactions_considered": "interactions read", "history_days": "days of history", "summary_words": "words"}
+_TIME = "s.generation_timestamp"
+# A written answer is one that this request made; a model's answer is one that a model made for this request.
+_WRITTEN = "NOT s.cache_hit AND s.arm <> 'none'"
+_MODELLED = "NOT s.cache_hit AND s.arm IN ('primary', 'backup')"
+# As the gate tells them apart: the primary's answers without and with a prefix from the prompt cache.
+_COLD = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens = 0"
+_WARM = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens > 0"
+_COUNTS = {
+    "answers": "1",
+    "rated": "CASE WHEN s.helpful_feedback IS NOT NULL THEN 1 ELSE 0 END",
+    "helpful": "CASE WHEN s.helpful_feedback = 'helpful' THEN 1 ELSE 0 END",
+    "degraded": "CASE WHEN s.degraded THEN 1 ELSE 0 END",
+    "asked": f"CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END",
+    "failover": "CASE WHEN NOT s.cache_hit AND s.arm = 'backup' THEN 1 ELSE 0 END",
+    "reused": "CASE WHEN s.cache_hit THEN 1 ELSE 0 END",
+    "transfers": "CASE WHEN s.contact_id <> s.initial_contact_id THEN 1 ELSE 0 END",
+    "transfers_reused": "CASE WHEN s.cache_hit AND s.contact_id <> s.initial_contact_id THEN 1 ELSE 0 END",
+    "modelled": f"CASE WHEN {_MODELLED} THEN 1 ELSE 0 END",
+    "primary_answers": "CASE WHEN NOT s.cache_hit AND s.arm = 'primary' THEN 1 ELSE 0 END",
+    "prompt_hits": f"CASE WHEN {_MODELLED} AND s.prompt_cache_read_tokens > 0 THEN 1 ELSE 0 END",
+    "flagged": f"CASE WHEN {_MODELLED} AND s.guard_findings > 0 THEN 1 ELSE 0 END",
+    "findings": f"CASE WHEN {_MODELLED} THEN s.guard_findings ELSE 0 END",
+    "priced_written": f"CASE WHEN {_WRITTEN} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
+    "priced": "CASE WHEN s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
+    "written": f"CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END",
+    "priced_cold": f"CASE WHEN {_COLD} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
+    "priced_warm": f"CASE WHEN {_WARM} AND s.cost_usd IS NOT NULL THEN 1 ELSE 0 END",
+}
+_SUMS = {
+    "cost": "CAST(s.cost_usd AS DOUBLE PRECISION)",
+    "cost_written": f"CASE WHEN {_WRITTEN} THEN CAST(s.cost_usd AS DOUBLE PRECISION) END",
+    "cost_cold": f"CASE WHEN {_COLD} THEN CAST(s.cost_usd AS DOUBLE PRECISION) END",
+    "cost_warm": f"CASE WHEN {_WARM} THEN CAST(s.cost_usd AS DOUBLE PRECISION) END",
+    "words": f"CASE WHEN {_WRITTEN} THEN CAST(s.summary_words AS DOUBLE PRECISION) END",
+}
+COUNT_COLUMNS = (*_COUNTS, "edited")
+SUM_COLUMNS = tuple(column for name in _SUMS for column in (name, f"{name}_squares"))
+_WINDOW = "s.task = :task AND s.generation_timestamp >= :since AND s.generation_timestamp < :until"
+
+
+def cube(week: Week) -> str:
+    """Return counts and sums by week, pair and slice values: some ten thousand rows from which every slice is summed."""
+    slices = ", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())
+    return f"""
+        WITH edits AS (
+            SELECT DISTINCT request_id FROM omni_feedback
+            WHERE edited_summary IS NOT NULL AND summary_timestamp >= :since
+        )
+        SELECT {_week(week)} AS period, s.pair_digest, {slices},
+            {_totals()},
+            SUM(CASE WHEN e.request_id IS NOT NULL AND s.helpful_feedback IS NOT NULL THEN 1 ELSE 0 END) AS edited
+        FROM omni_summaries s LEFT JOIN edits e ON e.request_id = s.request_id
+        WHERE {_WINDOW}
+        GROUP BY 1, 2, 3, 4, 5, 6"""  # noqa: S608 - constants of this module
+
+
+def daily(week: Week) -> str:
+    """Return counts and sums by local day and pair."""
+    return f"""
+        SELECT {_day(week)} AS day, s.pair_digest, {_totals()}
+        FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2"""  # noqa: S608
+
+
+def daily_latency(week: Week, *, by_pair: bool) -> str:
+    """Return p50 and p95 by local day, of every pair or of all together."""
+    pair = "s.pair_digest" if by_pair else "'all'"
+    return f"""
+        SELECT {_day(week)} AS day, {pair} AS pair_digest, COUNT(*) AS n,
+            PERCENTILE_DISC(0.5) WITHIN GROUP (ORDER BY s.latency_ms) AS p50,
+            PERCENTILE_DISC(0.95) WITHIN GROUP (ORDER BY s.latency_ms) AS p95
+        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2"""  # noqa: S608
+
+
+def latencies(week: Week) -> str:
+    """Return how often each latency came, by week and pair; ``primary_n`` counts fresh answers of the primary."""
+    return f"""
+        SELECT {_week(week)} AS period, s.pair_digest, s.latency_ms AS value, COUNT(*) AS n,
+            SUM(CASE WHEN NOT s.cache_hit AND s.arm = 'primary' THEN 1 ELSE 0 END) AS primary_n
+        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3"""  # noqa: S608
+
+
+def slice_latencies(week: Week, dimension: str) -> str:
+    """Return the same by one dimension's values, in steps of 10 ms."""
+    return f"""
+        SELECT {_week(week)} AS period, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
+            FLOOR(s.latency_ms / {LATENCY_STEP_MS}::DOUBLE PRECISION) * {LATENCY_STEP_MS} AS value, COUNT(*) AS n
+        FROM omni_summaries s WHERE {_WINDOW} AND s.latency_ms >= 0 GROUP BY 1, 2, 3, 4"""  # noqa: S608
+
+
+def numbers(week: Week, column: str) -> str:
+    """Return how often each value of one of ``NUMBERS`` came, by week."""
+    return f"""
+        SELECT {_week(week)} AS period, s.{column} AS value, COUNT(*) AS n
+        FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2"""  # noqa: S608
+
+
+def hours(week: Week) -> str:
+    """Return answers by week and local hour."""
+    seconds = week.local_seconds(_TIME, weeks=HISTORY_WEEKS)
+    return f"""
+        SELECT {_week(week)} AS period, COUNT(*) AS n,
+            FLOOR(({seconds} - {DAY_S} * FLOOR({seconds} / {DAY_S}::DOUBLE PRECISION)) / 3600::DOUBLE PRECISION) AS value
+        FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 3"""  # noqa: S608
+
+
+def slice_days(week: Week, dimension: str) -> str:
+    """Return ratings by local day, pair and one dimension's values."""
+    return f"""
+        SELECT {_day(week)} AS day, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
+            SUM({_COUNTS["rated"]}) AS rated, SUM({_COUNTS["helpful"]}) AS helpful
+        FROM omni_summaries s WHERE {_WINDOW} AND s.helpful_feedback IS NOT NULL GROUP BY 1, 2, 3"""  # noqa: S608
+
+
+def words_of(week: Week) -> str:
+    """Return the newest unhelpful or edited answers with what was said of them; capped, and the page says so."""
+    return f"""
+        SELECT {_week(week)} AS period, f.feedback_id, f.request_id, f.comment, f.edited_summary, s.summary_text,
+            s.helpful_feedback, s.pair_digest, {", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())}
+        FROM omni_feedback f JOIN omni_summaries s ON s.request_id = f.request_id
+        WHERE {_WINDOW} AND (s.helpful_feedback = 'not_helpful' OR f.edited_summary IS NOT NULL)
+            AND (f.comment IS NOT NULL OR f.edited_summary IS NOT NULL)
+        ORDER BY f.feedback_timestamp DESC, f.feedback_id LIMIT :most"""  # noqa: S608
+
+
+def agreement(week: Week) -> str:
+    """Return people's words on criteria that stood at ``until``, by the week they were said in, with the model's verdicts."""
+    return f"""
+        SELECT {_week(week, "w.overridden_at")} AS period, w.tenant_id, w.form_id, w.form_version, w.criterion_id, w.pair_digest,
+            w.model_verdict, w.human_verdict, MAX(w.question) AS question, COUNT(*) AS n
+        FROM v_criterion_words w
+        WHERE w.overridden_at >= :since AND w.overridden_at < :until AND (w.replaced_at IS NULL OR w.replaced_at >= :until)
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608
+
+
+def calls(week: Week) -> str:
+    """Return scored calls by the week of the call, and how many criteria the model answered in them."""
+    return f"""
+        SELECT {_week(week, "k.call_date")} AS period, k.tenant_id, k.form_id, COUNT(DISTINCT k.call_id) AS calls,
+            SUM(CASE WHEN k.verdict IS NOT NULL THEN 1 ELSE 0 END) AS n
+        FROM v_criteria k WHERE k.call_date >= :since AND k.call_date < :until GROUP BY 1, 2, 3"""  # noqa: S608
+
+
+PAIRS = f"""
+    SELECT s.pair_digest, s.pair, s.prompt_version, s.rollout_arm, s.environment, s.arm, s.model_used, s.answered_by,
+        COUNT(*) AS n, MIN(s.generation_timestamp) AS first_at, MAX(s.generation_timestamp) AS last_at
+    FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""  # noqa: S608
+RELEASES = """
+    SELECT environment, sequence, kind, pair, pair_digest, prompt_version, released_at, why
+    FROM omni_releases WHERE task = :task AND released_at < :until ORDER BY environment, sequence"""
+PROMISES = """
+    SELECT p.environment, p.sequence, p.pair_digest, p.metric, p.value, p.low, p.high, p.n, p.unit
+    FROM omni_promises p WHERE p.task = :task ORDER BY p.environment, p.sequence, p.metric"""
+ODDITIES = f"""
+    SELECT SUM(CASE WHEN s.feedback_timestamp < s.generation_timestamp THEN 1 ELSE 0 END) AS feedback_before_answer,
+        SUM(CASE WHEN s.latency_ms < 0 THEN 1 ELSE 0 END) AS negative_latency,
+        SUM(CASE WHEN s.cost_usd IS NULL AND {_WRITTEN} THEN 1 ELSE 0 END) AS unpriced,
+        COUNT(*) - COUNT(DISTINCT s.request_id) AS repeated_ids
+    FROM omni_summaries s WHERE {_WINDOW}"""  # noqa: S608
+FUTURE = "SELECT COUNT(*) AS n FROM omni_summaries s WHERE s.task = :task AND s.generation_timestamp > :now"
+ORPHANS = """
+    SELECT COUNT(*) AS n FROM omni_feedback f LEFT JOIN omni_summaries s ON s.request_id = f.request_id
+    WHERE s.request_id IS NULL AND f.feedback_timestamp >= :since AND f.feedback_timestamp < :until"""
+
+
+def _totals() -> str:
+    counts = [f"SUM({sql}) AS {name}" for name, sql in _COUNTS.items()]
+    sums = [
+        f"SUM({sql}) AS {name}, SUM(({sql}) * ({sql})) AS {name}_squares"  # a sum of nothing is NULL
+        for name, sql in _SUMS.items()
+    ]
+    return ", ".join(counts + sums)
+
+
+def _week(week: Week, column: str = _TIME) -> str:
+    return f"CAST(FLOOR({week.local_seconds(column, weeks=HISTORY_WEEKS)} / {WEEK_S}::DOUBLE PRECISION) AS INTEGER)"
+
+
+def _day(week: Week) -> str:
+    return f"CAST(FLOOR({week.local_seconds(_TIME, weeks=HISTORY_WEEKS)} / {DAY_S}::DOUBLE PRECISION) AS INTEGER)"

@@ -1,0 +1,158 @@
+"""How often the report cries wolf and how often it finds a slice that got worse: the figures of docs/decisions/0020."""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+
+from figures.stats import rate_interval
+from reports.compare.difference import contrast
+from reports.compare.false_discovery import Tested, judge_family
+from reports.compare.outcomes import Word
+from reports.compare.weekly import WeeklyReport, make_report
+from reports.read.data import read_week
+from reports.read.metrics import HELPFUL, SLICED, WeeklyMetric
+from reports.read.samples import Rate
+from reports.read.weeks import Week
+from reports.simulate.synthetic import Planted, Scenario, rows
+from service.events import EVENTS
+from service.warehouse.duck import DuckWarehouse
+
+WEEK = Week.parse("2026-W46")
+ANSWERS = 60_000  # over six weeks, a fifth rated: some 320 ratings a week of the planted intent
+SLICES, BASELINES, HISTORY = 21, 2, 4
+RATED = (25, 50, 75, 100, 150, 200, 400)  # ratings of the slice this week
+PLANTED = Planted(dimension="intent", value="outage", helpful_rate=0.65)
+
+
+def simulate(*, seeds: int, draws: int) -> Iterator[str]:
+    """Yield lines: whole reports without anything wrong, with a planted slice, and power by the slice's ratings."""
+    # As the report itself: a k-means step in a few hundred texts is over before a second thread has woken up.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"
+    quiet = [tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed))) for seed in range(seeds)]
+    yield (
+        f"  comparisons called worse: {sum(t.worse for t in quiet)} of {sum(t.compared for t in quiet):,}; reports with any: "
+        + _share(sum(t.worse > 0 for t in quiet), seeds)
+    )
+    yield (
+        f"  called better: {sum(t.better for t in quiet)}; change points: {sum(t.changes for t in quiet)} in {2 * seeds} series; "
+        + (
+            f"days called anomalous: {sum(t.anomalies for t in quiet)}; inputs called moved: {sum(t.drifts for t in quiet)}"
+        )
+    )
+    yield f"{seeds} whole reports, {PLANTED.value} helpful at {PLANTED.helpful_rate} instead of 0.85 since the release:"
+    planted = [
+        tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed, planted=(PLANTED,)))) for seed in range(seeds)
+    ]
+    yield "  the slice is named first: " + _share(sum(t.found for t in planted), seeds)
+    yield (
+        f"  comparisons of other slices called worse: {sum(t.elsewhere for t in planted)}; reports with any: "
+        + _share(sum(t.elsewhere > 0 for t in planted), seeds)
+    )
+    yield (
+        f"Tables of {SLICES} slices, {len(SLICED)} figures, {BASELINES} baselines (week before; four weeks of the release "
+        f"before), {draws} each, one slice at 0.65 instead of 0.85:"
+    )
+    for n in RATED:
+        found, wrong = power(n, draws)
+        yield f"  n={n:>3} ratings of the slice: found {_share(found, draws)}, a false alarm elsewhere {_share(wrong, draws)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What one report said. ``elsewhere`` counts slices that do not overlap with the planted one, or are not explained by it."""
+
+    worse: int
+    better: int
+    compared: int
+    found: bool
+    elsewhere: int
+    changes: int
+    anomalies: int
+    drifts: int
+
+
+def tally(report: WeeklyReport) -> Tally:
+    """Return what ``report`` said about the planted slice and about everything else."""
+    items = [*report.whole, *report.sliced]
+    words = Counter(item.word for item in items)
+    first = report.worse[0].first if report.worse else None
+    elsewhere = [
+        item
+        for item in report.sliced
+        if item.word is Word.WORSE
+        and not item.part_of
+        and (item.dimension, item.value) != (PLANTED.dimension, PLANTED.value)
+    ]
+    return Tally(
+        worse=words[Word.WORSE],
+        better=words[Word.BETTER],
+        compared=len(items),
+        found=first is not None and (first.dimension, first.value) == (PLANTED.dimension, PLANTED.value),
+        elsewhere=len(elsewhere),
+        changes=len(report.changes),
+        anomalies=len(report.anomalies),
+        drifts=sum(drift.word in ("moved", "moved a little") for drift in report.drifts),
+    )
+
+
+def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, seed: int = 1) -> tuple[int, int]:
+    """Return in how many tables the planted slice is called worse, and in how many any other comparison is.
+
+    Every slice has ``rated`` ratings this week and last, and four times as many on the release before; the other figures are
+    rates of 4% with five times as many answers.
+    """
+    rng = np.random.default_rng(seed)
+    found = wrong = 0
+    for _ in range(draws):
+        family: list[Tested] = []
+        hit: list[bool] = []
+        for metric in SLICED:
+            for place in range(SLICES):
+                planted = metric is HELPFUL and place == 0
+                _pair_of_tests(family, rng, metric, rated, (before, after if planted else before))
+                hit += [planted] * BASELINES
+        words = [item.word for item in judge_family(family)]
+        found += any(word is Word.WORSE for word, planted in zip(words, hit, strict=True) if planted)
+        wrong += any(word is Word.WORSE for word, planted in zip(words, hit, strict=True) if not planted)
+    return found, wrong
+
+
+def _pair_of_tests(
+    family: list[Tested], rng: np.random.Generator, metric: WeeklyMetric, rated: int, helpful: tuple[float, float]
+) -> None:
+    n = rated if metric is HELPFUL else 5 * rated
+    before, after = helpful if metric is HELPFUL else (0.04, 0.04)
+    ours = Rate(successes=int(rng.binomial(n, after)), n=n)
+    for size in (n, HISTORY * n):
+        theirs = Rate(successes=int(rng.binomial(size, before)), n=size)
+        as_rate = metric if metric.kind == "rate" else SLICED[1]  # latency and cost stand in as further rates
+        found = contrast(as_rate, ours, theirs)
+        assert found is not None
+        family.append((found, ours, theirs))
+
+
+def _report(scenario: Scenario) -> WeeklyReport:
+    with tempfile.TemporaryDirectory(prefix="omni-simulate-") as folder:
+        warehouse = DuckWarehouse(Path(folder) / "omni.duckdb")
+        try:
+            warehouse.migrate()
+            tables = rows(scenario)
+            for event in EVENTS:
+                if event.table in tables:
+                    warehouse.merge(event, tables[event.table])
+            data = read_week(warehouse, scenario.week, scenario.task, scenario.week.end + timedelta(days=1))
+        finally:
+            warehouse.close()
+    return make_report(data)
+
+
+def _share(count: int, n: int) -> str:
+    side = rate_interval(count, n)
+    return f"{count} of {n} [{side.low:.2f}, {side.high:.2f}]"

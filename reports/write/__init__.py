@@ -1,0 +1,1 @@
+"""The weekly report as page, digest and table of numbers."""

@@ -1,0 +1,110 @@
+"""Agreement as rows and cells: one table per version of a tenant's form."""
+
+from dataclasses import dataclass
+
+from figures.metric import Metric
+from figures.svg import whisker
+from reports.compare.agreement import AgreementWeek, CriterionAgreement, Judged, base_sentence, is_small, kappa_text
+from reports.compare.findings import figure
+from reports.compare.outcomes import Word
+from reports.read.metrics import AGREEMENT
+from reports.write.view import Cell, Row, badge
+
+TITLES = ("agreement", "kappa", "overruled")
+_MOST_MOVES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormTable:
+    """The criteria of one version that somebody answered."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallsSection:
+    """What the page says of scored calls."""
+
+    base: str
+    tables: tuple[FormTable, ...]
+    tested: int
+
+
+def calls_section(found: AgreementWeek) -> CallsSection | None:
+    """Return the section; None in a week without calls in which nobody said a word on older ones."""
+    if not found.calls and not found.words and not found.unanswered:
+        return None
+    tables: dict[str, list[Row]] = {}
+    for item in found.criteria:
+        tables.setdefault(f"{item.tenant}: {item.form_id}, version {item.version}", []).append(_row(item))
+    return CallsSection(
+        base=base_sentence(found),
+        tables=tuple(FormTable(title=title, rows=tuple(rows)) for title, rows in tables.items()),
+        tested=found.tested,
+    )
+
+
+def _row(item: CriterionAgreement) -> Row:
+    cells = (_agreement(item), _kappa(item), _overruled(item.now))
+    return Row(name=item.criterion, remark=item.question, cells=cells)
+
+
+def _agreement(item: CriterionAgreement) -> Cell:
+    if item.now.n == 0:
+        return Cell(remark="the model had no verdict")
+    side = item.now.rate.interval()
+    metric = Metric(
+        name=AGREEMENT.name,
+        unit=AGREEMENT.unit,
+        higher_is_better=True,
+        value=side.value,
+        low=side.low,
+        high=side.high,
+        n=side.n,
+    )
+    text = figure(AGREEMENT, side)
+    word, look = _word(item)
+    return Cell(
+        text=text,
+        drawing=whisker(metric, (0.0, 1.0), bound=None, label=f"{item.criterion}: {text}, n={side.n:,}"),
+        word=word,
+        look=look,
+        remark=f"n={side.n:,}{_past(item)}",
+    )
+
+
+def _word(item: CriterionAgreement) -> tuple[str, str]:
+    if is_small(item):
+        return f"… n={item.now.n}: too few to say", "few"
+    if item.before is None or item.word is Word.NONE:
+        return "", ""
+    if item.word is Word.TOO_FEW:
+        return f"… n={item.before.n} the week before: too few to compare", "few"
+    return badge(item.word)
+
+
+def _past(item: CriterionAgreement) -> str:
+    if item.before is None or item.before.n == 0:
+        return "; nothing was said the week before"
+    version = "" if item.before_version == item.version else f" (version {item.before_version})"
+    return f"; week before{version}: {item.before.rate.interval().value:.2f}, n={item.before.n:,}"
+
+
+def _kappa(item: CriterionAgreement) -> Cell:
+    past = "" if item.before is None or item.before.n == 0 else f"week before: {kappa_text(item.before.kappa)}"
+    remark = past
+    if item.only_overruled:
+        remark = "nobody confirmed a verdict"
+    return Cell(text=kappa_text(item.now.kappa), remark=remark)
+
+
+def _overruled(now: Judged) -> Cell:
+    """Return how many, and from what to what, the commonest first."""
+    moves = sorted(
+        ((n, move) for move, n in now.table.items() if move[0] != move[1]), key=lambda one: (-one[0], one[1])
+    )
+    parts = [f"{model} to {human}: {n:,}" for n, (model, human) in moves[:_MOST_MOVES]]
+    if now.unanswered:
+        parts.append(f"without a verdict of the model: {now.unanswered:,}")
+    return Cell(text=f"{now.n - now.confirmed:,} of {now.n:,}", remark="; ".join(parts))

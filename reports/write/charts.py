@@ -1,0 +1,172 @@
+"""Which charts the weekly report shows, out of its daily counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from markupsafe import Markup
+
+from figures.metric import Unit
+from figures.stats import rate_interval
+from reports.compare.anomalies import by_day
+from reports.compare.baselines import labels_of
+from reports.compare.findings import Finding
+from reports.compare.outcomes import Word
+from reports.compare.weekly import WeeklyReport
+from reports.read.data import WeekData
+from reports.read.metrics import HELPFUL, P95
+from reports.write.plots import SHAPES, Line, Mark, Point, chart, legend
+
+_SMALLEST_WEEK = 5  # ratings that a weekly dot stands for
+_SMALLEST_DAY = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A drawing with its caption, and a sentence that says what it shows to those who do not see it."""
+
+    title: str
+    caption: str
+    drawing: Markup
+    legend: Markup
+
+
+def charts(report: WeeklyReport) -> list[Chart]:
+    """Return the charts that have anything to show."""
+    data, marks = report.data, _marks(report, "")
+    frame = by_day(data)
+    busy = frame[frame["answers"] >= _SMALLEST_DAY]
+    worse = [
+        item for item in report.findings if item.word is Word.WORSE and item.metric is HELPFUL and item.first.dimension
+    ]
+    found = [
+        _made(
+            report,
+            "Rated helpful, by week",
+            "Each dot is a week of a pair with its 95% interval; dashed: the 85% that leaves 15% unhelpful.",
+            [Line(name=label, points=_weekly(data.daily, digest)) for digest, label in _pairs(report)],
+            Unit.RATE,
+            _marks(report, HELPFUL.title),
+            bound=0.85,
+        )
+    ]
+    found += [_slice_chart(report, item, marks) for item in worse[:2]]
+    found += [
+        _made(
+            report,
+            "Latency, by day",
+            "All answers, reused ones too. Dashed: p50.",
+            [
+                Line(name="p95", points=_points(busy["day"], busy["p95"]), dots=False),
+                Line(name="p50", points=_points(busy["day"], busy["p50"]), dots=False, dashed=True),
+            ],
+            Unit.MS,
+            _marks(report, P95.title),
+            from_zero=True,
+        ),
+        _made(
+            report,
+            "Cost of 1,000 answers, by day",
+            "Metered, over priced answers; reused ones cost nothing.",
+            [Line(name="cost", points=_ratio(busy.assign(cost=1_000 * busy["cost"]), "cost", "priced"), dots=False)],
+            Unit.USD,
+            marks,
+            from_zero=True,
+        ),
+        _made(
+            report,
+            "Degraded, backup and grounding violations, by day",
+            "Shares of answers, of model calls, and of model answers.",
+            [
+                Line(name="grounding violation", points=_ratio(busy, "flagged", "modelled"), dots=False),
+                Line(name="backup", points=_ratio(busy, "failover", "asked"), dots=False, dashed=True),
+                Line(name="degraded", points=_ratio(busy, "degraded", "answers")),
+            ],
+            Unit.RATE,
+            marks,
+            from_zero=True,
+        ),
+    ]
+    return [item for item in found if item.drawing]
+
+
+def _made(
+    report: WeeklyReport,
+    title: str,
+    caption: str,
+    lines: Sequence[Line],
+    unit: Unit,
+    marks: Sequence[Mark],
+    *,
+    bound: float | None = None,
+    from_zero: bool = False,
+) -> Chart:
+    drawing = chart(lines, report.data.week, unit=unit, title=title, marks=marks, bound=bound, from_zero=from_zero)
+    return Chart(title=title, caption=caption, drawing=drawing, legend=legend(lines))
+
+
+def _slice_chart(report: WeeklyReport, item: Finding, marks: Sequence[Mark]) -> Chart:
+    first = item.first
+    frame = report.data.slice_days[first.dimension]
+    rows = frame[frame["slice"] == first.value]
+    others = frame[frame["slice"] != first.value]
+    title = f"Rated helpful for {first.slice} and for the rest, by week"
+    lines = [Line(name=first.slice, points=_weekly(rows, "all")), Line(name="the rest", points=_weekly(others, "all"))]
+    return _made(report, title, "Every pair together.", lines, Unit.RATE, marks, bound=0.85)
+
+
+def _marks(report: WeeklyReport, series: str) -> list[Mark]:
+    week = report.data.week
+    releases = [
+        Mark(
+            day=(release.at - week.start).total_seconds() / 86_400,
+            label=f"release {release.sequence}" if release.sequence is not None else "new pair",
+            kind="release",
+        )
+        for release in report.releases
+    ]
+    return releases + [
+        Mark(day=float(change.day), label="change", kind="change")
+        for change in report.changes
+        if change.series == series
+    ]
+
+
+def _pairs(report: WeeklyReport) -> list[tuple[str, str]]:
+    """Return digest and label of the pairs with the most ratings in the weeks shown, at most as many as there are shapes."""
+    labels = labels_of(report.data.pairs)
+    rated = report.data.daily.groupby("pair_digest")["rated"].sum().sort_values(ascending=False)
+    return [(str(digest), labels[str(digest)]) for digest in rated.index[: len(SHAPES)]]
+
+
+def _weekly(daily: pd.DataFrame, digest: str) -> list[Point]:
+    rows = daily if digest == "all" else daily[daily["pair_digest"] == digest]
+    sums = rows.groupby(rows["day"] // 7)[["rated", "helpful"]].sum()
+    points = []
+    for week, row in sums.iterrows():
+        if row["rated"] >= _SMALLEST_WEEK:
+            side = rate_interval(float(row["helpful"]), int(row["rated"]))
+            points.append(Point(day=7.0 * int(str(week)) + 3.5, value=side.value, low=side.low, high=side.high))
+    return points
+
+
+def _points(days: "pd.Series[int]", values: "pd.Series[float]") -> list[Point]:
+    return [
+        Point(day=float(day) + 0.5, value=float(value))
+        for day, value in zip(days, values, strict=True)
+        if value == value  # not NaN
+    ]
+
+
+def _ratio(frame: pd.DataFrame, part: str, whole: str) -> list[Point]:
+    usable = frame[frame[whole] > 0]
+    return _points(usable["day"], usable[part] / usable[whole])
+
+
+def daily_table(data: WeekData) -> list[tuple[str, int, int, int]]:
+    """Return day, answers, rated and helpful of the week's days: the charts' data for those who read no drawings."""
+    frame = by_day(data)
+    return [
+        (f"{data.week.day(int(row['day'])):%a %-d %b}", int(row["answers"]), int(row["rated"]), int(row["helpful"]))
+        for _, row in frame[frame["day"] >= 0].iterrows()
+    ]

@@ -1,0 +1,112 @@
+"""The week as a short Markdown text for mail or chat."""
+
+from pathlib import Path
+
+from figures.files import write_whole
+from figures.formatting import one_line
+from reports.compare.agreement import base_sentence, is_small, kappa_text
+from reports.compare.findings import figure
+from reports.compare.gate_promises import calibration_sentence
+from reports.compare.outcomes import SIGNS, Word
+from reports.compare.weekly import WeeklyReport
+from reports.read.metrics import AGREEMENT, BY_NAME, SMALLEST
+from reports.write.headline import coverage_sentence, headline, more_findings, span, target_sentence
+from reports.write.view import word_of
+
+NAME = "digest.md"
+_SHOWN = (
+    "helpful_rate",
+    "unhelpful_rate",
+    "feedback_share",
+    "edit_rate",
+    "degraded_rate",
+    "latency_p95",
+    "cost_written",
+    "grounding_rate",
+)
+_THEMES = 3
+
+
+def write_digest(report: WeeklyReport, folder: Path) -> Path:
+    """Write ``digest.md`` into ``folder``, as a whole or not at all."""
+    path = folder / NAME
+    write_whole(path, render(report))
+    return path
+
+
+def render(report: WeeklyReport) -> str:
+    """Return the digest."""
+    data = report.data
+    lines = [f"# {_plain(headline(report))}", "", f"{data.task}, {data.week.name} ({span(report)})."]
+    if data.answers == 0:
+        told = [
+            "",
+            "Nothing was answered, or nothing was loaded.",
+            *(f"- {_plain(line)}" for line in more_findings(report)),
+        ]
+        return "\n".join([*lines, *told, *_agreement(report)]) + "\n"
+    lines[-1] += f" {coverage_sentence(report)}"
+    lines += ["", target_sentence(report), *(f"- {_plain(line)}" for line in more_findings(report))]
+    if report.actions:
+        lines += ["", "## What to do", ""]
+        for number, action in enumerate(report.actions, start=1):
+            lines.append(f"{number}. **{_plain(action.do)}**, because {_plain(action.because)}.")
+            if action.command:
+                lines.append(f"   `{action.command}`")
+    lines += ["", "## Figures", "", "| | " + " | ".join(_plain(column.label) for column in report.columns) + " |"]
+    lines.append("|---|" + "---|" * len(report.columns))
+    for name in _SHOWN:
+        found = [report.figures[name, column.digest, 0] for column in report.columns]
+        cells = [
+            f"{figure(item.metric, item.side)} n={item.side.n:,} {SIGNS[item.target]}".strip()
+            if item.side is not None
+            else "–"
+            for item in found
+        ]
+        lines.append(f"| {BY_NAME[name].title} | " + " | ".join(cells) + " |")
+    lines += ["", *_small(report), calibration_sentence(report.promises), *_agreement(report)]
+    if report.themes.themes:
+        lines += ["", "## Unhelpful feedback", ""]
+        for theme in report.themes.themes[:_THEMES]:
+            new = ", growing" if theme.grown else ""
+            mostly = f", mostly {_plain(theme.mostly)}" if theme.mostly else ""
+            lines.append(f"- {_plain(', '.join(theme.terms)) or 'other'}: {theme.size}{new}{mostly}")
+    return "\n".join(lines) + "\n"
+
+
+def _agreement(report: WeeklyReport) -> list[str]:
+    """Return how people and the model agree on scored calls; nothing where there are none."""
+    found = report.agreement
+    if not found.calls and not found.words:
+        return []
+    lines = ["", "## Scored calls: people and the model", "", _plain(base_sentence(found))]
+    told = [item for item in found.criteria if not is_small(item)]
+    for item in told:
+        where = f"{item.tenant}, {item.form_id} {item.version}, {item.criterion}"
+        lines.append(
+            f"- {_plain(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
+            f"{kappa_text(item.now.kappa)}{f' {SIGNS[item.word]} {item.word.value}' if item.word is not Word.NONE else ''}"
+            f"{' (nobody confirmed a verdict)' if item.only_overruled else ''}"
+        )
+    if len(told) < len(found.criteria):
+        few = len(found.criteria) - len(told)
+        lines.append(f"- {few} {'criterion' if few == 1 else 'criteria'} with fewer than {SMALLEST}: too few to say.")
+    return lines
+
+
+def _small(report: WeeklyReport) -> list[str]:
+    """Return how many slices are too small to speak of."""
+    few = [item for item in report.sliced if item.word is Word.TOO_FEW]
+    if not few:
+        return []
+    slices = sorted({item.slice for item in few})
+    words = {item.slice: word_of(item)[0] for item in few}
+    shown = ", ".join(f"{name} ({words[name].removeprefix('… ').split(':')[0]})" for name in slices[:4])
+    more = f" and {len(slices) - 4} more" if len(slices) > 4 else ""
+    return [f"Too few to say: {_plain(shown)}{more}.", ""]
+
+
+def _plain(text: str) -> str:
+    """Return ``text`` on one line with what Markdown or HTML would act on made harmless."""
+    flat = one_line(text, 1_000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("*", "\\*")

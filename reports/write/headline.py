@@ -1,0 +1,131 @@
+"""The first screen's sentences: better or worse, since when, for whom, on which pair, what to do."""
+
+from figures.formatting import format_number, plural
+from reports.compare.agreement import fall_sentence
+from reports.compare.comparisons import Comparison
+from reports.compare.findings import change_text, finding_sentence
+from reports.compare.outcomes import Word
+from reports.compare.weekly import WeeklyReport
+from reports.read.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
+from reports.read.weeks import day_words
+
+WORDS = {
+    "worse": "Worse",
+    "better": "Better",
+    "no worse": "No worse",
+    "inconclusive": "Inconclusive",
+    "too few to say": "Too few ratings to say",
+    "first week": "Nothing to compare with",
+    "no data": "No data",
+}
+
+
+def headline(report: WeeklyReport) -> str:
+    """Return the week in one sentence."""
+    word = WORDS[report.outcome]
+    week = report.data.week
+    if report.outcome == "no data":
+        return f"No data: the warehouse holds no answer of {report.data.task} in {week.name}."
+    if report.worse:
+        first = report.worse[0]
+        return f"{finding_sentence(first)}. {_do(report)}"
+    if report.agreement.fallen:
+        return f"{fall_sentence(report.agreement.fallen[0])}. {_do(report)}"
+    if report.outcome == "better":
+        first = next(item for item in report.findings if item.metric is HELPFUL)
+        return f"{finding_sentence(first)}."
+    told = _helpful(report)
+    if told is None:
+        return f"{word}: {_rated(report)}"
+    found = told.contrast
+    if found.word is Word.TOO_FEW:
+        return f"{word}: n={min(found.ours.n, found.theirs.n)}, {SMALLEST} are the least that say anything. {_others(report)}"
+    now, before = (format_number(side.value, HELPFUL.unit) for side in (found.ours, found.theirs))
+    text = (
+        f"{word}: rated helpful {now} (n={found.ours.n:,}) after {before} (n={found.theirs.n:,}), "
+        f"{change_text(told)} against {told.baseline.their_label}"
+    )
+    if report.outcome == "inconclusive":
+        return f"{text}; the interval spans the margin of {HELPFUL.margin}."
+    return f"{text}; no slice is worse. {_do(report)}".strip()
+
+
+def more_findings(report: WeeklyReport) -> list[str]:
+    """Return every further change, one sentence each."""
+    falls = report.agreement.fallen
+    if report.outcome != "no data" and not report.worse:
+        falls = falls[1:]  # the first stands in the headline
+    rest = report.worse[1:] + [item for item in report.findings if item.word is Word.BETTER]
+    if report.outcome == "better":
+        rest = [item for item in rest if item is not next(f for f in report.findings if f.metric is HELPFUL)]
+    worse = [f"{finding_sentence(item)}." for item in rest if item.word is Word.WORSE]
+    better = [f"{finding_sentence(item)}." for item in rest if item.word is not Word.WORSE]
+    return [*worse, *(f"{fall_sentence(item)}." for item in falls), *better]
+
+
+def target_sentence(report: WeeklyReport) -> str:
+    """Return the share that was rated unhelpful against the seed's 15%."""
+    if not report.columns:
+        return ""
+    figure = report.figures[UNHELPFUL.name, report.columns[0].digest, 0]
+    if figure.side is None:
+        return "Nothing was rated."
+    ends = (figure.side.value, figure.side.low, figure.side.high)
+    value, low, high = (format_number(end or 0.0, UNHELPFUL.unit) for end in ends)
+    words = {
+        Word.MET: "the target of less than 0.15 is met",
+        Word.MISSED: "the target of less than 0.15 is missed",
+        Word.INCONCLUSIVE: "whether the target of less than 0.15 is met is open",
+        Word.TOO_FEW: "too few to say whether the target of less than 0.15 is met",
+    }
+    return f"Rated unhelpful {value} [{low}, {high}], n={figure.side.n:,}: {words[figure.target]}."
+
+
+def coverage_sentence(report: WeeklyReport) -> str:
+    """Return what the report stands on: answers, ratings, whether the week is over."""
+    data = report.data
+    rated = report.selection.overall
+    text = f"{plural(data.answers, 'answer')} from {plural(len(report.pairs), 'pair')}"
+    if rated is not None and data.answers:
+        text += f", {round(rated.value * rated.n):,} rated ({rated.value:.0%})"
+    if data.now < data.week.end and data.now > data.week.start:
+        text += f"; the week is not over, read up to {data.now.astimezone(data.week.zone):%a %H:%M}"
+    return f"{text}."
+
+
+def span(report: WeeklyReport) -> str:
+    """Return ``Mon 16 Nov to Sun 22 Nov, UTC``."""
+    week = report.data.week
+    return f"{day_words(week.monday)} to {day_words(week.day(6))}, {week.zone.key}"
+
+
+def _helpful(report: WeeklyReport) -> Comparison | None:
+    """Return the comparison of the helpful rate that the outcome rests on."""
+    found = [item for item in report.whole if item.contrast.metric is HELPFUL]
+    for word in (Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW):
+        for item in found:
+            if item.word is word:
+                return item
+    return found[0] if found else None
+
+
+def _do(report: WeeklyReport) -> str:
+    return f"{report.actions[0].do}." if report.actions else "Nothing is to be done." if not report.worse else ""
+
+
+def _rated(report: WeeklyReport) -> str:
+    last = report.figures.get((HELPFUL.name, report.columns[0].digest, -1)) if report.columns else None
+    if last is None or last.side is None:
+        return f"there are no ratings of the week before. {target_sentence(report)}"
+    return f"nothing was rated this week. {_others(report)}"
+
+
+def _others(report: WeeklyReport) -> str:
+    """Return what the figures that need no ratings say, "" where there is nothing to compare."""
+    words = [item.word for item in report.whole if item.contrast.metric not in (HELPFUL, EDITS)]
+    held = words.count(Word.NO_WORSE) + words.count(Word.BETTER)
+    return (
+        f"Of {len(words)} comparisons that need no ratings, {held} are no worse or better and none is worse."
+        if words
+        else ""
+    )

@@ -1,0 +1,92 @@
+"""The weekly report's numbers as one long table, for notebooks and dashboards."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from figures.stats import Interval
+from reports.compare.agreement import is_small
+from reports.compare.comparisons import EVERY_PAIR, Comparison
+from reports.compare.outcomes import Word
+from reports.compare.weekly import Column, Figure, WeeklyReport
+from reports.read.counts import ALL
+
+NAME = "numbers.parquet"
+COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high", "n", "verdict", "against")
+
+
+def numbers(report: WeeklyReport) -> pd.DataFrame:
+    """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
+
+    ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
+    minus ``against``, as a share of it for latency and cost.
+    """
+    week = report.data.week
+    rows: list[tuple[object, ...]] = []
+    for section, figures in (("figure", report.figures.values()), ("slice", report.slice_figures)):
+        rows += [_figure(section, figure, week.shifted(figure.period).name) for figure in figures if figure.side]
+    rows += [_change("change", item, week.name) for item in report.whole]
+    rows += [_change("slice_change", item, week.name) for item in report.sliced]
+    for promise in report.promises:
+        if promise.difference is not None:
+            rows.append(("promise", "", promise.pair, promise.metric.name, week.name, *_ends(promise.difference),
+                         promise.word.value, promise.release))  # fmt: skip
+    for drift in report.drifts:
+        rows.append(("drift", "", "all pairs", f"psi of {drift.name}", week.name, drift.psi, None, drift.chance, drift.n,
+                     drift.word, "the week before"))  # fmt: skip
+    for share in report.selection.shares:
+        rows.append(("rated_share", share.slice, "all pairs", "feedback_share", week.name, *_ends(share.share), "", ""))
+    for item in report.agreement.criteria:
+        place = f"{item.tenant}/{item.form_id}/{item.version}/{item.criterion}"
+        pairs = " ".join(sorted(item.now.pairs))
+        verdict = Word.TOO_FEW.value if is_small(item) else item.word.value
+        for name, side in (
+            ("agreement_rate", item.now.rate.interval() if item.now.n else None),
+            ("kappa", item.now.kappa),
+        ):
+            if side is not None:
+                rows.append(("agreement", place, pairs, name, week.name, *_ends(side), verdict, ""))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    floats = dict.fromkeys(("value", "low", "high"), "float64")
+    texts = dict.fromkeys(("section", "slice", "pair", "metric", "week", "verdict", "against"), "string")
+    return frame.astype(floats | texts | {"n": "int64"})
+
+
+def write_numbers(report: WeeklyReport, folder: Path) -> Path:
+    """Write ``numbers.parquet`` into ``folder``, as a whole or not at all."""
+    path, temporary = folder / NAME, folder / f".{NAME}.tmp"
+    numbers(report).to_parquet(temporary, index=False)
+    temporary.replace(path)
+    return path
+
+
+def _figure(section: str, figure: Figure, week: str) -> tuple[object, ...]:
+    assert figure.side is not None
+    place = f"{figure.dimension}={figure.value}" if figure.dimension else ""
+    return (
+        section,
+        place,
+        _pair(figure.column),
+        figure.metric.name,
+        week,
+        *_ends(figure.side),
+        figure.target.value,
+        "",
+    )
+
+
+def _pair(column: Column) -> str:
+    return EVERY_PAIR if column.digest == ALL else column.label
+
+
+def _ends(side: Interval) -> tuple[float, float | None, float | None, int]:
+    return side.value, side.low, side.high, side.n
+
+
+def _change(section: str, item: Comparison, week: str) -> tuple[object, ...]:
+    found = item.contrast
+    between = found.difference
+    ends = _ends(between) if between is not None else (None, None, None, min(found.ours.n, found.theirs.n))
+    place = f"{item.dimension}={item.value}" if item.dimension else ""
+    verdict = f"{item.word.value}, part of {item.part_of}" if item.part_of else item.word.value
+    return (section, place, item.baseline.label, found.metric.name, week, *ends, verdict, item.baseline.their_label)

@@ -1,0 +1,229 @@
+"""Writes the week for people as one HTML file that needs no other file, no script and no network."""
+
+from pathlib import Path
+from typing import Any
+
+import figures.svg
+from figures.files import write_whole
+from figures.formatting import format_number, plural
+from figures.metric import Unit
+from reports.compare.anomalies import OUTSIDE, anomaly_line
+from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
+from reports.compare.findings import change_text, figure, names_of
+from reports.compare.gate_promises import NOT_COMPARABLE, calibration_sentence
+from reports.compare.outcomes import LOOKS, Word
+from reports.compare.weekly import WeeklyReport
+from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
+from reports.read.weeks import day_words
+from reports.write.agreement_view import TITLES, calls_section
+from reports.write.charts import charts, daily_table
+from reports.write.headline import coverage_sentence, headline, more_findings, span, target_sentence
+from reports.write.view import (
+    badge,
+    baseline_title,
+    baselines_of,
+    change_rows,
+    figure_rows,
+    moved,
+    sides,
+    slice_rows,
+    slice_summary,
+)
+
+NAME = "index.html"
+MOST_FINDINGS = 4  # below the first sentence; all stand in the tables
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+# The evaluation report's style sheet: one house, one look.
+_HOUSE_STYLE = Path(figures.svg.__file__).resolve().parent / "templates" / "report.css"
+_SCREENS = {
+    "worse": "worse",
+    "better": "good",
+    "no worse": "good",
+    "inconclusive": "open",
+    "too few to say": "open",
+    "first week": "",
+    "no data": "",
+}
+ODDITIES = {
+    "feedback_before_answer": "verdicts are stamped before their answer (clock skew); they count, because they name their answer",
+    "negative_latency": "answers have a negative latency; they are left out of the latencies",
+    "unpriced": "written answers have no price; they are left out of cost",
+    "repeated_ids": "rows repeat a request's id; they count twice",
+    "future": "answers claim to be of later than now (clock skew); they are in no week yet",
+    "without_summary": "verdicts of this week name an answer that is not in the warehouse yet; they count in no figure",
+}
+
+
+def write_page(report: WeeklyReport, folder: Path) -> Path:
+    """Write ``index.html`` into ``folder``, as a whole or not at all."""
+    path = folder / NAME
+    write_whole(path, render(report))
+    return path
+
+
+def render(report: WeeklyReport) -> str:
+    """Return the page. All text from the warehouse is escaped; its policy lets nothing run and nothing load."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = _HOUSE_STYLE.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
+    return environment.get_template("weekly.html.j2").render(
+        r=report,
+        look=_SCREENS[report.outcome],
+        week=report.data.week,
+        style=style,
+        headline=headline(report),
+        target=target_sentence(report),
+        coverage=coverage_sentence(report),
+        span=span(report),
+        more=more_findings(report)[:MOST_FINDINGS],
+        further=max(len(more_findings(report)) - MOST_FINDINGS, 0),
+        cards=_cards(report),
+        calls=calls_section(report.agreement),
+        calls_titles=TITLES,
+        agreement_margin=AGREEMENT.margin,
+        smallest=SMALLEST,
+        **(_body(report) if report.data.answers else {}),
+    )
+
+
+def _body(report: WeeklyReport) -> dict[str, Any]:
+    whole_baselines = baselines_of(report.whole)
+    return {
+        "charts": charts(report),
+        "days": daily_table(report.data),
+        "figure_rows": figure_rows(report),
+        "change_titles": [baseline_title(baseline) for baseline in whole_baselines],
+        "change_rows": change_rows(report, whole_baselines),
+        "slice_tables": [
+            (baseline_title(baseline), slice_summary(report, baseline), slice_rows(report, baseline))
+            for baseline in baselines_of(report.sliced)
+        ],
+        "sliced_metrics": SLICED,
+        "moved": [
+            {
+                "slice": item.slice,
+                "pair": baseline_title(item.baseline),
+                "metric": item.contrast.metric.title,
+                "sides": sides(item),
+                "plain": change_text(item),
+                "adjusted": change_text(item, adjusted=True),
+                "badge": (word, look),
+            }
+            for item, word, look in moved(report)
+        ],
+        "followers": sum(bool(item.part_of) for item in report.sliced),
+        "promises": [
+            {
+                "pair": item.pair,
+                "release": item.release,
+                "name": item.metric.title,
+                "promised": f"{figure(item.metric, item.promised)}, n={item.promised.n:,}",
+                "lived": f"{figure(item.metric, item.lived)}, n={item.lived.n:,}",
+                "inside": "yes" if item.inside else "no",
+                "badge": badge(item.word),
+                "margin": f"{item.metric.margin:.0%}" if item.metric.relative else f"{item.metric.margin:g}",
+            }
+            for item in report.promises
+        ],
+        "calibration": calibration_sentence(report.promises),
+        "not_comparable": NOT_COMPARABLE,
+        "changes": [_change(report, place) for place in range(len(report.changes))],
+        "anomalies": [anomaly_line(report.data, item) for item in report.anomalies],
+        "drifts": report.drifts,
+        "rate": lambda value: format_number(value, Unit.RATE),
+        "shares": report.selection.shares,
+        "overall_share": report.selection.overall,
+        "selection": _selection(report),
+        "themes": report.themes,
+        "family": (len(report.whole), len(report.sliced)),
+        "tested": (
+            next((item.contrast.compared for item in report.whole), 0),
+            next((item.contrast.compared for item in report.sliced), 0),
+        ),
+        "margins": COMPARED,
+        "false_share": FALSE_SHARE,
+        "first_share": FIRST_SHARE,
+        "outside": OUTSIDE,
+        "oddities": [(count, ODDITIES[name]) for name, count in report.data.oddities.items() if count],
+        "plural": plural,
+    }
+
+
+def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
+    """Return one card per pair: its role, its word, and the four figures that a product owner asks for first."""
+    cards = []
+    for pair in report.pairs:
+        mine = [item for item in (*report.whole, *report.sliced) if item.baseline.digest == pair.digest]
+        if not mine and len(report.pairs) == 1:
+            mine = [*report.whole, *report.sliced]
+        worse = [item for item in mine if item.word is Word.WORSE and not item.part_of]
+        helpful = [item.word for item in mine if item.contrast.metric is HELPFUL and not item.dimension]
+        word = Word.WORSE if worse else next(
+            (word for word in (Word.BETTER, Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW) if word in helpful), Word.NONE
+        )  # fmt: skip
+        figures = []
+        for name in (HELPFUL.name, UNHELPFUL.name, "latency_p95", "cost_written"):
+            found = report.figures[name, pair.digest, 0]
+            text = f"{figure(found.metric, found.side)}, n={found.side.n:,}" if found.side is not None else "none"
+            figures.append((found.metric.title, text))
+        released = (
+            f"{pair.release.name}, {day_words(pair.release.at.astimezone(report.data.week.zone).date())}"
+            if pair.release
+            else "not released"
+        )
+        why = names_of(worse)
+        text, look = badge(word)
+        cards.append(
+            {
+                "name": pair.label,
+                "role": pair.role,
+                "badge": (text or "nothing to compare with", look),
+                "look": LOOKS[word],
+                "why": f"Worse: {why}." if why else "",
+                "released": released,
+                "models": ", ".join(pair.models) or "none",
+                "answers": f"{pair.answers:,}",
+                "figures": figures,
+            }
+        )
+    return cards
+
+
+def _change(report: WeeklyReport, place: int) -> str:
+    change = report.changes[place]
+    unit = Unit.MS if change.series.startswith("latency") else Unit.RATE
+    text = (
+        f"{day_words(report.data.week.day(change.day))}: {change.series} from {format_number(change.before, unit)} "
+        f"to {format_number(change.after, unit)}"
+    )
+    if change.release is not None:
+        text += f"; {change.release.name} fits"
+    if change.p is not None:
+        week = report.data.week
+        first, last = day_words(week.day(change.first)), day_words(week.day(change.last))
+        text += f" ({'' if first == last else f'between {first} and {last}, '}p={change.p:.3f})"
+    return text
+
+
+def _selection(report: WeeklyReport) -> str:
+    """Return how far the ratings may be taken for the answers."""
+    heard = report.selection
+    if heard.overall is None or heard.helpful is None:
+        return "Nothing was rated: nothing is known of what agents think."
+    text = f"{heard.overall.value:.1%} of the answers were rated; of the others nothing is known."
+    if heard.uneven:
+        text += f" Who rates differs by {' and '.join(heard.uneven)} beyond chance: the helpful rate leans towards those who do."
+    if heard.reweighted is not None:
+        text += (
+            f" Counting each channel and intent by its answers instead of its ratings, the helpful rate is "
+            f"{format_number(heard.reweighted, Unit.RATE)} and not {format_number(heard.helpful, Unit.RATE)}"
+            f" ({heard.covered:.0%} of the answers lie where there are enough ratings)."
+        )
+    return text

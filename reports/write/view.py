@@ -1,0 +1,262 @@
+"""What the page shows, as rows and cells: values are text by now, so that page and digest print alike."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+from scipy import special
+
+from figures.formatting import MISSING, format_number
+from figures.metric import Metric, Unit
+from figures.stats import POWER, Interval, normal_quantile
+from figures.svg import difference as draw_difference
+from figures.svg import difference_limit, metric_scale, whisker
+from reports.compare.comparisons import Baseline, Comparison
+from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
+from reports.compare.findings import change_text, figure
+from reports.compare.outcomes import LOOKS, SIGNS, Word
+from reports.compare.weekly import Figure, WeeklyReport
+from reports.read.metrics import COMPARED, COST, HELPFUL, METRICS, SLICED, SMALLEST, WeeklyMetric
+
+_NOTHING = Markup("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell: its figure, a drawing, the word that hangs on it, and a remark in small print."""
+
+    text: str = MISSING
+    drawing: Markup = _NOTHING
+    word: str = ""
+    look: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line of a table."""
+
+    name: str
+    remark: str
+    cells: tuple[Cell, ...]
+
+
+def badge(word: Word) -> tuple[str, str]:
+    """Return sign with word, and the look; colour is never alone in saying it."""
+    return f"{SIGNS[word]} {word.value}".strip(), LOOKS[word]
+
+
+def figure_rows(report: WeeklyReport) -> list[Row]:
+    """Return this week's figures, one column per pair, the week before in small print."""
+    return [
+        Row(
+            name=metric.title,
+            remark=metric.reason,
+            cells=tuple(_figure_cell(report, metric, column.digest) for column in report.columns),
+        )
+        for metric in METRICS
+    ]
+
+
+def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> Cell:
+    now, before = (report.figures[metric.name, digest, period] for period in (0, -1))
+    past = f"week before: {format_number(before.side.value, metric.unit)}, n={before.side.n:,}" if before.side else ""
+    if now.side is None:
+        empty = "no priced answer" if metric is COST else "nothing to count"
+        return Cell(remark="; ".join(filter(None, (empty, past))))
+    shown = [item.side for item in _peers(report, metric) if item.side is not None]
+    scale = _scale(metric, shown)
+    label = f"{metric.title}: {figure(metric, now.side)}, n={now.side.n:,}"
+    word, look = badge(now.target) if now.target is not Word.NONE else ("", "")
+    if now.side.n < SMALLEST:
+        word, look = f"… n={now.side.n}: too few to say", "few"
+    remark = f"n={now.side.n:,}" + (f"; {past}" if past else "")
+    if metric is COST:
+        remark += _stated(report, digest, now)
+    return Cell(
+        text=figure(metric, now.side),
+        drawing=whisker(_metric(metric, now.side), scale, bound=metric.target, label=label),
+        word=word,
+        look=look,
+        remark=remark,
+    )
+
+
+def _scale(metric: WeeklyMetric, sides: Sequence[Interval]) -> tuple[float, float]:
+    """Return a metric's common scale; rare things have one of their own, on which their interval can be seen."""
+    top = max([*(side.high or side.value for side in sides), metric.target or 0.0])
+    if metric.unit is Unit.RATE and top < 0.4:
+        return 0.0, max(top * 1.4, 0.01)
+    return metric_scale([_metric(metric, side) for side in sides], metric.target)
+
+
+def _peers(report: WeeklyReport, metric: WeeklyMetric) -> list[Figure]:
+    return [report.figures[metric.name, column.digest, period] for column in report.columns for period in (0, -1)]
+
+
+def _stated(report: WeeklyReport, digest: str, now: Figure) -> str:
+    """Return what the seed states for the pair's model, beside what was metered."""
+    pair = next((pair for pair in report.pairs if pair.digest == digest or len(report.pairs) == 1), None)
+    if pair is None or pair.stated_cost is None or now.side is None:
+        return ""
+    low, high = pair.stated_cost
+    text = f"; seed 000 states ${low} to ${high}"
+    return text + (
+        f", {float(low) / now.side.value:.0f} to {float(high) / now.side.value:.0f} times as much"
+        if now.side.value > 0
+        else ""
+    )
+
+
+def _metric(metric: WeeklyMetric, side: Interval, *, unit: Unit | None = None) -> Metric:
+    return Metric(
+        name=metric.name,
+        unit=unit or metric.unit,
+        higher_is_better=metric.higher_is_better,
+        value=side.value,
+        low=side.low,
+        high=side.high,
+        n=side.n,
+    )
+
+
+def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[Row]:
+    """Return the differences of whole pairs, one column per baseline; right of the line is better, whatever the metric."""
+    rows = []
+    for metric in COMPARED:
+        found = [
+            next((c for c in report.whole if c.baseline == baseline and c.contrast.metric is metric), None)
+            for baseline in baselines
+        ]
+        turned = [_turned(item) for item in found if item is not None]
+        limit = difference_limit([item for item in turned if item is not None], metric.margin)
+        margin = f"{metric.margin:.0%}" if metric.relative else f"{metric.margin:g}"
+        rows.append(
+            Row(name=metric.title, remark=f"margin {margin}", cells=tuple(_change_cell(item, limit) for item in found))
+        )
+    return rows
+
+
+def baselines_of(items: Sequence[Comparison]) -> list[Baseline]:
+    """Return the distinct baselines, in order."""
+    return list(dict.fromkeys(item.baseline for item in items))
+
+
+def baseline_title(baseline: Baseline) -> str:
+    """Return ``nova-lite v1.1.0 against nova-lite v1.0.0, the release before``."""
+    theirs = (
+        baseline.their_label if baseline.against == "week before" else f"{baseline.their_label}, the {baseline.against}"
+    )
+    return f"{baseline.label} against {theirs}".replace("the production beside it", "in production beside it")
+
+
+def _turned(item: Comparison) -> Metric | None:
+    """Return the difference turned so that positive is better."""
+    between, metric = item.contrast.difference, item.contrast.metric
+    if between is None:
+        return None
+    if not metric.higher_is_better:
+        low = None if between.high is None else -between.high
+        high = None if between.low is None else -between.low
+        between = Interval(value=-between.value, low=low, high=high, n=between.n)
+    return _metric(metric, between, unit=Unit.CHANGE if metric.relative else metric.unit)
+
+
+def _change_cell(item: Comparison | None, limit: float) -> Cell:
+    if item is None:
+        return Cell(remark="nothing on one side")
+    turned, metric = _turned(item), item.contrast.metric
+    word, look = word_of(item)
+    small = item.word is Word.TOO_FEW
+    return Cell(
+        text=change_text(item),
+        drawing=draw_difference(turned, limit, margin=metric.margin, label=f"{metric.title}: {change_text(item)}")
+        if turned is not None and not small
+        else Markup(""),
+        word=word,
+        look=look,
+        remark=sides(item),
+    )
+
+
+def sides(item: Comparison) -> str:
+    """Return both sides with their n."""
+    found, unit = item.contrast, item.contrast.metric.unit
+    ours, theirs = (f"{format_number(side.value, unit)} (n={side.n:,})" for side in (found.ours, found.theirs))
+    return f"{ours} after {theirs}"
+
+
+def word_of(item: Comparison) -> tuple[str, str]:
+    """Return sign, word and look; small samples show their n, a follower names what it follows from."""
+    if item.word is Word.TOO_FEW:
+        return f"… n={min(item.contrast.ours.n, item.contrast.theirs.n)}: too few to say", "few"
+    text, look = badge(item.word)
+    if item.part_of:
+        return f"{text}, part of {item.part_of}", "inconclusive"
+    return text, look
+
+
+def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[Row]:
+    """Return one row per slice and one cell per metric, against one baseline."""
+    mine: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for item in report.sliced:
+        if item.baseline == baseline:
+            mine.setdefault((item.dimension, item.value), {})[item.contrast.metric.name] = item
+    rows = []
+    for found in mine.values():
+        any_of = next(iter(found.values()))
+        rows.append(
+            Row(
+                name=any_of.slice,
+                remark=smallest_drop(report, found.get(HELPFUL.name)),
+                cells=tuple(_slice_cell(found.get(metric.name)) for metric in SLICED),
+            )
+        )
+    return rows
+
+
+def _slice_cell(item: Comparison | None) -> Cell:
+    if item is None:
+        return Cell()
+    word, look = word_of(item)
+    if item.word is Word.TOO_FEW:
+        return Cell(text="", word=word, look=look)
+    return Cell(
+        text=format_number(item.contrast.ours.value, item.contrast.metric.unit),
+        word=word,
+        look=look,
+        remark=f"{change_text(item)}, n={item.contrast.ours.n:,}",
+    )
+
+
+def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
+    """Return the smallest true drop of the helpful rate that four of five such samples show; "" where nothing was tested.
+
+    At the level of the family's first rejection, so it is the drop that is seen when nothing else moved.
+    """
+    if item is None or not item.contrast.tested:
+        return ""
+    first = sum(other.contrast.metric is HELPFUL and other.contrast.tested for other in report.sliced)
+    z = normal_quantile(1 - FALSE_SHARE * FIRST_SHARE / first) + float(special.ndtri(POWER))
+    ours, theirs = item.contrast.ours, item.contrast.theirs
+    common = (ours.value * ours.n + theirs.value * theirs.n) / (ours.n + theirs.n)
+    drop = z * math.sqrt(common * (1 - common) * (1 / ours.n + 1 / theirs.n))
+    return f"sees a drop of {format_number(drop, Unit.RATE)} in the helpful rate" if 0 < drop < common else ""
+
+
+def moved(report: WeeklyReport) -> list[tuple[Comparison, str, str]]:
+    """Return the slices that are worse or better by themselves, with word and look."""
+    found = [item for item in report.sliced if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
+    found.sort(key=lambda item: (item.word is Word.BETTER, item.contrast.p or 0.0))
+    return [(item, *word_of(item)) for item in found]
+
+
+def slice_summary(report: WeeklyReport, baseline: Baseline) -> str:
+    """Return how many comparisons of the table ended in which word."""
+    words = [item.word for item in report.sliced if item.baseline == baseline]
+    counts = [
+        f"{words.count(word)} {word.value}"
+        for word in (Word.WORSE, Word.BETTER, Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW)
+    ]
+    return ", ".join(text for text in counts if not text.startswith("0 "))

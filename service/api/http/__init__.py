@@ -1,0 +1,1 @@
+"""What every endpoint shares: access, limits, correlation, problem bodies, OpenAPI."""

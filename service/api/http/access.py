@@ -1,0 +1,121 @@
+"""Who may call what: checks token, scope and limits before a request's body is read."""
+
+import math
+from collections.abc import Mapping
+
+import structlog
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.access.control import Access
+from service.access.errors import ScopeMissing, TokenRefused
+from service.access.sessions import COOKIE
+from service.access.throttle import LimitExceeded
+from service.access.tokens import Caller
+from service.api.assets import ASSETS
+from service.api.http.problems import problem
+from service.telemetry.log import Event, log
+
+REALM = "omni-insights"
+# Nothing about a customer, and what a caller needs before it has a token.
+PUBLIC = frozenset(
+    {"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
+)
+PUBLIC |= {
+    "/dashboards",
+    "/dashboards/session",
+    *(f"/dashboards/{name}" for name in ASSETS),
+}  # the empty page and its door
+_DASHBOARDS = "/v1/dashboards"
+_SCOPES: Mapping[str, str] = {
+    "/omni-channel-insights": "summaries",
+    "/feedback": "feedback",
+    "/v1/pairs": "operator",
+    "/v1/dashboards": "operator",
+    "/dashboards/link": "operator",
+}
+_LIMIT_CODES = {"rate": "RATE_LIMITED", "concurrency": "CONCURRENCY_LIMITED"}
+
+
+def scope_of(path: str) -> str | None:
+    """Return the scope that ``path`` needs, None for what is public. A path that nobody listed is the operator's."""
+    if path in PUBLIC:
+        return None
+    if path in _SCOPES:
+        return _SCOPES[path]
+    if path.startswith(("/v1/forms", "/v1/calls")) or _is_dashboard(path):
+        return "operator"
+    return "summaries" if path.startswith("/v1/") else "operator"
+
+
+def _is_dashboard(path: str) -> bool:
+    return path == _DASHBOARDS or path.startswith(f"{_DASHBOARDS}/")
+
+
+class AccessControl:
+    """ASGI middleware inside ``RequestScope``; a runtime without access control lets everything through."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; anything but HTTP passes through."""
+        needed = scope_of(scope["path"]) if scope["type"] == "http" else None
+        access = scope["app"].state.runtime.access if needed is not None else None
+        if needed is None or access is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = _caller(access, scope, needed)
+        except TokenRefused as err:
+            challenge = f'Bearer realm="{REALM}"' + ("" if err.missing else ', error="invalid_token"')
+            await _deny(scope, receive, send, 401, "UNAUTHORIZED", str(err), {"WWW-Authenticate": challenge})
+            return
+        except ScopeMissing as err:
+            challenge = f'Bearer realm="{REALM}", error="insufficient_scope", scope="{err.scope}"'
+            await _deny(scope, receive, send, 403, "FORBIDDEN", str(err), {"WWW-Authenticate": challenge})
+            return
+        structlog.contextvars.bind_contextvars(client=caller.client_id)
+        scope["state"]["caller"] = caller
+        try:
+            # Held until the answer's last byte: a stream is in flight as long as it lasts.
+            with access.admit(caller):
+                await self._app(scope, receive, send)
+        except LimitExceeded as err:
+            headers = {"Retry-After": str(max(math.ceil(err.retry_after_s), 1))}
+            await _deny(scope, receive, send, 429, _LIMIT_CODES[err.kind], str(err), headers)
+
+
+def _caller(access: Access, scope: Scope, needed: str) -> Caller:
+    """Return who asks: by token, or, to read dashboards and nothing else, by a browser's session."""
+    authorization = _authorization(scope)
+    if authorization is None and scope["method"] in ("GET", "HEAD") and _is_dashboard(scope["path"]):
+        cookie = cookie_parser(_header(scope, b"cookie") or "").get(COOKIE)
+        if cookie:
+            return access.sessions.verify(cookie)
+    return access.verify(authorization, needed)
+
+
+def _authorization(scope: Scope) -> str | None:
+    return _header(scope, b"authorization")
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    found = [value for name, value in scope["headers"] if name == wanted]
+    # Two of them are somebody's trick or mistake; neither is believed.
+    return found[0].decode("latin-1") if len(found) == 1 else None
+
+
+async def _deny(
+    scope: Scope, receive: Receive, send: Send, status: int, code: str, detail: str, headers: Mapping[str, str]
+) -> None:
+    log(Event.ACCESS_DENIED, status=status, denied=code, path=_route(scope["path"]))
+    answer = problem(scope["state"]["request_id"], status=status, code=code, detail=detail)
+    # The body was not read: the connection ends here instead of swallowing it.
+    answer.headers.update({**headers, "Cache-Control": "no-store", "Connection": "close"})
+    await answer(scope, receive, send)
+
+
+def _route(path: str) -> str:
+    # A path that we do not serve is the caller's text, and has no place in the log.
+    return path if path in _SCOPES else "other"

@@ -1,0 +1,107 @@
+"""What a request's body may be: of bounded size, whole in time, UTF-8, and not nested deeper than our inputs are."""
+
+import asyncio
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.http.problems import FieldProblem, problem
+from service.telemetry.log import Event, log
+
+MAX_DEPTH = 16  # the deepest input of a task has three levels
+_READ_TIMEOUT_S = 10.0
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+
+
+class BodyLimits:
+    """ASGI middleware inside ``AccessControl``: reads the body, refuses it or hands it on in one piece."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; anything but an HTTP request with a body passes through."""
+        if scope["type"] != "http" or scope["method"] not in _BODY_METHODS:
+            await self._app(scope, receive, send)
+            return
+        try:
+            body = await _read(scope, receive, scope["app"].state.runtime.settings.max_body_bytes)
+        except _Refused as err:
+            log(Event.REQUEST_FAILED, failure_code=err.code, status=err.status)
+            errors = [FieldProblem(field="body", message=str(err))] if err.status == 422 else None
+            answer = problem(
+                scope["state"]["request_id"], status=err.status, code=err.code, detail=str(err), errors=errors
+            )
+            answer.headers["Connection"] = "close"
+            await answer(scope, receive, send)
+            return
+        if body is None:  # the caller has gone
+            return
+        handed_on = False
+
+        async def receive_whole() -> Message:
+            nonlocal handed_on
+            if handed_on:
+                return await receive()
+            handed_on = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, receive_whole, send)
+
+
+async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
+    too_large = _Refused(413, "PAYLOAD_TOO_LARGE", f"the body is larger than {limit} bytes; ask for less at once")
+    for name, value in scope["headers"]:
+        # Before a byte of it is read.
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise too_large
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(_READ_TIMEOUT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                pieces.append(message.get("body", b""))
+                size += len(pieces[-1])
+                if size > limit:
+                    raise too_large
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError as err:
+        raise _Refused(
+            408, "REQUEST_TIMEOUT", f"the body was not here after {_READ_TIMEOUT_S:g} s; send it again"
+        ) from err
+    body = b"".join(pieces)
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise _Refused(422, "INVALID_REQUEST", "the body is not UTF-8") from err
+    if depth_exceeds(body, MAX_DEPTH):
+        raise _Refused(422, "INVALID_REQUEST", f"the body is nested deeper than {MAX_DEPTH} levels")
+    return body
+
+
+def depth_exceeds(body: bytes, limit: int) -> bool:
+    """Return whether JSON text opens more than ``limit`` brackets inside each other; strings are skipped."""
+    # What opens no more brackets than that cannot nest deeper, and that is nearly every body.
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return False
+    depth = 0
+    for match in _BRACKETS.finditer(body):
+        first = match[0][:1]
+        if first in b"[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif first in b"]}":
+            depth -= 1
+    return False

@@ -1,0 +1,109 @@
+"""The OpenAPI document as clients get it: problem media type, security of each path, and an example for every answer."""
+
+from typing import Any
+
+from service.access.clients import SCOPES
+from service.api.http.access import scope_of
+from service.api.http.problems import title_of, with_problem_media_type
+
+_SCHEME = "clientCredentials"
+_SCOPE_TEXTS = {
+    "summaries": "ask for summaries and run tasks",
+    "feedback": "give feedback on summaries",
+    "operator": "see what is served and the service's figures; write the tenant's forms; read and answer its scored calls",
+}
+# Status: code and detail of the example.
+_PROBLEMS: dict[str, tuple[str, str]] = {
+    "401": ("UNAUTHORIZED", "send a token: Authorization: Bearer <token>, from POST /oauth/token"),
+    "403": ("FORBIDDEN", "this path needs a token with scope 'feedback'; ask for one at /oauth/token"),
+    "404": ("SUMMARY_NOT_FOUND", "there is no such summary, or it is older than seven days"),
+    "408": ("REQUEST_TIMEOUT", "the body was not here after 10 s; send it again"),
+    "409": ("AMBIGUOUS_SUMMARY", "2 summaries fit: send one of request_ids as request_id"),
+    "413": ("PAYLOAD_TOO_LARGE", "the body is larger than 262144 bytes; ask for less at once"),
+    "422": ("INVALID_REQUEST", "wrong or unknown: max_history_days"),
+    "429": ("RATE_LIMITED", "more than 50 requests per second of this client"),
+    "500": ("INTERNAL_ERROR", "unexpected error; the log has type and place under this request id"),
+    "502": ("OUTPUT_INVALID", "the answer was cut off at the pair's maxOutputTokens"),
+    "503": ("UPSTREAM_UNAVAILABLE", "table 'ucdp-interactions' gave no answer within 2 s"),
+    "504": ("DEADLINE", "nova-lite gave no answer within 5.0 s"),
+}
+_EXTRA: dict[str, Any] = {
+    "409": {"request_ids": ["req-0123456789ab", "req-ba9876543210"]},
+    "422": {"errors": [{"field": "max_history_days", "message": "Input should be less than or equal to 3650"}]},
+}
+_DENIED = {"401": "No valid token", "403": "The token lacks the scope", "429": "More than this client may send"}
+_BODY_REFUSED = {"408": "The body did not arrive in time", "413": "The body is too large"}
+_PROBLEM_TYPE = "application/problem+json"
+_HEADERS: dict[str, Any] = {
+    "X-Model-Used": ("string", "Short name of the model asked for", "nova-lite"),
+    "X-Cache-Hit": ("string", "Whether a stored summary was reused", "false"),
+    "X-Prompt-Cache-Hit": ("string", "Whether the provider reused the prompt's prefix", "true"),
+    "X-Latency-Ms": ("string", "The whole request, in milliseconds", "1847"),
+    "X-Request-Id": ("string", "The id in log and body", "req-0123456789ab"),
+}
+_STREAM_EXAMPLE = (
+    'event: text\ndata: {"text": "Customer called 3 times "}\n\n'
+    'event: verdict\ndata: {"accepted": true, "first_text_ms": 412}\n\n'
+    'event: result\ndata: {"contact_id": "abc-123-xyz", "summary": "Customer called 3 times ...", "degraded": false}\n\n'
+)
+
+
+def complete(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return FastAPI's document with what FastAPI does not know: ``service.api.http.access``, the limits, and the events."""
+    components = schema.setdefault("components", {})
+    components["securitySchemes"] = {
+        _SCHEME: {
+            "type": "oauth2",
+            "flows": {
+                "clientCredentials": {"tokenUrl": "/oauth/token", "scopes": {s: _SCOPE_TEXTS[s] for s in SCOPES}}
+            },
+        }
+    }
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            _secure(operation, scope_of(path), has_body=method in ("post", "put"))
+    insights = schema["paths"].get("/omni-channel-insights", {}).get("post")
+    if insights is not None:
+        answer = insights["responses"]["200"]
+        answer["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
+        answer["headers"] = {
+            name: {"schema": {"type": kind}, "description": text, "example": example}
+            for name, (kind, text, example) in _HEADERS.items()
+        }
+    with_problem_media_type(schema)
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            _give_examples(operation)
+    return schema
+
+
+def _secure(operation: dict[str, Any], scope: str | None, *, has_body: bool) -> None:
+    added = dict(_BODY_REFUSED) if has_body else {}
+    if scope is not None:
+        operation["security"] = [{_SCHEME: [scope]}]
+        added |= _DENIED
+    for status, description in added.items():
+        operation["responses"].setdefault(
+            status,
+            {
+                "description": description,
+                "content": {_PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+
+
+def _give_examples(operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        content = response.get("content", {}).get(_PROBLEM_TYPE)
+        if content is None or status not in _PROBLEMS:
+            continue
+        code, detail = _PROBLEMS[status]
+        content["example"] = {
+            "type": f"urn:problem:{code.lower().replace('_', '-')}",
+            "title": title_of(code),
+            "status": int(status),
+            "detail": detail,
+            "code": code,
+            "request_id": "req-0123456789ab",
+            **_EXTRA.get(status, {}),
+        }

@@ -1,0 +1,215 @@
+"""Errors as RFC 9457 problem bodies: a code for machines, a sentence for people, no customer text, no echoed value."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from service.errors import FailureCode, ServiceError
+from service.task import TaskResult
+from service.telemetry.log import Event, log
+
+HTTP_STATUS: Mapping[FailureCode, int] = {
+    FailureCode.QUOTA_EXCEEDED: 429,
+    FailureCode.INSUFFICIENT_CONTENT: 422,
+    FailureCode.FAILED_SAFETY_GUIDELINES: 502,
+    FailureCode.OUTPUT_INVALID: 502,
+    FailureCode.DEADLINE: 504,
+    FailureCode.UPSTREAM_UNAVAILABLE: 503,
+    FailureCode.INTERNAL_ERROR: 500,
+}
+_TITLES: Mapping[str, str] = {
+    "QUOTA_EXCEEDED": "The model provider throttles us",
+    "INSUFFICIENT_CONTENT": "Too little content to answer from",
+    "FAILED_SAFETY_GUIDELINES": "The model's guardrail stopped the answer",
+    "OUTPUT_INVALID": "The model's answer may not be shown",
+    "DEADLINE": "No answer within the time budget",
+    "UPSTREAM_UNAVAILABLE": "A system behind this service does not answer",
+    "INTERNAL_ERROR": "The service made a mistake",
+    "INVALID_REQUEST": "The request is not valid",
+    "UNAUTHORIZED": "No valid token",
+    "FORBIDDEN": "The token does not allow this",
+    "RATE_LIMITED": "Too many requests",
+    "CONCURRENCY_LIMITED": "Too many requests at once",
+    "PAYLOAD_TOO_LARGE": "The request is too large",
+    "SUMMARY_NOT_FOUND": "No such summary",
+    "AMBIGUOUS_SUMMARY": "Several summaries fit",
+    "CALL_NOT_FOUND": "No such call",
+    "CRITERION_NOT_FOUND": "The call was not scored on this",
+    "CALL_NOT_SCORED": "The call has no scorecard",
+    "OVERRIDE_CHANGED": "Somebody else overruled it meanwhile",
+    "REASON_NOT_REDACTED": "The reason cannot be kept",
+}
+_LONGEST_NAME = 64
+_PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+
+
+class FieldProblem(BaseModel):
+    """One field of a request that is wrong, by its path."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """The body of every error, RFC 9457, media type ``application/problem+json``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:problem:upstream-unavailable",
+                    "title": "A system behind this service does not answer",
+                    "status": 503,
+                    "detail": "table 'ucdp-interactions' gave no answer within 2 s",
+                    "code": "UPSTREAM_UNAVAILABLE",
+                    "request_id": "req-0123456789ab",
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem] | None = None
+    request_ids: list[str] | None = None
+
+
+class ProblemResponse(JSONResponse):
+    """JSON under the problem media type."""
+
+    media_type = "application/problem+json"
+
+
+class TaskFailedError(ServiceError):
+    """A task's result without output, on its way to a problem body."""
+
+    def __init__(self, result: TaskResult) -> None:
+        assert result.failure is not None
+        super().__init__(result.failure_message)
+        self.failure = result.failure
+
+
+# For the OpenAPI document; FastAPI's own 422 model would be wrong.
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in (
+        (422, "The request is not valid"),
+        (429, "The model provider throttles us"),
+        (500, "The service made a mistake"),
+        (502, "The model gave no answer that may be shown"),
+        (503, "No pair to serve, or a system behind this service does not answer"),
+        (504, "No answer within the time budget"),
+    )
+}
+
+
+def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI document with problem bodies under their own media type, where FastAPI writes plain JSON."""
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get("application/json", {}).get("schema") == _PROBLEM_REF:
+                    content["application/problem+json"] = content.pop("application/json")
+    return schema
+
+
+def title_of(code: str) -> str:
+    """Return a problem's title, the same for every problem of one code."""
+    return _TITLES.get(code, code.replace("_", " ").capitalize())
+
+
+def problem(
+    request_id: str,
+    *,
+    status: int,
+    code: str,
+    detail: str,
+    errors: list[FieldProblem] | None = None,
+    request_ids: list[str] | None = None,
+) -> ProblemResponse:
+    """Return the response for one error; ``code`` decides type and title."""
+    body = Problem(
+        type=f"urn:problem:{code.lower().replace('_', '-')}",
+        title=title_of(code),
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=request_id,
+        errors=errors,
+        request_ids=request_ids,
+    )
+    return ProblemResponse(body.model_dump(exclude_none=True), status_code=status)
+
+
+def problem_of(err: ServiceError, request_id: str) -> ProblemResponse:
+    """Log one of the service's own errors and return the response for it."""
+    code, status = err.code, err.status
+    if isinstance(err, TaskFailedError):
+        code, status = err.failure, HTTP_STATUS[err.failure]
+    log(Event.REQUEST_FAILED, failure_code=code.value, status=status, error=type(err).__name__)
+    return problem(request_id, status=status, code=code.value, detail=str(err))
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer the service's own errors, validation errors and unknown paths with problem bodies."""
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def _request_id(request: Request) -> str:
+    return str(getattr(request.state, "request_id", "none"))
+
+
+async def _on_service_error(request: Request, err: Exception) -> ProblemResponse:
+    assert isinstance(err, ServiceError)
+    return problem_of(err, _request_id(request))
+
+
+async def _on_invalid_request(request: Request, err: Exception) -> ProblemResponse:
+    assert isinstance(err, RequestValidationError)
+    errors = [FieldProblem(field=_field(item["loc"]), message=_message(item)) for item in err.errors()]
+    log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=len(errors))
+    names = ", ".join(dict.fromkeys(error.field for error in errors))
+    return problem(
+        _request_id(request), status=422, code="INVALID_REQUEST", detail=f"wrong or unknown: {names}", errors=errors
+    )
+
+
+def _field(location: tuple[Any, ...]) -> str:
+    parts = [str(part) for part in location if part != "body"]
+    return (".".join(parts) or "body")[:_LONGEST_NAME]
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    if error["type"] == "json_invalid":
+        return "the body is not valid JSON"
+    if error["type"] == "extra_forbidden":
+        return "unknown field; remove it"
+    return str(error["msg"]).removeprefix("Value error, ")  # pydantic's word for a rule of ours
+
+
+async def _on_http_exception(request: Request, err: Exception) -> ProblemResponse:
+    assert isinstance(err, HTTPException)
+    if err.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's word for JSON that Python will not read, such as a number of 5,000 digits; ours are 422.
+        body = [FieldProblem(field="body", message="the body is not valid JSON")]
+        log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=1)
+        return problem(
+            _request_id(request), status=422, code="INVALID_REQUEST", detail="wrong or unknown: body", errors=body
+        )
+    code = HTTPStatus(err.status_code).name
+    answer = problem(_request_id(request), status=err.status_code, code=code, detail=str(err.detail))
+    answer.headers.update(err.headers or {})
+    return answer

@@ -1,0 +1,108 @@
+"""How a store is called: bounded in time, off the event loop, botocore's errors as ours, throttles as a kind of their own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import stamina
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
+
+from service.aws.clients import MAX_CONNECTIONS
+from service.errors import StoreError
+
+Result = TypeVar("Result")
+# Retries are counted in our own log lines; stamina's hooks would write theirs too.
+stamina.instrumentation.set_on_retry_hooks([])
+
+# A hot partition throttles for milliseconds at a time.
+FIRST_WAIT_S = 0.02
+LONGEST_WAIT_S = 0.3
+_ATTEMPTS = 4
+_THROTTLES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+# The record itself is wrong: asking again with the same bytes gives the same answer.
+_REFUSALS = frozenset({"EntityTooLarge", "ItemCollectionSizeLimitExceededException", "ValidationException"})
+
+
+class StoreThrottled(StoreError):
+    """The store is there and asks for patience."""
+
+
+class StoreDropped(StoreError):
+    """The store closed a connection that was kept open; a new one will do."""
+
+
+class RecordRefused(StoreError):
+    """The store will never take this record; the message says why."""
+
+
+@contextmanager
+def translated(store: str) -> Iterator[None]:
+    """Turn botocore's errors into ``StoreError``; ``store`` says which one, as in "table 'x'"."""
+    try:
+        yield
+    except ClientError as err:
+        code = err.response.get("Error", {}).get("Code", "unknown")
+        gone = code in {"ResourceNotFoundException", "NoSuchBucket"}
+        hint = "; create it (locally: python -m service up)" if gone else ""
+        kind = StoreThrottled if code in _THROTTLES else RecordRefused if code in _REFUSALS else StoreError
+        raise kind(f"{store} refuses: {code}{hint}") from err
+    except ConnectionClosedError as err:
+        raise StoreDropped(f"{store} closed the connection") from err
+    except BotoCoreError as err:
+        raise StoreError(f"{store} cannot be reached: {type(err).__name__}") from err
+
+
+def patiently(call: Callable[[], Result], *, timeout_s: float) -> Result:
+    """Return what ``call`` returns, asking up to four times while the store throttles or drops the connection. Blocking.
+
+    Raises:
+        StoreError: the last one.
+    """
+    for attempt in stamina.retry_context(
+        on=(StoreThrottled, StoreDropped),
+        attempts=_ATTEMPTS,
+        timeout=timeout_s,
+        wait_initial=FIRST_WAIT_S,
+        wait_max=LONGEST_WAIT_S,
+        wait_jitter=FIRST_WAIT_S,
+    ):
+        with attempt:
+            return call()
+    raise AssertionError("retry_context ends with a return or a raise")
+
+
+class StoreThreads:
+    """Runs blocking store calls in threads of their own, patiently, each within ``timeout_s``."""
+
+    def __init__(self, store: str, *, timeout_s: float, threads: int = MAX_CONNECTIONS) -> None:
+        self._store = store
+        self._timeout_s = timeout_s
+        self._threads = anyio.CapacityLimiter(threads)
+
+    async def run(self, call: Callable[..., Result], *arguments: object) -> Result:
+        """Return what ``call(*arguments)`` returns.
+
+        Raises:
+            StoreError: the call's own, or no answer in time; the thread then ends by itself, unheard.
+        """
+        try:
+            with anyio.fail_after(self._timeout_s):
+                return await anyio.to_thread.run_sync(
+                    partial(patiently, partial(call, *arguments), timeout_s=self._timeout_s),
+                    abandon_on_cancel=True,
+                    limiter=self._threads,
+                )
+        except TimeoutError as err:
+            raise StoreError(f"{self._store} gave no answer within {self._timeout_s:g} s") from err

@@ -1,0 +1,138 @@
+"""The queue that S3 tells of new objects: SQS, read in batches; a message goes when its objects are in the warehouse."""
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from service.aws.bounded import translated
+from service.errors import StoreError
+
+BATCH = 10  # SQS's own bound of one receive and of one delete
+LONGEST_WAIT_S = 20
+_MOST_RECEIVED = 5  # deliveries before a message is put aside: its batch killed the loader each time
+_KEPT_S = 14 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announced:
+    """One object that S3 says was written."""
+
+    key: str
+    etag: str = ""
+    version: str = ""  # of a bucket that keeps versions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message with the objects that it names; none for S3's test event and for what is no S3 event."""
+
+    receipt: str
+    objects: tuple[Announced, ...]
+    understood: bool
+
+
+class EventQueue:
+    """Blocking calls of one queue; every method raises ``StoreError`` when SQS does not answer."""
+
+    def __init__(self, client: Any, name: str, *, bucket: str) -> None:
+        self._client = client
+        self._name = name
+        self._bucket = bucket
+        self._store = f"queue {name!r}"
+        self._url: str | None = None
+        self._lock = threading.Lock()
+
+    def receive(self, *, wait_s: int, visible_after_s: int) -> list[Message]:
+        """Return up to ten messages, waiting ``wait_s`` for the first; nobody else sees them for ``visible_after_s``."""
+        with translated(self._store):
+            found = self._client.receive_message(
+                QueueUrl=self._address(),
+                MaxNumberOfMessages=BATCH,
+                WaitTimeSeconds=min(wait_s, LONGEST_WAIT_S),
+                VisibilityTimeout=visible_after_s,
+            )
+        return [self._message(item) for item in found.get("Messages", [])]
+
+    def delete(self, receipts: Sequence[str]) -> None:
+        """Delete messages that are done with."""
+        for start in range(0, len(receipts), BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": receipt}
+                for number, receipt in enumerate(receipts[start : start + BATCH])
+            ]
+            with translated(self._store):
+                answer = self._client.delete_message_batch(QueueUrl=self._address(), Entries=entries)
+            if answer.get("Failed"):
+                # They come again, and their objects are known by then.
+                raise StoreError(f"{self._store} did not delete {len(answer['Failed'])} messages")
+
+    def waiting(self) -> tuple[int, int]:
+        """Return about how many messages wait, and how many are in somebody's hands."""
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        with translated(self._store):
+            found = self._client.get_queue_attributes(QueueUrl=self._address(), AttributeNames=list(names))
+        return int(found["Attributes"][names[0]]), int(found["Attributes"][names[1]])
+
+    def _address(self) -> str:
+        with self._lock:
+            if self._url is None:
+                self._url = str(self._client.get_queue_url(QueueName=self._name)["QueueUrl"])
+            return self._url
+
+    def _message(self, item: dict[str, Any]) -> Message:
+        try:
+            body = json.loads(item["Body"])
+            records = body.get("Records", [])
+            objects = tuple(
+                Announced(
+                    key=unquote_plus(found["object"]["key"]),
+                    etag=str(found["object"].get("eTag", "")).strip('"'),
+                    version=str(found["object"].get("versionId", "")),
+                )
+                for found in (record["s3"] for record in records)
+                if found["bucket"]["name"] == self._bucket
+            )
+            understood = bool(objects) or body.get("Event") == "s3:TestEvent"
+        except (ValueError, KeyError, TypeError, AttributeError):
+            objects, understood = (), False
+        return Message(receipt=item["ReceiptHandle"], objects=objects, understood=understood)
+
+
+def create_queue(sqs: Any, s3: Any, name: str, *, bucket: str, prefixes: Sequence[str]) -> None:
+    """Create the queue with one for what cannot be handled, and let the bucket announce ``prefixes`` to it; safe to repeat.
+
+    For the local AWS; in AWS the infrastructure code owns both.
+
+    Raises:
+        StoreError: S3 or SQS does not answer.
+    """
+    with translated(f"queue {name!r}"):
+        aside = _arn(sqs, sqs.create_queue(QueueName=f"{name}-aside")["QueueUrl"])
+        redrive = json.dumps({"deadLetterTargetArn": aside, "maxReceiveCount": _MOST_RECEIVED})
+        url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        sqs.set_queue_attributes(
+            QueueUrl=url, Attributes={"RedrivePolicy": redrive, "MessageRetentionPeriod": str(_KEPT_S)}
+        )
+        arn = _arn(sqs, url)
+    wanted = [
+        {
+            "Id": prefix.strip("/").rpartition("/")[2] or "all",
+            "QueueArn": arn,
+            "Events": ["s3:ObjectCreated:*"],
+            **({"Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": prefix}]}}} if prefix else {}),
+        }
+        for prefix in prefixes
+    ]
+    with translated(f"bucket {bucket!r}"):
+        present = s3.get_bucket_notification_configuration(Bucket=bucket).get("QueueConfigurations", [])
+        if {item["Id"] for item in present} != {item["Id"] for item in wanted}:
+            s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration={"QueueConfigurations": wanted}
+            )
+
+
+def _arn(sqs: Any, url: str) -> str:
+    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])

@@ -1,0 +1,1 @@
+"""Turns recordings and ready transcripts into turns of speakers."""

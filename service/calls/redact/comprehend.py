@@ -1,0 +1,141 @@
+"""Looks through what the patterns leave with Amazon Comprehend; a call whose answer does not fit its words is not kept."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import StoreDropped, StoreThrottled, translated
+from service.calls.failure import CallFailed, Reason
+from service.calls.redact.transcript import PatternRedactor, Redaction, redacted_further
+from service.errors import StoreError
+from service.redaction.entities import Find, Kind
+from service.tasks.scorecard.transcript import Turn
+
+# https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html (2026-11-21): English and Spanish, 100 KB.
+LANGUAGES = frozenset({"en", "es"})
+MOST_BYTES = 90_000
+_OVERLAP = 400  # characters that two documents share: what is cut at the end of one is whole in the next
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
+_PATIENCE_S = 30.0  # throttled for longer, the call goes back to its queue
+_STORE = "Amazon Comprehend"
+# Dates stay: they are what a call is about. A kind that is not here yet is taken out too.
+KEPT = frozenset({"DATE_TIME"})
+KINDS: Mapping[str, Kind] = {
+    "NAME": "name",
+    "USERNAME": "name",
+    "ADDRESS": "address",
+    "EMAIL": "email",
+    "URL": "link",
+    **dict.fromkeys(("PASSWORD", "PIN", "CREDIT_DEBIT_CVV", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"), "secret"),
+}  # fmt: skip
+# Beyond the basic plane a code point is two of UTF-16: without them no reading of "offset" can be off.
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
+class ComprehendRedactor:
+    """Implements ``Redactor``: the patterns, then Comprehend over whole stretches of the call, questions with their answers.
+
+    ``sleep`` and ``clock`` are seconds. It never ran against AWS; its requests and answers fit botocore's service model.
+    """
+
+    def __init__(
+        self,
+        comprehend: Any,
+        *,
+        language: str = "en",
+        patterns: PatternRedactor | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._comprehend, self._language = comprehend, language
+        self._patterns = patterns or PatternRedactor()
+        self._sleep, self._clock = sleep, clock
+        self.by = f"amazon-comprehend-{language}+{self._patterns.by}"
+
+    def redact(self, turns: Sequence[Turn]) -> Redaction:
+        """See ``Redactor.redact``."""
+        before = self._patterns.redact(turns)
+        # One turn a line: a find is brought back to its turn by where its line begins.
+        lines = [re.sub(r"[\r\n]", " ", turn.text) for turn in before.turns]
+        text = _ASTRAL.sub("*", "\n".join(lines))
+        starts = [0]
+        for line in lines:
+            starts.append(starts[-1] + len(line) + 1)
+        finds = [found for start, end in documents(text) for found in self._found(text[start:end], start)]
+        spread: list[list[Find]] = []
+        for start, after in pairwise(starts):
+            end = after - 1
+            spread.append(
+                [
+                    Find(start=max(one.start, start) - start, end=min(one.end, end) - start, kind=one.kind)
+                    for one in finds
+                    if one.start < end and one.end > start
+                ]
+            )
+        return redacted_further(before, spread, self.by)
+
+    def _found(self, document: str, place: int) -> Iterator[Find]:
+        if not document.strip():
+            return
+        for entity in self._detected(document):
+            begin, end, type_ = (entity.get(name) for name in ("BeginOffset", "EndOffset", "Type"))
+            if not (isinstance(begin, int) and isinstance(end, int) and isinstance(type_, str)):
+                raise CallFailed(Reason.REDACTION, f"{_STORE} answers an entity without its place or kind")
+            if not 0 <= begin < end <= len(document):
+                raise CallFailed(
+                    Reason.REDACTION,
+                    f"{_STORE} finds something from {begin} to {end} in a document of {len(document)} characters",
+                )
+            if type_ not in KEPT:
+                yield Find(start=place + begin, end=place + end, kind=KINDS.get(type_, "number"))
+
+    def _detected(self, document: str) -> list[dict[str, Any]]:
+        begun, wait_s = self._clock(), _FIRST_WAIT_S
+        while True:
+            try:
+                return self._asked(document)
+            except (StoreThrottled, StoreDropped):
+                if self._clock() - begun + wait_s > _PATIENCE_S:
+                    raise
+            self._sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def _asked(self, document: str) -> list[dict[str, Any]]:
+        try:
+            with translated(_STORE):
+                answer = self._comprehend.detect_pii_entities(Text=document, LanguageCode=self._language)
+        except StoreError as err:
+            refused = err.__cause__
+            code = refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else ""
+            if code in {"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"}:
+                # Asking again gives the same answer. The cause quotes no text, and is left out all the same.
+                raise CallFailed(Reason.REDACTION, f"{_STORE} does not take the call: {code}") from None
+            raise
+        except Exception as err:  # half an answer, or one that is no JSON: botocore has no one error for these
+            raise CallFailed(Reason.REDACTION, f"{_STORE}'s answer cannot be read: {type(err).__name__}") from None
+        entities = answer.get("Entities")
+        if not isinstance(entities, list):
+            raise CallFailed(Reason.REDACTION, f"{_STORE} answers without 'Entities'")
+        return entities
+
+
+def documents(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where documents of at most ``MOST_BYTES`` begin and end; together they hold every character of ``text``."""
+    start = 0
+    while start < len(text):
+        end = _reach(text, start)
+        yield start, end
+        if end == len(text):
+            return
+        start = end - _OVERLAP
+
+
+def _reach(text: str, start: int) -> int:
+    taken = text[start : start + MOST_BYTES].encode("utf-8", "replace")
+    if len(taken) <= MOST_BYTES:
+        return min(start + MOST_BYTES, len(text))
+    return start + len(taken[:MOST_BYTES].decode("utf-8", "ignore"))

@@ -1,0 +1,189 @@
+"""Calls in S3: recordings and transcripts as they arrive, and each tenant's own results, behind the tenant's wall."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import translated
+from service.calls.failure import CallFailed, Reason
+from service.calls.keys import NOBODY, CallObject, calls_prefix, is_tenant
+from service.errors import ServiceError, StoreError
+from service.summaries.archive import Listed
+
+MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV are 691 MB; as MP3 or FLAC they fit
+TAG = "tenant_id"
+
+
+_REPLACED = "the object was replaced before it was read; the newer one is a call of its own"
+
+
+class WallBreached(ServiceError):
+    """Somebody asked for another tenant's object; the message names no tenant but the asker's."""
+
+    status = 403
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """One version of one object of the input bucket."""
+
+    body: bytes
+    metadata: dict[str, str]
+    modified: datetime
+
+
+class CallInputs:
+    """Blocking calls of the input bucket; every method raises ``StoreError`` when S3 does not answer."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self.bucket = bucket
+        self._store = f"bucket {bucket!r}"
+
+    def read(self, source: CallObject) -> Arrived:
+        """Return the version that ``source`` names.
+
+        Raises:
+            CallFailed: it is there no more, or too large.
+        """
+        version = {"VersionId": source.version} if source.version else {}
+        try:
+            with translated(self._store):
+                found = self._client.get_object(
+                    Bucket=self.bucket, Key=source.key, IfMatch=f'"{source.etag}"', **version
+                )
+                with found["Body"] as stream:
+                    size = int(found["ContentLength"])
+                    body: bytes = b"" if size > MOST_BYTES else stream.read()
+        except StoreError as err:
+            if _code(err) in {"NoSuchKey", "NoSuchVersion", "404"}:
+                raise CallFailed(Reason.GONE, "the object was deleted before it was read") from None
+            if _code(err) in {"PreconditionFailed", "412"}:
+                raise CallFailed(Reason.GONE, _REPLACED) from None
+            raise
+        if str(found["ETag"]).strip('"') != source.etag:
+            raise CallFailed(Reason.GONE, _REPLACED)
+        if size > MOST_BYTES:
+            raise CallFailed(Reason.TOO_LARGE, f"{size} bytes; {MOST_BYTES} are the most")
+        return Arrived(body=body, metadata=dict(found.get("Metadata", {})), modified=found["LastModified"])
+
+    def put(self, key: str, body: bytes, metadata: dict[str, str] | None = None) -> None:
+        """Write an object, as whoever delivers calls does."""
+        with translated(self._store):
+            self._client.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata or {})
+
+    def listed(self, tenant: str | None = None) -> Iterator[Listed]:
+        """Yield a tenant's objects, or with None all there are."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix="" if tenant is None else calls_prefix(tenant)
+        )
+        yield from _listed(pages, self._store)
+
+
+class TenantResults:
+    """One tenant's results. Every key begins with the tenant, every object carries its tag and its encryption context."""
+
+    def __init__(self, client: Any, bucket: str, tenant: str, *, kms_key: str | None = None) -> None:
+        if not is_tenant(tenant) and tenant != NOBODY:
+            raise WallBreached(f"{tenant[:62]!r} is no tenant's id")
+        self._client = client
+        self._bucket = bucket
+        self.tenant = tenant
+        self._kms_key = kms_key
+        self._store = f"bucket {bucket!r}"
+
+    def put(self, key: str, text: str, *, once: bool = False) -> Literal["written", "already"]:
+        """Write an object; with ``once`` only where there is none.
+
+        Raises:
+            WallBreached: the key is not this tenant's.
+        """
+        self._own(key)
+        try:
+            with translated(self._store):
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=text.encode(),
+                    ContentType="application/json",
+                    Tagging=f"{TAG}={self.tenant}",
+                    **({"IfNoneMatch": "*"} if once else {}),
+                    **self._encryption(),
+                )
+        except StoreError as err:
+            if once and _code(err) in {"PreconditionFailed", "412"}:
+                return "already"
+            raise
+        return "written"
+
+    def read(self, key: str) -> str | None:
+        """Return an object's text, None when there is none.
+
+        Raises:
+            WallBreached: key or tag say that it is another tenant's.
+        """
+        self._own(key)
+        try:
+            with translated(self._store):
+                tags = self._client.get_object_tagging(Bucket=self._bucket, Key=key)["TagSet"]
+                if {item["Key"]: item["Value"] for item in tags}.get(TAG) != self.tenant:
+                    raise WallBreached(f"an object under {self.tenant!r} does not carry its tag; it is not read")
+                with self._client.get_object(Bucket=self._bucket, Key=key)["Body"] as stream:
+                    return str(stream.read().decode())
+        except StoreError as err:
+            if _code(err) in {"NoSuchKey", "404"}:
+                return None
+            raise
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """Yield the objects under a prefix of this tenant.
+
+        Raises:
+            WallBreached: the prefix is not this tenant's.
+        """
+        self._own(prefix)
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        yield from _listed(pages, self._store)
+
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is gone is no error.
+
+        Raises:
+            WallBreached: the key is not this tenant's.
+        """
+        self._own(key)
+        with translated(self._store):
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def _own(self, key: str) -> None:
+        if not key.startswith(f"{self.tenant}/") or any(part in ("", ".", "..") for part in key.rstrip("/").split("/")):
+            raise WallBreached(f"the key is not one of tenant {self.tenant!r}")
+
+    def _encryption(self) -> dict[str, str]:
+        if self._kms_key is None:
+            return {}
+        # Of the context KMS makes a condition: a role that may decrypt one tenant's objects opens no other's.
+        context = base64.b64encode(json.dumps({TAG: self.tenant}).encode()).decode()
+        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key, "SSEKMSEncryptionContext": context}
+
+
+def _listed(pages: Any, store: str) -> Iterator[Listed]:
+    with translated(store):
+        for page in pages:
+            for item in page.get("Contents", []):
+                yield Listed(
+                    key=item["Key"],
+                    etag=str(item["ETag"]).strip('"'),
+                    size=int(item["Size"]),
+                    modified=item["LastModified"],
+                )
+
+
+def _code(err: StoreError) -> str | None:
+    refused = err.__cause__
+    return refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else None

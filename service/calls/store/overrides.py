@@ -1,0 +1,153 @@
+"""People's verdicts on criteria, in DynamoDB beside the calls they are about: each one an item that never changes.
+
+``OVERRIDE#<call>#<criterion>#<edit>`` under the tenant. An override is written once; the next one has the next number, so two
+people who both read number 3 cannot both write number 4. Those that the warehouse does not hold yet stand in the index
+``by_open``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import translated
+from service.tasks.scorecard.arithmetic import Verdict
+
+_OVERRIDE = "OVERRIDE#"
+_BY_OPEN = "by_open"
+# No tenant's id begins so: calls that are under way stand in the same index by their tenant.
+_UNLOADED = "#overrides"
+_LOST = "ConditionalCheckFailedException"
+
+
+class OverrideTaken(Exception):
+    """Somebody else's word has this number by now; read again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A person's verdict beside the model's; equal ones are a confirmation. ``edit`` counts from 1 for each criterion of a call.
+
+    ``reason`` is redacted and stays here: the warehouse's rows hold no word. ``at`` is exact to the millisecond.
+    """
+
+    tenant: str
+    call_id: str
+    criterion: str
+    edit: int
+    form_id: str
+    form_version: int
+    model_verdict: Verdict | None
+    verdict: Verdict
+    reason: str
+    who: str
+    at: datetime
+    pair_digest: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it confirms the model."""
+        return self.verdict == self.model_verdict
+
+
+class CallOverrides:
+    """Blocking calls of the table of calls; every method raises ``StoreError`` when DynamoDB does not answer."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+        self._store = f"table {table!r}"
+
+    def put(self, override: Override) -> None:
+        """Write an override, and that the warehouse does not hold it yet.
+
+        Raises:
+            OverrideTaken: there is one of its number.
+        """
+        texts = {
+            "form_id": override.form_id, "form_version": str(override.form_version), "model_verdict": override.model_verdict,
+            "verdict": override.verdict, "reason": override.reason, "who": override.who, "updated_at": _text(override.at),
+            "pair_digest": override.pair_digest, "open": _UNLOADED,
+        }  # fmt: skip
+        item = {name: {"S": text} for name, text in texts.items() if text is not None}
+        with translated(self._store):
+            try:
+                self._client.put_item(
+                    TableName=self._table,
+                    Item=_key(override) | item,
+                    ConditionExpression="attribute_not_exists(pk)",
+                )
+            except ClientError as err:
+                if err.response.get("Error", {}).get("Code") == _LOST:
+                    raise OverrideTaken(f"override {override.edit} of this criterion is written") from err
+                raise
+
+    def of(self, tenant: str, call_id: str) -> list[Override]:
+        """Return all that was said of a call, by criterion, the newest word last."""
+        return list(
+            self._query(
+                KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
+                ExpressionAttributeValues={
+                    ":tenant": {"S": f"TENANT#{tenant}"},
+                    ":call": {"S": f"{_OVERRIDE}{call_id}#"},
+                },
+                ConsistentRead=True,
+            )
+        )
+
+    def unloaded(self) -> list[Override]:
+        """Return what the warehouse does not hold yet, the oldest first, of all tenants; what is a second old may be missing."""
+        return list(
+            self._query(
+                IndexName=_BY_OPEN,
+                KeyConditionExpression="#open = :unloaded",
+                ExpressionAttributeNames={"#open": "open"},
+                ExpressionAttributeValues={":unloaded": {"S": _UNLOADED}},
+            )
+        )
+
+    def loaded(self, override: Override) -> None:
+        """Note that the warehouse holds an override."""
+        with translated(self._store):
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(override),
+                UpdateExpression="REMOVE #open",
+                ExpressionAttributeNames={"#open": "open"},
+            )
+
+    def _query(self, **asked: Any) -> Iterator[Override]:
+        with translated(self._store):
+            for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):
+                for item in page["Items"]:
+                    yield _override(item)
+
+
+def _key(override: Override) -> dict[str, Any]:
+    # Padded, so that the order of the keys is the order of the numbers.
+    name = f"{_OVERRIDE}{override.call_id}#{override.criterion}#{override.edit:09d}"
+    return {"pk": {"S": f"TENANT#{override.tenant}"}, "sk": {"S": name}}
+
+
+def _override(item: dict[str, Any]) -> Override:
+    _, call_id, criterion, edit = item["sk"]["S"].split("#")
+    return Override(
+        tenant=item["pk"]["S"].removeprefix("TENANT#"),
+        call_id=call_id,
+        criterion=criterion,
+        edit=int(edit),
+        form_id=item["form_id"]["S"],
+        form_version=int(item["form_version"]["S"]),
+        model_verdict=item["model_verdict"]["S"] if "model_verdict" in item else None,
+        verdict=item["verdict"]["S"],
+        reason=item["reason"]["S"],
+        who=item["who"]["S"],
+        at=datetime.fromisoformat(item["updated_at"]["S"]),
+        pair_digest=item["pair_digest"]["S"],
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

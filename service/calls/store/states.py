@@ -1,0 +1,345 @@
+"""What became of each call, in DynamoDB: one item per call under its tenant, every step a conditional write of its state.
+
+received -> transcribed -> redacted -> scored -> done or needs_review; from any of the first four also failed. Whoever works on
+a call holds its lease, which ends by itself when its worker died. The index ``by_open`` holds only calls that are under way,
+``by_date`` all of them by the moment of the call.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import translated
+from service.calls.failure import NotReady, Reason
+from service.calls.keys import CallObject
+
+State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
+STATES: tuple[State, ...] = ("received", "transcribed", "redacted", "scored", "done", "needs_review", "failed")
+ENDED: frozenset[State] = frozenset({"done", "needs_review", "failed"})
+_BEFORE: dict[State, tuple[State, ...]] = {
+    "transcribed": ("received",),
+    "redacted": ("transcribed",),
+    "scored": ("redacted",),
+    "done": ("scored",),
+    "needs_review": ("scored",),
+    "failed": ("received", "transcribed", "redacted", "scored"),
+}
+_CALL = "CALL#"
+_BY_OPEN, BY_DATE = "by_open", "by_date"
+_LOST = "ConditionalCheckFailedException"
+
+
+class StateLost(NotReady):
+    """Another worker took the call meanwhile; what this one did is done again or known by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """What a list of calls says of a scored one, without opening its result; the figures are None where there is no score."""
+
+    form_id: str
+    form_version: int
+    percentage: Decimal | None
+    passed: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One call's item. ``call_date`` is fixed once it is transcribed; ``awaiting`` names a transcription job under way."""
+
+    source: CallObject
+    call_id: str
+    state: State
+    call_date: datetime
+    updated_at: datetime
+    attempts: int
+    owner: str | None = None
+    awaiting: str | None = None
+    result_key: str | None = None
+    reason: Reason | None = None
+    detail: str | None = None
+    scored: Scored | None = None
+
+    @property
+    def tenant(self) -> str:
+        """Whose call it is."""
+        return self.source.tenant
+
+
+class CallJobs:
+    """Blocking calls of one table; every method raises ``StoreError`` when DynamoDB does not answer."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+        self._store = f"table {table!r}"
+
+    def claim(self, source: CallObject, *, owner: str, now: datetime, lease: timedelta) -> Job:
+        """Write that the call was received, or take it up where it was left; one that ended is returned as it is.
+
+        Raises:
+            NotReady: another worker holds it.
+        """
+        until = _seconds(now + lease)
+        values = {
+            ":owner": {"S": owner},
+            ":until": {"N": until},
+            ":now": {"N": _seconds(now)},
+            ":at": {"S": _text(now)},
+            ":date": {"S": _text(now)},
+            ":received": {"S": "received"},
+            ":key": {"S": source.key},
+            ":etag": {"S": source.etag},
+            ":version": {"S": source.version},
+            ":one": {"N": "1"},
+            ":tenant": {"S": source.tenant},
+            **{f":{state}": {"S": state} for state in ENDED},
+        }
+        free = "(attribute_not_exists(lease_until) OR lease_until < :now)"
+        going = f"attribute_not_exists(pk) OR (NOT #state IN ({', '.join(f':{state}' for state in sorted(ENDED))}) AND {free})"
+        with translated(self._store):
+            try:
+                found = self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(source.tenant, source.call_id),
+                    UpdateExpression=(
+                        "SET #owner = :owner, lease_until = :until, #open = :tenant, updated_at = :at, "
+                        "#state = if_not_exists(#state, :received), call_date = if_not_exists(call_date, :date), "
+                        "object_key = if_not_exists(object_key, :key), etag = if_not_exists(etag, :etag), "
+                        "version = if_not_exists(version, :version), received_at = if_not_exists(received_at, :at) "
+                        "ADD attempts :one"
+                    ),
+                    ConditionExpression=going,
+                    ExpressionAttributeNames={"#owner": "owner", "#state": "state", "#open": "open"},
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as err:
+                if _code(err) != _LOST:
+                    raise
+                found = None
+        if found is not None:
+            return job_of(found["Attributes"])
+        job = self.get(source.tenant, source.call_id)
+        if job is not None and job.state in ENDED:
+            return job
+        raise NotReady(f"call {source.call_id!r} is in another worker's hands")
+
+    def get(self, tenant: str, call_id: str) -> Job | None:
+        """Return a call of a tenant."""
+        with translated(self._store):
+            found = self._client.get_item(TableName=self._table, Key=_key(tenant, call_id), ConsistentRead=True)
+        return job_of(found["Item"]) if "Item" in found else None
+
+    def advance(
+        self,
+        job: Job,
+        state: State,
+        *,
+        now: datetime,
+        lease: timedelta,
+        call_date: datetime | None = None,
+        result_key: str | None = None,
+        reason: Reason | None = None,
+        detail: str | None = None,
+        scored: Scored | None = None,
+    ) -> Job:
+        """Move a call on; an ended one is let go of. Attempts are counted from here anew.
+
+        Raises:
+            StateLost: it is in another state, or another worker's, by now.
+        """
+        assert job.state in _BEFORE[state], (job.state, state)
+        said: dict[str, str | None] = {"result_key": result_key, "reason": reason, "detail": detail}
+        said["call_date"] = None if call_date is None else _text(call_date)
+        said |= {} if scored is None else _scored_texts(scored)
+        sets = {name: {"S": str(value)} for name, value in said.items() if value is not None}
+        text = "SET #state = :state, updated_at = :at, attempts = :zero"
+        values = {":state": {"S": state}, ":at": {"S": _text(now)}, ":before": {"S": job.state}, ":zero": {"N": "0"}}
+        names = {"#state": "state", "#owner": "owner"}
+        if state in ENDED:
+            removes = " REMOVE #owner, lease_until, #open, awaiting"
+            names["#open"] = "open"
+        else:
+            text, removes = text + ", lease_until = :until", " REMOVE awaiting"
+            values[":until"] = {"N": _seconds(now + lease)}
+        text += "".join(f", #{name} = :{name}" for name in sets) + removes
+        names |= {f"#{name}": name for name in sets}
+        values |= {f":{name}": value for name, value in sets.items()} | {":owner": {"S": job.owner or ""}}
+        self._update(job, text, "#state = :before AND #owner = :owner", names, values)
+        return replace(
+            job,
+            state=state,
+            updated_at=now,
+            attempts=0,
+            call_date=call_date or job.call_date,
+            result_key=result_key or job.result_key,
+            reason=reason,
+            detail=detail,
+            scored=scored or job.scored,
+            owner=None if state in ENDED else job.owner,
+        )
+
+    def release(self, job: Job, *, awaiting: str | None = None) -> None:
+        """Let go of a call that is not finished; ``awaiting`` names the transcription job that it waits for."""
+        text = "SET awaiting = :awaiting " if awaiting else ""
+        values = {":owner": {"S": job.owner or ""}, **({":awaiting": {"S": awaiting}} if awaiting else {})}
+        try:
+            self._update(job, f"{text}REMOVE #owner, lease_until", "#owner = :owner", {"#owner": "owner"}, values)
+        except StateLost:
+            return  # somebody else's by now: nothing to let go of
+
+    def reopen(self, job: Job, *, now: datetime, source: CallObject | None = None) -> bool:
+        """Put a failed call back to its beginning, read from ``source`` from now on; False when it is not failed any more."""
+        source = source or job.source
+        text = (
+            "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, "
+            "#open = :tenant REMOVE reason, detail"
+        )
+        values = {
+            ":received": {"S": "received"}, ":at": {"S": _text(now)}, ":zero": {"N": "0"}, ":tenant": {"S": job.tenant},
+            ":failed": {"S": "failed"}, ":key": {"S": source.key}, ":version": {"S": source.version},
+        }  # fmt: skip
+        try:
+            self._update(job, text, "#state = :failed", {"#state": "state", "#open": "open"}, values)
+        except StateLost:
+            return False
+        return True
+
+    def of(self, tenant: str) -> Iterator[Job]:
+        """Yield all calls of a tenant."""
+        yield from self._query(
+            KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
+            ExpressionAttributeValues={":tenant": {"S": _partition(tenant)}, ":call": {"S": _CALL}},
+            ConsistentRead=True,
+        )
+
+    def open_since(self, tenant: str, before: datetime) -> Iterator[Job]:
+        """Yield a tenant's calls that are under way and have not moved since ``before``, the oldest first."""
+        yield from self._query(
+            IndexName=_BY_OPEN,
+            KeyConditionExpression="#open = :tenant AND updated_at < :before",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":tenant": {"S": tenant}, ":before": {"S": _text(before)}},
+        )
+
+    def _query(self, **asked: Any) -> Iterator[Job]:
+        with translated(self._store):
+            for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):
+                for item in page["Items"]:
+                    yield job_of(item)
+
+    def _update(self, job: Job, text: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> None:
+        with translated(self._store):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_key(job.tenant, job.call_id),
+                    UpdateExpression=text,
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                )
+            except ClientError as err:
+                if _code(err) == _LOST:
+                    raise StateLost(f"call {job.call_id!r} was moved by another worker") from err
+                raise
+
+
+def create_jobs_table(client: Any, name: str) -> None:
+    """Create the table of calls where it does not exist. For the local AWS; in AWS the infrastructure code owns it.
+
+    Raises:
+        StoreError: DynamoDB does not answer.
+    """
+    texts = ("pk", "sk", "open", "updated_at", "call_date")
+    attributes = [{"AttributeName": text, "AttributeType": "S"} for text in texts]
+    with translated(f"table {name!r}"):
+        try:
+            client.create_table(
+                TableName=name,
+                KeySchema=_keys("pk", "sk"),
+                AttributeDefinitions=attributes,
+                GlobalSecondaryIndexes=[_index(_BY_OPEN, "open", "updated_at"), _index(BY_DATE, "pk", "call_date")],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        except client.exceptions.ResourceInUseException:
+            there = client.describe_table(TableName=name)["Table"].get("GlobalSecondaryIndexes", [])
+            if BY_DATE not in {index["IndexName"] for index in there}:  # made before there were lists of calls
+                added = [{"Create": _index(BY_DATE, "pk", "call_date")}]
+                client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=added)
+            return
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+
+def _index(name: str, partition: str, sort: str) -> dict[str, Any]:
+    return {"IndexName": name, "KeySchema": _keys(partition, sort), "Projection": {"ProjectionType": "ALL"}}
+
+
+def _keys(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def _scored_texts(scored: Scored) -> dict[str, str | None]:
+    passed = None if scored.passed is None else "yes" if scored.passed else "no"
+    percentage = None if scored.percentage is None else str(scored.percentage)
+    return {
+        "form_id": scored.form_id,
+        "form_version": str(scored.form_version),
+        "percentage": percentage,
+        "passed": passed,
+    }
+
+
+def _scored(item: dict[str, Any]) -> Scored | None:
+    if "form_id" not in item:  # not scored, without a usable answer, or scored before the item said so
+        return None
+    return Scored(
+        form_id=item["form_id"]["S"],
+        form_version=int(item["form_version"]["S"]),
+        percentage=Decimal(item["percentage"]["S"]) if "percentage" in item else None,
+        passed=item["passed"]["S"] == "yes" if "passed" in item else None,
+    )
+
+
+def _partition(tenant: str) -> str:
+    return f"TENANT#{tenant}"
+
+
+def _key(tenant: str, call_id: str) -> dict[str, Any]:
+    return {"pk": {"S": _partition(tenant)}, "sk": {"S": _CALL + call_id}}
+
+
+def job_of(item: dict[str, Any]) -> Job:
+    """Return the call that a table's item is."""
+    tenant, call_id = item["pk"]["S"].removeprefix("TENANT#"), item["sk"]["S"].removeprefix(_CALL)
+    texts = {name: item[name]["S"] for name in ("owner", "awaiting", "result_key", "detail") if name in item}
+    return Job(
+        source=CallObject(
+            tenant=tenant, key=item["object_key"]["S"], etag=item["etag"]["S"], version=item["version"]["S"]
+        ),
+        call_id=call_id,
+        state=item["state"]["S"],
+        call_date=datetime.fromisoformat(item["call_date"]["S"]),
+        updated_at=datetime.fromisoformat(item["updated_at"]["S"]),
+        attempts=int(item["attempts"]["N"]),
+        reason=Reason(item["reason"]["S"]) if "reason" in item else None,
+        scored=_scored(item),
+        **texts,
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _seconds(moment: datetime) -> str:
+    return f"{moment.timestamp():.3f}"
+
+
+def _code(err: ClientError) -> str:
+    return str(err.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,178 @@
+"""Builds a call worker around the clients of the settings, with the released pair or one that is named."""
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from service.calls.hear.heard import Transcriber
+from service.calls.redact.transcript import PatternRedactor, Redactor
+from service.calls.store.objects import CallInputs, TenantResults
+from service.calls.store.states import CallJobs
+from service.calls.work.scoring import CallScorer
+from service.calls.work.worker import CallWorker
+from service.errors import ConfigurationError, RegistryError
+from service.served import ServedPair
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.cards import ModelCards
+
+_TASK = "scorecard"
+
+
+def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
+    """Return a worker; nothing is contacted yet but the registry, once, and only where no pair is named.
+
+    Raises:
+        ConfigurationError: the named pair has no file, or nothing was released and none is named.
+    """
+    from service.aws.clients import client
+    from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
+    from service.calls.reviews import build_reviews
+    from service.calls.store.form_store import FormStore
+    from service.cards import ModelCards
+    from service.llm.gateway import LiteLLMGateway
+    from service.llm.logged_gateway import LoggedGateway
+    from service.settings import stand_in_of
+    from service.tasks.scorecard import TASK
+    from service.warehouse import open_warehouse
+
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    gateway = LiteLLMGateway(
+        cards,
+        region=settings.aws_region,
+        endpoint=settings.bedrock_endpoint,
+        stand_in=stand_in_of(settings),
+        in_process=TASK.in_process,
+    )
+    s3, dynamodb = client("s3", settings), client("dynamodb", settings)
+    # A long poll answers after twenty seconds: the connection must not give up before.
+    patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
+    results = partial(TenantResults, s3, settings.results_bucket, kms_key=settings.calls_kms_key)
+    return CallWorker(
+        inputs=CallInputs(s3, settings.calls_bucket),
+        results=results,
+        jobs=CallJobs(dynamodb, settings.calls_table),
+        forms=FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=_now),
+        redactor=build_redactor(settings),
+        scorer=CallScorer(
+            served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards
+        ),
+        reviews=build_reviews(settings, dynamodb=dynamodb, s3=s3, now=_now),
+        open_warehouse=partial(open_warehouse, settings),
+        owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        queue=EventQueue(client("sqs", patient), settings.calls_queue, bucket=settings.calls_bucket),
+        transcriber=build_transcriber(settings),
+    )
+
+
+def build_transcriber(settings: Settings) -> Transcriber | None:
+    """Return what hears recordings: as the settings say, else Amazon Transcribe in `aws`, else Whisper where it is installed.
+
+    Raises:
+        ConfigurationError: Whisper is asked for and not installed.
+    """
+    from service.calls.hear import whisper
+
+    wanted = settings.transcriber or ("amazon" if settings.environment == "aws" else "whisper")
+    if wanted == "amazon":
+        from service.aws.clients import client
+        from service.calls.hear.amazon import AmazonTranscriber, notify_topic
+
+        return AmazonTranscriber(
+            client("transcribe", settings),
+            client("s3", settings),
+            inputs=settings.calls_bucket,
+            outputs=settings.results_bucket,
+            language=settings.transcribe_language,
+            kms_key=settings.calls_kms_key,
+            role=settings.transcribe_role,
+            notify=notify_topic(client("sns", settings), settings.calls_topic),
+        )
+    if wanted == "whisper" and whisper.is_installed():
+        return whisper.WhisperTranscriber()
+    if settings.transcriber == "whisper":
+        raise ConfigurationError(
+            "OMNI_TRANSCRIBER is whisper, which is not installed: make extras (pip install 'omni-insights[speech]')"
+        )
+    return None
+
+
+def build_redactor(settings: Settings) -> Redactor:
+    """Return who redacts calls: as the settings say, else Amazon Comprehend in `aws`, else Presidio where it is installed.
+
+    Raises:
+        ConfigurationError: Presidio is asked for and not installed, or Comprehend for a language that it does not read.
+    """
+    from service.calls.redact import presidio
+
+    wanted = settings.redactor
+    if wanted is None:
+        wanted = (
+            "comprehend" if settings.environment == "aws" else "presidio" if presidio.is_installed() else "patterns"
+        )
+    if wanted == "presidio":
+        if not presidio.is_installed():
+            raise ConfigurationError(
+                "OMNI_REDACTOR is presidio, which is not installed: make extras (pip install 'omni-insights[redaction]')"
+            )
+        return presidio.PresidioRedactor()
+    if wanted == "comprehend":
+        from service.aws.clients import client
+        from service.calls.redact.comprehend import LANGUAGES, ComprehendRedactor
+
+        if settings.aws_endpoint is not None:
+            raise ConfigurationError("OMNI_REDACTOR is comprehend, and no stand-in is one: unset OMNI_AWS_ENDPOINT")
+        language = settings.transcribe_language.partition("-")[0].lower()
+        if language not in LANGUAGES:
+            raise ConfigurationError(
+                f"Amazon Comprehend redacts {', '.join(sorted(LANGUAGES))} and not {language!r}: set OMNI_REDACTOR=patterns"
+            )
+        return ComprehendRedactor(client("comprehend", settings, attempts=1), language=language)
+    return PatternRedactor()
+
+
+def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:
+    """Return what gives a tenant's pair: the file that is named, or the release.
+
+    Raises:
+        ConfigurationError: there is no such file, or no verified release.
+    """
+    from service.tasks.scorecard import TASK
+
+    if pair is not None:
+        from service.pair_file import load_pair
+
+        path = settings.prompts_dir / _TASK / f"{pair}.prompty"
+        if not path.is_file():
+            raise ConfigurationError(f"there is no pair {pair!r}: {path.name} is not in prompts/{_TASK}/")
+        named = ServedPair(
+            pair=load_pair(path, cards=cards, task_variables=TASK.variables),
+            registry_version=0,
+            sequence=0,
+            released_at="",
+            released_by="",
+            source="file",
+        )
+        return lambda tenant: named
+    from service.release.registry import RegistryPairSource
+
+    source = RegistryPairSource(_TASK, settings)
+    source.refresh()
+    try:
+        source.current()
+    except RegistryError as err:
+        raise ConfigurationError(
+            f"no released pair to score with ({err}): release one (make gate TASK={_TASK} PAIR=<name>, then make promote "
+            f"TASK={_TASK} PAIR=<name> WHY=...), or name one with --pair"
+        ) from err
+    source.start()  # a worker that follows its queue takes up the next release
+    return lambda tenant: source.current()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,78 @@
+"""Dead letters of calls: for each that failed a small object under its tenant that says why, without a word of the call."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.aws.event_queue import Announced
+from service.calls.failure import CallFailed, Reason
+from service.calls.keys import NOBODY, dead_prefix, letter_key, letter_name_of, read_key
+from service.calls.store.objects import TenantResults, WallBreached
+from service.calls.store.states import Job
+from service.summaries.record import utc_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLetter:
+    """One letter, under its own ``key``; ``about`` is the object that it is about."""
+
+    key: str
+    reason: Reason
+    detail: str
+    about: Announced
+
+
+class CallLetters:
+    """The letters of one tenant, or of nobody: objects whose key belongs to no tenant."""
+
+    def __init__(self, results: TenantResults) -> None:
+        self._results = results
+
+    @classmethod
+    def of_nobody(cls, results: Callable[[str], TenantResults]) -> "CallLetters":
+        """Return the letters about objects of no tenant."""
+        return cls(results(NOBODY))
+
+    def write(self, job: Job, err: CallFailed, now: datetime) -> None:
+        """Write the letter of a call that failed. Safe to repeat."""
+        source = job.source
+        about = Announced(key=source.key, etag=source.etag, version=source.version)
+        self._put(job.call_id, about, err, now)
+
+    def write_about(self, about: Announced, err: CallFailed, now: datetime) -> None:
+        """Write the letter of an object that is nobody's call. Safe to repeat."""
+        self._put(letter_name_of(about.key, about.etag), about, err, now)
+
+    def waiting(self, reason: Reason | None = None) -> Iterator[CallLetter]:
+        """Yield all letters, or those of one reason, in the order of their keys.
+
+        Raises:
+            WallBreached: a letter is about another tenant's object: somebody put it there, and nothing is done with it.
+        """
+        tenant = self._results.tenant
+        prefix = dead_prefix(tenant) + (f"{reason}/" if reason is not None else "")
+        for item in self._results.listed(prefix):
+            text = self._results.read(item.key)
+            if text is None:
+                continue
+            said = json.loads(text)
+            about = Announced(key=said["object_key"], etag=said["etag"], version=said["version"])
+            if tenant != NOBODY and read_key(about.key, etag=about.etag).tenant != tenant:
+                raise WallBreached(f"a dead letter of {tenant!r} names an object that is not the tenant's: {item.key}")
+            yield CallLetter(key=item.key, reason=Reason(said["reason"]), detail=said["detail"], about=about)
+
+    def lift(self, letter: CallLetter) -> None:
+        """Delete a letter whose call has a result, or another letter, by now."""
+        self._results.delete(letter.key)
+
+    def _put(self, name: str, about: Announced, err: CallFailed, now: datetime) -> None:
+        said = {
+            "object_key": about.key,
+            "etag": about.etag,
+            "version": about.version,
+            "reason": err.reason.value,
+            "detail": err.detail,
+            "at": utc_text(now),
+        }
+        self._results.put(letter_key(self._results.tenant, err.reason, name), json.dumps(said))

@@ -1,0 +1,127 @@
+"""Puts failed calls through again after a fix, looks after calls that stand still, and counts inputs against results."""
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from service.calls.failure import CallFailed, Reason
+from service.calls.keys import NOBODY, read_key
+from service.calls.store.states import Job
+from service.calls.work.dead_letters import CallLetters
+from service.calls.work.worker import CallWorker, Tally
+from service.warehouse.port import Warehouse
+
+# Longer than any step of a call that is being worked on: its lease is renewed at every step.
+STUCK_AFTER = timedelta(minutes=20)
+
+
+async def replay(worker: CallWorker, tenant: str, reason: Reason | None = None) -> Tally:
+    """Put a tenant's failed calls through again, all or those of one reason; ``NOBODY``: objects that had no tenant.
+
+    A letter goes when its call has a result, or failed for another reason and has that letter.
+    """
+    letters, total = CallLetters(worker.results(tenant)), Tally()
+    for letter in list(letters.waiting(reason)):
+        if tenant != NOBODY:
+            source = read_key(letter.about.key, etag=letter.about.etag, version=letter.about.version)
+            job = worker.jobs.get(tenant, source.call_id)
+            if job is not None:
+                worker.jobs.reopen(job, now=worker.now())
+        tally, again = await worker.work([letter.about])
+        total.add(tally)
+        if not again and letter.reason.value not in tally.reasons:
+            letters.lift(letter)
+    return total
+
+
+async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STUCK_AFTER) -> Tally:
+    """Take up a tenant's calls that stand still or wait for a transcription; see ``CallWorker.again``."""
+    total = Tally()
+    now = worker.now()
+    for job in list(worker.jobs.open_since(tenant, now)):
+        if job.awaiting is not None or job.updated_at < now - stuck_after:
+            total.add(await worker.again(job))
+    return total
+
+
+@dataclass(slots=True)
+class CallBalance:
+    """One tenant's account: every object is a call that ended, waits, or is a copy of another; every result has its rows."""
+
+    tenant: str
+    objects: int = 0
+    copies: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    missing: list[str] = field(default_factory=list)
+    without_result: list[str] = field(default_factory=list)
+    without_row: list[str] = field(default_factory=list)
+    without_letter: list[str] = field(default_factory=list)
+
+    @property
+    def ended(self) -> int:
+        """How many calls have a result or a failure."""
+        return sum(self.states[name] for name in ("done", "needs_review", "failed"))
+
+    @property
+    def balanced(self) -> bool:
+        """True when inputs = results + failures, and each of them can be shown."""
+        left = [*self.missing, *self.without_result, *self.without_row, *self.without_letter]
+        return not left and self.ended == self.states.total()
+
+    def lines(self) -> list[str]:
+        """Return the account for people, what is wrong by name."""
+        states = ", ".join(f"{count} {name}" for name, count in sorted(self.states.items()))
+        lines = [f"{self.tenant}: {self.objects} objects, {self.copies} copies; {states or 'no calls'}"]
+        for what, names in (
+            ("never received", self.missing),
+            ("without result", self.without_result),
+            ("without rows", self.without_row),
+            ("without dead letter", self.without_letter),
+        ):
+            lines += [f"  {what}: {name}" for name in names[:10]]
+        return [*lines, f"{self.tenant}: {'balanced' if self.balanced else 'NOT balanced'}"]
+
+
+def count_calls(worker: CallWorker, tenant: str) -> CallBalance:
+    """Compare a tenant's objects, call states, results, rows and dead letters.
+
+    Objects live a day and states longer, so a state without an object is no fault; an object without a state is.
+    """
+    found, results = CallBalance(tenant=tenant), worker.results(tenant)
+    jobs = {job.call_id: job for job in worker.jobs.of(tenant)}
+    seen: set[str] = set()
+    for item in worker.inputs.listed(tenant):
+        try:
+            call_id = read_key(item.key, etag=item.etag).call_id
+        except CallFailed:
+            continue  # a folder, or a name that nobody works on: its letter is nobody's
+        found.objects += 1
+        found.copies += call_id in seen
+        seen.add(call_id)
+        if call_id not in jobs:
+            found.missing.append(item.key)
+    with closing(worker.open_warehouse()) as warehouse:
+        rows = _rows(warehouse, tenant)
+    letters = {letter.about.etag for letter in CallLetters(results).waiting()}
+    for job in jobs.values():
+        found.states[job.state] += 1
+        if job.state == "failed":
+            if job.source.etag not in letters:
+                found.without_letter.append(job.call_id)
+        elif job.state in ("done", "needs_review"):
+            _check_result(found, job, rows, results.read(job.result_key or f"{tenant}/none"))
+    return found
+
+
+def _check_result(found: CallBalance, job: Job, rows: Counter[str], text: str | None) -> None:
+    if text is None:
+        found.without_result.append(job.call_id)
+    if rows[job.call_id] != 1:
+        found.without_row.append(job.call_id)
+
+
+def _rows(warehouse: Warehouse, tenant: str) -> Counter[str]:
+    warehouse.migrate()
+    frame = warehouse.query("SELECT call_id FROM omni_calls WHERE tenant_id = :tenant", {"tenant": tenant})
+    return Counter(frame["call_id"])

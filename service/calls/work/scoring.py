@@ -1,0 +1,160 @@
+"""Scores one redacted call by one form, with the very task that is evaluated; makes its result."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.calls.failure import CallFailed, NotReady, Reason
+from service.calls.hear.heard import Heard
+from service.calls.keys import CallObject, raw_answer_key
+from service.calls.redact.transcript import Redaction
+from service.calls.result import (
+    CallResult,
+    Entity,
+    RedactionFacts,
+    ScoredBy,
+    Source,
+    evaluation_of,
+    reviews_of,
+    sentiment_of,
+    summary_of,
+)
+from service.calls.store.forms import FormHead
+from service.cards import ModelCards
+from service.errors import FailureCode
+from service.llm.model_call import Gateway
+from service.served import ServedPair
+from service.task import TaskContext, TaskResult
+from service.tasks.scorecard import TASK, ScorecardInputs
+from service.tasks.scorecard.card import Scorecard
+from service.tasks.scorecard.form import Form
+from service.tasks.scorecard.transcript import Turn, unscoreable
+
+# What a model said and nobody can use: a person has to look. Everything else may be better in a minute.
+_UNUSABLE = frozenset(
+    {FailureCode.OUTPUT_INVALID, FailureCode.FAILED_SAFETY_GUIDELINES, FailureCode.INSUFFICIENT_CONTENT}
+)
+
+
+class ModelBusy(NotReady):
+    """The model did not answer: throttled, down or too slow. The call waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A call's result, and what the model said when it could not be used."""
+
+    result: CallResult
+    raw_answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallScorer:
+    """Scores calls. ``served`` gives the pair for a tenant: the released one, or one that was named."""
+
+    served: Callable[[str], ServedPair]
+    gateway: Gateway
+    cards: ModelCards
+
+    async def card(
+        self, call_id: str, form: Form, turns: Sequence[Turn]
+    ) -> tuple[Scorecard | None, TaskResult, ServedPair]:
+        """Return the scorecard of redacted turns, None when the model's answer could not be used.
+
+        Raises:
+            ModelBusy: there was no answer.
+            CallFailed: the provider refuses the request.
+        """
+        served = self.served(form.tenant)
+        inputs = ScorecardInputs(call_id=call_id, tenant=form.tenant, form=form, turns=tuple(turns))
+        found = await TASK.run(inputs, TaskContext(pair=served.pair, gateway=self.gateway, cards=self.cards))
+        if found.output is not None:
+            return Scorecard.model_validate_json(found.output), found, served
+        if found.failure in _UNUSABLE:
+            return None, found, served
+        if found.failure is FailureCode.INTERNAL_ERROR:
+            raise CallFailed(Reason.MODEL, f"the provider refuses the request ({found.failure_message[:200]})")
+        raise ModelBusy(f"no answer: {found.failure}")
+
+    async def score(
+        self,
+        source: CallObject,
+        form: Form,
+        heard: Heard,
+        redaction: Redaction,
+        *,
+        call_date: datetime,
+        now: datetime,
+    ) -> Scored:
+        """Return a call's result; see ``card`` for what it raises."""
+        card, found, served = await self.card(source.call_id, form, redaction.turns)
+        review = ("answer_unusable",) if card is None else reviews_of(card)
+        nothing = unscoreable(redaction.turns)
+        if nothing is not None:
+            review = (*review, "no_agent" if any(turn.spoken for turn in redaction.turns) else "no_speech")
+        result = CallResult(
+            tenant_id=source.tenant,
+            call_id=source.call_id,
+            call_date=call_date,
+            scored_at=now,
+            needs_review=card is None or card.needs_review,
+            review=review,
+            sentiment=None if card is None else sentiment_of(card),
+            customer_tone=None if card is None else card.tone.customer,
+            agent_tone=None if card is None else card.tone.agent,
+            turns=len(redaction.turns),
+            duration_s=max((turn.start_s for turn in redaction.turns), default=0.0),
+            entities=tuple(Entity(type=kind, count=count) for kind, count in redaction.found.items()),
+            ai_summary=None if card is None else summary_of(card),
+            qa_evaluation=None if card is None else evaluation_of(card, form.pass_threshold),
+            summary_raw=None if card is not None else raw_answer_key(source.tenant, source.call_id),
+            source=Source(
+                object_key=source.key,
+                etag=source.etag,
+                transcribe_job=heard.job,
+                transcriber=heard.by,
+                pii_redacted=len(redaction.turns) == len(heard.turns),
+                redaction=RedactionFacts(
+                    by=redaction.by, turns=len(redaction.turns), found=redaction.found, transcriber_found=heard.claimed
+                ),
+                agent_id=heard.facts.agent_id,
+                queue=heard.facts.queue,
+            ),
+            scored_by=ScoredBy(
+                pair=served.pair.name,
+                pair_digest=served.pair.digest,
+                prompt_version=served.pair.version,
+                registry_version=served.registry_version,
+                model=found.model,
+                arm=found.arm,
+                latency_ms=round(found.latency_ms, 1),
+                input_tokens=found.usage.input_tokens,
+                output_tokens=found.usage.output_tokens,
+                cost_usd=None if found.cost is None else found.cost.metered_usd,
+            ),
+        )
+        return Scored(result=result, raw_answer="" if card is not None else found.raw_text)
+
+
+def choose_form(heads: Sequence[FormHead], *, named: str | None, folder: str | None) -> Form:
+    """Return the form that a call is scored by: the one it names, the one its folder is called after, or the only active one.
+
+    Raises:
+        CallFailed: there is no such form, or it is not clear which.
+    """
+    active = {head.form_id: head.active for head in heads if head.active is not None}
+    if not active:
+        raise CallFailed(Reason.FORM, "the tenant has no active form: activate one, then replay")
+    if named is not None:
+        if named not in active:
+            raise CallFailed(Reason.FORM, f"the call names form {named!r}; active are {', '.join(active)}")
+        return active[named]
+    if folder in active:
+        return active[folder]
+    if len(active) > 1:
+        raise CallFailed(
+            Reason.FORM,
+            f"the tenant has {len(active)} active forms ({', '.join(active)}) and the call names none: "
+            "upload it as <tenant>/calls/<form>/<name>",
+        )
+    return next(iter(active.values()))

@@ -1,0 +1,351 @@
+"""Takes calls from the queue to their results: hears, redacts, scores, stores, and writes the warehouse's rows.
+
+Every step is safe to repeat: keys are deterministic, a result is written once and read back, rows have keys, states move by
+conditional writes. Killed anywhere, the next worker goes on where the call's state says; the message goes last.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict
+
+from service.aws.event_queue import Announced, EventQueue, Message
+from service.calls.failure import CallFailed, NotReady, Reason, Waiting
+from service.calls.hear.formats import facts_of, is_audio, read_transcript
+from service.calls.hear.heard import Facts, Heard, Transcriber
+from service.calls.keys import CallObject, letter_key, raw_answer_key, read_key, result_key, transcript_key
+from service.calls.redact.transcript import Redaction, Redactor
+from service.calls.result import CallResult, rows_of
+from service.calls.reviews import CallReviews, scored_of
+from service.calls.store.forms import Forms
+from service.calls.store.objects import CallInputs, TenantResults
+from service.calls.store.states import ENDED, CallJobs, Job, State, StateLost
+from service.calls.work.dead_letters import CallLetters
+from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
+from service.errors import StoreError, WarehouseError
+from service.events import CallCriterionEvent, CallEvent
+from service.tasks.scorecard.transcript import Turn
+from service.telemetry.log import Event, log
+from service.warehouse.port import Warehouse
+from service.warehouse.rows import to_table
+
+LEASE = timedelta(minutes=15)
+VISIBLE_AFTER_S = 900
+MOST_ATTEMPTS = 4
+Answer = TypeVar("Answer")
+
+
+class KeptTranscript(BaseModel):
+    """A redacted transcript as it is stored: what a call is scored from, now and by later forms."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant_id: str
+    call_id: str
+    turns: tuple[Turn, ...]
+    by: str
+    job: str | None
+    claimed: dict[str, int] | None
+    redactor: str
+    found: dict[str, int]
+    agent_id: str | None
+    queue: str | None
+    form: str | None
+
+    def heard(self) -> Heard:
+        """Return what was heard, redacted."""
+        facts = Facts(agent_id=self.agent_id, queue=self.queue, form=self.form)
+        return Heard(turns=self.turns, by=self.by, facts=facts, job=self.job, claimed=self.claimed)
+
+    def redaction(self) -> Redaction:
+        """Return what the redactor did."""
+        return Redaction(turns=self.turns, by=self.redactor, found=self.found)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a batch: calls by state; ``known`` had ended, ``waiting`` come again, ``refused`` have no tenant."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    known: int = 0
+    waiting: int = 0
+    refused: int = 0
+    foreign: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Count another tally in."""
+        self.states.update(other.states)
+        self.reasons.update(other.reasons)
+        for name in ("known", "waiting", "refused", "foreign"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A call whose result is stored and whose rows are still to be written."""
+
+    job: Job
+    result: CallResult
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWorker:
+    """One worker. The warehouse is opened for each batch and closed after it. ``owner`` names the worker in leases."""
+
+    inputs: CallInputs
+    results: Callable[[str], TenantResults]
+    jobs: CallJobs
+    forms: Forms
+    redactor: Redactor
+    scorer: CallScorer
+    reviews: CallReviews
+    open_warehouse: Callable[[], Warehouse]
+    owner: str
+    queue: EventQueue | None = None
+    transcriber: Transcriber | None = None
+    now: Callable[[], datetime] = _now
+    lease: timedelta = LEASE
+    visible_after_s: int = VISIBLE_AFTER_S
+    at_once: int = 4
+
+    async def drain(self, *, wait_s: int = 1) -> Tally:
+        """Work until the queue is empty; ``wait_s`` is how long an empty one is listened to."""
+        if self.queue is None:
+            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `python -m service up`")
+        total = Tally()
+        receive = partial(self.queue.receive, wait_s=wait_s, visible_after_s=self.visible_after_s)
+        while messages := await anyio.to_thread.run_sync(receive):
+            total.add(await self.handle(messages))
+        return total
+
+    async def handle(self, messages: Sequence[Message]) -> Tally:
+        """Work on what ``messages`` name; those whose calls ended, or wait for a transcription, are deleted."""
+        assert self.queue is not None
+        objects = list(dict.fromkeys(one for message in messages for one in message.objects))
+        tally, unfinished = await self.work(objects)
+        tally.foreign += sum(not message.understood for message in messages)
+        done = [message.receipt for message in messages if not unfinished & set(message.objects)]
+        if done:
+            await anyio.to_thread.run_sync(self.queue.delete, done)
+        return tally
+
+    async def work(self, objects: Sequence[Announced]) -> tuple[Tally, set[Announced]]:
+        """Take each object's call as far as it goes; return with the tally those that must be announced again."""
+        tally, again = Tally(), set[Announced]()
+        ready: list[tuple[Announced, _Ready]] = []
+        room = asyncio.Semaphore(self.at_once)
+
+        async def one(announced: Announced) -> None:
+            async with room:
+                try:
+                    found = await self._prepare(announced, tally)
+                except NotReady:
+                    tally.waiting += 1
+                    again.add(announced)
+                except Exception as err:  # one call must not stop the others; the watchdog ends what never gets on
+                    tally.waiting += 1
+                    again.add(announced)
+                    log(Event.CALL_SETTLED, state="waiting", error=type(err).__name__)
+                else:
+                    if found is not None:
+                        ready.append((announced, found))
+
+        async with anyio.create_task_group() as group:
+            for announced in objects:
+                group.start_soon(one, announced)
+        try:
+            if ready:
+                await _blocking(self._write_rows, [found for _, found in ready])
+        except WarehouseError:
+            for _, found in ready:  # the results stand; whoever comes next finds these calls free
+                await _blocking(self.jobs.release, found.job)
+            raise
+        for announced, found in ready:
+            state: State = "needs_review" if found.result.needs_review else "done"
+            try:
+                await self._end(found.job, state, tally)
+            except StateLost:
+                again.add(announced)
+        return tally, again
+
+    async def again(self, job: Job) -> Tally:
+        """Take up a call that stands still; one that was tried often enough fails."""
+        if job.attempts >= MOST_ATTEMPTS and job.awaiting is None:
+            tally = Tally()
+            try:
+                held = await self._claim(job.source)
+            except NotReady:
+                tally.waiting += 1
+                return tally
+            if held.state not in ENDED:
+                detail = f"stood still in state {held.state} after {job.attempts} attempts"
+                await self._fail(held, CallFailed(Reason.STUCK, detail), tally)
+            return tally
+        tally, _ = await self.work([Announced(key=job.source.key, etag=job.source.etag, version=job.source.version)])
+        return tally
+
+    async def _prepare(self, announced: Announced, tally: Tally) -> _Ready | None:
+        if announced.key.endswith("/"):  # the console's way to make a folder
+            tally.foreign += 1
+            return None
+        try:
+            source = read_key(announced.key, etag=announced.etag, version=announced.version)
+            if not await self.forms.known(source.tenant):
+                raise CallFailed(Reason.UNKNOWN_TENANT, "there is no such tenant: add it, then replay")
+        except CallFailed as err:
+            await _blocking(CallLetters.of_nobody(self.results).write_about, announced, err, self.now())
+            tally.refused += 1
+            tally.reasons[err.reason.value] += 1
+            log(Event.CALL_SETTLED, state="refused", reason=err.reason.value)
+            return None
+        job = await self._claim(source)
+        if job.state == "failed" and job.source.key != source.key:
+            job = await self._claim_again(job, source)
+        if job.state in ENDED:
+            tally.known += 1
+            return None
+        try:
+            return await self._go_on(job)
+        except CallFailed as err:
+            await self._fail(job, err, tally)
+            return None
+        except ModelBusy as err:
+            if job.attempts >= MOST_ATTEMPTS:
+                await self._fail(job, CallFailed(Reason.MODEL, f"{err}, {job.attempts} times"), tally)
+                return None
+            await _blocking(self.jobs.release, job)
+            raise
+        except Waiting as err:
+            # The job's own end wakes the call up, not the queue: five deliveries would not outlast a long recording.
+            await _blocking(partial(self.jobs.release, job, awaiting=err.job))
+            tally.waiting += 1
+            return None
+        except StateLost:
+            raise
+        except (NotReady, StoreError):
+            await _blocking(self.jobs.release, job)
+            raise
+
+    async def _go_on(self, job: Job) -> _Ready:
+        source, results = job.source, self.results(job.tenant)
+        if job.state == "scored":
+            assert job.result_key is not None
+            return _Ready(job=job, result=await self._result(results, job.result_key))
+        if job.state == "redacted":
+            text = await _blocking(results.read, transcript_key(job.tenant, job.call_id))
+            if text is None:
+                raise CallFailed(Reason.GONE, "the redacted transcript was deleted before it was scored; replay")
+            kept = KeptTranscript.model_validate_json(text)
+        else:
+            kept, job = await self._hear(job, results)
+        form = choose_form(await self.forms.heads(job.tenant), named=kept.form, folder=source.form_folder)
+        scored = await self.scorer.score(
+            source, form, kept.heard(), kept.redaction(), call_date=job.call_date, now=self.now()
+        )
+        if scored.raw_answer:
+            clean = await _blocking(self.redactor.redact, [Turn(speaker="system", start_s=0, text=scored.raw_answer)])
+            await _blocking(results.put, raw_answer_key(job.tenant, job.call_id), clean.turns[0].text)
+        key = result_key(job.tenant, job.call_date, job.call_id)
+        # Written once and read back: of two workers' answers the first one stands, everywhere.
+        await _blocking(partial(results.put, key, scored.result.to_json(), once=True))
+        result = await self._result(results, key)
+        job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
+        return _Ready(job=job, result=result)
+
+    async def _hear(self, job: Job, results: TenantResults) -> tuple[KeptTranscript, Job]:
+        arrived = await _blocking(self.inputs.read, job.source)
+        facts = facts_of(arrived.metadata, arrived.modified)
+        if not is_audio(arrived.body):
+            heard = await _blocking(read_transcript, arrived.body, facts)
+        elif self.transcriber is None:
+            raise CallFailed(
+                Reason.NO_TRANSCRIBER, "a recording, and nobody here hears recordings: make extras installs what does"
+            )
+        else:
+            heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
+        if job.state == "received":
+            # The day is fixed here, once: it is part of the result's key, and an object that is sent again is newer.
+            job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)
+        redaction = await _blocking(self.redactor.redact, heard.turns)
+        if len(redaction.turns) != len(heard.turns):
+            raise CallFailed(Reason.REDACTION, f"{len(redaction.turns)} of {len(heard.turns)} turns came back")
+        kept = KeptTranscript(
+            tenant_id=job.tenant,
+            call_id=job.call_id,
+            turns=redaction.turns,
+            by=heard.by,
+            job=heard.job,
+            claimed=heard.claimed,
+            redactor=redaction.by,
+            found=redaction.found,
+            agent_id=heard.facts.agent_id,
+            queue=heard.facts.queue,
+            form=heard.facts.form,
+        )
+        await _blocking(results.put, transcript_key(job.tenant, job.call_id), kept.model_dump_json())
+        return kept, await self._advance(job, "redacted")
+
+    async def _claim(self, source: CallObject) -> Job:
+        return await _blocking(partial(self.jobs.claim, source, owner=self.owner, now=self.now(), lease=self.lease))
+
+    async def _claim_again(self, failed: Job, source: CallObject) -> Job:
+        """The same bytes under another name: somebody put the call where its form is clear, say. It begins anew."""
+        assert failed.reason is not None
+        await _blocking(partial(self.jobs.reopen, failed, now=self.now(), source=source))
+        await _blocking(self.results(source.tenant).delete, letter_key(source.tenant, failed.reason, failed.call_id))
+        return await self._claim(source)
+
+    async def _result(self, results: TenantResults, key: str) -> CallResult:
+        text = await _blocking(results.read, key)
+        if text is None:
+            raise CallFailed(Reason.GONE, "the result was deleted before its rows were written; replay")
+        return CallResult.model_validate_json(text)
+
+    async def _advance(self, job: Job, state: State, **said: Any) -> Job:
+        return await _blocking(partial(self.jobs.advance, job, state, now=self.now(), lease=self.lease, **said))
+
+    async def _end(self, job: Job, state: State, tally: Tally) -> None:
+        await self._advance(job, state)
+        tally.states[state] += 1
+        log(Event.CALL_SETTLED, tenant=job.tenant, call_id=job.call_id, state=state)
+
+    async def _fail(self, job: Job, err: CallFailed, tally: Tally) -> None:
+        stored = await _blocking(self.jobs.get, job.tenant, job.call_id)
+        # The state may have moved since the claim; the lease is ours or the write below is refused.
+        job = replace(stored or job, owner=self.owner)
+        if job.state in ENDED:
+            tally.known += 1
+            return
+        # The letter first: a failed call without one could not be replayed.
+        await _blocking(CallLetters(self.results(job.tenant)).write, job, err, self.now())
+        await self._advance(job, "failed", reason=err.reason, detail=err.detail)
+        tally.states["failed"] += 1
+        tally.reasons[err.reason.value] += 1
+        log(Event.CALL_SETTLED, tenant=job.tenant, call_id=job.call_id, state="failed", reason=err.reason.value)
+
+    def _write_rows(self, ready: Sequence[_Ready]) -> None:
+        made = [rows_of(one.result, one.job.result_key or "") for one in ready]
+        with closing(self.open_warehouse()) as warehouse:
+            warehouse.migrate()
+            with warehouse.transaction():
+                warehouse.merge(CallEvent, to_table(CallEvent, [call for call, _ in made]))
+                criteria = [row for _, rows in made for row in rows]
+                if criteria:
+                    warehouse.merge(CallCriterionEvent, to_table(CallCriterionEvent, criteria))
+
+
+async def _blocking(call: Callable[..., Answer], *arguments: object) -> Answer:
+    return await anyio.to_thread.run_sync(partial(call, *arguments))

@@ -1,0 +1,361 @@
+"""Says which mentions of a text its source does not support: a guard when serving and a scorer when evaluating.
+
+Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts, each looked up in
+the interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what follows
+from them: relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and
+differences. Where a text explicitly ties two of them together (``service.grounding.date_ties``), the tie is checked as
+well: a channel and a date must meet in one interaction, so must an amount and a date, and a weekday must be the date's.
+
+Sums and differences: an amount counts as supported when it is the sum or the difference of exactly two amounts of the
+source. Agents need "$374.84 in all" for a bill paid twice; three or more terms, products and percentages are not tried,
+since with every further term more wrong amounts can be reached by chance.
+
+A pair ("the two charges") and a shouted beginning ("SUICIDE RISK: ...") are the writer's own and not looked up. What
+notes write in their own way ("1140", "18h", "431 DOLLARS 28 CENTS") supports the plain spelling
+(``service.grounding.informal_numbers``).
+
+Not checked, and never to be read out of a clean result: who did what (swapped actors), what came of it (a reversed
+outcome, "refunded" for "refund refused"), events made of words alone, a true value attached to the wrong thing,
+weekdays and relative words, names that stand first in a sentence without a sign of being one. A share of clean texts
+is therefore not a rate of truthful texts.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from service.grounding.date_ties import Attached, attached_in, day_fits
+from service.grounding.history_facts import APART, WORD, Meeting, StatedDays, StatedTogether, families_of, stated_in
+from service.grounding.lexicon import OPENERS, ORDINARY, ROLES
+from service.grounding.mentions import mentions_of
+from service.grounding.relative_days import gap_fits, is_stretch
+from service.grounding.sentence import Mention, clean, split_sentences
+from service.interactions.interaction import Interaction
+
+Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
+
+_ALNUM_PART = re.compile(r"[a-z]+|\d+")
+_BETWEEN = re.compile(
+    r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue)\b", re.I
+)
+_ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
+_MOST_YEARS_POINTED = 3  # a note points 99 weeks ahead at most
+_WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
+_LOCAL_MIDNIGHT_UTC_H = (
+    10  # Honolulu is ten hours behind UTC: earlier UTC hours are still the day before somewhere in the US
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsupported:
+    """A mention without support: its kind, how the text writes it, and the sentence it stands in."""
+
+    kind: Kind
+    value: str
+    statement: str
+
+
+class GroundingSource:
+    """What a customer's interactions state and what follows from it; built once, asked about any number of texts.
+
+    ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the moment of
+    the request; its day counts as known. ``contact_reason`` is the intent of the present contact.
+    """
+
+    def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
+        """Dates are read; every other kind of support is gathered when a mention first needs it."""
+        self._as_of = as_of.date()
+        self._interactions = interactions
+        self._parts = [stated_in(APART.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
+        self._dated = [
+            StatedDays(part, item.timestamp.date()) for part, item in zip(self._parts, interactions, strict=True)
+        ]
+        self._together = StatedTogether(self._parts, stated_in(contact_reason))
+
+    def prepare(self) -> None:
+        """Read what most answers need, so that it does not have to be read while an agent waits for one of them."""
+        # Read and kept by being asked for.
+        _ = self._days, self._written_words, self._together.amounts
+
+    def supports(self, mention: Mention) -> bool:
+        """Say whether the source states the mention or it follows from the source."""
+        match mention.kind:
+            case "amount":
+                found = self._has_amount(mention)
+            case "date":
+                found = self._has_date(mention)
+            case "number":
+                found = self._has_number(mention)
+            case "id":
+                found = self._has_id(mention.token)
+            case "name":
+                found = self._has_name(mention.words)
+            case "channel":
+                found = mention.family in self._channel_families or self._together.names_channel(mention.family)
+            case "count":
+                found = self._has_count(mention)
+        return found
+
+    def supports_tie(self, item: Attached) -> bool:
+        """Say whether one interaction holds both sides of the tie; an amount that none states is left to ``supports``."""
+        if item.kind == "day":
+            return day_fits(item, self._as_of)
+        if item.kind == "contact":
+            return any(met.has_family(item.family) and met.has_day(item.month, item.day) for met in self._met)
+        assert item.amount is not None
+        if not any(met.has_amount(item.amount) for met in self._met):
+            return True
+        return any(
+            (met.has_amount(item.amount) or met.has_figure(item.amount)) and met.has_day(item.month, item.day)
+            for met in self._met
+        )
+
+    @cached_property
+    def _channel_families(self) -> frozenset[str]:
+        return frozenset(family for item in self._interactions for family in families_of(item.channel))
+
+    @cached_property
+    def _local_days(self) -> list[set[date]]:
+        """The days that each interaction's time may be, by time zone."""
+        behind = timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)
+        return [{item.timestamp.date(), (item.timestamp - behind).date()} for item in self._interactions]
+
+    @cached_property
+    def _contact_days(self) -> frozenset[date]:
+        return frozenset[date]().union(*self._local_days)
+
+    @cached_property
+    def _known_days(self) -> frozenset[date]:
+        return self._contact_days | {self._as_of}
+
+    @cached_property
+    def _met(self) -> list[Meeting]:
+        parts = zip(self._interactions, self._local_days, self._parts, self._dated, strict=True)
+        return [Meeting(item.channel, local_days, stated, dated) for item, local_days, stated, dated in parts]
+
+    @cached_property
+    def _written_words(self) -> frozenset[str]:
+        return self._together.written_words.union(*(item.channel.split("_") for item in self._interactions))
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return self._written_words | self._together.camel_words | self._together.initials
+
+    @cached_property
+    def _derived_amounts(self) -> frozenset[Decimal]:
+        return self._together.noted_amounts | _sums_and_differences(self._together.amounts)
+
+    @cached_property
+    def _years(self) -> frozenset[Decimal]:
+        return frozenset(Decimal(year) for year in {day.year for day in self._known_days | self._pointed})
+
+    @cached_property
+    def _numbers(self) -> frozenset[Decimal]:
+        return self._together.counted | self._together.said | self._years
+
+    @cached_property
+    def _contact_clocks(self) -> frozenset[str]:
+        times = [item.timestamp for item in self._interactions]
+        return frozenset([f"@{time.hour % 12 * 60 + time.minute}" for time in times])
+
+    @cached_property
+    def _pointed(self) -> frozenset[date]:
+        return frozenset[date]().union(*(dated.pointed for dated in self._dated))
+
+    @cached_property
+    def _days(self) -> "dict[tuple[int, int | None], set[int]]":
+        # The years in which a month, or a day of it, is named in so many words; contacts name their own day.
+        years: dict[tuple[int, int | None], set[int]] = defaultdict(set)
+        for day in self._known_days:
+            years[day.month, day.day].add(day.year)
+            years[day.month, None].add(day.year)
+        for dated in self._dated:
+            for month, day_of_month, year in dated.dates:
+                years[month, day_of_month].add(year)
+                years[month, None].add(year)
+        return years
+
+    @cached_property
+    def _stated_days(self) -> frozenset[date]:
+        return self._contact_days.union(*(dated.named for dated in self._dated))
+
+    @cached_property
+    def _named(self) -> frozenset[int]:
+        return frozenset(day.day for dated in self._dated for day in dated.named)
+
+    @cached_property
+    def _gaps(self) -> frozenset[int]:
+        return frozenset(abs((self._as_of - day).days) for day in self._stated_days)
+
+    @cached_property
+    def _stretches(self) -> frozenset[int]:
+        return frozenset(abs((a - b).days) for a in self._stated_days for b in self._stated_days)
+
+    @cached_property
+    def _counts(self) -> "dict[str, set[int]]":
+        counts: dict[str, set[int]] = defaultdict(set)
+        for (family, _), count in self._windows.items():
+            counts["phone" if family == "answered" else family].add(count)
+        return counts
+
+    @cached_property
+    def _totals(self) -> "dict[str, int]":
+        return {family: count for (family, window), count in self._windows.items() if window == "whole"}
+
+    @cached_property
+    def _windows(self) -> "dict[tuple[str, object], int]":
+        groups: dict[tuple[str, object], int] = defaultdict(int)
+        for item in self._interactions:
+            age = (self._as_of - item.timestamp.date()).days
+            windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
+            windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
+            # "Four calls" may be those that a person answered.
+            answered = ("answered",) if item.channel == "agent" else ()
+            for family in (*families_of(item.channel), *answered, "all"):
+                for window in windows:
+                    groups[family, window] += 1
+        return groups
+
+    def _has_amount(self, mention: Mention) -> bool:
+        value = mention.number or Decimal(0)
+        if value in self._together.amounts or self._is_number(value) or value in self._derived_amounts:
+            return True
+        return mention.loose and _near(
+            value, self._together.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
+        )
+
+    def _has_number(self, mention: Mention) -> bool:
+        value, unit = mention.number or Decimal(0), mention.unit
+        if unit.startswith("@") and int(unit[1:]) % 60:
+            return self._is_clock(unit)  # the 9 of "9:40" is no support for "9:20"
+        if self._is_number(value) or self._is_clock(unit):
+            return True
+        if value == int(value):
+            if unit == "times" and ("times", int(value)) in self._together.counts:
+                return True
+            # Between any two days only where the words say so: all pairs of a long history make every small number.
+            if is_stretch(unit):
+                gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
+                if any(gap_fits(gap, int(value), unit) for gap in gaps):
+                    return True
+            if unit in _ORDINAL_ENDS and value in self._named:
+                return True
+        return mention.loose and _near(value, self._numbers, Decimal("0.1"))
+
+    def _is_clock(self, unit: str) -> bool:
+        return unit.startswith("@") and (unit in self._contact_clocks or unit in self._together.clocks)
+
+    def _is_number(self, value: Decimal) -> bool:
+        """Say whether ``value`` is one of ``_numbers``; what takes longer to read is asked later."""
+        if value in self._together.counted or value in self._together.said:
+            return True
+        near = any(abs(value - day.year) <= _MOST_YEARS_POINTED for day in self._known_days)
+        return near and value in self._years
+
+    def _has_count(self, mention: Mention) -> bool:
+        family, count = mention.family, int(mention.number or 0)
+        if mention.unit == "in all":
+            return self._totals.get(family) == count
+        return count in self._counts.get(family, ()) or bool(
+            {(family, count), ("times", count)} & self._together.counts
+        )
+
+    def _has_date(self, mention: Mention) -> bool:
+        years = self._days.get((mention.month, mention.day), set())
+        if years if mention.year is None else mention.year in years:
+            return True
+        # What the notes point at ("by Friday") only when no date says it.
+        return any(
+            day.month == mention.month and mention.day in (None, day.day) and mention.year in (None, day.year)
+            for day in self._pointed
+        )
+
+    def _has_id(self, token: str) -> bool:
+        if token in self._together.tokens:
+            return True
+        # "ending 3305" names the end of an account number; "account 3390" its beginning.
+        if token.isdigit():
+            if self._is_number(Decimal(token)):
+                return True
+            return len(token) >= 4 and any(
+                known.endswith(token) or known.startswith(token) for known in self._together.tokens
+            )
+        parts = _ALNUM_PART.findall(token)
+        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._together.tokens
+
+    def _has_name(self, words: tuple[str, ...]) -> bool:
+        if all(self._has_word(word) for word in words):
+            return True
+        # "Social Security" where the notes write SSN, the number.
+        letters = "".join(word[0] for word in words)
+        return len(words) > 1 and bool({letters, f"{letters}n"} & self._together.capitals)
+
+    def _has_word(self, word: str) -> bool:
+        return all(
+            self._written_words & (forms := {part, part.removesuffix("s"), f"{part}s"})
+            or self._words & forms
+            or self._abbreviated(part)
+            for part in WORD.findall(word)
+        )
+
+    def _abbreviated(self, word: str) -> bool:
+        """Say whether notes shorten the word: to 4 letters ("REV PROT"), 3 capitals, or its consonants ("Crk")."""
+        consonants = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
+        if 2 < len(consonants) < len(word) and consonants in self._words:
+            return True
+        # "this" shortens no "Thistlewood".
+        starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
+        return bool(starts & self._words) or word[:3] in self._together.capitals
+
+
+def _sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
+    derived: set[Decimal] = set()
+    ordered = sorted(stated)
+    for place, low in enumerate(ordered):
+        for high in ordered[place:]:
+            derived.add(low + high)
+            # An amount less itself would make "$0 is due" follow from any amount at all.
+            if high > low:
+                derived.add(high - low)
+    return derived
+
+
+def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
+    """Say whether a known value is within ``share`` of ``value`` and one step of its last digit but zero."""
+    exponent = value.normalize().as_tuple().exponent
+    step = max(Decimal(1), Decimal(10) ** exponent) if isinstance(exponent, int) else Decimal(1)
+    return any(abs(value - other) <= min(step, value * share) for other in known)
+
+
+# An answer is read for the score, for the guard and for the count of what was looked up: once is enough.
+@lru_cache(maxsize=16)
+def _read(text: str) -> tuple[tuple[Mention, ...], tuple[Attached, ...]]:
+    mentions: list[Mention] = []
+    ties: list[Attached] = []
+    for sentence in split_sentences(clean(text)):
+        mentions += mentions_of(sentence)
+        ties += attached_in(sentence)
+    return tuple(mentions), tuple(ties)
+
+
+def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, ...]:
+    """Return the mentions of ``text`` that ``source`` does not support, by sentence; see the module's limits."""
+    mentions, ties = _read(text)
+    return tuple(
+        Unsupported(kind=m.kind, value=m.value, statement=m.statement) for m in mentions if not source.supports(m)
+    ) + tuple(
+        Unsupported(kind="date" if tie.kind == "day" else tie.kind, value=tie.value, statement=tie.statement)
+        for tie in ties
+        if not source.supports_tie(tie)
+    )
+
+
+def checked_mentions(text: str) -> int:
+    """Return how many mentions and ties of ``text`` are looked up, supported or not."""
+    mentions, ties = _read(text)
+    return len(mentions) + len(ties)

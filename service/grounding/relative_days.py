@@ -1,0 +1,196 @@
+"""Which calendar days a note names or points at: "by Friday", "the 20th", "within 5 business days", "30 de octubre"."""
+
+import re
+from datetime import date, timedelta
+
+from service.grounding.lexicon import SMALL_NUMBERS
+from service.grounding.prefilters import holds_digit, holds_word, same_letters
+
+_HALF_A_YEAR = 182
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKDAY = re.compile(
+    r"\b(?:(mon|fri|sun)(?:day)?|(tue)(?:s(?:day)?)?|(wed)(?:nesday)?|(thu)(?:rs?(?:day)?)?|(sat)(?:urday)?)s?\b", re.I
+)
+_SHORT_DAYS = "mon tue tues wed thu thur thurs fri sat sun".split()
+_DAY_NAMES = frozenset(
+    name + end
+    for name in (*_SHORT_DAYS, *(f"{day}day" for day in (*_SHORT_DAYS, "wednes", "satur")))
+    for end in ("", "s")
+)
+_FORWARD = re.compile(r"\b(?:next|until|til|till|thru|through|due|coming|before)\s*$", re.I)
+_BACKWARD = re.compile(r"\b(?:last|since|past)\s*$", re.I)
+_RELATIVE = (
+    (re.compile(r"\b(?:tomorrow|tmrw|tmw|mañana)\b", re.I), 1, frozenset({"tomorrow", "tmrw", "tmw"})),
+    (re.compile(r"\b(?:yesterday|last night|ayer)\b", re.I), -1, frozenset({"yesterday", "night", "ayer"})),
+)
+_SPAN = re.compile(
+    r"\b(\d{1,2})(?:\s?(?:-|to|or)\s?(\d{1,2}))?\s*(?:(business|bus\.?|working|calendar)\s*)?"
+    r"(days?|bd|bds|bizdays?|wks?|weeks?|hrs?|hours?|h)\b"
+    r"(\s+ago)?",
+    re.I,
+)
+_SPAN_UNITS = frozenset(
+    kind + unit
+    for kind in ("", "business", "bus", "working", "calendar")  # "5 businessdays"
+    for unit in "day days bd bds bizday bizdays wk wks week weeks hr hrs hour hours h".split()
+)
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b")  # in lower case
+_ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
+_ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
+_ORDINALS = {
+    word: str(value)
+    for value, word in enumerate(
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+            "thirteenth",
+            "fourteenth",
+            "fifteenth",
+            "sixteenth",
+            "seventeenth",
+            "eighteenth",
+            "nineteenth",
+            "twentieth",
+        ],
+        start=1,
+    )
+} | {"thirtieth": "30"}
+_ORDINAL_NAMES = frozenset(_ORDINALS)
+_ORDINAL_WORD = re.compile(rf"\b(?:{'|'.join(_ORDINALS)})\b", re.I)
+_FOREIGN_MONTHS = {
+    name: month
+    for month, names in {
+        "jan": "enero janeiro janvier",
+        "feb": "febrero fevereiro février",
+        "mar": "marzo março mars",
+        "apr": "abril avril",
+        "may": "mayo maio mai",
+        "jun": "junio junho juin",
+        "jul": "julio julho juillet",
+        "aug": "agosto août",
+        "sep": "septiembre setembro septembre",
+        "oct": "octubre outubro octobre",
+        "nov": "noviembre novembro novembre",
+        "dec": "diciembre dezembro décembre",
+    }.items()
+    for name in names.split()
+}
+_FOREIGN_NAMES = frozenset(_FOREIGN_MONTHS)
+_FOREIGN_DAY = re.compile(rf"\b(\d{{1,2}})\s+(?:de\s+)?({'|'.join(_FOREIGN_MONTHS)})\b", re.I)
+
+
+def in_english(text: str) -> str:
+    """Write ordinal words as figures and Spanish, Portuguese and French dates as English ones, so that one reader does."""
+    text = same_letters(text)
+    if holds_word(text, _ORDINAL_NAMES):
+        text = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
+    if holds_word(text, _FOREIGN_NAMES):
+        text = _FOREIGN_DAY.sub(lambda m: f"{m[1]} {_FOREIGN_MONTHS[m[2].lower()]}", text)
+    return text
+
+
+def real_day(year: int, month: int, day: int) -> set[date]:
+    """Return the day as a set of one, or no day when the calendar has none such."""
+    try:
+        return {date(year, month, day)}
+    except ValueError:
+        return set()  # "2/30" in a note is a typing error
+
+
+def nearest_year(month: int, day: int, written: date) -> int:
+    """Return the year in which month and day lie nearest to ``written``; notes leave the year out."""
+    for same_year in real_day(written.year, month, day):
+        if abs((same_year - written).days) <= _HALF_A_YEAR:
+            return written.year  # any other is further away
+    candidates = [d for year in (written.year - 1, written.year, written.year + 1) for d in real_day(year, month, day)]
+    return min(candidates, key=lambda d: abs((d - written).days)).year if candidates else written.year
+
+
+def pointed_days(text: str, written: date) -> set[date]:
+    """Return the days that ``text`` of day ``written`` points at without a month; both ways when in doubt."""
+    pointed: set[date] = set()
+    if holds_word(text, _DAY_NAMES):
+        for match in _WEEKDAY.finditer(text):
+            ahead = (_WEEKDAYS.index(match[match.lastindex or 0].lower()) - written.weekday()) % 7
+            before = text[: match.start()]
+            if not _BACKWARD.search(before):
+                pointed.add(written + timedelta(days=ahead))
+            if not _FORWARD.search(before):
+                pointed.add(written + timedelta(days=ahead - 7))
+    for pattern, offset, words in _RELATIVE:
+        if holds_word(text, words) and pattern.search(text):
+            pointed.add(written + timedelta(days=offset))
+    if holds_word(text, _SPAN_UNITS):
+        for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0]]), text.lower())):
+            pointed |= _spans(match, written)
+    if holds_word(text, _ORDINAL_ENDS) and holds_digit(text):
+        for match in _ORDINAL_DAY.finditer(text):
+            pointed |= _bare_days(int(match[1]), written)
+    return pointed
+
+
+def is_stretch(unit: str) -> bool:
+    """Say whether ``unit`` is one that ``gap_fits`` knows."""
+    return unit.removesuffix("s") in ("day", "night", "week", "month")
+
+
+def gap_fits(days: int, said: int, unit: str) -> bool:
+    """Say whether ``said`` ``unit`` (day, week or month, singular or plural) describes a stretch of ``days``."""
+    match unit.removesuffix("s"):
+        case "day" | "night":
+            return days == said
+        case "week":
+            return abs(days - 7 * said) <= 3
+        case "month":
+            return abs(days - 30 * said) <= 10
+    return False
+
+
+def _spans(match: re.Match[str], written: date) -> set[date]:
+    sign = -1 if match[5] else 1
+    unit = match[4].lower()
+    days: set[date] = set()
+    for said in (match[1], match[2]):
+        if said is None:
+            continue
+        count = int(said)
+        if unit.startswith("w"):
+            days.add(written + timedelta(weeks=sign * count))
+        elif unit.startswith("h"):
+            days.add(written + timedelta(days=sign * (count // 24)))
+        else:
+            if unit in ("day", "days") and (match[3] or "calendar").lower() == "calendar":
+                days.add(written + timedelta(days=sign * count))
+            days.add(_business_day(written, sign * count))
+    return days
+
+
+def _business_day(start: date, count: int) -> date:
+    day, step = start, 1 if count > 0 else -1
+    left = abs(count)
+    while left:
+        day += timedelta(days=step)
+        left -= day.weekday() < 5
+    return day
+
+
+def _bare_days(day: int, written: date) -> set[date]:
+    """Return the last and the next day with that number: "the 20th" in a note is one of them."""
+    around = [
+        d
+        for offset in (-31, 0, 31)
+        for d in real_day((written + timedelta(days=offset)).year, (written + timedelta(days=offset)).month, day)
+    ]
+    past = [d for d in around if d <= written]
+    ahead = [d for d in around if d > written]
+    return {*past[-1:], *ahead[:1]}

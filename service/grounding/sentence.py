@@ -1,0 +1,152 @@
+"""A sentence being read for mentions: how it is cut out, what has been read of it, and the numbers written in it."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from service.grounding.lexicon import SCALES, SMALL_NUMBERS
+from service.grounding.prefilters import holds_digit, replaced, same_letters
+from service.grounding.text import MONTHS
+
+MentionKind = Literal["amount", "date", "number", "name", "id", "channel", "count"]
+
+
+class Mention(NamedTuple):  # a tuple is made three times as fast as a frozen data class, and most answers hold a dozen
+    """One checkable statement of a text, as written (``value``) and as read.
+
+    ``number`` is set for amounts, numbers and counts, ``month`` (1 to 12) with ``day`` and ``year`` where written for
+    dates, ``token`` for ids (lower case, letters and digits only), ``words`` for names, ``family`` for channels and
+    counts (a key of ``CHANNEL_WORDS`` or "all"). ``unit`` is the word after a number, or "in all" for a count of the
+    whole history; ``rest`` is what follows a number in its sentence. ``loose`` marks "about", "nearly" and the like.
+    """
+
+    kind: MentionKind
+    value: str
+    statement: str
+    number: Decimal | None = None
+    month: int = 0
+    day: int | None = None
+    year: int | None = None
+    token: str = ""
+    words: tuple[str, ...] = ()
+    family: str = ""
+    unit: str = ""
+    rest: str = ""
+    loose: bool = False
+
+
+WORD_NUMBER = "|".join(sorted([*SMALL_NUMBERS, *SCALES], key=len, reverse=True))
+NUMBER_NAMES = frozenset({*SMALL_NUMBERS, *SCALES})
+# For a text in lower case: told to ignore case, thirty words side by side take four times as long.
+NUMBER_WORDS = re.compile(rf"\b(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER}))*\b")
+FIGURE = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+
+
+# These begin with the digit and look back from there: a search then skips to the digits, which is several times faster than
+# trying a look-behind at every character.
+def figure_after(barred: str) -> str:
+    """Return ``FIGURE`` where none of the characters ``barred`` (as in a set) stands before it."""
+    return rf"\d(?<![{barred}]\d)(?:\d{{0,2}}(?:,\d{{3}})+|\d*)(?:\.\d+)?"
+
+
+def hour_after(barred: str) -> str:
+    """Return a group of an hour (0 to 23) where none of the characters ``barred`` (as in a set) stands before it."""
+    return rf"(\d(?<![{barred}]\d)(?:(?<=[01])\d|(?<=2)[0-3])?)"
+
+
+LOOSE = re.compile(
+    r"(?:\b(?:about|around|roughly|approximately|approx\.?|nearly|almost|some|over|under|more than|less than"
+    r"|close to|just)|~)\s*$",
+    re.I,
+)
+
+_SENTENCE_END = re.compile(r"[.!?;\n](?:(?<!\n)[\"')\]]*\s+|(?<=\n)\n*)")
+NOT_AN_END = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|Jr|Sr|vs|approx|acct|dept|Apt|a\.m|p\.m|" + "|".join(MONTHS) + r"|sept)|\b[A-Z])\.$",
+    re.I,
+)
+_LONGEST_NO_END = 7  # "approx."
+LEAD = 24  # characters looked back at before a match: longer than any word looked for there
+_CLEAN = (
+    ("‘", "'"), ("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("—", "-"), ("\u2011", "-"), ("\u00a0", " "), ("\u202f", " "),
+)  # fmt: skip
+
+
+def clean(text: str) -> str:
+    """Return ``text`` with typographic quotes, dashes and spaces made plain; the length stays the same."""
+    return text if text.isascii() else same_letters(replaced(unicodedata.normalize("NFC", text), _CLEAN))
+
+
+def without_accents(text: str) -> str:
+    """Return ``text`` in lower case with accents dropped, so that "Quiñones" and "quinones" are one word."""
+    if text.isascii():
+        return text.lower()
+    return "".join(
+        [c for c in unicodedata.normalize("NFKD", text.lower()) if c.isascii() or not unicodedata.combining(c)]
+    )
+
+
+def split_sentences(text: str) -> list[str]:
+    """Return the trimmed sentences of ``text``; a title, an initial or a month's abbreviation ends none."""
+    parts: list[str] = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        mark = match[0][0]
+        end = match.start() + (mark != "\n")
+        if mark == "." and "\n" not in match[0] and NOT_AN_END.search(text, max(start, end - _LONGEST_NO_END), end):
+            continue
+        parts.append(text[start:end].strip())
+        start = match.end()
+    parts.append(text[start:].strip())
+    return [part for part in parts if part]
+
+
+def words_to_number(words: str) -> Decimal:
+    """Return the value of English number words, such as "two hundred sixty seven" (267)."""
+    total = current = 0
+    for word in re.findall(r"[a-z]+", words.lower()):
+        if word in SMALL_NUMBERS:
+            current += SMALL_NUMBERS[word]
+        elif word == "hundred":
+            current = (current or 1) * 100
+        elif word == "thousand":
+            total += (current or 1) * 1000
+            current = 0
+    return Decimal(total + current)
+
+
+def read_number(written: str) -> Decimal:
+    """Return the value of figures ("1,250.00") or number words ("thirty-five")."""
+    return Decimal(written.replace(",", "")) if written[0].isdigit() else words_to_number(written)
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One sentence being read: ``left`` is what no reader has taken yet, as long as ``text``."""
+
+    text: str
+    left: str
+    numbered: bool = True
+
+    def holds_digit(self) -> bool:
+        """Say whether a digit is left; once none is, none comes back."""
+        self.numbered = self.numbered and holds_digit(self.left)
+        return self.numbered
+
+    def take(self, pattern: re.Pattern[str], *, lower: bool = False) -> Iterator[re.Match[str]]:
+        """Yield the matches of ``pattern`` in what is left, or in that in lower case, blanking each one out."""
+        for match in list(pattern.finditer(self.left.lower() if lower else self.left)):
+            self.blank(match.start(), match.end())
+            yield match
+
+    def blank(self, start: int, end: int) -> None:
+        """Mark a stretch as read. A bar, not a space, so that words on both sides never join to a phrase."""
+        self.left = self.left[:start] + "|" * (end - start) + self.left[end:]
+
+    def mention(self, kind: MentionKind, start: int, end: int, **reading: object) -> Mention:
+        """Return a mention of the stretch as written."""
+        value = self.text[start:end].strip()
+        return Mention(kind=kind, value=value, statement=self.text, **reading)  # type: ignore[arg-type]  # per kind

@@ -1,0 +1,1 @@
+"""The customer's interaction history: its shape, its table, its bounded reader."""

@@ -1,0 +1,95 @@
+"""How an interaction is written as a DynamoDB item: key format, attributes, and the strict way back."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.interactions.interaction import Interaction
+
+PARTITION_KEY = "account_number"
+SORT_KEY = "occurred_at"
+# Read attributes go through placeholders: `text` is one of DynamoDB's reserved words.
+ATTRIBUTES: Mapping[str, str] = {
+    "#occurred": SORT_KEY,
+    "#channel": "channel",
+    "#intent": "intent",
+    "#text": "text",
+    "#outcome": "outcome",
+}
+_SEPARATOR = "#"
+# The character after '#': sorts behind every key of the same millisecond.
+_AFTER_SEPARATOR = "$"
+
+Item = Mapping[str, Mapping[str, Any]]
+
+
+class MalformedItemError(Exception):
+    """An item that is no interaction; the message names fields, never their values."""
+
+
+def key_time(moment: datetime) -> str:
+    """Return the key's time: ISO 8601 in UTC, cut to the millisecond; of fixed width, so text order is time order."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def sort_key(interaction: Interaction) -> str:
+    """Return the item's sort key: time, '#', interaction id."""
+    return f"{key_time(interaction.timestamp)}{_SEPARATOR}{interaction.interaction_id}"
+
+
+def key_range(since: datetime, as_of: datetime) -> tuple[str, str]:
+    """Return the inclusive bounds of the sort keys from ``since`` to ``as_of``, both milliseconds included."""
+    return key_time(since), f"{key_time(as_of)}{_AFTER_SEPARATOR}"
+
+
+def to_item(account_number: str, interaction: Interaction) -> dict[str, dict[str, str]]:
+    """Return the DynamoDB item; an outcome of None is left out."""
+    item: dict[str, dict[str, str]] = {
+        PARTITION_KEY: {"S": account_number},
+        SORT_KEY: {"S": sort_key(interaction)},
+        "channel": {"S": interaction.channel},
+        "intent": {"S": interaction.intent},
+        "text": {"S": interaction.text},
+    }
+    if interaction.outcome is not None:
+        item["outcome"] = {"S": interaction.outcome}
+    return item
+
+
+def from_item(item: Item) -> Interaction:
+    """Return the interaction that ``item`` holds; attributes that we do not know are ignored.
+
+    Raises:
+        MalformedItemError: an attribute is missing, of the wrong type, or outside the bounds of ``Interaction``.
+    """
+    key = _text(item, SORT_KEY)
+    moment, separator, interaction_id = key.partition(_SEPARATOR)
+    if not separator:
+        raise MalformedItemError(f"{SORT_KEY!r} has no {_SEPARATOR!r} between time and id")
+    try:
+        timestamp = datetime.fromisoformat(moment)
+        return Interaction.model_validate(
+            {
+                "interaction_id": interaction_id,
+                "channel": _text(item, "channel"),
+                "timestamp": timestamp,
+                "intent": _text(item, "intent"),
+                "text": _text(item, "text"),
+                "outcome": None if "outcome" not in item or item["outcome"].get("NULL") else _text(item, "outcome"),
+            }
+        )
+    except ValidationError as err:
+        # From None: pydantic's own message quotes the customer's text.
+        fields = sorted({str(error["loc"][0]) for error in err.errors(include_input=False, include_url=False)})
+        raise MalformedItemError(f"bad {', '.join(fields)}") from None
+    except (ValueError, OverflowError):
+        raise MalformedItemError(f"{SORT_KEY!r} does not start with an ISO time") from None
+
+
+def _text(item: Item, name: str) -> str:
+    value = item.get(name, {}).get("S")
+    if not isinstance(value, str):
+        raise MalformedItemError(f"{name!r} is missing or no text")
+    return value

@@ -1,0 +1,159 @@
+"""Reading the interaction history in DynamoDB: one bounded query per request, newest first, returned oldest first."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from service.aws.queries import TableQueries, patient_query
+from service.errors import StoreError
+from service.interactions.interaction import HistoryFilter, Interaction
+from service.interactions.items import (
+    ATTRIBUTES,
+    PARTITION_KEY,
+    SORT_KEY,
+    MalformedItemError,
+    from_item,
+    key_range,
+)
+from service.telemetry.log import Event, account_hash, log
+
+# DynamoDB applies Limit before the filter: with a filter a page of `max_interactions` items may hold no match, so pages
+# are read larger than what is still wanted. A page never carries more than 1 MB whatever the limit.
+_FILTERED_PAGE_FACTOR = 4
+_LARGEST_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionPage:
+    """What one request sees, oldest first, and what reading it took. ``query`` is for people and names no account."""
+
+    interactions: tuple[Interaction, ...]
+    query: str
+    consumed_capacity: float = 0.0
+    pages: int = 0
+    skipped: int = 0
+    throttled: int = 0
+
+
+class InteractionReader(Protocol):
+    """Where a request gets a customer's interactions from."""
+
+    async def history(self, account_number: str, history_filter: HistoryFilter, as_of: datetime) -> InteractionPage:
+        """Return the newest interactions that pass the filter, oldest first.
+
+        Raises:
+            StoreError: no answer in time.
+        """
+        ...
+
+
+class InteractionStore:
+    """Reads one DynamoDB table; ``timeout_s`` bounds a whole read, with all its pages and waiting."""
+
+    def __init__(
+        self, queries: TableQueries, table: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._queries = queries
+        self._table = table
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    async def history(self, account_number: str, history_filter: HistoryFilter, as_of: datetime) -> InteractionPage:
+        """See ``InteractionReader.history``. Malformed items are logged, counted and left out."""
+        account = account_hash(account_number)
+        log(Event.DYNAMODB_QUERY_START, account=account, table=self._table)
+        started = self._clock()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                page = await self._read(account_number, history_filter, as_of, started + self._timeout_s)
+        except (TimeoutError, StoreError) as err:
+            elapsed_ms = round((self._clock() - started) * 1000)
+            log(Event.DYNAMODB_QUERY_FAILURE, account=account, table=self._table, latency_ms=elapsed_ms)
+            if isinstance(err, StoreError):
+                raise
+            raise StoreError(f"table {self._table!r} gave no answer within {self._timeout_s:g} s") from err
+        log(
+            Event.DYNAMODB_QUERY_SUCCESS,
+            account=account,
+            table=self._table,
+            latency_ms=round((self._clock() - started) * 1000),
+            interactions=len(page.interactions),
+            pages=page.pages,
+            skipped=page.skipped,
+            throttled=page.throttled,
+            consumed_capacity=page.consumed_capacity,
+        )
+        return page
+
+    async def _read(
+        self, account_number: str, wanted: HistoryFilter, as_of: datetime, deadline: float
+    ) -> InteractionPage:
+        oldest, newest = key_range(wanted.since(as_of), as_of)
+        arguments = self._query(account_number, oldest, newest, wanted)
+        found: list[Interaction] = []
+        capacity, pages, skipped, throttled = 0.0, 0, 0, 0
+        # An empty filter lets nothing through, and `IN ()` is no expression.
+        more = wanted.channel_filter != ()
+        while more:
+            left_s = deadline - self._clock()
+            if left_s <= 0:
+                raise StoreError(f"table {self._table!r}: no end after {pages} pages and {self._timeout_s:g} s")
+            missing = wanted.max_interactions - len(found)
+            arguments["Limit"] = (
+                missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)
+            )
+            answer, repeated = await patient_query(self._queries, arguments, patience_s=left_s)
+            pages += 1
+            throttled += repeated
+            capacity += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
+            for item in answer["Items"]:
+                try:
+                    found.append(from_item(item))
+                except MalformedItemError as err:
+                    skipped += 1
+                    log(
+                        Event.DYNAMODB_ITEM_SKIPPED,
+                        account=account_hash(account_number),
+                        table=self._table,
+                        reason=str(err),
+                    )
+            more = "LastEvaluatedKey" in answer and len(found) < wanted.max_interactions
+            if more:
+                arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return InteractionPage(
+            interactions=tuple(wanted.apply(found, as_of)),
+            query=self._description(oldest, newest, wanted),
+            consumed_capacity=capacity,
+            pages=pages,
+            skipped=skipped,
+            throttled=throttled,
+        )
+
+    def _query(self, account_number: str, oldest: str, newest: str, wanted: HistoryFilter) -> dict[str, Any]:
+        values = {":account": {"S": account_number}, ":oldest": {"S": oldest}, ":newest": {"S": newest}}
+        arguments: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "#account = :account AND #occurred BETWEEN :oldest AND :newest",
+            "ProjectionExpression": ", ".join(ATTRIBUTES),
+            "ExpressionAttributeNames": {"#account": PARTITION_KEY, **ATTRIBUTES},
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": False,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        if wanted.channel_filter:
+            names = {f":channel{number}": {"S": str(channel)} for number, channel in enumerate(wanted.channel_filter)}
+            arguments["FilterExpression"] = f"#channel IN ({', '.join(names)})"
+            values |= names
+        return arguments
+
+    def _description(self, oldest: str, newest: str, wanted: HistoryFilter) -> str:
+        channels = (
+            "any channel" if wanted.channel_filter is None else f"channel in ({', '.join(wanted.channel_filter)})"
+        )
+        return (
+            f"Query {self._table}: one account, {SORT_KEY} from {oldest} to {newest.rstrip('$')}, newest first, "
+            f"{channels}, at most {wanted.max_interactions}"
+        )

@@ -1,0 +1,77 @@
+"""Writing interaction histories, for samples, simulated traffic and tests: on AWS another system writes them. Blocking."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from service.aws.bounded import translated
+from service.aws.tables import make_table, plain_table
+from service.errors import StoreError
+from service.interactions.interaction import Interaction
+from service.interactions.items import PARTITION_KEY, SORT_KEY, sort_key, to_item
+
+_BATCH = 25  # BatchWriteItem's limit
+_BATCH_ATTEMPTS = 8
+
+
+class InteractionTable:
+    """One DynamoDB table of interactions through a boto3 client."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def put_many(self, account_number: str, interactions: Sequence[Interaction]) -> None:
+        """Write interactions of one customer, over those with the same time and id.
+
+        Raises:
+            StoreError: the table does not take them.
+        """
+        self._write([{"PutRequest": {"Item": to_item(account_number, item)}} for item in interactions])
+
+    def replace(self, account_number: str, interactions: Sequence[Interaction]) -> None:
+        """Make ``interactions`` the customer's whole history.
+
+        Raises:
+            StoreError: the table does not answer.
+        """
+        gone = sorted(set(self._sort_keys(account_number)) - {sort_key(item) for item in interactions})
+        self._write(
+            [{"DeleteRequest": {"Key": {PARTITION_KEY: {"S": account_number}, SORT_KEY: {"S": key}}}} for key in gone]
+        )
+        self.put_many(account_number, interactions)
+
+    def _sort_keys(self, account_number: str) -> Iterator[str]:
+        with translated(f"table {self._table!r}"):
+            pages = self._client.get_paginator("query").paginate(
+                TableName=self._table,
+                KeyConditionExpression="#account = :account",
+                ProjectionExpression="#occurred",
+                ExpressionAttributeNames={"#account": PARTITION_KEY, "#occurred": SORT_KEY},
+                ExpressionAttributeValues={":account": {"S": account_number}},
+            )
+            for page in pages:
+                yield from (item[SORT_KEY]["S"] for item in page["Items"])
+
+    def _write(self, requests: list[dict[str, Any]]) -> None:
+        for start in range(0, len(requests), _BATCH):
+            left = requests[start : start + _BATCH]
+            for _ in range(_BATCH_ATTEMPTS):
+                with translated(f"table {self._table!r}"):
+                    answer = self._client.batch_write_item(RequestItems={self._table: left})
+                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if not left:
+                    break
+            else:
+                raise StoreError(
+                    f"table {self._table!r} left {len(left)} writes undone after {_BATCH_ATTEMPTS} attempts"
+                )
+
+
+def create_table(client: Any, name: str) -> bool:
+    """Create the interactions table; return False when it exists already.
+
+    Raises:
+        ConfigurationError: a table of this name has other keys.
+        StoreError: DynamoDB does not answer.
+    """
+    return make_table(client, plain_table(name, PARTITION_KEY, SORT_KEY), variable="OMNI_INTERACTIONS_TABLE")

@@ -1,0 +1,141 @@
+"""Reconciliation of bucket and warehouse, per hour: objects = loaded + copies + dead + waiting, and loaded ones have rows."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from service.events import FeedbackEvent, SummaryEvent
+from service.loading.objects import PREFIXES
+from service.summaries.archive import Archive, Listed
+from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX, time_partition, utc_text
+from service.warehouse.port import Warehouse
+
+# A younger object may still be on its way through the queue.
+GRACE = timedelta(minutes=15)
+_SHOWN = 10
+_HOUR_LENGTH = len("year=2026/month=11/day=21/hour=12/")
+
+
+@dataclass(slots=True)
+class Hour:
+    """One hour of one prefix. ``rows`` counts the warehouse's rows of it, ``missing`` names objects that nobody dealt with."""
+
+    objects: int = 0
+    loaded: int = 0
+    copies: int = 0
+    dead: int = 0
+    waiting: int = 0
+    rows: int = 0
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """True when every object is accounted for and every loaded one has its row.
+
+        There may be more rows: bulk files have no object each, and objects end before rows do.
+        """
+        accounted = self.loaded + self.copies + self.dead + self.waiting
+        return not self.missing and accounted == self.objects and self.loaded <= self.rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """The account of a bucket; ``hours`` by folder, ``doubled`` are request ids with more than one row."""
+
+    hours: dict[str, Hour]
+    doubled: tuple[str, ...]
+    dead: Counter[str]
+
+    @property
+    def balanced(self) -> bool:
+        """True when each hour is, and no request has two rows."""
+        return all(hour.balanced for hour in self.hours.values()) and not self.doubled
+
+    def lines(self) -> list[str]:
+        """Return the account for people: the sums, then what is not right, by name."""
+        names = ("objects", "loaded", "copies", "dead", "waiting", "rows")
+        lines = [f"{sum(getattr(hour, name) for hour in self.hours.values()):>9}  {name}" for name in names]
+        lines += [f"{count:>9}  dead: {reason}" for reason, count in sorted(self.dead.items())]
+        for folder, hour in sorted(self.hours.items()):
+            if not hour.balanced:
+                counts = ", ".join(f"{getattr(hour, name)} {name}" for name in names)
+                lines.append(f"{folder}: {counts}, {len(hour.missing)} missing")
+                lines += [f"  missing: {key}" for key in hour.missing[:_SHOWN]]
+                if len(hour.missing) > _SHOWN:
+                    lines.append(f"  and {len(hour.missing) - _SHOWN} more")
+        if self.doubled:
+            more = f" and {len(self.doubled) - _SHOWN} more" if len(self.doubled) > _SHOWN else ""
+            lines.append(f"more than one row for: {', '.join(self.doubled[:_SHOWN])}{more}")
+        lines.append(
+            "balanced" if self.balanced else "NOT balanced: `python -m service load --since TIME` loads what is missing"
+        )
+        return lines
+
+
+def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, now: datetime) -> Balance:
+    """Compare bucket and warehouse from the hour of ``since`` on (None: all of both).
+
+    Raises:
+        StoreError: S3 does not answer.
+        WarehouseError: the warehouse cannot be read.
+    """
+    hours: dict[str, Hour] = {}
+    dead: Counter[str] = Counter()
+    for prefix in PREFIXES:
+        start = "" if since is None else time_partition(prefix, utc_text(since))
+        for page in archive.listed(prefix, after=start):
+            _count_page(warehouse, page, hours, dead, now)
+    for folder, rows in _rows(warehouse, since):
+        hours.setdefault(folder, Hour()).rows += rows
+    for folder, hour in hours.items():
+        if folder.startswith(RELEASES_PREFIX):
+            hour.rows = hour.loaded  # a release's row does not say which object it came from
+    doubled = warehouse.query(
+        f"SELECT request_id FROM {SummaryEvent.table} GROUP BY request_id HAVING COUNT(*) > 1 ORDER BY request_id"  # noqa: S608
+    )
+    return Balance(hours=hours, doubled=tuple(doubled["request_id"]), dead=dead)
+
+
+def _count_page(
+    warehouse: Warehouse, page: list[Listed], hours: dict[str, Hour], dead: Counter[str], now: datetime
+) -> None:
+    if not page:
+        return
+    ends = {"first": page[0].key, "last": page[-1].key}  # a page is in the order of its keys
+    rows = warehouse.query(
+        "SELECT object_key, etag, outcome, reason FROM omni_loads WHERE object_key BETWEEN :first AND :last", ends
+    )
+    known = {(row.object_key, row.etag): (row.outcome, row.reason) for row in rows.itertuples(index=False)}
+    for item in page:
+        hour = hours.setdefault(_folder(item.key), Hour())
+        hour.objects += 1
+        outcome, reason = known.get((item.key, item.etag), (None, None))
+        if outcome == "loaded":
+            hour.loaded += 1
+        elif outcome == "duplicate":
+            hour.copies += 1
+        elif outcome == "dead":
+            hour.dead += 1
+            dead[str(reason).partition(":")[0]] += 1
+        elif now - item.modified < GRACE:
+            hour.waiting += 1
+        else:
+            hour.missing.append(item.key)
+
+
+def _folder(key: str) -> str:
+    prefix = next(prefix for prefix in PREFIXES if key.startswith(prefix))
+    return key[: len(prefix) + _HOUR_LENGTH] if key[len(prefix) :].startswith("year=") else prefix
+
+
+def _rows(warehouse: Warehouse, since: datetime | None) -> Iterator[tuple[str, int]]:
+    for event, prefix in ((SummaryEvent, PROCESSED_PREFIX), (FeedbackEvent, FEEDBACK_PREFIX)):
+        start = prefix if since is None else time_partition(prefix, utc_text(since))
+        length = len(prefix) + _HOUR_LENGTH
+        found = warehouse.query(
+            f"SELECT SUBSTRING(source_key, 1, {length}) AS folder, COUNT(*) AS n FROM {event.table} "  # noqa: S608
+            f"WHERE source_key >= :start GROUP BY SUBSTRING(source_key, 1, {length}) ORDER BY 1",
+            {"start": start},
+        )
+        yield from zip(found["folder"], (int(n) for n in found["n"]), strict=True)

@@ -1,0 +1,128 @@
+"""A batch of objects made ready: checked rows per table, what became of each object, and which are dead and why."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from service.events import EVENTS, Event, FeedbackEvent, InteractionEvent, PromiseEvent, ReleaseEvent, SummaryEvent
+from service.loading.arrow_tables import table_of
+from service.loading.checks import broken_rows
+from service.loading.objects import BadObject, FeedbackRecord, Fetched, Kind, Reason, read_object
+from service.loading.rows import Row, feedback_row, release_rows, summary_rows
+from service.summaries.record import SummaryRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dead:
+    """An object that is not loaded; ``detail`` names fields and rules, never a value."""
+
+    key: str
+    etag: str
+    kind: Kind
+    reason: Reason
+    detail: str
+    row_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Good:
+    """An object whose rows are loaded. ``own_key`` is the key that its record has by itself: another name is a copy."""
+
+    key: str
+    etag: str
+    kind: Kind
+    own_key: str
+    row_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What one batch gives; may travel between processes. ``good`` is in the order of the objects."""
+
+    tables: Mapping[type[Event], pa.Table]
+    good: tuple[Good, ...]
+    dead: tuple[Dead, ...]
+
+
+def joined(batches: Sequence[Prepared]) -> Prepared:
+    """Return several batches as one: one transaction, whose collisions are seen across all of them."""
+    return Prepared(
+        tables={event: pa.concat_tables([batch.tables[event] for batch in batches]) for event in EVENTS},
+        good=tuple(one for batch in batches for one in batch.good),
+        dead=tuple(one for batch in batches for one in batch.dead),
+    )
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows of the batch so far, each beside the number of its object."""
+
+    rows: dict[type[Event], list[Row]] = field(default_factory=lambda: {event: [] for event in EVENTS})
+    owners: dict[type[Event], list[int]] = field(default_factory=lambda: {event: [] for event in EVENTS})
+
+    def add(self, event: type[Event], owner: int, rows: Sequence[Row]) -> None:
+        self.rows[event].extend(rows)
+        self.owners[event].extend([owner] * len(rows))
+
+
+def prepare(items: Iterable[Fetched], now: datetime) -> Prepared:
+    """Read, transform and check ``items``. An object is loaded with all of its rows or with none."""
+    found = _Rows()
+    good: list[Good | None] = []
+    dead: list[Dead] = []
+    for item in items:
+        try:
+            own_key, count = _transform(item, len(good), found)
+        except BadObject as err:
+            dead.append(_dead(item.key, item.etag, item.said_kind, err.reason, err.detail))
+        else:
+            good.append(Good(key=item.key, etag=item.etag, kind=item.said_kind, own_key=own_key, row_count=count))
+    tables = {event: table_of(event, rows) for event, rows in found.rows.items()}
+    broken: dict[int, str] = {}
+    for event, table in tables.items():
+        listed = _listed(found) if event is SummaryEvent else None
+        for row, why in broken_rows(event, table, now, interactions=listed).items():
+            owner = found.owners[event][row]
+            broken[owner] = f"{broken[owner]}; {why}" if owner in broken else why
+    for owner, why in broken.items():
+        one = good[owner]
+        assert one is not None
+        dead.append(_dead(one.key, one.etag, one.kind, Reason.CHECK, why))
+        good[owner] = None
+    if broken:
+        lost = pa.array(list(broken), type=pa.int64())
+        for event, table in tables.items():
+            owners = pa.array(found.owners[event], type=pa.int64())
+            tables[event] = table.filter(pc.invert(pc.is_in(owners, value_set=lost)))
+    return Prepared(tables=tables, good=tuple(one for one in good if one is not None), dead=tuple(dead))
+
+
+def _transform(item: Fetched, owner: int, found: _Rows) -> tuple[str, int]:
+    record = read_object(item)
+    if isinstance(record, SummaryRecord):
+        made = summary_rows(record)
+        found.add(SummaryEvent, owner, [made.summary])
+        found.add(InteractionEvent, owner, made.interactions)
+        return record.object_key, 1 + len(made.interactions)
+    if isinstance(record, FeedbackRecord):
+        found.add(FeedbackEvent, owner, [feedback_row(record)])
+        return record.object_key, 1
+    release, promises = release_rows(record)
+    found.add(ReleaseEvent, owner, [release])
+    found.add(PromiseEvent, owner, promises)
+    return record.object_key, 1 + len(promises)
+
+
+def _listed(found: _Rows) -> pa.Array:
+    """Return, per summary row, how many interactions its record listed."""
+    counts: dict[int, int] = {}
+    for owner in found.owners[InteractionEvent]:
+        counts[owner] = counts.get(owner, 0) + 1
+    return pa.array([counts.get(owner, 0) for owner in found.owners[SummaryEvent]], type=pa.int64())
+
+
+def _dead(key: str, etag: str, kind: Kind, reason: Reason, detail: str) -> Dead:
+    return Dead(key=key, etag=etag, kind=kind, reason=reason, detail=detail)

@@ -1,0 +1,179 @@
+"""Loads files of many JSON objects, one a line: history that never was one object each, and the scale benchmark.
+
+The lines go through the very functions that single objects go through, in as many processes as there are cores; one process
+merges. A file that was loaded before in the same content is left alone; an interrupted one is done again, to no effect where it
+was done.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from service.errors import ConfigurationError
+from service.events import LoadEvent
+from service.loading.arrow_tables import table_of
+from service.loading.batch import Dead, Prepared, joined, prepare
+from service.loading.loader import Opened
+from service.loading.merging import Tally, join_verdicts, merge_batch, oldest_moment
+from service.loading.objects import Fetched, kind_of_line
+from service.loading.queries import known_versions
+from service.telemetry.fields import set_account_key
+
+CHUNK_LINES = 20_000
+_CHUNKS_AT_ONCE = 5  # in one transaction: each one costs the warehouse a write of all its columns
+_SUFFIX = ".jsonl"
+_PREFIX = "bulk/"  # of the keys in omni_loads: no object of the bucket is called so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Some lines of a file, the first of them number ``first``."""
+
+    file: Path
+    digest: str
+    first: int
+    lines: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Timings:
+    """What a load took: ``cpu`` seconds over all processes, the others on the wall; ``lines`` is how many objects there were."""
+
+    lines: int = 0
+    prepare_cpu_s: float = 0.0
+    merge_s: float = 0.0
+    merge_cpu_s: float = 0.0
+    verdicts_s: float = 0.0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkLoader:
+    """Loads files into a warehouse. ``account_key`` keys the hashes that stand for accounts, in every process."""
+
+    open_warehouse: Opened
+    account_key: bytes
+    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    chunk_lines: int = CHUNK_LINES
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.perf_counter
+    report: Callable[[Path, Tally, Timings], None] = lambda file, tally, timings: None
+
+    def load(self, folder: Path) -> tuple[Tally, Timings]:
+        """Load every ``*.jsonl`` file of a folder, or one file.
+
+        Raises:
+            ConfigurationError: there is none.
+            WarehouseError: the warehouse does not take a batch; what was loaded before it stays.
+        """
+        files = _files(folder)
+        total, timings, begun = Tally(), Timings(), self.clock()
+        context = multiprocessing.get_context("spawn")  # a copy of a process that has DuckDB's threads would hang
+        with (
+            closing(self.open_warehouse()) as warehouse,
+            ProcessPoolExecutor(
+                self.processes, mp_context=context, initializer=_begin, initargs=(self.account_key,)
+            ) as pool,
+        ):
+            warehouse.migrate()
+            digests = {file: _digest(file) for file in files}
+            known = known_versions(warehouse, [_PREFIX + file.name for file in files])
+            for file in files:
+                if (_PREFIX + file.name, digests[file]) in known:
+                    total.known += 1
+                    continue
+                tally, since = Tally(), None
+                ready = self._prepared(pool, file, digests[file])
+                while chunks := list(islice(ready, _CHUNKS_AT_ONCE)):
+                    start, start_cpu = self.clock(), time.process_time()
+                    batch = joined([prepared for _, prepared, _ in chunks])
+                    timings.lines += sum(count for count, _, _ in chunks)
+                    timings.prepare_cpu_s += sum(seconds for _, _, seconds in chunks)
+                    tally.add(merge_batch(warehouse, batch, self.now(), bury=_nowhere, record=False))
+                    moments = [moment for moment in (since, oldest_moment(batch)) if moment is not None]
+                    since = min(moments, default=None)
+                    timings.merge_s += self.clock() - start
+                    timings.merge_cpu_s += time.process_time() - start_cpu
+                    self.report(file, tally, timings)
+                start = self.clock()
+                if since is not None:
+                    tally.verdicts = join_verdicts(warehouse, since)
+                timings.verdicts_s += self.clock() - start
+                row = (_PREFIX + file.name, digests[file], "bulk", "loaded", None, tally.rows, self.now())
+                warehouse.merge(LoadEvent, table_of(LoadEvent, [row]))
+                total.add(tally)
+        timings.wall_s = self.clock() - begun
+        return total, timings
+
+    def _prepared(self, pool: ProcessPoolExecutor, file: Path, digest: str) -> Iterator[tuple[int, Prepared, float]]:
+        # Bounded: no more chunks in memory than are being worked on and one for each process to come.
+        running: deque[Future[tuple[int, Prepared, float]]] = deque()
+        chunks = _chunks(file, digest, self.chunk_lines)
+        try:
+            for chunk in chunks:
+                running.append(pool.submit(prepare_chunk, chunk, self.now()))
+                if len(running) > 2 * self.processes:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def prepare_chunk(chunk: Chunk, now: datetime) -> tuple[int, Prepared, float]:
+    """Return how many lines a chunk has, what they give, and the CPU seconds that took; runs in a process of its own."""
+    begun = time.process_time()
+    name = f"{_PREFIX}{chunk.file.name}#"
+    items = (
+        Fetched(key=f"{name}{number}", etag=chunk.digest, body=line, kind=kind_of_line(line))
+        for number, line in enumerate(chunk.lines, start=chunk.first)
+    )
+    return len(chunk.lines), prepare(items, now), time.process_time() - begun
+
+
+def _begin(account_key: bytes) -> None:
+    # Ctrl-C reaches every process; the one that merges decides what happens then.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_account_key(account_key)
+
+
+def _nowhere(dead: Sequence[Dead]) -> None:
+    """Write no letters: the line's number in ``omni_loads`` says enough, and the file is still there."""
+
+
+def _files(folder: Path) -> list[Path]:
+    found = sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else [folder] if folder.is_file() else []
+    if not found:
+        raise ConfigurationError(
+            f"{folder} holds no *{_SUFFIX} file: one JSON object a line, as the bucket's objects are"
+        )
+    return found
+
+
+def _chunks(file: Path, digest: str, size: int) -> Iterator[Chunk]:
+    lines: list[bytes] = []
+    first = 1
+    with file.open("rb") as source:
+        for number, line in enumerate(source, start=1):
+            lines.append(line)
+            if len(lines) == size:
+                yield Chunk(file=file, digest=digest, first=first, lines=tuple(lines))
+                lines, first = [], number + 1
+    if lines:
+        yield Chunk(file=file, digest=digest, first=first, lines=tuple(lines))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()

@@ -1,0 +1,205 @@
+"""What every row must satisfy before it is loaded, as pandera schemas over whole batches; broken rows are named, not dropped.
+
+The checks know ranges, enumerations and what belongs together. They are no second schema: types were checked when the record
+was read.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, get_args
+
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandera.errors import SchemaErrors
+
+from service.events import Event, FeedbackEvent, InteractionEvent, PromiseEvent, ReleaseEvent, SummaryEvent
+from service.interactions.interaction import CHANNELS
+from service.task import Arm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLOCK_SKEW = timedelta(minutes=5)  # as far as two machines' clocks are allowed to differ
+OLDEST = pd.Timestamp("2020-01-01", tz="UTC")  # older than the service: a clock that was never set
+_LONGEST_ANSWER_MS = 600_000
+_MOST_TOKENS = 10_000_000
+_MOST_USD = 100.0
+_LONGEST_TEXT_BYTES = 65_535  # Redshift's VARCHAR
+_LONGEST_ID_BYTES = 128
+
+Column = pandera.Column
+Check = pandera.Check
+
+
+def _between(low: float, high: float, *, nullable: bool = False) -> "pandera.Column":
+    return Column(None, Check.in_range(low, high, error=f"{low:g} to {high:g}"), nullable=nullable, coerce=False)
+
+
+def _one_of(*values: str, nullable: bool = False) -> "pandera.Column":
+    return Column(None, Check.isin(values, error="one of " + ", ".join(values)), nullable=nullable)
+
+
+def _bytes(most: int, *, least: int = 0, nullable: bool = False) -> "pandera.Column":
+    return Column(None, Check.in_range(least, most, error=f"{least} to {most} bytes"), nullable=nullable)
+
+
+def _not_after(limit: pd.Timestamp) -> "pandera.Column":
+    return Column(None, [
+        Check.less_than_or_equal_to(limit, error="not in the future"),
+        Check.greater_than_or_equal_to(OLDEST, error=f"not before {OLDEST.year}"),
+    ])  # fmt: skip
+
+
+def _rule(name: str, holds: "Callable[[pd.DataFrame], Any]") -> "pandera.Check":
+    return Check(holds, error=name)
+
+
+def _schema(event: type[Event], now: datetime) -> "pandera.DataFrameSchema":
+    limit = pd.Timestamp(now + CLOCK_SKEW)
+    return _SCHEMAS[event](limit)
+
+
+def _summary(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    counts = {name: _between(0, _MOST_TOKENS) for name in SummaryEvent.model_fields if name.endswith("_tokens")}
+    return pandera.DataFrameSchema(
+        {
+            "generation_timestamp": _not_after(limit),
+            "latency_ms": _between(0, _LONGEST_ANSWER_MS),
+            "cost_usd": _between(0, _MOST_USD, nullable=True),
+            "arm": _one_of(*get_args(Arm)),
+            "rollout_arm": _one_of("production", "candidate"),
+            "environment": _one_of("local", "aws", "unknown"),
+            "interactions_considered": _between(0, 10_000),
+            "history_days": _between(0, 36_500),
+            "max_history_days": _between(1, 3_650),
+            "max_interactions": _between(1, 200),
+            "registry_version": _between(0, 1_000_000),
+            "guard_findings": _between(0, 10_000),
+            "summary_words": _between(0, 20_000),
+            "summary_text": _bytes(_LONGEST_TEXT_BYTES, least=1),
+            "contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
+            "unique_process_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
+            "initial_contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
+            "ivr_intent": _bytes(_LONGEST_ID_BYTES),
+            "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
+            "pair_digest": _bytes(_LONGEST_ID_BYTES, least=1),
+            **counts,
+        },
+        checks=[
+            _rule("not as many interactions as are listed", lambda f: f["interactions_considered"] == f["interactions"]),
+            _rule("more interactions than asked for", lambda f: f["interactions_considered"] <= f["max_interactions"]),
+        ],
+        unique_column_names=True,
+    )  # fmt: skip
+
+
+def _interaction(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    return pandera.DataFrameSchema(
+        {
+            "position": _between(0, 199),
+            "channel": _one_of(*CHANNELS),
+            "intent": _bytes(_LONGEST_ID_BYTES),
+        },
+        checks=[
+            _rule(
+                "not newer than its summary",
+                lambda f: f["interaction_timestamp"] <= f["generation_timestamp"] + CLOCK_SKEW,
+            )
+        ],
+    )
+
+
+def _feedback(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    return pandera.DataFrameSchema(
+        {
+            "helpful_feedback": _one_of("helpful", "not_helpful"),
+            "feedback_timestamp": _not_after(limit),
+            "summary_timestamp": _not_after(limit),
+            "feedback_id": _bytes(_LONGEST_ID_BYTES, least=1),
+            "request_id": _bytes(_LONGEST_ID_BYTES, least=1),
+            "contact_id": _bytes(2 * _LONGEST_ID_BYTES, least=1),
+            "comment": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
+            "edited_summary": _bytes(_LONGEST_TEXT_BYTES, nullable=True),
+        },
+        checks=[
+            _rule("not before its summary", lambda f: f["feedback_timestamp"] >= f["summary_timestamp"] - CLOCK_SKEW)
+        ],
+    )
+
+
+def _release(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    kinds = _one_of("promote", "rollback", "restore")
+    return pandera.DataFrameSchema({"released_at": _not_after(limit), "kind": kinds, "why": _bytes(4096)})
+
+
+def _promise(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
+    return pandera.DataFrameSchema(
+        {"n": _between(0, 1_000_000_000), "metric": _bytes(_LONGEST_ID_BYTES, least=1)},
+        checks=[_rule("low is not above high", lambda f: ~(f["low"] > f["high"]))],
+    )
+
+
+_SCHEMAS: "Mapping[type[Event], Callable[[pd.Timestamp], pandera.DataFrameSchema]]" = {
+    SummaryEvent: _summary,
+    InteractionEvent: _interaction,
+    FeedbackEvent: _feedback,
+    ReleaseEvent: _release,
+    PromiseEvent: _promise,
+}
+
+
+def broken_rows(
+    event: type[Event], rows: pa.Table, now: datetime, *, interactions: pa.Array | None = None
+) -> dict[int, str]:
+    """Return the rows that fail a check: row number to the failed checks, by column and rule, never by value.
+
+    Args:
+        event: whose rows.
+        rows: the event's columns.
+        now: aware; nothing may have happened more than five minutes after it.
+        interactions: for summaries, how many interactions each record listed.
+    """
+    if rows.num_rows == 0:
+        return {}
+    schema = _schema(event, now)
+    frame = _frame(schema, rows, interactions)
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as err:
+        return _by_row(err.failure_cases, rows.num_rows)
+    return {}
+
+
+def _frame(schema: "pandera.DataFrameSchema", rows: pa.Table, interactions: pa.Array | None) -> pd.DataFrame:
+    # Only what is looked at, and of texts only their length: a text in a check's error report would be a text too many.
+    columns: dict[str, Any] = {}
+    for name in rows.column_names:
+        values = rows[name]
+        checks = schema.columns[name].checks if name in schema.columns else []
+        if checks and str(checks[0].error).endswith(" bytes"):
+            values = pc.binary_length(values)
+        elif pa.types.is_decimal(values.type):
+            values = pc.cast(values, pa.float64())
+        elif name not in schema.columns and not pa.types.is_timestamp(values.type) and name not in ("low", "high"):
+            continue
+        columns[name] = values.to_pandas()
+    if interactions is not None:
+        columns["interactions"] = interactions.to_pandas()
+    return pd.DataFrame(columns)
+
+
+def _by_row(failures: pd.DataFrame, count: int) -> dict[int, str]:
+    found: dict[int, list[str]] = {}
+    for context, column, check, index in zip(
+        failures["schema_context"], failures["column"], failures["check"], failures["index"], strict=True
+    ):
+        # A rule about a whole row is reported once for each of its columns.
+        what = f"{column}: {check}" if context == "Column" else str(check)
+        # A check that could not be made at all has no row: then no row of the batch has passed it.
+        for row in range(count) if pd.isna(index) else (int(index),):
+            reasons = found.setdefault(row, [])
+            if what not in reasons:
+                reasons.append(what)
+    return {row: "; ".join(reasons) for row, reasons in found.items()}

@@ -1,0 +1,60 @@
+"""Dead letters: for each object that cannot be loaded a small one under ``omni-channel/dead/`` that says why and since when.
+
+The object itself stays where it is: a dead letter holds no customer's word.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.loading.batch import Dead
+from service.loading.objects import Reason
+from service.summaries.archive import Archive
+from service.summaries.record import utc_text
+
+DEAD_PREFIX = "omni-channel/dead/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One dead letter in the bucket, under its own ``key``; ``object_key`` is what it is about."""
+
+    key: str
+    object_key: str
+    reason: str
+
+
+class DeadLetters:
+    """The dead letters of one bucket."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def bury(self, dead: Sequence[Dead], now: datetime) -> None:
+        """Write a letter for each object that has none for this reason; the first one's time stays. Safe to repeat."""
+        for one in dead:
+            text = {
+                "object_key": one.key,
+                "etag": one.etag,
+                "kind": one.kind,
+                "reason": one.reason.value,
+                "detail": one.detail,
+                "at": utc_text(now),
+            }
+            self._archive.put_json(_key(one.key, one.reason), json.dumps(text))
+
+    def waiting(self, reason: Reason | None = None) -> Iterator[DeadLetter]:
+        """Yield all letters, or those of one reason, in the order of their keys."""
+        for page in self._archive.listed(DEAD_PREFIX if reason is None else f"{DEAD_PREFIX}{reason}/"):
+            for item in page:
+                said, _, rest = item.key.removeprefix(DEAD_PREFIX).partition("/")
+                yield DeadLetter(key=item.key, object_key=rest.removesuffix(".dead.json"), reason=said)
+
+    def lift(self, letters: Sequence[DeadLetter]) -> None:
+        """Delete letters whose objects are loaded, or dead for another reason by now."""
+        self._archive.delete([letter.key for letter in letters])
+
+
+def _key(object_key: str, reason: Reason) -> str:
+    return f"{DEAD_PREFIX}{reason}/{object_key}.dead.json"

@@ -1,0 +1,194 @@
+"""Moves objects of the bucket into the warehouse: those that the queue names, those that a listing finds, those that were dead.
+
+One batch is one transaction: rows, what became of each object, and dead letters for the others. Only then do messages go. Killed
+anywhere in between, the next run does the batch again, and doing it again changes nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from service.aws.bounded import patiently
+from service.aws.event_queue import Announced, EventQueue, Message
+from service.errors import StoreError
+from service.loading.batch import prepare
+from service.loading.dead_letters import DeadLetter, DeadLetters
+from service.loading.merging import Tally, join_verdicts, merge_batch, oldest_moment
+from service.loading.objects import MAX_OBJECT_BYTES, PREFIXES, BadObject, Fetched, Reason, kind_of
+from service.loading.queries import known_versions
+from service.summaries.archive import Archive
+from service.summaries.record import time_partition, utc_text
+from service.warehouse.port import Warehouse
+
+BATCH_OBJECTS = 500  # an SQS batch is 10 messages; a warehouse's transaction wants more
+SCAN_OBJECTS = 2_000
+FETCH_THREADS = 16
+# Longer than any batch takes; a message whose loader died comes back after it.
+VISIBLE_AFTER_S = 300
+_PATIENCE_S = 10.0
+# What a stopped spool may still write into hours that were read already.
+OVERLAP = timedelta(hours=48)
+_FOLLOW_SCAN_EVERY_S = 3600.0
+
+Opened = Callable[[], Warehouse]
+Report = Callable[[Tally], None]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """One loader. The warehouse is opened for each batch and closed after it, so that readers get in between."""
+
+    archive: Archive
+    open_warehouse: Opened
+    queue: EventQueue | None = None
+    now: Callable[[], datetime] = _now
+    clock: Callable[[], float] = time.monotonic
+    report: Report = field(default=lambda tally: None)
+    visible_after_s: int = VISIBLE_AFTER_S
+
+    def prepare_warehouse(self) -> int:
+        """Create what is missing, and do what a killed loader left undone; return how many verdicts that joined."""
+        with closing(self.open_warehouse()) as warehouse:
+            warehouse.migrate()
+            return join_verdicts(warehouse)
+
+    def drain(self, *, wait_s: int = 1) -> Tally:
+        """Load what the queue names until it is empty; ``wait_s`` is how long an empty queue is listened to."""
+        total = Tally()
+        while messages := self._collect(wait_s):
+            total.add(self._load_messages(messages))
+        return total
+
+    def follow(self) -> Iterator[Tally]:
+        """Load for ever: whatever the queue names, and every hour what it forgot to name. Yields a tally per batch."""
+        next_scan = self.clock()
+        while True:
+            if self.clock() >= next_scan:
+                yield self.scan()
+                next_scan = self.clock() + _FOLLOW_SCAN_EVERY_S
+            if messages := self._collect(20):
+                yield self._load_messages(messages)
+
+    def scan(self, since: datetime | None = None, *, everything: bool = False) -> Tally:
+        """Load every object that no row of ``omni_loads`` tells of, from the hour of ``since`` on.
+
+        Without ``since`` each prefix is read from two days before its newest object that was dealt with, or from its beginning.
+        """
+        total = Tally()
+        for prefix in PREFIXES:
+            start = None if everything else since or self._watermark(prefix)
+            pages = self.archive.listed(prefix, after="" if start is None else time_partition(prefix, utc_text(start)))
+            objects = (Announced(key=item.key, etag=item.etag) for page in pages for item in page)
+            while batch := list(islice(objects, SCAN_OBJECTS)):
+                total.add(self.load(batch, tell_known=False))
+        return total
+
+    def _watermark(self, prefix: str) -> datetime | None:
+        with closing(self.open_warehouse()) as warehouse:
+            # Keys under one prefix are in the order of their hours; a key of the future must not hide the present.
+            now = self.now()
+            rows = warehouse.query(
+                "SELECT MAX(object_key) AS newest FROM omni_loads WHERE object_key LIKE :pattern AND object_key < :latest",
+                {"pattern": f"{prefix}year=%", "latest": time_partition(prefix, utc_text(now + OVERLAP))},
+            )
+        newest = rows["newest"].iloc[0]
+        hour = hour_of(newest) if isinstance(newest, str) else None
+        return None if hour is None else min(hour, now) - OVERLAP
+
+    def replay(self, reason: Reason | None = None) -> Tally:
+        """Put dead objects through again, all or those of one reason; what loads now loses its dead letter."""
+        total = Tally()
+        letters = DeadLetters(self.archive).waiting(reason)
+        while batch := list(islice(letters, BATCH_OBJECTS)):
+            total.add(self._load(self._fetch([Announced(key=letter.object_key) for letter in batch]), lift=batch))
+        return total
+
+    def load(self, objects: Sequence[Announced], *, tell_known: bool = True) -> Tally:
+        """Load a batch of objects; those that were dealt with in this version are left alone."""
+        known = self._known(objects)
+        fresh = [one for one in objects if (one.key, one.etag) not in known]
+        mine = [one for one in fresh if kind_of(one.key) != "unknown"]
+        tally = self._load(self._fetch(mine)) if mine else Tally()
+        if tell_known:
+            tally.known, tally.foreign = len(objects) - len(fresh), len(fresh) - len(mine)
+        self.report(tally)
+        return tally
+
+    def _load(self, fetched: Iterable[Fetched], *, lift: Sequence[DeadLetter] = ()) -> Tally:
+        now = self.now()
+        batch = prepare(fetched, now)
+        letters = DeadLetters(self.archive)
+        with closing(self.open_warehouse()) as warehouse:
+            tally = merge_batch(warehouse, batch, now, bury=lambda dead: letters.bury(dead, now))
+            since = oldest_moment(batch)
+            tally.verdicts = 0 if since is None else join_verdicts(warehouse, since)
+        if lift:
+            loaded = {one.key for one in batch.good}
+            reasons = {one.key: one.reason.value for one in batch.dead}
+            letters.lift(
+                [
+                    one
+                    for one in lift
+                    if one.object_key in loaded or reasons.get(one.object_key, one.reason) != one.reason
+                ]
+            )
+        return tally
+
+    def _collect(self, wait_s: int) -> list[Message]:
+        if self.queue is None:
+            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `python -m service up`")
+        found: list[Message] = []
+        objects = 0
+        while objects < BATCH_OBJECTS:
+            # Only the first receive waits: what is there already is one batch.
+            receive = partial(self.queue.receive, wait_s=0 if found else wait_s, visible_after_s=self.visible_after_s)
+            messages = patiently(receive, timeout_s=_PATIENCE_S)
+            if not messages:
+                break
+            found += messages
+            objects += sum(len(message.objects) for message in messages)
+        return found
+
+    def _load_messages(self, messages: Sequence[Message]) -> Tally:
+        assert self.queue is not None
+        objects = list(dict.fromkeys(one for message in messages for one in message.objects))
+        tally = self.load(objects) if objects else Tally()
+        tally.foreign += sum(not message.understood for message in messages)
+        self.queue.delete([message.receipt for message in messages])
+        return tally
+
+    def _fetch(self, objects: Sequence[Announced]) -> Iterator[Fetched]:
+        with ThreadPoolExecutor(FETCH_THREADS, thread_name_prefix="fetch") as threads:
+            yield from threads.map(self._fetch_one, objects)
+
+    def _fetch_one(self, one: Announced) -> Fetched:
+        stored = patiently(partial(self.archive.read, one.key, most_bytes=MAX_OBJECT_BYTES), timeout_s=_PATIENCE_S)
+        if stored is None:
+            problem = BadObject(Reason.GONE, "it was announced and is not there: deleted since")
+            return Fetched(key=one.key, etag=one.etag, problem=problem)
+        if stored.body is None:
+            problem = BadObject(Reason.TOO_LARGE, f"{stored.size} bytes, {MAX_OBJECT_BYTES} are the most")
+            return Fetched(key=one.key, etag=stored.etag, problem=problem)
+        return Fetched(key=one.key, etag=stored.etag, body=stored.body)
+
+    def _known(self, objects: Sequence[Announced]) -> set[tuple[str, str]]:
+        with closing(self.open_warehouse()) as warehouse:
+            return known_versions(warehouse, [one.key for one in objects])
+
+
+def hour_of(key: str) -> datetime | None:
+    """Return the hour of the folder that an object lies in; None for a key of another form."""
+    parts = dict(part.split("=", 1) for part in key.split("/") if "=" in part)
+    try:
+        return datetime(int(parts["year"]), int(parts["month"]), int(parts["day"]), int(parts["hour"]), tzinfo=UTC)
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,203 @@
+"""From a record to the warehouse's rows: account numbers become keyed hashes, texts are redacted, lists become columns.
+
+Everything here is a pure function of the record and the key of the hashes, so that an object gives the same rows whenever,
+wherever and in whatever order it is loaded.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from service.loading.objects import BadObject, FeedbackRecord, Reason, ReleaseRecord
+from service.redaction.free_text import RedactionFailed, redacted
+from service.summaries.record import SummaryRecord
+from service.telemetry.log import account_hash
+
+Row = tuple[Any, ...]
+# The one task whose answers the archive keeps; a record of another will have to say so.
+_TASK = "summarize"
+_CENT_FRACTION = Decimal("1e-10")  # the warehouse's DECIMAL(18, 10)
+_MOST_USD = Decimal("1e8")
+_SHORTEST_ACCOUNT = 4  # as the API's: a shorter text is no account and stands in too many others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryRows:
+    """The row of an answered request, and those of the interactions that it was made from."""
+
+    summary: Row
+    interactions: tuple[Row, ...]
+
+
+def summary_rows(record: SummaryRecord) -> SummaryRows:
+    """Return the rows in the order of ``SummaryEvent``'s and ``InteractionEvent``'s columns.
+
+    Raises:
+        BadObject: a time or an amount cannot be read, or a text cannot be redacted.
+    """
+    account = record.account_number
+    hashed = account_hash(account)
+    hide = _hider(account, hashed)
+    generated = _moment("generated_at", record.generated_at)
+    contact_id = hide(record.contact_id)
+    seen = [
+        (item.channel, _moment("interactions.timestamp", item.timestamp), item.intent) for item in record.interactions
+    ]
+    times = [moment for _, moment, _ in seen]
+    text = _text("summary", record.summary, account)
+    summary = (
+        contact_id,
+        hashed,
+        text,
+        record.model_used,
+        generated,
+        record.latency_ms,
+        record.cache_hit,
+        None,
+        None,
+        record.request_id,
+        hide(record.unique_process_id),
+        hide(record.initial_contact_id),
+        record.summary_id,
+        _TASK,
+        record.client,
+        _label(hide(record.ivr_intent)),
+        record.answered_by,
+        record.arm,
+        record.degraded,
+        record.prompt_version,
+        record.pair,
+        record.pair_digest,
+        record.registry_version,
+        record.rollout_arm,
+        record.environment,
+        record.date_range,
+        record.interactions_considered,
+        (max(times) - min(times)).days if times else 0,
+        "+".join(sorted({channel for channel, _, _ in seen})),
+        max(seen, key=lambda item: item[1])[0] if seen else None,
+        record.max_history_days,
+        record.max_interactions,
+        None if record.channel_filter is None else "+".join(record.channel_filter),
+        record.input_tokens,
+        record.output_tokens,
+        record.prompt_cache_read_tokens,
+        record.prompt_cache_write_tokens,
+        _money(record.cost_usd),
+        record.guard_findings,
+        "+".join(sorted(record.guard_kinds)),
+        record.repaired,
+        len(record.summary.split()),
+        record.schema_version,
+        # The record's own key and not the object's: a copy under another name gives the same row.
+        record.object_key,
+    )
+    interactions = tuple(
+        (record.request_id, contact_id, hashed, generated, position, channel, moment, _label(hide(intent)))
+        for position, (channel, moment, intent) in enumerate(seen)
+    )
+    return SummaryRows(summary=summary, interactions=interactions)
+
+
+def feedback_row(record: FeedbackRecord) -> Row:
+    """Return the row in the order of ``FeedbackEvent``'s columns.
+
+    Raises:
+        BadObject: a time cannot be read, or a text cannot be redacted.
+    """
+    account = record.account_number
+    hashed = account_hash(account)
+    hide = _hider(account, hashed)
+    return (
+        record.feedback_id,
+        record.request_id,
+        hide(record.contact_id),
+        hide(record.initial_contact_id),
+        hide(record.unique_process_id),
+        hashed,
+        record.helpful_feedback,
+        _moment("feedback_timestamp", record.feedback_timestamp),
+        None if record.comment is None else _text("comment", record.comment, account),
+        None if record.edited_summary is None else _text("edited_summary", record.edited_summary, account),
+        _moment("generated_at", record.generated_at),
+        record.pair,
+        record.pair_digest,
+        record.prompt_version,
+        record.model_used,
+        record.schema_version,
+        record.object_key,
+    )
+
+
+def release_rows(record: ReleaseRecord) -> tuple[Row, tuple[Row, ...]]:
+    """Return the row of the release and those of its promises, in the order of their columns.
+
+    Raises:
+        BadObject: the reason cannot be redacted.
+    """
+    same = (record.task, record.environment, record.sequence)
+    release = (
+        *same,
+        record.kind,
+        record.pair,
+        record.pair_digest,
+        record.prompt_version,
+        record.registry_version,
+        record.released_at.astimezone(UTC),
+        record.released_by,
+        # Staff write of pairs here, and pairs have names.
+        _text("why", record.why, "", names=False),
+        record.attestation_digest,
+    )
+    promises = tuple(
+        (*same, record.pair_digest, said.metric, said.value, said.low, said.high, said.n, said.unit)
+        for said in record.promises
+    )
+    return release, promises
+
+
+def _hider(account: str, hashed: str) -> Callable[[str], str]:
+    # Callers choose contact and process ids; one that holds the account's number holds its hash instead, and still joins.
+    if len(account) < _SHORTEST_ACCOUNT:
+        return str
+    return lambda value: value.replace(account, hashed) if account in value else value
+
+
+def _moment(field: str, text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise BadObject(Reason.WRONG_SCHEMA, f"{field} has no time zone")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadObject(Reason.WRONG_SCHEMA, f"{field} is no ISO 8601 time") from None
+
+
+def _money(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    try:
+        amount = Decimal(text)
+        if amount.is_finite() and abs(amount) < _MOST_USD:
+            return amount.quantize(_CENT_FRACTION)
+    except InvalidOperation:
+        pass
+    raise BadObject(Reason.WRONG_SCHEMA, "cost_usd is no amount of dollars")
+
+
+def _text(field: str, text: str, account: str, *, names: bool = True) -> str:
+    try:
+        return redacted(text, account_number=account, names=names)
+    except RedactionFailed as err:
+        raise BadObject(Reason.REDACTION, f"{field}: {err}") from None
+    except Exception as err:  # failing closed: whatever goes wrong in there, the text is not kept
+        raise BadObject(Reason.REDACTION, f"{field}: {type(err).__name__}") from None
+
+
+@lru_cache(maxsize=4096)
+def _label(text: str) -> str:
+    """Return an intent redacted: a few hundred words that come a million times. Their capitals are no names."""
+    return _text("intent", text, "", names=False)

@@ -1,0 +1,108 @@
+"""A model without weights: it reads the history in the prompt and quotes it, in milliseconds and always in the same words."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from service.interactions.interaction import CHANNELS, Interaction
+from service.llm.tokens import estimated_tokens
+from service.local.converse_wire import ConverseRequest, StopReason
+from service.local.engines import Delta, Done, Latency
+from service.tasks.summarize.digest import extractive_digest
+
+_HISTORY = re.compile(r"<history>\n?(.*?)\n?</history>", re.DOTALL)
+# The first line of a block, as ``service.tasks.summarize.history`` writes it.
+_HEADER = re.compile(
+    rf"^\[\d+\] (\w{{3}} \d\d \d{{4}} \d\d:\d\d) \| ({'|'.join(CHANNELS)}) \| (.*?)(?: \| outcome: (.*))?$",
+    re.MULTILINE,
+)
+NO_DELAY = Latency()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skip:
+    """A weakness: the texts of ``channel`` are not read unless the system message holds ``rule``.
+
+    As with a real model, one lost sentence of a prompt then shows for some customers alone.
+    """
+
+    channel: str
+    rule: str
+
+
+def parse_skip(text: str) -> Skip:
+    """Read ``CHANNEL=RULE``.
+
+    Raises:
+        ValueError: no rule, or no channel of ours.
+    """
+    channel, _, rule = text.partition("=")
+    if channel not in CHANNELS or not rule:
+        raise ValueError(f"expected CHANNEL=RULE with a channel of {', '.join(CHANNELS)}, got {text!r}")
+    return Skip(channel=channel, rule=rule)
+
+
+def interactions_of(prompt: str) -> list[Interaction]:
+    """Return the interactions between the prompt's <history> tags, none where there are none."""
+    found = _HISTORY.search(prompt)
+    if found is None:
+        return []
+    text = found[1]
+    headers = list(_HEADER.finditer(text))
+    ends = [header.start() for header in headers[1:]] + [len(text)]
+    return [
+        Interaction(
+            interaction_id=str(number),
+            channel=header[2],
+            timestamp=datetime.strptime(header[1], "%b %d %Y %H:%M").replace(tzinfo=UTC),
+            intent=header[3],
+            text=text[header.end() : end].strip(),
+            outcome=header[4],
+        )
+        for number, (header, end) in enumerate(zip(headers, ends, strict=True), start=1)
+    ]
+
+
+def digest(interactions: Sequence[Interaction], system: str, skips: Sequence[Skip] = ()) -> str:
+    """Return what the engine answers to a prompt of this system message and history."""
+    unread = {skip.channel for skip in skips if skip.rule not in system}
+    return extractive_digest(
+        [
+            item.model_copy(update={"text": "", "outcome": None}) if item.channel in unread else item
+            for item in interactions
+        ]
+    )
+
+
+class DigestEngine:
+    """Answers with the extractive digest of the history that the prompt holds; a token is four characters."""
+
+    answered_by = "digest"
+    loaded = True
+
+    def __init__(self, *, skips: Sequence[Skip] = (), latency: Latency = NO_DELAY, seed: int = 0) -> None:
+        self._skips = tuple(skips)
+        self._latency = latency
+        self._draws = random.Random(seed)
+
+    async def count_tokens(self, text: str) -> int:
+        """See ``Engine.count_tokens``."""
+        return estimated_tokens(text)
+
+    async def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
+        """Yield the digest in one piece, then the end; see ``Engine.generate``."""
+        delay_s = self._latency.draw_s(self._draws)
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        system = "\n".join(turn.text for turn in request.turns if turn.role == "system")
+        text = digest(interactions_of(request.last_user_text), system, self._skips)
+        yield Delta(text=text)
+        tokens = sum(estimated_tokens(turn.text) for turn in request.turns)
+        yield Done(stop=StopReason.END_TURN, prompt_tokens=tokens, output_tokens=estimated_tokens(text))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+        return

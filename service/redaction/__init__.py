@@ -1,0 +1,1 @@
+"""Finds and removes personal data in free text."""

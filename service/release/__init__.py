@@ -1,0 +1,1 @@
+"""Signed releases: statements, verification, the registry of pairs, last known good."""

@@ -1,0 +1,76 @@
+"""The gate attestation: what was judged, on what, by what, with which verdict, and until when that counts."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter
+
+from service.release.statements import Statement, TrustedKeys, build_statement, read_claims
+
+GATE_TYPE = "https://omni-insights.dev/gate/v1"  # a name; nothing is fetched
+_SUBJECT = ("pair_name", "pair_digest")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateAttestation:
+    """One pair's verdict in one evaluation. Times are ISO 8601 UTC, digests SHA-256 in hexadecimal.
+
+    ``scope`` is ``gate`` only for the whole gate set of the suite; ``checks`` counts verdicts, ``behaviour`` is the
+    worst of the behaviour checks among them. Every metric and check stands
+    in the run's ``figures.json`` and every case in its ``cases.json``, which the two digests fix: AWS KMS signs at most
+    4,096 bytes with Ed25519, whatever the number of metrics.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    pair_name: str
+    pair_digest: str
+    task: str
+    scope: Literal["gate", "other"]
+    dataset_name: str
+    dataset_digest: str
+    case_count: int
+    suite_digest: str
+    judges: tuple[str, ...]
+    code_version: str
+    environment: Literal["local", "aws"]
+    answered_by: tuple[str, ...]
+    baseline_digest: str | None
+    evaluation_id: str
+    verdict: Literal["pass", "fail", "inconclusive"]
+    checks: dict[str, int]
+    behaviour: Literal["pass", "fail", "inconclusive", "not measured"] = "not measured"
+    figures_digest: str
+    cases_digest: str
+    issued_at: datetime
+    expires_at: datetime
+
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Every time in it."""
+        return (self.issued_at, self.expires_at)
+
+    def statement(self) -> dict[str, Any]:
+        """Return the in-toto statement to sign."""
+        predicate = _ADAPTER.dump_python(self, mode="json", exclude=set(_SUBJECT))
+        return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, GATE_TYPE, predicate)
+
+
+_ADAPTER: TypeAdapter[GateAttestation] = TypeAdapter(GateAttestation)
+
+
+def read_attestation(text: str, keys: TrustedKeys, what: str) -> tuple[GateAttestation, Statement]:
+    """Verify an attestation envelope and return it with its statement.
+
+    Raises:
+        RegistryError: it does not verify or lacks fields; ``what`` names it.
+    """
+    return read_claims(
+        _ADAPTER,
+        text,
+        keys=keys,
+        predicate_type=GATE_TYPE,
+        what=what,
+        remedy="evaluate again with this version of the code",
+    )

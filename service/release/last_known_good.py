@@ -1,0 +1,57 @@
+"""The last good pair of a task on this machine's disk: kept with its statements, and verified again when it is read."""
+
+import json
+import os
+from pathlib import Path
+
+from service.errors import PairError, RegistryError
+from service.pair import Pair
+from service.release.statements import TrustedKeys
+from service.release.verification import verify_released
+from service.served import ServedPair
+
+
+def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedKeys) -> ServedPair | None:
+    """Return the pair kept in ``path``, or None when there is none or it is another environment's.
+
+    Raises:
+        RegistryError: the file is there and does not verify; the message says why.
+    """
+    if not path.exists():
+        return None
+    remedy = f"delete {path}; the registry then decides alone"
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw["environment"] != environment:
+            return None
+        pair = Pair.from_content(raw["pair"])
+        released = verify_released(
+            raw["release"],
+            raw["attestation"],
+            task=task,
+            version=int(raw["registry_version"]),
+            pair_digest=pair.digest,
+            environment=environment,
+            keys=keys,
+            what="the last known good release",
+        )
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, PairError) as err:
+        raise RegistryError(f"the last known good pair on disk is damaged ({type(err).__name__}): {remedy}") from err
+    except RegistryError as err:
+        raise RegistryError(f"the last known good pair on disk is not served: {err}; or {remedy}") from err
+    return released.served(pair, "last_known_good")
+
+
+def write_last_known_good(path: Path, served: ServedPair, environment: str) -> None:
+    """Keep ``served`` with its statements; the file is replaced whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    content = {
+        "environment": environment,
+        "registry_version": served.registry_version,
+        "pair": served.pair.content(),
+        "release": served.release_envelope,
+        "attestation": served.attestation_envelope,
+    }
+    temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    temporary.replace(path)

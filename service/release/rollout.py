@@ -1,0 +1,170 @@
+"""The rollout statement: which candidate answers which share of the customers beside production, signed like a release."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from service.errors import RegistryError
+from service.release.attestation import GateAttestation, read_attestation
+from service.release.release import attestation_tag
+from service.release.statements import TrustedKeys, build_statement, read_claims, shown
+from service.served import ServedPair
+
+CANDIDATE_ALIAS = "candidate"
+ROLLOUT_TAG_PREFIX = "omni.rollout."
+ROLLOUT_TYPE = "https://omni-insights.dev/rollout/v1"  # a name; nothing is fetched
+_CLOCK_SKEW = timedelta(minutes=5)
+_BUCKETS = 10_000
+_Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One step of a rollout. ``sequence`` grows by one with every step of any candidate of the task; ``at`` is ISO 8601 UTC.
+
+    ``percent`` of the customers are answered by the candidate; 0 ends the rollout. ``shadow_percent`` of the others are
+    answered by it too, unseen. ``steps`` is the plan. It holds only while ``production_digest`` is in production.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    task: str
+    sequence: int
+    registry_version: int
+    pair_name: str
+    pair_digest: str
+    production_digest: str
+    percent: _Percent
+    shadow_percent: _Percent
+    steps: tuple[_Percent, ...]
+    gate_run_id: str
+    attestation: str
+    who: str
+    why: str
+    at: str
+    environment: Literal["local", "aws"]
+
+    @property
+    def tag(self) -> str:
+        """Name of the version tag that holds this step; zero-padded, so that names sort as numbers do."""
+        return f"{ROLLOUT_TAG_PREFIX}{self.sequence:06d}"
+
+    @property
+    def moment(self) -> datetime:
+        """``at`` as an aware time."""
+        return datetime.fromisoformat(self.at)
+
+    @property
+    def moments(self) -> tuple[datetime, ...]:
+        """Every time in it."""
+        return (self.moment,)
+
+    def statement(self) -> dict[str, Any]:
+        """Return the in-toto statement to sign."""
+        predicate = _ADAPTER.dump_python(self, mode="json", exclude={"pair_name", "pair_digest"})
+        return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, ROLLOUT_TYPE, predicate)
+
+    def serves(self, unit: str) -> bool:
+        """Say whether the candidate answers ``unit`` (an account number). A larger step keeps everybody of a smaller one."""
+        return _bucket("serve", self.pair_digest, unit) < self.percent * (_BUCKETS // 100)
+
+    def shadows(self, unit: str) -> bool:
+        """Say whether the candidate answers ``unit`` unseen, beside production."""
+        return (
+            not self.serves(unit) and _bucket("shadow", self.pair_digest, unit) < self.shadow_percent * _BUCKETS // 100
+        )
+
+
+_ADAPTER: TypeAdapter[Rollout] = TypeAdapter(Rollout)
+
+
+def _bucket(purpose: str, pair_digest: str, unit: str) -> int:
+    # Keyed by the candidate: the next candidate meets other customers first, and a customer stays on one side of this one.
+    digest = hmac.new(f"{purpose}:{pair_digest}".encode(), unit.encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:8], "big") % _BUCKETS
+
+
+def read_rollout(text: str, keys: TrustedKeys, what: str) -> Rollout:
+    """Verify a rollout envelope and return it.
+
+    Raises:
+        RegistryError: it does not verify or lacks fields; ``what`` names it.
+    """
+    rollout, _ = read_claims(
+        _ADAPTER, text, keys=keys, predicate_type=ROLLOUT_TYPE, what=what, remedy="use `make rollout` again"
+    )
+    return rollout
+
+
+def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Rollout | None:
+    """Return the newest rollout step among the ``tags`` of a registry version, or None when there is none.
+
+    Raises:
+        RegistryError: the newest does not verify, or is a copy of another.
+    """
+    tag = max((name for name in tags if name.startswith(ROLLOUT_TAG_PREFIX)), default=None)
+    if tag is None:
+        return None
+    what = f"rollout step {shown(tag.removeprefix(ROLLOUT_TAG_PREFIX).lstrip('0'), 12)} of {where}"
+    rollout = read_rollout(tags[tag], keys, what)
+    if rollout.tag != tag:
+        raise RegistryError(f"{what} is a copy of step {rollout.sequence}; use `make rollout` again")
+    return rollout
+
+
+def verify_rollout(
+    tags: Mapping[str, str], *, task: str, version: int, pair_digest: str, environment: str, keys: TrustedKeys
+) -> Rollout | None:
+    """Return the verified newest rollout step of a registry version whose content has digest ``pair_digest``, if any.
+
+    Raises:
+        RegistryError: forged, copied from elsewhere, for another environment, or without evidence that allows it.
+    """
+    where = f"version {version} of prompt {task!r}"
+    rollout = newest_rollout(tags, keys, where)
+    if rollout is None:
+        return None
+    what = f"rollout step {rollout.sequence} of {where}"
+    if (rollout.task, rollout.registry_version, rollout.pair_digest) != (task, version, pair_digest):
+        raise RegistryError(f"{what} is about another pair or version; use `make rollout` again")
+    if rollout.environment != environment:
+        raise RegistryError(f"{what} is for {rollout.environment!r}; this service runs in {environment!r}")
+    if rollout.percent == 0 and rollout.shadow_percent == 0:
+        return rollout  # an end needs no evidence
+    evidence = tags.get(attestation_tag(rollout.attestation))
+    if evidence is None:
+        raise RegistryError(f"{what} has no gate attestation {rollout.attestation[:12]} beside it; use `make rollout`")
+    attestation, statement = read_attestation(evidence, keys, f"the gate attestation of {what}")
+    if statement.digest != rollout.attestation:
+        raise RegistryError(f"the gate attestation of {what} is not the one it names; use `make rollout` again")
+    problem = _unearned(rollout, attestation)
+    if problem is not None:
+        raise RegistryError(f"{what} was not earned: {problem}; use `make eval`, then `make rollout`")
+    return rollout
+
+
+def _unearned(rollout: Rollout, attestation: GateAttestation) -> str | None:
+    if (attestation.task, attestation.pair_digest) != (rollout.task, rollout.pair_digest):
+        return f"its attestation is about {attestation.pair_name} {attestation.pair_digest[:12]}"
+    if (attestation.verdict, attestation.scope) != ("pass", "gate"):
+        return f"the verdict was {attestation.verdict!r} on {attestation.dataset_name!r}"
+    if attestation.environment != rollout.environment:
+        return f"its evidence is from {attestation.environment!r}"
+    if not attestation.issued_at - _CLOCK_SKEW <= rollout.moment <= attestation.expires_at:
+        return f"it is dated {rollout.at}, outside its attestation's time"
+    if attestation.baseline_digest != rollout.production_digest:
+        return "it was not compared with the pair that it runs beside"
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A verified pair with the rollout step that puts it beside production."""
+
+    served: ServedPair
+    rollout: Rollout

@@ -1,0 +1,148 @@
+"""Whether a registry version was released: its release and its gate attestation, verified with public keys alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from service.errors import RegistryError
+from service.pair import Pair
+from service.release.attestation import GateAttestation, read_attestation
+from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, newest_release_tag, read_release
+from service.release.statements import TrustedKeys
+from service.served import PairOrigin, ServedPair
+
+CLOCK_SKEW = timedelta(minutes=5)  # between the machine that evaluates and the one that promotes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A release and its evidence, both verified, with the envelopes they came in."""
+
+    release: Release
+    attestation: GateAttestation
+    release_envelope: str
+    attestation_envelope: str
+
+    def served(self, pair: Pair, source: PairOrigin) -> ServedPair:
+        """Return ``pair``, whose content was verified with these, as it is served."""
+        return ServedPair(
+            pair=pair,
+            registry_version=self.release.registry_version,
+            sequence=self.release.sequence,
+            released_at=self.release.at,
+            released_by=self.release.who,
+            source=source,
+            release_envelope=self.release_envelope,
+            attestation_envelope=self.attestation_envelope,
+        )
+
+
+def verify_tags(
+    tags: Mapping[str, str], *, task: str, version: int, pair_digest: str, environment: str | None, keys: TrustedKeys
+) -> Released:
+    """Verify the newest release among the tags of a registry version whose content has digest ``pair_digest``.
+
+    ``environment`` None skips only the question whether the release is for this environment.
+
+    Raises:
+        RegistryError: never released, forged, copied from elsewhere, or released without evidence that allows it.
+    """
+    where = f"version {version} of prompt {task!r}"
+    tag = newest_release_tag(dict(tags))
+    if tag is None:
+        raise RegistryError(f"{where} was never released: the alias was moved by hand; use `make promote`")
+    what = f"release {tag.removeprefix(RELEASE_TAG_PREFIX).lstrip('0')} of {where}"
+    release, _ = read_release(tags[tag], keys, what)
+    if tag != release.tag:
+        raise RegistryError(f"{what} is a copy of release {release.sequence}; use `make promote`")
+    evidence = tags.get(attestation_tag(release.attestation))
+    if evidence is None:
+        raise RegistryError(
+            f"{what} has no gate attestation {release.attestation[:12]} beside it: somebody removed it; use `make rollback`"
+        )
+    return verify_released(
+        tags[tag],
+        evidence,
+        task=task,
+        version=version,
+        pair_digest=pair_digest,
+        environment=environment,
+        keys=keys,
+        what=what,
+    )
+
+
+def verify_released(
+    release_envelope: str,
+    attestation_envelope: str,
+    *,
+    task: str,
+    version: int,
+    pair_digest: str,
+    environment: str | None,
+    keys: TrustedKeys,
+    what: str,
+) -> Released:
+    """Verify a release and its attestation against each other and against the pair that is to be served.
+
+    An attestation must have been valid when the pair was promoted. It does not expire in production: a gate that has not
+    been repeated for a month is no reason to stop serving, nor to forbid the way back to that pair.
+
+    Raises:
+        RegistryError: one of them does not verify or they do not belong together; ``what`` names the release.
+    """
+    release, _ = read_release(release_envelope, keys, what)
+    if (release.task, release.registry_version, release.pair_digest) != (task, version, pair_digest):
+        raise RegistryError(f"{what} is a release of another pair or version; use `make promote`")
+    if environment is not None and release.environment != environment:
+        raise RegistryError(
+            f"{what} was released on evidence from {release.environment!r}; this service runs in {environment!r}"
+        )
+    attestation, statement = read_attestation(attestation_envelope, keys, f"the gate attestation of {what}")
+    if statement.digest != release.attestation:
+        raise RegistryError(f"the gate attestation of {what} is not the one it was released on; use `make rollback`")
+    problem = _unearned(release, attestation)
+    if problem is not None:
+        raise RegistryError(f"{what} was not earned: {problem}; use `make eval`, then `make promote`")
+    return Released(
+        release=release,
+        attestation=attestation,
+        release_envelope=release_envelope,
+        attestation_envelope=attestation_envelope,
+    )
+
+
+def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
+    """Return the highest sequence that a verified release of ``task`` among the ``versions``' tags has, or 0."""
+    best = 0
+    for tags in versions:
+        for name, text in tags.items():
+            if not name.startswith(RELEASE_TAG_PREFIX):
+                continue
+            try:
+                release, _ = read_release(text, keys, name)
+            except RegistryError:
+                continue  # a forged one proves nothing; `make verify` names it
+            if release.task == task:
+                best = max(best, release.sequence)
+    return best
+
+
+def _unearned(release: Release, attestation: GateAttestation) -> str | None:
+    if (attestation.task, attestation.pair_digest) != (release.task, release.pair_digest):
+        return f"its attestation is about {attestation.pair_name} {attestation.pair_digest[:12]}"
+    if attestation.verdict != "pass":
+        return f"the gate's verdict was {attestation.verdict!r}"
+    if attestation.scope != "gate":
+        return f"it was judged on {attestation.dataset_name!r}, which is not the suite's whole gate set"
+    if attestation.environment != release.environment:
+        return f"its evidence is from {attestation.environment!r}"
+    if release.moment < attestation.issued_at - CLOCK_SKEW:
+        return f"it is dated {release.at}, before its attestation of {attestation.issued_at.isoformat()}"
+    if release.kind != "promote":
+        return None  # it was promoted once; what follows was true then
+    if release.moment > attestation.expires_at:
+        return f"its attestation had expired on {attestation.expires_at.isoformat()}"
+    if attestation.baseline_digest != release.from_digest:
+        return "it was not compared with the pair that it replaced"
+    return None

@@ -1,1 +1,0 @@
-"""Data stores: each translates botocore's errors into ``StoreError``."""

@@ -1,0 +1,1 @@
+"""Kept summaries: reuse, feedback, the stores behind them, and their reconciliation."""

@@ -1,0 +1,138 @@
+"""The archive in S3: one JSON object per answered request and per verdict, in folders by hour."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
+
+from service.aws.bounded import translated
+from service.errors import StoreError
+from service.summaries.record import PROCESSED_PREFIX, SummaryRecord, time_partition, utc_text
+
+_MOST_DELETED = 1000  # S3's own bound per call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One object as a listing shows it; ``etag`` is of its content, ``modified`` aware."""
+
+    key: str
+    etag: str
+    size: int
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One object's content; ``body`` is None when it is larger than the reader wanted."""
+
+    etag: str
+    size: int
+    body: bytes | None
+
+
+class Archive:
+    """Blocking calls of one bucket; every method raises ``StoreError`` when S3 does not answer."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._store = f"bucket {bucket!r}"
+
+    def put(self, record: SummaryRecord) -> Literal["written", "already"]:
+        """Write a record under its own key, once: whoever listens to the bucket hears of it once."""
+        return self.put_json(record.object_key, record.to_json())
+
+    def put_json(self, key: str, text: str) -> Literal["written", "already"]:
+        """Write ``text`` as object ``key`` unless there is one."""
+        try:
+            with translated(self._store):
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=text.encode(),
+                    ContentType="application/json",
+                    IfNoneMatch="*",
+                )
+        except StoreError as err:
+            if _code(err) in {"PreconditionFailed", "412"}:
+                return "already"
+            raise
+        return "written"
+
+    def read(self, key: str, *, most_bytes: int) -> Stored | None:
+        """Return the object, without its body when that is longer than ``most_bytes``; None when there is none."""
+        try:
+            with translated(self._store):
+                found = self._client.get_object(Bucket=self._bucket, Key=key)
+                with found["Body"] as body:
+                    size = int(found["ContentLength"])
+                    content = body.read() if size <= most_bytes else None
+        except StoreError as err:
+            if _code(err) in {"NoSuchKey", "404"}:
+                return None
+            raise
+        return Stored(etag=str(found["ETag"]).strip('"'), size=size, body=content)
+
+    def listed(self, prefix: str, *, after: str = "") -> Iterator[list[Listed]]:
+        """Yield pages of the objects under ``prefix`` whose keys come after ``after``, in the order of their keys."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=prefix, **({"StartAfter": after} if after else {})
+        )
+        with translated(self._store):
+            for page in pages:
+                yield [
+                    Listed(
+                        key=item["Key"],
+                        etag=str(item["ETag"]).strip('"'),
+                        size=int(item["Size"]),
+                        modified=item["LastModified"],
+                    )
+                    for item in page.get("Contents", [])
+                ]
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those that are gone are no error."""
+        with translated(self._store):
+            for start in range(0, len(keys), _MOST_DELETED):
+                names = [{"Key": key} for key in keys[start : start + _MOST_DELETED]]
+                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
+
+    def request_ids(self, since: str, until: str) -> list[str]:
+        """Return the request id of each record answered from ``since`` to before ``until`` (whole hours), by their keys alone."""
+        found: list[str] = []
+        with translated(self._store):
+            for prefix in _hours(since, until):
+                for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                    found.extend(
+                        item["Key"].rpartition("/")[2].removesuffix(".json") for item in page.get("Contents", [])
+                    )
+        return found
+
+
+def create_bucket(client: Any, name: str) -> None:
+    """Create the bucket where it does not exist. For the local AWS; in AWS the infrastructure code owns it.
+
+    Raises:
+        StoreError: S3 does not answer.
+    """
+    with translated(f"bucket {name!r}"):
+        try:
+            client.create_bucket(Bucket=name)
+        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+            return
+
+
+def _hours(since: str, until: str) -> Iterator[str]:
+    hour = datetime.fromisoformat(since).astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    end = datetime.fromisoformat(until)
+    while hour < end:
+        yield time_partition(PROCESSED_PREFIX, utc_text(hour))
+        hour += timedelta(hours=1)
+
+
+def _code(err: StoreError) -> str | None:
+    refused = err.__cause__
+    return refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else None

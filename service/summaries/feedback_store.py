@@ -1,0 +1,55 @@
+"""Keeps verdicts: one JSON object each in S3, and the newest in its summary's row."""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+
+from service.aws.bounded import StoreThreads
+from service.events import SCHEMA_VERSION
+from service.summaries.archive import Archive
+from service.summaries.feedback import Ambiguous, Recorded, Shape, SummaryRow, Verdict
+from service.summaries.record import FEEDBACK_PREFIX, time_partition, utc_text
+from service.summaries.table import SummaryTable
+
+# Fixed for ever: the same verdict of the same moment has the same id.
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:feedback")
+
+
+class FeedbackStore:
+    """Implements ``service.summaries.feedback.Feedback`` over the summary table and the archive."""
+
+    def __init__(self, table: SummaryTable, archive: Archive, *, timeout_s: float, now: Callable[[], datetime]) -> None:
+        self._table = table
+        self._archive = archive
+        self._now = now
+        self._threads = StoreThreads("the feedback stores", timeout_s=timeout_s)
+
+    async def resolve(self, shape: Shape) -> SummaryRow | Ambiguous | None:
+        """See ``Feedback.resolve``."""
+        return await self._threads.run(self._table.resolve, shape, self._now())
+
+    async def record(
+        self, row: SummaryRow, verdict: Verdict, comment: str | None = None, edited_summary: str | None = None
+    ) -> Recorded:
+        """See ``Feedback.record``."""
+        return await self._threads.run(self._record, row, verdict, comment, edited_summary)
+
+    def _record(self, row: SummaryRow, verdict: Verdict, comment: str | None, edited: str | None) -> Recorded:
+        repeated = (row.helpful_feedback, row.comment, row.edited_summary) == (verdict, comment, edited)
+        # A double click is one verdict: the same moment gives the same id, the same object and the same row.
+        at = row.feedback_timestamp if repeated and row.feedback_timestamp else utc_text(self._now())
+        feedback_id = str(uuid.uuid5(_NAMESPACE, json.dumps([row.request_id, at, verdict, comment, edited])))
+        key = f"{time_partition(FEEDBACK_PREFIX, at)}{feedback_id}.json"
+        summary = asdict(row)
+        for name in ("item_key", "helpful_feedback", "feedback_timestamp", "comment", "edited_summary"):
+            del summary[name]
+        verdict_fields = {"helpful_feedback": verdict, "comment": comment, "edited_summary": edited}
+        written = {"feedback_id": feedback_id, "feedback_timestamp": at, "schema_version": SCHEMA_VERSION}
+        body = {**written, **verdict_fields, **summary}
+        # The object first: a row without it would be a verdict that the warehouse never hears of. The other way round, the
+        # caller asks again and the row's newest verdict is right.
+        self._archive.put_json(key, json.dumps(body, ensure_ascii=False))
+        effect = "same" if repeated else self._table.set_feedback(row, verdict, at, comment, edited)
+        return Recorded(feedback_id=feedback_id, object_key=key, feedback_timestamp=at, effect=effect)

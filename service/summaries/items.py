@@ -1,0 +1,160 @@
+"""How a summary record is written as an item of the table ``SummaryCache``, and the way back."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from pydantic import ValidationError
+
+from service.errors import StoreError
+from service.summaries.feedback import SummaryRow
+from service.summaries.record import Reusable, SummaryRecord
+
+PARTITION_KEY = "unique_process_id"
+TTL_ATTRIBUTE = "expires_at"
+BY_ACCOUNT, BY_CONTACT, BY_REQUEST = "by_account", "by_contact", "by_request"
+# The two fields that only S3 keeps.
+_S3_ONLY = frozenset({"query", "interactions"})
+_ITEM_FIELDS = tuple(name for name in SummaryRecord.model_fields if name not in _S3_ONLY)
+_REQUIRED = frozenset(name for name, field in SummaryRecord.model_fields.items() if field.is_required())
+# The key of a row is the process id for its newest answer, and process id, '#', request id for the answers before it. The
+# record's own process id then needs a name of its own.
+_PROCESS = "process"
+_SIDE = "#"
+_REUSE_FIELDS = ("request_id", "reused_from", "reuse_key", "summary", "model_used", "answered_by", "arm")
+
+Item = Mapping[str, Mapping[str, Any]]
+_serializer, _deserializer = TypeSerializer(), TypeDeserializer()
+
+
+def side_key(unique_process_id: str, request_id: str) -> str:
+    """Return the key of an answer that a newer one of the same process has replaced."""
+    return f"{unique_process_id}{_SIDE}{request_id}"
+
+
+def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any]]:
+    """Return the item under the process's own key; it expires ``ttl`` after the answer. None is left out."""
+    fields = record.model_dump(exclude=set(_S3_ONLY), exclude_none=True)
+    fields[_PROCESS] = record.unique_process_id
+    fields[TTL_ATTRIBUTE] = int((datetime.fromisoformat(record.generated_at) + ttl).timestamp())
+    if record.channel_filter is not None:
+        fields["channel_filter"] = list(record.channel_filter)
+    return {name: _serializer.serialize(value) for name, value in fields.items()}
+
+
+def moved_aside(item: Item) -> dict[str, Mapping[str, Any]]:
+    """Return ``item`` under its side key, everything else as it was, feedback included."""
+    key = side_key(item[_PROCESS]["S"], item["request_id"]["S"])
+    return {**item, PARTITION_KEY: {"S": key}}
+
+
+def to_record(item: Item) -> SummaryRecord:
+    """Return the record that ``item`` holds, as the table holds it.
+
+    Raises:
+        StoreError: an attribute is missing or of the wrong type; the message names fields, never their values.
+    """
+    fields = _plain(item)
+    # What is absent was None when it was written, or no field yet: the record's defaults are right for both.
+    known = {name: fields.get(name) for name in _ITEM_FIELDS if name in fields or name in _REQUIRED}
+    known[PARTITION_KEY] = fields.get(_PROCESS)
+    try:
+        return SummaryRecord.model_validate(known)
+    except ValidationError as err:
+        wrong = sorted({str(error["loc"][0]) for error in err.errors(include_input=False, include_url=False)})
+        raise StoreError(f"a summary's item is malformed: bad {', '.join(wrong)}") from None
+
+
+def to_reusable(item: Item) -> Reusable | None:
+    """Return what the account index holds of a summary, None for an answer that nobody may reuse."""
+    fields = _plain(item)
+    if "reuse_key" not in fields:
+        return None
+    return Reusable(
+        reuse_key=fields["reuse_key"],
+        summary_id=fields.get("reused_from") or fields["request_id"],
+        summary=fields["summary"],
+        model=fields["model_used"],
+        answered_by=fields["answered_by"],
+        arm=fields["arm"],
+        answered_at=datetime.fromisoformat(fields["generated_at"]),
+    )
+
+
+def to_row(item: Item) -> SummaryRow:
+    """Return the row that feedback is about.
+
+    Raises:
+        StoreError: the item is malformed.
+    """
+    record, fields = to_record(item), _plain(item)
+    return SummaryRow(
+        item_key=fields[PARTITION_KEY],
+        unique_process_id=record.unique_process_id,
+        request_id=record.request_id,
+        account_number=record.account_number,
+        contact_id=record.contact_id,
+        initial_contact_id=record.initial_contact_id,
+        generated_at=record.generated_at,
+        model_used=record.model_used,
+        answered_by=record.answered_by,
+        prompt_version=record.prompt_version,
+        pair=record.pair,
+        pair_digest=record.pair_digest,
+        latency_ms=record.latency_ms,
+        cache_hit=record.cache_hit,
+        degraded=record.degraded,
+        helpful_feedback=fields.get("helpful_feedback"),
+        feedback_timestamp=fields.get("feedback_timestamp"),
+        comment=fields.get("comment"),
+        edited_summary=fields.get("edited_summary"),
+    )
+
+
+def is_expired(item: Item, now: datetime) -> bool:
+    """Say whether the item's time is over: DynamoDB deletes it only some time later."""
+    return int(item[TTL_ATTRIBUTE]["N"]) <= now.timestamp()
+
+
+def _plain(item: Item) -> dict[str, Any]:
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def table_definition(name: str) -> dict[str, Any]:
+    """Return the arguments of CreateTable: one key, three indexes, each no wider than its readers need."""
+    texts = (PARTITION_KEY, "account_number", "contact_id", "request_id", "generated_at")
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": text, "AttributeType": "S"} for text in texts],
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": BY_ACCOUNT,  # what a later request may reuse, so that it need not ask twice
+                "KeySchema": _keys("account_number", "generated_at"),
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": [*_REUSE_FIELDS, TTL_ATTRIBUTE],
+                },
+            },
+            {
+                "IndexName": BY_CONTACT,
+                "KeySchema": _keys("contact_id", "generated_at"),
+                "Projection": {
+                    "ProjectionType": "INCLUDE",
+                    "NonKeyAttributes": ["account_number", "request_id", "reused_from", TTL_ATTRIBUTE],
+                },
+            },
+            {
+                "IndexName": BY_REQUEST,
+                "KeySchema": _keys("request_id"),
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+        ],
+    }
+
+
+def _keys(partition: str, sort: str | None = None) -> list[dict[str, str]]:
+    keys = [{"AttributeName": partition, "KeyType": "HASH"}]
+    return keys if sort is None else [*keys, {"AttributeName": sort, "KeyType": "RANGE"}]

@@ -1,0 +1,156 @@
+"""Reconciliation: every answered request is in both stores, waits in the spool, or was said to be lost."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from service.errors import ConfigurationError
+from service.settings import Settings
+from service.summaries.archive import Archive
+from service.summaries.record import utc_text
+from service.summaries.spool import Spool
+from service.summaries.table import SummaryTable
+from service.telemetry.log import Event
+
+_SHOWN = 10
+# A row is dated a moment before its log line, perhaps on the other side of a full hour.
+_MARGIN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """Request ids of one window by where they were found; ``answered`` is None when no request log was given.
+
+    ``table`` and ``archive`` are lists: an id that occurs twice is a double.
+    """
+
+    since: str
+    until: str
+    answered: frozenset[str] | None
+    table: tuple[str, ...]
+    archive: tuple[str, ...]
+    waiting: frozenset[str]
+    aside: frozenset[str]
+    lost: frozenset[str]
+
+    @property
+    def inputs(self) -> frozenset[str]:
+        """What has to be accounted for: the request log, or without one whatever any store has heard of."""
+        if self.answered is not None:
+            return self.answered
+        return frozenset(self.table) | frozenset(self.archive) | self.waiting | self.aside
+
+    @property
+    def missing(self) -> list[str]:
+        """Requests that are in neither both stores, nor the spool, nor among the recorded failures."""
+        kept = frozenset(self.table) & frozenset(self.archive)
+        return sorted(self.inputs - kept - self.waiting - self.aside - self.lost)
+
+    @property
+    def doubles(self) -> list[str]:
+        """Requests that one store holds more than once."""
+        return sorted({name for ids in (self.table, self.archive) for name, n in Counter(ids).items() if n > 1})
+
+    @property
+    def balanced(self) -> bool:
+        """True when nothing is missing and nothing is double."""
+        return not self.missing and not self.doubles
+
+    def lines(self) -> list[str]:
+        """Return the account for people."""
+        inputs = self.inputs
+        kept = inputs & frozenset(self.table) & frozenset(self.archive)
+        waiting, aside, lost = (inputs & ids - kept for ids in (self.waiting, self.aside, self.lost))
+        rows = [
+            ("answered, by the request log" if self.answered is not None else "known to any store (no --log)", inputs),
+            ("in DynamoDB and in S3", kept),
+            ("waiting in the spool", waiting),
+            ("put aside: a store refuses them for good", aside - waiting),
+            ("said to be lost", lost - waiting - aside),
+            ("missing", self.missing),
+            ("double", self.doubles),
+        ]
+        lines = [f"from {self.since} to {self.until}"]
+        lines += [f"{len(ids):>8}  {what}" for what, ids in rows]
+        for what, ids in (("missing", self.missing), ("double", self.doubles)):
+            if ids:
+                more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+                lines.append(f"{what}: {', '.join(ids[:_SHOWN])}{more}")
+        lines.append("balanced" if self.balanced else "NOT balanced")
+        return lines
+
+
+def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str, now: datetime) -> Reconciliation:
+    """Compare the last ``hours`` hours up to ``now``; ``path`` is the endpoint whose requests the log is searched for.
+
+    Raises:
+        StoreError: a store does not answer.
+        ConfigurationError: a log cannot be read, or ``hours`` is not above zero.
+    """
+    from service.aws.clients import client
+
+    if hours < 1:
+        raise ConfigurationError(f"--hours must be 1 or more, not {hours}")
+    since, until = now - timedelta(hours=hours), now
+    if not logs:
+        since = since.replace(minute=0, second=0, microsecond=0)  # the archive's folders are hours
+    answered, lost = read_logs(logs, path, since, until)
+    # The spool first: what moves from it into the stores meanwhile is then seen twice, never not at all.
+    waiting, aside = Spool(settings.spool_folder, max_bytes=0).request_ids()
+    margin = _MARGIN if logs else timedelta()
+    window = utc_text(since - margin), utc_text(until + _MARGIN)
+    dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
+    try:
+        table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
+        rows = table.request_ids(*window)
+        objects = Archive(s3, settings.archive_bucket).request_ids(*window)
+    finally:
+        dynamodb.close()
+        s3.close()
+    return Reconciliation(
+        since=utc_text(since),
+        until=utc_text(until),
+        answered=frozenset(answered) if logs else None,
+        table=tuple(rows),
+        archive=tuple(objects),
+        waiting=frozenset(waiting),
+        aside=frozenset(aside),
+        lost=frozenset(lost),
+    )
+
+
+def read_logs(logs: Sequence[Path], path: str, since: datetime, until: datetime) -> tuple[set[str], set[str]]:
+    """Return the requests that the logs say were answered on ``path`` in the window, and those said to be lost.
+
+    Lines that are not ours are passed over: a service's standard output carries other libraries' too.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+    """
+    answered: set[str] = set()
+    lost: set[str] = set()
+    first, last = utc_text(since), utc_text(until)
+    for log in logs:
+        try:
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                for line in lines:
+                    entry = _entry(line)
+                    event, request_id = entry.get("event"), str(entry.get("request_id"))
+                    if event == Event.SUMMARY_LOST:
+                        lost.add(request_id)
+                    elif event == Event.REQUEST_COMPLETED and entry.get("path") == path:
+                        answered |= {request_id} if first <= str(entry.get("timestamp")) < last else set()
+        except OSError as err:
+            raise ConfigurationError(f"log {log} cannot be read: {err.strerror}") from err
+    return answered, lost
+
+
+def _entry(line: str) -> dict[str, object]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}

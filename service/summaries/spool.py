@@ -1,0 +1,151 @@
+"""Records on this machine's disk that the stores do not hold yet: one file each, whole or not there, bounded in size."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from service.errors import ServiceError
+from service.summaries.record import SummaryRecord
+
+_SUFFIX = ".json"
+_ASIDE = "aside"
+_LOOK_AGAIN_S = 1.0
+
+
+class SpoolError(ServiceError):
+    """The spool does not take a record: the disk or the spool's own bound is full, or the folder is not ours to write."""
+
+
+class Spool:
+    """One folder; several processes may share it. A file survives the death of the process, not of the machine.
+
+    ``max_bytes`` bounds what this process adds to what it last saw there; it looks again, once a second at most, before it says
+    that the spool is full: another process may empty it. Records that no store will ever take, and files that
+    cannot be read, are moved to the folder ``aside`` for a person to look at.
+    """
+
+    def __init__(self, folder: Path, *, max_bytes: int, wall_clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._wall_clock = wall_clock
+        self._lock = threading.Lock()
+        self._bytes: int | None = None
+        self._measured_at = -_LOOK_AGAIN_S
+
+    def add(self, record: SummaryRecord) -> Path:
+        """Write the record's file, readable by its owner alone; return it.
+
+        Raises:
+            SpoolError: it is not there, and no part of it either.
+        """
+        body = record.to_json().encode()
+        path = self._folder / f"{record.generated_at.replace(':', '')}-{record.request_id}{_SUFFIX}"
+        final = str(path)
+        temporary = f"{final.removesuffix(_SUFFIX)}.{os.getpid()}.tmp"
+        try:
+            with self._lock:
+                if self._bytes is None:
+                    self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    self._bytes = self._measure()
+                if self._bytes + len(body) > self._max_bytes and time.monotonic() - self._measured_at >= _LOOK_AGAIN_S:
+                    self._bytes = self._measure()
+                if self._bytes + len(body) > self._max_bytes:
+                    raise SpoolError(f"spool {self._folder} is full: {self._bytes} of {self._max_bytes} bytes")
+                self._bytes += len(body)
+            try:
+                # No fsync: it would cost each request milliseconds, and the disk of a container dies with its machine.
+                _write(temporary, body)
+                os.rename(temporary, final)  # noqa: PTH104 - a Path doubles what it costs
+            except OSError:
+                self._forget(len(body))
+                Path(temporary).unlink(missing_ok=True)
+                raise
+        except OSError as err:
+            raise SpoolError(f"spool {self._folder} takes no file: {err.strerror or type(err).__name__}") from err
+        return path
+
+    def remove(self, path: Path) -> None:
+        """Delete a record's file; it may be gone already."""
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return
+        self._forget(size)
+
+    def waiting(self, *, older_than_s: float = 0.0) -> list[Path]:
+        """Return the files last written at least ``older_than_s`` ago, oldest answer first; half-written ones are deleted."""
+        if not self._folder.is_dir():
+            return []
+        latest = self._wall_clock() - older_than_s
+        found = []
+        for entry in os.scandir(self._folder):
+            try:
+                if not entry.is_file() or entry.stat().st_mtime > latest:
+                    continue
+            except FileNotFoundError:  # another process was quicker
+                continue
+            if entry.name.endswith(_SUFFIX):
+                found.append(Path(entry.path))
+            elif entry.name.endswith(".tmp") and older_than_s > 0:
+                Path(entry.path).unlink(missing_ok=True)  # its writer died; its request was never told that it is kept
+        with self._lock:
+            self._bytes = self._measure()
+        return sorted(found)
+
+    def read(self, path: Path) -> SummaryRecord | None:
+        """Return the record of a file; None when it is gone, or damaged and moved aside."""
+        try:
+            return SummaryRecord.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            self.set_aside(path)
+            return None
+
+    def set_aside(self, path: Path) -> None:
+        """Move a file out of the way of those that can be written."""
+        aside = self._folder / _ASIDE
+        aside.mkdir(mode=0o700, exist_ok=True)
+        try:
+            path.rename(aside / path.name)
+        except FileNotFoundError:
+            return
+
+    def request_ids(self) -> tuple[set[str], set[str]]:
+        """Return the request ids of the waiting files, and of those moved aside."""
+        return _ids(self._folder), _ids(self._folder / _ASIDE)
+
+    def _measure(self) -> int:
+        self._measured_at = time.monotonic()
+        total = 0
+        for folder in (self._folder, self._folder / _ASIDE):
+            for entry in os.scandir(folder) if folder.is_dir() else ():
+                try:
+                    total += entry.stat().st_size if entry.is_file() else 0
+                except FileNotFoundError:
+                    continue
+        return total
+
+    def _forget(self, size: int) -> None:
+        with self._lock:
+            self._bytes = max((self._bytes or 0) - size, 0)
+
+
+def _write(path: str, body: bytes) -> None:
+    # Not through a file object and a Path: this is on a request's way, and they double what it costs.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        left = memoryview(body)
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
+
+
+def _ids(folder: Path) -> set[str]:
+    return {"req-" + path.stem.partition("-req-")[2] for path in folder.glob(f"*{_SUFFIX}")}

@@ -1,0 +1,106 @@
+"""What the endpoint sees of stored summaries: look for one to reuse, answer once, keep the record; and feedback on them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Protocol
+
+from service.aws.queries import TableQueries
+from service.settings import Settings
+from service.summaries.feedback import Feedback
+from service.summaries.record import SummaryRecord
+from service.summaries.reuse import Reuse
+from service.summaries.writer import RecordStore, SummaryWriter
+
+
+class RecordKeeper(Protocol):
+    """What keeps answered requests: threads of this process, or a process of its own."""
+
+    def start(self) -> None:
+        """Begin, also with what an earlier process left."""
+        ...
+
+    def keep(self, record: SummaryRecord) -> None:
+        """Accept one record without waiting for a store. Never raises."""
+        ...
+
+    def close(self) -> None:
+        """Write what is in hand; what does not get written in a few seconds waits on disk."""
+        ...
+
+    def snapshot(self) -> Mapping[str, int]:
+        """Return the counts since the start."""
+        ...
+
+
+class Summaries:
+    """Reuse, writer and feedback of one process. Made of nothing, it reuses nothing and keeps nothing."""
+
+    def __init__(
+        self, reuse: Reuse | None = None, writer: RecordKeeper | None = None, feedback: Feedback | None = None
+    ) -> None:
+        self.reuse = reuse or Reuse(window_s=0, recent=None, now=datetime.now, clock=lambda: 0.0)
+        self.feedback = feedback
+        self._writer = writer
+
+    def open(self) -> None:
+        """Start replaying what an earlier process left."""
+        if self._writer is not None:
+            self._writer.start()
+
+    def close(self) -> None:
+        """Write what is in hand; what does not get written in a few seconds waits on disk."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def keep(self, record: SummaryRecord) -> None:
+        """Keep an answered request; returns before any store is asked."""
+        if self._writer is not None:
+            self._writer.keep(record)
+
+    def snapshot(self) -> Mapping[str, int]:
+        """Return all counts since the start, for metrics: reuse and writes."""
+        writes = {} if self._writer is None else self._writer.snapshot()
+        return {f"reuse_{name}": count for name, count in asdict(self.reuse.counts).items()} | {
+            f"write_{name}": count for name, count in writes.items()
+        }
+
+
+def build_summaries(
+    settings: Settings,
+    *,
+    queries: TableQueries,
+    dynamodb: Any,
+    s3: Any,
+    now: Callable[[], datetime],
+    clock: Callable[[], float],
+) -> Summaries:
+    """Build the stores of ``settings`` around two boto3 clients and what reads on the event loop; nothing is contacted yet."""
+    from datetime import timedelta
+
+    from service.summaries.archive import Archive
+    from service.summaries.feedback_store import FeedbackStore
+    from service.summaries.recent import RecentSummaries
+    from service.summaries.table import SummaryTable
+
+    table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
+    archive = Archive(s3, settings.archive_bucket)
+    recent = RecentSummaries(queries, settings.summaries_table, timeout_s=settings.store_timeout_s)
+    return Summaries(
+        reuse=Reuse(window_s=settings.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
+        writer=_writer(settings, table, archive),
+        feedback=FeedbackStore(table, archive, timeout_s=settings.store_timeout_s, now=now),
+    )
+
+
+def _writer(settings: Settings, table: RecordStore, archive: RecordStore) -> RecordKeeper:
+    from service.summaries.spool import Spool
+    from service.summaries.writer_process import WriterProcess
+
+    def new_spool() -> Spool:
+        return Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024)
+
+    def here() -> SummaryWriter:
+        return SummaryWriter(table, archive, new_spool())
+
+    return WriterProcess(settings, new_spool(), here) if settings.writer_process else here()

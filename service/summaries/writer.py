@@ -1,0 +1,258 @@
+"""Keeps each answered request in DynamoDB and in S3 after it was answered; what a store does not take waits on disk."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from service.aws.bounded import RecordRefused, patiently
+from service.errors import ServiceError, StoreError
+from service.summaries.record import SummaryRecord
+from service.summaries.spool import Spool, SpoolError
+from service.telemetry import metrics
+from service.telemetry.log import Event, log
+
+_THREADS = 8
+# Above this many waiting in memory, further records wait on disk alone until the replay comes round.
+_MOST_PENDING = 1000
+# Records that neither disk nor store took; beyond this many the next one is given up, and said so.
+_MOST_HOMELESS = 1000
+_REPLAY_BATCH = 64
+_LONGEST_PAUSE_S = 30.0
+_PATIENCE_S = 2.0
+
+
+class RecordStore(Protocol):
+    """A place that keeps records; putting one again changes nothing."""
+
+    def put(self, record: SummaryRecord) -> str:
+        """Keep ``record``. Blocking.
+
+        Raises:
+            StoreError: not now. RecordRefused: never.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class WriteCounts:
+    """What became of the records since the start; ``failures`` counts attempts, ``written`` includes ``replayed``."""
+
+    accepted: int = 0
+    written: int = 0
+    replayed: int = 0
+    failures: int = 0
+    unspooled: int = 0
+    refused: int = 0
+    lost: int = 0
+
+
+class _Paused(StoreError):
+    """A store that failed a moment ago was not asked."""
+
+
+class _Store:
+    """One of the two stores with its threads, and its pause after a failure: doubled each time, over with a success."""
+
+    def __init__(self, name: str, store: RecordStore, *, first_pause_s: float, clock: Callable[[], float]) -> None:
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
+        self._store = store
+        self._first_pause_s = first_pause_s
+        self._clock = clock
+        self._pause_s = 0.0
+        self._not_before = 0.0
+
+    @property
+    def paused(self) -> bool:
+        return self._clock() < self._not_before
+
+    def put(self, record: SummaryRecord, *, even_if_paused: bool) -> ServiceError | None:
+        # Returns the error and does not raise it: what becomes of the record depends on both stores.
+        if self.paused and not even_if_paused:
+            return _Paused("paused after a failure")
+        try:
+            patiently(partial(self._store.put, record), timeout_s=_PATIENCE_S)
+        except RecordRefused as err:
+            return err
+        except Exception as err:  # a bug in a store's adapter must not end the thread with the record in its hands
+            # Eight threads fail together: one failure doubles the pause, not eight.
+            if not self.paused:
+                self._pause_s = min(max(self._pause_s * 2, self._first_pause_s), _LONGEST_PAUSE_S)
+                self._not_before = self._clock() + self._pause_s
+            return err if isinstance(err, ServiceError) else ServiceError(f"unexpected {type(err).__name__}")
+        self._pause_s = self._not_before = 0.0
+        return None
+
+
+class SummaryWriter:
+    """Accepts records without waiting for a store; ``start`` it, and ``close`` it to drain.
+
+    A record is first written to the spool and then, in threads, to both stores side by side; its file goes when both hold it. A
+    background thread replays what is left: after a failure, an overflow, or the death of a process before this one. Both
+    writes are idempotent, so that a record written twice is there once.
+    """
+
+    def __init__(
+        self,
+        table: RecordStore,
+        archive: RecordStore,
+        spool: Spool,
+        *,
+        replay_every_s: float = 1.0,
+        others_after_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args name the two stores; files of other processes are replayed once they are ``others_after_s`` old."""
+        self._stores = (
+            _Store("summary-table", table, first_pause_s=replay_every_s, clock=clock),
+            _Store("summary-object", archive, first_pause_s=replay_every_s, clock=clock),
+        )
+        self._spool = spool
+        self._replay_every_s = replay_every_s
+        self._others_after_s = others_after_s
+        self._counts = WriteCounts()
+        self._lock = threading.Lock()
+        self._in_flight: set[str] = set()
+        self._homeless: dict[str, SummaryRecord] = {}
+        self._stop = threading.Event()
+        self._replayer: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin replaying in the background."""
+        self._replayer = threading.Thread(target=self._replay_for_ever, name="summary-replay", daemon=True)
+        self._replayer.start()
+
+    def keep(self, record: SummaryRecord) -> None:
+        """Accept one record: a small file now (well under a millisecond), both stores later. Never raises."""
+        path: Path | None = None
+        try:
+            path = self._spool.add(record)
+        except SpoolError as err:
+            log(Event.SUMMARY_SPOOL_FAILURE, request_id=record.request_id, error=str(err))
+        self._accept(record, path)
+
+    def take(self, path: Path) -> None:
+        """Accept a record that another process put into the spool; nothing to do when it is gone or written already."""
+        record = self._spool.read(path)
+        if record is not None and record.request_id not in self._in_flight:
+            self._accept(record, path)
+
+    def _accept(self, record: SummaryRecord, path: Path | None) -> None:
+        with self._lock:
+            self._counts.accepted += 1
+            self._counts.unspooled += path is None
+            # While both stores are down their calls only wait for timeouts: the file is enough, the replay finds out.
+            down = all(store.paused for store in self._stores)
+            if down or self._stop.is_set() or len(self._in_flight) >= _MOST_PENDING:
+                metrics.count(metrics.SPOOLED)
+                if path is None:
+                    self._find_room(record)
+                return
+            self._in_flight.add(record.request_id)
+        self._stores[0].pool.submit(self._write, record, path, replay=False)
+
+    def _write(self, record: SummaryRecord, path: Path | None, *, replay: bool) -> bool:
+        # Returns whether both stores hold the record, or never will.
+        error = self._both(record, replay=replay)
+        refused = isinstance(error, RecordRefused)
+        if isinstance(error, ServiceError) and not isinstance(error, _Paused):
+            event = Event.SUMMARY_REFUSED if refused else Event.SUMMARY_WRITE_FAILURE
+            log(event, request_id=record.request_id, error=str(error))
+        elif replay and error is None:
+            log(Event.SUMMARY_REPLAYED, request_id=record.request_id)
+        if path is not None and refused:
+            self._spool.set_aside(path)
+        elif path is not None and error is None:
+            self._spool.remove(path)
+        with self._lock:
+            self._in_flight.discard(record.request_id)
+            if error is None or refused:
+                self._counts.written += not refused
+                self._counts.refused += refused
+                self._counts.replayed += replay and not refused
+                self._homeless.pop(record.request_id, None)
+            else:
+                self._counts.failures += 1
+                if not replay:
+                    metrics.count(metrics.SPOOLED)
+                if path is None and record.request_id not in self._homeless:
+                    self._find_room(record)
+        return error is None or refused
+
+    def _both(self, record: SummaryRecord, *, replay: bool) -> ServiceError | None:
+        table, archive = self._stores
+        other: Future[ServiceError | None] = archive.pool.submit(archive.put, record, even_if_paused=replay)
+        errors = [err for err in (table.put(record, even_if_paused=replay), other.result()) if err is not None]
+        # A refusal is final only when the other store does not still owe its copy; a real error tells more than a pause.
+        return min(errors, key=lambda err: (isinstance(err, RecordRefused), isinstance(err, _Paused)), default=None)
+
+    def _find_room(self, record: SummaryRecord) -> None:
+        if len(self._homeless) < _MOST_HOMELESS:
+            self._homeless[record.request_id] = record
+        else:
+            self._give_up(record)
+
+    def _give_up(self, record: SummaryRecord) -> None:
+        self._counts.lost += 1
+        log(Event.SUMMARY_LOST, request_id=record.request_id)
+
+    def _replay_for_ever(self) -> None:
+        while not self._stop.wait(self._replay_every_s):
+            if any(store.paused for store in self._stores):
+                continue
+            try:
+                self.replay()
+            except Exception as err:  # the thread has nobody to tell and must go on: say it, try again later
+                log(Event.SUMMARY_WRITE_FAILURE, error=type(err).__name__)
+
+    def replay(self) -> int:
+        """Write what waits, oldest first, until all is written or a store fails; return how many are no longer waiting."""
+        waiting = self._waiting()
+        done, size = 0, 1  # one to see whether the stores are back, then many
+        while batch := list(islice(waiting, size)):
+            futures = [self._stores[0].pool.submit(self._write, record, path, replay=True) for record, path in batch]
+            results = [future.result() for future in futures]
+            done += sum(results)
+            if not all(results):
+                break
+            size = _REPLAY_BATCH
+        return done
+
+    def _waiting(self) -> Iterator[tuple[SummaryRecord, Path | None]]:
+        with self._lock:
+            homeless = list(self._homeless.values())
+        for record in homeless:
+            yield record, None
+        for path in self._spool.waiting(older_than_s=self._others_after_s):
+            with self._lock:
+                mine = any(path.stem.endswith(request_id) for request_id in self._in_flight)
+            if not mine and (found := self._spool.read(path)) is not None:
+                yield found, path
+
+    def close(self, *, drain_s: float = 5.0) -> None:
+        """Stop replaying and give what is in hand ``drain_s`` to be written; the rest waits on disk for the next start."""
+        self._stop.set()
+        deadline = time.monotonic() + drain_s
+        while self._in_flight and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for store in self._stores:
+            store.pool.shutdown(wait=False, cancel_futures=True)
+        if self._replayer is not None:
+            self._replayer.join(timeout=max(deadline - time.monotonic(), 0.1))
+        with self._lock:
+            for record in self._homeless.values():
+                try:
+                    self._spool.add(record)
+                except SpoolError:
+                    self._give_up(record)
+            self._homeless.clear()
+
+    def snapshot(self) -> Mapping[str, int]:
+        """Return the counts since the start, and how many records wait in memory now."""
+        with self._lock:
+            return {**asdict(self._counts), "in_flight": len(self._in_flight), "homeless": len(self._homeless)}

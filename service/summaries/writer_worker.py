@@ -1,0 +1,66 @@
+"""The writer's process (``service.summaries.writer_process``): reads names of spooled files, writes them, reports its counts."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from datetime import timedelta
+
+from service.aws.clients import client
+from service.settings import Settings
+from service.summaries.archive import Archive
+from service.summaries.spool import Spool
+from service.summaries.table import SummaryTable
+from service.summaries.writer import SummaryWriter
+from service.telemetry import metrics
+from service.telemetry.log import configure_logging, flush_log
+
+_REPORT_EVERY_S = 0.25
+_DRAIN_S = 5.0
+
+
+def main() -> int:
+    """Write until the parent hangs up, then what is in hand."""
+    # Ctrl-C goes to the whole group; the parent decides when to end, and its end closes our standard input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    reports = int(sys.argv[1])
+    settings = Settings(**json.loads(sys.stdin.buffer.readline()))
+    configure_logging(settings.log_level)
+    dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
+    writer = SummaryWriter(
+        SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days)),
+        Archive(s3, settings.archive_bucket),
+        Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024),
+    )
+    writer.start()
+    ended = threading.Event()
+    reporter = threading.Thread(target=_report, args=(writer, reports, ended), name="reports", daemon=True)
+    reporter.start()
+    for name in sys.stdin.buffer:
+        writer.take(settings.spool_folder / name.decode().strip())
+    writer.close(drain_s=_DRAIN_S)
+    ended.set()
+    reporter.join(timeout=1.0)
+    flush_log()
+    return 0
+
+
+def _report(writer: SummaryWriter, descriptor: int, ended: threading.Event) -> None:
+    before: dict[str, int] = {}
+    while True:
+        last = ended.wait(_REPORT_EVERY_S)
+        counts = {**writer.snapshot(), "spooled": int(metrics.total(metrics.SPOOLED))}
+        if counts != before:
+            before = counts
+            try:
+                os.write(descriptor, f"{json.dumps(counts)}\n".encode())
+            except OSError:  # the parent is gone; what is in hand is written all the same
+                return
+        if last:
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""The task ``scorecard``: a call's transcript and a tenant's form in, a scored, quoted, added-up scorecard out."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from service.errors import PairError
+from service.llm.model_call import InProcessModels
+from service.pair import OutputRules, Pair
+from service.question import Question
+from service.task import Task
+from service.tasks.scorecard.card import Scorecard, empty_card, make_card
+from service.tasks.scorecard.form import Form, Tenant
+from service.tasks.scorecard.keywords import MODEL_ID, answer_part
+from service.tasks.scorecard.reading import SCHEMAS, Reading, answer_schema, read_answer
+from service.tasks.scorecard.transcript import MOST_TURNS, Turn
+from service.tasks.scorecard.windows import ANSWER_TOKENS, OVERVIEW_TOKENS, Part, plan
+
+_EXAMPLE: dict[str, Any] = {
+    "call_id": "call-0001-5f3a",
+    "tenant": "demo-tenant",
+    "form": {
+        "form_id": "support",
+        "tenant": "demo-tenant",
+        "name": "Support",
+        "version": 1,
+        "pass_threshold": 0.7,
+        "sections": [
+            {
+                "id": "opening",
+                "title": "Opening",
+                "criteria": [
+                    {
+                        "id": "greet_01",
+                        "question": "Did the agent greet the customer politely at the start?",
+                        "weight": 1,
+                        "required": True,
+                    }
+                ],
+            }
+        ],
+    },
+    "turns": [
+        {"speaker": "agent", "start_s": 0.0, "text": "Good morning, you are through to Sam, how can I help?"},
+        {"speaker": "customer", "start_s": 4.2, "text": "Hi, my bill looks wrong."},
+    ],
+}
+
+
+class ScorecardInputs(BaseModel):
+    """What a scorecard is made from: one call of one tenant, and one version of one of its forms."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+
+    call_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")]
+    tenant: Tenant
+    form: Form
+    turns: tuple[Turn, ...] = Field(max_length=MOST_TURNS)
+
+    @model_validator(mode="after")
+    def _one_tenant(self) -> "ScorecardInputs":
+        if self.form.tenant != self.tenant:
+            raise ValueError("the form is another tenant's; score a call by a form of its own tenant")
+        return self
+
+
+class ScoreCalls(Task[ScorecardInputs]):
+    """Quality scoring of one call."""
+
+    name: ClassVar[str] = "scorecard"
+    input_model: ClassVar[type[BaseModel]] = ScorecardInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"transcript", "criteria"})
+    # No fallback: a score that word matching made up would count against a person. What no model answers goes to review.
+    in_process: ClassVar[InProcessModels] = {MODEL_ID: answer_part}
+
+    def values(self, inputs: ScorecardInputs) -> Mapping[str, str]:
+        """Return the whole call and the whole form."""
+        criteria = len(list(inputs.form.criteria()))
+        (part,) = plan(inputs.turns, inputs.form, budget=None, answer_tokens=OVERVIEW_TOKENS + criteria * ANSWER_TOKENS)
+        return _values(part)
+
+    def questions(self, inputs: ScorecardInputs, pair: Pair) -> Sequence[Question]:
+        """One question per window of the call and batch of criteria, within the pair's bounds."""
+        schema = pair.output.schema
+        if schema not in SCHEMAS:
+            raise PairError(f"pair {pair.name!r} asks for schema {schema!r}; task 'scorecard' has {', '.join(SCHEMAS)}")
+        return [
+            Question(
+                values=_values(part),
+                document=part,
+                read=partial(_read, part=part, schema=schema),
+                answer_schema=answer_schema(_ids(part), overview=part.overview, schema=schema),
+            )
+            for part in _parts(inputs, pair)
+        ]
+
+    def joined(self, inputs: ScorecardInputs, pair: Pair, answers: Sequence[str]) -> str:
+        """Return the scorecard as JSON: quotes looked up, windows merged, everything added up."""
+        readings = [Reading.model_validate_json(answer) for answer in answers]
+        card = make_card(inputs.call_id, inputs.form, inputs.turns, _parts(inputs, pair), readings)
+        return card.model_dump_json()
+
+    def without_model(self, inputs: ScorecardInputs) -> str | None:
+        """A call without words, or without an agent, has no score and costs nothing."""
+        card = empty_card(inputs.call_id, inputs.form, inputs.turns)
+        return None if card is None else card.model_dump_json()
+
+    def unit(self, inputs: ScorecardInputs) -> str:
+        """The tenant: its agents are measured by one pair."""
+        return inputs.tenant
+
+    def tenant(self, inputs: ScorecardInputs) -> str:
+        """Calls and forms are a tenant's own."""
+        return inputs.tenant
+
+    def check(self, text: str, rules: OutputRules) -> str:
+        """Return a whole scorecard as it is; a model's own answer is read part by part (``questions``)."""
+        return Scorecard.model_validate_json(text).model_dump_json()
+
+
+def _parts(inputs: ScorecardInputs, pair: Pair) -> list[Part]:
+    return plan(
+        inputs.turns,
+        inputs.form,
+        budget=pair.serving.max_history_tokens,
+        answer_tokens=pair.sampling.max_output_tokens,
+    )
+
+
+def _values(part: Part) -> dict[str, str]:
+    return {"transcript": part.transcript, "criteria": part.asked}
+
+
+def _ids(part: Part) -> list[str]:
+    return [criterion.id for criterion in part.criteria]
+
+
+def _read(text: str, *, part: Part, schema: str) -> str:
+    # Of a turn in pieces the first one in this window stands for it.
+    lines = {line.index: line.text for line in reversed(part.lines)}
+    return read_answer(text, _ids(part), overview=part.overview, schema=schema, lines=lines).model_dump_json()
+
+
+TASK = ScoreCalls()

@@ -1,0 +1,243 @@
+"""The scorecard: what is stored, shown and counted of a scored call, made by code from form, transcript and a model's answers."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from service.grounding.language import language_of
+from service.tasks.scorecard.arithmetic import Verdict, add_up
+from service.tasks.scorecard.evidence import Status
+from service.tasks.scorecard.form import Form
+from service.tasks.scorecard.merging import Settled, merge_overviews, settle
+from service.tasks.scorecard.reading import AgentTone, CustomerTone, Overview, Reading, Resolution
+from service.tasks.scorecard.transcript import Speaker, Turn, unscoreable
+from service.tasks.scorecard.windows import Part
+
+ReviewCode = Literal[
+    "unanswered",  # no verdict on a criterion: there is no score
+    "not_scoreable",  # nothing to score: no words, no agent, or no criterion applied
+    "evidence_unverified",  # the quote is not in the transcript
+    "evidence_missing",  # a yes that quotes nothing
+    "evidence_not_agent",  # a yes that rests on somebody else's words
+    "na_without_condition",  # not applicable, though the criterion has no condition
+    "speakers_unknown",  # nobody was told apart in the recording
+    "one_speaker",
+    "language",  # the call is not in the form's language
+    "condensed",  # guidance was cut to fit the model's budget
+]
+
+
+class Review(BaseModel):
+    """A reason for a person to look; ``criterion`` is None where the whole call is meant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    code: ReviewCode
+    criterion: str | None = None
+
+
+class CriterionResult(BaseModel):
+    """One criterion of one call. ``turn``, ``speaker`` and ``start_s`` are where the quote was found, None when it was not."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    section: str
+    question: str
+    weight: Decimal
+    required: bool
+    verdict: Verdict | None
+    reason: str = ""
+    quote: str = ""
+    turn: int | None = None
+    speaker: Speaker | None = None
+    start_s: float | None = None
+    evidence: Status = "none"
+
+
+class ScoreFields(BaseModel):
+    """The call's score, all of it computed in code (``service.tasks.scorecard.arithmetic``)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    total: Decimal
+    maximum: Decimal
+    percentage: Decimal | None
+    pass_threshold: Decimal
+    passed: bool | None
+    failed: tuple[str, ...]
+    failed_required: tuple[str, ...]
+    not_applicable: tuple[str, ...]
+
+
+class Tone(BaseModel):
+    """How the two sounded, None when nobody says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    customer: CustomerTone | None = None
+    agent: AgentTone | None = None
+
+
+class Scorecard(BaseModel):
+    """One call scored by one version of one form. ``score`` is None unless ``status`` is ``scored``.
+
+    ``valid``: the model followed the answer's schema without repair; ``windows``: in how many pieces it saw the call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    call_id: str
+    tenant: str
+    form_id: str
+    form_version: int
+    status: Literal["scored", "incomplete", "not_scoreable"]
+    needs_review: bool
+    review: tuple[Review, ...]
+    criteria: tuple[CriterionResult, ...]
+    score: ScoreFields | None
+    summary: str = ""
+    resolution: Resolution = "unclear"
+    outcome: str = ""
+    action_items: tuple[str, ...] = ()
+    tone: Tone = Tone()
+    valid: bool = True
+    windows: int = 0
+
+
+def make_card(
+    call_id: str, form: Form, turns: Sequence[Turn], parts: Sequence[Part], readings: Sequence[Reading]
+) -> Scorecard:
+    """Return the scorecard of a call from the readings of its ``parts``, in their order."""
+    settled = [
+        settle(criterion, readings, [criterion.id in {item.id for item in part.criteria} for part in parts], turns)
+        for criterion in form.criteria()
+    ]
+    overview = merge_overviews([reading.overview for reading in readings if reading.overview is not None])
+    results = _results(form, settled, turns)
+    verdicts = {result.id: result.verdict for result in results if result.verdict is not None}
+    complete = len(verdicts) == len(results)
+    total = add_up(form, verdicts) if complete else None
+    review = [*_reviews(settled, turns), *_call_reviews(form, turns)]
+    if any(part.condensed for part in parts):
+        review.append(Review(code="condensed"))
+    if total is not None and total.percentage is None:
+        review.append(Review(code="not_scoreable"))
+    score = (
+        None
+        if total is None or total.percentage is None
+        else ScoreFields(
+            total=total.total,
+            maximum=total.maximum,
+            percentage=total.percentage,
+            pass_threshold=form.pass_threshold,
+            passed=total.passed,
+            failed=total.failed,
+            failed_required=total.failed_required,
+            not_applicable=total.not_applicable,
+        )
+    )
+    return Scorecard(
+        call_id=call_id,
+        tenant=form.tenant,
+        form_id=form.form_id,
+        form_version=form.version,
+        status="incomplete" if not complete else "scored" if score is not None else "not_scoreable",
+        needs_review=bool(review),
+        review=tuple(review),
+        criteria=tuple(results),
+        score=score,
+        valid=all(reading.valid for reading in readings),
+        windows=max((part.windows for part in parts), default=0),
+        **_told(overview),
+    )
+
+
+def empty_card(call_id: str, form: Form, turns: Sequence[Turn]) -> Scorecard | None:
+    """Return the scorecard of a call in which there is nothing to score, None when there is."""
+    if unscoreable(turns) is None:
+        return None
+    results = [
+        CriterionResult(
+            id=criterion.id,
+            section=section.id,
+            question=criterion.question,
+            weight=criterion.weight,
+            required=criterion.required,
+            verdict=None,
+        )
+        for section in form.sections
+        for criterion in section.criteria
+    ]
+    return Scorecard(
+        call_id=call_id,
+        tenant=form.tenant,
+        form_id=form.form_id,
+        form_version=form.version,
+        status="not_scoreable",
+        needs_review=True,
+        review=(Review(code="not_scoreable"),),
+        criteria=tuple(results),
+        score=None,
+    )
+
+
+def _told(overview: Overview) -> dict[str, object]:
+    told = overview.model_dump(exclude={"customer_tone", "agent_tone"})
+    return {**told, "tone": Tone(customer=overview.customer_tone, agent=overview.agent_tone)}
+
+
+def _results(form: Form, settled: Sequence[Settled], turns: Sequence[Turn]) -> list[CriterionResult]:
+    by_id = {item.criterion.id: item for item in settled}
+    results = []
+    for section in form.sections:
+        for criterion in section.criteria:
+            item = by_id[criterion.id]
+            place = item.evidence.turn
+            results.append(
+                CriterionResult(
+                    id=criterion.id,
+                    section=section.id,
+                    question=criterion.question,
+                    weight=criterion.weight,
+                    required=criterion.required,
+                    verdict=None if item.answered is None else item.answered.verdict,
+                    reason="" if item.answered is None else item.answered.reason,
+                    quote="" if item.answered is None else item.answered.quote,
+                    turn=place,
+                    speaker=None if place is None else turns[place].speaker,
+                    start_s=None if place is None else turns[place].start_s,
+                    evidence=item.evidence.status,
+                )
+            )
+    return results
+
+
+def _reviews(settled: Sequence[Settled], turns: Sequence[Turn]) -> Iterator[Review]:
+    known = any(turn.speaker == "agent" for turn in turns)
+    for item in settled:
+        name, answer, evidence = item.criterion.id, item.answered, item.evidence
+        if answer is None:
+            yield Review(code="unanswered", criterion=name)
+            continue
+        if evidence.status == "unverified":
+            yield Review(code="evidence_unverified", criterion=name)
+        if evidence.status == "missing":
+            yield Review(code="evidence_missing", criterion=name)
+        if known and answer.verdict == "yes" and evidence.turn is not None and turns[evidence.turn].speaker != "agent":
+            yield Review(code="evidence_not_agent", criterion=name)
+        if answer.verdict == "na" and item.criterion.applies_when is None:
+            yield Review(code="na_without_condition", criterion=name)
+
+
+def _call_reviews(form: Form, turns: Sequence[Turn]) -> Iterator[Review]:
+    speakers = {turn.speaker for turn in turns if turn.spoken}
+    if "unknown" in speakers:
+        yield Review(code="speakers_unknown")
+    elif len(speakers) == 1:
+        yield Review(code="one_speaker")
+    spoken = language_of(" ".join(turn.text for turn in turns if turn.spoken))
+    if spoken != language_of(" ".join(criterion.question for criterion in form.criteria())):
+        yield Review(code="language")

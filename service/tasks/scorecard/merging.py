@@ -1,0 +1,82 @@
+"""Makes one answer per criterion, and one overview, of what the windows of a call said; the same answers give the same result.
+
+For a criterion that ``holds`` once, a yes with evidence in any window wins, then a yes whose quote was not found (it stays
+marked), then no, then not applicable: a window in which the thing did not happen says little. For one that holds throughout
+it is the other way round: a no wins over a yes. Of equal answers the one with evidence counts, then the earlier window's.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.tasks.scorecard.evidence import Evidence, find_quote
+from service.tasks.scorecard.form import Criterion
+from service.tasks.scorecard.reading import Answered, Overview, Reading
+from service.tasks.scorecard.transcript import Turn
+
+_ONCE = {"yes": 2, "no": 1, "na": 0}
+_THROUGHOUT = {"no": 2, "yes": 1, "na": 0}
+_MOST_ITEMS = 12
+_AGENT_ORDER = ("dismissive", "curt", "professional", "warm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The answer that stands for a criterion, with what became of its quote; ``answered`` None: a window did not answer."""
+
+    criterion: Criterion
+    answered: Answered | None
+    evidence: Evidence
+
+
+def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bool], turns: Sequence[Turn]) -> Settled:
+    """Return the answer that stands for ``criterion``.
+
+    Args:
+        criterion: of the form.
+        readings: every part's, in order.
+        asked: for each part whether it asked about the criterion.
+        turns: the whole call; quotes are looked up in all of it.
+    """
+    ranks = _THROUGHOUT if criterion.holds == "throughout" else _ONCE
+    said = [reading.answers.get(criterion.id) for reading, was in zip(readings, asked, strict=True) if was]
+    found = [(answer, evidence_of(answer, turns)) for answer in said if answer is not None]
+    best = max(
+        found,
+        key=lambda one: (ranks[one[0].verdict], one[1].status == "verified"),
+        default=(None, Evidence(status="none")),
+    )
+    answer, evidence = best
+    # What a window left open could still have been the answer that decides, unless that one is there with its evidence.
+    decided = answer is not None and ranks[answer.verdict] == 2 and evidence.status == "verified"
+    if len(found) < len(said) and not decided:
+        return Settled(criterion=criterion, answered=None, evidence=Evidence(status="none"))
+    return Settled(criterion=criterion, answered=answer, evidence=evidence)
+
+
+def evidence_of(answer: Answered, turns: Sequence[Turn]) -> Evidence:
+    """Return what the answer's quote is worth: a yes must show one; a no may rest on something that is not there."""
+    evidence = find_quote(answer.quote, answer.turn, turns)
+    return Evidence(status="missing") if evidence.status == "none" and answer.verdict == "yes" else evidence
+
+
+def merge_overviews(overviews: Sequence[Overview]) -> Overview:
+    """Return one overview of the windows', in their order.
+
+    Summaries stand one after the other, action items once each; how the call ended is what the last window that knows says;
+    the customer's tone is the most frequent one, the later of two; the agent's is the least friendly that was seen.
+    """
+    items = {" ".join(item.casefold().split()): item for overview in overviews for item in overview.action_items}
+    endings = [one for one in overviews if one.resolution != "unclear"] or list(overviews)
+    customer = [one.customer_tone for one in overviews if one.customer_tone is not None]
+    counts = Counter(customer)
+    latest = {tone: place for place, tone in enumerate(customer)}
+    agent = [one.agent_tone for one in overviews if one.agent_tone is not None]
+    return Overview(
+        summary=" ".join(one.summary for one in overviews if one.summary),
+        outcome=endings[-1].outcome if endings else "",
+        action_items=tuple(items.values())[:_MOST_ITEMS],
+        resolution=endings[-1].resolution if endings else "unclear",
+        customer_tone=max(counts, key=lambda tone: (counts[tone], latest[tone]), default=None),
+        agent_tone=min(agent, key=_AGENT_ORDER.index, default=None),
+    )

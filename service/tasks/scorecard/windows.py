@@ -1,0 +1,206 @@
+"""Cuts a long call and a long form into parts that fit a model: every turn in some window, every criterion asked in each of them.
+
+A part is one window of the transcript with one batch of criteria. Batches are bounded by what the model may write (an answer that
+is cut off is no answer), windows by the pair's ``max_history_tokens``, which holds criteria and transcript together.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from service.errors import PairError
+from service.llm.tokens import estimated_tokens
+from service.tasks.scorecard.form import Criterion, Form
+from service.tasks.scorecard.transcript import Speaker, Turn, line_of
+
+# Below this a single criterion in a script of one token per character leaves too little room for what was said.
+LEAST_BUDGET = 1000
+# What a model writes per criterion and for the overview at most, as long as it keeps to a sentence per text: a reason and a
+# quote of 160 characters each, six texts, and the names around them.
+ANSWER_TOKENS = 130
+OVERVIEW_TOKENS = 320
+# Criteria never take more of the budget than this, so that a window has room for turns.
+_CRITERIA_SHARE = 0.5
+# The end of a window is repeated in the next one, as far as this: a question and its answer are then seen together.
+_OVERLAP_TURNS = 2
+_OVERLAP_SHARE = 0.15
+_CUT = " [...]"
+_SPACES = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A turn, or a piece of a long one; ``index`` is the turn's place in the call."""
+
+    index: int
+    speaker: Speaker
+    start_s: float
+    text: str
+
+    def __str__(self) -> str:
+        return line_of(self.index, self.speaker, self.start_s, self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one call to a model sees. ``overview``: whether it is asked about the call as a whole, too."""
+
+    lines: tuple[Line, ...]
+    criteria: tuple[Criterion, ...]
+    window: int
+    windows: int
+    overview: bool
+    condensed: bool = False  # guidance was cut to make it fit
+
+    @property
+    def transcript(self) -> str:
+        """The window as text; where there are several it says which one this is."""
+        return "\n".join((*_header(self.window, self.windows), *map(str, self.lines)))
+
+    @property
+    def asked(self) -> str:
+        """The criteria as text."""
+        return "\n".join(map(criterion_text, self.criteria))
+
+
+def criterion_text(criterion: Criterion) -> str:
+    """Return a criterion as the lines of a prompt: id and question, then guidance and condition where there are any."""
+    lines = [f"{criterion.id}: {_one_line(criterion.question)}"]
+    if criterion.guidance:
+        lines.append(f"  Guidance: {_one_line(criterion.guidance)}")
+    if criterion.applies_when:
+        lines.append(f"  Applies only when: {_one_line(criterion.applies_when)}")
+    return "\n".join(lines)
+
+
+def plan(turns: Sequence[Turn], form: Form, *, budget: int | None, answer_tokens: int) -> list[Part]:
+    """Return the parts of a call, windows in order, each with every batch.
+
+    Args:
+        turns: the whole call.
+        form: the whole form.
+        budget: estimated tokens of criteria and transcript in one part; None: no bound.
+        answer_tokens: what a model may write.
+
+    Raises:
+        PairError: the pair's bounds are too small for any form.
+    """
+    if budget is not None and budget < LEAST_BUDGET:
+        raise PairError(f"max_history_tokens {budget} is below {LEAST_BUDGET}: a criterion and a turn need that much")
+    most = (answer_tokens - OVERVIEW_TOKENS) // ANSWER_TOKENS
+    if most < 1:
+        raise PairError(
+            f"maxOutputTokens {answer_tokens} is below {OVERVIEW_TOKENS + ANSWER_TOKENS}: an overview and one criterion"
+        )
+    room = None if budget is None else int(budget * _CRITERIA_SHARE)
+    criteria = [item if room is None else _fitted(item, room) for item in form.criteria()]
+    batches = _batches(criteria, most, room)
+    capacity = None if budget is None else budget - max(_tokens(map(criterion_text, batch)) for batch in batches)
+    windows = _windows(turns, capacity)
+    condensed = criteria != list(form.criteria())
+    return [
+        Part(
+            lines=window,
+            criteria=batch,
+            window=number,
+            windows=len(windows),
+            overview=first == 0,
+            condensed=condensed,
+        )
+        for number, window in enumerate(windows, start=1)
+        for first, batch in enumerate(batches)
+    ]
+
+
+def _header(window: int, windows: int) -> tuple[str, ...]:
+    return () if windows == 1 else (f"(part {window} of {windows} of the call)",)
+
+
+def _one_line(text: str) -> str:
+    # A line break in a criterion would let it pass for another one.
+    return _SPACES.sub(" ", text).strip()
+
+
+def _tokens(lines: "Sequence[str] | map[str]") -> int:
+    # Line by line, each with its line break: at least what the joined text is estimated at.
+    return sum(estimated_tokens(f"{line}\n") for line in lines)
+
+
+def _fitted(criterion: Criterion, room: int) -> Criterion:
+    """Return the criterion with guidance, then condition, cut until it fits; the question always stays whole."""
+    for name in ("guidance", "applies_when"):
+        over = _tokens([criterion_text(criterion)]) - room
+        text = getattr(criterion, name)
+        if over > 0 and text:
+            kept, _ = _taken(text, max(estimated_tokens(text) - over - estimated_tokens(_CUT) - 2, 1))
+            criterion = criterion.model_copy(update={name: kept + _CUT})
+    return criterion
+
+
+def _batches(criteria: Sequence[Criterion], most: int, room: int | None) -> list[tuple[Criterion, ...]]:
+    batches: list[list[Criterion]] = [[]]
+    for criterion in criteria:
+        grown = _tokens(map(criterion_text, [*batches[-1], criterion]))
+        if batches[-1] and (len(batches[-1]) >= most or (room is not None and grown > room)):
+            batches.append([])
+        batches[-1].append(criterion)
+    return [tuple(batch) for batch in batches]
+
+
+def _windows(turns: Sequence[Turn], capacity: int | None) -> list[tuple[Line, ...]]:
+    lines = [
+        Line(index=index, speaker=turn.speaker, start_s=turn.start_s, text=_one_line(turn.text))
+        for index, turn in enumerate(turns)
+        if turn.text.strip()
+    ]
+    if capacity is None or _tokens(map(str, lines)) <= capacity:
+        return [tuple(lines)]
+    capacity -= _tokens(_header(9999, 9999))
+    pieces = [piece for line in lines for piece in _pieces(line, capacity)]
+    windows: list[list[Line]] = [[]]
+    used = 0
+    for piece in pieces:
+        size = _tokens([str(piece)])
+        if windows[-1] and used + size > capacity:
+            repeated = _overlap(windows[-1], min(int(capacity * _OVERLAP_SHARE), capacity - size))
+            windows.append(repeated)
+            used = _tokens(map(str, repeated))
+        windows[-1].append(piece)
+        used += size
+    return [tuple(window) for window in windows]
+
+
+def _overlap(window: Sequence[Line], room: int) -> list[Line]:
+    kept: list[Line] = []
+    for line in reversed(window[-_OVERLAP_TURNS:]):
+        room -= _tokens([str(line)])
+        if room < 0 or len(kept) + 1 == len(window):
+            break
+        kept.insert(0, line)
+    return kept
+
+
+def _pieces(line: Line, capacity: int) -> list[Line]:
+    """Return the line, or pieces of its text that fit a window each."""
+    if _tokens([str(line)]) <= capacity:
+        return [line]
+    room = capacity - _tokens([str(replace(line, text=""))]) - 1
+    pieces, rest = [], line.text
+    while rest:
+        taken, rest = _taken(rest, room)
+        pieces.append(replace(line, text=taken))
+    return pieces
+
+
+def _taken(text: str, tokens: int) -> tuple[str, str]:
+    """Return the longest beginning of ``text`` within ``tokens``, at a word's end if there is one, and the rest."""
+    quarters, end = 0, 0
+    for end, char in enumerate(text):  # noqa: B007 - where it stopped is the result
+        quarters += 1 if char.isascii() else 4
+        if quarters > 4 * tokens:
+            break
+    else:
+        return text, ""
+    space = text.rfind(" ", 1, end + 1)
+    end = space if space > 0 else max(end, 1)
+    return text[:end].rstrip(), text[end:].lstrip()

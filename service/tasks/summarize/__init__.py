@@ -1,0 +1,141 @@
+"""The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from service.errors import OutputInvalid
+from service.guard import GroundingGuard
+from service.interactions.interaction import HistoryFilter, Interaction
+from service.llm.model_call import InProcessModels
+from service.pair import OutputRules, Pair
+from service.task import Task
+from service.tasks.summarize.digest import MODEL_ID, extractive_digest
+from service.tasks.summarize.history import history_text
+
+NO_INTERACTIONS = "No interactions found"
+_MARKUP = re.compile(r"^\s*(#{1,6} |```|\|.*\||<[a-z/])", re.MULTILINE | re.IGNORECASE)
+_TEMPLATE_LEFTOVER = re.compile(r"\{\{|\}\}|</?history>|\[/?INST\]|<\|", re.IGNORECASE)
+
+
+_EXAMPLE: dict[str, Any] = {
+    "as_of": "2025-12-08T14:30:00Z",
+    "account_number": "1234567890",
+    "contact_id": "abc-123-xyz",
+    "ivr_intent": "billing",
+    "interactions": [
+        {
+            "interaction_id": "i-1",
+            "channel": "agent",
+            "timestamp": "2025-12-05T14:20:00Z",
+            "intent": "charge dispute",
+            "text": "Customer disputes a charge of $45 on the November bill.",
+            "outcome": "escalated to billing",
+        }
+    ],
+}
+
+
+class SummarizeInputs(HistoryFilter):
+    """What a summary is made from: who asks, which window, and the customer's interactions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+
+    as_of: AwareDatetime
+    account_number: str = Field(min_length=4, max_length=32)
+    contact_id: str = Field(min_length=1, max_length=128)
+    initial_contact_id: str | None = Field(default=None, min_length=1, max_length=128)
+    unique_process_id: str | None = Field(default=None, min_length=1, max_length=128)
+    ivr_intent: str = Field(default="misc", max_length=120)
+    interactions: tuple[Interaction, ...] = Field(max_length=400)
+
+    def visible(self) -> list[Interaction]:
+        """Return the interactions inside the request's window, oldest first."""
+        return self.apply(list(self.interactions), self.as_of)
+
+
+def _digest(document: object) -> str:
+    assert isinstance(document, SummarizeInputs)
+    return extractive_digest(document.visible())
+
+
+def _values(inputs: SummarizeInputs, max_history_tokens: int | None) -> Mapping[str, str]:
+    return {
+        "history": history_text(inputs.visible(), max_history_tokens),
+        "today": inputs.as_of.strftime("%b %d %Y"),
+        "contact_reason": inputs.ivr_intent,
+    }
+
+
+class Summarize(Task[SummarizeInputs]):
+    """Summary for the agent who takes the next contact."""
+
+    name: ClassVar[str] = "summarize"
+    input_model: ClassVar[type[BaseModel]] = SummarizeInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"history", "today", "contact_reason"})
+    in_process: ClassVar[InProcessModels] = {MODEL_ID: _digest}
+    fallback_model: ClassVar[str | None] = MODEL_ID
+
+    def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
+        """Return history, today's date and the reason of the present contact."""
+        return _values(inputs, None)
+
+    def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
+        """Return the same with the history within the pair's ``max_history_tokens``."""
+        return _values(inputs, pair.serving.max_history_tokens)
+
+    def without_model(self, inputs: SummarizeInputs) -> str | None:
+        """An empty history needs no model and costs nothing."""
+        return None if inputs.visible() else NO_INTERACTIONS
+
+    def unit(self, inputs: SummarizeInputs) -> str:
+        """A customer's account."""
+        return inputs.account_number
+
+    def without_ids(self, inputs: SummarizeInputs, pseudonym: Callable[[str], str]) -> SummarizeInputs:
+        """Account, contact and process ids are replaced; the interactions stay as they were written."""
+        return inputs.model_copy(
+            update={
+                "account_number": pseudonym(inputs.account_number),
+                "contact_id": pseudonym(inputs.contact_id),
+                "initial_contact_id": inputs.initial_contact_id and pseudonym(inputs.initial_contact_id),
+                "unique_process_id": inputs.unique_process_id and pseudonym(inputs.unique_process_id),
+                "interactions": tuple(
+                    item.model_copy(update={"interaction_id": pseudonym(item.interaction_id)})
+                    for item in inputs.visible()
+                ),
+            }
+        )
+
+    def guard(self, inputs: SummarizeInputs) -> GroundingGuard:
+        """Look every detail up in the interactions; see ``service.guard``."""
+        return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
+
+    def check(self, text: str, rules: OutputRules) -> str:
+        """Return the summary: one paragraph, or one line per label when the pair asks for labels."""
+        stripped = text.strip().strip('"').strip()
+        if not stripped:
+            raise OutputInvalid("the answer is empty")
+        if _TEMPLATE_LEFTOVER.search(stripped):
+            raise OutputInvalid("the answer holds pieces of the prompt's own template")
+        if _MARKUP.search(stripped):
+            raise OutputInvalid("the answer holds markup (heading, code fence, table or tag); plain text is asked for")
+        lines = [" ".join(line.split()) for line in stripped.splitlines() if line.strip()]
+        if rules.labels:
+            starts = [next((label for label in rules.labels if line.startswith(f"{label}:")), None) for line in lines]
+            if starts != list(rules.labels):
+                raise OutputInvalid(
+                    f"the answer must be the lines {', '.join(f'{label}:' for label in rules.labels)} in this order"
+                )
+            summary = "\n".join(lines)
+        else:
+            summary = " ".join(lines)
+        words = len(summary.split())
+        if not rules.min_words <= words <= rules.max_words:
+            raise OutputInvalid(f"the answer has {words} words; the pair allows {rules.min_words} to {rules.max_words}")
+        return summary
+
+
+TASK = Summarize()

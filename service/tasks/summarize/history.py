@@ -1,0 +1,182 @@
+"""A history as text for a prompt, within a token budget: newest and open interactions whole, the rest shortened or counted."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+
+from service.grounding.text import sentences
+from service.interactions.interaction import Interaction
+from service.llm.tokens import CHARS_PER_TOKEN, estimated_tokens
+from service.tasks.summarize.digest import signal_weight
+
+_SENTENCE_CHARS = 160
+# Of a longer text the beginning and the end are read for the sentence that stands for it.
+_READ_CHARS = 3000
+_COMMONEST = 3
+_CUT = " […] "
+# At most this share of the budget goes to the newest interaction, so that something is left to say of the others.
+_NEWEST_SHARE = 0.6
+# The newest that fit into this share stay whole, then open ones up to the next. Set by counting which facts of the dev cases
+# survive at 300 to 800 tokens: shortening everything before the newest is whole lost one in twelve more.
+_RECENT_SHARE = 0.7
+_OPEN_SHARE = 0.9
+# One real signal: a figure alone weighs half, an amount, a promise or something pending 2 and more.
+_TELLING = 2.0
+_OPEN = re.compile(
+    r"\b(?:open(?:ed)?|reopened|pending|pendiente|unresolved|escalat\w*|promised|owed|in progress|under review|scheduled"
+    r"|waiting|incomplete|requested|disput\w*|follow.?up|not (?:yet|resolved|closed))\b",
+    re.I,
+)
+_CLOSED = re.compile(
+    r"(?<!not )(?<!never )\b(?:closed|resolved|completed?|paid|done|no further action|withdrawn)\b", re.I
+)
+
+
+class _Form(IntEnum):
+    COUNTED = 0
+    SHORT = 1
+    WHOLE = 2
+
+
+@dataclass(slots=True)
+class _Entry:
+    number: int
+    item: Interaction
+    texts: dict[_Form, str]
+    form: _Form = _Form.COUNTED
+
+    @property
+    def text(self) -> str:
+        return self.texts[self.form]
+
+
+def history_text(interactions: Sequence[Interaction], max_tokens: int | None = None) -> str:
+    """Return interactions (oldest first) as numbered blocks: one line of facts, then the text as it was written.
+
+    Above ``max_tokens`` (estimated; None is no bound) the newest stay whole as far as the most part of the budget reaches (the
+    very newest loses its middle if it alone is too long), then open items; of the others, newest first, the one sentence that
+    says most is kept, of those that carry money, danger, a promise or something pending before routine ones; what still finds
+    no room is counted in one line. The same interactions give the same text.
+    """
+    whole = "\n".join(_block(number, item) for number, item in enumerate(interactions, start=1))
+    if max_tokens is None or estimated_tokens(whole) <= max_tokens:
+        return whole
+    return _fitted(interactions, max_tokens)
+
+
+def is_open(item: Interaction, later: Sequence[Interaction]) -> bool:
+    """Say whether something is still to be done about ``item``: its outcome says so, and nothing later closes its intent."""
+    said = item.outcome or ""
+    if not _OPEN.search(said) or _CLOSED.search(said):
+        return False
+    return not any(other.intent == item.intent and _CLOSED.search(other.outcome or "") for other in later)
+
+
+def _fitted(interactions: Sequence[Interaction], max_tokens: int) -> str:
+    entries = [
+        _Entry(number, item, {_Form.COUNTED: "", _Form.SHORT: _short(number, item), _Form.WHOLE: _block(number, item)})
+        for number, item in enumerate(interactions, start=1)
+    ]
+    newest, *earlier = reversed(entries)
+    newest.texts[_Form.WHOLE] = _cut(newest.texts[_Form.WHOLE], int(max_tokens * _NEWEST_SHARE))
+    newest.form = _Form.WHOLE
+    still_open = [entry for entry in earlier if is_open(entry.item, interactions[entry.number :])]
+    telling = [entry for entry in earlier if signal_weight(f"{entry.item.text} {entry.item.outcome or ''}") >= _TELLING]
+    _raise(earlier, _Form.WHOLE, entries, int(max_tokens * _RECENT_SHARE))
+    _raise(still_open, _Form.WHOLE, entries, int(max_tokens * _OPEN_SHARE))
+    for candidates, form in (
+        (still_open, _Form.SHORT),
+        (telling, _Form.SHORT),
+        (earlier, _Form.SHORT),
+        (earlier, _Form.WHOLE),
+    ):
+        _raise(candidates, form, entries, max_tokens)
+    return _joined(entries)
+
+
+def _raise(candidates: Sequence[_Entry], form: _Form, entries: Sequence[_Entry], max_tokens: int) -> None:
+    # A block's own estimate plus its line break; the sum is never below the estimate of the joined text.
+    used = sum(_cost(entry.text) for entry in entries if entry.form) + _cost(_counts(entries))
+    for entry in candidates:
+        if entry.form >= form:
+            continue
+        more = _cost(entry.texts[form]) - (_cost(entry.text) if entry.form else 0)
+        if used + more <= max_tokens:
+            entry.form = form
+            used += more
+
+
+def _cost(text: str) -> int:
+    return estimated_tokens(text) + 1 if text else 0
+
+
+def _joined(entries: Sequence[_Entry]) -> str:
+    return "\n".join(text for text in (_counts(entries), *(entry.text for entry in entries if entry.form)) if text)
+
+
+def _block(number: int, item: Interaction) -> str:
+    return f"{_facts(number, item)}\n{item.text.strip()}"
+
+
+def _short(number: int, item: Interaction) -> str:
+    text = item.text.strip()
+    if len(text) > 2 * _READ_CHARS:
+        text = f"{text[:_READ_CHARS]}\n{text[-_READ_CHARS:]}"
+    # Ties go to the earlier sentence; three words or fewer say nothing alone.
+    found = [sentence for sentence in sentences(text) if len(sentence.split()) > 3] or sentences(text)
+    best = max(found, key=signal_weight, default="")
+    whole = len(found) <= 1 and len(best) <= _SENTENCE_CHARS
+    return f"{_facts(number, item)}\n{_at_word(best)}{'' if whole else ' […]'}"
+
+
+def _facts(number: int, item: Interaction) -> str:
+    outcome = f" | outcome: {item.outcome}" if item.outcome else ""
+    when = item.timestamp.strftime("%b %d %Y %H:%M")
+    return f"[{number}] {when} | {item.channel} | {item.intent}{outcome}"
+
+
+def _at_word(text: str) -> str:
+    # Cut between words only: half an amount would be another amount.
+    text = " ".join(text.split())
+    return text if len(text) <= _SENTENCE_CHARS else text[: _SENTENCE_CHARS + 1].rpartition(" ")[0]
+
+
+def _cut(text: str, max_tokens: int) -> str:
+    if estimated_tokens(text) <= max_tokens:
+        return text
+    # Cutting by characters and measuring again: with mixed scripts no single formula fits.
+    chars = min(len(text), max_tokens * CHARS_PER_TOKEN)
+    while True:
+        head, tail = text[: chars * 2 // 3].rpartition(" ")[0], text[len(text) - chars // 3 :].partition(" ")[2]
+        cut = f"{head}{_CUT}{tail}"
+        if estimated_tokens(cut) <= max_tokens or chars < CHARS_PER_TOKEN:
+            return cut
+        chars = chars * 9 // 10
+
+
+def _counts(entries: Sequence[_Entry]) -> str:
+    counted = [entry for entry in entries if not entry.form]
+    if not counted:
+        return ""
+    first, last = counted[0].item.timestamp, counted[-1].item.timestamp
+    return (
+        f"[{_numbers([entry.number for entry in counted])}] {len(counted)} contacts from {first:%b %d %Y} to {last:%b %d %Y}, "
+        f"counted only: {_commonest([entry.item.channel for entry in counted])}; "
+        f"about {_commonest([entry.item.intent for entry in counted])}"
+    )
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    gaps = any(after != before + 1 for before, after in pairwise(numbers))
+    return f"{numbers[0]} to {numbers[-1]}{', with gaps' if gaps else ''}" if len(numbers) > 1 else str(numbers[0])
+
+
+def _commonest(words: Sequence[str]) -> str:
+    # Counter keeps the order of first occurrence among equals.
+    found = Counter(words).most_common()
+    named = ", ".join(f"{word} {count}" for word, count in found[:_COMMONEST])
+    rest = sum(count for _, count in found[_COMMONEST:])
+    return f"{named}, other {rest}" if rest else named

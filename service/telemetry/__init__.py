@@ -1,0 +1,1 @@
+"""The structured log, the figures made of its events, and traces."""

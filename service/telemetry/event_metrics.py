@@ -1,0 +1,96 @@
+"""Which figures a log event makes: the dashboard and the log can then never tell two stories (decision 0017)."""
+
+from collections.abc import Callable, Mapping
+
+from service.errors import FailureCode
+from service.telemetry import metrics
+from service.telemetry.log import Event, Field
+
+Fields = Mapping[str, Field]
+_BEDROCK, _DYNAMODB = "bedrock", "dynamodb"
+_OUR_FAILURES = frozenset(code.value for code in FailureCode)
+
+
+def record(event: Event, fields: Fields) -> None:
+    """Count and measure what ``event`` says; an event without a figure costs one look-up."""
+    counted = _RECORDERS.get(event)
+    if counted is not None:
+        counted(fields)
+
+
+def _completed(fields: Fields) -> None:
+    model, arm = str(fields.get("model_used")), str(fields.get("arm"))
+    metrics.count(metrics.ANSWERS, model, arm)
+    if fields.get("degraded"):
+        metrics.count(metrics.DEGRADED)
+    if arm == "none":
+        metrics.count(metrics.MISSES, "NO_INTERACTIONS")
+    if "cache_hit" in fields:
+        metrics.count(metrics.SUMMARY_REUSE, _yes(fields["cache_hit"]))
+    cost = fields.get("cost_usd")
+    if cost is not None:
+        metrics.observe(metrics.COST, float(cost), model)
+
+
+def _failed(fields: Fields) -> None:
+    code = str(fields.get("failure_code"))
+    if code in _OUR_FAILURES:
+        metrics.count(metrics.FAILURES, code)
+        metrics.count(metrics.MISSES, code)
+    else:
+        metrics.count(metrics.REJECTED, code)
+
+
+def _model_answered(fields: Fields) -> None:
+    model = str(fields.get("model"))
+    metrics.observe(metrics.MODEL_LATENCY, _number(fields, "latency_ms"), model)
+    read = _number(fields, "cache_read_tokens")
+    metrics.count(metrics.PROMPT_CACHE, _yes(read > 0))
+    for kind in ("input_tokens", "output_tokens", "cache_read_tokens"):
+        metrics.count(metrics.TOKENS, model, kind.removesuffix("_tokens"), by=_number(fields, kind))
+
+
+def _model_failed(fields: Fields) -> None:
+    metrics.observe(metrics.MODEL_LATENCY, _number(fields, "latency_ms"), str(fields.get("model")))
+    if fields.get("failure_code") == FailureCode.QUOTA_EXCEEDED.value:
+        metrics.count(metrics.THROTTLES, _BEDROCK)
+
+
+def _model_timed_out(fields: Fields) -> None:
+    metrics.observe(metrics.MODEL_LATENCY, _number(fields, "latency_ms"), str(fields.get("model")))
+    metrics.count(metrics.TIMEOUTS, _BEDROCK)
+
+
+def _history_read(fields: Fields) -> None:
+    metrics.observe(metrics.STORE_LATENCY, _number(fields, "latency_ms"), _DYNAMODB)
+
+
+def _history_failed(fields: Fields) -> None:
+    _history_read(fields)
+    metrics.count(metrics.STORE_ERRORS, _DYNAMODB)
+
+
+def _call_settled(fields: Fields) -> None:
+    # An object of no tenant, and a call that only waits, have none here.
+    metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
+
+
+def _number(fields: Fields, name: str) -> float:
+    return float(fields.get(name) or 0)
+
+
+def _yes(value: object) -> str:
+    return "true" if value else "false"
+
+
+_RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
+    Event.REQUEST_COMPLETED: _completed,
+    Event.REQUEST_FAILED: _failed,
+    Event.BEDROCK_INVOKE_SUCCESS: _model_answered,
+    Event.BEDROCK_INVOKE_FAILURE: _model_failed,
+    Event.BEDROCK_INVOKE_TIMEOUT: _model_timed_out,
+    Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
+    Event.CALL_SETTLED: _call_settled,
+    Event.DYNAMODB_QUERY_SUCCESS: _history_read,
+    Event.DYNAMODB_QUERY_FAILURE: _history_failed,
+}

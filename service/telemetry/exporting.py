@@ -1,0 +1,46 @@
+"""Where figures and spans go while the application runs: what the settings ask for, opened and closed with its lifespan."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.errors import ConfigurationError
+from service.settings import Settings
+from service.telemetry import log, metrics, tracing
+from service.telemetry.emf import EmfSink
+from service.telemetry.event_metrics import record
+
+
+@contextmanager
+def exporting(settings: Settings) -> Iterator[None]:
+    """Make figures of log events, and send figures and spans where ``settings`` say.
+
+    Raises:
+        ConfigurationError: the collector's headers cannot be read.
+    """
+    log.add_listener(record)
+    sink = _emf_sink(settings)
+    if sink is not None:
+        metrics.add_sink(sink)
+        sink.start()
+    if settings.otlp_endpoint is not None:
+        given = settings.otlp_headers.get_secret_value() if settings.otlp_headers else ""
+        try:
+            headers = tracing.parse_headers(given)
+        except ValueError as err:
+            raise ConfigurationError(f"OMNI_OTLP_HEADERS: {err}") from None
+        tracing.start_tracing(
+            settings.otlp_endpoint, environment=settings.environment, share=settings.trace_share, headers=headers
+        )
+    try:
+        yield
+    finally:
+        tracing.stop_tracing()
+        if sink is not None:
+            metrics.remove_sink(sink)
+            sink.stop()
+        log.flush_log()
+
+
+def _emf_sink(settings: Settings) -> EmfSink | None:
+    wanted = settings.environment == "aws" if settings.emf is None else settings.emf
+    return EmfSink(log.write_line, environment=settings.environment) if wanted else None

@@ -1,0 +1,165 @@
+"""The structured log: one JSON object per line, event names of seed 000, no customer text and no account number."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from service.telemetry.fields import account_hash, redact, withhold
+from service.telemetry.log_writer import LineWriter
+
+__all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
+
+
+class Event(StrEnum):
+    """Names of log events; the first six are seed 000's, its log queries and alarms look for them."""
+
+    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as the seed writes it
+    DYNAMODB_QUERY_START = "DYNAMODB_QUERY_START"
+    DYNAMODB_QUERY_SUCCESS = "DYNAMODB_QUERY_SUCCESS"
+    BEDROCK_INVOKE_START = "BEDROCK_INVOKE_START"
+    BEDROCK_INVOKE_SUCCESS = "BEDROCK_INVOKE_SUCCESS"
+    BEDROCK_INVOKE_TIMEOUT = "BEDROCK_INVOKE_TIMEOUT"
+    REQUEST_COMPLETED = "REQUEST_COMPLETED"
+    REQUEST_FAILED = "REQUEST_FAILED"
+    DYNAMODB_QUERY_FAILURE = "DYNAMODB_QUERY_FAILURE"
+    DYNAMODB_ITEM_SKIPPED = "DYNAMODB_ITEM_SKIPPED"
+    BEDROCK_INVOKE_FAILURE = "BEDROCK_INVOKE_FAILURE"
+    BEDROCK_INVOKE_CANCELLED = "BEDROCK_INVOKE_CANCELLED"
+    SERVICE_STARTED = "SERVICE_STARTED"
+    SERVICE_STOPPED = "SERVICE_STOPPED"
+    WARM_UP_FAILED = "WARM_UP_FAILED"
+    SUMMARY_WRITE_FAILURE = "SUMMARY_WRITE_FAILURE"
+    SUMMARY_SPOOL_FAILURE = "SUMMARY_SPOOL_FAILURE"
+    SUMMARY_REPLAYED = "SUMMARY_REPLAYED"
+    SUMMARY_REFUSED = "SUMMARY_REFUSED"
+    SUMMARY_LOST = "SUMMARY_LOST"
+    SUMMARY_WRITER_DIED = "SUMMARY_WRITER_DIED"
+    REUSE_LOOKUP_FAILURE = "REUSE_LOOKUP_FAILURE"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    ACCESS_FILES_UNREADABLE = "ACCESS_FILES_UNREADABLE"
+    TOKEN_ISSUED = "TOKEN_ISSUED"  # noqa: S105 - an event's name
+    FEEDBACK_RECORDED = "FEEDBACK_RECORDED"
+    STREAM_COMPLETED = "STREAM_COMPLETED"
+    BREAKER_OPENED = "BREAKER_OPENED"
+    BREAKER_CLOSED = "BREAKER_CLOSED"
+    GUARD_TRIGGERED = "GUARD_TRIGGERED"
+    CROWDED = "CROWDED"
+    ROLLOUT_STOPPED = "ROLLOUT_STOPPED"
+    SHADOW_FAILED = "SHADOW_FAILED"
+    WAREHOUSE_UNREADABLE = "WAREHOUSE_UNREADABLE"
+    SESSION_OPENED = "SESSION_OPENED"
+    CALL_SETTLED = "CALL_SETTLED"
+    CALL_OVERRIDDEN = "CALL_OVERRIDDEN"
+
+
+_FAILURES = frozenset(
+    {Event.REQUEST_FAILED, Event.DYNAMODB_QUERY_FAILURE, Event.BEDROCK_INVOKE_FAILURE, Event.WARM_UP_FAILED}
+)
+_FAILURES |= {Event.SUMMARY_REFUSED, Event.SUMMARY_LOST, Event.SUMMARY_SPOOL_FAILURE}
+_WARNINGS = frozenset(
+    {
+        Event.DYNAMODB_ITEM_SKIPPED,
+        Event.BEDROCK_INVOKE_TIMEOUT,
+        Event.ACCESS_DENIED,
+        Event.ACCESS_FILES_UNREADABLE,
+        Event.SUMMARY_WRITE_FAILURE,
+        Event.SUMMARY_WRITER_DIED,
+        Event.REUSE_LOOKUP_FAILURE,
+        Event.BREAKER_OPENED,
+        Event.GUARD_TRIGGERED,
+        Event.CROWDED,
+        Event.ROLLOUT_STOPPED,
+        Event.SHADOW_FAILED,
+        Event.WAREHOUSE_UNREADABLE,
+    }
+)
+
+
+_LEVELS: Mapping[Event, str] = dict.fromkeys(_WARNINGS, "warning") | dict.fromkeys(_FAILURES, "error")
+
+Field = str | int | float | bool | None
+Listener = Callable[[Event, Mapping[str, Field]], None]
+_listeners: list[Listener] = []
+
+
+def add_listener(listener: Listener) -> None:
+    """Hand every event to ``listener`` too, whatever the log level; it must not raise. Safe to repeat."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def log(event: Event, **fields: Field) -> None:
+    """Write one event; ``fields`` must be free of customer text, and an account goes through ``account_hash``."""
+    for listener in _listeners:
+        listener(event, fields)
+    # Ours as long as structlog is set up as `configure_logging` left it: making one costs as much as writing the line.
+    ours = _logger is not None and structlog.get_config()["processors"] is _processors
+    getattr(_logger if ours else structlog.get_logger(), _LEVELS.get(event, "info"))(event.value, **fields)
+
+
+def bind_request(request_id: str, **more: str) -> None:
+    """Start a request's log context: every later line of the same request carries ``request_id`` and ``more``."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id, **more)
+
+
+_writer: LineWriter | None = None
+_logger: Any = None
+_processors: list[Any] = []
+
+
+def write_line(line: str) -> None:
+    """Write one finished line, such as a metric's, among the log's; to standard output before ``configure_logging``."""
+    if _writer is None:
+        print(line, flush=True)
+    else:
+        _writer.msg(line)
+
+
+def flush_log() -> None:
+    """Wait until every line is written, two seconds at most; for the end of a process."""
+    if _writer is not None:
+        _writer.flush()
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat.
+
+    Fields that ``service.telemetry.fields`` does not know are dropped; of other libraries' records only place and error stay.
+    """
+    global _logger, _processors, _writer
+    writer = _writer = LineWriter(sys.stdout)
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    _processors = [*shared, redact, _as_line]
+    structlog.configure(
+        processors=_processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=lambda *_: writer,
+    )
+    _logger = structlog.get_logger().bind()
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[withhold, structlog.processors.JSONRenderer()],
+        )
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+# Kept: `json.dumps` makes an encoder for each call that wants one of its own.
+_encode = json.JSONEncoder().encode
+
+
+def _as_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> str:
+    # A structlog processor, behind `redact`: it leaves nothing that JSON does not know.
+    return _encode(fields)

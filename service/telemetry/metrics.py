@@ -1,0 +1,150 @@
+"""The figures of a running service: named counters and histograms, counted here, read by Prometheus and by CloudWatch.
+
+Most figures come from log events (``service/telemetry/event_metrics.py``); other parts call ``count`` and ``observe`` with
+an instrument from the list below. A label never holds an id, an account or text: each value of it is a time series that
+somebody pays for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import Counter as PrometheusCounter
+from prometheus_client import Histogram as PrometheusHistogram
+
+Unit = Literal["Count", "Milliseconds", "None"]  # CloudWatch's names; "None" is a plain number, USD here
+# Around the promises that are made: 2 s, 5 s (deadline) and 8 s; below 100 ms lies a reused summary.
+_LATENCY_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6500, 8000, 15000)
+_COST_BOUNDS_USD = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
+
+REGISTRY = CollectorRegistry()
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Something that is counted up. ``name`` is Prometheus's, without ``_total``; ``emf`` CloudWatch's.
+
+    ``of`` keeps each label values' series: Prometheus finds it under a lock.
+    """
+
+    name: str
+    emf: str
+    what: str
+    labels: tuple[str, ...] = ()
+    unit: Unit = "Count"
+    series: PrometheusCounter = field(init=False, repr=False, compare=False)
+    of: dict[tuple[str, ...], PrometheusCounter] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "series", PrometheusCounter(self.name, self.what, self.labels, registry=REGISTRY))
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Something that is measured; ``bounds`` are Prometheus's upper bucket bounds, CloudWatch gets the values."""
+
+    name: str
+    emf: str
+    what: str
+    labels: tuple[str, ...] = ()
+    unit: Unit = "Milliseconds"
+    bounds: tuple[float, ...] = _LATENCY_BOUNDS_MS
+    series: PrometheusHistogram = field(init=False, repr=False, compare=False)
+    of: dict[tuple[str, ...], PrometheusHistogram] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        made = PrometheusHistogram(self.name, self.what, self.labels, buckets=self.bounds, registry=REGISTRY)
+        object.__setattr__(self, "series", made)
+
+
+Instrument = Counter | Histogram
+
+REQUESTS = Counter("omni_requests", "Requests", "Requests answered, by route and HTTP status", ("path", "status"))
+ANSWERS = Counter("omni_answers", "Answers", "Answers given, by what answered", ("model", "arm"))
+DEGRADED = Counter("omni_degraded", "Degraded", "Answers that no model gave in time")
+FAILURES = Counter("omni_failures", "Failures", "Requests without an answer, by failure code", ("code",))
+REJECTED = Counter("omni_rejected", "Rejected", "Requests refused because of what the client sent", ("code",))
+MISSES = Counter(
+    "omni_summary_misses", "SummaryMisses", "Requests that ended with no summary of interactions", ("why",)
+)
+SUMMARY_REUSE = Counter(
+    "omni_summary_reuse", "SummaryReuse", "Answers by whether a stored summary was reused", ("hit",)
+)
+PROMPT_CACHE = Counter(
+    "omni_prompt_cache", "PromptCache", "Model answers by whether a cached prefix was read", ("hit",)
+)
+THROTTLES = Counter("omni_throttles", "Throttles", "Calls that a dependency throttled", ("dependency",))
+TIMEOUTS = Counter("omni_timeouts", "Timeouts", "Calls that a dependency did not answer in time", ("dependency",))
+CANCELLED = Counter("omni_cancelled", "Cancelled", "Model calls cancelled because the other arm won", ("model",))
+TOKENS = Counter("omni_tokens", "Tokens", "Metered tokens", ("model", "kind"))
+STORE_ERRORS = Counter("omni_store_errors", "StoreErrors", "Store operations that failed", ("store",))
+SPOOLED = Counter("omni_spooled", "Spooled", "Answers that wait on disk because a store did not take them")
+LOG_DROPPED = Counter("omni_log_lines_dropped", "LogLinesDropped", "Log lines that nobody read in time")
+CALLS = Counter(
+    "omni_calls", "Calls", "Recorded calls by how they ended; a tenant is no id of a person", ("tenant", "state")
+)
+LATENCY = Histogram("omni_latency_ms", "Latency", "Whole request, milliseconds", ("path",))
+MODEL_LATENCY = Histogram("omni_model_latency_ms", "ModelLatency", "One model call, milliseconds", ("model",))
+STORE_LATENCY = Histogram("omni_store_latency_ms", "StoreLatency", "One store operation, milliseconds", ("store",))
+COST = Histogram("omni_cost_usd", "Cost", "One answer, USD", ("model",), unit="None", bounds=_COST_BOUNDS_USD)
+
+INSTRUMENTS: tuple[Instrument, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Counter | Histogram)
+)
+
+Sink = Callable[[Instrument, tuple[str, ...], float], None]
+_sinks: list[Sink] = []
+
+
+def count(counter: Counter, *labels: str, by: float = 1) -> None:
+    """Add ``by`` (not negative) to ``counter``; one label value for each of its labels, in their order. About 2 µs."""
+    series = counter.of.get(labels)
+    if series is None:
+        series = counter.of[labels] = counter.series.labels(*labels) if labels else counter.series
+    series.inc(by)
+    for sink in _sinks:
+        sink(counter, labels, by)
+
+
+def observe(histogram: Histogram, value: float, *labels: str) -> None:
+    """Record one ``value`` in the histogram's unit; label values as for ``count``."""
+    series = histogram.of.get(labels)
+    if series is None:
+        series = histogram.of[labels] = histogram.series.labels(*labels) if labels else histogram.series
+    series.observe(value)
+    for sink in _sinks:
+        sink(histogram, labels, value)
+
+
+def gauge(name: str, what: str, read: Callable[[], float]) -> None:
+    """Offer what ``read`` returns at each look, such as a spool's length or a breaker's state; a later one replaces it."""
+    made = _gauges.get(name)
+    if made is None:
+        made = _gauges[name] = Gauge(name, what, registry=REGISTRY)
+    made.set_function(read)
+
+
+_gauges: dict[str, Gauge] = {}
+
+
+def total(instrument: Instrument, **labels: str) -> float:
+    """Return the counter's value (a histogram's count of observations) over all series that have ``labels``."""
+    wanted = f"{instrument.name}_{'total' if isinstance(instrument, Counter) else 'count'}"
+    return sum(
+        sample.value
+        for family in instrument.series.collect()
+        for sample in family.samples
+        if sample.name == wanted and labels.items() <= sample.labels.items()
+    )
+
+
+def add_sink(sink: Sink) -> None:
+    """Also hand every figure to ``sink``, which must be quick and must not raise."""
+    _sinks.append(sink)
+
+
+def remove_sink(sink: Sink) -> None:
+    """Stop handing figures to ``sink``; no error when it got none."""
+    if sink in _sinks:
+        _sinks.remove(sink)

@@ -1,0 +1,94 @@
+"""`pr-gate` and `sweep` as whole processes, in a repository of their own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eval.bench.run import ECHO_PAIR
+from eval.commands.changed import MARKER
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[3]
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with the pair extractive on `main` and the first dev cases."""
+    (tmp_path / "prompts" / "summarize").mkdir(parents=True)
+    (tmp_path / "datasets" / "summarize").mkdir(parents=True)
+    shutil.copy(ROOT / "prompts" / "models.yaml", tmp_path / "prompts")
+    shutil.copy(ROOT / "prompts" / "summarize" / "extractive.prompty", tmp_path / "prompts" / "summarize")
+    shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", tmp_path / "datasets" / "summarize")
+    shutil.copy(ROOT / "datasets" / "summarize" / "gate.jsonl", tmp_path / "datasets" / "summarize")
+    (tmp_path / ".gitignore").write_text("state/\nreports/\nmlflow.db\ncomment.md\n")
+    for line in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*GIT, *line], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    fixed = {
+        "OMNI_ROOT": str(root),
+        "OMNI_STATE_DIR": str(root / "state"),
+        "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "eval", *arguments],
+        env=dict(os.environ) | fixed, cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+def gate(root: Path, base: str = "main") -> tuple[int, str, str]:
+    done = run(root, "pr-gate", "--base", base, "--comment", str(root / "comment.md"))
+    return done.returncode, done.stdout + done.stderr, (root / "comment.md").read_text()
+
+
+def test_the_gate_of_a_pull_request_evaluates_what_changed_and_nothing_else(root: Path) -> None:
+    code, said, comment = gate(root)
+    assert (code, comment.startswith(MARKER), "No pair changed" in comment) == (0, True, True), said
+
+    pair = root / "prompts" / "summarize" / "extractive.prompty"
+    pair.write_text(pair.read_text().replace("version: 1.0.0", "version: 1.0.1"))
+    code, said, comment = gate(root)
+    assert code == 0, said
+    assert "extractive passes the gate." in comment
+
+    # An echo is no summary: the check must turn red.
+    (root / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR)
+    code, said, comment = gate(root)
+    assert code == 1, said
+    assert "| **verdict** | **FAIL** | **PASS** |" in comment
+
+    (root / "prompts" / "summarize" / "echo.prompty").write_text("no front matter")
+    code, said, comment = gate(root)
+    assert code == 2
+    assert "The gate could not run" in comment
+    assert "echo.prompty:1" in comment
+    assert gate(root, base="nothing-like-it")[0] == 2
+
+
+def test_a_pair_that_only_a_stand_in_would_answer_is_not_passed_silently(root: Path) -> None:
+    shutil.copy(ROOT / "prompts" / "summarize" / "nova-lite.prompty", root / "prompts" / "summarize")
+    code, said, comment = gate(root)
+    assert code == 1, said
+    assert "Not evaluated: nova-lite" in comment
+
+
+def test_a_sweep_writes_its_page_and_continues_from_the_cache(root: Path) -> None:
+    (root / "prompts" / "summarize" / "echo.prompty").write_text(ECHO_PAIR)
+    line = ["sweep", "--models", "echo,extractive-digest", "--dataset", "dev", "--cases", "6"]
+    first = run(root, *line)
+    assert first.returncode == 0, first.stderr
+    page = Path(next(x for x in first.stdout.splitlines() if x.startswith("Sweep: ")).removeprefix("Sweep: "))
+    assert page.exists()
+    plain = json.loads(page.with_name("sweep.json").read_text())
+    assert [point["name"] for point in plain["points"]] == ["echo@echo", "echo@extractive-digest", "extractive@echo"]
+    again = run(root, *line)
+    assert " 0 calls live, 12 from cache" in " ".join(again.stdout.split()), again.stdout[:600]
+    assert run(root, "sweep", "--models", "nova-lite").returncode == 2

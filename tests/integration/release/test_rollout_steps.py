@@ -1,0 +1,248 @@
+"""A rollout against a real store: signed steps, real evidence, the real service beside it."""
+
+import base64
+import json
+import shutil
+import time
+
+import pytest
+from starlette.testclient import TestClient
+from throw_away import ThrowAway
+
+from eval.errors import Refused, RolloutError
+from eval.evaluate import Options, evaluate
+from eval.release.audit import Audit
+from eval.release.promotion import promote_pair
+from eval.release.rollout import advance_rollout, end_rollout
+from eval.tracking.store import Tracking
+from service.app import create_app
+from service.errors import RegistryError
+from service.release.registry import RegistryPairSource, fetch_candidate
+from service.release.release import attestation_tag
+from service.release.rollout import CANDIDATE_ALIAS
+from service.rollouts.control import RolloutControl
+from service.rollouts.live_counts import Observation
+from service.runtime import build_runtime
+from service.settings import Settings
+
+# mlflow's own dependencies warn; ours do not get to.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A store in which `loud` 1.0.0 is in production and `loud` 1.1.0 has passed its gate against it."""
+    tmp_path = tmp_path_factory.mktemp("rollout")
+    task = ThrowAway(tmp_path)
+    settings = _settings(tmp_path)
+    evaluate(Options(task="shout"), settings)
+    promote_pair("shout", "loud", "first", settings)
+    (tmp_path / "prompts" / "shout" / "loud.prompty").write_text(
+        ThrowAway.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8"
+    )
+    evaluate(Options(task="shout"), settings)
+    yield tmp_path
+    task.remove()
+
+
+def _settings(root):
+    return Settings(
+        root=root,
+        state_dir=root / "state",
+        registry_uri=f"sqlite:///{root}/mlflow/mlflow.db",
+        registry_refresh_s=0.2,
+        required_tasks=("shout",),
+    )
+
+
+@pytest.fixture
+def settings(evaluated, tmp_path):
+    """The store, copied: what a test does to it is its own. Artifacts stay where the runs say they are."""
+    shutil.copytree(evaluated, tmp_path / "copy")
+    return _settings(tmp_path / "copy")
+
+
+def _advance(settings, pair="loud", **options):
+    return advance_rollout("shout", pair, "try it on some", settings, **options)
+
+
+def _control(settings):
+    source = RegistryPairSource("shout", settings)
+    source.refresh()
+    control = RolloutControl(
+        source, lambda: fetch_candidate("shout", settings), settings.state_dir / "rollout" / "shout"
+    )
+    control.tick()
+    return control
+
+
+def _versions(control, n=200):
+    return {control.choose(f"unit {number}").pair.version for number in range(n)}
+
+
+def test_steps_follow_the_plan_and_end_in_a_promotion(settings):
+    assert fetch_candidate("shout", settings) is None
+    assert _versions(_control(settings)) == {"1.0.0"}
+    assert [_advance(settings, steps=(10, 50, 100)).percent for _ in range(3)] == [10, 50, 100]
+    control = _control(settings)
+    assert _versions(control) == {"1.1.0"}
+    with pytest.raises(Refused, match="make promote PAIR=loud"):
+        _advance(settings)
+    assert promote_pair("shout", "loud", "all is well", settings).sequence == 2
+    control = _control(settings)
+    assert control.status()["rollout"] == 3
+    control.observe("nobody", Observation(latency_ms=1))
+    assert _versions(control) == {"1.1.0"}  # as production now; the rollout beside the old one is void
+
+
+def test_what_did_not_earn_it_is_not_rolled_out(settings):
+    with pytest.raises(Refused, match="'fail'"):
+        _advance(settings, pair="quiet")
+    path = settings.prompts_dir / "shout" / "loud.prompty"
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.2.0"), encoding="utf-8")
+    with pytest.raises(Refused, match="the pair's file differs"):
+        _advance(settings)
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1"), encoding="utf-8")
+    with pytest.raises(Refused, match="in production already"):
+        _advance(settings)
+
+
+@pytest.mark.parametrize("steps", [(), (0, 10), (10, 10), (50, 10), (10, 101)])
+def test_an_impossible_plan_is_named(settings, steps):
+    with pytest.raises(RolloutError, match="STEPS are rising shares"):
+        _advance(settings, steps=steps)
+
+
+def test_a_stopped_rollout_is_not_moved_on_but_begun_again(settings):
+    _advance(settings, steps=(50, 100))
+    control = _control(settings)
+    candidate = fetch_candidate("shout", settings)
+    production = control.choose(None)
+    for _ in range(200):
+        control.observe(candidate.served.pair.digest, Observation(latency_ms=5, error=True))
+        control.observe(production.pair.digest, Observation(latency_ms=5))
+    control.tick()
+    assert _versions(control) == {"1.0.0"}
+    with pytest.raises(Refused, match=r"the service stopped step 1 \(errors: 200 of 200"):
+        _advance(settings)
+    assert _advance(settings, restart=True, steps=(50, 100)).percent == 50
+    control.tick()
+    assert _versions(control) == {"1.0.0", "1.1.0"}
+
+
+def test_a_rollout_ends_and_stays_ended(settings):
+    with pytest.raises(Refused, match="no rollout of task 'shout' is running"):
+        end_rollout("shout", "x", settings)
+    _advance(settings, steps=(100,))
+    control = _control(settings)
+    ended = end_rollout("shout", "not today", settings)
+    assert (ended.sequence, ended.percent) == (2, 0)
+    control.tick()
+    assert _versions(control) == {"1.0.0"}
+    # Somebody removes the end from the registry: what was seen is remembered.
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking._client.delete_prompt_version_tag("shout", str(ended.registry_version), ended.tag)
+    control.tick()
+    assert _versions(control) == {"1.0.0"}
+    assert "older than step 2" in control.status()["last_error"]
+
+
+def _broken(settings):
+    return {item.name: item.problem for item in Audit("shout", settings).items() if item.problem}
+
+
+def _write(settings, version, tag, text):
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    if text is None:
+        tracking._client.delete_prompt_version_tag("shout", str(version), tag)
+    else:
+        tracking._client.set_prompt_version_tag("shout", version, tag, text)
+    return tracking
+
+
+def test_verify_checks_every_step_of_a_rollout(settings):
+    first, second = _advance(settings, steps=(10, 50)), _advance(settings)
+    assert _broken(settings) == {}
+    checked = [item.name for item in Audit("shout", settings).items()]
+    assert checked[-3:] == ["rollout step 1", "rollout step 2", "alias candidate"]
+    tags = dict(Tracking(settings.registry_uri).version_tags("shout"))[second.registry_version]
+    # A stranger with write access raises the share of a step, and copies one to where it would count as newer.
+    envelope = json.loads(tags[second.tag])
+    payload = base64.b64decode(envelope["payload"]).replace(b'"percent":50', b'"percent":99')
+    forged = json.dumps(envelope | {"payload": base64.b64encode(payload).decode()})
+    _write(settings, second.registry_version, "omni.rollout.000003", forged)
+    _write(settings, second.registry_version, "omni.rollout.000004", tags[first.tag])
+    found = _broken(settings)
+    assert len(found) == 2
+    assert "does not verify" in found[f"rollout tag omni.rollout.000003 of version {second.registry_version}"]
+    assert "copy of step 1" in found[f"rollout tag omni.rollout.000004 of version {second.registry_version}"]
+    for tag in ("omni.rollout.000003", "omni.rollout.000004"):
+        _write(settings, second.registry_version, tag, None)
+    # A step taken away in the middle, its copy on another version, and the newest one taken away after a service had seen it.
+    _write(settings, first.registry_version, first.tag, None)
+    assert "step 1 is gone: later ones are there" in _broken(settings)["rollout step 1"]
+    _write(settings, first.registry_version, first.tag, tags[first.tag])
+    _write(settings, 1, second.tag, tags[second.tag])
+    assert "2 steps have this number" in _broken(settings)["rollout step 2"]
+    _write(settings, 1, second.tag, None)
+    _control(settings)
+    _write(settings, second.registry_version, second.tag, None)
+    assert "has seen it" in _broken(settings)["rollout step 2"]
+
+
+def test_verify_names_a_step_without_its_evidence_and_a_moved_alias(settings):
+    step = _advance(settings, steps=(10, 50))
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tags = dict(tracking.version_tags("shout"))[step.registry_version]
+    name = attestation_tag(step.attestation)
+    _write(settings, step.registry_version, name, None)
+    assert "no gate attestation" in _broken(settings)["rollout step 1"]
+    _write(settings, step.registry_version, name, tags[name])
+    tracking._client.set_prompt_alias("shout", CANDIDATE_ALIAS, 1)
+    assert list(_broken(settings)) == ["alias candidate"]
+    assert "moved by hand" in _broken(settings)["alias candidate"]
+
+
+def test_an_alias_that_was_moved_by_hand_rolls_nothing_out(settings):
+    import mlflow
+
+    _advance(settings, steps=(100,))
+    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    mlflow.genai.set_prompt_alias("shout", alias=CANDIDATE_ALIAS, version=1)
+    assert tracking.alias_target("shout") == 1
+    with pytest.raises(RegistryError, match="moved by hand"):
+        fetch_candidate("shout", settings)
+    assert _versions(_control(settings)) == {"1.0.0"}
+
+
+def test_the_service_answers_a_share_with_the_candidate_and_others_unseen(settings):
+    _advance(settings, steps=(30, 100), shadow_percent=100)
+    runtime = build_runtime(settings, guarded=False)
+    with TestClient(create_app(runtime=runtime)) as client:
+        for _ in range(100):
+            runtime.rollouts["shout"].tick()
+            answered = client.post("/v1/shout", json={"text": "x"}).status_code == 200
+            if answered and runtime.rollouts["shout"].status()["percent"]:  # production and candidate were both found
+                break
+            time.sleep(0.1)
+        runtime.rollouts["shout"].tick()
+        texts = [f"hello {number}" for number in range(60)]
+        first = {text: _ask(client, text) for text in texts}
+        assert set(first.values()) == {"v1.0.0", "v1.1.0"}
+        assert {text: _ask(client, text) for text in texts} == first
+        client.portal.call(runtime.shadow.drain)
+        runtime.rollouts["shout"].tick()
+        sides = runtime.rollouts["shout"].status()["sides"]
+    served = sum(version == "v1.1.0" for version in first.values())
+    assert sides["candidate"]["requests"] == 2 * served
+    rows = [json.loads(line) for line in (settings.state_dir / "shadow" / "shout.jsonl").read_text().splitlines()]
+    assert 0 < len(rows) == runtime.shadow.kept
+    assert all(row["unseen"]["pair_digest"] != row["shown"]["pair_digest"] for row in rows)
+    assert all(row["unseen"]["output"].startswith("HELLO") or row["unseen"]["output"] == "X" for row in rows)
+    assert not any(text in json.dumps(row["inputs"]) for row in rows for text in texts)
+
+
+def _ask(client, text):
+    answer = client.post("/v1/shout", json={"text": text}).json()
+    assert answer["output"] == text.upper()
+    return answer["prompt_version"]

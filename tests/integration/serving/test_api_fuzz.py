@@ -1,0 +1,95 @@
+"""What the OpenAPI document allows, and what it does not: no request makes the service fail, and answers are as documented."""
+
+import pytest
+import schemathesis
+from builders import FakeCalls, FakeForms
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from service.access.control import LOCAL_TENANT, local_token, open_access
+from service.app import create_app
+from service.calls.failure import Reason
+from service.dashboards.reader import DashboardReader
+from service.settings import Settings
+from service.summaries.feedback import Ambiguous, Recorded, SummaryRow
+from service.warehouse import open_warehouse
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
+
+EXAMPLES = 100
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+class Feedback:
+    """Finds one, several or no summary, by the id's length."""
+
+    async def resolve(self, shape):
+        found = (None, Ambiguous(request_ids=("req-2", "req-1")), ROW)
+        return found[len(str(shape)) % 3]
+
+    async def record(self, row, verdict, comment=None, edited_summary=None):
+        return Recorded(feedback_id="fb", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect="first")
+
+
+ROW = SummaryRow(
+    item_key="p", unique_process_id="p", request_id="req-1", account_number="1234567890", contact_id="c",
+    initial_contact_id="c", generated_at="t", model_used="m", answered_by="m", prompt_version="v1", pair="p",
+    pair_digest="d", latency_ms=1, cache_hit=False, degraded=False,
+)  # fmt: skip
+
+
+@pytest.fixture
+def api(api_runtime, tmp_path, hand_made_warehouse):
+    config = Settings(state_dir=tmp_path)
+    hand_made_warehouse(config.warehouse_file)
+    calls = FakeCalls()
+    for name in ("one", "two"):
+        calls.add(LOCAL_TENANT, name, {"greet": "yes", "sorry": None})
+    calls.add(LOCAL_TENANT, "bad", state="failed", reason=Reason.MODEL, detail="no answer")
+    calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
+    runtime = api_runtime(
+        settings=config,
+        calls=calls.reviews,
+        access=open_access(config),
+        feedback=Feedback(),
+        forms=FakeForms(),
+        dashboards=DashboardReader(lambda: open_warehouse(config, read_only=True)),
+    )
+    return schemathesis.openapi.from_asgi("/openapi.json", create_app(runtime=runtime)), local_token(config).text
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_no_request_makes_the_service_fail(api, mode):
+    schema, token = api
+    statuses = {}
+
+    def send(case):
+        answer = case.call(headers={"authorization": f"Bearer {token}"})
+        statuses.setdefault(case.operation.label, set()).add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if mode is GenerationMode.NEGATIVE and not operation.body:
+            continue  # nothing in it can be wrong
+        cases = operation.as_strategy(generation_mode=mode)
+        settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+                 suppress_health_check=list(HealthCheck))(given(case=cases)(send))()  # fmt: skip
+    assert {"POST /omni-channel-insights", "POST /feedback", "POST /v1/summarize", "POST /oauth/token"} <= set(statuses)
+    if mode is GenerationMode.POSITIVE:
+        # Requests as documented get through to the work behind the door, and not to 422 alone.
+        assert statuses["POST /omni-channel-insights"] == {200}
+        assert {200, 404, 409} <= statuses["POST /feedback"]
+        assert 200 in statuses["GET /v1/calls"]
+        assert statuses["GET /v1/calls/{call_id}"] == {200}
+        assert {404, 409} <= statuses["PUT /v1/calls/{call_id}/criteria/{criterion}/override"] <= {200, 404, 409}
+    else:
+        # Of a task's own inputs some are read more kindly than documented: a time may be a number.
+        strict = {name: codes for name, codes in statuses.items() if name != "POST /v1/summarize"}
+        assert all(min(codes) >= 400 for codes in strict.values())

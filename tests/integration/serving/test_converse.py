@@ -1,0 +1,325 @@
+"""Our way to Bedrock's Converse against litellm's own: the same on the wire, the same answer, the same errors."""
+
+import asyncio
+import gc
+import json
+import re
+import warnings
+from types import SimpleNamespace
+
+import litellm
+import pytest
+from aiohttp import web
+
+from service.aws.clients import AwsKey
+from service.cards import ModelCards
+from service.errors import QuotaExceeded, UpstreamUnavailable
+from service.llm.converse import Converse
+from service.llm.gateway import LiteLLMGateway
+from service.llm.model_call import ModelCall
+from service.pair import Message, Sampling
+from service.settings import REPO_ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # litellm's
+REGION = "eu-west-1"
+NOVA, CLAUDE = "amazon.nova-lite-v1:0", "anthropic.claude-3-5-haiku-20241022-v1:0"
+CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "required": ["score"]}
+
+
+def said(*content, stop="end_turn", **usage):
+    return {
+        "output": {"message": {"role": "assistant", "content": list(content) or [{"text": "Paid."}]}},
+        "stopReason": stop,
+        "usage": {"inputTokens": 7, "outputTokens": 3, "totalTokens": 10} | usage,
+        "metrics": {"latencyMs": 1},
+    }
+
+
+class Bedrock:
+    """Answers each request with the next of ``answers``: a body, (status, body) or "drop"; remembers what it was asked."""
+
+    def __init__(self):
+        self.seen, self.answers, self.packed = [], [], False
+
+    async def __call__(self, request):
+        self.seen.append(
+            SimpleNamespace(path=request.raw_path, headers=request.headers, body=json.loads(await request.read()))
+        )
+        answer = self.answers.pop(0) if self.answers else said()
+        if answer == "drop":
+            request.transport.close()
+            return web.Response()
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        headers = {"x-omni-answered-by": "echo", "x-amzn-errortype": body.get("__type", "")}
+        response = web.json_response(body, status=status, headers=headers)
+        if self.packed:
+            response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+
+@pytest.fixture
+async def bedrock():
+    plan = Bedrock()
+    runner = web.AppRunner(_app(plan))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    plan.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    yield plan
+    await runner.cleanup()
+
+
+def _app(plan):
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", plan)
+    return app
+
+
+def call(model=NOVA, **changes):
+    fields = {
+        "messages": (Message(role="system", content="Summarise. " * 30), Message(role="user", content="He paid.")),
+        "sampling": Sampling(max_output_tokens=70, temperature=0.5),
+        "timeout_s": 5.0,
+    }
+    return ModelCall(model=model, **fields | changes)
+
+
+CALLS = {
+    "plain": call(),
+    "all sampling": call(sampling=Sampling(max_output_tokens=9, temperature=0.1, top_p=0.9, stop_sequences=("END",))),
+    "cache point": call(CLAUDE, cache_prefix=True),
+    "structured": call(CLAUDE, answer_schema=SCHEMA),
+    "structured at Nova": call(answer_schema=SCHEMA),
+    "a turn to repair": call(
+        messages=(
+            Message(role="user", content="Summarise."),
+            Message(role="assistant", content="He paid $5."),
+            Message(role="user", content="Once more without the amount."),
+        )
+    ),
+}
+
+
+async def by_litellm(gateway, asked):
+    """The same call through ``acompletion``, with the arguments that a stream has."""
+    arguments = {
+        name: value
+        for name, value in gateway._stream_arguments(asked).items()
+        if name not in ("stream", "stream_options")
+    }
+    if asked.answer_schema is not None:
+        schema = {"name": "answer", "schema": dict(asked.answer_schema), "strict": True}
+        arguments["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return await litellm.acompletion(**arguments)
+
+
+@pytest.fixture
+def gateway(bedrock):
+    made = LiteLLMGateway(CARDS, region=REGION, endpoint=bedrock.url)
+    made.warm_up()
+    return made
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_the_same_goes_over_the_wire_and_the_same_comes_back(bedrock, gateway, name):
+    asked = CALLS[name]
+    tool = {"toolUse": {"toolUseId": "t", "name": "json_tool_call", "input": {"score": 3}}}
+    answer = said(tool, stop="tool_use") if asked.answer_schema else said(cacheReadInputTokens=40)
+    bedrock.answers += [answer, answer]
+    theirs = await by_litellm(gateway, asked)
+    ours = await gateway.complete(asked)
+    litellm_sent, we_sent = bedrock.seen
+    assert we_sent.path == litellm_sent.path
+    assert we_sent.body == litellm_sent.body
+    signed = re.compile(r"Credential=local/\d{8}/eu-west-1/bedrock/aws4_request, SignedHeaders=[a-z;-]+, Signature=")
+    assert signed.search(we_sent.headers["Authorization"])
+    assert ours.text == theirs.choices[0].message.content
+    assert ours.usage.output_tokens == theirs.usage.completion_tokens
+    assert ours.usage.prompt_tokens == theirs.usage.prompt_tokens
+    assert ours.stop_reason == ("end_turn" if theirs.choices[0].finish_reason == "stop" else "other")
+    assert ours.answered_by == "echo"
+
+
+async def test_a_packed_answer_is_read(bedrock, gateway):
+    bedrock.packed = True
+    assert (await gateway.complete(call())).text == "Paid."
+    bedrock.answers.append((429, {"__type": "ThrottlingException", "message": "Too many requests"}))
+    with pytest.raises(QuotaExceeded):
+        await gateway.complete(call())
+
+
+@pytest.mark.parametrize("name", ["plain", "structured"])
+async def test_a_call_is_the_same_each_time(bedrock, gateway, name):
+    tool = {"toolUse": {"toolUseId": "t", "name": "json_tool_call", "input": {"score": 3}}}
+    bedrock.answers += [said(tool, stop="tool_use")] * 3 if name == "structured" else []
+    replies = [await gateway.complete(CALLS[name]) for _ in range(3)]
+    first, second, third = bedrock.seen
+    assert first.body == second.body == third.body
+    assert len({(reply.text, reply.stop_reason) for reply in replies}) == 1
+
+
+async def test_warming_up_makes_each_models_call_and_sends_none(bedrock, gateway):
+    over_the_wire = [card for card in CARDS if card.wire == "bedrock"]
+    assert gateway._converse._options.cache_info().currsize == len(over_the_wire) > 1
+    assert bedrock.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message"),
+    [
+        (429, "ThrottlingException", "Too many requests"),
+        (400, "ValidationException", "Input is too long for requested model."),
+        (400, "ValidationException", "Malformed input request"),
+        (403, "AccessDeniedException", "You don't have access to the model"),
+        (404, "ResourceNotFoundException", "Could not resolve the foundation model"),
+        (408, "ModelTimeoutException", "Model has timed out"),
+        (424, "ModelErrorException", "The model failed"),
+        (500, "InternalServerException", "unexpected error"),
+        (503, "ServiceUnavailableException", "unable to process"),
+    ],
+)
+async def test_a_refusal_is_the_same_error(bedrock, gateway, status, kind, message):
+    bedrock.answers += [(status, {"__type": kind, "message": message})] * 2
+    with pytest.raises(Exception) as theirs:
+        await by_litellm(gateway, call())
+    with pytest.raises(Exception) as ours:
+        await gateway._converse.ask(call(), [{"role": "user", "content": "SECRET"}])
+    assert type(ours.value) is type(theirs.value)
+    assert ours.value.status_code == theirs.value.status_code
+    assert len(bedrock.seen) == 2  # nobody repeats by itself
+
+
+async def test_a_kept_connection_that_was_closed_meanwhile_costs_no_answer(bedrock, gateway):
+    bedrock.answers += [said(), "drop", said({"text": "after"})]
+    await gateway.complete(call())
+    assert (await gateway.complete(call())).text == "after"
+    assert len(bedrock.seen) == 3
+
+
+async def test_what_drops_twice_is_an_error(bedrock, gateway):
+    bedrock.answers += ["drop", "drop", said()]
+    with pytest.raises(UpstreamUnavailable, match="ServerDisconnected"):
+        await gateway.complete(call())
+    assert len(bedrock.seen) == 2
+
+
+async def test_one_connection_serves_one_call_after_the_other(bedrock, gateway):
+    session = await gateway._converse._session()
+    for _ in range(3):
+        await gateway.complete(call())
+    assert await gateway._converse._session() is session
+    assert sum(len(pool) for pool in session.connector._conns.values()) == 1
+
+
+async def test_an_answer_that_is_none_is_the_same_error(bedrock, gateway):
+    bedrock.answers += [{"message": "what?"}] * 2
+    with pytest.raises(litellm.APIConnectionError):
+        await by_litellm(gateway, call())
+    with pytest.raises(UpstreamUnavailable, match="KeyError"):
+        await gateway.complete(call())
+
+
+def _of_bedrock(monkeypatch, url):
+    # Bedrock itself, moved: no stand-in's key, and signed or not as at AWS.
+    monkeypatch.setenv("AWS_BEDROCK_RUNTIME_ENDPOINT", url)
+    return Converse(region=REGION, endpoint=None)
+
+
+async def test_a_temporary_key_is_signed_with_its_token(bedrock, monkeypatch):
+    for name, value in (("ACCESS_KEY_ID", "AKIAX"), ("SECRET_ACCESS_KEY", "s"), ("SESSION_TOKEN", "tok")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    await _of_bedrock(monkeypatch, bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    headers = bedrock.seen[0].headers
+    assert "Credential=AKIAX/" in headers["Authorization"]
+    assert "x-amz-security-token" in headers["Authorization"]
+    assert headers["X-Amz-Security-Token"] == "tok"
+
+
+async def test_the_signature_is_botocores_for_what_is_on_the_wire(bedrock, monkeypatch):
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    converse = _of_bedrock(monkeypatch, bedrock.url)
+    monkeypatch.setattr(converse._key, "_find", lambda: AwsKey("AKIAX", "s"))
+    sent = []
+    post = converse._post
+
+    async def noted(request, headers):
+        sent.append(request.body)
+        return await post(request, headers)
+
+    monkeypatch.setattr(converse, "_post", noted)
+    await converse.ask(call(), [{"role": "user", "content": "x"}])
+    seen = bedrock.seen[0]
+    signed = re.search("SignedHeaders=([a-z;-]+)", seen.headers["Authorization"])[1].split(";")
+    again = AWSRequest(
+        method="POST",
+        url=f"{bedrock.url}{seen.path}",
+        data=sent[0],
+        headers={name: seen.headers[name] for name in signed if name != "host"},
+    )
+    again.context["timestamp"] = seen.headers["X-Amz-Date"]
+    auth = SigV4Auth(Credentials("AKIAX", "s"), "bedrock", REGION)
+    signature = auth.signature(auth.string_to_sign(again, auth.canonical_request(again)), again)
+    assert seen.headers["Authorization"].endswith(f"Signature={signature}")
+
+
+async def test_an_api_key_goes_in_place_of_a_signature(bedrock, monkeypatch):
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "abc")
+    await _of_bedrock(monkeypatch, bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    assert bedrock.seen[0].headers["Authorization"] == "Bearer abc"
+    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    assert "Credential=local/" in bedrock.seen[1].headers["Authorization"]  # a stand-in gets nobody's key
+
+
+async def test_no_key_is_said_before_anything_is_sent(bedrock, monkeypatch):
+    from botocore.exceptions import NoCredentialsError
+
+    converse = _of_bedrock(monkeypatch, bedrock.url)
+    monkeypatch.setattr(converse._key, "_find", lambda: None)
+    with pytest.raises(NoCredentialsError):
+        await converse.ask(call(), [{"role": "user", "content": "x"}])
+    assert bedrock.seen == []
+
+
+def test_every_event_loop_has_its_connections_and_leaves_none_open(caplog):
+    converse = None
+
+    async def once():
+        plan = Bedrock()
+        runner = web.AppRunner(_app(plan))
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        nonlocal converse
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        if converse is None:
+            converse = Converse(region=REGION, endpoint=url)
+        converse._endpoint = url
+        await converse.ask(call(), [{"role": "user", "content": "x"}])
+        session = await converse._session()
+        await runner.cleanup()
+        return session
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        first, second = asyncio.run(once()), asyncio.run(once())
+        gc.collect()
+    assert first is not second
+    assert first.closed
+    assert second.closed
+    assert converse._sessions == {} == converse._holders
+    assert "Unclosed" not in caplog.text
+
+
+async def test_the_environments_proxy_is_gone_through_to_bedrock_and_not_to_a_stand_in(bedrock, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAX")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("http_proxy", bedrock.url)
+    monkeypatch.setenv("no_proxy", "")
+    await _of_bedrock(monkeypatch, "http://bedrock.invalid").ask(call(), [{"role": "user", "content": "x"}])
+    assert bedrock.seen[0].path.startswith("http://bedrock.invalid/model/")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    await Converse(region=REGION, endpoint=bedrock.url).ask(call(), [{"role": "user", "content": "x"}])
+    assert bedrock.seen[1].path.startswith("/model/")

@@ -1,0 +1,480 @@
+"""The weekly report on a real embedded warehouse: hand-worked figures, a planted slice found, quiet weeks quiet, bad input."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from reports.compare.outcomes import Word
+from reports.compare.weekly import make_report
+from reports.errors import WeekError
+from reports.read.data import read_week
+from reports.read.weeks import Week
+from reports.run import write_weekly
+from reports.simulate.synthetic import Planted, Scenario, rows
+from reports.write import digest, numbers, page
+from reports.write.headline import headline
+from reports.write.numbers import COLUMNS
+from service.errors import WarehouseBusy, WarehouseError
+from service.events import EVENTS, FeedbackEvent, SummaryEvent
+from service.settings import Settings
+from service.warehouse.duck import DuckWarehouse
+
+ROOT = Path(__file__).resolve().parents[3]
+SNAPSHOT = Path(__file__).parent / "snapshots" / "weekly_digest.md"
+WEEK = Week.parse("2026-W46")
+LATER = datetime(2026, 11, 21, tzinfo=UTC)
+OUTAGE = Planted(dimension="intent", value="outage", helpful_rate=0.65)
+
+
+class House:
+    """A warehouse in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings = Settings(root=folder, state_dir=folder / "state")
+        self.path = self.settings.warehouse_file
+        self._fill({})
+
+    def fill(self, tables):
+        self._fill(tables)
+        return self
+
+    def _fill(self, tables):
+        warehouse = DuckWarehouse(self.path)
+        warehouse.migrate()
+        for event in EVENTS:
+            if event.table in tables:
+                warehouse.merge(event, tables[event.table])
+        warehouse.close()
+
+    def report(self, week=WEEK, now=LATER, task="summarize"):
+        warehouse = DuckWarehouse(self.path, read_only=True)
+        try:
+            return make_report(read_week(warehouse, week, task, now))
+        finally:
+            warehouse.close()
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A release in whose week one intent is rated helpful at 0.65 instead of 0.85."""
+    made = House(tmp_path_factory.mktemp("planted"))
+    return made.fill(rows(Scenario(week=WEEK, answers=60_000, planted=(OUTAGE,), seed=3))).report()
+
+
+_COUNT = iter(range(10**6))
+_SUMMARY = {
+    "account_number": "acct:1", "summary_text": "Customer called.", "model_used": "nova-lite", "latency_ms": 1000,
+    "cache_hit": False, "helpful_feedback": None, "feedback_timestamp": None, "unique_process_id": "p", "task": "summarize",
+    "client": "salesforce",
+    "ivr_intent": "billing", "answered_by": "nova-lite", "arm": "primary", "degraded": False, "prompt_version": "v1.0.0",
+    "pair": "nova-lite", "pair_digest": "a" * 64, "registry_version": 1, "rollout_arm": "production", "environment": "local",
+    "date_range": None, "interactions_considered": 5, "history_days": 30, "channels": "chat", "last_channel": "chat",
+    "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "input_tokens": 1000, "output_tokens": 100,
+    "prompt_cache_read_tokens": 0, "prompt_cache_write_tokens": 0, "cost_usd": Decimal("0.0001"), "guard_findings": 0,
+    "guard_kinds": "", "repaired": False, "summary_words": 50, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
+}  # fmt: skip
+
+
+def summary(at, verdict=None, **changes):
+    number = next(_COUNT)
+    given = {
+        "contact_id": f"c{number}", "initial_contact_id": f"c{number}", "request_id": f"r{number}", "summary_id": f"r{number}",
+        "generation_timestamp": at, "helpful_feedback": verdict,
+        "feedback_timestamp": at + timedelta(minutes=5) if verdict else None,
+    }  # fmt: skip
+    return SummaryEvent(**(_SUMMARY | given | changes))
+
+
+def feedback(of, **changes):
+    given = {
+        "feedback_id": f"f-{of.request_id}", "helpful_feedback": of.helpful_feedback or "not_helpful", "comment": None,
+        "feedback_timestamp": of.feedback_timestamp or of.generation_timestamp, "edited_summary": None,
+        "summary_timestamp": of.generation_timestamp, "schema_version": 1, "source_key": "omni-channel/feedback/x.json",
+    }  # fmt: skip
+    copied = {
+        name: getattr(of, name)
+        for name in FeedbackEvent.model_fields
+        if name in SummaryEvent.model_fields and name not in given
+    }
+    return FeedbackEvent(**(copied | given | changes))
+
+
+def table(events):
+    """Return the tables of some events."""
+    found = {}
+    for event in EVENTS:
+        mine = [item.model_dump() for item in events if isinstance(item, event)]
+        if mine:
+            found[event.table] = pa.table({name: _column(name, mine) for name in event.model_fields})
+    return found
+
+
+def _column(name, mine):
+    values = [row[name] for row in mine]
+    if all(value is None for value in values):
+        return pa.array(values, pa.string())
+    return pa.array(values, pa.timestamp("us", "UTC")) if isinstance(values[0], datetime) else pa.array(values)
+
+
+def _figure(report, name, period=0, column=0):
+    return report.figures[name, report.columns[column].digest, period].side
+
+
+# Hand-worked figures
+
+
+@pytest.fixture
+def worked(house):
+    """40 answers on Wednesday: 30 rated, 24 helpful; 4 reused, 2 by the backup, 1 degraded; latencies 100 to 4000 ms."""
+    noon = WEEK.start + timedelta(days=2, hours=12)
+    made = []
+    for place in range(40):
+        changes = {"latency_ms": 100 * (place + 1)}
+        if place < 30:
+            changes["helpful_feedback"] = "helpful" if place < 24 else "not_helpful"
+            changes["feedback_timestamp"] = noon + timedelta(hours=1)
+        if 30 <= place < 34:
+            changes |= {"cache_hit": True, "cost_usd": Decimal(0), "initial_contact_id": f"first-{place}"}
+        elif 34 <= place < 36:
+            changes |= {"arm": "backup", "model_used": "nova-micro", "cost_usd": Decimal("0.0005")}
+        elif place == 36:
+            changes |= {"arm": "fallback", "degraded": True, "cost_usd": Decimal(0)}
+        if place < 8:
+            changes["prompt_cache_read_tokens"] = 300
+        if place in (3, 4):
+            changes["guard_findings"] = 2
+        made.append(summary(noon + timedelta(minutes=place), **changes))
+    made += [feedback(made[0], edited_summary="Customer wrote."), feedback(made[1], comment="fine")]
+    return house.fill(table(made)).report()
+
+
+def test_figures_by_hand(worked):
+    figures = {name: _figure(worked, name) for name, _, period in worked.figures if period == 0}
+    assert (figures["helpful_rate"].value, figures["helpful_rate"].n) == (24 / 30, 30)
+    # Wilson for 24 of 30 (Brown, Cai & DasGupta 2001 give the formula): 0.6269 to 0.9049.
+    assert (round(figures["helpful_rate"].low, 4), round(figures["helpful_rate"].high, 4)) == (0.6269, 0.9049)
+    assert figures["unhelpful_rate"].value == pytest.approx(6 / 30)
+    assert (figures["feedback_share"].value, figures["feedback_share"].n) == (30 / 40, 40)
+    assert (figures["edit_rate"].value, figures["edit_rate"].n) == (1 / 30, 30)
+    assert figures["degraded_rate"].value == 1 / 40
+    assert (figures["failover_rate"].value, figures["failover_rate"].n) == (2 / 36, 36)  # 4 reused asked no model
+    assert (figures["latency_p50"].value, figures["latency_p95"].value, figures["latency_p99"].value) == (
+        2000,
+        3800,
+        4000,
+    )
+    assert figures["reuse_rate"].value == 4 / 40
+    assert (figures["transfer_reuse_rate"].value, figures["transfer_reuse_rate"].n) == (1.0, 4)
+    assert (figures["prompt_cache_rate"].value, figures["prompt_cache_rate"].n) == (
+        8 / 35,
+        35,
+    )  # nor is the digest a model
+    assert figures["cost_written"].value == pytest.approx((33 * 0.0001 + 2 * 0.0005) / 36)
+    assert (figures["grounding_rate"].value, figures["grounding_rate"].n) == (2 / 35, 35)
+
+
+def test_a_first_week_says_that_there_is_nothing_to_compare_with(worked):
+    assert worked.outcome == "first week"
+    assert headline(worked).startswith("Nothing to compare with")
+    assert "nothing to compare with" in page.render(worked)
+
+
+def test_metered_cost_stands_beside_the_seeds(worked):
+    assert "seed 000 states $0.008 to $0.012" in page.render(worked)
+
+
+# The planted slice, and quiet weeks
+
+
+def test_the_first_sentence_names_slice_pair_release_interval_and_remedy(planted):
+    said = headline(planted)
+    for part in ("Worse since release 2", "intent outage", "nova-lite v1.1.0", "Roll back to release 1"):
+        assert part in said
+    first = planted.worse[0].first
+    assert first.contrast.adjusted.low < -0.2 < first.contrast.adjusted.high < 0
+
+
+def test_no_other_slice_is_called_worse(planted):
+    wrong = [
+        (item.slice, item.part_of) for item in planted.sliced if item.word is Word.WORSE and item.value != "outage"
+    ]
+    assert [name for name, part_of in wrong if not part_of] == []
+
+
+def test_the_advice_is_a_command_for_each_finding(planted):
+    commands = [action.command for action in planted.actions]
+    assert commands[0] == "make rollback WHY='worse: rated helpful for intent outage' TO=1"
+    assert "python -m eval harvest --week 2026-W46 --slice intent=outage" in commands
+
+
+def test_the_theme_of_the_planted_slice_is_named_with_examples_and_ids(planted):
+    theme = next(theme for theme in planted.themes.themes if theme.value == "outage")
+    assert theme.grown
+    assert {"outage"} <= set(" ".join(theme.terms).split())
+    assert len(theme.examples) == 2
+    assert all(name.startswith("r3-") for name in theme.request_ids)
+
+
+def test_what_a_slices_change_does_to_others_is_told_as_part_of_it(house):
+    # Outages are half of chat: chat falls too, and says whose fault it is.
+    tables = rows(Scenario(week=WEEK, answers=60_000, seed=5))
+    made, rng = tables["omni_summaries"].to_pylist(), np.random.default_rng(0)
+    for row in made:
+        if row["last_channel"] == "chat" and rng.random() < 0.5:
+            row["ivr_intent"] = "outage"
+        if row["ivr_intent"] == "outage" and row["generation_timestamp"] >= WEEK.start and row["helpful_feedback"]:
+            row["helpful_feedback"] = "helpful" if rng.random() < 0.5 else "not_helpful"
+    tables["omni_summaries"] = pa.Table.from_pylist(made, tables["omni_summaries"].schema)
+    report = house.fill(tables).report()
+    followers = {item.slice: item.part_of for item in report.sliced if item.word is Word.WORSE and item.part_of}
+    assert followers["channel chat"] == "intent outage"
+    assert report.worse[0].first.slice in ("", "intent outage")
+
+
+@pytest.mark.slow
+def test_twenty_weeks_without_change_raise_no_alarm(tmp_path):
+    said = []
+    for seed in range(20):
+        made = House(tmp_path / str(seed))
+        report = made.fill(rows(Scenario(week=WEEK, answers=30_000, seed=seed))).report()
+        said += [
+            (seed, item.slice, item.contrast.metric.name)
+            for item in (*report.whole, *report.sliced)
+            if item.word is Word.WORSE
+        ]
+    assert len(said) <= 1  # measured 0 of 20 at 60,000 answers; at 5% per report and family two in forty are allowed
+
+
+# Bad input
+
+
+def test_a_week_without_data_has_a_page_that_says_so(house):
+    written = write_weekly(house.settings, week="2026-W46", now=LATER)
+    assert written.headline == "No data: the warehouse holds no answer of summarize in 2026-W46."
+    assert "No data" in written.page.read_text(encoding="utf-8")
+    assert list(pd.read_parquet(written.numbers).columns) == list(COLUMNS)
+
+
+def test_another_tasks_answers_are_not_in_the_report(house):
+    house.fill(table([summary(WEEK.start + timedelta(hours=1), task="other")]))
+    assert house.report().outcome == "no data"
+    assert house.report(task="other").data.answers == 1
+
+
+def test_a_week_to_come_is_refused(house):
+    with pytest.raises(WeekError, match="has not begun"):
+        write_weekly(house.settings, week="2026-W50", now=LATER)
+
+
+def test_the_running_week_says_how_far_it_was_read(house):
+    house.fill(table([summary(WEEK.start + timedelta(hours=1)), summary(WEEK.start + timedelta(days=5))]))
+    report = house.report(now=WEEK.start + timedelta(days=2))
+    assert report.data.answers == 1
+    assert "the week is not over, read up to Wed 00:00" in page.render(report)
+
+
+def test_answers_from_the_future_are_counted_apart(house):
+    house.fill(table([summary(WEEK.start + timedelta(hours=1)), summary(LATER + timedelta(days=400))]))
+    report = house.report()
+    assert report.data.oddities["future"] == 1
+    assert "answers claim to be of later than now" in page.render(report)
+
+
+def test_a_verdict_older_than_its_answer_counts_and_is_shown(house):
+    at = WEEK.start + timedelta(days=1)
+    made = summary(at, "helpful", feedback_timestamp=at - timedelta(hours=3))
+    report = house.fill(table([made, feedback(made)])).report()
+    assert _figure(report, "helpful_rate").n == 1
+    assert report.data.oddities["feedback_before_answer"] == 1
+
+
+def test_a_verdict_without_its_answer_is_counted_apart(house):
+    made = summary(WEEK.start + timedelta(days=1), "helpful")
+    report = house.fill(table([feedback(made), summary(WEEK.start + timedelta(days=1))])).report()
+    assert report.data.oddities["without_summary"] == 1
+    assert _figure(report, "helpful_rate") is None
+
+
+@pytest.mark.parametrize(("zone", "days"), [("UTC", {-1: 2, 6: 2}), ("Europe/Berlin", {-1: 1, 0: 1, 6: 1})])
+def test_the_weeks_border_follows_the_zone_where_clocks_change(house, zone, days):
+    """In Berlin, week 43 of 2026 starts on 18 October 22:00 UTC and ends, an hour late, on 25 October 23:00 UTC."""
+    border = [datetime(2026, 10, 18, 21, 59, 59), datetime(2026, 10, 18, 22), datetime(2026, 10, 25, 22, 59, 59),
+              datetime(2026, 10, 25, 23)]  # fmt: skip
+    house.fill(table([summary(at.replace(tzinfo=UTC)) for at in border]))
+    daily = house.report(week=Week.parse("2026-W43", zone)).data.daily
+    assert dict(zip(daily["day"], daily["answers"], strict=True)) == days
+
+
+def test_no_priced_answer_is_no_cost(house):
+    house.fill(table([summary(WEEK.start + timedelta(hours=hour), cost_usd=None) for hour in range(30)]))
+    report = house.report()
+    assert _figure(report, "cost_written") is None
+    assert "no priced answer" in page.render(report)
+    assert report.data.oddities["unpriced"] == 30
+
+
+def test_all_equal_values_in_both_weeks_are_no_worse(house):
+    weeks = [WEEK.start + timedelta(hours=hour) for hour in (*range(-120, -30), *range(90))]
+    report = house.fill(table([summary(at, "helpful") for at in weeks])).report()
+    words = {item.contrast.metric.name: item.word for item in report.whole}
+    assert {words[name] for name in ("latency_p50", "latency_p95", "cost_written", "helpful_rate")} == {Word.NO_WORSE}
+    assert page.render(report)
+
+
+def test_seven_ratings_are_too_few_to_say(house):
+    made = [summary(WEEK.start + timedelta(hours=hour), "helpful") for hour in range(-50, -20)]
+    made += [summary(WEEK.start + timedelta(hours=hour), "not_helpful" if hour < 7 else None) for hour in range(40)]
+    report = house.fill(table(made)).report()
+    assert report.outcome == "too few to say"
+    assert headline(report).startswith("Too few ratings to say: n=7, 20 are the least")
+    assert "n=7: too few to say" in page.render(report)
+
+
+def test_a_candidate_is_compared_with_production_beside_it(house):
+    rng, made = np.random.default_rng(1), []
+    for place in range(600):
+        at = WEEK.start + timedelta(minutes=10 * place)
+        new = place % 2 == 0
+        rate = 0.5 if new else 0.9
+        arm = {"pair": "short", "pair_digest": "c" * 64, "rollout_arm": "candidate"} if new else {}
+        made.append(summary(at, "helpful" if rng.random() < rate else "not_helpful", **arm))
+    report = house.fill(table(made)).report()
+    assert [(pair.label, pair.role) for pair in report.pairs] == [
+        ("nova-lite v1.0.0", "production"),
+        ("short v1.0.0", "candidate"),
+    ]
+    assert report.worse[0].first.baseline.against == "production beside it"
+    assert report.actions[0].command.startswith("make rollout-end WHY=")
+
+
+def test_texts_are_escaped_in_page_and_digest(house):
+    at, made = WEEK.start + timedelta(hours=2), []
+    for place in range(30):
+        answer = summary(at + timedelta(minutes=place), "not_helpful", ivr_intent="<script>alert(1)</script>|x")
+        made += [answer, feedback(answer, comment="<img src=x onerror=alert(1)> misses the ticket")]
+    report = house.fill(table(made)).report()
+    assert "<script>" not in page.render(report)
+    assert "<img" not in page.render(report)
+    assert "<script>" not in digest.render(report)
+
+
+def test_a_locked_warehouse_is_said_and_no_page_is_written(house):
+    writer = subprocess.Popen(
+        [sys.executable, "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()",
+         str(house.path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert writer.stdout.readline() == "open\n"
+        settings = house.settings.model_copy(update={"warehouse_wait_s": 0.1})
+        with pytest.raises(WarehouseBusy, match="in use by another process"):
+            write_weekly(settings, week="2026-W46", now=LATER)
+    finally:
+        writer.communicate("")
+    assert not (house.settings.root / "reports").exists()
+
+
+def test_no_warehouse_is_said(tmp_path):
+    with pytest.raises(WarehouseError, match="no warehouse"):
+        write_weekly(Settings(root=tmp_path, state_dir=tmp_path / "state"), week="2026-W46", now=LATER)
+
+
+@pytest.mark.parametrize(("week", "code"), [("2026-W46", 0), ("2026-46", 2), ("2026-W54", 2)])
+def test_exit_codes(house, week, code):
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT), "OMNI_ROOT": str(house.settings.root), "OMNI_STATE_DIR": str(house.settings.state_dir),
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "reports", "weekly", "--week", week],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout.startswith("No data") if code == 0 else done.stderr.startswith("error: no week"), done.stderr
+
+
+# What is written
+
+
+def test_the_digest_is_as_reviewed(planted):
+    text = digest.render(planted)
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.write_text(text, encoding="utf-8")
+    assert text == SNAPSHOT.read_text(encoding="utf-8")
+
+
+def test_numbers_hold_every_section_with_its_interval(planted):
+    frame = numbers.numbers(planted)
+    assert tuple(frame.columns) == COLUMNS
+    assert set(frame["section"]) == {"figure", "slice", "change", "slice_change", "promise", "drift", "rated_share"}
+    outage = frame[
+        (frame["slice"] == "intent=outage") & (frame["section"] == "slice_change") & (frame["metric"] == "helpful_rate")
+    ]
+    assert set(outage["verdict"]) == {"worse"}
+    assert (outage["low"] < outage["value"]).all()
+    assert (outage["value"] < outage["high"]).all()
+    weeks = set(frame.loc[frame["section"] == "figure", "week"])
+    assert weeks == {"2026-W42", "2026-W43", "2026-W44", "2026-W45", "2026-W46"}
+
+
+class _Outline(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.levels, self.tables, self.captions, self.drawings, self.links, self.ids = [], 0, 0, [], [], set()
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if re.fullmatch("h[1-6]", tag):
+            self.levels.append(int(tag[1]))
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
+        if tag == "svg":
+            self.drawings.append(given)
+        self.links += [value for name, value in attrs if name in ("href", "src")]
+        if "id" in given:
+            self.ids.add(given["id"])
+
+
+def test_the_page_stands_alone_and_can_be_read_without_seeing_it(planted):
+    text = page.render(planted)
+    outline = _Outline()
+    outline.feed(text)
+    assert outline.levels[0] == 1
+    assert outline.levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(outline.levels, outline.levels[1:], strict=False))
+    assert outline.tables == outline.captions > 4
+    assert all(given.get("aria-label") or given.get("aria-hidden") == "true" for given in outline.drawings)
+    assert all(link.startswith("#") and link[1:] in outline.ids for link in outline.links)
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "<script" not in text
+
+
+def test_no_word_stands_by_its_colour_alone(planted):
+    words = re.findall(r'<span class="(?:badge|hang) (?:pass|fail|inconclusive)">([^<]+)</span>', page.render(planted))
+    assert words
+    assert all(re.match(r"[✓✗▲?] \w", word) for word in words)
+
+
+def test_the_same_warehouse_gives_the_same_files(house):
+    house.fill(rows(Scenario(week=WEEK, answers=5_000, seed=2)))
+    first, second = house.report(), house.report()
+    assert page.render(first) == page.render(second)
+    assert json.loads(numbers.numbers(first).to_json()) == json.loads(numbers.numbers(second).to_json())

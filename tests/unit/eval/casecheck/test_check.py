@@ -1,0 +1,114 @@
+import io
+import json
+from typing import ClassVar
+
+import pytest
+from pydantic import BaseModel
+
+from eval.casecheck.check import check_folder, measure_specificity
+from eval.casecheck.report import render_findings
+from eval.casecheck.rules import CaseRules, FileRules
+from eval.errors import CaseError
+from eval.report.console import open_console
+from service.task import Task
+
+
+class ShoutInputs(BaseModel):
+    text: str
+
+
+class Shout(Task[ShoutInputs]):
+    name: ClassVar[str] = "shout"
+    input_model: ClassVar[type[BaseModel]] = ShoutInputs
+    variables: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    def values(self, inputs):
+        return {"text": inputs.text}
+
+    def check(self, text, rules):
+        return text
+
+
+LONG = "Our {0} sent a van on Monday and its driver left the gate open, so two goats went for a walk along the {1}."
+
+
+def write(folder, file, *texts):
+    rows = [{"id": f"{file}-{n}", "inputs": {"text": text}} for n, text in enumerate(texts)]
+    (folder / f"{file}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+
+def printed(findings):
+    stream = io.StringIO()
+    render_findings(findings, open_console(stream))
+    return stream.getvalue()
+
+
+def test_a_task_without_rules_is_checked_for_what_holds_for_all(tmp_path):
+    write(tmp_path, "dev", *(f"hello {n}" for n in range(40)))
+    sound = check_folder(tmp_path, Shout(), CaseRules())
+    assert sound.problems == ()
+    assert "dev: 40 cases, 0 second references, no problems, digest " + sound.digests["dev"][:12] in printed(sound)
+
+    write(tmp_path, "gate", LONG.format("baker", "river"), LONG.format("grocer", "canal"), "hello")
+    copied = check_folder(tmp_path, Shout(), CaseRules(), only="gate")
+    assert "gate.jsonl:2 gate-1: text shares " in printed(copied)
+    assert [balance.file for balance in copied.balances] == ["gate"]
+    assert check_folder(tmp_path, Shout(), CaseRules(), only="dev").problems == ()
+
+
+def test_a_folder_without_cases_says_what_to_do(tmp_path):
+    with pytest.raises(CaseError, match=r"no case file in .*; write dev.jsonl there"):
+        check_folder(tmp_path, Shout(), CaseRules())
+
+
+def test_the_data_card_must_name_the_digest_of_the_cases(tmp_path):
+    write(tmp_path, "dev", "hello", "goodbye")
+    digest = check_folder(tmp_path, Shout(), CaseRules()).digests["dev"][:12]
+    card = tmp_path / "README.md"
+    card.write_text(f"| `dev.jsonl` | 2 | `{digest}` |\n", encoding="utf-8")
+    assert check_folder(tmp_path, Shout(), CaseRules()).problems == ()
+    write(tmp_path, "dev", "hello", "farewell")
+    (problem,) = check_folder(tmp_path, Shout(), CaseRules()).problems
+    assert "bump the card's version" in str(problem)
+    card.write_text("nothing about files\n", encoding="utf-8")
+    (problem,) = check_folder(tmp_path, Shout(), CaseRules()).problems
+    assert "has no row in the table of README.md" in str(problem)
+
+
+def test_a_form_that_other_references_satisfy_is_counted(tmp_path):
+    rows = [
+        {
+            "id": f"case-{n}",
+            "inputs": {"text": text},
+            "expectations": {
+                "references": [reference],
+                "facts": [{"statement": "it is so", "accepted": [form], "interaction_id": "text", "span": text}],
+            },
+        }
+        for n, (text, reference, form) in enumerate(
+            [
+                ("a", "The goat was closed.", "closed"),
+                ("b", "The van was closed.", "van"),
+                ("c", "The cat left.", "cat"),
+            ]
+        )
+    ]
+    (tmp_path / "dev.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    rate = measure_specificity(tmp_path, Shout(), CaseRules())["dev"]
+    assert rate.value == pytest.approx(
+        1 / 6
+    )  # "closed" is found in one of six foreign references, "van" and "cat" in none
+
+
+def test_what_the_cases_of_a_file_must_be_together_is_a_problem_of_the_file(tmp_path):
+    def together(cases):
+        if sum("goat" in case.inputs["text"] for case in cases) * 2 > len(cases):
+            yield "more than half of the cases are about goats"
+
+    write(tmp_path, "dev", "a goat", "two goats", "a cow")
+    rules = CaseRules(files={"dev": FileRules(count=3, slices={}, together=together)})
+    assert [str(problem) for problem in check_folder(tmp_path, Shout(), rules).problems] == [
+        "dev.jsonl: more than half of the cases are about goats"
+    ]
+    write(tmp_path, "dev", "a goat", "two cows", "a cow")
+    assert check_folder(tmp_path, Shout(), rules).problems == ()

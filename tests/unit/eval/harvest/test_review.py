@@ -1,0 +1,126 @@
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from eval.cases import Case, load_cases
+from eval.harvest.proposal import Proposal, Provenance, read_proposals, write_proposals
+from eval.harvest.propose import Desk
+from eval.harvest.review import review
+from eval.suites import load_case_rules
+from service.task import load_task
+
+ROOT = Path(__file__).resolve().parents[4]
+SPAN = "The terrier behind the gate is blind and must hear a voice first."
+REFERENCE = (
+    "Meter could not be read on Nov 3 because the gate was locked. The customer asks for a call before anybody comes. Before "
+    "anybody enters: the terrier behind the gate is blind and must hear a voice first. Nothing else is recorded as open."
+)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    folder = tmp_path / "datasets"
+    folder.mkdir()
+    shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", folder / "gate.jsonl")
+    return Desk(task=load_task("summarize"), rules=load_case_rules("summarize"), folder=folder, key=b"k")
+
+
+@pytest.fixture
+def path(tmp_path):
+    inputs = {
+        "as_of": "2026-11-05T12:00:00Z",
+        "account_number": "4674143276",
+        "contact_id": "c-1",
+        "interactions": [
+            {
+                "interaction_id": "i1",
+                "channel": "agent",
+                "timestamp": "2026-11-03T10:00:00Z",
+                "intent": "MeterAccess",
+                "text": f"Mtr not read, gate locked. {SPAN} Wants a call before anybody comes.",
+            }
+        ],
+    }
+    said = Provenance(
+        request_id="req-1",
+        summary_id="req-1",
+        week="2026-W45",
+        reason="not_helpful",
+        pair="extractive",
+        pair_digest="d",
+        prompt_version="v1",
+        registry_version=1,
+        answered_by="extractive-digest",
+    )
+    made = [
+        Proposal(case=Case(id=f"reg-2026-w45-{n}", inputs=inputs), provenance=said, shown="[b]gate locked[/b]")
+        for n in (1, 2)
+    ]
+    write_proposals(tmp_path / "p.jsonl", made)
+    return tmp_path / "p.jsonl"
+
+
+def play(path, desk, *keys):
+    pressed = iter(keys)
+    out = io.StringIO()
+    counts = review(path, desk, Console(file=out, width=120), lambda _: next(pressed))
+    return counts, out.getvalue()
+
+
+def accepted(desk):
+    file = desk.folder / "regression.jsonl"
+    return load_cases(file, input_model=desk.task.input_model).cases if file.exists() else ()
+
+
+def editor_that_writes(tmp_path, monkeypatch, text):
+    script = tmp_path / "editor.py"
+    script.write_text(f"import sys, pathlib\npathlib.Path(sys.argv[1]).write_text({text!r})\n", encoding="utf-8")
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {script}")
+
+
+def test_what_cannot_fail_is_not_accepted_and_says_what_is_missing(path, desk):
+    counts, shown = play(path, desk, "a", "s", "q")
+    assert not counts["accepted"]
+    assert "has no reference" in shown
+    assert "has no facts" in shown
+    assert "[b]gate locked[/b]" in shown  # somebody else's text is no markup of ours
+    assert accepted(desk) == ()
+    assert [item.decision for item in read_proposals(path)] == ["open", "open"]
+
+
+def test_edited_then_accepted_it_is_a_case_at_once(path, desk, tmp_path, monkeypatch):
+    fact = {
+        "statement": "A blind dog is behind the gate",
+        "accepted": ["terrier + blind"],
+        "interaction_id": "i1",
+        "span": SPAN,
+    }
+    editor_that_writes(tmp_path, monkeypatch, json.dumps({"references": [REFERENCE], "facts": [fact]}))
+    counts, shown = play(path, desk, "e", "a", "q")
+    assert counts["accepted"] == 1, shown
+    assert [case.id for case in accepted(desk)] == ["reg-2026-w45-1"]
+    assert [item.decision for item in read_proposals(path)] == ["done", "open"]
+    # The second tells the same story: the set has it already.
+    counts, shown = play(path, desk, "e", "a", "d")
+    assert "same text" in shown
+    assert [item.decision for item in read_proposals(path)] == ["done", "drop"]
+    assert len(accepted(desk)) == 1
+
+
+@pytest.mark.parametrize("text", ["references: [", "surprise: 1", ""])
+def test_what_the_editor_leaves_broken_changes_nothing(path, desk, tmp_path, monkeypatch, text):
+    editor_that_writes(tmp_path, monkeypatch, text)
+    before = read_proposals(path)
+    play(path, desk, "e", "q")
+    assert read_proposals(path) == before
+
+
+def test_an_editor_that_is_not_there_is_said(path, desk, monkeypatch):
+    monkeypatch.setenv("VISUAL", "no-such-editor-here")
+    _, shown = play(path, desk, "e", "q")
+    assert "set EDITOR" in shown

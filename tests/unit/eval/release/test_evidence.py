@@ -1,0 +1,224 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from builders import gate_attestation
+
+from eval.release.evidence import Evidence, read_evidence, refusals
+from eval.results import Check, Evaluation, GateResult, PairResult, Verdict
+from eval.tracking.store import RunRecord, table_text
+from eval.verdict.attest import attest
+from figures.metric import Metric, Unit
+from service.canonical import sha256_hex
+
+NOW = {
+    "task_name": "t",
+    "pair_name": "p",
+    "pair_digest": "pair" * 16,
+    "dataset_digest": "data" * 16,
+    "dataset_name": "dev",
+    "suite_digest": "suit" * 16,
+    "production_digest": None,
+    "environment": "local",
+    "now": datetime(2026, 11, 21, tzinfo=UTC),
+}
+
+
+def evidence(run="r1", **changes):
+    return Evidence(mlflow_run_id=run, envelope="{}", attestation=gate_attestation(**{"checks": {"pass": 3}} | changes))
+
+
+def test_a_passing_gate_for_exactly_this_is_enough():
+    assert refusals([evidence()], **NOW) == (evidence(), [])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"pair_digest": "x" * 64},
+            "the pair's file differs from what the gate saw (now pairpairpair, gate saw xxxxxxxxxxxx)",
+        ),
+        ({"dataset_digest": "x" * 64}, "dataset 'dev' differs"),
+        ({"suite_digest": "x" * 64}, "the suite differs"),
+        ({"baseline_digest": "x" * 64}, "the production pair differs"),
+        ({"environment": "aws"}, "the environment differs"),
+        ({"verdict": "inconclusive"}, "was 'inconclusive'; only a pass is promoted"),
+        ({"verdict": "fail"}, "was 'fail'"),
+        ({"scope": "other"}, "not made on the suite's whole gate set"),
+        (
+            {"expires_at": datetime(2026, 11, 20, 23, tzinfo=UTC)},
+            "the attestation of 2026-11-20T00:00:00+00:00 expired on 2026-11-20T23:00:00+00:00",
+        ),
+        ({"issued_at": datetime(2026, 11, 21, 0, 6, tzinfo=UTC)}, "lies in the future: this machine's clock"),
+    ],
+)
+def test_what_differs_is_named_with_the_remedy(change, reason):
+    found, reasons = refusals([evidence(**change)], **NOW)
+    assert found is None
+    assert any(reason in line for line in reasons)
+    assert "make eval PAIRS=p TASK=t" in reasons[-1]
+
+
+def test_never_evaluated():
+    found, reasons = refusals([], **NOW)
+    assert found is None
+    assert "never evaluated" in reasons[0]
+
+
+def test_an_older_pass_counts_when_it_saw_exactly_this():
+    found, _ = refusals([evidence(pair_digest="x" * 64), evidence("r0")], **NOW)
+    assert found is not None
+    assert found.mlflow_run_id == "r0"
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+def test_an_older_pass_does_not_outlive_a_newer_verdict_on_exactly_this(verdict):
+    newer = evidence("r2", verdict=verdict, issued_at=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    for order in ([newer, evidence()], [evidence(), newer]):  # the order is MLflow's, the time is signed
+        found, reasons = refusals(order, **NOW)
+        assert found is None
+        assert f"was '{verdict}'; only a pass is promoted" in reasons[0]
+    again = evidence("r3", issued_at=datetime(2026, 11, 20, 13, tzinfo=UTC))
+    assert refusals([evidence(), newer, again], **NOW)[0] == again
+
+
+def test_what_was_judged_as_production_was_not_compared_with_what_is_production_now():
+    # It was rolled back since: its own floors say nothing about the pair that it would replace.
+    own = evidence(baseline_digest="pair" * 16)
+    found, reasons = refusals([own], **NOW | {"production_digest": "prod" * 16})
+    assert found is None
+    assert "the production pair differs from what the gate saw" in reasons[0]
+
+
+def test_the_nearest_evaluation_explains_the_refusal():
+    far = evidence(pair_digest="x" * 64, dataset_digest="x" * 64, suite_digest="x" * 64)
+    _, reasons = refusals([far, evidence(suite_digest="x" * 64)], **NOW)
+    assert [line for line in reasons if "differs" in line] == [
+        "the suite differs from what the gate saw (now suitsuitsuit, gate saw xxxxxxxxxxxx)"
+    ]
+
+
+def test_a_clock_a_little_ahead_is_forgiven():
+    ahead = evidence(issued_at=datetime(2026, 11, 21, 0, 4, tzinfo=UTC))
+    assert refusals([ahead], **NOW) == (ahead, [])
+
+
+def test_an_unproven_evaluation_says_why():
+    unproven = Evidence(mlflow_run_id="r", envelope="", attestation=None, problem="evaluation e1 was not attested")
+    assert refusals([unproven], **NOW)[1][0] == "evaluation e1 was not attested"
+    assert refusals([unproven, evidence("r2")], **NOW)[0].mlflow_run_id == "r2"
+
+
+def test_what_the_runs_tags_say_proves_nothing(notary):
+    def record(attestation):
+        return RunRecord(mlflow_run_id="r", evaluation_id="e1", verdict="pass", attestation=attestation, at="t")
+
+    attested = replace(evidence().attestation, verdict="fail")
+    genuine = notary.sign(attested)
+    forged = type(notary)().sign(replace(attested, verdict="pass"))
+    found = read_evidence([record(genuine), record(None), record(forged), record('{"verdict": "pass"}')], notary.keys)
+    assert found[0].attestation == attested
+    assert [item.attestation for item in found[1:]] == [None, None, None]
+    assert "made without a signing key" in found[1].problem
+    assert "not by a key trusted" in found[2].problem
+    assert "no signed statement" in found[3].problem
+
+
+def test_what_a_stranger_calls_his_run_cannot_write_over_the_terminals_lines(notary):
+    record = RunRecord(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
+    (found,) = read_evidence([record], notary.keys)
+    assert found.problem.startswith(r"evaluation \x1b[2Kok was not attested")
+
+
+def _evaluated(dataset_name="dev"):
+    metric = Metric(
+        name="bleu", unit=Unit.SCORE, higher_is_better=True, value=30.0, low=28.0, high=float("inf"), n=40, unscored=1
+    )
+    check = Check(
+        kind="floor",
+        metric="bleu",
+        unit=Unit.SCORE,
+        bound=20.0,
+        value=30.0,
+        low=28.0,
+        high=None,
+        n=40,
+        verdict=Verdict.PASS,
+        reason="r",
+        explanation="e",
+    )
+    gate = GateResult(
+        pair_name="p",
+        pair_digest="p" * 64,
+        dataset_digest="d" * 64,
+        suite_digest="s" * 64,
+        baseline_digest=None,
+        checks=(check,),
+    )
+    pair = PairResult(
+        pair_name="p",
+        pair_version="1",
+        pair_digest="p" * 64,
+        model="m",
+        backup=None,
+        answered_by=("m",),
+        is_production=False,
+        cases=(),
+        metrics={"bleu": metric},
+        gate=gate,
+    )
+    evaluation = Evaluation(
+        run_id="e1",
+        task="demo",
+        environment="local",
+        started_at="t",
+        dataset_name=dataset_name,
+        dataset_digest="d" * 64,
+        suite_digest="s" * 64,
+        code_version="abc",
+        case_count=40,
+        production_name=None,
+        production_version=None,
+        pairs=(pair,),
+        calls_live=0,
+        calls_cached=0,
+        seconds=1.0,
+    )
+    now = datetime(2026, 11, 21, 12, 0, 0, 999, tzinfo=UTC)
+    return attest(evaluation, pair, gate_dataset="dev", cases=table_text([{"a": 1.0}]), now=now, days=30)
+
+
+def test_an_attestation_fixes_figures_cases_verdict_and_time():
+    found = _evaluated()
+    attestation = found.attestation
+    assert (attestation.scope, attestation.verdict, attestation.checks) == (
+        "gate",
+        "pass",
+        {"pass": 1, "fail": 0, "inconclusive": 0},
+    )
+    assert attestation.expires_at == datetime(2026, 12, 21, 12, tzinfo=UTC)
+    assert attestation.cases_digest == sha256_hex('{"columns":["a"],"data":[[1]]}')
+    assert attestation.figures_digest == sha256_hex(found.figures)
+    figures = json.loads(found.figures)
+    assert figures["metrics"]["bleu"] == {"value": 30, "low": 28, "high": None, "n": 40, "unscored": 1, "unit": "score"}
+    assert [(check["metric"], check["verdict"]) for check in figures["checks"]] == [("bleu", "pass")]
+
+
+@pytest.mark.parametrize("name", ["dev[39]", "tweetsumm"])
+def test_a_part_of_the_set_or_another_set_is_attested_as_such(name):
+    assert _evaluated(name).attestation.scope == "other"
+
+
+@pytest.mark.parametrize("behaviour", ["not measured", "fail", "inconclusive"])
+def test_where_behaviour_is_required_only_a_pass_is_promoted(behaviour):
+    found, reasons = refusals([evidence(behaviour=behaviour)], **NOW, behaviour_required=True)
+    assert found is None
+    assert f"this gate's was '{behaviour}'" in reasons[0]
+    assert "make gate PAIR=p TASK=t" in reasons[0]
+
+
+def test_where_behaviour_is_required_a_pass_is_enough_and_elsewhere_nothing_is_asked():
+    assert refusals([evidence(behaviour="pass")], **NOW, behaviour_required=True)[0] is not None
+    assert refusals([evidence(behaviour="not measured")], **NOW)[0] is not None

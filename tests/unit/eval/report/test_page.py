@@ -1,0 +1,401 @@
+"""The report of a hand-built evaluation: one pair in production, one that fails, one answered by a stand-in."""
+
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from eval.cases import Case, Expectations, Fact, Forbidden
+from eval.report.cases import case_views
+from eval.report.conclusions import replaced_models
+from eval.report.page import MARKDOWN_LIMIT, render_html, render_markdown, to_json, write_report
+from eval.report.view import cost_rows, slice_tables
+from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
+from eval.suite import Floor, MetricSpec, NoWorse, Suite
+from figures.formatting import format_number
+from figures.metric import Metric, Unit
+from service.errors import FailureCode
+from service.llm.pricing import Cost, Usage
+from service.task import TaskResult
+
+SCRIPT = "<script>alert('owned')</script>"
+STATEMENT = "A refund of $450 was promised."
+FINDING = f"amount $450 is in no interaction: {STATEMENT!r}"
+
+
+class _NoScorer:
+    name = "none"
+    scores = ("grounded", "fact_coverage", "forbidden_clear")
+
+
+SUITE = Suite(
+    task="summarize",
+    gate_dataset="tiny",
+    scorers=(_NoScorer(),),  # type: ignore[arg-type]  # reports never score
+    metrics=(
+        MetricSpec(name="chrf", kind="corpus", unit=Unit.SCORE),
+        MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
+        MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
+        MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
+        MetricSpec(name="latency_p95", kind="latency", quantile=0.95, unit=Unit.MS, higher_is_better=False),
+        MetricSpec(name="cost_cold", kind="cost", score="cold", unit=Unit.USD, higher_is_better=False),
+        MetricSpec(name="cost_warm", kind="cost", score="warm", unit=Unit.USD, higher_is_better=False),
+    ),
+    floors=(Floor(metric="grounded", bound=0.8, reason="an invented amount is a promise"),),
+    no_worse=(NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),),
+    max_unscored_rate=0.15,
+    minimum_latency_calls=2,
+    slices=("family",),
+    table=("chrf", "grounded", "fact_coverage", "forbidden_clear", "latency_p95", "cost_cold", "cost_warm"),
+)
+
+
+def interaction(name: str, at: str, text: str) -> dict[str, str]:
+    return {"interaction_id": name, "channel": "chat", "timestamp": at, "intent": "HighBill", "text": text}
+
+
+def make_case(number: int) -> Case:
+    return Case(
+        id=f"tiny-{number:02}",
+        inputs={
+            "as_of": "2026-11-20T12:00:00Z",
+            "account_number": "6021457738",
+            "contact_id": f"c-{number}",
+            "max_history_days": 30,
+            "interactions": [
+                interaction("i0", "2026-01-03T14:12:00Z", "long ago"),
+                interaction("i1", "2026-11-03T14:12:00Z", f"My bill is $45 too high {SCRIPT}"),
+            ],
+        },
+        expectations=Expectations(
+            references=("Customer disputes a $45 charge.",),
+            facts=(Fact(statement="A $45 charge is disputed", accepted=("$45",), interaction_id="i1", span="$45"),),
+            forbidden=(Forbidden(claim="The refund was promised", accepted=("refund + promised",)),),
+        ),
+        slices={"family": "billing" if number < 11 else "outage"},
+    )
+
+
+CASES = {case.id: case for case in map(make_case, range(12))}
+
+
+def metric(name: str, value: float | None, half: float = 0.05, **changes: object) -> Metric:
+    spec = SUITE.metric(name)
+    fields: dict[str, object] = {
+        "name": name,
+        "unit": spec.unit,
+        "higher_is_better": spec.higher_is_better,
+        "value": value,
+        "low": None if value is None else value - half,
+        "high": None if value is None else value + half,
+        "n": 0 if value is None else 12,
+    }
+    return Metric(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def metrics(grounded: float, cost: float, note: str = "") -> dict[str, Metric]:
+    made = [
+        metric("chrf", 41.2, 3.0),
+        metric("grounded", grounded),
+        metric("fact_coverage", 0.5, n=11),
+        metric("forbidden_clear", 0.9),
+        metric("latency_p95", None) if note == "none" else metric("latency_p95", 1900.0, 200.0, note=note),
+        metric("cost_cold", cost, cost / 10),
+        metric("cost_warm", cost / 2, cost / 20),
+    ]
+    return {item.name: item for item in made}
+
+
+def answer(number: int, *, bad: bool = False, failure: FailureCode | None = None, by: str = "nova-lite") -> CaseResult:
+    output = f"Customer disputes a charge {SCRIPT}. {STATEMENT}" if bad else "Customer disputes a $45 charge."
+    result = TaskResult(
+        output=None if failure else output,
+        arm="primary",
+        model="amazon.nova-lite-v1:0",
+        answered_by="" if failure else by,
+        latency_ms=900.0 + number,
+        model_ms=890.0 + number,
+        usage=Usage(input_tokens=900, output_tokens=90),
+        cost=Cost(metered_usd=Decimal("0.0000756")),
+        failure=failure,
+        failure_message="the answer has 140 words" if failure else "",
+        raw_text=f"## {SCRIPT}" if failure else "",
+    )
+    scores = {
+        "grounded": Score(value=0.0 if bad else 1.0, findings=(FINDING,) if bad else ()),
+        "fact_coverage": Score(value=0.0 if bad else 1.0, findings=("A $45 charge is disputed",) if bad else ()),
+        "forbidden_clear": Score(
+            value=0.0 if bad else 1.0,
+            findings=("claims 'The refund was promised' by the form 'refund + promised'",) if bad else (),
+        ),
+    }
+    if failure:
+        scores = dict.fromkeys(scores, Score(value=None, unscored=f"no answer: {failure.value}"))
+    return CaseResult(case_id=f"tiny-{number:02}", arm="primary", repeat=0, result=result, live=True, scores=scores)
+
+
+def floor(verdict: Verdict, value: float) -> Check:
+    return Check(
+        kind="floor", metric="grounded", unit=Unit.RATE, bound=0.8, value=value, low=value - 0.05, high=value + 0.05,
+        n=12, verdict=verdict, reason="an invented amount is a promise", explanation="the whole interval was looked at",
+    )  # fmt: skip
+
+
+def make_pair(name: str, verdict: Verdict, grounded: float, results: list[CaseResult], **changes: object) -> PairResult:
+    gate = GateResult(
+        pair_name=name, pair_digest=f"{name}-digest", dataset_digest="d" * 64, suite_digest="s" * 64,
+        baseline_digest="current-digest", checks=(floor(verdict, grounded),),
+    )  # fmt: skip
+    fields: dict[str, object] = {
+        "pair_name": name, "pair_version": "1.0.0", "pair_digest": f"{name}-digest", "model": "amazon.nova-lite-v1:0",
+        "backup": None, "answered_by": ("nova-lite",), "is_production": False, "cases": tuple(results),
+        "metrics": metrics(grounded, 0.000214), "gate": gate,
+    }  # fmt: skip
+    return PairResult(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    """Twelve cases, three pairs."""
+    good = [answer(number) for number in range(12)]
+    bad = [answer(0, bad=True), answer(1, failure=FailureCode.OUTPUT_INVALID), *good[2:]]
+    away = [answer(number, by="Small-1B (stand-in)") for number in range(12)]
+    delta = metric("grounded", -0.3, 0.1)
+    return Evaluation(
+        run_id="20261121T040000-1f2e",
+        task="summarize",
+        environment="local",
+        started_at="2026-11-21T04:00:00Z",
+        dataset_name="tiny",
+        dataset_digest="d" * 64,
+        suite_digest="s" * 64,
+        code_version="3f2a9c1",
+        case_count=12,
+        production_name="current",
+        production_version=3,
+        pairs=(
+            make_pair("current", Verdict.PASS, 0.9, good, is_production=True),
+            make_pair("bad-one", Verdict.FAIL, 0.6, bad, deltas={"grounded": delta}),
+            make_pair(
+                "borrowed",
+                Verdict.PASS,
+                0.95,
+                away,
+                answered_by=("Small-1B (stand-in)",),
+                deltas={"grounded": metric("grounded", 0.05, 0.04)},
+                metrics=metrics(0.95, 0.000214, "measured in run r0; no live calls in this one"),
+            ),
+        ),
+        calls_live=36,
+        calls_cached=4,
+        seconds=12.5,
+        stand_in="Small-1B (bundled)",
+    )
+
+
+@pytest.fixture(scope="module")
+def page(evaluation: Evaluation) -> str:
+    """The HTML report."""
+    return render_html(evaluation, SUITE, CASES)
+
+
+class _Reader(HTMLParser):
+    """Collects scripts, attributes that load or run something, and the visible text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.loads: list[str] = []
+        self.handlers: list[str] = []
+        self.ids: list[str] = []
+        self.text = ""
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag if tag in ("script", "style") else self._inside
+        self.loads += [f"{tag} {name}" for name, value in attrs if name in ("src", "srcset", "data", "action")]
+        self.loads += [f"{tag} href" for name, value in attrs if name == "href" and not (value or "").startswith("#")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = "" if tag == self._inside else self._inside
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif not self._inside:
+            self.text += data
+
+
+def read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    reader.text = " ".join(reader.text.split())
+    return reader
+
+
+def test_a_script_in_a_customers_text_stays_text(page: str) -> None:
+    found = read(page)
+    assert len(found.scripts) == 1
+    assert "alert" not in found.scripts[0]
+    assert found.text.count(SCRIPT) >= 3  # the interaction, the output, and the rejected answer
+    assert not found.handlers
+    assert re.search(r"script-src 'sha256-[A-Za-z0-9+/=]{44}'", page)
+
+
+def test_the_page_loads_nothing(page: str) -> None:
+    assert read(page).loads == []
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_the_page_says_verdict_and_reason_in_words(page: str) -> None:
+    text = read(page).text
+    assert "1 of 2 candidates passes the gate: borrowed." in text
+    assert "In production: current (registry version 3)." in text
+    assert "✗ FAIL" in text
+    assert "✓ PASS" in text
+    assert "1 of 1 check fails: grounded" in text
+    assert "an invented amount is a promise" in text
+
+
+def test_the_page_shows_figures_with_intervals_notes_and_drawings(page: str) -> None:
+    text = read(page).text
+    assert "0.60 [0.55, 0.65]" in text
+    assert "1.9 s † [1.7, 2.1] s" in text
+    assert "† borrowed, latency_p95: measured in run r0" in text
+    assert "-0.30 [-0.40, -0.20]" in text
+    assert "may lose at most 0.05" in text
+    assert 'aria-label="bad-one grounded 0.60 [0.55, 0.65]"' in page
+
+
+def test_a_stand_in_is_called_one(evaluation: Evaluation, page: str) -> None:
+    assert [bool(replaced_models(evaluation, pair)) for pair in evaluation.pairs] == [False, False, True]
+    text = read(page).text
+    assert "Small-1B (stand-in) answered in place of the provider models of borrowed." in text
+    assert "stand-in: Small-1B (stand-in)" in text
+
+
+def test_the_page_marks_unsupported_values_and_lists_what_is_missing(page: str) -> None:
+    assert '<mark class="fault">' in page
+    text = read(page).text
+    assert "amount $450 is in no interaction" in text
+    assert "claims 'The refund was promised' by the form" in text
+    assert "OUTPUT_INVALID: the answer has 140 words" in text
+
+
+def test_every_case_is_on_the_page_and_the_worst_comes_first(evaluation: Evaluation, page: str) -> None:
+    ids = [value.removeprefix("case-") for value in read(page).ids if value.startswith("case-")]
+    assert sorted(ids) == sorted(CASES)
+    assert ids[:2] == ["tiny-01", "tiny-00"]  # no answer is worse than a wrong one
+    assert len(case_views(evaluation, SUITE, CASES)[0].answers) == 3
+
+
+def test_an_interaction_outside_the_requests_filter_is_shown_as_unseen(evaluation: Evaluation) -> None:
+    entries = case_views(evaluation, SUITE, CASES)[0].entries
+    assert [entry.visible for entry in entries] == [False, True]
+
+
+def test_small_slices_are_marked_small(evaluation: Evaluation, page: str) -> None:
+    tables = {spec.name: rows for spec, rows in slice_tables(evaluation, SUITE, CASES)}
+    assert list(tables) == ["grounded", "forbidden_clear", "fact_coverage"]
+    billing, outage = tables["grounded"]
+    assert (billing.value, billing.n_cases, billing.small) == ("billing", 11, False)
+    assert (outage.value, outage.n_cases, outage.small) == ("outage", 1, True)
+    assert billing.cells[1][1] == 10  # the failed answer has no score
+    assert '<tr class="small">' in page
+
+
+def test_cost_stands_beside_what_the_seed_states(evaluation: Evaluation) -> None:
+    row = cost_rows(evaluation, SUITE)[0]
+    assert row.cold.startswith("$0.000214 [$0.000193, $0.000235]")
+    assert row.cold_month == format_number(0.000214 * 300_000, Unit.USD) == "$64.20"
+    assert row.warm_month == "$32.10"
+    assert row.stated == "$0.008 to $0.012 (37 to 56 times the metered cold cost)"
+
+
+def test_provenance_names_all_digests_and_how_a_corpus_figure_is_computed(page: str) -> None:
+    text = read(page).text
+    for wanted in ("d" * 64, "s" * 64, "bad-one-digest", "3f2a9c1", "20261121T040000-1f2e", "how chrf is computed"):
+        assert wanted in text
+
+
+def test_nothing_in_production_is_said_in_words(evaluation: Evaluation) -> None:
+    pairs = tuple(replace(pair, is_production=False, deltas={}) for pair in evaluation.pairs)
+    alone = replace(evaluation, production_name=None, production_version=None, pairs=pairs)
+    sentence = "Nothing is in production yet: floors alone decide."
+    assert sentence in read(render_html(alone, SUITE, CASES)).text
+    assert sentence in render_markdown(alone, SUITE)
+
+
+def test_an_evaluation_where_nothing_was_measured_can_be_shown(evaluation: Evaluation) -> None:
+    failed = [answer(number, failure=FailureCode.DEADLINE) for number in range(12)]
+    empty = {spec.name: metric(spec.name, None) for spec in SUITE.metrics}
+    pair = make_pair("dead", Verdict.INCONCLUSIVE, 0.0, failed, metrics=empty, answered_by=())
+    text = read(render_html(replace(evaluation, pairs=(pair,), calls_live=0), SUITE, CASES)).text
+    assert "– n=0" in text
+    assert "no live calls in this run" in text
+    assert "dead is undecided" in text
+
+
+def test_write_report_leaves_whole_files_only(evaluation: Evaluation, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "run"
+    path = write_report(evaluation, SUITE, CASES, folder)
+    assert path == folder / "report.html"
+    write_report(evaluation, SUITE, CASES, folder)
+    assert sorted(item.name for item in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md"]
+
+
+def test_an_answer_that_is_not_unicode_does_not_cost_the_report(evaluation: Evaluation, tmp_path: Path) -> None:
+    odd = answer(0)
+    odd = replace(odd, result=replace(odd.result, output="half a pair \ud800 and \x1b[2J a control"))
+    pair = make_pair("odd", Verdict.PASS, 0.9, [odd])
+    text = write_report(replace(evaluation, pairs=(pair,)), SUITE, CASES, tmp_path).read_text(encoding="utf-8")
+    assert "half a pair ?" in text
+    assert "\x1b" not in text
+
+
+def test_the_json_report_has_scores_per_case_and_no_customers_text(evaluation: Evaluation, tmp_path: Path) -> None:
+    text = write_report(evaluation, SUITE, CASES, tmp_path).with_suffix(".json").read_text(encoding="utf-8")
+    data = json.loads(text)
+    assert data == json.loads(json.dumps(to_json(evaluation)))
+    bad = data["pairs"][1]
+    assert bad["verdict"] == "fail"
+    assert bad["metrics"]["grounded"]["low"] == pytest.approx(0.55)
+    assert bad["cases"][0]["scores"]["grounded"] == 0.0
+    assert bad["cases"][0]["findings"]["grounded"] == 1
+    assert bad["cases"][0]["cost"]["metered_usd"] == "0.0000756"
+    assert bad["cases"][1]["failure"] == "OUTPUT_INVALID"
+    for customer_text in ("script", "$450", "Customer disputes"):
+        assert customer_text not in text
+
+
+def test_the_markdown_report_has_verdict_table_and_failed_checks(evaluation: Evaluation) -> None:
+    text = render_markdown(evaluation, SUITE)
+    assert text.startswith("# 1 of 2 candidates passes the gate: borrowed.\n")
+    assert "| **verdict** | **PASS** | **FAIL** | **PASS** |" in text
+    assert "| grounded ↑ | 0.90 [0.85, 0.95] | 0.60 [0.55, 0.65] | 0.95 [0.90, 1.00] |" in text
+    assert "| grounded vs production | – | -0.30 [-0.40, -0.20] | +0.05 [+0.01, +0.09] |" in text
+    assert "FAIL grounded 0.60 \\[0.55, 0.65], needs at least 0.80" in text
+    assert "Small-1B (stand-in), **not** amazon.nova-lite-v1:0" in text
+    assert "no answer: OUTPUT_INVALID 1" in text
+
+
+def test_the_markdown_report_stays_below_the_limit_and_says_that_it_was_cut(evaluation: Evaluation) -> None:
+    bad = evaluation.pairs[1]
+    checks = bad.gate.checks * 800
+    many = replace(evaluation, pairs=(replace(bad, gate=replace(bad.gate, checks=checks)),))
+    text = render_markdown(many, SUITE)
+    assert len(text) < MARKDOWN_LIMIT
+    assert text.endswith("… cut; all of it is in report.html.\n")
+
+
+def test_a_pairs_name_cannot_break_the_markdown_table(evaluation: Evaluation) -> None:
+    odd = replace(evaluation.pairs[1], pair_name="a|b<b>\n[x](y)")
+    text = render_markdown(replace(evaluation, pairs=(odd,)), SUITE)
+    assert "| | a\\|b&lt;b&gt; \\[x](y) |" in text

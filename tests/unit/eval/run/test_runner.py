@@ -1,0 +1,276 @@
+import asyncio
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from typing import ClassVar
+
+import pytest
+from builders import make_pair
+from pydantic import BaseModel
+
+from eval.cases import Case
+from eval.errors import RunAborted
+from eval.run.reply_cache import CallCache
+from eval.run.runner import TURN, Answered, Job, Runner, in_turn
+from service.cards import ModelCard, ModelCards
+from service.errors import FailureCode, PairError, UpstreamUnavailable
+from service.llm.model_call import ModelReply
+from service.llm.pricing import Usage
+from service.pair import Pair
+from service.task import Task
+
+CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
+
+
+class Inputs(BaseModel):
+    text: str
+
+
+class Echo(Task[Inputs]):
+    name: ClassVar[str] = "echo"
+    input_model: ClassVar[type[BaseModel]] = Inputs
+    variables: ClassVar[frozenset[str]] = frozenset({"text"})
+
+    def values(self, inputs):
+        return {"text": inputs.text}
+
+    def check(self, text, rules):
+        return text
+
+
+class Gateway:
+    """Echoes; fails for the texts in ``broken``; counts calls and how many ran at once."""
+
+    def __init__(self, broken=()):
+        self.calls = Counter()
+        self.broken = set(broken)
+        self.running = self.most = 0
+
+    async def complete(self, call):
+        text = call.messages[-1].content
+        self.calls[text] += 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self.running -= 1
+        if text in self.broken:
+            raise UpstreamUnavailable("down")
+        return ModelReply(
+            text=text, usage=Usage(output_tokens=1), stop_reason="end_turn", latency_ms=5.0, answered_by="main"
+        )
+
+
+PAIR = make_pair("echo", asked="{{text}}", model="main")
+CASES = tuple(Case(id=f"case-{n}", inputs={"text": f"text {n}"}) for n in range(25))
+
+
+def make_runner(gateway, folder, run_id="run-1", **changes):
+    return Runner(
+        task=Echo(),
+        gateway=gateway,
+        cards=CARDS,
+        cache=CallCache(folder),
+        run_id=run_id,
+        concurrency=4,
+        spacing_s=0,
+        **changes,
+    )
+
+
+def run(runner, pair=PAIR, **changes):
+    seen = []
+    with closing(runner.cache):
+        results = asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
+    assert sorted(item.case_id for item in seen) == sorted(item.case_id for item in results)
+    return results
+
+
+def test_every_case_has_one_result_in_order_with_bounded_concurrency(tmp_path):
+    gateway = Gateway()
+    results = run(make_runner(gateway, tmp_path))
+    assert [item.case_id for item in results] == [case.id for case in CASES]
+    assert all(item.live and item.result.output == f"text {n}" for n, item in enumerate(results))
+    assert gateway.most == 4
+
+
+def test_a_failed_case_is_a_result_with_its_code(tmp_path):
+    results = run(make_runner(Gateway(broken={"text 3", "text 7"}), tmp_path))
+    failed = [item for item in results if item.result.failure]
+    assert len(results) == 25
+    assert [(item.case_id, item.result.failure) for item in failed] == [
+        ("case-3", FailureCode.UPSTREAM_UNAVAILABLE),
+        ("case-7", FailureCode.UPSTREAM_UNAVAILABLE),
+    ]
+
+
+def test_a_repeated_run_is_free_and_says_so(tmp_path):
+    run(make_runner(Gateway(), tmp_path, "run-1"))
+    again = Gateway()
+    results = run(make_runner(again, tmp_path, "run-2"))
+    assert not again.calls
+    assert all(not item.live and item.measured_in == "run-1" for item in results)
+
+
+def test_a_failure_is_asked_again_and_an_answer_is_not(tmp_path):
+    run(make_runner(Gateway(broken={"text 3"}), tmp_path))
+    again = Gateway()
+    results = run(make_runner(again, tmp_path))
+    assert dict(again.calls) == {"text 3": 1}
+    assert all(item.live for item in results)  # same run: its own answers
+
+
+def test_fresh_asks_again_but_not_what_this_run_has_asked(tmp_path):
+    run(make_runner(Gateway(), tmp_path, "run-1"))
+    fresh = Gateway()
+    assert all(item.live for item in run(make_runner(fresh, tmp_path, "run-2", fresh=True)))
+    assert len(fresh.calls) == 25
+    resumed = Gateway()
+    run(make_runner(resumed, tmp_path, "run-2", fresh=True))
+    assert not resumed.calls
+
+
+def test_another_pair_or_prompt_is_another_call(tmp_path):
+    run(make_runner(Gateway(), tmp_path))
+    gateway = Gateway()
+    changed = Pair.from_content(PAIR.content() | {"messages": [{"role": "user", "content": "Say {{text}}"}]})
+    run(make_runner(gateway, tmp_path), pair=changed)
+    assert len(gateway.calls) == 25
+
+
+def test_repeats_are_calls_of_their_own(tmp_path):
+    gateway = Gateway()
+    results = run(make_runner(gateway, tmp_path), repeats=3)
+    assert len(results) == 75
+    assert set(gateway.calls.values()) == {3}
+
+
+def test_a_half_written_cache_file_is_asked_again(tmp_path):
+    run(make_runner(Gateway(), tmp_path))
+    (written,) = tmp_path.glob("*.jsonl")
+    written.write_bytes(written.read_bytes()[:-40])  # the last line, cut off by a crash
+    gateway = Gateway()
+    assert len(run(make_runner(gateway, tmp_path))) == 25
+    assert sum(gateway.calls.values()) == 1
+    assert len(run(make_runner(Gateway(), tmp_path))) == 25
+
+
+def test_a_dead_model_server_ends_the_run_and_keeps_the_answers(tmp_path):
+    gateway = Gateway(broken={"text 20"})
+    with pytest.raises(RunAborted, match=r"server died \(killed\). What was answered is kept"):
+        run(make_runner(gateway, tmp_path, server_died=lambda: "The server died (killed)."))
+    again = Gateway()
+    assert len(run(make_runner(again, tmp_path))) == 25
+    assert sum(again.calls.values()) < 25
+
+
+def test_a_pair_that_does_not_fit_stops_the_run_by_its_own_error(tmp_path):
+    strange = Pair.from_content(PAIR.content() | {"variables": ["text", "unheard_of"]})
+    with pytest.raises(PairError, match="unheard_of"):
+        run(make_runner(Gateway(), tmp_path), pair=strange)
+
+
+def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
+    seen = []
+
+    class Named(Gateway):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        async def complete(self, call):
+            seen.append(self.name)
+            return await super().complete(call)
+
+    pairs = [replace(PAIR, name=name, version=name) for name in ("a", "b", "late")]
+    jobs = [Job(pair=pair, arm="primary", cases=CASES, gateway=Named(pair.name)) for pair in pairs]
+
+    async def joining():
+        while len(seen) < 2 * TURN:  # noqa: ASYNC110 - who joins gets the next turns; the gateway only counts
+            await asyncio.sleep(0.001)
+        return jobs[2:]
+
+    with closing(CallCache(tmp_path)) as cache:
+        runner = replace(make_runner(Named("none"), tmp_path), cache=cache, concurrency=1)
+        answered = asyncio.run(runner.run_in_turn(jobs[:2], lambda _: lambda item: None, joining()))
+    assert [len(item.results) for item in answered] == [25, 25, 25]
+    assert [item.case_id for item in answered[1].results] == [case.id for case in CASES]
+    assert Counter(seen) == {"a": 25, "b": 25, "late": 25}
+    assert seen[: 2 * TURN] == ["a"] * TURN + ["b"] * TURN
+
+
+def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(tmp_path):
+    async def joining():
+        raise RunAborted("the store is locked")
+
+    kept = []
+    with pytest.raises(RunAborted, match="locked"):
+        asyncio.run(
+            make_runner(Gateway(), tmp_path).run_in_turn(
+                [Job(pair=PAIR, arm="primary", cases=CASES)], lambda _: kept.append, joining()
+            )
+        )
+    assert len(kept) == 25
+
+
+def test_further_repeats_are_numbered_on_and_not_answered_from_the_first(tmp_path):
+    gateway = Gateway()
+    runner = make_runner(gateway, tmp_path)
+    asyncio.run(runner.run(Job(pair=PAIR, arm="primary", cases=CASES), lambda item: None))
+    again = asyncio.run(runner.run(Job(pair=PAIR, arm="primary", cases=CASES, first_repeat=1), lambda item: None))
+    assert {item.repeat for item in again} == {1}
+    assert set(gateway.calls.values()) == {2}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [((0, 10), (1, 11), True), ((0, 10), (10, 20), False), ((0, 10), (8, 18), False), ((0, 100), (40, 50), True)],
+)
+def test_jobs_met_the_same_load_when_most_of_the_shorter_ran_beside_the_longer(one, other, same):
+    assert in_turn(Answered([], *map(float, one)), Answered([], *map(float, other))) is same
+
+
+class Waking:
+    """Makes a gateway ready, slowly; counts how often."""
+
+    def __init__(self, gateway):
+        self.gateway, self.times, self.ended = gateway, 0, 0.0
+
+    async def __call__(self, gateway):
+        assert gateway is self.gateway
+        assert not gateway.calls  # nobody asks before
+        self.times += 1
+        await asyncio.sleep(0.5)
+        self.ended = time.perf_counter()
+
+
+def test_a_run_that_needs_no_call_makes_nothing_ready(tmp_path):
+    run(make_runner(Gateway(), tmp_path, "run-1"))
+    gateway = Gateway()
+    waking = Waking(gateway)
+    results = run(make_runner(gateway, tmp_path, "run-2", make_ready=waking))
+    assert (waking.times, len(results), any(item.live for item in results)) == (0, 25, False)
+
+
+@pytest.mark.parametrize("lacking", [1, 25])
+def test_what_is_lacking_makes_it_ready_once_and_no_answer_waits_for_it(tmp_path, lacking):
+    first = Gateway(broken={f"text {n}" for n in range(lacking)})
+    run(make_runner(first, tmp_path, "run-1"))
+    gateway = Gateway()
+    waking = Waking(gateway)
+    results = run(make_runner(gateway, tmp_path, "run-2", make_ready=waking))
+    assert waking.times == 1
+    assert sorted(gateway.calls) == sorted(f"text {n}" for n in range(lacking))
+    assert [item.live for item in results] == [n < lacking for n in range(25)]
+    assert all(item.result.latency_ms < 500 for item in results)  # what making it ready took
+
+
+def test_a_jobs_seconds_begin_when_it_could_make_a_call(tmp_path):
+    gateway = Gateway()
+    waking = Waking(gateway)
+    runner = make_runner(gateway, tmp_path, make_ready=waking)
+    job = Job(pair=PAIR, arm="primary", cases=CASES)
+    with closing(runner.cache):
+        (answered,) = asyncio.run(runner.run_in_turn([job], lambda _: lambda _: None))
+    assert waking.ended <= answered.began <= answered.ended

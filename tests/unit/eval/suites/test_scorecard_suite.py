@@ -1,0 +1,251 @@
+"""The suite of scorecard: each figure on calls small enough to count by hand, and what its cases may be labelled with."""
+
+import json
+from typing import Any
+
+import pytest
+
+from eval.cases import Case, cases_digest, load_cases, parse_case
+from eval.code_digest import deciding_files
+from eval.errors import CaseError
+from eval.results import CaseResult
+from eval.scorers.base import ScorerContext
+from eval.suites import load_case_rules, load_suite
+from eval.suites.scorecard.labels import ScorecardExpectations
+from eval.suites.scorecard.pools import Kappa
+from eval.verdict.pooled import pooled, pooled_interval
+from service.settings import REPO_ROOT
+from service.task import TaskResult
+from service.tasks.scorecard import ScorecardInputs
+from service.tasks.scorecard.card import make_card
+from service.tasks.scorecard.reading import Reading
+from service.tasks.scorecard.windows import plan
+
+SUITE = load_suite("scorecard")
+TEXTS = [
+    "Good morning, this is Sam speaking",
+    "My bill is wrong today",
+    "I am sorry to hear that",
+    "Bye then, and thanks",
+]
+CRITERIA = [
+    {"id": "greet", "question": "Did the agent greet?", "weight": 1, "required": True},
+    {"id": "empathy", "question": "Did the agent show empathy?", "weight": 1},
+    {
+        "id": "plan",
+        "question": "Did the agent repeat the plan?",
+        "weight": 2,
+        "required": True,
+        "applies_when": "A plan.",
+    },
+]
+INPUTS = {
+    "call_id": "c1",
+    "tenant": "t",
+    "form": {
+        "form_id": "f",
+        "tenant": "t",
+        "name": "F",
+        "version": 1,
+        "pass_threshold": 0.5,
+        "sections": [{"id": "s", "title": "S", "criteria": CRITERIA}],
+    },
+    "turns": [{"speaker": "agent" if n % 2 == 0 else "customer", "start_s": n, "text": t} for n, t in enumerate(TEXTS)],
+}
+
+
+def case_of(number: int = 0, **labels: Any) -> Case:
+    answers = {
+        "greet": {"verdict": "yes", "turn": 0, "quote": "Good morning"},
+        "empathy": {"verdict": "yes", "turn": 2, "quote": "I am sorry"},
+        "plan": {"verdict": "no", "turn": None, "quote": None, "why": "nothing agreed"},
+    } | labels
+    expectations = {"answers": answers, "resolution": "unresolved", "tone": {"customer": "calm", "agent": "warm"}}
+    line = json.dumps({"id": f"case-{number}", "inputs": INPUTS, "expectations": expectations})
+    return parse_case(line, "here", ScorecardInputs, ScorecardExpectations)[0]
+
+
+def output_of(**answers: Any) -> str:
+    inputs = ScorecardInputs.model_validate(INPUTS)
+    parts = plan(inputs.turns, inputs.form, budget=None, answer_tokens=2000)
+    overview = {"resolution": "unresolved", "customer_tone": "angry", "agent_tone": "warm"}
+    reading = Reading.model_validate({"valid": True, "answers": answers, "overview": overview})
+    return make_card("c1", inputs.form, inputs.turns, parts, [reading]).model_dump_json()
+
+
+YES = {"verdict": "yes", "quote": "Good morning, this is Sam", "turn": 0}
+RIGHT = {
+    "greet": YES,
+    "empathy": {"verdict": "yes", "quote": "I am sorry to hear", "turn": 2},
+    "plan": {"verdict": "no"},
+}
+
+
+def result_of(output: str) -> TaskResult:
+    return TaskResult(output=output, arm="primary", model="m", answered_by="m", latency_ms=1.0)
+
+
+def figure(name: str, *pairs: tuple[Case, str]) -> float | None:
+    cases = {case.id: case for case, _ in pairs}
+    counts: dict[str, int] = {}
+    results = []
+    for case, output in pairs:
+        repeat = counts[case.id] = counts.get(case.id, -1) + 1
+        results.append(CaseResult(case_id=case.id, arm="primary", repeat=repeat, result=result_of(output), live=True))
+    interval = pooled_interval(pooled(SUITE.pools[name], results, cases), seed=1)
+    return None if interval is None else interval.value
+
+
+def scores(case: Case, output: str) -> dict[str, float | None]:
+    context = ScorerContext(
+        case=case, inputs=ScorecardInputs.model_validate(INPUTS), result=result_of(output), output=output
+    )
+    return {name: s.value for scorer in SUITE.scorers for name, s in scorer.score(context).items()}
+
+
+def test_a_right_scorecard_is_right_in_everything_but_the_tone() -> None:
+    assert scores(case_of(), output_of(**RIGHT)) == {
+        "verdicts": 1.0,
+        "score_error": 0.0,
+        "passed_right": 1.0,
+        "resolution": 1.0,
+        "tone_customer": 0.0,
+        "tone_agent": 1.0,
+        "schema_valid": 1.0,
+        "unreviewed": 1.0,
+    }
+
+
+def test_a_wrong_verdict_costs_its_weight() -> None:
+    wrong = RIGHT | {"plan": {"verdict": "na"}}  # 2 of 2 in place of 2 of 4, and passed in place of failed
+    found = scores(case_of(), output_of(**wrong))
+    assert (found["verdicts"], found["score_error"], found["passed_right"]) == (pytest.approx(2 / 3), 50.0, 0.0)
+
+
+def test_without_a_score_there_is_no_score_error() -> None:
+    incomplete = {name: answer for name, answer in RIGHT.items() if name != "plan"}
+    found = scores(case_of(), output_of(**incomplete))
+    assert (found["score_error"], found["passed_right"], found["verdicts"]) == (None, None, pytest.approx(2 / 3))
+    all_na = {name: {"verdict": "na"} for name in RIGHT}
+    assert scores(case_of(**all_na), output_of(**RIGHT))["score_error"] is None
+
+
+def test_accuracy_and_kappa_by_hand() -> None:
+    wrong = output_of(**RIGHT | {"plan": {"verdict": "yes", "quote": "I am sorry to hear", "turn": 2}})
+    pairs = [(case_of(0), output_of(**RIGHT)), (case_of(1), wrong)]
+    assert figure("accuracy", *pairs) == pytest.approx(5 / 6)
+    # 5 of 6 agree; labelled 4 yes and 2 no, answered 5 yes and 1 no: chance (20 + 2) / 36.
+    assert figure("kappa", *pairs) == pytest.approx((5 / 6 - 22 / 36) / (1 - 22 / 36))
+
+
+def test_an_unanswered_criterion_is_a_wrong_answer() -> None:
+    incomplete = output_of(**{name: answer for name, answer in RIGHT.items() if name != "plan"})
+    assert figure("accuracy", (case_of(), incomplete)) == pytest.approx(2 / 3)
+
+
+def test_kappa_per_criterion_is_the_mean_of_those_with_calls_enough() -> None:
+    pool = Kappa(per_criterion=True, least=4)
+    no = {"verdict": "no"}
+    cases = [case_of(0), case_of(1), case_of(2, greet=no), case_of(3, greet=no)]
+    outputs = [output_of(**RIGHT)] * 3 + [output_of(**RIGHT | {"greet": no})]
+    results = [
+        CaseResult(case_id=case.id, arm="primary", repeat=0, result=result_of(output), live=True)
+        for case, output in zip(cases, outputs, strict=True)
+    ]
+    side = pooled(pool, results, {case.id: case for case in cases})
+    # greet: 3 of 4 agree, chance (2 * 3 + 2 * 1) / 16 = 0.5, kappa 0.5; the others never vary and have none.
+    interval = pooled_interval(side, seed=1)
+    assert interval is not None
+    assert interval.value == pytest.approx(0.5)
+    by_criterion = pool.by_criterion(side.names, side.counts.sum(axis=0))
+    assert by_criterion["f/greet"] == (pytest.approx(0.5), 4.0)
+    assert (
+        pooled_interval(pooled(Kappa(per_criterion=True, least=5), results, {c.id: c for c in cases}), seed=1) is None
+    )
+
+
+def test_evidence_figures_by_hand() -> None:
+    odd = {
+        "greet": {"verdict": "yes", "quote": "Good evening, this is Sam", "turn": 0},  # nobody said it
+        "empathy": {"verdict": "yes", "quote": "My bill is wrong", "turn": 2},  # said, in another turn
+        "plan": {"verdict": "yes"},
+    }
+    assert figure("quotes_verified", (case_of(), output_of(**odd))) == 0.5
+    assert figure("yes_proven", (case_of(), output_of(**odd))) == pytest.approx(1 / 3)
+    assert figure("right_turn", (case_of(), output_of(**odd))) == 0.0
+    assert figure("right_turn", (case_of(), output_of(**RIGHT))) == 1.0
+    assert figure("quotes_verified", (case_of(), output_of(**{n: {"verdict": "no"} for n in RIGHT}))) is None
+
+
+def test_failed_required_criteria_are_found_or_not() -> None:
+    no = {"verdict": "no"}
+    pairs = [(case_of(0), output_of(**RIGHT)), (case_of(1), output_of(**RIGHT | {"plan": YES, "greet": no}))]
+    assert figure("required_fail_recall", *pairs) == 0.5
+    assert figure("required_fail_precision", *pairs) == 0.5
+    assert figure("required_fail_precision", (case_of(), output_of(**RIGHT | {"plan": YES}))) is None
+
+
+def test_self_agreement_needs_repeats() -> None:
+    other = output_of(**RIGHT | {"plan": {"verdict": "na"}})
+    case = case_of()
+    assert figure("self_agreement", (case, output_of(**RIGHT))) is None
+    assert figure("self_agreement", (case, output_of(**RIGHT)), (case, other)) == pytest.approx(2 / 3)
+    three = [(case, output_of(**RIGHT)), (case, output_of(**RIGHT)), (case, other)]
+    assert figure("self_agreement", *three) == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
+
+
+def test_labels_are_strict_and_part_of_the_digest() -> None:
+    with pytest.raises(CaseError, match=r"here: field 'expectations.answers.greet.verdict'"):
+        case_of(greet={"verdict": "maybe"})
+    line = json.dumps({"id": "case-0", "inputs": INPUTS, "expectations": {"facts": [], "anwsers": {}}})
+    with pytest.raises(CaseError, match=r"expectations.anwsers"):
+        parse_case(line, "here", ScorecardInputs, ScorecardExpectations)
+    assert cases_digest([case_of()]) != cases_digest([case_of(greet={"verdict": "no"})])
+
+
+def test_other_tasks_cases_are_digested_as_before() -> None:
+    """Evidence for released pairs names the digest; a subclass of the expectations must not change it for others."""
+    card = (REPO_ROOT / "datasets" / "summarize" / "dev.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    case = Case.model_validate_json(card)
+    assert set(case.model_dump(mode="json")["expectations"]) == {
+        "references",
+        "facts",
+        "forbidden",
+        "open_items",
+        "mood",
+    }
+
+
+@pytest.mark.parametrize("name", ["dev", "gate"])
+def test_every_labelled_quote_is_verified_where_it_is_labelled(name: str) -> None:
+    rules = load_case_rules("scorecard")
+    path = REPO_ROOT / "datasets" / "scorecard" / f"{name}.jsonl"
+    cases = load_cases(path, input_model=ScorecardInputs, expectations=rules.expectations).cases
+    for case in cases:
+        inputs = ScorecardInputs.model_validate(case.inputs)
+        labels = case.expectations.answers
+        answers = {
+            key: label.model_dump(include={"verdict", "turn"}) | {"quote": label.quote or ""}
+            for key, label in labels.items()
+        }
+        parts = plan(inputs.turns, inputs.form, budget=None, answer_tokens=9000)
+        card = make_card(
+            "c", inputs.form, inputs.turns, parts, [Reading.model_validate({"valid": True, "answers": answers})]
+        )
+        for item in card.criteria:
+            assert (item.evidence == "verified") == (labels[item.id].quote is not None), (case.id, item.id)
+            assert item.turn == labels[item.id].turn, (case.id, item.id)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "eval/suites/scorecard/pools.py",
+        "service/tasks/scorecard/evidence.py",
+        "service/tasks/scorecard/__init__.py",
+        "eval/verdict/pooled.py",
+    ],
+)
+def test_the_tasks_own_folders_are_in_the_suites_digest(name: str) -> None:
+    assert name in deciding_files("scorecard")
+    assert name == "eval/verdict/pooled.py" or name not in deciding_files("summarize")

@@ -1,0 +1,272 @@
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from eval.results import CaseResult, GateResult, Verdict
+from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
+from eval.verdict.gate import answers_vary, judge, look_confidence
+from figures.metric import Metric, Unit
+from service.cards import ModelCard, ModelCards, Prices
+from service.llm.pricing import Usage
+from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.task import TaskResult
+
+TODAY = dt.date(2026, 11, 21)
+PRICES = Prices(input=1, output=1, source="test", date=TODAY)
+SUITE = Suite(
+    task="summarize",
+    gate_dataset="dev",
+    scorers=(),
+    metrics=(
+        MetricSpec(name="quality", kind="mean", score="quality", unit=Unit.RATE),
+        MetricSpec(name="speed", kind="latency", unit=Unit.MS, higher_is_better=False),
+    ),
+    floors=(Floor(metric="quality", bound=0.8, reason="r"), Floor(metric="speed", bound=5000, reason="r")),
+    no_worse=(NoWorse(metric="quality", margin=0.05, reason="r"),),
+    max_unscored_rate=0.1,
+    minimum_latency_calls=20,
+)
+
+
+def card(model="m", **changes):
+    fields = {
+        "id": f"mmm-{model}",
+        "short_name": model * 2,
+        "wire": "bedrock",
+        "runs": "provider",
+        "context_tokens": 9,
+        "prices": PRICES,
+    }
+    return ModelCard(**fields | changes)
+
+
+CARD = card()
+
+
+def pair(**changes):
+    fields = {
+        "name": "p",
+        "task": "summarize",
+        "version": "1",
+        "model": "mmm-m",
+        "backup": None,
+        "sampling": Sampling(max_output_tokens=9),
+        "output": OutputRules(schema="s", max_words=9),
+        "serving": ServingPolicy(),
+        "messages": (Message(role="system", content="x"), Message(role="user", content="y")),
+        "variables": (),
+    }
+    return Pair(**fields | changes)
+
+
+def metric(name, value, low, high, *, n=40, unit=Unit.RATE, higher=True, unscored=0, note=""):
+    return Metric(
+        name=name,
+        unit=unit,
+        higher_is_better=higher,
+        value=value,
+        low=low,
+        high=high,
+        n=n,
+        unscored=unscored,
+        note=note,
+    )
+
+
+GOOD = {
+    "quality": metric("quality", 0.9, 0.85, 0.95),
+    "speed": metric("speed", 900.0, 800.0, 999.0, unit=Unit.MS, higher=False),
+}
+
+
+def gate(the_pair=None, *, metrics=None, backup=None, cards=(CARD,), results=(), deltas=None, baseline=None, **more):
+    return judge(
+        the_pair or pair(),
+        suite=SUITE,
+        dataset_digest="d",
+        cards=ModelCards(list(cards)),
+        today=TODAY,
+        metrics=metrics or GOOD,
+        backup_metrics=backup or {},
+        results=results,
+        deltas=deltas or {},
+        baseline_digest=baseline,
+        **more,
+    )
+
+
+def verdict_of(result, name):
+    return next(check.verdict for check in result.checks if check.metric == name)
+
+
+def test_good_metrics_pass():
+    assert gate().verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.80, 0.95, Verdict.PASS),  # at the bound
+        (0.81, 0.95, Verdict.PASS),
+        (0.79, 0.95, Verdict.INCONCLUSIVE),
+        (0.70, 0.80, Verdict.INCONCLUSIVE),
+        (0.70, 0.79, Verdict.FAIL),
+    ],
+)
+def test_a_floor_at_above_and_below_the_bound(low, high, verdict):
+    result = gate(metrics=GOOD | {"quality": metric("quality", (low + high) / 2, low, high)})
+    assert verdict_of(result, "quality") is result.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(100, 5000, Verdict.PASS), (4000, 5001, Verdict.INCONCLUSIVE), (5001, 9000, Verdict.FAIL)],
+)
+def test_lower_is_better_is_judged_from_the_other_side(low, high, verdict):
+    result = gate(metrics=GOOD | {"speed": metric("speed", low + 1.0, low, high, unit=Unit.MS, higher=False)})
+    assert verdict_of(result, "speed") is verdict
+
+
+def test_too_few_live_calls_are_no_latency_evidence():
+    result = gate(metrics=GOOD | {"speed": replace(GOOD["speed"], n=19)})
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "FRESH=1" in result.checks[-1].explanation
+
+
+def test_nothing_scored_is_inconclusive_and_much_unscored_fails():
+    assert gate(metrics=GOOD | {"quality": metric("quality", None, None, None, n=0)}).verdict is Verdict.INCONCLUSIVE
+    mostly = gate(metrics=GOOD | {"quality": replace(GOOD["quality"], n=35, unscored=5)})
+    assert verdict_of(mostly, "quality") is Verdict.FAIL
+    assert "5 of 40 cases could not be scored" in mostly.checks[1].explanation
+
+
+def test_a_bad_backup_fails_the_pair():
+    result = gate(pair(backup="mmm-m"), backup=GOOD | {"quality": metric("quality", 0.1, 0.05, 0.2)})
+    assert verdict_of(result, "backup quality") is result.verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.049, 0.01, Verdict.PASS),
+        (-0.051, 0.01, Verdict.INCONCLUSIVE),
+        (-0.05, 0.01, Verdict.INCONCLUSIVE),
+        (-0.20, -0.051, Verdict.FAIL),
+    ],
+)
+def test_no_worse_than_production(low, high, verdict):
+    result = gate(deltas={"quality": metric("quality", (low + high) / 2, low, high)}, baseline="other")
+    check = result.checks[-1]
+    assert (check.kind, check.verdict, result.verdict) == ("no_worse", verdict, verdict)
+
+
+def test_without_production_floors_alone_decide():
+    assert {check.kind for check in gate().checks} == {"requirement", "floor"}
+    assert {check.kind for check in gate(baseline=pair().digest).checks} == {"requirement", "floor"}
+
+
+def test_an_unpriced_or_ended_model_cannot_pass():
+    assert gate(cards=[card(prices=None)]).verdict is Verdict.FAIL
+    assert gate(cards=[card(end_of_life=TODAY)]).verdict is Verdict.FAIL
+    assert gate(cards=[card(end_of_life=TODAY + dt.timedelta(days=1))]).verdict is Verdict.PASS
+    ended_backup = gate(pair(backup="mmm-b"), cards=[card(), card("b", end_of_life=TODAY)])
+    assert "end of life" in next(c.explanation for c in ended_backup.checks if c.verdict is Verdict.FAIL)
+
+
+def _call(usage):
+    result = TaskResult(output="x", arm="primary", model="mmm-m", answered_by="m", latency_ms=1.0, usage=usage)
+    return CaseResult(case_id="c", arm="primary", repeat=0, result=result, live=True)
+
+
+def test_a_prefix_that_was_never_cached_is_said_and_fails():
+    asked = pair(cache_prefix=True)
+    short = gate(asked, results=[_call(Usage(input_tokens=900))], cards=[card(cache_minimum_tokens=1000)])
+    assert short.verdict is Verdict.FAIL
+    assert any("its minimum is 1000 tokens" in check.explanation for check in short.checks)
+    assert gate(asked, results=[_call(Usage(input_tokens=9, cache_write_tokens=1200))]).verdict is Verdict.PASS
+
+
+def test_a_gate_without_checks_is_broken():
+    empty = GateResult(
+        pair_name="p", pair_digest="d", dataset_digest="d", suite_digest="s", baseline_digest=None, checks=()
+    )
+    assert empty.verdict is Verdict.FAIL
+
+
+def test_a_gate_on_an_unknown_metric_is_a_mistake():
+    with pytest.raises(KeyError, match="none of its metrics"):
+        SUITE.metric("charm")
+
+
+def test_the_suite_digest_sees_a_moved_bound():
+    moved = replace(SUITE, floors=(Floor(metric="quality", bound=0.79, reason="r"), SUITE.floors[1]))
+    assert moved.digest != SUITE.digest
+
+
+SLICE = SliceFloor(slice="hard", metric="quality", bound=0.7, min_n=30, reason="r")
+
+
+def test_a_slice_gates_from_its_size_on_and_is_only_shown_below():
+    bad = metric("quality", 0.4, 0.3, 0.5, n=30)
+    result = gate(slice_metrics={SLICE: bad})
+    assert (result.verdict, result.checks[-1].kind, result.checks[-1].slice) == (Verdict.FAIL, "slice", "hard")
+    small = gate(slice_metrics={SLICE: replace(bad, n=29)})
+    assert (small.verdict, [check.slice for check in small.small_slices]) == (Verdict.PASS, ["hard"])
+    assert small.small_slices[0].explanation == "small: 29 cases, gates from 30"
+
+
+def test_an_undecided_check_names_the_cases_that_would_decide_it():
+    floor = gate(metrics=GOOD | {"quality": metric("quality", 0.85, 0.75, 0.95, n=40)}).checks[1]
+    assert floor.needed_n in (160, 161)  # the interval reaches twice as far as the bound is away
+    assert f"40 cases are too few, about {floor.needed_n} are needed" in floor.explanation
+    assert "do not vary, so repeats cannot help" in floor.explanation
+    delta = replace(metric("quality", 0.0, -0.09, 0.09, n=40), mde=0.12, needed_n=230, p_value=1.0, test="t")
+    check = gate(deltas={"quality": delta}, baseline="other").checks[-1]
+    assert (check.verdict, check.needed_n, check.mde, check.p_value) == (Verdict.INCONCLUSIVE, 230, 0.12, 1.0)
+    assert "about 230 pass an equal pair four times in five" in check.explanation
+    enough = gate(deltas={"quality": replace(delta, n=300)}, baseline="other").checks[-1]
+    assert "this one may be worse" in enough.explanation
+
+
+def test_all_of_forty_cases_need_as_many_as_wilson_says():
+    # 40 of 40: Wilson starts at 0.912; 35 cases of 35 start above 0.90, 73 of 73 at 0.95.
+    all_good = metric("quality", 1.0, 0.9124, 1.0, n=40)
+    suite = replace(SUITE, floors=(Floor(metric="quality", bound=0.95, reason="r"),), no_worse=())
+    result = judge(
+        pair(), suite=suite, dataset_digest="d", cards=ModelCards([CARD]), today=TODAY, metrics={"quality": all_good},
+        backup_metrics={}, results=(), deltas={}, baseline_digest=None,
+    )  # fmt: skip
+    assert result.checks[-1].needed_n in (73, 74)
+
+
+def test_repeats_are_advised_only_where_answers_vary():
+    warm = pair(sampling=Sampling(max_output_tokens=9, temperature=0.4))
+    undecided = GOOD | {"quality": metric("quality", 0.85, 0.75, 0.95, n=40)}
+    assert "repeats may help" in gate(warm, metrics=undecided).checks[1].explanation
+    assert answers_vary(warm, ModelCards([CARD]))
+    assert not answers_vary(warm, ModelCards([card(wire="in_process")]))
+    assert not answers_vary(pair(), ModelCards([CARD]))
+
+
+def test_what_cannot_be_compared_is_left_to_its_floor_and_else_undecided():
+    free = replace(metric("quality", None, None, None, n=0), note="not compared: free", comparable=False)
+    assert gate(deltas={"quality": free}, baseline="other").verdict is Verdict.PASS
+    bare = replace(SUITE, floors=())
+    result = judge(
+        pair(), suite=bare, dataset_digest="d", cards=ModelCards([CARD]), today=TODAY, metrics=GOOD,
+        backup_metrics={}, results=(), deltas={"quality": free}, baseline_digest="other",
+    )  # fmt: skip
+    assert result.verdict is Verdict.INCONCLUSIVE
+    missing = replace(free, comparable=True, note="not compared: run with FRESH=1")
+    check = gate(deltas={"quality": missing}, baseline="other").checks[-1]
+    assert (check.verdict, check.explanation) == (Verdict.INCONCLUSIVE, "not compared: run with FRESH=1")
+
+
+def test_planned_looks_share_the_error_of_one():
+    assert look_confidence(1) == 0.95
+    assert look_confidence(4) == pytest.approx(0.9875)
+
+
+def test_the_suite_digest_sees_a_slice_floor():
+    assert replace(SUITE, slice_floors=(SLICE,)).digest != SUITE.digest

@@ -1,0 +1,74 @@
+from eval.results import CaseResult, Score, Verdict
+from eval.suite import MustPass, Suite
+from eval.verdict.must_pass import must_pass_checks
+from figures.metric import Unit
+from service.task import TaskResult
+
+SUITE = Suite(
+    task="summarize",
+    gate_dataset="dev",
+    scorers=(),
+    metrics=(),
+    floors=(),
+    no_worse=(),
+    max_unscored_rate=0.1,
+    minimum_latency_calls=1,
+    must_pass=(MustPass(score="facts", at_least=0.5, reason="r"), MustPass(score="clear", at_least=1.0, reason="r")),
+)
+
+
+def result(case_id, *, failed=False, repeat=0, **scores):
+    answer = TaskResult(
+        output=None if failed else "text",
+        arm="primary",
+        model="m",
+        answered_by="m",
+        latency_ms=1.0,
+        **({"failure": "OUTPUT_INVALID"} if failed else {}),
+    )
+    return CaseResult(
+        case_id=case_id,
+        arm="primary",
+        repeat=repeat,
+        result=answer,
+        live=True,
+        scores={
+            name: Score(value=value, unscored=None if value is not None else "none") for name, value in scores.items()
+        },
+    )
+
+
+def test_no_case_makes_no_check():
+    assert must_pass_checks(SUITE, []) == ()
+
+
+def test_every_case_at_its_bound_passes():
+    facts, clear = must_pass_checks(SUITE, [result("a", facts=0.5, clear=1.0), result("b", facts=1.0, clear=1.0)])
+    assert (facts.verdict, facts.value, facts.n, facts.kind, facts.unit) == (
+        Verdict.PASS,
+        1.0,
+        2,
+        "must_pass",
+        Unit.RATE,
+    )
+    assert clear.verdict is Verdict.PASS
+
+
+def test_one_case_below_fails_and_is_named():
+    facts, clear = must_pass_checks(SUITE, [result("a", facts=0.49, clear=1.0), result("b", facts=1.0, clear=1.0)])
+    assert (facts.verdict, facts.value) == (Verdict.FAIL, 0.5)
+    assert "1 of 2 cases that went wrong before go wrong again: a" in facts.explanation
+    assert clear.verdict is Verdict.PASS
+
+
+def test_a_score_that_a_case_cannot_have_is_left_out_and_a_failed_answer_is_not():
+    silent = result("a", facts=1.0, clear=None)
+    facts, clear = must_pass_checks(SUITE, [silent, result("b", failed=True)])
+    assert (facts.verdict, facts.n) == (Verdict.FAIL, 2)
+    assert (clear.verdict, clear.n) == (Verdict.FAIL, 1)
+
+
+def test_the_worst_of_several_answers_counts():
+    answers = [result("a", repeat=0, facts=1.0, clear=1.0), result("a", repeat=1, facts=0.0, clear=1.0)]
+    facts, _ = must_pass_checks(SUITE, answers)
+    assert (facts.verdict, facts.n) == (Verdict.FAIL, 1)

@@ -1,0 +1,208 @@
+"""Samples, their intervals and tests, and the word that a comparison earns: hand-worked, against references, at the bounds."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from figures.stats import Interval
+from reports.compare.difference import against_target, contrast, difference, held, worded
+from reports.compare.false_discovery import benjamini_hochberg, family_weights, judge_family
+from reports.compare.outcomes import Word
+from reports.read.metrics import COST, HELPFUL, P95, SMALLEST, UNHELPFUL
+from reports.read.samples import Mean, Quantile, Rate
+
+
+def _quantile(values, q=0.95):
+    found, counts = np.unique(np.asarray(values, dtype=float), return_counts=True)
+    return Quantile(values=found, counts=counts.astype(float), q=q)
+
+
+def _mean(values):
+    array = np.asarray(values, dtype=float)
+    return Mean(total=float(array.sum()), squares=float((array**2).sum()), n=len(array))
+
+
+def _interval(value, low, high, n=1000):
+    return Interval(value=value, low=low, high=high, n=n)
+
+
+def test_a_difference_of_rates_is_newcombes():
+    # Newcombe 1998 (Stat Med 17:873), table II, example (a), method 10: 56/70 - 48/80.
+    found = difference(HELPFUL, Rate(successes=56, n=70).interval(), Rate(successes=48, n=80).interval())
+    assert (round(found.value, 4), round(found.low, 4), round(found.high, 4)) == (0.2, 0.0524, 0.3339)
+
+
+def test_fishers_test_is_the_tea_tasters():
+    # Fisher 1935: 3 of 4 against 1 of 4, two-sided 34/70.
+    assert Rate(successes=3, n=4).p_value(Rate(successes=1, n=4)) == pytest.approx(34 / 70)
+
+
+def test_nothing_or_everything_on_both_sides_is_no_difference():
+    assert Rate(successes=0, n=50).p_value(Rate(successes=0, n=9)) == 1.0
+    assert Rate(successes=50, n=50).p_value(Rate(successes=9, n=9)) == 1.0
+
+
+def test_a_mean_from_sums_is_students_and_welchs():
+    a, b = [1.0, 2.0, 4.0, 9.0], [2.0, 2.5, 3.0, 3.5, 4.0]
+    side = _mean(a).interval()
+    expected = stats.t.interval(0.95, 3, loc=np.mean(a), scale=stats.sem(a))
+    assert (side.low, side.high) == pytest.approx(expected)
+    assert _mean(a).p_value(_mean(b)) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue)
+
+
+def test_equal_values_have_no_spread_however_many():
+    mean = Mean(total=0.1 * 1_000_000, squares=0.01 * 1_000_000, n=1_000_000)
+    assert mean.variance == 0.0
+    assert mean.p_value(mean) == 1.0
+    assert (mean.interval().low, mean.interval().high) == (mean.value, mean.value)
+
+
+def test_a_quantile_is_an_order_statistic_with_binomial_ranks():
+    # n=20, median: ranks 6 and 15 cover 95.86% (David & Nagaraja 2003, sec. 7.1).
+    side = _quantile(range(1, 21), q=0.5).interval()
+    assert (side.value, side.low, side.high) == (10, 6, 15)
+
+
+def test_a_quantile_that_so_few_values_cannot_bound_has_no_upper_end():
+    side = _quantile(range(1, 31), q=0.99).interval()
+    assert side.high is None
+    assert side.low is not None
+
+
+def test_a_quantiles_interval_covers_as_it_says():
+    rng, hits = np.random.default_rng(5), 0
+    for _ in range(400):
+        side = _quantile(np.rint(rng.exponential(1000, 300))).interval()
+        hits += side.low <= 1000 * math.log(20) <= side.high
+    assert hits >= 400 * 0.93
+
+
+def test_all_equal_latencies_have_an_interval_and_no_difference():
+    flat = _quantile([700] * 500)
+    assert (flat.interval().low, flat.interval().value, flat.interval().high) == (700, 700, 700)
+    assert flat.p_value(_quantile([700] * 80)) == 1.0
+
+
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=200), st.sampled_from([0.5, 0.95, 0.99]))
+def test_a_histogram_quantile_is_numpys_inverted_cdf(values, q):
+    assert _quantile(values, q).interval().value == np.quantile(values, q, method="inverted_cdf")
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.data())
+def test_a_difference_turns_its_sign_with_its_sides(n, m, data):
+    a = Rate(successes=data.draw(st.integers(0, n)), n=n).interval()
+    b = Rate(successes=data.draw(st.integers(0, m)), n=m).interval()
+    one, other = difference(HELPFUL, a, b), difference(HELPFUL, b, a)
+    assert one.low <= one.value <= one.high
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+
+
+def test_relative_differences_are_shares_of_the_baseline():
+    found = difference(P95, _interval(2500, 2400, 2600), _interval(2000, 2000, 2000))
+    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.20, 0.30))
+
+
+def test_no_share_can_be_taken_of_nothing():
+    assert difference(COST, _interval(0.01, 0.01, 0.01), _interval(0.0, 0.0, 0.0)) is None
+    assert difference(COST, _interval(0.0, 0.0, 0.0), _interval(0.01, 0.009, 0.011)).value == -1.0
+
+
+def _worded(value, low, high, *, significant, metric=HELPFUL):
+    base = contrast(HELPFUL, Rate(successes=80, n=100), Rate(successes=80, n=100))
+    from dataclasses import replace
+
+    made = replace(base, metric=metric, difference=_interval(value, low, high))
+    return worded(made, significant=significant).word
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "significant", "word"),
+    [
+        (-0.20, -0.30, -0.10, True, Word.WORSE),
+        (-0.05, -0.08, -0.02, True, Word.WORSE),  # the estimate lies at the margin
+        (-0.049, -0.08, -0.02, True, Word.INCONCLUSIVE),  # certain, but by less than counts
+        (-0.20, -0.30, -0.10, False, Word.INCONCLUSIVE),  # the family puts it down to chance
+        (-0.02, -0.049, 0.01, False, Word.NO_WORSE),
+        (-0.02, -0.05, 0.01, False, Word.INCONCLUSIVE),  # the interval touches the margin
+        (-0.03, -0.04, -0.02, True, Word.NO_WORSE),  # lower for sure, by less than the margin for sure
+        (0.05, 0.01, 0.09, True, Word.BETTER),
+        (0.20, 0.10, 0.30, False, Word.NO_WORSE),
+    ],
+)
+def test_words_at_above_and_below_the_margin(value, low, high, significant, word):
+    assert _worded(value, low, high, significant=significant) is word
+
+
+def test_what_is_slower_is_worse_and_what_is_faster_is_better():
+    assert _worded(0.40, 0.30, 0.50, significant=True, metric=P95) is Word.WORSE
+    assert _worded(-0.40, -0.50, -0.30, significant=True, metric=P95) is Word.BETTER
+
+
+def test_small_samples_say_nothing_and_take_part_in_no_family():
+    few = contrast(HELPFUL, Rate(successes=0, n=SMALLEST - 1), Rate(successes=900, n=1000))
+    assert (few.word, few.tested) == (Word.TOO_FEW, False)
+    enough = contrast(HELPFUL, Rate(successes=0, n=SMALLEST), Rate(successes=900, n=1000))
+    assert enough.tested
+
+
+def test_the_target_needs_the_whole_interval():
+    assert against_target(UNHELPFUL, _interval(0.10, 0.08, 0.149)) is Word.MET
+    assert against_target(UNHELPFUL, _interval(0.10, 0.08, 0.15)) is Word.INCONCLUSIVE
+    assert against_target(UNHELPFUL, _interval(0.20, 0.151, 0.25)) is Word.MISSED
+    assert against_target(UNHELPFUL, _interval(0.20, 0.151, 0.25, n=7)) is Word.TOO_FEW
+
+
+def test_a_promise_is_held_to_the_gates_rule():
+    promised = _interval(2000.0, 1900.0, 2100.0, n=200)
+    assert held(P95, _interval(2100.0, 2050.0, 2150.0), promised) is Word.NO_WORSE
+    assert held(P95, _interval(3000.0, 2900.0, 3100.0), promised) is Word.WORSE
+    assert held(P95, _interval(2500.0, 2400.0, 2600.0), promised) is Word.INCONCLUSIVE
+    assert held(P95, _interval(1200.0, 1150.0, 1250.0), promised) is Word.BETTER
+
+
+def test_benjamini_and_hochberg_by_hand():
+    # Bounds at 5% of 4: .0125 .025 .0375 .05. The third clears its own, so it takes the first two with it.
+    assert benjamini_hochberg([0.030, 0.9, 0.013, 0.037]) == [True, False, True, True]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
+def test_benjamini_and_hochberg_is_scipys(p_values):
+    adjusted = stats.false_discovery_control(p_values)
+    # At the bound itself rounding decides.
+    clear = [abs(p - 0.05) > 1e-9 for p in adjusted]
+    ours = benjamini_hochberg(p_values)
+    assert [one for one, sure in zip(ours, clear, strict=True) if sure] == [
+        p <= 0.05 for p, sure in zip(adjusted, clear, strict=True) if sure
+    ]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=50))
+def test_weights_have_mean_one(first):
+    assert sum(family_weights(first)) == pytest.approx(len(first))
+
+
+def _family(*samples):
+    return [(contrast(HELPFUL, ours, theirs), ours, theirs) for ours, theirs in samples]
+
+
+def test_a_picked_interval_is_wider_and_still_says_so():
+    even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
+    bad = (Rate(successes=60, n=100), Rate(successes=85, n=100))
+    (alone,) = judge_family(_family(bad))
+    first, *rest = judge_family(_family(bad, *[even] * 30))
+    assert (alone.word, first.word) == (Word.WORSE, Word.WORSE)
+    assert first.adjusted.low < alone.adjusted.low == alone.difference.low
+    assert first.adjusted.high < 0
+    assert {item.word for item in rest} == {Word.INCONCLUSIVE}
+    assert first.compared == 31
+
+
+def test_what_one_test_shows_a_hundred_do_not():
+    bad = (Rate(successes=72, n=100), Rate(successes=85, n=100))
+    even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
+    assert judge_family(_family(bad))[0].word is Word.WORSE
+    assert judge_family(_family(bad, *[even] * 99))[0].word is Word.INCONCLUSIVE

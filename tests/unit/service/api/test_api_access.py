@@ -1,0 +1,254 @@
+"""The door: which path needs which scope, what is refused before a body is read, and how the refusal reads."""
+
+import json
+from contextlib import contextmanager
+
+import jwt
+import pytest
+from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
+
+from service.access.clients import hash_secret, new_secret
+from service.access.control import open_access
+from service.access.keys import make_key
+from service.api.http.access import PUBLIC, scope_of
+from service.api.http.limits import MAX_DEPTH, depth_exceeds
+from service.app import create_app
+from service.runtime import build_runtime
+from service.settings import Settings
+
+INSIGHTS = "/omni-channel-insights"
+BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
+SECRET = new_secret()
+LIMITS = {"rate_per_s": 0.5, "burst": 2, "concurrent": 5}
+
+
+@pytest.fixture
+def runtime(api_runtime, tmp_path):
+    folder = tmp_path / "access"
+    make_key(folder / "keys" / "a.pem")
+    clients = {
+        "widget": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries", "feedback"]},
+        "ops": {"secrets": [hash_secret(SECRET)], "scopes": ["operator"]},
+        "small": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries"], **LIMITS},
+    }
+    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
+    settings = Settings(state_dir=tmp_path, access_dir=folder, max_body_bytes=4096)
+    return api_runtime(settings=settings, access=open_access(settings))
+
+
+@contextmanager
+def client_of(runtime, name=None, scope=None):
+    with TestClient(create_app(runtime=runtime)) as client:
+        if name is not None:
+            client.headers["authorization"] = f"Bearer {runtime.access.tokens.issue(name, SECRET, scope).text}"
+        yield client
+
+
+def test_a_token_from_the_endpoint_opens_the_door(runtime):
+    with client_of(runtime) as client:
+        form = {"grant_type": "client_credentials", "scope": "summaries"}
+        with capture_logs() as logs:
+            answer = client.post("/oauth/token", data=form, auth=("widget", SECRET))
+        assert [entry["client"] for entry in logs if entry["event"] == "TOKEN_ISSUED"] == ["widget"]
+        assert SECRET not in str(logs)
+        assert answer.status_code == 200
+        assert (answer.json()["token_type"], answer.json()["expires_in"], answer.json()["scope"]) == (
+            "Bearer",
+            3600,
+            "summaries",
+        )
+        assert answer.headers["cache-control"] == "no-store"
+        keys = jwt.PyJWKSet.from_dict(client.get("/.well-known/jwks.json").json())
+        kid = jwt.get_unverified_header(answer.json()["access_token"])["kid"]
+        jwt.decode(answer.json()["access_token"], keys[kid].key, algorithms=["ES256"], audience="omni-insights")
+        token = {"authorization": f"Bearer {answer.json()['access_token']}"}
+        assert client.post(INSIGHTS, json=BODY, headers=token).status_code == 200
+        assert client.post("/feedback", json=BODY, headers=token).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("form", "auth", "status", "error"),
+    [
+        ({"grant_type": "client_credentials"}, ("widget", "wrong"), 401, "invalid_client"),
+        (
+            {"grant_type": "client_credentials", "client_id": "widget", "client_secret": "x"},
+            None,
+            401,
+            "invalid_client",
+        ),
+        ({"grant_type": "client_credentials"}, None, 401, "invalid_client"),
+        ({"grant_type": "password"}, ("widget", SECRET), 400, "unsupported_grant_type"),
+        ({}, ("widget", SECRET), 400, "invalid_request"),
+        ({"grant_type": ["client_credentials", "password"]}, ("widget", SECRET), 400, "invalid_request"),
+        ({"grant_type": "client_credentials", "client_secret": SECRET}, ("widget", SECRET), 400, "invalid_request"),
+        ({"grant_type": "client_credentials", "scope": "operator"}, ("widget", SECRET), 400, "invalid_scope"),
+    ],
+)
+def test_token_requests_fail_in_rfc_6749s_words(runtime, form, auth, status, error):
+    with client_of(runtime) as client:
+        answer = client.post(
+            "/oauth/token", data=form, auth=auth, headers={"content-type": "application/x-www-form-urlencoded"}
+        )
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe=%ff", b"grant_type=%ff%fe", b'{"grant_type": "client_credentials"}'])
+def test_token_bodies_that_are_no_form(runtime, content):
+    with client_of(runtime) as client:
+        for kind in ("application/x-www-form-urlencoded", "application/json"):
+            answer = client.post("/oauth/token", content=content, headers={"content-type": kind})
+            assert 400 <= answer.status_code < 500
+
+
+def test_every_path_but_the_public_ones_needs_a_token(runtime):
+    app = create_app(runtime=runtime)
+    operations = [(path, method) for path, item in app.openapi()["paths"].items() for method in item]
+    assert (INSIGHTS, "post") in operations
+    with TestClient(app) as client:
+        for path, method in [
+            *operations,
+            ("/nowhere", "get"),
+            ("/v1/summarize/", "post"),
+            ("/healthz/../feedback", "post"),
+        ]:
+            answer = client.request(method, path)
+            if path in PUBLIC:
+                assert answer.status_code != 401 or path == "/oauth/token"
+            else:
+                assert answer.status_code == 401, path
+                assert answer.headers["www-authenticate"] == 'Bearer realm="omni-insights"'
+                assert answer.json()["code"] == "UNAUTHORIZED"
+
+
+def test_a_path_that_nobody_listed_is_the_operators():
+    assert [
+        scope_of(path) for path in (INSIGHTS, "/feedback", "/v1/summarize", "/v1/pairs", "/metrics", "/healthz")
+    ] == [
+        "summaries",
+        "feedback",
+        "summaries",
+        "operator",
+        "operator",
+        None,
+    ]
+
+
+def test_wrong_scope_is_403_and_names_it(runtime):
+    with client_of(runtime, "widget", "feedback") as client:
+        answer = client.post(INSIGHTS, json=BODY)
+    assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+    assert answer.headers["www-authenticate"] == (
+        'Bearer realm="omni-insights", error="insufficient_scope", scope="summaries"'
+    )
+
+
+def test_a_forged_token_is_401_and_not_echoed_or_logged(runtime):
+    with client_of(runtime) as client, capture_logs() as logs:
+        headers = {"authorization": "Bearer eyJ.forged.secret-4711"}
+        answer = client.post(INSIGHTS + "?x=4711", json=BODY, headers=headers)
+    assert answer.headers["www-authenticate"] == 'Bearer realm="omni-insights", error="invalid_token"'
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+    assert "4711" not in answer.text + json.dumps(logs)
+    assert [entry["denied"] for entry in logs if entry["event"] == "ACCESS_DENIED"] == ["UNAUTHORIZED"]
+
+
+def test_two_authorization_headers_are_none(runtime):
+    with client_of(runtime) as client:
+        token = runtime.access.tokens.issue("widget", SECRET, None).text
+        headers = [("authorization", f"Bearer {token}"), ("authorization", "Bearer x")]
+        assert client.post(INSIGHTS, json=BODY, headers=headers).status_code == 401
+
+
+def test_too_many_requests_are_429_with_retry_after(runtime):
+    with client_of(runtime, "small") as client:
+        answers = [client.post(INSIGHTS, json=BODY) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].json()["code"] == "RATE_LIMITED"
+    assert 1 <= int(answers[2].headers["retry-after"]) <= 2
+
+
+def test_requests_in_flight_are_given_back(runtime):
+    with client_of(runtime, "widget") as client:
+        for _ in range(3):
+            client.post(INSIGHTS, json=BODY)
+    assert runtime.access.throttle._states["widget"].in_flight == 0
+
+
+def test_too_many_at_once_are_429_with_retry_after(runtime):
+    with client_of(runtime, "widget") as client:
+        client.post(INSIGHTS, json=BODY)
+        state = runtime.access.throttle._states["widget"]
+        state.in_flight = 10_000  # as many as the client may have, and more
+        refused = client.post(INSIGHTS, json=BODY)
+        state.in_flight = 0
+        again = client.post(INSIGHTS, json=BODY)
+    assert (refused.status_code, refused.json()["code"], again.status_code) == (429, "CONCURRENCY_LIMITED", 200)
+    assert int(refused.headers["retry-after"]) >= 1
+
+
+def test_large_bodies_are_refused(runtime):
+    with client_of(runtime, "widget") as client:
+        stated = client.post(INSIGHTS, content=b" " * 10_000_000)
+        chunked = client.post(INSIGHTS, content=(b" " * 1024 for _ in range(100)))
+        fits = client.post(
+            INSIGHTS, content=json.dumps(BODY).encode().ljust(4096), headers={"content-type": "application/json"}
+        )
+    for answer in (stated, chunked):
+        assert (answer.status_code, answer.json()["code"]) == (413, "PAYLOAD_TOO_LARGE")
+        assert answer.headers["connection"] == "close"
+    assert fits.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"account_number": "\xff\xff\xff\xff", "contact_id": "c"}', "the body is not UTF-8"),
+        (b'{"contact_id": ' + b"[" * 500 + b"]" * 500 + b"}", "the body is nested deeper than 16 levels"),
+    ],
+)
+def test_bad_encodings_and_depths_are_422(runtime, content, message):
+    with client_of(runtime, "widget") as client:
+        answer = client.post(INSIGHTS, content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+    assert answer.json()["errors"] == [{"field": "body", "message": message}]
+
+
+def test_depth_counts_brackets_outside_strings():
+    assert not depth_exceeds(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, MAX_DEPTH)
+    assert depth_exceeds(b"[" * (MAX_DEPTH + 1), MAX_DEPTH)
+    assert not depth_exceeds(b"[]" * 1000, MAX_DEPTH)
+    assert not depth_exceeds(json.dumps(["[{" * 500, '"[' * 500]).encode(), MAX_DEPTH)
+    assert depth_exceeds(json.dumps(['"', json.loads("[" * 20 + "]" * 20)]).encode(), MAX_DEPTH)
+
+
+def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
+    source = runtime.pair_sources["summarize"]
+    from dataclasses import replace
+
+    from service.release.statements import envelope_digest
+
+    pair = source.served.pair
+    evidence = notary.sign(notary.attestation(pair))
+    release = notary.release(pair, attestation=envelope_digest(evidence, "it"))
+    source.served = replace(source.served, release_envelope=notary.sign(release), attestation_envelope=evidence)
+    with client_of(runtime, "ops") as client:
+        body = client.get("/v1/pairs").json()
+    (found,) = body["pairs"]
+    assert (found["task"], found["pair"], found["pair_digest"]) == ("summarize", "extractive", pair.digest)
+    assert (found["release"]["sequence"], found["release"]["why"]) == (3, "because")
+    assert found["release"]["attestation"] == envelope_digest(evidence, "it")
+    assert (found["evidence"]["evaluation_id"], found["evidence"]["verdict"]) == ("e1", "pass")
+
+
+def test_pairs_without_statements_are_shown_without_evidence(runtime):
+    with client_of(runtime, "ops") as client:
+        (found,) = client.get("/v1/pairs").json()["pairs"]
+    assert (found["evidence"], found["release"]["attestation"]) == (None, None)
+
+
+def test_the_real_service_is_never_built_without_access(tmp_path):
+    assert build_runtime(Settings(state_dir=tmp_path)).access is not None
+    assert build_runtime(Settings(state_dir=tmp_path), guarded=False).access is None

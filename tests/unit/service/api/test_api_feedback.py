@@ -1,0 +1,164 @@
+"""POST /feedback: three ways to name a summary, one verdict, and what is refused."""
+
+import pytest
+from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
+
+from service.app import create_app
+from service.errors import StoreError
+from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Recorded, SummaryRow
+
+ACCOUNT = "1234567890"
+ROW = SummaryRow(
+    item_key="p-1",
+    unique_process_id="p-1",
+    request_id="req-1",
+    account_number=ACCOUNT,
+    contact_id="c-1",
+    initial_contact_id="c-1",
+    generated_at="2025-12-08T14:30:00.000Z",
+    model_used="nova-lite",
+    answered_by="nova-lite",
+    prompt_version="v1.2.0",
+    pair="nova-lite",
+    pair_digest="d" * 64,
+    latency_ms=1847,
+    cache_hit=False,
+    degraded=False,
+)
+
+
+class FakeFeedback:
+    def __init__(self, found=ROW, error=None, effect="first"):
+        self.found, self.error, self.effect, self.asked, self.kept = found, error, effect, [], []
+
+    async def resolve(self, shape):
+        self.asked.append(shape)
+        if self.error:
+            raise self.error
+        return self.found
+
+    async def record(self, row, verdict, comment=None, edited_summary=None):
+        self.kept.append((row, verdict, comment, edited_summary))
+        return Recorded(
+            feedback_id="fb-1", object_key="k", feedback_timestamp="2025-12-08T15:00:00Z", effect=self.effect
+        )
+
+
+@pytest.fixture
+def send(api_runtime):
+    def post(store, body, **changes):
+        with TestClient(create_app(runtime=api_runtime(feedback=store, **changes))) as client:
+            return client.post("/feedback", json=body)
+
+    return post
+
+
+@pytest.mark.parametrize(
+    ("named", "shape"),
+    [
+        ({"unique_process_id": "p-1"}, ByProcess(unique_process_id="p-1")),
+        ({"contact_id": "c-1", "customer_account": ACCOUNT}, ByContact(contact_id="c-1", account_number=ACCOUNT)),
+        ({"request_id": "req-1"}, ByRequest(request_id="req-1")),
+    ],
+)
+def test_three_ways_to_name_a_summary(send, named, shape):
+    store = FakeFeedback()
+    answer = send(store, named | {"feedback": "helpful"})
+    assert answer.status_code == 200
+    assert store.asked == [shape]
+    assert store.kept == [(ROW, "helpful", None, None)]
+    assert answer.json() == {
+        "feedback_id": "fb-1",
+        "request_id": "req-1",
+        "unique_process_id": "p-1",
+        "contact_id": "c-1",
+        "feedback": "helpful",
+        "feedback_timestamp": "2025-12-08T15:00:00Z",
+        "current": True,
+    }
+
+
+def test_comment_and_better_text_are_kept_and_not_logged(send):
+    store = FakeFeedback()
+    body = {"request_id": "req-1", "feedback": "not_helpful", "comment": "it misses 4711", "edited_summary": "say 4711"}
+    with capture_logs() as logs:
+        send(store, body)
+    assert store.kept == [(ROW, "not_helpful", "it misses 4711", "say 4711")]
+    assert "4711" not in str(logs)
+    assert ACCOUNT not in str(logs)
+    (entry,) = (entry for entry in logs if entry["event"] == "FEEDBACK_RECORDED")
+    assert (entry["feedback"], entry["with_comment"], entry["with_edit"]) == ("not_helpful", True, True)
+
+
+def test_several_summaries_are_409_with_their_request_ids(send):
+    store = FakeFeedback(Ambiguous(request_ids=("req-2", "req-1")))
+    answer = send(store, {"contact_id": "c-1", "customer_account": ACCOUNT, "feedback": "helpful"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "AMBIGUOUS_SUMMARY")
+    assert answer.json()["request_ids"] == ["req-2", "req-1"]
+    assert store.kept == []
+
+
+def test_what_never_was_is_404(send):
+    answer = send(FakeFeedback(None), {"request_id": "req-none", "feedback": "helpful"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "SUMMARY_NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"feedback": "helpful"}, "body"),
+        ({"request_id": "r", "unique_process_id": "p", "feedback": "helpful"}, "body"),
+        ({"contact_id": "c", "feedback": "helpful"}, "body"),
+        ({"contact_id": "c", "customer_account": ACCOUNT, "request_id": "r", "feedback": "helpful"}, "body"),
+        ({"request_id": "r"}, "feedback"),
+        ({"request_id": "r", "feedback": "meh"}, "feedback"),
+        ({"request_id": "", "feedback": "helpful"}, "request_id"),
+        ({"request_id": "r", "feedback": "helpful", "stars": 5}, "stars"),
+        ({"request_id": "r", "feedback": "helpful", "comment": "x" * 2001}, "comment"),
+    ],
+)
+def test_wrong_bodies_are_422_and_nothing_is_asked(send, body, field):
+    store = FakeFeedback()
+    answer = send(store, body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
+    assert [item["field"] for item in answer.json()["errors"]] == [field]
+    assert not any(item["message"].startswith("Value error") for item in answer.json()["errors"])
+    assert store.asked == []
+
+
+@pytest.mark.parametrize("store", [None, FakeFeedback(error=StoreError("table 't' gave no answer within 2 s"))])
+def test_no_store_is_503(send, store):
+    answer = send(store, {"request_id": "r", "feedback": "helpful"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "UPSTREAM_UNAVAILABLE")
+
+
+class FakeRollout:
+    def __init__(self):
+        self.rated = []
+
+    def rate(self, pair_digest, *, helpful, changed):
+        self.rated.append((pair_digest, helpful, changed))
+
+    def start(self):
+        pass
+
+    stop = start
+
+
+@pytest.mark.parametrize(
+    ("effect", "counted", "current"),
+    [
+        ("first", [(ROW.pair_digest, True, False)], True),
+        ("changed", [(ROW.pair_digest, True, True)], True),
+        ("same", [], True),
+        ("late", [], False),
+    ],
+)
+def test_a_rollout_hears_each_verdict_once(send, effect, counted, current):
+    rollout = FakeRollout()
+    answer = send(
+        FakeFeedback(effect=effect), {"request_id": "req-1", "feedback": "helpful"}, rollouts={"summarize": rollout}
+    )
+    assert rollout.rated == counted
+    assert answer.json()["current"] is current

@@ -1,0 +1,161 @@
+"""Ready transcripts in every form that comes, and what is none."""
+
+import contextlib
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.calls.failure import CallFailed, Reason
+from service.calls.hear.formats import facts_of, is_audio, read_transcript
+from service.calls.hear.heard import Facts
+from service.local.call_samples import as_transcribe, as_vtt
+
+NONE = Facts()
+TURNS = [
+    {"speaker": "agent", "start_s": 0.0, "text": "Hello, this is Sam."},
+    {"speaker": "customer", "start_s": 4.5, "text": "My bill is wrong."},
+    {"speaker": "agent", "start_s": 9.25, "text": "Let me look."},
+]
+
+
+def said(heard):
+    return [(turn.speaker, turn.start_s, turn.text) for turn in heard.turns]
+
+
+WANTED = [(turn["speaker"], turn["start_s"], turn["text"]) for turn in TURNS]
+
+
+def test_our_own_json_says_more_than_turns():
+    body = {
+        "turns": TURNS,
+        "call_date": "2026-11-16T09:00:00+02:00",
+        "agent_id": "a-1",
+        "queue": "q",
+        "form": "support",
+    }
+    heard = read_transcript(json.dumps(body).encode(), Facts(agent_id="other"))
+    assert said(heard) == WANTED
+    assert heard.facts.call_date == datetime(2026, 11, 16, 7, tzinfo=UTC)
+    assert (heard.facts.agent_id, heard.facts.form) == ("a-1", "support")
+
+
+def test_webvtt_and_transcribe_give_the_same_turns():
+    assert said(read_transcript(as_vtt(TURNS).encode(), NONE)) == WANTED
+    assert said(read_transcript(json.dumps(as_transcribe(TURNS, "job-1")).encode(), NONE)) == WANTED
+
+
+def test_webvtt_with_roles_before_a_colon_notes_and_no_speakers():
+    text = (
+        "\ufeffWEBVTT - call\n\nNOTE made by hand\n\n1\n00:01.000 --> 00:02.000 align:start\nAgent: Hello\n\n"
+        "00:03.000 --> 00:04.000\nYes: I did\n\n00:30.000 --> 00:31.000\n<i>much</i> later\n"
+    )
+    assert said(read_transcript(text.encode(), NONE)) == [
+        ("agent", 1.0, "Hello"), ("unknown", 3.0, "Yes: I did"), ("unknown", 30.0, "much later"),
+    ]  # fmt: skip
+
+
+def test_transcribes_voices_are_nobodys_until_somebody_says_which_is_the_agents():
+    items = [
+        {
+            "type": "pronunciation",
+            "start_time": "0.1",
+            "speaker_label": "spk_0",
+            "alternatives": [{"content": "Hello"}],
+        },
+        {"type": "punctuation", "speaker_label": "spk_0", "alternatives": [{"content": "."}]},
+        {"type": "pronunciation", "start_time": "2.0", "speaker_label": "spk_1", "alternatives": [{"content": "Hi"}]},
+    ]
+    body = json.dumps({"jobName": "j", "results": {"items": items}}).encode()
+    heard = read_transcript(body, NONE)
+    assert said(heard) == [("unknown", 0.1, "Hello."), ("unknown", 2.0, "Hi")]
+    assert heard.claimed is None
+    assert [turn.speaker for turn in read_transcript(body, Facts(agent_speaker="spk_1")).turns] == ["customer", "agent"]
+    assert [turn.speaker for turn in read_transcript(body, Facts(agent_speaker="spk_9")).turns] == [
+        "unknown",
+        "unknown",
+    ]
+
+
+def test_what_transcribe_took_out_is_counted_and_not_believed_without_a_flag():
+    items = [
+        {"type": "pronunciation", "start_time": "0.1", "alternatives": [{"content": "I'm"}]},
+        {"type": "pronunciation", "start_time": "0.5", "alternatives": [{"content": "[PII]"}],
+         "redactions": [{"confidence": "0.9", "type": "NAME", "category": "PII"}]},
+    ]  # fmt: skip
+    heard = read_transcript(json.dumps({"isRedacted": True, "results": {"items": items}}).encode(), NONE)
+    assert heard.claimed == {"name": 1}
+    assert said(heard) == [("unknown", 0.1, "I'm [PII]")]
+
+
+def test_call_analytics_names_roles_itself():
+    body = {
+        "JobName": "a-1", "LanguageCode": "en-US",
+        "Transcript": [
+            {"ParticipantRole": "CUSTOMER", "BeginOffsetMillis": 3000, "Content": "I'm [NAME]."},
+            {"ParticipantRole": "AGENT", "BeginOffsetMillis": 500, "Content": "Hello."},
+        ],
+    }  # fmt: skip
+    heard = read_transcript(json.dumps(body).encode(), NONE)
+    assert said(heard) == [("agent", 0.5, "Hello."), ("customer", 3.0, "I'm [NAME].")]
+    assert (heard.claimed, heard.job) == ({"name": 1}, "a-1")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"not json", b"[1, 2]", b"{}", b'{"turns": 1}', b'{"turns": [], "secret": 1}',
+        b"\xff\xfe\x00broken", b'{"turns": [{"spe',
+        b'{"results": {}}', b'{"results": {"items": [{"type": "pronunciation"}]}}', b'{"Transcript": [{}]}',
+        b"WEBVTT\n\nsoon --> later\nhello", b'{"results": {"items": [1]}}',
+        b'{"turns": [{"speaker": "agent", "start_s": -1, "text": "Delphine"}]}',
+    ],
+)  # fmt: skip
+def test_what_is_no_transcript_is_said_without_quoting_it(body):
+    with pytest.raises(CallFailed) as caught:
+        read_transcript(body, NONE)
+    assert caught.value.reason is Reason.UNREADABLE
+    assert "Delphine" not in str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(["results", "items", "turns", "Transcript", "channel_labels", "channels", "x"]), inner
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_json_is_a_transcript_or_a_reason(body):
+    with contextlib.suppress(CallFailed):
+        read_transcript(json.dumps(body).encode(), NONE)
+
+
+def test_three_hours_are_read():
+    turns = [
+        {"speaker": "agent" if n % 2 else "customer", "start_s": n * 5.0, "text": "Still here."} for n in range(2200)
+    ]
+    assert len(read_transcript(json.dumps({"turns": turns}).encode(), NONE).turns) == 2200
+
+
+def test_recordings_are_told_by_their_first_bytes():
+    assert is_audio(b"RIFF....WAVE")
+    assert is_audio(b"\x00\x00\x00\x18ftypM4A ")
+    assert is_audio(b"\xff\xfb\x90\x00")
+    assert not is_audio(b'{"turns": []}')
+    assert not is_audio(b"WEBVTT")
+    assert not is_audio(b"\xff\xfe\x00b")  # UTF-16 is no MP3: its second byte has 111 in front too
+    assert not is_audio(b"")
+
+
+def test_metadata_that_is_not_well_formed_counts_as_absent():
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    facts = facts_of({"agent-id": "a-1", "queue": "../x", "call-date": "yesterday", "form": "support"}, at)
+    assert (facts.agent_id, facts.queue, facts.form, facts.call_date) == ("a-1", None, "support", at)
+    assert facts_of({"call-date": "2026-11-20T10:00:00+01:00"}, at).call_date == datetime(2026, 11, 20, 9, tzinfo=UTC)

@@ -1,0 +1,63 @@
+"""Texts that are read as one state what they state one by one: nothing is read across what stands between them."""
+
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.grounding.history_facts import APART, Stated, StatedDays, StatedTogether
+from service.grounding.lexicon import CHANNEL_WORDS
+
+WRITTEN = date(2026, 11, 21)
+# Beginnings and ends of what takes several words.
+PIECES = (
+    "Nov 3 of May , 2026 2026 - 11 / 26 and or to 15 the 20th two hundred dollars and ten cents half past noon 12 : 30 pm h $ 45 "
+    ".50 called us 3 times prior calls only one text message phone menu social media next Friday last week days ago business "
+    "30 de octubre first VM-5518 Low Income Home Energy Assistance e- mail on hold ios é ’ Demand Charge v 7.3"
+).split(" ")
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).flatmap(
+    lambda parts: st.sampled_from(("", " ", "\n")).map(lambda gap: gap.join(parts))
+)
+
+
+def _stated(said):
+    days = StatedDays(said, WRITTEN)
+    return (said.spoken, said.amounts, said.figures, said.dates, said.months), (
+        days.dates,
+        days.named,
+        days.pointed,
+    )
+
+
+def _together(parts, reason):
+    together = StatedTogether(parts, reason)
+    channels = frozenset(family for family in CHANNEL_WORDS if together.names_channel(family))
+    return (
+        channels,
+        together.written_words,
+        together.camel_words,
+        together.initials,
+        together.tokens,
+        together.capitals,
+        together.amounts,
+        together.noted_amounts,
+        together.counted,
+        together.said,
+        together.counts,
+        together.clocks,
+    )
+
+
+def _joined(*found):
+    return tuple(frozenset().union(*sets) for sets in zip(*found, strict=True))
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_reading_texts_as_one_reads_each_of_them(one, other, reason):
+    parts = Stated(one), Stated(other)
+    whole = Stated(APART.join((one, other)))
+    for seen, *separate in zip(_stated(whole), *map(_stated, parts), strict=True):
+        assert seen == _joined(*separate)
+    nothing, why = Stated(""), Stated(reason)
+    assert _together(parts, why) == _joined(*(_together([part], nothing) for part in parts), _together([], why))
+    assert _together([whole], why) == _together(parts, why)

@@ -1,0 +1,151 @@
+"""A cue never rules out what its pattern would find, whatever the text; and letters that a pattern takes for others are read."""
+
+import functools
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.grounding import (
+    date_mentions,
+    date_ties,
+    history_facts,
+    informal_numbers,
+    mentions,
+    prefilters,
+    quotable,
+    relative_days,
+    sentence,
+)
+from service.grounding.check import GroundingSource, find_unsupported
+from service.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS
+from service.interactions.interaction import Interaction
+from service.tasks.summarize import TASK, SummarizeInputs
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+ROOT = Path(__file__).resolve().parents[4]
+PIECES = (
+    "called twice, emailed 4x, only one chat, 3 prior calls, double; Tues, thursdays next friday until Nov. 3rd 3 May 11/03/26 "
+    "since March the 20th in 5 businessdays or two weeks ago 24h 18h30 half past noon 45c 3k forty dollars and ten cents 1/3 "
+    "mañana 30 de octubre third e-mails phone menu Web Site VOICEMAIL texted tweets App 2026-11-03 Nov 2026 11/2026 late May "
+    "$1,250.50 $3k 45 cents 20 dollars ticket #4471 VM-5518 work order 00123 nine one two three four five six 445566778899 "
+    "$5one AB12345678 12/3/26987654321 PIN: 8823 password is hunter42x ssn 123456789 card exp 11/27 born 1/2/1980 system: </user>"
+).split(" ")
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).flatmap(
+    lambda parts: st.sampled_from(("", " ", "\n")).map(lambda gap: gap.join(parts))
+)
+
+
+def _everything(text):
+    item = Interaction(interaction_id="i", channel="agent", timestamp=NOW, intent="x", text=text)
+    source = GroundingSource([item], as_of=NOW, contact_reason=text[:100])
+    said = history_facts.stated_in(text)
+    together = history_facts.StatedTogether([said], said)
+    read = [
+        (name, getattr(owner, name))
+        for owner in (source, said, history_facts.StatedDays(said, NOW.date()), together)
+        for name, part in vars(type(owner)).items()
+        if isinstance(part, functools.cached_property) and name not in ("_met", "_together")
+    ]
+    assert len(read) > 20
+    read += [(name, getattr(said, name)) for name in ("cleaned", "plain", "dates", "undated", "months")]
+    named = [together.names_channel(family) for family in CHANNEL_WORDS]
+    found = mentions.find_mentions(text), find_unsupported(text, source)
+    return read, named, found, quotable.leak_in(text), quotable.secrets_in(text), quotable.why_not(text)
+
+
+@given(TEXTS)
+def test_with_every_cue_given_nothing_else_is_found(text):
+    with pytest.MonkeyPatch.context() as patch:
+        with_cues = _everything(text)
+        for module in (
+            date_ties,
+            date_mentions,
+            relative_days,
+            mentions,
+            informal_numbers,
+            quotable,
+            sentence,
+            history_facts,
+        ):
+            for name in ("holds_word", "holds_part", "holds_digit", "_may_spell_digits"):
+                if hasattr(module, name):
+                    patch.setattr(module, name, lambda *_: True)
+            if hasattr(module, "channel_patterns"):
+                patch.setattr(module, "channel_patterns", lambda _: list(CHANNEL_WORDS.items()))
+        history_facts._kept.cache_clear()
+        assert _everything(text) == with_cues
+    history_facts._kept.cache_clear()
+
+
+@given(TEXTS)
+def test_a_cue_of_one_pattern_is_in_every_text_that_the_pattern_finds_something_in(text):
+    text = sentence.clean(text)
+    lower = text.lower()
+    for cue, found in (
+        ("-" in text, date_mentions._ISO.search(text)),
+        (
+            "/" in text,
+            date_mentions._SLASH.search(text)
+            or date_mentions._SLASH_YEAR.search(text)
+            or history_facts._FRACTION.search(text),
+        ),
+        ("/20" in text, date_mentions._SLASH_YEAR.search(text)),
+        ("20" in text, date_mentions._MONTH_YEAR.search(lower)),
+        (date_mentions._BEFORE_MONTH.search(lower), date_mentions._DAY_MONTH.search(lower)),
+        (date_mentions._MONTH_HEAD.search(text), date_mentions._MONTH_ALONE.search(text)),
+        (date_mentions.names_month(text), date_mentions.month_days(text) or date_mentions.months_of_notes(text)),
+        ("$" in text, mentions.DOLLARS.search(text)),
+        (prefilters.holds_word(text, mentions._DOLLAR_NAMES), mentions._DOLLAR_WORDS.search(text)),
+        (prefilters.holds_word(text, mentions._CENT_NAMES), mentions._CENTS.search(text)),
+        ("#" in text or prefilters.holds_word(text, mentions._ID_WORDS), mentions._ID_NAMED.search(text)),
+        (informal_numbers._PAST_HOUR.search(lower), informal_numbers._PAST.search(lower)),
+    ):
+        assert cue or not found
+
+
+@given(TEXTS)
+def test_no_number_is_long_only_where_dates_and_amounts_are_taken_out(text):
+    left = quotable._NOT_AN_ID.sub(" x ", text)
+    found = quotable._DIGITS.search(left) or quotable._MIXED_NUMBER.search(left) or quotable._SPOKEN_DIGITS.search(left)
+    assert quotable.holds_number(text) is bool(found)
+
+
+def test_every_channel_word_of_the_cases_has_its_part():
+    texts = [
+        item["text"]
+        for path in (ROOT / "datasets" / "summarize").glob("*.jsonl")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for item in json.loads(line).get("inputs", {}).get("interactions", [])
+    ]
+    named = [(family, text) for text in texts for family, pattern in CHANNEL_WORDS.items() if pattern.search(text)]
+    assert len(named) > 100
+    assert all(prefilters.holds_part(text, CHANNEL_PARTS[family]) for family, text in named)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("on the f\u0131rst of November, s\u0131xty dollars", "November 1, $60"),
+        ("\u017feven days, fr\u0130, augu\u017ft 3", "Aug 3, 7 days"),
+        ("3 de \u017feptiembre, half past s\u0131x", "Sept 3 at 6:30"),
+    ],
+)
+def test_letters_that_a_pattern_takes_for_others_are_read(text, answer):
+    item = Interaction(interaction_id="i", channel="agent", timestamp=NOW, intent="x", text=text)
+    inputs = SummarizeInputs(as_of=NOW, account_number="1234567890", contact_id="c", interactions=(item,))
+    assert TASK.guard(inputs)(answer) == ()
+    assert next(iter(TASK.in_process.values()))(inputs)
+
+
+def test_what_was_read_is_kept_and_what_days_it_means_is_not():
+    history_facts._kept.cache_clear()
+    found = history_facts.stated_in("due tomorrow")
+    assert found is history_facts.stated_in("due tomorrow")
+    day, other = NOW.date(), NOW.date().replace(day=1)
+    assert history_facts.StatedDays(found, day).pointed != history_facts.StatedDays(found, other).pointed
+    history_facts.stated_in("due tomorrow " * 500)
+    assert history_facts._kept.cache_info().currsize == 1

@@ -1,0 +1,159 @@
+"""What a stranger can write where an envelope belongs, from rubbish to a genuine one with something added."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from builders import make_pair
+
+from service.errors import RegistryError
+from service.release.registry import RegistryPairSource, verify_version
+from service.release.registry_record import from_registry, to_registry
+from service.release.release import DIGEST_TAG, newest_release_tag, read_release
+from service.release.statements import envelope_digest, load_trusted_keys
+from service.settings import Settings
+
+PAIR = make_pair()
+
+
+def _with(text, **changes):
+    return json.dumps({**json.loads(text), **changes})
+
+
+def _signed(text, **changes):
+    envelope = json.loads(text)
+    envelope["signatures"][0] |= changes
+    return json.dumps(envelope)
+
+
+def _second(text):
+    envelope = json.loads(text)
+    envelope["signatures"].append({"keyid": "somebody", "sig": ""})
+    return json.dumps(envelope, sort_keys=True, separators=(",", ":"))
+
+
+RUBBISH = {
+    "payload type is a number": lambda text: _with(text, payloadType=5),
+    "payload type is half a character": lambda text: _with(text, payloadType="\ud800"),
+    "payload type of something else": lambda text: _with(text, payloadType="application/json"),
+    "key id is a number": lambda text: _signed(text, keyid=5),
+    "key id is nothing": lambda text: _signed(text, keyid=None),
+    "no signature": lambda text: _with(text, signatures=[]),
+    "signatures are a word": lambda text: _with(text, signatures="none"),
+    "empty signature": lambda text: _signed(text, sig=""),
+    "nested without end": lambda text: "[" * 90_000,
+    "a number of 9,000 digits": lambda text: "9" * 9_000,
+    "not an object": lambda text: "null",
+    "empty": lambda text: "",
+}
+# Each of these carries our genuine signature over the genuine payload. One release must have one form and one digest, or the
+# ledger holds two different releases of one number that are both ours.
+VARIANTS = {
+    "a second signature": _second,
+    "something beside the signature": lambda text: _signed(text, note="x"),
+    "a value without canonical form": lambda text: _signed(text, note=float("nan")),
+    "a field twice": lambda text: '{"payloadType":"application/json",' + text[1:],
+    "spaces": lambda text: json.dumps(json.loads(text), indent=1),
+    "a field more": lambda text: _with(text, note="x"),
+}
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+def test_rubbish_in_place_of_a_release_is_refused_by_name(notary, name):
+    text = RUBBISH[name](notary.sign(notary.release(PAIR)))
+    with pytest.raises(RegistryError, match="release 1"):
+        read_release(text, notary.keys, "release 1")
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_genuine_release_in_another_form_is_refused(notary, name):
+    text = VARIANTS[name](notary.sign(notary.release(PAIR)))
+    with pytest.raises(RegistryError, match="release 1 is not in the form"):
+        read_release(text, notary.keys, "release 1")
+    with pytest.raises(RegistryError, match="it is not in the form"):
+        envelope_digest(text, "it")
+
+
+def test_a_strangers_key_id_cannot_write_over_the_terminals_lines(notary):
+    text = _signed(notary.sign(notary.release(PAIR)), keyid="\x1b[1A\x1b[2Kok")
+    with pytest.raises(RegistryError) as caught:
+        read_release(text, notary.keys, "release 1")
+    assert "\x1b" not in str(caught.value)
+
+
+def test_the_newest_release_is_found_behind_a_million():
+    assert newest_release_tag({"omni.release.999999": "", "omni.release.1000000": ""}) == "omni.release.1000000"
+
+
+def test_a_number_written_another_way_is_not_served_another_way():
+    template, config = to_registry(PAIR)
+    config = json.loads(json.dumps(config))
+    config["omni_pair"]["sampling"]["max_output_tokens"] = 100.0  # the same digest, and no provider takes it
+    found = from_registry(template, config, {DIGEST_TAG: PAIR.digest}, "here")
+    assert found == PAIR
+    assert isinstance(found.sampling.max_output_tokens, int)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800"])
+def test_a_value_without_canonical_form_is_named(value):
+    template, config = to_registry(PAIR)
+    config["omni_pair"]["version"] = value
+    with pytest.raises(RegistryError, match="here was changed in the registry"):
+        from_registry(template, config, {DIGEST_TAG: PAIR.digest}, "here")
+
+
+@pytest.fixture
+def settings(tmp_path, notary):
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_text(notary.public_pem(), encoding="utf-8")
+    return Settings(state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/none.db", trusted_keys=trusted)
+
+
+def released(notary, sequence):
+    template, config = to_registry(PAIR)
+    tags = notary.tags(PAIR, release=notary.release(PAIR, sequence))
+    found = SimpleNamespace(version=3, template=template, model_config=config, tags=tags)
+    return verify_version("demo", found, "local", notary.keys)
+
+
+def test_an_error_that_nobody_foresaw_does_not_end_the_refreshing(settings, notary):
+    answers = [released(notary, 1), ValueError("what is this"), released(notary, 2)]
+
+    def fetch():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    source = RegistryPairSource("demo", settings, fetch=fetch)
+    source.refresh()
+    source.refresh()
+    assert source.current().sequence == 1
+    assert "ValueError: what is this" in source.status().last_error
+    source.refresh()
+    assert (source.current().sequence, source.status().last_error) == (2, None)
+
+
+def test_a_state_folder_that_cannot_be_written_does_not_stop_the_serving(settings, notary):
+    settings.state_dir.write_text("a file where the folder should be", encoding="utf-8")
+    source = RegistryPairSource("demo", settings, fetch=lambda: released(notary, 1))
+    source.refresh()
+    assert source.current().sequence == 1
+    assert "cannot be kept" in source.status().last_error
+
+
+def test_a_last_known_good_file_full_of_brackets_does_not_stop_the_start(settings, notary):
+    path = settings.state_dir / "served" / "demo.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("[" * 90_000, encoding="utf-8")
+    source = RegistryPairSource("demo", settings, fetch=lambda: released(notary, 1))
+    assert "is damaged (RecursionError)" in source.status().last_error
+    source.refresh()
+    assert source.current().sequence == 1
+
+
+def test_a_trusted_key_that_was_cut_off_is_named(settings, notary):
+    whole = notary.public_pem()
+    settings.trusted_keys.write_text(whole + type(notary)().public_pem()[:60], encoding="utf-8")
+    with pytest.raises(Exception, match=r"key 2 in .* is damaged"):
+        load_trusted_keys(settings.trusted_keys)

@@ -1,0 +1,207 @@
+import asyncio
+import json
+import os
+import stat
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.cards import ModelCards
+from service.errors import UpstreamUnavailable
+from service.interactions.interaction import Interaction
+from service.llm.breaker import BreakerState
+from service.llm.model_call import ModelReply
+from service.llm.pricing import Usage
+from service.llm.reliability import Reliability
+from service.pair_file import load_pair
+from service.release.rollout import Candidate, Rollout
+from service.rollouts.shadow import Shadow
+from service.served import ServedPair
+from service.settings import REPO_ROOT
+from service.task import TaskContext
+from service.tasks.summarize import TASK, SummarizeInputs
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+CARDS = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+ACCOUNT, CONTACT = "1234567890", "contact-77"
+INPUTS = SummarizeInputs(
+    as_of=NOW,
+    account_number=ACCOUNT,
+    contact_id=CONTACT,
+    interactions=(
+        Interaction(
+            interaction_id="i-4711",
+            timestamp=NOW - timedelta(days=2),
+            channel="agent",
+            intent="billing",
+            text="Customer disputes the late fee and waits for an answer.",
+        ),
+    ),
+)
+
+
+def pair(name):
+    return load_pair(
+        REPO_ROOT / "prompts" / "summarize" / f"{name}.prompty", cards=CARDS, task_variables=TASK.variables
+    )
+
+
+SHOWN, UNSEEN = pair("nova-lite"), replace(pair("nova-lite"), version="9.9.9")
+
+
+def candidate():
+    served = ServedPair(
+        pair=UNSEEN, registry_version=2, sequence=5, released_at="", released_by="me", source="registry"
+    )
+    rollout = Rollout(
+        task="summarize",
+        sequence=5,
+        registry_version=2,
+        pair_name=UNSEEN.name,
+        pair_digest=UNSEEN.digest,
+        production_digest=SHOWN.digest,
+        percent=0,
+        shadow_percent=100,
+        steps=(10,),
+        gate_run_id="r",
+        attestation="a",
+        who="me",
+        why="w",
+        at="2026-11-21T00:00:00+00:00",
+        environment="local",
+    )
+    return Candidate(served=served, rollout=rollout)
+
+
+class Model:
+    """Gives a good summary; waits for ``gate`` or raises ``error`` first."""
+
+    def __init__(self, gate=None, error=None):
+        self.gate, self.error, self.calls = gate, error, 0
+
+    async def complete(self, call):
+        self.calls += 1
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return ModelReply(
+            text="The customer disputes the late fee and waits for an answer.",
+            usage=Usage(input_tokens=9),
+            stop_reason="end_turn",
+            latency_ms=1.0,
+            answered_by="model",
+        )
+
+
+async def context(model):
+    made = TaskContext(pair=SHOWN, gateway=model, cards=CARDS, clock=asyncio.get_running_loop().time)
+    return replace(made, reliability=Reliability(made.clock))
+
+
+async def submitted(shadow, model, *, times=1):
+    made = await context(Model())
+    shown = await TASK.run(INPUTS, made)
+    for _ in range(times):
+        shadow.submit(TASK, INPUTS, replace(made, gateway=model), shown, candidate(), now=NOW)
+    return made
+
+
+def rows(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "summarize.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+async def test_both_answers_are_kept_without_ids_for_the_owner_alone(tmp_path):
+    shadow = Shadow(tmp_path)
+    await submitted(shadow, Model(), times=2)
+    await shadow.drain()
+    first, second = rows(tmp_path)
+    assert (first["shown"]["pair_digest"], first["unseen"]["pair_digest"]) == (SHOWN.digest, UNSEEN.digest)
+    assert first["shown"]["output"] == first["unseen"]["output"]
+    text = json.dumps(first)
+    assert not any(secret in text for secret in (ACCOUNT, CONTACT, "i-4711"))
+    assert first["inputs"]["account_number"] == second["inputs"]["account_number"]  # one customer's lines join
+    SummarizeInputs.model_validate(first["inputs"])  # the harness can score it
+    assert stat.S_IMODE((tmp_path / "summarize.jsonl").stat().st_mode) == 0o600
+    assert Shadow(tmp_path)._pseudonym(ACCOUNT) != shadow._pseudonym(ACCOUNT)
+
+
+async def test_nobody_waits_and_a_crowd_is_left_out(tmp_path):
+    shadow, gate = Shadow(tmp_path, most_in_flight=3), asyncio.Event()
+    model = Model(gate)
+    await submitted(shadow, model, times=10)
+    await asyncio.sleep(0)
+    assert (shadow.left_out, shadow.kept) == (7, 0)
+    gate.set()
+    await shadow.drain()
+    assert (model.calls, shadow.kept) == (3, 3)
+
+
+async def test_a_failing_candidate_closes_no_model_to_those_who_wait(tmp_path):
+    shadow = Shadow(tmp_path, most_in_flight=50)
+    made = await submitted(shadow, Model(error=UpstreamUnavailable("down")), times=20)
+    await shadow.drain()
+    assert made.reliability.breakers.of(SHOWN.model).state is BreakerState.CLOSED
+    assert shadow._reliability.breakers.of(SHOWN.model).state is BreakerState.OPEN
+    assert {row["unseen"]["arm"] for row in rows(tmp_path)} == {"fallback"}
+
+
+async def test_the_file_has_a_bound(tmp_path):
+    shadow = Shadow(tmp_path, most_bytes=2000)
+    await submitted(shadow, Model(), times=5)
+    await shadow.drain()
+    assert shadow.kept + shadow.left_out == 5
+    assert shadow.left_out > 0
+    assert (tmp_path / "summarize.jsonl").stat().st_size <= 2000
+
+
+def test_the_bound_holds_for_answers_that_come_together(tmp_path, monkeypatch):
+    shadow = Shadow(tmp_path, most_bytes=100)
+    measured = os.fstat
+
+    def slowly(handle):
+        found = measured(handle)
+        time.sleep(0.05)  # the others look meanwhile
+        return found
+
+    monkeypatch.setattr("service.rollouts.shadow.os.fstat", slowly)
+    threads = [threading.Thread(target=shadow._append, args=("summarize", "x" * 39)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (shadow.kept, shadow.left_out) == (2, 3)
+    assert (tmp_path / "summarize.jsonl").stat().st_size == 80
+
+
+@pytest.mark.parametrize("broken", ["folder", "disk"])
+async def test_a_spool_that_fails_is_counted_and_hurts_nobody(tmp_path, broken, monkeypatch):
+    shadow = Shadow(tmp_path / "spool")
+    if broken == "folder":
+        (tmp_path / "spool").write_text("a file", encoding="utf-8")
+    else:
+        monkeypatch.setattr("service.rollouts.shadow.os.write", lambda handle, data: 3)
+    with capture_logs() as logs:
+        await submitted(shadow, Model(), times=2)
+        await shadow.drain()
+    assert [entry["event"] for entry in logs] == ["SHADOW_FAILED"] * 2
+    assert (shadow.failed, shadow.kept) == (2, 0)
+    if broken == "disk":
+        assert (tmp_path / "spool" / "summarize.jsonl").read_text(encoding="utf-8") == ""
+
+
+async def test_inputs_that_may_not_be_kept_are_not(tmp_path):
+    class Private(type(TASK)):
+        def without_ids(self, inputs, pseudonym):
+            return None
+
+    shadow = Shadow(tmp_path)
+    made = await context(Model())
+    shown = await TASK.run(INPUTS, made)
+    shadow.submit(Private(), INPUTS, made, shown, candidate(), now=NOW)
+    await shadow.drain()
+    assert (shadow.left_out, list(tmp_path.iterdir())) == (1, [])

@@ -1,0 +1,262 @@
+"""Figures from events, CloudWatch's format, spans and correlation ids."""
+
+import io
+import json
+import threading
+import time
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from service.api.http.correlation import correlation
+from service.telemetry import event_metrics, metrics, tracing
+from service.telemetry.emf import EmfSink
+from service.telemetry.log import Event
+from service.telemetry.log_writer import LineWriter
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+def _delta(instrument, event, fields, **labels):
+    before = metrics.total(instrument, **labels)
+    event_metrics.record(event, fields)
+    return metrics.total(instrument, **labels) - before
+
+
+ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cost_usd": "0.0002", "cache_hit": False}
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "instrument", "labels", "expected"),
+    [
+        (Event.REQUEST_COMPLETED, ANSWERED, metrics.ANSWERS, {"model": "nova-lite", "arm": "primary"}, 1),
+        (Event.REQUEST_COMPLETED, ANSWERED, metrics.COST, {"model": "nova-lite"}, 1),
+        (Event.REQUEST_COMPLETED, ANSWERED, metrics.SUMMARY_REUSE, {"hit": "false"}, 1),
+        (Event.REQUEST_COMPLETED, ANSWERED, metrics.MISSES, {}, 0),
+        (Event.REQUEST_COMPLETED, ANSWERED | {"cost_usd": None}, metrics.COST, {}, 0),  # unknown is not free
+        (Event.REQUEST_COMPLETED, ANSWERED | {"degraded": True}, metrics.DEGRADED, {}, 1),
+        (Event.REQUEST_COMPLETED, ANSWERED | {"arm": "none"}, metrics.MISSES, {"why": "NO_INTERACTIONS"}, 1),
+        (Event.REQUEST_FAILED, {"failure_code": "DEADLINE"}, metrics.FAILURES, {"code": "DEADLINE"}, 1),
+        (Event.REQUEST_FAILED, {"failure_code": "DEADLINE"}, metrics.MISSES, {"why": "DEADLINE"}, 1),
+        (Event.REQUEST_FAILED, {"failure_code": "INVALID_REQUEST"}, metrics.FAILURES, {}, 0),
+        (Event.REQUEST_FAILED, {"failure_code": "INVALID_REQUEST"}, metrics.REJECTED, {"code": "INVALID_REQUEST"}, 1),
+        (Event.BEDROCK_INVOKE_FAILURE, {"failure_code": "QUOTA_EXCEEDED"}, metrics.THROTTLES, {}, 1),
+        (Event.BEDROCK_INVOKE_FAILURE, {"failure_code": "UPSTREAM_UNAVAILABLE"}, metrics.THROTTLES, {}, 0),
+        (Event.BEDROCK_INVOKE_TIMEOUT, {"model": "m"}, metrics.TIMEOUTS, {"dependency": "bedrock"}, 1),
+        (
+            Event.BEDROCK_INVOKE_SUCCESS,
+            {"model": "m", "cache_read_tokens": 5},
+            metrics.PROMPT_CACHE,
+            {"hit": "true"},
+            1,
+        ),
+        (Event.BEDROCK_INVOKE_SUCCESS, {"model": "t", "output_tokens": 7}, metrics.TOKENS, {"kind": "output"}, 7),
+        (Event.BEDROCK_INVOKE_SUCCESS, {"model": "t", "latency_ms": 7}, metrics.MODEL_LATENCY, {"model": "t"}, 1),
+        (Event.BEDROCK_INVOKE_CANCELLED, {"model": "t"}, metrics.CANCELLED, {"model": "t"}, 1),
+        (Event.CALL_SETTLED, {"tenant": "t", "state": "done"}, metrics.CALLS, {"tenant": "t", "state": "done"}, 1),
+        (Event.DYNAMODB_QUERY_SUCCESS, {"latency_ms": 3}, metrics.STORE_LATENCY, {"store": "dynamodb"}, 1),
+        (Event.DYNAMODB_QUERY_FAILURE, {"latency_ms": 3}, metrics.STORE_ERRORS, {"store": "dynamodb"}, 1),
+    ],
+)
+def test_an_event_makes_its_figures(event, fields, instrument, labels, expected):
+    assert _delta(instrument, event, fields, **labels) == expected
+
+
+def test_emf_lines_follow_the_format_and_lose_no_value():
+    lines = []
+    sink = EmfSink(lines.append, environment="aws", now=lambda: 1_700_000_000.0)
+    for value in range(205):
+        sink(metrics.LATENCY, ("/x",), float(value))
+    sink(metrics.FAILURES, ("DEADLINE",), 1)
+    sink(metrics.FAILURES, ("DEADLINE",), 2)
+    sink(metrics.DEGRADED, (), 1)
+    sink.flush()
+    rows = [json.loads(line) for line in lines]
+    failures = next(row for row in rows if "Failures" in row)
+    assert failures == {
+        "_aws": {
+            "Timestamp": 1_700_000_000_000,
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": "OmniInsights",
+                    "Dimensions": [["environment"], ["environment", "code"]],
+                    "Metrics": [{"Name": "Failures", "Unit": "Count"}],
+                }
+            ],
+        },
+        "environment": "aws",
+        "code": "DEADLINE",
+        "Failures": 3,
+    }
+    assert next(row for row in rows if "Degraded" in row)["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [
+        ["environment"]
+    ]
+    parts = [row["Latency"] for row in rows if "Latency" in row]
+    assert [len(part) for part in parts] == [100, 100, 5]
+    assert [value for part in parts for value in part] == [float(value) for value in range(205)]
+    sink.flush()
+    assert len(lines) == len(rows), "a second flush repeats nothing"
+
+
+def test_emf_writes_what_is_left_when_it_stops():
+    lines = []
+    sink = EmfSink(lines.append, environment="local", flush_s=3600)
+    sink.start()
+    sink(metrics.DEGRADED, (), 1)
+    sink.stop()
+    assert len(lines) == 1
+
+
+@pytest.fixture
+def spans():
+    exporter = InMemorySpanExporter()
+    tracing.start_tracing("http://unused", environment="local", share=1.0, exporter=exporter)
+    yield lambda: (tracing._provider.force_flush(), exporter.get_finished_spans())[1]
+    tracing.stop_tracing()
+
+
+def test_spans_nest_under_the_callers_and_hold_no_message(spans):
+    secret = "customer 1234567890 is furious"
+
+    def fail():
+        with (
+            tracing.span("POST", "server", traceparent=PARENT),
+            tracing.span("chat m", "client", {"gen_ai.request.model": "m"}) as inner,
+        ):
+            assert inner.trace_id == TRACE
+            raise ValueError(secret)
+
+    with pytest.raises(ValueError, match="furious"):
+        fail()
+    chat, post = spans()
+    assert chat.parent.span_id == post.context.span_id
+    assert post.parent.span_id == 0x00F067AA0BA902B7
+    assert chat.attributes == {"gen_ai.request.model": "m", "error.type": "ValueError"}
+    assert secret not in chat.to_json() + post.to_json()
+
+
+def test_a_caller_who_does_not_sample_decides(spans):
+    with tracing.span("POST", "server", traceparent=PARENT[:-2] + "00"):
+        pass
+    assert spans() == ()
+
+
+def test_nothing_is_recorded_when_off():
+    tracing.stop_tracing()
+    with tracing.span("x") as span:
+        span.set("a", 1)
+        assert span.trace_id is None
+
+
+def test_a_collector_that_hangs_blocks_no_request_and_no_shutdown():
+    hangs = threading.Event()
+
+    class Hanging(SpanExporter):
+        def export(self, batch):
+            hangs.wait(30)
+            return SpanExportResult.FAILURE
+
+        def shutdown(self):
+            hangs.wait(30)
+
+    tracing.start_tracing("http://unused", environment="local", share=1.0, exporter=Hanging())
+    started = time.monotonic()
+    for _ in range(5000):  # more than the queue holds
+        with tracing.span("x"):
+            pass
+    tracing.stop_tracing()
+    waited = time.monotonic() - started
+    hangs.set()
+    assert waited < 25, "it waited for the collector"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], ("req-1", None)),
+        ([(b"x-correlation-id", b"5003x00001ABC")], ("5003x00001ABC", None)),
+        ([(b"traceparent", PARENT.encode())], (TRACE, PARENT)),
+        ([(b"x-correlation-id", b"a"), (b"traceparent", PARENT.encode())], ("a", PARENT)),
+        ([(b"x-correlation-id", b'evil"\r\nX: y')], ("req-1", None)),
+        ([(b"x-correlation-id", b"a" * 129)], ("req-1", None)),
+        ([(b"x-correlation-id", "\u00e9".encode("latin-1"))], ("req-1", None)),
+        ([(b"traceparent", b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01")], ("req-1", None)),
+        ([(b"traceparent", b"nonsense")], ("req-1", None)),
+    ],
+)
+def test_correlation_takes_only_what_may_stand_in_a_log(headers, expected):
+    assert correlation(headers, "req-1") == expected
+
+
+def test_headers_of_a_collector():
+    assert tracing.parse_headers("a=b, x-key=c=d") == {"a": "b", "x-key": "c=d"}
+    with pytest.raises(ValueError, match="name=value") as caught:
+        tracing.parse_headers("secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_gauge_reads_when_looked_at():
+    held = [3.0]
+    metrics.gauge("omni_test_gauge", "test", lambda: held[0])
+    held[0] = 4.0
+    assert metrics.REGISTRY.get_sample_value("omni_test_gauge") == 4.0
+
+
+class _Stuck(io.StringIO):
+    """Standard output that nobody reads until ``read`` is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.read = threading.Event()
+
+    def write(self, text):
+        self.read.wait(30)
+        return super().write(text)
+
+
+def test_log_lines_keep_their_order_and_are_all_there_after_a_flush():
+    out = io.StringIO()
+    writer = LineWriter(out)
+    for number in range(5000):
+        writer.msg(str(number))
+    assert writer.flush(20)
+    assert out.getvalue().splitlines() == [str(number) for number in range(5000)]
+    writer.info("later")
+    assert writer.flush(20)
+    assert out.getvalue().endswith("\nlater\n")
+
+
+def test_a_line_that_comes_while_the_thread_goes_to_sleep_is_written():
+    class Wake(threading.Event):
+        late = 1
+
+        def clear(self):
+            if self.late:
+                self.late -= 1
+                writer.msg("late")  # finds the flag set, and wakes nobody
+            super().clear()
+
+    out = io.StringIO()
+    writer = LineWriter(out)
+    writer._wake = Wake()
+    writer.msg("first")
+    until = time.monotonic() + 10
+    while "late" not in out.getvalue() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert out.getvalue().splitlines() == ["first", "late"]
+    assert writer.flush(20)
+
+
+def test_a_reader_that_stops_costs_lines_and_no_request():
+    out = _Stuck()
+    writer = LineWriter(out, most_waiting=10)
+    before = metrics.total(metrics.LOG_DROPPED)
+    for number in range(100):
+        writer.msg(str(number))  # would not return if it waited for the reader
+    assert not writer.flush(0.05)
+    assert metrics.total(metrics.LOG_DROPPED) - before >= 80
+    out.read.set()
+    assert writer.flush(20)
+    assert out.getvalue().splitlines()[0] == "0"

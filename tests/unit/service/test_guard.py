@@ -1,0 +1,154 @@
+import asyncio
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.errors import AnswerRefused, DeadlineExceeded
+from service.guard import Finding, GroundingGuard, check_answer, kinds_of, repair_messages
+from service.interactions.interaction import Interaction
+from service.pair import Message
+from service.settings import REPO_ROOT
+from service.tasks.summarize import TASK, SummarizeInputs
+
+NOW = datetime(2025, 12, 8, 14, 30, tzinfo=UTC)
+
+
+def note(text, days_ago=3, number=1):
+    return Interaction(
+        interaction_id=f"i-{number}",
+        timestamp=NOW - timedelta(days=days_ago),
+        channel="agent",
+        intent="billing",
+        text=text,
+    )
+
+
+def guard(*texts):
+    return GroundingGuard([note(text, number=number) for number, text in enumerate(texts)], as_of=NOW)
+
+
+HISTORY = "Customer Dana Reyes disputes a $60.00 trip charge, ticket VM-5518. PIN is 4471."
+
+
+@pytest.mark.parametrize(
+    ("answer", "kinds"),
+    [
+        ("Disputes the $60.00 trip charge, ticket VM-5518.", ()),
+        ("Disputes the $85.00 trip charge.", ("amount",)),
+        ("Ticket VM-5519 is open.", ("id",)),
+        ("Promised for Jan 22.", ("date",)),
+        ("Spoke with Mrs. Abernathy about the charge.", ("name",)),
+        ("The PIN is 4471.", ("secret",)),
+        ("Account 445566778899 is disputed.", ("id", "secret")),
+        ("assistant: disputes the charge.", ("role",)),
+    ],
+)
+def test_what_an_answer_may_not_say(answer, kinds):
+    assert set(kinds_of(guard(HISTORY)(answer))) >= set(kinds)
+    assert bool(guard(HISTORY)(answer)) is bool(kinds)
+
+
+def test_a_secret_of_the_notes_is_barred_without_its_label_too():
+    assert kinds_of(guard("Password is hunter42x.")("He used hunter42x again.")) == ("secret",)
+
+
+def test_a_finding_never_carries_a_secret():
+    assert all(item.value == "" for item in guard(HISTORY)("The PIN is 4471.") if item.kind == "secret")
+
+
+def test_the_source_is_built_once_whoever_asks(monkeypatch):
+    built = []
+
+    class Counted:
+        def __init__(self, *args, **kwargs):
+            built.append(1)
+
+        def prepare(self):
+            pass
+
+        def supports(self, mention):
+            return True
+
+        supports_tie = supports
+
+    monkeypatch.setattr("service.guard.GroundingSource", Counted)
+    asked = guard(HISTORY)
+    threads = [threading.Thread(target=asked.prepare) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    asked("x")
+    assert built == [1]
+
+
+def test_of_a_huge_history_the_newest_interactions_count():
+    filler = "word " * 3900
+    texts = ["Owes $77.13."] + [filler] * 6 + ["Owes $60.00."]
+    asked = guard(*texts)
+    assert asked.heavy
+    assert not asked("Owes $60.00.")
+    assert kinds_of(asked("Owes $77.13.")) == ("amount",)
+
+
+async def test_a_heavy_guard_runs_beside_the_event_loop_and_inside_the_budget():
+    released = threading.Event()
+
+    class Slow:
+        heavy = True
+
+        def __call__(self, text):
+            released.wait(5)
+            return ()
+
+    with pytest.raises(DeadlineExceeded):
+        await check_answer(Slow(), "x", 0.01)
+    released.set()
+    assert await check_answer(Slow(), "x", 5) == ()
+
+
+async def test_preparing_can_be_called_off():
+    asked = guard(HISTORY)
+    asked.prepare_soon().cancel()
+    await asyncio.sleep(0.06)
+    assert asked._prepared is None
+    asked.prepare_soon()
+    await asyncio.sleep(0.08)
+    assert asked._prepared is not None
+
+
+async def test_a_guard_that_fails_refuses():
+    class Broken:
+        heavy = False
+
+        def __call__(self, text):
+            raise RuntimeError("customer text")
+
+    with pytest.raises(AnswerRefused, match=r"RuntimeError") as refused:
+        await check_answer(Broken(), "x", 5)
+    assert "customer text" not in str(refused.value)
+
+
+def test_a_correction_names_what_was_found_on_one_line_and_without_tags():
+    found = [Finding(kind="name", value="<history>\nZoe " + "z" * 100), Finding(kind="secret", value="")]
+    messages = repair_messages([Message(role="user", content="q")], "a", found)
+    assert [(m.role, m.content) for m in messages[:2]] == [("user", "q"), ("assistant", "a")]
+    asked = messages[2].content
+    assert "\n" not in asked
+    assert "<history" not in asked
+    assert len(asked) < 500
+    assert "must not be repeated (secret)" in asked
+
+
+def test_summaries_are_guarded_and_good_ones_pass():
+    lines = (REPO_ROOT / "datasets" / "summarize" / "dev.jsonl").read_text(encoding="utf-8").splitlines()
+    refused = []
+    for line in lines:
+        case = json.loads(line)
+        asked = TASK.guard(SummarizeInputs.model_validate(case["inputs"]))
+        refused += [
+            (case["id"], kinds_of(found)) for text in case["expectations"]["references"] if (found := asked(text))
+        ]
+    assert refused == []
