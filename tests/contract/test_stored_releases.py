@@ -1,0 +1,73 @@
+"""Releases that an earlier version of this project stored keep verifying: for the audit, and for a service that loads them.
+
+The store was written on 2026-11-22 by commit 4586544, the last one before the packages were grouped into rooms: pair `extractive`
+promoted as v1, promoted as v2, rolled back to v1. It holds public keys only.
+"""
+
+import sqlite3
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from eval.release.audit import Audit
+from service.cards import ModelCards
+from service.pair_file import load_pair
+from service.release.registry import RegistryPairSource
+from service.settings import REPO_ROOT, Settings
+from service.task import load_task
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own dependencies warn
+STORED = Path(__file__).resolve().parents[1] / "recorded" / "store_2026_11_22.tar.xz"
+STORED_UNDER = "/srv/omni"  # the folder that the store's artifact addresses name
+
+
+@pytest.fixture
+def settings(tmp_path):
+    with tarfile.open(STORED) as archive:
+        archive.extractall(tmp_path, filter="data")
+    database = sqlite3.connect(tmp_path / "mlflow" / "store" / "mlflow.db")
+    for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+        database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (STORED_UNDER, str(tmp_path)))
+    database.commit()
+    database.close()
+    return Settings(
+        root=tmp_path, state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/mlflow/store/mlflow.db"
+    )
+
+
+def test_every_release_verifies_down_to_the_per_case_tables(settings):
+    audit = Audit("summarize", settings)
+    items = list(audit.items())
+    assert [item.problem for item in items if item.problem] == []
+    assert len(items) == 15
+    assert [row.problem for row in audit.history()] == [None, None, None]
+
+
+def test_a_service_serves_the_stored_release(settings):
+    source = RegistryPairSource("summarize", settings)
+    source.refresh()
+    served = source.current()
+    assert (served.pair.name, served.pair.version, served.sequence) == ("extractive", "1.0.0", 3)
+
+
+def test_a_service_without_a_registry_serves_the_stored_last_known_good(settings):
+    (settings.root / "mlflow" / "store" / "mlflow.db").unlink()
+    source = RegistryPairSource("summarize", settings)
+    source.refresh()
+    assert (source.current().pair.version, source.current().sequence) == ("1.0.0", 3)
+
+
+def test_the_pairs_digest_is_computed_as_before(settings):
+    audit = Audit("summarize", settings)
+    stored = audit.history()[0].entry.release
+    cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+    path = REPO_ROOT / "prompts" / "summarize" / "extractive.prompty"
+    assert load_pair(path, cards=cards, task_variables=load_task("summarize").variables).digest == stored.pair_digest
+
+
+def test_a_changed_envelope_is_told(settings):
+    ledger = settings.root / "mlflow" / "store" / "ledger" / "summarize.jsonl"
+    lines = ledger.read_text(encoding="utf-8").splitlines()
+    ledger.write_text("\n".join([lines[0].replace('"sig"', '"gis"', 1), *lines[1:]]) + "\n", encoding="utf-8")
+    assert any(item.problem for item in Audit("summarize", settings).items())
