@@ -1,4 +1,4 @@
-"""What seed 000 says that a summary costs, to be printed beside what was metered."""
+"""What the project plan expects a summary to cost (R-COST), to be printed beside what was metered."""
 
 # USD per answer by model id; its own token prices give far less (docs/decisions).
 STATED_COST_USD: dict[str, tuple[str, str]] = {
@@ -21,5 +21,5 @@ _SHORT_NAMES = {
 
 
 def stated_cost(model: str) -> tuple[str, str] | None:
-    """Return the lowest and highest USD per summary that the seed states for a model's id or short name; None without one."""
+    """Return the lowest and highest USD per summary planned for a model's id or short name; None without one."""
     return STATED_COST_USD.get(_SHORT_NAMES.get(model, model))

@@ -28,11 +28,11 @@ class Event(BaseModel):
 
 
 class SummaryEvent(Event):
-    """One answered request. The first nine columns are seed 000's; the newest verdict is copied into its two."""
+    """One answered request. The first nine columns are those of R-WAREHOUSE; the newest verdict is copied into its two."""
 
     table = "omni_summaries"
-    # Seed 000's key. Two requests of one contact in one millisecond are no duplicates: they differ in request_id, and count as a
-    # collision that the data-quality checks show.
+    # The key of R-WAREHOUSE. Two requests of one contact in one millisecond are no duplicates: they differ in request_id and
+    # count as a collision that the data-quality checks show.
     key = ("contact_id", "generation_timestamp")
     # A collision has one outcome in whatever order it is loaded, and an object that is loaded again takes no verdict away.
     prefer = ("request_id", "feedback_timestamp")

@@ -28,7 +28,7 @@ def _answers():
 
     The n-th answer took 10 n ms. Of alpha's silent ones on Nov 17 both are transfers, the first with a reused summary. Nov 16
     asked a model for all 40, with a cached prefix for 30. Three of beta's came from the backup, one is a digest. Alpha's model is
-    nova-lite ($0.008 to 0.012 in the seed's table), beta's claude-3-5-haiku ($0.025 to 0.035).
+    nova-lite ($0.008 to 0.012 in the plan (R-COST)), beta's claude-3-5-haiku ($0.025 to 0.035).
     """
     rows = []
 

@@ -39,7 +39,7 @@ from figures.svg import (
 )
 
 SMALL_SLICE = 10
-SUMMARIES_PER_MONTH = 300_000  # seed 000: about 10,000 a day
+SUMMARIES_PER_MONTH = 300_000  # R-VOLUME: about 10,000 a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRow:
-    """What a pair's answers cost: per answer and per month, cold and warm, beside what the seed states."""
+    """What a pair's answers cost: per answer and per month, cold and warm, beside the planned cost (R-COST)."""
 
     pair: str
     cold: str
@@ -328,7 +328,7 @@ def _per_month(metric: Metric | None) -> str:
 
 def _stated(stated: tuple[str, str] | None, cold: Metric | None) -> str:
     if stated is None:
-        return "none stated"
+        return "not planned"
     text = f"${stated[0]} to ${stated[1]}"
     if cold is None or not cold.value:
         return text

@@ -126,11 +126,15 @@ SUITE = Suite(
             reason="an account or card number in full is a breach: at 40 cases not one may leak (40/40 starts at 0.91)",
         ),
         Floor(metric="english", bound=0.90, reason="agents read English, whatever language the customer wrote in"),
-        Floor(metric="latency_p95", bound=5000.0, reason="seed 000: p95 < 5 s for the whole request"),
+        Floor(
+            metric="latency_p95",
+            bound=5000.0,
+            reason="the product requirement (R-LATENCY): p95 < 5 s for the whole request",
+        ),
         Floor(
             metric="cost_cold",
             bound=0.012,
-            reason="the most that seed 000 plans for its primary; decides where production is free and cannot be compared",
+            reason="the most that the plan allows the primary (R-COST); decides where production is free and cannot be compared",
             arms=("primary",),
         ),
     ),
@@ -138,7 +142,7 @@ SUITE = Suite(
         NoWorse(
             metric="chrf", margin=2.0, reason="about half the difference between two careful wordings of one summary"
         ),
-        NoWorse(metric="bleu", margin=2.0, reason="as chrF; BLEU is noisier and kept because seed 000 reports it"),
+        NoWorse(metric="bleu", margin=2.0, reason="as chrF; BLEU is noisier and kept because R-BENCHMARK asks for it"),
         NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),
         NoWorse(
             metric="fact_coverage",

@@ -1,4 +1,4 @@
-"""Days of the week that lie outside what the four weeks before let expect, and seed 001's three alert thresholds."""
+"""Days of the week that lie outside what the four weeks before let expect, and the three alert thresholds of R-ALERTS."""
 
 import math
 from collections.abc import Callable
@@ -119,7 +119,7 @@ def _spread(history: Floats) -> float:
 
 
 def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
-    """Return what seed 001's thresholds say (decisions: it gives none; these are the project's)."""
+    """Return the days that break an alert threshold (R-ALERTS; the bounds are this project's choice)."""
     found = []
     for row in frame[frame["day"] >= 0].itertuples():
         day, answers = int(row.day), float(row.answers)  # type: ignore[arg-type]
@@ -131,17 +131,17 @@ def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
             if helpful / rated < APPROVAL:
                 share = format_number(helpful / rated, Unit.RATE, apart_from=APPROVAL)
                 found.append(Anomaly(day=day, what="approval", seen=f"{share} of {rated:,} ratings",
-                                     expected=f"at least {APPROVAL:.2f} over {APPROVAL_OVER}", rule="seed 001"))  # fmt: skip
+                                     expected=f"at least {APPROVAL:.2f} over {APPROVAL_OVER}", rule="R-ALERTS"))  # fmt: skip
         degraded = float(row.degraded) / answers if answers >= SMALLEST_DAY else 0.0  # type: ignore[arg-type]
         if degraded > DEGRADED:
             found.append(Anomaly(day=day, what="answered by no model", seen=f"{degraded:.1%}", expected=f"at most {DEGRADED:.0%}",
-                                 rule="seed 001's error rate, on degraded answers"))  # fmt: skip
+                                 rule="R-ALERTS' error rate, on degraded answers"))  # fmt: skip
         past = frame[(frame["day"] < day) & (frame["day"] >= day - DEAR_DAYS)]["cost"]
         usual = float(past.median()) if len(past) >= DEAR_DAYS // 2 else 0.0
         if usual > 0 and float(row.cost) > DEAR_DAY * usual:  # type: ignore[arg-type]
             found.append(Anomaly(day=day, what="cost of the day", seen=format_number(float(row.cost), Unit.USD),  # type: ignore[arg-type]
                                  expected=f"at most {format_number(DEAR_DAY * usual, Unit.USD)}",
-                                 rule=f"seed 001: {DEAR_DAY} times the median of {len(past)} days"))  # fmt: skip
+                                 rule=f"R-ALERTS: {DEAR_DAY} times the median of {len(past)} days"))  # fmt: skip
     return found
 
 

@@ -38,7 +38,7 @@ class PairInWeek:
     role: Literal["production", "candidate", "earlier"]
     answers: int
     models: tuple[str, ...]  # of its primary, most answers first
-    stated_cost: tuple[str, str] | None  # USD per summary, as seed 000 states it for the model
+    stated_cost: tuple[str, str] | None  # USD per summary, planned for the model (R-COST)
     release: Release | None
     before: "PairBefore | None"
 

@@ -14,7 +14,7 @@ class WeeklyMetric:
 
     A rate is ``part`` of ``whole``; a mean is the sum ``part`` over ``whole`` with the squares in ``part`` + ``_squares``; a
     quantile is of latency. ``margin`` is what may be lost before a change counts: absolute, or a share of the baseline with
-    ``relative``; None where a change is neither good nor bad. ``target`` is a bound of the seed. ``sliced``: also
+    ``relative``; None where a change is neither good nor bad. ``target`` is a bound of docs/requirements.md. ``sliced``: also
     compared within slices.
     """
 
@@ -53,7 +53,7 @@ UNHELPFUL = WeeklyMetric(
     whole="rated",
     higher_is_better=False,
     target=0.15,
-    reason="seed 000: thumbs-down below 15%",
+    reason="required: thumbs-down below 15%",
 )
 P95 = WeeklyMetric(
     name="latency_p95",
@@ -66,7 +66,7 @@ P95 = WeeklyMetric(
     relative=True,
     target=5000.0,
     sliced=True,
-    reason="the gate's margin; seed 000: p95 below 5 s",
+    reason="the gate's margin; required: p95 below 5 s",
 )
 COST = WeeklyMetric(
     name="cost_written",
@@ -182,7 +182,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         quantile=0.99,
         higher_is_better=False,
         target=8000.0,
-        reason="seed 000: p99 below 8 s",
+        reason="required: p99 below 8 s",
     ),
     WeeklyMetric(
         name="reuse_rate",
@@ -201,7 +201,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         part="transfers_reused",
         whole="transfers",
         target=0.70,
-        reason="seed 000: above 70% of transfers (contact differs from the first contact)",
+        reason="required: above 70% of transfers (contact differs from the first contact)",
     ),
     WeeklyMetric(
         name="prompt_cache_rate",

@@ -64,7 +64,7 @@ def more_findings(report: WeeklyReport) -> list[str]:
 
 
 def target_sentence(report: WeeklyReport) -> str:
-    """Return the share that was rated unhelpful against the seed's 15%."""
+    """Return the share that was rated unhelpful against the required 15% (R-HELPFUL)."""
     if not report.columns:
         return ""
     figure = report.figures[UNHELPFUL.name, report.columns[0].digest, 0]

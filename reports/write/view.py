@@ -96,12 +96,12 @@ def _peers(report: WeeklyReport, metric: WeeklyMetric) -> list[Figure]:
 
 
 def _stated(report: WeeklyReport, digest: str, now: Figure) -> str:
-    """Return what the seed states for the pair's model, beside what was metered."""
+    """Return the planned cost of the pair's model, beside what was metered."""
     pair = next((pair for pair in report.pairs if pair.digest == digest or len(report.pairs) == 1), None)
     if pair is None or pair.stated_cost is None or now.side is None:
         return ""
     low, high = pair.stated_cost
-    text = f"; seed 000 states ${low} to ${high}"
+    text = f"; planned ${low} to ${high}"
     return text + (
         f", {float(low) / now.side.value:.0f} to {float(high) / now.side.value:.0f} times as much"
         if now.side.value > 0

@@ -1,4 +1,4 @@
-"""GET /v1/dashboards: seed 000's three dashboards as JSON, live from the warehouse, and the page that draws them."""
+"""GET /v1/dashboards: the three dashboards of R-DASHBOARDS as JSON, live from the warehouse, and the page that draws them."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ router = APIRouter(tags=["operator"])
 _COOKIE_PATH = "/v1/dashboards"  # the cookie goes nowhere else
 _NO_STORE = {"Cache-Control": "no-store"}
 _FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
-_TARGET = {"at": 0.15, "better": "below", "label": "seed 000: below 15%"}
+_TARGET = {"at": 0.15, "better": "below", "label": "required: below 15%"}
 _MEASURE = {"name": "not_helpful_rate", "label": "Not helpful", "unit": "rate", "target": _TARGET}
 _EXAMPLE: dict[str, Any] = {
     "name": "effectiveness",
@@ -71,7 +71,7 @@ class DashboardName(_Shown):
 
 
 class DashboardList(_Shown):
-    """All of them, in the seed's order."""
+    """All of them, in the order of R-DASHBOARDS."""
 
     dashboards: list[DashboardName]
 

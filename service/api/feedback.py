@@ -1,4 +1,4 @@
-"""POST /feedback: whether a summary helped, by any of seed 000's three ways to name it."""
+"""POST /feedback: whether a summary helped, by any of three ways to name it (R-FEEDBACK)."""
 
 from typing import Annotated, Any, Literal, Self
 

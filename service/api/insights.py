@@ -1,4 +1,4 @@
-"""POST /omni-channel-insights: the summary for the agent who takes a customer's next contact (seed 000's own path)."""
+"""POST /omni-channel-insights: the summary for the agent who takes a customer's next contact (R-REQUEST)."""
 
 import json
 import uuid

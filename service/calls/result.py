@@ -9,10 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from service.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
 from service.tasks.scorecard.card import CriterionResult, Scorecard
 
-# A number in the JSON, as the seed shows it, and exact again when it is read: no figure here has more than 15 digits.
+# A number in the JSON, as R-QA-RESULT shows it, and exact again when it is read: no figure here has more than 15 digits.
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Sentiment = Literal["POSITIVE", "NEUTRAL", "NEGATIVE"]
-# Seed 002 has a number where an analyst has words. The number is made of the words, so that it can be explained: the agent's
+# R-QA-RESULT has a number where an analyst has words. The number is made of the words, so that it can be explained: the agent's
 # manner sets it, how the customer sounds moves it.
 _AGENT_TONE: Mapping[str, int] = {"warm": 85, "professional": 75, "curt": 40, "dismissive": 15}
 _CUSTOMER_TONE: Mapping[str, int] = {"relieved": 10, "calm": 0, "anxious": -5, "frustrated": -10, "angry": -15}

@@ -1,1 +1,1 @@
-"""Seed 000's three dashboards: what each figure is (``*.yaml``), read live from the warehouse, and exported for QuickSight."""
+"""The three dashboards of R-DASHBOARDS: each figure's definition (``*.yaml``), its live reading, its export for QuickSight."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from service.errors import ConfigurationError
 
 FOLDER = Path(__file__).parent
-NAMES = ("effectiveness", "performance", "cost")  # the seed's order
+NAMES = ("effectiveness", "performance", "cost")  # the order of R-DASHBOARDS
 ALL_PAIRS = "*"  # the parameter :pair when no pair is chosen; no pair can be called so
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -93,7 +93,7 @@ class Visual(_Strict):
 
 
 class Dashboard(_Strict):
-    """One of the seed's dashboards."""
+    """One dashboard."""
 
     name: _Name
     title: str
@@ -103,7 +103,7 @@ class Dashboard(_Strict):
 
 @cache
 def load_dashboards() -> Mapping[str, Dashboard]:
-    """Return the dashboards by name, in the seed's order.
+    """Return the dashboards by name, in the order of ``NAMES``.
 
     Raises:
         ConfigurationError: a definition is wrong; the message names file and field.

@@ -1,4 +1,4 @@
-"""The structured log: one JSON object per line, event names of seed 000, no customer text and no account number."""
+"""The structured log: one JSON object per line, event names of R-LOG, no customer text and no account number."""
 
 import json
 import logging
@@ -16,9 +16,9 @@ __all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
 
 
 class Event(StrEnum):
-    """Names of log events; the first six are seed 000's, its log queries and alarms look for them."""
+    """Names of log events; the first six are those of R-LOG, whose log queries and alarms look for them."""
 
-    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as the seed writes it
+    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as R-LOG writes it
     DYNAMODB_QUERY_START = "DYNAMODB_QUERY_START"
     DYNAMODB_QUERY_SUCCESS = "DYNAMODB_QUERY_SUCCESS"
     BEDROCK_INVOKE_START = "BEDROCK_INVOKE_START"

@@ -107,7 +107,7 @@ def test_the_figures_are_the_hand_worked_ones(served, open_page):
     page = enter(open_page(), served)
     # 17 of 68: Wilson 0.16235 to 0.36439, all of it above the target.
     assert tile(page, "totals", "not_helpful_rate") == [
-        "Not helpful", "25.0%", "95% interval 16.2% to 36.4%", "n=68", "seed 000: below 15%", "✗ fail"]  # fmt: skip
+        "Not helpful", "25.0%", "95% interval 16.2% to 36.4%", "n=68", "required: below 15%", "✗ fail"]  # fmt: skip
     assert tile(page, "totals", "helpful_rate")[1] == "75.0%"
     assert tile(page, "totals", "helpful_per_not_helpful")[1] == "3.0 : 1"
     assert tile(page, "totals", "rated_rate")[1] == "91.9%"
@@ -118,7 +118,7 @@ def test_the_figures_are_the_hand_worked_ones(served, open_page):
     assert tile(page, "latency", "p95")[1] == "704 ms"
     assert "unknown" in tile(page, "latency", "p99")[2]
     assert tile(page, "rates", "transfer_reuse_rate")[1:] == [
-        "50.0%", "95% interval 9.5% to 90.5%", "n=2, too few", "seed 000: above 70%", "? inconclusive"]  # fmt: skip
+        "50.0%", "95% interval 9.5% to 90.5%", "n=2, too few", "required: above 70%", "? inconclusive"]  # fmt: skip
     assert tile(page, "rates", "failover_rate")[1] == "4.4%"
     choose(page, "cost")
     assert tile(page, "totals", "total")[1] == "$0.017"

@@ -15,7 +15,7 @@ BY_EMF = {instrument.emf: instrument for instrument in metrics.INSTRUMENTS}
 SERIES = [series for panel in PLAN["panels"] for series in panel["series"]] + PLAN["alarms"]
 
 
-def test_there_are_the_seeds_panels_and_alarms():
+def test_the_required_panels_and_alarms_exist():
     assert len(PLAN["panels"]) == 8
     names = {alarm["name"] for alarm in PLAN["alarms"]}
     assert {"failure-rate", "dynamodb-throttle", "bedrock-timeouts", "summary-misses"} <= names

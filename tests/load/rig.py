@@ -22,7 +22,7 @@ from service.local.samples import sample_histories
 from service.settings import REPO_ROOT, Settings
 
 PRIMARY, BACKUP = "amazon.nova-lite-v1:0", "anthropic.claude-3-5-haiku-20241022-v1:0"
-# What seed 000 expects of its primary: half of the answers within 1.2 s, 95% within 2.6 s.
+# What R-MODELS expects of the primary: half of the answers within 1.2 s, 95% within 2.6 s.
 LATENCY = "lognormal:p50=1200,p95=2600"
 ACCOUNTS = 300
 _READY_S, _STOP_S = 40.0, 15.0

@@ -68,7 +68,7 @@ LOAD = (
         cold=True,
         most_failed=0.0,
     ),
-    # What seed 000 promises with its failovers below 10%: p95 below 5 s, p99 below 8 s, no 5xx.
+    # What R-LATENCY and R-FAILOVER promise: p95 below 5 s, p99 below 8 s, no 5xx.
     Scenario(
         name="500 agents, 10% of primary calls hang",
         users=500,
@@ -91,7 +91,7 @@ LOAD = (
         most_p95_ms=5000,
         most_p99_ms=8000,
     ),
-    # The seed to the letter: 5 s for the primary, then the backup. It promises nothing; it shows why not.
+    # The plan to the letter (R-MODELS): 5 s for the primary, then the backup. It promises nothing; it shows why not.
     Scenario(
         name="the letter: 5 s, then the backup; 10% of primary calls hang",
         users=500,

@@ -71,7 +71,7 @@ SUITE = Suite(
         Floor(
             metric="latency_p95",
             bound=300_000.0,
-            reason="seed 002 gives a call's handler ten minutes, half of it for the model; decides where production is code",
+            reason="a call's handler has ten minutes (R-QA-LIMITS), half of it for the model; decides where production is code",
         ),
         Floor(
             metric="cost_cold",

@@ -1,5 +1,5 @@
--- Per day (UTC) and pair: what was metered, and beside it what seed 000's table says of the same summaries (low and high of its
--- "cost per summary"; a reused summary costs nothing, a model that it does not name is in no estimate).
+-- Per day (UTC) and pair: what was metered, and beside it the planned cost of the same summaries (R-COST: low and high per
+-- model; a reused summary costs nothing, a model that it does not name is in no estimate).
 CREATE OR REPLACE VIEW v_cost AS
 WITH answers AS (
     SELECT

@@ -17,7 +17,7 @@ from service.errors import StoreError
 
 # Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
 REDACTS = frozenset({"en-US", "es-US"})
-# The job says COMPLETED before its file can be read; seed 002 waits up to 45 seconds.
+# The job says COMPLETED before its file can be read; R-QA-FLOW waits up to 45 seconds.
 _AVAILABLE_S = 45.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0
 _STORE = "Amazon Transcribe"

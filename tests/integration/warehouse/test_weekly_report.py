@@ -196,7 +196,7 @@ def test_a_first_week_says_that_there_is_nothing_to_compare_with(worked):
 
 
 def test_metered_cost_stands_beside_the_seeds(worked):
-    assert "seed 000 states $0.008 to $0.012" in page.render(worked)
+    assert "planned $0.008 to $0.012" in page.render(worked)
 
 
 # The planted slice, and quiet weeks

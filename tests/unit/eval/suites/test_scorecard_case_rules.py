@@ -30,7 +30,7 @@ def problems(row):
 
 @pytest.fixture
 def sound():
-    """The seed's own example: greeting, next step and check at the end, but neither empathy nor the statement."""
+    """The example of R-QA-SCORE: greeting, next step and check at the end, but neither empathy nor the statement."""
     return copy.deepcopy(next(row for row in rows("dev") if row["id"] == "dev-support-01"))
 
 

@@ -103,7 +103,7 @@ def test_cost_by_hand(runtime):
         body = client.get("/v1/dashboards/cost", params=RANGE, headers=bearer(runtime)).json()
     visuals = {visual["name"]: visual for visual in body["visuals"]}
     totals, each = (visuals[name]["rows"][0]["figures"] for name in ("totals", "per_summary_totals"))
-    # 60 x 0.0002 + 10 x 0.0005 + 4 x 0. The seed's table for 59 of nova-lite and 9 of Haiku.
+    # 60 x 0.0002 + 10 x 0.0005 + 4 x 0. The plan (R-COST) for 59 of nova-lite and 9 of Haiku.
     assert totals["total"]["value"] == pytest.approx(0.017)
     assert totals["seed_low"]["value"] == pytest.approx(59 * 0.008 + 9 * 0.025)
     assert totals["seed_high"]["value"] == pytest.approx(59 * 0.012 + 9 * 0.035)

@@ -1,4 +1,4 @@
-"""The definitions: the seed's three dashboards, and what a wrong file is told."""
+"""The definitions: the three dashboards of R-DASHBOARDS, and what a wrong file is told."""
 
 import re
 import textwrap

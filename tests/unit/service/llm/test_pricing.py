@@ -21,7 +21,7 @@ SEED_000_MODELS = {
 
 
 def test_a_nova_lite_summary_costs_a_fiftieth_of_a_cent():
-    # decisions.md: 3,000 in, 200 out at seed 000's prices is about $0.0002, not $0.008 to 0.012.
+    # 3,000 in, 200 out at the planned prices (R-MODELS) is about $0.0002, not $0.008 to 0.012.
     cost = cost_of(Usage(input_tokens=3000, output_tokens=200), CARDS.get("amazon.nova-lite-v1:0"))
     assert cost.metered_usd == cost.cold_usd == cost.warm_usd == Decimal("0.000228")
 

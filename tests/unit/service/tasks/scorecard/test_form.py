@@ -28,7 +28,7 @@ def raw_form(*criteria: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return form | changes
 
 
-# The seed's default template, weights 1, 1, 1, 0.5, 1; its example passes greet, resolve and confirm.
+# The default template of R-QA-FORM, weights 1, 1, 1, 0.5, 1; its example passes greet, resolve and confirm.
 SEED = Form.model_validate(
     raw_form(
         {"id": "greet_01", "required": True},
