@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from markupsafe import Markup, escape
 
 from figures.formatting import format_number
 from figures.metric import Metric, Unit
 
+# The style sheet of every page that shows these drawings: the classes used below are its own.
+STYLE_SHEET = Path(__file__).resolve().parent / "report.css"
 _WIDTH, _HEIGHT, _PAD = 200.0, 16.0, 4.0
 # A bound further out than this many times the largest figure is not drawn: it would squeeze all intervals into one dot.
 _BOUND_REACH = 3.0

@@ -33,6 +33,7 @@ from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 from figures.files import write_whole
 from figures.formatting import NOTE_MARK, format_difference, format_metric, one_line, plural
+from figures.svg import STYLE_SHEET
 
 HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"
@@ -106,7 +107,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         worst=case_pages.worst_lists(evaluation, suite),
         cases=case_pages.case_views(evaluation, suite, cases),
         provenance=view.provenance(evaluation, suite, cases),
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        style=STYLE_SHEET.read_text(encoding="utf-8"),
         script=script,
         script_digest=script_digest,
     )

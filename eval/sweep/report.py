@@ -14,6 +14,7 @@ from eval.sweep.points import Point
 from eval.sweep.svg import scatter
 from figures.files import write_whole
 from figures.formatting import format_metric
+from figures.svg import STYLE_SHEET
 
 SCHEMA = "sweep-report-v1"
 HTML_NAME, JSON_NAME = "sweep.html", "sweep.json"
@@ -88,5 +89,5 @@ def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, poin
         warning=stand_in_warning(evaluation),
         baseline=baseline_sentence(evaluation),
         judge=judge_status(evaluation),
-        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        style=STYLE_SHEET.read_text(encoding="utf-8"),
     )

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import figures.svg
 from figures.files import write_whole
 from figures.formatting import format_number, plural
 from figures.metric import Unit
+from figures.svg import STYLE_SHEET
 from reports.compare.anomalies import OUTSIDE, anomaly_line
 from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
 from reports.compare.findings import change_text, figure, names_of
@@ -33,8 +33,6 @@ from reports.write.view import (
 NAME = "index.html"
 MOST_FINDINGS = 4  # below the first sentence; all stand in the tables
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
-# The evaluation report's style sheet: one house, one look.
-_HOUSE_STYLE = Path(figures.svg.__file__).resolve().parent / "templates" / "report.css"
 _SCREENS = {
     "worse": "worse",
     "better": "good",
@@ -72,7 +70,7 @@ def render(report: WeeklyReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = _HOUSE_STYLE.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
+    style = STYLE_SHEET.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
     return environment.get_template("weekly.html.j2").render(
         r=report,
         look=_SCREENS[report.outcome],

@@ -63,7 +63,7 @@ def test_what_every_pair_depends_on_touches_all(root: Path, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["docs/x.md", "datasets/summarize/README.md", "datasets/other/gate.jsonl", "figures/svg.py",
-     "eval/report/templates/report.css", "prompts/other/a.prompty", "tests/unit/test_x.py"],
+     "eval/report/templates/report.html.j2", "prompts/other/a.prompty", "tests/unit/test_x.py"],
 )  # fmt: skip
 def test_what_decides_nothing_touches_none(root: Path, name: str) -> None:
     put(root, name, "changed")
