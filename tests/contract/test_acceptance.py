@@ -1,4 +1,4 @@
-"""docs/acceptance-000.md names all that seed 000 asks for, and a test for each: neither code nor page can move on alone."""
+"""docs/acceptance.md names all that the product requires of summaries, and a test for each: neither code nor page moves alone."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ from service.telemetry.log import Event
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
-PAGE = (ROOT / "docs" / "acceptance-000.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "acceptance.md").read_text(encoding="utf-8")
 _TEST = re.compile(r"`((?:unit|contract|integration)/[\w/]+\.py)::(\w+)`")
 _NAME = re.compile(r"`([^`]+)`")
 # Tables whose rows show a promise and no name of the code's.
