@@ -93,7 +93,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         # First of all the children, so that mlflow and the model load while this process reads and imports.
         worker = stack.enter_context(
             TrackingWorker(
-                settings.registry_uri,
+                settings.registry.uri,
                 log=settings.state_dir / "logs" / "tracking.log",
                 trusted_keys=settings.trusted_keys_file,
             )
@@ -180,7 +180,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         report = _write(evaluation, suite, dataset, settings)
         now = wall_clock(settings.clock_file)()
         for log in attested_run_logs(
-            evaluation, dataset, suite, report, signer, now=now, days=settings.attestation_days
+            evaluation, dataset, suite, report, signer, now=now, days=settings.release.attestation_days
         ):
             worker.log_run(evaluation.task, log)
         journal.finish(record)
@@ -221,7 +221,7 @@ def split_by_stand_in(pairs: Sequence[Pair], cards: ModelCards, settings: Settin
 
     A stand-in's figures say nothing about the model that was asked for, so nobody gets them without asking for them by name.
     """
-    if settings.environment != "local" or settings.bedrock_endpoint is not None:
+    if settings.environment != "local" or settings.bedrock.endpoint is not None:
         return list(pairs), []
     replaced = [pair for pair in pairs if cards.get(pair.model).runs == "provider"]
     return [pair for pair in pairs if pair not in replaced], replaced

@@ -40,7 +40,7 @@ def write_weekly(
     # One k-means step in a few hundred texts is over before a second thread has woken up.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     moment = now or datetime.now(UTC)
-    zone_name = zone or settings.report_zone
+    zone_name = zone or settings.warehouse.report_zone
     chosen = Week.parse(week, zone_name) if week else Week.before(moment, zone_name)
     if chosen.start > moment:
         raise WeekError(f"week {chosen.name} has not begun: it starts {chosen.start:%Y-%m-%d %H:%M} UTC")

@@ -38,14 +38,13 @@ def _settings(options: argparse.Namespace) -> "Settings":
     from pydantic import ValidationError
 
     from service.errors import ConfigurationError
-    from service.settings import Settings
+    from service.settings import Settings, wrong_settings
 
     given = {name: value for name in ("port", "host") if (value := getattr(options, name, None)) is not None}
     try:
         return Settings(**given)
     except ValidationError as err:
-        wrong = "; ".join(f"OMNI_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in err.errors())
-        raise ConfigurationError(f"settings: {wrong}") from err
+        raise ConfigurationError(f"settings: {wrong_settings(err)}") from err
 
 
 if __name__ == "__main__":

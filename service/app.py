@@ -75,5 +75,5 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
 
 
 def _build(settings: Settings) -> Runtime:
-    configure_logging(settings.log_level)
+    configure_logging(settings.telemetry.log_level)
     return build_runtime(settings)

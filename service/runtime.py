@@ -69,7 +69,9 @@ class Runtime:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))
-        object.__setattr__(self, "crowding", Crowding(from_s=self.settings.crowded_from_s, clock=time.monotonic))
+        object.__setattr__(
+            self, "crowding", Crowding(from_s=self.settings.serving.crowded_from_s, clock=time.monotonic)
+        )
 
     def open(self) -> None:
         """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
@@ -112,7 +114,7 @@ class Runtime:
 
     def _can_serve(self) -> bool:
         sources = self.pair_sources
-        return all(name in sources and sources[name].status().served for name in self.settings.required_tasks)
+        return all(name in sources and sources[name].status().served for name in self.settings.serving.required_tasks)
 
     def _look_at_the_registry(self) -> None:
         for source in self.pair_sources.values():
@@ -158,13 +160,13 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     tasks = {name: load_task(name) for name in task_names()}
-    unknown = sorted(set(settings.required_tasks) - set(tasks))
+    unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
     if unknown:
         raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
     gateway = LiteLLMGateway(
         cards,
-        region=settings.aws_region,
-        endpoint=settings.bedrock_endpoint,
+        region=settings.aws.region,
+        endpoint=settings.bedrock.endpoint,
         stand_in=stand_in_of(settings),
         in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
     )
@@ -176,9 +178,9 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     forms: Forms | None = None
     calls: CallReviews | None = None
     if (
-        settings.environment == "aws" or settings.aws_endpoint is not None
+        settings.environment == "aws" or settings.aws.endpoint is not None
     ):  # a laptop keeps nothing in anybody's account
-        forms = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=now)
+        forms = FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=now)
         calls = build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now)
         summaries = build_summaries(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     if guarded:  # otherwise the hashes keep this process's random key
@@ -190,7 +192,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         now=now,
         gateway=LoggedGateway(TellingGateway(gateway), cards),
         interactions=ObservedInteractions(
-            InteractionStore(queries, settings.interactions_table, timeout_s=settings.history_timeout_s)
+            InteractionStore(queries, settings.stores.interactions_table, timeout_s=settings.stores.history_timeout_s)
         ),
         summaries=summaries,
         feedback=summaries.feedback,
@@ -203,7 +205,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
                 source,
                 partial(fetch_candidate, name, settings),
                 settings.state_dir / "rollout" / name,
-                every_s=settings.registry_refresh_s,
+                every_s=settings.registry.refresh_s,
             )
             for name, source in sources.items()
         },

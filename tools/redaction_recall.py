@@ -142,7 +142,7 @@ async def print_verdicts(
     pair = load_pair(
         settings.prompts_dir / "scorecard" / "keywords.prompty", cards=cards, task_variables=TASK.variables
     )
-    gateway = LiteLLMGateway(cards, region=settings.aws_region, in_process=TASK.in_process)
+    gateway = LiteLLMGateway(cards, region=settings.aws.region, in_process=TASK.in_process)
     context = TaskContext(pair=pair, gateway=gateway, cards=cards)
     cases = [
         (ScorecardInputs.model_validate(row["inputs"]), row["expectations"]["answers"])

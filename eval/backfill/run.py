@@ -14,7 +14,6 @@ from service.pair import Pair
 from service.settings import Settings
 
 _PLAN = "plan.json"
-_SECRETS = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def backfill(
         pair=order.pair.content() if order.pair else {},
         folder=str(order.folder),
         # Secrets stay here: no worker signs, and what a worker logs names nobody.
-        settings=settings.model_dump(mode="json", exclude_none=True, exclude_defaults=True, exclude=_SECRETS),
+        settings=settings.flat(defaults=False),
         per_second=order.per_second,
         concurrency=order.concurrency,
     )

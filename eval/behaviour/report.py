@@ -65,7 +65,7 @@ def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:
     Raises:
         RegistryError: the store did not take it; the result on disk stays.
     """
-    with TrackingWorker(settings.registry_uri, log=settings.state_dir / "logs" / "tracking.log") as worker:
+    with TrackingWorker(settings.registry.uri, log=settings.state_dir / "logs" / "tracking.log") as worker:
         worker.log_run(
             f"{outcome.result.task}/behaviour", behaviour_log(outcome, checks_of(outcome.result, outcome.suite))
         )

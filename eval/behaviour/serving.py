@@ -66,7 +66,7 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
         models = [model for model in (pair.model, pair.backup) if model]
         if (
             settings.environment == "local"
-            and settings.bedrock_endpoint is None
+            and settings.bedrock.endpoint is None
             and any(cards.get(model).wire == "bedrock" for model in models)
         ):
             bedrock = stack.enter_context(LocalBedrock(("--preload",), log=log.with_name("bedrock.log")))

@@ -41,7 +41,7 @@ def backfill(
     configure_logging("WARNING")
     if (week is None) == (inputs is None):
         raise BackfillError("say which history: --week 2026-W46, or --inputs file.jsonl")
-    if settings.environment == "local" and settings.aws_endpoint is None:
+    if settings.environment == "local" and settings.aws.endpoint is None:
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
     try:

@@ -129,6 +129,6 @@ def _desk(task: str, settings: "Settings", against: str) -> "Desk":
 def _with_local_aws(settings: "Settings") -> "Settings":
     from service.local import aws
 
-    if settings.environment != "local" or settings.aws_endpoint is not None:
+    if settings.environment != "local" or settings.aws.endpoint is not None:
         return settings
     return settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})

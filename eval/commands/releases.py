@@ -28,4 +28,4 @@ def releases(
         print(f"{what}: {export_releases(told, settings)} rows new or changed in the warehouse")
     else:
         new = put_releases(told, target)
-        print(f"{what}: {new} new objects in bucket {target.archive_bucket}; `make load-events` loads them")
+        print(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `make load-events` loads them")

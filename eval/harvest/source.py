@@ -81,13 +81,13 @@ def open_stores(settings: Settings) -> Stores:
 
     async def read(account: str, asked: HistoryFilter, as_of: datetime) -> InteractionPage:
         async with DynamoQueries.beside(dynamodb, settings) as queries:
-            store = InteractionStore(queries, settings.interactions_table, timeout_s=settings.store_timeout_s)
+            store = InteractionStore(queries, settings.stores.interactions_table, timeout_s=settings.stores.timeout_s)
             return await store.history(account, asked, as_of)
 
     def history(account: str, asked: HistoryFilter, as_of: datetime) -> tuple[Interaction, ...]:
         return asyncio.run(read(account, asked, as_of)).interactions
 
-    return Stores(client("s3", settings), settings.archive_bucket, history)
+    return Stores(client("s3", settings), settings.stores.archive_bucket, history)
 
 
 def made_strange(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:

@@ -71,7 +71,7 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     specs = _specs(suite, options.rubrics)
     judges = [(spec, load_judge(spec.rubric, settings=settings, cards=cards, model=options.model)) for spec in specs]
-    if options.model is None and settings.environment == "local" and settings.bedrock_endpoint is None:
+    if options.model is None and settings.environment == "local" and settings.bedrock.endpoint is None:
         for spec, judge in [item for item in judges if cards.get(item[1].pair.model).runs == "provider"]:
             say(
                 f"judge {spec.rubric}: none in this environment: {judge.pair.model} would be answered by the bundled "
@@ -83,13 +83,13 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     if not judges:
         return reports
     with ExitStack() as stack:
-        endpoint = settings.bedrock_endpoint
+        endpoint = settings.bedrock.endpoint
         if endpoint is None and settings.environment == "local":
             log = settings.state_dir / "logs" / "bedrock.log"
             log.parent.mkdir(parents=True, exist_ok=True)
             endpoint = stack.enter_context(LocalBedrock(("--preload",), log=log)).url
         gateway = LiteLLMGateway(
-            cards, region=settings.aws_region, endpoint=endpoint, stand_in=settings.bedrock_stand_in
+            cards, region=settings.aws.region, endpoint=endpoint, stand_in=settings.bedrock.stand_in
         )
         gateway.warm_up()
         cache = stack.enter_context(closing(CallCache(settings.state_dir / "calls")))

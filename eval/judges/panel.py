@@ -54,7 +54,7 @@ def open_panel(suite: Suite, settings: Settings, cards: ModelCards, *, model: st
             left_out.append(missing)
             continue
         judge = load_judge(spec.rubric, settings=settings, cards=cards, model=model)
-        stand_in = settings.environment == "local" and settings.bedrock_endpoint is None
+        stand_in = settings.environment == "local" and settings.bedrock.endpoint is None
         if model is None and stand_in and cards.get(judge.pair.model).runs == "provider":
             status = f"no judge in this environment: {cards.get(judge.pair.model).short_name} is not reachable"
             left_out.append(_note(judge, "", status, gates=False))

@@ -43,9 +43,9 @@ class ReleaseDesk:
             RegistryError: it cannot be read.
             ConfigurationError: the trusted keys cannot be read.
         """
-        check_store(settings.registry_uri)
+        check_store(settings.registry.uri)
         self._keys: TrustedKeys = load_trusted_keys(settings.trusted_keys_file)
-        self._tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+        self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
         self._ledger = Ledger(task, self._tracking, settings, self._keys)
 
     def all(self) -> list[Told]:
@@ -104,7 +104,7 @@ def promises_of(figures: str) -> tuple[Promise, ...]:
 
 def bucket_settings(settings: Settings) -> Settings | None:
     """Return settings that point at the bucket: AWS's, a named endpoint's, or the local stack's while it runs; else None."""
-    if settings.environment == "aws" or settings.aws_endpoint is not None:
+    if settings.environment == "aws" or settings.aws.endpoint is not None:
         return settings
     from service.local import aws
     from service.local.loopback import get_json
@@ -125,7 +125,7 @@ def put_releases(told: list[Told], settings: Settings) -> int:
     from service.summaries.archive import Archive
 
     s3 = client("s3", settings)
-    archive = Archive(s3, settings.archive_bucket)
+    archive = Archive(s3, settings.stores.archive_bucket)
     try:
         return sum(archive.put_json(one.record.object_key, one.record.model_dump_json()) == "written" for one in told)
     finally:

@@ -39,10 +39,10 @@ class Audit:
             RegistryError: the store cannot be read.
             ConfigurationError: the trusted keys cannot be read.
         """
-        check_store(settings.registry_uri)
+        check_store(settings.registry.uri)
         self._task, self._settings = task, settings
         self._keys: TrustedKeys = load_trusted_keys(settings.trusted_keys_file)
-        self._tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+        self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
         self._ledger = Ledger(task, self._tracking, settings, self._keys)
         self._entries = self._ledger.entries()
 

@@ -41,9 +41,9 @@ class Entry:
 
 def ledger_path(task: str, settings: Settings) -> Path:
     """Return the file copy of the task's ledger: JSON lines, one envelope each."""
-    if settings.ledger_dir is not None:
-        return settings.ledger_dir / f"{task}.jsonl"
-    uri = settings.registry_uri
+    if settings.release.ledger_dir is not None:
+        return settings.release.ledger_dir / f"{task}.jsonl"
+    uri = settings.registry.uri
     beside = (
         Path(unquote(uri.removeprefix("sqlite:///"))).parent if uri.startswith("sqlite:///") else settings.state_dir
     )

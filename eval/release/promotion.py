@@ -63,7 +63,7 @@ def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registe
         RegistryError: the store did not take it or gave back something else.
     """
     pair, _, _ = _load(task_name, pair_name, settings)
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     return Registered(pair=pair, version=tracking.register(pair))
 
 
@@ -87,8 +87,8 @@ class _Desk:
 def _open_desk(task_name: str, settings: Settings) -> _Desk:
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry_uri)
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    check_store(settings.registry.uri)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     ledger = Ledger(task_name, tracking, settings, keys)
     return _Desk(
         tracking=tracking,
@@ -113,7 +113,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
     suite = load_suite(task_name)
     _refuse_misbehaviour(pair, suite, settings)
-    check_store(settings.registry_uri)
+    check_store(settings.registry.uri)
     desk = _open_desk(task_name, settings)
     try:
         production = _production(task_name, desk)
@@ -234,7 +234,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
     """
     if not why.strip():
         raise Refused('say why: make rollback WHY="one sentence" [TASK=name]')
-    check_store(settings.registry_uri)
+    check_store(settings.registry.uri)
     desk = _open_desk(task_name, settings)
     newest = desk.newest
     if newest is None:
@@ -261,7 +261,7 @@ def release_history(task_name: str, settings: Settings) -> list[Release]:
         RegistryError: the store cannot be read.
         ConfigurationError: the trusted keys cannot be read.
     """
-    check_store(settings.registry_uri)
+    check_store(settings.registry.uri)
     keys = load_trusted_keys(settings.trusted_keys_file)
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     return Ledger(task_name, tracking, settings, keys).releases()

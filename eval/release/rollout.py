@@ -62,8 +62,8 @@ def advance_rollout(
         raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry_uri)
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    check_store(settings.registry.uri)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     production = tracking.production(task_name)
     if production is None:
         raise Refused(
@@ -121,8 +121,8 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
         raise Refused('say why: make rollout-end WHY="one sentence"')
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry_uri)
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    check_store(settings.registry.uri)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         if last is None or (last.percent == 0 and last.shadow_percent == 0):

@@ -101,21 +101,21 @@ def open_signer(settings: Settings) -> Signer | None:
         SigningError: several keys are set, or the one that is cannot be used.
     """
     chosen = {
-        "OMNI_SIGNING_KMS_KEY": settings.signing_kms_key,
-        "OMNI_SIGNING_KEY": settings.signing_key,
-        "OMNI_SIGNING_KEY_FILE": settings.signing_key_file,
+        "OMNI_SIGNING_KMS_KEY": settings.release.signing_kms_key,
+        "OMNI_SIGNING_KEY": settings.release.signing_key,
+        "OMNI_SIGNING_KEY_FILE": settings.release.signing_key_file,
     }
     names = [name for name, value in chosen.items() if value]
     if len(names) > 1:
         raise SigningError(f"{' and '.join(names)} are set: keep one, so that it is clear who signs")
-    if settings.signing_kms_key:
+    if settings.release.signing_kms_key:
         from service.aws.clients import client
 
-        return KmsSigner(client("kms", settings), settings.signing_kms_key)
-    if settings.signing_key:
-        return _signer(settings.signing_key.get_secret_value().encode(), "the key in OMNI_SIGNING_KEY")
-    if settings.signing_key_file:
-        return _signer(_read_private(settings.signing_key_file), str(settings.signing_key_file))
+        return KmsSigner(client("kms", settings), settings.release.signing_kms_key)
+    if settings.release.signing_key:
+        return _signer(settings.release.signing_key.get_secret_value().encode(), "the key in OMNI_SIGNING_KEY")
+    if settings.release.signing_key_file:
+        return _signer(_read_private(settings.release.signing_key_file), str(settings.release.signing_key_file))
     return _local_signer(settings) if settings.environment == "local" else None
 
 
@@ -209,7 +209,7 @@ def _local_signer(settings: Settings) -> CryptoSigner:
             _replace(path, pem, 0o600)
             print(f"made a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
         private = _private_key(_read_private(path), str(path))
-        if settings.trusted_keys is None:
+        if settings.release.trusted_keys is None:
             _trust(settings.trusted_keys_file, private.public_key())
     return CryptoSigner(private, verifying_key(private.public_key()))
 

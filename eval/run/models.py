@@ -33,7 +33,7 @@ class RunModels:
             ConfigurationError: ``pairs`` ask a provider and nobody gave us keys: every answer would be a failure.
         """
         settings = self._settings
-        provider = settings.environment == "aws" and not settings.bedrock_endpoint
+        provider = settings.environment == "aws" and not settings.bedrock.endpoint
         if provider and self._needed(pairs) and not has_credentials():
             names = ", ".join(pair.name for pair in pairs if self._needed([pair]))
             raise ConfigurationError(
@@ -43,7 +43,7 @@ class RunModels:
         if (
             self._server is None
             and settings.environment == "local"
-            and not settings.bedrock_endpoint
+            and not settings.bedrock.endpoint
             and self._needed(pairs)
         ):
             log = settings.state_dir / "logs" / "bedrock.log"
@@ -56,9 +56,9 @@ class RunModels:
         settings = self._settings
         return LiteLLMGateway(
             self._cards,
-            region=settings.aws_region,
-            endpoint=settings.bedrock_endpoint or (self._server.url if self._server else None),
-            stand_in=settings.bedrock_stand_in,
+            region=settings.aws.region,
+            endpoint=settings.bedrock.endpoint or (self._server.url if self._server else None),
+            stand_in=settings.bedrock.stand_in,
             in_process=self._task.in_process,
         )
 

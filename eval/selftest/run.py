@@ -97,7 +97,7 @@ def selftest(
                 mutants=tuple(mutant for mutant in chosen if engine in mutant.engines),
                 log=settings.state_dir / "logs" / "bedrock-selftest.log",
                 kept=settings.state_dir / "selftest" / "answers",
-                region=settings.aws_region,
+                region=settings.aws.region,
                 say=say,
             )
             seeds = range(1, (options.seeds or (_BUNDLED_SEEDS if bundled else _SEEDS)) + 1)

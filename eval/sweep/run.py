@@ -79,7 +79,7 @@ def _card(name: str, cards: ModelCards) -> ModelCard:
 
 
 def _only_stand_in(card: ModelCard, settings: Settings) -> bool:
-    own = settings.bedrock_endpoint is not None and settings.bedrock_stand_in is None
+    own = settings.bedrock.endpoint is not None and settings.bedrock.stand_in is None
     return settings.environment == "local" and card.runs == "provider" and not own
 
 

@@ -54,7 +54,7 @@ def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str]
             driver = Driver(
                 plan=plan,
                 world=world,
-                histories=InteractionTable(dynamodb, settings.interactions_table),
+                histories=InteractionTable(dynamodb, settings.stores.interactions_table),
                 journal=folder / "journal.jsonl",
                 say=say,
             )
@@ -73,9 +73,9 @@ def _claim(options: TrafficOptions, settings: Settings, folder: Path) -> None:
                 f"{settings.state_dir} or set OMNI_STATE_DIR"
             )
         return
-    if Path(settings.registry_uri.removeprefix("sqlite:///")).exists():
+    if Path(settings.registry.uri.removeprefix("sqlite:///")).exists():
         raise TrafficError(
-            f"the registry {settings.registry_uri} has a life of its own, and traffic would release pairs into it: use "
+            f"the registry {settings.registry.uri} has a life of its own, and traffic would release pairs into it: use "
             "`make traffic`, or set OMNI_STATE_DIR and OMNI_REGISTRY_URI to places of its own"
         )
     folder.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ class World:
         return {
             "OMNI_ROOT": str(self.folder / "root"),
             "OMNI_STATE_DIR": str(self.settings.state_dir),
-            "OMNI_REGISTRY_URI": self.settings.registry_uri,
+            "OMNI_REGISTRY_URI": self.settings.registry.uri,
             "OMNI_AWS_ENDPOINT": aws.endpoint(self.settings),
             "OMNI_BEDROCK_ENDPOINT": self.bedrock.url,
             "OMNI_BEDROCK_STAND_IN": "digest",

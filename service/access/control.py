@@ -60,13 +60,13 @@ def open_access(settings: Settings) -> Access:
         ConfigurationError: they are missing or wrong; the message says what to do.
     """
     folder = settings.access_folder
-    if settings.environment == "local" and settings.access_dir is None:
+    if settings.environment == "local" and settings.access.dir is None:
         _make_local(folder)
     tokens = Tokens(
         KeyRing(folder / "keys"),
         Clients(folder / "clients.json"),
-        issuer=settings.access_issuer,
-        audience=settings.access_audience,
+        issuer=settings.access.issuer,
+        audience=settings.access.audience,
     )
     return Access(tokens=tokens)
 
@@ -108,7 +108,7 @@ def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, ten
             f"{what} cannot be: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
         )
     file = settings.access_folder / "clients.json"
-    if settings.environment == "local" and settings.access_dir is None:
+    if settings.environment == "local" and settings.access.dir is None:
         _make_local(settings.access_folder)
     clients = {name: client.model_dump() for name, client in (read_clients(file) if file.exists() else {}).items()}
     secret = new_secret()
@@ -141,8 +141,8 @@ def account_key(settings: Settings) -> bytes:
     Raises:
         ConfigurationError: none is set outside `local`.
     """
-    if settings.log_key is not None:
-        return settings.log_key.get_secret_value().encode()
+    if settings.telemetry.log_key is not None:
+        return settings.telemetry.log_key.get_secret_value().encode()
     if settings.environment != "local":
         raise ConfigurationError(
             "set OMNI_LOG_KEY to 32 random characters or more, the same for all instances: it keys the account hashes "

@@ -81,7 +81,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
     tasks: dict[str, TaskReadiness] = {}
     reasons: list[str] = []
     for name, source in sorted(runtime.pair_sources.items()):
-        required = name in runtime.settings.required_tasks
+        required = name in runtime.settings.serving.required_tasks
         status = source.status()
         tasks[name] = state = TaskReadiness(
             required=required, age_s=status.age_s, last_refresh_at=status.last_refresh_at, last_error=status.last_error
@@ -103,7 +103,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
             reasons.append(_nothing_served(runtime, name, status.last_refresh_at, status.last_error))
     reasons.extend(
         f"task {name} is required but this build has no such task: correct OMNI_REQUIRED_TASKS"
-        for name in sorted(set(runtime.settings.required_tasks) - set(tasks))
+        for name in sorted(set(runtime.settings.serving.required_tasks) - set(tasks))
     )
     return Readiness(ready=not reasons, environment=runtime.settings.environment, reasons=reasons, tasks=tasks)
 

@@ -38,7 +38,7 @@ def has_credentials() -> bool:
 def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
     """Return a thread-safe boto3 client of service ``name``.
 
-    Connecting and reading are each bounded by ``settings.store_timeout_s``; the caller bounds the whole operation. With
+    Connecting and reading are each bounded by ``settings.stores.timeout_s``; the caller bounds the whole operation. With
     ``attempts`` 1 the caller repeats: botocore's own back-off after a throttle is up to a second long.
     botocore's errors are for the stores to translate.
     """
@@ -48,29 +48,29 @@ def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
 
     local: dict[str, Any] = {}
     proxies: dict[str, str] | None = None
-    if settings.aws_endpoint is not None:
+    if settings.aws.endpoint is not None:
         local = {
-            "endpoint_url": settings.aws_endpoint,
+            "endpoint_url": settings.aws.endpoint,
             "aws_access_key_id": LOCAL_KEY.id,
             "aws_secret_access_key": LOCAL_KEY.secret,
         }
         proxies = {}  # a stand-in on loopback is never behind the proxy of the environment
     config = Config(
-        connect_timeout=settings.store_timeout_s,
-        read_timeout=settings.store_timeout_s,
+        connect_timeout=settings.stores.timeout_s,
+        read_timeout=settings.stores.timeout_s,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=MAX_CONNECTIONS,
         proxies=proxies,
     )
-    session = boto3.session.Session(region_name=settings.aws_region)
+    session = boto3.session.Session(region_name=settings.aws.region)
     return session.client(name, config=config, **local)
 
 
 def key_finder(settings: Settings) -> Callable[[], AwsKey | None]:
     """Return what finds the present key in boto3's usual places, renewed where it expires; it may block."""
-    if settings.aws_endpoint is not None:
+    if settings.aws.endpoint is not None:
         return lambda: LOCAL_KEY
-    return usual_key(settings.aws_region)
+    return usual_key(settings.aws.region)
 
 
 def usual_key(region: str) -> Callable[[], AwsKey | None]:

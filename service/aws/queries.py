@@ -71,8 +71,8 @@ class DynamoQueries:
             url=client.meta.endpoint_url,
             region=client.meta.region_name,
             key=key_finder(settings),
-            timeout_s=settings.store_timeout_s,
-            through_proxy=settings.aws_endpoint is None,  # a stand-in on loopback is never behind one
+            timeout_s=settings.stores.timeout_s,
+            through_proxy=settings.aws.endpoint is None,  # a stand-in on loopback is never behind one
         )
 
     async def __aenter__(self) -> Self:

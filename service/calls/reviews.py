@@ -213,15 +213,15 @@ def scored_of(result: CallResult) -> Scored | None:
 
 def build_reviews(settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime]) -> CallReviews:
     """Return the reviews of the settings' table and buckets; nothing is contacted yet."""
-    table = settings.calls_table
+    table = settings.calls.table
     return CallReviews(
         jobs=CallJobs(dynamodb, table),
         pages=CallPages(dynamodb, table),
         overrides=CallOverrides(dynamodb, table),
-        results=partial(TenantResults, s3, settings.results_bucket, kms_key=settings.calls_kms_key),
+        results=partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key),
         redactor=PatternRedactor(),
         now=now,
-        threads=StoreThreads(f"table {table!r}", timeout_s=settings.store_timeout_s),
+        threads=StoreThreads(f"table {table!r}", timeout_s=settings.stores.timeout_s),
     )
 
 

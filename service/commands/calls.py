@@ -85,7 +85,7 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
     if scores:
         settings = with_model(settings, named)
     # Whoever looks on sees tables; a worker's log is for machines.
-    configure_logging("WARNING" if options.calls_command == "run" else settings.log_level)
+    configure_logging("WARNING" if options.calls_command == "run" else settings.telemetry.log_level)
     worker = build_worker(settings, pair=named if scores else "keywords")
     return asyncio.run(_do(settings, options, worker))
 
@@ -193,7 +193,7 @@ async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
 
     dynamodb = client("dynamodb", settings)
     now = lambda: datetime.now(UTC)  # noqa: E731
-    store = FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=now)
+    store = FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=now)
     if not is_tenant(tenant):
         return False
     found = sorted((place / _FORMS).glob("*.json"))
@@ -217,7 +217,7 @@ def _files(place: Path) -> Iterator[tuple[Path, dict[str, str]]]:
 
 
 def _located(settings: "Settings", *, start: bool) -> "Settings":
-    if settings.environment != "local" or settings.aws_endpoint is not None:
+    if settings.environment != "local" or settings.aws.endpoint is not None:
         return settings
     from service.local import aws, stack
 
@@ -270,7 +270,7 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
     from service.local import stack
     from service.tasks.scorecard import TASK
 
-    if settings.environment != "local" or settings.bedrock_endpoint is not None:
+    if settings.environment != "local" or settings.bedrock.endpoint is not None:
         return settings
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     asked = served_from(settings, cards, pair)("").pair

@@ -26,7 +26,7 @@ def _dashboards(settings: "Settings", options: argparse.Namespace) -> int:
     from service.access.control import local_token
     from service.dashboards.link import fetch_link
 
-    url = options.url or f"http://{settings.host}:{settings.port}"
+    url = options.url or f"http://{settings.serving.host}:{settings.serving.port}"
     link = fetch_link(url, local_token(settings, "operator").text)
     print(link)
     print("opens the dashboards once, within two minutes", file=sys.stderr)
@@ -45,7 +45,7 @@ def _export(settings: "Settings", options: argparse.Namespace) -> int:
     from service.dashboards.quicksight import export
     from service.errors import ConfigurationError
 
-    region, account = settings.aws_region, options.account
+    region, account = settings.aws.region, options.account
     source = options.data_source or f"arn:aws:quicksight:{region}:{account}:datasource/omni-redshift"
     content = export(list(load_dashboards().values()), account=account, region=region, data_source_arn=source)
     try:

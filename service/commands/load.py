@@ -50,7 +50,7 @@ def run(settings: "Settings", options: argparse.Namespace) -> int:
     set_account_key(key)
     if options.bulk is not None:
         return _bulk(settings, Path(options.bulk), key)
-    if settings.environment == "local" and settings.aws_endpoint is None:
+    if settings.environment == "local" and settings.aws.endpoint is None:
         from service.local import aws
         from service.local.loopback import get_json
 
@@ -88,8 +88,8 @@ def build_loader(settings: "Settings") -> "tuple[Loader, Archive]":
 
     # A long poll answers after twenty seconds: the connection must not give up before.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
-    archive = Archive(client("s3", settings), settings.archive_bucket)
-    queue = EventQueue(client("sqs", patient), settings.events_queue, bucket=settings.archive_bucket)
+    archive = Archive(client("s3", settings), settings.stores.archive_bucket)
+    queue = EventQueue(client("sqs", patient), settings.stores.events_queue, bucket=settings.stores.archive_bucket)
     opened = partial(open_warehouse, settings)
     return Loader(archive=archive, open_warehouse=opened, queue=queue, report=_Progress()), archive
 

@@ -39,7 +39,7 @@ def _up(settings: "Settings", options: argparse.Namespace) -> int:
     aws = stack.up_aws(settings)
     print_part(aws)
     print(f"  OMNI_AWS_ENDPOINT={aws.endpoint}")
-    print(f"  table {settings.interactions_table}; sample customers:")
+    print(f"  table {settings.stores.interactions_table}; sample customers:")
     for account, what in SAMPLE_CUSTOMERS.items():
         print(f"    {account}  {what}")
     if not options.without_bedrock:

@@ -24,7 +24,7 @@ def _reconcile(settings: "Settings", options: argparse.Namespace) -> int:
     from service.api.insights import PATH
     from service.summaries.reconcile import reconcile
 
-    if settings.environment == "local" and settings.aws_endpoint is None:
+    if settings.environment == "local" and settings.aws.endpoint is None:
         from service.local import aws
 
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})

@@ -29,8 +29,10 @@ def _serve(settings: "Settings", options: argparse.Namespace) -> int:
         from service.runtime import build_runtime
         from service.telemetry.log import configure_logging
 
-        configure_logging(settings.log_level)
-        if "writer_process" not in settings.model_fields_set:  # somebody may have a reason to want one process
+        configure_logging(settings.telemetry.log_level)
+        if (
+            "writer_process" not in settings.summaries.model_fields_set
+        ):  # somebody may have a reason to want one process
             settings = settings.model_copy(update={"writer_process": True})
         runtime = build_runtime(settings)
         import uvicorn
@@ -59,17 +61,17 @@ def _listen(settings: "Settings") -> "socket.socket":
 
     from service.errors import ConfigurationError
 
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.serving.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((settings.serving.host, settings.serving.port))
         # Listening already here: without it a second service could bind too and would fail only later.
         listener.listen(2048)
     except OSError as err:
         listener.close()
         raise ConfigurationError(
-            f"port {settings.port} on {settings.host} cannot be used ({err.strerror}): "
-            f"stop the program that holds it, or choose another: python -m service serve --port {settings.port + 10}"
+            f"port {settings.serving.port} on {settings.serving.host} cannot be used ({err.strerror}): "
+            f"stop the program that holds it, or choose another: python -m service serve --port {settings.serving.port + 10}"
         ) from err
     return listener
 
@@ -80,9 +82,9 @@ def _with_stand_ins(settings: "Settings", *, without_bedrock: bool) -> "Settings
     if settings.environment != "local":
         return settings
     parts = []
-    if settings.aws_endpoint is None:
+    if settings.aws.endpoint is None:
         parts.append(stack.up_aws(settings))
-    if settings.bedrock_endpoint is None and not without_bedrock:
+    if settings.bedrock.endpoint is None and not without_bedrock:
         parts.append(stack.up_bedrock(settings))
     for part in parts:
         print_part(part)

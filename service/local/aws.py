@@ -12,7 +12,7 @@ HEALTH_PATH = "/_ministack/health"
 
 def endpoint(settings: Settings) -> str:
     """Return the base URL of the local AWS."""
-    return f"http://{HOST}:{settings.local_aws_port}"
+    return f"http://{HOST}:{settings.local.aws_port}"
 
 
 def ministack(settings: Settings) -> Daemon:
@@ -24,7 +24,7 @@ def ministack(settings: Settings) -> Daemon:
         run_dir=settings.state_dir / "run",
         env={
             "BIND_HOST": HOST,  # its default is every interface
-            "GATEWAY_PORT": str(settings.local_aws_port),
+            "GATEWAY_PORT": str(settings.local.aws_port),
             "IOT_MTLS_ENABLED": "0",  # or it listens on every interface's port 8883 too
             "PERSIST_STATE": "1",
             "STATE_DIR": str(state / "state"),
@@ -47,14 +47,14 @@ def start(settings: Settings) -> bool:
             "the package ministack is not installed: run make install (it is a development dependency)"
         )
     started, _ = ensure_running(
-        ministack(settings), port=settings.local_aws_port, health_path=HEALTH_PATH, port_setting="OMNI_LOCAL_AWS_PORT"
+        ministack(settings), port=settings.local.aws_port, health_path=HEALTH_PATH, port_setting="OMNI_LOCAL_AWS_PORT"
     )
     load(settings.model_copy(update={"aws_endpoint": endpoint(settings)}))
     return started
 
 
 def load(settings: Settings) -> None:
-    """Create tables, bucket and queue at ``settings.aws_endpoint``; give the sample customers their history.
+    """Create tables, bucket and queue at ``settings.aws.endpoint``; give the sample customers their history.
 
     Raises:
         StoreError: the endpoint does not answer.
@@ -73,25 +73,25 @@ def load(settings: Settings) -> None:
     from service.summaries.table import create_summary_table
 
     dynamodb = client("dynamodb", settings)
-    create_table(dynamodb, settings.interactions_table)
-    store = InteractionTable(dynamodb, settings.interactions_table)
+    create_table(dynamodb, settings.stores.interactions_table)
+    store = InteractionTable(dynamodb, settings.stores.interactions_table)
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
-    create_summary_table(dynamodb, settings.summaries_table)
-    create_config_table(dynamodb, settings.config_table)
+    create_summary_table(dynamodb, settings.summaries.table)
+    create_config_table(dynamodb, settings.stores.config_table)
     forms = FormStore(
-        dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=lambda: datetime.now(UTC)
+        dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )
     forms.add_tenant(LOCAL_TENANT, "Demo Tenant")
     s3 = client("s3", settings)
-    create_bucket(s3, settings.archive_bucket)
+    create_bucket(s3, settings.stores.archive_bucket)
     sqs = client("sqs", settings)
     prefixes = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
-    create_queue(sqs, s3, settings.events_queue, bucket=settings.archive_bucket, prefixes=prefixes)
-    create_jobs_table(dynamodb, settings.calls_table)
-    for bucket in (settings.calls_bucket, settings.results_bucket):
+    create_queue(sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=prefixes)
+    create_jobs_table(dynamodb, settings.calls.table)
+    for bucket in (settings.calls.bucket, settings.calls.results_bucket):
         create_bucket(s3, bucket)
     # Nothing but calls arrives there: whatever its name is, somebody has to hear of it.
-    create_queue(sqs, s3, settings.calls_queue, bucket=settings.calls_bucket, prefixes=("",))
+    create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
     for made in (dynamodb, s3, sqs):
         made.close()

@@ -29,7 +29,7 @@ def bedrock(settings: Settings) -> Daemon:
     """Return the Bedrock stand-in as a background process."""
     return Daemon(
         name="bedrock",
-        argv=python_argv(_BEDROCK_MODULE, "--preload", "--port", str(settings.local_bedrock_port)),
+        argv=python_argv(_BEDROCK_MODULE, "--preload", "--port", str(settings.local.bedrock_port)),
         run_dir=settings.state_dir / "run",
         env={"PYTHONPATH": str(REPO_ROOT)},
     )
@@ -37,7 +37,7 @@ def bedrock(settings: Settings) -> Daemon:
 
 def bedrock_endpoint(settings: Settings) -> str:
     """Return the base URL of the Bedrock stand-in."""
-    return f"http://{HOST}:{settings.local_bedrock_port}"
+    return f"http://{HOST}:{settings.local.bedrock_port}"
 
 
 def up_aws(settings: Settings) -> Part:
@@ -71,7 +71,7 @@ def up_bedrock(settings: Settings) -> Part:
         )
     daemon = bedrock(settings)
     started, health = ensure_running(
-        daemon, port=settings.local_bedrock_port, health_path=_BEDROCK_HEALTH, port_setting="OMNI_LOCAL_BEDROCK_PORT"
+        daemon, port=settings.local.bedrock_port, health_path=_BEDROCK_HEALTH, port_setting="OMNI_LOCAL_BEDROCK_PORT"
     )
     return Part(
         name="bedrock",
@@ -109,7 +109,7 @@ def with_endpoints(settings: Settings, parts: list[Part]) -> Settings:
             update["aws_endpoint"] = part.endpoint
         else:
             update["bedrock_endpoint"] = part.endpoint
-            update["bedrock_stand_in"] = settings.bedrock_stand_in or part.detail
+            update["bedrock_stand_in"] = settings.bedrock.stand_in or part.detail
     return settings.model_copy(update=update)
 
 

@@ -134,7 +134,7 @@ class RegistryPairSource:
         while not self._stopped:
             self.refresh()
             # Jitter keeps a fleet from asking in step.
-            self._wake.wait(self._settings.registry_refresh_s * random.uniform(0.8, 1.2))
+            self._wake.wait(self._settings.registry.refresh_s * random.uniform(0.8, 1.2))
             self._wake.clear()
 
 
@@ -160,7 +160,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
 
     others: list[dict[str, str]] = []
     try:
-        client = MlflowClient(tracking_uri=settings.registry_uri, registry_uri=settings.registry_uri)
+        client = MlflowClient(tracking_uri=settings.registry.uri, registry_uri=settings.registry.uri)
         found = client.get_prompt_version_by_alias(task, ALIAS)
         served = verify_version(task, found, settings.environment, keys)
         if served.sequence > known:
@@ -170,11 +170,11 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
             raise RegistryError(
                 f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote TASK={task} PAIR=<name> WHY=...`"
             ) from err
-        raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
+        raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({err.error_code})") from err
     except RegistryError:
         raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
-        raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({type(err).__name__})") from err
+        raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({type(err).__name__})") from err
     last = newest_sequence(task, others, keys)
     if last > served.sequence:
         raise RegistryError(
@@ -185,9 +185,9 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
 
 
 def _bound(settings: Settings) -> None:
-    check_store(settings.registry_uri)
+    check_store(settings.registry.uri)
     # Bounds must stand before mlflow is imported: its defaults wait 245 s on a closed port.
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry_timeout_s)
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry.timeout_s)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -206,14 +206,14 @@ def fetch_candidate(task: str, settings: Settings) -> Candidate | None:
     from mlflow import MlflowClient
 
     try:
-        client = MlflowClient(tracking_uri=settings.registry_uri, registry_uri=settings.registry_uri)
+        client = MlflowClient(tracking_uri=settings.registry.uri, registry_uri=settings.registry.uri)
         found = client.get_prompt_version_by_alias(task, CANDIDATE_ALIAS)
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({err.error_code})") from err
+        raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({err.error_code})") from err
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
-        raise RegistryError(f"the registry at {settings.registry_uri} does not answer ({type(err).__name__})") from err
+        raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({type(err).__name__})") from err
     return verify_candidate(task, found, settings.environment, keys)
 
 

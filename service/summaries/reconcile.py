@@ -104,9 +104,9 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
     window = utc_text(since - margin), utc_text(until + _MARGIN)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     try:
-        table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
+        table = SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days))
         rows = table.request_ids(*window)
-        objects = Archive(s3, settings.archive_bucket).request_ids(*window)
+        objects = Archive(s3, settings.stores.archive_bucket).request_ids(*window)
     finally:
         dynamodb.close()
         s3.close()

@@ -83,13 +83,13 @@ def build_summaries(
     from service.summaries.recent import RecentSummaries
     from service.summaries.table import SummaryTable
 
-    table = SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days))
-    archive = Archive(s3, settings.archive_bucket)
-    recent = RecentSummaries(queries, settings.summaries_table, timeout_s=settings.store_timeout_s)
+    table = SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days))
+    archive = Archive(s3, settings.stores.archive_bucket)
+    recent = RecentSummaries(queries, settings.summaries.table, timeout_s=settings.stores.timeout_s)
     return Summaries(
-        reuse=Reuse(window_s=settings.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
+        reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
         writer=_writer(settings, table, archive),
-        feedback=FeedbackStore(table, archive, timeout_s=settings.store_timeout_s, now=now),
+        feedback=FeedbackStore(table, archive, timeout_s=settings.stores.timeout_s, now=now),
     )
 
 
@@ -98,9 +98,9 @@ def _writer(settings: Settings, table: RecordStore, archive: RecordStore) -> Rec
     from service.summaries.writer_process import WriterProcess
 
     def new_spool() -> Spool:
-        return Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024)
+        return Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024)
 
     def here() -> SummaryWriter:
         return SummaryWriter(table, archive, new_spool())
 
-    return WriterProcess(settings, new_spool(), here) if settings.writer_process else here()
+    return WriterProcess(settings, new_spool(), here) if settings.summaries.writer_process else here()

@@ -195,7 +195,8 @@ def _for_the_child(settings: Settings) -> bytes:
         "spool_max_mb",
         "log_level",
     )
-    given = {name: getattr(settings, name) for name in wanted}
+    flat = settings.flat()
+    given = {name: flat[name] for name in wanted if name in flat}
     return json.dumps(given | {"spool_dir": str(settings.spool_folder)}).encode()
 
 

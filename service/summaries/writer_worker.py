@@ -27,12 +27,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     reports = int(sys.argv[1])
     settings = Settings(**json.loads(sys.stdin.buffer.readline()))
-    configure_logging(settings.log_level)
+    configure_logging(settings.telemetry.log_level)
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     writer = SummaryWriter(
-        SummaryTable(dynamodb, settings.summaries_table, ttl=timedelta(days=settings.summary_days)),
-        Archive(s3, settings.archive_bucket),
-        Spool(settings.spool_folder, max_bytes=settings.spool_max_mb * 1024 * 1024),
+        SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days)),
+        Archive(s3, settings.stores.archive_bucket),
+        Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024),
     )
     writer.start()
     ended = threading.Event()

@@ -22,14 +22,17 @@ def exporting(settings: Settings) -> Iterator[None]:
     if sink is not None:
         metrics.add_sink(sink)
         sink.start()
-    if settings.otlp_endpoint is not None:
-        given = settings.otlp_headers.get_secret_value() if settings.otlp_headers else ""
+    if settings.telemetry.otlp_endpoint is not None:
+        given = settings.telemetry.otlp_headers.get_secret_value() if settings.telemetry.otlp_headers else ""
         try:
             headers = tracing.parse_headers(given)
         except ValueError as err:
             raise ConfigurationError(f"OMNI_OTLP_HEADERS: {err}") from None
         tracing.start_tracing(
-            settings.otlp_endpoint, environment=settings.environment, share=settings.trace_share, headers=headers
+            settings.telemetry.otlp_endpoint,
+            environment=settings.environment,
+            share=settings.telemetry.trace_share,
+            headers=headers,
         )
     try:
         yield
@@ -42,5 +45,5 @@ def exporting(settings: Settings) -> Iterator[None]:
 
 
 def _emf_sink(settings: Settings) -> EmfSink | None:
-    wanted = settings.environment == "aws" if settings.emf is None else settings.emf
+    wanted = settings.environment == "aws" if settings.telemetry.emf is None else settings.telemetry.emf
     return EmfSink(log.write_line, environment=settings.environment) if wanted else None

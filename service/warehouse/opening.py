@@ -19,11 +19,11 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
     A reader of the file keeps writers out, and the other way round: open, query, close.
 
     Raises:
-        WarehouseBusy: another process still holds the file after ``settings.warehouse_wait_s``.
+        WarehouseBusy: another process still holds the file after ``settings.warehouse.wait_s``.
         EngineMissing: the embedded engine is not installed.
         WarehouseError: there is nothing to read, or it is of a newer schema.
     """
-    if settings.redshift_workgroup is not None or settings.redshift_cluster is not None:
+    if settings.redshift.workgroup is not None or settings.redshift.cluster is not None:
         from service.aws import clients
         from service.warehouse.redshift import RedshiftWarehouse
 
@@ -36,7 +36,7 @@ def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse
     return DuckWarehouse(
         settings.warehouse_file,
         read_only=read_only,
-        memory_mb=settings.warehouse_memory_mb,
-        threads=settings.warehouse_threads,
-        wait_s=settings.warehouse_wait_s,
+        memory_mb=settings.warehouse.memory_mb,
+        threads=settings.warehouse.threads,
+        wait_s=settings.warehouse.wait_s,
     )

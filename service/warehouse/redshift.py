@@ -47,13 +47,13 @@ class RedshiftWarehouse:
         """Take two boto3 clients, ``redshift-data`` and ``s3``; nothing is contacted yet."""
         self._data, self._s3, self._settings = data, s3, settings
         self._sleep, self._clock, self._ids = sleep, clock, ids
-        self._target: dict[str, str] = {"Database": settings.redshift_database}
-        if settings.redshift_workgroup is not None:
-            self._target["WorkgroupName"] = settings.redshift_workgroup
-        elif settings.redshift_cluster is not None:
-            self._target["ClusterIdentifier"] = settings.redshift_cluster
-        if settings.redshift_secret_arn is not None:
-            self._target["SecretArn"] = settings.redshift_secret_arn
+        self._target: dict[str, str] = {"Database": settings.redshift.database}
+        if settings.redshift.workgroup is not None:
+            self._target["WorkgroupName"] = settings.redshift.workgroup
+        elif settings.redshift.cluster is not None:
+            self._target["ClusterIdentifier"] = settings.redshift.cluster
+        if settings.redshift.secret_arn is not None:
+            self._target["SecretArn"] = settings.redshift.secret_arn
         self._pending: list[str] | None = None
         self._staged: list[str] = []
 
@@ -145,8 +145,8 @@ class RedshiftWarehouse:
         content = io.BytesIO()
         pq.write_table(rows, content, coerce_timestamps="us")
         bucket, key = (
-            self._settings.archive_bucket,
-            f"{self._settings.redshift_staging_prefix}{event.table}/{name}.parquet",
+            self._settings.stores.archive_bucket,
+            f"{self._settings.redshift.staging_prefix}{event.table}/{name}.parquet",
         )
         try:
             self._s3.put_object(Bucket=bucket, Key=key, Body=content.getvalue())
@@ -155,7 +155,7 @@ class RedshiftWarehouse:
         return f"s3://{bucket}/{key}"
 
     def _role(self) -> str:
-        role = self._settings.redshift_copy_role
+        role = self._settings.redshift.copy_role
         return "DEFAULT" if role is None else f"'{role}'"
 
     def _drop_staged(self) -> None:
@@ -175,7 +175,7 @@ class RedshiftWarehouse:
             raise WarehouseError(f"Redshift: {err}") from err
 
     def _finished(self, statement: str) -> str:
-        give_up, wait_s = self._clock() + self._settings.redshift_timeout_s, _FIRST_LOOK_S
+        give_up, wait_s = self._clock() + self._settings.redshift.timeout_s, _FIRST_LOOK_S
         while True:
             found = self._call("describe_statement", Id=statement)
             if found["Status"] == "FINISHED":
@@ -185,7 +185,7 @@ class RedshiftWarehouse:
             if self._clock() >= give_up:
                 self._call("cancel_statement", Id=statement)
                 raise WarehouseError(
-                    f"Redshift did not finish in {self._settings.redshift_timeout_s:.0f} s: the statement was cancelled"
+                    f"Redshift did not finish in {self._settings.redshift.timeout_s:.0f} s: the statement was cancelled"
                 )
             self._sleep(wait_s)
             wait_s = min(wait_s * 2, _LONGEST_LOOK_S)

@@ -46,7 +46,7 @@ def test_no_module_of_the_service_signs(path):
         "from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey",
         "from securesystemslib.signer import CryptoSigner",
         "serialization.load_pem_private_key(x, None)",
-        "settings.signing_key",
+        "settings.release.signing_key",
     ],
 )
 def test_the_check_sees_who_would(source):

@@ -19,7 +19,7 @@ def stored_records(rig):
     """Every stored record by request id, as DynamoDB holds it."""
     dynamodb = rig.stores_client("dynamodb")
     found = {}
-    for page in dynamodb.get_paginator("scan").paginate(TableName=rig.settings.summaries_table):
+    for page in dynamodb.get_paginator("scan").paginate(TableName=rig.settings.summaries.table):
         for item in page["Items"]:
             record = to_record(item)
             found[record.request_id] = record

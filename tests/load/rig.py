@@ -103,7 +103,7 @@ class Rig:
     def environment(self, **changes):
         given = {
             "OMNI_STATE_DIR": str(self.settings.state_dir),
-            "OMNI_REGISTRY_URI": self.settings.registry_uri,
+            "OMNI_REGISTRY_URI": self.settings.registry.uri,
             "OMNI_BEDROCK_ENDPOINT": self.bedrock.url,
             "OMNI_BEDROCK_STAND_IN": "echo",
             "OMNI_AWS_ENDPOINT": self.aws_endpoint,
@@ -113,7 +113,7 @@ class Rig:
 
     def _start_memory(self):
         child = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("memstore.py")), "--port", str(self.settings.local_aws_port)],
+            [sys.executable, str(Path(__file__).with_name("memstore.py")), "--port", str(self.settings.local.aws_port)],
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": str(REPO_ROOT)},
         )
@@ -135,7 +135,7 @@ class Rig:
 
         settings = self.settings.model_copy(update={"aws_endpoint": self.aws_endpoint})
         dynamodb = client("dynamodb", settings)
-        store = InteractionTable(dynamodb, settings.interactions_table)
+        store = InteractionTable(dynamodb, settings.stores.interactions_table)
         # Back from yesterday, so that a clock that is an hour wrong still sees them all.
         histories = [rows for rows in sample_histories((datetime.now(UTC) - timedelta(days=1)).date()).values() if rows]
         for number in range(ACCOUNTS):
@@ -238,7 +238,7 @@ class Releases:
         from service.release.statements import load_trusted_keys
 
         self._signer = open_signer(settings)
-        self._tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+        self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
         self._ledger = Ledger("summarize", self._tracking, settings, load_trusted_keys(settings.trusted_keys_file))
 
     def publish(self, pair, kind="promote"):

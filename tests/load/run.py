@@ -101,7 +101,7 @@ def run(scenario, rig, proxy, folder, processes=1):
         if scenario.event == "disk_full":
             python = _on_a_small_disk(folder / "spool", environment, notes)
         if scenario.event == "mlflow_killed":
-            server = stack.enter_context(MlflowServer(rig.settings.registry_uri, folder / "mlflow.log"))
+            server = stack.enter_context(MlflowServer(rig.settings.registry.uri, folder / "mlflow.log"))
             environment["OMNI_REGISTRY_URI"] = server.url
         if scenario.serving:
             pair = the_pair(rig.settings)
@@ -186,7 +186,7 @@ def _kept_and_whole(scenario, rig, service, proxy, records, log, notes):
         stored = stored_records(rig)
     if scenario.event == "disk_full":
         s3 = rig.stores_client("s3")
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=rig.settings.archive_bucket)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=rig.settings.stores.archive_bucket)
         while time.monotonic() < until:
             keys = [item["Key"].rpartition("/")[2].removesuffix(".json") for page in pages for item in page["Contents"]]
             if answered <= set(keys):
@@ -293,7 +293,7 @@ def _alias_moved(scenario, rig, service, notes, stack, server):
 
 def _registry_down(scenario, rig, service, notes, stack, server):
     time.sleep(scenario.seconds / 3)
-    path = Path(rig.settings.registry_uri.removeprefix("sqlite:///"))
+    path = Path(rig.settings.registry.uri.removeprefix("sqlite:///"))
     gone = path.with_suffix(".gone")
     path.rename(gone)
     stack.callback(gone.rename, path)

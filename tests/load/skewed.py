@@ -19,7 +19,7 @@ def main():
     port = parser.parse_args().port
     skew = timedelta(seconds=float(os.environ["LOAD_CLOCK_SKEW_S"]))
     settings = Settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.telemetry.log_level)
     runtime = replace(build_runtime(settings), now=lambda: datetime.now(UTC) + skew)
     uvicorn.run(create_app(settings, runtime), port=port, log_config=None, access_log=False)
 

@@ -33,7 +33,7 @@ class BodyLimits:
             await self._app(scope, receive, send)
             return
         try:
-            body = await _read(scope, receive, scope["app"].state.runtime.settings.max_body_bytes)
+            body = await _read(scope, receive, scope["app"].state.runtime.settings.serving.max_body_bytes)
         except _Refused as err:
             log(Event.REQUEST_FAILED, failure_code=err.code, status=err.status)
             errors = [FieldProblem(field="body", message=str(err))] if err.status == 422 else None

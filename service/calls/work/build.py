@@ -44,20 +44,20 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     gateway = LiteLLMGateway(
         cards,
-        region=settings.aws_region,
-        endpoint=settings.bedrock_endpoint,
+        region=settings.aws.region,
+        endpoint=settings.bedrock.endpoint,
         stand_in=stand_in_of(settings),
         in_process=TASK.in_process,
     )
     s3, dynamodb = client("s3", settings), client("dynamodb", settings)
     # A long poll answers after twenty seconds: the connection must not give up before.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
-    results = partial(TenantResults, s3, settings.results_bucket, kms_key=settings.calls_kms_key)
+    results = partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key)
     return CallWorker(
-        inputs=CallInputs(s3, settings.calls_bucket),
+        inputs=CallInputs(s3, settings.calls.bucket),
         results=results,
-        jobs=CallJobs(dynamodb, settings.calls_table),
-        forms=FormStore(dynamodb, settings.config_table, timeout_s=settings.store_timeout_s, now=_now),
+        jobs=CallJobs(dynamodb, settings.calls.table),
+        forms=FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
             served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards
@@ -65,7 +65,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         reviews=build_reviews(settings, dynamodb=dynamodb, s3=s3, now=_now),
         open_warehouse=partial(open_warehouse, settings),
         owner=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
-        queue=EventQueue(client("sqs", patient), settings.calls_queue, bucket=settings.calls_bucket),
+        queue=EventQueue(client("sqs", patient), settings.calls.queue, bucket=settings.calls.bucket),
         transcriber=build_transcriber(settings),
     )
 
@@ -78,7 +78,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
     """
     from service.calls.hear import whisper
 
-    wanted = settings.transcriber or ("amazon" if settings.environment == "aws" else "whisper")
+    wanted = settings.calls.transcriber or ("amazon" if settings.environment == "aws" else "whisper")
     if wanted == "amazon":
         from service.aws.clients import client
         from service.calls.hear.amazon import AmazonTranscriber, notify_topic
@@ -86,16 +86,16 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
         return AmazonTranscriber(
             client("transcribe", settings),
             client("s3", settings),
-            inputs=settings.calls_bucket,
-            outputs=settings.results_bucket,
-            language=settings.transcribe_language,
-            kms_key=settings.calls_kms_key,
-            role=settings.transcribe_role,
-            notify=notify_topic(client("sns", settings), settings.calls_topic),
+            inputs=settings.calls.bucket,
+            outputs=settings.calls.results_bucket,
+            language=settings.calls.transcribe_language,
+            kms_key=settings.calls.kms_key,
+            role=settings.calls.transcribe_role,
+            notify=notify_topic(client("sns", settings), settings.calls.topic),
         )
     if wanted == "whisper" and whisper.is_installed():
         return whisper.WhisperTranscriber()
-    if settings.transcriber == "whisper":
+    if settings.calls.transcriber == "whisper":
         raise ConfigurationError(
             "OMNI_TRANSCRIBER is whisper, which is not installed: make extras (pip install 'omni-insights[speech]')"
         )
@@ -110,7 +110,7 @@ def build_redactor(settings: Settings) -> Redactor:
     """
     from service.calls.redact import presidio
 
-    wanted = settings.redactor
+    wanted = settings.calls.redactor
     if wanted is None:
         wanted = (
             "comprehend" if settings.environment == "aws" else "presidio" if presidio.is_installed() else "patterns"
@@ -125,9 +125,9 @@ def build_redactor(settings: Settings) -> Redactor:
         from service.aws.clients import client
         from service.calls.redact.comprehend import LANGUAGES, ComprehendRedactor
 
-        if settings.aws_endpoint is not None:
+        if settings.aws.endpoint is not None:
             raise ConfigurationError("OMNI_REDACTOR is comprehend, and no stand-in is one: unset OMNI_AWS_ENDPOINT")
-        language = settings.transcribe_language.partition("-")[0].lower()
+        language = settings.calls.transcribe_language.partition("-")[0].lower()
         if language not in LANGUAGES:
             raise ConfigurationError(
                 f"Amazon Comprehend redacts {', '.join(sorted(LANGUAGES))} and not {language!r}: set OMNI_REDACTOR=patterns"

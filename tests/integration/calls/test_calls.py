@@ -125,11 +125,11 @@ async def _place(stack: Settings, folder: Path, name: str) -> Place:
     from service.calls.store.form_store import create_config_table
 
     s3, sqs, dynamodb = (client(one, settings) for one in ("s3", "sqs", "dynamodb"))
-    for bucket in (settings.calls_bucket, settings.results_bucket):
+    for bucket in (settings.calls.bucket, settings.calls.results_bucket):
         create_bucket(s3, bucket)
-    create_queue(sqs, s3, settings.calls_queue, bucket=settings.calls_bucket, prefixes=("",))
-    create_jobs_table(dynamodb, settings.calls_table)
-    create_config_table(dynamodb, settings.config_table)
+    create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
+    create_jobs_table(dynamodb, settings.calls.table)
+    create_config_table(dynamodb, settings.stores.config_table)
     worker = replace(build_worker(settings, pair="keywords"), visible_after_s=2, lease=timedelta(seconds=1))
     for tenant in (ACME, BRAND):
         await _add_tenant(worker, tenant)
@@ -451,12 +451,14 @@ async def test_the_walls_from_the_wrong_side(place: Place) -> None:
             place.worker.results(name)
     # an object that somebody laid under the wrong prefix
     s3 = client("s3", place.settings)
-    s3.put_object(Bucket=place.settings.results_bucket, Key="brand/stray.json", Body=b"{}", Tagging="tenant_id=acme")
-    s3.put_object(Bucket=place.settings.results_bucket, Key="brand/untagged.json", Body=b"{}")
+    s3.put_object(
+        Bucket=place.settings.calls.results_bucket, Key="brand/stray.json", Body=b"{}", Tagging="tenant_id=acme"
+    )
+    s3.put_object(Bucket=place.settings.calls.results_bucket, Key="brand/untagged.json", Body=b"{}")
     for key in ("brand/stray.json", "brand/untagged.json"):
         with pytest.raises(WallBreached):
             brand.read(key)
-    tags = s3.get_object_tagging(Bucket=place.settings.results_bucket, Key=job.result_key)["TagSet"]
+    tags = s3.get_object_tagging(Bucket=place.settings.calls.results_bucket, Key=job.result_key)["TagSet"]
     assert tags == [{"Key": "tenant_id", "Value": ACME}]
     # another tenant's dead letter
     stolen = {"object_key": "acme/calls/x.json", "etag": job.source.etag, "version": "", "reason": "form", "detail": ""}
@@ -614,7 +616,7 @@ def _run_to_the_end(place: Place, plan: tuple[str, str, str]) -> int:
         "aws_endpoint", "calls_bucket", "results_bucket", "calls_queue", "calls_table", "config_table", "state_dir",
         "warehouse_path", "redactor",
     )  # fmt: skip
-    env = {f"OMNI_{name.upper()}": str(getattr(place.settings, name)) for name in names}
+    env = {f"OMNI_{name.upper()}": str(place.settings.flat()[name]) for name in names}
     env |= {"PYTHONPATH": str(REPO_ROOT), "PATH": "/usr/bin:/bin", "OMNI_STORE_TIMEOUT_S": "20"}
     env |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     codes = []

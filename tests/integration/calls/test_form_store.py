@@ -156,4 +156,4 @@ async def test_a_damaged_or_misplaced_item_is_an_error_that_quotes_nothing(store
 def test_the_table_is_made_once(dynamodb, settings) -> None:
     assert create_config_table(dynamodb, TABLE) is False
     with pytest.raises(ConfigurationError, match="other keys"):
-        create_config_table(dynamodb, settings.summaries_table)
+        create_config_table(dynamodb, settings.summaries.table)

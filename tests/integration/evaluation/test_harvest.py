@@ -74,8 +74,8 @@ def run(settings, *arguments, module="eval"):
     environment = os.environ | {
         "OMNI_ROOT": str(settings.root),
         "OMNI_STATE_DIR": str(settings.state_dir),
-        "OMNI_REGISTRY_URI": settings.registry_uri,
-        "OMNI_AWS_ENDPOINT": settings.aws_endpoint,
+        "OMNI_REGISTRY_URI": settings.registry.uri,
+        "OMNI_AWS_ENDPOINT": settings.aws.endpoint,
         "PYTHONPATH": str(ROOT),
     }
     line = [sys.executable, "-m", module, *arguments]
@@ -128,8 +128,8 @@ def keep(settings):
         interactions=tuple(map(SeenInteraction.of, history)),
     )
     assert "terrier" not in record.summary, "the digest has become better: tell another story here"
-    InteractionTable(client("dynamodb", settings), settings.interactions_table).put_many(ACCOUNT, history)
-    archive = Archive(client("s3", settings), settings.archive_bucket)
+    InteractionTable(client("dynamodb", settings), settings.stores.interactions_table).put_many(ACCOUNT, history)
+    archive = Archive(client("s3", settings), settings.stores.archive_bucket)
     archive.put(record)
     verdict = {
         "feedback_id": "fb-1",

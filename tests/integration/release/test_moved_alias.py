@@ -60,7 +60,7 @@ def releases(tmp_path, notary):
     settings = Settings(
         state_dir=tmp_path, registry_uri=f"sqlite:///{tmp_path}/mlflow.db", trusted_keys=tmp_path / "trusted.pem"
     )
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.release.trusted_keys)
     ledger = Ledger("summarize", tracking, settings, notary.keys)
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
     file = load_pair(REPO_ROOT / "prompts/summarize/nova-lite.prompty", cards=cards, task_variables=TASK.variables)

@@ -63,7 +63,7 @@ def settings(evaluated, tmp_path):
 
 
 def tracking_of(settings):
-    return Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    return Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
 
 
 def broken(settings):
@@ -111,7 +111,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(settings):
     environment = dict(os.environ) | {
         "OMNI_ROOT": str(settings.root),
         "OMNI_STATE_DIR": str(settings.state_dir),
-        "OMNI_REGISTRY_URI": settings.registry_uri,
+        "OMNI_REGISTRY_URI": settings.registry.uri,
     }
     children = [
         subprocess.Popen(
@@ -179,7 +179,7 @@ def test_changed_evidence_is_named(settings):
     assert broken(settings) == {}
     done = subprocess.run(
         [sys.executable, "-m", "eval", "verify"],
-        env=dict(os.environ) | {"OMNI_STATE_DIR": str(settings.state_dir), "OMNI_REGISTRY_URI": settings.registry_uri},
+        env=dict(os.environ) | {"OMNI_STATE_DIR": str(settings.state_dir), "OMNI_REGISTRY_URI": settings.registry.uri},
         cwd=ROOT,
         capture_output=True,
         text=True,

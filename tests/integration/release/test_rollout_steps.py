@@ -140,7 +140,7 @@ def test_a_rollout_ends_and_stays_ended(settings):
     control.tick()
     assert _versions(control) == {"1.0.0"}
     # Somebody removes the end from the registry: what was seen is remembered.
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     tracking._client.delete_prompt_version_tag("shout", str(ended.registry_version), ended.tag)
     control.tick()
     assert _versions(control) == {"1.0.0"}
@@ -152,7 +152,7 @@ def _broken(settings):
 
 
 def _write(settings, version, tag, text):
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     if text is None:
         tracking._client.delete_prompt_version_tag("shout", str(version), tag)
     else:
@@ -165,7 +165,7 @@ def test_verify_checks_every_step_of_a_rollout(settings):
     assert _broken(settings) == {}
     checked = [item.name for item in Audit("shout", settings).items()]
     assert checked[-3:] == ["rollout step 1", "rollout step 2", "alias candidate"]
-    tags = dict(Tracking(settings.registry_uri).version_tags("shout"))[second.registry_version]
+    tags = dict(Tracking(settings.registry.uri).version_tags("shout"))[second.registry_version]
     # A stranger with write access raises the share of a step, and copies one to where it would count as newer.
     envelope = json.loads(tags[second.tag])
     payload = base64.b64decode(envelope["payload"]).replace(b'"percent":50', b'"percent":99')
@@ -192,7 +192,7 @@ def test_verify_checks_every_step_of_a_rollout(settings):
 
 def test_verify_names_a_step_without_its_evidence_and_a_moved_alias(settings):
     step = _advance(settings, steps=(10, 50))
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     tags = dict(tracking.version_tags("shout"))[step.registry_version]
     name = attestation_tag(step.attestation)
     _write(settings, step.registry_version, name, None)
@@ -207,7 +207,7 @@ def test_an_alias_that_was_moved_by_hand_rolls_nothing_out(settings):
     import mlflow
 
     _advance(settings, steps=(100,))
-    tracking = Tracking(settings.registry_uri, trusted_keys=settings.trusted_keys_file)
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     mlflow.genai.set_prompt_alias("shout", alias=CANDIDATE_ALIAS, version=1)
     assert tracking.alias_target("shout") == 1
     with pytest.raises(RegistryError, match="moved by hand"):

@@ -319,9 +319,9 @@ def test_a_process_killed_in_mid_write_loses_nothing_and_doubles_nothing(
     records = [_record(f"kill{n}", minutes=180 + n / 10) for n in range(100)]
     lines, folder = tmp_path / "records.jsonl", tmp_path / "spool"
     lines.write_text("\n".join(record.to_json() for record in records), encoding="utf-8")
-    assert settings.aws_endpoint is not None
+    assert settings.aws.endpoint is not None
     died = subprocess.run(
-        [sys.executable, "-c", _VICTIM, str(folder), settings.aws_endpoint, TABLE, BUCKET, str(lines)], check=False
+        [sys.executable, "-c", _VICTIM, str(folder), settings.aws.endpoint, TABLE, BUCKET, str(lines)], check=False
     )
     assert died.returncode == -signal.SIGKILL
     spool = Spool(folder, max_bytes=10**7)
@@ -389,7 +389,7 @@ def _runtime(settings: Settings, model: _Model, spool: Path) -> Runtime:
         settings=settings,
         cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
         gateway=model,
-        interactions=InteractionStore(queries, settings.interactions_table, timeout_s=10.0),
+        interactions=InteractionStore(queries, settings.stores.interactions_table, timeout_s=10.0),
         tasks={"summarize": load_task("summarize")},
         pair_sources={"summarize": _Pairs()},
         summaries=build_summaries(

@@ -1,5 +1,6 @@
 """The summary writer's process against a local AWS: nothing lost, nothing twice, whoever dies, stops or finds no disk."""
 
+import json
 import os
 import signal
 import subprocess
@@ -175,14 +176,14 @@ def test_without_a_child_that_lives_this_process_writes(place, monkeypatch):
 
 # Takes records and dies by SIGKILL, as soon as its child has begun.
 _VICTIM = """
-import os, signal, sys, time
+import json, os, signal, sys, time
 from pathlib import Path
 from service.settings import Settings
 from service.summaries.spool import Spool
 from service.summaries.record import SummaryRecord
 from service.summaries.writer_process import WriterProcess
 
-settings = Settings.model_validate_json(Path(sys.argv[1]).read_text())
+settings = Settings(**json.loads(Path(sys.argv[1]).read_text()))
 writer = WriterProcess(settings, Spool(settings.spool_folder, max_bytes=10**7), lambda: sys.exit("not needed"))
 writer.start()
 for line in Path(sys.argv[2]).read_text().splitlines():
@@ -196,7 +197,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_parent_killed_in_mid_write_leaves_a_child_that_finishes(place, tmp_path):
     records = place.records(150)
     given, lines = tmp_path / "settings.json", tmp_path / "records.jsonl"
-    given.write_text(place.settings.model_dump_json(exclude_none=True), encoding="utf-8")
+    given.write_text(json.dumps(place.settings.flat()), encoding="utf-8")
     lines.write_text("\n".join(record.to_json() for record in records), encoding="utf-8")
     died = subprocess.run([sys.executable, "-c", _VICTIM, str(given), str(lines)], check=False)
     assert died.returncode == -signal.SIGKILL

@@ -107,9 +107,9 @@ def _place(stack: Settings, folder: Path, name: str) -> Place:
         }
     )
     s3, sqs = client("s3", settings), client("sqs", settings)
-    create_bucket(s3, settings.archive_bucket)
+    create_bucket(s3, settings.stores.archive_bucket)
     for _ in range(2):  # safe to repeat
-        create_queue(sqs, s3, settings.events_queue, bucket=settings.archive_bucket, prefixes=PREFIXES)
+        create_queue(sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=PREFIXES)
     loader, archive = build_loader(settings)
     loader = replace(loader, visible_after_s=30, report=lambda tally: None)
     loader.prepare_warehouse()
@@ -159,7 +159,7 @@ class _Forgetful:
 
 def test_what_the_queue_never_named_is_found_by_looking(place: Place) -> None:
     place.put(*(loadable.summary(n) for n in range(5)))
-    place.sqs.purge_queue(QueueUrl=place.sqs.get_queue_url(QueueName=place.settings.events_queue)["QueueUrl"])
+    place.sqs.purge_queue(QueueUrl=place.sqs.get_queue_url(QueueName=place.settings.stores.events_queue)["QueueUrl"])
     assert place.loader.drain().objects == 0
     lost = place.balanced(now=datetime.now(UTC) + timedelta(hours=1))
     assert not lost.balanced
@@ -178,7 +178,7 @@ def test_a_late_object_of_an_old_hour_is_found_since_then(place: Place) -> None:
     seen = [{"channel": "ivr", "timestamp": utc_text(old), "intent": "billing"}]
     late = loadable.summary(2, generated_at=utc_text(old), interactions=seen, interactions_considered=1)
     place.put(late)
-    place.sqs.purge_queue(QueueUrl=place.sqs.get_queue_url(QueueName=place.settings.events_queue)["QueueUrl"])
+    place.sqs.purge_queue(QueueUrl=place.sqs.get_queue_url(QueueName=place.settings.stores.events_queue)["QueueUrl"])
     assert place.loader.scan().loaded == 0  # two days before the newest are looked at by default
     assert place.loader.scan(old).loaded == 1
     assert place.loader.scan(everything=True).objects == 0
@@ -207,7 +207,9 @@ def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(plac
 
     assert place.loader.replay().loaded == 0
     assert place.dead_letters() == letters  # the first time stays
-    place.s3.put_object(Bucket=place.settings.archive_bucket, Key=whole.object_key, Body=whole.to_json().encode())
+    place.s3.put_object(
+        Bucket=place.settings.stores.archive_bucket, Key=whole.object_key, Body=whole.to_json().encode()
+    )
     assert place.loader.replay(Reason.TOO_LARGE).loaded == 0
     assert place.loader.replay(Reason.NOT_JSON).loaded == 1
     assert {letter["reason"] for letter in place.dead_letters().values()} == {"wrong_schema", "too_large"}
@@ -224,7 +226,7 @@ def test_an_object_that_is_gone_by_then_is_dead_and_not_in_the_way(place: Place)
 
 
 def test_a_message_that_is_no_event_goes_and_is_counted(place: Place) -> None:
-    url = place.sqs.get_queue_url(QueueName=place.settings.events_queue)["QueueUrl"]
+    url = place.sqs.get_queue_url(QueueName=place.settings.stores.events_queue)["QueueUrl"]
     for body in ("not json", "{}", '{"Records": [{"s3": 4}]}', '{"Records": 7}'):
         place.sqs.send_message(QueueUrl=url, MessageBody=body)
     assert place.loader.drain().foreign == 4
@@ -242,7 +244,7 @@ def test_a_lost_row_is_noticed(place: Place) -> None:
 
 def _load_command(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     names = ("aws_endpoint", "archive_bucket", "events_queue", "state_dir", "local_aws_port", "warehouse_path")
-    env = {f"OMNI_{name.upper()}": str(getattr(place.settings, name)) for name in names}
+    env = {f"OMNI_{name.upper()}": str(place.settings.flat()[name]) for name in names}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "service", "load", *arguments],
         cwd=REPO_ROOT, env={"PYTHONPATH": str(REPO_ROOT), "PATH": "/usr/bin:/bin", "OMNI_STORE_TIMEOUT_S": "20"} | env,
@@ -342,7 +344,7 @@ def test_killed_at_ten_points_of_a_batch_nothing_is_lost_and_nothing_double(stac
 def _run_to_the_end(place: Place, plan: tuple[str, str, str]) -> int:
     """Run the loader with a kill in it, and again until it ends by itself; return how often it was killed."""
     names = ("aws_endpoint", "archive_bucket", "events_queue", "state_dir", "local_aws_port", "warehouse_path")
-    env = {f"OMNI_{name.upper()}": str(getattr(place.settings, name)) for name in names}
+    env = {f"OMNI_{name.upper()}": str(place.settings.flat()[name]) for name in names}
     env |= {"PYTHONPATH": str(REPO_ROOT), "PATH": "/usr/bin:/bin", "OMNI_STORE_TIMEOUT_S": "20"}
     codes = []
     for one in (plan, ("none", "before", "0")):

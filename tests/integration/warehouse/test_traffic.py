@@ -58,8 +58,8 @@ def start(settings):
 def _start(settings, *arguments):
     environment = os.environ | {
         "OMNI_STATE_DIR": str(settings.state_dir),
-        "OMNI_REGISTRY_URI": settings.registry_uri,
-        "OMNI_LOCAL_AWS_PORT": str(settings.local_aws_port),
+        "OMNI_REGISTRY_URI": settings.registry.uri,
+        "OMNI_LOCAL_AWS_PORT": str(settings.local.aws_port),
         "PYTHONPATH": str(ROOT),
     }
     given = ("--weeks", "2", "--per-day", "6", "--seed", "3", "--until", "2026-W46", *arguments)
@@ -79,9 +79,9 @@ def _start(settings, *arguments):
 def objects(settings):
     s3 = client("s3", settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)}))
     found = []
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=settings.archive_bucket):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=settings.stores.archive_bucket):
         for item in page.get("Contents", []):
-            body = s3.get_object(Bucket=settings.archive_bucket, Key=item["Key"])["Body"].read()
+            body = s3.get_object(Bucket=settings.stores.archive_bucket, Key=item["Key"])["Body"].read()
             found.append((item["Key"], json.loads(body)))
     s3.close()
     return found

@@ -213,7 +213,7 @@ def test_the_cookie_is_out_of_scripts_reach_and_goes_nowhere_else(runtime):
 
 
 def test_in_aws_the_cookie_travels_encrypted_only(runtime, api_runtime):
-    aws = Settings(environment="aws", state_dir=runtime.settings.state_dir, access_dir=runtime.settings.access_dir)
+    aws = Settings(environment="aws", state_dir=runtime.settings.state_dir, access_dir=runtime.settings.access.dir)
     with browser(api_runtime(settings=aws, access=runtime.access)) as client:
         token = bearer(runtime)["authorization"].removeprefix("Bearer ")
         assert "secure" in client.post("/dashboards/session", json={"token": token}).headers["set-cookie"].lower()
@@ -245,7 +245,7 @@ def test_a_client_that_is_no_operator_any_more_is_shut_out(runtime):
     with browser(runtime) as client:
         client.post("/dashboards/session", json={"code": link_code(client, runtime)})
         assert client.get("/v1/dashboards").status_code == 200
-        write_clients(runtime.settings.access_dir, ops=("summaries",))
+        write_clients(runtime.settings.access.dir, ops=("summaries",))
         runtime.access.tokens.clients._watched._looked = -1e9
         assert client.get("/v1/dashboards").status_code == 403
 

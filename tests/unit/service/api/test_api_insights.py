@@ -422,7 +422,7 @@ def test_spent_deadline_gives_the_digest_and_no_model_call() -> None:
 
 
 def test_a_history_at_the_last_moment_is_still_answered_within_five_seconds() -> None:
-    latest_s = Settings().history_timeout_s
+    latest_s = Settings().stores.history_timeout_s
     assert latest_s + 0.25 <= 5.0  # what the digest and the response may take
     world = World()
 

@@ -154,6 +154,6 @@ def test_a_last_known_good_file_full_of_brackets_does_not_stop_the_start(setting
 
 def test_a_trusted_key_that_was_cut_off_is_named(settings, notary):
     whole = notary.public_pem()
-    settings.trusted_keys.write_text(whole + type(notary)().public_pem()[:60], encoding="utf-8")
+    settings.release.trusted_keys.write_text(whole + type(notary)().public_pem()[:60], encoding="utf-8")
     with pytest.raises(Exception, match=r"key 2 in .* is damaged"):
-        load_trusted_keys(settings.trusted_keys)
+        load_trusted_keys(settings.release.trusted_keys)

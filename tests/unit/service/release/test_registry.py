@@ -325,7 +325,7 @@ def test_a_second_release_of_the_same_number_is_refused(settings, served):
 
 def test_without_trusted_keys_nothing_is_served_and_the_error_says_what_to_set(settings, served):
     RegistryPairSource("demo", settings, fetch=Script(served(make_pair(), 7))).refresh()
-    settings.trusted_keys.unlink()
+    settings.release.trusted_keys.unlink()
     source = RegistryPairSource("demo", settings)
     source.refresh()
     with pytest.raises(RegistryError, match="set OMNI_TRUSTED_KEYS"):
@@ -334,7 +334,7 @@ def test_without_trusted_keys_nothing_is_served_and_the_error_says_what_to_set(s
 
 def test_a_key_that_is_trusted_no_more_takes_its_releases_with_it(settings, served, notary):
     RegistryPairSource("demo", settings, fetch=Script(served(make_pair(), 7))).refresh()
-    settings.trusted_keys.write_text(type(notary)().public_pem(), encoding="utf-8")
+    settings.release.trusted_keys.write_text(type(notary)().public_pem(), encoding="utf-8")
     with pytest.raises(RegistryError, match="not by a key trusted"):
         RegistryPairSource("demo", settings, fetch=Script(RegistryError("down"))).current()
 
