@@ -68,7 +68,7 @@ def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> t
         if absent:
             missing.append(
                 f"{name}: no finished evaluation of {', '.join(absent)} with today's pair, cases and suite; run "
-                f"make eval PAIRS={','.join(absent)} DATASET={name} TASK={task_name}"
+                f"omni eval --pairs {','.join(absent)} --dataset {name} --task {task_name}"
             )
         found += len(columns)
         parts.append(_dataset_part(dataset, suite, columns))

@@ -106,7 +106,7 @@ def load_cases(path: Path, *, input_model: type[BaseModel], expectations: type[E
     except FileNotFoundError:
         known = sorted(p.stem for p in path.parent.glob("*.jsonl"))
         raise CaseError(
-            f"no dataset at {path}; datasets there: {', '.join(known) or 'none'}. Name one with DATASET=<name>."
+            f"no dataset at {path}; datasets there: {', '.join(known) or 'none'}. Name one with --dataset."
         ) from None
     except (OSError, UnicodeDecodeError) as err:
         raise CaseError(f"{path} cannot be read as UTF-8 text: {err}") from err

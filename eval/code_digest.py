@@ -37,7 +37,6 @@ DECIDING_CODE = (
 # Inside those folders, and without a say: a contract test follows the imports and compares.
 WITHOUT_A_SAY = {
     "eval/__init__.py": "exports nothing",
-    "eval/__main__.py": "reads the command line",
     "eval/card.py": "writes the data card",
     "eval/changes.py": "selects pairs",
     "eval/code_digest.py": "names the code",

@@ -91,7 +91,7 @@ class MustPass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What a pair must and must not do in the running service, whatever stands in its inputs (``make behave``).
+    """What a pair must and must not do in the running service, whatever stands in its inputs (``omni behave``).
 
     ``plant`` returns a copy of a case's inputs with a stranger's text where a stranger could have written it. ``attacks`` names
     a list beside the datasets (``datasets/<task>/<attacks>.yaml``). In the environments of ``required_in`` nothing is promoted

@@ -1,6 +1,6 @@
 """Intervals over cases: BCa for means, Wilson for rates, percentile bootstrap for quantiles, ratios and corpus figures.
 
-Which method stands where was decided by simulation (``make simulate``, docs/decisions/0008). Cases are the unit that is drawn:
+Which method stands where was decided by simulation (``omni simulate``, docs/decisions/0008). Cases are the unit that is drawn:
 repeats of a case are averaged before they come here. ``scipy.special`` and not ``scipy.stats``: the latter takes 1.2 s to import;
 tests compare with it.
 """

@@ -1,50 +1,27 @@
-"""``python -m service``: its commands, each imported when it is called. Exits 0, 1 (down, not balanced) or 2 (failed)."""
+"""``python -m service``: the service's commands of ``omni``, for a container that holds nothing else.
 
-import argparse
+Messages say ``omni serve``; there it is ``python -m service serve``, with the same words after it. Exit codes: 0, 1 (something
+is down or missing), 2 (could not run).
+"""
+
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from service.settings import Settings
+from service.commands.register import add_commands
+from service.commands.running import Debug, new_app, run_app
+from service.errors import ServiceError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what cannot run is one line on standard error, never a traceback."""
-    options = _parser().parse_args(arguments)
-    from service.errors import ServiceError
+    app = new_app("The omni-channel insights service. Exit codes: 0, 1 something is down or missing, 2 could not run.")
 
-    try:
-        code: int = options.run(_settings(options), options)
-    except ServiceError as err:
-        print(f"error: {err}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return code
+    @app.callback()
+    def options(debug: Debug = False) -> None:
+        del debug  # `run_app` reads it; a docstring here would replace the help's text
 
-
-def _parser() -> argparse.ArgumentParser:
-    from service.commands import access, calls, dashboards, load, local, reconcile, serve, warehouse
-
-    parser = argparse.ArgumentParser(prog="python -m service", description="Omni-channel insights service")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (local, serve, reconcile, load, access, dashboards, calls, warehouse):
-        module.add_commands(commands.add_parser)
-    return parser
-
-
-def _settings(options: argparse.Namespace) -> "Settings":
-    from pydantic import ValidationError
-
-    from service.errors import ConfigurationError
-    from service.settings import Settings, wrong_settings
-
-    given = {name: value for name in ("port", "host") if (value := getattr(options, name, None)) is not None}
-    try:
-        return Settings(**given)
-    except ValidationError as err:
-        raise ConfigurationError(f"settings: {wrong_settings(err)}") from err
+    add_commands(app)
+    return run_app(app, name="python -m service", expected=(ServiceError,), arguments=arguments)
 
 
 if __name__ == "__main__":

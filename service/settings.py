@@ -47,7 +47,7 @@ class AwsSettings(SettingsGroup, alias_generator="aws_{}".format):
 
 
 class BedrockSettings(SettingsGroup, alias_generator="bedrock_{}".format):
-    """The models. With no endpoint in `local`, `make eval` and `make serve` start the bundled model themselves."""
+    """The models. With no endpoint in `local`, `omni eval` and `omni serve` start the bundled model themselves."""
 
     endpoint: str | None = None
     stand_in: str | None = None  # what answers at `endpoint` in place of Bedrock, for honest labels
@@ -79,7 +79,7 @@ class StoreSettings(SettingsGroup):
     interactions_table: str = "ucdp-interactions"
     config_table: str = "cci-lite-config"  # tenants and their forms
     archive_bucket: str = "omni-channel-insights"
-    events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `python -m service load` reads it
+    events_queue: str = "omni-channel-events"  # S3 announces new objects to it; `omni load-events` reads it
     timeout_s: float = Field(default=2.0, gt=0, alias="store_timeout_s")  # one access
     # The whole read of a history, with its waiting for a thread and its repeats. In a burst the wait is ours and not the
     # store's: an answer by the digest within the promised 5 s is worth more than a 503 after two.
@@ -170,7 +170,7 @@ class TelemetrySettings(SettingsGroup):
 
 
 class LocalSettings(SettingsGroup, alias_generator="local_{}".format):
-    """Stand-ins that `python -m service up` starts in `local`."""
+    """Stand-ins that `omni up` starts in `local`."""
 
     aws_port: int = Field(default=4567, ge=1, le=65_535)
     bedrock_port: int = Field(default=4568, ge=1, le=65_535)

@@ -155,7 +155,7 @@ def load_task(name: str) -> Task[Any]:
     """
     names = task_names()
     if name not in names:
-        raise ConfigurationError(f"no task {name!r}; tasks: {', '.join(names)}. Name one with TASK=<name>.")
+        raise ConfigurationError(f"no task {name!r}; tasks: {', '.join(names)}. Name one with --task.")
     task = importlib.import_module(f"service.tasks.{name}").TASK
     if not isinstance(task, Task) or task.name != name:
         raise ConfigurationError(f"service/tasks/{name}.py must define TASK, an instance of Task named {name!r}")

@@ -139,6 +139,6 @@ def _served_there(url: str, task: str) -> tuple[str, str]:
         raise HarnessError(f"the service at {url} is not ready (HTTP {err.code}); see {url}/readyz") from err
     except (OSError, ValueError) as err:
         raise HarnessError(
-            f"no service answers at {url} ({err}); start one with make serve, or leave --url out"
+            f"no service answers at {url} ({err}); start one with omni serve, or leave --url out"
         ) from err
     return str(body.get("tasks", {}).get(task, {}).get("pair_digest") or ""), str(body.get("environment"))

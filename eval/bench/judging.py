@@ -1,4 +1,4 @@
-"""What judging costs: CPU seconds to score and judge two pairs on the gate set, in a process of its own (for ``make bench``)."""
+"""What judging costs: CPU seconds to score and judge two pairs on the gate set; a process of ``omni bench harness``."""
 
 import datetime as dt
 import time

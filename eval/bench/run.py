@@ -1,4 +1,4 @@
-"""``make bench``: the harness against a bare asyncio loop on the echo model, whole processes, ratios and not absolutes."""
+"""``omni bench harness``: the harness against a bare asyncio loop on the echo model, by whole processes and in ratios."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def main() -> int:
                 [sys.executable, "-m", "eval.bench.judging"], check=True, capture_output=True, text=True
             ).stdout
         )
-        help_s = statistics.median(_timed([sys.executable, "-m", "eval", "--help"], os.environ) for _ in range(5))
+        help_s = statistics.median(_timed([sys.executable, "-m", "omni", "--help"], os.environ) for _ in range(5))
     bare_s, whole_s, phase_s = (statistics.median(values) for values in (bare, whole, phase))
     rows = [
         ("bare asyncio loop, whole process", f"{bare_s:.2f} s", "1.00", ""),
@@ -96,7 +96,7 @@ def main() -> int:
         ("cases in the result, 10% failing for good", f"{failing[0]} of {CASES}", f"{failing[1]} failed", f"= {CASES}"),
         ("score and judge 200 cases x 2 pairs, CPU", f"{judging_s:.2f} s", "", f"< {JUDGING_TARGET_CPU_S:.0f} s"),
         ("gate 200 cases x 2 pairs from the cache", f"{regate_s:.2f} s", "", f"< {REGATE_TARGET_S:.0f} s"),
-        ("python -m eval --help", f"{help_s:.2f} s", "", f"< {HELP_TARGET_S} s"),
+        ("omni --help", f"{help_s:.2f} s", "", f"< {HELP_TARGET_S} s"),
     ]
     for row in rows:
         print(f"{row[0]:<44}{row[1]:>12}{row[2]:>12}   {row[3]}")
@@ -127,7 +127,7 @@ def _regate(root: Path, settings: Settings, environment: Mapping[str, str]) -> f
         "OMNI_STATE_DIR": str(root / "state"),
         "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
     }
-    command = [sys.executable, "-m", "eval", "run", "--concurrency", str(CONCURRENCY)]
+    command = [sys.executable, "-m", "omni", "eval", "--concurrency", str(CONCURRENCY)]
     for _ in range(2):
         began = time.perf_counter()
         done = subprocess.run(command, env=dict(environment) | own, capture_output=True, text=True, check=False)
@@ -168,7 +168,7 @@ def _timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
 
 
 def _harness(environment: Mapping[str, str], cases: int | None = None) -> tuple[float, Path]:
-    command = [sys.executable, "-m", "eval", "run", "--fresh", "--concurrency", str(CONCURRENCY)]
+    command = [sys.executable, "-m", "omni", "eval", "--fresh", "--concurrency", str(CONCURRENCY)]
     if cases is not None:
         command += ["--cases", str(cases)]
     started = time.perf_counter()

@@ -49,7 +49,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     known = [path.stem for path in paths] + ([CALIBRATION] if has_calibration else [])
     if only is not None and only not in known:
         raise CaseError(
-            f"no dataset {only!r} in {folder}; datasets there: {', '.join(known)}. Name one with DATASET=<name>."
+            f"no dataset {only!r} in {folder}; datasets there: {', '.join(known)}. Name one with --dataset."
         )
 
     problems: list[Problem] = []

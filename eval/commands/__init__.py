@@ -1,1 +1,1 @@
-"""Commands of ``python -m eval``, one module each; heavy imports stay inside the functions."""
+"""The harness's commands of ``omni``, one module each; heavy imports stay inside the functions."""

@@ -1,10 +1,12 @@
-"""``python -m eval backfill``: history in bulk."""
+"""``backfill``: history in bulk."""
 
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from eval.commands.arguments import COULD_NOT_RUN, TaskName
 
 
 def backfill(
@@ -20,7 +22,7 @@ def backfill(
     engine: Annotated[Literal["asyncio", "dask"], typer.Option(help="What runs the chunks.")] = "asyncio",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Chunks at a time, engine dask only.")] = 2,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls in flight per chunk.")] = 4,
-    task: Annotated[str, typer.Option("--task", help="Which task.")] = "summarize",
+    task: TaskName = "summarize",
 ) -> None:
     """Summarise or look over history with checkpoints, a rate and a budget. Exit code 1: stopped by the budget."""
     from decimal import Decimal, InvalidOperation
@@ -77,7 +79,7 @@ def backfill(
         state = work_off(order, items, engine_of(engine, workers), settings, say)
     except KeyboardInterrupt:
         print("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_RUN) from None
     lost = f", {gone} have lost their history" if gone else ""
     print(
         f"{state.items} of {len(items)} items ({state.resumed} chunks there before), {state.failed} failed{lost}: {order.folder}"

@@ -1,23 +1,25 @@
-"""``python -m eval calibrate``: how far judges and detectors agree with labels."""
+"""``calibrate``: how far judges and detectors agree with labels."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
+
 if TYPE_CHECKING:
     from eval.judges.calibrate import JudgeReport
 
 
 def calibrate(
-    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    task: TaskName = "summarize",
     judge: Annotated[
         str | None, typer.Option(help="Rubrics, comma separated; default: every one of the suite.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Judge model in place of the prompt files' own.")] = None,
     repeats: Annotated[int, typer.Option(min=1, max=10, help="Grades per row; 2 or more measure self-agreement.")] = 3,
     sets: Annotated[str, typer.Option(help="own, public, or both, comma separated.")] = "own,public",
-    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Calls in flight; 2 local, 8 aws.")] = None,
+    concurrency: Concurrency = None,
     fresh: Annotated[bool, typer.Option(help="Ask again even where answers are cached.")] = False,
 ) -> None:
     """Measure judges and the deterministic detectors against labelled rows; only a judge that agrees gates later.
@@ -29,16 +31,16 @@ def calibrate(
     from eval.judges.detectors import detector_lines
     from service.settings import Settings
 
-    chosen = tuple(name for name in sets.replace(",", " ").split() if name)
+    chosen = names_of(sets)
     if not chosen or set(chosen) - {OWN, PUBLIC}:
         print(f"error: --sets is {sets!r}; use own, public, or own,public", file=sys.stderr)
-        raise typer.Exit(2)
+        raise typer.Exit(COULD_NOT_RUN)
     settings = Settings()
     for line in detector_lines(task, settings):
         print(line)
     options = CalibrateOptions(
         task=task,
-        rubrics=tuple(name for name in (judge or "").replace(",", " ").split() if name),
+        rubrics=names_of(judge),
         model=model,
         repeats=repeats,
         sets=chosen,
@@ -49,7 +51,7 @@ def calibrate(
         reports = measure(options, settings, print)
     except KeyboardInterrupt:
         print("error: interrupted. Answers are kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_RUN) from None
     for report in reports:
         for line in _lines(report):
             print(line)

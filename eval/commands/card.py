@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from eval.commands.arguments import TaskName, names_of
+
 
 def card(
-    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    task: TaskName = "summarize",
     dataset: Annotated[
         str, typer.Option(help="Datasets, comma separated; default: the gate's and the public ones.")
     ] = "",
@@ -20,7 +22,7 @@ def card(
     from service.settings import Settings
 
     settings = Settings()
-    names = tuple(dataset.replace(",", " ").split()) or (load_suite(task).gate_dataset, *public_datasets(task))
+    names = names_of(dataset) or (load_suite(task).gate_dataset, *public_datasets(task))
     table, missing = card_table(task, names, settings)
     for line in missing:
         print(f"note: {line}", file=sys.stderr)

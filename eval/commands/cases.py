@@ -1,12 +1,14 @@
-"""``python -m eval cases``: checks a task's case files."""
+"""``cases``: checks a task's case files."""
 
 from typing import Annotated
 
 import typer
 
+from eval.commands.arguments import TaskName
+
 
 def check_cases(
-    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    task: TaskName = "summarize",
     dataset: Annotated[
         str | None, typer.Option("--dataset", help="Report one file alone; it is still compared with the others.")
     ] = None,

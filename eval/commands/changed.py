@@ -6,15 +6,19 @@ from typing import Annotated
 
 import typer
 
+from eval.commands.arguments import COULD_NOT_RUN, GATE_SAYS_NO, TaskName
+from service.commands.output import AsJson, print_json
+
 NOTHING = "# No pair changed\n\nNothing of this change decides what a pair answers or how it is judged: no pair was evaluated.\n"
 MARKER = "<!-- prompt-gate -->"
 
-TaskName = Annotated[str, typer.Option("--task", help="Which task; a module in service/tasks.")]
 Base = Annotated[str, typer.Option(help="The commit to compare with.")]
 Head = Annotated[str | None, typer.Option(help="The commit that changed; default: the files as they are.")]
 
 
-def changed(base: Base = "origin/main", head: Head = None, task: TaskName = "summarize") -> None:
+def changed(
+    base: Base = "origin/main", head: Head = None, task: TaskName = "summarize", as_json: AsJson = False
+) -> None:
     """Print the pairs that a change touches, one per line; why goes to standard error."""
     from eval.changes import changed_pairs
     from service.settings import Settings
@@ -22,6 +26,9 @@ def changed(base: Base = "origin/main", head: Head = None, task: TaskName = "sum
     found = changed_pairs(Settings().root, task, base, head)
     for line in found.reasons:
         print(line, file=sys.stderr)
+    if as_json:
+        print_json({"task": task, "pairs": found.pairs, "reasons": found.reasons})
+        return
     for name in found.pairs:
         print(name)
 
@@ -70,7 +77,7 @@ def pr_gate(
                 f"# Not evaluated: {names}\n\nTheir models are a provider's, and here only a stand-in would answer. Its figures "
                 "would say nothing about them. Run the gate where the provider can be reached (`OMNI_ENVIRONMENT=aws`).\n"
             )
-            raise typer.Exit(1)
+            raise typer.Exit(GATE_SAYS_NO)
         outcome = evaluate(Options(task=task, pairs=tuple(pair.name for pair in pairs)), settings)
     except (HarnessError, ServiceError) as err:
         # The pull request shall say what is wrong, not only the log.
@@ -78,7 +85,7 @@ def pr_gate(
         raise
     except KeyboardInterrupt:
         print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
     text = outcome.report.with_name(MARKDOWN_NAME).read_text(encoding="utf-8")
     if replaced:
@@ -87,4 +94,4 @@ def pr_gate(
     print(f"Report: {outcome.report}")
     judged = [pair for pair in outcome.evaluation.pairs if pair.pair_name in found.pairs]
     if replaced or any(pair.gate.verdict is not Verdict.PASS for pair in judged):
-        raise typer.Exit(1)
+        raise typer.Exit(GATE_SAYS_NO)

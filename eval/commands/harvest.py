@@ -1,36 +1,23 @@
-"""``python -m eval harvest``: propose cases from what went wrong, review them, take the accepted ones in."""
+"""``harvest``: propose cases from what went wrong, review them, take the accepted ones in."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
+
 if TYPE_CHECKING:
     from eval.harvest.propose import Desk
     from service.settings import Settings
 
-harvest = typer.Typer(help="Cases from feedback: propose, review, apply; without a command it proposes.")
+harvest = typer.Typer(no_args_is_help=True, help="Turn what went wrong into cases: propose, review, accept.")
 Week = Annotated[str | None, typer.Option(help="ISO week, e.g. 2026-W46; default: the newest full one.")]
 Slice = Annotated[str | None, typer.Option("--slice", help="One slice alone, as the report names it: channel=web.")]
 Most = Annotated[int, typer.Option(min=1, max=1000, help="How many proposals at most.")]
-TaskName = Annotated[str, typer.Option("--task", help="Which task.")]
 Against = Annotated[
     str, typer.Option("--against", help="Sets to compare with, comma separated; default: every set of the task.")
 ]
-
-
-@harvest.callback(invoke_without_command=True)
-def harvest_cases(
-    context: typer.Context,
-    week: Week = None,
-    part: Slice = None,
-    most: Most = 20,
-    against: Against = "",
-    task: TaskName = "summarize",
-) -> None:
-    """Turn what went wrong into cases. Without a command: propose."""
-    if context.invoked_subcommand is None:
-        propose_cases(week=week, part=part, most=most, against=against, task=task)
 
 
 @harvest.command("propose")
@@ -66,7 +53,7 @@ def propose_cases(
     if found.left_out["copy of dev"]:
         print("  simulated traffic tells the stories of dev; to propose from it all the same: --against gate,challenge")
     if found.new:
-        print(f"{path}\nnext: python -m eval harvest review")
+        print(f"{path}\nnext: omni harvest review --task {task}")
 
 
 @harvest.command("review")
@@ -81,8 +68,8 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
 
     settings = Settings()
     if not sys.stdin.isatty():
-        print("error: no terminal: write decisions into the file and run `harvest apply`", file=sys.stderr)
-        raise typer.Exit(2)
+        print("error: no terminal: write decisions into the file and run `omni harvest accept`", file=sys.stderr)
+        raise typer.Exit(COULD_NOT_RUN)
     console = Console()
     try:
         counts = review(proposals_path(task, settings), _desk(task, settings, against), console, Prompt.ask)
@@ -92,8 +79,8 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
     print(", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing is open")
 
 
-@harvest.command("apply")
-def apply_decisions(against: Against = "", task: TaskName = "summarize") -> None:
+@harvest.command("accept")
+def accept_decisions(against: Against = "", task: TaskName = "summarize") -> None:
     """Take in what the proposals' file says: every line with "decision": "accept". Exit code 1: some were refused."""
     from eval.harvest.proposal import proposals_path
     from eval.harvest.review import apply
@@ -122,7 +109,7 @@ def _desk(task: str, settings: "Settings", against: str) -> "Desk":
         rules=load_case_rules(task),
         folder=settings.datasets_dir / task,
         key=account_key(settings),
-        against=tuple(name for name in against.replace(",", " ").split() if name),
+        against=names_of(against),
     )
 
 

@@ -1,13 +1,18 @@
-"""``python -m eval verify`` and ``history``: what stands behind production, checked and told."""
+"""``verify`` and ``history``: what stands behind production, checked and told."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-TaskArgument = Annotated[str, typer.Argument(help="Which task.")]
+from eval.commands.arguments import TaskName
+from service.commands.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from eval.release.audit import HistoryRow
 
 
-def verify(task: TaskArgument = "summarize") -> None:
+def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     """Check every release from the ledger to the per-case table, and every rollout step: signatures, chain, contents, evidence.
 
     Exit code 0: all of it holds. 1: something is broken; its line says what to do.
@@ -15,25 +20,32 @@ def verify(task: TaskArgument = "summarize") -> None:
     from eval.release.audit import Audit
     from service.settings import Settings
 
-    checked = broken = 0
+    items = []
     for item in Audit(task, Settings()).items():
-        checked += 1
-        broken += item.problem is not None
-        state = "ok    " if item.problem is None else "BROKEN"
-        print(f"{state}  {item.name}: {item.problem or item.detail}", flush=True)
-    print(f"{task}: {checked} checked, {broken} broken")
+        items.append(item)
+        if not as_json:
+            state = "ok    " if item.problem is None else "BROKEN"
+            print(f"{state}  {item.name}: {item.problem or item.detail}", flush=True)
+    broken = sum(item.problem is not None for item in items)
+    if as_json:
+        print_json({"task": task, "checked": len(items), "broken": broken, "items": [asdict(item) for item in items]})
+    else:
+        print(f"{task}: {len(items)} checked, {broken} broken")
     if broken:
         raise typer.Exit(1)
 
 
-def history(task: TaskArgument = "summarize") -> None:
+def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     """Print who released what, when, why, on which evidence, and whether the signatures hold."""
     from eval.release.audit import Audit
     from service.settings import Settings
 
     rows = Audit(task, Settings()).history()
+    if as_json:
+        print_json([_plain(row) for row in rows])
+        return
     if not rows:
-        print(f"nothing of task {task!r} was ever released; see `make promote`")
+        print(f"nothing of task {task!r} was ever released; see `omni promote`")
     for row in rows:
         release, evidence = row.entry.release, row.attestation
         if release is not None:
@@ -47,3 +59,16 @@ def history(task: TaskArgument = "summarize") -> None:
                 f"n={evidence.case_count}, {evidence.environment}, answered by {', '.join(evidence.answered_by) or 'nobody'}"
             )
         print(f"      {'signatures verified' if row.problem is None else f'NOT VERIFIED: {row.problem}'}")
+
+
+def _plain(row: "HistoryRow") -> dict[str, Any]:
+    """Return a row for a program; ``release`` and ``evidence`` are None where they do not verify."""
+    release, evidence = row.entry.release, row.attestation
+    told = ("sequence", "at", "kind", "pair_name", "pair_digest", "registry_version", "from_digest", "who", "why")
+    measured = ("evaluation_id", "verdict", "dataset_name", "case_count", "environment", "answered_by")
+    return {
+        "release": None if release is None else {name: getattr(release, name) for name in told},
+        "evidence": None if evidence is None else {name: getattr(evidence, name) for name in measured},
+        "verified": row.problem is None,
+        "problem": row.problem,
+    }

@@ -1,13 +1,15 @@
-"""``python -m eval releases``: tell the warehouse of every release, with what the gate promised of it."""
+"""``releases``: tell the warehouse of every release, with what the gate promised of it."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from eval.commands.arguments import TaskName
+
 
 def releases(
-    task: Annotated[str, typer.Option("--task", help="Which task; a module in service/tasks.")] = "summarize",
+    task: TaskName = "summarize",
     export: Annotated[
         bool, typer.Option("--export", help="Write rows into the warehouse itself, not objects into the bucket.")
     ] = False,
@@ -28,4 +30,4 @@ def releases(
         print(f"{what}: {export_releases(told, settings)} rows new or changed in the warehouse")
     else:
         new = put_releases(told, target)
-        print(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `make load-events` loads them")
+        print(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `omni load-events` loads them")

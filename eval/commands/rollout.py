@@ -1,17 +1,15 @@
-"""``python -m eval rollout`` and ``rollout-end``: the next step of a candidate beside production, and the way back."""
+"""``rollout`` and ``rollout-end``: the next step of a candidate beside production, and the way back."""
 
-import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-GATE_SAYS_NO = 1
-TaskName = Annotated[str, typer.Option("--task", help="Which task.")]
-Why = Annotated[str, typer.Option(help="Reason, for those who come after you.")]
+from eval.commands.arguments import PairName, TaskName, Why
+from eval.commands.promote import say_no
 
 
 def rollout(
-    pair: Annotated[str, typer.Option(help="Pair name.")],
+    pair: PairName,
     why: Why,
     task: TaskName = "summarize",
     steps: Annotated[str, typer.Option(help="Shares of the customers in per cent, rising.")] = "10,25,50,100",
@@ -30,13 +28,13 @@ def rollout(
     try:
         plan = tuple(int(step) for step in steps.replace(",", " ").split())
     except ValueError as err:
-        raise RolloutError(f"STEPS are whole numbers, as in STEPS=10,25,50,100; not {steps!r}") from err
+        raise RolloutError(f"--steps are whole numbers, as in --steps 10,25,50,100; not {steps!r}") from err
     try:
         done = advance_rollout(
             task, pair, why, Settings(), steps=plan, shadow_percent=shadow, shadow_only=shadow_only, restart=restart
         )
     except Refused as err:
-        _say_no(str(err))
+        say_no(err)
     print(
         f"rollout step {done.sequence}: {done.pair_name} {done.pair_digest[:12]} answers {done.percent}% of the customers of "
         f"{task} beside {done.production_digest[:12]}"
@@ -54,10 +52,5 @@ def rollout_end(why: Why, task: TaskName = "summarize") -> None:
     try:
         done = end_rollout(task, why, Settings())
     except Refused as err:
-        _say_no(str(err))
+        say_no(err)
     print(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")
-
-
-def _say_no(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    raise typer.Exit(GATE_SAYS_NO)

@@ -1,13 +1,15 @@
-"""``python -m eval selftest``: plant bad pairs before the gate and see whether it can fail."""
+"""``selftest``: plant bad pairs before the gate and see whether it can fail."""
 
 import sys
 from typing import Annotated
 
 import typer
 
+from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
+
 
 def selftest(
-    task: Annotated[str, typer.Argument(help="Which task.")] = "summarize",
+    task: TaskName = "summarize",
     engine: Annotated[
         str | None,
         typer.Option(help="scripted, extractive, bundled; comma separated. Default: scripted and extractive."),
@@ -32,11 +34,11 @@ def selftest(
         outcome = run_selftest(
             SelftestOptions(
                 task=task,
-                engines=to_engines(_names(engine)),
+                engines=to_engines(names_of(engine)),
                 seeds=seeds,
                 cases=cases,
                 dataset=dataset,
-                mutants=_names(mutants),
+                mutants=names_of(mutants),
                 fresh=fresh,
             ),
             Settings(),
@@ -47,16 +49,12 @@ def selftest(
             "error: interrupted; the bundled model's answers are kept, run the same command again to go on.",
             file=sys.stderr,
         )
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_RUN) from None
     _print(outcome.page)
     print(f"\nTable: {outcome.path}")
     if outcome.problems:
         print(f"The gate counts as broken: {len(outcome.problems)} problems.", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name for name in (text or "").replace(",", " ").split() if name)
 
 
 def _print(page: str) -> None:

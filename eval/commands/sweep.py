@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
+from eval.commands.arguments import COULD_NOT_RUN, CaseCount, Concurrency, DatasetName, Repeats, TaskName, names_of
+
 
 def sweep(
     models: Annotated[str, typer.Option(help="Model ids or short names of prompts/models.yaml, comma separated.")] = "",
     pairs: Annotated[str, typer.Option(help="Pairs whose prompts to take, comma separated; default: all.")] = "",
-    task: Annotated[str, typer.Option("--task", help="Which task; a module in service/tasks.")] = "summarize",
-    dataset: Annotated[str | None, typer.Option(help="Cases to use; default: the suite's gate set.")] = None,
-    cases: Annotated[int | None, typer.Option(min=1, help="Take a stratified part of this many cases.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, max=20, help="Answers per case; for models that sample.")] = 1,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Calls in flight; 2 local, 8 aws.")] = None,
+    task: TaskName = "summarize",
+    dataset: DatasetName = None,
+    cases: CaseCount = None,
+    repeats: Repeats = 1,
+    concurrency: Concurrency = None,
     quality: Annotated[str | None, typer.Option(help="Metric of the picture; default: the suite's first.")] = None,
     stand_in: Annotated[
         bool, typer.Option("--stand-in", help="Also models that only a stand-in answers here.")
@@ -27,8 +29,8 @@ def sweep(
 
     options = SweepOptions(
         task=task,
-        models=tuple(models.replace(",", " ").split()),
-        pairs=tuple(pairs.replace(",", " ").split()),
+        models=names_of(models),
+        pairs=names_of(pairs),
         dataset=dataset,
         case_count=cases,
         repeats=repeats,
@@ -40,6 +42,6 @@ def sweep(
         outcome, page = run_sweep(options, Settings())
     except KeyboardInterrupt:
         print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
     print(f"\nReport: {outcome.report}\nSweep: {page}")

@@ -1,9 +1,11 @@
-"""``python -m eval traffic``: simulated weeks of agents."""
+"""``traffic``: simulated weeks of agents, and their events in the warehouse."""
 
 import sys
 from typing import Annotated
 
 import typer
+
+from eval.commands.arguments import COULD_NOT_RUN
 
 
 def traffic(
@@ -20,6 +22,9 @@ def traffic(
     offline: Annotated[
         bool, typer.Option("--offline", help="No service: write the warehouse's rows straight from the same generator.")
     ] = False,
+    load: Annotated[
+        bool, typer.Option(help="Load what was answered into the warehouse at the end, and stop the local AWS.")
+    ] = True,
 ) -> None:
     """Drive the running service with synthetic agents over simulated weeks, with a release in between that loses something."""
     from datetime import UTC, datetime
@@ -47,10 +52,18 @@ def traffic(
         counts = run_traffic(options, settings, lambda line: print(line, file=sys.stderr, flush=True))
     except KeyboardInterrupt:
         print("error: interrupted. What was played is kept; run the same command again to go on.", file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise typer.Exit(COULD_NOT_RUN) from None
     print(
         f"{counts.summaries} contacts, {counts.transfers} transfers ({counts.reused} answered by a stored summary), "
         f"{counts.verdicts} verdicts ({counts.unhelpful} not helpful), {counts.failed} requests given up, "
         f"{counts.seconds:.0f} s"
     )
     print(f"what was planted, for whoever must know: {traffic_folder(settings) / 'truth.json'}")
+    if load:
+        from service.commands.load import load_events
+        from service.local import stack
+
+        try:
+            load_events()
+        finally:
+            stack.down(settings)

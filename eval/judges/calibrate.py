@@ -1,4 +1,4 @@
-"""Calibrates a task's judges and its deterministic detectors on labelled rows: ``python -m eval calibrate``."""
+"""Calibrates a task's judges and its deterministic detectors on labelled rows: ``omni calibrate``."""
 
 import asyncio
 import datetime as dt

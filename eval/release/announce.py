@@ -165,7 +165,7 @@ def announce(release: Release, settings: Settings) -> str | None:
     """
     from service.errors import ServiceError
 
-    again = f"; tell it later: python -m eval releases --task {release.task}"
+    again = f"; tell it later: omni releases --task {release.task}"
     try:
         target = bucket_settings(settings)
         if target is None:

@@ -114,7 +114,7 @@ class Audit:
         assert release is not None
         envelope = self._ledger.attestation(release)
         if envelope is None:
-            return None, f"attestation {release.attestation[:12]} is gone; {PUT_BACK}, or `make eval` and promote again"
+            return None, f"attestation {release.attestation[:12]} is gone; {PUT_BACK}, or `omni eval` and promote again"
         try:
             attestation, _ = read_attestation(
                 envelope, self._keys, f"the gate attestation of release {release.sequence}"
@@ -178,7 +178,7 @@ class Audit:
                 name="alias",
                 detail=detail,
                 problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
-                f"moved by hand; make rollback TO={newest.sequence} TASK={self._task} WHY=... puts it back",
+                f"moved by hand; omni rollback --to {newest.sequence} --task {self._task} --why ... puts it back",
             )
         try:
             served = self._tracking.production(self._task)
@@ -187,6 +187,6 @@ class Audit:
         except RegistryError as err:
             problem = str(err)
         if problem is not None:
-            again = f"make promote PAIR={newest.pair_name} TASK={self._task} WHY=..."
+            again = f"omni promote {newest.pair_name} --task {self._task} --why ..."
             problem = f"no service takes it: {problem}. `{again}` puts it back"
         return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

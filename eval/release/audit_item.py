@@ -1,4 +1,4 @@
-"""One thing that ``make verify`` looked at."""
+"""One thing that ``omni verify`` looked at."""
 
 from dataclasses import dataclass
 

@@ -17,7 +17,7 @@ from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout
 from service.release.statements import TrustedKeys, shown
 from service.settings import Settings
 
-_AGAIN = "`make rollout` again"
+_AGAIN = "`omni rollout` again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterato
     elif target != newest.version:
         problem = (
             f"step {newest.rollout.sequence} is the newest and is of version {newest.version}: the alias was moved by hand; "
-            "no service takes it. `make rollout` or `make rollout-end` puts it back"
+            "no service takes it. `omni rollout` or `omni rollout-end` puts it back"
         )
     detail = f"{CANDIDATE_ALIAS} -> version {target}" if target is not None else f"{CANDIDATE_ALIAS} is not set"
     yield Item(name="alias candidate", detail=detail, problem=problem)

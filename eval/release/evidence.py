@@ -189,7 +189,7 @@ def refusals(
         The evidence and no reasons, or None and the reasons, each saying which digest differs and what to do.
     """
     if not candidates:
-        return None, [f"pair {pair_name!r} was never evaluated: run `make eval PAIRS={pair_name} TASK={task_name}`"]
+        return None, [f"pair {pair_name!r} was never evaluated: run `omni eval --pairs {pair_name} --task {task_name}`"]
     wanted = {
         "pair_digest": ("the pair's file", pair_digest),
         "dataset_digest": (f"dataset {dataset_name!r}", dataset_digest),
@@ -222,13 +222,13 @@ def refusals(
         if not best and behaviour_required and attestation.behaviour != "pass":
             best = [
                 f"the suite demands behaviour evidence in {environment!r} and this gate's was {attestation.behaviour!r}: "
-                f"run `make gate PAIR={pair_name} TASK={task_name}`"
+                f"run `omni gate {pair_name} --task {task_name}`"
             ]
         if not best:
             return evidence, []
     else:
         best = min(apart, key=len)
-    return None, [*best, f"run `make eval PAIRS={pair_name} TASK={task_name}` to judge it as it is now"]
+    return None, [*best, f"run `omni eval --pairs {pair_name} --task {task_name}` to judge it as it is now"]
 
 
 def _unfit(attestation: GateAttestation, now: datetime) -> list[str]:

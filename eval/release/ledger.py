@@ -74,7 +74,7 @@ class Ledger:
         return sorted(found.values(), key=lambda entry: entry.release.sequence if entry.release else 1 << 62)
 
     def releases(self) -> list[Release]:
-        """Return the verified releases, newest first; `make verify` names the others."""
+        """Return the verified releases, newest first; `omni verify` names the others."""
         return [entry.release for entry in reversed(self.entries()) if entry.release is not None]
 
     def _entry(self, text: str, what: str, tag: tuple[int, str] | None) -> Entry:
@@ -151,7 +151,7 @@ class Ledger:
             entries = [entry for entry in self.entries() if entry.release is not None]
             last = entries[-1] if entries else None
             if (last.release.sequence if last and last.release else 0) != after:
-                raise RegistryError("production moved while this release was being decided; run `make eval` again")
+                raise RegistryError("production moved while this release was being decided; run `omni eval` again")
             now = wall_clock(self._settings.clock_file)()
             if kind == "promote" and last and last.release and last.release.moment > now + CLOCK_SKEW:
                 raise RegistryError(

@@ -109,7 +109,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         PairError, CaseError, RegistryError: something could not be read or written.
     """
     if not why.strip():
-        raise Refused('say why: make promote PAIR=<name> WHY="one sentence" [TASK=name]')
+        raise Refused('say why: omni promote PAIR --why "one sentence"')
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
     suite = load_suite(task_name)
     _refuse_misbehaviour(pair, suite, settings)
@@ -174,7 +174,7 @@ def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
         raise Refused(
             f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
             + "; ".join(check_line(check, suite) for check in failed)
-            + f". Mend the pair, then run `make gate PAIR={pair.name} TASK={suite.task}`"
+            + f". Mend the pair, then run `omni gate {pair.name} --task {suite.task}`"
         )
 
 
@@ -185,11 +185,11 @@ def _restore(desk: _Desk, pair: Pair, why: str, damage: RegistryError) -> Releas
     """
     newest = desk.newest
     if newest is None:
-        raise Refused(f"{damage}. No release of it verifies: see `make verify`") from damage
+        raise Refused(f"{damage}. No release of it verifies: see `omni verify`") from damage
     if newest.pair_digest != pair.digest:
         raise Refused(
-            f"{damage}. Put production back first: make promote PAIR={newest.pair_name} TASK={pair.task} WHY=..., or, if its "
-            f"file has changed, make rollback TO={newest.sequence} TASK={pair.task} WHY=..."
+            f"{damage}. Put production back first: omni promote {newest.pair_name} --task {pair.task} --why ..., or, if its "
+            f"file has changed, omni rollback --to {newest.sequence} --task {pair.task} --why ..."
         ) from damage
     return _release_again(desk, pair, newest, "restore", why)
 
@@ -233,7 +233,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
         RegistryError: the store failed, or the version was changed since.
     """
     if not why.strip():
-        raise Refused('say why: make rollback WHY="one sentence" [TASK=name]')
+        raise Refused('say why: omni rollback --why "one sentence"')
     check_store(settings.registry.uri)
     desk = _open_desk(task_name, settings)
     newest = desk.newest
@@ -244,12 +244,14 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
     else:
         target = next((release for release in desk.releases if release.sequence == to), None)
     if target is None:
-        raise Refused(f"there is no earlier release of another pair to return to; see `make history TASK={task_name}`")
+        raise Refused(
+            f"there is no earlier release of another pair to return to; see `omni history --task {task_name}`"
+        )
     pair = desk.tracking.pair_of(task_name, target.registry_version)
     if pair.digest != target.pair_digest:
         raise Refused(
             f"version {target.registry_version} holds {pair.digest[:12]}, release {target.sequence} was of "
-            f"{target.pair_digest[:12]}: somebody rewrote it; name another release with TO=, see `make history`"
+            f"{target.pair_digest[:12]}: somebody rewrote it; name another release with --to, see `omni history`"
         )
     return _release_again(desk, pair, target, "rollback", why)
 

@@ -57,7 +57,7 @@ def advance_rollout(
     """
     plan = _plan(steps)
     if not why.strip():
-        raise Refused('say why: make rollout PAIR=<name> WHY="one sentence" [TASK=name]')
+        raise Refused('say why: omni rollout PAIR --why "one sentence"')
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
         raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
     signer = signer_to_release(settings)
@@ -67,7 +67,7 @@ def advance_rollout(
     production = tracking.production(task_name)
     if production is None:
         raise Refused(
-            f"nothing of task {task_name!r} is in production: make promote PAIR={pair_name} TASK={task_name} WHY=..."
+            f"nothing of task {task_name!r} is in production: omni promote {pair_name} --task {task_name} --why ..."
         )
     pair, evidence = _earned(task_name, pair_name, production, tracking, keys, settings)
     with tracking.release_lock(task_name):
@@ -118,7 +118,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
         RegistryError: the store could not be read or written.
     """
     if not why.strip():
-        raise Refused('say why: make rollout-end WHY="one sentence"')
+        raise Refused('say why: omni rollout-end --why "one sentence"')
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
     check_store(settings.registry.uri)
@@ -158,7 +158,7 @@ def _plan(steps: Sequence[int]) -> tuple[int, ...]:
     plan = tuple(steps)
     if not plan or any(not 1 <= step <= 100 for step in plan) or list(plan) != sorted(set(plan)):
         raise RolloutError(
-            f"STEPS are rising shares from 1 to 100 per cent, as in STEPS=10,25,50,100; not {_listed(plan)}"
+            f"--steps are rising shares from 1 to 100 per cent, as in --steps 10,25,50,100; not {_listed(plan)}"
         )
     return plan
 
@@ -172,7 +172,7 @@ def _next(plan: Sequence[int], percent: int, pair: Pair) -> int:
     if step is None:
         raise Refused(
             f"{pair.name} has the last step of its plan ({percent} per cent): "
-            f"make promote PAIR={pair.name} TASK={pair.task} WHY=..."
+            f"omni promote {pair.name} --task {pair.task} --why ..."
         )
     return step
 

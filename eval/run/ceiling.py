@@ -28,10 +28,10 @@ from service.canonical import sha256_hex
 from service.task import TaskResult
 
 _AUTHOR = "a reference"
-# The first reference was written with the facts in hand, and `make cases` checks that it carries them all: its coverage
+# The first reference was written with the facts in hand, and `omni cases` checks that it carries them all: its coverage
 # is 1 by construction. The further ones were written without sight of either.
 _WITHOUT_FIRST = frozenset({"fact_coverage"})
-# `make cases` lets no reference state a forbidden claim, so that this is 1 by construction for all of them.
+# `omni cases` lets no reference state a forbidden claim, so that this is 1 by construction for all of them.
 _BY_CONSTRUCTION = frozenset(FactScorer.scores) - _WITHOUT_FIRST
 
 

@@ -28,7 +28,9 @@ def require_ragas() -> None:
     """
     os.environ["RAGAS_DO_NOT_TRACK"] = "true"
     if importlib.util.find_spec("ragas") is None:
-        raise ConfigurationError("ragas is not installed: pip install 'omni-insights[ragas]' (or see make test-ragas)")
+        raise ConfigurationError(
+            "ragas is not installed: pip install 'omni-insights[ragas]' (tools/test_ragas.sh tests them)"
+        )
 
 
 class RagasTextScorer:

@@ -49,14 +49,14 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
         PairError: a pair file is wrong, or a model has no card.
     """
     if not options.models:
-        raise SweepError("name the models to sweep: make sweep MODELS=smollm2-135m,extractive-digest")
+        raise SweepError("name the models to sweep: omni sweep --models smollm2-135m,extractive-digest")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = list(dict.fromkeys(_card(name, cards).id for name in options.models))
     replaced = [model for model in chosen if _only_stand_in(cards.get(model), settings)]
     if replaced and not options.stand_in:
         raise SweepError(
             f"only a stand-in would answer for {', '.join(replaced)} here, and its figures say nothing about them; leave "
-            "them out, set OMNI_ENVIRONMENT=aws, or add --stand-in (STAND_IN=1) to try the way"
+            "them out, set OMNI_ENVIRONMENT=aws, or add --stand-in to try the way"
         )
     pairs = load_pairs(load_task(options.task), cards, settings, options.pairs)
     found = [
@@ -66,7 +66,7 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
         if number == 0 or cards.get(model).wire != "in_process"
     ]
     if len(found) > MOST_CELLS:
-        raise SweepError(f"{len(found)} cells are more than {MOST_CELLS}; name fewer with MODELS= and PAIRS=")
+        raise SweepError(f"{len(found)} cells are more than {MOST_CELLS}; name fewer with --models and --pairs")
     return found
 
 

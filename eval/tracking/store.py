@@ -158,9 +158,9 @@ class Tracking:
         except Exception as err:  # mlflow lets sqlalchemy's, alembic's and requests' errors through unwrapped
             text = str(err)
             if "locked" in text:
-                hint = "another process holds it; close that (see `make ui`) and run again"
+                hint = "another process holds it; close that (see `omni ui`) and run again"
             elif "not a database" in text or "malformed" in text:
-                hint = "the file is damaged: move it away, then run `make eval` to start a new store"
+                hint = "the file is damaged: move it away, then run `omni eval` to start a new store"
             else:
                 first_line = text.splitlines()[0][:160] if text else ""
                 hint = f"check the address and that the file can be written ({type(err).__name__}: {first_line})"

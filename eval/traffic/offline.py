@@ -41,7 +41,7 @@ def write_offline(options: TrafficOptions, settings: Settings) -> list[str]:
             file.write(record.model_dump_json() + "\n")
     return [
         ", ".join(f"{count} of {name}" for name, count in counts.items()),
-        f"load it: python -m service load --bulk {path}",
+        f"load it: omni load-events --bulk {path}",
     ]
 
 

@@ -73,12 +73,12 @@ def release(step: ReleaseStep, model: str, environment: Mapping[str, str], log: 
     Raises:
         TrafficError: the gate said no, or a command failed; the log says why.
     """
-    run = ("run", "--pairs", step.pair, "--fresh", "--concurrency", "8")
+    run = ("eval", "--pairs", step.pair, "--fresh", "--concurrency", "8")
     with LocalBedrock(stand_in_arguments(model, _JUDGED_LATENCY_MS)) as judged:
-        for command in (run, ("promote", "--pair", step.pair, "--why", step.why)):
+        for command in (run, ("promote", step.pair, "--why", step.why)):
             with log.open("ab") as out:
                 done = subprocess.run(
-                    [sys.executable, "-m", "eval", *command, "--task", TASK],
+                    [sys.executable, "-m", "omni", *command, "--task", TASK],
                     env={**os.environ, **environment, "OMNI_BEDROCK_ENDPOINT": judged.url},
                     cwd=REPO_ROOT,
                     stdout=out,
@@ -87,5 +87,5 @@ def release(step: ReleaseStep, model: str, environment: Mapping[str, str], log: 
                 )
             if done.returncode:
                 raise TrafficError(
-                    f"{step.pair} was not released: eval {command[0]} ended with {done.returncode}; see the end of {log}"
+                    f"{step.pair} was not released: omni {command[0]} ended with {done.returncode}; see the end of {log}"
                 )

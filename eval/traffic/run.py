@@ -76,7 +76,7 @@ def _claim(options: TrafficOptions, settings: Settings, folder: Path) -> None:
     if Path(settings.registry.uri.removeprefix("sqlite:///")).exists():
         raise TrafficError(
             f"the registry {settings.registry.uri} has a life of its own, and traffic would release pairs into it: use "
-            "`make traffic`, or set OMNI_STATE_DIR and OMNI_REGISTRY_URI to places of its own"
+            "leave OMNI_STATE_DIR and OMNI_REGISTRY_URI unset, or set both to places of its own"
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps({"options": options.digest}), encoding="utf-8")

@@ -80,7 +80,7 @@ class World:
         log = self.folder / "service.log"
         with log.open("ab") as out:
             service = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve", "--port", str(port)],
+                [sys.executable, "-m", "omni", "serve", "--port", str(port)],
                 env={**os.environ, **self.environment},
                 cwd=REPO_ROOT,
                 stdout=out,

@@ -35,8 +35,8 @@ from figures.stats import CONFIDENCE, Floats, Interval, Statistic, percentile_in
 
 # Whether the two arms' calls met the same load: made in turn in this run, at different times, or one of them makes none.
 Timing = Literal["in turn", "apart", "no calls"]
-_UNMATCHED = "not both were called live in this run; run with FRESH=1"
-_APART = "the two were not called in turn, so their load may differ; run with FRESH=1"
+_UNMATCHED = "not both were called live in this run; run with --fresh"
+_APART = "the two were not called in turn, so their load may differ; run with --fresh"
 _NO_CALLS = "one of the two calls no model"
 _FREE = "production's answers cost nothing"
 

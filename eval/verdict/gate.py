@@ -169,7 +169,7 @@ def _against_bound(
         verdict, needed = Verdict.FAIL, None
     if metric.unit is Unit.MS and metric.n < suite.minimum_latency_calls:
         verdict, needed = Verdict.INCONCLUSIVE, None
-        explanation = f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with FRESH=1 to call again"
+        explanation = f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with --fresh to call again"
     if metric.note:
         explanation += f"; {metric.note}"
     return Check(

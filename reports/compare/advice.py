@@ -57,7 +57,7 @@ def actions(
                 Action(
                     do=f"Make cases of the growing theme “{', '.join(theme.terms)}”",
                     because=f"{theme.size} texts this week, {theme.before} the week before",
-                    command=f"python -m eval harvest --week {week}{slice_option}",
+                    command=f"omni harvest propose --week {week}{slice_option}",
                 )
             )
     if unhelpful is Word.MISSED and not worse:
@@ -65,7 +65,7 @@ def actions(
             Action(
                 do="Make cases of what was rated unhelpful and change the prompt on them",
                 because="more than 15% are rated unhelpful, and that is no change of this week",
-                command=f"python -m eval harvest --week {week}",
+                command=f"omni harvest propose --week {week}",
             )
         )
     broken = [item for item in promised if item.word is Word.WORSE]
@@ -75,7 +75,7 @@ def actions(
             Action(
                 do="Ask why the gate promised more than was lived, before the next release",
                 because=f"broken: {names}",
-                command=f"make eval TASK={task} FRESH=1",
+                command=f"omni eval --fresh --task {task}",
             )
         )
     if any(item.what == "cost of the day" for item in anomalies):
@@ -85,7 +85,7 @@ def actions(
         names = ", ".join(item.name for item in moved)
         done.append(
             Action(do=f"Check that the gate's cases still look like the customers ({names})",
-                   because=f"PSI {max(item.psi for item in moved):.2f}", command=f"make cases TASK={task}")
+                   because=f"PSI {max(item.psi for item in moved):.2f}", command=f"omni cases --task {task}")
         )  # fmt: skip
     if heard.overall is not None and heard.overall.value < _FEW_HEARD:
         done.append(
@@ -113,7 +113,7 @@ def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
             Action(
                 do=f"Read the calls on which people overruled {item.criterion} ({item.tenant}, {item.form_id})",
                 because=because,
-                command=f"make sql SQL={shlex.quote(asked)}",
+                command=f"omni sql {shlex.quote(asked)}",
             )
         )
     return done
@@ -137,12 +137,12 @@ def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse
                 Action(
                     do=f"End the rollout of {pair.label}",
                     because=f"worse than production beside it: {what}",
-                    command=f"make rollout-end WHY={shlex.quote(f'worse: {what}')}",
+                    command=f"omni rollout-end --why {shlex.quote(f'worse: {what}')}",
                 )
             )
         elif pair.role == "production":
             before = pair.before.release
-            to = f" TO={before.sequence}" if before is not None and before.sequence is not None else ""
+            to = f" --to {before.sequence}" if before is not None and before.sequence is not None else ""
             place = (
                 f"release {before.sequence}, {pair.before.label}" if to and before is not None else pair.before.label
             )
@@ -150,7 +150,7 @@ def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse
                 Action(
                     do=f"Roll back to {place}",
                     because=f"worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
-                    command=f"make rollback WHY={shlex.quote(f'worse: {what}')}{to}",
+                    command=f"omni rollback --why {shlex.quote(f'worse: {what}')}{to}",
                 )
             )
     return done
@@ -161,7 +161,7 @@ def _harvest_slice(week: str, item: Finding) -> Action:
     return Action(
         do=f"Make cases of the unhelpful answers for {first.slice}, so that the gate sees it next time",
         because=f"{item.metric.title} {first.contrast.ours.value:.2f} after {first.contrast.theirs.value:.2f}",
-        command=f"python -m eval harvest --week {week} --slice {shlex.quote(f'{first.dimension}={first.value}')}",
+        command=f"omni harvest propose --week {week} --slice {shlex.quote(f'{first.dimension}={first.value}')}",
     )
 
 

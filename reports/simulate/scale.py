@@ -1,4 +1,4 @@
-"""``make bench-report``: the report's time and memory at growing sizes, each in a process of its own on the real engine."""
+"""``omni bench report``: the report's time and memory at growing sizes, each in a process of its own on the real engine."""
 
 import json
 import os

@@ -194,7 +194,7 @@ async def _asked(request: Request, calls: CallReviews, ask: Callable[[], Answer]
 def _calls(request: Request) -> CallReviews:
     calls = runtime_of(request).calls
     if calls is None:
-        raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: make up, then make serve)")
+        raise StoreError("this service keeps no calls: it has no AWS endpoint (locally: omni serve)")
     return calls
 
 

@@ -304,7 +304,7 @@ for _name in ASSETS:
 
 @router.post("/dashboards/link")
 async def link(request: Request, response: Response) -> LinkAnswer:
-    """Return a path that opens the page in a browser, once, within two minutes; for `make dashboards`."""
+    """Return a path that opens the page in a browser, once, within two minutes; for `omni dashboards`."""
     response.headers.update(_NO_STORE)
     access = runtime_of(request).access
     if access is None:  # nobody is asked for anything

@@ -44,7 +44,7 @@ class Readiness(BaseModel):
                     "ready": False,
                     "environment": "local",
                     "reasons": [
-                        'no pair released for task summarize: run make promote PAIR=extractive WHY="first release" '
+                        'no pair released for task summarize: run omni promote extractive --why "first release" '
                         "TASK=summarize"
                     ],
                     "tasks": {"summarize": {"required": True, "last_refresh_at": "2026-11-21T08:00:02+00:00"}},
@@ -114,4 +114,4 @@ def _nothing_served(runtime: Runtime, task: str, refreshed: str | None, error: s
     pairs = sorted(path.stem for path in (runtime.settings.prompts_dir / task).glob("*.prompty"))
     name = "extractive" if "extractive" in pairs else pairs[0] if pairs else "<pair>"
     said = f" (the registry said: {error})" if error else ""
-    return f'no pair released for task {task}: run make promote PAIR={name} WHY="first release" TASK={task}{said}'
+    return f'no pair released for task {task}: run omni promote {name} --why "first release" --task {task}{said}'

@@ -55,7 +55,7 @@ def translated(store: str) -> Iterator[None]:
     except ClientError as err:
         code = err.response.get("Error", {}).get("Code", "unknown")
         gone = code in {"ResourceNotFoundException", "NoSuchBucket"}
-        hint = "; create it (locally: python -m service up)" if gone else ""
+        hint = "; create it (locally: omni up)" if gone else ""
         kind = StoreThrottled if code in _THROTTLES else RecordRefused if code in _REFUSALS else StoreError
         raise kind(f"{store} refuses: {code}{hint}") from err
     except ConnectionClosedError as err:

@@ -99,7 +99,7 @@ class DynamoQueries:
         except _THROTTLES as err:
             raise StoreThrottled(f"{store} refuses: {type(err).__name__}") from err
         except errors.TableNotFound as err:
-            raise StoreError(f"{store} refuses: no such table; create it (locally: python -m service up)") from err
+            raise StoreError(f"{store} refuses: no such table; create it (locally: omni up)") from err
         except errors.NoCredentialsFound as err:
             raise StoreError(f"{store}: no AWS credentials; set them where boto3 looks for them") from err
         except errors.AIODynamoError as err:

@@ -1,41 +1,37 @@
 """``token`` and ``client``: who may call the service."""
 
-import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-if TYPE_CHECKING:
-    from service.settings import Settings
+import typer
 
 
-def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare both commands."""
-    token = add("token", help="print a token of one hour for this machine's own client")
-    token.add_argument("--scope", help="space-separated scopes (default: all)")
-    token.set_defaults(run=_token)
-    client = add("client", help="add a client, or give one a further secret; prints the secret once")
-    client.add_argument("name", help="letters, digits and ._-")
-    client.add_argument("--tenant", help="whose forms, calls and results it may see (default: no tenant's)")
-    client.add_argument("--scopes", default="summaries feedback", help="space-separated (default: %(default)s)")
-    client.set_defaults(run=_client)
-
-
-def _token(settings: "Settings", options: argparse.Namespace) -> int:
+def token(
+    scope: Annotated[str | None, typer.Option(help="Space-separated scopes; default: all.")] = None,
+) -> None:
+    """Print a token of one hour for this machine's own client."""
     from service.access.control import local_token
     from service.access.errors import InvalidScope
     from service.errors import ConfigurationError
+    from service.settings import Settings
 
     try:
-        print(local_token(settings, options.scope).text)
+        print(local_token(Settings(), scope).text)
     except InvalidScope as err:
         raise ConfigurationError(str(err)) from err
-    return 0
 
 
-def _client(settings: "Settings", options: argparse.Namespace) -> int:
+def client(
+    name: Annotated[str, typer.Argument(help="Letters, digits and ._-")],
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose forms, calls and results it may see; default: no tenant's.")
+    ] = None,
+    scopes: Annotated[str, typer.Option(help="Space-separated.")] = "summaries feedback",
+) -> None:
+    """Add a client that may ask for tokens, or give one a further secret; prints the secret once."""
     from service.access.control import add_client
+    from service.settings import Settings
 
-    secret = add_client(settings, options.name, options.scopes.split(), tenant=options.tenant)
-    print(f"client {options.name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
+    settings = Settings()
+    secret = add_client(settings, name, scopes.split(), tenant=tenant)
+    print(f"client {name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
     print(secret)
-    return 0

@@ -1,15 +1,16 @@
-"""``python -m service calls``: what the call pipeline is told on the command line, and what it says."""
+"""``calls``: what the call pipeline is told on the command line, and what it says."""
 
-import argparse
 import asyncio
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from service.errors import ConfigurationError, WarehouseBusy
 
@@ -22,118 +23,183 @@ if TYPE_CHECKING:
 _FORMS = "forms"  # the folder of a tenant's sample folder that holds its forms
 _METADATA = ".meta.json"
 
+calls = typer.Typer(no_args_is_help=True, help="Score calls: run, work, watch, replay, check, rescore, override.")
 
-def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare ``calls`` and its commands."""
-    calls = add("calls", help="score calls: run, work, watch, replay, check, rescore, override")
-    calls.set_defaults(run=run)
-    commands = calls.add_subparsers(dest="calls_command", required=True, metavar="WHAT")
-    samples = commands.add_parser(
-        "samples", help="write a folder of sample calls of two tenants, made of the dev cases"
-    )
-    samples.add_argument("folder")
-    whole = commands.add_parser("run", help="upload a folder of calls and take them to the leaderboard (local AWS)")
-    whole.add_argument("folder", help="holds one folder per tenant, or with --tenant the calls themselves")
-    whole.add_argument("--tenant")
-    work = commands.add_parser("work", help="empty the queue; with --follow go on until stopped")
-    work.add_argument("--follow", action="store_true")
-    watch = commands.add_parser("watch", help="take up calls that stand still or wait for a transcription")
-    replay = commands.add_parser("replay", help="put failed calls through again")
-    replay.add_argument("--tenant", help="whose; without it objects that belonged to no tenant")
-    replay.add_argument("reason", nargs="?", help="only those that failed for this reason")
-    check = commands.add_parser("check", help="count inputs against results; exit 1 when one is missing")
-    rescore = commands.add_parser("rescore", help="try another version of a form on stored calls; changes nothing")
-    rescore.add_argument("--form", required=True)
-    rescore.add_argument("--version", default="draft", help="draft (default), active, or a number")
-    rescore.add_argument("--most", type=int, help="only the newest so many calls")
-    override = commands.add_parser(
-        "override", help="put a person's verdict beside the model's; an equal one is a confirmation"
-    )
-    for name in ("call_id", "criterion", "verdict"):
-        override.add_argument(name)
-    override.add_argument("--who", default=getpass.getuser(), help="who says so (default: %(default)s)")
-    override.add_argument("--reason", default="", help="why, in a sentence; personal details are taken out")
-    leaderboard = commands.add_parser("leaderboard", help="failing criteria, tone and agreement of one tenant")
-    for one in (watch, check, rescore, override, leaderboard):
-        one.add_argument("--tenant", required=True)
-    for one in (whole, work, watch, replay, rescore):
-        one.add_argument("--pair", help="score with prompts/scorecard/PAIR.prompty instead of the released pair")
+Tenant = Annotated[str, typer.Option(help="Whose calls.")]
+PairName = Annotated[
+    str | None, typer.Option(help="Score with prompts/scorecard/PAIR.prompty instead of the released pair.")
+]
 
 
-def run(settings: "Settings", options: argparse.Namespace) -> int:
-    """Do what ``options`` say; return the exit code.
+@calls.command("samples")
+def write_sample_calls(folder: Annotated[Path, typer.Argument(help="Where to write them.")]) -> None:
+    """Write a folder of sample calls of two tenants, made of the dev cases."""
+    from service.local.call_samples import write_samples
+    from service.settings import Settings
 
-    Raises:
-        ServiceError: a store, the registry or the warehouse does not answer, or an option is wrong.
-    """
-    if options.calls_command == "samples":
-        from service.local.call_samples import write_samples
+    for line in write_samples(Settings(), folder):
+        print(line)
 
-        for line in write_samples(settings, Path(options.folder)):
-            print(line)
-        return 0
-    settings = _located(settings, start=options.calls_command == "run")
-    if options.calls_command == "leaderboard":
-        _show(settings, options.tenant)
-        return 0
+
+@calls.command("run")
+def run_folder(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="One folder per tenant, or with --tenant the calls themselves; default: sample calls."),
+    ] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose calls; default: the folders' names.")] = None,
+    pair: PairName = None,
+) -> None:
+    """Upload a folder of calls and take them to the leaderboard (local AWS). Exit code 1: one is missing."""
+    from service.settings import Settings
+
+    settings = Settings()
+    if folder is None:
+        folder = settings.state_dir / "sample-calls"
+        write_sample_calls(folder)
+    located = _located(settings, start=True)
+    # Whoever looks on sees tables; a worker's log is for machines.
+    _work(located, lambda worker: _run(located, folder, tenant, worker), pair=pair, log_level="WARNING")
+
+
+@calls.command("work")
+def work_queue(
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False, pair: PairName = None
+) -> None:
+    """Empty the queue of calls."""
+
+    async def drain(worker: "CallWorker") -> None:
+        while True:
+            _say(await worker.drain(wait_s=20 if follow else 1))
+            _carry(worker)
+            if not follow:
+                return
+
+    _work(_here(), drain, pair=pair)
+
+
+@calls.command("watch")
+def watch_calls(tenant: Tenant, pair: PairName = None) -> None:
+    """Take up calls that stand still or wait for a transcription."""
+
+    async def look(worker: "CallWorker") -> None:
+        from service.calls.work.replay import watch
+
+        _say(await watch(worker, tenant))
+
+    _work(_here(), look, pair=pair)
+
+
+@calls.command("replay")
+def replay_calls(
+    reason: Annotated[str | None, typer.Argument(help="Only those that failed for this reason.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose; without it objects that belonged to no tenant.")] = None,
+    pair: PairName = None,
+) -> None:
+    """Put failed calls through again."""
+
+    async def again(worker: "CallWorker") -> None:
+        from service.calls.failure import Reason
+        from service.calls.keys import NOBODY
+        from service.calls.work.replay import replay
+
+        try:
+            only = None if reason is None else Reason(reason)
+        except ValueError:
+            raise ConfigurationError(f"{reason!r} is no reason; they are {', '.join(Reason)}") from None
+        _say(await replay(worker, tenant or NOBODY, only))
+
+    _work(_here(), again, pair=pair)
+
+
+@calls.command("check")
+def check_calls(tenant: Tenant) -> None:
+    """Count inputs against results. Exit code 1: one is missing."""
+
+    async def count(worker: "CallWorker") -> None:
+        from service.calls.work.replay import count_calls
+
+        found = count_calls(worker, tenant)
+        print("\n".join(found.lines()))
+        if not found.balanced:
+            raise typer.Exit(1)
+
+    _work(_here(), count, scores=False)
+
+
+@calls.command("rescore")
+def rescore_calls(
+    tenant: Tenant,
+    form_id: Annotated[str, typer.Option("--form", help="Which form.")],
+    version: Annotated[str, typer.Option(help="draft, active, or a number.")] = "draft",
+    most: Annotated[int | None, typer.Option(help="Only the newest so many calls.")] = None,
+    pair: PairName = None,
+) -> None:
+    """Try another version of a form on stored calls; changes nothing."""
+
+    async def score(worker: "CallWorker") -> None:
+        from service.calls.work.people import find_form, rescore
+
+        form = await find_form(worker, tenant, form_id, version)
+        print("\n".join((await rescore(worker, form, most=most)).lines()))
+
+    _work(_here(), score, pair=pair)
+
+
+@calls.command("override")
+def override_verdict(
+    call_id: str,
+    criterion: str,
+    verdict: str,
+    tenant: Tenant,
+    who: Annotated[str, typer.Option(help="Who says so; default: the user of this machine.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, in a sentence; personal details are taken out.")] = "",
+) -> None:
+    """Put a person's verdict beside the model's; an equal one is a confirmation."""
+
+    async def put(worker: "CallWorker") -> None:
+        from service.calls.work.people import override
+
+        said = override(worker, tenant, call_id, criterion, verdict, who=who or getpass.getuser(), reason=reason)
+        model = "gave no verdict" if said.model_verdict is None else "agrees" if said.agrees else "differs"
+        print(f"recorded; the model {model}")
+
+    _work(_here(), put, scores=False)
+
+
+@calls.command("leaderboard")
+def show_leaderboard(tenant: Tenant) -> None:
+    """Show failing criteria, tone and agreement of one tenant."""
+    _show(_here(), tenant)
+
+
+def _work(
+    settings: "Settings",
+    what: "Callable[[CallWorker], Awaitable[None]]",
+    *,
+    pair: str | None = None,
+    scores: bool = True,
+    log_level: str | None = None,
+) -> None:
+    """Do ``what`` with a worker. One that scores nothing needs no release: the floor's file stands there and is never asked."""
     from service.calls.work.build import build_worker
     from service.telemetry.log import configure_logging
 
-    named = getattr(options, "pair", None)
-    scores = options.calls_command in ("run", "work", "watch", "replay", "rescore")
-    # A command that scores nothing needs no release: the floor's file stands in its place and is never asked.
     if scores:
-        settings = with_model(settings, named)
-    # Whoever looks on sees tables; a worker's log is for machines.
-    configure_logging("WARNING" if options.calls_command == "run" else settings.telemetry.log_level)
-    worker = build_worker(settings, pair=named if scores else "keywords")
-    return asyncio.run(_do(settings, options, worker))
+        settings = with_model(settings, pair)
+    configure_logging(log_level or settings.telemetry.log_level)
+    worker = build_worker(settings, pair=pair if scores else "keywords")
+
+    async def done() -> None:
+        await what(worker)
+
+    asyncio.run(done())
 
 
-async def _do(settings: "Settings", options: argparse.Namespace, worker: "CallWorker") -> int:
-    from service.calls.failure import Reason
-    from service.calls.keys import NOBODY
-    from service.calls.work import people, replay
+def _here() -> "Settings":
+    from service.settings import Settings
 
-    if options.calls_command == "run":
-        return await _run(settings, options, worker)
-    if options.calls_command == "work":
-        while True:
-            tally = await worker.drain(wait_s=20 if options.follow else 1)
-            _say(tally)
-            _carry(worker)
-            if not options.follow:
-                return 0
-    if options.calls_command == "watch":
-        _say(await replay.watch(worker, options.tenant))
-        return 0
-    if options.calls_command == "replay":
-        try:
-            reason = None if options.reason is None else Reason(options.reason)
-        except ValueError:
-            raise ConfigurationError(f"{options.reason!r} is no reason; they are {', '.join(Reason)}") from None
-        _say(await replay.replay(worker, options.tenant or NOBODY, reason))
-        return 0
-    if options.calls_command == "check":
-        found = replay.count_calls(worker, options.tenant)
-        print("\n".join(found.lines()))
-        return 0 if found.balanced else 1
-    if options.calls_command == "rescore":
-        form = await people.find_form(worker, options.tenant, options.form, options.version)
-        print("\n".join((await people.rescore(worker, form, most=options.most)).lines()))
-        return 0
-    said = people.override(
-        worker,
-        options.tenant,
-        options.call_id,
-        options.criterion,
-        options.verdict,
-        who=options.who,
-        reason=options.reason,
-    )
-    model = "gave no verdict" if said.model_verdict is None else "agrees" if said.agrees else "differs"
-    print(f"recorded; the model {model}")
-    return 0
+    return _located(Settings(), start=False)
 
 
 def _carry(worker: "CallWorker") -> None:
@@ -148,39 +214,39 @@ def _carry(worker: "CallWorker") -> None:
         print(f"{count} overrides carried to the warehouse")
 
 
-async def _run(settings: "Settings", options: argparse.Namespace, worker: "CallWorker") -> int:
+async def _run(settings: "Settings", folder: Path, tenant: str | None, worker: "CallWorker") -> None:
     from service.calls.work.replay import count_calls, watch
 
-    tenants = _tenants(Path(options.folder), options.tenant)
     known = []
-    for tenant, place in tenants.items():
-        if await _add_forms(settings, tenant, place):
-            known.append(tenant)
+    for name, place in _tenants(folder, tenant).items():
+        if await _add_forms(settings, name, place):
+            known.append(name)
         count = 0
         for file, metadata in _files(place):
-            worker.inputs.put(f"{tenant}/calls/{file.relative_to(place).as_posix()}", file.read_bytes(), metadata)
+            worker.inputs.put(f"{name}/calls/{file.relative_to(place).as_posix()}", file.read_bytes(), metadata)
             count += 1
-        print(f"{tenant}: {count} files uploaded")
+        print(f"{name}: {count} files uploaded")
     tally = await worker.drain(wait_s=2)
-    for tenant in known:
-        tally.add(await watch(worker, tenant))
+    for name in known:
+        tally.add(await watch(worker, name))
     _say(tally)
     _carry(worker)
     balanced = True
-    for tenant in known:
-        _show(settings, tenant)
-        found = count_calls(worker, tenant)
+    for name in known:
+        _show(settings, name)
+        found = count_calls(worker, name)
         balanced = balanced and found.balanced
         print("\n".join(found.lines()))
-        for job in worker.jobs.of(tenant):
+        for job in worker.jobs.of(name):
             if job.state == "failed":
                 print(f"  {job.source.key}: failed, {job.reason}: {job.detail}")
-    return 0 if balanced else 1
+    if not balanced:
+        raise typer.Exit(1)
 
 
 def _tenants(folder: Path, tenant: str | None) -> dict[str, Path]:
     if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is no folder: python -m service calls samples {folder} makes one")
+        raise ConfigurationError(f"{folder} is no folder: omni calls samples {folder} makes one")
     return {tenant: folder} if tenant else {one.name: one for one in sorted(folder.iterdir()) if one.is_dir()}
 
 
@@ -250,7 +316,7 @@ def _say(tally: "Tally") -> None:
     for count, what in (
         (tally.known, "known before"),
         (tally.waiting, "waiting"),
-        (tally.refused, "of no tenant (see _unknown/dead/; after a fix: python -m service calls replay)"),
+        (tally.refused, "of no tenant (see _unknown/dead/; after a fix: omni calls replay)"),
         (tally.foreign, "messages about nothing of ours"),
     ):
         if count:

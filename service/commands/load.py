@@ -1,14 +1,14 @@
-"""``python -m service load``: what the loader is told on the command line, and what it says."""
+"""``load-events``: what the loader is told on the command line, and what it says."""
 
-import argparse
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
 
 from service.errors import ConfigurationError, ServiceError
 
@@ -22,60 +22,74 @@ if TYPE_CHECKING:
 _LONGEST_PAUSE_S = 60.0
 
 
-def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare ``load`` and its options."""
-    parser = add("load", help="move new objects of the bucket into the warehouse")
-    parser.set_defaults(run=run)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--once", action="store_true", help="empty the queue, then look for what it forgot (the default)")
-    what.add_argument("--follow", action="store_true", help="go on until stopped")
-    what.add_argument("--replay", nargs="?", const="", metavar="REASON", help="put dead objects through again")
-    what.add_argument("--check", action="store_true", help="count objects against rows; exit 1 when one is missing")
-    what.add_argument("--bulk", metavar="FOLDER", help="load files of one JSON object a line")
-    parser.add_argument("--since", metavar="TIME", help="look from this hour on (ISO 8601, UTC), or `all`")
-
-
-def run(settings: "Settings", options: argparse.Namespace) -> int:
-    """Do what ``options`` say; return the exit code.
-
-    Raises:
-        ServiceError: bucket, queue or warehouse do not answer, or an option is wrong.
-    """
+def load_events(
+    once: Annotated[
+        bool, typer.Option("--once", help="Empty the queue, then look for what it forgot (the default).")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Count objects against rows. Exit code 1: one is missing.")
+    ] = False,
+    replay: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Put dead objects through again: those of a reason, or `all`.")
+    ] = None,
+    bulk: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Load files of one JSON object a line.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Look from this hour on (ISO 8601, UTC), or `all`.")
+    ] = None,
+) -> None:
+    """Move new summaries, verdicts and releases from the bucket into the warehouse."""
     from service.access.control import account_key
+    from service.settings import Settings
     from service.telemetry.fields import set_account_key
-    from service.warehouse import open_warehouse
 
-    since, everything = _since(options.since)
+    if sum((once, follow, check, replay is not None, bulk is not None)) > 1:
+        raise ConfigurationError("choose one of --once, --follow, --check, --replay and --bulk")
+    settings = Settings()
+    moment, everything = _since(since)
     key = account_key(settings)
     set_account_key(key)
-    if options.bulk is not None:
-        return _bulk(settings, Path(options.bulk), key)
-    if settings.environment == "local" and settings.aws.endpoint is None:
-        from service.local import aws
-        from service.local.loopback import get_json
-
-        endpoint = aws.endpoint(settings)
-        if get_json(endpoint + aws.HEALTH_PATH) is None:
-            raise ConfigurationError(
-                f"no local AWS answers at {endpoint}: start it with `make up`, or set OMNI_AWS_ENDPOINT"
-            )
-        settings = settings.model_copy(update={"aws_endpoint": endpoint})
+    if bulk is not None:
+        _bulk(settings, bulk, key)
+        return
+    settings = _with_running_aws(settings)
     loader, archive = build_loader(settings)
     loader.prepare_warehouse()
-    if options.check:
-        from service.loading.balance import balance
+    if check:
+        _check(settings, archive, moment)
+    elif replay is not None:
+        _say(loader.replay(_reason(replay)))
+    elif follow:
+        _follow(loader)
+    else:
+        tally = loader.drain()
+        tally.add(loader.scan(moment, everything=everything))
+        _say(tally)
 
-        with closing(open_warehouse(settings, read_only=True)) as warehouse:
-            found = balance(archive, warehouse, since=since, now=datetime.now(UTC))
-        print("\n".join(found.lines()))
-        return 0 if found.balanced else 1
-    if options.replay is not None:
-        return _say(loader.replay(_reason(options.replay)))
-    if options.follow:
-        return _follow(loader)
-    tally = loader.drain()
-    tally.add(loader.scan(since, everything=everything))
-    return _say(tally)
+
+def _with_running_aws(settings: "Settings") -> "Settings":
+    if settings.environment != "local" or settings.aws.endpoint is not None:
+        return settings
+    from service.local import aws
+    from service.local.loopback import get_json
+
+    endpoint = aws.endpoint(settings)
+    if get_json(endpoint + aws.HEALTH_PATH) is None:
+        raise ConfigurationError(
+            f"no local AWS answers at {endpoint}: start it with `omni up`, or set OMNI_AWS_ENDPOINT"
+        )
+    return settings.model_copy(update={"aws_endpoint": endpoint})
+
+
+def _check(settings: "Settings", archive: "Archive", since: datetime | None) -> None:
+    from service.loading.balance import balance
+    from service.warehouse import open_warehouse
+
+    with closing(open_warehouse(settings, read_only=True)) as warehouse:
+        found = balance(archive, warehouse, since=since, now=datetime.now(UTC))
+    print("\n".join(found.lines()))
+    if not found.balanced:
+        raise typer.Exit(1)
 
 
 def build_loader(settings: "Settings") -> "tuple[Loader, Archive]":
@@ -110,7 +124,7 @@ class _Progress:
         print(f"{self._objects} objects, {rate:.0f}/s", file=sys.stderr, end=end, flush=True)
 
 
-def _say(tally: "Tally") -> int:
+def _say(tally: "Tally") -> None:
     repeated = f", {tally.repeated} rows there already" if tally.repeated else ""
     print(
         f"{tally.loaded} objects loaded, {tally.rows} rows new or changed{repeated}; {tally.verdicts} verdicts joined"
@@ -124,12 +138,11 @@ def _say(tally: "Tally") -> int:
             print(f"{count} {what}")
     for reason, count in sorted(tally.dead.items()):
         print(
-            f"{count} dead: {reason} (see omni-channel/dead/{reason}/; after a fix: python -m service load --replay {reason})"
+            f"{count} dead: {reason} (see omni-channel/dead/{reason}/; after a fix: omni load-events --replay {reason})"
         )
-    return 0
 
 
-def _follow(loader: "Loader") -> int:
+def _follow(loader: "Loader") -> NoReturn:
     pause_s = 1.0
     print("loading whatever the queue names; stop with Ctrl-C", flush=True)
     while True:
@@ -146,7 +159,7 @@ def _follow(loader: "Loader") -> int:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def _bulk(settings: "Settings", folder: Path, key: bytes) -> int:
+def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
     from service.loading.bulk import BulkLoader, Timings
     from service.warehouse import open_warehouse
 
@@ -166,7 +179,6 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> int:
     print(f"{tally.loaded} objects loaded, {tally.rows} rows new or changed, {tally.repeated} there already")
     for reason, count in sorted(tally.dead.items()):
         print(f"{count} dead: {reason}; omni_loads names file and line")
-    return 0
 
 
 def _since(text: str | None) -> tuple[datetime | None, bool]:
@@ -184,9 +196,9 @@ def _since(text: str | None) -> tuple[datetime | None, bool]:
 def _reason(text: str) -> "Reason | None":
     from service.loading.objects import Reason
 
-    if not text:
+    if text == "all":
         return None
     try:
         return Reason(text)
     except ValueError as err:
-        raise ConfigurationError(f"--replay {text!r} is no reason; they are {', '.join(Reason)}") from err
+        raise ConfigurationError(f"--replay {text!r} is no reason; they are {', '.join(Reason)}, or all") from err

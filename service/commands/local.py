@@ -1,28 +1,17 @@
 """``up``, ``down``, ``status``: the stand-ins that run beside the service on a laptop."""
 
-import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.commands.output import AsJson, print_json
 
 if TYPE_CHECKING:
     from service.local.stack import Part
-    from service.settings import Settings
 
-
-def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare the three commands."""
-    up = add("up", help="start the local AWS and the Bedrock stand-in in the background")
-    add_without_bedrock(up)
-    up.set_defaults(run=_up)
-    add("down", help="stop both").set_defaults(run=_down)
-    add("status", help="say what runs; exit 1 when something does not").set_defaults(run=_status)
-
-
-def add_without_bedrock(parser: argparse.ArgumentParser) -> None:
-    """Declare the option of every command that starts the stand-ins."""
-    parser.add_argument(
-        "--without-bedrock", action="store_true", help="no stand-in: pairs whose model is code still serve"
-    )
+WithoutBedrock = Annotated[
+    bool, typer.Option("--without-bedrock", help="Start no model: pairs whose model is code still serve.")
+]
 
 
 def print_part(part: "Part") -> None:
@@ -32,36 +21,44 @@ def print_part(part: "Part") -> None:
     print(f"{part.name}: {state} at {part.endpoint} (pid {part.pid}{answers})")
 
 
-def _up(settings: "Settings", options: argparse.Namespace) -> int:
+def up(without_bedrock: WithoutBedrock = False) -> None:
+    """Start the local AWS and the bundled model in the background, with sample customers."""
     from service.local import stack
     from service.local.samples import SAMPLE_CUSTOMERS
+    from service.settings import Settings
 
+    settings = Settings()
     aws = stack.up_aws(settings)
     print_part(aws)
     print(f"  OMNI_AWS_ENDPOINT={aws.endpoint}")
     print(f"  table {settings.stores.interactions_table}; sample customers:")
     for account, what in SAMPLE_CUSTOMERS.items():
         print(f"    {account}  {what}")
-    if not options.without_bedrock:
+    if not without_bedrock:
         bedrock = stack.up_bedrock(settings)
         print_part(bedrock)
         print(f"  OMNI_BEDROCK_ENDPOINT={bedrock.endpoint}")
-    return 0
 
 
-def _down(settings: "Settings", _: argparse.Namespace) -> int:
+def down() -> None:
+    """Stop what `up` started."""
     from service.local import stack
+    from service.settings import Settings
 
-    for name, ran in stack.down(settings):
+    for name, ran in stack.down(Settings()):
         print(f"{name}: {'stopped' if ran else 'was not running'}")
-    return 0
 
 
-def _status(settings: "Settings", _: argparse.Namespace) -> int:
+def status(as_json: AsJson = False) -> None:
+    """Say what is running here. Exit code 1: something is not."""
     from service.local import stack
+    from service.settings import Settings
 
-    parts = stack.status(settings)
-    for part in parts:
+    parts = stack.status(Settings())
+    if as_json:
+        print_json([{name: getattr(part, name) for name in ("name", "healthy", "endpoint", "pid")} for part in parts])
+    for part in parts if not as_json else ():
         state = "healthy" if part.healthy else "running, but does not answer" if part.pid else "not running"
         print(f"{part.name}: {state}" + (f" at {part.endpoint} (pid {part.pid})" if part.pid else ""))
-    return 0 if all(part.healthy for part in parts) else 1
+    if not all(part.healthy for part in parts):
+        raise typer.Exit(1)

@@ -1,10 +1,10 @@
 """``serve``: the service in the foreground, with the stand-ins that it needs."""
 
-import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from service.commands.local import add_without_bedrock, print_part
+import typer
+
+from service.commands.local import WithoutBedrock, print_part
 
 if TYPE_CHECKING:
     import socket
@@ -12,37 +12,38 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
-def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    serve = add("serve", help="serve in the foreground, after `up` where no endpoints are set")
-    serve.add_argument("--port", type=int, help="TCP port (default OMNI_PORT, 8080); 0 takes a free one")
-    serve.add_argument("--host", help="address to listen on (default OMNI_HOST, 127.0.0.1)")
-    add_without_bedrock(serve)
-    serve.set_defaults(run=_serve)
+def serve(
+    port: Annotated[int | None, typer.Option(help="TCP port; default: OMNI_PORT, 8080. 0 takes a free one.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: OMNI_HOST, 127.0.0.1.")] = None,
+    without_bedrock: WithoutBedrock = False,
+) -> None:
+    """Serve the pair in production, and start what it needs where no endpoints are set."""
+    from service.settings import Settings
 
-
-def _serve(settings: "Settings", options: argparse.Namespace) -> int:
+    # Given like this they are checked as the environment's are.
+    given = {name: value for name, value in (("port", port), ("host", host)) if value is not None}
+    settings = Settings(**given)
     # The port first: nothing is started for a service that cannot listen.
     listener = _listen(settings)
     with listener:
-        settings = _with_stand_ins(settings, without_bedrock=options.without_bedrock)
+        settings = _with_stand_ins(settings, without_bedrock=without_bedrock)
         from service.runtime import build_runtime
         from service.telemetry.log import configure_logging
 
         configure_logging(settings.telemetry.log_level)
-        if (
-            "writer_process" not in settings.summaries.model_fields_set
-        ):  # somebody may have a reason to want one process
+        if "writer_process" not in settings.model_fields_set:  # somebody may have a reason to want one process
             settings = settings.model_copy(update={"writer_process": True})
         runtime = build_runtime(settings)
         import uvicorn
 
         from service.app import create_app
 
-        host, port = listener.getsockname()[:2]
-        print(f"serving on http://{host}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
+        address, bound = listener.getsockname()[:2]
+        print(
+            f"serving on http://{address}:{bound} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True
+        )
         if settings.environment == "local":
-            print('  every call needs a token: -H "authorization: Bearer $(make -s token)"', flush=True)
+            print('  every call needs a token: -H "authorization: Bearer $(omni token)"', flush=True)
         config = uvicorn.Config(
             create_app(settings, runtime),
             log_config=None,
@@ -53,7 +54,8 @@ def _serve(settings: "Settings", options: argparse.Namespace) -> int:
         )
         server = uvicorn.Server(config)
         server.run(sockets=[listener])
-    return 0 if server.started else 2
+    if not server.started:
+        raise typer.Exit(2)
 
 
 def _listen(settings: "Settings") -> "socket.socket":
@@ -71,7 +73,7 @@ def _listen(settings: "Settings") -> "socket.socket":
         listener.close()
         raise ConfigurationError(
             f"port {settings.serving.port} on {settings.serving.host} cannot be used ({err.strerror}): "
-            f"stop the program that holds it, or choose another: python -m service serve --port {settings.serving.port + 10}"
+            f"stop the program that holds it, or choose another: omni serve --port {settings.serving.port + 10}"
         ) from err
     return listener
 

@@ -1,23 +1,24 @@
-"""``warehouse``: one question in Redshift's dialect."""
+"""``sql``: one question in Redshift's dialect."""
 
-import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-if TYPE_CHECKING:
+import typer
+
+from service.commands.output import AsJson
+
+
+def sql(
+    query: Annotated[
+        str, typer.Argument(metavar="SELECT", help='For example "SELECT day, pair, p95_ms FROM v_performance".')
+    ],
+    csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the warehouse one SELECT in Redshift's dialect."""
+    from service.errors import ConfigurationError
     from service.settings import Settings
-
-
-def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Declare the command."""
-    warehouse = add("warehouse", help="ask the warehouse one SELECT in Redshift's dialect")
-    warehouse.add_argument("sql", help="for example: SELECT day, pair, p95_ms FROM v_performance ORDER BY day")
-    warehouse.add_argument("--csv", action="store_true", help="all rows as CSV")
-    warehouse.set_defaults(run=_warehouse)
-
-
-def _warehouse(settings: "Settings", options: argparse.Namespace) -> int:
     from service.warehouse.console import answer
 
-    answer(settings, options.sql, csv=options.csv)
-    return 0
+    if csv and as_json:
+        raise ConfigurationError("choose one: --csv or --json")
+    answer(Settings(), query, form="csv" if csv else "json" if as_json else "table")

@@ -34,5 +34,5 @@ def fetch_link(url: str, token: str) -> str:
             ) from err
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError, KeyError) as err:
         raise ConfigurationError(
-            f"no service answers at {base}: start it (make serve), or name another: --url"
+            f"no service answers at {base}: start it (omni serve), or name another: --url"
         ) from err

@@ -169,7 +169,7 @@ class DashboardReader:
         except Exception as err:  # an engine's own error, which may quote a row: named by its type, and never a 500
             log(Event.WAREHOUSE_UNREADABLE, error=type(err).__name__)
             raise WarehouseUnreadable(
-                f"the warehouse could not be read ({type(err).__name__}): load events once (make load-events), which makes "
+                f"the warehouse could not be read ({type(err).__name__}): load events once (omni load-events), which makes "
                 "what is missing"
             ) from err
         return DashboardData(

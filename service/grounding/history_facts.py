@@ -105,7 +105,7 @@ class StatedTogether:
     """What the interactions of a history say together; each part is read when it is first asked for, and then kept.
 
     Most answers mention a few kinds of things, and most of what they mention stands in the source as they write it. Reading
-    everything beforehand took three times as long (``make bench-service``).
+    everything beforehand took three times as long (``omni bench service``).
     """
 
     def __init__(self, parts: Sequence[Stated], reason: Stated) -> None:

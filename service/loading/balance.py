@@ -68,7 +68,7 @@ class Balance:
             more = f" and {len(self.doubled) - _SHOWN} more" if len(self.doubled) > _SHOWN else ""
             lines.append(f"more than one row for: {', '.join(self.doubled[:_SHOWN])}{more}")
         lines.append(
-            "balanced" if self.balanced else "NOT balanced: `python -m service load --since TIME` loads what is missing"
+            "balanced" if self.balanced else "NOT balanced: `omni load-events --since TIME` loads what is missing"
         )
         return lines
 

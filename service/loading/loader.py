@@ -145,7 +145,7 @@ class Loader:
 
     def _collect(self, wait_s: int) -> list[Message]:
         if self.queue is None:
-            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `python -m service up`")
+            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
         found: list[Message] = []
         objects = 0
         while objects < BATCH_OBJECTS:

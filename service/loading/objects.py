@@ -206,5 +206,5 @@ def _version(record: Record) -> int:
 def _unknown_version(version: int) -> BadObject:
     return BadObject(
         Reason.SCHEMA_VERSION,
-        f"version {version}; this program reads 0 to {SCHEMA_VERSION}: update it, then `python -m service load --replay`",
+        f"version {version}; this program reads 0 to {SCHEMA_VERSION}: update it, then `omni load-events --replay all`",
     )

@@ -44,7 +44,7 @@ def start(settings: Settings) -> bool:
     """
     if importlib.util.find_spec("ministack") is None:
         raise ConfigurationError(
-            "the package ministack is not installed: run make install (it is a development dependency)"
+            "the package ministack is not installed: run make setup (it is a development dependency)"
         )
     started, _ = ensure_running(
         ministack(settings), port=settings.local.aws_port, health_path=HEALTH_PATH, port_setting="OMNI_LOCAL_AWS_PORT"

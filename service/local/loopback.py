@@ -50,9 +50,7 @@ def ensure_running(
             f"stop that program or choose another port with {port_setting}=<port>"
         )
     if daemon.pid() is not None and not daemon.same_settings():
-        raise ConfigurationError(
-            f"{daemon.name} runs with other settings (port?): stop it first with python -m service down"
-        )
+        raise ConfigurationError(f"{daemon.name} runs with other settings (port?): stop it first with omni down")
     started = daemon.start()
     url = f"http://{HOST}:{port}{health_path}"
     deadline = time.monotonic() + timeout_s

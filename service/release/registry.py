@@ -85,7 +85,7 @@ class RegistryPairSource:
             if served is not None and found.sequence < served.sequence:
                 raise RegistryError(
                     f"the alias points at release {found.sequence}, older than release {served.sequence} that was served; "
-                    "a rollback is a new release: use `make rollback`"
+                    "a rollback is a new release: use `omni rollback`"
                 )
             if (
                 served is not None
@@ -93,7 +93,7 @@ class RegistryPairSource:
                 and (found.pair.digest, found.registry_version) != (served.pair.digest, served.registry_version)
             ):
                 raise RegistryError(
-                    f"there are two releases {found.sequence}: this one is not the one that was served; see `make verify`"
+                    f"there are two releases {found.sequence}: this one is not the one that was served; see `omni verify`"
                 )
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
@@ -168,7 +168,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise RegistryError(
-                f"the registry has no alias {ALIAS!r} for task {task!r}: run `make promote TASK={task} PAIR=<name> WHY=...`"
+                f"the registry has no alias {ALIAS!r} for task {task!r}: run `omni promote PAIR --why ... --task {task}`"
             ) from err
         raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({err.error_code})") from err
     except RegistryError:
@@ -179,7 +179,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     if last > served.sequence:
         raise RegistryError(
             f"the alias points at release {served.sequence}, but release {last} is newer: the alias was moved by hand; "
-            "a rollback is a new release: use `make rollback`"
+            "a rollback is a new release: use `omni rollback`"
         )
     return served
 
@@ -229,7 +229,7 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
         tags, task=task, version=int(found.version), pair_digest=pair.digest, environment=environment, keys=keys
     )
     if rollout is None:
-        raise RegistryError(f"alias {CANDIDATE_ALIAS!r} of task {task!r} was moved by hand; use `make rollout`")
+        raise RegistryError(f"alias {CANDIDATE_ALIAS!r} of task {task!r} was moved by hand; use `omni rollout`")
     served = ServedPair(
         pair=pair,
         registry_version=rollout.registry_version,
@@ -281,7 +281,7 @@ def check_store(uri: str) -> None:
         return
     path = Path(unquote(uri.removeprefix("sqlite:///")))
     if not path.exists():
-        raise RegistryError(f"the MLflow store {path} does not exist: run `make eval` first, or put it back")
+        raise RegistryError(f"the MLflow store {path} does not exist: run `omni eval` first, or put it back")
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1.0)
         try:

@@ -30,7 +30,7 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
         RegistryError: the version holds no pair of ours, or something in it was changed after it was registered.
     """
     if not isinstance(template, Sequence) or isinstance(template, str) or not isinstance(config, Mapping):
-        raise RegistryError(f"{where} was not written by `make register`: it holds no pair")
+        raise RegistryError(f"{where} was not written by `omni register`: it holds no pair")
     stored = config.get(_CONFIG_KEY)
     if not isinstance(stored, Mapping):
         raise RegistryError(f"{where} holds no pair in its model config; register the pair again")

@@ -96,7 +96,7 @@ def read_rollout(text: str, keys: TrustedKeys, what: str) -> Rollout:
         RegistryError: it does not verify or lacks fields; ``what`` names it.
     """
     rollout, _ = read_claims(
-        _ADAPTER, text, keys=keys, predicate_type=ROLLOUT_TYPE, what=what, remedy="use `make rollout` again"
+        _ADAPTER, text, keys=keys, predicate_type=ROLLOUT_TYPE, what=what, remedy="use `omni rollout` again"
     )
     return rollout
 
@@ -113,7 +113,7 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
     what = f"rollout step {shown(tag.removeprefix(ROLLOUT_TAG_PREFIX).lstrip('0'), 12)} of {where}"
     rollout = read_rollout(tags[tag], keys, what)
     if rollout.tag != tag:
-        raise RegistryError(f"{what} is a copy of step {rollout.sequence}; use `make rollout` again")
+        raise RegistryError(f"{what} is a copy of step {rollout.sequence}; use `omni rollout` again")
     return rollout
 
 
@@ -131,20 +131,20 @@ def verify_rollout(
         return None
     what = f"rollout step {rollout.sequence} of {where}"
     if (rollout.task, rollout.registry_version, rollout.pair_digest) != (task, version, pair_digest):
-        raise RegistryError(f"{what} is about another pair or version; use `make rollout` again")
+        raise RegistryError(f"{what} is about another pair or version; use `omni rollout` again")
     if rollout.environment != environment:
         raise RegistryError(f"{what} is for {rollout.environment!r}; this service runs in {environment!r}")
     if rollout.percent == 0 and rollout.shadow_percent == 0:
         return rollout  # an end needs no evidence
     evidence = tags.get(attestation_tag(rollout.attestation))
     if evidence is None:
-        raise RegistryError(f"{what} has no gate attestation {rollout.attestation[:12]} beside it; use `make rollout`")
+        raise RegistryError(f"{what} has no gate attestation {rollout.attestation[:12]} beside it; use `omni rollout`")
     attestation, statement = read_attestation(evidence, keys, f"the gate attestation of {what}")
     if statement.digest != rollout.attestation:
-        raise RegistryError(f"the gate attestation of {what} is not the one it names; use `make rollout` again")
+        raise RegistryError(f"the gate attestation of {what} is not the one it names; use `omni rollout` again")
     problem = _unearned(rollout, attestation)
     if problem is not None:
-        raise RegistryError(f"{what} was not earned: {problem}; use `make eval`, then `make rollout`")
+        raise RegistryError(f"{what} was not earned: {problem}; use `omni eval`, then `omni rollout`")
     return rollout
 
 

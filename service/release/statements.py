@@ -91,7 +91,7 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigurationError(
             f"the trusted public keys cannot be read from {path} ({type(err).__name__}): set OMNI_TRUSTED_KEYS to a file "
-            "of PEM public keys; in local, `make eval` makes one"
+            "of PEM public keys; in local, `omni eval` makes one"
         ) from err
     if "PRIVATE KEY" in text:
         raise ConfigurationError(f"{path} holds a private key: trusted keys are public halves only; take it out")
@@ -134,7 +134,7 @@ def _parse(text: str, what: str) -> "Envelope":
         envelope.pae()  # what is signed has a form in bytes
     # RecursionError: a stranger may write brackets without end.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FormatError) as err:
-        raise RegistryError(f"{what} is no signed statement; use `make promote` or `make rollback`") from err
+        raise RegistryError(f"{what} is no signed statement; use `omni promote` or `omni rollback`") from err
     return envelope
 
 
@@ -150,8 +150,8 @@ def _digest(envelope: "Envelope", text: str, what: str) -> str:
         canonical = ""
     if canonical != text or len(envelope.signatures) != 1:
         raise RegistryError(
-            f"{what} is not in the form that we write: somebody added to it after it was signed; use `make promote` or "
-            "`make rollback`"
+            f"{what} is not in the form that we write: somebody added to it after it was signed; use `omni promote` or "
+            "`omni rollback`"
         )
     return sha256_hex(canonical)
 
@@ -185,14 +185,14 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
         signers = ", ".join(shown(keyid, 12) for keyid in envelope.signatures) or "nobody"
         raise RegistryError(
             f"{what} is signed by {signers}, not by a key trusted in {keys.path}: if that key is ours, add its public half "
-            "there; if not, somebody else wrote it: use `make promote` or `make rollback`"
+            "there; if not, somebody else wrote it: use `omni promote` or `omni rollback`"
         )
     try:
         accepted = envelope.verify(list(keys.keys.values()), threshold=1)
     except VerificationError as err:
         raise RegistryError(
             f"{what} was changed after it was signed (the signature of key {known[0][:12]} does not verify); "
-            "use `make promote` or `make rollback`"
+            "use `omni promote` or `omni rollback`"
         ) from err
     try:
         payload = json.loads(envelope.payload)

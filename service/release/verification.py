@@ -50,15 +50,15 @@ def verify_tags(
     where = f"version {version} of prompt {task!r}"
     tag = newest_release_tag(dict(tags))
     if tag is None:
-        raise RegistryError(f"{where} was never released: the alias was moved by hand; use `make promote`")
+        raise RegistryError(f"{where} was never released: the alias was moved by hand; use `omni promote`")
     what = f"release {tag.removeprefix(RELEASE_TAG_PREFIX).lstrip('0')} of {where}"
     release, _ = read_release(tags[tag], keys, what)
     if tag != release.tag:
-        raise RegistryError(f"{what} is a copy of release {release.sequence}; use `make promote`")
+        raise RegistryError(f"{what} is a copy of release {release.sequence}; use `omni promote`")
     evidence = tags.get(attestation_tag(release.attestation))
     if evidence is None:
         raise RegistryError(
-            f"{what} has no gate attestation {release.attestation[:12]} beside it: somebody removed it; use `make rollback`"
+            f"{what} has no gate attestation {release.attestation[:12]} beside it: somebody removed it; use `omni rollback`"
         )
     return verify_released(
         tags[tag],
@@ -93,17 +93,17 @@ def verify_released(
     """
     release, _ = read_release(release_envelope, keys, what)
     if (release.task, release.registry_version, release.pair_digest) != (task, version, pair_digest):
-        raise RegistryError(f"{what} is a release of another pair or version; use `make promote`")
+        raise RegistryError(f"{what} is a release of another pair or version; use `omni promote`")
     if environment is not None and release.environment != environment:
         raise RegistryError(
             f"{what} was released on evidence from {release.environment!r}; this service runs in {environment!r}"
         )
     attestation, statement = read_attestation(attestation_envelope, keys, f"the gate attestation of {what}")
     if statement.digest != release.attestation:
-        raise RegistryError(f"the gate attestation of {what} is not the one it was released on; use `make rollback`")
+        raise RegistryError(f"the gate attestation of {what} is not the one it was released on; use `omni rollback`")
     problem = _unearned(release, attestation)
     if problem is not None:
-        raise RegistryError(f"{what} was not earned: {problem}; use `make eval`, then `make promote`")
+        raise RegistryError(f"{what} was not earned: {problem}; use `omni eval`, then `omni promote`")
     return Released(
         release=release,
         attestation=attestation,
@@ -122,7 +122,7 @@ def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: Trus
             try:
                 release, _ = read_release(text, keys, name)
             except RegistryError:
-                continue  # a forged one proves nothing; `make verify` names it
+                continue  # a forged one proves nothing; `omni verify` names it
             if release.task == task:
                 best = max(best, release.sequence)
     return best

@@ -181,7 +181,7 @@ class RolloutControl:
         if found.rollout.sequence < last:
             raise RegistryError(
                 f"the alias points at rollout step {found.rollout.sequence}, older than step {last} that was seen; "
-                "use `make rollout` again"
+                "use `omni rollout` again"
             )
         if self._candidate is None or found.rollout.sequence != self._candidate.rollout.sequence:
             with self._lock:

@@ -1,7 +1,8 @@
-"""``python -m service warehouse``: one query's answer as a table for a person, or as CSV for a program."""
+"""Prints one query's answer: as a table for a person, as CSV or JSON for a program."""
 
+import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from service.settings import Settings
 from service.warehouse.opening import open_warehouse
@@ -14,8 +15,8 @@ _MOST_ROWS = 200
 _PIPE_WIDTH = 180
 
 
-def answer(settings: Settings, sql: str, *, csv: bool) -> None:
-    """Print what ``sql`` gives; times in UTC.
+def answer(settings: Settings, sql: str, *, form: Literal["table", "csv", "json"]) -> None:
+    """Print what ``sql`` gives; times in UTC. JSON is a list with one object per row.
 
     Raises:
         WarehouseError: there is no warehouse, or it is busy.
@@ -26,8 +27,11 @@ def answer(settings: Settings, sql: str, *, csv: bool) -> None:
         frame = warehouse.query(sql)
     finally:
         warehouse.close()
-    if csv:
+    if form == "csv":
         print(frame.to_csv(index=False), end="")
+    elif form == "json":
+        rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+        print(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
     else:
         print_table(frame)
 

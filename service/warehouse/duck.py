@@ -51,7 +51,7 @@ class DuckWarehouse:
         self._known: Columns | None = None
         if read_only and not path.exists():
             raise WarehouseError(
-                f"no warehouse at {path}: load events first (make load-events), or set OMNI_WAREHOUSE_PATH"
+                f"no warehouse at {path}: load events first (omni load-events), or set OMNI_WAREHOUSE_PATH"
             )
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -296,7 +296,7 @@ def test_a_missing_warehouse_says_what_to_do(served, open_page):
     page = open_page()
     page.goto(served.link())
     page.wait_for_selector("#notice:not([hidden])")
-    assert "make load-events" in page.inner_text("#notice")
+    assert "omni load-events" in page.inner_text("#notice")
 
 
 def test_days_without_answers_say_so(served, open_page):

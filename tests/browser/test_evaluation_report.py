@@ -31,7 +31,7 @@ def report(tmp_path_factory):
         "OMNI_STATE_DIR": str(root / "state"),
         "OMNI_REGISTRY_URI": f"sqlite:///{root}/ml.db",
     }
-    line = [sys.executable, "-m", "eval", "run", "--pairs", "extractive,echo", "--dataset", "dev"]
+    line = [sys.executable, "-m", "omni", "eval", "--pairs", "extractive,echo", "--dataset", "dev"]
     done = subprocess.run(line, cwd=ROOT, env={**os.environ, **own}, capture_output=True, text=True, timeout=300)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = list((root / "reports" / "out" / "eval").glob("*/report.html"))

@@ -1,9 +1,9 @@
-"""``make bench-service``: what the service adds to model and store, its cold start and its memory.
+"""``omni bench service``: what the service adds to model and store, its cold start and its memory.
 
 Added time of a request = the client's time, minus the model's constant delay, minus the store's time as the service logged
 it. It holds litellm, the stand-in's own HTTP handling and the client; the targets are for 50 requests in flight. ``--profile``
 says where CPU time goes. Cold start and memory are those of ``LOAD_SERVICE_PYTHON``, which
-``make bench-service`` points at an environment with the container's packages: the developers' MLflow brings pandas along.
+``omni bench service`` points at an environment with the container's packages: the developers' MLflow brings pandas along.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`make traffic-seeds`: the weeks of many seeds through loader and report: is the planted slice found, is there false alarm?
+"""`omni bench seeds`: the weeks of many seeds through loader and report: is the planted slice found, is there false alarm?
 
 Alarms are verdicts "worse" on ratings. The truth file knows what really changed: an alarm on a slice that did not is false.
 """
@@ -38,9 +38,9 @@ def one_seed(folder, seed, week):
     }
     records = str(state / "traffic" / "records.jsonl")
     for command in (
-        ("eval", "traffic", "--offline", "--seed", str(seed), "--until", week),
-        ("service", "load", "--bulk", records),
-        ("reports", "weekly", "--week", week),
+        ("omni", "traffic", "--offline", "--seed", str(seed), "--until", week),
+        ("omni", "load-events", "--bulk", records),
+        ("omni", "report", "--week", week),
     ):
         done = subprocess.run(
             [sys.executable, "-m", *command], env=environment, cwd=ROOT, capture_output=True, text=True, check=False

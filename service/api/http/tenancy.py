@@ -23,7 +23,7 @@ def tenant_of(request: Request) -> str:
     """
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None or caller.tenant is None:
-        raise TenantRefused("this client belongs to no tenant; give it one: python -m service client NAME --tenant ID")
+        raise TenantRefused("this client belongs to no tenant; give it one: omni client NAME --tenant ID")
     return caller.tenant
 
 

@@ -19,7 +19,7 @@ async function ask(path, options = {}) {
   try {
     answer = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
   } catch {
-    throw { status: 0, title: "The service does not answer", detail: "Is it running? Start it (make serve) and try again." };
+    throw { status: 0, title: "The service does not answer", detail: "Is it running? Start it (omni serve) and try again." };
   }
   if (answer.status === 204) return null;
   const body = await answer.json().catch(() => ({}));
@@ -180,7 +180,7 @@ function show(data) {
   const held = data.warehouse;
   const empty = data.visuals.every((visual) => visual.kind === "numbers" || visual.rows.length === 0);
   at("status").textContent = held.answers === 0
-    ? "The warehouse holds no answers yet: load events (make load-events)."
+    ? "The warehouse holds no answers yet: load events (omni load-events)."
     : `${data.pair ?? "All pairs"}, ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC). The warehouse holds ${held.answers.toLocaleString("en-US")} answers, ` +
       `from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}, ${held.newest_at.slice(11)} UTC. Read ${data.age_s < 1 ? "just now" : `${Math.round(data.age_s)} s ago`}.`;
   const visuals = empty ? [] : data.visuals.map(drawn);

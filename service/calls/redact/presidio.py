@@ -101,7 +101,7 @@ class PresidioRedactor:
             except Exception as err:  # a missing or broken part of the extra: whatever it is, nothing is kept
                 raise CallFailed(
                     Reason.REDACTION,
-                    f"Presidio does not load ({type(err).__name__}): make extras (pip install 'omni-insights[redaction]')",
+                    f"Presidio does not load ({type(err).__name__}): make setup EXTRAS=1 (pip: 'omni-insights[redaction]')",
                 ) from None
             complaints = _Complaints()
             log = logging.getLogger(_LOG)

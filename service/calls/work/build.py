@@ -97,7 +97,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
         return whisper.WhisperTranscriber()
     if settings.calls.transcriber == "whisper":
         raise ConfigurationError(
-            "OMNI_TRANSCRIBER is whisper, which is not installed: make extras (pip install 'omni-insights[speech]')"
+            "OMNI_TRANSCRIBER is whisper, which is not installed: make setup EXTRAS=1 (pip: 'omni-insights[speech]')"
         )
     return None
 
@@ -118,7 +118,7 @@ def build_redactor(settings: Settings) -> Redactor:
     if wanted == "presidio":
         if not presidio.is_installed():
             raise ConfigurationError(
-                "OMNI_REDACTOR is presidio, which is not installed: make extras (pip install 'omni-insights[redaction]')"
+                "OMNI_REDACTOR is presidio, which is not installed: make setup EXTRAS=1 (pip: 'omni-insights[redaction]')"
             )
         return presidio.PresidioRedactor()
     if wanted == "comprehend":
@@ -167,8 +167,8 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
         source.current()
     except RegistryError as err:
         raise ConfigurationError(
-            f"no released pair to score with ({err}): release one (make gate TASK={_TASK} PAIR=<name>, then make promote "
-            f"TASK={_TASK} PAIR=<name> WHY=...), or name one with --pair"
+            f"no released pair to score with ({err}): release one (omni gate PAIR --task {_TASK}, then omni promote "
+            f"PAIR --task {_TASK} --why ...), or name one with --pair"
         ) from err
     source.start()  # a worker that follows its queue takes up the next release
     return lambda tenant: source.current()

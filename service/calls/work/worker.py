@@ -124,7 +124,7 @@ class CallWorker:
     async def drain(self, *, wait_s: int = 1) -> Tally:
         """Work until the queue is empty; ``wait_s`` is how long an empty one is listened to."""
         if self.queue is None:
-            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `python -m service up`")
+            raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
         total = Tally()
         receive = partial(self.queue.receive, wait_s=wait_s, visible_after_s=self.visible_after_s)
         while messages := await anyio.to_thread.run_sync(receive):
@@ -272,7 +272,8 @@ class CallWorker:
             heard = await _blocking(read_transcript, arrived.body, facts)
         elif self.transcriber is None:
             raise CallFailed(
-                Reason.NO_TRANSCRIBER, "a recording, and nobody here hears recordings: make extras installs what does"
+                Reason.NO_TRANSCRIBER,
+                "a recording, and nobody here hears recordings: make setup EXTRAS=1 installs what does",
             )
         else:
             heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)

@@ -214,7 +214,7 @@ async def test_names_and_copies(place: Place) -> None:
         ({"turns": GERMAN}, "needs_review", "language"),
         ({"turns": TURNS, "form": "sales"}, "failed", "form"),
         ({"turns": [{**TURNS[0], "text": "a" * 100_001}]}, "failed", "unreadable"),
-        # Heard where `make extras` has put Whisper, and then it is no recording.
+        # Heard where `make setup EXTRAS=1` has put Whisper, and then it is no recording.
         (b"RIFF\x10\x00 no sound", "failed", "unreadable" if find_spec("faster_whisper") else "no_transcriber"),
         (b"{cut off", "failed", "unreadable"),
     ],

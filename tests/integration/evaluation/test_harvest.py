@@ -70,7 +70,7 @@ def settings(tmp_path):
         aws.ministack(base).stop()
 
 
-def run(settings, *arguments, module="eval"):
+def run(settings, *arguments):
     environment = os.environ | {
         "OMNI_ROOT": str(settings.root),
         "OMNI_STATE_DIR": str(settings.state_dir),
@@ -78,7 +78,7 @@ def run(settings, *arguments, module="eval"):
         "OMNI_AWS_ENDPOINT": settings.aws.endpoint,
         "PYTHONPATH": str(ROOT),
     }
-    line = [sys.executable, "-m", module, *arguments]
+    line = [sys.executable, "-m", "omni", *arguments]
     return subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
@@ -163,7 +163,7 @@ def keep(settings):
 
 def test_a_harvested_case_fails_the_very_pair_it_came_from(settings):
     record = keep(settings)
-    loaded = run(settings, "load", "--once", "--since", "all", module="service")
+    loaded = run(settings, "load-events", "--once", "--since", "all")
     assert loaded.returncode == 0, loaded.stdout + loaded.stderr
 
     proposed = run(settings, "harvest", "propose", "--week", "2026-W46")
@@ -183,7 +183,7 @@ def test_a_harvested_case_fails_the_very_pair_it_came_from(settings):
 
     # A person says yes too soon: refused, with what is missing.
     path.write_text(json.dumps(proposal | {"decision": "accept"}) + "\n", encoding="utf-8")
-    refused = run(settings, "harvest", "apply")
+    refused = run(settings, "harvest", "accept")
     assert refused.returncode == 1
     assert "reference 1 has" in refused.stdout
     assert not (settings.datasets_dir / "summarize" / "regression.jsonl").exists()
@@ -206,16 +206,16 @@ def test_a_harvested_case_fails_the_very_pair_it_came_from(settings):
         "open_items": ["call back about the $118.40"],
     }
     path.write_text(json.dumps(proposal | {"decision": "accept"}) + "\n", encoding="utf-8")
-    before = run(settings, "run", "--pairs", "extractive")
+    before = run(settings, "eval", "--pairs", "extractive")
     assert "regression case" not in before.stdout
-    accepted = run(settings, "harvest", "apply")
+    accepted = run(settings, "harvest", "accept")
     assert accepted.returncode == 0, accepted.stdout + accepted.stderr
     card = (settings.datasets_dir / "summarize" / "README.md").read_text(encoding="utf-8")
     assert "| `regression.jsonl` | 1 cases |" in card
 
-    after = run(settings, "run", "--pairs", "extractive")
+    after = run(settings, "eval", "--pairs", "extractive")
     assert after.returncode == 1, after.stdout + after.stderr
     assert "FAIL fact_coverage of every regression case" in after.stdout
     assert "1 of 1 cases that went wrong before go wrong again: reg-2026-w46-" in " ".join(after.stdout.split())
-    done = run(settings, "harvest", "apply")
+    done = run(settings, "harvest", "accept")
     assert 'no line says "decision": "accept"' in done.stdout

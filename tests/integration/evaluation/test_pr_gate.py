@@ -39,7 +39,7 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
     }
     return subprocess.run(
-        [sys.executable, "-m", "eval", *arguments],
+        [sys.executable, "-m", "omni", *arguments],
         env=dict(os.environ) | fixed, cwd=ROOT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 

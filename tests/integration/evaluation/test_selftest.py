@@ -36,7 +36,7 @@ def without(metric):
 def command(settings, *arguments):
     environment = {"OMNI_ROOT": str(settings.root), "OMNI_STATE_DIR": str(settings.state_dir)}
     return subprocess.run(
-        [sys.executable, "-m", "eval", "selftest", *arguments],
+        [sys.executable, "-m", "omni", "selftest", *arguments],
         cwd=REPO_ROOT,
         env={**os.environ, **environment},
         capture_output=True,

@@ -151,7 +151,7 @@ def test_what_the_service_refuses_is_named_by_verify(tracking, settings, publish
     monkeypatch.setattr(Tracking, "run_attestation", lambda self, run_id: tags[name])
     problem = broken(task, settings)["alias"]
     assert "no service takes it" in problem
-    assert "make promote" in problem
+    assert "omni promote" in problem
 
 
 def test_rubbish_beside_a_release_does_not_stop_verify_or_the_next_release(tracking, settings, publish, task):

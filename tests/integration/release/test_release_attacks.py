@@ -115,7 +115,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(settings):
     }
     children = [
         subprocess.Popen(
-            [sys.executable, "-m", "eval", "promote", "--pair", name, "--why", "me first"],
+            [sys.executable, "-m", "omni", "promote", name, "--why", "me first"],
             env=environment,
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -139,7 +139,7 @@ def test_an_alias_deleted_or_moved_does_not_choose_the_comparison(settings):
     tracking = tracking_of(settings)
     tracking._mlflow.genai.delete_prompt_alias(TASK, ALIAS)
     # `two` passed when nothing was in production: with the alias gone, that would be enough again.
-    with pytest.raises(Refused, match=r"although release 1 was made: .* make promote PAIR=one"):
+    with pytest.raises(Refused, match=r"although release 1 was made: .* omni promote one"):
         promote_pair(TASK, "two", "x", settings)
     assert "the alias was moved by hand" in broken(settings)["alias"]
     back = promote_pair(TASK, "one", "put back", settings)
@@ -178,7 +178,7 @@ def test_changed_evidence_is_named(settings):
         path.write_text(genuine, encoding="utf-8")
     assert broken(settings) == {}
     done = subprocess.run(
-        [sys.executable, "-m", "eval", "verify"],
+        [sys.executable, "-m", "omni", "verify"],
         env=dict(os.environ) | {"OMNI_STATE_DIR": str(settings.state_dir), "OMNI_REGISTRY_URI": settings.registry.uri},
         cwd=ROOT,
         capture_output=True,

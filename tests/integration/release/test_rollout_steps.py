@@ -86,7 +86,7 @@ def test_steps_follow_the_plan_and_end_in_a_promotion(settings):
     assert [_advance(settings, steps=(10, 50, 100)).percent for _ in range(3)] == [10, 50, 100]
     control = _control(settings)
     assert _versions(control) == {"1.1.0"}
-    with pytest.raises(Refused, match="make promote PAIR=loud"):
+    with pytest.raises(Refused, match="omni promote loud"):
         _advance(settings)
     assert promote_pair("shout", "loud", "all is well", settings).sequence == 2
     control = _control(settings)

@@ -48,7 +48,7 @@ def root(tmp_path):
         _write(tmp_path / "calls" / tenant / "support" / "one.json", {"turns": TURNS})
     _write(tmp_path / "calls" / "brand" / "support" / "two.json", {"turns": TURNS[:2]})
     yield tmp_path
-    _run(tmp_path, "service", "down")
+    _run(tmp_path, "down")
 
 
 def _write(path, document):
@@ -71,7 +71,7 @@ def _run(root, *arguments, **environment):
         "OMNI_STORE_TIMEOUT_S": "20",
     }
     return subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-m", "omni", *arguments],
         env=dict(os.environ) | fixed | environment,
         cwd=ROOT,
         capture_output=True,
@@ -82,29 +82,28 @@ def _run(root, *arguments, **environment):
 
 def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, port):
     local = {"OMNI_LOCAL_AWS_PORT": str(port)}
-    calls = ("service", "calls", "run", str(root / "calls"))
+    calls = ("calls", "run", str(root / "calls"))
 
     early = _run(root, *calls, **local)
     assert early.returncode == 2, early.stdout
-    assert "make promote TASK=scorecard" in early.stderr
+    assert "omni promote PAIR --why ... --task scorecard" in early.stderr
 
-    unproven = _run(root, "eval", "promote", "--task", "scorecard", "--pair", "keywords", "--why", "the floor")
+    unproven = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "the floor")
     assert unproven.returncode == 2
-    assert "run `make eval` first" in unproven.stderr
+    assert "run `omni eval` first" in unproven.stderr
 
-    # `make gate` is these two; a task without behaviour is judged by its evaluation alone.
-    behaved = _run(root, "eval", "behave", "--task", "scorecard", "--pair", "keywords", "--if-declared")
-    assert (behaved.returncode, "declares no behaviour" in behaved.stderr) == (0, True), behaved.stderr
-    judged = _run(root, "eval", "run", "--task", "scorecard", "--pairs", "keywords")
+    # A task without behaviour is judged by its evaluation alone.
+    judged = _run(root, "gate", "keywords", "--task", "scorecard")
+    assert "declares no behaviour" in judged.stderr
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "keywords passes the gate." in judged.stdout
 
-    released = _run(root, "eval", "promote", "--task", "scorecard", "--pair", "keywords", "--why", "the floor")
+    released = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "the floor")
     assert released.returncode == 0, released.stderr
     assert released.stdout.startswith("release 1: scorecard now serves keywords")
-    verified = _run(root, "eval", "verify", "scorecard")
+    verified = _run(root, "verify", "--task", "scorecard")
     assert (verified.returncode, "0 broken" in verified.stdout) == (0, True), verified.stdout
-    assert "the floor" in _run(root, "eval", "history", "scorecard").stdout
+    assert "the floor" in _run(root, "history", "--task", "scorecard").stdout
 
     # Nobody names a pair any more. A changed file changes nothing: what was released scores.
     path = root / "prompts" / "scorecard" / "keywords.prompty"
@@ -127,23 +126,23 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     assert board.index("notice") < board.index("greet")
 
     # An equal pair may take its place: the gate has to be one that somebody can pass.
-    again = _run(root, "eval", "run", "--task", "scorecard", "--pairs", "keywords")
+    again = _run(root, "eval", "--task", "scorecard", "--pairs", "keywords")
     assert again.returncode == 0, again.stdout
-    second = _run(root, "eval", "promote", "--task", "scorecard", "--pair", "keywords", "--why", "equal")
+    second = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "equal")
     assert second.stdout.startswith("release 2: scorecard now serves keywords"), second.stderr
-    back = _run(root, "eval", "rollback", "--task", "scorecard", "--why", "as it was")
+    back = _run(root, "rollback", "--task", "scorecard", "--why", "as it was")
     assert back.stdout.startswith("release 3: scorecard serves keywords"), back.stderr
-    assert _run(root, "eval", "verify", "scorecard").returncode == 0
+    assert _run(root, "verify", "--task", "scorecard").returncode == 0
 
 
 def _rows(root, sql):
-    done = _run(root, "service", "warehouse", sql, "--csv")
+    done = _run(root, "sql", sql, "--csv")
     assert done.returncode == 0, done.stderr
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
 
 def test_a_providers_pair_without_keys_is_one_line_and_nothing_is_scored(root, port):
-    calls = ("service", "calls", "run", str(root / "calls"), "--pair", "nova-lite")
+    calls = ("calls", "run", str(root / "calls"), "--pair", "nova-lite")
     refused = _run(root, *calls, OMNI_LOCAL_AWS_PORT=str(port))
     assert refused.returncode == 2, refused.stdout
     assert "amazon.nova-lite-v1:0" in refused.stderr
@@ -157,7 +156,7 @@ def test_a_providers_pair_without_keys_is_one_line_and_nothing_is_scored(root, p
     }
     keyless = {name: "" for name in os.environ if name.startswith("AWS_") and name != "AWS_CA_BUNDLE"}
     evaluated = _run(
-        root, "eval", "run", "--task", "scorecard", "--pairs", "nova-lite", OMNI_ENVIRONMENT="aws", **keyless | nobody
+        root, "eval", "--task", "scorecard", "--pairs", "nova-lite", OMNI_ENVIRONMENT="aws", **keyless | nobody
     )
     assert evaluated.returncode == 2, evaluated.stdout
     assert "no AWS credentials to ask the models of nova-lite with" in evaluated.stderr

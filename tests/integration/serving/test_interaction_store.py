@@ -157,7 +157,7 @@ def test_create_table_is_idempotent_and_refuses_other_keys(dynamodb: Any) -> Non
 
 
 def test_missing_table_is_a_store_error_with_the_remedy(read: Read) -> None:
-    with pytest.raises(StoreError, match="python -m service up"):
+    with pytest.raises(StoreError, match="omni up"):
         read("a-1", table="no-such-table")
 
 

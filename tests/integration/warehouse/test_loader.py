@@ -246,7 +246,7 @@ def _load_command(place: Place, *arguments: str) -> subprocess.CompletedProcess[
     names = ("aws_endpoint", "archive_bucket", "events_queue", "state_dir", "local_aws_port", "warehouse_path")
     env = {f"OMNI_{name.upper()}": str(place.settings.flat()[name]) for name in names}
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "service", "load", *arguments],
+        [sys.executable, "-W", "ignore", "-m", "service", "load-events", *arguments],
         cwd=REPO_ROOT, env={"PYTHONPATH": str(REPO_ROOT), "PATH": "/usr/bin:/bin", "OMNI_STORE_TIMEOUT_S": "20"} | env,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip

@@ -41,7 +41,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def start(settings):
-    """Starts `eval traffic` in a state; whatever still runs at the end is ended, and its children with it."""
+    """Starts `omni traffic` in a state; whatever still runs at the end is ended, and its children with it."""
     started = []
 
     def begin(*arguments, state=settings):
@@ -63,7 +63,7 @@ def _start(settings, *arguments):
         "PYTHONPATH": str(ROOT),
     }
     given = ("--weeks", "2", "--per-day", "6", "--seed", "3", "--until", "2026-W46", *arguments)
-    line = [sys.executable, "-m", "eval", "traffic", *given]
+    line = [sys.executable, "-m", "omni", "traffic", "--no-load", *given]
     return subprocess.Popen(
         line,
         env=environment,
@@ -136,5 +136,5 @@ def test_a_registry_with_a_life_of_its_own_is_left_alone(tmp_path, start):
     process = start(state=Settings(state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "make traffic" in err
+    assert "OMNI_STATE_DIR and OMNI_REGISTRY_URI" in err
     assert not (tmp_path / "state").exists()

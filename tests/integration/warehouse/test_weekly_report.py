@@ -219,8 +219,8 @@ def test_no_other_slice_is_called_worse(planted):
 
 def test_the_advice_is_a_command_for_each_finding(planted):
     commands = [action.command for action in planted.actions]
-    assert commands[0] == "make rollback WHY='worse: rated helpful for intent outage' TO=1"
-    assert "python -m eval harvest --week 2026-W46 --slice intent=outage" in commands
+    assert commands[0] == "omni rollback --why 'worse: rated helpful for intent outage' --to 1"
+    assert "omni harvest propose --week 2026-W46 --slice intent=outage" in commands
 
 
 def test_the_theme_of_the_planted_slice_is_named_with_examples_and_ids(planted):
@@ -360,7 +360,7 @@ def test_a_candidate_is_compared_with_production_beside_it(house):
         ("short v1.0.0", "candidate"),
     ]
     assert report.worse[0].first.baseline.against == "production beside it"
-    assert report.actions[0].command.startswith("make rollout-end WHY=")
+    assert report.actions[0].command.startswith("omni rollout-end --why ")
 
 
 def test_texts_are_escaped_in_page_and_digest(house):
@@ -401,7 +401,7 @@ def test_exit_codes(house, week, code):
         "PYTHONPATH": str(ROOT), "OMNI_ROOT": str(house.settings.root), "OMNI_STATE_DIR": str(house.settings.state_dir),
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "reports", "weekly", "--week", week],
+        [sys.executable, "-m", "omni", "report", "--week", week],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -70,12 +70,12 @@ def test_the_newest_evaluation_of_todays_pair_cases_and_suite_counts(settings: S
     assert "40.0" not in table
     assert "50.0" not in table
     assert "reference against reference" in table
-    assert any("make eval PAIRS=smollm2-short,smollm2-structured DATASET=gate" in line for line in missing)
+    assert any("omni eval --pairs smollm2-short,smollm2-structured --dataset gate" in line for line in missing)
     assert any(line.startswith("tweetsumm: ") for line in missing)
 
 
 def test_without_an_evaluation_there_is_no_table(settings: Settings) -> None:
-    with pytest.raises(CardError, match="make eval PAIRS=extractive"):
+    with pytest.raises(CardError, match="omni eval --pairs extractive"):
         card_table("summarize", ["gate"], settings)
 
 

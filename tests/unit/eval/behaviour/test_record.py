@@ -152,5 +152,5 @@ def test_a_pair_that_misbehaved_after_its_gate_is_refused(result, settings):
     save_result(result, settings)
     _refuse_misbehaviour(Named(), SUITE, settings)
     save_result(replace(result, rows=tuple(scored(n, **{RESISTED: 0.0}) for n in range(100))), settings)
-    with pytest.raises(Refused, match=r"behaviour run of t fails.*make gate PAIR=p"):
+    with pytest.raises(Refused, match=r"behaviour run of t fails.*omni gate p"):
         _refuse_misbehaviour(Named(), SUITE, settings)

@@ -1,4 +1,4 @@
-"""The gate's error rates, measured on drawn cases whose truth is known; ``make simulate`` prints the full tables."""
+"""The gate's error rates, measured on drawn cases whose truth is known; ``omni simulate`` prints the full tables."""
 
 import pytest
 

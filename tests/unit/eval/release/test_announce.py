@@ -107,7 +107,7 @@ def test_without_a_bucket_a_release_stands_and_the_line_says_what_to_run(release
     assert bucket_settings(settings) is None
     note = announce(release, settings)
     assert "release 1 yet" in note
-    assert "python -m eval releases --task demo" in note
+    assert "omni releases --task demo" in note
 
 
 def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, desk, tmp_path, monkeypatch):
@@ -117,7 +117,7 @@ def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, desk, tmp
     monkeypatch.setattr(announcing, "ReleaseDesk", lambda task, settings: desk)
     monkeypatch.setattr(announcing, "put_releases", down)
     note = announce(release, Settings(state_dir=tmp_path, aws_endpoint="http://127.0.0.1:1"))
-    assert "cannot be reached; tell it later: python -m eval releases" in note
+    assert "cannot be reached; tell it later: omni releases" in note
 
 
 def test_promises_of_nothing_are_none():

@@ -58,7 +58,7 @@ def test_what_differs_is_named_with_the_remedy(change, reason):
     found, reasons = refusals([evidence(**change)], **NOW)
     assert found is None
     assert any(reason in line for line in reasons)
-    assert "make eval PAIRS=p TASK=t" in reasons[-1]
+    assert "omni eval --pairs p --task t" in reasons[-1]
 
 
 def test_never_evaluated():
@@ -216,7 +216,7 @@ def test_where_behaviour_is_required_only_a_pass_is_promoted(behaviour):
     found, reasons = refusals([evidence(behaviour=behaviour)], **NOW, behaviour_required=True)
     assert found is None
     assert f"this gate's was '{behaviour}'" in reasons[0]
-    assert "make gate PAIR=p TASK=t" in reasons[0]
+    assert "omni gate p --task t" in reasons[0]
 
 
 def test_where_behaviour_is_required_a_pass_is_enough_and_elsewhere_nothing_is_asked():

@@ -1,4 +1,4 @@
-"""Ragas' metrics through our own types; `make test-ragas` runs this in an environment that has ragas."""
+"""Ragas' metrics through our own types; `tools/test_ragas.sh` runs this in an environment that has ragas."""
 
 import importlib.util
 import json
@@ -14,7 +14,7 @@ from service.llm.pricing import Usage
 from service.task import TaskResult
 
 ABSENT = importlib.util.find_spec("ragas") is None
-needs_ragas = pytest.mark.skipif(ABSENT, reason="ragas is not installed here; make test-ragas runs this")
+needs_ragas = pytest.mark.skipif(ABSENT, reason="ragas is not installed here; tools/test_ragas.sh runs this")
 SOURCE = "Agent note, Oct 7: $18.50 late fee taken off."
 
 

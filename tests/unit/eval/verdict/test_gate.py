@@ -131,7 +131,7 @@ def test_lower_is_better_is_judged_from_the_other_side(low, high, verdict):
 def test_too_few_live_calls_are_no_latency_evidence():
     result = gate(metrics=GOOD | {"speed": replace(GOOD["speed"], n=19)})
     assert result.verdict is Verdict.INCONCLUSIVE
-    assert "FRESH=1" in result.checks[-1].explanation
+    assert "--fresh" in result.checks[-1].explanation
 
 
 def test_nothing_scored_is_inconclusive_and_much_unscored_fails():
@@ -258,9 +258,9 @@ def test_what_cannot_be_compared_is_left_to_its_floor_and_else_undecided():
         backup_metrics={}, results=(), deltas={"quality": free}, baseline_digest="other",
     )  # fmt: skip
     assert result.verdict is Verdict.INCONCLUSIVE
-    missing = replace(free, comparable=True, note="not compared: run with FRESH=1")
+    missing = replace(free, comparable=True, note="not compared: run with --fresh")
     check = gate(deltas={"quality": missing}, baseline="other").checks[-1]
-    assert (check.verdict, check.explanation) == (Verdict.INCONCLUSIVE, "not compared: run with FRESH=1")
+    assert (check.verdict, check.explanation) == (Verdict.INCONCLUSIVE, "not compared: run with --fresh")
 
 
 def test_planned_looks_share_the_error_of_one():

@@ -155,7 +155,7 @@ def test_a_locked_or_missing_warehouse_says_what_to_do(runtime, api_runtime):
 
     for reader, said in (
         (DashboardReader(locked), "wait for the loader"),
-        (DashboardReader(lambda: open_warehouse(Settings(state_dir="/nowhere"), read_only=True)), "make load-events"),
+        (DashboardReader(lambda: open_warehouse(Settings(state_dir="/nowhere"), read_only=True)), "omni load-events"),
         (None, "without a warehouse"),
     ):
         with capture_logs() as logs, browser(api_runtime(dashboards=reader)) as client:

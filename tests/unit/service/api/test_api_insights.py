@@ -639,7 +639,7 @@ def test_not_ready_without_a_pair_says_what_to_do_while_the_process_lives() -> N
         ready, alive = client.get("/readyz"), client.get("/healthz")
     assert (ready.status_code, alive.status_code) == (503, 200)
     assert ready.json()["reasons"] == [
-        'no pair released for task summarize: run make promote PAIR=extractive WHY="first release" TASK=summarize '
+        'no pair released for task summarize: run omni promote extractive --why "first release" --task summarize '
         "(the registry said: alias 'production' does not exist)"
     ]
 

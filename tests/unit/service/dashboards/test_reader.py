@@ -120,7 +120,7 @@ async def test_a_slow_warehouse_ends_in_words_and_the_queue_is_bounded(fake):
         (WarehouseBusy("the loader holds it: wait"), WarehouseUnreadable, "the loader holds it: wait"),
         (QueryRefused("no table"), WarehouseUnreadable, "no table"),
         (ConfigurationError("set OMNI_X"), WarehouseUnreadable, "set OMNI_X"),
-        (RuntimeError("row: Jane Doe"), WarehouseUnreadable, "make load-events"),
+        (RuntimeError("row: Jane Doe"), WarehouseUnreadable, "omni load-events"),
     ],
 )
 async def test_what_cannot_be_read_says_what_to_do_and_no_row(fake, error, kind, said):

@@ -354,11 +354,11 @@ def test_evidence_of_one_environment_is_not_served_in_the_other(settings, served
 
 
 def test_nothing_to_serve_says_why(settings):
-    source = RegistryPairSource("demo", settings, fetch=Script(RegistryError("no alias: run `make promote`")))
+    source = RegistryPairSource("demo", settings, fetch=Script(RegistryError("no alias: run `omni promote`")))
     with pytest.raises(RegistryError, match="not answered yet"):
         source.current()
     source.refresh()
-    with pytest.raises(RegistryError, match="run `make promote`"):
+    with pytest.raises(RegistryError, match="run `omni promote`"):
         source.current()
 
 

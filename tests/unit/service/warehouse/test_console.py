@@ -1,4 +1,4 @@
-"""``python -m service warehouse``: a table, CSV, or one clear line."""
+"""``python -m service sql``: a table, CSV, or one clear line."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ SQL = "SELECT object_key, etag, reason, row_count, row_count / 4::FLOAT AS quart
 
 
 def test_a_table_for_a_person(filled, capsys):
-    assert main(["warehouse", f"{SQL} LIMIT 2"]) == 0
+    assert main(["sql", f"{SQL} LIMIT 2"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0] == ["object_key", "etag", "reason", "row_count", "quarter", "loaded_at", "day"]
     assert lines[2:] == [
@@ -52,12 +52,12 @@ def test_a_table_for_a_person(filled, capsys):
 
 
 def test_many_rows_are_cut_for_a_person_and_whole_for_a_program(filled, capsys):
-    assert main(["warehouse", SQL]) == 0
+    assert main(["sql", SQL]) == 0
     out = capsys.readouterr().out
     assert "key-199" in out
     assert "key-200" not in out
     assert out.endswith("the first 200 of 250 rows; --csv prints all\n")
-    assert main(["warehouse", "--csv", SQL]) == 0
+    assert main(["sql", "--csv", SQL]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 251
     assert lines[2] == "key-001,[e],half written,1,0.25,2026-11-21 12:01:00+00:00,2026-11-21"
@@ -75,7 +75,7 @@ def test_many_rows_are_cut_for_a_person_and_whole_for_a_program(filled, capsys):
     ],
 )
 def test_bad_sql_is_one_line(filled, capsys, sql, said):
-    assert main(["warehouse", sql]) == 2
+    assert main(["sql", sql]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
@@ -85,13 +85,13 @@ def test_bad_sql_is_one_line(filled, capsys, sql, said):
 
 def test_no_warehouse_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
-    assert main(["warehouse", "SELECT 1 AS a"]) == 2
+    assert main(["sql", "SELECT 1 AS a"]) == 2
     assert "no warehouse at" in capsys.readouterr().err
     assert not (tmp_path / "warehouse").exists()
 
 
 def test_without_the_engine_it_says_what_to_install(tmp_path):
-    script = "import sys; sys.modules['duckdb'] = None\nfrom service.__main__ import main\nsys.exit(main(['warehouse', 'SELECT 1']))"
+    script = "import sys; sys.modules['duckdb'] = None\nfrom service.__main__ import main\nsys.exit(main(['sql', 'SELECT 1']))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPO_ROOT, env={"OMNI_STATE_DIR": str(tmp_path), "PYTHONPATH": str(REPO_ROOT)},
         capture_output=True, text=True, check=False,

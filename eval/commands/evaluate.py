@@ -1,0 +1,109 @@
+"""``eval``: pairs side by side, compared with production, each one's verdict."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from eval.commands.arguments import (
+    COULD_NOT_RUN,
+    GATE_SAYS_NO,
+    CaseCount,
+    Concurrency,
+    DatasetName,
+    Repeats,
+    TaskName,
+    names_of,
+)
+from service.commands.output import AsJson, human_text, print_json
+
+if TYPE_CHECKING:
+    from eval.evaluate import Options, Outcome
+
+
+def evaluate_pairs(
+    task: TaskName = "summarize",
+    pairs: Annotated[
+        str | None, typer.Option(help="Pair names, comma separated; default: every pair of the task.")
+    ] = None,
+    dataset: DatasetName = None,
+    cases: CaseCount = None,
+    repeats: Repeats = 1,
+    concurrency: Concurrency = None,
+    fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=0, max=10, help="Most repeats to add while a sampled pair is undecided; default 3."),
+    ] = None,
+    judge_model: Annotated[str | None, typer.Option(help="Judge model in place of the judges' own.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate pairs side by side, compare with production, and print each one's verdict.
+
+    Exit code 0: each pair named by --pairs passes, or, with no names, at least one pair does.
+    """
+    from eval.evaluate import Options
+
+    options = Options(
+        task=task,
+        pairs=names_of(pairs),
+        dataset=dataset,
+        case_count=cases,
+        repeats=repeats,
+        concurrency=concurrency,
+        fresh=fresh,
+        budget=budget,
+        judge_model=judge_model,
+    )
+    with human_text(as_json=as_json):
+        outcome = run_and_print(options)
+    if as_json:
+        print_json(summary(outcome))
+    if not passes(outcome, options.pairs):
+        raise typer.Exit(GATE_SAYS_NO)
+
+
+def run_and_print(options: "Options") -> "Outcome":
+    """Evaluate, print the result for a person, and return it."""
+    from eval.evaluate import evaluate
+    from eval.report.console import render_evaluation
+    from eval.results import NOT_MEASURED, behaviour_verdict
+    from service.settings import Settings
+
+    try:
+        outcome = evaluate(options, Settings())
+    except KeyboardInterrupt:
+        print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
+        raise typer.Exit(COULD_NOT_RUN) from None
+    render_evaluation(outcome.evaluation, outcome.suite)
+    if outcome.left_out:
+        print(
+            f"\nLeft out: {', '.join(outcome.left_out)}. Their models are a provider's and here only a stand-in would answer; "
+            f"to try the way there, name them: omni eval --pairs {outcome.left_out[0]} --task {options.task}"
+        )
+    unmeasured = [p.pair_name for p in outcome.evaluation.pairs if behaviour_verdict(p.gate.checks) == NOT_MEASURED]
+    if outcome.suite.behaviour is not None and unmeasured:
+        again = f"omni gate {unmeasured[0]} --task {options.task}"
+        print(f"\nBehaviour: not measured for {', '.join(unmeasured)}; to judge it too: {again}")
+    print(f"\nReport: {outcome.report}")
+    return outcome
+
+
+def passes(outcome: "Outcome", names: tuple[str, ...]) -> bool:
+    """Whether each pair of ``names`` passes, or, with no names, at least one pair does."""
+    from eval.results import Verdict
+
+    passed = [
+        pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names
+    ]
+    return all(passed) if names else any(passed)
+
+
+def summary(outcome: "Outcome") -> dict[str, Any]:
+    """Return the evaluation without its cases, as the report's own JSON has it; ``report`` names the page beside that."""
+    from eval.report.page import to_json
+
+    found = to_json(outcome.evaluation)
+    for pair in found["pairs"]:
+        del pair["cases"]
+    return {**found, "left_out": list(outcome.left_out), "report": str(outcome.report)}

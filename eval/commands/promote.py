@@ -1,0 +1,72 @@
+"""``register``, ``promote`` and ``rollback``: which pair production serves."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from eval.commands.arguments import GATE_SAYS_NO, PairName, TaskName, Why
+
+if TYPE_CHECKING:
+    from service.release.release import Release
+
+
+def register(pair: PairName, task: TaskName = "summarize") -> None:
+    """Write a pair as one prompt version, read it back and compare the digest. Does not release it."""
+    from eval.release.promotion import register_pair
+    from service.settings import Settings
+
+    done = register_pair(task, pair, Settings())
+    print(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
+
+
+def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
+    """Release a pair whose gate passed for this very pair, dataset, suite and production."""
+    from eval.errors import Refused
+    from eval.release.promotion import promote_pair
+    from service.settings import Settings
+
+    try:
+        release = promote_pair(task, pair, why, Settings())
+    except Refused as err:
+        say_no(err)
+    print(
+        f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
+        f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
+    )
+    _announce(release)
+
+
+def rollback(
+    why: Why,
+    to: Annotated[int | None, typer.Option(help="Release number to return to; default: the one before this.")] = None,
+    task: TaskName = "summarize",
+) -> None:
+    """Return production to an earlier release; it becomes a new release with a higher number."""
+    from eval.errors import Refused
+    from eval.release.promotion import roll_back
+    from service.settings import Settings
+
+    try:
+        release = roll_back(task, why, to, Settings())
+    except Refused as err:
+        say_no(err)
+    print(
+        f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
+        f"(registry version {release.registry_version}) again"
+    )
+    _announce(release)
+
+
+def say_no(refusal: Exception) -> NoReturn:
+    """Print why the gate's evidence does not allow this, and end with exit code 1."""
+    print(f"error: {refusal}", file=sys.stderr)
+    raise typer.Exit(GATE_SAYS_NO) from refusal
+
+
+def _announce(release: "Release") -> None:
+    from eval.release.announce import announce
+    from service.settings import Settings
+
+    if (note := announce(release, Settings())) is not None:
+        print(f"note: {note}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The project's one command line: the commands of eval, reports and service, composed."""

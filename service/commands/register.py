@@ -1,0 +1,30 @@
+"""Which commands the service has, under which names and headings; ``omni`` offers the same ones."""
+
+from collections.abc import Callable, Mapping
+
+import typer
+
+from service.commands.access import client, token
+from service.commands.calls import calls
+from service.commands.dashboards import dashboards
+from service.commands.load import load_events
+from service.commands.local import down, status, up
+from service.commands.reconcile import reconcile
+from service.commands.serve import serve
+from service.commands.warehouse import sql
+
+SERVE, WAREHOUSE, CALLS = "Serve", "Warehouse and report", "Calls"
+
+
+Commands = Mapping[str, Callable[..., None]]
+_SERVE: Commands = {"serve": serve, "up": up, "down": down, "status": status, "token": token, "client": client}
+_WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
+COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls"))
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the service's commands to ``app``, in the order of its help."""
+    for panel, commands in ((SERVE, _SERVE), (WAREHOUSE, _WAREHOUSE)):
+        for name, command in commands.items():
+            app.command(name, rich_help_panel=panel)(command)
+    app.add_typer(calls, name="calls", rich_help_panel=CALLS)

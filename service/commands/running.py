@@ -1,0 +1,88 @@
+"""Runs a command line: what cannot run is one line on standard error and exit code 2, with a traceback only on ``--debug``."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+COULD_NOT_RUN, INTERRUPTED = 2, 130
+_DEBUG = "--debug"
+
+
+Debug = Annotated[bool, typer.Option(_DEBUG, help="Show the traceback of an error; may stand anywhere on the line.")]
+
+
+def new_app(text: str, *, completion: bool = False) -> typer.Typer:
+    """Return an empty command line for ``run_app``; its callback declares ``Debug`` among its options."""
+    return typer.Typer(
+        add_completion=completion,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        help=text,
+    )
+
+
+def run_app(
+    app: typer.Typer,
+    *,
+    name: str,
+    expected: tuple[type[Exception], ...],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run one command and return its exit code: the command's own, 2 when it could not run, 130 after Ctrl-C.
+
+    Args:
+        app: the commands, from ``new_app``.
+        name: how the reader types the program, for its help.
+        expected: errors whose message says what to do; any other one is reported as unexpected.
+        arguments: what was typed; None takes ``sys.argv``.
+    """
+    given, debug = _without_debug(sys.argv[1:] if arguments is None else arguments)
+    command = typer.main.get_command(app)
+    try:
+        command.main(args=given, prog_name=name, standalone_mode=True)
+    except SystemExit as ended:
+        return _code_of(ended)
+    except Exception as err:
+        if debug:
+            traceback.print_exc()
+        print(f"error: {_line(err, expected)}", file=sys.stderr)
+        return COULD_NOT_RUN
+    return 0
+
+
+def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the arguments without ``--debug``, and whether it was there; what follows ``--`` is left alone."""
+    given = list(arguments)
+    end = given.index("--") if "--" in given else len(given)
+    options = [word for word in given[:end] if word != _DEBUG]
+    return options + given[end:], len(options) < end
+
+
+def _code_of(ended: SystemExit) -> int:
+    if isinstance(ended.code, str):
+        print(ended.code, file=sys.stderr)
+        return COULD_NOT_RUN
+    if ended.code == INTERRUPTED:
+        print("error: interrupted", file=sys.stderr)
+    if isinstance(ended.__context__, OSError | typer.Abort):
+        return COULD_NOT_RUN  # nobody reads on, or nobody answers: 1 would be a verdict
+    return ended.code or 0
+
+
+def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
+    if isinstance(err, expected):
+        return str(err)
+    if getattr(err, "title", None) == "Settings":
+        return f"settings: {_wrong_settings(err)}"
+    said = str(err).strip().splitlines()
+    what = f"{type(err).__name__}: {said[0]}" if said else type(err).__name__
+    return f"unexpected {what} (the same command with {_DEBUG} shows where it came from)"
+
+
+def _wrong_settings(err: Any) -> str:
+    # A pydantic.ValidationError of `service.settings.Settings`: the reader sets environment variables, not fields.
+    return "; ".join(f"OMNI_{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" for e in err.errors())

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Resolves the dependencies again and writes the locked lists (needs a .venv).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() {
+  .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate "$@"
+}
+development=(--extra local --extra eval --extra warehouse --extra cluster --extra dev)
+compile --upgrade pyproject.toml -o requirements/service.txt
+compile --upgrade "${development[@]}" pyproject.toml -o requirements/dev.txt
+cp requirements/dev.txt requirements/calls.txt # the same versions, and more packages
+compile "${development[@]}" --extra speech --extra voices --extra redaction pyproject.toml -o requirements/calls.txt
