@@ -21,14 +21,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 class MetricSpec:
     """How a metric is made.
 
-    ``kind``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all texts at once, ``pooled`` for one of
-    counts over all cases (``score`` names the suite's pool), ``answered``, ``latency`` (``quantile`` 0 to 1), ``on_time`` (share
-    of live answers inside the pair's deadline), ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean
-    of a judge's score, in which every case without a grade counts as unscored.
+    ``kind`` names one of ``eval.verdict.kinds``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all
+    texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``answered``, ``latency``
+    (``quantile`` 0 to 1), ``on_time`` (share of live answers inside the pair's deadline), ``cost`` (``score`` is ``metered``,
+    ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without a grade counts as unscored.
     """
 
     name: str
-    kind: Literal["mean", "rate", "corpus", "pooled", "answered", "latency", "on_time", "cost", "judge"]
+    kind: str
     unit: Unit
     score: str = ""
     higher_is_better: bool = True

@@ -12,18 +12,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from eval.cases import Case
 from eval.results import CaseResult
 from eval.run.scoring import score_one
 from eval.scorers.facts import FactScorer
-from eval.scorers.text import CorpusMetric
-from eval.suite import MetricSpec, Suite
+from eval.suite import Suite
+from eval.verdict.kinds import kind_of
+from eval.verdict.kinds.kind import ScoredReference
+from eval.verdict.metrics import metric_of
 from figures.metric import Metric, Unit
-from figures.stats import Interval, mean_interval, percentile_interval, rate_interval, resample_weights
 from service.canonical import sha256_hex
 from service.task import TaskResult
 
@@ -37,14 +35,15 @@ _BY_CONSTRUCTION = frozenset(FactScorer.scores) - _WITHOUT_FIRST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Text:
-    """One text in the place of an output, with the references that are left for it."""
+    """One text in the place of an output, with the references that are left for it.
+
+    ``first``: whether it is the case's first reference. ``known``: scores of the same text that do not read references.
+    """
 
     case: Case
     output: str
-    first: bool  # whether it is the case's first reference
-    known: Mapping[str, float | None] = field(
-        default_factory=dict
-    )  # scores of the same text that do not look at references
+    first: bool
+    known: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def reference_ceiling(suite: Suite, cases: Sequence[Case]) -> dict[str, Metric]:
@@ -133,66 +132,23 @@ def _with_references(case: Case, references: tuple[str, ...]) -> Case:
 def _metrics(suite: Suite, texts: Sequence[Sequence[_Text]]) -> dict[str, Metric]:
     if not texts:
         return {}
-    scores = [[_scores(suite, text) for text in group] for group in texts]
+    scored = [[_scored(suite, text) for text in group] for group in texts]
     found: dict[str, Metric] = {}
     for spec in suite.metrics:
-        interval: Interval | None
-        if spec.kind == "corpus":
-            interval = _corpus_interval(spec, texts, suite.seed)
-        elif spec.kind in ("mean", "rate") and spec.score not in _BY_CONSTRUCTION:
-            interval = _score_interval(spec, texts, scores, suite.seed)
-        else:
-            continue
+        interval = kind_of(spec).ceiling(spec, scored, suite.seed)
         if interval is not None:
-            found[spec.name] = Metric(
-                name=spec.name,
-                unit=spec.unit,
-                higher_is_better=spec.higher_is_better,
-                value=interval.value,
-                low=interval.low,
-                high=interval.high,
-                n=interval.n,
-            )
+            found[spec.name] = replace(metric_of(spec, interval), method="")
     return found
 
 
-def _scores(suite: Suite, text: _Text) -> dict[str, float | None]:
+def _scored(suite: Suite, text: _Text) -> ScoredReference:
     result = TaskResult(output=text.output, arm="primary", model=_AUTHOR, answered_by=_AUTHOR, latency_ms=0.0)
     scorers = [scorer for scorer in suite.scorers if not text.known or getattr(scorer, "reads_references", False)]
     found = score_one(scorers, suite.task, text.case, result)
-    return {**text.known, **{name: score.value for name, score in found.items()}}
-
-
-def _score_interval(
-    spec: MetricSpec, texts: Sequence[Sequence[_Text]], scores: Sequence[Sequence[dict[str, Any]]], seed: int
-) -> Interval | None:
-    """Mean over cases of the mean over a case's texts: texts of one case are no independent draws."""
-    means = []
-    for group, values in zip(texts, scores, strict=True):
-        kept = [
-            found[spec.score]
-            for text, found in zip(group, values, strict=True)
-            if found.get(spec.score) is not None and not (text.first and spec.score in _WITHOUT_FIRST)
-        ]
-        if kept:
-            means.append(sum(kept) / len(kept))
-    if not means:
-        return None
-    per_case = np.array(means, dtype=float)
-    if spec.kind == "rate":
-        # A case counts as one draw, however many texts it has; unlike the bootstrap this does not collapse at 0 and 1.
-        wilson = rate_interval(round(float(per_case.sum())), len(per_case))
-        return replace(wilson, value=float(per_case.mean()))
-    return mean_interval(per_case, seed=seed)
-
-
-def _corpus_interval(spec: MetricSpec, texts: Sequence[Sequence[_Text]], seed: int) -> Interval:
-    flat = [text for group in texts for text in group]
-    corpus = CorpusMetric(
-        spec.name, [text.output for text in flat], [text.case.expectations.references for text in flat]
+    scores = {**text.known, **{name: score.value for name, score in found.items()}}
+    left_out = _BY_CONSTRUCTION | _WITHOUT_FIRST if text.first else _BY_CONSTRUCTION
+    return ScoredReference(
+        text=text.output,
+        references=text.case.expectations.references,
+        scores={name: value for name, value in scores.items() if name not in left_out},
     )
-    sizes = [len(group) for group in texts]
-    everything = np.ones((1, len(flat)))
-    # Cases are drawn, and each brings all of its texts.
-    draws = corpus.weighted_scores(np.repeat(resample_weights(len(texts), seed), sizes, axis=1))
-    return percentile_interval(float(corpus.weighted_scores(everything)[0]), draws, len(texts))

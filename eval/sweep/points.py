@@ -7,6 +7,7 @@ from eval.errors import SweepError
 from eval.report.conclusions import replaced_models
 from eval.results import Evaluation, PairResult, Verdict
 from eval.suite import MetricSpec, Suite
+from eval.verdict.kinds import kind_of
 from figures.metric import Metric
 
 
@@ -36,7 +37,7 @@ def quality_spec(suite: Suite, name: str | None) -> MetricSpec:
     Raises:
         SweepError: the suite has no such metric, or it is a cost or a latency.
     """
-    usable = [spec for spec in suite.metrics if spec.kind not in ("cost", "latency")]
+    usable = [spec for spec in suite.metrics if kind_of(spec).axis == "quality"]
     if name is None:
         name = suite.no_worse[0].metric if suite.no_worse else usable[0].name
     found = next((spec for spec in usable if spec.name == name), None)
@@ -47,8 +48,8 @@ def quality_spec(suite: Suite, name: str | None) -> MetricSpec:
 
 def sweep_points(evaluation: Evaluation, suite: Suite, quality: MetricSpec) -> list[Point]:
     """Return one point per pair in the evaluation's order, the Pareto front marked."""
-    cost = next((spec.name for spec in suite.metrics if spec.kind == "cost" and spec.score == "cold"), "")
-    latency = next((spec.name for spec in suite.metrics if spec.kind == "latency"), "")
+    cost = next((spec.name for spec in suite.metrics if kind_of(spec).axis == "cost" and spec.score == "cold"), "")
+    latency = next((spec.name for spec in suite.metrics if kind_of(spec).axis == "latency"), "")
     figures = {
         pair.pair_digest: tuple(_present(pair.metrics.get(name)) for name in (quality.name, cost, latency))
         for pair in evaluation.pairs

@@ -6,7 +6,8 @@ from builders import CASES, REFERENCES, case_result
 from sacrebleu.metrics import BLEU, CHRF
 
 from eval.suites import load_suite
-from eval.verdict.metrics import build_metrics, build_slice_metrics, live_latencies
+from eval.verdict.kinds.kind import live_latencies
+from eval.verdict.metrics import build_metrics, build_slice_metrics
 from service.errors import FailureCode
 
 SUITE = load_suite("summarize")

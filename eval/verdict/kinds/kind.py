@@ -1,0 +1,199 @@
+"""What a kind of metric must be able to do: measure one arm, compare two, and say how a report treats it."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from eval.cases import Case
+from eval.results import CaseResult
+from eval.suite import MetricSpec, Suite
+from eval.verdict.paired import Test, cases_needed, cases_needed_for_rate, detectable, detectable_rate
+from figures.stats import CONFIDENCE, Floats, Interval
+
+# What a figure says about a pair: the three axes of a sweep's picture.
+Axis = Literal["quality", "cost", "latency"]
+# Whether the two arms' calls met the same load: made in turn in this run, at different times, or one of them makes none.
+Timing = Literal["in turn", "apart", "no calls"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latencies:
+    """Model-call times in ms of answers that were fetched live, with the run that fetched them; never of cache hits.
+
+    ``by_case`` holds one time per repeat of each case.
+    """
+
+    by_case: dict[str, list[float]]
+    on_time: dict[str, float]
+    measured_in: str | None  # None: this run
+
+    @property
+    def count(self) -> int:
+        """How many calls were timed."""
+        return sum(len(values) for values in self.by_case.values())
+
+    @property
+    def note(self) -> str:
+        """What a reader of the figure must know."""
+        return "" if self.measured_in is None else f"measured in run {self.measured_in}; no live calls in this one"
+
+    def table(self, case_ids: Sequence[str] | None = None) -> Floats:
+        """Return the times, shape ``(n_cases, most repeats)``, NaN where a repeat was not timed."""
+        rows = [self.by_case[name] for name in (self.by_case if case_ids is None else case_ids)]
+        width = max((len(row) for row in rows), default=0)
+        return np.array([row + [math.nan] * (width - len(row)) for row in rows], dtype=float)
+
+
+def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: int) -> Latencies:
+    """Return this run's live latencies, or, when it made too few, those of the newest earlier run with ``minimum`` of them."""
+    by_run: dict[str | None, dict[str, list[float]]] = {}
+    for item in results:
+        if item.result.failure is None and item.result.arm != "none":
+            run = by_run.setdefault(None if item.live else item.measured_in, {})
+            run.setdefault(item.case_id, []).append(item.result.model_ms)
+    sizes = {run: sum(map(len, values.values())) for run, values in by_run.items()}
+    best: str | None = None
+    if sizes.get(None, 0) < minimum:
+        # Run ids start with their time.
+        best = max((run for run, size in sizes.items() if run is not None and size >= minimum), default=None)
+    values = by_run.get(best, {})
+    on_time = {name: sum(ms <= deadline_ms for ms in times) / len(times) for name, times in values.items()}
+    return Latencies(by_case=values, on_time=on_time, measured_in=best)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmAnswers:
+    """One arm's answers to the cases, with what the suite says about measuring them."""
+
+    suite: Suite
+    cases: Mapping[str, Case]
+    results: Sequence[CaseResult]
+    deadline_ms: int = 0
+    confidence: float = CONFIDENCE
+
+    @cached_property
+    def latencies(self) -> Latencies:
+        """The calls' times."""
+        return live_latencies(self.results, deadline_ms=self.deadline_ms, minimum=self.suite.minimum_latency_calls)
+
+    @cached_property
+    def repeats(self) -> list[int]:
+        """The numbers of the repeats, ascending."""
+        return sorted({item.repeat for item in self.results})
+
+    @cached_property
+    def failed_cases(self) -> int:
+        """How many cases the failed answers are worth."""
+        return self.in_cases(sum(1 for item in self.results if item.result.failure is not None))
+
+    def in_cases(self, answers: int) -> int:
+        """Return how many cases ``answers`` are worth, rounded up: one of three repeats is a third of a case."""
+        return math.ceil(answers * len({item.case_id for item in self.results}) / max(len(self.results), 1))
+
+    def of_repeat(self, repeat: int) -> "ArmAnswers":
+        """Return the answers of one repeat of the cases, measured at 95%."""
+        once = [item for item in self.results if item.repeat == repeat]
+        return ArmAnswers(suite=self.suite, cases=self.cases, results=once, deadline_ms=self.deadline_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedAnswers:
+    """The answers of a candidate (``ours``) and of production (``theirs``) to the same cases; ``gated`` metrics have margins."""
+
+    suite: Suite
+    cases: Mapping[str, Case]
+    ours: Sequence[CaseResult]
+    theirs: Sequence[CaseResult]
+    timing: Timing
+    confidence: float
+    gated: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One arm's figure: the interval (None: nothing was scored), how many cases have no score, and what to know of it."""
+
+    interval: Interval | None
+    unscored: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Candidate minus production; ``note`` says why there is no interval, and ``comparable`` whether there could be one.
+
+    ``yes_or_no`` holds the cases' differences where the score is yes or no: such cases show more than their interval.
+    """
+
+    interval: Interval | None
+    test: Test | None = None
+    note: str = ""
+    comparable: bool = True
+    yes_or_no: Floats | None = None
+
+    def turned(self) -> "Difference":
+        """Return the difference of a metric of which less is better: positive is better."""
+        if self.interval is None:
+            return self
+        low = None if self.interval.high is None else -self.interval.high
+        high = None if self.interval.low is None else -self.interval.low
+        n, method = self.interval.n, self.interval.method
+        interval = Interval(value=-self.interval.value, low=low, high=high, n=n, method=method)
+        return replace(self, interval=interval)
+
+    def reach(self, margin: float | None, confidence: float) -> tuple[float | None, int | None]:
+        """Return the smallest drop that the cases show, and how many cases show ``margin``."""
+        if self.interval is None:
+            return None, None
+        if self.yes_or_no is not None:
+            shown = detectable_rate(self.yes_or_no, self.interval.n, confidence=confidence)
+            needed = cases_needed_for_rate(self.yes_or_no, margin, confidence=confidence) if margin else None
+            return shown, needed
+        detected = detectable(self.interval, confidence=confidence)
+        return detected, cases_needed(self.interval.n, detected, margin) if margin and detected is not None else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredReference:
+    """One text in the place of an output, the references that are left for it, and its scores; None is unscored."""
+
+    text: str
+    references: tuple[str, ...]
+    scores: Mapping[str, float | None]
+
+
+class MetricKind(ABC):
+    """One kind of metric. A new kind is a subclass with an entry in ``KINDS``; suites then use it by its name."""
+
+    name: ClassVar[str]
+    axis: ClassVar[Axis] = "quality"
+    scores_cases: ClassVar[bool] = (
+        False  # a scorer gives each answer a value, so that a report can show it case by case
+    )
+    yes_or_no: ClassVar[bool] = False  # the value of one answer is 0 or 1
+    relative: ClassVar[bool] = False  # a difference is a share of production's figure
+
+    @abstractmethod
+    def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
+        """Return the figure of one arm's answers."""
+
+    @abstractmethod
+    def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
+        """Return candidate minus production in the metric's own direction; None: there is nothing to show."""
+
+    def value_of(self, spec: MetricSpec, answers: ArmAnswers) -> float | None:
+        """Return the bare figure of one repeat, by which repeats are compared; None where that says nothing."""
+        return None
+
+    def ceiling(self, spec: MetricSpec, cases: Sequence[Sequence[ScoredReference]], seed: int) -> Interval | None:
+        """Return the figure of references, grouped by case, against each other; None where the kind reads no references."""
+        return None
+
+    def signature(self, spec: MetricSpec, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+        """Return how the figure is computed, in the library's own shorthand; "" where nothing needs saying."""
+        return ""
