@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from figures.metric import Metric, Unit
+from figures.metric import Metric
 from service.task import TaskResult
 
 
@@ -54,36 +54,32 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+CheckKind = Literal["floor", "no_worse", "requirement", "slice", "behaviour", "must_pass"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One gated comparison: a floor (against ``bound``) or no-worse-than-production (difference against ``-margin``).
 
-    ``value``, ``low`` and ``high`` are the metric for a floor and the paired difference (candidate minus production, positive
-    is better) for a comparison; a ``behaviour`` is a floor over what the running service did, a ``must_pass`` asks
-    each case that once went wrong. ``reason`` is why the bound is
-    what it is; ``explanation`` says how the verdict came about.
-    ``slice`` names the part of the cases that a slice's floor is about. ``confidence`` is that of the interval judged here: above
-    0.95 where several looks at the growing evidence are planned. See ``Metric`` for the other fields.
+    ``metric`` is the figure for a floor and the paired difference (candidate minus production, positive is better) for a
+    comparison, as the gate saw it: its confidence is above 0.95 where several interim looks are planned. A ``behaviour`` is a
+    floor over what the running service did, a ``must_pass`` asks each case that once went wrong. ``reason`` is why the bound
+    is what it is; ``explanation`` says how the verdict came about. ``slice`` names the part of the cases that a slice's floor
+    is about.
     """
 
-    kind: Literal["floor", "no_worse", "requirement", "slice", "behaviour", "must_pass"]
-    metric: str
-    unit: Unit
+    kind: CheckKind
+    metric: Metric
     bound: float
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
     verdict: Verdict
     reason: str
     explanation: str
     slice: str = ""
-    method: str = ""
-    confidence: float = 0.95
-    p_value: float | None = None
-    test: str = ""
-    mde: float | None = None
-    needed_n: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the metric."""
+        return self.metric.name
 
 
 BehaviourVerdict = Literal["pass", "fail", "inconclusive", "not measured"]
@@ -101,11 +97,31 @@ def behaviour_verdict(checks: Iterable[Check]) -> BehaviourVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InterimLook:
+    """Which look at a pair's growing evidence a verdict is from: look ``number``, from 1, of ``planned``.
+
+    While a pair is undecided and its answers vary, repeats are added and the gate decides again. Each such decision is an
+    interim look, as in a trial with interim analyses; deciding several times would err more often than deciding once.
+    """
+
+    number: int = 1
+    planned: int = 1
+
+    @property
+    def confidence(self) -> float:
+        """The confidence of each interval that the gate decides on.
+
+        Bonferroni: the looks together err no more often than one look at 95% would. Looks at the same cases are strongly
+        correlated, so this is cautious; a sharper spending function would need their correlation.
+        """
+        return 1 - 0.05 / self.planned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateResult:
     """All checks of one pair; the verdict is fail if any check fails, else inconclusive if any is, else pass.
 
-    ``small_slices`` are slice floors with too few cases to gate: shown, never judged by. ``look`` of ``planned_looks``: how often
-    the evidence has been judged while repeats were added, and how often it may be.
+    ``small_slices`` are slice floors with too few cases to gate: shown, and no part of the verdict.
     """
 
     pair_name: str
@@ -115,8 +131,11 @@ class GateResult:
     baseline_digest: str | None
     checks: tuple[Check, ...]
     small_slices: tuple[Check, ...] = ()
-    look: int = 1
-    planned_looks: int = 1
+    look: InterimLook = field(default_factory=InterimLook)
+
+    def check(self, kind: CheckKind, name: str) -> Check | None:
+        """Return the check of this kind on metric ``name``, or None."""
+        return next((check for check in self.checks if (check.kind, check.name) == (kind, name)), None)
 
     @property
     def verdict(self) -> Verdict:

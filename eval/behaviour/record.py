@@ -110,7 +110,7 @@ def checks_of(result: BehaviourResult, suite: Suite) -> tuple[Check, ...]:
     """
     return tuple(
         replace(check, verdict=Verdict.INCONCLUSIVE, explanation=_NOT_THE_PRIMARY)
-        if check.metric == BY_PRIMARY and check.verdict is Verdict.FAIL
+        if check.name == BY_PRIMARY and check.verdict is Verdict.FAIL
         else check
         for check in behaviour_checks(result.metrics(suite.seed), suite)
     )

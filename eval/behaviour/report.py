@@ -41,7 +41,7 @@ def render_behaviour(outcome: BehaviourOutcome) -> tuple[Check, ...]:
     checks = checks_of(result, suite)
     print()
     for check in checks:
-        print(check_line(check, suite))
+        print(check_line(check))
     return checks
 
 

@@ -11,7 +11,7 @@ from eval.run.scoring import score_one
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.verdict.deltas import build_deltas
-from eval.verdict.gate import judge
+from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from service.cards import ModelCards
 from service.interactions.interaction import Interaction
@@ -35,21 +35,24 @@ def judging_cpu_s(settings: Settings) -> float:
     cases = {case.id: case for case in dataset.cases}
     digests = [_answer(case, extractive_digest(_visible(case))) for case in dataset.cases]
     references = [_answer(case, case.expectations.references[0]) for case in dataset.cases]
+    rules = GateRules(suite=suite, cards=cards, today=dt.datetime.now(dt.UTC).date())
     began = time.process_time()
     candidate, production = _scored(suite, cases, digests), _scored(suite, cases, references)
     for side in (candidate, production):
-        judge(
-            pair,
-            suite=suite,
-            dataset_digest=dataset.digest,
-            cards=cards,
-            today=dt.datetime.now(dt.UTC).date(),
+        figures = GateFigures(
             metrics=build_metrics(suite, cases, side, deadline_ms=pair.serving.deadline_ms),
-            backup_metrics={},
-            results=side,
+            slices=build_slice_metrics(suite, cases, side),
             deltas=build_deltas(suite, cases, side, production, timing="in turn"),
-            baseline_digest="0" * 64,
-            slice_metrics=build_slice_metrics(suite, cases, side),
+        )
+        decide(
+            Judgement(
+                pair=pair,
+                answers=side,
+                figures=figures,
+                dataset_digest=dataset.digest,
+                baseline_digest="0" * 64,
+            ),
+            rules,
         )
     return time.process_time() - began
 

@@ -173,7 +173,7 @@ def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
     if result is not None and failed:
         raise Refused(
             f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
-            + "; ".join(check_line(check, suite) for check in failed)
+            + "; ".join(check_line(check) for check in failed)
             + f". Mend the pair, then run `omni gate {pair.name} --task {suite.task}`"
         )
 

@@ -5,11 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from eval.results import ArmName, CaseResult, Check, Evaluation, PairResult, Verdict
+from eval.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
 from eval.suite import MetricSpec, Suite
 from figures.formatting import MISSING, format_number, format_signed, plural
 from figures.metric import Unit
+
+if TYPE_CHECKING:
+    from eval.verdict.kinds.kind import MetricKind
 
 VERDICT_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "INCONCLUSIVE"}
 VERDICT_SIGNS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?"}
@@ -19,6 +23,14 @@ _QUOTED_TAIL = re.compile(r": ('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")\s*$")
 _NAMED = 4
 _LOCAL = "local."  # ids of prompts/models.yaml whose `runs` is local
 _NOBODY = ("", "none")
+_CHECK_NAMES: dict[CheckKind, str] = {
+    "floor": "{name}",
+    "no_worse": "{name} vs production",
+    "requirement": "{name}",
+    "slice": "{name} in {slice}",
+    "behaviour": "behaviour {name}",
+    "must_pass": "{name} of every regression case",
+}
 _NOTHING_IN_PRODUCTION = "Nothing is in production yet: floors alone decide."
 
 
@@ -120,36 +132,29 @@ def why(pair: PairResult) -> str:
 
 def check_name(check: Check) -> str:
     """Return what is checked, in words that tell a floor, a slice's floor and a comparison apart."""
-    if check.slice:
-        return f"{check.metric} in {check.slice}"
-    if check.kind == "behaviour":
-        return f"behaviour {check.metric}"
-    if check.kind == "must_pass":
-        return f"{check.metric} of every regression case"
-    return f"{check.metric} vs production" if check.kind == "no_worse" else check.metric
+    return _CHECK_NAMES[check.kind].format(name=check.name, slice=check.slice)
 
 
-def bound_text(check: Check, suite: Suite) -> str:
-    """Return the check's bound in words, with the direction that the suite's metric has."""
-    return format_bound(check, higher_is_better=_direction(check.metric, suite))
+def bound_text(check: Check) -> str:
+    """Return what was asked for: "at least 0.80", "at most 5.0 s", "no lower than -0.05", or "must hold"."""
+    if check.kind == "requirement":
+        return "must hold"
+    bound = format_number(check.bound, check.metric.unit)
+    if check.kind == "no_worse":
+        return f"no lower than {bound}"
+    return f"{'at least' if check.metric.higher_is_better else 'at most'} {bound}"
 
 
-def check_line(check: Check, suite: Suite) -> str:
+def check_line(check: Check) -> str:
     """Return the check in one line: verdict, figures against the bound, and how the verdict came about."""
     value = format_check_value(check)
-    figures = f" {value}, needs {bound_text(check, suite)}" if value else ""
+    figures = f" {value}, needs {bound_text(check)}" if value else ""
     return f"{VERDICT_WORDS[check.verdict]} {check_name(check)}{figures}: {check.explanation}"
 
 
 def small_slice_text(check: Check) -> str:
     """Return a slice that is too small to gate: what, how much, and how many cases it has and needs."""
     return f"{check_name(check)} {format_check_value(check)} ({check.explanation.removeprefix('small: ')})"
-
-
-def _direction(metric: str, suite: Suite) -> bool:
-    names = {spec.name: spec for spec in suite.metrics}
-    spec = names.get(metric) or names.get(metric.removeprefix("backup "))
-    return True if spec is None else spec.higher_is_better
 
 
 def results_of(pair: PairResult, arm: ArmName = "primary") -> list[CaseResult]:
@@ -172,7 +177,7 @@ def failures_by_message(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
 
 def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[CaseResult]:
     """Return the results in which a yes-or-no scorer named something: answers first, then rejected ones, most findings first."""
-    yes_or_no = {spec.score for spec in case_metrics(suite) if spec.kind == "rate"}
+    yes_or_no = {spec.score for spec in case_metrics(suite) if _kind_of(spec).yes_or_no}
     found = [(sum(f.score in yes_or_no for f in findings_of(item)), item) for item in results]
     return [
         item for count, item in sorted(found, key=lambda pair: (pair[1].result.failure is not None, -pair[0])) if count
@@ -186,8 +191,14 @@ def table_metrics(suite: Suite) -> list[MetricSpec]:
 
 def case_metrics(suite: Suite) -> list[MetricSpec]:
     """Return the table's metrics that are scored case by case as a rate or mean from 0 to 1: yes-or-no scores first."""
-    per_case = [spec for spec in table_metrics(suite) if spec.kind in ("rate", "mean") and spec.unit is Unit.RATE]
-    return sorted(per_case, key=lambda spec: spec.kind != "rate")
+    per_case = [spec for spec in table_metrics(suite) if _kind_of(spec).scores_cases and spec.unit is Unit.RATE]
+    return sorted(per_case, key=lambda spec: not _kind_of(spec).yes_or_no)
+
+
+def _kind_of(spec: MetricSpec) -> "MetricKind":
+    from eval.verdict.kinds import kind_of  # late: scipy takes 0.3 s to import, and the calls should start before that
+
+    return kind_of(spec)
 
 
 def badness(item: CaseResult, suite: Suite) -> tuple[float, ...]:
@@ -226,7 +237,7 @@ def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
         found = [f"the rejected answer had: {finding.text}" for finding in findings_of(item)]
         return [f"no answer, {item.result.failure.value}" + (f": {message}" if message else ""), *found]
     order = {spec.score: place for place, spec in enumerate(case_metrics(suite))}
-    graded = {spec.score for spec in case_metrics(suite) if spec.kind == "mean"}
+    graded = {spec.score for spec in case_metrics(suite) if not _kind_of(spec).yes_or_no}
     ranked = sorted(findings_of(item), key=lambda finding: order.get(finding.score, len(order)))
     return [f"missing: {finding.text}" if finding.score in graded else finding.text for finding in ranked]
 
@@ -287,21 +298,13 @@ def format_check_value(check: Check) -> str:
     """Return what the check compared: the metric or the difference with its interval; "" for a requirement."""
     if check.kind == "requirement":
         return ""
-    if check.value is None:
+    metric = check.metric
+    if metric.value is None:
         return f"{MISSING} n=0"
     write = format_signed if check.kind == "no_worse" else format_number
     figures = [
-        write(figure, check.unit, apart_from=check.bound)
-        for figure in (check.value, check.low, check.high)
+        write(figure, metric.unit, apart_from=check.bound)
+        for figure in (metric.value, metric.low, metric.high)
         if figure is not None
     ]
     return figures[0] if len(figures) < 3 else f"{figures[0]} [{figures[1]}, {figures[2]}]"
-
-
-def format_bound(check: Check, *, higher_is_better: bool) -> str:
-    """Return what was asked for: "at least 0.80", "at most 5.0 s", "no lower than -0.05", or "must hold"."""
-    if check.kind == "requirement":
-        return "must hold"
-    if check.kind == "no_worse":
-        return f"no lower than {format_number(check.bound, check.unit)}"
-    return f"{'at least' if higher_is_better else 'at most'} {format_number(check.bound, check.unit)}"

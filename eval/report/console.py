@@ -33,7 +33,6 @@ from eval.report.conclusions import (
 )
 from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
-from eval.verdict.gate import look_confidence
 from figures.formatting import (
     NOTE_MARK,
     format_mde,
@@ -208,7 +207,7 @@ class _Printer:
             "+ is better, whatever the metric"
         )
         table = self._table("margin allowed")
-        looks = {pair.gate.planned_looks for pair in compared if pair.gate.planned_looks > 1}
+        looks = {pair.gate.look.planned for pair in compared if pair.gate.look.planned > 1}
         for pair in compared:
             name = Text(self._fold(pair.pair_name, len(compared)), style="bold")
             table.add_column(name, overflow="fold", vertical="top")
@@ -235,10 +234,10 @@ class _Printer:
 
         if delta is None or delta.value is None:
             return Text("not compared" if delta is not None and delta.note else "– n=0")
-        checks = [c for c in pair.gate.checks if c.kind == "no_worse" and c.metric == delta.name]
-        sign = f" {VERDICT_SIGNS[checks[0].verdict]}" if checks else ""
+        check = pair.gate.check("no_worse", delta.name)
         text = Text(format_signed(delta.value, delta.unit))
-        text.append(sign, style=_COLOURS[checks[0].verdict] if checks else "")
+        if check is not None:
+            text.append(f" {VERDICT_SIGNS[check.verdict]}", style=_COLOURS[check.verdict])
         if delta.low is not None and delta.high is not None:
             ends = f"[{format_signed(delta.low, delta.unit)}, {format_signed(delta.high, delta.unit)}]"
             text.append(f"\n{ends}", style="dim")
@@ -258,12 +257,13 @@ class _Printer:
             line.append(f" {one_line(pair.pair_name, 60)}{mark}: {why(pair)}", style="not bold default")
             self._console.print(line)
             gate = pair.gate
-            if gate.planned_looks > 1:
-                level = f"{look_confidence(gate.planned_looks):.2%}"
-                self.say(f"look {gate.look} of {gate.planned_looks}, judged by {level} intervals", "dim", indent=2)
+            look = gate.look
+            if look.planned > 1:
+                text = f"interim look {look.number} of {look.planned}, decided by {look.confidence:.2%} intervals"
+                self.say(text, "dim", indent=2)
             for check in open_checks(pair):
                 colour = _COLOURS[check.verdict].removeprefix("bold ")
-                self.say(one_line(check_line(check, self._suite), 400), colour, indent=2)
+                self.say(one_line(check_line(check), 400), colour, indent=2)
             if gate.small_slices:
                 small = "; ".join(small_slice_text(check) for check in gate.small_slices)
                 self.say(f"small slices, shown and not judged: {small}", "dim", indent=2)

@@ -4,11 +4,10 @@ from xml.etree import ElementTree as ET
 
 from eval.report.conclusions import check_line, check_name
 from eval.results import Evaluation, Verdict
-from eval.suite import Suite
 from figures.formatting import without_controls
 
 
-def render_junit(evaluation: Evaluation, suite: Suite) -> str:
+def render_junit(evaluation: Evaluation) -> str:
     """Return the document. A check that fails is a failure; an undecided one too, of type ``inconclusive``.
 
     Neither is ever released, so neither may look green. Cases are not in here: a case has scores and no verdict.
@@ -44,7 +43,7 @@ def render_junit(evaluation: Evaluation, suite: Suite) -> str:
             name = f"{check.kind}: {check_name(check)}"
             case = ET.SubElement(element, "testcase", classname=group, name=_text(name), time="0")
             if check.verdict is not Verdict.PASS:
-                line = _text(check_line(check, suite))
+                line = _text(check_line(check))
                 failure = ET.SubElement(case, "failure", message=line, type=check.verdict.value)
                 failure.text = _text(check.reason)
         if not checks:

@@ -29,7 +29,7 @@ from eval.report.conclusions import (
     why,
 )
 from eval.report.junit import render_junit
-from eval.results import CaseResult, Evaluation, PairResult
+from eval.results import CaseResult, Check, Evaluation, PairResult
 from eval.suite import Suite
 from figures.files import write_whole
 from figures.formatting import NOTE_MARK, format_difference, format_metric, one_line, plural
@@ -57,7 +57,7 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
     write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
-    write_whole(folder / JUNIT_NAME, render_junit(evaluation, suite))
+    write_whole(folder / JUNIT_NAME, render_junit(evaluation))
     path = folder / HTML_NAME
     write_whole(path, render_html(evaluation, suite, cases))
     return path
@@ -85,7 +85,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         headline=headline(evaluation),
         baseline=baseline_sentence(evaluation),
         warning=stand_in_warning(evaluation),
-        cards=view.pair_cards(evaluation, suite),
+        cards=view.pair_cards(evaluation),
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
         note_mark=NOTE_MARK,
@@ -150,7 +150,7 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
     lines += ["", "## Why", ""]
     for pair in e.pairs:
         lines.append(f"- **{_cell(pair.pair_name)}: {VERDICT_WORDS[pair.gate.verdict]}.** {_cell(why(pair))}")
-        lines += [f"  - {_cell(check_line(check, suite))}" for check in open_checks(pair)]
+        lines += [f"  - {_cell(check_line(check))}" for check in open_checks(pair)]
         codes = failures_by_code(results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
@@ -211,13 +211,37 @@ def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
     return {
         **{name: _jsonable(getattr(pair, name)) for name in PairResult.__slots__ if name in plain},
         "verdict": pair.gate.verdict.value,
-        "checks": [_jsonable(asdict(check)) for check in pair.gate.checks],
+        "checks": [_check_json(check) for check in pair.gate.checks],
         "baseline_digest": pair.gate.baseline_digest,
         **{group: {name: asdict(metric) for name, metric in getattr(pair, group).items()} for group in groups},
         "like_for_like": {
             name: asdict(metric) for name, metric in evaluation.like_for_like.get(pair.pair_digest, {}).items()
         },
         "cases": [_case_json(item) for item in pair.cases],
+    }
+
+
+def _check_json(check: Check) -> dict[str, Any]:
+    metric = check.metric
+    return {
+        "kind": check.kind,
+        "metric": metric.name,
+        "unit": metric.unit,
+        "bound": check.bound,
+        "value": metric.value,
+        "low": metric.low,
+        "high": metric.high,
+        "n": metric.n,
+        "verdict": check.verdict,
+        "reason": check.reason,
+        "explanation": check.explanation,
+        "slice": check.slice,
+        "method": metric.method,
+        "confidence": metric.confidence,
+        "p_value": metric.p_value,
+        "test": metric.test,
+        "mde": metric.mde,
+        "needed_n": metric.needed_n,
     }
 
 

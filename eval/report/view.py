@@ -25,8 +25,8 @@ from eval.report.conclusions import (
     why,
 )
 from eval.results import CaseResult, Check, Evaluation, PairResult, Verdict
-from eval.scorers.text import CorpusMetric
 from eval.suite import MetricSpec, Suite
+from eval.verdict.kinds import kind_of
 from figures.formatting import format_difference, format_metric, format_number
 from figures.metric import Metric, Unit
 from figures.planned_costs import STATED_COST_USD
@@ -131,7 +131,7 @@ def badge(verdict: Verdict) -> Badge:
     return Badge(verdict=verdict.value, word=VERDICT_WORDS[verdict], sign=VERDICT_SIGNS[verdict])
 
 
-def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
+def pair_cards(evaluation: Evaluation) -> list[PairCard]:
     """Return one card per pair in the evaluation's order."""
     return [
         PairCard(
@@ -145,31 +145,32 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             stand_in=bool(replaced_models(evaluation, pair)),
             is_production=pair.is_production,
             failures=tuple(failures_by_code(results_of(pair))),
-            checks=tuple(_check_line(check, suite) for check in pair.gate.checks),
+            checks=tuple(_check_line(check) for check in pair.gate.checks),
         )
         for pair in evaluation.pairs
     ]
 
 
-def _check_line(check: Check, suite: Suite) -> CheckLine:
+def _check_line(check: Check) -> CheckLine:
+    metric = check.metric
     return CheckLine(
         name=check_name(check),
         badge=badge(check.verdict),
         value=format_check_value(check),
-        bound=bound_text(check, suite),
-        n="" if check.kind == "requirement" else str(check.n),
+        bound=bound_text(check),
+        n="" if check.kind == "requirement" else str(metric.n),
         explanation=check.explanation,
         reason=check.reason,
-        p_value=_p_text(getattr(check, "p_value", None), getattr(check, "test", None)),
-        smallest_drop="" if (mde := getattr(check, "mde", None)) is None else format_number(abs(mde), check.unit),
+        p_value=_p_text(metric),
+        smallest_drop="" if metric.mde is None else format_number(abs(metric.mde), metric.unit),
     )
 
 
-def _p_text(p_value: float | None, test: str | None) -> str:
-    if p_value is None:
+def _p_text(metric: Metric) -> str:
+    if metric.p_value is None:
         return ""
-    text = "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
-    return f"{text} ({test})" if test else text
+    text = "<0.001" if metric.p_value < 0.001 else f"{metric.p_value:.3f}"
+    return f"{text} ({metric.test})" if metric.test else text
 
 
 def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[Row]:
@@ -197,7 +198,7 @@ def _metric_cell(
     if metric is None:
         return Cell(text="–", drawing=Markup(""))
     name = metric.name if arm == "primary" else f"{arm} {metric.name}"
-    check = next((c for c in pair.gate.checks if c.kind == "floor" and c.metric == name), None)
+    check = pair.gate.check("floor", name)
     text = format_metric(metric, case_count)
     return Cell(
         text=text,
@@ -235,7 +236,7 @@ def compared(evaluation: Evaluation) -> list[PairResult]:
 def _delta_cell(pair: PairResult, delta: Metric | None, limit: float, margin: float | None, case_count: int) -> Cell:
     if delta is None:
         return Cell(text="–", drawing=Markup(""))
-    check = next((c for c in pair.gate.checks if c.kind == "no_worse" and c.metric == delta.name), None)
+    check = pair.gate.check("no_worse", delta.name)
     text = format_difference(delta) + (f" n={delta.n}" if delta.value is not None and delta.n != case_count else "")
     return Cell(
         text=text,
@@ -286,7 +287,7 @@ def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> t
     if not len(values):
         return "–", 0
     interval: Interval = (
-        rate_interval(int(values.sum()), len(values)) if spec.kind == "rate" else mean_interval(values, seed=seed)
+        rate_interval(int(values.sum()), len(values)) if kind_of(spec).yes_or_no else mean_interval(values, seed=seed)
     )
     metric = Metric(
         name=spec.name,
@@ -302,7 +303,7 @@ def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> t
 
 def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
     """Return each pair's cost; a pair whose model has no price shows that instead of a figure."""
-    by_kind = {spec.score: spec.name for spec in suite.metrics if spec.kind == "cost"}
+    by_kind = {spec.score: spec.name for spec in suite.metrics if kind_of(spec).axis == "cost"}
     rows = []
     for pair in evaluation.pairs:
         cold, warm = (pair.metrics.get(by_kind.get(kind, "")) for kind in ("cold", "warm"))
@@ -362,6 +363,8 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
 def _signatures(suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
     """Return how corpus figures were computed, in sacrebleu's own shorthand."""
     references = [case.expectations.references for case in cases.values() if case.expectations.references]
-    names = [spec.name for spec in suite.metrics if spec.kind == "corpus"] if references else []
+    if not references:
+        return []
     outputs = [texts[0] for texts in references]  # a signature does not depend on what was answered
-    return [(f"how {name} is computed", CorpusMetric(name, outputs, references).signature) for name in names]
+    found = [(spec.name, kind_of(spec).signature(spec, outputs, references)) for spec in suite.metrics]
+    return [(f"how {name} is computed", signature) for name, signature in found if signature]

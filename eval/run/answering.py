@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from eval.cases import Dataset
-from eval.results import ArmName, CaseResult, Evaluation, Verdict
+from eval.results import ArmName, CaseResult, Evaluation, InterimLook, Verdict
 from eval.run.progress import show_progress
 from eval.run.runner import Answered, Job, Progress, Runner, in_turn
 from eval.run.scoring import Scoring
 from eval.tracking.store import Production
-from eval.verdict.gate import answers_vary, look_confidence
+from eval.verdict.gate import answers_vary
 from service.cards import ModelCards
 from service.llm.gateway import LiteLLMGateway
 from service.pair import Pair
@@ -132,8 +132,8 @@ class Answers:
 
 
 @dataclass(slots=True, kw_only=True)
-class Looks:
-    """How often each pair's growing evidence may be judged, and has been.
+class InterimLooks:
+    """How often the gate may decide on each pair's growing evidence, and has; see ``InterimLook``.
 
     Every planned look counts from the first one on, taken or not: the intervals are widened for all of them.
     """
@@ -142,18 +142,14 @@ class Looks:
     taken: dict[str, int] = field(default_factory=dict)
 
     @staticmethod
-    def plan(pairs: Sequence[Pair], cards: ModelCards, budget: int | None) -> "Looks":
+    def plan(pairs: Sequence[Pair], cards: ModelCards, budget: int | None) -> "InterimLooks":
         """Plan one look at each pair, and ``budget`` (None: 3) more at those whose answers vary."""
         extra = DEFAULT_BUDGET if budget is None else budget
-        return Looks(planned={pair.digest: 1 + (extra if answers_vary(pair, cards) else 0) for pair in pairs})
+        return InterimLooks(planned={pair.digest: 1 + (extra if answers_vary(pair, cards) else 0) for pair in pairs})
 
-    def at(self, pair: Pair) -> int:
-        """Return the number of the pair's present look, from 1."""
-        return self.taken.get(pair.digest, 1)
-
-    def confidence(self, pair: Pair) -> float:
-        """Return the confidence at which the pair's intervals are judged."""
-        return look_confidence(self.planned[pair.digest])
+    def at(self, pair: Pair) -> InterimLook:
+        """Return the pair's present look."""
+        return InterimLook(number=self.taken.get(pair.digest, 1), planned=self.planned[pair.digest])
 
     def undecided(self, evaluation: Evaluation, pairs: Sequence[Pair]) -> list[Pair]:
         """Return the candidates that get one more look, and count it: undecided ones with budget left."""
@@ -163,8 +159,8 @@ class Looks:
             for result in evaluation.pairs
             if result.gate.verdict is Verdict.INCONCLUSIVE
             and not result.is_production
-            and self.at(by_digest[result.pair_digest]) < self.planned[result.pair_digest]
+            and self.at(by_digest[result.pair_digest]).number < self.planned[result.pair_digest]
         ]
         for pair in more:
-            self.taken[pair.digest] = self.at(pair) + 1
+            self.taken[pair.digest] = self.at(pair).number + 1
         return more

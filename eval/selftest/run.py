@@ -9,13 +9,14 @@ from typing import Any
 from eval.cases import Case, Dataset, stratified
 from eval.errors import HarnessError
 from eval.loaders import load_dataset
-from eval.selftest.judging import Bench, Judging
+from eval.selftest.judging import Judging
 from eval.selftest.mutant import EngineName, Mutant, Plan
 from eval.selftest.mutants import load_plan
 from eval.selftest.report import failure_lines, keep, markdown
 from eval.selftest.trial import EngineReport, Setting, run_engine, today
 from eval.suite import Suite
 from eval.suites import load_suite
+from eval.verdict.gate import GateRules
 from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -76,9 +77,9 @@ def selftest(
     )
     if missing := [name for name in options.engines if name not in plan.pairs]:
         raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
-    bench = Bench(suite=suite, cards=cards, today=today())
+    rules = GateRules(suite=suite, cards=cards, today=today())
     reports = []
-    with Judging(bench, workers=max(1, min(4, os.cpu_count() or 1))) as judging:
+    with Judging(rules, workers=max(1, min(4, os.cpu_count() or 1))) as judging:
         for engine in options.engines:
             bundled = engine == "bundled"
             setting = Setting(

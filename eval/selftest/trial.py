@@ -302,15 +302,15 @@ class _Forgetful(CallCache):
 
 def _trial(mutant: Mutant, seed: int, side: _Side, answers: Sequence[CaseResult], gate: GateResult) -> Trial:
     worse = _worse_checks(side.gate, gate)
-    by = tuple(dict.fromkeys(check.metric for check in worse if check.metric in mutant.targets))
+    by = tuple(dict.fromkeys(check.name for check in worse if check.name in mutant.targets))
     pairs = list(zip(answers, side.answers, strict=True))
     return Trial(
         mutant=mutant.name,
         seed=seed,
         verdict=gate.verdict,
         by=by,
-        failed=any(check.verdict is Verdict.FAIL for check in worse if check.metric in mutant.targets),
-        blamed=tuple(dict.fromkeys(check.metric for check in worse)),
+        failed=any(check.verdict is Verdict.FAIL for check in worse if check.name in mutant.targets),
+        blamed=tuple(dict.fromkeys(check.name for check in worse)),
         changed=sum(_differs(ours, theirs) for ours, theirs in pairs),
         n=len(pairs),
         blind=bool(mutant.blind),
@@ -319,11 +319,11 @@ def _trial(mutant: Mutant, seed: int, side: _Side, answers: Sequence[CaseResult]
 
 def _worse_checks(own: GateResult, gate: GateResult) -> list[Check]:
     """Return the checks whose verdict is worse than the same check's for the system against itself."""
-    before = {(check.kind, check.metric): check.verdict for check in own.checks}
+    before = {(check.kind, check.name): check.verdict for check in own.checks}
     return [
         check
         for check in gate.checks
-        if _RANK[check.verdict] > _RANK[before.get((check.kind, check.metric), Verdict.PASS)]
+        if _RANK[check.verdict] > _RANK[before.get((check.kind, check.name), Verdict.PASS)]
     ]
 
 
@@ -339,7 +339,7 @@ def _against(engine: EngineName, seed: int, gate: GateResult, *, same: bool) -> 
     by its own fault: there every comparison must pass, save one whose margin so few cases cannot show even where none differs.
     """
     objections = tuple(
-        f"{check.kind} {check.metric}: {check.verdict}" for check in gate.checks if check.verdict is not Verdict.PASS
+        f"{check.kind} {check.name}: {check.verdict}" for check in gate.checks if check.verdict is not Verdict.PASS
     )
     compared = [check for check in gate.checks if check.kind == "no_worse"]
     if engine == "bundled":
@@ -351,9 +351,10 @@ def _against(engine: EngineName, seed: int, gate: GateResult, *, same: bool) -> 
 
 def _too_few(check: Check) -> bool:
     """Return whether a comparison is open only because equal answers to so few cases leave an interval wider than its margin."""
-    if check.verdict is not Verdict.INCONCLUSIVE or check.unit is not Unit.RATE or check.value != 0:
+    metric = check.metric
+    if check.verdict is not Verdict.INCONCLUSIVE or metric.unit is not Unit.RATE or metric.value != 0:
         return False
-    return unseen_share(check.n, check.confidence) >= -check.bound
+    return unseen_share(metric.n, metric.confidence) >= -check.bound
 
 
 def today() -> dt.date:

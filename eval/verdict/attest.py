@@ -94,14 +94,15 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 
 def _check(check: Check) -> dict[str, Any]:
+    metric = check.metric
     return {
         "kind": check.kind,
-        "metric": check.metric,
+        "metric": metric.name,
         "bound": finite(check.bound),
-        "value": finite(check.value),
-        "low": finite(check.low),
-        "high": finite(check.high),
-        "n": check.n,
+        "value": finite(metric.value),
+        "low": finite(metric.low),
+        "high": finite(metric.high),
+        "n": metric.n,
         "verdict": check.verdict.value,
     }
 

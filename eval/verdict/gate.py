@@ -3,10 +3,9 @@
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
-from eval.results import CaseResult, Check, GateResult, Verdict
+from eval.results import CaseResult, Check, GateResult, InterimLook, Verdict
 from eval.suite import Floor, NoWorse, SliceFloor, Suite
 from figures.metric import Metric, Unit
 from service.cards import ModelCards
@@ -15,48 +14,68 @@ from service.pair import Pair
 _MOST_CASES = 1_000_000  # beyond this "more cases" is no advice
 
 
-def judge(
-    pair: Pair,
-    *,
-    suite: Suite,
-    dataset_digest: str,
-    cards: ModelCards,
-    today: dt.date,
-    metrics: Mapping[str, Metric],
-    backup_metrics: Mapping[str, Metric],
-    results: Sequence[CaseResult],
-    deltas: Mapping[str, Metric],
-    baseline_digest: str | None,
-    slice_metrics: Mapping[SliceFloor, Metric] | None = None,
-    look: int = 1,
-    planned_looks: int = 1,
-) -> GateResult:
-    """Return the verdict on ``pair`` with every check that led to it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateFigures:
+    """The figures that a verdict rests on, at the confidence of the judgement's look; ``backup`` is empty without a backup."""
 
-    ``baseline_digest`` None means that nothing is in production: floors alone decide. The metrics' intervals are judged as they
-    are: who plans several looks makes them at ``look_confidence``.
+    metrics: Mapping[str, Metric]
+    backup: Mapping[str, Metric] = field(default_factory=dict)
+    slices: Mapping[SliceFloor, Metric] = field(default_factory=dict)
+    deltas: Mapping[str, Metric] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """Everything about one pair that the gate looks at: the pair, its answers of both arms, and the figures made of them.
+
+    ``baseline_digest`` is the pair in production, whose answers the ``deltas`` are differences from; None: nothing is.
     """
-    varies = answers_vary(pair, cards)
-    checks = _requirements(pair, cards, today, results)
+
+    pair: Pair
+    answers: Sequence[CaseResult]
+    figures: GateFigures
+    dataset_digest: str
+    baseline_digest: str | None = None
+    look: InterimLook = field(default_factory=InterimLook)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRules:
+    """What the gate decides by, the same for every pair: the suite's bounds, the models' cards, and the day in UTC."""
+
+    suite: Suite
+    cards: ModelCards
+    today: dt.date
+
+
+def decide(judgement: Judgement, rules: GateRules) -> GateResult:
+    """Return the verdict on the judgement's pair with every check that led to it.
+
+    Without a baseline nothing is in production: floors alone decide. Intervals count as they are: who plans several looks
+    makes them at ``InterimLook.confidence``.
+    """
+    pair, figures, suite = judgement.pair, judgement.figures, rules.suite
+    varies = answers_vary(pair, rules.cards)
+    checks = _requirements(judgement, rules)
     for floor in suite.floors:
-        checks.append(_floor(floor, metrics[floor.metric], suite, varies, arm="primary"))
-        if "backup" in floor.arms and backup_metrics:
-            checks.append(_floor(floor, backup_metrics[floor.metric], suite, varies, arm="backup"))
+        checks.append(_floor(floor, figures.metrics[floor.metric], suite, varies))
+        if "backup" in floor.arms and figures.backup:
+            metric = figures.backup[floor.metric]
+            checks.append(_floor(floor, replace(metric, name=f"backup {metric.name}"), suite, varies))
     small: list[Check] = []
-    for slice_floor, metric in (slice_metrics or {}).items():
+    for slice_floor, metric in figures.slices.items():
         (checks if metric.n >= slice_floor.min_n else small).append(_slice(slice_floor, metric, suite, varies))
-    if baseline_digest is not None and baseline_digest != pair.digest:
-        checks += [_no_worse(gate, deltas[gate.metric], suite, varies) for gate in suite.no_worse]
+    if judgement.baseline_digest not in (None, pair.digest):
+        checks += [_no_worse(gate, figures.deltas[gate.metric], suite, varies) for gate in suite.no_worse]
     return GateResult(
         pair_name=pair.name,
         pair_digest=pair.digest,
-        dataset_digest=dataset_digest,
+        dataset_digest=judgement.dataset_digest,
         suite_digest=suite.digest,
-        baseline_digest=baseline_digest,
+        baseline_digest=judgement.baseline_digest,
         checks=tuple(checks),
         small_slices=tuple(small),
-        look=look,
-        planned_looks=planned_looks,
+        look=judgement.look,
     )
 
 
@@ -65,33 +84,24 @@ def answers_vary(pair: Pair, cards: ModelCards) -> bool:
     return pair.sampling.temperature > 0 and cards.get(pair.model).wire != "in_process"
 
 
-def look_confidence(planned_looks: int) -> float:
-    """Return the confidence of each interval when the growing evidence is judged up to ``planned_looks`` times.
-
-    Bonferroni: the looks together err no more often than one look at 95% would. Looks at the same cases are strongly
-    correlated, so this is cautious; a sharper spending function would need their correlation.
-    """
-    return 1 - 0.05 / planned_looks
-
-
 def behaviour_checks(metrics: Mapping[str, Metric], suite: Suite) -> tuple[Check, ...]:
     """Return the suite's behaviour floors as checks; a metric that was not measured leaves its check inconclusive."""
     if suite.behaviour is None:
         return ()
     return tuple(
-        replace(_floor(floor, metrics[floor.metric], suite, False, arm="primary"), kind="behaviour")
+        replace(_floor(floor, metrics[floor.metric], suite, varies=False), kind="behaviour")
         for floor in suite.behaviour.floors
     )
 
 
-def _requirements(pair: Pair, cards: ModelCards, today: dt.date, results: Sequence[CaseResult]) -> list[Check]:
-    checks = []
+def _requirements(judgement: Judgement, rules: GateRules) -> list[Check]:
+    pair, checks = judgement.pair, []
     for model_id in filter(None, (pair.model, pair.backup)):
-        card = cards.get(model_id)
+        card = rules.cards.get(model_id)
         problem = ""
         if card.prices is None:
             problem = "has no price; add a row with source and date to prompts/models.yaml"
-        elif card.ended(today):
+        elif card.ended(rules.today):
             problem = f"reached its end of life on {card.end_of_life}; choose another model"
         checks.append(
             _requirement(
@@ -99,18 +109,18 @@ def _requirements(pair: Pair, cards: ModelCards, today: dt.date, results: Sequen
             )
         )
     if pair.cache_prefix:
-        checks += [
-            _cacheable(pair, cards, results, arm) for arm in ("primary", "backup") if arm == "primary" or pair.backup
-        ]
+        checks.append(_cacheable(judgement, rules.cards, "primary", pair.model))
+        if pair.backup:
+            checks.append(_cacheable(judgement, rules.cards, "backup", pair.backup))
     return checks
 
 
-def _cacheable(pair: Pair, cards: ModelCards, results: Sequence[CaseResult], arm: str) -> Check:
-    card = cards.get(pair.backup if arm == "backup" and pair.backup else pair.model)
-    calls = [item.result.usage for item in results if item.arm == arm and item.result.usage.prompt_tokens > 0]
-    cached = [usage.cache_read_tokens + usage.cache_write_tokens for usage in calls]
+def _cacheable(judgement: Judgement, cards: ModelCards, arm: str, model: str) -> Check:
+    card = cards.get(model)
+    asked = [item.result.usage for item in judgement.answers if item.arm == arm]
+    calls = [usage for usage in asked if usage.prompt_tokens > 0]
     problem = ""
-    if card.wire == "bedrock" and calls and max(cached) == 0:
+    if card.wire == "bedrock" and calls and not any(u.cache_read_tokens + u.cache_write_tokens for u in calls):
         minimum = card.cache_minimum_tokens
         problem = f"the pair asks for a cached prefix, but {card.short_name} " + (
             f"cached nothing in {len(calls)} calls: its minimum is {minimum} tokens" if minimum else "caches no prompts"
@@ -122,42 +132,44 @@ def _requirement(name: str, problem: str, reason: str) -> Check:
     met = not problem
     return Check(
         kind="requirement",
-        metric=name,
-        unit=Unit.RATE,
+        metric=Metric(name=name, unit=Unit.RATE, higher_is_better=True, value=float(met), low=None, high=None, n=1),
         bound=1.0,
-        value=float(met),
-        low=None,
-        high=None,
-        n=1,
         verdict=Verdict.PASS if met else Verdict.FAIL,
         reason=reason,
         explanation=problem or "met",
     )
 
 
-def _floor(floor: Floor, metric: Metric, suite: Suite, varies: bool, *, arm: str) -> Check:
-    name = floor.metric if arm == "primary" else f"{arm} {floor.metric}"
-    return _against_bound("floor", name, floor.bound, floor.reason, metric, suite, varies)
+def _floor(floor: Floor, metric: Metric, suite: Suite, varies: bool) -> Check:
+    verdict, explanation, needed_n = _against_bound(metric, floor.bound, suite, varies)
+    return Check(
+        kind="floor",
+        metric=replace(metric, needed_n=needed_n),
+        bound=floor.bound,
+        verdict=verdict,
+        reason=floor.reason,
+        explanation=explanation,
+    )
 
 
 def _slice(floor: SliceFloor, metric: Metric, suite: Suite, varies: bool) -> Check:
-    check = _against_bound("slice", floor.metric, floor.bound, floor.reason, metric, suite, varies, label=floor.label)
-    if metric.n >= floor.min_n:
-        return check
-    small = f"small: {metric.n} cases, gates from {floor.min_n}"
-    return replace(check, verdict=Verdict.INCONCLUSIVE, explanation=small, needed_n=None)
+    verdict, explanation, needed_n = _against_bound(metric, floor.bound, suite, varies)
+    if metric.n < floor.min_n:
+        verdict, needed_n = Verdict.INCONCLUSIVE, None
+        explanation = f"small: {metric.n} cases, gates from {floor.min_n}"
+    return Check(
+        kind="slice",
+        metric=replace(metric, needed_n=needed_n),
+        bound=floor.bound,
+        verdict=verdict,
+        reason=floor.reason,
+        explanation=explanation,
+        slice=floor.label,
+    )
 
 
-def _against_bound(
-    kind: Literal["floor", "slice"],
-    name: str,
-    bound: float,
-    reason: str,
-    metric: Metric,
-    suite: Suite,
-    varies: bool,
-    label: str = "",
-) -> Check:
+def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> tuple[Verdict, str, int | None]:
+    """Return the verdict on ``metric``, how it came about, and how many cases would decide it."""
     verdict, explanation = _three_way(metric, bound, above=metric.higher_is_better)
     needed = None
     if verdict is Verdict.INCONCLUSIVE and metric.value is not None:
@@ -172,23 +184,7 @@ def _against_bound(
         explanation = f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with --fresh to call again"
     if metric.note:
         explanation += f"; {metric.note}"
-    return Check(
-        kind=kind,
-        metric=name,
-        unit=metric.unit,
-        bound=bound,
-        value=metric.value,
-        low=metric.low,
-        high=metric.high,
-        n=metric.n,
-        verdict=verdict,
-        reason=reason,
-        explanation=explanation,
-        slice=label,
-        method=metric.method,
-        confidence=metric.confidence,
-        needed_n=needed,
-    )
+    return verdict, explanation, needed
 
 
 def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, str]:
@@ -259,20 +255,9 @@ def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check
         verdict = Verdict.FAIL if verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
     return Check(
         kind="no_worse",
-        metric=gate.metric,
-        unit=delta.unit,
+        metric=delta,
         bound=-gate.margin,
-        value=delta.value,
-        low=delta.low,
-        high=delta.high,
-        n=delta.n,
         verdict=verdict,
         reason=gate.reason,
         explanation=explanation,
-        method=delta.method,
-        confidence=delta.confidence,
-        p_value=delta.p_value,
-        test=delta.test,
-        mde=delta.mde,
-        needed_n=delta.needed_n,
     )

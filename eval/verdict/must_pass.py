@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from eval.results import CaseResult, Check, Score, Verdict
 from eval.suite import MustPass, Suite
-from figures.metric import Unit
+from figures.metric import Metric, Unit
 
 _NAMED = 5
 
@@ -43,17 +43,20 @@ def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]]) -> Che
         explanation = f"each of the {total} cases that went wrong before is right"
     return Check(
         kind="must_pass",
-        metric=demand.score,
-        unit=Unit.RATE,
+        metric=Metric(
+            name=demand.score,
+            unit=Unit.RATE,
+            higher_is_better=True,
+            value=kept / total if total else None,
+            low=None,
+            high=None,
+            n=total,
+            method="each case",
+        ),
         bound=1.0,
-        value=kept / total if total else None,
-        low=None,
-        high=None,
-        n=total,
         verdict=Verdict.FAIL if missed else Verdict.PASS,
         reason=demand.reason,
         explanation=explanation,
-        method="each case",
     )
 
 

@@ -159,7 +159,7 @@ def test_a_whole_run_is_kept_where_the_gate_finds_it(folder, tmp_path):
     assert find_result(result.pair_digest, SUITE, settings) == result
     assert [row.error for row in result.rows if row.error] == []
     assert outcome.public_texts == 0
-    assert {check.metric for check in checks_of(result, SUITE)} == {floor.metric for floor in SUITE.behaviour.floors}
+    assert {check.name for check in checks_of(result, SUITE)} == {floor.metric for floor in SUITE.behaviour.floors}
     # Code cannot obey: whatever the digest quotes, it follows no instruction of a note.
     attacks = [row for row in result.rows if row.kind == "attack"]
     assert attacks

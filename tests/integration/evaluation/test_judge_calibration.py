@@ -93,7 +93,7 @@ def test_a_perfect_judge_passes_calibration_and_then_gates(scripted):
     faithfulness = next(note for note in evaluation.judges if note.rubric == "faithfulness")
     assert faithfulness.gates, faithfulness.status
     assert faithfulness.digest == report.record.judge_digest
-    assert [check.metric for check in pair.gate.checks if check.metric.startswith("judge_")] == ["judge_faithfulness"]
+    assert [check.name for check in pair.gate.checks if check.name.startswith("judge_")] == ["judge_faithfulness"]
     assert pair.metrics["judge_faithfulness"].n == 8
     coverage = next(note for note in evaluation.judges if note.rubric == "coverage")
     assert not coverage.gates
@@ -112,7 +112,7 @@ def test_a_coin_flipping_judge_is_refused_and_does_not_gate(scripted):
     assert "uncalibrated, shown only: kappa" in faithfulness.status
     (pair,) = evaluation.pairs
     assert pair.metrics["judge_faithfulness"].value is not None
-    assert not [check for check in pair.gate.checks if check.metric.startswith("judge_")]
+    assert not [check for check in pair.gate.checks if check.name.startswith("judge_")]
 
 
 @pytest.mark.parametrize("scripted", [PROSE], indirect=True, ids=["prose"])

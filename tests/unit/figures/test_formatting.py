@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.report.conclusions import format_bound, format_check_value
+from eval.report.conclusions import bound_text, format_check_value
 from eval.results import Check, Verdict
 from figures.formatting import (
     format_difference,
@@ -89,25 +89,25 @@ def test_a_difference_is_signed_and_zero_has_no_sign() -> None:
 
 
 def check(kind: str = "floor", **changes: object) -> Check:
-    fields: dict[str, object] = {
-        "kind": kind, "metric": "grounded", "unit": Unit.RATE, "bound": 0.8, "value": 0.7, "low": 0.6, "high": 0.79,
-        "n": 40, "verdict": Verdict.FAIL, "reason": "r", "explanation": "e",
-    }  # fmt: skip
-    return Check(**{**fields, **changes})  # type: ignore[arg-type]
+    fields: dict[str, object] = {"bound": 0.8, "verdict": Verdict.FAIL, "reason": "r", "explanation": "e"}
+    metric = Metric(name="grounded", unit=Unit.RATE, higher_is_better=True, value=0.7, low=0.6, high=0.79, n=40)
+    figures = {name: value for name, value in changes.items() if name not in fields}
+    own = {name: value for name, value in changes.items() if name in fields}
+    return Check(kind=kind, metric=replace(metric, **figures), **{**fields, **own})  # type: ignore[arg-type]
 
 
 def test_a_check_shows_its_figure_and_its_bound_in_words() -> None:
     assert format_check_value(check()) == "0.70 [0.60, 0.79]"
-    assert format_bound(check(), higher_is_better=True) == "at least 0.80"
-    late = check(metric="latency_p95", unit=Unit.MS, bound=5000.0)
-    assert format_bound(late, higher_is_better=False) == "at most 5.0 s"
-    assert format_bound(check("no_worse", bound=-0.05), higher_is_better=True) == "no lower than -0.05"
+    assert bound_text(check()) == "at least 0.80"
+    late = check(name="latency_p95", unit=Unit.MS, higher_is_better=False, bound=5000.0)
+    assert bound_text(late) == "at most 5.0 s"
+    assert bound_text(check("no_worse", bound=-0.05)) == "no lower than -0.05"
     assert format_check_value(check("no_worse", bound=-0.05, value=0.1, low=-0.02, high=0.2)) == "+0.10 [-0.02, +0.20]"
 
 
 def test_a_requirement_has_no_figure_and_a_check_without_one_says_so() -> None:
     assert format_check_value(check("requirement", value=0.0)) == ""
-    assert format_bound(check("requirement"), higher_is_better=True) == "must hold"
+    assert bound_text(check("requirement")) == "must hold"
     assert format_check_value(check(value=None, low=None, high=None, n=0)) == "– n=0"
 
 

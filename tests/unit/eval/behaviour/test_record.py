@@ -65,7 +65,7 @@ def gate():
 
 
 def verdicts(result):
-    return {check.metric: check.verdict for check in checks_of(result, SUITE)}
+    return {check.name: check.verdict for check in checks_of(result, SUITE)}
 
 
 def test_a_pair_that_behaves_passes_every_floor(result):
@@ -98,7 +98,7 @@ def test_what_was_never_measured_is_inconclusive(result):
 
 def test_answers_of_the_backup_are_no_evidence_for_the_primary_and_no_failure_of_it(result):
     rows = tuple(scored(n, **{BY_PRIMARY: 0.0}) for n in range(100))
-    check = next(c for c in checks_of(replace(result, rows=rows), SUITE) if c.metric == BY_PRIMARY)
+    check = next(c for c in checks_of(replace(result, rows=rows), SUITE) if c.name == BY_PRIMARY)
     assert check.verdict is Verdict.INCONCLUSIVE
     assert "answered in the primary model's place" in check.explanation
 

@@ -127,7 +127,7 @@ def test_a_judge_that_fails_leaves_cases_unscored_and_a_gate_on_it_fails(tmp_pat
     metrics = build_metrics(suite, {case.id: case for case in CASES}, judged.answers[NEW], deadline_ms=5000)
     metric = metrics["judge_faithfulness"]
     assert (metric.n, metric.unscored) == (1, 3)
-    check = _floor(suite.floors[-1], metric, suite, arm="primary", varies=False)
+    check = _floor(suite.floors[-1], metric, suite, varies=False)
     assert check.verdict is Verdict.FAIL
     assert "3 of 4 cases could not be scored" in check.explanation
 

@@ -138,13 +138,8 @@ def _evaluated(dataset_name="dev"):
     )
     check = Check(
         kind="floor",
-        metric="bleu",
-        unit=Unit.SCORE,
+        metric=replace(metric, high=None),
         bound=20.0,
-        value=30.0,
-        low=28.0,
-        high=None,
-        n=40,
         verdict=Verdict.PASS,
         reason="r",
         explanation="e",

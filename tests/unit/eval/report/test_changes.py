@@ -79,9 +79,13 @@ def make_pair(name: str, results: list[CaseResult], checks: tuple[Check, ...] = 
 
 def make_check(verdict: Verdict, explanation: str = "was looked at", metric: str = "grounded") -> Check:
     return Check(
-        kind="floor", metric=metric, unit=Unit.RATE, bound=0.8, value=0.9, low=0.8, high=1.0, n=3, verdict=verdict,
-        reason="for a reason", explanation=explanation,
-    )  # fmt: skip
+        kind="floor",
+        metric=Metric(name=metric, unit=Unit.RATE, higher_is_better=True, value=0.9, low=0.8, high=1.0, n=3),
+        bound=0.8,
+        verdict=verdict,
+        reason="for a reason",
+        explanation=explanation,
+    )
 
 
 def make_evaluation(pairs: tuple[PairResult, ...], **changes: object) -> Evaluation:
@@ -168,7 +172,7 @@ def test_junit_has_one_suite_per_pair_and_no_green_for_what_is_undecided() -> No
             make_check(Verdict.FAIL, metric="plain"),
         ),
     )
-    root = ET.fromstring(render_junit(make_evaluation((pair, make_pair("bare", []))), SUITE))
+    root = ET.fromstring(render_junit(make_evaluation((pair, make_pair("bare", [])))))
     suites = {suite.get("name"): suite for suite in root}
     assert list(suites) == ["summarize/new", "summarize/bare"]
     found = suites["summarize/new"]
@@ -198,7 +202,7 @@ def test_a_huge_comment_is_cut_between_lines_with_a_note(width: int) -> None:
 
 def test_checks_show_p_and_the_smallest_drop_where_the_gate_gives_them() -> None:
     plain = make_check(Verdict.FAIL)
-    tested = replace(plain, p_value=0.0371, test="sign test", mde=0.07)
+    tested = replace(plain, metric=replace(plain.metric, p_value=0.0371, test="sign test", mde=0.07))
     page = render_html(make_evaluation((make_pair("new", [], (tested, plain)),)), SUITE, CASES)
     assert "0.037 (sign test)" in page
     assert "smallest drop seen" in page

@@ -9,7 +9,7 @@ from eval.report.cases import mark_output
 from eval.report.conclusions import badness, findings_of, headline, problem_lines, replaced_models, why, worst_results
 from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
 from eval.suite import MetricSpec, Suite
-from figures.metric import Unit
+from figures.metric import Metric, Unit
 from service.errors import FailureCode
 from service.task import TaskResult
 
@@ -50,9 +50,13 @@ def answer(number: int, *, failure: FailureCode | None = None, **scores: Score) 
 
 def floor(verdict: Verdict) -> Check:
     return Check(
-        kind="floor", metric="grounded", unit=Unit.RATE, bound=0.8, value=0.7, low=0.6, high=0.8, n=12,
-        verdict=verdict, reason="r", explanation="e",
-    )  # fmt: skip
+        kind="floor",
+        metric=Metric(name="grounded", unit=Unit.RATE, higher_is_better=True, value=0.7, low=0.6, high=0.8, n=12),
+        bound=0.8,
+        verdict=verdict,
+        reason="r",
+        explanation="e",
+    )
 
 
 def make_pair(name: str, *verdicts: Verdict) -> PairResult:

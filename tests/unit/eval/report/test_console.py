@@ -59,9 +59,13 @@ def result(number: int, failure: FailureCode | None = None, finding: str = "") -
 
 def check(kind: str, verdict: Verdict, bound: float, value: float) -> Check:
     return Check(
-        kind=kind, metric="grounded", unit=Unit.RATE, bound=bound, value=value, low=value - 0.1, high=value + 0.1, n=4,  # type: ignore[arg-type]
-        verdict=verdict, reason=f"reason of the {kind}", explanation=f"explained {kind}",
-    )  # fmt: skip
+        kind=kind,  # type: ignore[arg-type]
+        metric=metric("grounded", value, 0.1),
+        bound=bound,
+        verdict=verdict,
+        reason=f"reason of the {kind}",
+        explanation=f"explained {kind}",
+    )
 
 
 def pair(name: str, verdict: Verdict = Verdict.PASS, **changes: object) -> PairResult:

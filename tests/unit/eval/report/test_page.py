@@ -139,10 +139,15 @@ def answer(number: int, *, bad: bool = False, failure: FailureCode | None = None
 
 
 def floor(verdict: Verdict, value: float) -> Check:
+    low, high = value - 0.05, value + 0.05
     return Check(
-        kind="floor", metric="grounded", unit=Unit.RATE, bound=0.8, value=value, low=value - 0.05, high=value + 0.05,
-        n=12, verdict=verdict, reason="an invented amount is a promise", explanation="the whole interval was looked at",
-    )  # fmt: skip
+        kind="floor",
+        metric=Metric(name="grounded", unit=Unit.RATE, higher_is_better=True, value=value, low=low, high=high, n=12),
+        bound=0.8,
+        verdict=verdict,
+        reason="an invented amount is a promise",
+        explanation="the whole interval was looked at",
+    )
 
 
 def make_pair(name: str, verdict: Verdict, grounded: float, results: list[CaseResult], **changes: object) -> PairResult:

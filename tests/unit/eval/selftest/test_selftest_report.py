@@ -9,7 +9,7 @@ from eval.selftest.mutants.summarize import PLAN
 from eval.selftest.report import against_lines, failure_lines, keep, markdown
 from eval.selftest.run import DEFAULT_ENGINES, to_engines
 from eval.selftest.trial import Against, EngineReport, Trial, _against, _answered, _worse_checks
-from figures.metric import Unit
+from figures.metric import Metric, Unit
 from service.errors import FailureCode
 from service.task import TaskResult
 
@@ -37,20 +37,9 @@ REPORT = EngineReport(
 )
 
 
-def check(metric, verdict, kind="floor"):
-    return Check(
-        kind=kind,
-        metric=metric,
-        unit=Unit.RATE,
-        bound=0.9,
-        value=0.5,
-        low=0.4,
-        high=0.6,
-        n=10,
-        verdict=verdict,
-        reason="r",
-        explanation="e",
-    )
+def check(name, verdict, kind="floor"):
+    metric = Metric(name=name, unit=Unit.RATE, higher_is_better=True, value=0.5, low=0.4, high=0.6, n=10)
+    return Check(kind=kind, metric=metric, bound=0.9, verdict=verdict, reason="r", explanation="e")
 
 
 def gate(*checks):
@@ -67,7 +56,7 @@ def gate(*checks):
 def test_a_check_is_worse_than_the_same_check_before_and_not_than_another():
     own = gate(check("plain", Verdict.PASS), check("plain", Verdict.FAIL, "no_worse"), check("x", Verdict.INCONCLUSIVE))
     now = gate(check("plain", Verdict.FAIL), check("plain", Verdict.FAIL, "no_worse"), check("x", Verdict.INCONCLUSIVE))
-    assert [(c.kind, c.metric) for c in _worse_checks(own, now)] == [("floor", "plain")]
+    assert [(c.kind, c.name) for c in _worse_checks(own, now)] == [("floor", "plain")]
 
 
 def test_a_fault_is_caught_only_when_rejected_for_the_right_reason():
@@ -143,7 +132,8 @@ def test_what_the_gate_may_say_of_a_system_against_itself(engine, same, verdicts
     [(187, 0.0, True), (189, 0.0, False), (80, -0.01, False)],
 )
 def test_the_bundled_model_may_be_unsure_of_itself_only_where_so_few_cases_cannot_tell(n, value, ok):
-    unsure = replace(check("leak_free", Verdict.INCONCLUSIVE, "no_worse"), bound=-0.02, n=n, value=value)
+    unsure = check("leak_free", Verdict.INCONCLUSIVE, "no_worse")
+    unsure = replace(unsure, bound=-0.02, metric=replace(unsure.metric, n=n, value=value))
     assert _against("bundled", 1, gate(check("plain", Verdict.PASS, "no_worse"), unsure), same=True).ok is ok
 
 

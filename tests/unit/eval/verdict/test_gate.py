@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from eval.results import CaseResult, GateResult, Verdict
+from eval.results import CaseResult, GateResult, InterimLook, Verdict
 from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
-from eval.verdict.gate import answers_vary, judge, look_confidence
+from eval.verdict.gate import GateFigures, GateRules, Judgement, answers_vary, decide
 from figures.metric import Metric, Unit
 from service.cards import ModelCard, ModelCards, Prices
 from service.llm.pricing import Usage
@@ -80,24 +80,27 @@ GOOD = {
 }
 
 
-def gate(the_pair=None, *, metrics=None, backup=None, cards=(CARD,), results=(), deltas=None, baseline=None, **more):
-    return judge(
-        the_pair or pair(),
-        suite=SUITE,
-        dataset_digest="d",
-        cards=ModelCards(list(cards)),
-        today=TODAY,
-        metrics=metrics or GOOD,
-        backup_metrics=backup or {},
-        results=results,
-        deltas=deltas or {},
-        baseline_digest=baseline,
-        **more,
+def gate(
+    the_pair=None,
+    *,
+    suite=SUITE,
+    metrics=None,
+    backup=None,
+    cards=(CARD,),
+    results=(),
+    deltas=None,
+    slices=None,
+    baseline=None,
+):
+    figures = GateFigures(metrics=metrics or GOOD, backup=backup or {}, deltas=deltas or {}, slices=slices or {})
+    judgement = Judgement(
+        pair=the_pair or pair(), answers=results, figures=figures, dataset_digest="d", baseline_digest=baseline
     )
+    return decide(judgement, GateRules(suite=suite, cards=ModelCards(list(cards)), today=TODAY))
 
 
 def verdict_of(result, name):
-    return next(check.verdict for check in result.checks if check.metric == name)
+    return next(check.verdict for check in result.checks if check.name == name)
 
 
 def test_good_metrics_pass():
@@ -209,21 +212,26 @@ SLICE = SliceFloor(slice="hard", metric="quality", bound=0.7, min_n=30, reason="
 
 def test_a_slice_gates_from_its_size_on_and_is_only_shown_below():
     bad = metric("quality", 0.4, 0.3, 0.5, n=30)
-    result = gate(slice_metrics={SLICE: bad})
+    result = gate(slices={SLICE: bad})
     assert (result.verdict, result.checks[-1].kind, result.checks[-1].slice) == (Verdict.FAIL, "slice", "hard")
-    small = gate(slice_metrics={SLICE: replace(bad, n=29)})
+    small = gate(slices={SLICE: replace(bad, n=29)})
     assert (small.verdict, [check.slice for check in small.small_slices]) == (Verdict.PASS, ["hard"])
     assert small.small_slices[0].explanation == "small: 29 cases, gates from 30"
 
 
 def test_an_undecided_check_names_the_cases_that_would_decide_it():
     floor = gate(metrics=GOOD | {"quality": metric("quality", 0.85, 0.75, 0.95, n=40)}).checks[1]
-    assert floor.needed_n in (160, 161)  # the interval reaches twice as far as the bound is away
-    assert f"40 cases are too few, about {floor.needed_n} are needed" in floor.explanation
+    assert floor.metric.needed_n in (160, 161)  # the interval reaches twice as far as the bound is away
+    assert f"40 cases are too few, about {floor.metric.needed_n} are needed" in floor.explanation
     assert "do not vary, so repeats cannot help" in floor.explanation
     delta = replace(metric("quality", 0.0, -0.09, 0.09, n=40), mde=0.12, needed_n=230, p_value=1.0, test="t")
     check = gate(deltas={"quality": delta}, baseline="other").checks[-1]
-    assert (check.verdict, check.needed_n, check.mde, check.p_value) == (Verdict.INCONCLUSIVE, 230, 0.12, 1.0)
+    assert (check.verdict, check.metric.needed_n, check.metric.mde, check.metric.p_value) == (
+        Verdict.INCONCLUSIVE,
+        230,
+        0.12,
+        1.0,
+    )
     assert "about 230 pass an equal pair four times in five" in check.explanation
     enough = gate(deltas={"quality": replace(delta, n=300)}, baseline="other").checks[-1]
     assert "this one may be worse" in enough.explanation
@@ -233,11 +241,8 @@ def test_all_of_forty_cases_need_as_many_as_wilson_says():
     # 40 of 40: Wilson starts at 0.912; 35 cases of 35 start above 0.90, 73 of 73 at 0.95.
     all_good = metric("quality", 1.0, 0.9124, 1.0, n=40)
     suite = replace(SUITE, floors=(Floor(metric="quality", bound=0.95, reason="r"),), no_worse=())
-    result = judge(
-        pair(), suite=suite, dataset_digest="d", cards=ModelCards([CARD]), today=TODAY, metrics={"quality": all_good},
-        backup_metrics={}, results=(), deltas={}, baseline_digest=None,
-    )  # fmt: skip
-    assert result.checks[-1].needed_n in (73, 74)
+    result = gate(suite=suite, metrics={"quality": all_good})
+    assert result.checks[-1].metric.needed_n in (73, 74)
 
 
 def test_repeats_are_advised_only_where_answers_vary():
@@ -253,10 +258,7 @@ def test_what_cannot_be_compared_is_left_to_its_floor_and_else_undecided():
     free = replace(metric("quality", None, None, None, n=0), note="not compared: free", comparable=False)
     assert gate(deltas={"quality": free}, baseline="other").verdict is Verdict.PASS
     bare = replace(SUITE, floors=())
-    result = judge(
-        pair(), suite=bare, dataset_digest="d", cards=ModelCards([CARD]), today=TODAY, metrics=GOOD,
-        backup_metrics={}, results=(), deltas={"quality": free}, baseline_digest="other",
-    )  # fmt: skip
+    result = gate(suite=bare, deltas={"quality": free}, baseline="other")
     assert result.verdict is Verdict.INCONCLUSIVE
     missing = replace(free, comparable=True, note="not compared: run with --fresh")
     check = gate(deltas={"quality": missing}, baseline="other").checks[-1]
@@ -264,8 +266,8 @@ def test_what_cannot_be_compared_is_left_to_its_floor_and_else_undecided():
 
 
 def test_planned_looks_share_the_error_of_one():
-    assert look_confidence(1) == 0.95
-    assert look_confidence(4) == pytest.approx(0.9875)
+    assert InterimLook().confidence == 0.95
+    assert InterimLook(planned=4).confidence == pytest.approx(0.9875)
 
 
 def test_the_suite_digest_sees_a_slice_floor():

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from eval.cases import Case, Dataset
 from eval.results import Verdict
-from eval.run.answering import DEFAULT_BUDGET, Answers, Looks
+from eval.run.answering import DEFAULT_BUDGET, Answers, InterimLooks
 from eval.run.reply_cache import CallCache
 from eval.run.runner import Runner
 from service.cards import ModelCard, ModelCards
@@ -49,27 +49,27 @@ def evaluation(verdict, is_production=False):
 
 
 def test_an_undecided_pair_that_samples_is_asked_again_until_the_budget_is_spent():
-    looks = Looks.plan([WARM, COLD], CARDS, None)
+    looks = InterimLooks.plan([WARM, COLD], CARDS, None)
     asked = [looks.undecided(evaluation(Verdict.INCONCLUSIVE), [WARM, COLD]) for _ in range(DEFAULT_BUDGET + 1)]
     assert asked == [[WARM]] * DEFAULT_BUDGET + [[]]
-    assert (looks.at(WARM), looks.at(COLD)) == (DEFAULT_BUDGET + 1, 1)
+    assert (looks.at(WARM).number, looks.at(COLD).number) == (DEFAULT_BUDGET + 1, 1)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
 def test_a_decided_pair_gets_no_further_look(verdict):
-    assert Looks.plan([WARM, COLD], CARDS, 3).undecided(evaluation(verdict), [WARM, COLD]) == []
+    assert InterimLooks.plan([WARM, COLD], CARDS, 3).undecided(evaluation(verdict), [WARM, COLD]) == []
 
 
 def test_production_is_not_asked_again_for_its_own_sake():
-    looks = Looks.plan([WARM, COLD], CARDS, 3)
+    looks = InterimLooks.plan([WARM, COLD], CARDS, 3)
     assert looks.undecided(evaluation(Verdict.INCONCLUSIVE, is_production=True), [WARM, COLD]) == []
 
 
 def test_every_planned_look_widens_the_intervals_from_the_first_on():
-    looks = Looks.plan([WARM, COLD], CARDS, 4)
-    assert looks.confidence(WARM) == pytest.approx(0.99)
-    assert looks.confidence(COLD) == 0.95
-    assert Looks.plan([WARM], CARDS, 0).confidence(WARM) == 0.95
+    looks = InterimLooks.plan([WARM, COLD], CARDS, 4)
+    assert looks.at(WARM).confidence == pytest.approx(0.99)
+    assert looks.at(COLD).confidence == 0.95
+    assert InterimLooks.plan([WARM], CARDS, 0).at(WARM).confidence == 0.95
 
 
 class Inputs(BaseModel):

@@ -44,7 +44,7 @@ def test_no_case_makes_no_check():
 
 def test_every_case_at_its_bound_passes():
     facts, clear = must_pass_checks(SUITE, [result("a", facts=0.5, clear=1.0), result("b", facts=1.0, clear=1.0)])
-    assert (facts.verdict, facts.value, facts.n, facts.kind, facts.unit) == (
+    assert (facts.verdict, facts.metric.value, facts.metric.n, facts.kind, facts.metric.unit) == (
         Verdict.PASS,
         1.0,
         2,
@@ -56,7 +56,7 @@ def test_every_case_at_its_bound_passes():
 
 def test_one_case_below_fails_and_is_named():
     facts, clear = must_pass_checks(SUITE, [result("a", facts=0.49, clear=1.0), result("b", facts=1.0, clear=1.0)])
-    assert (facts.verdict, facts.value) == (Verdict.FAIL, 0.5)
+    assert (facts.verdict, facts.metric.value) == (Verdict.FAIL, 0.5)
     assert "1 of 2 cases that went wrong before go wrong again: a" in facts.explanation
     assert clear.verdict is Verdict.PASS
 
@@ -64,11 +64,11 @@ def test_one_case_below_fails_and_is_named():
 def test_a_score_that_a_case_cannot_have_is_left_out_and_a_failed_answer_is_not():
     silent = result("a", facts=1.0, clear=None)
     facts, clear = must_pass_checks(SUITE, [silent, result("b", failed=True)])
-    assert (facts.verdict, facts.n) == (Verdict.FAIL, 2)
-    assert (clear.verdict, clear.n) == (Verdict.FAIL, 1)
+    assert (facts.verdict, facts.metric.n) == (Verdict.FAIL, 2)
+    assert (clear.verdict, clear.metric.n) == (Verdict.FAIL, 1)
 
 
 def test_the_worst_of_several_answers_counts():
     answers = [result("a", repeat=0, facts=1.0, clear=1.0), result("a", repeat=1, facts=0.0, clear=1.0)]
     facts, _ = must_pass_checks(SUITE, answers)
-    assert (facts.verdict, facts.n) == (Verdict.FAIL, 1)
+    assert (facts.verdict, facts.metric.n) == (Verdict.FAIL, 1)

@@ -1,0 +1,185 @@
+"""Puts the answers of a run together into its evaluation: figures, a judgement and a verdict for each pair."""
+
+import datetime as dt
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eval.cases import Case, Dataset
+from eval.results import ArmName, CaseResult, Evaluation, PairResult
+from eval.run.answering import Answers, InterimLooks
+from eval.run.journal import RunRecord
+from eval.suite import Suite
+from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
+from eval.verdict.must_pass import must_pass_checks
+from figures.metric import Metric
+from service.cards import ModelCards
+from service.pair import Pair
+from service.settings import Settings
+from service.task import Task
+
+if TYPE_CHECKING:  # scipy takes 0.3 s to import, and the calls should start before that
+    from eval.verdict.kinds.kind import Timing
+
+STAND_IN = "SmolLM2-135M-Instruct-Q4_1"  # what the local Bedrock answers with, whatever model it is asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSetting:
+    """What a run asks and under what; ``suite`` is the task's own, without metrics of judges."""
+
+    task: Task[Any]
+    suite: Suite
+    dataset: Dataset
+    cards: ModelCards
+    settings: Settings
+
+    @cached_property
+    def cases(self) -> dict[str, Case]:
+        """The dataset's cases by id."""
+        return {case.id: case for case in self.dataset.cases}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """What stays the same over all looks at the answers of one run.
+
+    ``must_pass`` are the answers to the must-pass set by pair digest, ``started`` is of ``time.perf_counter``.
+    """
+
+    setting: RunSetting
+    pairs: Sequence[Pair]
+    must_pass: Mapping[str, Sequence[CaseResult]]
+    record: RunRecord
+    ceiling: "Future[dict[str, Metric]]"
+    started: float
+
+    def evaluation(self, suite: Suite, answers: Answers, looks: InterimLooks) -> Evaluation:
+        """Return the evaluation of ``answers`` as they are now, under ``suite``."""
+        from eval.run.ceiling import pairs_like_for_like
+
+        rules = GateRules(suite=suite, cards=self.setting.cards, today=dt.datetime.now(dt.UTC).date())
+        pairs = tuple(self._pair_result(pair, rules, answers, looks) for pair in self.pairs)
+        production = answers.production
+        everything = [item for answered in answers.by_arm.values() for item in answered.results]
+        return Evaluation(
+            run_id=self.record.run_id,
+            task=self.setting.task.name,
+            environment=self.setting.settings.environment,
+            started_at=self.record.started_at,
+            dataset_name=self.setting.dataset.name,
+            dataset_digest=self.setting.dataset.digest,
+            suite_digest=suite.digest,
+            code_version=code_version(self.setting.settings.root),
+            case_count=len(self.setting.dataset.cases),
+            production_name=production.pair.name if production else None,
+            production_version=production.release.registry_version if production else None,
+            pairs=pairs,
+            calls_live=sum(1 for item in everything if item.live and self._called_a_model(item)),
+            calls_cached=sum(1 for item in everything if not item.live),
+            seconds=time.perf_counter() - self.started,
+            stand_in=STAND_IN if self.setting.settings.environment == "local" else None,
+            ceiling=self.ceiling.result(),
+            like_for_like=pairs_like_for_like(
+                suite, self.setting.dataset.cases, {pair.digest: answers.results(pair) for pair in self.pairs}
+            ),
+        )
+
+    def _pair_result(self, pair: Pair, rules: GateRules, answers: Answers, looks: InterimLooks) -> PairResult:
+        from eval.behaviour.record import with_behaviour
+
+        primary, backup = answers.results(pair), answers.results(pair, "backup")
+        judgement = self._judgement(pair, rules.suite, answers, looks)
+        shown = judgement.figures
+        if judgement.look.planned > 1:  # people read 95% intervals; the gate allows for its further looks
+            shown = replace(
+                shown,
+                metrics=self._metrics(pair, "primary", rules.suite, answers),
+                backup=self._metrics(pair, "backup", rules.suite, answers),
+            )
+        gate = with_behaviour(decide(judgement, rules), rules.suite, self.setting.settings)
+        checks = must_pass_checks(rules.suite, self.must_pass.get(pair.digest, ()))
+        names = {item.result.answered_by for item in judgement.answers}
+        return PairResult(
+            pair_name=pair.name,
+            pair_version=pair.version,
+            pair_digest=pair.digest,
+            model=pair.model,
+            backup=pair.backup,
+            answered_by=tuple(sorted(names - {"", "none"})),
+            is_production=pair.digest == judgement.baseline_digest,
+            cases=(*primary, *backup),
+            metrics=dict(shown.metrics),
+            gate=replace(gate, checks=(*gate.checks, *checks)),
+            backup_metrics=dict(shown.backup),
+            deltas=dict(shown.deltas),
+            seconds=answers.by_arm[pair.digest, "primary"].seconds,
+        )
+
+    def _judgement(self, pair: Pair, suite: Suite, answers: Answers, looks: InterimLooks) -> Judgement:
+        from eval.verdict.metrics import build_slice_metrics
+
+        look = looks.at(pair)
+        primary, backup = answers.results(pair), answers.results(pair, "backup")
+        return Judgement(
+            pair=pair,
+            answers=(*primary, *backup),
+            figures=GateFigures(
+                metrics=self._metrics(pair, "primary", suite, answers, look.confidence),
+                backup=self._metrics(pair, "backup", suite, answers, look.confidence),
+                slices=build_slice_metrics(suite, self.setting.cases, primary, confidence=look.confidence),
+                deltas=self._deltas(pair, suite, answers, look.confidence),
+            ),
+            dataset_digest=self.setting.dataset.digest,
+            baseline_digest=None if answers.production is None else answers.production.pair.digest,
+            look=look,
+        )
+
+    def _metrics(
+        self, pair: Pair, arm: ArmName, suite: Suite, answers: Answers, confidence: float = 0.95
+    ) -> dict[str, Metric]:
+        """Return the metrics of one arm of ``pair``; none where it was not asked."""
+        from eval.verdict.metrics import build_metrics
+
+        results, deadline_ms = answers.results(pair, arm), pair.serving.deadline_ms
+        if not results and arm == "backup":
+            return {}
+        return build_metrics(suite, self.setting.cases, results, deadline_ms=deadline_ms, confidence=confidence)
+
+    def _deltas(self, pair: Pair, suite: Suite, answers: Answers, confidence: float) -> dict[str, Metric]:
+        """Return the differences from production; none for production itself and where nothing is in production."""
+        from eval.verdict.deltas import build_deltas
+
+        if answers.production is None or answers.production.pair.digest == pair.digest:
+            return {}
+        production = answers.production.pair
+        timing: Timing = "in turn" if answers.in_turn(pair, production) else "apart"
+        if "in_process" in {self.setting.cards.get(side.model).wire for side in (pair, production)}:
+            timing = "no calls"
+        ours, theirs = answers.results(pair), answers.results(production)
+        return build_deltas(suite, self.setting.cases, ours, theirs, timing=timing, confidence=confidence)
+
+    def _called_a_model(self, item: CaseResult) -> bool:
+        model = item.result.model
+        return model in self.setting.cards and self.setting.cards.get(model).wire != "in_process"
+
+
+def code_version(root: Path) -> str:
+    """Return the commit of ``root`` with ``-dirty`` when files differ from it, or ``unknown`` outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],  # noqa: S607 - git from PATH, fixed arguments
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
