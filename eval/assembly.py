@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from eval.cases import Case, Dataset
 from eval.results import ArmName, CaseResult, Evaluation, PairResult
-from eval.run.answering import Answers, InterimLooks
-from eval.run.journal import RunRecord
+from eval.run.answering import InterimLooks, RunAnswers
+from eval.run.journal import JournalEntry
 from eval.suite import Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.must_pass import must_pass_checks
@@ -55,11 +55,11 @@ class Assembly:
     setting: RunSetting
     pairs: Sequence[Pair]
     must_pass: Mapping[str, Sequence[CaseResult]]
-    record: RunRecord
+    record: JournalEntry
     ceiling: "Future[dict[str, Metric]]"
     started: float
 
-    def evaluation(self, suite: Suite, answers: Answers, looks: InterimLooks) -> Evaluation:
+    def evaluation(self, suite: Suite, answers: RunAnswers, looks: InterimLooks) -> Evaluation:
         """Return the evaluation of ``answers`` as they are now, under ``suite``."""
         from eval.run.ceiling import pairs_like_for_like
 
@@ -90,7 +90,7 @@ class Assembly:
             ),
         )
 
-    def _pair_result(self, pair: Pair, rules: GateRules, answers: Answers, looks: InterimLooks) -> PairResult:
+    def _pair_result(self, pair: Pair, rules: GateRules, answers: RunAnswers, looks: InterimLooks) -> PairResult:
         from eval.behaviour.record import with_behaviour
 
         primary, backup = answers.results(pair), answers.results(pair, "backup")
@@ -121,7 +121,7 @@ class Assembly:
             seconds=answers.by_arm[pair.digest, "primary"].seconds,
         )
 
-    def _judgement(self, pair: Pair, suite: Suite, answers: Answers, looks: InterimLooks) -> Judgement:
+    def _judgement(self, pair: Pair, suite: Suite, answers: RunAnswers, looks: InterimLooks) -> Judgement:
         from eval.verdict.metrics import build_slice_metrics
 
         look = looks.at(pair)
@@ -141,7 +141,7 @@ class Assembly:
         )
 
     def _metrics(
-        self, pair: Pair, arm: ArmName, suite: Suite, answers: Answers, confidence: float = 0.95
+        self, pair: Pair, arm: ArmName, suite: Suite, answers: RunAnswers, confidence: float = 0.95
     ) -> dict[str, Metric]:
         """Return the metrics of one arm of ``pair``; none where it was not asked."""
         from eval.verdict.metrics import build_metrics
@@ -151,7 +151,7 @@ class Assembly:
             return {}
         return build_metrics(suite, self.setting.cases, results, deadline_ms=deadline_ms, confidence=confidence)
 
-    def _deltas(self, pair: Pair, suite: Suite, answers: Answers, confidence: float) -> dict[str, Metric]:
+    def _deltas(self, pair: Pair, suite: Suite, answers: RunAnswers, confidence: float) -> dict[str, Metric]:
         """Return the differences from production; none for production itself and where nothing is in production."""
         from eval.verdict.deltas import build_deltas
 

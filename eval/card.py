@@ -26,7 +26,7 @@ AGAINST_EACH_OTHER = "reference against reference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class CardColumn:
     """A pair's newest figures on one dataset: over all cases, and over those that the ceiling has (``like_for_like``)."""
 
     name: str
@@ -107,13 +107,13 @@ def _reports(settings: Settings, task: str) -> list[dict[str, Any]]:
     return reports
 
 
-def _column(pair: Pair, dataset: Dataset, suite: Suite, reports: Sequence[dict[str, Any]]) -> Column | None:
+def _column(pair: Pair, dataset: Dataset, suite: Suite, reports: Sequence[dict[str, Any]]) -> CardColumn | None:
     for report in reports:
         if report["dataset_digest"] != dataset.digest or report["suite_digest"] != suite.digest:
             continue
         for item in report["pairs"]:
             if item["pair_digest"] == pair.digest:
-                return Column(
+                return CardColumn(
                     name=pair.name,
                     run_id=report["run_id"],
                     answered_by=", ".join(item["answered_by"]),
@@ -133,7 +133,7 @@ def _metrics(plain: dict[str, dict[str, Any]]) -> dict[str, Metric]:
     }
 
 
-def _dataset_part(dataset: Dataset, suite: Suite, columns: Sequence[Column]) -> str:
+def _dataset_part(dataset: Dataset, suite: Suite, columns: Sequence[CardColumn]) -> str:
     count = len(dataset.cases)
     lines = [f"### {dataset.name}, {plural(count, 'case')}"]
     ceiling = reference_ceiling(suite, dataset.cases)

@@ -23,6 +23,7 @@ DECIDING_CODE = (
     "eval/scorers",
     "eval/behaviour",
     "eval/suites/{task}",
+    "figures/arrays.py",
     "figures/metric.py",
     "figures/stats.py",
     "service/pair.py",

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from eval.assembly import Assembly, RunSetting
 from eval.cases import Case, Dataset, stratified
-from eval.judges.panel import Panel, bench_of, check_panel, judge_answers, open_panel
+from eval.judges.panel import Panel, check_panel, grading_run_of, judge_answers, open_panel
 from eval.loaders import load_dataset, load_gate
 from eval.results import Evaluation
-from eval.run.answering import Answers, InterimLooks
-from eval.run.journal import Journal, RunRecord
+from eval.run.answering import InterimLooks, RunAnswers
+from eval.run.journal import Journal, JournalEntry
 from eval.run.models import RunModels
-from eval.run.reply_cache import CallCache
+from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
 from eval.run.scoring import Scoring
 from eval.suite import Suite
@@ -62,7 +62,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FinishedEvaluation:
     """A finished evaluation and where it was written."""
 
     evaluation: Evaluation
@@ -72,7 +72,7 @@ class Outcome:
     cases: Mapping[str, Case]
 
 
-def evaluate(options: Options, settings: Settings) -> Outcome:
+def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
     """Run an evaluation to its end.
 
     Raises:
@@ -120,7 +120,7 @@ def evaluate(options: Options, settings: Settings) -> Outcome:
         report = _write(evaluation, suite, setting)
         _keep_evidence(worker, evaluation, suite, report, signer, setting)
         journal.finish(record)
-    return Outcome(
+    return FinishedEvaluation(
         evaluation=evaluation,
         suite=suite,
         report=report,
@@ -189,7 +189,7 @@ def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair]) -> st
     )
 
 
-def _open_record(journal: Journal, key: str) -> RunRecord:
+def _open_record(journal: Journal, key: str) -> JournalEntry:
     record, resumed = journal.open(key)
     if resumed:
         print(f"resuming run {record.run_id}, interrupted earlier: its answers are kept")
@@ -202,15 +202,15 @@ def _open_answers(
     setting: RunSetting,
     models: RunModels,
     pairs: Sequence[Pair],
-    record: RunRecord,
-) -> Answers:
+    record: JournalEntry,
+) -> RunAnswers:
     """Return the run's answers, none yet; the scorers' process and the cache end with ``stack``."""
     settings, dataset = setting.settings, setting.dataset
     runner = Runner(
         task=setting.task,
         gateway=models.gateway(pairs),
         cards=setting.cards,
-        cache=stack.enter_context(closing(CallCache(settings.state_dir / "calls"))),
+        cache=stack.enter_context(closing(ReplyCache(settings.state_dir / "calls"))),
         run_id=record.run_id,
         concurrency=options.concurrency or DEFAULT_CONCURRENCY[settings.environment],
         fresh=options.fresh,
@@ -218,7 +218,7 @@ def _open_answers(
         server_died=models.died,
     )
     scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
-    return Answers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
+    return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
 
 
 def _begin_ceiling(scoring: Scoring, setting: RunSetting) -> "Future[dict[str, Metric]]":
@@ -228,14 +228,14 @@ def _begin_ceiling(scoring: Scoring, setting: RunSetting) -> "Future[dict[str, M
     return scoring.compute(kept_ceiling, folder, setting.suite, dataset.digest, dataset.cases)
 
 
-def _decide(assembly: Assembly, panel: Panel, answers: Answers, looks: InterimLooks) -> tuple[Evaluation, Suite]:
+def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: InterimLooks) -> tuple[Evaluation, Suite]:
     """Return the evaluation with every pair's verdict, and the suite with the judges' metrics and floors.
 
     Undecided pairs whose answers vary are asked again, as often as ``looks`` plans.
     """
     setting = assembly.setting
     runner, models = answers.runner, answers.models
-    bench = bench_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway)
+    bench = grading_run_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway)
 
     def look() -> tuple[Evaluation, Suite]:
         judged = judge_answers(

@@ -7,7 +7,7 @@ from eval.cases import Case
 from service.task import TaskResult
 
 if TYPE_CHECKING:  # numpy and scipy take 0.4 s to import, and suites are declared before the calls start
-    from figures.stats import Floats
+    from figures.arrays import Floats
 
 
 class Pool(Protocol):

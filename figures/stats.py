@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-Floats = NDArray[np.float64]
+from figures.arrays import Floats
+
 Indices = NDArray[np.intp]
 Statistic = Callable[[Floats], Floats]
 

@@ -12,7 +12,7 @@ from service.warehouse.opening import open_warehouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenReport:
     """What was written, and the first sentence."""
 
     headline: str
@@ -23,7 +23,7 @@ class Written:
 
 def write_weekly(
     settings: Settings, *, week: str = "", task: str = "summarize", zone: str = "", now: datetime | None = None
-) -> Written:
+) -> WrittenReport:
     """Write ``reports/out/weekly/<week>/``: page, digest, numbers. The warehouse is open while it is read and no longer.
 
     Args:
@@ -58,7 +58,7 @@ def write_weekly(
     report = make_report(data)
     folder = settings.root / "reports" / "out" / "weekly" / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
-    return Written(
+    return WrittenReport(
         headline=headline(report),
         page=page.write_page(report, folder),
         digest=digest.write_digest(report, folder),

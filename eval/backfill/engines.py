@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from eval.backfill.work import ChunkDone, Item, Work, work_chunk
+from eval.backfill.work import ChunkDone, Work, WorkItem, work_chunk
 from eval.errors import BackfillError
 
-EngineName = Literal["asyncio", "dask"]
-Chunk = tuple[int, Sequence[Item]]
+BackfillEngineName = Literal["asyncio", "dask"]
+WorkChunk = tuple[int, Sequence[WorkItem]]
 
 
-class Engine(Protocol):
+class BackfillEngine(Protocol):
     """Runs chunks; each is on disk when it is yielded. Whoever stops asking for more stops the work behind the present ones."""
 
-    def run(self, work: Work, chunks: Sequence[Chunk]) -> Iterator[ChunkDone]:
+    def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
         """Yield chunks as they are done."""
         ...
 
@@ -23,7 +23,7 @@ class Engine(Protocol):
 class AsyncioEngine:
     """One chunk after the other in this process, its items side by side."""
 
-    def run(self, work: Work, chunks: Sequence[Chunk]) -> Iterator[ChunkDone]:
+    def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
         """See ``Engine.run``."""
         for number, items in chunks:
             yield work_chunk(work, number, items)
@@ -43,7 +43,7 @@ class DaskEngine:
         self._dask: Any = dask
         self._workers = workers
 
-    def run(self, work: Work, chunks: Sequence[Chunk]) -> Iterator[ChunkDone]:
+    def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
         """See ``Engine.run``."""
         rate = None if work.per_second is None else work.per_second / self._workers
         shared = replace(work, per_second=rate)
@@ -69,7 +69,7 @@ class DaskEngine:
         return Client(address)
 
 
-def engine_of(name: EngineName, workers: int) -> Engine:
+def engine_of(name: BackfillEngineName, workers: int) -> BackfillEngine:
     """Return the engine called ``name``.
 
     Raises:

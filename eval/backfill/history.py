@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from eval.backfill.work import Item
+from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
 from eval.harvest.candidates import week_bounds
 from eval.harvest.source import open_stores
@@ -19,7 +19,7 @@ ORDER BY request_id
 """
 
 
-def items_of_file(path: Path) -> list[Item]:
+def items_of_file(path: Path) -> list[WorkItem]:
     """Return the items of a file of lines ``{"id": ..., "inputs": {...}, "text": ...}``; a case file is one.
 
     Raises:
@@ -35,7 +35,7 @@ def items_of_file(path: Path) -> list[Item]:
             continue
         try:
             row: dict[str, Any] = json.loads(line)
-            items.append(Item(id=str(row["id"]), inputs=dict(row["inputs"]), text=row.get("text")))
+            items.append(WorkItem(id=str(row["id"]), inputs=dict(row["inputs"]), text=row.get("text")))
         except (ValueError, KeyError, TypeError) as err:
             raise BackfillError(
                 f'{path}:{number}: not {{"id": ..., "inputs": {{...}}}} ({type(err).__name__})'
@@ -43,7 +43,7 @@ def items_of_file(path: Path) -> list[Item]:
     return items
 
 
-def items_of_week(week: str, task: str, settings: Settings) -> tuple[list[Item], int]:
+def items_of_week(week: str, task: str, settings: Settings) -> tuple[list[WorkItem], int]:
     """Return one item per answered request of an ISO week, with the text that was shown, and how many have lost their history.
 
     Raises:
@@ -61,6 +61,8 @@ def items_of_week(week: str, task: str, settings: Settings) -> tuple[list[Item],
             gone += 1
         else:
             items.append(
-                Item(id=str(row["request_id"]), inputs=inputs.model_dump(mode="json"), text=str(row["summary_text"]))
+                WorkItem(
+                    id=str(row["request_id"]), inputs=inputs.model_dump(mode="json"), text=str(row["summary_text"])
+                )
             )
     return items, gone

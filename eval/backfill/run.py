@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from eval.backfill.engines import Engine
-from eval.backfill.work import ChunkDone, Item, Mode, Work, chunk_path, read_done
+from eval.backfill.engines import BackfillEngine
+from eval.backfill.work import ChunkDone, Mode, Work, WorkItem, chunk_path, read_done
 from eval.errors import BackfillError
 from service.canonical import canonical_json, sha256_hex
 from service.pair import Pair
@@ -42,7 +42,7 @@ class Order:
     budget_usd: Decimal | None = None
     concurrency: int = 4
 
-    def digest(self, items: Sequence[Item]) -> str:
+    def digest(self, items: Sequence[WorkItem]) -> str:
         """Name the work: the same items in the same chunks with the same pair."""
         return sha256_hex(
             canonical_json(
@@ -52,7 +52,11 @@ class Order:
 
 
 def backfill(
-    order: Order, items: Sequence[Item], engine: Engine, settings: Settings, say: Callable[[Progressed], None]
+    order: Order,
+    items: Sequence[WorkItem],
+    engine: BackfillEngine,
+    settings: Settings,
+    say: Callable[[Progressed], None],
 ) -> Progressed:
     """Work off ``items``, in the order of their ids; each finished chunk is kept, whatever happens next.
 
@@ -123,7 +127,7 @@ def _spent(order: Order, state: Progressed) -> str:
     return f"{state.cost_usd:f} of {order.budget_usd:f} USD are spent and the next chunk would not fit; raise --budget to go on"
 
 
-def _claim(order: Order, ordered: Sequence[Item]) -> None:
+def _claim(order: Order, ordered: Sequence[WorkItem]) -> None:
     order.folder.mkdir(parents=True, exist_ok=True)
     plan, digest = order.folder / _PLAN, order.digest(ordered)
     if plan.exists():

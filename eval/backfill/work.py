@@ -23,7 +23,7 @@ Mode = Literal["summarise", "rescore"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class WorkItem:
     """One request of history: the task's inputs, and for ``rescore`` the text that it was answered with."""
 
     id: str
@@ -68,7 +68,7 @@ def read_done(path: Path, number: int) -> ChunkDone:
     return _done(number, rows)
 
 
-def work_chunk(work: Work, number: int, items: Sequence[Item]) -> ChunkDone:
+def work_chunk(work: Work, number: int, items: Sequence[WorkItem]) -> ChunkDone:
     """Run ``items`` in order of their arrival and write their rows, unless they are there already. Blocking."""
     path = chunk_path(Path(work.folder), number)
     if path.exists():
@@ -80,7 +80,7 @@ def work_chunk(work: Work, number: int, items: Sequence[Item]) -> ChunkDone:
     return _done(number, rows)
 
 
-async def _rows(work: Work, items: Sequence[Item]) -> list[dict[str, Any]]:
+async def _rows(work: Work, items: Sequence[WorkItem]) -> list[dict[str, Any]]:
     settings = Settings(**work.settings)
     task: Task[Any] = load_task(work.task)
     if work.mode == "rescore":
@@ -91,7 +91,7 @@ async def _rows(work: Work, items: Sequence[Item]) -> list[dict[str, Any]]:
     with ExitStack() as stack:
         gateway = RunModels(stack, cards, settings, task).gateway([pair])
 
-        async def one(item: Item) -> dict[str, Any]:
+        async def one(item: WorkItem) -> dict[str, Any]:
             async with free:
                 await pace.wait()
                 context = TaskContext(pair=pair, gateway=gateway, cards=cards, patience=_PATIENCE)
@@ -112,7 +112,7 @@ async def _rows(work: Work, items: Sequence[Item]) -> list[dict[str, Any]]:
         return list(await asyncio.gather(*map(one, items)))
 
 
-def _rescored(task: Task[Any], item: Item) -> dict[str, Any]:
+def _rescored(task: Task[Any], item: WorkItem) -> dict[str, Any]:
     guard = task.guard(task.input_model.model_validate(item.inputs))
     findings = () if guard is None else guard(item.text or "")
     return {"id": item.id, "findings": len(findings), "kinds": list(kinds_of(findings)), "cost_usd": "0"}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import node_environment
 from eval.behaviour.marks import BY_PRIMARY
-from eval.behaviour.record import Row
+from eval.behaviour.record import BehaviourRow
 from eval.errors import HarnessError
 
 _TIMEOUT_S = 60.0  # for one answer of the service, which keeps a deadline of its own
@@ -125,7 +125,7 @@ def read_rows(
     cases: Sequence[BehaviourCase],
     raw: Sequence[Mapping[str, Any]],
     findings: Mapping[tuple[str, str], tuple[str, ...]],
-) -> tuple[Row, ...]:
+) -> tuple[BehaviourRow, ...]:
     """Return one row per case from promptfoo's result rows.
 
     A case that the service did not answer, that promptfoo left out, or whose scoring failed has no score, and never counts
@@ -137,13 +137,13 @@ def read_rows(
 
 def _row(
     case: BehaviourCase, raw: Mapping[str, Any] | None, findings: Mapping[tuple[str, str], tuple[str, ...]]
-) -> Row:
+) -> BehaviourRow:
     response: Mapping[str, Any] = (raw or {}).get("response") or {}
     if raw is None or response.get("error") or "output" not in response:
         error = (
             "promptfoo has no result for this case" if raw is None else str(response.get("error") or raw.get("error"))
         )
-        return Row(
+        return BehaviourRow(
             case_id=case.id,
             kind=case.kind,
             strategy=case.strategy,
@@ -166,7 +166,7 @@ def _row(
         else:
             scores[mark] = float(part["score"])
     arm = str(metadata.get("arm", ""))
-    return Row(
+    return BehaviourRow(
         case_id=case.id,
         kind=case.kind,
         strategy=case.strategy,

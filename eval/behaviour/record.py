@@ -29,7 +29,7 @@ _NOT_THE_PRIMARY = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class BehaviourRow:
     """One case: its scores by mark, None where it has no score (``error`` says why: unscored is neither pass nor fail)."""
 
     case_id: str
@@ -55,7 +55,7 @@ class BehaviourResult:
     environment: str
     at: str
     engine: str
-    rows: tuple[Row, ...]
+    rows: tuple[BehaviourRow, ...]
 
     @property
     def digest(self) -> str:
@@ -67,7 +67,7 @@ class BehaviourResult:
         return {mark: _metric(mark, self.rows, seed) for mark in MARKS}
 
 
-def _metric(mark: str, rows: Sequence[Row], seed: int) -> Metric:
+def _metric(mark: str, rows: Sequence[BehaviourRow], seed: int) -> Metric:
     held = [row.scores[mark] for row in rows if mark in row.scores]
     values = [value for value in held if value is not None]
     interval = None
@@ -89,7 +89,7 @@ def _metric(mark: str, rows: Sequence[Row], seed: int) -> Metric:
     )
 
 
-def by_kind(rows: Iterable[Row]) -> list[tuple[str, str, int, int, int]]:
+def by_kind(rows: Iterable[BehaviourRow]) -> list[tuple[str, str, int, int, int]]:
     """Return (kind, mark, cases without a finding, scored, unscored) for every kind and mark, in order of appearance."""
     table: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -135,7 +135,7 @@ def load_result(path: Path) -> BehaviourResult | None:
     """Return the result at ``path``; None when there is none or it is not whole, which is then measured again."""
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        rows = tuple(Row(**{**row, "findings": tuple(row["findings"])}) for row in raw.pop("rows"))
+        rows = tuple(BehaviourRow(**{**row, "findings": tuple(row["findings"])}) for row in raw.pop("rows"))
         return BehaviourResult(**raw, rows=rows)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

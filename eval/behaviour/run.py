@@ -13,7 +13,7 @@ from eval.behaviour.cases import build_cases
 from eval.behaviour.install import engine_version, install
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
 from eval.behaviour.record import BehaviourResult, load_set, save_result
-from eval.behaviour.serving import Scorer, print_progress, running, serve_pair
+from eval.behaviour.serving import WebhookScorer, print_progress, running, serve_pair
 from eval.errors import HarnessError
 from eval.suite import Suite
 from eval.suites import load_suite
@@ -100,7 +100,7 @@ def ask(
     work.mkdir(parents=True, exist_ok=True)
     requests = (work / "requests.json").resolve()
     requests.write_text(json.dumps({case.id: dict(case.inputs) for case in cases}, ensure_ascii=False), "utf-8")
-    scorer = Scorer({case.id: case for case in cases}, print_progress(len(cases), pair.name))
+    scorer = WebhookScorer({case.id: case for case in cases}, print_progress(len(cases), pair.name))
     with running(scorer.app()) as address:
         config = configuration(
             cases, service=service, task=pair.task, pair_digest=pair.digest, scorer=address, requests=requests

@@ -124,7 +124,7 @@ class _Context(BaseModel):
     vars: _Vars
 
 
-class _Answer(BaseModel):
+class _ServedAnswer(BaseModel):
     """What promptfoo's assertion type ``webhook`` sends."""
 
     model_config = ConfigDict(extra="ignore")
@@ -133,7 +133,7 @@ class _Answer(BaseModel):
 
 
 @dataclass(slots=True)
-class Scorer:
+class WebhookScorer:
     """Scores answers for promptfoo's ``webhook`` assertions, by the same code as the rest of the harness."""
 
     cases: Mapping[str, BehaviourCase]
@@ -147,7 +147,7 @@ class Scorer:
         app.add_api_route("/{mark}", self._score, methods=["POST"])
         return app
 
-    async def _score(self, mark: str, answer: _Answer) -> dict[str, object]:
+    async def _score(self, mark: str, answer: _ServedAnswer) -> dict[str, object]:
         case = self.cases.get(answer.context.vars.case_id)
         if case is None or mark not in case.marks:
             raise HTTPException(status_code=404, detail=f"no case {answer.context.vars.case_id!r} held to {mark!r}")

@@ -17,7 +17,7 @@ from service.settings import Settings
 CASES, LATENCY_MS, CONCURRENCY, ROUNDS = 200, 200, 20, 3
 IDEAL_S = CASES / CONCURRENCY * LATENCY_MS / 1000
 RUN_PHASE_TARGET, WHOLE_PROCESS_TARGET, HELP_TARGET_S = 1.15, 2.8, 0.5
-JUDGING_TARGET_CPU_S, REGATE_TARGET_S = 5.0, 10.0
+DECIDING_TARGET_CPU_S, REGATE_TARGET_S = 5.0, 10.0
 ECHO_PAIR = """\
 ---
 name: echo
@@ -77,9 +77,9 @@ def main() -> int:
                 phase.append(_phase_seconds(result))
             regate_s = _regate(root / "regate", settings, environment)
             failing = _with_failures(server.url, environment)  # last: the server goes on failing
-        judging_s = float(
+        deciding_s = float(
             subprocess.run(
-                [sys.executable, "-m", "eval.bench.judging"], check=True, capture_output=True, text=True
+                [sys.executable, "-m", "eval.bench.deciding"], check=True, capture_output=True, text=True
             ).stdout
         )
         help_s = statistics.median(_timed([sys.executable, "-m", "omni", "--help"], os.environ) for _ in range(5))
@@ -94,7 +94,7 @@ def main() -> int:
             f"<= {WHOLE_PROCESS_TARGET}",
         ),
         ("cases in the result, 10% failing for good", f"{failing[0]} of {CASES}", f"{failing[1]} failed", f"= {CASES}"),
-        ("score and judge 200 cases x 2 pairs, CPU", f"{judging_s:.2f} s", "", f"< {JUDGING_TARGET_CPU_S:.0f} s"),
+        ("score and gate 200 cases x 2 pairs, CPU", f"{deciding_s:.2f} s", "", f"< {DECIDING_TARGET_CPU_S:.0f} s"),
         ("gate 200 cases x 2 pairs from the cache", f"{regate_s:.2f} s", "", f"< {REGATE_TARGET_S:.0f} s"),
         ("omni --help", f"{help_s:.2f} s", "", f"< {HELP_TARGET_S} s"),
     ]
@@ -106,7 +106,7 @@ def main() -> int:
         and failing[0] == CASES
         and failing[1] > 0
         and help_s < HELP_TARGET_S
-        and judging_s < JUDGING_TARGET_CPU_S
+        and deciding_s < DECIDING_TARGET_CPU_S
         and regate_s < REGATE_TARGET_S
     )
     print(

@@ -18,7 +18,8 @@ from eval.verdict.paired import (
     difference_interval,
     rate_difference_interval,
 )
-from figures.stats import POWER, Floats, Interval, mean_interval, quantile_interval, rate_interval
+from figures.arrays import Floats
+from figures.stats import POWER, Interval, mean_interval, quantile_interval, rate_interval
 
 CASES, TRIALS = 200, 1_000
 _TRUTH_CASES = 400_000
@@ -29,7 +30,7 @@ Draw = Callable[[Rng, int, float], Floats]  # (generator, cases, true difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class SimulatedShare:
     """What one simulation found; shares are of ``trials``."""
 
     name: str
@@ -95,17 +96,17 @@ def latencies(rng: Rng, cases: int, ratio: float = 1.0) -> Floats:
 # --- coverage --------------------------------------------------------------------------------------------------------------
 
 
-def coverage(name: str, make: Callable[[Rng], Interval], truth: float, *, trials: int, seed: int = 7) -> Line:
+def coverage(name: str, make: Callable[[Rng], Interval], truth: float, *, trials: int, seed: int = 7) -> SimulatedShare:
     """Return how often the interval that ``make`` builds on fresh cases holds ``truth``."""
     rng = np.random.default_rng(seed)
     hits = 0
     for _ in range(trials):
         interval = make(rng)
         hits += interval.low is not None and interval.high is not None and interval.low <= truth <= interval.high
-    return Line(name=name, share=hits / trials, trials=trials)
+    return SimulatedShare(name=name, share=hits / trials, trials=trials)
 
 
-def coverages(cases: int, *, trials: int = TRIALS) -> list[Line]:
+def coverages(cases: int, *, trials: int = TRIALS) -> list[SimulatedShare]:
     """Return the coverage of every kind of interval that the gate uses, nominal 95%."""
     truth_rng = np.random.default_rng(99)
     much = np.ones((1, _TRUTH_CASES))
@@ -160,7 +161,7 @@ def _difference(score: Callable[[Floats], Floats], ours: Floats, theirs: Floats 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class SimulatedCheck:
     """One kind of no-worse check: how its paired differences are drawn, its interval, its margin."""
 
     name: str
@@ -174,13 +175,15 @@ def _mean_of_differences(values: Floats) -> Interval:
 
 
 COMPARISONS = (
-    Comparison(name="fact coverage", margin=0.06, draw=fact_differences, interval=_mean_of_differences),
-    Comparison(name="fact coverage, rare losses", margin=0.06, draw=rare_losses, interval=_mean_of_differences),
-    Comparison(name="yes-or-no score", margin=0.05, draw=rate_differences, interval=rate_difference_interval),
+    SimulatedCheck(name="fact coverage", margin=0.06, draw=fact_differences, interval=_mean_of_differences),
+    SimulatedCheck(name="fact coverage, rare losses", margin=0.06, draw=rare_losses, interval=_mean_of_differences),
+    SimulatedCheck(name="yes-or-no score", margin=0.05, draw=rate_differences, interval=rate_difference_interval),
 )
 
 
-def passes(comparison: Comparison, cases: int, difference: float, *, trials: int = TRIALS, seed: int = 11) -> Line:
+def passes(
+    comparison: SimulatedCheck, cases: int, difference: float, *, trials: int = TRIALS, seed: int = 11
+) -> SimulatedShare:
     """Return how often the check passes when the candidate's true difference is ``difference``.
 
     At ``-margin`` that is the rate of false promotions, at 0 the power.
@@ -188,10 +191,10 @@ def passes(comparison: Comparison, cases: int, difference: float, *, trials: int
     rng = np.random.default_rng(seed)
     intervals = (comparison.interval(comparison.draw(rng, cases, difference)) for _ in range(trials))
     passed = sum(interval.low is not None and interval.low > -comparison.margin for interval in intervals)
-    return Line(name=comparison.name, share=passed / trials, trials=trials)
+    return SimulatedShare(name=comparison.name, share=passed / trials, trials=trials)
 
 
-def reach(comparison: Comparison, cases: int, *, trials: int = 100, seed: int = 13) -> tuple[float, float]:
+def reach(comparison: SimulatedCheck, cases: int, *, trials: int = 100, seed: int = 13) -> tuple[float, float]:
     """Return the medians of the smallest detectable drop, and of the cases needed for the margin, between equal systems."""
     rng = np.random.default_rng(seed)
     drops, needs = [], []

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.casecheck.files import CaseLine, Problem
+from eval.casecheck.files import CaseLine, CaseProblem
 from eval.casecheck.rules import FileRules, SliceValue
 
 CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; an estimate, no tokenizer of a served model is at hand
@@ -34,7 +34,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class CaseBalance:
     """One file's make-up."""
 
     file: str
@@ -42,10 +42,10 @@ class Balance:
     second_references: int
     shares: tuple[Share, ...]
     spreads: tuple[Spread, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[CaseProblem, ...]
 
 
-def balance_of(file: str, lines: Sequence[CaseLine], rules: FileRules | None) -> Balance:
+def balance_of(file: str, lines: Sequence[CaseLine], rules: FileRules | None) -> CaseBalance:
     """Count the cases of one file by slice and compare with its rules; without rules, only count."""
     shares = _shares(lines, rules)
     seconds = sum(len(line.case.expectations.references) > 1 for line in lines)
@@ -60,13 +60,13 @@ def balance_of(file: str, lines: Sequence[CaseLine], rules: FileRules | None) ->
         if seconds != rules.second_references:
             texts.append(f"{seconds} cases have a second reference; {rules.second_references} are asked for")
         texts += rules.together([line.case for line in lines])
-    return Balance(
+    return CaseBalance(
         file=file,
         cases=len(lines),
         second_references=seconds,
         shares=tuple(shares),
         spreads=_spreads(lines),
-        problems=tuple(Problem(file=file, line=0, id="", text=text) for text in texts),
+        problems=tuple(CaseProblem(file=file, line=0, id="", text=text) for text in texts),
     )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.casecheck.case import carried_by, full_numbers
-from eval.casecheck.files import CaseLine, Problem, numbered_lines
+from eval.casecheck.files import CaseLine, CaseProblem, numbered_lines
 from eval.casecheck.rules import CalibrationRules
 from figures.stats import Interval, percentile_interval, resample_weights
 from service.grounding.text import fold
@@ -47,7 +47,7 @@ class Separation:
 class CalibrationFindings:
     """What the check saw: problems, rows per label and kind, and the separations."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[CaseProblem, ...]
     rows: int
     labels: Mapping[str, int]
     kinds: Mapping[str, int]
@@ -56,7 +56,7 @@ class CalibrationFindings:
 
 def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationRules | None) -> CalibrationFindings:
     """Check the labelled rows of ``path`` against the cases they summarise."""
-    problems: list[Problem] = []
+    problems: list[CaseProblem] = []
     rows: list[tuple[int, LabelledRow]] = []
     for number, text in numbered_lines(path):
         try:
@@ -65,7 +65,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
             first = err.errors(include_url=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "the object"
             problems.append(
-                Problem(file=path.stem, line=number, id="", text=f"field {field!r}: {first['msg']}; mend the line")
+                CaseProblem(file=path.stem, line=number, id="", text=f"field {field!r}: {first['msg']}; mend the line")
             )
     # The last of equal ids would hide the others: each is reported, and the first one kept.
     by_id: dict[str, LabelledRow] = {}
@@ -74,7 +74,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
     for number, row in rows:
         if by_id.setdefault(row.id, row) is not row:
             problems.append(
-                Problem(file=path.stem, line=number, id=row.id, text="the id stands twice; give each row its own")
+                CaseProblem(file=path.stem, line=number, id=row.id, text="the id stands twice; give each row its own")
             )
     for number, row in rows:
         texts = _row_texts(row, by_id, rules)
@@ -83,7 +83,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
             texts.append(f"case_id {row.case_id!r} is no case{where}; name one")
         elif row.label == "good":
             texts += _good_texts(row, cases[row.case_id])
-        problems += [Problem(file=path.stem, line=number, id=row.id, text=text) for text in texts]
+        problems += [CaseProblem(file=path.stem, line=number, id=row.id, text=text) for text in texts]
     labels: Counter[str] = Counter(row.label for _, row in rows)
     kinds = Counter(row.kind for _, row in rows if row.kind is not None)
     texts = _count_texts(labels, kinds, rules) if rules is not None else []
@@ -94,7 +94,7 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
                 f"word overlap with {found.source} tells good from bad (AUC {found.auc.value:.2f}, allowed {OVERLAP_AUC[0]} to "
                 f"{OVERLAP_AUC[1]}); a judge could pass by counting words: reword until it cannot"
             )
-    problems += [Problem(file=path.stem, line=0, id="", text=text) for text in texts]
+    problems += [CaseProblem(file=path.stem, line=0, id="", text=text) for text in texts]
     return CalibrationFindings(
         problems=tuple(problems), rows=len(rows), labels=labels, kinds=kinds, separations=separations
     )

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from eval.casecheck.files import Problem
+from eval.casecheck.files import CaseProblem
 
 CARD = "README.md"
 SHOWN = 12  # characters of a digest, as everywhere in reports
 
 
-def card_problems(folder: Path, digests: Mapping[str, str]) -> list[Problem]:
+def card_problems(folder: Path, digests: Mapping[str, str]) -> list[CaseProblem]:
     """Return a problem for each file whose row in the card's table lacks the file's digest; none without a card.
 
     Args:
@@ -32,5 +32,5 @@ def card_problems(folder: Path, digests: Mapping[str, str]) -> list[Problem]:
             )
         else:
             continue
-        problems.append(Problem(file=file, line=0, id="", text=text))
+        problems.append(CaseProblem(file=file, line=0, id="", text=text))
     return problems

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from eval.casecheck.files import CaseLine, Problem
+from eval.casecheck.files import CaseLine, CaseProblem
 from eval.casecheck.rules import FileRules, is_declared
 from eval.cases import Fact, Forbidden
 from service.grounding.text import fold, form_occurs
@@ -14,7 +14,7 @@ _FULL_NUMBER = re.compile(r"(?<![\w$.])\d(?:[ -]?\d){8,}(?!\w)|(?<!\d)\d{3}-\d{2
 _SHOWN = 60
 
 
-def case_problems(line: CaseLine, own_answer: str | None) -> list[Problem]:
+def case_problems(line: CaseLine, own_answer: str | None) -> list[CaseProblem]:
     """Return what is wrong inside one case.
 
     Args:

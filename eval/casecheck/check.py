@@ -7,11 +7,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from eval.casecheck.balance import Balance, balance_of
+from eval.casecheck.balance import CaseBalance, balance_of
 from eval.casecheck.calibration import CalibrationFindings, check_calibration
 from eval.casecheck.card import card_problems
 from eval.casecheck.case import case_problems
-from eval.casecheck.files import CALIBRATION, CaseLine, Problem, case_paths, read_case_file, repeated_ids
+from eval.casecheck.files import CALIBRATION, CaseLine, CaseProblem, case_paths, read_case_file, repeated_ids
 from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
 from eval.casecheck.rules import CaseRules
 from eval.casecheck.specificity import false_match_rate
@@ -25,8 +25,8 @@ from service.task import Task
 class Findings:
     """Everything the check saw, in file order; ``digests`` are those that evidence refers to."""
 
-    problems: tuple[Problem, ...]
-    balances: tuple[Balance, ...]
+    problems: tuple[CaseProblem, ...]
+    balances: tuple[CaseBalance, ...]
     digests: Mapping[str, str]
     calibration: CalibrationFindings | None
 
@@ -52,7 +52,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
             f"no dataset {only!r} in {folder}; datasets there: {', '.join(known)}. Name one with --dataset."
         )
 
-    problems: list[Problem] = []
+    problems: list[CaseProblem] = []
     by_file: dict[str, list[CaseLine]] = {}
     for path in paths:
         by_file[path.stem], unreadable = read_case_file(path, task.input_model, rules)
@@ -64,7 +64,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     problems += copied_passages(lines) + copied_references(lines) + reworded_cases(lines)
     missing = [] if only else [file for file in rules.files if file not in by_file]
     problems += [
-        Problem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are asked for")
+        CaseProblem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are asked for")
         for file in missing
     ]
     balances = [balance_of(file, found, rules.files.get(file)) for file, found in by_file.items()]
@@ -74,7 +74,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
         calibration = check_calibration(calibration_path, lines, rules.calibration)
         problems += calibration.problems
     elif rules.calibration is not None and only is None:
-        problems.append(Problem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
+        problems.append(CaseProblem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
 
     digests = {file: cases_digest(line.case for line in found) for file, found in by_file.items()}
     if has_calibration:

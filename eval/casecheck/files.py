@@ -15,7 +15,7 @@ CALIBRATION = "judge_calibration"  # the one file that holds labelled rows of ot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class CaseProblem:
     """One thing that is wrong in a line of a file; ``text`` says what and what to do. ``also`` names a second file."""
 
     file: str
@@ -53,9 +53,9 @@ class CaseLine:
         """File, line and id, as another line's problem names it."""
         return f"{self.file}.jsonl:{self.line} {self.case.id}"
 
-    def problem(self, text: str, also: "CaseLine | None" = None) -> Problem:
+    def problem(self, text: str, also: "CaseLine | None" = None) -> CaseProblem:
         """Return ``text`` as a problem of this line."""
-        return Problem(file=self.file, line=self.line, id=self.case.id, text=text, also=also.file if also else "")
+        return CaseProblem(file=self.file, line=self.line, id=self.case.id, text=text, also=also.file if also else "")
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
@@ -83,23 +83,27 @@ def case_paths(folder: Path) -> list[Path]:
     return paths
 
 
-def read_case_file(path: Path, input_model: type[BaseModel], rules: CaseRules) -> tuple[list[CaseLine], list[Problem]]:
+def read_case_file(
+    path: Path, input_model: type[BaseModel], rules: CaseRules
+) -> tuple[list[CaseLine], list[CaseProblem]]:
     """Return the cases of ``path`` in file order, and a problem for every line that is none."""
     found: list[CaseLine] = []
-    problems: list[Problem] = []
+    problems: list[CaseProblem] = []
     for number, line in numbered_lines(path):
         try:
             case, inputs = parse_case(line, "", input_model, rules.expectations)
         except CaseError as err:
-            problems.append(Problem(file=path.stem, line=number, id="", text=str(err).removeprefix(": ")))
+            problems.append(CaseProblem(file=path.stem, line=number, id="", text=str(err).removeprefix(": ")))
             continue
         found.append(CaseLine(file=path.stem, line=number, case=case, inputs=inputs, rules=rules))
     if not found:
-        problems.append(Problem(file=path.stem, line=0, id="", text="holds no case; write one JSON object per line"))
+        problems.append(
+            CaseProblem(file=path.stem, line=0, id="", text="holds no case; write one JSON object per line")
+        )
     return found, problems
 
 
-def repeated_ids(lines: Iterable[CaseLine]) -> list[Problem]:
+def repeated_ids(lines: Iterable[CaseLine]) -> list[CaseProblem]:
     """Return a problem for each id that stood before, in the same file or another."""
     first: dict[str, CaseLine] = {}
     problems = []

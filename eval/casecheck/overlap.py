@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eval.casecheck.files import CaseLine, Problem
+from eval.casecheck.files import CaseLine, CaseProblem
+from figures.arrays import Floats
 from service.grounding.text import fold
 
 PASSAGE_NGRAM, REFERENCE_NGRAM = 8, 4
@@ -29,7 +29,6 @@ _WORDS_FOR_A_VECTOR = 30  # below, a shared greeting decides
 _HOLDS_DIGIT = re.compile(r"\S*\d\S*")  # another amount or date makes no other case
 
 Grams = frozenset[tuple[str, ...]]
-Floats = NDArray[np.float64]
 
 
 class Shared(NamedTuple):
@@ -67,7 +66,7 @@ def shared_ngrams(grams: Sequence[Grams]) -> list[Shared]:
     return [Shared(a, b, n, n / min(len(grams[a]), len(grams[b]))) for (a, b), n in sorted(counts.items())]
 
 
-def copied_passages(lines: Sequence[CaseLine]) -> list[Problem]:
+def copied_passages(lines: Sequence[CaseLine]) -> list[CaseProblem]:
     """Return pairs of cases that hold the same text, or texts that share runs of eight words."""
     texts = [(line, passage) for line in lines for passage in line.passages]
     problems = []
@@ -99,7 +98,7 @@ def copied_passages(lines: Sequence[CaseLine]) -> list[Problem]:
     return problems
 
 
-def copied_references(lines: Sequence[CaseLine]) -> list[Problem]:
+def copied_references(lines: Sequence[CaseLine]) -> list[CaseProblem]:
     """Return pairs of references, of one case or of two, that share more than a quarter of their 4-grams."""
     texts = [
         (line, number, text)
@@ -122,7 +121,7 @@ def copied_references(lines: Sequence[CaseLine]) -> list[Problem]:
     return problems
 
 
-def reworded_cases(lines: Sequence[CaseLine]) -> list[Problem]:
+def reworded_cases(lines: Sequence[CaseLine]) -> list[CaseProblem]:
     """Return pairs of cases whose texts are near in letters and in meaning: one story with other words or names."""
     whole = [(line, "\n".join(passage.text for passage in line.passages)) for line in lines]
     whole = [(line, text) for line, text in whole if len(text.split()) >= _WORDS_FOR_A_VECTOR]

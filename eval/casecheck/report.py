@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from eval.casecheck.balance import Balance
+from eval.casecheck.balance import CaseBalance
 from eval.casecheck.calibration import OVERLAP_AUC, CalibrationFindings
 from eval.casecheck.check import Findings
 from eval.casecheck.files import CALIBRATION
@@ -58,9 +58,11 @@ def _table(title: str, *columns: tuple[str, bool]) -> "Table":
     return table
 
 
-def _shares_table(balances: Sequence[Balance]) -> "Table":
+def _shares_table(balances: Sequence[CaseBalance]) -> "Table":
     """One line per slice value, a column per file; a yes-or-no slice is one line that counts its yes."""
-    table = _table("Balance", ("slice", False), *((balance.file, True) for balance in balances), ("asked for", False))
+    table = _table(
+        "CaseBalance", ("slice", False), *((balance.file, True) for balance in balances), ("asked for", False)
+    )
     shares = {(b.file, share.slice, share.value): share for b in balances for share in b.shares}
     before = ""
     for name, value in dict.fromkeys(key[1:] for key in shares if key[2] is not False):
@@ -81,7 +83,7 @@ def _shares_table(balances: Sequence[Balance]) -> "Table":
     return table
 
 
-def _spreads_table(balances: Sequence[Balance]) -> "Table":
+def _spreads_table(balances: Sequence[CaseBalance]) -> "Table":
     table = _table("Lengths", ("file", False), ("of", False), ("n", True), ("mean", True), ("min", True), ("max", True))
     for balance in balances:
         for spread in balance.spreads:

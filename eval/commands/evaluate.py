@@ -18,7 +18,7 @@ from eval.commands.arguments import (
 from service.commands.output import AsJson, human_text, print_json
 
 if TYPE_CHECKING:
-    from eval.evaluate import Options, Outcome
+    from eval.evaluate import FinishedEvaluation, Options
 
 
 def evaluate_pairs(
@@ -63,7 +63,7 @@ def evaluate_pairs(
         raise typer.Exit(GATE_SAYS_NO)
 
 
-def run_and_print(options: "Options") -> "Outcome":
+def run_and_print(options: "Options") -> "FinishedEvaluation":
     """Evaluate, print the result for a person, and return it."""
     from eval.evaluate import evaluate
     from eval.report.console import render_evaluation
@@ -89,7 +89,7 @@ def run_and_print(options: "Options") -> "Outcome":
     return outcome
 
 
-def passes(outcome: "Outcome", names: tuple[str, ...]) -> bool:
+def passes(outcome: "FinishedEvaluation", names: tuple[str, ...]) -> bool:
     """Whether each pair of ``names`` passes, or, with no names, at least one pair does."""
     from eval.results import Verdict
 
@@ -99,7 +99,7 @@ def passes(outcome: "Outcome", names: tuple[str, ...]) -> bool:
     return all(passed) if names else any(passed)
 
 
-def summary(outcome: "Outcome") -> dict[str, Any]:
+def summary(outcome: "FinishedEvaluation") -> dict[str, Any]:
     """Return the evaluation without its cases, as the report's own JSON has it; ``report`` names the page beside that."""
     from eval.report.page import to_json
 

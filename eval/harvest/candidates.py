@@ -41,7 +41,7 @@ GROUP BY 1, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class HarvestCandidate:
     """One summary that went wrong, or met something new. Texts are as the warehouse holds them, redacted."""
 
     request_id: str
@@ -97,7 +97,7 @@ def slice_condition(text: str | None) -> tuple[str, dict[str, str]]:
     return f"  AND s.{_SLICES[name]} = :slice_value", {"slice_value": value}
 
 
-def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | None = None) -> list[Candidate]:
+def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | None = None) -> list[HarvestCandidate]:
     """Return the week's candidates, those with most to learn from first: an edit says more than a verdict, a verdict than a flag.
 
     ``part`` names one slice, as the weekly report does: ``channel=web``.
@@ -130,7 +130,7 @@ def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | No
             if holds
         ]
         found.append(
-            Candidate(
+            HarvestCandidate(
                 **{name: str(row[name]) for name in _TEXTS},
                 registry_version=int(row["registry_version"]),
                 generated_at=row["generation_timestamp"],
@@ -147,7 +147,7 @@ _TEXTS = ("request_id", "summary_id", "source_key", "pair", "pair_digest", "prom
 _ORDER = ("edited", "not_helpful", "guarded", "degraded", "drifted")
 
 
-def _worth(item: Candidate) -> tuple[int, bool, datetime, str]:
+def _worth(item: HarvestCandidate) -> tuple[int, bool, datetime, str]:
     return _ORDER.index(item.reasons[0]), item.comment is None, item.generated_at, item.request_id
 
 

@@ -14,7 +14,7 @@ from eval.casecheck.overlap import copied_passages, reworded_cases
 from eval.casecheck.rules import CaseRules
 from eval.cases import Case, Expectations
 from eval.errors import HarvestError
-from eval.harvest.candidates import Candidate
+from eval.harvest.candidates import HarvestCandidate
 from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import Proposal, Provenance
 from eval.harvest.source import Origin, made_strange
@@ -62,7 +62,13 @@ class Desk:
 
 
 def propose(
-    candidates: Sequence[Candidate], earlier: Sequence[Proposal], origin: Origin, desk: Desk, *, week: str, most: int
+    candidates: Sequence[HarvestCandidate],
+    earlier: Sequence[Proposal],
+    origin: Origin,
+    desk: Desk,
+    *,
+    week: str,
+    most: int,
 ) -> Proposed:
     """Return at most ``most`` new proposals of ``week``, in the candidates' order.
 
@@ -113,7 +119,7 @@ def _copied(line: CaseLine, others: Sequence[CaseLine]) -> str | None:
     return None
 
 
-def _proposal(candidate: Candidate, inputs: BaseModel, account: str, desk: Desk, week: str) -> Proposal:
+def _proposal(candidate: HarvestCandidate, inputs: BaseModel, account: str, desk: Desk, week: str) -> Proposal:
     name = hashlib.sha256(candidate.summary_id.encode()).hexdigest()[:8]
     passages = desk.rules.passages(inputs)
     edited = candidate.edited_summary and redacted(candidate.edited_summary, account_number=account)

@@ -19,9 +19,9 @@ from eval.judges.calibration import (
     save,
     shortfall,
 )
-from eval.judges.grading import Bench, Judge, Question, load_judge
+from eval.judges.grading import GradingQuestion, GradingRun, Judge, load_judge
 from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, PublicRow, load_own, load_public, source_text
-from eval.run.reply_cache import CallCache
+from eval.run.reply_cache import ReplyCache
 from eval.scorers.judge import Grade, JudgeSpec, preference
 from eval.suite import Suite
 from eval.suites import load_suite
@@ -92,10 +92,10 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
             cards, region=settings.aws.region, endpoint=endpoint, stand_in=settings.bedrock.stand_in
         )
         gateway.warm_up()
-        cache = stack.enter_context(closing(CallCache(settings.state_dir / "calls")))
+        cache = stack.enter_context(closing(ReplyCache(settings.state_dir / "calls")))
         for spec, judge in judges:
             stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-            bench = Bench(
+            bench = GradingRun(
                 gateway=gateway,
                 cache=cache,
                 run_id=f"{stamp}-calibrate",
@@ -119,7 +119,7 @@ def _specs(suite: Suite, wanted: Sequence[str]) -> list[JudgeSpec]:
 def _measure(
     spec: JudgeSpec,
     judge: Judge,
-    bench: Bench,
+    bench: GradingRun,
     task: Task[Any],
     suite: Suite,
     own: OwnRows,
@@ -171,10 +171,10 @@ def _measure(
 class _Asker:
     """Asks one judge about whole sets; ``grades`` collects every answer."""
 
-    def __init__(self, judge: Judge, bench: Bench, repeats: int, grades: list[Grade]) -> None:
+    def __init__(self, judge: Judge, bench: GradingRun, repeats: int, grades: list[Grade]) -> None:
         self._judge, self._bench, self._repeats, self._grades = judge, bench, repeats, grades
 
-    def ask(self, questions: Sequence[Question], title: str) -> list[list[Grade]]:
+    def ask(self, questions: Sequence[GradingQuestion], title: str) -> list[list[Grade]]:
         """Return ``repeats`` grades for each question."""
         asked = [(self._judge, question, repeat) for repeat in range(self._repeats) for question in questions]
         progress = _progress(f"judge {self._judge.rubric} on {title}", len(asked))
@@ -184,7 +184,7 @@ class _Asker:
 
     def rows(self, name: str, rows: Sequence[PublicRow], digest: str) -> Agreement:
         """Grade texts one by one."""
-        questions = [Question(values={"source": row.source, "summary": row.summary}) for row in rows]
+        questions = [GradingQuestion(values={"source": row.source, "summary": row.summary}) for row in rows]
         answers = self.ask(questions, name)
         labelled = [
             Labelled(row_id=r.row_id, group=r.group, good=r.good, kind=None if r.good else "bad", votes=_votes(grades))
@@ -201,7 +201,9 @@ class _Asker:
         questions = []
         for row in rows:
             for first, second in ((row.summary, row.other or ""), (row.other or "", row.summary)):
-                questions.append(Question(values={"source": row.source, "summary_a": first, "summary_b": second}))
+                questions.append(
+                    GradingQuestion(values={"source": row.source, "summary_a": first, "summary_b": second})
+                )
         answers = self.ask(questions, name)
         labelled, same, settled = [], [], []
         for place, row in enumerate(rows):
@@ -225,7 +227,7 @@ class _Asker:
 
 def _own_rows(spec: JudgeSpec, asker: _Asker, task: Task[Any], own: OwnRows) -> Agreement:
     sources = {case_id: source_text(task, case) for case_id, case in own.cases.items()}
-    questions = [Question(values={"source": sources[row.case_id], "summary": row.summary}) for row in own.rows]
+    questions = [GradingQuestion(values={"source": sources[row.case_id], "summary": row.summary}) for row in own.rows]
     answers = asker.ask(questions, CALIBRATION_SET)
     labelled = [
         Labelled(row_id=row.id, group=row.case_id, good=row.label == "good", kind=row.kind, votes=_votes(grades))

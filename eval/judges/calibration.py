@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from eval.scorers.judge import JudgeSpec
-from figures.stats import RESAMPLES, Floats, Indices, Interval, percentile_interval
+from figures.arrays import Floats
+from figures.stats import RESAMPLES, Indices, Interval, percentile_interval
 
 CALIBRATION_SET = "judge_calibration"  # the project's own labelled rows: the ones that decide
 SEED = 20261121

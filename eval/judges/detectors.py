@@ -15,7 +15,7 @@ from service.task import TaskResult, load_task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Detection:
     """What a detector said about one row: ``flagged`` means that it called the row bad."""
 
     row_id: str
@@ -33,12 +33,12 @@ def detector_scores(scorer: Scorer) -> tuple[str, ...]:
     return tuple(getattr(scorer, "detects", ()))
 
 
-def verdicts(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str, list[Verdict]]:
+def verdicts(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str, list[Detection]]:
     """Return each detector's verdict on every row, by the score's name."""
-    found: dict[str, list[Verdict]] = {}
+    found: dict[str, list[Detection]] = {}
     for row in own.rows:
         for name, value in _scores(scorers, task, own.cases[row.case_id], row.summary).items():
-            found.setdefault(name, []).append(Verdict(row_id=row.id, kind=row.kind, flagged=value < 1.0))
+            found.setdefault(name, []).append(Detection(row_id=row.id, kind=row.kind, flagged=value < 1.0))
     return found
 
 
@@ -84,7 +84,7 @@ def detector_lines(task: str, settings: Settings) -> list[str]:
     return lines
 
 
-def _summary(rows: Sequence[Verdict]) -> str:
+def _summary(rows: Sequence[Detection]) -> str:
     flagged = [row for row in rows if row.flagged]
     bad = [row for row in rows if row.kind is not None]
     hits = sum(1 for row in flagged if row.kind is not None)
@@ -96,7 +96,7 @@ def _summary(rows: Sequence[Verdict]) -> str:
     )
 
 
-def _by_kind(rows: Sequence[Verdict]) -> list[str]:
+def _by_kind(rows: Sequence[Detection]) -> list[str]:
     kinds = sorted({row.kind for row in rows if row.kind is not None})
     told = []
     for kind in kinds:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eval.run.reply_cache import CachingGateway, CallCache
+from eval.run.reply_cache import CachingGateway, ReplyCache
 from eval.scorers.judge import SCHEMA_NAMES, Grade, answer_form, read_grade
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
@@ -46,7 +46,7 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class GradingQuestion:
     """What a judge is asked about: the values of its variables."""
 
     values: Mapping[str, str]
@@ -120,22 +120,22 @@ def _bare(model_id: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class GradingRun:
     """Everything that asking needs and that stays the same over a run's questions."""
 
     gateway: Gateway
-    cache: CallCache
+    cache: ReplyCache
     run_id: str
     concurrency: int
     fresh: bool = False
 
     async def ask_all(
-        self, asked: Sequence[tuple[Judge, Question, int]], progress: Callable[[Grade], None]
+        self, asked: Sequence[tuple[Judge, GradingQuestion, int]], progress: Callable[[Grade], None]
     ) -> list[Grade]:
         """Return one grade per (judge, question, repeat from 0), in order."""
         limit = asyncio.Semaphore(self.concurrency)
 
-        async def one(judge: Judge, question: Question, repeat: int) -> Grade:
+        async def one(judge: Judge, question: GradingQuestion, repeat: int) -> Grade:
             async with limit:
                 grade = await self.ask(judge, question, repeat)
             progress(grade)
@@ -145,7 +145,7 @@ class Bench:
             tasks = [group.create_task(one(*item)) for item in asked]
         return [task.result() for task in tasks]
 
-    async def ask(self, judge: Judge, question: Question, repeat: int = 0) -> Grade:
+    async def ask(self, judge: Judge, question: GradingQuestion, repeat: int = 0) -> Grade:
         """Return the judge's grade; a failed or late call is unscored with its reason, never a zero."""
         call = ModelCall(
             model=judge.pair.model,

@@ -7,7 +7,15 @@ from typing import Any
 
 from eval.cases import Case
 from eval.judges.calibration import interval_text, load, shortfall
-from eval.judges.grading import Bench, Judge, Question, load_judge, refuse_same_answerer, refuse_self_judging, rubrics
+from eval.judges.grading import (
+    GradingQuestion,
+    GradingRun,
+    Judge,
+    load_judge,
+    refuse_same_answerer,
+    refuse_self_judging,
+    rubrics,
+)
 from eval.judges.labelled_rows import own_digest, source_text
 from eval.results import ArmName, CaseResult, JudgeNote, Score
 from eval.run.runner import Runner
@@ -20,7 +28,7 @@ from service.pair import Pair
 from service.settings import Settings
 from service.task import Task
 
-Answers = dict[tuple[str, ArmName], list[CaseResult]]
+AnswersByArm = dict[tuple[str, ArmName], list[CaseResult]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +81,9 @@ def check_panel(panel: Panel, pairs: Sequence[Pair]) -> None:
         refuse_self_judging(judge, pairs)
 
 
-def bench_of(runner: Runner, gateway: Gateway) -> Bench:
+def grading_run_of(runner: Runner, gateway: Gateway) -> GradingRun:
     """Return where the judges of ``runner``'s run are asked: through ``gateway``, into the same cache."""
-    return Bench(
+    return GradingRun(
         gateway=gateway,
         cache=runner.cache,
         run_id=runner.run_id,
@@ -85,26 +93,26 @@ def bench_of(runner: Runner, gateway: Gateway) -> Bench:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class GradedAnswers:
     """Answers with the judges' scores, the suite with their metrics and floors, and a note on every judge."""
 
-    answers: Answers
+    answers: AnswersByArm
     suite: Suite
     notes: tuple[JudgeNote, ...]
 
 
 def judge_answers(
     panel: Panel,
-    bench: Bench,
+    bench: GradingRun,
     *,
     pairs: Sequence[Pair],
     task: Task[Any],
     suite: Suite,
     settings: Settings,
     cases: Sequence[Case],
-    answers: Answers,
+    answers: AnswersByArm,
     production: str | None,
-) -> Judged:
+) -> GradedAnswers:
     """Have every judge grade every answer, in this process: judges need the gateway.
 
     ``production`` is the digest of the pair that pairwise judges compare with; without one they are not asked.
@@ -142,22 +150,24 @@ def judge_answers(
             gates = spec.floor is not None
             gating += [spec] * gates
             notes.append(_note(judge, by, f"calibrated, {agreed}; {'gates' if gates else 'shown only'}", gates=gates))
-    return Judged(answers=answers, suite=suite.judged_by(metrics, gating) if metrics else suite, notes=tuple(notes))
+    return GradedAnswers(
+        answers=answers, suite=suite.judged_by(metrics, gating) if metrics else suite, notes=tuple(notes)
+    )
 
 
 async def _ask(
     spec: JudgeSpec,
     judge: Judge,
-    bench: Bench,
+    bench: GradingRun,
     task: Task[Any],
     cases: Mapping[str, Case],
-    answers: Answers,
+    answers: AnswersByArm,
     production: str | None,
 ) -> tuple[dict[int, Score], set[str]]:
     """Return a score per result (by ``id``), and who answered as the judge."""
     baseline = {item.case_id: item for item in answers.get((production or "", "primary"), [])}
     scores: dict[int, Score] = {}
-    asked: list[tuple[Judge, Question, int]] = []
+    asked: list[tuple[Judge, GradingQuestion, int]] = []
     wanted: list[CaseResult] = []
     for item in [item for results in answers.values() for item in results]:
         other = baseline.get(item.case_id)
@@ -177,9 +187,9 @@ async def _ask(
             texts = (item.result.output, other.result.output or "")
             for first, second in (texts, texts[::-1]):
                 values = {"source": source, "summary_a": first, "summary_b": second}
-                asked.append((judge, Question(values=values), item.repeat))
+                asked.append((judge, GradingQuestion(values=values), item.repeat))
         else:
-            question = Question(values={"source": source, "summary": item.result.output})
+            question = GradingQuestion(values={"source": source, "summary": item.result.output})
             # Every repeat of the case is another answer; the judge's own repeats follow one another.
             asked += [(judge, question, item.repeat * spec.repeats + again) for again in range(spec.repeats)]
     grades = await bench.ask_all(asked, lambda grade: None)

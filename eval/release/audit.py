@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from eval.release.audit_item import Item
+from eval.release.audit_item import AuditItem
 from eval.release.audit_rollout import rollout_items
 from eval.release.evidence import FIGURES_FILE
-from eval.release.ledger import Entry, Ledger, chain_problems, ledger_path
+from eval.release.ledger import Ledger, LedgerEntry, chain_problems, ledger_path
 from eval.tracking.store import CASES_FILE, Tracking
 from service.canonical import sha256_hex
 from service.errors import RegistryError
@@ -24,7 +24,7 @@ PUT_BACK = "restore the store from a backup; the releases themselves are not aff
 class HistoryRow:
     """One line of the ledger: the release when it verifies, its evidence when that verifies, else what is wrong."""
 
-    entry: Entry
+    entry: LedgerEntry
     attestation: GateAttestation | None
     problem: str | None
 
@@ -58,20 +58,20 @@ class Audit:
             rows.append(HistoryRow(entry=entry, attestation=attestation, problem=problem))
         return rows
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[AuditItem]:
         """Check one thing after the other, in the order of the ledger."""
-        yield Item(name="trusted keys", detail=f"{len(self._keys.keys)} in {self._keys.path}")
+        yield AuditItem(name="trusted keys", detail=f"{len(self._keys.keys)} in {self._keys.path}")
         broken = chain_problems(self._entries)
         sequences = {entry.release.sequence for entry in self._entries if entry.release}
         for entry in self._entries:
             if entry.release is None:
-                yield Item(
+                yield AuditItem(
                     name=entry.where,
                     detail="signature",
                     problem=f"{entry.problem}. Nothing serves it; delete it once you know who wrote it",
                 )
         for number in sorted(set(broken) - sequences):
-            yield Item(name=f"release {number}", detail="chain", problem=broken[number])
+            yield AuditItem(name=f"release {number}", detail="chain", problem=broken[number])
         seen: set[str] = set()
         for entry in self._entries:
             release = entry.release
@@ -79,7 +79,7 @@ class Audit:
                 continue
             yield self._release_item(entry, release, broken.get(release.sequence))
             attestation, problem = self._evidence(entry)
-            yield Item(
+            yield AuditItem(
                 name=f"release {release.sequence} evidence",
                 detail=f"attestation {release.attestation[:12]}"
                 + (f", evaluation {attestation.evaluation_id}, {attestation.verdict}" if attestation else ""),
@@ -94,7 +94,7 @@ class Audit:
         releases = [entry.release for entry in self._entries if entry.release is not None]
         yield from rollout_items(self._task, self._tracking, self._keys, self._settings, releases)
 
-    def _release_item(self, entry: Entry, release: Release, chain: str | None) -> Item:
+    def _release_item(self, entry: LedgerEntry, release: Release, chain: str | None) -> AuditItem:
         problem = chain
         if problem is None and not entry.in_registry:
             problem = (
@@ -102,14 +102,14 @@ class Audit:
                 f"{release.tag} of version {release.registry_version}; promote the pair in production again"
             )
         copies = "registry and ledger" if entry.in_file else "registry; the next release adds it to the ledger here"
-        return Item(
+        return AuditItem(
             name=f"release {release.sequence}",
             detail=f"{release.kind} {release.pair_name} {release.pair_digest[:12]}, signed by {(entry.keyid or '?')[:12]}, "
             f"in {copies if entry.in_registry else 'ledger'}",
             problem=problem,
         )
 
-    def _evidence(self, entry: Entry) -> tuple[GateAttestation | None, str | None]:
+    def _evidence(self, entry: LedgerEntry) -> tuple[GateAttestation | None, str | None]:
         release = entry.release
         assert release is not None
         envelope = self._ledger.attestation(release)
@@ -133,48 +133,48 @@ class Audit:
             return None, str(err)
         return attestation, None
 
-    def _version_item(self, release: Release) -> Item:
+    def _version_item(self, release: Release) -> AuditItem:
         name = f"release {release.sequence} content"
         detail = f"version {release.registry_version}"
         try:
             pair = self._tracking.pair_of(self._task, release.registry_version)
         except RegistryError as err:
-            return Item(name=name, detail=detail, problem=str(err))
+            return AuditItem(name=name, detail=detail, problem=str(err))
         if pair.digest != release.pair_digest:
-            return Item(
+            return AuditItem(
                 name=name,
                 detail=detail,
                 problem=f"{detail} holds {pair.digest[:12]} and not {release.pair_digest[:12]}: somebody rewrote it; promote "
                 "the pair in production again, and do not roll back to this release",
             )
-        return Item(name=name, detail=f"{detail} has digest {pair.digest[:12]}")
+        return AuditItem(name=name, detail=f"{detail} has digest {pair.digest[:12]}")
 
-    def _artifact_item(self, release: Release, file: str, attested: str) -> Item:
+    def _artifact_item(self, release: Release, file: str, attested: str) -> AuditItem:
         name = f"release {release.sequence} {file}"
         detail = f"run {release.gate_run_id}"
         text = self._tracking.artifact(release.gate_run_id, file)
         if text is None:
-            return Item(name=name, detail=detail, problem=f"artifact {file} of {detail} is gone; {PUT_BACK}")
+            return AuditItem(name=name, detail=detail, problem=f"artifact {file} of {detail} is gone; {PUT_BACK}")
         digest = sha256_hex(text)
         if digest != attested:
-            return Item(
+            return AuditItem(
                 name=name,
                 detail=detail,
                 problem=f"artifact {file} of {detail} was changed: it has digest {digest[:12]}, attested was "
                 f"{attested[:12]}; {PUT_BACK}",
             )
-        return Item(name=name, detail=f"{detail}, digest {digest[:12]} as attested")
+        return AuditItem(name=name, detail=f"{detail}, digest {digest[:12]} as attested")
 
-    def _alias_item(self) -> Item:
+    def _alias_item(self) -> AuditItem:
         target = self._tracking.alias_target(self._task)
         releases = [entry.release for entry in self._entries if entry.release]
         detail = f"production -> version {target}" if target is not None else "production is not set"
         if not releases:
             problem = None if target is None else "nothing was ever released: the alias was set by hand; delete it"
-            return Item(name="alias", detail=detail, problem=problem)
+            return AuditItem(name="alias", detail=detail, problem=problem)
         newest = releases[-1]
         if target != newest.registry_version:
-            return Item(
+            return AuditItem(
                 name="alias",
                 detail=detail,
                 problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
@@ -189,4 +189,4 @@ class Audit:
         if problem is not None:
             again = f"omni promote {newest.pair_name} --task {self._task} --why ..."
             problem = f"no service takes it: {problem}. `{again}` puts it back"
-        return Item(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)
+        return AuditItem(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

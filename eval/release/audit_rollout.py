@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from eval.release.audit_item import Item
+from eval.release.audit_item import AuditItem
 from eval.tracking.store import Tracking
 from service.errors import RegistryError
 from service.release.release import Release
@@ -29,7 +29,7 @@ class _Step:
 
 def rollout_items(
     task: str, tracking: Tracking, keys: TrustedKeys, settings: Settings, releases: Collection[Release]
-) -> Iterator[Item]:
+) -> Iterator[AuditItem]:
     """Check every step, in the order of their numbers; nothing where no rollout was ever begun.
 
     Raises:
@@ -45,7 +45,7 @@ def rollout_items(
                     raise RegistryError(f"{where} is a copy of step {rollout.sequence}")
             except RegistryError as err:
                 problem = f"{err}. No service takes it; delete the tag once you know who wrote it"
-                yield Item(name=where, detail="signature", problem=problem)
+                yield AuditItem(name=where, detail="signature", problem=problem)
                 continue
             steps[rollout.sequence].append(_Step(version=version, rollout=rollout, tags=tags))
     seen = _seen(task, settings)
@@ -60,7 +60,7 @@ def rollout_items(
                 )
                 + f"; somebody removed tag {ROLLOUT_TAG_PREFIX}{number:06d}. Services remember it; {_AGAIN} to go on"
             )
-            yield Item(name=f"rollout step {number}", detail="sequence", problem=what)
+            yield AuditItem(name=f"rollout step {number}", detail="sequence", problem=what)
         for step in steps.get(number, ()):
             yield _step_item(task, step, len(steps[number]), tracking, keys, releases)
     newest = steps[max(steps)][0] if steps else None
@@ -69,9 +69,9 @@ def rollout_items(
 
 def _step_item(
     task: str, step: _Step, copies: int, tracking: Tracking, keys: TrustedKeys, releases: Collection[Release]
-) -> Item:
+) -> AuditItem:
     rollout = step.rollout
-    return Item(
+    return AuditItem(
         name=f"rollout step {rollout.sequence}",
         detail=f"{rollout.pair_name} {rollout.pair_digest[:12]} for {rollout.percent}%, shadow {rollout.shadow_percent}%, by "
         f"{rollout.who}",
@@ -105,7 +105,7 @@ def _problem(
     return None
 
 
-def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterator[Item]:
+def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterator[AuditItem]:
     target = tracking.alias_target(task, CANDIDATE_ALIAS)
     if target is None and newest is None:
         return
@@ -118,7 +118,7 @@ def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterato
             "no service takes it. `omni rollout` or `omni rollout-end` puts it back"
         )
     detail = f"{CANDIDATE_ALIAS} -> version {target}" if target is not None else f"{CANDIDATE_ALIAS} is not set"
-    yield Item(name="alias candidate", detail=detail, problem=problem)
+    yield AuditItem(name="alias candidate", detail=detail, problem=problem)
 
 
 def _seen(task: str, settings: Settings) -> int:

@@ -20,8 +20,8 @@ from eval.tracking.store import (
     TAG_SUITE,
     TAG_TASK,
     TAG_VERDICT,
+    LoggedRun,
     RunLog,
-    RunRecord,
     table_text,
 )
 from eval.verdict.attest import attest, finite, write_statement_files
@@ -39,7 +39,7 @@ NO_BASELINE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class PairEvidence:
     """One evaluated pair as its MLflow run proves it; ``attestation`` None means that ``problem`` says why it proves nothing."""
 
     mlflow_run_id: str
@@ -144,12 +144,12 @@ def attested_run_logs(
         yield replace(log, texts=texts)
 
 
-def read_evidence(records: Sequence[RunRecord], keys: TrustedKeys) -> list[Evidence]:
+def read_evidence(records: Sequence[LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:
     """Return what each record proves: its verified attestation, or why it proves nothing."""
     return [_read(record, keys) for record in records]
 
 
-def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
+def _read(record: LoggedRun, keys: TrustedKeys) -> PairEvidence:
     attestation, problem, name = None, "", shown(record.evaluation_id, 40)
     if record.attestation is None:
         problem = f"evaluation {name} was not attested: it was made without a signing key"
@@ -158,7 +158,7 @@ def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
             attestation, _ = read_attestation(record.attestation, keys, f"the attestation of evaluation {name}")
         except RegistryError as err:
             problem = str(err)
-    return Evidence(
+    return PairEvidence(
         mlflow_run_id=record.mlflow_run_id,
         envelope=record.attestation or "",
         attestation=attestation,
@@ -167,7 +167,7 @@ def _read(record: RunRecord, keys: TrustedKeys) -> Evidence:
 
 
 def refusals(
-    candidates: list[Evidence],
+    candidates: list[PairEvidence],
     *,
     task_name: str,
     pair_name: str,
@@ -179,7 +179,7 @@ def refusals(
     environment: str,
     now: datetime,
     behaviour_required: bool = False,
-) -> tuple[Evidence | None, list[str]]:
+) -> tuple[PairEvidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
     Among those of exactly this pair, set, suite, production and environment the newest decides, by the time that is signed:
@@ -198,7 +198,7 @@ def refusals(
         "environment": ("the environment", environment),
     }
     apart: list[list[str]] = []
-    of_this: list[tuple[GateAttestation, Evidence]] = []
+    of_this: list[tuple[GateAttestation, PairEvidence]] = []
     for evidence in candidates:
         attestation = evidence.attestation
         if attestation is None:

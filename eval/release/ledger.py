@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class LedgerEntry:
     """One envelope of the ledger. ``release`` is None when it does not verify; ``problem`` then says why.
 
     ``where`` names the places that hold it; ``in_registry`` and ``in_file`` say which of the two copies do.
@@ -57,9 +57,9 @@ class Ledger:
         self._task, self._tracking, self._settings, self._keys = task, tracking, settings, keys
         self._path = ledger_path(task, settings)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LedgerEntry]:
         """Return all envelopes, the verified ones in their sequence and the others last."""
-        found: dict[str, Entry] = {}
+        found: dict[str, LedgerEntry] = {}
         for version, tags in self._tracking.version_tags(self._task):
             for name, text in sorted(tags.items()):
                 if name.startswith(RELEASE_TAG_PREFIX):
@@ -77,7 +77,7 @@ class Ledger:
         """Return the verified releases, newest first; `omni verify` names the others."""
         return [entry.release for entry in reversed(self.entries()) if entry.release is not None]
 
-    def _entry(self, text: str, what: str, tag: tuple[int, str] | None) -> Entry:
+    def _entry(self, text: str, what: str, tag: tuple[int, str] | None) -> LedgerEntry:
         release, digest, keyid, problem = None, None, None, None
         try:
             found, statement = read_release(text, self._keys, what)
@@ -89,7 +89,7 @@ class Ledger:
             release = found
         except RegistryError as err:
             problem = str(err)
-        return Entry(
+        return LedgerEntry(
             envelope=text,
             where=what,
             digest=digest,
@@ -194,7 +194,7 @@ class Ledger:
             self._copy([*entries, self._entry(envelope, "the new release", (version, release.tag))])
             return release
 
-    def _copy(self, entries: Sequence[Entry]) -> None:
+    def _copy(self, entries: Sequence[LedgerEntry]) -> None:
         missing = [entry.envelope for entry in entries if not entry.in_file]
         lines = [*self._lines(), *missing]
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,10 +206,10 @@ class Ledger:
         temporary.replace(self._path)
 
 
-def chain_problems(entries: Sequence[Entry]) -> dict[int, str]:
+def chain_problems(entries: Sequence[LedgerEntry]) -> dict[int, str]:
     """Return what is wrong with the chain, by sequence: missing releases, two of one number, a link to something else."""
     problems: dict[int, str] = {}
-    previous: Entry | None = None
+    previous: LedgerEntry | None = None
     for entry in entries:
         release = entry.release
         if release is None:
@@ -240,5 +240,5 @@ def _is(text: str, digest: str) -> bool:
         return False
 
 
-def _in_both(entry: Entry) -> Entry:
+def _in_both(entry: LedgerEntry) -> LedgerEntry:
     return replace(entry, in_file=True)

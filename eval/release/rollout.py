@@ -8,7 +8,7 @@ from typing import Any
 
 from eval.errors import Refused, RolloutError
 from eval.loaders import load_gate
-from eval.release.evidence import Evidence, read_evidence, refusals
+from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.release.signing import sign_statement, signer_to_release
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
@@ -199,7 +199,7 @@ def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | 
 
 def _earned(
     task_name: str, pair_name: str, production: Production, tracking: Tracking, keys: TrustedKeys, settings: Settings
-) -> tuple[Pair, Evidence]:
+) -> tuple[Pair, PairEvidence]:
     task, suite = load_task(task_name), load_suite(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pair = load_pair(

@@ -9,8 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel, ValidationError
 
 from eval.cases import Case
-from eval.report.changes import READABLE_SHARE, Change, production_answers, word_changes
-from eval.report.conclusions import Finding, badness, findings_of, problem_lines, worst_results
+from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, word_changes
+from eval.report.conclusions import ScoreFinding, badness, findings_of, problem_lines, worst_results
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 from figures.formatting import MISSING, format_number, one_line, plural, without_controls
@@ -42,7 +42,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RecordView:
     """One record of a case's inputs, such as an interaction; ``pieces`` marks what some answer left out ("missed")."""
 
     heading: str
@@ -52,7 +52,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ShownAnswer:
     """One pair's answer to a case with everything that was said about it."""
 
     title: str
@@ -68,7 +68,7 @@ class Answer:
     scores: str
     figures: str
     is_production: bool = False
-    changes: tuple[Change, ...] = ()  # against production's answer; empty where there is nothing to compare
+    changes: tuple[TextPiece, ...] = ()  # against production's answer; empty where there is nothing to compare
     in_common: str = ""
     readable: bool = False  # whether the word differences are worth showing unasked
 
@@ -80,15 +80,15 @@ class CaseView:
     id: str
     slices: str
     fields: tuple[tuple[str, str], ...]
-    entries: tuple[Entry, ...]
+    entries: tuple[RecordView, ...]
     hidden: int
     references: tuple[str, ...]
     facts: tuple[str, ...]
     forbidden: tuple[str, ...]
     open_items: tuple[str, ...]
     mood: str
-    answers: tuple[Answer, ...]
-    others: tuple[Answer, ...]
+    answers: tuple[ShownAnswer, ...]
+    others: tuple[ShownAnswer, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ def case_views(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
     ]
 
 
-def _entry_reader(task_name: str) -> Callable[[Case], list[Entry]]:
+def _entry_reader(task_name: str) -> Callable[[Case], list[RecordView]]:
     """Return what lists a case's records, telling those that the model saw from those that the request's filter hid."""
     try:
         model: type[BaseModel] | None = load_task(task_name).input_model
@@ -151,12 +151,14 @@ def _entry_reader(task_name: str) -> Callable[[Case], list[Entry]]:
             return None
         return [item.model_dump(mode="json") for item in inputs.visible()] if isinstance(inputs, _Filtered) else None
 
-    def entries(case: Case) -> list[Entry]:
+    def entries(case: Case) -> list[RecordView]:
         visible = seen(case)
         shown = None if visible is None else {_identity(record) for record in visible}
         records = [item for value in case.inputs.values() if _is_records(value) for item in value]
         return [
-            Entry(heading=_heading(record), body=_text(record), visible=shown is None or _identity(record) in shown)
+            RecordView(
+                heading=_heading(record), body=_text(record), visible=shown is None or _identity(record) in shown
+            )
             for record in records
         ]
 
@@ -189,7 +191,7 @@ def _case_view(
     case: Case,
     answers: Sequence[tuple[PairResult, CaseResult]],
     suite: Suite,
-    entries_of: Callable[[Case], list[Entry]],
+    entries_of: Callable[[Case], list[RecordView]],
     production: CaseResult | None,
 ) -> CaseView:
     expected = case.expectations
@@ -200,7 +202,7 @@ def _case_view(
     order: dict[tuple[str, str], list[int]] = {}
     for pair, item in answers:
         order.setdefault((pair.pair_name, item.arm), []).append(item.repeat)
-    views: dict[bool, list[Answer]] = {True: [], False: []}
+    views: dict[bool, list[ShownAnswer]] = {True: [], False: []}
     for pair, item in answers:
         place = sorted(order[pair.pair_name, item.arm]).index(item.repeat)
         shown = _answer(case, pair, item, suite, place)
@@ -225,7 +227,7 @@ def _case_view(
     )
 
 
-def _with_changes(answer: Answer, production: CaseResult, item: CaseResult) -> Answer:
+def _with_changes(answer: ShownAnswer, production: CaseResult, item: CaseResult) -> ShownAnswer:
     if production.result.output is None:
         return replace(answer, in_common="production gave no answer to compare with")
     changes, share = word_changes(production.result.output, item.result.output or "")
@@ -237,7 +239,7 @@ def _with_changes(answer: Answer, production: CaseResult, item: CaseResult) -> A
     )
 
 
-def _mark_missed(entries: Sequence[Entry], case: Case, results: Sequence[CaseResult]) -> list[Entry]:
+def _mark_missed(entries: Sequence[RecordView], case: Case, results: Sequence[CaseResult]) -> list[RecordView]:
     """Mark, in what went in, the passages that show a fact which some answer does not carry."""
     absent = {finding.text for item in results for finding in findings_of(item)}
     spans = [fact.span for fact in case.expectations.facts if fact.statement in absent]
@@ -252,7 +254,7 @@ def _mark_missed(entries: Sequence[Entry], case: Case, results: Sequence[CaseRes
     return marked
 
 
-def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place: int) -> Answer:
+def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place: int) -> ShownAnswer:
     result = item.result
     findings = findings_of(item)
     facts = {fact.statement for fact in case.expectations.facts}
@@ -266,7 +268,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
     words = {"failed": f"failed: {result.failure}", "faults": plural(problems, "finding"), "ok": "nothing found"}
     values = {name: score.value for name, score in item.scores.items()}
     reasons = {(name, score.unscored) for name, score in item.scores.items() if score.unscored is not None}
-    return Answer(
+    return ShownAnswer(
         title=title,
         pair=pair.pair_name,
         state=state,
@@ -283,7 +285,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
     )
 
 
-def _without_quote(finding: Finding, output: str) -> str:
+def _without_quote(finding: ScoreFinding, output: str) -> str:
     """Return the finding's text without the passage that is marked in the output anyway."""
     start, end = _find(finding.quote, without_controls(output))
     return without_controls(finding.text if start == end else finding.head)
@@ -303,7 +305,7 @@ def _figures(item: CaseResult) -> str:
     return " · ".join(parts)
 
 
-def mark_output(output: str, findings: Sequence[Finding], case: Case) -> list[Segment]:
+def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> list[Segment]:
     """Return ``output`` in pieces, with the passages marked that a finding quotes or that state a forbidden claim.
 
     Joined, the pieces are the output without its control characters.

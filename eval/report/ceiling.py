@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from eval.report.conclusions import ceiling_cases, ceiling_metrics
-from eval.report.view import Cell, Row
+from eval.report.view import FigureCell, MetricRow
 from eval.results import Evaluation
 from eval.suite import Suite
 from figures.formatting import format_metric
@@ -12,7 +12,7 @@ from figures.svg import metric_scale, whisker
 CEILING_NAME = "reference against reference"
 
 
-def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
+def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
     """Return references scored against each other in the first column, then each pair by the same rule."""
     rows = []
     n = ceiling_cases(evaluation)
@@ -28,7 +28,7 @@ def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
             text = format_metric(metric, n) if metric else "–"
             label = f"{name} {spec.name} {text}"
             drawing = whisker(metric, scale, bound=line, label=label) if metric else Markup("")
-            cells.append(Cell(text=text, drawing=drawing))
+            cells.append(FigureCell(text=text, drawing=drawing))
         remark = "higher is better" if spec.higher_is_better else "lower is better"
-        rows.append(Row(name=spec.name, remark=remark, cells=tuple(cells)))
+        rows.append(MetricRow(name=spec.name, remark=remark, cells=tuple(cells)))
     return rows

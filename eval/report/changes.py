@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"\s+|[\w$%.,:'-]*\w|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class TextPiece:
     """A piece of text: in both answers (""), only in the candidate's ("ins") or only in production's ("del")."""
 
     text: str
@@ -36,25 +36,25 @@ class ChangedList:
     lines: tuple[tuple[str, str], ...]
 
 
-def word_changes(before: str, after: str) -> tuple[list[Change], float]:
+def word_changes(before: str, after: str) -> tuple[list[TextPiece], float]:
     """Return the words of both texts in order, and the share of words in common (0 to 1; 1 for equal texts).
 
     Pieces of kind "" and "ins" joined are ``after`` without control characters, "" and "del" are ``before`` but for its spaces.
     """
     old, new = (_TOKEN.findall(without_controls(text)) for text in (before, after))
     matcher = difflib.SequenceMatcher(None, [_key(token) for token in old], [_key(token) for token in new], False)
-    changes: list[Change] = []
+    changes: list[TextPiece] = []
     common = 0
     for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         gone, come = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
         if kind == "equal":
             common += sum(1 for token in new[new_from:new_to] if not token.isspace())
-            changes.append(Change(text=come, kind=""))
+            changes.append(TextPiece(text=come, kind=""))
             continue
         if gone.strip():
-            changes.append(Change(text=gone, kind="del"))
+            changes.append(TextPiece(text=gone, kind="del"))
         if come:
-            changes.append(Change(text=come, kind="ins"))
+            changes.append(TextPiece(text=come, kind="ins"))
     words = [sum(1 for token in tokens if not token.isspace()) for tokens in (old, new)]
     return changes, 2 * common / sum(words) if sum(words) else 1.0
 

@@ -35,7 +35,7 @@ _NOTHING_IN_PRODUCTION = "Nothing is in production yet: floors alone decide."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ScoreFinding:
     """One thing that a score was lowered for.
 
     A finding may end in the passage of the output that it is about, as a Python string behind a colon: ``quote`` is
@@ -220,13 +220,13 @@ def worst_results(results: Iterable[CaseResult], suite: Suite, limit: int | None
     return sorted(bad, key=lambda item: badness(item, suite))[:limit]
 
 
-def findings_of(item: CaseResult) -> list[Finding]:
+def findings_of(item: CaseResult) -> list[ScoreFinding]:
     """Return what the result's scores were lowered for, each text once (two scores may rest on one fault)."""
-    seen: dict[str, Finding] = {}
+    seen: dict[str, ScoreFinding] = {}
     for name, score in item.scores.items():
         for text in score.findings:
             head, quote = _split(text)
-            seen.setdefault(text, Finding(score=name, text=text, head=head, quote=quote))
+            seen.setdefault(text, ScoreFinding(score=name, text=text, head=head, quote=quote))
     return list(seen.values())
 
 

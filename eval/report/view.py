@@ -52,7 +52,7 @@ class Badge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class FigureCell:
     """A figure in one line, its drawing, and the verdict that hangs on it (None: nothing does)."""
 
     text: str
@@ -63,12 +63,12 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class MetricRow:
     """A line of a table: its name, what stands below the name, and one cell per column."""
 
     name: str
     remark: str
-    cells: tuple[Cell, ...]
+    cells: tuple[FigureCell, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +173,7 @@ def _p_text(metric: Metric) -> str:
     return f"{text} ({metric.test})" if metric.test else text
 
 
-def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[Row]:
+def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[MetricRow]:
     """Return the suite's table for one arm, every row on one scale; the backup's has only pairs that have a backup."""
     rows = []
     for spec in table_metrics(suite):
@@ -184,7 +184,7 @@ def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -
         if floor is not None:
             remark += f", needs {'≥' if spec.higher_is_better else '≤'} {format_number(floor, spec.unit)}"
         cells = tuple(_metric_cell(pair, metric, arm, scale, floor, evaluation.case_count) for pair, metric in columns)
-        rows.append(Row(name=spec.name, remark=remark, cells=cells))
+        rows.append(MetricRow(name=spec.name, remark=remark, cells=cells))
     return rows
 
 
@@ -194,13 +194,13 @@ def _metrics_of(pair: PairResult, arm: str) -> dict[str, Metric]:
 
 def _metric_cell(
     pair: PairResult, metric: Metric | None, arm: str, scale: tuple[float, float], floor: float | None, case_count: int
-) -> Cell:
+) -> FigureCell:
     if metric is None:
-        return Cell(text="–", drawing=Markup(""))
+        return FigureCell(text="–", drawing=Markup(""))
     name = metric.name if arm == "primary" else f"{arm} {metric.name}"
     check = pair.gate.check("floor", name)
     text = format_metric(metric, case_count)
-    return Cell(
+    return FigureCell(
         text=text,
         drawing=whisker(metric, scale, bound=floor, label=f"{pair.pair_name} {name} {text}"),
         badge=badge(check.verdict) if check is not None else None,
@@ -209,7 +209,7 @@ def _metric_cell(
     )
 
 
-def delta_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
+def delta_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
     """Return candidate minus production, one row per metric, for the pairs of ``compared``; positive is better."""
     margins = {gate.metric: gate.margin for gate in suite.no_worse}
     names = dict.fromkeys([*margins, *(spec.name for spec in table_metrics(suite))])
@@ -224,7 +224,7 @@ def delta_rows(evaluation: Evaluation, suite: Suite) -> list[Row]:
         cells = tuple(_delta_cell(pair, delta, limit, margin, evaluation.case_count) for pair, delta in columns)
         unit = present[0].unit
         remark = "shown, not gated" if margin is None else f"may lose at most {format_number(margin, unit)}"
-        rows.append(Row(name=name, remark=remark, cells=cells))
+        rows.append(MetricRow(name=name, remark=remark, cells=cells))
     return rows
 
 
@@ -233,12 +233,14 @@ def compared(evaluation: Evaluation) -> list[PairResult]:
     return [pair for pair in candidates(evaluation) if pair.deltas]
 
 
-def _delta_cell(pair: PairResult, delta: Metric | None, limit: float, margin: float | None, case_count: int) -> Cell:
+def _delta_cell(
+    pair: PairResult, delta: Metric | None, limit: float, margin: float | None, case_count: int
+) -> FigureCell:
     if delta is None:
-        return Cell(text="–", drawing=Markup(""))
+        return FigureCell(text="–", drawing=Markup(""))
     check = pair.gate.check("no_worse", delta.name)
     text = format_difference(delta) + (f" n={delta.n}" if delta.value is not None and delta.n != case_count else "")
-    return Cell(
+    return FigureCell(
         text=text,
         drawing=difference(delta, limit, margin=margin, label=f"{pair.pair_name} minus production {delta.name} {text}"),
         badge=badge(check.verdict) if check is not None else None,

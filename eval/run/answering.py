@@ -8,7 +8,7 @@ from typing import Protocol
 from eval.cases import Dataset
 from eval.results import ArmName, CaseResult, Evaluation, InterimLook, Verdict
 from eval.run.progress import show_progress
-from eval.run.runner import Answered, Job, Progress, Runner, in_turn
+from eval.run.runner import ArmJob, ArmResults, Progress, Runner, in_turn
 from eval.run.scoring import Scoring
 from eval.tracking.store import Production
 from eval.verdict.gate import answers_vary
@@ -28,7 +28,7 @@ class Models(Protocol):
 
 
 @dataclass(slots=True, kw_only=True)
-class Answers:
+class RunAnswers:
     """The scored answers so far, by pair digest and arm; grows by repeats."""
 
     runner: Runner
@@ -37,7 +37,7 @@ class Answers:
     dataset: Dataset
     repeats: int
     production: Production | None = None
-    by_arm: dict[tuple[str, ArmName], Answered] = field(default_factory=dict)
+    by_arm: dict[tuple[str, ArmName], ArmResults] = field(default_factory=dict)
 
     def ask(self, pairs: Sequence[Pair], find_production: Callable[[], Production | None]) -> list[Pair]:
         """Answer every case with ``pairs``, in turn with production, which joins as soon as the store has told it.
@@ -63,7 +63,7 @@ class Answers:
         if not cases:
             return {}
         runner = replace(self.runner, gateway=self.models.gateway(pairs))
-        jobs = [Job(pair=pair, arm="primary", cases=cases, repeats=self.repeats) for pair in pairs]
+        jobs = [ArmJob(pair=pair, arm="primary", cases=cases, repeats=self.repeats) for pair in pairs]
         found: dict[str, list[CaseResult]] = {}
         with show_progress() as callback_for:
             for job in jobs:
@@ -81,16 +81,16 @@ class Answers:
         answered = self.by_arm.get((pair.digest, arm))
         return [] if answered is None else answered.results
 
-    def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "Answers":
+    def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "RunAnswers":
         """Return these answers with ``results`` in their place: the same ones, with further scores."""
-        by_arm = {key: Answered(results[key], item.began, item.ended) for key, item in self.by_arm.items()}
+        by_arm = {key: ArmResults(results[key], item.began, item.ended) for key, item in self.by_arm.items()}
         return replace(self, by_arm=by_arm)
 
     def in_turn(self, one: Pair, other: Pair) -> bool:
         """Return whether both pairs' primaries met the same load."""
         return in_turn(self.by_arm[one.digest, "primary"], self.by_arm[other.digest, "primary"])
 
-    async def _join(self, asked: Sequence[Pair], find_production: Callable[[], Production | None]) -> Sequence[Job]:
+    async def _join(self, asked: Sequence[Pair], find_production: Callable[[], Production | None]) -> Sequence[ArmJob]:
         # The store's process may still be importing mlflow; the calls go on meanwhile.
         self.production = await asyncio.to_thread(find_production)
         if self.production is None or self.production.pair.digest in {pair.digest for pair in asked}:
@@ -99,20 +99,20 @@ class Answers:
         gateway = self.models.gateway(pairs)
         return [replace(job, gateway=gateway) for job in self._jobs(pairs, self.repeats, 0)]
 
-    def _jobs(self, pairs: Sequence[Pair], repeats: int, first_repeat: int) -> list[Job]:
+    def _jobs(self, pairs: Sequence[Pair], repeats: int, first_repeat: int) -> list[ArmJob]:
         return [
-            Job(pair=pair, arm=arm, cases=self.dataset.cases, repeats=repeats, first_repeat=first_repeat)
+            ArmJob(pair=pair, arm=arm, cases=self.dataset.cases, repeats=repeats, first_repeat=first_repeat)
             for pair in pairs
             for arm in (("primary", "backup") if pair.backup is not None else ("primary",))
         ]
 
     async def _run(
-        self, jobs: Sequence[Job], pairs: Sequence[Pair], join: Callable[[], Awaitable[Sequence[Job]]] | None
+        self, jobs: Sequence[ArmJob], pairs: Sequence[Pair], join: Callable[[], Awaitable[Sequence[ArmJob]]] | None
     ) -> None:
-        started: list[Job] = []
+        started: list[ArmJob] = []
         with show_progress() as callback_for:
 
-            def progress(job: Job) -> Progress:
+            def progress(job: ArmJob) -> Progress:
                 started.append(job)
                 shown = callback_for(job)
 
@@ -124,10 +124,10 @@ class Answers:
 
             answered = await self.runner.run_in_turn(jobs, progress, None if join is None else join())
         for job, new in zip(started, answered, strict=True):
-            scored = Answered(self.scoring.collect(new.results), new.began, new.ended)
+            scored = ArmResults(self.scoring.collect(new.results), new.began, new.ended)
             before = self.by_arm.get((job.pair.digest, job.arm))
             if before is not None:
-                scored = Answered([*before.results, *scored.results], before.began, scored.ended)
+                scored = ArmResults([*before.results, *scored.results], before.began, scored.ended)
             self.by_arm[job.pair.digest, job.arm] = scored
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
+class JournalEntry:
     """A run's identity: the same ``key`` means the same pairs, cases, suite and environment."""
 
     run_id: str
@@ -26,7 +26,7 @@ class Journal:
         self._folder = folder
         self._clock = clock
 
-    def open(self, key: str) -> tuple[RunRecord, bool]:
+    def open(self, key: str) -> tuple[JournalEntry, bool]:
         """Return the unfinished run with ``key``, or a new one; the flag says whether it is resumed."""
         for path in sorted(self._folder.glob("*.json"), reverse=True):
             record = _read(path)
@@ -35,7 +35,7 @@ class Journal:
                     return record, True
                 break  # the newest run with this key ended: start afresh
         now = time.gmtime(self._clock())
-        record = RunRecord(
+        record = JournalEntry(
             run_id=f"{time.strftime('%Y%m%dT%H%M%S', now)}-{secrets.token_hex(2)}",
             key=key,
             status="running",
@@ -44,19 +44,19 @@ class Journal:
         self._write(record)
         return record, False
 
-    def finish(self, record: RunRecord) -> None:
+    def finish(self, record: JournalEntry) -> None:
         """Mark ``record`` as ended: its calls are from now on another run's."""
-        self._write(RunRecord(run_id=record.run_id, key=record.key, status="finished", started_at=record.started_at))
+        self._write(JournalEntry(run_id=record.run_id, key=record.key, status="finished", started_at=record.started_at))
 
-    def _write(self, record: RunRecord) -> None:
+    def _write(self, record: JournalEntry) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f"{record.run_id}.tmp"
         temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
         temporary.replace(self._folder / f"{record.run_id}.json")
 
 
-def _read(path: Path) -> RunRecord | None:
+def _read(path: Path) -> JournalEntry | None:
     try:
-        return RunRecord(**json.loads(path.read_text(encoding="utf-8")))
+        return JournalEntry(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None  # half-written by a crash of an older version, or not ours

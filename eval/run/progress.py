@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from eval.results import CaseResult
-from eval.run.runner import Job, Progress
+from eval.run.runner import ArmJob, Progress
 
 
 @contextmanager
-def show_progress() -> Iterator[Callable[[Job], Progress]]:
+def show_progress() -> Iterator[Callable[[ArmJob], Progress]]:
     """Yield what makes a job's callback; each call of that counts one finished case."""
     if sys.stderr.isatty():
         with _bars() as callback_for:
@@ -19,13 +19,13 @@ def show_progress() -> Iterator[Callable[[Job], Progress]]:
         yield _lines
 
 
-def _title(job: Job) -> str:
+def _title(job: ArmJob) -> str:
     again = f" repeat {job.first_repeat + 1}" if job.first_repeat else ""
     return job.pair.name + again if job.arm == "primary" else f"{job.pair.name}{again} ({job.arm})"
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[Job], Progress]]:
+def _bars() -> Iterator[Callable[[ArmJob], Progress]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
@@ -40,7 +40,7 @@ def _bars() -> Iterator[Callable[[Job], Progress]]:
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
 
-        def callback_for(job: Job) -> Progress:
+        def callback_for(job: ArmJob) -> Progress:
             return _bar(bars, bars.add_task(_title(job), total=job.size, rate="", state="", start=False))
 
         yield callback_for
@@ -66,7 +66,7 @@ def _bar(bars: "Bars", row: "TaskID") -> Progress:  # type: ignore[name-defined]
     return count
 
 
-def _lines(job: Job) -> Progress:
+def _lines(job: ArmJob) -> Progress:
     done = 0
     started = 0.0
     step = max(job.size // 10, 1)

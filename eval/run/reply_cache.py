@@ -21,7 +21,7 @@ class CachedReply:
     run_id: str
 
 
-class CallCache:
+class ReplyCache:
     """Replies as lines of ``folder/<run id>.jsonl``, appended one whole line at a time.
 
     A line costs one write of some microseconds, where a file for each reply cost milliseconds of the calls' own time. A line
@@ -72,7 +72,7 @@ class CallCache:
         os.write(self._files[run_id], line.encode() + b"\n")
 
 
-class NotReady(Exception):
+class GatewayNotReady(Exception):
     """The cache lacks a reply, and the gateway behind it is not ready to be asked: make it so, and run the case again."""
 
 
@@ -85,7 +85,7 @@ class CachingGateway:
     """
 
     inner: Gateway
-    cache: CallCache
+    cache: ReplyCache
     run_id: str
     pair_digest: str
     inputs_digest: str
@@ -111,7 +111,7 @@ class CachingGateway:
             self.measured_in = None if self.live else stored.run_id
             return stored.reply
         if not self.ready:
-            raise NotReady
+            raise GatewayNotReady
         reply = await self.inner.complete(call)
         self.cache.put(key, reply, self.run_id)
         return reply

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from eval.cases import Case
 from eval.errors import RunAborted
 from eval.results import ArmName, CaseResult
-from eval.run.reply_cache import CachingGateway, CallCache, NotReady
+from eval.run.reply_cache import CachingGateway, GatewayNotReady, ReplyCache
 from service.cards import ModelCards
 from service.errors import FailureCode
 from service.llm.model_call import Gateway
@@ -33,7 +33,7 @@ TURN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class ArmJob:
     """One arm of one pair over all cases; ``repeats`` counts from 1 and ``first_repeat`` from 0.
 
     ``gateway`` answers this job's calls where it is not the runner's own.
@@ -57,7 +57,7 @@ _Call = tuple["_Turns", int, Case, int]
 
 
 @dataclass(slots=True)
-class Answered:
+class ArmResults:
     """A finished job's results in case order, and when its first call began and its last ended (``time.perf_counter``)."""
 
     results: list[CaseResult]
@@ -74,7 +74,7 @@ class Answered:
 class _Turns:
     """One job's calls still to be made, and its results so far."""
 
-    job: Job
+    job: ArmJob
     progress: Progress
     waiting: deque[tuple[int, Case, int]]
     results: list[CaseResult | None]
@@ -89,7 +89,7 @@ class _Queue:
     jobs: list[_Turns] = field(default_factory=list)
     _order: Iterator[_Call] | None = None
 
-    def add(self, jobs: Sequence[Job], progress: Callable[[Job], Progress]) -> None:
+    def add(self, jobs: Sequence[ArmJob], progress: Callable[[ArmJob], Progress]) -> None:
         for job in jobs:
             repeats = range(job.first_repeat, job.first_repeat + job.repeats)
             calls = enumerate((case, repeat) for repeat in repeats for case in job.cases)
@@ -119,7 +119,7 @@ class Runner:
     task: Task[Any]
     gateway: Gateway
     cards: ModelCards
-    cache: CallCache
+    cache: ReplyCache
     run_id: str
     concurrency: int
     fresh: bool = False
@@ -128,7 +128,7 @@ class Runner:
     server_died: Callable[[], str | None] = lambda: None
     _ready: set[int] = field(init=False, default_factory=set)  # gateways by identity
 
-    async def run(self, job: Job, progress: Progress) -> list[CaseResult]:
+    async def run(self, job: ArmJob, progress: Progress) -> list[CaseResult]:
         """Return one result per case and repeat, in case order.
 
         Raises:
@@ -139,10 +139,10 @@ class Runner:
 
     async def run_in_turn(
         self,
-        jobs: Sequence[Job],
-        progress: Callable[[Job], Progress],
-        joining: Awaitable[Sequence[Job]] | None = None,
-    ) -> list[Answered]:
+        jobs: Sequence[ArmJob],
+        progress: Callable[[ArmJob], Progress],
+        joining: Awaitable[Sequence[ArmJob]] | None = None,
+    ) -> list[ArmResults]:
         """Run ``jobs`` in turns, so that they meet the same load, and return what they gave in their order.
 
         Args:
@@ -165,7 +165,7 @@ class Runner:
             await asyncio.sleep(0)  # lets the callback add what came only now
             await self._work(queue)
         return [
-            Answered([result for result in turns.results if result is not None], turns.began, turns.ended)
+            ArmResults([result for result in turns.results if result is not None], turns.began, turns.ended)
             for turns in queue.jobs
         ]
 
@@ -184,7 +184,7 @@ class Runner:
                 turns.began = turns.began or time.perf_counter()
                 try:
                     result = await self._one(turns.job, case, repeat)
-                except NotReady:
+                except GatewayNotReady:
                     turns.began = max(turns.began, await ready(turns.job.gateway or self.gateway))  # no call before
                     await asyncio.sleep(number * self.spacing_s)
                     result = await self._one(turns.job, case, repeat)
@@ -206,7 +206,7 @@ class Runner:
         self._ready.add(id(gateway))
         return time.perf_counter()
 
-    async def _one(self, job: Job, case: Case, repeat: int) -> CaseResult:
+    async def _one(self, job: ArmJob, case: Case, repeat: int) -> CaseResult:
         inner = job.gateway or self.gateway
         gateway = CachingGateway(
             inner,
@@ -244,11 +244,11 @@ class Runner:
         )
 
 
-def _failed(done: "asyncio.Future[Sequence[Job]]") -> bool:
+def _failed(done: "asyncio.Future[Sequence[ArmJob]]") -> bool:
     return done.cancelled() or done.exception() is not None
 
 
-def in_turn(one: Answered, other: Answered) -> bool:
+def in_turn(one: ArmResults, other: ArmResults) -> bool:
     """Return whether two jobs' calls met the same load: at least half of the shorter one's time lies inside the other's."""
     shared = min(one.ended, other.ended) - max(one.began, other.began)
     return shared > 0 and shared >= min(one.seconds, other.seconds) / 2

@@ -10,15 +10,14 @@ from itertools import zip_longest
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import LCSseq
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from eval.results import Score
 from eval.scorers.base import ScorerContext, unscored
+from figures.arrays import Floats
 
-Floats = NDArray[np.float64]
 _WORD = re.compile(r"[a-z0-9]+")  # as Google's rouge-score splits; that package imports nltk and scikit-learn, 1.2 s
 _WORD_ORDER: Final = 2  # chrF with word bigrams is chrF++
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, is_dataclass, replace
 from pydantic import BaseModel
 
 from eval.cases import Case
-from eval.run.reply_cache import CallCache
-from eval.selftest.mutant import Mutant, Plan
+from eval.run.reply_cache import ReplyCache
+from eval.selftest.mutant import Mutant, MutantPlan
 from eval.selftest.text_faults import supported_part
 from service.canonical import sha256_hex
 from service.errors import RequestRejected
@@ -48,7 +48,7 @@ class ScriptedGateway:
     them. What follows from a lost instruction is thus declared here and not observed; the bundled engine shows real ones.
     """
 
-    def __init__(self, plan: Plan, cases: CasesByDocument, *, seed: int, answered_by: str) -> None:
+    def __init__(self, plan: MutantPlan, cases: CasesByDocument, *, seed: int, answered_by: str) -> None:
         self._plan, self._cases, self._seed, self._answered_by = plan, cases, seed, answered_by
         self._prefixes: set[str] = set()
 
@@ -121,7 +121,7 @@ class KeptAnswers:
 
     def __init__(
         self,
-        cache: CallCache,
+        cache: ReplyCache,
         *,
         about: str,
         run_id: str,

@@ -9,8 +9,8 @@ from eval.cases import Case
 from service.llm.model_call import ModelReply
 from service.pair import Pair
 
-EngineName = Literal["scripted", "extractive", "bundled"]
-EVERY_ENGINE: frozenset[EngineName] = frozenset({"scripted", "extractive", "bundled"})
+SelftestEngine = Literal["scripted", "extractive", "bundled"]
+EVERY_ENGINE: frozenset[SelftestEngine] = frozenset({"scripted", "extractive", "bundled"})
 
 Doctor = Callable[[str, Case, random.Random], str]
 EditReply = Callable[[ModelReply], ModelReply]
@@ -31,10 +31,10 @@ class Mutant:
     name: str
     does: str
     targets: tuple[str, ...]
-    engines: frozenset[EngineName] = EVERY_ENGINE
+    engines: frozenset[SelftestEngine] = EVERY_ENGINE
     doctor: Doctor | None = None
     edit_reply: EditReply | None = None
-    edit_pair: Mapping[EngineName, EditPair] = field(default_factory=dict)
+    edit_pair: Mapping[SelftestEngine, EditPair] = field(default_factory=dict)
     narrow: EditCase | None = None
     plant: EditCase | None = None
     blind: str = ""
@@ -49,7 +49,7 @@ class Habit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class MutantPlan:
     """A task's planted faults and the good systems that they spoil: ``pairs`` names each engine's pair file.
 
     ``good`` draws the scripted system's answer to a case, ``habits`` are what it does uninstructed, ``lost`` what it says when
@@ -57,7 +57,7 @@ class Plan:
     """
 
     mutants: tuple[Mutant, ...]
-    pairs: Mapping[EngineName, str]
+    pairs: Mapping[SelftestEngine, str]
     good: Doctor
     habits: tuple[Habit, ...]
     lost: str

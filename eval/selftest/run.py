@@ -9,8 +9,8 @@ from typing import Any
 from eval.cases import Case, Dataset, stratified
 from eval.errors import HarnessError
 from eval.loaders import load_dataset
-from eval.selftest.judging import Judging
-from eval.selftest.mutant import EngineName, Mutant, Plan
+from eval.selftest.deciding import DecidingPool
+from eval.selftest.mutant import Mutant, MutantPlan, SelftestEngine
 from eval.selftest.mutants import load_plan
 from eval.selftest.report import failure_lines, keep, markdown
 from eval.selftest.trial import EngineReport, Setting, run_engine, today
@@ -22,7 +22,7 @@ from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import load_task
 
-DEFAULT_ENGINES: tuple[EngineName, ...] = ("scripted", "extractive")
+DEFAULT_ENGINES: tuple[SelftestEngine, ...] = ("scripted", "extractive")
 _DATASET = "gate"  # the margins are made for its 200 cases
 # A bundled answer takes seconds: one seed, and as few answered cases as let equal answers pass a margin of 0.05 (73, by Tango).
 _BUNDLED_CASES, _BUNDLED_SEEDS, _SEEDS = 80, 1, 3
@@ -36,7 +36,7 @@ class SelftestOptions:
     """
 
     task: str = "summarize"
-    engines: tuple[EngineName, ...] = DEFAULT_ENGINES
+    engines: tuple[SelftestEngine, ...] = DEFAULT_ENGINES
     seeds: int | None = None
     cases: int | None = None
     dataset: str | None = None
@@ -79,7 +79,7 @@ def selftest(
         raise HarnessError(f"task {options.task!r} names no pair for engine {', '.join(missing)}: PLAN.pairs")
     rules = GateRules(suite=suite, cards=cards, today=today())
     reports = []
-    with Judging(rules, workers=max(1, min(4, os.cpu_count() or 1))) as judging:
+    with DecidingPool(rules, workers=max(1, min(4, os.cpu_count() or 1))) as pool:
         for engine in options.engines:
             bundled = engine == "bundled"
             setting = Setting(
@@ -102,7 +102,7 @@ def selftest(
                 say=say,
             )
             seeds = range(1, (options.seeds or (_BUNDLED_SEEDS if bundled else _SEEDS)) + 1)
-            reports.append(run_engine(setting, judging, seeds))
+            reports.append(run_engine(setting, pool, seeds))
     page = markdown(reports, plan.mutants, task=task.name, suite_digest=suite.digest)
     path = keep(
         reports,
@@ -114,7 +114,7 @@ def selftest(
     return SelftestOutcome(reports=tuple(reports), problems=tuple(failure_lines(reports)), page=page, path=path)
 
 
-def _chosen(plan: Plan, names: tuple[str, ...]) -> list[Mutant]:
+def _chosen(plan: MutantPlan, names: tuple[str, ...]) -> list[Mutant]:
     known = {mutant.name: mutant for mutant in plan.mutants}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -134,7 +134,7 @@ def _in_turn(dataset: Dataset, suite: Suite) -> Dataset:
     return replace(dataset, cases=tuple(drawn.values()))
 
 
-def to_engines(names: tuple[str, ...]) -> tuple[EngineName, ...]:
+def to_engines(names: tuple[str, ...]) -> tuple[SelftestEngine, ...]:
     """Return ``names`` as engines; none means the default ones.
 
     Raises:

@@ -14,11 +14,11 @@ from typing import Any
 
 from eval.cases import Case, Dataset
 from eval.results import CaseResult, Check, GateResult, Verdict
-from eval.run.reply_cache import CallCache
-from eval.run.runner import Job, Runner
+from eval.run.reply_cache import ReplyCache
+from eval.run.runner import ArmJob, Runner
+from eval.selftest.deciding import DecidingPool
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
-from eval.selftest.judging import Judging
-from eval.selftest.mutant import EditCase, EngineName, Mutant, Plan
+from eval.selftest.mutant import EditCase, Mutant, MutantPlan, SelftestEngine
 from figures.metric import Unit
 from figures.stats import unseen_share
 from service.cards import ModelCards
@@ -58,7 +58,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Against:
+class SelfComparison:
     """The good system against itself (``same``) or against another draw of itself, at one seed."""
 
     seed: int
@@ -72,14 +72,14 @@ class Against:
 class EngineReport:
     """All trials of one engine; ``cases`` are those that the last seed went by, out of ``asked``."""
 
-    engine: EngineName
+    engine: SelftestEngine
     pair: str
     dataset: str
     cases: int
     asked: int
     seeds: tuple[int, ...]
     trials: tuple[Trial, ...]
-    against: tuple[Against, ...]
+    against: tuple[SelfComparison, ...]
     seconds: float
 
     @property
@@ -102,8 +102,8 @@ class Setting:
     case. ``fresh`` asks the bundled model again, whatever earlier self-tests kept.
     """
 
-    engine: EngineName
-    plan: Plan
+    engine: SelftestEngine
+    plan: MutantPlan
     task: Task[Any]
     pair: Pair
     cards: ModelCards
@@ -127,7 +127,7 @@ class _Side:
     asked: int
 
 
-def run_engine(setting: Setting, judging: Judging, seeds: Sequence[int]) -> EngineReport:
+def run_engine(setting: Setting, pool: DecidingPool, seeds: Sequence[int]) -> EngineReport:
     """Run every seed of one engine.
 
     Raises:
@@ -135,10 +135,10 @@ def run_engine(setting: Setting, judging: Judging, seeds: Sequence[int]) -> Engi
     """
     started = time.perf_counter()
     trials: list[Trial] = []
-    against: list[Against] = []
+    against: list[SelfComparison] = []
     for seed in seeds:
         with ExitStack() as stack:
-            done, own, sides = _run_seed(setting, judging, seed, stack)
+            done, own, sides = _run_seed(setting, pool, seed, stack)
         trials += done
         plain = sides[None]
         against += own
@@ -159,36 +159,36 @@ def run_engine(setting: Setting, judging: Judging, seeds: Sequence[int]) -> Engi
 
 
 def _run_seed(
-    setting: Setting, judging: Judging, seed: int, stack: ExitStack
-) -> tuple[list[Trial], list[Against], "dict[EditCase | None, _Side]"]:
+    setting: Setting, pool: DecidingPool, seed: int, stack: ExitStack
+) -> tuple[list[Trial], list[SelfComparison], "dict[EditCase | None, _Side]"]:
     session = _Session(setting, stack, seed)
     plain = setting.dataset.cases
-    sides: dict[EditCase | None, _Side] = {None: _side(session, judging, setting, plain)}
+    sides: dict[EditCase | None, _Side] = {None: _side(session, pool, setting, plain)}
     waiting: list[tuple[Mutant, _Side, list[CaseResult], Future[GateResult]]] = []
     for mutant in setting.mutants:
         if mutant.plant not in sides:
             assert mutant.plant is not None
-            sides[mutant.plant] = _side(session, judging, setting, tuple(mutant.plant(case) for case in plain))
+            sides[mutant.plant] = _side(session, pool, setting, tuple(mutant.plant(case) for case in plain))
         side = sides[mutant.plant]
         pair, answers = session.with_fault(mutant, side.cases)
-        waiting.append((mutant, side, answers, judging.submit(pair, side.cases, answers, side.answers)))
+        waiting.append((mutant, side, answers, pool.submit(pair, side.cases, answers, side.answers)))
     against = [_against(setting.engine, seed, side.gate, same=True) for side in sides.values()]
     if setting.engine == "scripted":
         other = _Session(setting, stack, seed + _OTHER_DRAW).good(plain)
-        gate = judging.submit(setting.pair, plain, other, sides[None].answers).result()
+        gate = pool.submit(setting.pair, plain, other, sides[None].answers).result()
         against.append(_against(setting.engine, seed, gate, same=False))
     trials = [_trial(mutant, seed, side, answers, gate.result()) for mutant, side, answers, gate in waiting]
     return trials, against, sides
 
 
-def _side(session: "_Session", judging: Judging, setting: Setting, cases: tuple[Case, ...]) -> _Side:
+def _side(session: "_Session", pool: DecidingPool, setting: Setting, cases: tuple[Case, ...]) -> _Side:
     asked = len(cases)
     if setting.answered is None:
         answers = session.good(cases)
     else:
         cases, answers, asked = _answered(session, cases, setting.answered)
-    answers = judging.score(cases, answers)
-    return _Side(cases, answers, judging.submit(setting.pair, cases, answers, answers).result(), asked)
+    answers = pool.score(cases, answers)
+    return _Side(cases, answers, pool.submit(setting.pair, cases, answers, answers).result(), asked)
 
 
 def _answered(
@@ -249,7 +249,7 @@ class _Session:
         about = f"seed {self._seed}; " + "; ".join(f"{name} {version(name)}" for name in _BUNDLE)
         run_id = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%S")
         answers = KeptAnswers(
-            CallCache(self._setting.kept),
+            ReplyCache(self._setting.kept),
             about=about,
             run_id=run_id,
             fresh=self._setting.fresh,
@@ -290,10 +290,10 @@ class _Session:
             concurrency=2 if self._setting.engine == "bundled" else 8,
             spacing_s=0.0,
         )
-        return asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=tuple(shown)), lambda item: None))
+        return asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=tuple(shown)), lambda item: None))
 
 
-class _Forgetful(CallCache):
+class _Forgetful(ReplyCache):
     """Keeps nothing: its key knows the pair and the call, and not which fault was planted behind them."""
 
     def put(self, key: str, reply: ModelReply, run_id: str) -> None:
@@ -332,8 +332,8 @@ def _differs(ours: CaseResult, theirs: CaseResult) -> bool:
     return (a.output, a.failure, a.usage, a.model_ms) != (b.output, b.failure, b.usage, b.model_ms)
 
 
-def _against(engine: EngineName, seed: int, gate: GateResult, *, same: bool) -> Against:
-    """Judge the judge: what may the gate say of a system against itself?
+def _against(engine: SelftestEngine, seed: int, gate: GateResult, *, same: bool) -> SelfComparison:
+    """Check the gate itself: what may the gate say of a system against itself?
 
     Against itself it must pass. Of another draw it may be unsure, but must not call it worse. The bundled model misses floors
     by its own fault: there every comparison must pass, save one whose margin so few cases cannot show even where none differs.
@@ -346,7 +346,7 @@ def _against(engine: EngineName, seed: int, gate: GateResult, *, same: bool) -> 
         ok = bool(compared) and all(check.verdict is Verdict.PASS or _too_few(check) for check in compared)
     else:
         ok = gate.verdict is Verdict.PASS if same else gate.verdict is not Verdict.FAIL
-    return Against(seed=seed, same=same, verdict=gate.verdict, objections=objections, ok=ok)
+    return SelfComparison(seed=seed, same=same, verdict=gate.verdict, objections=objections, ok=ok)
 
 
 def _too_few(check: Check) -> bool:
@@ -358,5 +358,5 @@ def _too_few(check: Check) -> bool:
 
 
 def today() -> dt.date:
-    """Return the day in UTC, by which a model's end of life is judged."""
+    """Return the day in UTC, by which a model has reached its end of life or not."""
     return dt.datetime.now(dt.UTC).date()

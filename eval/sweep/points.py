@@ -12,7 +12,7 @@ from figures.metric import Metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class SweepPoint:
     """One cell of the matrix; ``front``: no other cell is as good in quality, cost and latency and better in one.
 
     ``front`` is None where a figure is missing. It goes by the figures themselves: where intervals overlap, it may be luck.
@@ -46,7 +46,7 @@ def quality_spec(suite: Suite, name: str | None) -> MetricSpec:
     return found
 
 
-def sweep_points(evaluation: Evaluation, suite: Suite, quality: MetricSpec) -> list[Point]:
+def sweep_points(evaluation: Evaluation, suite: Suite, quality: MetricSpec) -> list[SweepPoint]:
     """Return one point per pair in the evaluation's order, the Pareto front marked."""
     cost = next((spec.name for spec in suite.metrics if kind_of(spec).axis == "cost" and spec.score == "cold"), "")
     latency = next((spec.name for spec in suite.metrics if kind_of(spec).axis == "latency"), "")
@@ -86,9 +86,11 @@ def _on_front(digest: str, keys: dict[str, tuple[float, ...] | None]) -> bool | 
     return not any(all(theirs >= ours for theirs, ours in zip(key, own, strict=True)) for key in others)
 
 
-def _point(evaluation: Evaluation, pair: PairResult, figures: tuple[Metric | None, ...], front: bool | None) -> Point:
+def _point(
+    evaluation: Evaluation, pair: PairResult, figures: tuple[Metric | None, ...], front: bool | None
+) -> SweepPoint:
     quality, cost, latency = figures
-    return Point(
+    return SweepPoint(
         name=pair.pair_name,
         prompt=pair.pair_name.partition("@")[0],
         model=pair.model,

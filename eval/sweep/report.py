@@ -10,7 +10,7 @@ from eval.report.page import TEMPLATES
 from eval.report.view import badge
 from eval.results import Evaluation
 from eval.suite import MetricSpec, Suite
-from eval.sweep.points import Point
+from eval.sweep.points import SweepPoint
 from eval.sweep.svg import scatter
 from figures.files import write_whole
 from figures.formatting import format_metric
@@ -21,7 +21,7 @@ HTML_NAME, JSON_NAME = "sweep.html", "sweep.json"
 
 
 def write_sweep(
-    evaluation: Evaluation, suite: Suite, quality: MetricSpec, points: Sequence[Point], folder: Path
+    evaluation: Evaluation, suite: Suite, quality: MetricSpec, points: Sequence[SweepPoint], folder: Path
 ) -> Path:
     """Write both files into ``folder``, each as a whole or not at all, and return the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def write_sweep(
     return path
 
 
-def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, points: Sequence[Point]) -> str:
+def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, points: Sequence[SweepPoint]) -> str:
     """Return the page: no script, no other file, no network."""
     import jinja2
 

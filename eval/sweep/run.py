@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval.errors import SweepError
-from eval.evaluate import Options, Outcome, evaluate, load_pairs
+from eval.evaluate import FinishedEvaluation, Options, evaluate, load_pairs
 from eval.sweep.points import quality_spec, sweep_points
 from service.cards import ModelCard, ModelCards
 from service.errors import PairError
@@ -83,7 +83,7 @@ def _only_stand_in(card: ModelCard, settings: Settings) -> bool:
     return settings.environment == "local" and card.runs == "provider" and not own
 
 
-def sweep(options: SweepOptions, settings: Settings) -> tuple[Outcome, Path]:
+def sweep(options: SweepOptions, settings: Settings) -> tuple[FinishedEvaluation, Path]:
     """Evaluate the matrix and write its page; return the evaluation and the page's path.
 
     An interrupted sweep continues when it is started again in the same way: answers are kept.

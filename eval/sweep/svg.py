@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from eval.sweep.points import Point
+from eval.sweep.points import SweepPoint
 from figures.formatting import format_metric, format_number
 from figures.metric import Metric, Unit
 
@@ -14,7 +14,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 16.0, 14.0, 40.0
 _TICKS = 4
 
 
-def scatter(points: Sequence[Point], axis: str, *, higher_is_better: bool, title: str) -> Markup:
+def scatter(points: Sequence[SweepPoint], axis: str, *, higher_is_better: bool, title: str) -> Markup:
     """Return quality (upwards) over ``axis`` ("cost" or "latency", to the right); "" when no point has both figures.
 
     So too when every cost is 0: a column of points says nothing that the table does not.

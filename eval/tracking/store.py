@@ -37,7 +37,7 @@ class Production:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
+class LoggedRun:
     """One finished evaluation of a pair as MLflow has it: nothing here is proven but what ``attestation`` proves."""
 
     mlflow_run_id: str
@@ -254,7 +254,7 @@ class Tracking:
                     return None
                 raise
 
-    def records(self, task: str, pair_name: str) -> list[RunRecord]:
+    def records(self, task: str, pair_name: str) -> list[LoggedRun]:
         """Return the finished evaluations of a pair, newest first."""
         with self._translated("search the evaluations"):
             experiment = self._client.get_experiment_by_name(f"omni/{task}")
@@ -370,9 +370,9 @@ class Tracking:
         )
 
 
-def _record(run: Any) -> RunRecord:
+def _record(run: Any) -> LoggedRun:
     tags = run.data.tags
-    return RunRecord(
+    return LoggedRun(
         mlflow_run_id=run.info.run_id,
         evaluation_id=tags.get(TAG_EVALUATION, ""),
         verdict=tags.get(TAG_VERDICT, ""),

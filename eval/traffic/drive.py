@@ -13,7 +13,7 @@ import aiohttp
 
 from eval.errors import TrafficError
 from eval.traffic.agents import opinion
-from eval.traffic.plan import FEEDBACK_AFTER, TRANSFER_AFTER, Contact, Plan
+from eval.traffic.plan import FEEDBACK_AFTER, TRANSFER_AFTER, Contact, TrafficPlan
 from eval.traffic.releases import FIRST_STEP, SECOND_STEP, ReleaseStep, release
 from eval.traffic.world import World
 from service.interactions.table import InteractionTable
@@ -24,7 +24,7 @@ _ATTEMPTS = 5
 
 
 @dataclass(slots=True)
-class Counts:
+class TrafficCounts:
     """What was sent and answered so far."""
 
     summaries: int = 0
@@ -40,15 +40,15 @@ class Counts:
 class Driver:
     """Goes on behind the contacts that ``journal`` names; each hour is written there when it is over."""
 
-    plan: Plan
+    plan: TrafficPlan
     world: World
     histories: InteractionTable
     journal: Path
     say: Callable[[str], None]
-    counts: Counts = field(default_factory=Counts)
+    counts: TrafficCounts = field(default_factory=TrafficCounts)
     _tokens: dict[str, str] = field(default_factory=dict)
 
-    async def run(self) -> Counts:
+    async def run(self) -> TrafficCounts:
         """Play everything that was not played yet.
 
         Raises:
@@ -95,7 +95,7 @@ class Driver:
         self.world.set_clock(at + TRANSFER_AFTER)
         again = await asyncio.gather(*(self._ask(contact, transfer=True) for contact in contacts if contact.transfer))
         self.world.set_clock(at + FEEDBACK_AFTER)
-        await asyncio.gather(*map(self._judge, contacts, answers))
+        await asyncio.gather(*map(self._rate, contacts, answers))
         self.counts.summaries += len(answers)
         self.counts.transfers += len(again)
         self.counts.reused += sum(bool(answer and answer["cache_hit"]) for answer in again)
@@ -123,7 +123,7 @@ class Driver:
         }
         return await self._post(contact.client, "/omni-channel-insights", body)
 
-    async def _judge(self, contact: Contact, answer: dict[str, Any] | None) -> None:
+    async def _rate(self, contact: Contact, answer: dict[str, Any] | None) -> None:
         if answer is None:
             return
         said = opinion(contact, self.plan.episodes[contact.episode], answer["summary"], self.plan.options)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from eval.traffic.agents import Opinion, opinion
-from eval.traffic.plan import FEEDBACK_AFTER, TRANSFER_AFTER, Contact, Plan, TrafficOptions
+from eval.traffic.plan import FEEDBACK_AFTER, TRANSFER_AFTER, Contact, TrafficOptions, TrafficPlan
 from eval.traffic.releases import FIRST_STEP, LATENCY_MS, SECOND_STEP, TASK
 from eval.traffic.run import plan_traffic, traffic_folder
 from eval.traffic.stories import Episode
@@ -45,7 +45,7 @@ def write_offline(options: TrafficOptions, settings: Settings) -> list[str]:
     ]
 
 
-def records(plan: Plan, settings: Settings) -> Iterator[BaseModel]:
+def records(plan: TrafficPlan, settings: Settings) -> Iterator[BaseModel]:
     """Yield summaries, verdicts and releases as the service keeps them; nothing in them comes from a model or a clock."""
     prices = ModelCards.load(settings.prompts_dir / "models.yaml").get(_MODEL).prices
     assert prices is not None

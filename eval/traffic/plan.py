@@ -74,7 +74,7 @@ class Contact:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class TrafficPlan:
     """All contacts in order of time, and the episodes that they point to."""
 
     options: TrafficOptions
@@ -89,7 +89,7 @@ class Plan:
         return found
 
 
-def make_plan(options: TrafficOptions, told: Sequence[Episode]) -> Plan:
+def make_plan(options: TrafficOptions, told: Sequence[Episode]) -> TrafficPlan:
     """Return the timetable of ``options`` over the episodes ``told``.
 
     Raises:
@@ -133,7 +133,7 @@ def make_plan(options: TrafficOptions, told: Sequence[Episode]) -> Plan:
                 )
             )
     contacts.sort(key=lambda contact: (contact.at, contact.number))
-    return Plan(options=options, episodes=all_of_them, contacts=tuple(contacts))
+    return TrafficPlan(options=options, episodes=all_of_them, contacts=tuple(contacts))
 
 
 def _written(told: Sequence[Episode]) -> list[int]:

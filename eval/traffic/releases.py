@@ -21,7 +21,7 @@ _BEFORE = "- Say who did what."  # of prompts/summarize/nova-micro.prompty; the 
 LATENCY_MS = 50
 # The gate asks a stand-in as slow as a model: a quarter of that is more than a busy machine's noise, a quarter of 50 ms is not.
 # At that pace the simulated weeks themselves would take hours.
-_JUDGED_LATENCY_MS = 800
+_EVALUATED_LATENCY_MS = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +68,18 @@ def stand_in_arguments(model: str, latency_ms: int = LATENCY_MS) -> tuple[str, .
 
 
 def release(step: ReleaseStep, model: str, environment: Mapping[str, str], log: Path) -> None:
-    """Evaluate, judge, sign and promote as anybody would, with this environment's clock.
+    """Evaluate, gate, sign and promote as anybody would, with this environment's clock.
 
     Raises:
         TrafficError: the gate said no, or a command failed; the log says why.
     """
     run = ("eval", "--pairs", step.pair, "--fresh", "--concurrency", "8")
-    with LocalBedrock(stand_in_arguments(model, _JUDGED_LATENCY_MS)) as judged:
+    with LocalBedrock(stand_in_arguments(model, _EVALUATED_LATENCY_MS)) as server:
         for command in (run, ("promote", step.pair, "--why", step.why)):
             with log.open("ab") as out:
                 done = subprocess.run(
                     [sys.executable, "-m", "omni", *command, "--task", TASK],
-                    env={**os.environ, **environment, "OMNI_BEDROCK_ENDPOINT": judged.url},
+                    env={**os.environ, **environment, "OMNI_BEDROCK_ENDPOINT": server.url},
                     cwd=REPO_ROOT,
                     stdout=out,
                     stderr=out,

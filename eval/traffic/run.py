@@ -7,8 +7,8 @@ from pathlib import Path
 
 from eval.errors import TrafficError
 from eval.loaders import load_dataset
-from eval.traffic.drive import Counts, Driver
-from eval.traffic.plan import Plan, TrafficOptions, make_plan
+from eval.traffic.drive import Driver, TrafficCounts
+from eval.traffic.plan import TrafficOptions, TrafficPlan, make_plan
 from eval.traffic.releases import TASK
 from eval.traffic.stories import episodes
 from eval.traffic.truth import write_truth
@@ -28,13 +28,13 @@ def traffic_folder(settings: Settings) -> Path:
     return settings.state_dir / "traffic"
 
 
-def plan_traffic(options: TrafficOptions, settings: Settings) -> Plan:
+def plan_traffic(options: TrafficOptions, settings: Settings) -> TrafficPlan:
     """Return the timetable over the development cases."""
     dataset = load_dataset(_CASES, task=TASK, input_model=load_task(TASK).input_model, settings=settings)
     return make_plan(options, episodes(dataset.cases))
 
 
-def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str], None]) -> Counts:
+def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str], None]) -> TrafficCounts:
     """Play the weeks of ``options`` against a service of this state, its releases included.
 
     Raises:

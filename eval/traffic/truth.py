@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.traffic.agents import unhelpful_rate
-from eval.traffic.plan import CHANNEL, Contact, Plan
+from eval.traffic.plan import CHANNEL, Contact, TrafficPlan
 from eval.traffic.releases import FIRST, RULE, SECOND
 from eval.traffic.stories import Episode
 from service.local.digest_model import Skip, digest
@@ -32,7 +32,7 @@ def slices_of(contact: Contact, episode: Episode) -> Mapping[str, str]:
     }
 
 
-def truth_of(plan: Plan) -> dict[str, Any]:
+def truth_of(plan: TrafficPlan) -> dict[str, Any]:
     """Return expected unhelpful rates before and after the second release, over all and by slice, and what was planted."""
     rates = [
         tuple(
@@ -67,7 +67,7 @@ def truth_of(plan: Plan) -> dict[str, Any]:
     }
 
 
-def write_truth(plan: Plan, path: Path) -> dict[str, Any]:
+def write_truth(plan: TrafficPlan, path: Path) -> dict[str, Any]:
     """Write ``truth_of(plan)`` to ``path`` and return it."""
     found = truth_of(plan)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from figures.stats import (
-    CONFIDENCE,
-    POWER,
-    Floats,
-    Interval,
-    Statistic,
-    normal_quantile,
-    percentile_interval,
-    resample_weights,
-)
+from figures.arrays import Floats
+from figures.stats import CONFIDENCE, POWER, Interval, Statistic, normal_quantile, percentile_interval, resample_weights
 
 RANDOMISATIONS = 10_000  # sacrebleu's default for its own approximate randomisation
 MOST_CASES = 1_000_000  # beyond this "more cases" is no advice

@@ -13,7 +13,8 @@ import numpy as np
 from eval.cases import Case
 from eval.pool import Pool
 from eval.results import CaseResult
-from figures.stats import CONFIDENCE, Floats, Interval, percentile_interval, resample_weights, unseen_share
+from figures.arrays import Floats
+from figures.stats import CONFIDENCE, Interval, percentile_interval, resample_weights, unseen_share
 from service.task import TaskResult
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from reports.compare.agreement import AgreementWeek
 from reports.compare.anomalies import Anomaly
-from reports.compare.baselines import PairInWeek, Release
+from reports.compare.baselines import AliasMove, PairInWeek
 from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
-from reports.compare.findings import Finding, names_of
-from reports.compare.gate_promises import Promise
+from reports.compare.findings import WeekFinding, names_of
+from reports.compare.gate_promises import GatePromise
 from reports.compare.outcomes import Word
 from reports.compare.rating_bias import Selection
 from reports.compare.themes import Themes
@@ -33,15 +33,15 @@ def actions(
     task: str,
     week: str,
     pairs: Sequence[PairInWeek],
-    releases: Sequence[Release],
-    found: Sequence[Finding],
+    releases: Sequence[AliasMove],
+    found: Sequence[WeekFinding],
     whole: Sequence[Comparison],
     unhelpful: Word,
     drifts: Sequence[Drift],
     anomalies: Sequence[Anomaly],
     heard: Selection,
     said: Themes,
-    promised: Sequence[Promise],
+    promised: Sequence[GatePromise],
 ) -> list[Action]:
     """Return what to do, the most urgent first; empty when nothing is to be done."""
     worse = [item for item in found if item.word is Word.WORSE]
@@ -119,7 +119,9 @@ def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
     return done
 
 
-def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse: Sequence[Finding]) -> list[Action]:
+def _about_pairs(
+    pairs: Sequence[PairInWeek], releases: Sequence[AliasMove], worse: Sequence[WeekFinding]
+) -> list[Action]:
     """Return to roll back what is worse than the release before it, and to end a candidate that is worse than production."""
     done = []
     for pair in pairs:
@@ -156,7 +158,7 @@ def _about_pairs(pairs: Sequence[PairInWeek], releases: Sequence[Release], worse
     return done
 
 
-def _harvest_slice(week: str, item: Finding) -> Action:
+def _harvest_slice(week: str, item: WeekFinding) -> Action:
     first = item.first
     return Action(
         do=f"Make cases of the unhelpful answers for {first.slice}, so that the gate sees it next time",
@@ -165,7 +167,7 @@ def _harvest_slice(week: str, item: Finding) -> Action:
     )
 
 
-def _look_for_cause(item: Finding, drifts: Sequence[Drift]) -> Action:
+def _look_for_cause(item: WeekFinding, drifts: Sequence[Drift]) -> Action:
     moved = [drift.name for drift in drifts if drift.word != "stable" and drift.word != "too few to say"]
     because = f"no release lies behind it; {'inputs moved: ' + ', '.join(moved) if moved else 'inputs are stable'}"
     return Action(do=f"Find out what changed {item.since_words}: no pair did", because=because)

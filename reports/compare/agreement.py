@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from figures.arrays import Floats
 from figures.formatting import format_number, plural
-from figures.stats import Floats, Interval
+from figures.stats import Interval
 from reports.compare.difference import Contrast, contrast
 from reports.compare.false_discovery import Tested, judge_family
 from reports.compare.outcomes import Word
@@ -20,7 +21,7 @@ _VERDICTS = ("yes", "no", "na")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class CriterionRatings:
     """What people said in one week of one criterion: counts by (the model's verdict, the person's), and of which pairs.
 
     Where the model gave no verdict, or one that the form does not know, there is nothing to agree with: such words are in
@@ -62,8 +63,8 @@ class CriterionAgreement:
     version: int
     criterion: str
     question: str
-    now: Judged
-    before: Judged | None
+    now: CriterionRatings
+    before: CriterionRatings | None
     before_version: int
     found: Contrast | None
 
@@ -232,13 +233,13 @@ class _Pile:
         else:
             self.unanswered += int(row.n)
 
-    def judged(self) -> Judged:
-        return Judged(table=dict(self.table), pairs=frozenset(self.pairs), unanswered=self.unanswered)
+    def judged(self) -> CriterionRatings:
+        return CriterionRatings(table=dict(self.table), pairs=frozenset(self.pairs), unanswered=self.unanswered)
 
 
 def _before(
     said: Mapping[tuple[str, str, int, str], _Pile], key: tuple[str, str, int, str]
-) -> tuple[int, Judged | None]:
+) -> tuple[int, CriterionRatings | None]:
     """Return what was said the week before of the same version, else of the newest other one."""
     tenant, form_id, version, criterion = key
     others = [other for t, f, other, c in said if (t, f, c) == (tenant, form_id, criterion)]

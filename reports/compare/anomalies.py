@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from figures.arrays import Floats
 from figures.formatting import format_number
 from figures.metric import Unit
-from figures.stats import Floats
 from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
 from reports.read.weeks import day_words

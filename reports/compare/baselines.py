@@ -7,13 +7,13 @@ from typing import Literal
 import pandas as pd
 
 from figures.planned_costs import stated_cost
-from reports.read.counts import Side
+from reports.read.counts import ComparedSide
 from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class AliasMove:
     """A move of the production alias; ``sequence`` is None when it is inferred from the first answer of a pair."""
 
     digest: str
@@ -39,7 +39,7 @@ class PairInWeek:
     answers: int
     models: tuple[str, ...]  # of its primary, most answers first
     stated_cost: tuple[str, str] | None  # USD per summary, planned for the model (R-COST)
-    release: Release | None
+    release: AliasMove | None
     before: "PairBefore | None"
 
 
@@ -50,19 +50,19 @@ class PairBefore:
     digest: str
     label: str
     why: Literal["release before", "production beside it"]
-    release: Release | None
+    release: AliasMove | None
 
     @property
-    def side(self) -> Side:
+    def side(self) -> ComparedSide:
         """Its answers that are compared."""
-        return Side(digest=self.digest, periods=tuple(range(-BASELINE_WEEKS, 1)))
+        return ComparedSide(digest=self.digest, periods=tuple(range(-BASELINE_WEEKS, 1)))
 
 
-def releases_of(data: WeekData) -> list[Release]:
+def releases_of(data: WeekData) -> list[AliasMove]:
     """Return the releases in order; pairs in production without one on record get an inferred one at their first answer."""
     environments = set(data.pairs["environment"])
     found = [
-        Release(
+        AliasMove(
             digest=str(row.pair_digest),
             sequence=int(row.sequence),  # type: ignore[arg-type]
             kind=str(row.kind),
@@ -77,7 +77,7 @@ def releases_of(data: WeekData) -> list[Release]:
     served = data.pairs[(data.pairs["rollout_arm"] == "production") & ~data.pairs["pair_digest"].isin(known)]
     first = served.groupby(["pair_digest", "environment"])["first_at"].min().reset_index()
     found += [
-        Release(
+        AliasMove(
             digest=str(row["pair_digest"]),
             sequence=None,
             kind="inferred",
@@ -90,7 +90,7 @@ def releases_of(data: WeekData) -> list[Release]:
     return sorted(found, key=lambda release: release.at)
 
 
-def pairs_in_week(data: WeekData, releases: list[Release]) -> list[PairInWeek]:
+def pairs_in_week(data: WeekData, releases: list[AliasMove]) -> list[PairInWeek]:
     """Return the pairs with answers in the week: production first, then candidates, then those that left it."""
     counts = data.cube[data.cube["period"] == 0].groupby("pair_digest")["answers"].sum()
     labels = labels_of(data.pairs)
@@ -122,7 +122,7 @@ def pairs_in_week(data: WeekData, releases: list[Release]) -> list[PairInWeek]:
     return sorted(found, key=lambda pair: (order[pair.role], -pair.answers, pair.digest))
 
 
-def _before(digest: str, role: str, releases: list[Release], labels: dict[str, str]) -> PairBefore | None:
+def _before(digest: str, role: str, releases: list[AliasMove], labels: dict[str, str]) -> PairBefore | None:
     if role == "candidate":
         if not releases or releases[-1].digest not in labels:
             return None

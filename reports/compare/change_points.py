@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from figures.stats import Floats
-from reports.compare.baselines import Release
+from figures.arrays import Floats
+from reports.compare.baselines import AliasMove
 from reports.read.weeks import Week
 
 FALSE_ALARM = 0.01  # of one scan of a series that does not change
@@ -18,7 +18,7 @@ MOST_CHANGES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ChangePoint:
     """From local day ``day`` (0 is the week's Monday) on, the level is ``after`` and no longer ``before``.
 
     The day is an estimate: the change may lie anywhere from ``first`` to ``last`` (95%).
@@ -31,10 +31,12 @@ class Change:
     before: float
     after: float
     p: float | None = None
-    release: Release | None = None
+    release: AliasMove | None = None
 
 
-def rate_changes(series: str, days: Sequence[int], successes: Floats, trials: Floats, *, seed: int = 0) -> list[Change]:
+def rate_changes(
+    series: str, days: Sequence[int], successes: Floats, trials: Floats, *, seed: int = 0
+) -> list[ChangePoint]:
     """Return where a daily rate changed, oldest first, at most three.
 
     Binary segmentation (Vostrikova 1981) with the binomial likelihood ratio of the best split; its p-value comes from 999 series
@@ -47,7 +49,7 @@ def rate_changes(series: str, days: Sequence[int], successes: Floats, trials: Fl
         trials: per day.
         seed: of the draws.
     """
-    found: list[Change] = []
+    found: list[ChangePoint] = []
     open_parts = [(0, len(days))]
     rng = np.random.default_rng(seed)
     while open_parts and len(found) < MOST_CHANGES:
@@ -59,7 +61,7 @@ def rate_changes(series: str, days: Sequence[int], successes: Floats, trials: Fl
         before = successes[start:middle].sum() / trials[start:middle].sum()
         after = successes[middle:end].sum() / trials[middle:end].sum()
         found.append(
-            Change(
+            ChangePoint(
                 series=series,
                 day=days[middle],
                 first=days[first],
@@ -73,7 +75,7 @@ def rate_changes(series: str, days: Sequence[int], successes: Floats, trials: Fl
     return sorted(found, key=lambda change: change.day)
 
 
-def latency_changes(series: str, days: Sequence[int], latency_ms: Floats, *, least: float = 0.25) -> list[Change]:
+def latency_changes(series: str, days: Sequence[int], latency_ms: Floats, *, least: float = 0.25) -> list[ChangePoint]:
     """Return where a daily latency changed by at least ``least`` of itself, oldest first.
 
     PELT (Killick 2012, ``ruptures``) on logarithms, scaled by the noise between neighbouring days; the penalty is three times the
@@ -98,11 +100,13 @@ def latency_changes(series: str, days: Sequence[int], latency_ms: Floats, *, lea
         before, after = (math.exp(float(np.median(part))) for part in (logs[left:middle], logs[middle:right]))
         if abs(after / before - 1) >= least:
             place = days[middle]
-            found.append(Change(series=series, day=place, first=place - 1, last=place + 1, before=before, after=after))
+            found.append(
+                ChangePoint(series=series, day=place, first=place - 1, last=place + 1, before=before, after=after)
+            )
     return found
 
 
-def with_releases(changes: Sequence[Change], releases: Sequence[Release], week: Week) -> list[Change]:
+def with_releases(changes: Sequence[ChangePoint], releases: Sequence[AliasMove], week: Week) -> list[ChangePoint]:
     """Return the changes with the release that may lie behind each, give or take a day: the nearest, then the later one."""
     marked = []
     for change in changes:

@@ -5,17 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from figures.stats import Interval
-from reports.compare.baselines import PairInWeek, Release
+from reports.compare.baselines import AliasMove, PairInWeek
 from reports.compare.difference import Contrast, contrast, difference
 from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
 from reports.compare.outcomes import Word
-from reports.read.counts import ALL, Counts, Side, dimensions, made, slice_name
+from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions, made, slice_name
 from reports.read.metrics import COMPARED, SLICED, SMALLEST, WeeklyMetric
 from reports.read.samples import Sample, p_value
 
-Against = Literal["week before", "release before", "production beside it"]
+ComparedWith = Literal["week before", "release before", "production beside it"]
 EVERY_PAIR = "all pairs"
-LAST_WEEK, THIS_WEEK = Side(digest=ALL, periods=(-1,)), Side(digest=ALL, periods=(0,))
+LAST_WEEK, THIS_WEEK = ComparedSide(digest=ALL, periods=(-1,)), ComparedSide(digest=ALL, periods=(0,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +24,11 @@ class Baseline:
 
     digest: str
     label: str
-    against: Against
-    ours: Side
-    theirs: Side
+    against: ComparedWith
+    ours: ComparedSide
+    theirs: ComparedSide
     their_label: str
-    release: Release | None = None  # the release that the pair came with
+    release: AliasMove | None = None  # the release that the pair came with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Comparison:
 _Place = tuple[Baseline, str, str]  # with dimension and value
 
 
-def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
+def baselines(pairs: Sequence[PairInWeek], counts: WeekCounts) -> list[Baseline]:
     """Return what is compared with what.
 
     All pairs together against the week before; each pair against itself there, unless it is the only one in both weeks;
@@ -78,7 +78,7 @@ def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
     ]
     last_week = set(frame.loc[frame["period"] == -1, "pair_digest"])
     for pair in pairs:
-        ours = Side(digest=pair.digest, periods=(0,))
+        ours = ComparedSide(digest=pair.digest, periods=(0,))
         if pair.digest in last_week and recent["pair_digest"].nunique() > 1:
             found.append(
                 Baseline(
@@ -86,7 +86,7 @@ def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
                     label=pair.label,
                     against="week before",
                     ours=ours,
-                    theirs=Side(digest=pair.digest, periods=(-1,)),
+                    theirs=ComparedSide(digest=pair.digest, periods=(-1,)),
                     their_label="the week before",
                     release=pair.release,
                 )
@@ -106,7 +106,7 @@ def baselines(pairs: Sequence[PairInWeek], counts: Counts) -> list[Baseline]:
     return found
 
 
-def whole(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
+def whole(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
     """Return the comparisons of whole pairs, judged as one family."""
     places: list[_Place] = []
     family: list[Tested] = []
@@ -117,7 +117,7 @@ def whole(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE)
     return _judged(places, family, share)
 
 
-def sliced(counts: Counts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
+def sliced(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
     """Return the comparisons of slices, judged as one family; those that follow from another slice's change name it."""
     places: list[_Place] = []
     family: list[Tested] = []
@@ -156,7 +156,7 @@ def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) ->
     ]
 
 
-def attributed(counts: Counts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+def attributed(counts: WeekCounts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons of whole pairs; one whose change is a single slice's names that slice."""
     roots = [item for item in of_slices if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
     roots.sort(key=lambda item: item.contrast.p or 0.0)
@@ -191,7 +191,7 @@ def _may_be(value: float, interval: Interval | None) -> bool:
     return (interval.low is None or interval.low <= value) and (interval.high is None or value <= interval.high)
 
 
-def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
+def _explained(counts: WeekCounts, found: list[Comparison]) -> list[Comparison]:
     """Mark slices whose change is another slice's: a channel is worse when one intent in it is."""
     done: dict[int, str] = {}
     moved = sorted(
@@ -208,7 +208,7 @@ def _explained(counts: Counts, found: list[Comparison]) -> list[Comparison]:
     return [replace(item, part_of=done.get(place, "")) for place, item in enumerate(found)]
 
 
-def _follows(counts: Counts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
+def _follows(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
     """Return whether ``item`` shows no change of its own outside ``cause``: not past the margin, or not beyond chance there.
 
     ``alone`` is the answer where nearly nothing is left outside: two slices are then one, but a slice that is nearly everything

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from figures.stats import Floats
+from figures.arrays import Floats
 from reports.read.data import WeekData
 from reports.read.metrics import SMALLEST
 from reports.read.queries import DIMENSIONS, NUMBERS

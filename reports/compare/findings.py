@@ -7,12 +7,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from figures.arrays import Floats
 from figures.formatting import format_interval, format_number, format_signed
 from figures.metric import Unit
-from figures.stats import Floats, Interval
+from figures.stats import Interval
 from reports.compare.anomalies import by_day
-from reports.compare.baselines import Release
-from reports.compare.change_points import Change, latency_changes, rate_changes, with_releases
+from reports.compare.baselines import AliasMove
+from reports.compare.change_points import ChangePoint, latency_changes, rate_changes, with_releases
 from reports.compare.comparisons import Comparison
 from reports.compare.outcomes import Word
 from reports.read.data import WeekData
@@ -25,12 +26,12 @@ _LONGEST_GAP = 14  # days of silence that a series may bridge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class WeekFinding:
     """One change for the worse or the better, with every comparison that shows it, the telling one first."""
 
     word: Word
     comparisons: tuple[Comparison, ...]
-    since: Change | None
+    since: ChangePoint | None
     since_words: str
 
     @property
@@ -44,10 +45,10 @@ class Finding:
         return self.first.contrast.metric
 
 
-Outcome = Literal["worse", "better", "no worse", "inconclusive", "too few to say", "no data", "first week"]
+ComparisonOutcome = Literal["worse", "better", "no worse", "inconclusive", "too few to say", "no data", "first week"]
 
 
-def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Sequence[Release]) -> list[Finding]:
+def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Sequence[AliasMove]) -> list[WeekFinding]:
     """Return what moved, worst first; what follows from another slice's change is left to that one."""
     groups: dict[tuple[str, str, str, Word], list[Comparison]] = {}
     for item in comparisons:
@@ -59,7 +60,9 @@ def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Seq
         items.sort(key=lambda item: (_CLOSEST[item.baseline.against], item.contrast.p or 0.0))
         since = _since(data, items[0], releases)
         found.append(
-            Finding(word=word, comparisons=tuple(items), since=since, since_words=_since_words(data, items[0], since))
+            WeekFinding(
+                word=word, comparisons=tuple(items), since=since, since_words=_since_words(data, items[0], since)
+            )
         )
     order = {Word.WORSE: 0, Word.BETTER: 1}
     return sorted(
@@ -73,7 +76,7 @@ def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Seq
     )
 
 
-def series_changes(data: WeekData, releases: Sequence[Release]) -> list[Change]:
+def series_changes(data: WeekData, releases: Sequence[AliasMove]) -> list[ChangePoint]:
     """Return the change points of the helpful rate and of p95 over all pairs, within the weeks that were read."""
     frame = by_day(data)
     rated = frame[frame["rated"] > 0]
@@ -85,7 +88,9 @@ def series_changes(data: WeekData, releases: Sequence[Release]) -> list[Change]:
     return with_releases(found, releases, data.week)
 
 
-def outcome(data: WeekData, whole: Sequence[Comparison], found: Sequence[Finding], *, fallen: bool = False) -> Outcome:
+def outcome(
+    data: WeekData, whole: Sequence[Comparison], found: Sequence[WeekFinding], *, fallen: bool = False
+) -> ComparisonOutcome:
     """Return the week in one word: any slice that is worse makes it worse, else the helpful rate decides.
 
     ``fallen``: people agree less with the model on a criterion, which is worse too.
@@ -134,7 +139,7 @@ def names_of(items: Sequence[Comparison], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def finding_sentence(item: Finding) -> str:
+def finding_sentence(item: WeekFinding) -> str:
     """Return one finding: since when, for whom, on which pair, what, from what to what, by how much, on how many."""
     first = item.first
     contrast, metric = first.contrast, item.metric
@@ -148,7 +153,7 @@ def finding_sentence(item: Finding) -> str:
     )
 
 
-def _since(data: WeekData, item: Comparison, releases: Sequence[Release]) -> Change | None:
+def _since(data: WeekData, item: Comparison, releases: Sequence[AliasMove]) -> ChangePoint | None:
     """Return the last change point of the compared series in the finding's direction."""
     metric = item.contrast.metric
     if metric is HELPFUL:
@@ -167,7 +172,7 @@ def _since(data: WeekData, item: Comparison, releases: Sequence[Release]) -> Cha
     return with_releases(fitting[-1:], releases, data.week)[0] if fitting else None
 
 
-def _since_words(data: WeekData, item: Comparison, since: Change | None) -> str:
+def _since_words(data: WeekData, item: Comparison, since: ChangePoint | None) -> str:
     if since is not None:
         if (
             since.release is not None

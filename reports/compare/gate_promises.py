@@ -8,13 +8,13 @@ from figures.stats import Interval
 from reports.compare.baselines import PairInWeek
 from reports.compare.difference import difference, held
 from reports.compare.outcomes import Word
-from reports.read.counts import Counts, Side, made
+from reports.read.counts import ComparedSide, WeekCounts, made
 from reports.read.metrics import WORDS, WeeklyMetric
 from reports.read.samples import Rate, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class GatePromise:
     """One promised figure with the lived one. ``inside``: the lived figure lies in the promised 95% interval."""
 
     pair: str
@@ -52,7 +52,7 @@ NOT_COMPARABLE = (
 )
 
 
-def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:
+def promises_of(counts: WeekCounts, pairs: Sequence[PairInWeek]) -> list[GatePromise]:
     """Return each comparable promise of the pairs in the week, from the newest release of each that has any."""
     frame = counts.data.promises
     found = []
@@ -63,7 +63,9 @@ def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:
         newest = int(rows["sequence"].max())
         for row in rows[rows["sequence"] == newest].to_dict("records"):
             metric = COMPARABLE.get(str(row["metric"]))
-            lived = _lived(counts, Side(digest=pair.digest, periods=(0,)), metric) if metric is not None else None
+            lived = (
+                _lived(counts, ComparedSide(digest=pair.digest, periods=(0,)), metric) if metric is not None else None
+            )
             if metric is None or lived is None or lived.n == 0 or row["value"] != row["value"]:
                 continue
             promised = Interval(
@@ -74,7 +76,7 @@ def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:
                 promised.low is not None and promised.high is not None and promised.low <= side.value <= promised.high
             )
             found.append(
-                Promise(
+                GatePromise(
                     pair=pair.label,
                     release=f"release {newest}",
                     metric=metric,
@@ -89,7 +91,7 @@ def promises_of(counts: Counts, pairs: Sequence[PairInWeek]) -> list[Promise]:
     return sorted(found, key=lambda item: (item.pair, order.index(item.metric.name)))
 
 
-def calibration_sentence(found: Sequence[Promise]) -> str:
+def calibration_sentence(found: Sequence[GatePromise]) -> str:
     """Return how well the gate foretold the week."""
     if not found:
         return "No release of the week's pairs has promised figures on record."
@@ -103,7 +105,7 @@ def calibration_sentence(found: Sequence[Promise]) -> str:
     return f"Of {len(found)} promised figures, lived: {', '.join(parts)}. {inside} of {len(found)} lie in the promised interval."
 
 
-def _lived(counts: Counts, side: Side, metric: WeeklyMetric) -> Sample | None:
+def _lived(counts: WeekCounts, side: ComparedSide, metric: WeeklyMetric) -> Sample | None:
     if metric.kind == "quantile":
         return counts.latency(side, metric.quantile, primary=True)
     sums = counts.total(side)

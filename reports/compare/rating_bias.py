@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from figures.stats import Interval
-from reports.read.counts import Counts, Side, dimensions, slice_name
+from reports.read.counts import ComparedSide, WeekCounts, dimensions, slice_name
 from reports.read.metrics import SMALLEST
 from reports.read.samples import Rate
 
@@ -36,7 +36,7 @@ class Selection:
     covered: float  # share of the answers that lie in a cell with enough ratings
 
 
-def selection(counts: Counts, side: Side) -> Selection:
+def selection(counts: WeekCounts, side: ComparedSide) -> Selection:
     """Return who was heard on ``side``."""
     total = counts.total(side)
     answers, rated = int(total["answers"]), int(total["rated"])

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from figures.arrays import Floats
 from figures.formatting import one_line
-from figures.stats import Floats
 from reports.read.counts import slice_name
 from reports.read.data import MOST_WORDS, WeekData
 from reports.read.queries import DIMENSIONS

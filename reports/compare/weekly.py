@@ -7,8 +7,8 @@ from figures.stats import Interval
 from reports.compare.advice import Action, actions, look_at_overruled
 from reports.compare.agreement import AgreementWeek, agreement_of
 from reports.compare.anomalies import Anomaly, anomalies
-from reports.compare.baselines import PairInWeek, Release, pairs_in_week, releases_of
-from reports.compare.change_points import Change
+from reports.compare.baselines import AliasMove, PairInWeek, pairs_in_week, releases_of
+from reports.compare.change_points import ChangePoint
 from reports.compare.comparisons import (
     EVERY_PAIR,
     THIS_WEEK,
@@ -21,19 +21,19 @@ from reports.compare.comparisons import (
 )
 from reports.compare.difference import against_target
 from reports.compare.drift import Drift, drifts
-from reports.compare.findings import Finding, Outcome, findings_of, outcome, series_changes
-from reports.compare.gate_promises import Promise, promises_of
+from reports.compare.findings import ComparisonOutcome, WeekFinding, findings_of, outcome, series_changes
+from reports.compare.gate_promises import GatePromise, promises_of
 from reports.compare.outcomes import Word
 from reports.compare.rating_bias import Selection, selection
 from reports.compare.themes import Themes, themes
-from reports.read.counts import ALL, Counts, Side, dimensions
+from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions
 from reports.read.data import WeekData
 from reports.read.metrics import METRICS, SLICED, UNHELPFUL, WeeklyMetric
 from reports.read.queries import BASELINE_WEEKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class WeekColumn:
     """A column of the table of figures: a pair, or all of them."""
 
     digest: str
@@ -41,11 +41,11 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class WeekFigure:
     """One metric of one column (and slice) in one week; ``period`` 0 is the report's. ``side`` None: nothing to count."""
 
     metric: WeeklyMetric
-    column: Column
+    column: WeekColumn
     period: int
     side: Interval | None
     target: Word
@@ -58,42 +58,42 @@ class WeeklyReport:
     """The whole report."""
 
     data: WeekData
-    outcome: Outcome
+    outcome: ComparisonOutcome
     pairs: Sequence[PairInWeek]
-    releases: Sequence[Release]
-    columns: Sequence[Column]
-    figures: Mapping[tuple[str, str, int], Figure]  # by metric name, digest, period
-    slice_figures: Sequence[Figure]
+    releases: Sequence[AliasMove]
+    columns: Sequence[WeekColumn]
+    figures: Mapping[tuple[str, str, int], WeekFigure]  # by metric name, digest, period
+    slice_figures: Sequence[WeekFigure]
     whole: Sequence[Comparison]
     sliced: Sequence[Comparison]
-    findings: Sequence[Finding]
-    promises: Sequence[Promise]
-    changes: Sequence[Change]
+    findings: Sequence[WeekFinding]
+    promises: Sequence[GatePromise]
+    changes: Sequence[ChangePoint]
     drifts: Sequence[Drift]
     anomalies: Sequence[Anomaly]
     selection: Selection
     themes: Themes
     agreement: AgreementWeek
     actions: Sequence[Action]
-    counts: Counts
+    counts: WeekCounts
 
     @property
-    def worse(self) -> list[Finding]:
+    def worse(self) -> list[WeekFinding]:
         """What got worse."""
         return [item for item in self.findings if item.word is Word.WORSE]
 
 
 def make_report(data: WeekData) -> WeeklyReport:
     """Return the report of a week; a week without answers has a report too."""
-    counts = Counts(data)
+    counts = WeekCounts(data)
     releases = releases_of(data)
     pairs = pairs_in_week(data, releases)
-    columns = [Column(digest=pair.digest, label=pair.label) for pair in pairs]
+    columns = [WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs]
     last_week = set(data.cube.loc[data.cube["period"] == -1, "pair_digest"])
     if len(pairs) > 1:
-        columns.insert(0, Column(digest=ALL, label=EVERY_PAIR))
+        columns.insert(0, WeekColumn(digest=ALL, label=EVERY_PAIR))
     elif pairs and last_week - {pairs[0].digest}:
-        columns = [Column(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
+        columns = [WeekColumn(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
     compared = baselines(pairs, counts) if data.answers else []
     of_slices = sliced(counts, compared)
     of_pairs = attributed(counts, whole(counts, compared), of_slices)
@@ -102,7 +102,7 @@ def make_report(data: WeekData) -> WeeklyReport:
     figures = {
         (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
         for metric in METRICS
-        for column in dict.fromkeys([*columns, *(Column(digest=pair.digest, label=pair.label) for pair in pairs)])
+        for column in dict.fromkeys([*columns, *(WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs)])
         for back in range(BASELINE_WEEKS + 1)
     }
     heard, said = selection(counts, THIS_WEEK), themes(data)
@@ -152,16 +152,16 @@ def make_report(data: WeekData) -> WeeklyReport:
     )
 
 
-def _figure(counts: Counts, metric: WeeklyMetric, column: Column, period: int) -> Figure:
-    sample = counts.sample(metric, Side(digest=column.digest, periods=(period,)))
+def _figure(counts: WeekCounts, metric: WeeklyMetric, column: WeekColumn, period: int) -> WeekFigure:
+    sample = counts.sample(metric, ComparedSide(digest=column.digest, periods=(period,)))
     side = sample.interval() if sample is not None else None
     target = against_target(metric, side) if side is not None else Word.NONE
-    return Figure(metric=metric, column=column, period=period, side=side, target=target)
+    return WeekFigure(metric=metric, column=column, period=period, side=side, target=target)
 
 
-def _slice_figures(counts: Counts, columns: Sequence[Column]) -> list[Figure]:
+def _slice_figures(counts: WeekCounts, columns: Sequence[WeekColumn]) -> list[WeekFigure]:
     return [
-        Figure(
+        WeekFigure(
             metric=metric,
             column=column,
             period=period,
@@ -174,5 +174,7 @@ def _slice_figures(counts: Counts, columns: Sequence[Column]) -> list[Figure]:
         for dimension in dimensions()
         for metric in SLICED
         for period in (0, -1)
-        for value, sample in counts.slices(metric, Side(digest=column.digest, periods=(period,)), dimension).items()
+        for value, sample in counts.slices(
+            metric, ComparedSide(digest=column.digest, periods=(period,)), dimension
+        ).items()
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from figures.stats import Floats
+from figures.arrays import Floats
 from reports.read.data import WeekData
 from reports.read.metrics import WeeklyMetric
 from reports.read.queries import COUNT_COLUMNS, DIMENSIONS, HISTORY_ORDER, SUM_COLUMNS
@@ -16,7 +16,7 @@ ALL = "all"  # every pair together: what customers met
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ComparedSide:
     """Whose answers: of one pair's digest or ``ALL``, in the weeks of ``periods`` (0 is the report's)."""
 
     digest: str
@@ -28,17 +28,17 @@ class Side:
         return chosen if self.digest == ALL else chosen & (frame["pair_digest"] == self.digest)
 
 
-class Counts:
+class WeekCounts:
     """Samples out of one ``WeekData``."""
 
     def __init__(self, data: WeekData) -> None:
         self.data = data
         self._cube = data.cube.assign(unhelpful=data.cube["rated"] - data.cube["helpful"])
         self._columns = [*COUNT_COLUMNS, *SUM_COLUMNS, "unhelpful"]
-        self._histograms: dict[tuple[Side, str], dict[str, tuple[Floats, Floats]]] = {}
-        self._sums: dict[tuple[Side, str], dict[str, Mapping[str, float]]] = {}
+        self._histograms: dict[tuple[ComparedSide, str], dict[str, tuple[Floats, Floats]]] = {}
+        self._sums: dict[tuple[ComparedSide, str], dict[str, Mapping[str, float]]] = {}
 
-    def total(self, side: Side) -> Mapping[str, float]:
+    def total(self, side: ComparedSide) -> Mapping[str, float]:
         """Return the sums over everything on ``side``."""
         found = self._sums.get((side, ""))
         if found is None:
@@ -46,7 +46,7 @@ class Counts:
             self._sums[side, ""] = found
         return found[""]
 
-    def by_slice(self, side: Side, dimension: str) -> dict[str, Mapping[str, float]]:
+    def by_slice(self, side: ComparedSide, dimension: str) -> dict[str, Mapping[str, float]]:
         """Return the sums by the values of ``dimension``."""
         found = self._sums.get((side, dimension))
         if found is None:
@@ -55,7 +55,9 @@ class Counts:
             self._sums[side, dimension] = found
         return found
 
-    def without(self, side: Side, other: tuple[str, str], dimension: str = "", value: str = "") -> Mapping[str, float]:
+    def without(
+        self, side: ComparedSide, other: tuple[str, str], dimension: str = "", value: str = ""
+    ) -> Mapping[str, float]:
         """Return the sums of a slice, or of everything on ``side``, without what lies in the slice ``other``."""
         cube = self._cube
         rows = side.of(cube) & (cube[other[0]] != other[1])
@@ -63,13 +65,13 @@ class Counts:
             rows &= cube[dimension] == value
         return _plain(cube.loc[rows, self._columns].sum())
 
-    def sample(self, metric: WeeklyMetric, side: Side) -> Sample | None:
+    def sample(self, metric: WeeklyMetric, side: ComparedSide) -> Sample | None:
         """Return what is known of ``metric`` on ``side``; None where it has no answer to speak of."""
         if metric.kind == "quantile":
             return self.latency(side, metric.quantile, primary=False)
         return made(metric, self.total(side))
 
-    def latency(self, side: Side, quantile: float, *, primary: bool) -> Quantile | None:
+    def latency(self, side: ComparedSide, quantile: float, *, primary: bool) -> Quantile | None:
         """Return latencies on ``side``; with ``primary`` of the primary model's fresh answers alone, as the gate measures."""
         column, key = ("primary_n" if primary else "n"), (side, str(primary))
         if key not in self._histograms:
@@ -77,7 +79,7 @@ class Counts:
             self._histograms[key] = {"": _histogram(frame[side.of(frame)], column)}
         return _at(self._histograms[key][""], quantile)
 
-    def slices(self, metric: WeeklyMetric, side: Side, dimension: str) -> dict[str, Sample]:
+    def slices(self, metric: WeeklyMetric, side: ComparedSide, dimension: str) -> dict[str, Sample]:
         """Return the samples of ``metric`` by the values of ``dimension``."""
         if metric.kind == "quantile":
             key = (side, dimension)

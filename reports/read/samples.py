@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import special, stats
 
-from figures.stats import CONFIDENCE, Floats, Interval, rate_interval
+from figures.arrays import Floats
+from figures.stats import CONFIDENCE, Interval, rate_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

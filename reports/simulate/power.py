@@ -65,7 +65,7 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class ReportTally:
     """What one report said. ``elsewhere`` counts slices that do not overlap with the planted one, or are not explained by it."""
 
     worse: int
@@ -78,7 +78,7 @@ class Tally:
     drifts: int
 
 
-def tally(report: WeeklyReport) -> Tally:
+def tally(report: WeeklyReport) -> ReportTally:
     """Return what ``report`` said about the planted slice and about everything else."""
     items = [*report.whole, *report.sliced]
     words = Counter(item.word for item in items)
@@ -90,7 +90,7 @@ def tally(report: WeeklyReport) -> Tally:
         and not item.part_of
         and (item.dimension, item.value) != (PLANTED.dimension, PLANTED.value)
     ]
-    return Tally(
+    return ReportTally(
         worse=words[Word.WORSE],
         better=words[Word.BETTER],
         compared=len(items),

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 
 from figures.metric import Metric
 from figures.svg import whisker
-from reports.compare.agreement import AgreementWeek, CriterionAgreement, Judged, base_sentence, is_small, kappa_text
+from reports.compare.agreement import (
+    AgreementWeek,
+    CriterionAgreement,
+    CriterionRatings,
+    base_sentence,
+    is_small,
+    kappa_text,
+)
 from reports.compare.findings import figure
 from reports.compare.outcomes import Word
 from reports.read.metrics import AGREEMENT
-from reports.write.view import Cell, Row, badge
+from reports.write.view import ReportCell, ReportRow, badge
 
 TITLES = ("agreement", "kappa", "overruled")
 _MOST_MOVES = 3
@@ -19,7 +26,7 @@ class FormTable:
     """The criteria of one version that somebody answered."""
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +42,7 @@ def calls_section(found: AgreementWeek) -> CallsSection | None:
     """Return the section; None in a week without calls in which nobody said a word on older ones."""
     if not found.calls and not found.words and not found.unanswered:
         return None
-    tables: dict[str, list[Row]] = {}
+    tables: dict[str, list[ReportRow]] = {}
     for item in found.criteria:
         tables.setdefault(f"{item.tenant}: {item.form_id}, version {item.version}", []).append(_row(item))
     return CallsSection(
@@ -45,14 +52,14 @@ def calls_section(found: AgreementWeek) -> CallsSection | None:
     )
 
 
-def _row(item: CriterionAgreement) -> Row:
+def _row(item: CriterionAgreement) -> ReportRow:
     cells = (_agreement(item), _kappa(item), _overruled(item.now))
-    return Row(name=item.criterion, remark=item.question, cells=cells)
+    return ReportRow(name=item.criterion, remark=item.question, cells=cells)
 
 
-def _agreement(item: CriterionAgreement) -> Cell:
+def _agreement(item: CriterionAgreement) -> ReportCell:
     if item.now.n == 0:
-        return Cell(remark="the model had no verdict")
+        return ReportCell(remark="the model had no verdict")
     side = item.now.rate.interval()
     metric = Metric(
         name=AGREEMENT.name,
@@ -65,7 +72,7 @@ def _agreement(item: CriterionAgreement) -> Cell:
     )
     text = figure(AGREEMENT, side)
     word, look = _word(item)
-    return Cell(
+    return ReportCell(
         text=text,
         drawing=whisker(metric, (0.0, 1.0), bound=None, label=f"{item.criterion}: {text}, n={side.n:,}"),
         word=word,
@@ -91,15 +98,15 @@ def _past(item: CriterionAgreement) -> str:
     return f"; week before{version}: {item.before.rate.interval().value:.2f}, n={item.before.n:,}"
 
 
-def _kappa(item: CriterionAgreement) -> Cell:
+def _kappa(item: CriterionAgreement) -> ReportCell:
     past = "" if item.before is None or item.before.n == 0 else f"week before: {kappa_text(item.before.kappa)}"
     remark = past
     if item.only_overruled:
         remark = "nobody confirmed a verdict"
-    return Cell(text=kappa_text(item.now.kappa), remark=remark)
+    return ReportCell(text=kappa_text(item.now.kappa), remark=remark)
 
 
-def _overruled(now: Judged) -> Cell:
+def _overruled(now: CriterionRatings) -> ReportCell:
     """Return how many, and from what to what, the commonest first."""
     moves = sorted(
         ((n, move) for move, n in now.table.items() if move[0] != move[1]), key=lambda one: (-one[0], one[1])
@@ -107,4 +114,4 @@ def _overruled(now: Judged) -> Cell:
     parts = [f"{model} to {human}: {n:,}" for n, (model, human) in moves[:_MOST_MOVES]]
     if now.unanswered:
         parts.append(f"without a verdict of the model: {now.unanswered:,}")
-    return Cell(text=f"{now.n - now.confirmed:,} of {now.n:,}", remark="; ".join(parts))
+    return ReportCell(text=f"{now.n - now.confirmed:,} of {now.n:,}", remark="; ".join(parts))

@@ -10,12 +10,12 @@ from figures.metric import Unit
 from figures.stats import rate_interval
 from reports.compare.anomalies import by_day
 from reports.compare.baselines import labels_of
-from reports.compare.findings import Finding
+from reports.compare.findings import WeekFinding
 from reports.compare.outcomes import Word
 from reports.compare.weekly import WeeklyReport
 from reports.read.data import WeekData
 from reports.read.metrics import HELPFUL, P95
-from reports.write.plots import SHAPES, Line, Mark, Point, chart, legend
+from reports.write.plots import SHAPES, ChartLine, ChartPoint, Mark, chart, legend
 
 _SMALLEST_WEEK = 5  # ratings that a weekly dot stands for
 _SMALLEST_DAY = 5
@@ -44,7 +44,7 @@ def charts(report: WeeklyReport) -> list[Chart]:
             report,
             "Rated helpful, by week",
             "Each dot is a week of a pair with its 95% interval; dashed: the 85% that leaves 15% unhelpful.",
-            [Line(name=label, points=_weekly(data.daily, digest)) for digest, label in _pairs(report)],
+            [ChartLine(name=label, points=_weekly(data.daily, digest)) for digest, label in _pairs(report)],
             Unit.RATE,
             _marks(report, HELPFUL.title),
             bound=0.85,
@@ -57,8 +57,8 @@ def charts(report: WeeklyReport) -> list[Chart]:
             "Latency, by day",
             "All answers, reused ones too. Dashed: p50.",
             [
-                Line(name="p95", points=_points(busy["day"], busy["p95"]), dots=False),
-                Line(name="p50", points=_points(busy["day"], busy["p50"]), dots=False, dashed=True),
+                ChartLine(name="p95", points=_points(busy["day"], busy["p95"]), dots=False),
+                ChartLine(name="p50", points=_points(busy["day"], busy["p50"]), dots=False, dashed=True),
             ],
             Unit.MS,
             _marks(report, P95.title),
@@ -68,7 +68,11 @@ def charts(report: WeeklyReport) -> list[Chart]:
             report,
             "Cost of 1,000 answers, by day",
             "Metered, over priced answers; reused ones cost nothing.",
-            [Line(name="cost", points=_ratio(busy.assign(cost=1_000 * busy["cost"]), "cost", "priced"), dots=False)],
+            [
+                ChartLine(
+                    name="cost", points=_ratio(busy.assign(cost=1_000 * busy["cost"]), "cost", "priced"), dots=False
+                )
+            ],
             Unit.USD,
             marks,
             from_zero=True,
@@ -78,9 +82,9 @@ def charts(report: WeeklyReport) -> list[Chart]:
             "Degraded, backup and grounding violations, by day",
             "Shares of answers, of model calls, and of model answers.",
             [
-                Line(name="grounding violation", points=_ratio(busy, "flagged", "modelled"), dots=False),
-                Line(name="backup", points=_ratio(busy, "failover", "asked"), dots=False, dashed=True),
-                Line(name="degraded", points=_ratio(busy, "degraded", "answers")),
+                ChartLine(name="grounding violation", points=_ratio(busy, "flagged", "modelled"), dots=False),
+                ChartLine(name="backup", points=_ratio(busy, "failover", "asked"), dots=False, dashed=True),
+                ChartLine(name="degraded", points=_ratio(busy, "degraded", "answers")),
             ],
             Unit.RATE,
             marks,
@@ -94,7 +98,7 @@ def _made(
     report: WeeklyReport,
     title: str,
     caption: str,
-    lines: Sequence[Line],
+    lines: Sequence[ChartLine],
     unit: Unit,
     marks: Sequence[Mark],
     *,
@@ -105,13 +109,16 @@ def _made(
     return Chart(title=title, caption=caption, drawing=drawing, legend=legend(lines))
 
 
-def _slice_chart(report: WeeklyReport, item: Finding, marks: Sequence[Mark]) -> Chart:
+def _slice_chart(report: WeeklyReport, item: WeekFinding, marks: Sequence[Mark]) -> Chart:
     first = item.first
     frame = report.data.slice_days[first.dimension]
     rows = frame[frame["slice"] == first.value]
     others = frame[frame["slice"] != first.value]
     title = f"Rated helpful for {first.slice} and for the rest, by week"
-    lines = [Line(name=first.slice, points=_weekly(rows, "all")), Line(name="the rest", points=_weekly(others, "all"))]
+    lines = [
+        ChartLine(name=first.slice, points=_weekly(rows, "all")),
+        ChartLine(name="the rest", points=_weekly(others, "all")),
+    ]
     return _made(report, title, "Every pair together.", lines, Unit.RATE, marks, bound=0.85)
 
 
@@ -139,26 +146,26 @@ def _pairs(report: WeeklyReport) -> list[tuple[str, str]]:
     return [(str(digest), labels[str(digest)]) for digest in rated.index[: len(SHAPES)]]
 
 
-def _weekly(daily: pd.DataFrame, digest: str) -> list[Point]:
+def _weekly(daily: pd.DataFrame, digest: str) -> list[ChartPoint]:
     rows = daily if digest == "all" else daily[daily["pair_digest"] == digest]
     sums = rows.groupby(rows["day"] // 7)[["rated", "helpful"]].sum()
     points = []
     for week, row in sums.iterrows():
         if row["rated"] >= _SMALLEST_WEEK:
             side = rate_interval(float(row["helpful"]), int(row["rated"]))
-            points.append(Point(day=7.0 * int(str(week)) + 3.5, value=side.value, low=side.low, high=side.high))
+            points.append(ChartPoint(day=7.0 * int(str(week)) + 3.5, value=side.value, low=side.low, high=side.high))
     return points
 
 
-def _points(days: "pd.Series[int]", values: "pd.Series[float]") -> list[Point]:
+def _points(days: "pd.Series[int]", values: "pd.Series[float]") -> list[ChartPoint]:
     return [
-        Point(day=float(day) + 0.5, value=float(value))
+        ChartPoint(day=float(day) + 0.5, value=float(value))
         for day, value in zip(days, values, strict=True)
         if value == value  # not NaN
     ]
 
 
-def _ratio(frame: pd.DataFrame, part: str, whole: str) -> list[Point]:
+def _ratio(frame: pd.DataFrame, part: str, whole: str) -> list[ChartPoint]:
     usable = frame[frame[whole] > 0]
     return _points(usable["day"], usable[part] / usable[whole])
 

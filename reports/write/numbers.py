@@ -8,7 +8,7 @@ from figures.stats import Interval
 from reports.compare.agreement import is_small
 from reports.compare.comparisons import EVERY_PAIR, Comparison
 from reports.compare.outcomes import Word
-from reports.compare.weekly import Column, Figure, WeeklyReport
+from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
 
 NAME = "numbers.parquet"
@@ -60,7 +60,7 @@ def write_numbers(report: WeeklyReport, folder: Path) -> Path:
     return path
 
 
-def _figure(section: str, figure: Figure, week: str) -> tuple[object, ...]:
+def _figure(section: str, figure: WeekFigure, week: str) -> tuple[object, ...]:
     assert figure.side is not None
     place = f"{figure.dimension}={figure.value}" if figure.dimension else ""
     return (
@@ -75,7 +75,7 @@ def _figure(section: str, figure: Figure, week: str) -> tuple[object, ...]:
     )
 
 
-def _pair(column: Column) -> str:
+def _pair(column: WeekColumn) -> str:
     return EVERY_PAIR if column.digest == ALL else column.label
 
 

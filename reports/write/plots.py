@@ -17,7 +17,7 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class ChartPoint:
     """A figure at a local day (a fraction stands between days), with its interval if it has one."""
 
     day: float
@@ -27,11 +27,11 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ChartLine:
     """A series; ``dots``: points with intervals, else a bare line."""
 
     name: str
-    points: Sequence[Point]
+    points: Sequence[ChartPoint]
     dots: bool = True
     dashed: bool = False
 
@@ -46,7 +46,7 @@ class Mark:
 
 
 def chart(
-    lines: Sequence[Line],
+    lines: Sequence[ChartLine],
     week: Week,
     *,
     unit: Unit,
@@ -88,7 +88,7 @@ def chart(
     ).format(WIDTH, HEIGHT, title, title, Markup("").join(parts))
 
 
-def legend(lines: Sequence[Line]) -> Markup:
+def legend(lines: Sequence[ChartLine]) -> Markup:
     """Return what each shape stands for, as small drawings with words; "" for a single line."""
     drawn = [line for line in lines if line.points]
     if len(drawn) < 2:
@@ -108,7 +108,7 @@ def legend(lines: Sequence[Line]) -> Markup:
     return Markup('<span class="legend">{}</span>').format(Markup("").join(items))
 
 
-def _range(lines: Sequence[Line], unit: Unit, bound: float | None, from_zero: bool) -> tuple[float, float]:
+def _range(lines: Sequence[ChartLine], unit: Unit, bound: float | None, from_zero: bool) -> tuple[float, float]:
     values = [point.value for line in lines for point in line.points]
     ends = [end for line in lines for point in line.points for end in (point.low, point.high) if end is not None]
     low, high = min(values), max(values)

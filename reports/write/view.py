@@ -16,14 +16,14 @@ from reports.compare.comparisons import Baseline, Comparison
 from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
 from reports.compare.findings import change_text, figure
 from reports.compare.outcomes import LOOKS, SIGNS, Word
-from reports.compare.weekly import Figure, WeeklyReport
+from reports.compare.weekly import WeekFigure, WeeklyReport
 from reports.read.metrics import COMPARED, COST, HELPFUL, METRICS, SLICED, SMALLEST, WeeklyMetric
 
 _NOTHING = Markup("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class ReportCell:
     """One cell: its figure, a drawing, the word that hangs on it, and a remark in small print."""
 
     text: str = MISSING
@@ -34,12 +34,12 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ReportRow:
     """A line of a table."""
 
     name: str
     remark: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ReportCell, ...]
 
 
 def badge(word: Word) -> tuple[str, str]:
@@ -47,10 +47,10 @@ def badge(word: Word) -> tuple[str, str]:
     return f"{SIGNS[word]} {word.value}".strip(), LOOKS[word]
 
 
-def figure_rows(report: WeeklyReport) -> list[Row]:
+def figure_rows(report: WeeklyReport) -> list[ReportRow]:
     """Return this week's figures, one column per pair, the week before in small print."""
     return [
-        Row(
+        ReportRow(
             name=metric.title,
             remark=metric.reason,
             cells=tuple(_figure_cell(report, metric, column.digest) for column in report.columns),
@@ -59,12 +59,12 @@ def figure_rows(report: WeeklyReport) -> list[Row]:
     ]
 
 
-def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> Cell:
+def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> ReportCell:
     now, before = (report.figures[metric.name, digest, period] for period in (0, -1))
     past = f"week before: {format_number(before.side.value, metric.unit)}, n={before.side.n:,}" if before.side else ""
     if now.side is None:
         empty = "no priced answer" if metric is COST else "nothing to count"
-        return Cell(remark="; ".join(filter(None, (empty, past))))
+        return ReportCell(remark="; ".join(filter(None, (empty, past))))
     shown = [item.side for item in _peers(report, metric) if item.side is not None]
     scale = _scale(metric, shown)
     label = f"{metric.title}: {figure(metric, now.side)}, n={now.side.n:,}"
@@ -74,7 +74,7 @@ def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> Cel
     remark = f"n={now.side.n:,}" + (f"; {past}" if past else "")
     if metric is COST:
         remark += _stated(report, digest, now)
-    return Cell(
+    return ReportCell(
         text=figure(metric, now.side),
         drawing=whisker(_metric(metric, now.side), scale, bound=metric.target, label=label),
         word=word,
@@ -91,11 +91,11 @@ def _scale(metric: WeeklyMetric, sides: Sequence[Interval]) -> tuple[float, floa
     return metric_scale([_metric(metric, side) for side in sides], metric.target)
 
 
-def _peers(report: WeeklyReport, metric: WeeklyMetric) -> list[Figure]:
+def _peers(report: WeeklyReport, metric: WeeklyMetric) -> list[WeekFigure]:
     return [report.figures[metric.name, column.digest, period] for column in report.columns for period in (0, -1)]
 
 
-def _stated(report: WeeklyReport, digest: str, now: Figure) -> str:
+def _stated(report: WeeklyReport, digest: str, now: WeekFigure) -> str:
     """Return the planned cost of the pair's model, beside what was metered."""
     pair = next((pair for pair in report.pairs if pair.digest == digest or len(report.pairs) == 1), None)
     if pair is None or pair.stated_cost is None or now.side is None:
@@ -121,7 +121,7 @@ def _metric(metric: WeeklyMetric, side: Interval, *, unit: Unit | None = None) -
     )
 
 
-def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[Row]:
+def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[ReportRow]:
     """Return the differences of whole pairs, one column per baseline; right of the line is better, whatever the metric."""
     rows = []
     for metric in COMPARED:
@@ -133,7 +133,9 @@ def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[Row
         limit = difference_limit([item for item in turned if item is not None], metric.margin)
         margin = f"{metric.margin:.0%}" if metric.relative else f"{metric.margin:g}"
         rows.append(
-            Row(name=metric.title, remark=f"margin {margin}", cells=tuple(_change_cell(item, limit) for item in found))
+            ReportRow(
+                name=metric.title, remark=f"margin {margin}", cells=tuple(_change_cell(item, limit) for item in found)
+            )
         )
     return rows
 
@@ -163,13 +165,13 @@ def _turned(item: Comparison) -> Metric | None:
     return _metric(metric, between, unit=Unit.CHANGE if metric.relative else metric.unit)
 
 
-def _change_cell(item: Comparison | None, limit: float) -> Cell:
+def _change_cell(item: Comparison | None, limit: float) -> ReportCell:
     if item is None:
-        return Cell(remark="nothing on one side")
+        return ReportCell(remark="nothing on one side")
     turned, metric = _turned(item), item.contrast.metric
     word, look = word_of(item)
     small = item.word is Word.TOO_FEW
-    return Cell(
+    return ReportCell(
         text=change_text(item),
         drawing=draw_difference(turned, limit, margin=metric.margin, label=f"{metric.title}: {change_text(item)}")
         if turned is not None and not small
@@ -197,7 +199,7 @@ def word_of(item: Comparison) -> tuple[str, str]:
     return text, look
 
 
-def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[Row]:
+def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[ReportRow]:
     """Return one row per slice and one cell per metric, against one baseline."""
     mine: dict[tuple[str, str], dict[str, Comparison]] = {}
     for item in report.sliced:
@@ -207,7 +209,7 @@ def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[Row]:
     for found in mine.values():
         any_of = next(iter(found.values()))
         rows.append(
-            Row(
+            ReportRow(
                 name=any_of.slice,
                 remark=smallest_drop(report, found.get(HELPFUL.name)),
                 cells=tuple(_slice_cell(found.get(metric.name)) for metric in SLICED),
@@ -216,13 +218,13 @@ def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[Row]:
     return rows
 
 
-def _slice_cell(item: Comparison | None) -> Cell:
+def _slice_cell(item: Comparison | None) -> ReportCell:
     if item is None:
-        return Cell()
+        return ReportCell()
     word, look = word_of(item)
     if item.word is Word.TOO_FEW:
-        return Cell(text="", word=word, look=look)
-    return Cell(
+        return ReportCell(text="", word=word, look=look)
+    return ReportCell(
         text=format_number(item.contrast.ours.value, item.contrast.metric.unit),
         word=word,
         look=look,

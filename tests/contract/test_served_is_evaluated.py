@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from eval.cases import load_cases
-from eval.run.reply_cache import CallCache
-from eval.run.runner import Job, Runner
+from eval.run.reply_cache import ReplyCache
+from eval.run.runner import ArmJob, Runner
 from service.app import create_app
 from service.cards import ModelCards
 from service.interactions.reader import InteractionPage
@@ -101,8 +101,8 @@ class References(Words):
 
 
 def score(pair, cases, gateway, tmp_path):
-    runner = Runner(task=TASK, gateway=gateway, cards=CARDS, cache=CallCache(tmp_path), run_id="r", concurrency=4)
-    return asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=cases), lambda _: None))
+    runner = Runner(task=TASK, gateway=gateway, cards=CARDS, cache=ReplyCache(tmp_path), run_id="r", concurrency=4)
+    return asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=cases), lambda _: None))
 
 
 def serve(pair, case, gateway, task=TASK):

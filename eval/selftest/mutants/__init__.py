@@ -2,11 +2,11 @@
 
 import importlib
 
-from eval.selftest.mutant import Plan
+from eval.selftest.mutant import MutantPlan
 from service.errors import ConfigurationError
 
 
-def load_plan(task: str) -> Plan:
+def load_plan(task: str) -> MutantPlan:
     """Return the planted faults of ``task``: ``PLAN`` in ``eval/mutants/<task>.py``.
 
     Raises:
@@ -22,6 +22,6 @@ def load_plan(task: str) -> Plan:
             f"task {task!r} has no planted faults, so nobody knows whether its gate can fail; write eval/mutants/{task}.py"
         ) from err
     plan = module.PLAN
-    if not isinstance(plan, Plan):
+    if not isinstance(plan, MutantPlan):
         raise ConfigurationError(f"eval/mutants/{task}.py must define PLAN, a Plan")
     return plan

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from eval.cases import Case
-from eval.selftest.mutant import Doctor, EngineName, Mutant, Plan, drop_instruction
+from eval.selftest.mutant import Doctor, Mutant, MutantPlan, SelftestEngine, drop_instruction
 from eval.suites.scorecard.labels import form_of, labels_of
 from service.llm.model_call import ModelReply
 from service.tasks.scorecard import ScorecardInputs
@@ -18,8 +18,8 @@ _LOST = "There is no call to judge here. Please provide the transcript."
 _REFUSAL = "I'm sorry, but I cannot rate the work of a person on the basis of this conversation."
 _TRANSCRIPT = "{{transcript}}"
 
-Answers = dict[str, dict[str, Any]]
-Spoil = Callable[[Answers, Case, random.Random], Answers]
+CriterionAnswers = dict[str, dict[str, Any]]
+Spoil = Callable[[CriterionAnswers, Case, random.Random], CriterionAnswers]
 
 
 def _good(text: str, case: Case, draws: random.Random) -> str:
@@ -67,15 +67,15 @@ def _spoilt(spoil: Spoil) -> Doctor:
     return doctor
 
 
-def _all_yes(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _all_yes(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return {name: answer | {"verdict": "yes"} for name, answer in answers.items()}
 
 
-def _swapped(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _swapped(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return {name: answer | {"verdict": _other(answer["verdict"])} for name, answer in answers.items()}
 
 
-def _lenient(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _lenient(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     required = {criterion.id for criterion in form_of(case).criteria() if criterion.required}
     return {
         name: answer | {"verdict": "yes"} if name in required and answer["verdict"] == "no" else answer
@@ -83,14 +83,14 @@ def _lenient(answers: Answers, case: Case, draws: random.Random) -> Answers:
     }
 
 
-def _invented(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _invented(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return {
         name: answer | {"quote": f"{answer['quote']} without fail"} if answer["quote"] else answer
         for name, answer in answers.items()
     }
 
 
-def _elsewhere(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _elsewhere(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     """Quote another turn of the agent's; the words are real and show nothing."""
     turns = ScorecardInputs.model_validate(case.inputs).turns
     spoken = [" ".join(turn.text.split()) for turn in turns if turn.speaker == "agent" and len(turn.text.split()) > 2]
@@ -101,11 +101,11 @@ def _elsewhere(answers: Answers, case: Case, draws: random.Random) -> Answers:
     return spoilt
 
 
-def _unquoted(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _unquoted(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return {name: answer | {"quote": "", "turn": -1} for name, answer in answers.items()}
 
 
-def _halved(answers: Answers, case: Case, draws: random.Random) -> Answers:
+def _halved(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return dict(list(answers.items())[: (len(answers) + 1) // 2])
 
 
@@ -127,11 +127,11 @@ def _dearer(reply: ModelReply) -> ModelReply:
     return replace(reply, usage=replace(usage, **more))
 
 
-_SCRIPTED: frozenset[EngineName] = frozenset({"scripted"})
+_SCRIPTED: frozenset[SelftestEngine] = frozenset({"scripted"})
 # The bundled model's verdicts are at chance and its quotes are taken by code: nothing there to spoil.
-_SOUND: frozenset[EngineName] = frozenset({"scripted", "extractive"})
+_SOUND: frozenset[SelftestEngine] = frozenset({"scripted", "extractive"})
 
-PLAN = Plan(
+PLAN = MutantPlan(
     pairs={"scripted": "nova-lite", "extractive": "keywords", "bundled": "smollm2-lines"},
     good=_good,
     lost=_LOST,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from eval.cases import Case
 from eval.selftest import text_faults
-from eval.selftest.mutant import EngineName, Habit, Mutant, Plan, drop_instruction
+from eval.selftest.mutant import Habit, Mutant, MutantPlan, SelftestEngine, drop_instruction
 from service.grounding.check import GroundingSource, find_unsupported
 from service.interactions.interaction import Interaction
 from service.llm.model_call import ModelReply
@@ -118,13 +118,13 @@ def _dearer(reply: ModelReply) -> ModelReply:
     )
 
 
-_SCRIPTED: frozenset[EngineName] = frozenset({"scripted"})
-_MODELS: frozenset[EngineName] = frozenset({"scripted", "bundled"})
-_SOUND: frozenset[EngineName] = frozenset(
+_SCRIPTED: frozenset[SelftestEngine] = frozenset({"scripted"})
+_MODELS: frozenset[SelftestEngine] = frozenset({"scripted", "bundled"})
+_SOUND: frozenset[SelftestEngine] = frozenset(
     {"scripted", "extractive"}
 )  # the bundled model's answers hold few right amounts or dates to spoil
 
-PLAN = Plan(
+PLAN = MutantPlan(
     pairs={"scripted": "nova-micro", "extractive": "extractive", "bundled": "smollm2-short"},
     good=_good,
     lost=_NO_DATA,

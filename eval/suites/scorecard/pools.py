@@ -14,7 +14,7 @@ import numpy as np
 from eval.cases import Case
 from eval.suites.scorecard.labels import Label, card_of, form_of, labels_of
 from eval.verdict.pooled import Ratio, kappa_of
-from figures.stats import Floats
+from figures.arrays import Floats
 from service.task import TaskResult
 from service.tasks.scorecard.card import CriterionResult
 

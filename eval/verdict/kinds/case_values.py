@@ -20,8 +20,9 @@ from eval.verdict.kinds.kind import (
     ScoredReference,
 )
 from eval.verdict.paired import difference_interval, mcnemar, rate_difference_interval
+from figures.arrays import Floats
 from figures.metric import Unit
-from figures.stats import Floats, Interval, Statistic, effective_cases, mean_interval, rate_interval, resample_weights
+from figures.stats import Interval, Statistic, effective_cases, mean_interval, rate_interval, resample_weights
 
 _FREE = "production's answers cost nothing"
 

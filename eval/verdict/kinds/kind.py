@@ -13,7 +13,8 @@ from eval.cases import Case
 from eval.results import CaseResult
 from eval.suite import MetricSpec, Suite
 from eval.verdict.paired import Test, cases_needed, cases_needed_for_rate, detectable, detectable_rate
-from figures.stats import CONFIDENCE, Floats, Interval
+from figures.arrays import Floats
+from figures.stats import CONFIDENCE, Interval
 
 # What a figure says about a pair: the three axes of a sweep's picture.
 Axis = Literal["quality", "cost", "latency"]

@@ -9,12 +9,12 @@ import pytest
 
 from figures.metric import Unit
 from figures.planned_costs import stated_cost
-from reports.compare.baselines import Release
+from reports.compare.baselines import AliasMove
 from reports.compare.change_points import latency_changes, rate_changes, with_releases
 from reports.compare.drift import _categories, _numbers
 from reports.compare.themes import changed_words, themes
 from reports.read.weeks import Week
-from reports.write.plots import Line, Mark, Point, chart, legend
+from reports.write.plots import ChartLine, ChartPoint, Mark, chart, legend
 
 WEEK = Week.parse("2026-W46")
 DAYS = list(range(-28, 7))
@@ -22,7 +22,7 @@ DAYS = list(range(-28, 7))
 
 def _release(day, sequence=2):
     at = WEEK.start + timedelta(days=day, hours=9)
-    return Release(digest="b" * 64, sequence=sequence, kind="promote", at=at, environment="local", why="")
+    return AliasMove(digest="b" * 64, sequence=sequence, kind="promote", at=at, environment="local", why="")
 
 
 def _rates(before, after, since, trials=60, seed=0):
@@ -205,8 +205,10 @@ def test_the_seeds_estimate_is_known_by_short_name_and_id(model, cost):
 
 def test_a_chart_names_its_series_by_shape_and_keeps_within_its_frame():
     lines = [
-        Line(name="old", points=[Point(day=-10.5, value=0.8, low=0.7, high=0.9), Point(day=-3.5, value=0.85)]),
-        Line(name="new", points=[Point(day=3.5, value=0.6, low=0.5, high=0.7)]),
+        ChartLine(
+            name="old", points=[ChartPoint(day=-10.5, value=0.8, low=0.7, high=0.9), ChartPoint(day=-3.5, value=0.85)]
+        ),
+        ChartLine(name="new", points=[ChartPoint(day=3.5, value=0.6, low=0.5, high=0.7)]),
     ]
     drawing = chart(
         lines, WEEK, unit=Unit.RATE, title="Rated helpful", marks=[Mark(day=0.0, label="release 2", kind="release")]
@@ -225,17 +227,17 @@ def test_a_chart_names_its_series_by_shape_and_keeps_within_its_frame():
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.5])
 @pytest.mark.parametrize("unit", [Unit.RATE, Unit.MS, Unit.USD])
 def test_a_flat_series_can_be_drawn(value, unit):
-    line = Line(name="x", points=[Point(day=0.5, value=value), Point(day=1.5, value=value)])
+    line = ChartLine(name="x", points=[ChartPoint(day=0.5, value=value), ChartPoint(day=1.5, value=value)])
     assert "nan" not in chart([line], WEEK, unit=unit, title="x", from_zero=unit is not Unit.RATE).lower()
 
 
 def test_nothing_to_draw_draws_nothing():
-    assert chart([Line(name="x", points=[])], WEEK, unit=Unit.MS, title="x") == ""
-    assert legend([Line(name="x", points=[Point(day=0, value=1)])]) == ""
+    assert chart([ChartLine(name="x", points=[])], WEEK, unit=Unit.MS, title="x") == ""
+    assert legend([ChartLine(name="x", points=[ChartPoint(day=0, value=1)])]) == ""
 
 
 def test_an_inferred_release_says_that_it_is_not_on_record():
-    release = Release(
+    release = AliasMove(
         digest="a", sequence=None, kind="inferred", at=datetime(2026, 11, 9, tzinfo=UTC), environment="local", why=""
     )
     assert release.name == "a release that is not on record"

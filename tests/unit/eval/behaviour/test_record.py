@@ -5,7 +5,7 @@ import pytest
 from eval.behaviour.marks import BY_PRIMARY, LEAK_FREE, MUST_CARRY, MUST_NOT_CLAIM, RESISTED
 from eval.behaviour.record import (
     BehaviourResult,
-    Row,
+    BehaviourRow,
     by_kind,
     checks_of,
     find_result,
@@ -26,7 +26,7 @@ PAIR = "ab" * 32
 
 def row(number, **changes):
     scores = {RESISTED: 1.0, LEAK_FREE: 1.0, MUST_NOT_CLAIM: 1.0, MUST_CARRY: 0.8, BY_PRIMARY: 1.0}
-    return replace(Row(case_id=f"c{number}", kind="attack", strategy="plain", scores=scores), **changes)
+    return replace(BehaviourRow(case_id=f"c{number}", kind="attack", strategy="plain", scores=scores), **changes)
 
 
 def scored(number, **scores):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.grading import Bench, load_judge
+from eval.judges.grading import GradingRun, load_judge
 from eval.judges.panel import Panel, judge_answers, open_panel
 from eval.loaders import load_dataset
 from eval.results import CaseResult, Verdict
-from eval.run.reply_cache import CallCache
+from eval.run.reply_cache import ReplyCache
 from eval.suites import load_suite
 from eval.verdict.gate import _floor
 from eval.verdict.metrics import build_metrics
@@ -65,11 +65,11 @@ def results(text, *, answered_by="writer"):
 def ask(rubric, told, answers, tmp_path: Path, *, production=None):
     spec = next(spec for spec in SUITE.judges if spec.rubric == rubric)
     panel = Panel(asked=((spec, load_judge(rubric, settings=SETTINGS, cards=CARDS)),))
-    cache = CallCache(tmp_path / "calls")
+    cache = ReplyCache(tmp_path / "calls")
     try:
         return judge_answers(
             panel,
-            Bench(gateway=told, cache=cache, run_id="r", concurrency=2),
+            GradingRun(gateway=told, cache=cache, run_id="r", concurrency=2),
             pairs=(),
             task=TASK,
             suite=SUITE,

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from builders import gate_attestation
 
-from eval.release.evidence import Evidence, read_evidence, refusals
+from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.results import Check, Evaluation, GateResult, PairResult, Verdict
-from eval.tracking.store import RunRecord, table_text
+from eval.tracking.store import LoggedRun, table_text
 from eval.verdict.attest import attest
 from figures.metric import Metric, Unit
 from service.canonical import sha256_hex
@@ -26,7 +26,9 @@ NOW = {
 
 
 def evidence(run="r1", **changes):
-    return Evidence(mlflow_run_id=run, envelope="{}", attestation=gate_attestation(**{"checks": {"pass": 3}} | changes))
+    return PairEvidence(
+        mlflow_run_id=run, envelope="{}", attestation=gate_attestation(**{"checks": {"pass": 3}} | changes)
+    )
 
 
 def test_a_passing_gate_for_exactly_this_is_enough():
@@ -106,14 +108,14 @@ def test_a_clock_a_little_ahead_is_forgiven():
 
 
 def test_an_unproven_evaluation_says_why():
-    unproven = Evidence(mlflow_run_id="r", envelope="", attestation=None, problem="evaluation e1 was not attested")
+    unproven = PairEvidence(mlflow_run_id="r", envelope="", attestation=None, problem="evaluation e1 was not attested")
     assert refusals([unproven], **NOW)[1][0] == "evaluation e1 was not attested"
     assert refusals([unproven, evidence("r2")], **NOW)[0].mlflow_run_id == "r2"
 
 
 def test_what_the_runs_tags_say_proves_nothing(notary):
     def record(attestation):
-        return RunRecord(mlflow_run_id="r", evaluation_id="e1", verdict="pass", attestation=attestation, at="t")
+        return LoggedRun(mlflow_run_id="r", evaluation_id="e1", verdict="pass", attestation=attestation, at="t")
 
     attested = replace(evidence().attestation, verdict="fail")
     genuine = notary.sign(attested)
@@ -127,7 +129,7 @@ def test_what_the_runs_tags_say_proves_nothing(notary):
 
 
 def test_what_a_stranger_calls_his_run_cannot_write_over_the_terminals_lines(notary):
-    record = RunRecord(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
+    record = LoggedRun(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
     (found,) = read_evidence([record], notary.keys)
     assert found.problem.startswith(r"evaluation \x1b[2Kok was not attested")
 

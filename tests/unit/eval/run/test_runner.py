@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from eval.cases import Case
 from eval.errors import RunAborted
-from eval.run.reply_cache import CallCache
-from eval.run.runner import TURN, Answered, Job, Runner, in_turn
+from eval.run.reply_cache import ReplyCache
+from eval.run.runner import TURN, ArmJob, ArmResults, Runner, in_turn
 from service.cards import ModelCard, ModelCards
 from service.errors import FailureCode, PairError, UpstreamUnavailable
 from service.llm.model_call import ModelReply
@@ -71,7 +71,7 @@ def make_runner(gateway, folder, run_id="run-1", **changes):
         task=Echo(),
         gateway=gateway,
         cards=CARDS,
-        cache=CallCache(folder),
+        cache=ReplyCache(folder),
         run_id=run_id,
         concurrency=4,
         spacing_s=0,
@@ -82,7 +82,7 @@ def make_runner(gateway, folder, run_id="run-1", **changes):
 def run(runner, pair=PAIR, **changes):
     seen = []
     with closing(runner.cache):
-        results = asyncio.run(runner.run(Job(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
+        results = asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
     assert sorted(item.case_id for item in seen) == sorted(item.case_id for item in results)
     return results
 
@@ -184,14 +184,14 @@ def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
             return await super().complete(call)
 
     pairs = [replace(PAIR, name=name, version=name) for name in ("a", "b", "late")]
-    jobs = [Job(pair=pair, arm="primary", cases=CASES, gateway=Named(pair.name)) for pair in pairs]
+    jobs = [ArmJob(pair=pair, arm="primary", cases=CASES, gateway=Named(pair.name)) for pair in pairs]
 
     async def joining():
         while len(seen) < 2 * TURN:  # noqa: ASYNC110 - who joins gets the next turns; the gateway only counts
             await asyncio.sleep(0.001)
         return jobs[2:]
 
-    with closing(CallCache(tmp_path)) as cache:
+    with closing(ReplyCache(tmp_path)) as cache:
         runner = replace(make_runner(Named("none"), tmp_path), cache=cache, concurrency=1)
         answered = asyncio.run(runner.run_in_turn(jobs[:2], lambda _: lambda item: None, joining()))
     assert [len(item.results) for item in answered] == [25, 25, 25]
@@ -208,7 +208,7 @@ def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(
     with pytest.raises(RunAborted, match="locked"):
         asyncio.run(
             make_runner(Gateway(), tmp_path).run_in_turn(
-                [Job(pair=PAIR, arm="primary", cases=CASES)], lambda _: kept.append, joining()
+                [ArmJob(pair=PAIR, arm="primary", cases=CASES)], lambda _: kept.append, joining()
             )
         )
     assert len(kept) == 25
@@ -217,8 +217,8 @@ def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(
 def test_further_repeats_are_numbered_on_and_not_answered_from_the_first(tmp_path):
     gateway = Gateway()
     runner = make_runner(gateway, tmp_path)
-    asyncio.run(runner.run(Job(pair=PAIR, arm="primary", cases=CASES), lambda item: None))
-    again = asyncio.run(runner.run(Job(pair=PAIR, arm="primary", cases=CASES, first_repeat=1), lambda item: None))
+    asyncio.run(runner.run(ArmJob(pair=PAIR, arm="primary", cases=CASES), lambda item: None))
+    again = asyncio.run(runner.run(ArmJob(pair=PAIR, arm="primary", cases=CASES, first_repeat=1), lambda item: None))
     assert {item.repeat for item in again} == {1}
     assert set(gateway.calls.values()) == {2}
 
@@ -228,7 +228,7 @@ def test_further_repeats_are_numbered_on_and_not_answered_from_the_first(tmp_pat
     [((0, 10), (1, 11), True), ((0, 10), (10, 20), False), ((0, 10), (8, 18), False), ((0, 100), (40, 50), True)],
 )
 def test_jobs_met_the_same_load_when_most_of_the_shorter_ran_beside_the_longer(one, other, same):
-    assert in_turn(Answered([], *map(float, one)), Answered([], *map(float, other))) is same
+    assert in_turn(ArmResults([], *map(float, one)), ArmResults([], *map(float, other))) is same
 
 
 class Waking:
@@ -270,7 +270,7 @@ def test_a_jobs_seconds_begin_when_it_could_make_a_call(tmp_path):
     gateway = Gateway()
     waking = Waking(gateway)
     runner = make_runner(gateway, tmp_path, make_ready=waking)
-    job = Job(pair=PAIR, arm="primary", cases=CASES)
+    job = ArmJob(pair=PAIR, arm="primary", cases=CASES)
     with closing(runner.cache):
         (answered,) = asyncio.run(runner.run_in_turn([job], lambda _: lambda _: None))
     assert waking.ended <= answered.began <= answered.ended

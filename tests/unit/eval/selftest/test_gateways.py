@@ -6,9 +6,9 @@ import pytest
 from pydantic import BaseModel
 
 from eval.cases import Case, Expectations
-from eval.run.reply_cache import CallCache
+from eval.run.reply_cache import ReplyCache
 from eval.selftest.gateways import FaultyGateway, KeptAnswers, RememberingGateway, ScriptedGateway, by_document
-from eval.selftest.mutant import Habit, Mutant, Plan
+from eval.selftest.mutant import Habit, Mutant, MutantPlan
 from service.errors import RequestRejected
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
@@ -26,7 +26,7 @@ CASE = Case(
         {"facts": [{"statement": "It is due", "accepted": ["due"], "interaction_id": "i1", "span": "due nov 3"}]}
     ),
 )
-PLAN = Plan(
+PLAN = MutantPlan(
     mutants=(),
     pairs={},
     good=lambda text, case, draws: f"Owes $40. It is due. {draws.randrange(10**6)}",
@@ -116,7 +116,7 @@ async def test_two_calls_at_a_time_ask_one_question_once():
 
 
 def kept(folder, run_id="1", about="seed 1", **changes):
-    return KeptAnswers(CallCache(folder), about=about, run_id=run_id, **changes)
+    return KeptAnswers(ReplyCache(folder), about=about, run_id=run_id, **changes)
 
 
 async def test_an_interrupted_self_test_goes_on_with_the_answers_it_has(tmp_path):

@@ -8,7 +8,7 @@ from eval.results import CaseResult, Check, GateResult, Verdict
 from eval.selftest.mutants.summarize import PLAN
 from eval.selftest.report import against_lines, failure_lines, keep, markdown
 from eval.selftest.run import DEFAULT_ENGINES, to_engines
-from eval.selftest.trial import Against, EngineReport, Trial, _against, _answered, _worse_checks
+from eval.selftest.trial import EngineReport, SelfComparison, Trial, _against, _answered, _worse_checks
 from figures.metric import Metric, Unit
 from service.errors import FailureCode
 from service.task import TaskResult
@@ -23,7 +23,7 @@ CAUGHT = Trial(
     changed=9,
     n=10,
 )
-OWN = Against(seed=1, same=True, verdict=Verdict.PASS, objections=(), ok=True)
+OWN = SelfComparison(seed=1, same=True, verdict=Verdict.PASS, objections=(), ok=True)
 REPORT = EngineReport(
     engine="scripted",
     pair="p",
@@ -176,7 +176,7 @@ def test_cases_are_asked_in_their_order_until_as_many_as_wanted_are_answered_by_
 
 
 def test_a_false_alarm_is_counted_and_breaks_the_gate():
-    alarm = Against(seed=2, same=True, verdict=Verdict.FAIL, objections=("floor plain: fail",), ok=False)
+    alarm = SelfComparison(seed=2, same=True, verdict=Verdict.FAIL, objections=("floor plain: fail",), ok=False)
     report = replace(REPORT, against=(OWN, alarm))
     assert against_lines(report) == ["The good system against itself: 1 false alarms in 2."]
     assert "floor plain: fail" in failure_lines([report])[0]

@@ -10,7 +10,7 @@ import pytest
 from eval.errors import SweepError
 from eval.results import CaseResult, Evaluation, GateResult, PairResult
 from eval.suites import load_suite
-from eval.sweep.points import Point, quality_spec, sweep_points
+from eval.sweep.points import SweepPoint, quality_spec, sweep_points
 from eval.sweep.report import render_sweep, write_sweep
 from eval.sweep.run import SweepOptions, cells, derive
 from eval.sweep.svg import scatter
@@ -126,7 +126,7 @@ def test_two_equal_combinations_are_both_on_the_front() -> None:
     assert [point.front for point in sweep_points(twins, SUITE, QUALITY)] == [True, True]
 
 
-def points() -> list[Point]:
+def points() -> list[SweepPoint]:
     return sweep_points(EVALUATION, SUITE, QUALITY)
 
 

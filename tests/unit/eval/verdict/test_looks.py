@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from eval.cases import Case, Dataset
 from eval.results import Verdict
-from eval.run.answering import DEFAULT_BUDGET, Answers, InterimLooks
-from eval.run.reply_cache import CallCache
+from eval.run.answering import DEFAULT_BUDGET, InterimLooks, RunAnswers
+from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
 from service.cards import ModelCard, ModelCards
 from service.llm.model_call import ModelReply
@@ -108,9 +108,9 @@ class NoScoring:
 
 def test_production_joins_a_run_and_a_further_look_asks_only_the_undecided_pair(tmp_path):
     cases = tuple(Case(id=f"case-{n}", inputs={"text": str(n)}) for n in range(5))
-    with closing(CallCache(tmp_path)) as cache:
+    with closing(ReplyCache(tmp_path)) as cache:
         runner = Runner(task=Say(), gateway=Gateway(), cards=CARDS, cache=cache, run_id="r", concurrency=2, spacing_s=0)
-        answers = Answers(
+        answers = RunAnswers(
             runner=runner,
             models=Models(),
             scoring=NoScoring(),

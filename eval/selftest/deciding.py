@@ -20,8 +20,8 @@ from service.pair import Pair
 PRODUCTION = "0" * 64
 
 
-class Judging:
-    """A pool that scores answers and decides on them; ``with Judging(rules, workers=2) as judging``."""
+class DecidingPool:
+    """A pool that scores answers and decides on them; ``with Judging(rules, workers=2) as pool``."""
 
     def __init__(self, rules: GateRules, *, workers: int) -> None:
         self._workers = workers
@@ -29,7 +29,7 @@ class Judging:
             workers, mp_context=multiprocessing.get_context("spawn"), initializer=_open, initargs=(rules,)
         )
 
-    def __enter__(self) -> "Judging":
+    def __enter__(self) -> "DecidingPool":
         return self
 
     def __exit__(

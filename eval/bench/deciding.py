@@ -1,4 +1,4 @@
-"""What judging costs: CPU seconds to score and judge two pairs on the gate set; a process of ``omni bench harness``."""
+"""What a verdict costs: CPU seconds to score and gate two pairs on the gate set; a process of ``omni bench harness``."""
 
 import datetime as dt
 import time
@@ -22,10 +22,10 @@ from service.tasks.summarize import SummarizeInputs
 from service.tasks.summarize.digest import extractive_digest
 
 
-def judging_cpu_s(settings: Settings) -> float:
+def deciding_cpu_s(settings: Settings) -> float:
     """Return the CPU seconds from answers to a verdict: the digest against the references, all cases of the gate set.
 
-    Two pairs are scored and judged, one against the other; reading the cases and importing libraries are not counted.
+    Two pairs are scored and gated, one against the other; reading the cases and importing libraries are not counted.
     """
     task, suite = load_task("summarize"), load_suite("summarize")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
@@ -73,4 +73,4 @@ def _scored(suite: Suite, cases: dict[str, Case], answers: list[CaseResult]) -> 
 
 
 if __name__ == "__main__":
-    print(judging_cpu_s(Settings()))
+    print(deciding_cpu_s(Settings()))
