@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.errors import ConfigurationError
+from service.files import write_whole
 
 
 def wall_clock(file: Path | None = None) -> Callable[[], datetime]:
@@ -20,9 +21,7 @@ def wall_clock(file: Path | None = None) -> Callable[[], datetime]:
 
 def set_clock(file: Path, moment: datetime) -> None:
     """Let the clocks that read ``file`` say ``moment``; no reader sees half a time."""
-    temporary = file.with_name(f".{file.name}.tmp")
-    temporary.write_text(moment.astimezone(UTC).isoformat(), encoding="utf-8")
-    temporary.replace(file)
+    write_whole(file, moment.astimezone(UTC).isoformat())
 
 
 def _machine() -> datetime:

@@ -10,6 +10,7 @@ from eval.backfill.engines import BackfillEngine
 from eval.backfill.work import ChunkDone, Mode, Work, WorkItem, chunk_path, read_done
 from eval.errors import BackfillError
 from service.canonical import canonical_json, sha256_hex
+from service.files import write_whole
 from service.pair import Pair
 from service.settings import Settings
 
@@ -134,6 +135,4 @@ def _claim(order: Order, ordered: Sequence[WorkItem]) -> None:
         if json.loads(plan.read_text(encoding="utf-8"))["digest"] != digest:
             raise BackfillError(f"{order.folder} holds other work (items, pair or chunk size): choose another --name")
         return
-    temporary = plan.with_name(f".{_PLAN}.tmp")
-    temporary.write_text(json.dumps({"digest": digest, "items": len(ordered)}), encoding="utf-8")
-    temporary.replace(plan)
+    write_whole(plan, json.dumps({"digest": digest, "items": len(ordered)}))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from eval.run.models import RunModels
 from service.cards import ModelCards
+from service.files import write_whole
 from service.guard import kinds_of
 from service.pair import Pair
 from service.settings import Settings
@@ -74,9 +75,7 @@ def work_chunk(work: Work, number: int, items: Sequence[WorkItem]) -> ChunkDone:
     if path.exists():
         return read_done(path, number)
     rows = asyncio.run(_rows(work, items))
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
     return _done(number, rows)
 
 

@@ -1,7 +1,6 @@
 """A behaviour result: one row per case, the metrics made of them, and the file under which a gate finds it again."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from eval.verdict.gate import behaviour_checks
 from figures.metric import Metric, Unit
 from figures.stats import mean_interval, rate_interval
 from service.canonical import canonical_json, sha256_hex
+from service.files import write_whole
 from service.settings import Settings
 from service.task import load_task
 
@@ -125,9 +125,7 @@ def save_result(result: BehaviourResult, settings: Settings) -> Path:
     """Write ``result`` whole or not at all, and return its path."""
     path = result_path(settings, result.pair_digest, result.set_digest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(asdict(result), ensure_ascii=False, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, json.dumps(asdict(result), ensure_ascii=False, indent=1))
     return path
 
 

@@ -11,6 +11,7 @@ from eval.casecheck.overlap import copied_passages, copied_references
 from eval.cases import Case, cases_digest
 from eval.harvest.proposal import Proposal
 from eval.harvest.propose import REGRESSION, Desk
+from service.files import write_whole
 
 _PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/verdict/must_pass.py`"
 _ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)
@@ -43,7 +44,7 @@ def accept(case: Case, folder: Path) -> Path:
     known = [Case.model_validate_json(line) for line in lines if line.strip()]
     if case.id not in {item.id for item in known}:
         known.append(case)
-        _replace(path, "".join(f"{item.model_dump_json(exclude_defaults=False)}\n" for item in known))
+        write_whole(path, "".join(f"{item.model_dump_json(exclude_defaults=False)}\n" for item in known))
     count_in_card(folder, known)
     return path
 
@@ -63,10 +64,4 @@ def count_in_card(folder: Path, cases: Sequence[Case]) -> None:
             return
         new = f"{text[: last[-1].end()]}\n{row}{text[last[-1].end() :]}"
     if new != text:
-        _replace(card, new)
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+        write_whole(card, new)

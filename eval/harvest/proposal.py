@@ -1,7 +1,6 @@
 """A proposed case: what was found, where it came from, and what a person decided about it."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from eval.cases import Case
 from eval.errors import HarvestError
+from service.files import OWNER_ONLY, write_whole
 from service.settings import Settings
 
 Decision = Literal["open", "accept", "drop", "done"]
@@ -78,11 +78,7 @@ def read_proposals(path: Path) -> list[Proposal]:
 def write_proposals(path: Path, proposals: Iterable[Proposal]) -> None:
     """Replace the file whole, readable by its owner alone: it holds customers' words, redacted by rules and not by a person."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.writelines(f"{_line(item)}\n" for item in proposals)
-    temporary.replace(path)
+    write_whole(path, "".join(f"{_line(item)}\n" for item in proposals), mode=OWNER_ONLY)
 
 
 def replaced(proposals: Sequence[Proposal], by: Proposal) -> list[Proposal]:

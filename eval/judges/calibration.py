@@ -10,6 +10,7 @@ import numpy as np
 from eval.scorers.judge import JudgeSpec
 from figures.arrays import Floats
 from figures.stats import RESAMPLES, Indices, Interval, percentile_interval
+from service.files import write_whole
 
 CALIBRATION_SET = "judge_calibration"  # the project's own labelled rows: the ones that decide
 SEED = 20261121
@@ -207,9 +208,7 @@ def save(record: Calibration, state_dir: Path) -> Path:
     """Write ``record``, whole or not at all, in place of an earlier one of the same judge."""
     path = record_path(state_dir, record.judge_digest)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, json.dumps(asdict(record), indent=1))
     return path
 
 

@@ -1,7 +1,6 @@
 """The ledger: every release of a task as a chain of signed envelopes, kept in MLflow's version tags and in a file beside it."""
 
 import getpass
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from eval.release.signing import sign_statement
 from eval.tracking.store import Tracking
 from service.clock import wall_clock
 from service.errors import RegistryError
+from service.files import write_whole
 from service.pair import Pair
 from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
 from service.release.statements import TrustedKeys, envelope_digest
@@ -198,12 +198,7 @@ class Ledger:
         missing = [entry.envelope for entry in entries if not entry.in_file]
         lines = [*self._lines(), *missing]
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
+        write_whole(self._path, "".join(f"{line}\n" for line in lines), durable=True)
 
 
 def chain_problems(entries: Sequence[LedgerEntry]) -> dict[int, str]:

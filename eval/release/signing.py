@@ -23,6 +23,7 @@ from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature
 
 from eval.errors import SigningError
 from service.canonical import canonical_json
+from service.files import OWNER_ONLY, write_whole
 from service.release.statements import PAYLOAD_TYPE, key_id, load_trusted_keys, verifying_key
 from service.settings import Settings
 
@@ -206,7 +207,7 @@ def _local_signer(settings: Settings) -> CryptoSigner:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two first evaluations at once must not make two keys
         if not path.exists():
             pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            _replace(path, pem, 0o600)
+            write_whole(path, pem, mode=OWNER_ONLY, durable=True)
             print(f"made a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
         private = _private_key(_read_private(path), str(path))
         if settings.release.trusted_keys is None:
@@ -220,14 +221,4 @@ def _trust(path: Path, public: Ed25519PublicKey) -> None:
         return
     before = path.read_bytes() if path.exists() else b""
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    _replace(path, before + pem, 0o644)
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_whole(path, before + pem, mode=0o644, durable=True)

@@ -8,7 +8,6 @@ fewer, and takes the mean (the jackknife that Lin 2004, section 2.5, proposes fo
 
 import hashlib
 import json
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from eval.verdict.kinds.kind import ScoredReference
 from eval.verdict.metrics import metric_of
 from figures.metric import Metric, Unit
 from service.canonical import sha256_hex
+from service.files import write_whole
 from service.task import TaskResult
 
 _AUTHOR = "a reference"
@@ -75,9 +75,7 @@ def kept_ceiling(folder: Path, suite: Suite, dataset_digest: str, cases: Sequenc
     except (OSError, ValueError, KeyError, TypeError):
         found = reference_ceiling(suite, cases)  # none yet, or cut off
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    temporary.write_text(json.dumps([asdict(metric) for metric in found.values()]), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, json.dumps([asdict(metric) for metric in found.values()]))
     return found
 
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from service.files import write_whole
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
@@ -50,9 +52,7 @@ class Journal:
 
     def _write(self, record: JournalEntry) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = self._folder / f"{record.run_id}.tmp"
-        temporary.write_text(json.dumps(asdict(record)), encoding="utf-8")
-        temporary.replace(self._folder / f"{record.run_id}.json")
+        write_whole(self._folder / f"{record.run_id}.json", json.dumps(asdict(record)))
 
 
 def _read(path: Path) -> JournalEntry | None:

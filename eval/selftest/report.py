@@ -1,7 +1,6 @@
 """What a self-test found: a table to read, and a JSON record that is kept beside the suite's digest."""
 
 import json
-import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from eval.results import Verdict
 from eval.selftest.mutant import Mutant
 from eval.selftest.trial import EngineReport, Trial
+from service.files import write_whole
 
 
 def failure_lines(reports: Sequence[EngineReport]) -> list[str]:
@@ -124,17 +124,9 @@ def keep(reports: Sequence[EngineReport], page: str, *, suite_digest: str, state
             for name, trials in _by_mutant(report).items()
         }
         engines[report.engine] = asdict(report) | {"sound": report.sound, "catch_rates": rates}
-    _write_whole(record, json.dumps({"suite_digest": suite_digest, "engines": engines}, indent=1))
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(record, json.dumps({"suite_digest": suite_digest, "engines": engines}, indent=1))
     path = out_dir / f"{suite_digest[:12]}.md"
-    _write_whole(path, page)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    write_whole(path, page)
     return path
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

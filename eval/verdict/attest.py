@@ -9,6 +9,7 @@ from typing import Any
 from eval.results import Check, Evaluation, PairResult, Verdict, behaviour_verdict
 from figures.metric import Metric
 from service.canonical import canonical_json, sha256_hex
+from service.files import write_whole
 from service.release.attestation import GateAttestation
 
 
@@ -110,7 +111,4 @@ def _check(check: Check) -> dict[str, Any]:
 def write_statement_files(folder: Path, pair_name: str, files: dict[str, str]) -> None:
     """Write ``<pair>.<name>`` for each of ``files`` into the report's folder; each is replaced whole."""
     for name, text in files.items():
-        path = folder / f"{pair_name}.{name}"
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(folder / f"{pair_name}.{name}", text)

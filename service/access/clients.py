@@ -84,18 +84,29 @@ def read_clients(file: Path) -> Mapping[str, Client]:
         ConfigurationError: missing or wrong; the message names field and file, never a value.
     """
     try:
-        content = _ClientsFile.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        return parse_clients(file.read_text(encoding="utf-8"), file)
     except OSError as err:
         raise ConfigurationError(
             f"the clients file {file} cannot be read ({type(err).__name__}): set OMNI_ACCESS_DIR; "
             "in local, `make serve` and `make token` make one"
         ) from err
+    except UnicodeDecodeError as err:
+        raise ConfigurationError(f"the clients file {file} is no JSON: {err}") from err
+
+
+def parse_clients(text: str, file: Path) -> Mapping[str, Client]:
+    """Return the clients in ``text`` by id; ``file`` is where it stands, for the message.
+
+    Raises:
+        ConfigurationError: ``text`` is wrong; the message names field and file, never a value.
+    """
+    try:
+        return _ClientsFile.model_validate(json.loads(text)).clients
     except ValidationError as err:
         wrong = "; ".join(".".join(map(str, item["loc"])) + f": {item['msg']}" for item in err.errors())
         raise ConfigurationError(f"the clients file {file} is wrong: {wrong}") from err
     except ValueError as err:
         raise ConfigurationError(f"the clients file {file} is no JSON: {err}") from err
-    return content.clients
 
 
 def new_secret() -> str:

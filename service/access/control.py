@@ -1,7 +1,6 @@
 """What the HTTP layer asks: may this caller do this now? Built from settings; in `local` the files are made on first use."""
 
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -9,13 +8,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from service.access.clients import CLIENT_ID, SCOPES, TENANT, Clients, hash_secret, new_secret, read_clients
+from service.access.clients import (
+    CLIENT_ID,
+    SCOPES,
+    TENANT,
+    Clients,
+    hash_secret,
+    new_secret,
+    parse_clients,
+    read_clients,
+)
 from service.access.errors import InvalidClient
-from service.access.keys import KeyRing, make_key, write_once
+from service.access.keys import KeyRing, make_key
 from service.access.sessions import Sessions
 from service.access.throttle import Throttle
 from service.access.tokens import Caller, Token, Tokens
 from service.errors import ConfigurationError
+from service.files import OWNER_ONLY, write_once, write_whole
 from service.settings import Settings
 
 LOCAL_CLIENT = "local"
@@ -124,14 +133,8 @@ def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, ten
         {"clients": {**clients, client_id: {**known, **whose, "secrets": secrets, "scopes": scopes}}}, indent=2
     )
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(content, encoding="utf-8")
-        temporary.chmod(0o600)
-        read_clients(temporary)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    parse_clients(content, file)
+    write_whole(file, content, mode=OWNER_ONLY, durable=True)
     return secret
 
 

@@ -7,7 +7,6 @@ can never release a pair, whoever holds it.
 import base64
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from service.access.watched_file import Watched, stamp_of
 from service.errors import ConfigurationError
+from service.files import write_once
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -111,25 +111,6 @@ def make_key(file: Path) -> None:
 
     key = ec.generate_private_key(ec.SECP256R1())
     write_once(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def write_once(file: Path, content: bytes) -> bool:
-    """Write a file of mode 0600 whole, or leave the one that is there; return whether it was written."""
-    if file.exists():
-        return False
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-        # Unlike a rename, a link fails when somebody else was first.
-        os.link(temporary, file)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
 
 
 def _files(folder: Path) -> list[Path]:

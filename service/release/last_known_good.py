@@ -1,10 +1,10 @@
 """The last good pair of a task on this machine's disk: kept with its statements, and verified again when it is read."""
 
 import json
-import os
 from pathlib import Path
 
 from service.errors import PairError, RegistryError
+from service.files import write_whole
 from service.pair import Pair
 from service.release.statements import TrustedKeys
 from service.release.verification import verify_released
@@ -43,9 +43,8 @@ def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedK
 
 
 def write_last_known_good(path: Path, served: ServedPair, environment: str) -> None:
-    """Keep ``served`` with its statements; the file is replaced whole."""
+    """Keep ``served`` with its statements, also over a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     content = {
         "environment": environment,
         "registry_version": served.registry_version,
@@ -53,5 +52,4 @@ def write_last_known_good(path: Path, served: ServedPair, environment: str) -> N
         "release": served.release_envelope,
         "attestation": served.attestation_envelope,
     }
-    temporary.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, json.dumps(content, ensure_ascii=False), durable=True)

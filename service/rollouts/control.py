@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from service.errors import ConfigurationError, RegistryError
+from service.files import write_whole
 from service.release.rollout import Candidate, Rollout
 from service.rollouts.live_counts import Counts, Observation, Side, StopRule, reason_to_stop, summed
 from service.served import PairSource, ServedPair
@@ -202,7 +203,8 @@ class RolloutControl:
                 str(minute): {side: counts.to_json() for side, counts in sides.items()}
                 for minute, sides in self._minutes.items()
             }
-        _replace(self._folder / f"counts-{rollout.sequence}-{self._worker}.json", content)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self._folder / f"counts-{rollout.sequence}-{self._worker}.json", json.dumps(content))
 
     def _read_state(self) -> dict[str, Any]:
         try:
@@ -216,7 +218,8 @@ class RolloutControl:
     def _write_state(self, state: dict[str, Any]) -> None:
         self._state = state
         try:
-            _replace(self._folder / "state.json", state)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self._folder / "state.json", json.dumps(state), durable=True)
         except OSError as err:
             self._error = f"the rollout folder {self._folder} cannot be written ({type(err).__name__})"
 
@@ -225,10 +228,3 @@ class RolloutControl:
             self.tick()
             self._wake.wait(self._every_s)
             self._wake.clear()
-
-
-def _replace(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from service.errors import ServiceError
+from service.files import OWNER_ONLY, write_whole
 from service.summaries.record import SummaryRecord
 
 _SUFFIX = ".json"
@@ -44,8 +45,6 @@ class Spool:
         """
         body = record.to_json().encode()
         path = self._folder / f"{record.generated_at.replace(':', '')}-{record.request_id}{_SUFFIX}"
-        final = str(path)
-        temporary = f"{final.removesuffix(_SUFFIX)}.{os.getpid()}.tmp"
         try:
             with self._lock:
                 if self._bytes is None:
@@ -57,12 +56,10 @@ class Spool:
                     raise SpoolError(f"spool {self._folder} is full: {self._bytes} of {self._max_bytes} bytes")
                 self._bytes += len(body)
             try:
-                # No fsync: it would cost each request milliseconds, and the disk of a container dies with its machine.
-                _write(temporary, body)
-                os.rename(temporary, final)  # noqa: PTH104 - a Path doubles what it costs
+                # Not durable: it would cost each request milliseconds, and the disk of a container dies with its machine.
+                write_whole(str(path), body, mode=OWNER_ONLY)
             except OSError:
                 self._forget(len(body))
-                Path(temporary).unlink(missing_ok=True)
                 raise
         except OSError as err:
             raise SpoolError(f"spool {self._folder} takes no file: {err.strerror or type(err).__name__}") from err
@@ -134,17 +131,6 @@ class Spool:
     def _forget(self, size: int) -> None:
         with self._lock:
             self._bytes = max((self._bytes or 0) - size, 0)
-
-
-def _write(path: str, body: bytes) -> None:
-    # Not through a file object and a Path: this is on a request's way, and they double what it costs.
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        left = memoryview(body)
-        while left:
-            left = left[os.write(descriptor, left) :]
-    finally:
-        os.close(descriptor)
 
 
 def _ids(folder: Path) -> set[str]:

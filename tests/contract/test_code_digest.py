@@ -38,6 +38,7 @@ CARRIERS = (
     "service/clock.py",
     "service/errors.py",
     "service/events.py",
+    "service/files.py",
     "service/interactions/",
     "service/local/",
     "service/pair_file.py",
