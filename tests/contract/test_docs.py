@@ -1,0 +1,140 @@
+"""Documents are true to the tree: sizes, links, paths, commands, requirement ids and the form of decisions."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import typer
+
+from omni.main import build_app
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
+GUIDES = sorted((DOCS / "guides").glob("*.md"))
+DECISIONS = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+PAGES = [README, *sorted(DOCS.rglob("*.md")), *sorted((ROOT / "datasets").rglob("*.md")), ROOT / "mlflow" / "naming.md"]
+CODE_ROOTS = ("eval", "figures", "omni", "reports", "service", "infra", "prompts")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_PATH = re.compile(r"(?<![\w./-])((?:eval|figures|infra|omni|reports|service|tests|tools)/[\w/.-]*[\w/])")
+_REQUIREMENT = re.compile(r"\bR-[A-Z]+(?:-[A-Z]+)*\b")
+_PARTS = ("Status", "Context", "Decision", "Consequences")
+
+
+def _name(page):
+    return str(page.relative_to(ROOT))
+
+
+def _anchor(heading):
+    """Return the anchor that a heading gets where Markdown is shown."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _commands(page, program):
+    """Return the words behind each ``program`` in code of a page: [["eval", "--pairs", "a"], ...]."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    lines = [line for block in blocks for line in block.splitlines()] + spans
+    found = [match.split() for line in lines for match in re.findall(rf"(?:^|[(;|&] ?){program} ([^#`;|)]+)", line)]
+    return [words for words in found if re.fullmatch(r"-{0,2}[a-z][a-z-]*", words[0])]
+
+
+def test_the_readme_is_read_in_two_minutes():
+    lines = README.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 130
+    assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_link_leads_somewhere(page):
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        other = (page.parent / path).resolve() if path else page
+        assert other.exists(), f"{_name(page)} links to {target}, which does not exist"
+        if anchor:
+            headings = _HEADING.findall(other.read_text(encoding="utf-8"))
+            assert anchor in [_anchor(heading) for heading in headings], f"{_name(page)}: no heading for {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_every_path_that_a_page_names_exists(page):
+    text = page.read_text(encoding="utf-8")
+    for path in _PATH.findall(text):
+        if path.startswith("reports/out") or (ROOT / "tests" / path).exists():
+            continue
+        assert (ROOT / path.rstrip("/")).exists(), f"{_name(page)} names {path}, which does not exist"
+
+
+def _sources():
+    files = [path for root in CODE_ROOTS for suffix in ("py", "j2", "js", "yaml", "sql", "prompty")
+             for path in sorted((ROOT / root).rglob(f"*.{suffix}"))]  # fmt: skip
+    return [path for path in files if "out" not in path.relative_to(ROOT).parts and "node_modules" not in path.parts]
+
+
+def test_readers_meet_requirements_by_name():
+    """The number of a planning document means nothing to a reader; its requirements have ids."""
+    for path in [*PAGES, *_sources()]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"\bseed 00\d", text, re.IGNORECASE), f"{_name(path)} names a planning document"
+
+
+def test_every_requirement_that_is_named_is_listed():
+    listed = set(re.findall(r"^\| (R-[A-Z-]+) \|", (DOCS / "requirements.md").read_text(encoding="utf-8"), re.MULTILINE))
+    for path in [*PAGES, *_sources()]:
+        named = set(_REQUIREMENT.findall(path.read_text(encoding="utf-8")))
+        assert named <= listed, f"{_name(path)} names {sorted(named - listed)}; docs/requirements.md does not"
+
+
+def test_decisions_are_numbered_without_gaps_and_listed():
+    numbers = [int(path.name[:4]) for path in DECISIONS]
+    assert numbers[0] == 1
+    assert all(after == before + 1 for before, after in pairwise(numbers))
+    index = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
+    for path in DECISIONS:
+        title = path.read_text(encoding="utf-8").splitlines()[0].removeprefix(f"# {path.name[:4]} ")
+        assert f"| [{path.name[:4]}]({path.name}) | {title} |" in index
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=_name)
+def test_a_decision_has_its_parts_in_order(page):
+    text = page.read_text(encoding="utf-8")
+    assert re.match(rf"# {page.name[:4]} [A-Z\w]", text)
+    parts = [heading for heading in re.findall(r"^## (.+)$", text, re.MULTILINE) if heading in _PARTS]
+    assert tuple(parts) == _PARTS
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    for page in PAGES:
+        named = {word for words in _commands(page, "make") for word in words if re.fullmatch("[a-z][a-z-]*", word)}
+        assert named <= targets, f"{_name(page)} names make {sorted(named - targets)}"
+
+
+def _options(command):
+    return {option for parameter in command.params for option in [*parameter.opts, *parameter.secondary_opts]}
+
+
+def test_every_command_and_option_that_is_named_exists():
+    app = typer.main.get_command(build_app())
+    for page in PAGES:
+        for words in _commands(page, "omni"):
+            command, rest = app, list(words)
+            while rest and hasattr(command, "commands"):
+                word = rest.pop(0)
+                if word.startswith("--"):
+                    assert word.split("=")[0] in {*_options(command), "--help"}, f"{_name(page)}: omni {' '.join(words)}"
+                    continue
+                if word == "COMMAND":
+                    rest, command = [], app
+                    break
+                assert word in command.commands, f"{_name(page)}: omni {' '.join(words)}"
+                command = command.commands[word]
+            known = {*_options(command), "--help"}
+            wrong = [word for word in rest if word.startswith("--") and word.split("=")[0] not in known]
+            assert wrong == [], f"{_name(page)}: omni {' '.join(words)}"
