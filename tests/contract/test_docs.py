@@ -38,7 +38,8 @@ def _commands(page, program):
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
     lines = [line for block in blocks for line in block.splitlines()] + spans
-    found = [match.split() for line in lines for match in re.findall(rf"(?:^|[(;|&] ?){program} ([^#`;|)]+)", line)]
+    unquoted = [re.sub(r"\"[^\"]*\"|'[^']*'", "TEXT", line) for line in lines]
+    found = [match.split() for line in unquoted for match in re.findall(rf"(?:^|[(;|&] ?){program} ([^#`;|)]+)", line)]
     return [words for words in found if re.fullmatch(r"-{0,2}[a-z][a-z-]*", words[0])]
 
 
@@ -84,7 +85,9 @@ def test_readers_meet_requirements_by_name():
 
 
 def test_every_requirement_that_is_named_is_listed():
-    listed = set(re.findall(r"^\| (R-[A-Z-]+) \|", (DOCS / "requirements.md").read_text(encoding="utf-8"), re.MULTILINE))
+    listed = set(
+        re.findall(r"^\| (R-[A-Z-]+) \|", (DOCS / "requirements.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     for path in [*PAGES, *_sources()]:
         named = set(_REQUIREMENT.findall(path.read_text(encoding="utf-8")))
         assert named <= listed, f"{_name(path)} names {sorted(named - listed)}; docs/requirements.md does not"
@@ -128,7 +131,9 @@ def test_every_command_and_option_that_is_named_exists():
             while rest and hasattr(command, "commands"):
                 word = rest.pop(0)
                 if word.startswith("--"):
-                    assert word.split("=")[0] in {*_options(command), "--help"}, f"{_name(page)}: omni {' '.join(words)}"
+                    assert word.split("=")[0] in {*_options(command), "--help"}, (
+                        f"{_name(page)}: omni {' '.join(words)}"
+                    )
                     continue
                 if word == "COMMAND":
                     rest, command = [], app
