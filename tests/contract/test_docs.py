@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from omni.main import build_app
+from service.settings import setting_places
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -143,3 +144,15 @@ def test_every_command_and_option_that_is_named_exists():
             known = {*_options(command), "--help"}
             wrong = [word for word in rest if word.startswith("--") and word.split("=")[0] not in known]
             assert wrong == [], f"{_name(page)}: omni {' '.join(words)}"
+
+
+def test_the_operators_guide_lists_every_setting():
+    text = (DOCS / "guides" / "service-operator.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"OMNI_[A-Z0-9_]+", text)) == {f"OMNI_{name.upper()}" for name in setting_places()}
+
+
+def test_every_setting_that_a_page_names_exists():
+    known = {f"OMNI_{name.upper()}" for name in setting_places()}
+    for page in PAGES:
+        named = set(re.findall(r"OMNI_[A-Z0-9_]+", page.read_text(encoding="utf-8")))
+        assert named <= known, f"{_name(page)} names {sorted(named - known)}"
