@@ -3,7 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -41,7 +41,11 @@ def run_app(
         arguments: what was typed; None takes ``sys.argv``.
     """
     given, debug = _without_debug(sys.argv[1:] if arguments is None else arguments)
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
+    if "--help" in given:
+        # Asked from above, Typer 0.29 imports pydantic to read the groups' own options: 0.3 s for a page of text.
+        while given[0] in getattr(command, "commands", ()):
+            command, name, given = command.commands[given[0]], f"{name} {given[0]}", given[1:]
     try:
         command.main(args=given, prog_name=name, standalone_mode=True)
     except SystemExit as ended:
@@ -67,7 +71,7 @@ def _code_of(ended: SystemExit) -> int:
         print(ended.code, file=sys.stderr)
         return COULD_NOT_RUN
     if ended.code == INTERRUPTED:
-        print("error: interrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
     if isinstance(ended.__context__, OSError | typer.Abort):
         return COULD_NOT_RUN  # nobody reads on, or nobody answers: 1 would be a verdict
     return ended.code or 0
@@ -76,13 +80,10 @@ def _code_of(ended: SystemExit) -> int:
 def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
     if isinstance(err, expected):
         return str(err)
-    if getattr(err, "title", None) == "Settings":
-        return f"settings: {_wrong_settings(err)}"
+    if getattr(err, "title", None) == "Settings":  # a pydantic.ValidationError; an error of another kind has no title
+        from service.settings import wrong_settings
+
+        return f"settings: {wrong_settings(cast(Any, err))}"
     said = str(err).strip().splitlines()
     what = f"{type(err).__name__}: {said[0]}" if said else type(err).__name__
     return f"unexpected {what} (the same command with {_DEBUG} shows where it came from)"
-
-
-def _wrong_settings(err: Any) -> str:
-    # A pydantic.ValidationError of `service.settings.Settings`: the reader sets environment variables, not fields.
-    return "; ".join(f"OMNI_{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" for e in err.errors())
