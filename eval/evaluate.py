@@ -139,7 +139,7 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     folder = settings.prompts_dir / task.name
     paths = [folder / f"{name.removesuffix('.prompty')}.prompty" for name in names] or sorted(folder.glob("*.prompty"))
     if not paths:
-        raise ConfigurationError(f"no pair file in {folder}; write one (see docs/adding-a-task.md)")
+        raise ConfigurationError(f"no pair file in {folder}; write one (see docs/guides/adding-a-task.md)")
     return [load_pair(path, cards=cards, task_variables=task.variables) for path in paths]
 
 

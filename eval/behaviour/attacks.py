@@ -60,7 +60,7 @@ def load_attacks(path: Path) -> tuple[Attack, ...]:
         attacks = tuple(Attack.model_validate(row) for row in rows)
     except FileNotFoundError:
         raise CaseError(
-            f"no attacks at {path}; write one YAML list of id and text (see docs/adding-a-task.md)"
+            f"no attacks at {path}; write one YAML list of id and text (see docs/guides/adding-a-task.md)"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as err:
         raise CaseError(f"{path} is no list of attacks with id and text: {' '.join(str(err).split())[:200]}") from err

@@ -79,7 +79,7 @@ def case_paths(folder: Path) -> list[Path]:
     """
     paths = sorted(path for path in folder.glob("*.jsonl") if path.stem != CALIBRATION)
     if not paths:
-        raise CaseError(f"no case file in {folder}; write dev.jsonl there (see docs/adding-a-task.md)")
+        raise CaseError(f"no case file in {folder}; write dev.jsonl there (see docs/guides/adding-a-task.md)")
     return paths
 
 

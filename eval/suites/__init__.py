@@ -19,7 +19,7 @@ def load_suite(task: str) -> Suite:
         if err.name != f"eval.suites.{task}":
             raise
         raise ConfigurationError(
-            f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/adding-a-task.md)"
+            f"task {task!r} has no suite; write eval/suites/{task}.py (see docs/guides/adding-a-task.md)"
         ) from err
     suite = module.SUITE
     if not isinstance(suite, Suite) or suite.task != task:

@@ -78,6 +78,12 @@ def _sources():
     return [path for path in files if "out" not in path.relative_to(ROOT).parts and "node_modules" not in path.parts]
 
 
+def test_every_page_that_the_code_names_exists():
+    for path in _sources():
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", path.read_text(encoding="utf-8")):
+            assert (ROOT / page).is_file(), f"{_name(path)} names {page}, which does not exist"
+
+
 def test_readers_meet_requirements_by_name():
     """The number of a planning document means nothing to a reader; its requirements have ids."""
     for path in [*PAGES, *_sources()]:
