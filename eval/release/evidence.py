@@ -1,6 +1,6 @@
 """What an evaluated pair leaves in MLflow, and whether that is enough evidence to promote it now."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -197,23 +197,12 @@ def refusals(
         "baseline_digest": ("the production pair", production_digest or NO_BASELINE),
         "environment": ("the environment", environment),
     }
-    apart: list[list[str]] = []
-    of_this: list[tuple[GateAttestation, PairEvidence]] = []
-    for evidence in candidates:
-        attestation = evidence.attestation
-        if attestation is None:
-            apart.append([evidence.problem])
-            continue
-        then = {field: getattr(attestation, field) or NO_BASELINE for field in wanted}
-        reasons = [
-            f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[field][:12]})"
-            for field, (what, today) in wanted.items()
-            if then[field] != today
-        ]
-        if reasons:
-            apart.append(reasons)
-        else:
-            of_this.append((attestation, evidence))
+    apart = [_differences(evidence, wanted) for evidence in candidates]
+    of_this = [
+        (evidence.attestation, evidence)
+        for evidence, reasons in zip(candidates, apart, strict=True)
+        if evidence.attestation is not None and not reasons
+    ]
     if of_this:
         # One from the future, of a clock that was wrong, is nobody's newest as long as there is another.
         past = [item for item in of_this if item[0].issued_at <= now + CLOCK_SKEW]
@@ -229,6 +218,19 @@ def refusals(
     else:
         best = min(apart, key=len)
     return None, [*best, f"run `omni eval --pairs {pair_name} --task {task_name}` to judge it as it is now"]
+
+
+def _differences(evidence: PairEvidence, wanted: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Return why ``evidence`` is of something else than ``wanted`` (per field its words and value); empty when it is not."""
+    attestation = evidence.attestation
+    if attestation is None:
+        return [evidence.problem]
+    then = {field: getattr(attestation, field) or NO_BASELINE for field in wanted}
+    return [
+        f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[field][:12]})"
+        for field, (what, today) in wanted.items()
+        if then[field] != today
+    ]
 
 
 def _unfit(attestation: GateAttestation, now: datetime) -> list[str]:

@@ -3,6 +3,7 @@
 import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
@@ -150,14 +151,8 @@ class Ledger:
         with self._tracking.release_lock(self._task):
             entries = [entry for entry in self.entries() if entry.release is not None]
             last = entries[-1] if entries else None
-            if (last.release.sequence if last and last.release else 0) != after:
-                raise RegistryError("production moved while this release was being decided; run `omni eval` again")
             now = wall_clock(self._settings.clock_file)()
-            if kind == "promote" and last and last.release and last.release.moment > now + CLOCK_SKEW:
-                raise RegistryError(
-                    f"release {after} is dated {last.release.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "
-                    "went back, or the other's was ahead; set the clock"
-                )
+            self._refuse_if_moved(last, after, now, kind)
             release = Release(
                 task=pair.task,
                 sequence=after + 1,
@@ -174,25 +169,39 @@ class Ledger:
                 at=now.isoformat(timespec="seconds"),
                 environment=self._settings.environment,
             )
-            envelope = sign_statement(signer, release.statement())
-            # As a service will: what no service takes is not written, whatever the caller believed it had checked.
-            verify_released(
-                envelope,
-                attestation,
-                task=pair.task,
-                version=version,
-                pair_digest=pair.digest,
-                environment=self._settings.environment,
-                keys=self._keys,
-                what=f"release {release.sequence}",
-            )
-            # The attestation first, the alias last: a service never sees a release without its evidence, and a release that was
-            # written and not pointed at is finished by promoting the same pair again.
-            self._tracking.place(
-                pair.task, version, {attestation_tag(release.attestation): attestation, release.tag: envelope}
-            )
-            self._copy([*entries, self._entry(envelope, "the new release", (version, release.tag))])
+            self._place(release, sign_statement(signer, release.statement()), attestation, entries)
             return release
+
+    def _refuse_if_moved(self, last: LedgerEntry | None, after: int, now: datetime, kind: str) -> None:
+        newest = last.release if last is not None else None
+        if (newest.sequence if newest else 0) != after:
+            raise RegistryError("production moved while this release was being decided; run `omni eval` again")
+        if kind == "promote" and newest and newest.moment > now + CLOCK_SKEW:
+            raise RegistryError(
+                f"release {after} is dated {newest.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "
+                "went back, or the other's was ahead; set the clock"
+            )
+
+    def _place(self, release: Release, envelope: str, attestation: str, entries: Sequence[LedgerEntry]) -> None:
+        """Verify the signed release, write it to the store and copy the ledger, which had ``entries`` so far."""
+        version = release.registry_version
+        # As a service will: what no service takes is not written, whatever the caller believed it had checked.
+        verify_released(
+            envelope,
+            attestation,
+            task=release.task,
+            version=version,
+            pair_digest=release.pair_digest,
+            environment=self._settings.environment,
+            keys=self._keys,
+            what=f"release {release.sequence}",
+        )
+        # The attestation first, the alias last: a service never sees a release without its evidence, and a release that was
+        # written and not pointed at is finished by promoting the same pair again.
+        self._tracking.place(
+            release.task, version, {attestation_tag(release.attestation): attestation, release.tag: envelope}
+        )
+        self._copy([*entries, self._entry(envelope, "the new release", (version, release.tag))])
 
     def _copy(self, entries: Sequence[LedgerEntry]) -> None:
         missing = [entry.envelope for entry in entries if not entry.in_file]

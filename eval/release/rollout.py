@@ -2,9 +2,9 @@
 
 import getpass
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
 from eval.loaders import load_gate
@@ -22,6 +22,9 @@ from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.settings import Settings
 from service.task import load_task
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Signer
 
 DEFAULT_STEPS = (10, 25, 50, 100)
 
@@ -55,34 +58,17 @@ def advance_rollout(
         SigningError: there is no usable signing key.
         PairError, CaseError, RegistryError: something could not be read or written.
     """
-    plan = _plan(steps)
-    if not why.strip():
-        raise Refused('say why: omni rollout PAIR --why "one sentence"')
-    if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
-        raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
+    plan = _checked(why, steps, shadow_percent, shadow_only)
     signer = signer_to_release(settings)
-    keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry.uri)
-    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
-    production = tracking.production(task_name)
-    if production is None:
-        raise Refused(
-            f"nothing of task {task_name!r} is in production: omni promote {pair_name} --task {task_name} --why ..."
-        )
+    tracking, keys = _open_store(settings)
+    production = _production(task_name, pair_name, tracking)
     pair, evidence = _earned(task_name, pair_name, production, tracking, keys, settings)
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         before = last if last is not None and _continues(last, pair, production) and not restart else None
-        stopped = None if before is None else stop_reason(before, settings)
-        if stopped is not None:
-            raise Refused(
-                f"the service stopped step {before.sequence if before else 0} ({stopped}). Mend the pair, or begin again with "
-                "RESTART=1"
-            )
-        if before is not None and before.percent and before.steps != plan and steps != DEFAULT_STEPS:
-            raise Refused(f"the rollout's plan is {_listed(before.steps)}; to begin with another one: RESTART=1")
+        if before is not None:
+            _refuse_to_continue(before, plan, steps, settings)
         plan = before.steps if before is not None and before.percent else plan
-        percent = 0 if shadow_only else _next(plan, before.percent if before is not None else 0, pair)
         version = tracking.register(pair)
         rollout = Rollout(
             task=task_name,
@@ -91,7 +77,7 @@ def advance_rollout(
             pair_name=pair.name,
             pair_digest=pair.digest,
             production_digest=production.pair.digest,
-            percent=percent,
+            percent=0 if shadow_only else _next(plan, before.percent if before is not None else 0, pair),
             shadow_percent=shadow_percent,
             steps=plan,
             gate_run_id=evidence.mlflow_run_id,
@@ -101,12 +87,49 @@ def advance_rollout(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             environment=settings.environment,
         )
-        tags = {
-            attestation_tag(rollout.attestation): evidence.envelope,
-            rollout.tag: sign_statement(signer, rollout.statement()),
-        }
-        tracking.place(task_name, version, tags, alias=CANDIDATE_ALIAS)
+        _place(rollout, {attestation_tag(rollout.attestation): evidence.envelope}, tracking, signer)
     return rollout
+
+
+def _checked(why: str, steps: Sequence[int], shadow_percent: int, shadow_only: bool) -> tuple[int, ...]:
+    """Return the plan, or refuse an impossible one, and a step without a reason."""
+    plan = _plan(steps)
+    if not why.strip():
+        raise Refused('say why: omni rollout PAIR --why "one sentence"')
+    if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
+        raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
+    return plan
+
+
+def _open_store(settings: Settings) -> tuple[Tracking, TrustedKeys]:
+    keys = load_trusted_keys(settings.trusted_keys_file)
+    check_store(settings.registry.uri)
+    return Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file), keys
+
+
+def _place(rollout: Rollout, evidence: Mapping[str, str], tracking: Tracking, signer: "Signer") -> None:
+    """Write the signed step and the tags of its evidence, and point the candidate's alias at it."""
+    tags = {**evidence, rollout.tag: sign_statement(signer, rollout.statement())}
+    tracking.place(rollout.task, rollout.registry_version, tags, alias=CANDIDATE_ALIAS)
+
+
+def _refuse_to_continue(before: Rollout, plan: tuple[int, ...], steps: Sequence[int], settings: Settings) -> None:
+    stopped = stop_reason(before, settings)
+    if stopped is not None:
+        raise Refused(
+            f"the service stopped step {before.sequence} ({stopped}). Mend the pair, or begin again with --restart"
+        )
+    if before.percent and before.steps != plan and steps != DEFAULT_STEPS:
+        raise Refused(f"the rollout's plan is {_listed(before.steps)}; to begin with another one: --restart")
+
+
+def _production(task_name: str, pair_name: str, tracking: Tracking) -> Production:
+    production = tracking.production(task_name)
+    if production is None:
+        raise Refused(
+            f"nothing of task {task_name!r} is in production: omni promote {pair_name} --task {task_name} --why ..."
+        )
+    return production
 
 
 def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
@@ -120,9 +143,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
     if not why.strip():
         raise Refused('say why: omni rollout-end --why "one sentence"')
     signer = signer_to_release(settings)
-    keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry.uri)
-    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
+    tracking, keys = _open_store(settings)
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         if last is None or (last.percent == 0 and last.shadow_percent == 0):
@@ -140,8 +161,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
                 "environment": settings.environment,
             }
         )
-        tags = {rollout.tag: sign_statement(signer, rollout.statement())}
-        tracking.place(task_name, rollout.registry_version, tags, alias=CANDIDATE_ALIAS)
+        _place(rollout, {}, tracking, signer)
     return rollout
 
 

@@ -28,70 +28,96 @@ class Action:
     command: str = ""
 
 
-def actions(
-    *,
-    task: str,
-    week: str,
-    pairs: Sequence[PairInWeek],
-    releases: Sequence[AliasMove],
-    found: Sequence[WeekFinding],
-    whole: Sequence[Comparison],
-    unhelpful: Word,
-    drifts: Sequence[Drift],
-    anomalies: Sequence[Anomaly],
-    heard: Selection,
-    said: Themes,
-    promised: Sequence[GatePromise],
-) -> list[Action]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeekFacts:
+    """What a week says, and advice is made of: findings and comparisons, drifts, anomalies, feedback and the gate's promises."""
+
+    task: str
+    week: str
+    pairs: Sequence[PairInWeek]
+    releases: Sequence[AliasMove]
+    found: Sequence[WeekFinding]
+    whole: Sequence[Comparison]
+    unhelpful: Word
+    drifts: Sequence[Drift]
+    anomalies: Sequence[Anomaly]
+    heard: Selection
+    said: Themes
+    promised: Sequence[GatePromise]
+
+    @property
+    def worse(self) -> list[WeekFinding]:
+        """The changes for the worse."""
+        return [item for item in self.found if item.word is Word.WORSE]
+
+
+def actions(facts: WeekFacts) -> list[Action]:
     """Return what to do, the most urgent first; empty when nothing is to be done."""
-    worse = [item for item in found if item.word is Word.WORSE]
-    done = _about_pairs(pairs, releases, worse)
-    done += [_harvest_slice(week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
+    worse = facts.worse
+    done = _about_pairs(facts.pairs, facts.releases, worse)
+    done += [_harvest_slice(facts.week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
     if worse and not done:
-        done.append(_look_for_cause(worse[0], drifts))
-    covered = {(item.first.dimension, item.first.value) for item in worse if item.metric is HELPFUL}
-    for theme in said.themes:
+        done.append(_look_for_cause(worse[0], facts.drifts))
+    done += _make_cases(facts)
+    done += _ask_the_gate(facts)
+    if facts.heard.overall is not None and facts.heard.overall.value < _FEW_HEARD:
+        done.append(
+            Action(
+                do="Ask agents to rate more",
+                because=f"{facts.heard.overall.value:.1%} of the answers were rated; the rest is silence",
+            )
+        )
+    return done
+
+
+def _make_cases(facts: WeekFacts) -> list[Action]:
+    """Return which texts to make cases of: growing themes, and what was rated unhelpful."""
+    covered = {(item.first.dimension, item.first.value) for item in facts.worse if item.metric is HELPFUL}
+    done = []
+    for theme in facts.said.themes:
         if (theme.dimension, theme.value) not in covered and theme.grown:
             slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
             done.append(
                 Action(
                     do=f"Make cases of the growing theme “{', '.join(theme.terms)}”",
                     because=f"{theme.size} texts this week, {theme.before} the week before",
-                    command=f"omni harvest propose --week {week}{slice_option}",
+                    command=f"omni harvest propose --week {facts.week}{slice_option}",
                 )
             )
-    if unhelpful is Word.MISSED and not worse:
+    if facts.unhelpful is Word.MISSED and not facts.worse:
         done.append(
             Action(
                 do="Make cases of what was rated unhelpful and change the prompt on them",
                 because="more than 15% are rated unhelpful, and that is no change of this week",
-                command=f"omni harvest propose --week {week}",
+                command=f"omni harvest propose --week {facts.week}",
             )
         )
-    broken = [item for item in promised if item.word is Word.WORSE]
+    return done
+
+
+def _ask_the_gate(facts: WeekFacts) -> list[Action]:
+    """Return where the gate's picture and the week disagree: broken promises, costly days, other customers."""
+    done = []
+    broken = [item for item in facts.promised if item.word is Word.WORSE]
     if broken:
         names = ", ".join(f"{item.metric.title} of {item.pair}" for item in broken[:3])
         done.append(
             Action(
                 do="Ask why the gate promised more than was lived, before the next release",
                 because=f"broken: {names}",
-                command=f"omni eval --fresh --task {task}",
+                command=f"omni eval --fresh --task {facts.task}",
             )
         )
-    if any(item.what == "cost of the day" for item in anomalies):
+    if any(item.what == "cost of the day" for item in facts.anomalies):
         done.append(Action(do="Look at the days that cost more than 1.5 times the usual", because="see anomalies"))
-    moved = [item for item in drifts if item.word == "moved" and item.kind == "input"]
-    if moved and not worse:
+    moved = [item for item in facts.drifts if item.word == "moved" and item.kind == "input"]
+    if moved and not facts.worse:
         names = ", ".join(item.name for item in moved)
         done.append(
-            Action(do=f"Check that the gate's cases still look like the customers ({names})",
-                   because=f"PSI {max(item.psi for item in moved):.2f}", command=f"omni cases --task {task}")
-        )  # fmt: skip
-    if heard.overall is not None and heard.overall.value < _FEW_HEARD:
-        done.append(
             Action(
-                do="Ask agents to rate more",
-                because=f"{heard.overall.value:.1%} of the answers were rated; the rest is silence",
+                do=f"Check that the gate's cases still look like the customers ({names})",
+                because=f"PSI {max(item.psi for item in moved):.2f}",
+                command=f"omni cases --task {facts.task}",
             )
         )
     return done

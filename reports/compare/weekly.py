@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.stats import Interval
-from reports.compare.advice import Action, actions, look_at_overruled
+from reports.compare.advice import Action, WeekFacts, actions, look_at_overruled
 from reports.compare.agreement import AgreementWeek, agreement_of
 from reports.compare.anomalies import Anomaly, anomalies
 from reports.compare.baselines import AliasMove, PairInWeek, pairs_in_week, releases_of
@@ -88,23 +88,13 @@ def make_report(data: WeekData) -> WeeklyReport:
     counts = WeekCounts(data)
     releases = releases_of(data)
     pairs = pairs_in_week(data, releases)
-    columns = [WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs]
-    last_week = set(data.cube.loc[data.cube["period"] == -1, "pair_digest"])
-    if len(pairs) > 1:
-        columns.insert(0, WeekColumn(digest=ALL, label=EVERY_PAIR))
-    elif pairs and last_week - {pairs[0].digest}:
-        columns = [WeekColumn(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
+    columns = _columns(data, pairs)
     compared = baselines(pairs, counts) if data.answers else []
     of_slices = sliced(counts, compared)
     of_pairs = attributed(counts, whole(counts, compared), of_slices)
     of_slices = within_whole(of_pairs, of_slices)
     found = findings_of(data, [*of_pairs, *of_slices], releases)
-    figures = {
-        (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
-        for metric in METRICS
-        for column in dict.fromkeys([*columns, *(WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs)])
-        for back in range(BASELINE_WEEKS + 1)
-    }
+    figures = _figures(counts, columns, pairs)
     heard, said = selection(counts, THIS_WEEK), themes(data)
     promised, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
     agreed = agreement_of(data)
@@ -130,18 +120,20 @@ def make_report(data: WeekData) -> WeeklyReport:
         actions=[
             *(
                 actions(
-                    task=data.task,
-                    week=data.week.name,
-                    pairs=pairs,
-                    releases=releases,
-                    found=found,
-                    whole=of_pairs,
-                    unhelpful=unhelpful.target if unhelpful is not None else Word.NONE,
-                    drifts=moved,
-                    anomalies=odd,
-                    heard=heard,
-                    said=said,
-                    promised=promised,
+                    WeekFacts(
+                        task=data.task,
+                        week=data.week.name,
+                        pairs=pairs,
+                        releases=releases,
+                        found=found,
+                        whole=of_pairs,
+                        unhelpful=unhelpful.target if unhelpful is not None else Word.NONE,
+                        drifts=moved,
+                        anomalies=odd,
+                        heard=heard,
+                        said=said,
+                        promised=promised,
+                    )
                 )
                 if data.answers
                 else []
@@ -150,6 +142,29 @@ def make_report(data: WeekData) -> WeeklyReport:
         ],
         counts=counts,
     )
+
+
+def _columns(data: WeekData, pairs: Sequence[PairInWeek]) -> list[WeekColumn]:
+    """Return a column for each pair, and one for all where there are several or another one answered the week before."""
+    columns = [WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs]
+    last_week = set(data.cube.loc[data.cube["period"] == -1, "pair_digest"])
+    if len(pairs) > 1:
+        columns.insert(0, WeekColumn(digest=ALL, label=EVERY_PAIR))
+    elif pairs and last_week - {pairs[0].digest}:
+        columns = [WeekColumn(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
+    return columns
+
+
+def _figures(
+    counts: WeekCounts, columns: Sequence[WeekColumn], pairs: Sequence[PairInWeek]
+) -> dict[tuple[str, str, int], WeekFigure]:
+    """Return every metric of every column and pair in this week and those before, by metric, digest and week."""
+    return {
+        (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
+        for metric in METRICS
+        for column in dict.fromkeys([*columns, *(WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs)])
+        for back in range(BASELINE_WEEKS + 1)
+    }
 
 
 def _figure(counts: WeekCounts, metric: WeeklyMetric, column: WeekColumn, period: int) -> WeekFigure:

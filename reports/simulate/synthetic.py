@@ -58,11 +58,44 @@ class Scenario:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """What was drawn of each answer: arrays of one length; ``intent``, ``channel``, ``client`` and ``arm`` are indices."""
+
+    intent: Any
+    channel: Any
+    client: Any
+    considered: Any
+    new: Any  # by the second pair
+    reused: Any
+    arm: Any
+    latency_ms: Any
+    tokens_in: Any
+    tokens_out: Any
+    cost_usd: Any
+    helpful_rate: Any
+    rated: Any
+    helpful: Any
+    generated: Any
+    feedback_at: Any
+
+
 def rows(scenario: Scenario) -> dict[str, pa.Table]:
     """Return the tables of the warehouse by name, columns as in ``service.events``."""
     rng = np.random.default_rng(scenario.seed)
-    n = scenario.answers
     first = scenario.week.shifted(1 - scenario.weeks).start
+    drawn = _draw(scenario, first, rng)
+    columns = _columns(scenario, drawn, rng)
+    below = drawn.helpful_rate < scenario.helpful_rate
+    return {
+        "omni_summaries": pa.table(columns),
+        "omni_feedback": _feedback(columns, drawn.rated, drawn.helpful, below, drawn.feedback_at, rng),
+        **_releases(scenario, first),
+    }
+
+
+def _draw(scenario: Scenario, first: datetime, rng: np.random.Generator) -> _Drawn:
+    n = scenario.answers
     span_ms = int((scenario.week.end - first).total_seconds() * 1000)
     at_ms = np.sort(rng.integers(0, span_ms, n))
     intent = rng.choice(len(INTENTS), n, p=_INTENT_SHARES)
@@ -70,13 +103,11 @@ def rows(scenario: Scenario) -> dict[str, pa.Table]:
     client = rng.choice(len(CLIENTS), n, p=(0.8, 0.2))
     considered = np.minimum(rng.geometric(0.16, n) - 1, 80)
     released_ms = _release_ms(scenario, first)
-    new = at_ms >= released_ms
     reused = rng.random(n) < 0.12
     arm = np.where(rng.random(n) < 0.03, 1, 0)
     arm = np.where(rng.random(n) < 0.008, 2, arm)
     latency = np.rint(np.where(reused, rng.gamma(4, 12, n), rng.lognormal(7.0, 0.45, n) + 1500 * (arm == 1)))
     tokens_in, tokens_out = 300 + 70 * considered, rng.poisson(110, n)
-    cost = np.where(reused | (arm == 2), 0.0, (0.06 * tokens_in + 0.24 * tokens_out) / 1e6)
     helpful_rate = np.full(n, scenario.helpful_rate)
     for planted in scenario.planted:
         since = int((scenario.week.shifted(planted.week).start - first).total_seconds() * 1000)
@@ -84,42 +115,64 @@ def rows(scenario: Scenario) -> dict[str, pa.Table]:
         names["client"] = np.asarray(CLIENTS)[client]
         helpful_rate[(names[planted.dimension] == planted.value) & (at_ms >= since)] = planted.helpful_rate
     rated, helpful = rng.random(n) < scenario.rated_share, rng.random(n) < helpful_rate
-    start = np.datetime64(first.replace(tzinfo=None), "ms")
-    generated = start + at_ms.astype("timedelta64[ms]")
-    feedback_at = generated + rng.integers(20_000, 400_000, n).astype("timedelta64[ms]")
+    generated = np.datetime64(first.replace(tzinfo=None), "ms") + at_ms.astype("timedelta64[ms]")
+    return _Drawn(
+        intent=intent,
+        channel=channel,
+        client=client,
+        considered=considered,
+        new=at_ms >= released_ms,
+        reused=reused,
+        arm=arm,
+        latency_ms=latency,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_usd=np.where(reused | (arm == 2), 0.0, (0.06 * tokens_in + 0.24 * tokens_out) / 1e6),
+        helpful_rate=helpful_rate,
+        rated=rated,
+        helpful=helpful,
+        generated=generated,
+        feedback_at=generated + rng.integers(20_000, 400_000, n).astype("timedelta64[ms]"),
+    )
+
+
+def _columns(scenario: Scenario, drawn: _Drawn, rng: np.random.Generator) -> dict[str, Any]:
+    n = scenario.answers
     ids = np.char.add(f"r{scenario.seed}-", np.arange(n).astype("U9"))
     texts = np.array([[_SUMMARY.format(intent=i, channel=c) for c in CHANNELS] for i in INTENTS], dtype=object)
+    model = np.where(drawn.arm == 2, "extractive-digest", np.where(drawn.arm == 1, "nova-micro", "nova-lite"))
+    channels = np.asarray(CHANNELS)[drawn.channel]
     columns: dict[str, Any] = {
         "contact_id": np.char.add("c-", ids),
         "account_number": np.char.add("acct:", (np.arange(n) // 3).astype("U9")),
-        "summary_text": texts[intent, channel],
-        "model_used": np.where(arm == 2, "extractive-digest", np.where(arm == 1, "nova-micro", "nova-lite")),
-        "generation_timestamp": _times(generated),
-        "latency_ms": latency.astype(np.int64),
-        "cache_hit": reused,
-        "helpful_feedback": pa.array(np.where(helpful, "helpful", "not_helpful"), mask=~rated),
-        "feedback_timestamp": _times(feedback_at, mask=~rated),
+        "summary_text": texts[drawn.intent, drawn.channel],
+        "model_used": model,
+        "generation_timestamp": _times(drawn.generated),
+        "latency_ms": drawn.latency_ms.astype(np.int64),
+        "cache_hit": drawn.reused,
+        "helpful_feedback": pa.array(np.where(drawn.helpful, "helpful", "not_helpful"), mask=~drawn.rated),
+        "feedback_timestamp": _times(drawn.feedback_at, mask=~drawn.rated),
         "request_id": ids,
         "unique_process_id": np.char.add("p-", ids),
-        "initial_contact_id": np.where(reused, np.char.add("first-", ids), np.char.add("c-", ids)),
+        "initial_contact_id": np.where(drawn.reused, np.char.add("first-", ids), np.char.add("c-", ids)),
         "summary_id": ids,
-        "client": np.asarray(CLIENTS)[client],
-        "ivr_intent": np.asarray(INTENTS)[intent],
-        "answered_by": np.where(arm == 2, "extractive-digest", np.where(arm == 1, "nova-micro", "nova-lite")),
-        "arm": np.asarray(["primary", "backup", "fallback"])[arm],
-        "degraded": arm == 2,
-        "prompt_version": np.where(new, "v1.1.0", "v1.0.0"),
-        "pair_digest": np.where(new, "b" * 64, "a" * 64),
-        "registry_version": np.where(new, 2, 1),
-        "interactions_considered": considered,
-        "history_days": np.minimum(considered * 9, 365),
-        "last_channel": np.asarray(CHANNELS)[channel],
-        "channels": np.asarray(CHANNELS)[channel],
-        "input_tokens": tokens_in,
-        "output_tokens": tokens_out,
+        "client": np.asarray(CLIENTS)[drawn.client],
+        "ivr_intent": np.asarray(INTENTS)[drawn.intent],
+        "answered_by": model,
+        "arm": np.asarray(["primary", "backup", "fallback"])[drawn.arm],
+        "degraded": drawn.arm == 2,
+        "prompt_version": np.where(drawn.new, "v1.1.0", "v1.0.0"),
+        "pair_digest": np.where(drawn.new, "b" * 64, "a" * 64),
+        "registry_version": np.where(drawn.new, 2, 1),
+        "interactions_considered": drawn.considered,
+        "history_days": np.minimum(drawn.considered * 9, 365),
+        "last_channel": channels,
+        "channels": channels,
+        "input_tokens": drawn.tokens_in,
+        "output_tokens": drawn.tokens_out,
         "prompt_cache_read_tokens": np.where(rng.random(n) < 0.6, 250, 0),
-        "cost_usd": pa.array(cost).cast(pa.float64()),
-        "guard_findings": np.where(reused, 0, rng.poisson(0.04, n)),
+        "cost_usd": pa.array(drawn.cost_usd).cast(pa.float64()),
+        "guard_findings": np.where(drawn.reused, 0, rng.poisson(0.04, n)),
         "summary_words": np.maximum(rng.normal(55, 12, n), 5).astype(np.int64),
     }
     constants = {
@@ -131,12 +184,7 @@ def rows(scenario: Scenario) -> dict[str, pa.Table]:
     columns |= {
         name: pa.array([value] * n, pa.string() if value is None else None) for name, value in constants.items()
     }
-    columns |= dict(scenario.extra)
-    return {
-        "omni_summaries": pa.table(columns),
-        "omni_feedback": _feedback(columns, rated, helpful, helpful_rate < scenario.helpful_rate, feedback_at, rng),
-        **_releases(scenario, first),
-    }
+    return columns | dict(scenario.extra)
 
 
 def _times(values: Any, mask: Any = None) -> pa.Array:

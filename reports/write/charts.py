@@ -34,8 +34,6 @@ class Chart:
 def charts(report: WeeklyReport) -> list[Chart]:
     """Return the charts that have anything to show."""
     data, marks = report.data, _marks(report, "")
-    frame = by_day(data)
-    busy = frame[frame["answers"] >= _SMALLEST_DAY]
     worse = [
         item for item in report.findings if item.word is Word.WORSE and item.metric is HELPFUL and item.first.dimension
     ]
@@ -51,7 +49,16 @@ def charts(report: WeeklyReport) -> list[Chart]:
         )
     ]
     found += [_slice_chart(report, item, marks) for item in worse[:2]]
-    found += [
+    found += _daily(report, marks)
+    return [item for item in found if item.drawing]
+
+
+def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
+    """Return the charts of latency, cost and degraded answers by day."""
+    frame = by_day(report.data)
+    busy = frame[frame["answers"] >= _SMALLEST_DAY]
+    of_1000 = busy.assign(cost=1_000 * busy["cost"])
+    return [
         _made(
             report,
             "Latency, by day",
@@ -68,11 +75,7 @@ def charts(report: WeeklyReport) -> list[Chart]:
             report,
             "Cost of 1,000 answers, by day",
             "Metered, over priced answers; reused ones cost nothing.",
-            [
-                ChartLine(
-                    name="cost", points=_ratio(busy.assign(cost=1_000 * busy["cost"]), "cost", "priced"), dots=False
-                )
-            ],
+            [ChartLine(name="cost", points=_ratio(of_1000, "cost", "priced"), dots=False)],
             Unit.USD,
             marks,
             from_zero=True,
@@ -91,7 +94,6 @@ def charts(report: WeeklyReport) -> list[Chart]:
             from_zero=True,
         ),
     ]
-    return [item for item in found if item.drawing]
 
 
 def _made(

@@ -10,7 +10,7 @@ from figures.svg import STYLE_SHEET
 from reports.compare.anomalies import OUTSIDE, anomaly_line
 from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
 from reports.compare.findings import change_text, figure, names_of
-from reports.compare.gate_promises import NOT_COMPARABLE, calibration_sentence
+from reports.compare.gate_promises import NOT_COMPARABLE, GatePromise, calibration_sentence
 from reports.compare.outcomes import LOOKS, Word
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
@@ -117,19 +117,7 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
             for item, word, look in moved(report)
         ],
         "followers": sum(bool(item.part_of) for item in report.sliced),
-        "promises": [
-            {
-                "pair": item.pair,
-                "release": item.release,
-                "name": item.metric.title,
-                "promised": f"{figure(item.metric, item.promised)}, n={item.promised.n:,}",
-                "lived": f"{figure(item.metric, item.lived)}, n={item.lived.n:,}",
-                "inside": "yes" if item.inside else "no",
-                "badge": badge(item.word),
-                "margin": f"{item.metric.margin:.0%}" if item.metric.relative else f"{item.metric.margin:g}",
-            }
-            for item in report.promises
-        ],
+        "promises": [_promise(item) for item in report.promises],
         "calibration": calibration_sentence(report.promises),
         "not_comparable": NOT_COMPARABLE,
         "changes": [_change(report, place) for place in range(len(report.changes))],
@@ -151,6 +139,19 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
         "outside": OUTSIDE,
         "oddities": [(count, ODDITIES[name]) for name, count in report.data.oddities.items() if count],
         "plural": plural,
+    }
+
+
+def _promise(item: GatePromise) -> dict[str, Any]:
+    return {
+        "pair": item.pair,
+        "release": item.release,
+        "name": item.metric.title,
+        "promised": f"{figure(item.metric, item.promised)}, n={item.promised.n:,}",
+        "lived": f"{figure(item.metric, item.lived)}, n={item.lived.n:,}",
+        "inside": "yes" if item.inside else "no",
+        "badge": badge(item.word),
+        "margin": f"{item.metric.margin:.0%}" if item.metric.relative else f"{item.metric.margin:g}",
     }
 
 
