@@ -41,7 +41,7 @@ from service.errors import ServiceError
 # Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
 
 EVALUATE, RELEASE, MEASURE = "Evaluate", "Release", "Measure"
-STATIONS = (EVALUATE, RELEASE, SERVE, WAREHOUSE, CALLS, MEASURE)
+STATIONS = (EVALUATE, RELEASE, SERVE, WAREHOUSE, MEASURE, CALLS)
 _EVALUATE: Commands = {
     "eval": evaluate_pairs,
     "gate": gate,

@@ -114,6 +114,24 @@ def test_from_nothing_to_a_verdict_and_a_release(root):
     assert "the floor" in history.stdout
 
 
+def test_json_stands_alone_on_standard_output(root):
+    evaluated = run(root, "eval", "--pairs", "extractive", "--json")
+    assert evaluated.returncode == 0, evaluated.stderr
+    found = json.loads(evaluated.stdout)
+    assert [(pair["pair_name"], pair["verdict"]) for pair in found["pairs"]] == [("extractive", "pass")]
+    assert Path(found["report"]).exists()
+    assert "PASS extractive" in evaluated.stderr
+    assert json.loads(run(root, "history", "--json").stdout) == []
+    run(root, "promote", "extractive", "--why", "the floor")
+    (release,) = json.loads(run(root, "history", "--json").stdout)
+    assert (release["release"]["why"], release["evidence"]["verdict"], release["verified"]) == (
+        "the floor",
+        "pass",
+        True,
+    )
+    assert json.loads(run(root, "verify", "--json").stdout)["broken"] == 0
+
+
 def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
     run(root, "eval", "--pairs", "extractive", "--cases", "39")
     refused = run(root, "promote", "extractive", "--why", "x")

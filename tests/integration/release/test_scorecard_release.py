@@ -86,7 +86,7 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
 
     early = _run(root, *calls, **local)
     assert early.returncode == 2, early.stdout
-    assert "omni promote PAIR --why ... --task scorecard" in early.stderr
+    assert "omni promote PAIR --task scorecard --why" in early.stderr
 
     unproven = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "the floor")
     assert unproven.returncode == 2

@@ -1,0 +1,202 @@
+"""``omni``: every command under its station, verdicts as exit codes, JSON for scripts."""
+
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import typer
+
+from eval.errors import HarnessError, Refused
+from omni.main import STATIONS, build_app
+from reports.errors import ReportError
+from service.commands.register import COMMANDS as SERVICE_COMMANDS
+from service.commands.running import run_app
+from service.errors import ServiceError
+from service.settings import REPO_ROOT
+
+NAMES = """
+eval gate behave sweep cases card ui register promote rollback rollout rollout-end history verify changed pr-gate
+serve up down status token client load-events sql reconcile dashboards releases report backfill traffic harvest calls
+selftest calibrate simulate report-power bench""".split()
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("OMNI_REGISTRY_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def omni(*arguments):
+    return run_app(build_app(), name="omni", expected=(ServiceError, HarnessError, ReportError), arguments=arguments)
+
+
+def whole(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "omni", *arguments], cwd=REPO_ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def commands(group):
+    return group.commands if hasattr(group, "commands") else {}
+
+
+def test_every_command_is_there_and_has_a_station():
+    found = commands(typer.main.get_command(build_app()))
+    assert set(found) == set(NAMES)
+    assert {command.rich_help_panel for command in found.values()} == set(STATIONS)
+
+
+def test_the_service_alone_offers_the_same_functions():
+    from service.commands.register import add_commands
+    from service.commands.running import new_app
+
+    app = new_app("The service.")
+    add_commands(app)
+    alone, all_of_them = (commands(typer.main.get_command(one)) for one in (app, build_app()))
+    assert set(alone) == SERVICE_COMMANDS
+    for name, command in alone.items():
+        assert getattr(command.callback, "__wrapped__", None) is getattr(
+            all_of_them[name].callback, "__wrapped__", None
+        )
+        assert set(commands(command)) == set(commands(all_of_them[name]))
+
+
+def test_groups_hold_what_the_guides_name():
+    found = commands(typer.main.get_command(build_app()))
+    assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
+    assert set(commands(found["bench"])) == {"harness", "service", "warehouse", "report", "seeds"}
+    assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
+
+
+def test_help_shows_the_stations_in_order(capsys):
+    assert omni("--help") == 0
+    out = capsys.readouterr().out
+    places = [out.index(f"─ {station} ─") for station in STATIONS]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_explains_itself(capsys, name):
+    assert omni(name, "--help") == 0
+    assert f"Usage: omni {name}" in capsys.readouterr().out
+
+
+def test_an_unknown_command_is_exit_code_2_with_a_suggestion(capsys):
+    assert omni("promot") == 2
+    assert "promote" in capsys.readouterr().err
+
+
+def test_a_refusal_is_exit_code_1_and_one_line(monkeypatch, capsys):
+    def refuse(*_):
+        raise Refused("pair 'x' was never evaluated")
+
+    monkeypatch.setattr("eval.release.promotion.promote_pair", refuse)
+    assert omni("promote", "x", "--why", "y") == 1
+    assert capsys.readouterr() == ("", "error: pair 'x' was never evaluated\n")
+
+
+def test_a_refusal_is_exit_code_1_whichever_release_command_it_meets(monkeypatch):
+    def refuse(*_, **__):
+        raise Refused("no")
+
+    monkeypatch.setattr("eval.release.promotion.roll_back", refuse)
+    monkeypatch.setattr("eval.release.rollout.advance_rollout", refuse)
+    monkeypatch.setattr("eval.release.rollout.end_rollout", refuse)
+    assert omni("rollback", "--why", "y") == 1
+    assert omni("rollout", "x", "--why", "y") == 1
+    assert omni("rollout-end", "--why", "y") == 1
+
+
+def test_what_is_typed_reaches_the_release_as_it_was_typed(monkeypatch):
+    asked = []
+
+    def promote(*arguments):
+        asked.append(arguments[:3])
+        raise Refused("no")
+
+    monkeypatch.setattr("eval.release.promotion.promote_pair", promote)
+    omni("promote", '--why=5$ less & "quoted" $HOME', "--", "--help")
+    assert asked == [("summarize", "--help", '5$ less & "quoted" $HOME')]
+
+
+@pytest.mark.parametrize(
+    ("measured", "passed", "code"),
+    [(True, True, 0), (False, False, 1), (True, False, 1)],
+)
+def test_gate_measures_behaviour_then_evaluates_and_ends_with_one_code(monkeypatch, measured, passed, code):
+    done = []
+    outcome = SimpleNamespace(evaluation=None)
+    monkeypatch.setattr("eval.commands.gate.measure_behaviour", lambda *a, **k: done.append(("behave", a)) or measured)
+    monkeypatch.setattr("eval.commands.gate.run_and_print", lambda options: done.append(("eval", options)) or outcome)
+    monkeypatch.setattr("eval.commands.gate.passes", lambda found, names: passed)
+    assert omni("gate", "extractive", "--task", "scorecard") == code
+    assert [name for name, _ in done] == ["behave", "eval"]
+    assert done[0][1] == ("scorecard", "extractive")
+    assert (done[1][1].task, done[1][1].pairs) == ("scorecard", ("extractive",))
+
+
+def test_a_gate_that_could_not_measure_behaviour_does_not_evaluate(monkeypatch):
+    def fail(*_, **__):
+        raise HarnessError("no Node.js here")
+
+    monkeypatch.setattr("eval.commands.gate.measure_behaviour", fail)
+    monkeypatch.setattr("eval.commands.gate.run_and_print", lambda options: pytest.fail("evaluated all the same"))
+    assert omni("gate", "extractive") == 2
+
+
+def test_status_as_json_says_what_the_exit_code_says(capsys):
+    assert omni("status", "--json") == 1
+    assert [(part["name"], part["healthy"]) for part in json.loads(capsys.readouterr().out)] == [
+        ("ministack", False),
+        ("bedrock", False),
+    ]
+
+
+def test_changed_as_json_holds_pairs_and_reasons(monkeypatch, capsys):
+    found = SimpleNamespace(pairs=("a", "b"), reasons=("a.prompty changed", "b.prompty changed"))
+    monkeypatch.setattr("eval.changes.changed_pairs", lambda *_: found)
+    assert omni("changed", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "task": "summarize",
+        "pairs": ["a", "b"],
+        "reasons": ["a.prompty changed", "b.prompty changed"],
+    }
+
+
+def test_simulated_weeks_are_kept_apart():
+    from omni.simulated import use_simulated_store
+
+    environment = {"OMNI_LOCAL_AWS_PORT": "5000"}
+    use_simulated_store(environment)
+    state = str(REPO_ROOT / ".omni" / "traffic")
+    assert environment == {
+        "OMNI_STATE_DIR": state,
+        "OMNI_REGISTRY_URI": f"sqlite:///{state}/mlflow.db",
+        "OMNI_LOCAL_AWS_PORT": "5000",
+        "OMNI_LOCAL_BEDROCK_PORT": "4578",
+    }
+
+
+def test_a_bench_without_the_repository_says_so(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("service.settings.REPO_ROOT", tmp_path)
+    assert omni("bench", "warehouse") == 2
+    assert "needs the project's repository" in capsys.readouterr().err
+
+
+def test_the_pages_of_a_remote_store_are_not_opened_here(monkeypatch, capsys):
+    monkeypatch.setenv("OMNI_REGISTRY_URI", "https://mlflow.example")
+    assert omni("ui") == 2
+    assert "https://mlflow.example" in capsys.readouterr().err
+
+
+def test_completion_is_printed():
+    done = whole("--show-completion", "bash")
+    assert done.returncode == 0
+    assert "_OMNI_COMPLETE" in done.stdout
+
+
+def test_the_process_ends_with_the_commands_exit_code():
+    assert whole("status").returncode == 1
+    assert whole("history", "--task", "nothing").returncode == 2
