@@ -7,7 +7,7 @@ from typing import Literal
 
 from service.cards import ModelCards
 from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
-from service.guard import Finding, Guard, check_answer, kinds_of, repair_messages
+from service.guard import Guard, GuardFinding, check_answer, kinds_of, repair_messages
 from service.llm.breaker import BreakerState
 from service.llm.deadline import Budget, complete_within
 from service.llm.model_call import Gateway, ModelCall, ModelReply
@@ -149,7 +149,7 @@ class Attempt:
         )
         return self.finish(reply, call.model, arm, attempts)
 
-    async def _findings(self, result: TaskResult, arm: Arm) -> tuple[Finding, ...]:
+    async def _findings(self, result: TaskResult, arm: Arm) -> tuple[GuardFinding, ...]:
         assert self.guard is not None
         assert result.output is not None
         findings = await check_answer(self.guard, result.output, self.budget.remaining_s())
@@ -160,7 +160,7 @@ class Attempt:
             log(Event.GUARD_TRIGGERED, task=self.context.pair.task, arm=arm, kinds=" ".join(kinds))
         return findings
 
-    async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[Finding, ...]) -> TaskResult:
+    async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[GuardFinding, ...]) -> TaskResult:
         """Ask the same model once more with the findings named, if there is as much time again as the first answer took."""
         assert first.output is not None
         kinds = " ".join(kinds_of(findings))

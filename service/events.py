@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 SCHEMA_VERSION = 1
 
 
-class Event(BaseModel):
+class WarehouseEvent(BaseModel):
     """A row. ``key`` names the columns whose values make two rows the same event.
 
     Of two such rows the one with the greater values of ``prefer`` stays, whichever came first; None is the smallest. Where
@@ -27,7 +27,7 @@ class Event(BaseModel):
     prefer: ClassVar[tuple[str, ...]] = ()
 
 
-class SummaryEvent(Event):
+class SummaryEvent(WarehouseEvent):
     """One answered request. The first nine columns are those of R-WAREHOUSE; the newest verdict is copied into its two."""
 
     table = "omni_summaries"
@@ -84,7 +84,7 @@ class SummaryEvent(Event):
     source_key: str  # the object in S3
 
 
-class InteractionEvent(Event):
+class InteractionEvent(WarehouseEvent):
     """One interaction that a summary was made from, without its text; the same one stands once per summary that read it."""
 
     table = "omni_summary_interactions"
@@ -100,7 +100,7 @@ class InteractionEvent(Event):
     intent: str
 
 
-class FeedbackEvent(Event):
+class FeedbackEvent(WarehouseEvent):
     """One verdict. Every one is kept; the newest by time counts."""
 
     table = "omni_feedback"
@@ -125,7 +125,7 @@ class FeedbackEvent(Event):
     source_key: str
 
 
-class ReleaseEvent(Event):
+class ReleaseEvent(WarehouseEvent):
     """One signed move of a task's production alias."""
 
     table = "omni_releases"
@@ -145,7 +145,7 @@ class ReleaseEvent(Event):
     attestation_digest: str
 
 
-class PromiseEvent(Event):
+class PromiseEvent(WarehouseEvent):
     """One figure of the gate attestation that a release stands on: what the gate promised of a pair."""
 
     table = "omni_promises"
@@ -163,7 +163,7 @@ class PromiseEvent(Event):
     unit: str
 
 
-class LoadEvent(Event):
+class LoadEvent(WarehouseEvent):
     """What became of one version of an object: kept by the loader, so that a second delivery is known."""
 
     table = "omni_loads"
@@ -178,7 +178,7 @@ class LoadEvent(Event):
     loaded_at: datetime
 
 
-class CallEvent(Event):
+class CallEvent(WarehouseEvent):
     """One scored call. No column holds a word of it, so the row may outlive transcript and result."""
 
     table = "omni_calls"
@@ -222,7 +222,7 @@ class CallEvent(Event):
     source_key: str  # the result in S3
 
 
-class CallCriterionEvent(Event):
+class CallCriterionEvent(WarehouseEvent):
     """One criterion of one scored call."""
 
     table = "omni_call_criteria"
@@ -248,7 +248,7 @@ class CallCriterionEvent(Event):
     scored_at: datetime
 
 
-class CallOverrideEvent(Event):
+class CallOverrideEvent(WarehouseEvent):
     """A person's word on one criterion, beside the model's, which stays."""
 
     table = "omni_call_overrides"
@@ -266,6 +266,6 @@ class CallOverrideEvent(Event):
     pair_digest: str
 
 
-EVENTS: tuple[type[Event], ...] = (SummaryEvent, InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent)
-CALL_EVENTS: tuple[type[Event], ...] = (CallEvent, CallCriterionEvent, CallOverrideEvent)
-TABLES: tuple[type[Event], ...] = (*EVENTS, LoadEvent, *CALL_EVENTS)
+EVENTS: tuple[type[WarehouseEvent], ...] = (SummaryEvent, InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent)
+CALL_EVENTS: tuple[type[WarehouseEvent], ...] = (CallEvent, CallCriterionEvent, CallOverrideEvent)
+TABLES: tuple[type[WarehouseEvent], ...] = (*EVENTS, LoadEvent, *CALL_EVENTS)

@@ -25,7 +25,7 @@ _MOST_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class GuardFinding:
     """What may not be shown: its kind, and how the answer writes it. ``value`` is customer data and stays out of logs."""
 
     kind: str
@@ -44,7 +44,7 @@ class Guard(Protocol):
         """Do what does not depend on an answer; safe to repeat and to call from any thread."""
         ...
 
-    def __call__(self, text: str) -> tuple[Finding, ...]:
+    def __call__(self, text: str) -> tuple[GuardFinding, ...]:
         """Return what ``text`` may not say; empty when it may be shown."""
         ...
 
@@ -97,15 +97,15 @@ class GroundingGuard:
             return loop.run_in_executor(None, self.prepare)
         return loop.call_later(_PREPARE_AFTER_S, self.prepare)
 
-    def __call__(self, text: str) -> tuple[Finding, ...]:
+    def __call__(self, text: str) -> tuple[GuardFinding, ...]:
         """See ``Guard.__call__``."""
         source, secrets = self._ready()
-        found = [Finding(kind=item.kind, value=item.value) for item in find_unsupported(text, source)]
+        found = [GuardFinding(kind=item.kind, value=item.value) for item in find_unsupported(text, source)]
         reason = leak_in(text)
         if reason is not None:
-            found.append(Finding(kind=reason, value=""))
+            found.append(GuardFinding(kind=reason, value=""))
         folded = text.lower()
-        found.extend(Finding(kind="secret", value="") for secret in secrets if secret in folded)
+        found.extend(GuardFinding(kind="secret", value="") for secret in secrets if secret in folded)
         return tuple(dict.fromkeys(found))
 
 
@@ -120,7 +120,7 @@ def _newest(interactions: Sequence[Interaction]) -> tuple[Interaction, ...]:
     return tuple(reversed(kept))
 
 
-async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Finding, ...]:
+async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[GuardFinding, ...]:
     """Return the guard's findings in ``text``.
 
     Raises:
@@ -138,12 +138,12 @@ async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Fin
         raise AnswerRefused(f"the guard failed ({type(err).__name__})", raw_text=text) from err
 
 
-def kinds_of(findings: Sequence[Finding]) -> tuple[str, ...]:
+def kinds_of(findings: Sequence[GuardFinding]) -> tuple[str, ...]:
     """Return the kinds of ``findings``, each once, in their order: fit for a log."""
     return tuple(dict.fromkeys(finding.kind for finding in findings))
 
 
-def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[Finding]) -> tuple[Message, ...]:
+def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[GuardFinding]) -> tuple[Message, ...]:
     """Return the conversation that asks for the same answer without what was found in it."""
     named = [f"{item.kind} {_shown(item.value)}" for item in findings if item.value][:_MOST_NAMED]
     kept_back = sorted({item.kind for item in findings if not item.value})

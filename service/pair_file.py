@@ -36,7 +36,7 @@ _REQUIRED = (
 )
 
 
-class _Source:
+class _FrontMatter:
     """Parsed front matter with the line of each dotted key, so that an error can point at it."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -106,7 +106,7 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
         raise PairError(f"no pair file {path}; pairs there: {known}") from None
     except (OSError, UnicodeDecodeError) as err:
         raise PairError(f"{path} cannot be read as UTF-8 text: {err}") from err
-    source = _Source(path, text)
+    source = _FrontMatter(path, text)
     _check_keys(source)
     model, backup = _model_id(source, "model.id", cards), None
     if source.get("backup") is not None:
@@ -161,7 +161,7 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
     )
 
 
-def _history_tokens(source: _Source) -> int | None:
+def _history_tokens(source: _FrontMatter) -> int | None:
     if source.get("serving.max_history_tokens") is None:
         return None
     tokens: int = _number(source, "serving.max_history_tokens", whole=True)
@@ -173,7 +173,7 @@ def _history_tokens(source: _Source) -> int | None:
     return tokens
 
 
-def _check_keys(source: _Source) -> None:
+def _check_keys(source: _FrontMatter) -> None:
     for prefix, allowed in _SCHEMA.items():
         section = source.get(prefix) if prefix else source.data
         if section is None:
@@ -193,7 +193,7 @@ def _check_keys(source: _Source) -> None:
             source.fail(name, f"key {name!r} is missing; add it to the front matter")
 
 
-def _model_id(source: _Source, key: str, cards: ModelCards) -> str:
+def _model_id(source: _FrontMatter, key: str, cards: ModelCards) -> str:
     model_id = _text(source, key)
     if model_id not in cards:
         near = difflib.get_close_matches(model_id, [card.id for card in cards], n=1, cutoff=0.4)
@@ -202,7 +202,7 @@ def _model_id(source: _Source, key: str, cards: ModelCards) -> str:
     return model_id
 
 
-def _messages(source: _Source) -> tuple[Message, ...]:
+def _messages(source: _FrontMatter) -> tuple[Message, ...]:
     marks = list(_ROLE_LINE.finditer(source.body))
     before = source.body[: marks[0].start()] if marks else source.body
     if not marks or before.strip():
@@ -226,11 +226,11 @@ def _messages(source: _Source) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _line_of(source: _Source, needle: str) -> int:
+def _line_of(source: _FrontMatter, needle: str) -> int:
     return source.body_line + source.body[: source.body.index(needle)].count("\n")
 
 
-def _variables(source: _Source, messages: tuple[Message, ...], known: Collection[str]) -> tuple[str, ...]:
+def _variables(source: _FrontMatter, messages: tuple[Message, ...], known: Collection[str]) -> tuple[str, ...]:
     inputs = source.get("inputs")
     if not isinstance(inputs, dict) or not inputs:
         source.fail("inputs", "'inputs' must be a mapping of variable names, each with a 'kind'")
@@ -277,7 +277,7 @@ def _variables(source: _Source, messages: tuple[Message, ...], known: Collection
     return tuple(sorted(used))
 
 
-def _text(source: _Source, key: str) -> str:
+def _text(source: _FrontMatter, key: str) -> str:
     value = source.get(key)
     if not isinstance(value, str) or not value.strip():
         source.fail(
@@ -286,12 +286,12 @@ def _text(source: _Source, key: str) -> str:
     return value
 
 
-def _text_equals(source: _Source, key: str, wanted: str) -> None:
+def _text_equals(source: _FrontMatter, key: str, wanted: str) -> None:
     if _text(source, key) != wanted:
         source.fail(key, f"{key!r} is {source.get(key)!r}, the file's place says {wanted!r}; make them equal")
 
 
-def _texts(source: _Source, key: str) -> tuple[str, ...]:
+def _texts(source: _FrontMatter, key: str) -> tuple[str, ...]:
     value = source.get(key)
     if value is None:
         return ()
@@ -300,7 +300,9 @@ def _texts(source: _Source, key: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _number(source: _Source, key: str, *, whole: bool = False, zero: bool = False, default: float | None = None) -> Any:
+def _number(
+    source: _FrontMatter, key: str, *, whole: bool = False, zero: bool = False, default: float | None = None
+) -> Any:
     value = source.get(key)
     if value is None and default is not None:
         return default

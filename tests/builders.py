@@ -15,7 +15,7 @@ from service.calls.reviews import CallReviews
 from service.calls.store.forms import FormChanged, FormHead, FormMissing
 from service.calls.store.overrides import OverrideTaken
 from service.calls.store.pages import Page
-from service.calls.store.states import Job, Scored
+from service.calls.store.states import CallJob, CallScore
 from service.llm.pricing import Cost, Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.release.attestation import GateAttestation
@@ -230,14 +230,14 @@ class FakeCalls:
     def add(self, tenant, name, verdicts=None, *, state="done", date=CALL_DATE, **more):
         """A call; ``name`` stands for its bytes. Verdicts make it a scored one."""
         source = CallObject(tenant=tenant, key=f"{tenant}/calls/{name}", etag=name)
-        job = Job(
+        job = CallJob(
             source=source, call_id=source.call_id, state=state, call_date=date, updated_at=date, attempts=0, **more
         )
         if verdicts is not None:
             job = replace(job, result_key=result_key(tenant, date, job.call_id))
             if verdicts:
                 figures = {"percentage": Decimal("50.0"), "passed": False}
-                job = replace(job, scored=Scored(form_id="support", form_version=1, **figures))
+                job = replace(job, scored=CallScore(form_id="support", form_version=1, **figures))
             self.texts[job.result_key] = call_result(job, verdicts).to_json()
         self.jobs[tenant, job.call_id] = job
         return job.call_id

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from builders import summary_record
 
-from service.loading.objects import FeedbackRecord, Fetched, Promise, ReleaseRecord
+from service.loading.objects import FeedbackRecord, Fetched, ReleasePromise, ReleaseRecord
 from service.summaries.record import utc_text
 
 NOW = datetime(2025, 11, 21, 13, 0, tzinfo=UTC)  # past for every clock that runs these tests
@@ -68,7 +68,7 @@ def release(sequence=1, **changes):
         "released_by": "dana",
         "why": "better than Haiku on 2025-11-20",
         "attestation_digest": "a" * 64,
-        "promises": (Promise(metric="supported", value=0.97, low=0.95, high=0.99, n=200, unit="rate"),),
+        "promises": (ReleasePromise(metric="supported", value=0.97, low=0.95, high=0.99, n=200, unit="rate"),),
         "schema_version": 1,
     }
     return ReleaseRecord(**fields | changes)

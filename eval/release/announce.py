@@ -14,7 +14,7 @@ from eval.tracking.store import Tracking
 from service.canonical import sha256_hex
 from service.errors import RegistryError
 from service.events import SCHEMA_VERSION
-from service.loading.objects import Promise, ReleaseRecord
+from service.loading.objects import ReleasePromise, ReleaseRecord
 from service.release.attestation import read_attestation
 from service.release.registry import check_store
 from service.release.release import Release
@@ -54,7 +54,7 @@ class ReleaseDesk:
 
     def told(self, release: Release) -> Told:
         """Return one release with its promises, without them where the evidence does not verify."""
-        promises: tuple[Promise, ...] = ()
+        promises: tuple[ReleasePromise, ...] = ()
         version, lacking = UNKNOWN, None
         try:
             promises = promises_of(self._figures(release))
@@ -92,11 +92,13 @@ class ReleaseDesk:
         return figures
 
 
-def promises_of(figures: str) -> tuple[Promise, ...]:
+def promises_of(figures: str) -> tuple[ReleasePromise, ...]:
     """Return the metrics of a ``figures.json``: value, 95% interval and n; those of the backup model are called ``backup.*``."""
     found: dict[str, Any] = json.loads(figures)
     return tuple(
-        Promise(metric=prefix + name, **{field: metric[field] for field in ("value", "low", "high", "n", "unit")})
+        ReleasePromise(
+            metric=prefix + name, **{field: metric[field] for field in ("value", "low", "high", "n", "unit")}
+        )
         for group, prefix in (("metrics", ""), ("backup_metrics", BACKUP))
         for name, metric in found[group].items()
     )

@@ -16,9 +16,9 @@ from service.calls.result import CallResult, Number
 from service.calls.reviews import LONGEST_REASON, CallReviews, ReviewRefused
 from service.calls.store.overrides import Override
 from service.calls.store.pages import MOST, WrongCursor
-from service.calls.store.states import Job, State
+from service.calls.store.states import CallJob, State
 from service.errors import StoreError
-from service.tasks.scorecard.arithmetic import Verdict
+from service.tasks.scorecard.arithmetic import Rating
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 _CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]
@@ -34,7 +34,7 @@ _UNDONE: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "The tenant has no such call, or it was not scored on such a criterion"},
     409: {"model": Problem, "description": "Somebody else's word came between, or the call has no scorecard"},
 }
-Answer = TypeVar("Answer")
+_T = TypeVar("_T")
 
 _FACTS: dict[str, Any] = {
     "call_id": "call-0123456789abcdef01234567",
@@ -92,8 +92,8 @@ class OverrideAnswer(BaseModel):
     call_id: str
     criterion: str
     edit: int
-    verdict: Verdict
-    model_verdict: Verdict | None
+    verdict: Rating
+    model_verdict: Rating | None
     agrees: bool
     reason: str
     who: str
@@ -126,7 +126,7 @@ class OverrideRequest(BaseModel):
     edit: Annotated[
         int, Field(ge=0, le=100_000_000, description="The override's `edit` as it was read; 0 where there was none")
     ]
-    verdict: Verdict
+    verdict: Rating
     reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = Field(
         default="", description="Why; personal details are taken out before it is kept"
     )
@@ -184,7 +184,7 @@ async def override(
     return made if isinstance(made, Response) else _answer(made)
 
 
-async def _asked(request: Request, calls: CallReviews, ask: Callable[[], Answer]) -> Answer | Response:
+async def _asked(request: Request, calls: CallReviews, ask: Callable[[], _T]) -> _T | Response:
     try:
         return await calls.threads.run(ask)
     except ReviewRefused as err:
@@ -198,7 +198,7 @@ def _calls(request: Request) -> CallReviews:
     return calls
 
 
-def _facts(job: Job) -> CallFacts:
+def _facts(job: CallJob) -> CallFacts:
     scored = job.scored
     percentage: Decimal | None = None if scored is None else scored.percentage
     return CallFacts(

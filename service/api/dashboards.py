@@ -11,7 +11,7 @@ from service.access.sessions import COOKIE, Session, Sessions
 from service.api.answering import runtime_of
 from service.api.assets import ASSETS, HEADERS, PAGE, content
 from service.api.http.problems import Problem, problem
-from service.dashboards.definitions import Kind, Unit, Visual, load_dashboards
+from service.dashboards.definitions import ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import RangeInvalid, WarehouseUnreadable
 from service.dashboards.reader import Asked, DashboardData
 from service.telemetry.log import Event, log
@@ -89,7 +89,7 @@ class ShownMeasure(_Shown):
 
     name: str
     label: str
-    unit: Unit
+    unit: MeasureUnit
     target: ShownTarget | None
 
 
@@ -116,7 +116,7 @@ class ShownVisual(_Shown):
     name: str
     title: str
     question: str
-    kind: Kind
+    kind: ChartKind
     by: str | None
     by_label: str
     scale: Literal["linear", "log"]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from service.api.answering import runtime_of
 from service.api.http.problems import RESPONSES, Problem, problem
 from service.errors import StoreError
-from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, Shape
+from service.summaries.feedback import Ambiguous, ByContact, ByProcess, ByRequest, FeedbackTarget
 from service.telemetry.log import Event, account_hash, log
 
 PATH = "/feedback"
@@ -65,7 +65,7 @@ class FeedbackRequest(BaseModel):
             )
         return self
 
-    def shape(self) -> Shape:
+    def shape(self) -> FeedbackTarget:
         """Return how the summary is named."""
         if self.unique_process_id is not None:
             return ByProcess(unique_process_id=self.unique_process_id)

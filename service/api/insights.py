@@ -18,7 +18,7 @@ from service.interactions.interaction import Channel, HistoryFilter, Interaction
 from service.interactions.reader import InteractionPage
 from service.runtime import Runtime
 from service.served import ServedPair
-from service.summaries.reuse import Answered
+from service.summaries.reuse import ReuseOutcome
 from service.tasks.summarize import Summarize, SummarizeInputs
 from service.telemetry.log import Event, account_hash, log
 
@@ -261,7 +261,7 @@ def _process_id(account_number: str, initial_contact_id: str, contact_id: str) -
 
 def _response(
     inputs: SummarizeInputs,
-    answered: Answered,
+    answered: ReuseOutcome,
     *,
     page: InteractionPage,
     served: ServedPair,

@@ -9,7 +9,7 @@ from service.interactions.reader import InteractionPage
 from service.pair import Pair
 from service.served import RolloutArm
 from service.summaries.record import SeenInteraction, SummaryRecord
-from service.summaries.reuse import Answered, ReuseScope
+from service.summaries.reuse import ReuseOutcome, ReuseScope
 from service.tasks.summarize import SummarizeInputs
 
 _REASON = "contact_reason"
@@ -35,7 +35,7 @@ def summary_record(
     response: Mapping[str, Any],
     inputs: SummarizeInputs,
     page: InteractionPage,
-    answered: Answered,
+    answered: ReuseOutcome,
     *,
     client: str,
     rollout_arm: RolloutArm,

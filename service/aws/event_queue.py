@@ -26,7 +26,7 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class QueueMessage:
     """One message with the objects that it names; none for S3's test event and for what is no S3 event."""
 
     receipt: str
@@ -45,7 +45,7 @@ class EventQueue:
         self._url: str | None = None
         self._lock = threading.Lock()
 
-    def receive(self, *, wait_s: int, visible_after_s: int) -> list[Message]:
+    def receive(self, *, wait_s: int, visible_after_s: int) -> list[QueueMessage]:
         """Return up to ten messages, waiting ``wait_s`` for the first; nobody else sees them for ``visible_after_s``."""
         with translated(self._store):
             found = self._client.receive_message(
@@ -82,7 +82,7 @@ class EventQueue:
                 self._url = str(self._client.get_queue_url(QueueName=self._name)["QueueUrl"])
             return self._url
 
-    def _message(self, item: dict[str, Any]) -> Message:
+    def _message(self, item: dict[str, Any]) -> QueueMessage:
         try:
             body = json.loads(item["Body"])
             records = body.get("Records", [])
@@ -98,7 +98,7 @@ class EventQueue:
             understood = bool(objects) or body.get("Event") == "s3:TestEvent"
         except (ValueError, KeyError, TypeError, AttributeError):
             objects, understood = (), False
-        return Message(receipt=item["ReceiptHandle"], objects=objects, understood=understood)
+        return QueueMessage(receipt=item["ReceiptHandle"], objects=objects, understood=understood)
 
 
 def create_queue(sqs: Any, s3: Any, name: str, *, bucket: str, prefixes: Sequence[str]) -> None:

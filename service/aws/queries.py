@@ -28,7 +28,7 @@ from service.aws.clients import AwsKey, KeptKey, is_proxied, key_finder
 from service.errors import StoreError
 from service.settings import Settings
 
-Answer = dict[str, Any]
+QueryPage = dict[str, Any]
 # Beyond this many at once a query waits for a connection.
 _CONNECTIONS = 256
 _THROTTLES = (errors.ProvisionedThroughputExceeded, errors.RequestLimitExceeded, errors.Throttled)
@@ -39,7 +39,7 @@ _DROPPED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 class TableQueries(Protocol):
     """One query of one table, its arguments and its answer as DynamoDB's own JSON has them."""
 
-    async def query(self, **arguments: Any) -> Answer:
+    async def query(self, **arguments: Any) -> QueryPage:
         """Return one page.
 
         Raises:
@@ -91,7 +91,7 @@ class DynamoQueries:
         if opened is not None:
             await opened[0].close()
 
-    async def query(self, **arguments: Any) -> Answer:
+    async def query(self, **arguments: Any) -> QueryPage:
         """See ``TableQueries.query``."""
         store = f"table {arguments['TableName']!r}"
         try:
@@ -133,7 +133,9 @@ class DynamoQueries:
         return self._opened[1]
 
 
-async def patient_query(queries: TableQueries, arguments: dict[str, Any], *, patience_s: float) -> tuple[Answer, int]:
+async def patient_query(
+    queries: TableQueries, arguments: dict[str, Any], *, patience_s: float
+) -> tuple[QueryPage, int]:
     """Return a page and how often it had to be asked for again: a hot partition throttles for milliseconds at a time.
 
     Raises:

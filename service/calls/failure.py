@@ -5,7 +5,7 @@ from enum import StrEnum
 from service.errors import ServiceError
 
 
-class Reason(StrEnum):
+class FailureReason(StrEnum):
     """Why a call failed; also the folder of its dead letter."""
 
     BAD_KEY = "bad_key"
@@ -24,7 +24,7 @@ class Reason(StrEnum):
 class CallFailed(ServiceError):
     """A call that cannot go on as it is. The message names what and what to do, never a word of the call."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,61}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f\\]{1,900}")
@@ -51,13 +51,13 @@ def read_key(key: str, *, etag: str, version: str = "") -> CallObject:
     tenant, _, rest = key.partition("/")
     folder, _, name = rest.partition("/")
     if not is_tenant(tenant) or folder != _FOLDER or not _NAME.fullmatch(name):
-        raise CallFailed(Reason.BAD_KEY, "the key is not <tenant>/calls/<name>")
+        raise CallFailed(FailureReason.BAD_KEY, "the key is not <tenant>/calls/<name>")
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise CallFailed(
-            Reason.BAD_KEY, "the key has an empty, '.' or '..' folder in it; upload the file under a plain name"
+            FailureReason.BAD_KEY, "the key has an empty, '.' or '..' folder in it; upload the file under a plain name"
         )
     if not etag:
-        raise CallFailed(Reason.BAD_KEY, "the event names no ETag, so nobody can tell which version it means")
+        raise CallFailed(FailureReason.BAD_KEY, "the event names no ETag, so nobody can tell which version it means")
     return CallObject(tenant=tenant, key=key, etag=etag, version=version)
 
 
@@ -91,7 +91,7 @@ def raw_answer_key(tenant: str, call_id: str) -> str:
     return f"{tenant}/unusable/{call_id}.txt"
 
 
-def letter_key(tenant: str, reason: Reason, name: str) -> str:
+def letter_key(tenant: str, reason: FailureReason, name: str) -> str:
     """Return the key of a dead letter."""
     return f"{dead_prefix(tenant)}{reason}/{name}.json"
 

@@ -43,7 +43,7 @@ class Summary(_Part):
     sentiment_summary: str
 
 
-class Question(_Part):
+class EvaluatedCriterion(_Part):
     """One criterion. ``passed`` is None where it did not apply or nobody answered; ``evidence`` says whether the quote holds."""
 
     id: str
@@ -69,12 +69,12 @@ class Failed(_Part):
     reason: str
 
 
-class Evaluation(_Part):
+class CallEvaluation(_Part):
     """The scorecard. The four figures are None when there is no score."""
 
     form_id: str
     qa_template_version: int
-    criteria: tuple[Question, ...]
+    criteria: tuple[EvaluatedCriterion, ...]
     total_score: Number | None
     max_score: Number | None
     percentage: Number | None
@@ -140,7 +140,7 @@ class CallResult(_Part):
     key_phrases: tuple[str, ...] = ()
     entities: tuple[Entity, ...]
     ai_summary: Summary | None
-    qa_evaluation: Evaluation | None
+    qa_evaluation: CallEvaluation | None
     summary_raw: str | None = None
     source: Source
     scored_by: ScoredBy
@@ -156,11 +156,11 @@ def tone_score(customer: str | None, agent: str | None) -> int | None:
     return None if base is None or moved is None else max(0, min(100, base + moved))
 
 
-def evaluation_of(card: Scorecard, pass_threshold: Decimal) -> Evaluation:
+def evaluation_of(card: Scorecard, pass_threshold: Decimal) -> CallEvaluation:
     """Return a scorecard in the form of the unified JSON; its figures are the scorecard's own."""
     score = card.score
     reasons = {result.id: result.reason for result in card.criteria}
-    return Evaluation(
+    return CallEvaluation(
         form_id=card.form_id,
         qa_template_version=card.form_version,
         criteria=tuple(_question(result) for result in card.criteria),
@@ -264,8 +264,8 @@ def rows_of(result: CallResult, source_key: str) -> tuple[CallEvent, list[CallCr
     ]
 
 
-def _question(result: CriterionResult) -> Question:
-    return Question(
+def _question(result: CriterionResult) -> EvaluatedCriterion:
+    return EvaluatedCriterion(
         id=result.id,
         section=result.section,
         question=result.question,

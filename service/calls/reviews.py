@@ -18,9 +18,9 @@ from service.calls.result import CallResult
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
 from service.calls.store.pages import CallPages, Page
-from service.calls.store.states import CallJobs, Job, Scored, State
+from service.calls.store.states import CallJob, CallJobs, CallScore, State
 from service.settings import Settings
-from service.tasks.scorecard.arithmetic import Verdict
+from service.tasks.scorecard.arithmetic import Rating
 from service.tasks.scorecard.transcript import Turn
 from service.telemetry.log import Event, log
 
@@ -69,7 +69,7 @@ class ReasonUnredacted(ReviewRefused):
 
 
 class _Jobs(Protocol):
-    def get(self, tenant: str, call_id: str) -> Job | None: ...
+    def get(self, tenant: str, call_id: str) -> CallJob | None: ...
 
 
 class _Pages(Protocol):
@@ -96,7 +96,7 @@ class _Results(Protocol):
 class Reviewed:
     """One call: its state, its result as the model left it, and each criterion's newest word of a person."""
 
-    job: Job
+    job: CallJob
     result: CallResult | None
     overrides: tuple[Override, ...]
 
@@ -127,7 +127,7 @@ class CallReviews:
         return Reviewed(job=job, result=result, overrides=tuple(said.values()))
 
     def override(
-        self, tenant: str, call_id: str, criterion: str, verdict: Verdict, *, reason: str, who: str, edit: int | None
+        self, tenant: str, call_id: str, criterion: str, verdict: Rating, *, reason: str, who: str, edit: int | None
     ) -> Override:
         """Put a person's verdict beside the model's, which stays. Said twice by the same person it is kept once.
 
@@ -181,13 +181,13 @@ class CallReviews:
         log(Event.CALL_OVERRIDDEN, tenant=tenant, call_id=call_id, criterion=criterion, agrees=made.agrees)
         return made
 
-    def _job(self, tenant: str, call_id: str) -> Job:
+    def _job(self, tenant: str, call_id: str) -> CallJob:
         job = self.jobs.get(tenant, call_id) if is_call_id(call_id) else None
         if job is None:
             raise CallMissing(f"tenant {tenant!r} has no call {call_id[:40]!r}")
         return job
 
-    def _result(self, job: Job) -> CallResult | None:
+    def _result(self, job: CallJob) -> CallResult | None:
         text = None if job.result_key is None else self.results(job.tenant).read(job.result_key)
         return None if text is None else CallResult.model_validate_json(text)
 
@@ -198,12 +198,12 @@ class CallReviews:
             raise ReasonUnredacted("the reason cannot be redacted, so it is not kept: say it in plainer words") from err
 
 
-def scored_of(result: CallResult) -> Scored | None:
+def scored_of(result: CallResult) -> CallScore | None:
     """Return what a list says of a result; None where the model's answer could not be used."""
     found = result.qa_evaluation
     if found is None:
         return None
-    return Scored(
+    return CallScore(
         form_id=found.form_id,
         form_version=found.qa_template_version,
         percentage=found.percentage,
@@ -225,7 +225,7 @@ def build_reviews(settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[
     )
 
 
-def _why_not(job: Job, result: CallResult | None) -> str:
+def _why_not(job: CallJob, result: CallResult | None) -> str:
     if job.state == "failed":
         return f"call {job.call_id!r} failed ({job.reason}) and has no scorecard"
     if result is not None:

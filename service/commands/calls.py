@@ -17,7 +17,7 @@ from service.errors import ConfigurationError, WarehouseBusy
 if TYPE_CHECKING:
     import pandas as pd
 
-    from service.calls.work.worker import CallWorker, Tally
+    from service.calls.work.worker import CallTally, CallWorker
     from service.settings import Settings
 
 _FORMS = "forms"  # the folder of a tenant's sample folder that holds its forms
@@ -99,14 +99,14 @@ def replay_calls(
     """Put failed calls through again."""
 
     async def again(worker: "CallWorker") -> None:
-        from service.calls.failure import Reason
+        from service.calls.failure import FailureReason
         from service.calls.keys import NOBODY
         from service.calls.work.replay import replay
 
         try:
-            only = None if reason is None else Reason(reason)
+            only = None if reason is None else FailureReason(reason)
         except ValueError:
-            raise ConfigurationError(f"{reason!r} is no reason; they are {', '.join(Reason)}") from None
+            raise ConfigurationError(f"{reason!r} is no reason; they are {', '.join(FailureReason)}") from None
         _say(await replay(worker, tenant or NOBODY, only))
 
     _work(_here(), again, pair=pair)
@@ -310,7 +310,7 @@ def _show(settings: "Settings", tenant: str) -> None:
             print_table(frame)
 
 
-def _say(tally: "Tally") -> None:
+def _say(tally: "CallTally") -> None:
     states = ", ".join(f"{count} {name}" for name, count in sorted(tally.states.items())) or "no call ended"
     print(states)
     for count, what in (

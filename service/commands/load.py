@@ -14,8 +14,8 @@ from service.errors import ConfigurationError, ServiceError
 
 if TYPE_CHECKING:
     from service.loading.loader import Loader
-    from service.loading.merging import Tally
-    from service.loading.objects import Reason
+    from service.loading.merging import LoadTally
+    from service.loading.objects import DeadReason
     from service.settings import Settings
     from service.summaries.archive import Archive
 
@@ -115,7 +115,7 @@ class _Progress:
         self._objects = 0
         self._begun = time.monotonic()
 
-    def __call__(self, tally: "Tally") -> None:
+    def __call__(self, tally: "LoadTally") -> None:
         if not tally.objects:
             return
         self._objects += tally.objects
@@ -124,7 +124,7 @@ class _Progress:
         print(f"{self._objects} objects, {rate:.0f}/s", file=sys.stderr, end=end, flush=True)
 
 
-def _say(tally: "Tally") -> None:
+def _say(tally: "LoadTally") -> None:
     repeated = f", {tally.repeated} rows there already" if tally.repeated else ""
     print(
         f"{tally.loaded} objects loaded, {tally.rows} rows new or changed{repeated}; {tally.verdicts} verdicts joined"
@@ -163,7 +163,7 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
     from service.loading.bulk import BulkLoader, Timings
     from service.warehouse import open_warehouse
 
-    def progress(file: Path, tally: "Tally", timings: Timings) -> None:
+    def progress(file: Path, tally: "LoadTally", timings: Timings) -> None:
         end = "\r" if sys.stderr.isatty() else "\n"
         print(f"{file.name}: {tally.loaded} loaded, {tally.dead.total()} dead", file=sys.stderr, end=end, flush=True)
 
@@ -193,12 +193,12 @@ def _since(text: str | None) -> tuple[datetime | None, bool]:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC), False
 
 
-def _reason(text: str) -> "Reason | None":
-    from service.loading.objects import Reason
+def _reason(text: str) -> "DeadReason | None":
+    from service.loading.objects import DeadReason
 
     if text == "all":
         return None
     try:
-        return Reason(text)
+        return DeadReason(text)
     except ValueError as err:
-        raise ConfigurationError(f"--replay {text!r} is no reason; they are {', '.join(Reason)}, or all") from err
+        raise ConfigurationError(f"--replay {text!r} is no reason; they are {', '.join(DeadReason)}, or all") from err

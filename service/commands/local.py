@@ -7,14 +7,14 @@ import typer
 from service.commands.output import AsJson, print_json
 
 if TYPE_CHECKING:
-    from service.local.stack import Part
+    from service.local.stack import StackPart
 
 WithoutBedrock = Annotated[
     bool, typer.Option("--without-bedrock", help="Start no model: pairs whose model is code still serve.")
 ]
 
 
-def print_part(part: "Part") -> None:
+def print_part(part: "StackPart") -> None:
     """Say where a stand-in runs and what answers there."""
     state = "started" if part.started_now else "already running"
     answers = f", answered by {part.detail}" if part.detail else ""

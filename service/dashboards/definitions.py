@@ -17,8 +17,8 @@ ALL_PAIRS = "*"  # the parameter :pair when no pair is chosen; no pair can be ca
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
-Unit = Literal["rate", "ms", "usd", "count", "ratio"]
-Kind = Literal["numbers", "line", "columns", "bars"]
+MeasureUnit = Literal["rate", "ms", "usd", "count", "ratio"]
+ChartKind = Literal["numbers", "line", "columns", "bars"]
 
 
 class _Strict(BaseModel):
@@ -41,7 +41,7 @@ class Measure(_Strict):
 
     name: _Name
     label: str
-    unit: Unit
+    unit: MeasureUnit
     of: tuple[str, str] | None = None
     column: str | None = None
     low: str | None = None
@@ -69,7 +69,7 @@ class Visual(_Strict):
     name: _Name
     title: str
     question: str
-    kind: Kind
+    kind: ChartKind
     by: str | None = None
     by_label: str = ""
     scale: Literal["linear", "log"] = "linear"

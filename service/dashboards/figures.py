@@ -15,7 +15,7 @@ SMALL = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class DashboardFigure:
     """``value`` is None where nothing was measured; an end that is None could not be known from ``n`` cases."""
 
     value: float | None
@@ -30,7 +30,7 @@ class FigureRow:
     """One row of a query: its day, pair or other key (None: the whole range) and its figures by the measure's name."""
 
     key: str | None
-    figures: Mapping[str, Figure]
+    figures: Mapping[str, DashboardFigure]
 
 
 def rows_of(visual: Visual, records: Iterable[Mapping[str, Any]]) -> Sequence[FigureRow]:
@@ -44,7 +44,7 @@ def rows_of(visual: Visual, records: Iterable[Mapping[str, Any]]) -> Sequence[Fi
     )
 
 
-def figure(measure: Measure, record: Mapping[str, Any]) -> Figure:
+def figure(measure: Measure, record: Mapping[str, Any]) -> DashboardFigure:
     """Return one measure of one row."""
     if measure.of is not None:
         part, whole = (int(_number(record[name]) or 0) for name in measure.of)
@@ -52,29 +52,29 @@ def figure(measure: Measure, record: Mapping[str, Any]) -> Figure:
     assert measure.column is not None
     value, n = _number(record[measure.column]), None if measure.n is None else int(_number(record[measure.n]) or 0)
     if value is None or n == 0:
-        return Figure(value=None, n=n)
+        return DashboardFigure(value=None, n=n)
     low = None if measure.low is None else _number(record[measure.low])
     high = None if measure.high is None else _number(record[measure.high])
     # An interval that lacks an end says by itself that there were too few cases for this figure.
     open_ended = (measure.low is not None and low is None) or (measure.high is not None and high is None)
     few = n is not None and measure.low is not None and n < SMALL
-    return Figure(value=value, low=low, high=high, n=n, small=open_ended or few)
+    return DashboardFigure(value=value, low=low, high=high, n=n, small=open_ended or few)
 
 
-def _share(part: int, whole: int) -> Figure:
+def _share(part: int, whole: int) -> DashboardFigure:
     if whole == 0:
-        return Figure(value=None, n=0)
+        return DashboardFigure(value=None, n=0)
     low, high = wilson(part, whole, Z95)
-    return Figure(value=part / whole, low=low, high=high, n=whole, small=whole < SMALL)
+    return DashboardFigure(value=part / whole, low=low, high=high, n=whole, small=whole < SMALL)
 
 
-def _odds(part: int, other: int) -> Figure:
+def _odds(part: int, other: int) -> DashboardFigure:
     """Return ``part`` for each ``other``, with Wilson's interval of the share carried over (odds grow with the share)."""
     n = part + other
     if other == 0:
-        return Figure(value=None, n=n)
+        return DashboardFigure(value=None, n=n)
     low, high = wilson(part, n, Z95)
-    return Figure(
+    return DashboardFigure(
         value=part / other, low=low / (1 - low), high=None if high == 1 else high / (1 - high), n=n, small=n < SMALL
     )
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.dashboards.definitions import ALL_PAIRS, Dashboard, Measure, Unit, Visual
+from service.dashboards.definitions import ALL_PAIRS, Dashboard, Measure, MeasureUnit, Visual
 
-Shape = dict[str, Any]
+QuickSightShape = dict[str, Any]
 
 # Name in the SQL, name in QuickSight (letters and digits only), the control's title, default.
 _PARAMETERS = (
@@ -21,7 +21,7 @@ _PARAMETERS = (
 _COLUMNS, _VISUAL_ROWS = 36, 10  # the grid of a QuickSight sheet; rows per visual are our choice
 
 
-def export(dashboards: Sequence[Dashboard], *, account: str, region: str, data_source_arn: str) -> Shape:
+def export(dashboards: Sequence[Dashboard], *, account: str, region: str, data_source_arn: str) -> QuickSightShape:
     """Return the requests by operation: ``CreateDataSet``, ``CreateAnalysis`` and ``CreateDashboard``, each a list.
 
     Send them in this order. ``data_source_arn`` is a QuickSight data source over the Redshift database.
@@ -56,7 +56,7 @@ def _identifier(board: Dashboard, visual: Visual) -> str:
     return f"omni-{board.name}-{visual.name}".replace("_", "-")
 
 
-def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: str) -> Shape:
+def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: str) -> QuickSightShape:
     sql = visual.sql
     for name, parameter, _, _ in _PARAMETERS:
         sql = re.sub(rf":{name}\b", f"<<${parameter}>>", sql)
@@ -94,7 +94,7 @@ def _type(column: str, visual: Visual) -> str:
     return "INTEGER" if column in counts else "DECIMAL"
 
 
-def _definition(board: Dashboard, account: str, region: str) -> Shape:
+def _definition(board: Dashboard, account: str, region: str) -> QuickSightShape:
     identifiers = [_identifier(board, visual) for visual in board.visuals]
     controls = [f"control-{parameter}" for _, parameter, _, _ in _PARAMETERS]
     parts = [part for visual in board.visuals for part in _parts(visual)]
@@ -129,7 +129,7 @@ def _definition(board: Dashboard, account: str, region: str) -> Shape:
     }
 
 
-def _declared(parameter: str, default: str, identifiers: Sequence[str]) -> Shape:
+def _declared(parameter: str, default: str, identifiers: Sequence[str]) -> QuickSightShape:
     return {
         "StringParameterDeclaration": {
             "ParameterValueType": "SINGLE_VALUED",
@@ -157,9 +157,9 @@ def _parts(visual: Visual) -> list[tuple[Visual, Sequence[Measure], str]]:
     return [(visual, visual.measures, name)]
 
 
-def _grid(controls: Sequence[str], parts: Sequence[tuple[Visual, Sequence[Measure], str]]) -> list[Shape]:
+def _grid(controls: Sequence[str], parts: Sequence[tuple[Visual, Sequence[Measure], str]]) -> list[QuickSightShape]:
     # Controls stand above the sheet by themselves; numbers take a sixth of a row, charts a half.
-    elements: list[Shape] = []
+    elements: list[QuickSightShape] = []
     column, row, height = 0, 0, 0
     for visual, _, name in parts:
         span, tall = (6, 5) if visual.kind == "numbers" else (_COLUMNS // 2, _VISUAL_ROWS)
@@ -179,7 +179,7 @@ def _grid(controls: Sequence[str], parts: Sequence[tuple[Visual, Sequence[Measur
     return elements
 
 
-def _visual(board: Dashboard, visual: Visual, measures: Sequence[Measure], name: str) -> Shape:
+def _visual(board: Dashboard, visual: Visual, measures: Sequence[Measure], name: str) -> QuickSightShape:
     identifier = _identifier(board, visual)
     values = [_value(identifier, measure, name) for measure in measures]
     told = visual.title if visual.kind != "numbers" else measures[0].label
@@ -217,7 +217,7 @@ def _subtitle(visual: Visual, measures: Sequence[Measure]) -> str:
     return " ".join([visual.question, *(f"({label})" for label in promised)])
 
 
-def _category(identifier: str, visual: Visual, name: str) -> Shape:
+def _category(identifier: str, visual: Visual, name: str) -> QuickSightShape:
     assert visual.by is not None
     column = {"DataSetIdentifier": identifier, "ColumnName": visual.by}
     if visual.by == "day":
@@ -225,7 +225,7 @@ def _category(identifier: str, visual: Visual, name: str) -> Shape:
     return {"CategoricalDimensionField": {"FieldId": f"{name}.{visual.by}", "Column": column}}
 
 
-def _value(identifier: str, measure: Measure, name: str) -> Shape:
+def _value(identifier: str, measure: Measure, name: str) -> QuickSightShape:
     field = {
         "FieldId": f"{name}.{measure.name}",
         "Column": {"DataSetIdentifier": identifier, "ColumnName": measure.column or measure.name},
@@ -237,7 +237,7 @@ def _value(identifier: str, measure: Measure, name: str) -> Shape:
     return {"NumericalMeasureField": field}
 
 
-def _format(unit: Unit) -> Mapping[str, Any]:
+def _format(unit: MeasureUnit) -> Mapping[str, Any]:
     if unit == "usd":
         return {
             "CurrencyDisplayFormatConfiguration": {"Symbol": "USD", "DecimalPlacesConfiguration": {"DecimalPlaces": 6}}
@@ -249,7 +249,7 @@ def _format(unit: Unit) -> Mapping[str, Any]:
     return {"NumberDisplayFormatConfiguration": {"DecimalPlacesConfiguration": places, **suffix}}
 
 
-def _reference_lines(measures: Sequence[Measure]) -> list[Shape]:
+def _reference_lines(measures: Sequence[Measure]) -> list[QuickSightShape]:
     targets = {m.target.label: m.target for m in measures if m.target is not None}
     return [
         {

@@ -37,7 +37,7 @@ from service.grounding.relative_days import gap_fits, is_stretch
 from service.grounding.sentence import Mention, clean, split_sentences
 from service.interactions.interaction import Interaction
 
-Kind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
+ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _BETWEEN = re.compile(
@@ -55,7 +55,7 @@ _LOCAL_MIDNIGHT_UTC_H = (
 class Unsupported:
     """A mention without support: its kind, how the text writes it, and the sentence it stands in."""
 
-    kind: Kind
+    kind: ClaimKind
     value: str
     statement: str
 

@@ -15,7 +15,7 @@ from service.grounding.language import language_of
 from service.grounding.lexicon import ABUSE
 from service.grounding.prefilters import holds_part
 
-Reason = Literal[
+UnquotableReason = Literal[
     "control", "role", "instruction", "template", "markup", "encoded", "noise", "code", "link", "secret", "number",
     "abuse", "language",
 ]  # fmt: skip
@@ -134,7 +134,7 @@ def _states_secret(folded: str) -> bool:
     return any(pattern.search(folded) for parts, pattern in _SECRETS if holds_part(folded, parts))
 
 
-_RULES: tuple[tuple[Reason, Callable[[str], object]], ...] = (
+_RULES: tuple[tuple[UnquotableReason, Callable[[str], object]], ...] = (
     ("role", _plays_role),
     ("instruction", _INSTRUCTION.search),
     (
@@ -181,7 +181,7 @@ _DIGIT_NAMES = ("zero", "oh", "one", "two", "three", "four", "five", "six", "sev
 _SPOKEN_DIGITS = re.compile(rf"(?:\b(?:{'|'.join(_DIGIT_NAMES)})\b[ ,.-]{{0,2}}){{7}}", re.I)
 
 
-def why_not(text: str) -> Reason | None:
+def why_not(text: str) -> UnquotableReason | None:
     """Return the first reason why ``text`` must not be repeated, or None when none was found.
 
     ``text`` is one statement or a whole answer. "language" is decided on all of it; every other reason on any part.

@@ -22,7 +22,7 @@ _SEPARATOR = "#"
 # The character after '#': sorts behind every key of the same millisecond.
 _AFTER_SEPARATOR = "$"
 
-Item = Mapping[str, Mapping[str, Any]]
+InteractionItem = Mapping[str, Mapping[str, Any]]
 
 
 class MalformedItemError(Exception):
@@ -58,7 +58,7 @@ def to_item(account_number: str, interaction: Interaction) -> dict[str, dict[str
     return item
 
 
-def from_item(item: Item) -> Interaction:
+def from_item(item: InteractionItem) -> Interaction:
     """Return the interaction that ``item`` holds; attributes that we do not know are ignored.
 
     Raises:
@@ -88,7 +88,7 @@ def from_item(item: Item) -> Interaction:
         raise MalformedItemError(f"{SORT_KEY!r} does not start with an ISO time") from None
 
 
-def _text(item: Item, name: str) -> str:
+def _text(item: InteractionItem, name: str) -> str:
     value = item.get(name, {}).get("S")
     if not isinstance(value, str):
         raise MalformedItemError(f"{name!r} is missing or no text")

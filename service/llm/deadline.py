@@ -12,7 +12,7 @@ import stamina
 from service.errors import DeadlineExceeded, ModelError, QuotaExceeded
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 
-Answer = TypeVar("Answer")
+_T = TypeVar("_T")
 # Retries are logged with everything else of a call (`logged.py`); stamina's own hooks would be imported in the first call.
 stamina.instrumentation.set_on_retry_hooks([])
 # Below this a model call cannot give a summary, so none is started; the rest belongs to the next link of the chain.
@@ -92,13 +92,13 @@ async def complete_within(
 
 
 async def first_good(
-    primary: Callable[[], Coroutine[Any, Any, Answer]],
-    backup: Callable[[], Coroutine[Any, Any, Answer]],
+    primary: Callable[[], Coroutine[Any, Any, _T]],
+    backup: Callable[[], Coroutine[Any, Any, _T]],
     *,
     hedge_delay_s: float,
     may_hedge: Callable[[], bool] = lambda: True,
     remaining_s: Callable[[], float] = lambda: math.inf,
-) -> Answer:
+) -> _T:
     """Return the first answer that is good; the backup starts when the primary fails or after ``hedge_delay_s``.
 
     The slower call is cancelled. When both fail, the primary's error is raised: it is the pair's own model.
@@ -150,7 +150,7 @@ def _patience(remaining_s: Callable[[], float]) -> float | None:
     return None if math.isinf(left) else left + _OVERRUN_S
 
 
-async def _cancel(tasks: set[asyncio.Task[Answer]]) -> None:
+async def _cancel(tasks: set[asyncio.Task[_T]]) -> None:
     """Cancel what still runs and let it say what it cost; a call that does not let go is not waited for."""
     running = {task for task in tasks if not task.done()}
     for task in tasks - running:

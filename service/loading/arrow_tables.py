@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pyarrow as pa
 
-from service.events import Event
+from service.events import WarehouseEvent
 
 # As in infra/warehouse: USD with ten decimals.
 MONEY = pa.decimal128(18, 10)
@@ -24,12 +24,12 @@ _TYPES: Mapping[Any, pa.DataType] = {
 
 
 @cache
-def schema_of(event: type[Event]) -> pa.Schema:
+def schema_of(event: type[WarehouseEvent]) -> pa.Schema:
     """Return the Arrow schema of an event's rows, its columns in their order."""
     return pa.schema([_field(name, field.annotation) for name, field in event.model_fields.items()])
 
 
-def table_of(event: type[Event], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+def table_of(event: type[WarehouseEvent], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
     """Return rows, each in the order of the event's columns, as one table."""
     schema = schema_of(event)
     columns = list(zip(*rows, strict=True))

@@ -40,7 +40,7 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
+class BucketBalance:
     """The account of a bucket; ``hours`` by folder, ``doubled`` are request ids with more than one row."""
 
     hours: dict[str, Hour]
@@ -73,7 +73,7 @@ class Balance:
         return lines
 
 
-def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, now: datetime) -> Balance:
+def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, now: datetime) -> BucketBalance:
     """Compare bucket and warehouse from the hour of ``since`` on (None: all of both).
 
     Raises:
@@ -94,7 +94,7 @@ def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, n
     doubled = warehouse.query(
         f"SELECT request_id FROM {SummaryEvent.table} GROUP BY request_id HAVING COUNT(*) > 1 ORDER BY request_id"  # noqa: S608
     )
-    return Balance(hours=hours, doubled=tuple(doubled["request_id"]), dead=dead)
+    return BucketBalance(hours=hours, doubled=tuple(doubled["request_id"]), dead=dead)
 
 
 def _count_page(

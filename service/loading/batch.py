@@ -7,11 +7,19 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.events import EVENTS, Event, FeedbackEvent, InteractionEvent, PromiseEvent, ReleaseEvent, SummaryEvent
+from service.events import (
+    EVENTS,
+    FeedbackEvent,
+    InteractionEvent,
+    PromiseEvent,
+    ReleaseEvent,
+    SummaryEvent,
+    WarehouseEvent,
+)
 from service.loading.arrow_tables import table_of
 from service.loading.checks import broken_rows
-from service.loading.objects import BadObject, FeedbackRecord, Fetched, Kind, Reason, read_object
-from service.loading.rows import Row, feedback_row, release_rows, summary_rows
+from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Fetched, ObjectKind, read_object
+from service.loading.rows import WarehouseRow, feedback_row, release_rows, summary_rows
 from service.summaries.record import SummaryRecord
 
 
@@ -21,8 +29,8 @@ class Dead:
 
     key: str
     etag: str
-    kind: Kind
-    reason: Reason
+    kind: ObjectKind
+    reason: DeadReason
     detail: str
     row_count: int = 0
 
@@ -33,7 +41,7 @@ class Good:
 
     key: str
     etag: str
-    kind: Kind
+    kind: ObjectKind
     own_key: str
     row_count: int
 
@@ -42,7 +50,7 @@ class Good:
 class Prepared:
     """What one batch gives; may travel between processes. ``good`` is in the order of the objects."""
 
-    tables: Mapping[type[Event], pa.Table]
+    tables: Mapping[type[WarehouseEvent], pa.Table]
     good: tuple[Good, ...]
     dead: tuple[Dead, ...]
 
@@ -60,10 +68,12 @@ def joined(batches: Sequence[Prepared]) -> Prepared:
 class _Rows:
     """Rows of the batch so far, each beside the number of its object."""
 
-    rows: dict[type[Event], list[Row]] = field(default_factory=lambda: {event: [] for event in EVENTS})
-    owners: dict[type[Event], list[int]] = field(default_factory=lambda: {event: [] for event in EVENTS})
+    rows: dict[type[WarehouseEvent], list[WarehouseRow]] = field(
+        default_factory=lambda: {event: [] for event in EVENTS}
+    )
+    owners: dict[type[WarehouseEvent], list[int]] = field(default_factory=lambda: {event: [] for event in EVENTS})
 
-    def add(self, event: type[Event], owner: int, rows: Sequence[Row]) -> None:
+    def add(self, event: type[WarehouseEvent], owner: int, rows: Sequence[WarehouseRow]) -> None:
         self.rows[event].extend(rows)
         self.owners[event].extend([owner] * len(rows))
 
@@ -90,7 +100,7 @@ def prepare(items: Iterable[Fetched], now: datetime) -> Prepared:
     for owner, why in broken.items():
         one = good[owner]
         assert one is not None
-        dead.append(_dead(one.key, one.etag, one.kind, Reason.CHECK, why))
+        dead.append(_dead(one.key, one.etag, one.kind, DeadReason.CHECK, why))
         good[owner] = None
     if broken:
         lost = pa.array(list(broken), type=pa.int64())
@@ -124,5 +134,5 @@ def _listed(found: _Rows) -> pa.Array:
     return pa.array([counts.get(owner, 0) for owner in found.owners[SummaryEvent]], type=pa.int64())
 
 
-def _dead(key: str, etag: str, kind: Kind, reason: Reason, detail: str) -> Dead:
+def _dead(key: str, etag: str, kind: ObjectKind, reason: DeadReason, detail: str) -> Dead:
     return Dead(key=key, etag=etag, kind=kind, reason=reason, detail=detail)

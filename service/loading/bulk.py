@@ -24,7 +24,7 @@ from service.events import LoadEvent
 from service.loading.arrow_tables import table_of
 from service.loading.batch import Dead, Prepared, joined, prepare
 from service.loading.loader import Opened
-from service.loading.merging import Tally, join_verdicts, merge_batch, oldest_moment
+from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched, kind_of_line
 from service.loading.queries import known_versions
 from service.telemetry.fields import set_account_key
@@ -36,7 +36,7 @@ _PREFIX = "bulk/"  # of the keys in omni_loads: no object of the bucket is calle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class FileChunk:
     """Some lines of a file, the first of them number ``first``."""
 
     file: Path
@@ -67,9 +67,9 @@ class BulkLoader:
     chunk_lines: int = CHUNK_LINES
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.perf_counter
-    report: Callable[[Path, Tally, Timings], None] = lambda file, tally, timings: None
+    report: Callable[[Path, LoadTally, Timings], None] = lambda file, tally, timings: None
 
-    def load(self, folder: Path) -> tuple[Tally, Timings]:
+    def load(self, folder: Path) -> tuple[LoadTally, Timings]:
         """Load every ``*.jsonl`` file of a folder, or one file.
 
         Raises:
@@ -77,7 +77,7 @@ class BulkLoader:
             WarehouseError: the warehouse does not take a batch; what was loaded before it stays.
         """
         files = _files(folder)
-        total, timings, begun = Tally(), Timings(), self.clock()
+        total, timings, begun = LoadTally(), Timings(), self.clock()
         context = multiprocessing.get_context("spawn")  # a copy of a process that has DuckDB's threads would hang
         with (
             closing(self.open_warehouse()) as warehouse,
@@ -92,7 +92,7 @@ class BulkLoader:
                 if (_PREFIX + file.name, digests[file]) in known:
                     total.known += 1
                     continue
-                tally, since = Tally(), None
+                tally, since = LoadTally(), None
                 ready = self._prepared(pool, file, digests[file])
                 while chunks := list(islice(ready, _CHUNKS_AT_ONCE)):
                     start, start_cpu = self.clock(), time.process_time()
@@ -131,7 +131,7 @@ class BulkLoader:
                 future.cancel()
 
 
-def prepare_chunk(chunk: Chunk, now: datetime) -> tuple[int, Prepared, float]:
+def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float]:
     """Return how many lines a chunk has, what they give, and the CPU seconds that took; runs in a process of its own."""
     begun = time.process_time()
     name = f"{_PREFIX}{chunk.file.name}#"
@@ -161,17 +161,17 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def _chunks(file: Path, digest: str, size: int) -> Iterator[Chunk]:
+def _chunks(file: Path, digest: str, size: int) -> Iterator[FileChunk]:
     lines: list[bytes] = []
     first = 1
     with file.open("rb") as source:
         for number, line in enumerate(source, start=1):
             lines.append(line)
             if len(lines) == size:
-                yield Chunk(file=file, digest=digest, first=first, lines=tuple(lines))
+                yield FileChunk(file=file, digest=digest, first=first, lines=tuple(lines))
                 lines, first = [], number + 1
     if lines:
-        yield Chunk(file=file, digest=digest, first=first, lines=tuple(lines))
+        yield FileChunk(file=file, digest=digest, first=first, lines=tuple(lines))
 
 
 def _digest(file: Path) -> str:

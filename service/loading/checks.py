@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pandera.errors import SchemaErrors
 
-from service.events import Event, FeedbackEvent, InteractionEvent, PromiseEvent, ReleaseEvent, SummaryEvent
+from service.events import FeedbackEvent, InteractionEvent, PromiseEvent, ReleaseEvent, SummaryEvent, WarehouseEvent
 from service.interactions.interaction import CHANNELS
 from service.task import Arm
 
@@ -29,34 +29,35 @@ _MOST_USD = 100.0
 _LONGEST_TEXT_BYTES = 65_535  # Redshift's VARCHAR
 _LONGEST_ID_BYTES = 128
 
-Column = pandera.Column
-Check = pandera.Check
-
 
 def _between(low: float, high: float, *, nullable: bool = False) -> "pandera.Column":
-    return Column(None, Check.in_range(low, high, error=f"{low:g} to {high:g}"), nullable=nullable, coerce=False)
+    return pandera.Column(
+        None, pandera.Check.in_range(low, high, error=f"{low:g} to {high:g}"), nullable=nullable, coerce=False
+    )
 
 
 def _one_of(*values: str, nullable: bool = False) -> "pandera.Column":
-    return Column(None, Check.isin(values, error="one of " + ", ".join(values)), nullable=nullable)
+    return pandera.Column(None, pandera.Check.isin(values, error="one of " + ", ".join(values)), nullable=nullable)
 
 
 def _bytes(most: int, *, least: int = 0, nullable: bool = False) -> "pandera.Column":
-    return Column(None, Check.in_range(least, most, error=f"{least} to {most} bytes"), nullable=nullable)
+    return pandera.Column(
+        None, pandera.Check.in_range(least, most, error=f"{least} to {most} bytes"), nullable=nullable
+    )
 
 
 def _not_after(limit: pd.Timestamp) -> "pandera.Column":
-    return Column(None, [
-        Check.less_than_or_equal_to(limit, error="not in the future"),
-        Check.greater_than_or_equal_to(OLDEST, error=f"not before {OLDEST.year}"),
+    return pandera.Column(None, [
+        pandera.Check.less_than_or_equal_to(limit, error="not in the future"),
+        pandera.Check.greater_than_or_equal_to(OLDEST, error=f"not before {OLDEST.year}"),
     ])  # fmt: skip
 
 
 def _rule(name: str, holds: "Callable[[pd.DataFrame], Any]") -> "pandera.Check":
-    return Check(holds, error=name)
+    return pandera.Check(holds, error=name)
 
 
-def _schema(event: type[Event], now: datetime) -> "pandera.DataFrameSchema":
+def _schema(event: type[WarehouseEvent], now: datetime) -> "pandera.DataFrameSchema":
     limit = pd.Timestamp(now + CLOCK_SKEW)
     return _SCHEMAS[event](limit)
 
@@ -141,7 +142,7 @@ def _promise(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
     )
 
 
-_SCHEMAS: "Mapping[type[Event], Callable[[pd.Timestamp], pandera.DataFrameSchema]]" = {
+_SCHEMAS: "Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFrameSchema]]" = {
     SummaryEvent: _summary,
     InteractionEvent: _interaction,
     FeedbackEvent: _feedback,
@@ -151,7 +152,7 @@ _SCHEMAS: "Mapping[type[Event], Callable[[pd.Timestamp], pandera.DataFrameSchema
 
 
 def broken_rows(
-    event: type[Event], rows: pa.Table, now: datetime, *, interactions: pa.Array | None = None
+    event: type[WarehouseEvent], rows: pa.Table, now: datetime, *, interactions: pa.Array | None = None
 ) -> dict[int, str]:
     """Return the rows that fail a check: row number to the failed checks, by column and rule, never by value.
 

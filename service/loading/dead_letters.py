@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.loading.batch import Dead
-from service.loading.objects import Reason
+from service.loading.objects import DeadReason
 from service.summaries.archive import Archive
 from service.summaries.record import utc_text
 
@@ -44,7 +44,7 @@ class DeadLetters:
             }
             self._archive.put_json(_key(one.key, one.reason), json.dumps(text))
 
-    def waiting(self, reason: Reason | None = None) -> Iterator[DeadLetter]:
+    def waiting(self, reason: DeadReason | None = None) -> Iterator[DeadLetter]:
         """Yield all letters, or those of one reason, in the order of their keys."""
         for page in self._archive.listed(DEAD_PREFIX if reason is None else f"{DEAD_PREFIX}{reason}/"):
             for item in page:
@@ -56,5 +56,5 @@ class DeadLetters:
         self._archive.delete([letter.key for letter in letters])
 
 
-def _key(object_key: str, reason: Reason) -> str:
+def _key(object_key: str, reason: DeadReason) -> str:
     return f"{DEAD_PREFIX}{reason}/{object_key}.dead.json"

@@ -14,12 +14,12 @@ from functools import partial
 from itertools import islice
 
 from service.aws.bounded import patiently
-from service.aws.event_queue import Announced, EventQueue, Message
+from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.errors import StoreError
 from service.loading.batch import prepare
 from service.loading.dead_letters import DeadLetter, DeadLetters
-from service.loading.merging import Tally, join_verdicts, merge_batch, oldest_moment
-from service.loading.objects import MAX_OBJECT_BYTES, PREFIXES, BadObject, Fetched, Reason, kind_of
+from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
+from service.loading.objects import MAX_OBJECT_BYTES, PREFIXES, BadObject, DeadReason, Fetched, kind_of
 from service.loading.queries import known_versions
 from service.summaries.archive import Archive
 from service.summaries.record import time_partition, utc_text
@@ -36,7 +36,7 @@ OVERLAP = timedelta(hours=48)
 _FOLLOW_SCAN_EVERY_S = 3600.0
 
 Opened = Callable[[], Warehouse]
-Report = Callable[[Tally], None]
+Report = Callable[[LoadTally], None]
 
 
 def _now() -> datetime:
@@ -61,14 +61,14 @@ class Loader:
             warehouse.migrate()
             return join_verdicts(warehouse)
 
-    def drain(self, *, wait_s: int = 1) -> Tally:
+    def drain(self, *, wait_s: int = 1) -> LoadTally:
         """Load what the queue names until it is empty; ``wait_s`` is how long an empty queue is listened to."""
-        total = Tally()
+        total = LoadTally()
         while messages := self._collect(wait_s):
             total.add(self._load_messages(messages))
         return total
 
-    def follow(self) -> Iterator[Tally]:
+    def follow(self) -> Iterator[LoadTally]:
         """Load for ever: whatever the queue names, and every hour what it forgot to name. Yields a tally per batch."""
         next_scan = self.clock()
         while True:
@@ -78,12 +78,12 @@ class Loader:
             if messages := self._collect(20):
                 yield self._load_messages(messages)
 
-    def scan(self, since: datetime | None = None, *, everything: bool = False) -> Tally:
+    def scan(self, since: datetime | None = None, *, everything: bool = False) -> LoadTally:
         """Load every object that no row of ``omni_loads`` tells of, from the hour of ``since`` on.
 
         Without ``since`` each prefix is read from two days before its newest object that was dealt with, or from its beginning.
         """
-        total = Tally()
+        total = LoadTally()
         for prefix in PREFIXES:
             start = None if everything else since or self._watermark(prefix)
             pages = self.archive.listed(prefix, after="" if start is None else time_partition(prefix, utc_text(start)))
@@ -104,26 +104,26 @@ class Loader:
         hour = hour_of(newest) if isinstance(newest, str) else None
         return None if hour is None else min(hour, now) - OVERLAP
 
-    def replay(self, reason: Reason | None = None) -> Tally:
+    def replay(self, reason: DeadReason | None = None) -> LoadTally:
         """Put dead objects through again, all or those of one reason; what loads now loses its dead letter."""
-        total = Tally()
+        total = LoadTally()
         letters = DeadLetters(self.archive).waiting(reason)
         while batch := list(islice(letters, BATCH_OBJECTS)):
             total.add(self._load(self._fetch([Announced(key=letter.object_key) for letter in batch]), lift=batch))
         return total
 
-    def load(self, objects: Sequence[Announced], *, tell_known: bool = True) -> Tally:
+    def load(self, objects: Sequence[Announced], *, tell_known: bool = True) -> LoadTally:
         """Load a batch of objects; those that were dealt with in this version are left alone."""
         known = self._known(objects)
         fresh = [one for one in objects if (one.key, one.etag) not in known]
         mine = [one for one in fresh if kind_of(one.key) != "unknown"]
-        tally = self._load(self._fetch(mine)) if mine else Tally()
+        tally = self._load(self._fetch(mine)) if mine else LoadTally()
         if tell_known:
             tally.known, tally.foreign = len(objects) - len(fresh), len(fresh) - len(mine)
         self.report(tally)
         return tally
 
-    def _load(self, fetched: Iterable[Fetched], *, lift: Sequence[DeadLetter] = ()) -> Tally:
+    def _load(self, fetched: Iterable[Fetched], *, lift: Sequence[DeadLetter] = ()) -> LoadTally:
         now = self.now()
         batch = prepare(fetched, now)
         letters = DeadLetters(self.archive)
@@ -143,10 +143,10 @@ class Loader:
             )
         return tally
 
-    def _collect(self, wait_s: int) -> list[Message]:
+    def _collect(self, wait_s: int) -> list[QueueMessage]:
         if self.queue is None:
             raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
-        found: list[Message] = []
+        found: list[QueueMessage] = []
         objects = 0
         while objects < BATCH_OBJECTS:
             # Only the first receive waits: what is there already is one batch.
@@ -158,10 +158,10 @@ class Loader:
             objects += sum(len(message.objects) for message in messages)
         return found
 
-    def _load_messages(self, messages: Sequence[Message]) -> Tally:
+    def _load_messages(self, messages: Sequence[QueueMessage]) -> LoadTally:
         assert self.queue is not None
         objects = list(dict.fromkeys(one for message in messages for one in message.objects))
-        tally = self.load(objects) if objects else Tally()
+        tally = self.load(objects) if objects else LoadTally()
         tally.foreign += sum(not message.understood for message in messages)
         self.queue.delete([message.receipt for message in messages])
         return tally
@@ -173,10 +173,10 @@ class Loader:
     def _fetch_one(self, one: Announced) -> Fetched:
         stored = patiently(partial(self.archive.read, one.key, most_bytes=MAX_OBJECT_BYTES), timeout_s=_PATIENCE_S)
         if stored is None:
-            problem = BadObject(Reason.GONE, "it was announced and is not there: deleted since")
+            problem = BadObject(DeadReason.GONE, "it was announced and is not there: deleted since")
             return Fetched(key=one.key, etag=one.etag, problem=problem)
         if stored.body is None:
-            problem = BadObject(Reason.TOO_LARGE, f"{stored.size} bytes, {MAX_OBJECT_BYTES} are the most")
+            problem = BadObject(DeadReason.TOO_LARGE, f"{stored.size} bytes, {MAX_OBJECT_BYTES} are the most")
             return Fetched(key=one.key, etag=stored.etag, problem=problem)
         return Fetched(key=one.key, etag=stored.etag, body=stored.body)
 

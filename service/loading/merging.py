@@ -22,7 +22,7 @@ from service.events import (
 from service.loading.arrow_tables import schema_of, table_of
 from service.loading.batch import Dead, Good, Prepared
 from service.loading.checks import CLOCK_SKEW
-from service.loading.objects import Reason
+from service.loading.objects import DeadReason
 from service.loading.queries import load_rows, within
 from service.warehouse.port import Warehouse
 
@@ -35,7 +35,7 @@ Bury = Callable[[Sequence[Dead]], None]
 
 
 @dataclass(slots=True)
-class Tally:
+class LoadTally:
     """What became of objects: ``loaded`` (``copies`` of them under a name not their own), ``dead`` by reason.
 
     ``known`` were dealt with before, ``repeated`` rows were there already, ``verdicts`` is how many summaries got one.
@@ -50,7 +50,7 @@ class Tally:
     verdicts: int = 0
     dead: Counter[str] = field(default_factory=Counter)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "LoadTally") -> None:
         """Count another tally in."""
         for name in ("loaded", "copies", "known", "foreign", "repeated", "rows", "verdicts"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -71,7 +71,7 @@ class _Settled:
     displaced: tuple[Dead, ...]
 
 
-def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: Bury, record: bool = True) -> Tally:
+def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: Bury, record: bool = True) -> LoadTally:
     """Load a batch; all of it or nothing.
 
     Args:
@@ -88,7 +88,7 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
     dead = (*batch.dead, *settled.losers.values(), *settled.displaced)
     bury(dead)
     good = [one for one in batch.good if one.key not in settled.losers]
-    tally = Tally(
+    tally = LoadTally(
         loaded=len(good),
         copies=sum(one.key != one.own_key for one in good) if record else 0,
         dead=Counter(one.reason.value for one in dead),
@@ -222,7 +222,7 @@ def _displaced(warehouse: Warehouse, source_keys: list[str]) -> tuple[Dead, ...]
 def _collided(key: str, etag: str, row_count: int) -> Dead:
     detail = "another request of this contact has the same millisecond, and the greater request id stays"
     return Dead(
-        key=key, etag=etag, kind="summary", reason=Reason.COLLISION, detail=detail, row_count=max(row_count - 1, 0)
+        key=key, etag=etag, kind="summary", reason=DeadReason.COLLISION, detail=detail, row_count=max(row_count - 1, 0)
     )
 
 

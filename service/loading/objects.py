@@ -23,11 +23,11 @@ PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
 MAX_OBJECT_BYTES = 1024 * 1024  # the largest record of a valid request is about 60 kB
 _SHOWN_FIELDS = 5
 
-Kind = Literal["summary", "feedback", "release", "unknown"]
-KINDS: Mapping[str, Kind] = {PROCESSED_PREFIX: "summary", FEEDBACK_PREFIX: "feedback", RELEASES_PREFIX: "release"}
+ObjectKind = Literal["summary", "feedback", "release", "unknown"]
+KINDS: Mapping[str, ObjectKind] = {PROCESSED_PREFIX: "summary", FEEDBACK_PREFIX: "feedback", RELEASES_PREFIX: "release"}
 
 
-class Reason(StrEnum):
+class DeadReason(StrEnum):
     """Why an object's rows are not in the warehouse."""
 
     NOT_JSON = "not_json"
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 class BadObject(ServiceError):
     """An object that cannot be loaded as it is. The message names fields and sizes, never a value."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: DeadReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -81,7 +81,7 @@ class FeedbackRecord(BaseModel):
         return f"{time_partition(FEEDBACK_PREFIX, self.feedback_timestamp)}{self.feedback_id}.json"
 
 
-class Promise(BaseModel):
+class ReleasePromise(BaseModel):
     """One figure of the gate attestation that a release stands on; ``low`` and ``high`` bound its 95% interval."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -111,7 +111,7 @@ class ReleaseRecord(BaseModel):
     released_by: str
     why: str
     attestation_digest: str
-    promises: tuple[Promise, ...] = ()
+    promises: tuple[ReleasePromise, ...] = ()
     schema_version: int = 0
 
     @property
@@ -124,7 +124,11 @@ class ReleaseRecord(BaseModel):
 
 
 Record = SummaryRecord | FeedbackRecord | ReleaseRecord
-_MODELS: Mapping[Kind, type[Record]] = {"summary": SummaryRecord, "feedback": FeedbackRecord, "release": ReleaseRecord}
+_MODELS: Mapping[ObjectKind, type[Record]] = {
+    "summary": SummaryRecord,
+    "feedback": FeedbackRecord,
+    "release": ReleaseRecord,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,20 +139,20 @@ class Fetched:
     etag: str
     body: bytes = b""
     problem: BadObject | None = None
-    kind: Kind | None = None  # None: by the key's prefix
+    kind: ObjectKind | None = None  # None: by the key's prefix
 
     @property
-    def said_kind(self) -> Kind:
+    def said_kind(self) -> ObjectKind:
         """The kind that prefix or file says it is."""
         return self.kind or kind_of(self.key)
 
 
-def kind_of(key: str) -> Kind:
+def kind_of(key: str) -> ObjectKind:
     """Return what the objects under ``key``'s prefix are."""
     return next((kind for prefix, kind in KINDS.items() if key.startswith(prefix)), "unknown")
 
 
-def kind_of_line(line: bytes) -> Kind:
+def kind_of_line(line: bytes) -> ObjectKind:
     """Return what one JSON object of a bulk file is, by the field that only its kind has."""
     head = line[:4096]
     if b'"feedback_id"' in head:
@@ -166,9 +170,9 @@ def read_object(item: Fetched) -> Record:
         raise item.problem
     model = _MODELS.get(item.said_kind)
     if model is None:
-        raise BadObject(Reason.WRONG_SCHEMA, f"no event lives under this prefix; they are {', '.join(PREFIXES)}")
+        raise BadObject(DeadReason.WRONG_SCHEMA, f"no event lives under this prefix; they are {', '.join(PREFIXES)}")
     if len(item.body) > MAX_OBJECT_BYTES:
-        raise BadObject(Reason.TOO_LARGE, f"{len(item.body)} bytes, {MAX_OBJECT_BYTES} are the most")
+        raise BadObject(DeadReason.TOO_LARGE, f"{len(item.body)} bytes, {MAX_OBJECT_BYTES} are the most")
     try:
         record = model.model_validate_json(item.body)
     except ValidationError as err:
@@ -183,15 +187,15 @@ def _why(body: bytes, err: ValidationError) -> BadObject:
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return BadObject(Reason.NOT_JSON, f"{len(body)} bytes that are no JSON: cut off, or something else")
+        return BadObject(DeadReason.NOT_JSON, f"{len(body)} bytes that are no JSON: cut off, or something else")
     if not isinstance(found, dict):
-        return BadObject(Reason.WRONG_SCHEMA, f"a JSON {type(found).__name__} where an object belongs")
+        return BadObject(DeadReason.WRONG_SCHEMA, f"a JSON {type(found).__name__} where an object belongs")
     version = found.get("schema_version", 0)
     if isinstance(version, int) and not 0 <= version <= SCHEMA_VERSION:
         return _unknown_version(version)
     wrong = [f"{_field(entry['loc'])} {entry['type']}" for entry in err.errors(include_input=False, include_url=False)]
     more = f" and {len(wrong) - _SHOWN_FIELDS} more" if len(wrong) > _SHOWN_FIELDS else ""
-    return BadObject(Reason.WRONG_SCHEMA, "; ".join(wrong[:_SHOWN_FIELDS]) + more)
+    return BadObject(DeadReason.WRONG_SCHEMA, "; ".join(wrong[:_SHOWN_FIELDS]) + more)
 
 
 def _field(where: tuple[int | str, ...]) -> str:
@@ -205,6 +209,6 @@ def _version(record: Record) -> int:
 
 def _unknown_version(version: int) -> BadObject:
     return BadObject(
-        Reason.SCHEMA_VERSION,
+        DeadReason.SCHEMA_VERSION,
         f"version {version}; this program reads 0 to {SCHEMA_VERSION}: update it, then `omni load-events --replay all`",
     )

@@ -11,12 +11,12 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from service.loading.objects import BadObject, FeedbackRecord, Reason, ReleaseRecord
+from service.loading.objects import BadObject, DeadReason, FeedbackRecord, ReleaseRecord
 from service.redaction.free_text import RedactionFailed, redacted
 from service.summaries.record import SummaryRecord
 from service.telemetry.log import account_hash
 
-Row = tuple[Any, ...]
+WarehouseRow = tuple[Any, ...]
 # The one task whose answers the archive keeps; a record of another will have to say so.
 _TASK = "summarize"
 _CENT_FRACTION = Decimal("1e-10")  # the warehouse's DECIMAL(18, 10)
@@ -28,8 +28,8 @@ _SHORTEST_ACCOUNT = 4  # as the API's: a shorter text is no account and stands i
 class SummaryRows:
     """The row of an answered request, and those of the interactions that it was made from."""
 
-    summary: Row
-    interactions: tuple[Row, ...]
+    summary: WarehouseRow
+    interactions: tuple[WarehouseRow, ...]
 
 
 def summary_rows(record: SummaryRecord) -> SummaryRows:
@@ -102,7 +102,7 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
     return SummaryRows(summary=summary, interactions=interactions)
 
 
-def feedback_row(record: FeedbackRecord) -> Row:
+def feedback_row(record: FeedbackRecord) -> WarehouseRow:
     """Return the row in the order of ``FeedbackEvent``'s columns.
 
     Raises:
@@ -132,7 +132,7 @@ def feedback_row(record: FeedbackRecord) -> Row:
     )
 
 
-def release_rows(record: ReleaseRecord) -> tuple[Row, tuple[Row, ...]]:
+def release_rows(record: ReleaseRecord) -> tuple[WarehouseRow, tuple[WarehouseRow, ...]]:
     """Return the row of the release and those of its promises, in the order of their columns.
 
     Raises:
@@ -170,10 +170,10 @@ def _moment(field: str, text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
-            raise BadObject(Reason.WRONG_SCHEMA, f"{field} has no time zone")
+            raise BadObject(DeadReason.WRONG_SCHEMA, f"{field} has no time zone")
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise BadObject(Reason.WRONG_SCHEMA, f"{field} is no ISO 8601 time") from None
+        raise BadObject(DeadReason.WRONG_SCHEMA, f"{field} is no ISO 8601 time") from None
 
 
 def _money(text: str | None) -> Decimal | None:
@@ -185,16 +185,16 @@ def _money(text: str | None) -> Decimal | None:
             return amount.quantize(_CENT_FRACTION)
     except InvalidOperation:
         pass
-    raise BadObject(Reason.WRONG_SCHEMA, "cost_usd is no amount of dollars")
+    raise BadObject(DeadReason.WRONG_SCHEMA, "cost_usd is no amount of dollars")
 
 
 def _text(field: str, text: str, account: str, *, names: bool = True) -> str:
     try:
         return redacted(text, account_number=account, names=names)
     except RedactionFailed as err:
-        raise BadObject(Reason.REDACTION, f"{field}: {err}") from None
+        raise BadObject(DeadReason.REDACTION, f"{field}: {err}") from None
     except Exception as err:  # failing closed: whatever goes wrong in there, the text is not kept
-        raise BadObject(Reason.REDACTION, f"{field}: {type(err).__name__}") from None
+        raise BadObject(DeadReason.REDACTION, f"{field}: {type(err).__name__}") from None
 
 
 @lru_cache(maxsize=4096)

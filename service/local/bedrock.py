@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.local import converse_wire
-from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, StopReason, Usage
+from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason, WireUsage
 from service.local.engines import (
     ECHO_MODEL_ID,
     Catalogue,
+    ChatEngine,
     Delta,
     Done,
     EchoEngine,
-    Engine,
     EngineUnavailable,
     SmolEngine,
     SmolSettings,
@@ -53,12 +53,12 @@ class BedrockStandIn:
     def __init__(
         self,
         *,
-        echo: Engine,
-        smol: Engine | None,
+        echo: ChatEngine,
+        smol: ChatEngine | None,
         catalogue: Catalogue,
         plan: FaultPlan,
-        scripted: Engine | None = None,
-        digest: Engine | None = None,
+        scripted: ChatEngine | None = None,
+        digest: ChatEngine | None = None,
         digested: frozenset[str] = frozenset(),
     ) -> None:
         self._echo = echo
@@ -135,7 +135,7 @@ class BedrockStandIn:
         )
         return response
 
-    async def _begin(self, http: "web.Request", *, streaming: bool) -> "_Answer":
+    async def _begin(self, http: "web.Request", *, streaming: bool) -> "_LiveAnswer":
         """Everything before the first token: the fault plan, then validation, then the cache."""
         model_id = http.match_info["model_id"]
         engine = self._engine(model_id)
@@ -156,9 +156,9 @@ class BedrockStandIn:
                 ErrorKind.VALIDATION, "The local model gives structured output in Converse only, not in streams."
             )
         outcome = await self._cache.look_up(request, engine)
-        return _Answer(request, engine, verdict.kind, outcome, self._cache)
+        return _LiveAnswer(request, engine, verdict.kind, outcome, self._cache)
 
-    def _engine(self, model_id: str) -> Engine:
+    def _engine(self, model_id: str) -> ChatEngine:
         if self._scripted is not None and model_id == SCRIPTED_MODEL_ID:
             return self._scripted
         if self._digest is not None and model_id in self._digested:
@@ -197,13 +197,13 @@ class BedrockStandIn:
         return _json({"cleared": self._plan.clear()})
 
 
-class _Answer:
+class _LiveAnswer:
     """One answer under way. `stop` and `usage` hold once `deltas` is exhausted."""
 
     def __init__(
         self,
         request: ConverseRequest,
-        engine: Engine,
+        engine: ChatEngine,
         fault: FaultKind | None,
         outcome: CacheOutcome,
         cache: PrefixCache,
@@ -215,8 +215,8 @@ class _Answer:
         self.fault = fault
         self.form = request.form
         self.answered_by = engine.answered_by
-        self.stop = StopReason.END_TURN
-        self.usage = Usage(input_tokens=0, output_tokens=0)
+        self.stop = WireStopReason.END_TURN
+        self.usage = WireUsage(input_tokens=0, output_tokens=0)
 
     async def deltas(self) -> AsyncIterator[str]:
         """The answer's text in pieces, as the fault plan leaves it.
@@ -241,11 +241,11 @@ class _Answer:
     def _finish(self, done: Done) -> None:
         self.stop = done.stop
         if self.fault is FaultKind.TRUNCATE:
-            self.stop = StopReason.MAX_TOKENS
+            self.stop = WireStopReason.MAX_TOKENS
         if self.fault is FaultKind.EMPTY:
-            self.stop = StopReason.END_TURN
+            self.stop = WireStopReason.END_TURN
         read, write = self._outcome.read_tokens, self._outcome.write_tokens
-        self.usage = Usage(
+        self.usage = WireUsage(
             input_tokens=max(0, done.prompt_tokens - read - write),
             output_tokens=done.output_tokens,
             cache_read_tokens=read,
@@ -299,7 +299,7 @@ def _exit_when_stdin_ends() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _digest_engine(options: ServerOptions) -> Engine | None:
+def _digest_engine(options: ServerOptions) -> ChatEngine | None:
     if not options.digest_models:
         return None
     from service.local.digest_model import DigestEngine  # loads half the service, which only who asks for it waits for

@@ -14,10 +14,10 @@ from typing import Literal
 DEFAULT_MAX_TOKENS = 512
 UNSUPPORTED_FIELDS = ("guardrailConfig",)
 
-Role = Literal["system", "user", "assistant"]
+WireRole = Literal["system", "user", "assistant"]
 
 
-class StopReason(StrEnum):
+class WireStopReason(StrEnum):
     """Why an answer ended, in Converse's words."""
 
     END_TURN = "end_turn"
@@ -76,10 +76,10 @@ class BedrockError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class WireTurn:
     """One chat turn; the text of several content blocks is joined by newlines."""
 
-    role: Role
+    role: WireRole
     text: str
 
 
@@ -108,7 +108,7 @@ class ConverseRequest:
     """
 
     model_id: str
-    turns: tuple[Turn, ...]
+    turns: tuple[WireTurn, ...]
     prefixes: tuple[CachePrefix, ...] = ()
     max_tokens: int = DEFAULT_MAX_TOKENS
     temperature: float | None = None
@@ -123,7 +123,7 @@ class ConverseRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class WireUsage:
     """Token counts as Bedrock meters them: `input_tokens` excludes cache reads and cache writes."""
 
     input_tokens: int
@@ -171,12 +171,12 @@ class _Reader:
     """Collects turns and cache prefixes in Bedrock's order: system first, then messages."""
 
     def __init__(self) -> None:
-        self.turns: list[Turn] = []
+        self.turns: list[WireTurn] = []
         self.prefixes: list[CachePrefix] = []
         self._digest = hashlib.sha256()
         self._texts: list[str] = []
 
-    def read(self, role: Role, blocks: object, where: str) -> None:
+    def read(self, role: WireRole, blocks: object, where: str) -> None:
         texts: list[str] = []
         for index, item in enumerate(_array(blocks, where)):
             block = _object(item, f"{where}.{index}")
@@ -196,7 +196,7 @@ class _Reader:
             self._texts.append(text)
             texts.append(text)
         if texts:
-            self.turns.append(Turn(role=role, text="\n".join(texts)))
+            self.turns.append(WireTurn(role=role, text="\n".join(texts)))
 
 
 def parse_request(model_id: str, body: bytes) -> ConverseRequest:
@@ -293,12 +293,12 @@ def _content(text: str, form: AnswerForm | None) -> tuple[list[dict[str, object]
 
 
 def converse_body(
-    text: str, stop: StopReason, usage: Usage, latency_ms: int, answered_by: str, form: AnswerForm | None = None
+    text: str, stop: WireStopReason, usage: WireUsage, latency_ms: int, answered_by: str, form: AnswerForm | None = None
 ) -> bytes:
     """The JSON answer to POST /model/{id}/converse; with a tool in `form`, JSON text becomes that tool's input."""
     content, called = _content(text, form)
-    if called and stop is StopReason.END_TURN:
-        stop = StopReason.TOOL_USE
+    if called and stop is WireStopReason.END_TURN:
+        stop = WireStopReason.TOOL_USE
     answer = {
         "output": {"message": {"role": "assistant", "content": content}},
         "stopReason": stop,
@@ -335,7 +335,7 @@ def stream_delta(text: str) -> bytes:
     return event_frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
 
 
-def stream_end(stop: StopReason, usage: Usage, latency_ms: int, answered_by: str) -> bytes:
+def stream_end(stop: WireStopReason, usage: WireUsage, latency_ms: int, answered_by: str) -> bytes:
     """The three closing frames: contentBlockStop, messageStop, metadata."""
     return (
         event_frame("contentBlockStop", {"contentBlockIndex": 0})

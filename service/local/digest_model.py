@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from service.interactions.interaction import CHANNELS, Interaction
 from service.llm.tokens import estimated_tokens
-from service.local.converse_wire import ConverseRequest, StopReason
+from service.local.converse_wire import ConverseRequest, WireStopReason
 from service.local.engines import Delta, Done, Latency
 from service.tasks.summarize.digest import extractive_digest
 
@@ -101,7 +101,7 @@ class DigestEngine:
         text = digest(interactions_of(request.last_user_text), system, self._skips)
         yield Delta(text=text)
         tokens = sum(estimated_tokens(turn.text) for turn in request.turns)
-        yield Done(stop=StopReason.END_TURN, prompt_tokens=tokens, output_tokens=estimated_tokens(text))
+        yield Done(stop=WireStopReason.END_TURN, prompt_tokens=tokens, output_tokens=estimated_tokens(text))
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, StopReason
+from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
 
 if TYPE_CHECKING:
     import aiohttp
@@ -47,12 +47,12 @@ class Delta:
 class Done:
     """The end of an answer. `prompt_tokens` counts the whole rendered prompt, cached or not."""
 
-    stop: StopReason
+    stop: WireStopReason
     prompt_tokens: int
     output_tokens: int
 
 
-class Engine(Protocol):
+class ChatEngine(Protocol):
     """Answers a conversation."""
 
     @property
@@ -142,11 +142,13 @@ class EchoEngine:
         # Border tags and item numbers of a prompt are no words: an answer that held them would be rejected by every task.
         words = _BORDERS.sub(" ", request.last_user_text).split()
         answer = words[: min(self._words, request.max_tokens)]
-        stop = StopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else StopReason.END_TURN
+        stop = (
+            WireStopReason.MAX_TOKENS if request.max_tokens < min(self._words, len(words)) else WireStopReason.END_TURN
+        )
         text = " ".join(answer)
         cuts = [text.find(sequence) for sequence in request.stop_sequences if sequence in text]
         if cuts:
-            text, stop = text[: min(cuts)], StopReason.STOP_SEQUENCE
+            text, stop = text[: min(cuts)], WireStopReason.STOP_SEQUENCE
         # Two pieces, so that a stream is a stream; more would cost CPU that the caller is being measured on.
         head, space, tail = text.partition(" ")
         for piece in (head + space, tail):
@@ -321,7 +323,7 @@ def _bounded(schema: Mapping[str, object]) -> dict[str, object]:
     return bounded
 
 
-_STOPS = {"eos": StopReason.END_TURN, "word": StopReason.STOP_SEQUENCE, "limit": StopReason.MAX_TOKENS}
+_STOPS = {"eos": WireStopReason.END_TURN, "word": WireStopReason.STOP_SEQUENCE, "limit": WireStopReason.MAX_TOKENS}
 
 
 def _engine_error(status: int, text: str) -> BedrockError:

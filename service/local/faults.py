@@ -140,7 +140,7 @@ def _count(value: object) -> int:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Entry:
+class _ActiveRule:
     rule_id: int
     rule: FaultRule
     draws: random.Random
@@ -168,7 +168,7 @@ class RuleStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class FaultOutcome:
     """What happens to one request: wait `delay_ms`, then fail as `kind` says (None: go on normally)."""
 
     delay_ms: float = 0.0
@@ -183,12 +183,12 @@ class FaultPlan:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._entries: list[_Entry] = []
+        self._entries: list[_ActiveRule] = []
 
     def add(self, rule: FaultRule) -> RuleStatus:
         """Put a rule in force. Ids count from 1 and start again after `clear`, so that a repeated plan repeats."""
         rule_id = len(self._entries) + 1
-        entry = _Entry(rule_id=rule_id, rule=rule, draws=random.Random(f"{self._seed}:{rule_id}"))
+        entry = _ActiveRule(rule_id=rule_id, rule=rule, draws=random.Random(f"{self._seed}:{rule_id}"))
         self._entries.append(entry)
         return self._status(entry)
 
@@ -202,7 +202,7 @@ class FaultPlan:
         """All rules with their counters, oldest first."""
         return [self._status(entry) for entry in self._entries]
 
-    def judge(self, model_id: str, body: bytes, *, streaming: bool) -> Verdict:
+    def judge(self, model_id: str, body: bytes, *, streaming: bool) -> FaultOutcome:
         """Decide one request's fate and count it. A mid-stream fault has no meaning for a plain answer: not asked."""
         delay_ms = 0.0
         for entry in self._entries:
@@ -217,10 +217,10 @@ class FaultPlan:
             entry.fired += 1
             delay_ms += rule.delay_ms
             if rule.kind is not FaultKind.DELAY:
-                return Verdict(delay_ms=delay_ms, kind=rule.kind)
-        return Verdict(delay_ms=delay_ms)
+                return FaultOutcome(delay_ms=delay_ms, kind=rule.kind)
+        return FaultOutcome(delay_ms=delay_ms)
 
-    def _draw(self, entry: _Entry, body: bytes) -> float:
+    def _draw(self, entry: _ActiveRule, body: bytes) -> float:
         """A number in [0, 1)."""
         if entry.rule.key is FaultKey.REQUEST:
             return entry.draws.random()
@@ -229,5 +229,5 @@ class FaultPlan:
         return (int.from_bytes(hashlib.sha256(salted).digest()[:8]) >> 11) / 2**53
 
     @staticmethod
-    def _status(entry: _Entry) -> RuleStatus:
+    def _status(entry: _ActiveRule) -> RuleStatus:
         return RuleStatus(rule_id=entry.rule_id, rule=entry.rule, matched=entry.matched, fired=entry.fired)

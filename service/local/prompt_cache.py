@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.local.converse_wire import CachePrefix, ConverseRequest
-from service.local.engines import Engine, bare_model_id
+from service.local.engines import ChatEngine, bare_model_id
 
 TTL_S = 300.0
 # Prefix lengths are remembered up to this many; then counting starts afresh, so that memory stays bounded.
@@ -45,7 +45,7 @@ class PrefixCache:
         self._last_use: dict[tuple[str, str], float] = {}
         self._token_counts: dict[tuple[str, str], int] = {}
 
-    async def look_up(self, request: ConverseRequest, engine: Engine) -> CacheOutcome:
+    async def look_up(self, request: ConverseRequest, engine: ChatEngine) -> CacheOutcome:
         """What the longest known prefix saves and what the longest cacheable prefix adds."""
         minimum = cache_minimum(request.model_id)
         if minimum is None or not request.prefixes:
@@ -68,7 +68,7 @@ class PrefixCache:
         for digest in outcome.remember:
             self._last_use[model_id, digest] = self._clock()
 
-    async def _count(self, prefix: CachePrefix, engine: Engine) -> int:
+    async def _count(self, prefix: CachePrefix, engine: ChatEngine) -> int:
         key = (engine.answered_by, prefix.digest)
         if key not in self._token_counts:
             tokens = await engine.count_tokens(prefix.text)

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.local.converse_wire import ConverseRequest, StopReason
+from service.local.converse_wire import ConverseRequest, WireStopReason
 from service.local.engines import Delta, Done
 
 SCRIPTED_MODEL_ID = "local.scripted-v1"
@@ -69,7 +69,7 @@ class ScriptedEngine:
         text = "unscripted" if rule is None else self._draws.choice(rule.answers)
         yield Delta(text=text)
         tokens = sum(len(turn.text.split()) for turn in request.turns)
-        yield Done(stop=StopReason.END_TURN, prompt_tokens=tokens, output_tokens=len(text.split()))
+        yield Done(stop=WireStopReason.END_TURN, prompt_tokens=tokens, output_tokens=len(text.split()))
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -14,7 +14,7 @@ _BEDROCK_MODULE = "service.local.bedrock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StackPart:
     """State of one part of the stack; ``pid`` is None when it does not run."""
 
     name: str
@@ -40,7 +40,7 @@ def bedrock_endpoint(settings: Settings) -> str:
     return f"http://{HOST}:{settings.local.bedrock_port}"
 
 
-def up_aws(settings: Settings) -> Part:
+def up_aws(settings: Settings) -> StackPart:
     """Start the local AWS with table and samples, or find it running.
 
     Raises:
@@ -49,7 +49,7 @@ def up_aws(settings: Settings) -> Part:
     """
     _only_local(settings)
     started = aws.start(settings)
-    return Part(
+    return StackPart(
         name="ministack",
         endpoint=aws.endpoint(settings),
         pid=aws.ministack(settings).pid(),
@@ -58,7 +58,7 @@ def up_aws(settings: Settings) -> Part:
     )
 
 
-def up_bedrock(settings: Settings) -> Part:
+def up_bedrock(settings: Settings) -> StackPart:
     """Start the Bedrock stand-in, or find it running; ``detail`` names what answers.
 
     Raises:
@@ -73,7 +73,7 @@ def up_bedrock(settings: Settings) -> Part:
     started, health = ensure_running(
         daemon, port=settings.local.bedrock_port, health_path=_BEDROCK_HEALTH, port_setting="OMNI_LOCAL_BEDROCK_PORT"
     )
-    return Part(
+    return StackPart(
         name="bedrock",
         endpoint=bedrock_endpoint(settings),
         pid=daemon.pid(),
@@ -88,7 +88,7 @@ def down(settings: Settings) -> list[tuple[str, bool]]:
     return [(daemon.name, daemon.stop()) for daemon in (bedrock(settings), aws.ministack(settings))]
 
 
-def status(settings: Settings) -> list[Part]:
+def status(settings: Settings) -> list[StackPart]:
     """Return the state of both parts; contacts only this machine."""
     parts = []
     for daemon, endpoint, path in (
@@ -97,11 +97,11 @@ def status(settings: Settings) -> list[Part]:
     ):
         pid = daemon.pid()
         healthy = pid is not None and get_json(f"{endpoint}{path}") is not None
-        parts.append(Part(name=daemon.name, endpoint=endpoint, pid=pid, healthy=healthy))
+        parts.append(StackPart(name=daemon.name, endpoint=endpoint, pid=pid, healthy=healthy))
     return parts
 
 
-def with_endpoints(settings: Settings, parts: list[Part]) -> Settings:
+def with_endpoints(settings: Settings, parts: list[StackPart]) -> Settings:
     """Return ``settings`` that point at the running parts."""
     update: dict[str, str] = {}
     for part in parts:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["name", "number", "email", "link", "address", "secret"]
+EntityKind = Literal["name", "number", "email", "link", "address", "secret"]
 TAG = re.compile(r"\[(name|number|email|link|address|secret)\]")
 # Ours, and those that Amazon Transcribe writes: "[PII]", "[BANK_ACCOUNT_NUMBER]".
 ANY_TAG = re.compile(r"\[(?:[a-z]{2,10}|[A-Z][A-Z_]{2,40})\]")
@@ -19,7 +19,7 @@ class Find:
 
     start: int
     end: int
-    kind: Kind
+    kind: EntityKind
 
 
 def without(text: str, finds: Iterable[Find]) -> str:

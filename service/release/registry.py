@@ -15,14 +15,14 @@ from service.errors import ConfigurationError, RegistryError
 from service.release.last_known_good import read_last_known_good, write_last_known_good
 from service.release.registry_record import from_registry
 from service.release.release import ALIAS
-from service.release.rollout import CANDIDATE_ALIAS, Candidate, verify_rollout
+from service.release.rollout import CANDIDATE_ALIAS, RolloutCandidate, verify_rollout
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.verification import newest_sequence, verify_tags
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 
 _PAGE = 1000
-Fetch = Callable[[], ServedPair]
+FetchServed = Callable[[], ServedPair]
 
 
 class RegistryPairSource:
@@ -33,7 +33,7 @@ class RegistryPairSource:
     served. Anything else is remembered as ``last_error`` while the last good pair goes on being served.
     """
 
-    def __init__(self, task: str, settings: Settings, *, fetch: Fetch | None = None) -> None:
+    def __init__(self, task: str, settings: Settings, *, fetch: FetchServed | None = None) -> None:
         """Read the last known good pair from disk; the registry is first asked after ``start``."""
         self._task = task
         self._settings = settings
@@ -192,7 +192,7 @@ def _bound(settings: Settings) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
-def fetch_candidate(task: str, settings: Settings) -> Candidate | None:
+def fetch_candidate(task: str, settings: Settings) -> RolloutCandidate | None:
     """Read the candidate of ``task`` from MLflow with the newest step of its rollout, or None when there is none.
 
     Raises:
@@ -217,7 +217,7 @@ def fetch_candidate(task: str, settings: Settings) -> Candidate | None:
     return verify_candidate(task, found, settings.environment, keys)
 
 
-def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys) -> Candidate | None:
+def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys) -> RolloutCandidate | None:
     """Turn an MLflow prompt version into a candidate with its step, or None when it has none.
 
     Raises:
@@ -239,7 +239,7 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
         source="registry",
         rollout_arm="candidate",
     )
-    return Candidate(served=served, rollout=rollout)
+    return RolloutCandidate(served=served, rollout=rollout)
 
 
 def all_versions(client: Any, task: str) -> list[Any]:

@@ -163,7 +163,7 @@ def _unearned(rollout: Rollout, attestation: GateAttestation) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class RolloutCandidate:
     """A verified pair with the rollout step that puts it beside production."""
 
     served: ServedPair

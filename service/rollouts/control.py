@@ -15,8 +15,8 @@ from typing import Any
 
 from service.errors import ConfigurationError, RegistryError
 from service.files import write_whole
-from service.release.rollout import Candidate, Rollout
-from service.rollouts.live_counts import Counts, Observation, Side, StopRule, reason_to_stop, summed
+from service.release.rollout import Rollout, RolloutCandidate
+from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop, summed
 from service.served import PairSource, ServedPair
 from service.telemetry.log import Event, log
 
@@ -27,7 +27,7 @@ _WINDOW_MINUTES = 60
 _DAMAGED = {"stopped": "the rollout's state on disk was damaged"}
 
 
-Fetch = Callable[[], Candidate | None]
+FetchCandidate = Callable[[], RolloutCandidate | None]
 
 
 class RolloutControl:
@@ -36,7 +36,7 @@ class RolloutControl:
     def __init__(
         self,
         production: PairSource,
-        fetch: Fetch,
+        fetch: FetchCandidate,
         folder: Path,
         *,
         every_s: float = 5.0,
@@ -47,10 +47,10 @@ class RolloutControl:
         self._production, self._fetch, self._folder = production, fetch, folder
         self._every_s, self._rule, self._wall = every_s, rule or StopRule(), wall
         self._worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._candidate: Candidate | None = None
+        self._candidate: RolloutCandidate | None = None
         self._error: str | None = None
         self._lock = threading.Lock()
-        self._minutes: dict[int, dict[Side, Counts]] = {}
+        self._minutes: dict[int, dict[RolloutSide, LiveCounts]] = {}
         self._wake = threading.Event()
         self._stopped = False
         self._state: dict[str, Any] = self._read_state()
@@ -67,7 +67,7 @@ class RolloutControl:
             return production
         return candidate.served
 
-    def shadow(self, unit: str | None) -> Candidate | None:
+    def shadow(self, unit: str | None) -> RolloutCandidate | None:
         """Return the candidate that is to answer ``unit`` unseen as well, or None."""
         candidate = self._running(self._production.current())
         return candidate if candidate is not None and unit is not None and candidate.rollout.shadows(unit) else None
@@ -134,32 +134,32 @@ class RolloutControl:
                 f"the rollout folder {self._folder} cannot be used ({type(err).__name__}); stops are not shared"
             )
 
-    def sides(self, rollout: Rollout) -> dict[Side, Counts]:
+    def sides(self, rollout: Rollout) -> dict[RolloutSide, LiveCounts]:
         """Return the last hour's counts of both sides over all workers that share the folder."""
         oldest = int(self._wall() // _MINUTE_S) - _WINDOW_MINUTES
-        found: dict[Side, list[Counts]] = {"candidate": [], "production": []}
+        found: dict[RolloutSide, list[LiveCounts]] = {"candidate": [], "production": []}
         for path in self._folder.glob(f"counts-{rollout.sequence}-*.json"):
             try:
                 for minute, sides in json.loads(path.read_text(encoding="utf-8")).items():
                     if int(minute) > oldest:
                         for side, parts in found.items():
-                            parts.append(Counts.from_json(sides[side]))
+                            parts.append(LiveCounts.from_json(sides[side]))
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue  # a worker's file that cannot be read is missing data, and that stops nothing
         return {side: summed(parts) for side, parts in found.items()}
 
-    def _running(self, production: ServedPair) -> Candidate | None:
+    def _running(self, production: ServedPair) -> RolloutCandidate | None:
         candidate = self._candidate
         if candidate is None or candidate.rollout.production_digest != production.pair.digest:
             return None
         return None if self._state.get("stopped") else candidate
 
-    def _counts(self, pair_digest: str) -> Counts | None:
+    def _counts(self, pair_digest: str) -> LiveCounts | None:
         candidate = self._candidate
         if candidate is None:
             return None
         rollout = candidate.rollout
-        side: Side
+        side: RolloutSide
         if pair_digest == rollout.pair_digest:
             side = "candidate"
         elif pair_digest == rollout.production_digest:
@@ -168,10 +168,10 @@ class RolloutControl:
             return None
         minute = int(self._wall() // _MINUTE_S)
         with self._lock:
-            sides = self._minutes.setdefault(minute, {"candidate": Counts(), "production": Counts()})
+            sides = self._minutes.setdefault(minute, {"candidate": LiveCounts(), "production": LiveCounts()})
         return sides[side]
 
-    def _take(self, found: Candidate | None) -> None:
+    def _take(self, found: RolloutCandidate | None) -> None:
         if found is None:
             self._candidate = None
             return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Side = Literal["candidate", "production"]
+RolloutSide = Literal["candidate", "production"]
 RATES = ("errors", "degraded", "guarded", "unhelpful")
 # Latencies are counted in steps of five per cent from 1 ms on.
 _STEP = math.log(1.05)
@@ -26,7 +26,7 @@ class Observation:
 
 
 @dataclass(slots=True)
-class Counts:
+class LiveCounts:
     """Sums over requests; two of them add up to the counts of both."""
 
     requests: int = 0
@@ -64,7 +64,7 @@ class Counts:
             self.rated += 1
             self.unhelpful += not helpful
 
-    def merge(self, other: "Counts") -> None:
+    def merge(self, other: "LiveCounts") -> None:
         """Add ``other`` to these."""
         for name in (
             "requests", "errors", "degraded", "guarded", "rated", "unhelpful", "priced", "cost_usd", "cost_squared",
@@ -79,7 +79,7 @@ class Counts:
         return fields | {"latencies": {str(step): count for step, count in self.latencies.items()}}
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> "Counts":
+    def from_json(cls, fields: Mapping[str, Any]) -> "LiveCounts":
         """Rebuild counts from ``to_json``.
 
         Raises:
@@ -112,7 +112,7 @@ class StopRule:
     )
 
 
-def reason_to_stop(sides: Mapping[Side, Counts], rule: StopRule, *, alone: bool) -> str | None:
+def reason_to_stop(sides: Mapping[RolloutSide, LiveCounts], rule: StopRule, *, alone: bool) -> str | None:
     """Return in words why the rollout must stop, or None. ``alone`` says that production answers nobody any more."""
     candidate, production = sides["candidate"], sides["production"]
     for name in RATES:
@@ -151,7 +151,7 @@ def reason_to_stop(sides: Mapping[Side, Counts], rule: StopRule, *, alone: bool)
     return None
 
 
-def _rate(counts: Counts, name: str) -> tuple[int, int]:
+def _rate(counts: LiveCounts, name: str) -> tuple[int, int]:
     if name == "unhelpful":
         # A word that changed after the first one had left the window leaves a sum beyond its bounds.
         return min(max(counts.unhelpful, 0), counts.rated), counts.rated
@@ -166,7 +166,7 @@ def wilson(bad: int, n: int, z: float) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def p95(counts: Counts, z: float) -> tuple[float, float]:
+def p95(counts: LiveCounts, z: float) -> tuple[float, float]:
     """Return an interval of the 95th percentile in ms: order statistics by the normal approximation, to a counting step.
 
     A rank beyond the sample gives an infinite upper bound.
@@ -176,7 +176,7 @@ def p95(counts: Counts, z: float) -> tuple[float, float]:
     return _at_rank(counts, max(0.95 * n - half, 1.0), upper=False), _at_rank(counts, 0.95 * n + half, upper=True)
 
 
-def _at_rank(counts: Counts, rank: float, *, upper: bool) -> float:
+def _at_rank(counts: LiveCounts, rank: float, *, upper: bool) -> float:
     seen = 0
     for step in sorted(counts.latencies):
         seen += counts.latencies[step]
@@ -185,7 +185,7 @@ def _at_rank(counts: Counts, rank: float, *, upper: bool) -> float:
     return math.inf
 
 
-def mean_cost(counts: Counts, z: float) -> tuple[float, float]:
+def mean_cost(counts: LiveCounts, z: float) -> tuple[float, float]:
     """Return an interval of the mean cost in USD of a priced request; (0, inf) without two of them."""
     n = counts.priced
     if n < 2:
@@ -196,9 +196,9 @@ def mean_cost(counts: Counts, z: float) -> tuple[float, float]:
     return mean - half, mean + half
 
 
-def summed(parts: Iterable[Counts]) -> Counts:
+def summed(parts: Iterable[LiveCounts]) -> LiveCounts:
     """Return the counts of all ``parts`` together."""
-    total = Counts()
+    total = LiveCounts()
     for part in parts:
         total.merge(part)
     return total

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from service.llm.reliability import Reliability
-from service.release.rollout import Candidate
+from service.release.rollout import RolloutCandidate
 from service.task import Task, TaskContext, TaskResult
 from service.telemetry.log import Event, log
 
@@ -42,7 +42,7 @@ class Shadow:
         inputs: BaseModel,
         context: TaskContext,
         shown: TaskResult,
-        candidate: Candidate,
+        candidate: RolloutCandidate,
         *,
         now: datetime,
     ) -> None:
@@ -70,7 +70,7 @@ class Shadow:
         context: TaskContext,
         shown_digest: str,
         shown: TaskResult,
-        candidate: Candidate,
+        candidate: RolloutCandidate,
         now: datetime,
     ) -> None:
         try:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Verdict = Literal["helpful", "not_helpful"]
+Helpfulness = Literal["helpful", "not_helpful"]
 # What a verdict did in its summary's row: the first one there, another one than before, the same again, or none at all because
 # a newer one stands there.
 Effect = Literal["first", "changed", "same", "late"]
@@ -31,7 +31,7 @@ class ByRequest:
     request_id: str
 
 
-Shape = ByProcess | ByContact | ByRequest
+FeedbackTarget = ByProcess | ByContact | ByRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class SummaryRow:
     latency_ms: int
     cache_hit: bool
     degraded: bool
-    helpful_feedback: Verdict | None = None
+    helpful_feedback: Helpfulness | None = None
     feedback_timestamp: str | None = None
     comment: str | None = None
     edited_summary: str | None = None
@@ -84,7 +84,7 @@ class Recorded:
 class Feedback(Protocol):
     """The port that the endpoint talks to."""
 
-    async def resolve(self, shape: Shape) -> SummaryRow | Ambiguous | None:
+    async def resolve(self, shape: FeedbackTarget) -> SummaryRow | Ambiguous | None:
         """Return the one summary that ``shape`` names, the several, or None when there is none (any more).
 
         Raises:
@@ -93,7 +93,7 @@ class Feedback(Protocol):
         ...
 
     async def record(
-        self, row: SummaryRow, verdict: Verdict, comment: str | None = None, edited_summary: str | None = None
+        self, row: SummaryRow, verdict: Helpfulness, comment: str | None = None, edited_summary: str | None = None
     ) -> Recorded:
         """Keep a verdict in S3 and in the summary's row. A repeat of the row's own verdict changes nothing.
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from service.aws.bounded import StoreThreads
 from service.events import SCHEMA_VERSION
 from service.summaries.archive import Archive
-from service.summaries.feedback import Ambiguous, Recorded, Shape, SummaryRow, Verdict
+from service.summaries.feedback import Ambiguous, FeedbackTarget, Helpfulness, Recorded, SummaryRow
 from service.summaries.record import FEEDBACK_PREFIX, time_partition, utc_text
 from service.summaries.table import SummaryTable
 
@@ -26,17 +26,17 @@ class FeedbackStore:
         self._now = now
         self._threads = StoreThreads("the feedback stores", timeout_s=timeout_s)
 
-    async def resolve(self, shape: Shape) -> SummaryRow | Ambiguous | None:
+    async def resolve(self, shape: FeedbackTarget) -> SummaryRow | Ambiguous | None:
         """See ``Feedback.resolve``."""
         return await self._threads.run(self._table.resolve, shape, self._now())
 
     async def record(
-        self, row: SummaryRow, verdict: Verdict, comment: str | None = None, edited_summary: str | None = None
+        self, row: SummaryRow, verdict: Helpfulness, comment: str | None = None, edited_summary: str | None = None
     ) -> Recorded:
         """See ``Feedback.record``."""
         return await self._threads.run(self._record, row, verdict, comment, edited_summary)
 
-    def _record(self, row: SummaryRow, verdict: Verdict, comment: str | None, edited: str | None) -> Recorded:
+    def _record(self, row: SummaryRow, verdict: Helpfulness, comment: str | None, edited: str | None) -> Recorded:
         repeated = (row.helpful_feedback, row.comment, row.edited_summary) == (verdict, comment, edited)
         # A double click is one verdict: the same moment gives the same id, the same object and the same row.
         at = row.feedback_timestamp if repeated and row.feedback_timestamp else utc_text(self._now())

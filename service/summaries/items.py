@@ -24,7 +24,7 @@ _PROCESS = "process"
 _SIDE = "#"
 _REUSE_FIELDS = ("request_id", "reused_from", "reuse_key", "summary", "model_used", "answered_by", "arm")
 
-Item = Mapping[str, Mapping[str, Any]]
+SummaryItem = Mapping[str, Mapping[str, Any]]
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
@@ -43,13 +43,13 @@ def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any
     return {name: _serializer.serialize(value) for name, value in fields.items()}
 
 
-def moved_aside(item: Item) -> dict[str, Mapping[str, Any]]:
+def moved_aside(item: SummaryItem) -> dict[str, Mapping[str, Any]]:
     """Return ``item`` under its side key, everything else as it was, feedback included."""
     key = side_key(item[_PROCESS]["S"], item["request_id"]["S"])
     return {**item, PARTITION_KEY: {"S": key}}
 
 
-def to_record(item: Item) -> SummaryRecord:
+def to_record(item: SummaryItem) -> SummaryRecord:
     """Return the record that ``item`` holds, as the table holds it.
 
     Raises:
@@ -66,7 +66,7 @@ def to_record(item: Item) -> SummaryRecord:
         raise StoreError(f"a summary's item is malformed: bad {', '.join(wrong)}") from None
 
 
-def to_reusable(item: Item) -> Reusable | None:
+def to_reusable(item: SummaryItem) -> Reusable | None:
     """Return what the account index holds of a summary, None for an answer that nobody may reuse."""
     fields = _plain(item)
     if "reuse_key" not in fields:
@@ -82,7 +82,7 @@ def to_reusable(item: Item) -> Reusable | None:
     )
 
 
-def to_row(item: Item) -> SummaryRow:
+def to_row(item: SummaryItem) -> SummaryRow:
     """Return the row that feedback is about.
 
     Raises:
@@ -112,12 +112,12 @@ def to_row(item: Item) -> SummaryRow:
     )
 
 
-def is_expired(item: Item, now: datetime) -> bool:
+def is_expired(item: SummaryItem, now: datetime) -> bool:
     """Say whether the item's time is over: DynamoDB deletes it only some time later."""
     return int(item[TTL_ATTRIBUTE]["N"]) <= now.timestamp()
 
 
-def _plain(item: Item) -> dict[str, Any]:
+def _plain(item: SummaryItem) -> dict[str, Any]:
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 

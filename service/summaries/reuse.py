@@ -15,7 +15,7 @@ from service.summaries.record import Reusable
 from service.task import TaskResult
 from service.telemetry.log import Event, log
 
-RecentSummaries = Callable[[str, datetime], Awaitable[Sequence[Reusable]]]
+FindRecent = Callable[[str, datetime], Awaitable[Sequence[Reusable]]]
 _CAPACITY = 20_000
 # How much longer than the history a request waits for the table's recent summaries. Both reads start together and take the
 # same time; a table that is ill must not cost more than it can save.
@@ -77,7 +77,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class ReuseOutcome:
     """A result and its reuse: ``reused_from`` is the request it was written for, None when it was written now."""
 
     result: TaskResult
@@ -89,7 +89,7 @@ class Answered:
 class _Shared:
     """What a leader hands to its twins: an answer, an error, or neither when it was cut off."""
 
-    answer: Answered | None = None
+    answer: ReuseOutcome | None = None
     error: ServiceError | None = None
 
 
@@ -107,7 +107,7 @@ class Reuse:
         self,
         *,
         window_s: float,
-        recent: RecentSummaries | None,
+        recent: FindRecent | None,
         now: Callable[[], datetime],
         clock: Callable[[], float],
         grace_s: float = _GRACE_S,
@@ -147,7 +147,7 @@ class Reuse:
         *,
         request_id: str,
         patience_s: float,
-    ) -> Answered:
+    ) -> ReuseOutcome:
         """Return a summary of the window before, the answer of a twin under way, or what ``ask`` gives.
 
         Args:
@@ -162,7 +162,7 @@ class Reuse:
         """
         if not self._window or not interactions:
             self.drop(look)
-            return Answered(result=await ask(), reuse_key=None, reused_from=None)
+            return ReuseOutcome(result=await ask(), reuse_key=None, reused_from=None)
         key = look.key(interactions)
         self.counts.requests += 1
         self.counts.transfers += look.is_transfer
@@ -185,7 +185,9 @@ class Reuse:
             return await asyncio.wait_for(asyncio.shield(flight), patience_s)
         return None
 
-    async def _lead(self, look: Look, key: str, ask: Callable[[], Awaitable[TaskResult]], request_id: str) -> Answered:
+    async def _lead(
+        self, look: Look, key: str, ask: Callable[[], Awaitable[TaskResult]], request_id: str
+    ) -> ReuseOutcome:
         flight: asyncio.Future[_Shared] = asyncio.get_running_loop().create_future()
         leads = self._memory.flights.setdefault(key, flight) is flight
         shared = _Shared()
@@ -193,18 +195,20 @@ class Reuse:
             found = await self._stored(look, key)
             if found is not None:
                 self.counts.transfer_hits += look.is_transfer
-                answered = Answered(result=_result_of(found), reuse_key=None, reused_from=found.summary_id)
+                answered = ReuseOutcome(result=_result_of(found), reuse_key=None, reused_from=found.summary_id)
             else:
                 self.counts.misses += 1
                 result = await ask()
                 reusable = result.output is not None and result.arm in ("primary", "backup")
-                answered = Answered(result=result, reuse_key=key if reusable else None, reused_from=None)
+                answered = ReuseOutcome(result=result, reuse_key=key if reusable else None, reused_from=None)
                 found = self._to_keep(key, result, request_id) if reusable else None
             if found is not None:
                 self._memory.summaries[look.digest] = found
                 self._memory.contacts[look.scope.account_number, look.scope.initial_contact_id] = True
             shared = _Shared(
-                answer=Answered(result=answered.result, reuse_key=None, reused_from=answered.reused_from or request_id)
+                answer=ReuseOutcome(
+                    result=answered.result, reuse_key=None, reused_from=answered.reused_from or request_id
+                )
             )
             return answered
         except ServiceError as err:
@@ -254,10 +258,10 @@ def _result_of(found: Reusable) -> TaskResult:
     )
 
 
-def _reused(answered: Answered) -> Answered:
+def _reused(answered: ReuseOutcome) -> ReuseOutcome:
     result = answered.result
     # Usage and cost stay with the request that caused them.
     free = TaskResult(
         output=result.output, arm=result.arm, model=result.model, answered_by=result.answered_by, latency_ms=0.0
     )
-    return Answered(result=free, reuse_key=None, reused_from=answered.reused_from)
+    return ReuseOutcome(result=free, reuse_key=None, reused_from=answered.reused_from)

@@ -8,13 +8,13 @@ from botocore.exceptions import ClientError
 from service.aws.bounded import translated
 from service.aws.tables import make_table
 from service.errors import StoreError
-from service.summaries.feedback import Ambiguous, ByContact, ByProcess, Effect, Shape, SummaryRow, Verdict
+from service.summaries.feedback import Ambiguous, ByContact, ByProcess, Effect, FeedbackTarget, Helpfulness, SummaryRow
 from service.summaries.items import (
     BY_CONTACT,
     BY_REQUEST,
     PARTITION_KEY,
     TTL_ATTRIBUTE,
-    Item,
+    SummaryItem,
     is_expired,
     moved_aside,
     side_key,
@@ -24,7 +24,7 @@ from service.summaries.items import (
 )
 from service.summaries.record import SummaryRecord
 
-Written = Literal["written", "already", "behind"]
+WriteOutcome = Literal["written", "already", "behind"]
 # Two workers can answer the same process at once; each lost race is one more look.
 _RACES = 5
 _MOST_OF_A_CONTACT = 50
@@ -39,7 +39,7 @@ class SummaryTable:
         self._store = f"table {table!r}"
         self._ttl = ttl
 
-    def put(self, record: SummaryRecord) -> Written:
+    def put(self, record: SummaryRecord) -> WriteOutcome:
         """Write ``record`` once, however often it is put: a row never gives way to an older answer, and none is lost.
 
         Returns:
@@ -59,7 +59,7 @@ class SummaryTable:
                 return "written"
         raise StoreError(f"{self._store}: a process is written by too many at once; gave up after {_RACES} looks")
 
-    def _put_new(self, item: Item) -> Item | None:
+    def _put_new(self, item: SummaryItem) -> SummaryItem | None:
         # Returns the item that has the key already; DynamoDB sends it with the refusal, so no second read is needed.
         try:
             with translated(self._store):
@@ -73,14 +73,14 @@ class SummaryTable:
         except StoreError as err:
             refused = err.__cause__
             if isinstance(refused, ClientError) and _code(refused) == "ConditionalCheckFailedException":
-                present: Item | None = refused.response.get("Item") or self._get(item[PARTITION_KEY]["S"])
+                present: SummaryItem | None = refused.response.get("Item") or self._get(item[PARTITION_KEY]["S"])
                 if present is not None:
                     return present
                 raise StoreError(f"{self._store}: a row was deleted while it was written; write it again") from err
             raise
         return None
 
-    def _replace(self, old: Item, new: Item) -> bool:
+    def _replace(self, old: SummaryItem, new: SummaryItem) -> bool:
         # The old answer moves aside and the new one takes its key, both or neither. The condition holds the feedback too: one
         # that arrives in between would be lost otherwise.
         values = {":old": old["request_id"]}
@@ -115,7 +115,7 @@ class SummaryTable:
             raise
         return True
 
-    def resolve(self, shape: Shape, now: datetime) -> SummaryRow | Ambiguous | None:
+    def resolve(self, shape: FeedbackTarget, now: datetime) -> SummaryRow | Ambiguous | None:
         """See ``service.summaries.feedback.Feedback.resolve``; rows past their seven days count as gone."""
         if isinstance(shape, ByProcess):
             return self._row(shape.unique_process_id, now)
@@ -133,14 +133,14 @@ class SummaryTable:
         if not found:
             return None
         # A summary and its reuses are one summary: the agent who asked again has read the same text.
-        newest_of: dict[str, Item] = {}
+        newest_of: dict[str, SummaryItem] = {}
         for item in found:
             newest_of.setdefault(item.get("reused_from", item["request_id"])["S"], item)
         if len(newest_of) > 1:
             return Ambiguous(request_ids=tuple(item["request_id"]["S"] for item in newest_of.values()))
         return self._row(found[0][PARTITION_KEY]["S"], now)
 
-    def _index(self, index: str, condition: str, value: str) -> list[Item]:
+    def _index(self, index: str, condition: str, value: str) -> list[SummaryItem]:
         newest_first = {} if index == BY_REQUEST else {"ScanIndexForward": False}
         with translated(self._store):
             answer = self._client.query(
@@ -151,21 +151,21 @@ class SummaryTable:
                 Limit=_MOST_OF_A_CONTACT,
                 **newest_first,
             )
-        items: list[Item] = answer["Items"]
+        items: list[SummaryItem] = answer["Items"]
         return items
 
     def _row(self, key: str, now: datetime) -> SummaryRow | None:
         item = self._get(key)
         return None if item is None or is_expired(item, now) else to_row(item)
 
-    def _get(self, key: str) -> Item | None:
+    def _get(self, key: str) -> SummaryItem | None:
         with translated(self._store):
             answer = self._client.get_item(TableName=self._table, Key={PARTITION_KEY: {"S": key}}, ConsistentRead=True)
-        item: Item | None = answer.get("Item")
+        item: SummaryItem | None = answer.get("Item")
         return item
 
     def set_feedback(
-        self, row: SummaryRow, verdict: Verdict, at: str, comment: str | None, edited_summary: str | None
+        self, row: SummaryRow, verdict: Helpfulness, at: str, comment: str | None, edited_summary: str | None
     ) -> Effect:
         """Write a verdict into its row and say what that changed there; ``late`` also when the row is gone."""
         sets = ["helpful_feedback = :verdict", "feedback_timestamp = :at"]
@@ -238,7 +238,7 @@ def create_summary_table(client: Any, name: str) -> bool:
     return made
 
 
-def _age_key(item: Item) -> tuple[str, str]:
+def _age_key(item: SummaryItem) -> tuple[str, str]:
     return item["generated_at"]["S"], item["request_id"]["S"]
 
 

@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Literal
 
-Form = Literal["name", "number", "flag", "text"]
+FieldForm = Literal["name", "number", "flag", "text"]
 
 # Every field of every event. Add one here only when it cannot hold what a customer or an agent wrote.
-FIELDS: Mapping[str, Form] = {
+FIELDS: Mapping[str, FieldForm] = {
     # structlog's own
     "event": "name",
     "level": "name",
@@ -143,7 +143,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-_OF_FORM: Mapping[Form, Callable[[object], bool]] = {
+_OF_FORM: Mapping[FieldForm, Callable[[object], bool]] = {
     "name": _is_name,
     "number": _is_number,
     "flag": _is_flag,

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client import Counter as PrometheusCounter
 from prometheus_client import Histogram as PrometheusHistogram
 
-Unit = Literal["Count", "Milliseconds", "None"]  # CloudWatch's names; "None" is a plain number, USD here
+MetricUnit = Literal["Count", "Milliseconds", "None"]  # CloudWatch's names; "None" is a plain number, USD here
 # Around the promises that are made: 2 s, 5 s (deadline) and 8 s; below 100 ms lies a reused summary.
 _LATENCY_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6500, 8000, 15000)
 _COST_BOUNDS_USD = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
@@ -32,7 +32,7 @@ class Counter:
     emf: str
     what: str
     labels: tuple[str, ...] = ()
-    unit: Unit = "Count"
+    unit: MetricUnit = "Count"
     series: PrometheusCounter = field(init=False, repr=False, compare=False)
     of: dict[tuple[str, ...], PrometheusCounter] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -48,7 +48,7 @@ class Histogram:
     emf: str
     what: str
     labels: tuple[str, ...] = ()
-    unit: Unit = "Milliseconds"
+    unit: MetricUnit = "Milliseconds"
     bounds: tuple[float, ...] = _LATENCY_BOUNDS_MS
     series: PrometheusHistogram = field(init=False, repr=False, compare=False)
     of: dict[tuple[str, ...], PrometheusHistogram] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
 
-Kind = Literal["server", "client", "internal"]
+SpanKindName = Literal["server", "client", "internal"]
 AttributeValue = str | int | float | bool
 _QUEUE, _BATCH, _DELAY_MS, _EXPORT_TIMEOUT_S, _STOP_S = 2048, 512, 2000, 2, 2.0
 
@@ -116,7 +116,7 @@ def stop_tracing() -> None:
 
 def span(
     name: str,
-    kind: Kind = "internal",
+    kind: SpanKindName = "internal",
     attributes: Mapping[str, AttributeValue] | None = None,
     *,
     traceparent: str | None = None,
@@ -127,7 +127,7 @@ def span(
 
 @contextmanager
 def _recorded(
-    tracer: Any, name: str, kind: Kind, attributes: Mapping[str, AttributeValue], traceparent: str | None
+    tracer: Any, name: str, kind: SpanKindName, attributes: Mapping[str, AttributeValue], traceparent: str | None
 ) -> Iterator[Span]:
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from service.errors import QueryRefused, WarehouseBusy, WarehouseError
-from service.events import Event
+from service.events import WarehouseEvent
 from service.warehouse import schema
 from service.warehouse.checks import Columns
 from service.warehouse.ddl import statements, table_to_duckdb
@@ -82,7 +82,7 @@ class DuckWarehouse:
                 self._connection.execute(view_to_duckdb(statement, self._columns()))
             self._known = None
 
-    def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
+    def merge(self, event: type[WarehouseEvent], rows: "pa.Table") -> Merged:
         """See ``Warehouse.merge``."""
         if self._read_only:
             raise WarehouseError(f"{self.path} was opened to read; open it to write before merging")
@@ -164,7 +164,7 @@ class DuckWarehouse:
         with suppress(duckdb.TransactionException):
             self._connection.unregister("incoming")
 
-    def _stage(self, event: type[Event]) -> int:
+    def _stage(self, event: type[WarehouseEvent]) -> int:
         """Fill the table ``staged`` with one row per key and return how many there are."""
         keys = ", ".join(event.key)
         typed = ", ".join(f"CAST({name} AS {kind}) AS {name}" for name, kind in self._columns()[event.table].items())
@@ -180,7 +180,7 @@ class DuckWarehouse:
             )
         return int(distinct)
 
-    def _merge_staged(self, event: type[Event], staged: int) -> tuple[int, int]:
+    def _merge_staged(self, event: type[WarehouseEvent], staged: int) -> tuple[int, int]:
         """Return how many rows of ``staged`` were inserted and how many replaced one."""
         names = ", ".join(event.model_fields)
         values = [name for name in event.model_fields if name not in event.key]

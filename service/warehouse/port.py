@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.events import Event
+from service.events import WarehouseEvent
 
 if TYPE_CHECKING:  # neither is installed where only summaries are served
     import pandas as pd
@@ -28,7 +28,7 @@ class Warehouse(Protocol):
         """Create the tables and views that are missing; safe to repeat."""
         ...
 
-    def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
+    def merge(self, event: type[WarehouseEvent], rows: "pa.Table") -> Merged:
         """Insert ``rows`` (the event's columns), or replace rows with an equal ``event.key``; all or nothing.
 
         Of two rows with one key ``event.prefer`` says which stays, inside ``rows`` and against the table. A row that stays

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from service.errors import QueryRefused, WarehouseBusy, WarehouseError
-from service.events import Event
+from service.events import WarehouseEvent
 from service.warehouse import schema
 from service.warehouse.ddl import statements
 from service.warehouse.dialect import one_select
@@ -71,7 +71,7 @@ class RedshiftWarehouse:
                 self._batch([*statements(migration.sql), noted])
         self._batch([sql for _, text in schema.views() for sql in statements(text)])
 
-    def merge(self, event: type[Event], rows: "pa.Table") -> Merged:
+    def merge(self, event: type[WarehouseEvent], rows: "pa.Table") -> Merged:
         """See ``Warehouse.merge``. Inside a transaction the counts are those of the moment before it."""
         kept = without_doubles(event, _columns_of(event, rows))
         if not kept.num_rows:
@@ -139,7 +139,7 @@ class RedshiftWarehouse:
             raise WarehouseError(f"Redshift is of schema {found} and this program knows {wanted}: get a newer program")
         return found
 
-    def _upload(self, event: type[Event], rows: "pa.Table", name: str) -> str:
+    def _upload(self, event: type[WarehouseEvent], rows: "pa.Table", name: str) -> str:
         import pyarrow.parquet as pq
 
         content = io.BytesIO()
@@ -223,7 +223,7 @@ def _code(err: Exception) -> str:
     return str(err.response.get("Error", {}).get("Code", "")) if isinstance(err, ClientError) else type(err).__name__
 
 
-def _columns_of(event: type[Event], rows: "pa.Table") -> "pa.Table":
+def _columns_of(event: type[WarehouseEvent], rows: "pa.Table") -> "pa.Table":
     import pyarrow as pa
 
     wanted = arrow_schema(event)
@@ -248,11 +248,11 @@ def _columns_of(event: type[Event], rows: "pa.Table") -> "pa.Table":
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
-def _same_key(event: type[Event], staged: str) -> str:
+def _same_key(event: type[WarehouseEvent], staged: str) -> str:
     return " AND ".join(f"{event.table}.{name} = {staged}.{name}" for name in event.key)
 
 
-def _drop_unchanged(event: type[Event], staged: str) -> str:
+def _drop_unchanged(event: type[WarehouseEvent], staged: str) -> str:
     """Return what leaves in ``staged`` the rows that are new or replace one. Redshift has no IS DISTINCT FROM."""
     values = [name for name in event.model_fields if name not in event.key]
 
@@ -270,7 +270,7 @@ def _drop_unchanged(event: type[Event], staged: str) -> str:
     )
 
 
-def _count(event: type[Event], staged: str) -> str:
+def _count(event: type[WarehouseEvent], staged: str) -> str:
     key = event.key[0]
     return (
         f"SELECT COUNT(*) AS changes, COUNT({event.table}.{key}) AS known "
@@ -278,7 +278,7 @@ def _count(event: type[Event], staged: str) -> str:
     )
 
 
-def _merge(event: type[Event], staged: str) -> str:
+def _merge(event: type[WarehouseEvent], staged: str) -> str:
     names = list(event.model_fields)
     assigned = ", ".join(f"{name} = {staged}.{name}" for name in names if name not in event.key)
     return (

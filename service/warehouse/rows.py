@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from service.errors import WarehouseError
-from service.events import Event
+from service.events import WarehouseEvent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 DECIMAL_DIGITS, DECIMAL_PLACES = 20, 12
 
 
-def arrow_schema(event: type[Event]) -> "pa.Schema":
+def arrow_schema(event: type[WarehouseEvent]) -> "pa.Schema":
     """Return the event's columns in their order, with the type and nullability that ``infra/warehouse/`` gives them."""
     import pyarrow as pa
 
     return pa.schema([_field(name, field.annotation) for name, field in event.model_fields.items()])
 
 
-def to_table(event: type[Event], rows: Iterable[Event | Mapping[str, Any]]) -> "pa.Table":
+def to_table(event: type[WarehouseEvent], rows: Iterable[WarehouseEvent | Mapping[str, Any]]) -> "pa.Table":
     """Return ``rows`` as the event's table; their order is kept.
 
     Raises:
@@ -45,7 +45,7 @@ def to_table(event: type[Event], rows: Iterable[Event | Mapping[str, Any]]) -> "
     return pa.Table.from_arrays(arrays, schema=pa.schema([pa.field(field.name, field.type) for field in schema]))
 
 
-def without_doubles(event: type[Event], rows: "pa.Table") -> "pa.Table":
+def without_doubles(event: type[WarehouseEvent], rows: "pa.Table") -> "pa.Table":
     """Return one row per key, the one that ``event.prefer`` and then the order of ``rows`` choose; the order stays."""
     frame = rows.select([*event.key, *event.prefer]).to_pandas()
     if event.prefer:

@@ -84,7 +84,7 @@ def _documents(read: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> froz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
+class _SuperArray:
     """A SUPER array in FROM: its path, the name of an element, and of its position."""
 
     path: exp.Expr
@@ -92,7 +92,7 @@ class _Source:
     index: str | None = None
 
 
-def _source(join: exp.Join) -> _Source | None:
+def _source(join: exp.Join) -> _SuperArray | None:
     source, index = join.this, None
     if isinstance(source, exp.AtIndex):
         source, index = source.this, source.expression.name
@@ -100,13 +100,13 @@ def _source(join: exp.Join) -> _Source | None:
         columns = source.args["alias"].columns if source.args.get("alias") else []
         if len(source.expressions) != 1 or len(columns) != 1:
             raise QueryRefused("a SUPER array in FROM needs a name: FROM t, t.payload.items AS item")
-        return _Source(path=source.expressions[0], element=columns[0].name.lower())
+        return _SuperArray(path=source.expressions[0], element=columns[0].name.lower())
     if isinstance(source, exp.Alias):
-        return _Source(path=source.this, element=source.alias.lower(), index=index)
+        return _SuperArray(path=source.this, element=source.alias.lower(), index=index)
     return None
 
 
-def _unnest(join: exp.Join, source: _Source, scope: _Scope) -> None:
+def _unnest(join: exp.Join, source: _SuperArray, scope: _Scope) -> None:
     found = _document(source.path, scope)
     if found is None:
         raise QueryRefused(f"FROM ..., {source.path.sql('redshift')}: no SUPER column of a table before it")

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 from service.loading.bulk import BulkLoader, Timings
-from service.loading.merging import Tally
+from service.loading.merging import LoadTally
 from service.settings import Settings
 from service.summaries.record import utc_text
 from service.warehouse import open_warehouse
@@ -175,7 +175,7 @@ def run(count: int, folder: Path) -> dict[str, float]:
     return figures
 
 
-def _expect(settings: Settings, count: int, verdicts: int, interactions: int, tally: Tally) -> None:
+def _expect(settings: Settings, count: int, verdicts: int, interactions: int, tally: LoadTally) -> None:
     warehouse = open_warehouse(settings, read_only=True)
     found = warehouse.query(
         "SELECT (SELECT COUNT(*) FROM omni_summaries) AS s, (SELECT COUNT(*) FROM omni_summary_interactions) AS i, "

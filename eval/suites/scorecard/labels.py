@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from eval.cases import Case, Expectations
 from service.tasks.scorecard import ScorecardInputs
-from service.tasks.scorecard.arithmetic import Total, Verdict, add_up
+from service.tasks.scorecard.arithmetic import Rating, Total, add_up
 from service.tasks.scorecard.card import Scorecard
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
@@ -17,7 +17,7 @@ class Label(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verdict: Verdict
+    verdict: Rating
     turn: int | None = Field(default=None, ge=0)
     quote: str | None = None
     why: str = ""

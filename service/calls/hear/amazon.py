@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
-from service.calls.failure import CallFailed, Reason, Waiting
+from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.formats import read_transcript
 from service.calls.hear.heard import Facts, Heard
 from service.calls.keys import CallObject, job_output_key
@@ -63,7 +63,7 @@ class AmazonTranscriber:
             # Amazon's reason is about the medium (format, rate, length), never about what was said.
             why = str(job.get("FailureReason", "no reason given"))[:200]
             self._notify("Transcription failed", f"tenant {source.tenant}, job {name}: {why}")
-            raise CallFailed(Reason.TRANSCRIPTION, f"job {name}: {why}")
+            raise CallFailed(FailureReason.TRANSCRIPTION, f"job {name}: {why}")
         if status != "COMPLETED":
             raise Waiting(name)
         redacts = "ContentRedaction" in job
@@ -115,7 +115,9 @@ class AmazonTranscriber:
                 if code == "ConflictException":  # another delivery of the same event was first
                     return
                 if code == "BadRequestException":
-                    raise CallFailed(Reason.TRANSCRIPTION, "Amazon Transcribe does not take the recording") from None
+                    raise CallFailed(
+                        FailureReason.TRANSCRIPTION, "Amazon Transcribe does not take the recording"
+                    ) from None
                 raise
 
     def _output(self, key: str, name: str) -> bytes:
@@ -137,7 +139,7 @@ class AmazonTranscriber:
                     raise
             if self._clock() - begun + wait_s > _AVAILABLE_S:
                 raise CallFailed(
-                    Reason.TRANSCRIPTION,
+                    FailureReason.TRANSCRIPTION,
                     f"job {name} is complete and its transcript was not there after {_AVAILABLE_S:g} s; replay",
                 )
             self._sleep(wait_s)

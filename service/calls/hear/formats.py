@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.heard import Facts, Heard
 from service.tasks.scorecard.transcript import MOST_TURNS, Speaker, Turn
 
@@ -56,7 +56,7 @@ def read_transcript(body: bytes, facts: Facts) -> Heard:
         CallFailed: it is none of the forms, or a broken one; the message never quotes it.
     """
     if len(body) > MOST_BYTES:
-        raise CallFailed(Reason.TOO_LARGE, f"a transcript of {len(body)} bytes; {MOST_BYTES} are the most")
+        raise CallFailed(FailureReason.TOO_LARGE, f"a transcript of {len(body)} bytes; {MOST_BYTES} are the most")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -207,7 +207,7 @@ def _merged(spoken: Iterable[tuple[str, Turn]]) -> tuple[Turn, ...]:
 
 def _bounded(turns: list[Turn]) -> tuple[Turn, ...]:
     if len(turns) > MOST_TURNS:
-        raise CallFailed(Reason.TOO_LARGE, f"{len(turns)} turns; {MOST_TURNS} are the most")
+        raise CallFailed(FailureReason.TOO_LARGE, f"{len(turns)} turns; {MOST_TURNS} are the most")
     return tuple(turns)
 
 
@@ -232,4 +232,4 @@ def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
 
 
 def _unreadable(detail: str) -> CallFailed:
-    return CallFailed(Reason.UNREADABLE, detail)
+    return CallFailed(FailureReason.UNREADABLE, detail)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.heard import Facts, Heard
 from service.calls.keys import CallObject
 from service.tasks.scorecard.transcript import Speaker, Turn
@@ -40,7 +40,7 @@ class WhisperTranscriber:
         """See ``Transcriber.hear``."""
         sides = _sides(body)
         if any(len(side) > LONGEST_S * _RATE for side in sides):
-            raise CallFailed(Reason.TOO_LARGE, f"a recording of more than {LONGEST_S // 3600} hours")
+            raise CallFailed(FailureReason.TOO_LARGE, f"a recording of more than {LONGEST_S // 3600} hours")
         agent = 1 if facts.agent_channel == "ch_1" else 0
         speakers: list[Speaker] = ["unknown"]
         if len(sides) == 2:
@@ -88,7 +88,7 @@ def _sides(body: bytes) -> list[Any]:
     try:
         left, right = decode_audio(io.BytesIO(body), sampling_rate=_RATE, split_stereo=True)
     except Exception as err:  # PyAV has an error of its own for each way in which a file is broken
-        raise CallFailed(Reason.UNREADABLE, f"no recording that can be decoded ({type(err).__name__})") from None
+        raise CallFailed(FailureReason.UNREADABLE, f"no recording that can be decoded ({type(err).__name__})") from None
     return [left] if (left == right).all() else [left, right]
 
 
@@ -101,4 +101,4 @@ def _weights() -> str:
     for folder in found.submodule_search_locations:
         for file in sorted(Path(folder).rglob("model.bin")):
             return str(file.parent)
-    raise CallFailed(Reason.NO_TRANSCRIBER, f"{_MODELS} holds no weights")
+    raise CallFailed(FailureReason.NO_TRANSCRIBER, f"{_MODELS} holds no weights")

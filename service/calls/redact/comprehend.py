@@ -9,10 +9,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import StoreDropped, StoreThrottled, translated
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.transcript import PatternRedactor, Redaction, redacted_further
 from service.errors import StoreError
-from service.redaction.entities import Find, Kind
+from service.redaction.entities import EntityKind, Find
 from service.tasks.scorecard.transcript import Turn
 
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html (2026-11-21): English and Spanish, 100 KB.
@@ -24,7 +24,7 @@ _PATIENCE_S = 30.0  # throttled for longer, the call goes back to its queue
 _STORE = "Amazon Comprehend"
 # Dates stay: they are what a call is about. A kind that is not here yet is taken out too.
 KEPT = frozenset({"DATE_TIME"})
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, EntityKind] = {
     "NAME": "name",
     "USERNAME": "name",
     "ADDRESS": "address",
@@ -84,10 +84,10 @@ class ComprehendRedactor:
         for entity in self._detected(document):
             begin, end, type_ = (entity.get(name) for name in ("BeginOffset", "EndOffset", "Type"))
             if not (isinstance(begin, int) and isinstance(end, int) and isinstance(type_, str)):
-                raise CallFailed(Reason.REDACTION, f"{_STORE} answers an entity without its place or kind")
+                raise CallFailed(FailureReason.REDACTION, f"{_STORE} answers an entity without its place or kind")
             if not 0 <= begin < end <= len(document):
                 raise CallFailed(
-                    Reason.REDACTION,
+                    FailureReason.REDACTION,
                     f"{_STORE} finds something from {begin} to {end} in a document of {len(document)} characters",
                 )
             if type_ not in KEPT:
@@ -113,13 +113,15 @@ class ComprehendRedactor:
             code = refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else ""
             if code in {"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"}:
                 # Asking again gives the same answer. The cause quotes no text, and is left out all the same.
-                raise CallFailed(Reason.REDACTION, f"{_STORE} does not take the call: {code}") from None
+                raise CallFailed(FailureReason.REDACTION, f"{_STORE} does not take the call: {code}") from None
             raise
         except Exception as err:  # half an answer, or one that is no JSON: botocore has no one error for these
-            raise CallFailed(Reason.REDACTION, f"{_STORE}'s answer cannot be read: {type(err).__name__}") from None
+            raise CallFailed(
+                FailureReason.REDACTION, f"{_STORE}'s answer cannot be read: {type(err).__name__}"
+            ) from None
         entities = answer.get("Entities")
         if not isinstance(entities, list):
-            raise CallFailed(Reason.REDACTION, f"{_STORE} answers without 'Entities'")
+            raise CallFailed(FailureReason.REDACTION, f"{_STORE} answers without 'Entities'")
         return entities
 
 

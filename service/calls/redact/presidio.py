@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.transcript import PatternRedactor, Redaction, redacted_further
 from service.grounding.names import ordinary
-from service.redaction.entities import ANY_TAG, Find, Kind
+from service.redaction.entities import ANY_TAG, EntityKind, Find
 from service.redaction.spoken import names_nobody
 from service.tasks.scorecard.transcript import Turn
 
@@ -25,7 +25,7 @@ _LANGUAGE = "en"
 # What is found without a word that speaks for it has less: eight digits may be a licence, or a meter's reading.
 _SCORE = 0.3
 # Dates, organisations and nationalities stay: they are what a call is about, or who the agent works for.
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, EntityKind] = {
     "PERSON": "name",
     "LOCATION": "address",
     **dict.fromkeys(
@@ -100,7 +100,7 @@ class PresidioRedactor:
                 analyzer = self._load()
             except Exception as err:  # a missing or broken part of the extra: whatever it is, nothing is kept
                 raise CallFailed(
-                    Reason.REDACTION,
+                    FailureReason.REDACTION,
                     f"Presidio does not load ({type(err).__name__}): make setup EXTRAS=1 (pip: 'omni-insights[redaction]')",
                 ) from None
             complaints = _Complaints()
@@ -125,9 +125,9 @@ class PresidioRedactor:
                     if find.kind == "name" and not all(map(_ordinary, _WORD.findall(raised, find.start, find.end)))
                 ]
         except Exception as err:  # a text that nobody looked through goes nowhere, nor does its traceback
-            raise CallFailed(Reason.REDACTION, f"turn {index}: Presidio: {type(err).__name__}") from None
+            raise CallFailed(FailureReason.REDACTION, f"turn {index}: Presidio: {type(err).__name__}") from None
         if presidio.complaints.count != before:
-            raise CallFailed(Reason.REDACTION, f"turn {index}: Presidio gave up a part of its search")
+            raise CallFailed(FailureReason.REDACTION, f"turn {index}: Presidio gave up a part of its search")
         return finds
 
     def _read(self, analyzer: Analyzer, text: str, asked: list[str]) -> list[Find]:

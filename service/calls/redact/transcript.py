@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.redaction.entities import ANY_TAG, TAG, Find, without
 from service.redaction.free_text import RedactionFailed, redacted
 from service.redaction.spoken import without_spoken
@@ -53,9 +53,9 @@ class PatternRedactor:
             try:
                 text = redacted(without_spoken(turn.text, asked))
             except RedactionFailed as err:
-                raise CallFailed(Reason.REDACTION, f"turn {len(clean)}: {err}") from None
+                raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # whatever it is: a text that nobody redacted goes nowhere, nor does its traceback
-                raise CallFailed(Reason.REDACTION, f"turn {len(clean)}: {type(err).__name__}") from None
+                raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {type(err).__name__}") from None
             found.update(TAG.findall(text))
             found.subtract(TAG.findall(turn.text))  # what came in brackets was not found here
             # Only what somebody else asked just before: an agent does not answer himself.
@@ -72,13 +72,13 @@ def redacted_further(before: Redaction, finds: Sequence[Sequence[Find]], by: str
         CallFailed: a list is missing, or a find does not fit its turn.
     """
     if len(finds) != len(before.turns):
-        raise CallFailed(Reason.REDACTION, f"finds for {len(finds)} of {len(before.turns)} turns")
+        raise CallFailed(FailureReason.REDACTION, f"finds for {len(finds)} of {len(before.turns)} turns")
     found, clean = Counter(before.found), []
     for index, (turn, places) in enumerate(zip(before.turns, finds, strict=True)):
         try:
             text = without(turn.text, places)
         except ValueError as err:
-            raise CallFailed(Reason.REDACTION, f"turn {index}: {err}") from None
+            raise CallFailed(FailureReason.REDACTION, f"turn {index}: {err}") from None
         found.update(TAG.findall(text))
         found.subtract(TAG.findall(turn.text))
         clean.append(turn.model_copy(update={"text": text}))

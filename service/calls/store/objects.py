@@ -10,7 +10,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NOBODY, CallObject, calls_prefix, is_tenant
 from service.errors import ServiceError, StoreError
 from service.summaries.archive import Listed
@@ -62,14 +62,14 @@ class CallInputs:
                     body: bytes = b"" if size > MOST_BYTES else stream.read()
         except StoreError as err:
             if _code(err) in {"NoSuchKey", "NoSuchVersion", "404"}:
-                raise CallFailed(Reason.GONE, "the object was deleted before it was read") from None
+                raise CallFailed(FailureReason.GONE, "the object was deleted before it was read") from None
             if _code(err) in {"PreconditionFailed", "412"}:
-                raise CallFailed(Reason.GONE, _REPLACED) from None
+                raise CallFailed(FailureReason.GONE, _REPLACED) from None
             raise
         if str(found["ETag"]).strip('"') != source.etag:
-            raise CallFailed(Reason.GONE, _REPLACED)
+            raise CallFailed(FailureReason.GONE, _REPLACED)
         if size > MOST_BYTES:
-            raise CallFailed(Reason.TOO_LARGE, f"{size} bytes; {MOST_BYTES} are the most")
+            raise CallFailed(FailureReason.TOO_LARGE, f"{size} bytes; {MOST_BYTES} are the most")
         return Arrived(body=body, metadata=dict(found.get("Metadata", {})), modified=found["LastModified"])
 
     def put(self, key: str, body: bytes, metadata: dict[str, str] | None = None) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
-from service.tasks.scorecard.arithmetic import Verdict
+from service.tasks.scorecard.arithmetic import Rating
 
 _OVERRIDE = "OVERRIDE#"
 _BY_OPEN = "by_open"
@@ -39,8 +39,8 @@ class Override:
     edit: int
     form_id: str
     form_version: int
-    model_verdict: Verdict | None
-    verdict: Verdict
+    model_verdict: Rating | None
+    verdict: Rating
     reason: str
     who: str
     at: datetime

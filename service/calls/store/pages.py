@@ -9,7 +9,7 @@ from typing import Any
 
 from service.aws.bounded import translated
 from service.calls.keys import is_call_id
-from service.calls.store.states import BY_DATE, Job, State, job_of
+from service.calls.store.states import BY_DATE, CallJob, State, job_of
 
 MOST = 100
 # Filters drop items after DynamoDB has read them: so many reads of `MOST` items at most, then the page ends where it is.
@@ -25,7 +25,7 @@ class WrongCursor(Exception):
 class Page:
     """Some calls; ``after`` is where the next page begins, None on the last. A page with a filter may be short, even empty."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[CallJob, ...]
     after: str | None
 
 
@@ -64,7 +64,7 @@ class CallPages:
             {"FilterExpression": " AND ".join(wanted), "ExpressionAttributeNames": names} if wanted else {}
         )
         start = None if after is None else _start(after, tenant, day)
-        found: list[Job] = []
+        found: list[CallJob] = []
         with translated(self._store):
             for _ in range(_MOST_READS):
                 answer = self._client.query(

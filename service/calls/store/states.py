@@ -14,7 +14,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
-from service.calls.failure import NotReady, Reason
+from service.calls.failure import FailureReason, NotReady
 from service.calls.keys import CallObject
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
@@ -38,7 +38,7 @@ class StateLost(NotReady):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class CallScore:
     """What a list of calls says of a scored one, without opening its result; the figures are None where there is no score."""
 
     form_id: str
@@ -48,7 +48,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class CallJob:
     """One call's item. ``call_date`` is fixed once it is transcribed; ``awaiting`` names a transcription job under way."""
 
     source: CallObject
@@ -60,9 +60,9 @@ class Job:
     owner: str | None = None
     awaiting: str | None = None
     result_key: str | None = None
-    reason: Reason | None = None
+    reason: FailureReason | None = None
     detail: str | None = None
-    scored: Scored | None = None
+    scored: CallScore | None = None
 
     @property
     def tenant(self) -> str:
@@ -78,7 +78,7 @@ class CallJobs:
         self._table = table
         self._store = f"table {table!r}"
 
-    def claim(self, source: CallObject, *, owner: str, now: datetime, lease: timedelta) -> Job:
+    def claim(self, source: CallObject, *, owner: str, now: datetime, lease: timedelta) -> CallJob:
         """Write that the call was received, or take it up where it was left; one that ended is returned as it is.
 
         Raises:
@@ -129,7 +129,7 @@ class CallJobs:
             return job
         raise NotReady(f"call {source.call_id!r} is in another worker's hands")
 
-    def get(self, tenant: str, call_id: str) -> Job | None:
+    def get(self, tenant: str, call_id: str) -> CallJob | None:
         """Return a call of a tenant."""
         with translated(self._store):
             found = self._client.get_item(TableName=self._table, Key=_key(tenant, call_id), ConsistentRead=True)
@@ -137,17 +137,17 @@ class CallJobs:
 
     def advance(
         self,
-        job: Job,
+        job: CallJob,
         state: State,
         *,
         now: datetime,
         lease: timedelta,
         call_date: datetime | None = None,
         result_key: str | None = None,
-        reason: Reason | None = None,
+        reason: FailureReason | None = None,
         detail: str | None = None,
-        scored: Scored | None = None,
-    ) -> Job:
+        scored: CallScore | None = None,
+    ) -> CallJob:
         """Move a call on; an ended one is let go of. Attempts are counted from here anew.
 
         Raises:
@@ -184,7 +184,7 @@ class CallJobs:
             owner=None if state in ENDED else job.owner,
         )
 
-    def release(self, job: Job, *, awaiting: str | None = None) -> None:
+    def release(self, job: CallJob, *, awaiting: str | None = None) -> None:
         """Let go of a call that is not finished; ``awaiting`` names the transcription job that it waits for."""
         text = "SET awaiting = :awaiting " if awaiting else ""
         values = {":owner": {"S": job.owner or ""}, **({":awaiting": {"S": awaiting}} if awaiting else {})}
@@ -193,7 +193,7 @@ class CallJobs:
         except StateLost:
             return  # somebody else's by now: nothing to let go of
 
-    def reopen(self, job: Job, *, now: datetime, source: CallObject | None = None) -> bool:
+    def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None) -> bool:
         """Put a failed call back to its beginning, read from ``source`` from now on; False when it is not failed any more."""
         source = source or job.source
         text = (
@@ -210,7 +210,7 @@ class CallJobs:
             return False
         return True
 
-    def of(self, tenant: str) -> Iterator[Job]:
+    def of(self, tenant: str) -> Iterator[CallJob]:
         """Yield all calls of a tenant."""
         yield from self._query(
             KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
@@ -218,7 +218,7 @@ class CallJobs:
             ConsistentRead=True,
         )
 
-    def open_since(self, tenant: str, before: datetime) -> Iterator[Job]:
+    def open_since(self, tenant: str, before: datetime) -> Iterator[CallJob]:
         """Yield a tenant's calls that are under way and have not moved since ``before``, the oldest first."""
         yield from self._query(
             IndexName=_BY_OPEN,
@@ -227,13 +227,13 @@ class CallJobs:
             ExpressionAttributeValues={":tenant": {"S": tenant}, ":before": {"S": _text(before)}},
         )
 
-    def _query(self, **asked: Any) -> Iterator[Job]:
+    def _query(self, **asked: Any) -> Iterator[CallJob]:
         with translated(self._store):
             for page in self._client.get_paginator("query").paginate(TableName=self._table, **asked):
                 for item in page["Items"]:
                     yield job_of(item)
 
-    def _update(self, job: Job, text: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> None:
+    def _update(self, job: CallJob, text: str, condition: str, names: dict[str, str], values: dict[str, Any]) -> None:
         with translated(self._store):
             try:
                 self._client.update_item(
@@ -284,7 +284,7 @@ def _keys(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
-def _scored_texts(scored: Scored) -> dict[str, str | None]:
+def _scored_texts(scored: CallScore) -> dict[str, str | None]:
     passed = None if scored.passed is None else "yes" if scored.passed else "no"
     percentage = None if scored.percentage is None else str(scored.percentage)
     return {
@@ -295,10 +295,10 @@ def _scored_texts(scored: Scored) -> dict[str, str | None]:
     }
 
 
-def _scored(item: dict[str, Any]) -> Scored | None:
+def _scored(item: dict[str, Any]) -> CallScore | None:
     if "form_id" not in item:  # not scored, without a usable answer, or scored before the item said so
         return None
-    return Scored(
+    return CallScore(
         form_id=item["form_id"]["S"],
         form_version=int(item["form_version"]["S"]),
         percentage=Decimal(item["percentage"]["S"]) if "percentage" in item else None,
@@ -314,11 +314,11 @@ def _key(tenant: str, call_id: str) -> dict[str, Any]:
     return {"pk": {"S": _partition(tenant)}, "sk": {"S": _CALL + call_id}}
 
 
-def job_of(item: dict[str, Any]) -> Job:
+def job_of(item: dict[str, Any]) -> CallJob:
     """Return the call that a table's item is."""
     tenant, call_id = item["pk"]["S"].removeprefix("TENANT#"), item["sk"]["S"].removeprefix(_CALL)
     texts = {name: item[name]["S"] for name in ("owner", "awaiting", "result_key", "detail") if name in item}
-    return Job(
+    return CallJob(
         source=CallObject(
             tenant=tenant, key=item["object_key"]["S"], etag=item["etag"]["S"], version=item["version"]["S"]
         ),
@@ -327,7 +327,7 @@ def job_of(item: dict[str, Any]) -> Job:
         call_date=datetime.fromisoformat(item["call_date"]["S"]),
         updated_at=datetime.fromisoformat(item["updated_at"]["S"]),
         attempts=int(item["attempts"]["N"]),
-        reason=Reason(item["reason"]["S"]) if "reason" in item else None,
+        reason=FailureReason(item["reason"]["S"]) if "reason" in item else None,
         scored=_scored(item),
         **texts,
     )

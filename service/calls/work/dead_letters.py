@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.aws.event_queue import Announced
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NOBODY, dead_prefix, letter_key, letter_name_of, read_key
 from service.calls.store.objects import TenantResults, WallBreached
-from service.calls.store.states import Job
+from service.calls.store.states import CallJob
 from service.summaries.record import utc_text
 
 
@@ -18,7 +18,7 @@ class CallLetter:
     """One letter, under its own ``key``; ``about`` is the object that it is about."""
 
     key: str
-    reason: Reason
+    reason: FailureReason
     detail: str
     about: Announced
 
@@ -34,7 +34,7 @@ class CallLetters:
         """Return the letters about objects of no tenant."""
         return cls(results(NOBODY))
 
-    def write(self, job: Job, err: CallFailed, now: datetime) -> None:
+    def write(self, job: CallJob, err: CallFailed, now: datetime) -> None:
         """Write the letter of a call that failed. Safe to repeat."""
         source = job.source
         about = Announced(key=source.key, etag=source.etag, version=source.version)
@@ -44,7 +44,7 @@ class CallLetters:
         """Write the letter of an object that is nobody's call. Safe to repeat."""
         self._put(letter_name_of(about.key, about.etag), about, err, now)
 
-    def waiting(self, reason: Reason | None = None) -> Iterator[CallLetter]:
+    def waiting(self, reason: FailureReason | None = None) -> Iterator[CallLetter]:
         """Yield all letters, or those of one reason, in the order of their keys.
 
         Raises:
@@ -60,7 +60,7 @@ class CallLetters:
             about = Announced(key=said["object_key"], etag=said["etag"], version=said["version"])
             if tenant != NOBODY and read_key(about.key, etag=about.etag).tenant != tenant:
                 raise WallBreached(f"a dead letter of {tenant!r} names an object that is not the tenant's: {item.key}")
-            yield CallLetter(key=item.key, reason=Reason(said["reason"]), detail=said["detail"], about=about)
+            yield CallLetter(key=item.key, reason=FailureReason(said["reason"]), detail=said["detail"], about=about)
 
     def lift(self, letter: CallLetter) -> None:
         """Delete a letter whose call has a result, or another letter, by now."""

@@ -12,13 +12,13 @@ from service.calls.store.overrides import Override
 from service.calls.work.worker import CallWorker, KeptTranscript
 from service.errors import ConfigurationError
 from service.events import CallOverrideEvent
-from service.tasks.scorecard.arithmetic import Verdict
+from service.tasks.scorecard.arithmetic import Rating
 from service.tasks.scorecard.form import Form
 from service.warehouse.rows import to_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RatingChange:
     """One criterion of one call that the revision answers otherwise; None: the criterion is not on that version."""
 
     call_id: str
@@ -33,7 +33,7 @@ class Rescored:
 
     form: Form
     calls: int
-    changes: tuple[Change, ...]
+    changes: tuple[RatingChange, ...]
     moved: tuple[tuple[str, Decimal | None, Decimal | None, bool | None, bool | None], ...]
     unanswered: tuple[str, ...]
 
@@ -82,7 +82,7 @@ async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) ->
         ServiceError: stores or model do not answer.
     """
     results = worker.results(form.tenant)
-    changes: list[Change] = []
+    changes: list[RatingChange] = []
     moved = []
     unanswered: list[str] = []
     count = 0
@@ -104,7 +104,7 @@ async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) ->
         before = {item.id: item.verdict for item in result.qa_evaluation.criteria}
         after = {item.id: item.verdict for item in card.criteria}
         found = [
-            Change(call_id=job.call_id, criterion=name, before=before.get(name), after=after.get(name))
+            RatingChange(call_id=job.call_id, criterion=name, before=before.get(name), after=after.get(name))
             for name in dict.fromkeys((*before, *after))
             if before.get(name) != after.get(name)
         ]
@@ -124,12 +124,12 @@ def override(
     Raises:
         ConfigurationError: there is no such call, criterion or verdict.
     """
-    words = get_args(Verdict)
+    words = get_args(Rating)
     if verdict not in words:
         raise ConfigurationError(f"{verdict!r} is no verdict; they are {', '.join(words)}")
     try:
         made = worker.reviews.override(
-            tenant, call_id, criterion, cast(Verdict, verdict), reason=reason, who=who, edit=None
+            tenant, call_id, criterion, cast(Rating, verdict), reason=reason, who=who, edit=None
         )
     except ReviewRefused as err:
         raise ConfigurationError(str(err)) from err

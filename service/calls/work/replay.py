@@ -5,23 +5,23 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import NOBODY, read_key
-from service.calls.store.states import Job
+from service.calls.store.states import CallJob
 from service.calls.work.dead_letters import CallLetters
-from service.calls.work.worker import CallWorker, Tally
+from service.calls.work.worker import CallTally, CallWorker
 from service.warehouse.port import Warehouse
 
 # Longer than any step of a call that is being worked on: its lease is renewed at every step.
 STUCK_AFTER = timedelta(minutes=20)
 
 
-async def replay(worker: CallWorker, tenant: str, reason: Reason | None = None) -> Tally:
+async def replay(worker: CallWorker, tenant: str, reason: FailureReason | None = None) -> CallTally:
     """Put a tenant's failed calls through again, all or those of one reason; ``NOBODY``: objects that had no tenant.
 
     A letter goes when its call has a result, or failed for another reason and has that letter.
     """
-    letters, total = CallLetters(worker.results(tenant)), Tally()
+    letters, total = CallLetters(worker.results(tenant)), CallTally()
     for letter in list(letters.waiting(reason)):
         if tenant != NOBODY:
             source = read_key(letter.about.key, etag=letter.about.etag, version=letter.about.version)
@@ -35,9 +35,9 @@ async def replay(worker: CallWorker, tenant: str, reason: Reason | None = None) 
     return total
 
 
-async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STUCK_AFTER) -> Tally:
+async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STUCK_AFTER) -> CallTally:
     """Take up a tenant's calls that stand still or wait for a transcription; see ``CallWorker.again``."""
-    total = Tally()
+    total = CallTally()
     now = worker.now()
     for job in list(worker.jobs.open_since(tenant, now)):
         if job.awaiting is not None or job.updated_at < now - stuck_after:
@@ -114,7 +114,7 @@ def count_calls(worker: CallWorker, tenant: str) -> CallBalance:
     return found
 
 
-def _check_result(found: CallBalance, job: Job, rows: Counter[str], text: str | None) -> None:
+def _check_result(found: CallBalance, job: CallJob, rows: Counter[str], text: str | None) -> None:
     if text is None:
         found.without_result.append(job.call_id)
     if rows[job.call_id] != 1:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from service.calls.failure import CallFailed, NotReady, Reason
+from service.calls.failure import CallFailed, FailureReason, NotReady
 from service.calls.hear.heard import Heard
 from service.calls.keys import CallObject, raw_answer_key
 from service.calls.redact.transcript import Redaction
@@ -41,7 +41,7 @@ class ModelBusy(NotReady):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoredCall:
     """A call's result, and what the model said when it could not be used."""
 
     result: CallResult
@@ -73,7 +73,7 @@ class CallScorer:
         if found.failure in _UNUSABLE:
             return None, found, served
         if found.failure is FailureCode.INTERNAL_ERROR:
-            raise CallFailed(Reason.MODEL, f"the provider refuses the request ({found.failure_message[:200]})")
+            raise CallFailed(FailureReason.MODEL, f"the provider refuses the request ({found.failure_message[:200]})")
         raise ModelBusy(f"no answer: {found.failure}")
 
     async def score(
@@ -85,7 +85,7 @@ class CallScorer:
         *,
         call_date: datetime,
         now: datetime,
-    ) -> Scored:
+    ) -> ScoredCall:
         """Return a call's result; see ``card`` for what it raises."""
         card, found, served = await self.card(source.call_id, form, redaction.turns)
         review = ("answer_unusable",) if card is None else reviews_of(card)
@@ -133,7 +133,7 @@ class CallScorer:
                 cost_usd=None if found.cost is None else found.cost.metered_usd,
             ),
         )
-        return Scored(result=result, raw_answer="" if card is not None else found.raw_text)
+        return ScoredCall(result=result, raw_answer="" if card is not None else found.raw_text)
 
 
 def choose_form(heads: Sequence[FormHead], *, named: str | None, folder: str | None) -> Form:
@@ -144,16 +144,16 @@ def choose_form(heads: Sequence[FormHead], *, named: str | None, folder: str | N
     """
     active = {head.form_id: head.active for head in heads if head.active is not None}
     if not active:
-        raise CallFailed(Reason.FORM, "the tenant has no active form: activate one, then replay")
+        raise CallFailed(FailureReason.FORM, "the tenant has no active form: activate one, then replay")
     if named is not None:
         if named not in active:
-            raise CallFailed(Reason.FORM, f"the call names form {named!r}; active are {', '.join(active)}")
+            raise CallFailed(FailureReason.FORM, f"the call names form {named!r}; active are {', '.join(active)}")
         return active[named]
     if folder in active:
         return active[folder]
     if len(active) > 1:
         raise CallFailed(
-            Reason.FORM,
+            FailureReason.FORM,
             f"the tenant has {len(active)} active forms ({', '.join(active)}) and the call names none: "
             "upload it as <tenant>/calls/<form>/<name>",
         )

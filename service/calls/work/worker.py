@@ -17,8 +17,8 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict
 
-from service.aws.event_queue import Announced, EventQueue, Message
-from service.calls.failure import CallFailed, NotReady, Reason, Waiting
+from service.aws.event_queue import Announced, EventQueue, QueueMessage
+from service.calls.failure import CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.heard import Facts, Heard, Transcriber
 from service.calls.keys import CallObject, letter_key, raw_answer_key, read_key, result_key, transcript_key
@@ -27,7 +27,7 @@ from service.calls.result import CallResult, rows_of
 from service.calls.reviews import CallReviews, scored_of
 from service.calls.store.forms import Forms
 from service.calls.store.objects import CallInputs, TenantResults
-from service.calls.store.states import ENDED, CallJobs, Job, State, StateLost
+from service.calls.store.states import ENDED, CallJob, CallJobs, State, StateLost
 from service.calls.work.dead_letters import CallLetters
 from service.calls.work.scoring import CallScorer, ModelBusy, choose_form
 from service.errors import StoreError, WarehouseError
@@ -40,7 +40,7 @@ from service.warehouse.rows import to_table
 LEASE = timedelta(minutes=15)
 VISIBLE_AFTER_S = 900
 MOST_ATTEMPTS = 4
-Answer = TypeVar("Answer")
+_T = TypeVar("_T")
 
 
 class KeptTranscript(BaseModel):
@@ -71,7 +71,7 @@ class KeptTranscript(BaseModel):
 
 
 @dataclass(slots=True)
-class Tally:
+class CallTally:
     """What became of a batch: calls by state; ``known`` had ended, ``waiting`` come again, ``refused`` have no tenant."""
 
     states: Counter[str] = field(default_factory=Counter)
@@ -81,7 +81,7 @@ class Tally:
     refused: int = 0
     foreign: int = 0
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "CallTally") -> None:
         """Count another tally in."""
         self.states.update(other.states)
         self.reasons.update(other.reasons)
@@ -93,7 +93,7 @@ class Tally:
 class _Ready:
     """A call whose result is stored and whose rows are still to be written."""
 
-    job: Job
+    job: CallJob
     result: CallResult
 
 
@@ -121,17 +121,17 @@ class CallWorker:
     visible_after_s: int = VISIBLE_AFTER_S
     at_once: int = 4
 
-    async def drain(self, *, wait_s: int = 1) -> Tally:
+    async def drain(self, *, wait_s: int = 1) -> CallTally:
         """Work until the queue is empty; ``wait_s`` is how long an empty one is listened to."""
         if self.queue is None:
             raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
-        total = Tally()
+        total = CallTally()
         receive = partial(self.queue.receive, wait_s=wait_s, visible_after_s=self.visible_after_s)
         while messages := await anyio.to_thread.run_sync(receive):
             total.add(await self.handle(messages))
         return total
 
-    async def handle(self, messages: Sequence[Message]) -> Tally:
+    async def handle(self, messages: Sequence[QueueMessage]) -> CallTally:
         """Work on what ``messages`` name; those whose calls ended, or wait for a transcription, are deleted."""
         assert self.queue is not None
         objects = list(dict.fromkeys(one for message in messages for one in message.objects))
@@ -142,9 +142,9 @@ class CallWorker:
             await anyio.to_thread.run_sync(self.queue.delete, done)
         return tally
 
-    async def work(self, objects: Sequence[Announced]) -> tuple[Tally, set[Announced]]:
+    async def work(self, objects: Sequence[Announced]) -> tuple[CallTally, set[Announced]]:
         """Take each object's call as far as it goes; return with the tally those that must be announced again."""
-        tally, again = Tally(), set[Announced]()
+        tally, again = CallTally(), set[Announced]()
         ready: list[tuple[Announced, _Ready]] = []
         room = asyncio.Semaphore(self.at_once)
 
@@ -181,10 +181,10 @@ class CallWorker:
                 again.add(announced)
         return tally, again
 
-    async def again(self, job: Job) -> Tally:
+    async def again(self, job: CallJob) -> CallTally:
         """Take up a call that stands still; one that was tried often enough fails."""
         if job.attempts >= MOST_ATTEMPTS and job.awaiting is None:
-            tally = Tally()
+            tally = CallTally()
             try:
                 held = await self._claim(job.source)
             except NotReady:
@@ -192,19 +192,19 @@ class CallWorker:
                 return tally
             if held.state not in ENDED:
                 detail = f"stood still in state {held.state} after {job.attempts} attempts"
-                await self._fail(held, CallFailed(Reason.STUCK, detail), tally)
+                await self._fail(held, CallFailed(FailureReason.STUCK, detail), tally)
             return tally
         tally, _ = await self.work([Announced(key=job.source.key, etag=job.source.etag, version=job.source.version)])
         return tally
 
-    async def _prepare(self, announced: Announced, tally: Tally) -> _Ready | None:
+    async def _prepare(self, announced: Announced, tally: CallTally) -> _Ready | None:
         if announced.key.endswith("/"):  # the console's way to make a folder
             tally.foreign += 1
             return None
         try:
             source = read_key(announced.key, etag=announced.etag, version=announced.version)
             if not await self.forms.known(source.tenant):
-                raise CallFailed(Reason.UNKNOWN_TENANT, "there is no such tenant: add it, then replay")
+                raise CallFailed(FailureReason.UNKNOWN_TENANT, "there is no such tenant: add it, then replay")
         except CallFailed as err:
             await _blocking(CallLetters.of_nobody(self.results).write_about, announced, err, self.now())
             tally.refused += 1
@@ -224,7 +224,7 @@ class CallWorker:
             return None
         except ModelBusy as err:
             if job.attempts >= MOST_ATTEMPTS:
-                await self._fail(job, CallFailed(Reason.MODEL, f"{err}, {job.attempts} times"), tally)
+                await self._fail(job, CallFailed(FailureReason.MODEL, f"{err}, {job.attempts} times"), tally)
                 return None
             await _blocking(self.jobs.release, job)
             raise
@@ -239,7 +239,7 @@ class CallWorker:
             await _blocking(self.jobs.release, job)
             raise
 
-    async def _go_on(self, job: Job) -> _Ready:
+    async def _go_on(self, job: CallJob) -> _Ready:
         source, results = job.source, self.results(job.tenant)
         if job.state == "scored":
             assert job.result_key is not None
@@ -247,7 +247,7 @@ class CallWorker:
         if job.state == "redacted":
             text = await _blocking(results.read, transcript_key(job.tenant, job.call_id))
             if text is None:
-                raise CallFailed(Reason.GONE, "the redacted transcript was deleted before it was scored; replay")
+                raise CallFailed(FailureReason.GONE, "the redacted transcript was deleted before it was scored; replay")
             kept = KeptTranscript.model_validate_json(text)
         else:
             kept, job = await self._hear(job, results)
@@ -265,14 +265,14 @@ class CallWorker:
         job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
         return _Ready(job=job, result=result)
 
-    async def _hear(self, job: Job, results: TenantResults) -> tuple[KeptTranscript, Job]:
+    async def _hear(self, job: CallJob, results: TenantResults) -> tuple[KeptTranscript, CallJob]:
         arrived = await _blocking(self.inputs.read, job.source)
         facts = facts_of(arrived.metadata, arrived.modified)
         if not is_audio(arrived.body):
             heard = await _blocking(read_transcript, arrived.body, facts)
         elif self.transcriber is None:
             raise CallFailed(
-                Reason.NO_TRANSCRIBER,
+                FailureReason.NO_TRANSCRIBER,
                 "a recording, and nobody here hears recordings: make setup EXTRAS=1 installs what does",
             )
         else:
@@ -282,7 +282,7 @@ class CallWorker:
             job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)
         redaction = await _blocking(self.redactor.redact, heard.turns)
         if len(redaction.turns) != len(heard.turns):
-            raise CallFailed(Reason.REDACTION, f"{len(redaction.turns)} of {len(heard.turns)} turns came back")
+            raise CallFailed(FailureReason.REDACTION, f"{len(redaction.turns)} of {len(heard.turns)} turns came back")
         kept = KeptTranscript(
             tenant_id=job.tenant,
             call_id=job.call_id,
@@ -299,10 +299,10 @@ class CallWorker:
         await _blocking(results.put, transcript_key(job.tenant, job.call_id), kept.model_dump_json())
         return kept, await self._advance(job, "redacted")
 
-    async def _claim(self, source: CallObject) -> Job:
+    async def _claim(self, source: CallObject) -> CallJob:
         return await _blocking(partial(self.jobs.claim, source, owner=self.owner, now=self.now(), lease=self.lease))
 
-    async def _claim_again(self, failed: Job, source: CallObject) -> Job:
+    async def _claim_again(self, failed: CallJob, source: CallObject) -> CallJob:
         """The same bytes under another name: somebody put the call where its form is clear, say. It begins anew."""
         assert failed.reason is not None
         await _blocking(partial(self.jobs.reopen, failed, now=self.now(), source=source))
@@ -312,18 +312,18 @@ class CallWorker:
     async def _result(self, results: TenantResults, key: str) -> CallResult:
         text = await _blocking(results.read, key)
         if text is None:
-            raise CallFailed(Reason.GONE, "the result was deleted before its rows were written; replay")
+            raise CallFailed(FailureReason.GONE, "the result was deleted before its rows were written; replay")
         return CallResult.model_validate_json(text)
 
-    async def _advance(self, job: Job, state: State, **said: Any) -> Job:
+    async def _advance(self, job: CallJob, state: State, **said: Any) -> CallJob:
         return await _blocking(partial(self.jobs.advance, job, state, now=self.now(), lease=self.lease, **said))
 
-    async def _end(self, job: Job, state: State, tally: Tally) -> None:
+    async def _end(self, job: CallJob, state: State, tally: CallTally) -> None:
         await self._advance(job, state)
         tally.states[state] += 1
         log(Event.CALL_SETTLED, tenant=job.tenant, call_id=job.call_id, state=state)
 
-    async def _fail(self, job: Job, err: CallFailed, tally: Tally) -> None:
+    async def _fail(self, job: CallJob, err: CallFailed, tally: CallTally) -> None:
         stored = await _blocking(self.jobs.get, job.tenant, job.call_id)
         # The state may have moved since the claim; the lease is ours or the write below is refused.
         job = replace(stored or job, owner=self.owner)
@@ -348,5 +348,5 @@ class CallWorker:
                     warehouse.merge(CallCriterionEvent, to_table(CallCriterionEvent, criteria))
 
 
-async def _blocking(call: Callable[..., Answer], *arguments: object) -> Answer:
+async def _blocking(call: Callable[..., _T], *arguments: object) -> _T:
     return await anyio.to_thread.run_sync(partial(call, *arguments))

@@ -16,7 +16,7 @@ from service.tasks.scorecard.form import Form, Tenant
 from service.tasks.scorecard.keywords import MODEL_ID, answer_part
 from service.tasks.scorecard.reading import SCHEMAS, Reading, answer_schema, read_answer
 from service.tasks.scorecard.transcript import MOST_TURNS, Turn
-from service.tasks.scorecard.windows import ANSWER_TOKENS, OVERVIEW_TOKENS, Part, plan
+from service.tasks.scorecard.windows import ANSWER_TOKENS, OVERVIEW_TOKENS, TranscriptPart, plan
 
 _EXAMPLE: dict[str, Any] = {
     "call_id": "call-0001-5f3a",
@@ -120,7 +120,7 @@ class ScoreCalls(Task[ScorecardInputs]):
         return Scorecard.model_validate_json(text).model_dump_json()
 
 
-def _parts(inputs: ScorecardInputs, pair: Pair) -> list[Part]:
+def _parts(inputs: ScorecardInputs, pair: Pair) -> list[TranscriptPart]:
     return plan(
         inputs.turns,
         inputs.form,
@@ -129,15 +129,15 @@ def _parts(inputs: ScorecardInputs, pair: Pair) -> list[Part]:
     )
 
 
-def _values(part: Part) -> dict[str, str]:
+def _values(part: TranscriptPart) -> dict[str, str]:
     return {"transcript": part.transcript, "criteria": part.asked}
 
 
-def _ids(part: Part) -> list[str]:
+def _ids(part: TranscriptPart) -> list[str]:
     return [criterion.id for criterion in part.criteria]
 
 
-def _read(text: str, *, part: Part, schema: str) -> str:
+def _read(text: str, *, part: TranscriptPart, schema: str) -> str:
     # Of a turn in pieces the first one in this window stands for it.
     lines = {line.index: line.text for line in reversed(part.lines)}
     return read_answer(text, _ids(part), overview=part.overview, schema=schema, lines=lines).model_dump_json()

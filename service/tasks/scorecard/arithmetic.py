@@ -11,7 +11,7 @@ from typing import Literal
 
 from service.tasks.scorecard.form import Form
 
-Verdict = Literal["yes", "no", "na"]
+Rating = Literal["yes", "no", "na"]
 _PLACE = Decimal("0.1")
 
 
@@ -31,7 +31,7 @@ class Total:
     not_applicable: tuple[str, ...]
 
 
-def add_up(form: Form, verdicts: Mapping[str, Verdict]) -> Total:
+def add_up(form: Form, verdicts: Mapping[str, Rating]) -> Total:
     """Return the total of ``verdicts``, one per criterion of ``form``.
 
     Raises:

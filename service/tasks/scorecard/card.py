@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from service.grounding.language import language_of
-from service.tasks.scorecard.arithmetic import Verdict, add_up
+from service.tasks.scorecard.arithmetic import Rating, add_up
 from service.tasks.scorecard.evidence import Status
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.merging import Settled, merge_overviews, settle
 from service.tasks.scorecard.reading import AgentTone, CustomerTone, Overview, Reading, Resolution
 from service.tasks.scorecard.transcript import Speaker, Turn, unscoreable
-from service.tasks.scorecard.windows import Part
+from service.tasks.scorecard.windows import TranscriptPart
 
 ReviewCode = Literal[
     "unanswered",  # no verdict on a criterion: there is no score
@@ -48,7 +48,7 @@ class CriterionResult(BaseModel):
     question: str
     weight: Decimal
     required: bool
-    verdict: Verdict | None
+    verdict: Rating | None
     reason: str = ""
     quote: str = ""
     turn: int | None = None
@@ -108,7 +108,7 @@ class Scorecard(BaseModel):
 
 
 def make_card(
-    call_id: str, form: Form, turns: Sequence[Turn], parts: Sequence[Part], readings: Sequence[Reading]
+    call_id: str, form: Form, turns: Sequence[Turn], parts: Sequence[TranscriptPart], readings: Sequence[Reading]
 ) -> Scorecard:
     """Return the scorecard of a call from the readings of its ``parts``, in their order."""
     settled = [

@@ -29,7 +29,7 @@ _WHOLE_WORDS = re.compile(r"\w+(?:'\w+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class QuoteEvidence:
     """Where a quote was found. ``turn`` is the turn that really holds it, whatever the model said; None when none does."""
 
     status: Status
@@ -42,19 +42,19 @@ def folded(text: str) -> str:
     return _SPACES.sub(" ", _DASHES.sub("-", text)).strip()
 
 
-def find_quote(quote: str, claimed: int | None, turns: Sequence[Turn]) -> Evidence:
+def find_quote(quote: str, claimed: int | None, turns: Sequence[Turn]) -> QuoteEvidence:
     """Return whether ``quote`` stands in a turn: the claimed one first, then the nearest to it, the earlier of two.
 
     A quote that the model puts into the wrong turn is still the speaker's words; the turn is then set right.
     """
     wanted = _ENDS.sub("", folded(quote))
     if not wanted:
-        return Evidence(status="none")
+        return QuoteEvidence(status="none")
     start = claimed if claimed is not None and 0 <= claimed < len(turns) else 0
     for index in sorted(range(len(turns)), key=lambda index: (abs(index - start), index)):
         if holds(turns[index].text, wanted):
-            return Evidence(status="verified", turn=index)
-    return Evidence(status="unverified")
+            return QuoteEvidence(status="verified", turn=index)
+    return QuoteEvidence(status="unverified")
 
 
 def holds(text: str, wanted: str) -> bool:

@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from service.grounding.text import sentences
 from service.tasks.scorecard.evidence import LEAST_WORDS
 from service.tasks.scorecard.form import Criterion
-from service.tasks.scorecard.reading import MOST_TEXT, AgentTone, Answered, CustomerTone, Overview, Reading, Resolution
-from service.tasks.scorecard.windows import Line, Part
+from service.tasks.scorecard.reading import (
+    MOST_TEXT,
+    AgentTone,
+    CriterionRating,
+    CustomerTone,
+    Overview,
+    Reading,
+    Resolution,
+)
+from service.tasks.scorecard.windows import TranscriptLine, TranscriptPart
 
 MODEL_ID = "local.scorecard-keywords-v1"
 # Set on the dev cases, by kappa (docs/decisions/0023); shares of the summed weight of a criterion's words.
@@ -58,14 +66,14 @@ _CURT = re.compile(r"\b(?:like i said|i already told|that's the policy|calm down
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    line: Line
+    line: TranscriptLine
     sentence: str
     words: frozenset[str]
 
 
 def answer_part(document: object) -> str:
     """Return the answer to one part in the form that models fill in (JSON)."""
-    assert isinstance(document, Part)
+    assert isinstance(document, TranscriptPart)
     said = [
         _Said(line=line, sentence=sentence.strip(), words=frozenset(_stems(sentence)))
         for line in document.lines
@@ -108,11 +116,11 @@ def _rarity(criteria: Sequence[Criterion]) -> dict[str, float]:
     return {word: math.log(1 + len(criteria) / count) for word, count in counts.items()}
 
 
-def _answer(criterion: Criterion, said: Sequence[_Said], rarity: dict[str, float]) -> Answered:
+def _answer(criterion: Criterion, said: Sequence[_Said], rarity: dict[str, float]) -> CriterionRating:
     if criterion.applies_when is not None:
         share, _ = _best(_stems(criterion.applies_when), said, rarity)
         if share < APPLIES:
-            return Answered(verdict="na", reason="none of the words of its condition were said")
+            return CriterionRating(verdict="na", reason="none of the words of its condition were said")
     agents = [item for item in said if item.line.speaker != "customer"]
     share, best = max(
         (
@@ -122,8 +130,8 @@ def _answer(criterion: Criterion, said: Sequence[_Said], rarity: dict[str, float
         key=lambda found: found[0],
     )
     if best is None or share < MET:
-        return Answered(verdict="no", reason="no turn of the agent carries enough of its words")
-    return Answered(verdict="yes", reason="words of the criterion", quote=_quotable(best), turn=best.line.index)
+        return CriterionRating(verdict="no", reason="no turn of the agent carries enough of its words")
+    return CriterionRating(verdict="yes", reason="words of the criterion", quote=_quotable(best), turn=best.line.index)
 
 
 def _quotable(said: _Said) -> str:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.tasks.scorecard.evidence import Evidence, find_quote
+from service.tasks.scorecard.evidence import QuoteEvidence, find_quote
 from service.tasks.scorecard.form import Criterion
-from service.tasks.scorecard.reading import Answered, Overview, Reading
+from service.tasks.scorecard.reading import CriterionRating, Overview, Reading
 from service.tasks.scorecard.transcript import Turn
 
 _ONCE = {"yes": 2, "no": 1, "na": 0}
@@ -25,8 +25,8 @@ class Settled:
     """The answer that stands for a criterion, with what became of its quote; ``answered`` None: a window did not answer."""
 
     criterion: Criterion
-    answered: Answered | None
-    evidence: Evidence
+    answered: CriterionRating | None
+    evidence: QuoteEvidence
 
 
 def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bool], turns: Sequence[Turn]) -> Settled:
@@ -44,20 +44,20 @@ def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bo
     best = max(
         found,
         key=lambda one: (ranks[one[0].verdict], one[1].status == "verified"),
-        default=(None, Evidence(status="none")),
+        default=(None, QuoteEvidence(status="none")),
     )
     answer, evidence = best
     # What a window left open could still have been the answer that decides, unless that one is there with its evidence.
     decided = answer is not None and ranks[answer.verdict] == 2 and evidence.status == "verified"
     if len(found) < len(said) and not decided:
-        return Settled(criterion=criterion, answered=None, evidence=Evidence(status="none"))
+        return Settled(criterion=criterion, answered=None, evidence=QuoteEvidence(status="none"))
     return Settled(criterion=criterion, answered=answer, evidence=evidence)
 
 
-def evidence_of(answer: Answered, turns: Sequence[Turn]) -> Evidence:
+def evidence_of(answer: CriterionRating, turns: Sequence[Turn]) -> QuoteEvidence:
     """Return what the answer's quote is worth: a yes must show one; a no may rest on something that is not there."""
     evidence = find_quote(answer.quote, answer.turn, turns)
-    return Evidence(status="missing") if evidence.status == "none" and answer.verdict == "yes" else evidence
+    return QuoteEvidence(status="missing") if evidence.status == "none" and answer.verdict == "yes" else evidence
 
 
 def merge_overviews(overviews: Sequence[Overview]) -> Overview:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import OutputInvalid
-from service.tasks.scorecard.arithmetic import Verdict
+from service.tasks.scorecard.arithmetic import Rating
 
 Resolution = Literal["resolved", "unresolved", "escalated", "unclear"]
 CustomerTone = Literal["calm", "anxious", "frustrated", "angry", "relieved"]
@@ -25,7 +25,7 @@ CUSTOMER_TONES: tuple[CustomerTone, ...] = ("calm", "anxious", "frustrated", "an
 AGENT_TONES: tuple[AgentTone, ...] = ("professional", "warm", "curt", "dismissive")
 MOST_TEXT = 600
 _MOST_ITEMS = 8
-_VERDICTS: Mapping[str, Verdict] = {
+_VERDICTS: Mapping[str, Rating] = {
     **dict.fromkeys(("yes", "true", "y", "met", "pass", "passed"), "yes"),
     **dict.fromkeys(("no", "false", "n", "not met", "fail", "failed"), "no"),
     **dict.fromkeys(("na", "n/a", "not applicable", "not_applicable", "none applicable"), "na"),
@@ -33,12 +33,12 @@ _VERDICTS: Mapping[str, Verdict] = {
 _TURN = re.compile(r"\d{1,6}")
 
 
-class Answered(BaseModel):
+class CriterionRating(BaseModel):
     """A model's word on one criterion; ``turn`` is where it says that the quote stands."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    verdict: Verdict
+    verdict: Rating
     reason: str = ""
     quote: str = ""
     turn: int | None = None
@@ -63,7 +63,7 @@ class Reading(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     valid: bool
-    answers: dict[str, Answered] = Field(default_factory=dict)
+    answers: dict[str, CriterionRating] = Field(default_factory=dict)
     overview: Overview | None = None
 
 
@@ -151,7 +151,7 @@ def read_answer(
     return Reading(valid=valid and follows, answers=read, overview=said)
 
 
-def _quoting(answer: Answered, lines: Mapping[int, str]) -> Answered:
+def _quoting(answer: CriterionRating, lines: Mapping[int, str]) -> CriterionRating:
     # What is not applicable rests on no turn, whatever number the model had to write.
     if answer.turn is None or answer.turn not in lines or answer.verdict == "na":
         return answer.model_copy(update={"quote": "", "turn": None})
@@ -187,7 +187,7 @@ def _answers(found: Mapping[str, Any]) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _answered(raw: Any) -> Answered | None:
+def _answered(raw: Any) -> CriterionRating | None:
     if not isinstance(raw, dict):
         raw = {"verdict": raw}
     said = raw.get("verdict")
@@ -200,7 +200,9 @@ def _answered(raw: Any) -> Answered | None:
         turn = int(digits[0]) if digits else None
     if isinstance(turn, bool) or not isinstance(turn, int) or turn < 0:
         turn = None
-    return Answered(verdict=_VERDICTS[word], reason=_text(raw.get("reason")), quote=_text(raw.get("quote")), turn=turn)
+    return CriterionRating(
+        verdict=_VERDICTS[word], reason=_text(raw.get("reason")), quote=_text(raw.get("quote")), turn=turn
+    )
 
 
 def _overview(raw: Any) -> Overview | None:

@@ -29,7 +29,7 @@ _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class TranscriptLine:
     """A turn, or a piece of a long one; ``index`` is the turn's place in the call."""
 
     index: int
@@ -42,10 +42,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class TranscriptPart:
     """What one call to a model sees. ``overview``: whether it is asked about the call as a whole, too."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TranscriptLine, ...]
     criteria: tuple[Criterion, ...]
     window: int
     windows: int
@@ -73,7 +73,7 @@ def criterion_text(criterion: Criterion) -> str:
     return "\n".join(lines)
 
 
-def plan(turns: Sequence[Turn], form: Form, *, budget: int | None, answer_tokens: int) -> list[Part]:
+def plan(turns: Sequence[Turn], form: Form, *, budget: int | None, answer_tokens: int) -> list[TranscriptPart]:
     """Return the parts of a call, windows in order, each with every batch.
 
     Args:
@@ -99,7 +99,7 @@ def plan(turns: Sequence[Turn], form: Form, *, budget: int | None, answer_tokens
     windows = _windows(turns, capacity)
     condensed = criteria != list(form.criteria())
     return [
-        Part(
+        TranscriptPart(
             lines=window,
             criteria=batch,
             window=number,
@@ -147,9 +147,9 @@ def _batches(criteria: Sequence[Criterion], most: int, room: int | None) -> list
     return [tuple(batch) for batch in batches]
 
 
-def _windows(turns: Sequence[Turn], capacity: int | None) -> list[tuple[Line, ...]]:
+def _windows(turns: Sequence[Turn], capacity: int | None) -> list[tuple[TranscriptLine, ...]]:
     lines = [
-        Line(index=index, speaker=turn.speaker, start_s=turn.start_s, text=_one_line(turn.text))
+        TranscriptLine(index=index, speaker=turn.speaker, start_s=turn.start_s, text=_one_line(turn.text))
         for index, turn in enumerate(turns)
         if turn.text.strip()
     ]
@@ -157,7 +157,7 @@ def _windows(turns: Sequence[Turn], capacity: int | None) -> list[tuple[Line, ..
         return [tuple(lines)]
     capacity -= _tokens(_header(9999, 9999))
     pieces = [piece for line in lines for piece in _pieces(line, capacity)]
-    windows: list[list[Line]] = [[]]
+    windows: list[list[TranscriptLine]] = [[]]
     used = 0
     for piece in pieces:
         size = _tokens([str(piece)])
@@ -170,8 +170,8 @@ def _windows(turns: Sequence[Turn], capacity: int | None) -> list[tuple[Line, ..
     return [tuple(window) for window in windows]
 
 
-def _overlap(window: Sequence[Line], room: int) -> list[Line]:
-    kept: list[Line] = []
+def _overlap(window: Sequence[TranscriptLine], room: int) -> list[TranscriptLine]:
+    kept: list[TranscriptLine] = []
     for line in reversed(window[-_OVERLAP_TURNS:]):
         room -= _tokens([str(line)])
         if room < 0 or len(kept) + 1 == len(window):
@@ -180,7 +180,7 @@ def _overlap(window: Sequence[Line], room: int) -> list[Line]:
     return kept
 
 
-def _pieces(line: Line, capacity: int) -> list[Line]:
+def _pieces(line: TranscriptLine, capacity: int) -> list[TranscriptLine]:
     """Return the line, or pieces of its text that fit a window each."""
     if _tokens([str(line)]) <= capacity:
         return [line]

@@ -42,7 +42,7 @@ class _Form(IntEnum):
 
 
 @dataclass(slots=True)
-class _Entry:
+class _ShownContact:
     number: int
     item: Interaction
     texts: dict[_Form, str]
@@ -77,7 +77,9 @@ def is_open(item: Interaction, later: Sequence[Interaction]) -> bool:
 
 def _fitted(interactions: Sequence[Interaction], max_tokens: int) -> str:
     entries = [
-        _Entry(number, item, {_Form.COUNTED: "", _Form.SHORT: _short(number, item), _Form.WHOLE: _block(number, item)})
+        _ShownContact(
+            number, item, {_Form.COUNTED: "", _Form.SHORT: _short(number, item), _Form.WHOLE: _block(number, item)}
+        )
         for number, item in enumerate(interactions, start=1)
     ]
     newest, *earlier = reversed(entries)
@@ -97,7 +99,7 @@ def _fitted(interactions: Sequence[Interaction], max_tokens: int) -> str:
     return _joined(entries)
 
 
-def _raise(candidates: Sequence[_Entry], form: _Form, entries: Sequence[_Entry], max_tokens: int) -> None:
+def _raise(candidates: Sequence[_ShownContact], form: _Form, entries: Sequence[_ShownContact], max_tokens: int) -> None:
     # A block's own estimate plus its line break; the sum is never below the estimate of the joined text.
     used = sum(_cost(entry.text) for entry in entries if entry.form) + _cost(_counts(entries))
     for entry in candidates:
@@ -113,7 +115,7 @@ def _cost(text: str) -> int:
     return estimated_tokens(text) + 1 if text else 0
 
 
-def _joined(entries: Sequence[_Entry]) -> str:
+def _joined(entries: Sequence[_ShownContact]) -> str:
     return "\n".join(text for text in (_counts(entries), *(entry.text for entry in entries if entry.form)) if text)
 
 
@@ -157,7 +159,7 @@ def _cut(text: str, max_tokens: int) -> str:
         chars = chars * 9 // 10
 
 
-def _counts(entries: Sequence[_Entry]) -> str:
+def _counts(entries: Sequence[_ShownContact]) -> str:
     counted = [entry for entry in entries if not entry.form]
     if not counted:
         return ""

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from service.aws.clients import client
 from service.aws.event_queue import Announced, create_queue
-from service.calls.failure import CallFailed, Reason, Waiting
+from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.heard import Heard
 from service.calls.keys import NOBODY, letter_key, read_key, result_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
@@ -277,7 +277,7 @@ async def test_a_dead_call_lives_again_after_the_fix(place: Place) -> None:
     assert dict((await place.worker.drain(wait_s=2)).states) == {"done": 1}
     assert place.jobs(ACME)["moved.json"].source.form_folder == "support"
     assert "2 active forms" in place.letters(ACME)["acme/calls/which.json"].detail
-    assert dict((await replay(place.worker, ACME, Reason.FORM)).states) == {"failed": 1}
+    assert dict((await replay(place.worker, ACME, FailureReason.FORM)).states) == {"failed": 1}
     assert len(place.letters(ACME)) == 1
 
     class OneForm:
@@ -288,7 +288,7 @@ async def test_a_dead_call_lives_again_after_the_fix(place: Place) -> None:
             return (await forms.heads(tenant))[:1]
 
     fixed = replace(place.worker, forms=OneForm())
-    assert dict((await replay(fixed, ACME, Reason.FORM)).states) == {"done": 1}
+    assert dict((await replay(fixed, ACME, FailureReason.FORM)).states) == {"done": 1}
     assert place.letters(ACME) == {}
     assert count_calls(place.worker, ACME).balanced
 
@@ -419,7 +419,7 @@ async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: 
 async def test_what_cannot_be_redacted_is_kept_nowhere(place: Place) -> None:
     class Broken(PatternRedactor):
         def redact(self, turns: Any) -> Any:
-            raise CallFailed(Reason.REDACTION, "turn 1: broken")
+            raise CallFailed(FailureReason.REDACTION, "turn 1: broken")
 
     class Short(PatternRedactor):
         def redact(self, turns: Any) -> Any:
@@ -428,7 +428,7 @@ async def test_what_cannot_be_redacted_is_kept_nowhere(place: Place) -> None:
     for name, redactor in (("broken", Broken()), ("short", Short())):
         place.put(f"acme/calls/{name}.json", TURNS, agent_id=name)
         await replace(place.worker, redactor=redactor).drain(wait_s=2)
-        assert place.jobs(ACME)[f"{name}.json"].reason is Reason.REDACTION
+        assert place.jobs(ACME)[f"{name}.json"].reason is FailureReason.REDACTION
     assert [item.key for item in place.worker.results(ACME).listed("acme/") if "/dead/" not in item.key] == []
 
 
@@ -462,7 +462,7 @@ async def test_the_walls_from_the_wrong_side(place: Place) -> None:
     assert tags == [{"Key": "tenant_id", "Value": ACME}]
     # another tenant's dead letter
     stolen = {"object_key": "acme/calls/x.json", "etag": job.source.etag, "version": "", "reason": "form", "detail": ""}
-    brand.put(letter_key(BRAND, Reason.FORM, "stolen"), json.dumps(stolen))
+    brand.put(letter_key(BRAND, FailureReason.FORM, "stolen"), json.dumps(stolen))
     with pytest.raises(WallBreached):
         await replay(place.worker, BRAND)
     # another tenant's call, form and rows

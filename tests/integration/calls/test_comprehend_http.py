@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.aws.clients import client
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.comprehend import ComprehendRedactor
 from service.errors import StoreError
 from service.settings import Settings
@@ -105,5 +105,5 @@ def test_whatever_else_comes_nothing_is_kept(answer: Answer) -> None:
     with server(answer) as (one, _), pytest.raises((CallFailed, StoreError)) as caught:
         redact(one)
     if isinstance(caught.value, CallFailed):
-        assert caught.value.reason is Reason.REDACTION
+        assert caught.value.reason is FailureReason.REDACTION
     assert "zofia" not in str(caught.value)

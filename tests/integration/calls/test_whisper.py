@@ -5,7 +5,7 @@ import wave
 
 import pytest
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.heard import Facts
 from service.calls.keys import read_key
 
@@ -51,4 +51,4 @@ def test_silence_has_no_turns_and_what_is_no_sound_a_reason():
     assert hears.hear(SOURCE, spoken([("agent", " ")]), Facts()).turns == ()
     with pytest.raises(CallFailed) as caught:
         hears.hear(SOURCE, b"RIFF\x10 this is no sound", Facts())
-    assert caught.value.reason is Reason.UNREADABLE
+    assert caught.value.reason is FailureReason.UNREADABLE

@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 
 from service.access.control import LOCAL_TENANT, local_token, open_access
 from service.app import create_app
-from service.calls.failure import Reason
+from service.calls.failure import FailureReason
 from service.dashboards.reader import DashboardReader
 from service.settings import Settings
 from service.summaries.feedback import Ambiguous, Recorded, SummaryRow
@@ -51,7 +51,7 @@ def api(api_runtime, tmp_path, hand_made_warehouse):
     calls = FakeCalls()
     for name in ("one", "two"):
         calls.add(LOCAL_TENANT, name, {"greet": "yes", "sorry": None})
-    calls.add(LOCAL_TENANT, "bad", state="failed", reason=Reason.MODEL, detail="no answer")
+    calls.add(LOCAL_TENANT, "bad", state="failed", reason=FailureReason.MODEL, detail="no answer")
     calls.get = lambda tenant, call_id: list(calls.jobs.values())[int(call_id[-1], 16) % 3]  # nobody guesses an id
     runtime = api_runtime(
         settings=config,

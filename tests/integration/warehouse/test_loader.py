@@ -21,7 +21,7 @@ from service.events import EVENTS
 from service.loading.balance import balance
 from service.loading.dead_letters import DEAD_PREFIX
 from service.loading.loader import Loader
-from service.loading.objects import Reason
+from service.loading.objects import DeadReason
 from service.settings import REPO_ROOT, Settings
 from service.summaries.archive import Archive, create_bucket
 from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX, utc_text
@@ -210,8 +210,8 @@ def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(plac
     place.s3.put_object(
         Bucket=place.settings.stores.archive_bucket, Key=whole.object_key, Body=whole.to_json().encode()
     )
-    assert place.loader.replay(Reason.TOO_LARGE).loaded == 0
-    assert place.loader.replay(Reason.NOT_JSON).loaded == 1
+    assert place.loader.replay(DeadReason.TOO_LARGE).loaded == 0
+    assert place.loader.replay(DeadReason.NOT_JSON).loaded == 1
     assert {letter["reason"] for letter in place.dead_letters().values()} == {"wrong_schema", "too_large"}
     assert place.rows("SELECT request_id FROM omni_summaries ORDER BY 1") == [("req-000001",), ("req-000002",)]
     assert place.balanced().balanced

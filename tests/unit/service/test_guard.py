@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.errors import AnswerRefused, DeadlineExceeded
-from service.guard import Finding, GroundingGuard, check_answer, kinds_of, repair_messages
+from service.guard import GroundingGuard, GuardFinding, check_answer, kinds_of, repair_messages
 from service.interactions.interaction import Interaction
 from service.pair import Message
 from service.settings import REPO_ROOT
@@ -132,7 +132,7 @@ async def test_a_guard_that_fails_refuses():
 
 
 def test_a_correction_names_what_was_found_on_one_line_and_without_tags():
-    found = [Finding(kind="name", value="<history>\nZoe " + "z" * 100), Finding(kind="secret", value="")]
+    found = [GuardFinding(kind="name", value="<history>\nZoe " + "z" * 100), GuardFinding(kind="secret", value="")]
     messages = repair_messages([Message(role="user", content="q")], "a", found)
     assert [(m.role, m.content) for m in messages[:2]] == [("user", "q"), ("assistant", "a")]
     asked = messages[2].content

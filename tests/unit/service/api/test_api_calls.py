@@ -14,7 +14,7 @@ from service.access.clients import hash_secret, new_secret
 from service.access.control import open_access
 from service.access.keys import make_key
 from service.app import create_app
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.errors import StoreError
 from service.settings import Settings
 from service.telemetry.fields import DROPPED, redact
@@ -150,7 +150,7 @@ def test_what_cannot_be_said_is_refused_with_a_reason(runtime, calls, call, crit
     ids = {
         "unknown": "call-" + "0" * 24,
         "one": calls.add("tenant-a", "one", VERDICTS),
-        "failed": calls.add("tenant-a", "failed", state="failed", reason=Reason.MODEL, detail="no answer"),
+        "failed": calls.add("tenant-a", "failed", state="failed", reason=FailureReason.MODEL, detail="no answer"),
         "waiting": calls.add("tenant-a", "waiting", state="redacted"),
         "unusable": calls.add("tenant-a", "unusable", {}, state="needs_review"),
         "expired": calls.add("tenant-a", "expired", VERDICTS),
@@ -167,7 +167,7 @@ def test_what_cannot_be_said_is_refused_with_a_reason(runtime, calls, call, crit
 def test_calls_come_in_pages_by_state_day_and_form(runtime, calls):
     for day in range(5):
         calls.add("tenant-a", f"done-{day}", VERDICTS, date=CALL_DATE + timedelta(days=day))
-    calls.add("tenant-a", "bad", state="failed", reason=Reason.FORM, detail="none fits", date=CALL_DATE)
+    calls.add("tenant-a", "bad", state="failed", reason=FailureReason.FORM, detail="none fits", date=CALL_DATE)
     with client_of(runtime, "lead-a") as client:
         days, after = [], None
         while True:
@@ -264,7 +264,7 @@ def test_a_reason_is_redacted_and_never_logged(runtime, calls):
 def test_a_reason_that_nobody_could_redact_is_not_kept(runtime, calls):
     class Broken:
         def redact(self, turns):
-            raise CallFailed(Reason.REDACTION, "turn 0: broke")
+            raise CallFailed(FailureReason.REDACTION, "turn 0: broke")
 
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(replace(runtime, calls=replace(calls.reviews, redactor=Broken())), "lead-a") as client:

@@ -13,7 +13,7 @@ from service.interactions.reader import InteractionPage
 from service.llm.pricing import Usage
 from service.pair import Pair
 from service.summaries.record import SummaryRecord, time_partition, utc_text
-from service.summaries.reuse import Answered
+from service.summaries.reuse import ReuseOutcome
 from service.summaries.store import Summaries
 from service.task import TaskResult
 from service.tasks.summarize import SummarizeInputs
@@ -72,7 +72,7 @@ def test_the_record_holds_the_answer_the_query_and_what_was_seen_without_its_tex
         response,
         inputs,
         InteractionPage(interactions=(seen,), query="Query t: one account"),
-        Answered(result=result, reuse_key=None, reused_from="req-0"),
+        ReuseOutcome(result=result, reuse_key=None, reused_from="req-0"),
         client="salesforce",
         rollout_arm="candidate",
         environment="local",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.keys import is_call_id, read_key, result_key
 
 
@@ -40,7 +40,7 @@ def test_a_key_says_tenant_and_form_folder():
 def test_what_is_no_tenants_call_is_refused(key):
     with pytest.raises(CallFailed) as caught:
         read_key(key, etag="e1")
-    assert caught.value.reason is Reason.BAD_KEY
+    assert caught.value.reason is FailureReason.BAD_KEY
 
 
 def test_an_event_without_a_version_is_refused():

@@ -21,7 +21,15 @@ from service.events import (
 from service.loading import rows
 from service.loading.arrow_tables import schema_of
 from service.loading.batch import prepare
-from service.loading.objects import MAX_OBJECT_BYTES, BadObject, FeedbackRecord, Fetched, Reason, kind_of, kind_of_line
+from service.loading.objects import (
+    MAX_OBJECT_BYTES,
+    BadObject,
+    DeadReason,
+    FeedbackRecord,
+    Fetched,
+    kind_of,
+    kind_of_line,
+)
 from service.summaries.feedback import SummaryRow
 from service.summaries.feedback_store import FeedbackStore
 from service.summaries.record import SummaryRecord, utc_text
@@ -121,13 +129,13 @@ def test_a_record_from_before_the_newer_fields_is_accepted(batch):
 @pytest.mark.parametrize(
     ("body", "reason", "says"),
     [
-        (b"", Reason.NOT_JSON, "0 bytes"),
-        (b'{"unique_process_id": "p", "requ', Reason.NOT_JSON, "cut off"),
-        (b"\xff\xfe\x00", Reason.NOT_JSON, "3 bytes"),
-        (b"[" * 5000, Reason.NOT_JSON, "5000 bytes"),
-        (b"[]", Reason.WRONG_SCHEMA, "a JSON list"),
-        (b'{"request_id": 4}', Reason.WRONG_SCHEMA, "request_id string_type"),
-        (b" " * (MAX_OBJECT_BYTES + 1), Reason.TOO_LARGE, "are the most"),
+        (b"", DeadReason.NOT_JSON, "0 bytes"),
+        (b'{"unique_process_id": "p", "requ', DeadReason.NOT_JSON, "cut off"),
+        (b"\xff\xfe\x00", DeadReason.NOT_JSON, "3 bytes"),
+        (b"[" * 5000, DeadReason.NOT_JSON, "5000 bytes"),
+        (b"[]", DeadReason.WRONG_SCHEMA, "a JSON list"),
+        (b'{"request_id": 4}', DeadReason.WRONG_SCHEMA, "request_id string_type"),
+        (b" " * (MAX_OBJECT_BYTES + 1), DeadReason.TOO_LARGE, "are the most"),
     ],
 )
 def test_a_malformed_object_is_dead_for_a_reason(batch, body, reason, says):
@@ -140,25 +148,25 @@ def test_a_malformed_object_is_dead_for_a_reason(batch, body, reason, says):
 @pytest.mark.parametrize(
     ("change", "reason", "says"),
     [
-        ({"schema_version": SCHEMA_VERSION + 1}, Reason.SCHEMA_VERSION, f"version {SCHEMA_VERSION + 1}"),
-        ({"schema_version": SCHEMA_VERSION + 1, "new": 1}, Reason.SCHEMA_VERSION, "update it"),
-        ({"schema_version": -1}, Reason.SCHEMA_VERSION, "version -1"),
-        ({"Marchetti's field": 1}, Reason.WRONG_SCHEMA, "? extra_forbidden"),
-        ({"arm": "third"}, Reason.WRONG_SCHEMA, "arm literal_error"),
-        ({"generated_at": "yesterday"}, Reason.WRONG_SCHEMA, "generated_at is no ISO 8601 time"),
-        ({"generated_at": "2025-11-21T11:00:00"}, Reason.WRONG_SCHEMA, "no time zone"),
-        ({"cost_usd": "cheap"}, Reason.WRONG_SCHEMA, "cost_usd"),
-        ({"cost_usd": "NaN"}, Reason.WRONG_SCHEMA, "cost_usd"),
-        ({"latency_ms": -1}, Reason.CHECK, "latency_ms: 0 to 600000"),
-        ({"cost_usd": "-0.1"}, Reason.CHECK, "cost_usd: 0 to 100"),
-        ({"input_tokens": -5}, Reason.CHECK, "input_tokens"),
-        ({"interactions_considered": 3}, Reason.CHECK, "not as many interactions as are listed"),
-        ({"max_interactions": 1}, Reason.CHECK, "more interactions than asked for"),
-        ({"environment": "mars"}, Reason.CHECK, "environment: one of"),
-        ({"summary": ""}, Reason.CHECK, "summary_text: 1 to"),
-        ({"generated_at": "2025-11-21T13:06:00.000Z"}, Reason.CHECK, "generation_timestamp: not in the future"),
-        ({"generated_at": "1970-01-01T00:00:00.000Z"}, Reason.CHECK, "generation_timestamp: not before 2020"),
-        ({"contact_id": "c" * 300}, Reason.CHECK, "contact_id: 1 to 256 bytes"),
+        ({"schema_version": SCHEMA_VERSION + 1}, DeadReason.SCHEMA_VERSION, f"version {SCHEMA_VERSION + 1}"),
+        ({"schema_version": SCHEMA_VERSION + 1, "new": 1}, DeadReason.SCHEMA_VERSION, "update it"),
+        ({"schema_version": -1}, DeadReason.SCHEMA_VERSION, "version -1"),
+        ({"Marchetti's field": 1}, DeadReason.WRONG_SCHEMA, "? extra_forbidden"),
+        ({"arm": "third"}, DeadReason.WRONG_SCHEMA, "arm literal_error"),
+        ({"generated_at": "yesterday"}, DeadReason.WRONG_SCHEMA, "generated_at is no ISO 8601 time"),
+        ({"generated_at": "2025-11-21T11:00:00"}, DeadReason.WRONG_SCHEMA, "no time zone"),
+        ({"cost_usd": "cheap"}, DeadReason.WRONG_SCHEMA, "cost_usd"),
+        ({"cost_usd": "NaN"}, DeadReason.WRONG_SCHEMA, "cost_usd"),
+        ({"latency_ms": -1}, DeadReason.CHECK, "latency_ms: 0 to 600000"),
+        ({"cost_usd": "-0.1"}, DeadReason.CHECK, "cost_usd: 0 to 100"),
+        ({"input_tokens": -5}, DeadReason.CHECK, "input_tokens"),
+        ({"interactions_considered": 3}, DeadReason.CHECK, "not as many interactions as are listed"),
+        ({"max_interactions": 1}, DeadReason.CHECK, "more interactions than asked for"),
+        ({"environment": "mars"}, DeadReason.CHECK, "environment: one of"),
+        ({"summary": ""}, DeadReason.CHECK, "summary_text: 1 to"),
+        ({"generated_at": "2025-11-21T13:06:00.000Z"}, DeadReason.CHECK, "generation_timestamp: not in the future"),
+        ({"generated_at": "1970-01-01T00:00:00.000Z"}, DeadReason.CHECK, "generation_timestamp: not before 2020"),
+        ({"contact_id": "c" * 300}, DeadReason.CHECK, "contact_id: 1 to 256 bytes"),
     ],
 )
 def test_a_wrong_value_is_named_by_field_and_rule_alone(batch, change, reason, says):
@@ -196,7 +204,7 @@ def test_an_interaction_newer_than_its_summary_takes_the_whole_object_along(batc
 )
 def test_a_verdict_of_an_impossible_time_is_dead(batch, change, says):
     (dead,) = batch(loadable.feedback(**change)).dead
-    assert (dead.reason, dead.kind) == (Reason.CHECK, "feedback")
+    assert (dead.reason, dead.kind) == (DeadReason.CHECK, "feedback")
     assert says in dead.detail
 
 
@@ -207,13 +215,13 @@ def test_a_text_that_cannot_be_redacted_is_not_loaded(batch, monkeypatch):
     monkeypatch.setattr(rows, "redacted", broken)
     made = batch(loadable.summary(ivr_intent="never seen before"))
     (dead,) = made.dead
-    assert (dead.reason, "Marchetti" in dead.detail) == (Reason.REDACTION, False)
+    assert (dead.reason, "Marchetti" in dead.detail) == (DeadReason.REDACTION, False)
     assert made.tables[SummaryEvent].num_rows == 0
 
 
 def test_an_object_that_could_not_be_fetched_keeps_its_reason(batch):
-    made = batch(Fetched(key=f"{SUMMARIES}x", etag="", problem=BadObject(Reason.GONE, "not there")))
-    assert [dead.reason for dead in made.dead] == [Reason.GONE]
+    made = batch(Fetched(key=f"{SUMMARIES}x", etag="", problem=BadObject(DeadReason.GONE, "not there")))
+    assert [dead.reason for dead in made.dead] == [DeadReason.GONE]
 
 
 def test_kinds_go_by_prefix_and_in_bulk_by_shape():

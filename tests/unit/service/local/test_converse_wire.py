@@ -15,9 +15,9 @@ from service.local.converse_wire import (
     BedrockError,
     ConverseRequest,
     ErrorKind,
-    StopReason,
-    Turn,
-    Usage,
+    WireStopReason,
+    WireTurn,
+    WireUsage,
     converse_body,
     parse_request,
 )
@@ -57,10 +57,10 @@ def test_turns_keep_order_roles_and_block_boundaries() -> None:
     )
     request = parse_request(NOVA, body)
     assert request.turns == (
-        Turn(role="system", text="Be brief.\nBe kind."),
-        Turn(role="user", text="One\nTwo"),
-        Turn(role="assistant", text="Three"),
-        Turn(role="user", text="Four"),
+        WireTurn(role="system", text="Be brief.\nBe kind."),
+        WireTurn(role="user", text="One\nTwo"),
+        WireTurn(role="assistant", text="Three"),
+        WireTurn(role="user", text="Four"),
     )
     assert request.last_user_text == "Four"
     assert (request.max_tokens, request.temperature, request.top_p) == (7, 0.5, 1.0)
@@ -120,11 +120,11 @@ def decode(frames: bytes) -> list[tuple[dict[str, str], dict[str, object]]]:
 
 
 def test_botocore_reads_the_stream_frames() -> None:
-    usage = Usage(input_tokens=5, output_tokens=2, cache_read_tokens=30, cache_write_tokens=4)
+    usage = WireUsage(input_tokens=5, output_tokens=2, cache_read_tokens=30, cache_write_tokens=4)
     frames = (
         converse_wire.stream_start()
         + converse_wire.stream_delta("Grüße ✓")
-        + converse_wire.stream_end(StopReason.MAX_TOKENS, usage, 12, "echo")
+        + converse_wire.stream_end(WireStopReason.MAX_TOKENS, usage, 12, "echo")
     )
     events = decode(frames)
     assert [headers[":event-type"] for headers, _ in events] == [
@@ -257,14 +257,14 @@ async def collect(events: AsyncGenerator[Delta | Done, None]) -> tuple[str, Done
 @pytest.mark.parametrize(
     ("config", "text", "stop"),
     [
-        ({}, "one two three four", StopReason.END_TURN),
-        ({"maxTokens": 4}, "one two three four", StopReason.END_TURN),
-        ({"maxTokens": 2}, "one two", StopReason.MAX_TOKENS),
-        ({"stopSequences": ["four", "three"]}, "one two ", StopReason.STOP_SEQUENCE),
+        ({}, "one two three four", WireStopReason.END_TURN),
+        ({"maxTokens": 4}, "one two three four", WireStopReason.END_TURN),
+        ({"maxTokens": 2}, "one two", WireStopReason.MAX_TOKENS),
+        ({"stopSequences": ["four", "three"]}, "one two ", WireStopReason.STOP_SEQUENCE),
     ],
 )
 def test_echo_answers_the_last_user_turn_within_its_limits(
-    config: dict[str, object], text: str, stop: StopReason
+    config: dict[str, object], text: str, stop: WireStopReason
 ) -> None:
     messages = [{"role": "user", "content": [{"text": "one two three four"}]}]
     request = parse_request("local.echo-v1", request_body(messages=messages, inferenceConfig=config))
@@ -306,19 +306,19 @@ TOOL = {"tools": [{"toolSpec": {"name": "form", "inputSchema": {"json": SCHEMA}}
 def test_one_tool_is_a_form_whose_json_answer_is_a_tool_call() -> None:
     form = parse_request(NOVA, request_body(toolConfig=TOOL)).form
     assert form == AnswerForm(schema=SCHEMA, tool="form")
-    usage = Usage(input_tokens=1, output_tokens=1)
-    answer = json.loads(converse_body('{"grade": "yes"}', StopReason.END_TURN, usage, 1, "x", form))
+    usage = WireUsage(input_tokens=1, output_tokens=1)
+    answer = json.loads(converse_body('{"grade": "yes"}', WireStopReason.END_TURN, usage, 1, "x", form))
     (block,) = answer["output"]["message"]["content"]
     assert (block["toolUse"]["name"], block["toolUse"]["input"]) == ("form", {"grade": "yes"})
     assert answer["stopReason"] == "tool_use"
 
 
 @pytest.mark.parametrize(
-    ("text", "stop"), [("good, I think", StopReason.END_TURN), ('{"grade": "y', StopReason.MAX_TOKENS)]
+    ("text", "stop"), [("good, I think", WireStopReason.END_TURN), ('{"grade": "y', WireStopReason.MAX_TOKENS)]
 )
-def test_prose_and_half_a_form_stay_text(text: str, stop: StopReason) -> None:
+def test_prose_and_half_a_form_stay_text(text: str, stop: WireStopReason) -> None:
     form = AnswerForm(schema=SCHEMA, tool="form")
-    answer = json.loads(converse_body(text, stop, Usage(input_tokens=1, output_tokens=1), 1, "x", form))
+    answer = json.loads(converse_body(text, stop, WireUsage(input_tokens=1, output_tokens=1), 1, "x", form))
     assert answer["output"]["message"]["content"] == [{"text": text}]
     assert answer["stopReason"] == stop
 

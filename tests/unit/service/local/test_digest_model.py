@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.interactions.interaction import Interaction
-from service.local.converse_wire import ConverseRequest, Turn
+from service.local.converse_wire import ConverseRequest, WireTurn
 from service.local.digest_model import DigestEngine, Skip, interactions_of, parse_skip
 from service.local.engines import Delta, Done
 from service.tasks.summarize.digest import extractive_digest
@@ -34,7 +34,7 @@ HISTORY = told(
 def prompt(system):
     user = f"<history>\n{history_text(HISTORY)}\n</history>\nWrite the summary."
     return ConverseRequest(
-        model_id="m", turns=(Turn(role="system", text=system), Turn(role="user", text=user)), max_tokens=200
+        model_id="m", turns=(WireTurn(role="system", text=system), WireTurn(role="user", text=user)), max_tokens=200
     )
 
 

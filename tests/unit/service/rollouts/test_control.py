@@ -6,7 +6,7 @@ from builders import make_pair
 from structlog.testing import capture_logs
 
 from service.errors import RegistryError
-from service.release.rollout import Candidate, Rollout
+from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
 from service.served import ServedPair
@@ -61,7 +61,7 @@ def candidate(sequence=1, percent=50, **changes):
         "at": "2026-11-21T00:00:00+00:00",
         "environment": "local",
     }
-    return Candidate(served=NEW, rollout=Rollout(**fields | changes))
+    return RolloutCandidate(served=NEW, rollout=Rollout(**fields | changes))
 
 
 class World:

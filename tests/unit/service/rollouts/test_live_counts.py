@@ -6,13 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.rollouts.live_counts import Counts, Observation, StopRule, mean_cost, p95, reason_to_stop, summed, wilson
+from service.rollouts.live_counts import (
+    LiveCounts,
+    Observation,
+    StopRule,
+    mean_cost,
+    p95,
+    reason_to_stop,
+    summed,
+    wilson,
+)
 
 RULE = StopRule()
 
 
 def counts(n, *, errors=0, degraded=0, guarded=0, latency_ms=1000.0, cost=0.001, rated=0, unhelpful=0, random=None):
-    made = Counts()
+    made = LiveCounts()
     for number in range(n):
         made.add(
             Observation(
@@ -40,7 +49,7 @@ def test_wilson_as_worked_by_hand():
 
 
 def test_p95_holds_the_true_one_to_a_counting_step():
-    seen = Counts()
+    seen = LiveCounts()
     for number in range(1, 1001):
         seen.add(Observation(latency_ms=float(number)))
     low, high = p95(seen, 1.96)
@@ -93,13 +102,13 @@ def test_nothing_is_known_of_prices_that_are_missing():
 
 
 def test_alone_it_is_held_to_bounds():
-    assert why(counts(500, errors=10), Counts(), alone=True) is None
-    assert "errors" in why(counts(500, errors=100), Counts(), alone=True)
+    assert why(counts(500, errors=10), LiveCounts(), alone=True) is None
+    assert "errors" in why(counts(500, errors=100), LiveCounts(), alone=True)
 
 
 def test_counts_survive_json_and_add_up():
     one, other = counts(30, errors=3, rated=4, unhelpful=1), counts(20, degraded=2, latency_ms=50.0)
-    back = [Counts.from_json(json.loads(json.dumps(part.to_json()))) for part in (one, other)]
+    back = [LiveCounts.from_json(json.loads(json.dumps(part.to_json()))) for part in (one, other)]
     total = summed(back)
     assert (total.requests, total.errors, total.degraded, total.rated) == (50, 3, 2, 4)
     assert sum(total.latencies.values()) == 50
@@ -108,8 +117,8 @@ def test_counts_survive_json_and_add_up():
 
 @given(st.lists(st.floats(0.1, 1e6), min_size=1, max_size=60), st.integers(1, 5))
 def test_how_requests_are_split_over_workers_changes_nothing(latencies, workers):
-    whole = Counts()
-    parts = [Counts() for _ in range(workers)]
+    whole = LiveCounts()
+    parts = [LiveCounts() for _ in range(workers)]
     for number, latency in enumerate(latencies):
         seen = Observation(latency_ms=latency, error=number % 3 == 0)
         whole.add(seen)
@@ -120,7 +129,7 @@ def test_how_requests_are_split_over_workers_changes_nothing(latencies, workers)
 def _run(seed, *, share, candidate, production, requests):
     """Send requests to both sides, ask the rule after every 50, and return after how many it stopped, or None."""
     random = Random(seed)
-    sides = {"candidate": Counts(), "production": Counts()}
+    sides = {"candidate": LiveCounts(), "production": LiveCounts()}
     for number in range(1, requests + 1):
         name = "candidate" if random.random() < share else "production"
         rates = candidate if name == "candidate" else production

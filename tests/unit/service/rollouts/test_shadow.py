@@ -18,7 +18,7 @@ from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.llm.reliability import Reliability
 from service.pair_file import load_pair
-from service.release.rollout import Candidate, Rollout
+from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.shadow import Shadow
 from service.served import ServedPair
 from service.settings import REPO_ROOT
@@ -74,7 +74,7 @@ def candidate():
         at="2026-11-21T00:00:00+00:00",
         environment="local",
     )
-    return Candidate(served=served, rollout=rollout)
+    return RolloutCandidate(served=served, rollout=rollout)
 
 
 class Model:

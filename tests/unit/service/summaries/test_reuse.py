@@ -14,7 +14,7 @@ from service.errors import FailureCode, ServiceError, StoreError
 from service.interactions.interaction import Interaction
 from service.llm.pricing import Usage
 from service.summaries.record import Reusable
-from service.summaries.reuse import Answered, Reuse, ReuseScope
+from service.summaries.reuse import Reuse, ReuseOutcome, ReuseScope
 from service.task import TaskResult
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -82,7 +82,7 @@ class World:
 
     async def request(
         self, name: str, scope: ReuseScope = SCOPE, history: Sequence[Interaction] = HISTORY, patience_s: float = 5.0
-    ) -> Answered:
+    ) -> ReuseOutcome:
         look = self.reuse.look(scope)
         await asyncio.sleep(0)  # the history is read
         return await self.reuse.once(look, history, self._ask, request_id=name, patience_s=patience_s)

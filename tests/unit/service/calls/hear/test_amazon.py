@@ -9,7 +9,7 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from service.calls.failure import CallFailed, Reason, Waiting
+from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.amazon import AmazonTranscriber, job_name
 from service.calls.hear.heard import Facts
 from service.calls.keys import read_key
@@ -142,7 +142,7 @@ def test_a_transcript_that_never_comes_is_an_error_after_45_seconds(amazon):
         output(s3, f"tmp/acme/{SOURCE.call_id}.json")
     with pytest.raises(CallFailed, match="not there after 45 s") as caught:
         make().hear(SOURCE, b"", FACTS)
-    assert caught.value.reason is Reason.TRANSCRIPTION
+    assert caught.value.reason is FailureReason.TRANSCRIPTION
     assert sum(slept) == 45
 
 

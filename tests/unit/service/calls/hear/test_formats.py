@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
 from service.calls.hear.heard import Facts
 from service.local.call_samples import as_transcribe, as_vtt
@@ -116,7 +116,7 @@ def test_call_analytics_names_roles_itself():
 def test_what_is_no_transcript_is_said_without_quoting_it(body):
     with pytest.raises(CallFailed) as caught:
         read_transcript(body, NONE)
-    assert caught.value.reason is Reason.UNREADABLE
+    assert caught.value.reason is FailureReason.UNREADABLE
     assert "Delphine" not in str(caught.value)
 
 

@@ -4,7 +4,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.comprehend import MOST_BYTES, ComprehendRedactor, documents
 from service.errors import StoreError
 from service.tasks.scorecard.transcript import Turn
@@ -81,7 +81,7 @@ def test_an_answer_that_does_not_fit_fails_the_call(amazon, entity):
     stub.add_response("detect_pii_entities", {"Entities": [entity]})
     with pytest.raises(CallFailed) as caught:
         redactor.redact([turn("hi zofia")])
-    assert caught.value.reason is Reason.REDACTION
+    assert caught.value.reason is FailureReason.REDACTION
     assert "zofia" not in str(caught.value)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact import presidio
 from service.calls.redact.presidio import PresidioRedactor
 from service.calls.work.build import build_redactor
@@ -112,7 +112,7 @@ def gives_up(text):
 def test_when_in_doubt_the_call_fails_and_quotes_nothing(fails, caplog):
     with pytest.raises(CallFailed) as caught:
         redactor(Breaks(fails)).redact([turn("hello zofia")])
-    assert caught.value.reason is Reason.REDACTION
+    assert caught.value.reason is FailureReason.REDACTION
     assert "turn 0" in str(caught.value)
     assert "zofia" not in (str(caught.value) + caplog.text).lower()
     assert caught.value.__cause__ is None
@@ -126,7 +126,7 @@ def test_a_model_that_does_not_load_fails_the_call_and_says_what_to_install():
 
     with pytest.raises(CallFailed, match=r"omni-insights\[redaction\]") as caught:
         PresidioRedactor(broken).redact([turn("hello")])
-    assert caught.value.reason is Reason.REDACTION
+    assert caught.value.reason is FailureReason.REDACTION
 
 
 @pytest.mark.parametrize(

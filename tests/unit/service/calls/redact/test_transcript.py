@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.calls.failure import CallFailed, Reason
+from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact import transcript
 from service.calls.redact.transcript import PatternRedactor, redacted_further
 from service.redaction.entities import Find
@@ -32,7 +32,7 @@ def test_a_text_that_cannot_be_redacted_fails_the_call(monkeypatch):
         PatternRedactor().redact(
             [turn("fine"), turn("x" * LONGEST_TEXT).model_copy(update={"text": "x" * (LONGEST_TEXT + 1)})]
         )
-    assert caught.value.reason is Reason.REDACTION
+    assert caught.value.reason is FailureReason.REDACTION
     assert "turn 1" in str(caught.value)
 
     def broken(text):
@@ -104,4 +104,4 @@ def test_finds_that_do_not_fit_their_turns_fail_the_call(finds):
     before = PatternRedactor().redact([turn("zofia"), turn("ok")])
     with pytest.raises(CallFailed) as caught:
         redacted_further(before, finds, "two")
-    assert caught.value.reason is Reason.REDACTION
+    assert caught.value.reason is FailureReason.REDACTION
