@@ -99,14 +99,7 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
     Raises:
         PairError: with ``path:line: what is wrong; what to do``.
     """
-    try:
-        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.prompty"))) or "none"
-        raise PairError(f"no pair file {path}; pairs there: {known}") from None
-    except (OSError, UnicodeDecodeError) as err:
-        raise PairError(f"{path} cannot be read as UTF-8 text: {err}") from err
-    source = _FrontMatter(path, text)
+    source = _FrontMatter(path, _read(path))
     _check_keys(source)
     model, backup = _model_id(source, "model.id", cards), None
     if source.get("backup") is not None:
@@ -115,6 +108,35 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
     variables = _variables(source, messages, task_variables)
     _text_equals(source, "name", path.stem)
     _text_equals(source, "task", path.parent.name)
+    output, serving = _output(source), _serving(source)
+    cache_prefix = _cache_prefix(source, messages)
+    return Pair(
+        name=_text(source, "name"),
+        task=_text(source, "task"),
+        version=_text(source, "version"),
+        description=str(source.get("description") or ""),
+        model=model,
+        backup=backup,
+        sampling=_sampling(source),
+        output=output,
+        serving=serving,
+        messages=messages,
+        variables=variables,
+        cache_prefix=cache_prefix,
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.prompty"))) or "none"
+        raise PairError(f"no pair file {path}; pairs there: {known}") from None
+    except (OSError, UnicodeDecodeError) as err:
+        raise PairError(f"{path} cannot be read as UTF-8 text: {err}") from err
+
+
+def _output(source: _FrontMatter) -> OutputRules:
     output = OutputRules(
         schema=_text(source, "output.schema"),
         max_words=_number(source, "output.max_words", whole=True),
@@ -123,6 +145,10 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
     )
     if output.min_words > output.max_words:
         source.fail("output.min_words", f"min_words {output.min_words} is above max_words {output.max_words}")
+    return output
+
+
+def _serving(source: _FrontMatter) -> ServingPolicy:
     serving = ServingPolicy(
         deadline_ms=_number(source, "serving.deadline_ms", whole=True, default=5000),
         hedge_delay_ms=_number(source, "serving.hedge_delay_ms", whole=True, default=2500),
@@ -132,6 +158,10 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
         source.fail(
             "serving.hedge_delay_ms", "hedge_delay_ms must be below deadline_ms, or the backup never gets its turn"
         )
+    return serving
+
+
+def _cache_prefix(source: _FrontMatter, messages: tuple[Message, ...]) -> bool:
     cache_prefix = source.get("cache_prefix") or False
     if not isinstance(cache_prefix, bool):
         source.fail("cache_prefix", "cache_prefix must be true or false")
@@ -140,24 +170,15 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
             "cache_prefix",
             "cache_prefix needs a system message without variables: a prefix that changes is never reused",
         )
-    return Pair(
-        name=_text(source, "name"),
-        task=_text(source, "task"),
-        version=_text(source, "version"),
-        description=str(source.get("description") or ""),
-        model=model,
-        backup=backup,
-        sampling=Sampling(
-            temperature=_number(source, "model.options.temperature", default=0.0, zero=True),
-            top_p=None if source.get("model.options.topP") is None else _number(source, "model.options.topP"),
-            max_output_tokens=_number(source, "model.options.maxOutputTokens", whole=True),
-            stop_sequences=_texts(source, "model.options.stopSequences"),
-        ),
-        output=output,
-        serving=serving,
-        messages=messages,
-        variables=variables,
-        cache_prefix=cache_prefix,
+    return cache_prefix
+
+
+def _sampling(source: _FrontMatter) -> Sampling:
+    return Sampling(
+        temperature=_number(source, "model.options.temperature", default=0.0, zero=True),
+        top_p=None if source.get("model.options.topP") is None else _number(source, "model.options.topP"),
+        max_output_tokens=_number(source, "model.options.maxOutputTokens", whole=True),
+        stop_sequences=_texts(source, "model.options.stopSequences"),
     )
 
 

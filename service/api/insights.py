@@ -203,10 +203,24 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
         request_id=request.state.request_id,
         patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
     )
-    result = answered.result
     insights = _response(
         inputs, answered, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
     )
+    _keep(insights, inputs, page, answered, served=served, request=request)
+    _log_completed(insights, account=account, arm=answered.result.arm)
+    return insights
+
+
+def _keep(
+    insights: InsightsResponse,
+    inputs: SummarizeInputs,
+    page: InteractionPage,
+    answered: ReuseOutcome,
+    *,
+    served: ServedPair,
+    request: Request,
+) -> None:
+    runtime = runtime_of(request)
     caller = getattr(request.state, "caller", None)  # nobody's where no token is needed: the harness
     runtime.summaries.keep(
         summary_record(
@@ -219,13 +233,16 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
             environment=runtime.settings.environment,
         )
     )
+
+
+def _log_completed(insights: InsightsResponse, *, account: str, arm: str) -> None:
     log(
         Event.REQUEST_COMPLETED,
         path=PATH,
         account=account,
         model_used=insights.model_used,
         answered_by=insights.answered_by,
-        arm=result.arm,
+        arm=arm,
         degraded=insights.degraded,
         cache_hit=insights.cache_hit,
         latency_ms=insights.latency_ms,
@@ -234,7 +251,6 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
         registry_version=insights.registry_version,
         interactions=insights.interactions_considered,
     )
-    return insights
 
 
 def _inputs(body: InsightsRequest, page: InteractionPage, as_of: datetime) -> SummarizeInputs:

@@ -200,8 +200,12 @@ def reviews_of(card: Scorecard) -> tuple[str, ...]:
 
 def rows_of(result: CallResult, source_key: str) -> tuple[CallEvent, list[CallCriterionEvent]]:
     """Return the warehouse's rows of a call. They hold no word of it, so they may outlive the result."""
+    return _call_row(result, source_key), _criterion_rows(result)
+
+
+def _call_row(result: CallResult, source_key: str) -> CallEvent:
     evaluation, by = result.qa_evaluation, result.scored_by
-    call = CallEvent(
+    return CallEvent(
         tenant_id=result.tenant_id,
         call_id=result.call_id,
         call_date=result.call_date,
@@ -238,9 +242,13 @@ def rows_of(result: CallResult, source_key: str) -> tuple[CallEvent, list[CallCr
         schema_version=result.schema_version,
         source_key=source_key,
     )
+
+
+def _criterion_rows(result: CallResult) -> list[CallCriterionEvent]:
+    evaluation = result.qa_evaluation
     if evaluation is None:
-        return call, []
-    return call, [
+        return []
+    return [
         CallCriterionEvent(
             tenant_id=result.tenant_id,
             call_id=result.call_id,
@@ -257,7 +265,7 @@ def rows_of(result: CallResult, source_key: str) -> tuple[CallEvent, list[CallCr
             score=item.score,
             evidence=item.evidence,
             evidence_turn=item.turn,
-            pair_digest=by.pair_digest,
+            pair_digest=result.scored_by.pair_digest,
             scored_at=result.scored_at,
         )
         for item in evaluation.criteria

@@ -4,7 +4,7 @@ Everything here is a pure function of the record and the key of the hashes, so t
 wherever and in whatever order it is loaded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -46,7 +46,6 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
     seen = [
         (item.channel, _moment("interactions.timestamp", item.timestamp), item.intent) for item in record.interactions
     ]
-    times = [moment for _, moment, _ in seen]
     text = _text("summary", record.summary, account)
     summary = (
         contact_id,
@@ -74,19 +73,8 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
         record.registry_version,
         record.rollout_arm,
         record.environment,
-        record.date_range,
-        record.interactions_considered,
-        (max(times) - min(times)).days if times else 0,
-        "+".join(sorted({channel for channel, _, _ in seen})),
-        max(seen, key=lambda item: item[1])[0] if seen else None,
-        record.max_history_days,
-        record.max_interactions,
-        None if record.channel_filter is None else "+".join(record.channel_filter),
-        record.input_tokens,
-        record.output_tokens,
-        record.prompt_cache_read_tokens,
-        record.prompt_cache_write_tokens,
-        _money(record.cost_usd),
+        *_history_columns(record, seen),
+        *_metered_columns(record),
         record.guard_findings,
         "+".join(sorted(record.guard_kinds)),
         record.repaired,
@@ -100,6 +88,32 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
         for position, (channel, moment, intent) in enumerate(seen)
     )
     return SummaryRows(summary=summary, interactions=interactions)
+
+
+def _history_columns(record: SummaryRecord, seen: Sequence[tuple[str, datetime, str]]) -> WarehouseRow:
+    """From ``date_range`` to ``channel_filter``: what was asked for and read."""
+    times = [moment for _, moment, _ in seen]
+    return (
+        record.date_range,
+        record.interactions_considered,
+        (max(times) - min(times)).days if times else 0,
+        "+".join(sorted({channel for channel, _, _ in seen})),
+        max(seen, key=lambda item: item[1])[0] if seen else None,
+        record.max_history_days,
+        record.max_interactions,
+        None if record.channel_filter is None else "+".join(record.channel_filter),
+    )
+
+
+def _metered_columns(record: SummaryRecord) -> WarehouseRow:
+    """From ``input_tokens`` to ``cost_usd``."""
+    return (
+        record.input_tokens,
+        record.output_tokens,
+        record.prompt_cache_read_tokens,
+        record.prompt_cache_write_tokens,
+        _money(record.cost_usd),
+    )
 
 
 def feedback_row(record: FeedbackRecord) -> WarehouseRow:

@@ -49,6 +49,15 @@ class ServerOptions:
 
 def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
     """Read the command line; argparse ends the process with code 2 on a mistake."""
+    parser = _parser()
+    values = parser.parse_args(arguments)
+    try:
+        return _options(values)
+    except ValueError as err:
+        parser.error(str(err))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m service.local.bedrock", description="A Bedrock Converse stand-in on loopback."
     )
@@ -86,29 +95,29 @@ def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
     parser.add_argument(
         "--digest-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the digest"
     )
-    values = parser.parse_args(arguments)
-    try:
-        return ServerOptions(
-            port=values.port,
-            models=_ids(values.models),
-            slots=values.slots,
-            threads=values.threads,
-            batch_threads=values.batch_threads,
-            seed=values.seed,
-            preload=values.preload,
-            die_with_stdin=values.die_with_stdin,
-            log=values.log,
-            echo_latency=parse_latency(values.echo_latency),
-            echo_words=values.echo_words,
-            echo_models=_ids(values.echo_models),
-            faults=tuple(parse_rule_text(text) for text in values.fault),
-            script=load_script(values.script) if values.script else None,
-            digest_models=_ids(values.digest_models),
-            digest_skips=_skips(values.digest_skips),
-            digest_latency=parse_latency(values.digest_latency),
-        )
-    except ValueError as err:
-        parser.error(str(err))
+    return parser
+
+
+def _options(values: argparse.Namespace) -> ServerOptions:
+    return ServerOptions(
+        port=values.port,
+        models=_ids(values.models),
+        slots=values.slots,
+        threads=values.threads,
+        batch_threads=values.batch_threads,
+        seed=values.seed,
+        preload=values.preload,
+        die_with_stdin=values.die_with_stdin,
+        log=values.log,
+        echo_latency=parse_latency(values.echo_latency),
+        echo_words=values.echo_words,
+        echo_models=_ids(values.echo_models),
+        faults=tuple(parse_rule_text(text) for text in values.fault),
+        script=load_script(values.script) if values.script else None,
+        digest_models=_ids(values.digest_models),
+        digest_skips=_skips(values.digest_skips),
+        digest_latency=parse_latency(values.digest_latency),
+    )
 
 
 def _ids(text: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from service.pair import OutputRules, Pair
 from service.question import Question
 from service.task import Task
 from service.tasks.scorecard.card import Scorecard, empty_card, make_card
-from service.tasks.scorecard.form import Form, Tenant
+from service.tasks.scorecard.form import Form, TenantId
 from service.tasks.scorecard.keywords import MODEL_ID, answer_part
 from service.tasks.scorecard.reading import SCHEMAS, Reading, answer_schema, read_answer
 from service.tasks.scorecard.transcript import MOST_TURNS, Turn
@@ -55,7 +55,7 @@ class ScorecardInputs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     call_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$")]
-    tenant: Tenant
+    tenant: TenantId
     form: Form
     turns: tuple[Turn, ...] = Field(max_length=MOST_TURNS)
 

@@ -22,7 +22,7 @@ def _plain(text: str) -> str:
 
 
 Id = Annotated[str, StringConstraints(pattern=_ID)]
-Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$")]
+TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_plain)]
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=600), AfterValidator(_plain)]
 
@@ -84,7 +84,7 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     form_id: Id
-    tenant: Tenant
+    tenant: TenantId
     name: Name
     version: int = Field(ge=1, le=1_000_000)
     pass_threshold: Decimal
