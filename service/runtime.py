@@ -6,31 +6,30 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.access.control import Access
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
 from service.cards import ModelCards
 from service.clock import wall_clock
-from service.dashboards.reader import DashboardReader
+from service.dashboards.reader import DashboardReader, build_dashboards
 from service.errors import ConfigurationError
 from service.interactions.reader import InteractionReader
 from service.llm.model_call import Gateway
 from service.llm.reliability import Reliability
-from service.rollouts.control import RolloutControl
+from service.rollouts.control import RolloutControl, build_rollouts
 from service.rollouts.shadow import Shadow
 from service.served import PairSource, ServedPair
-from service.settings import Settings, stand_in_of
+from service.settings import Settings
 from service.summaries.feedback import Feedback
 from service.summaries.store import Summaries
 from service.task import Task, load_task, task_names
 from service.telemetry.log import Event, log
 from service.telemetry.loop_lag import Crowding
-from service.warehouse.port import Warehouse
 
-_DASHBOARD_WAIT_S = 2.0
+if TYPE_CHECKING:
+    from service.aws.queries import DynamoQueries
 
 
 def _new_id() -> str:
@@ -147,42 +146,21 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.access.control import account_key, open_access
     from service.aws.clients import client
     from service.aws.queries import DynamoQueries
-    from service.calls.reviews import build_reviews
-    from service.calls.store.form_store import FormStore
-    from service.interactions.observed import ObservedInteractions
-    from service.interactions.reader import InteractionStore
-    from service.llm.gateway import LiteLLMGateway
+    from service.interactions.observed import build_interactions
+    from service.llm.gateway import build_gateway
     from service.llm.logged_gateway import LoggedGateway
     from service.llm.streaming import TellingGateway
-    from service.release.registry import RegistryPairSource, fetch_candidate
-    from service.summaries.store import build_summaries
+    from service.release.registry import RegistryPairSource
     from service.telemetry.fields import set_account_key
 
+    tasks = _tasks(settings)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    tasks = {name: load_task(name) for name in task_names()}
-    unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
-    if unknown:
-        raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
-    gateway = LiteLLMGateway(
-        cards,
-        region=settings.aws.region,
-        endpoint=settings.bedrock.endpoint,
-        stand_in=stand_in_of(settings),
-        in_process={model: code for task in tasks.values() for model, code in task.in_process.items()},
-    )
+    code = {model: code for task in tasks.values() for model, code in task.in_process.items()}
+    gateway = build_gateway(settings, cards, code)
     now = wall_clock(settings.clock_file)
     # One attempt each: history and writes repeat by themselves, within their own bounds.
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     queries = DynamoQueries.beside(dynamodb, settings)
-    summaries = Summaries()
-    forms: Forms | None = None
-    calls: CallReviews | None = None
-    if (
-        settings.environment == "aws" or settings.aws.endpoint is not None
-    ):  # a laptop keeps nothing in anybody's account
-        forms = FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=now)
-        calls = build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now)
-        summaries = build_summaries(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
     if guarded:  # otherwise the hashes keep this process's random key
         set_account_key(account_key(settings))
     sources = {name: RegistryPairSource(name, settings) for name in tasks}
@@ -191,35 +169,41 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         cards=cards,
         now=now,
         gateway=LoggedGateway(TellingGateway(gateway), cards),
-        interactions=ObservedInteractions(
-            InteractionStore(queries, settings.stores.interactions_table, timeout_s=settings.stores.history_timeout_s)
-        ),
-        summaries=summaries,
-        feedback=summaries.feedback,
-        forms=forms,
-        calls=calls,
+        interactions=build_interactions(settings, queries),
+        **_stores(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now),
         tasks=tasks,
         pair_sources=sources,
-        rollouts={
-            name: RolloutControl(
-                source,
-                partial(fetch_candidate, name, settings),
-                settings.state_dir / "rollout" / name,
-                every_s=settings.registry.refresh_s,
-            )
-            for name, source in sources.items()
-        },
+        rollouts=build_rollouts(settings, sources),
         shadow=Shadow(settings.state_dir / "shadow"),
-        dashboards=DashboardReader(partial(_read_warehouse, settings)),
+        dashboards=build_dashboards(settings),
         warm_up=gateway.warm_up,
         access=open_access(settings) if guarded else None,
         disconnect=queries.aclose,
     )
 
 
-def _read_warehouse(settings: Settings) -> Warehouse:
-    from service.warehouse import open_warehouse  # its engines are not installed where only summaries are served
+def _tasks(settings: Settings) -> dict[str, Task[Any]]:
+    tasks = {name: load_task(name) for name in task_names()}
+    unknown = sorted(set(settings.serving.required_tasks) - set(tasks))
+    if unknown:
+        raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
+    return tasks
 
-    # One of the machine's processors at most, and not long at a locked file: serving comes first.
-    bounded = settings.model_copy(update={"warehouse_threads": 1, "warehouse_wait_s": _DASHBOARD_WAIT_S})
-    return open_warehouse(bounded, read_only=True)
+
+def _stores(
+    settings: Settings, *, queries: "DynamoQueries", dynamodb: Any, s3: Any, now: Callable[[], datetime]
+) -> dict[str, Any]:
+    """Return what is kept in the account, by the runtime's names; a laptop keeps nothing in anybody's account."""
+    if settings.environment == "local" and settings.aws.endpoint is None:
+        return {}
+    from service.calls.reviews import build_reviews
+    from service.calls.store.form_store import build_forms
+    from service.summaries.store import build_summaries
+
+    summaries = build_summaries(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now, clock=time.monotonic)
+    return {
+        "summaries": summaries,
+        "feedback": summaries.feedback,
+        "forms": build_forms(settings, dynamodb=dynamodb, now=now),
+        "calls": build_reviews(settings, dynamodb=dynamodb, s3=s3, now=now),
+    }

@@ -53,7 +53,9 @@ def load_events(
         _bulk(settings, bulk, key)
         return
     settings = _with_running_aws(settings)
-    loader, archive = build_loader(settings)
+    from service.loading.build import build_loader
+
+    loader, archive = build_loader(settings, _Progress())
     loader.prepare_warehouse()
     if check:
         _check(settings, archive, moment)
@@ -90,22 +92,6 @@ def _check(settings: "Settings", archive: "Archive", since: datetime | None) -> 
     print("\n".join(found.lines()))
     if not found.balanced:
         raise typer.Exit(1)
-
-
-def build_loader(settings: "Settings") -> "tuple[Loader, Archive]":
-    """Build a loader around the clients of ``settings``; nothing is contacted yet."""
-    from service.aws.clients import client
-    from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
-    from service.loading.loader import Loader
-    from service.summaries.archive import Archive
-    from service.warehouse import open_warehouse
-
-    # A long poll answers after twenty seconds: the connection must not give up before.
-    patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
-    archive = Archive(client("s3", settings), settings.stores.archive_bucket)
-    queue = EventQueue(client("sqs", patient), settings.stores.events_queue, bucket=settings.stores.archive_bucket)
-    opened = partial(open_warehouse, settings)
-    return Loader(archive=archive, open_warehouse=opened, queue=queue, report=_Progress()), archive
 
 
 class _Progress:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from cachetools import TTLCache
@@ -16,12 +17,14 @@ from service.dashboards.definitions import ALL_PAIRS, Dashboard
 from service.dashboards.errors import DashboardsBusy, ExtraMissing, RangeInvalid, WarehouseUnreadable
 from service.dashboards.figures import FigureRow, rows_of
 from service.errors import ServiceError
+from service.settings import Settings
 from service.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 
 DEFAULT_DAYS = 28  # four whole weeks: each weekday counts as often as any other
 LONGEST_DAYS = 731
 _CACHE_S = 30.0
+_LOCKED_WAIT_S = 2.0
 _TIMEOUT_S = 20.0
 _MOST_WAITING = 8
 _KEPT = 64
@@ -228,3 +231,20 @@ def _records(warehouse: Warehouse, sql: str, parameters: Mapping[str, Any]) -> l
         {str(name): value for name, value in record.items()}
         for record in warehouse.query(sql, parameters).to_dict("records")
     ]
+
+
+def build_dashboards(settings: Settings) -> DashboardReader:
+    """Return a reader of the settings' warehouse; nothing is opened yet."""
+    return DashboardReader(partial(read_warehouse, settings))
+
+
+def read_warehouse(settings: Settings) -> Warehouse:
+    """Open the warehouse for reading with one of the machine's processors at most, and not long at a locked file.
+
+    Serving comes first.
+    """
+    from service.warehouse import open_warehouse  # its engines are not installed where only summaries are served
+
+    return open_warehouse(
+        settings.model_copy(update={"warehouse_threads": 1, "warehouse_wait_s": _LOCKED_WAIT_S}), read_only=True
+    )

@@ -3,9 +3,11 @@
 from datetime import datetime
 
 from service.aws.bounded import StoreThrottled
+from service.aws.queries import TableQueries
 from service.errors import StoreError
 from service.interactions.interaction import HistoryFilter
-from service.interactions.reader import InteractionPage, InteractionReader
+from service.interactions.reader import InteractionPage, InteractionReader, InteractionStore
+from service.settings import Settings
 from service.telemetry import metrics, tracing
 
 
@@ -27,3 +29,11 @@ class ObservedInteractions:
                 raise
             span.set("db.response.returned_rows", len(page.interactions))
             return page
+
+
+def build_interactions(settings: Settings, queries: TableQueries) -> ObservedInteractions:
+    """Return the reader of the settings' table; nothing is contacted yet."""
+    stores = settings.stores
+    return ObservedInteractions(
+        InteractionStore(queries, stores.interactions_table, timeout_s=stores.history_timeout_s)
+    )

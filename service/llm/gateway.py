@@ -26,6 +26,7 @@ from service.llm.model_call import InProcessModels, ModelCall, ModelReply, StopR
 from service.llm.pricing import Usage
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
+from service.settings import Settings, stand_in_of
 
 _CLIENT_TIMEOUT_S = 600.0
 _ANSWERED_BY = "x-omni-answered-by"
@@ -240,6 +241,17 @@ class LiteLLMGateway:
                 f"{model} rejects the request ({status} {type(err).__name__}); check model id, access and prompt"
             )
         return UpstreamUnavailable(f"{model} failed ({type(err).__name__}, status {status or 'none'})")
+
+
+def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessModels) -> LiteLLMGateway:
+    """Return the gateway to the models of the settings' region or endpoint; nothing is contacted yet."""
+    return LiteLLMGateway(
+        cards,
+        region=settings.aws.region,
+        endpoint=settings.bedrock.endpoint,
+        stand_in=stand_in_of(settings),
+        in_process=in_process,
+    )
 
 
 def _litellm_entry(card: ModelCard) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from service.files import write_whole
 from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop, summed
 from service.served import PairSource, ServedPair
+from service.settings import Settings
 from service.telemetry.log import Event, log
 
 _MINUTE_S = 60
@@ -228,3 +230,20 @@ class RolloutControl:
             self.tick()
             self._wake.wait(self._every_s)
             self._wake.clear()
+
+
+def build_rollouts(settings: Settings, sources: Mapping[str, PairSource]) -> dict[str, RolloutControl]:
+    """Return each task's rollout beside its source of pairs in production; nothing is contacted yet."""
+    from service.release.registry import (
+        fetch_candidate,  # imports mlflow's client code, which tests with fakes do without
+    )
+
+    return {
+        name: RolloutControl(
+            source,
+            partial(fetch_candidate, name, settings),
+            settings.state_dir / "rollout" / name,
+            every_s=settings.registry.refresh_s,
+        )
+        for name, source in sources.items()
+    }

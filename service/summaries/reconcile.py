@@ -9,10 +9,9 @@ from pathlib import Path
 
 from service.errors import ConfigurationError
 from service.settings import Settings
-from service.summaries.archive import Archive
 from service.summaries.record import utc_text
 from service.summaries.spool import Spool
-from service.summaries.table import SummaryTable
+from service.summaries.store import build_table_and_archive
 from service.telemetry.log import Event
 
 _SHOWN = 10
@@ -104,9 +103,8 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
     window = utc_text(since - margin), utc_text(until + _MARGIN)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     try:
-        table = SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days))
-        rows = table.request_ids(*window)
-        objects = Archive(s3, settings.stores.archive_bucket).request_ids(*window)
+        table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
+        rows, objects = table.request_ids(*window), archive.request_ids(*window)
     finally:
         dynamodb.close()
         s3.close()

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
 from service.aws.queries import TableQueries
 from service.settings import Settings
@@ -11,6 +11,10 @@ from service.summaries.feedback import Feedback
 from service.summaries.record import SummaryRecord
 from service.summaries.reuse import Reuse
 from service.summaries.writer import RecordStore, SummaryWriter
+
+if TYPE_CHECKING:
+    from service.summaries.archive import Archive
+    from service.summaries.table import SummaryTable
 
 
 class RecordKeeper(Protocol):
@@ -76,21 +80,25 @@ def build_summaries(
     clock: Callable[[], float],
 ) -> Summaries:
     """Build the stores of ``settings`` around two boto3 clients and what reads on the event loop; nothing is contacted yet."""
-    from datetime import timedelta
-
-    from service.summaries.archive import Archive
     from service.summaries.feedback_store import FeedbackStore
     from service.summaries.recent import RecentSummaries
-    from service.summaries.table import SummaryTable
 
-    table = SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days))
-    archive = Archive(s3, settings.stores.archive_bucket)
+    table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     recent = RecentSummaries(queries, settings.summaries.table, timeout_s=settings.stores.timeout_s)
     return Summaries(
         reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
         writer=_writer(settings, table, archive),
         feedback=FeedbackStore(table, archive, timeout_s=settings.stores.timeout_s, now=now),
     )
+
+
+def build_table_and_archive(settings: Settings, *, dynamodb: Any, s3: Any) -> "tuple[SummaryTable, Archive]":
+    """Return the two stores that hold every record; nothing is contacted yet."""
+    from service.summaries.archive import Archive
+    from service.summaries.table import SummaryTable
+
+    table = SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days))
+    return table, Archive(s3, settings.stores.archive_bucket)
 
 
 def _writer(settings: Settings, table: RecordStore, archive: RecordStore) -> RecordKeeper:

@@ -17,8 +17,7 @@ from service.access.clients import hash_secret, new_secret
 from service.access.control import open_access
 from service.access.keys import make_key
 from service.app import create_app
-from service.dashboards.reader import DashboardReader
-from service.runtime import _read_warehouse
+from service.dashboards.reader import DashboardReader, read_warehouse
 from service.settings import REPO_ROOT, Settings
 
 pytestmark = pytest.mark.slow
@@ -66,7 +65,7 @@ def served(api_runtime, tmp_path, hand_made_warehouse):
     (folder / "clients.json").write_text(json.dumps({"clients": content}), encoding="utf-8")
     settings = Settings(state_dir=tmp_path / "state", access_dir=folder)
     hand_made_warehouse(settings.warehouse_file)
-    reader = DashboardReader(partial(_read_warehouse, settings), cache_s=0)
+    reader = DashboardReader(partial(read_warehouse, settings), cache_s=0)
     running = Served(api_runtime(settings=settings, access=open_access(settings), dashboards=reader), settings)
     yield running
     running.stop()

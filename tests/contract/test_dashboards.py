@@ -186,10 +186,10 @@ from functools import partial
 from service.dashboards.definitions import load_dashboards
 from service.dashboards.errors import ExtraMissing
 from service.dashboards.reader import Asked, DashboardReader
-from service.runtime import _read_warehouse
+from service.dashboards.reader import read_warehouse
 from service.settings import Settings
 try:
-    asyncio.run(DashboardReader(partial(_read_warehouse, Settings())).read(load_dashboards()["cost"], Asked()))
+    asyncio.run(DashboardReader(partial(read_warehouse, Settings())).read(load_dashboards()["cost"], Asked()))
 except ExtraMissing as err:
     print(err.status, err)
 """

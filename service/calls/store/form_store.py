@@ -17,6 +17,7 @@ from service.aws.bounded import StoreThreads, translated
 from service.aws.tables import make_table, plain_table
 from service.calls.store.forms import FormChanged, FormHead, FormMissing
 from service.errors import StoreError
+from service.settings import Settings
 from service.tasks.scorecard.form import Form
 
 PARTITION_KEY, SORT_KEY = "pk", "sk"
@@ -162,6 +163,11 @@ class FormStore:
 
     def _time(self) -> str:
         return self._now().isoformat(timespec="milliseconds")
+
+
+def build_forms(settings: Settings, *, dynamodb: Any, now: Callable[[], datetime]) -> FormStore:
+    """Return the forms of the settings' table; nothing is contacted yet."""
+    return FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=now)
 
 
 def revision_key(form_id: str, version: int) -> str:

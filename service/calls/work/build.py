@@ -33,22 +33,15 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     from service.aws.clients import client
     from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
     from service.calls.reviews import build_reviews
-    from service.calls.store.form_store import FormStore
+    from service.calls.store.form_store import build_forms
     from service.cards import ModelCards
-    from service.llm.gateway import LiteLLMGateway
+    from service.llm.gateway import build_gateway
     from service.llm.logged_gateway import LoggedGateway
-    from service.settings import stand_in_of
     from service.tasks.scorecard import TASK
     from service.warehouse import open_warehouse
 
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    gateway = LiteLLMGateway(
-        cards,
-        region=settings.aws.region,
-        endpoint=settings.bedrock.endpoint,
-        stand_in=stand_in_of(settings),
-        in_process=TASK.in_process,
-    )
+    gateway = build_gateway(settings, cards, TASK.in_process)
     s3, dynamodb = client("s3", settings), client("dynamodb", settings)
     # A long poll answers after twenty seconds: the connection must not give up before.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
@@ -57,7 +50,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
         inputs=CallInputs(s3, settings.calls.bucket),
         results=results,
         jobs=CallJobs(dynamodb, settings.calls.table),
-        forms=FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=_now),
+        forms=build_forms(settings, dynamodb=dynamodb, now=_now),
         redactor=build_redactor(settings),
         scorer=CallScorer(
             served=served_from(settings, cards, pair), gateway=LoggedGateway(gateway, cards), cards=cards

@@ -16,9 +16,9 @@ import pytest
 
 from service.aws.clients import client
 from service.aws.event_queue import EventQueue, create_queue
-from service.commands.load import build_loader
 from service.events import EVENTS
 from service.loading.balance import balance
+from service.loading.build import build_loader
 from service.loading.dead_letters import DEAD_PREFIX
 from service.loading.loader import Loader
 from service.loading.objects import DeadReason
@@ -272,7 +272,7 @@ def test_the_command_loads_checks_and_replays(place: Place) -> None:
 _KILLED = """
 import os, signal, sys
 from dataclasses import replace
-from service.commands.load import build_loader
+from service.loading.build import build_loader
 from service.loading import merging
 from service.access.control import account_key
 from service.telemetry.fields import set_account_key

@@ -1,0 +1,21 @@
+"""Builds a loader around the clients of the settings."""
+
+from functools import partial
+
+from service.aws.clients import client
+from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
+from service.loading.loader import Loader, Report
+from service.settings import Settings
+from service.summaries.archive import Archive
+from service.warehouse import open_warehouse
+
+
+def build_loader(settings: Settings, report: Report = lambda tally: None) -> tuple[Loader, Archive]:
+    """Return a loader that tells ``report`` of each batch, and the archive that it reads; nothing is contacted yet."""
+    # A long poll answers after twenty seconds: the connection must not give up before.
+    patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
+    bucket = settings.stores.archive_bucket
+    archive = Archive(client("s3", settings), bucket)
+    queue = EventQueue(client("sqs", patient), settings.stores.events_queue, bucket=bucket)
+    opened = partial(open_warehouse, settings)
+    return Loader(archive=archive, open_warehouse=opened, queue=queue, report=report), archive
