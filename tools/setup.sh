@@ -19,7 +19,7 @@ install_locked() {
   "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes "$@"
 }
 
-base() {
+set_up_base() {
   outdated "$venv/.ready" requirements/{dev,model,uv}.txt pyproject.toml || return 0
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "error: $python is not Python 3.11 or newer; name one: make setup PYTHON=python3.11" >&2
@@ -38,8 +38,8 @@ base() {
 }
 
 # Hears recordings and finds names in calls on this machine: Whisper, Presidio, eSpeak (0.5 GB).
-extras() {
-  base
+set_up_extras() {
+  set_up_base
   outdated "$venv/.extras" requirements/calls.txt || return 0
   install_locked -r requirements/calls.txt
   touch "$venv/.extras"
@@ -58,23 +58,23 @@ from_debian() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
-chromium() {
+set_up_chromium() {
   command -v chromium chromium-browser google-chrome >/dev/null ||
     from_debian "the browser tests need chromium" chromium
 }
 
-node() {
+set_up_node() {
   command -v node >/dev/null && command -v npm >/dev/null ||
     from_debian "the behaviour checks need Node.js 20 or newer with npm" nodejs npm
-  command node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || {
-    echo "error: Node.js $(command node --version) is too old for the behaviour checks: install 20 or newer" >&2
+  node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)' || {
+    echo "error: Node.js $(node --version) is too old for the behaviour checks: install 20 or newer" >&2
     exit 2
   }
 }
 
 for part in "${@:-base}"; do
   case $part in
-    base | extras | chromium | node) "$part" ;;
+    base | extras | chromium | node) "set_up_$part" ;;
     *)
       echo "error: no part '$part'; there are base, extras, chromium, node" >&2
       exit 2

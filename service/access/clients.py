@@ -88,7 +88,7 @@ def read_clients(file: Path) -> Mapping[str, Client]:
     except OSError as err:
         raise ConfigurationError(
             f"the clients file {file} cannot be read ({type(err).__name__}): set OMNI_ACCESS_DIR; "
-            "in local, `make serve` and `make token` make one"
+            "in local, `omni serve` and `omni token` make one"
         ) from err
     except UnicodeDecodeError as err:
         raise ConfigurationError(f"the clients file {file} is no JSON: {err}") from err

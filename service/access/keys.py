@@ -93,7 +93,7 @@ def read_keys(folder: Path) -> TokenKeys:
     if signing is None:
         raise ConfigurationError(
             f"{folder} holds no private token key: put one there (openssl ecparam -name prime256v1 -genkey -noout), "
-            "or set OMNI_ACCESS_DIR; in local, `make serve` and `make token` make one"
+            "or set OMNI_ACCESS_DIR; in local, `omni serve` and `omni token` make one"
         )
     return TokenKeys(public=public, signing_id=thumbprint(signing.public_key()), signing=signing)
 
