@@ -1,8 +1,8 @@
 # Short names for what people type every day: each target calls `omni`, which has every other command (omni --help).
-SHELL := /bin/bash
+override SHELL := /bin/bash
 .DEFAULT_GOAL := help
-VENV := .venv
-OMNI := $(VENV)/bin/omni
+override VENV := .venv
+override OMNI := $(VENV)/bin/omni
 # Libraries that would otherwise call home or fetch something at import.
 export LITELLM_LOCAL_MODEL_COST_MAP = True
 export MLFLOW_DISABLE_TELEMETRY = true
@@ -10,18 +10,19 @@ export PYTHONUNBUFFERED = 1
 
 # What is typed after a target (make promote PAIR=x WHY="...") never becomes part of a command line: it travels in an environment
 # variable, byte for byte, and the shell quotes it. `value` keeps make from expanding it here, `unexport` when a command starts.
-# Only what is typed counts; a variable of the same name that happens to be set in the environment changes nothing.
-TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+# Only what is typed counts; a variable of the same name that happens to be set in the environment changes nothing. `override`:
+# this file's own names cannot be typed over.
+override TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 $(foreach name,$(TYPED),$(eval export OMNI_MAKE_$(name) := $$(value $(name))))
 unexport $(TYPED)
-is_typed = $(if $(filter $(1),$(TYPED)),$(if $(value $(1)),yes))
-text = "$${OMNI_MAKE_$(1)}"
-option = $(if $(call is_typed,$(1)),--$(2)=$(call text,$(1)))
-flag = $(if $(call is_typed,$(1)),--$(2))
-pair = $(if $(call is_typed,PAIR),-- $(call text,PAIR))
+override is_typed = $(if $(filter $(1),$(TYPED)),$(if $(value $(1)),yes))
+override text = "$${OMNI_MAKE_$(1)}"
+override option = $(if $(call is_typed,$(1)),--$(2)=$(call text,$(1)))
+override flag = $(if $(call is_typed,$(1)),--$(2))
+override pair = $(if $(call is_typed,PAIR),-- $(call text,PAIR))
 # Simulated weeks have a state of their own, and so has what is made together with them or with TRAFFIC=1.
-simulated = $(if $(filter traffic,$(MAKECMDGOALS))$(call is_typed,TRAFFIC), --traffic)
-omni = @$(OMNI)$(simulated)
+override simulated = $(if $(filter traffic,$(MAKECMDGOALS))$(call is_typed,TRAFFIC), --traffic)
+override omni = @$(OMNI)$(simulated)
 
 .NOTPARALLEL:
 .PHONY: help setup eval gate behave sweep cases calibrate selftest promote rollback rollout history verify serve down report harvest traffic lint check test bench load chaos

@@ -44,7 +44,8 @@ def make(tmp_path):
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "setup.sh").write_text("#!/bin/sh\n")
     (tmp_path / "tools" / "setup.sh").chmod(0o755)
-    stub, out = tmp_path / "stub", tmp_path / "calls.jsonl"
+    stub, out = tmp_path / ".venv" / "bin" / "omni", tmp_path / "calls.jsonl"
+    stub.parent.mkdir(parents=True)
     stub.write_text(STUB.format(python=sys.executable, out=str(out)), encoding="utf-8")
     stub.chmod(0o755)
     kept = sorted([*(path.name for path in tmp_path.iterdir()), out.name])
@@ -52,7 +53,7 @@ def make(tmp_path):
     def run(*arguments, **environment):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "OMNI_"))}
         done = subprocess.run(
-            ["make", f"OMNI={stub}", *arguments],
+            ["make", *arguments],
             cwd=tmp_path,
             env=clean | environment,
             capture_output=True,
@@ -99,6 +100,13 @@ def test_every_option_arrives_byte_for_byte(make, text):
 
 def test_a_variable_of_no_target_is_not_executed_either(make):
     assert make("history", "SOMETHING=$(shell touch made)") == [["history"]]
+
+
+@pytest.mark.parametrize(
+    "name", ["OMNI", "VENV", "SHELL", "TYPED", "omni", "option", "text", "pair", "is_typed", "simulated"]
+)
+def test_the_makefiles_own_names_cannot_be_typed_over(make, name):
+    assert make("promote", "PAIR=p", "WHY=w", f"{name}=touch made;") == [["promote", "--why=w", "--", "p"]]
 
 
 def test_only_what_is_typed_counts(make):
