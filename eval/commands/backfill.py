@@ -2,11 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from eval.backfill.run import Progressed
+    from service.pair import Pair
+    from service.settings import Settings
 
 
 def backfill(
@@ -25,18 +32,13 @@ def backfill(
     task: TaskName = "summarize",
 ) -> None:
     """Summarise or look over history with checkpoints, a rate and a budget. Exit code 1: stopped by the budget."""
-    from decimal import Decimal, InvalidOperation
-
     from eval.backfill.engines import engine_of
     from eval.backfill.history import items_of_file, items_of_week
-    from eval.backfill.run import Order, Progressed
+    from eval.backfill.run import Order
     from eval.backfill.run import backfill as work_off
     from eval.errors import BackfillError
-    from service.cards import ModelCards
     from service.local import aws
-    from service.pair_file import load_pair
     from service.settings import Settings
-    from service.task import load_task
     from service.telemetry.log import configure_logging
 
     settings = Settings()
@@ -46,17 +48,7 @@ def backfill(
     if settings.environment == "local" and settings.aws.endpoint is None:
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
-    try:
-        most = None if budget is None else Decimal(budget)
-    except InvalidOperation:
-        raise BackfillError(f"--budget {budget!r} is no amount; write it like 2.50") from None
-    loaded = None
-    if pair is not None:
-        loaded = load_pair(
-            settings.prompts_dir / task / f"{pair.removesuffix('.prompty')}.prompty",
-            cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
-            task_variables=load_task(task).variables,
-        )
+    loaded = None if pair is None else _load_pair(pair, task, settings)
     order = Order(
         task=task,
         mode="summarise" if loaded else "rescore",
@@ -64,19 +56,12 @@ def backfill(
         pair=loaded,
         chunk_size=chunk,
         per_second=rate,
-        budget_usd=most,
+        budget_usd=None if budget is None else _amount(budget),
         concurrency=concurrency,
     )
 
-    def say(state: Progressed) -> None:
-        print(
-            f"{state.done} of {state.chunks} chunks, {state.items} items, {state.cost_usd:f} USD",
-            file=sys.stderr,
-            flush=True,
-        )
-
     try:
-        state = work_off(order, items, engine_of(engine, workers), settings, say)
+        state = work_off(order, items, engine_of(engine, workers), settings, _say)
     except KeyboardInterrupt:
         print("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
@@ -87,3 +72,34 @@ def backfill(
     if state.stopped:
         print(state.stopped)
         raise typer.Exit(1)
+
+
+def _load_pair(name: str, task: str, settings: "Settings") -> "Pair":
+    from service.cards import ModelCards
+    from service.pair_file import load_pair
+    from service.task import load_task
+
+    return load_pair(
+        settings.prompts_dir / task / f"{name.removesuffix('.prompty')}.prompty",
+        cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
+        task_variables=load_task(task).variables,
+    )
+
+
+def _amount(budget: str) -> "Decimal":
+    from decimal import Decimal, InvalidOperation
+
+    from eval.errors import BackfillError
+
+    try:
+        return Decimal(budget)
+    except InvalidOperation:
+        raise BackfillError(f"--budget {budget!r} is no amount; write it like 2.50") from None
+
+
+def _say(state: "Progressed") -> None:
+    print(
+        f"{state.done} of {state.chunks} chunks, {state.items} items, {state.cost_usd:f} USD",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -9,6 +9,10 @@ import typer
 from eval.commands.arguments import COULD_NOT_RUN, GATE_SAYS_NO, TaskName
 from service.commands.output import AsJson, print_json
 
+NOT_EVALUATED = (
+    "# Not evaluated: {names}\n\nTheir models are a provider's, and here only a stand-in would answer. Its figures "
+    "would say nothing about them. Run the gate where the provider can be reached (`OMNI_ENVIRONMENT=aws`).\n"
+)
 NOTHING = "# No pair changed\n\nNothing of this change decides what a pair answers or how it is judged: no pair was evaluated.\n"
 MARKER = "<!-- prompt-gate -->"
 
@@ -73,10 +77,7 @@ def pr_gate(
         pairs, replaced = split_by_stand_in(load(load_task(task), cards, settings, found.pairs), cards, settings)
         names = ", ".join(pair.name for pair in replaced)
         if not pairs:
-            write(
-                f"# Not evaluated: {names}\n\nTheir models are a provider's, and here only a stand-in would answer. Its figures "
-                "would say nothing about them. Run the gate where the provider can be reached (`OMNI_ENVIRONMENT=aws`).\n"
-            )
+            write(NOT_EVALUATED.format(names=names))
             raise typer.Exit(GATE_SAYS_NO)
         outcome = evaluate(Options(task=task, pairs=tuple(pair.name for pair in pairs)), settings)
     except (HarnessError, ServiceError) as err:
