@@ -7,33 +7,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("eval", "figures", "omni", "reports", "service")
-_CONVERSE = "the local Bedrock repeats the provider's own names"
-_APART = "rooms of the service that never meet, each with the word of its own field"
-# Names that several modules define, each with its reason. An entry that is no longer needed fails, too.
-SHARED = {
-    "Message": "a pair's message, and SQS's word for what a queue holds",
-    "Role": _CONVERSE,
-    "StopReason": _CONVERSE,
-    "Turn": f"a transcript's; {_CONVERSE}",
-    "Usage": _CONVERSE,
-    "RecentSummaries": "the store, and what reuse takes it for",
-    "Answered": _APART,
-    "Check": "the gate's, and a load's rule in service/loading",
-    "Evaluation": "the harness's, and a call's scorecard in service/calls",
-    "Event": "a warehouse event, and a log line's in telemetry",
-    "Fetch": _APART,
-    "Form": "a scorecard's form, and the form of a log field",
-    "Item": _APART,
-    "Kind": _APART,
-    "Part": _APART,
-    "Question": "the user's to a model, and a scorecard's",
-    "Reason": _APART,
-    "Scored": _APART,
-    "Shape": _APART,
-    "Tally": _APART,
-    "Unit": "a metric's, and the units of CloudWatch and QuickSight",
-    "Verdict": "the gate's, and those of feedback, faults and criteria in the service",
-}
 
 
 def _types(tree: ast.Module) -> Iterator[str]:
@@ -66,13 +39,7 @@ def _definitions() -> dict[str, list[str]]:
 
 
 def test_a_type_is_defined_once():
-    twice = {name: where for name, where in _definitions().items() if len(where) > 1}
-    assert {name: where for name, where in twice.items() if name not in SHARED} == {}
-
-
-def test_every_shared_name_is_still_shared():
-    twice = {name for name, where in _definitions().items() if len(where) > 1}
-    assert set(SHARED) - twice == set()
+    assert {name: where for name, where in _definitions().items() if len(where) > 1} == {}
 
 
 def test_names_are_taken_from_classes_and_aliases_and_from_nothing_else():
