@@ -109,7 +109,7 @@ def test_what_did_not_earn_it_is_not_rolled_out(settings):
 
 @pytest.mark.parametrize("steps", [(), (0, 10), (10, 10), (50, 10), (10, 101)])
 def test_an_impossible_plan_is_named(settings, steps):
-    with pytest.raises(RolloutError, match="STEPS are rising shares"):
+    with pytest.raises(RolloutError, match="--steps are rising shares"):
         _advance(settings, steps=steps)
 
 
