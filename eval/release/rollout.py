@@ -97,7 +97,7 @@ def _checked(why: str, steps: Sequence[int], shadow_percent: int, shadow_only: b
     if not why.strip():
         raise Refused('say why: omni rollout PAIR --why "one sentence"')
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
-        raise RolloutError("SHADOW is a share of the customers from 1 to 100 per cent")
+        raise RolloutError("--shadow is a share of the customers from 1 to 100 per cent")
     return plan
 
 
