@@ -11,7 +11,7 @@ from pathlib import Path
 
 from figures.stats import rate_interval
 from service.calls.redact import presidio
-from service.calls.redact.transcript import PatternRedactor, Redaction, Redactor
+from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, TranscriptRedactor
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.gateway import LiteLLMGateway
@@ -66,11 +66,11 @@ class NoPatterns:
 
     by = "nothing"
 
-    def redact(self, turns: Sequence[Turn]) -> Redaction:
-        return Redaction(turns=tuple(turns), by=self.by, found={})
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+        return RedactedTranscript(turns=tuple(turns), by=self.by, found={})
 
 
-def measure(path: Path, redactor: Redactor | None = None) -> Measured:
+def measure(path: Path, redactor: TranscriptRedactor | None = None) -> Measured:
     """Return recall per source and kind, the letters lost besides, and the processor time of one text.
 
     Raises:
@@ -116,7 +116,7 @@ def gone_from(text: str, clean: str) -> set[int]:
     return set(range(len(text))) - kept
 
 
-def print_table(path: Path, redactors: Mapping[str, Redactor], *, say: Callable[[str], None] = print) -> None:
+def print_table(path: Path, redactors: Mapping[str, TranscriptRedactor], *, say: Callable[[str], None] = print) -> None:
     """Print recall, the price and the time of each redactor as Markdown."""
     measured = {name: measure(path, redactor) for name, redactor in redactors.items()}
     say(f"| source | kind | n | {' | '.join(measured)} |\n{'|---' * (3 + len(measured))}|")
@@ -132,7 +132,7 @@ def print_table(path: Path, redactors: Mapping[str, Redactor], *, say: Callable[
 
 
 async def print_verdicts(
-    settings: Settings, redactors: Mapping[str, Redactor], *, small: bool, say: Callable[[str], None] = print
+    settings: Settings, redactors: Mapping[str, TranscriptRedactor], *, small: bool, say: Callable[[str], None] = print
 ) -> None:
     """Print what each redactor changes in the floor pair's verdicts on the dev calls, and how much of the words goes.
 
@@ -179,9 +179,9 @@ async def print_verdicts(
         say(f"| {name} | {differ} of {n} | {right / n:.3f} | {shares} | {1000 * spent / len(cases):.1f} |")
 
 
-def here() -> dict[str, Redactor]:
+def here() -> dict[str, TranscriptRedactor]:
     """Return the redactors that can be measured on this machine. Amazon Comprehend cannot: no stand-in of it is one."""
-    patterns: dict[str, Redactor] = {"patterns": PatternRedactor()}
+    patterns: dict[str, TranscriptRedactor] = {"patterns": PatternRedactor()}
     if not presidio.is_installed():
         return patterns
     analyzer = presidio.load_analyzer()

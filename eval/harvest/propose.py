@@ -18,7 +18,7 @@ from eval.harvest.candidates import HarvestCandidate
 from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import Proposal, Provenance
 from eval.harvest.source import Origin, made_strange
-from service.redaction.free_text import redacted
+from service.redaction.free_text import redacted_text
 from service.task import Task
 
 REGRESSION = "regression"
@@ -122,7 +122,7 @@ def _copied(line: CaseLine, others: Sequence[CaseLine]) -> str | None:
 def _proposal(candidate: HarvestCandidate, inputs: BaseModel, account: str, desk: Desk, week: str) -> Proposal:
     name = hashlib.sha256(candidate.summary_id.encode()).hexdigest()[:8]
     passages = desk.rules.passages(inputs)
-    edited = candidate.edited_summary and redacted(candidate.edited_summary, account_number=account)
+    edited = candidate.edited_summary and redacted_text(candidate.edited_summary, account_number=account)
     expectations = Expectations()
     if edited:
         expectations = Expectations(references=(edited,), facts=drafted_facts(edited, passages))
@@ -146,6 +146,6 @@ def _proposal(candidate: HarvestCandidate, inputs: BaseModel, account: str, desk
             registry_version=candidate.registry_version,
             answered_by=candidate.answered_by,
         ),
-        shown=redacted(candidate.shown, account_number=account),
-        comment=candidate.comment and redacted(candidate.comment, account_number=account),
+        shown=redacted_text(candidate.shown, account_number=account),
+        comment=candidate.comment and redacted_text(candidate.comment, account_number=account),
     )

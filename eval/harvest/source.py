@@ -14,7 +14,7 @@ from eval.casecheck.case import full_numbers
 from eval.errors import HarvestError
 from service.errors import StoreError
 from service.interactions.interaction import HistoryFilter, Interaction
-from service.redaction.free_text import RedactionFailed, redacted
+from service.redaction.free_text import RedactionFailed, redacted_text
 from service.settings import Settings
 from service.tasks.summarize import SummarizeInputs
 
@@ -104,7 +104,7 @@ def made_strange(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
 
     def text(value: str) -> str:
         try:
-            return redacted(value, account_number=account)
+            return redacted_text(value, account_number=account)
         except RedactionFailed as err:
             raise HarvestError(f"an interaction cannot be redacted: {err}") from None
 

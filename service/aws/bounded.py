@@ -1,4 +1,4 @@
-"""How a store is called: bounded in time, off the event loop, botocore's errors as ours, throttles as a kind of their own."""
+"""How a store is accessed: bounded in time, off the event loop, botocore's errors as ours, throttles as a kind of their own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,8 +64,8 @@ def translated(store: str) -> Iterator[None]:
         raise StoreError(f"{store} cannot be reached: {type(err).__name__}") from err
 
 
-def patiently(call: Callable[[], Result], *, timeout_s: float) -> Result:
-    """Return what ``call`` returns, asking up to four times while the store throttles or drops the connection. Blocking.
+def patiently(access: Callable[[], Result], *, timeout_s: float) -> Result:
+    """Return what ``access`` returns, asking up to four times while the store throttles or drops the connection. Blocking.
 
     Raises:
         StoreError: the last one.
@@ -79,28 +79,28 @@ def patiently(call: Callable[[], Result], *, timeout_s: float) -> Result:
         wait_jitter=FIRST_WAIT_S,
     ):
         with attempt:
-            return call()
+            return access()
     raise AssertionError("retry_context ends with a return or a raise")
 
 
 class StoreThreads:
-    """Runs blocking store calls in threads of their own, patiently, each within ``timeout_s``."""
+    """Runs blocking accesses of a store in threads of their own, patiently, each within ``timeout_s``."""
 
     def __init__(self, store: str, *, timeout_s: float, threads: int = MAX_CONNECTIONS) -> None:
         self._store = store
         self._timeout_s = timeout_s
         self._threads = anyio.CapacityLimiter(threads)
 
-    async def run(self, call: Callable[..., Result], *arguments: object) -> Result:
-        """Return what ``call(*arguments)`` returns.
+    async def run(self, access: Callable[..., Result], *arguments: object) -> Result:
+        """Return what ``access(*arguments)`` returns.
 
         Raises:
-            StoreError: the call's own, or no answer in time; the thread then ends by itself, unheard.
+            StoreError: the access's own, or no answer in time; the thread then ends by itself, unheard.
         """
         try:
             with anyio.fail_after(self._timeout_s):
                 return await anyio.to_thread.run_sync(
-                    partial(patiently, partial(call, *arguments), timeout_s=self._timeout_s),
+                    partial(patiently, partial(access, *arguments), timeout_s=self._timeout_s),
                     abandon_on_cancel=True,
                     limiter=self._threads,
                 )

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 from service.aws.bounded import StoreThreads
 from service.calls.failure import CallFailed
 from service.calls.keys import is_call_id
-from service.calls.redact.transcript import PatternRedactor, Redactor
+from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
 from service.calls.result import CallResult
 from service.calls.store.objects import TenantResults
 from service.calls.store.overrides import CallOverrides, Override, OverrideTaken
@@ -109,7 +109,7 @@ class CallReviews:
     pages: _Pages
     overrides: _Overrides
     results: Callable[[str], _Results]
-    redactor: Redactor
+    redactor: TranscriptRedactor
     now: Callable[[], datetime]
     threads: StoreThreads  # for whoever may not block
 

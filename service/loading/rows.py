@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, ReleaseRecord
-from service.redaction.free_text import RedactionFailed, redacted
+from service.redaction.free_text import RedactionFailed, redacted_text
 from service.summaries.record import SummaryRecord
 from service.telemetry.log import account_hash
 
@@ -204,7 +204,7 @@ def _money(text: str | None) -> Decimal | None:
 
 def _text(field: str, text: str, account: str, *, names: bool = True) -> str:
     try:
-        return redacted(text, account_number=account, names=names)
+        return redacted_text(text, account_number=account, names=names)
     except RedactionFailed as err:
         raise BadObject(DeadReason.REDACTION, f"{field}: {err}") from None
     except Exception as err:  # failing closed: whatever goes wrong in there, the text is not kept

@@ -1,7 +1,7 @@
 """Free text without whom it is about: names, addresses, numbers and secrets become words in brackets before a text is kept.
 
 Patterns, not understanding: a name in small letters stays. What the text is about (amounts, dates, times, counts) stays too.
-It fails closed: whoever keeps texts keeps none that ``redacted`` did not return.
+It fails closed: whoever keeps texts keeps none that ``redacted_text`` did not return.
 """
 
 import re
@@ -57,7 +57,7 @@ class RedactionFailed(ServiceError):
     """A text that must not be kept: it could not be read, or still holds what it must not. The message never quotes it."""
 
 
-def redacted(text: str, *, account_number: str = "", names: bool = True) -> str:
+def redacted_text(text: str, *, account_number: str = "", names: bool = True) -> str:
     """Return ``text`` with ``[name]``, ``[number]``, ``[email]``, ``[link]``, ``[address]`` and ``[secret]`` for what they hide.
 
     Args:

@@ -96,7 +96,7 @@ def account_hash(account_number: str) -> str:
     return hmac.new(_account_key, account_number.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
-def redact(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
+def redact_log_fields(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
     """Keep what ``FIELDS`` allows; a structlog processor. Names of dropped fields are kept, their values are not."""
     kept: dict[str, Any] = {}
     dropped: list[str] = []

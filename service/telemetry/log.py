@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from service.telemetry.fields import account_hash, redact, withhold
+from service.telemetry.fields import account_hash, redact_log_fields, withhold
 from service.telemetry.log_writer import LineWriter
 
 __all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
@@ -139,7 +139,7 @@ def configure_logging(level: str = "INFO") -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    _processors = [*shared, redact, _as_line]
+    _processors = [*shared, redact_log_fields, _as_line]
     structlog.configure(
         processors=_processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
@@ -161,5 +161,5 @@ _encode = json.JSONEncoder().encode
 
 
 def _as_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> str:
-    # A structlog processor, behind `redact`: it leaves nothing that JSON does not know.
+    # A structlog processor, behind `redact_log_fields`: it leaves nothing that JSON does not know.
     return _encode(fields)

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.hear.heard import Facts, Heard
+from service.calls.hear.transcriber import Facts, Heard
 from service.tasks.scorecard.transcript import MOST_TURNS, Speaker, Turn
 
 MOST_BYTES = 32 * 1024 * 1024  # a call of three hours has about 2 MB of Transcribe's JSON

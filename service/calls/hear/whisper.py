@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.hear.heard import Facts, Heard
+from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import CallObject
 from service.tasks.scorecard.transcript import Speaker, Turn
 

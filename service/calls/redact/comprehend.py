@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import StoreDropped, StoreThrottled, translated
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.redact.transcript import PatternRedactor, Redaction, redacted_further
+from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, redacted_further
 from service.errors import StoreError
 from service.redaction.entities import EntityKind, Find
 from service.tasks.scorecard.transcript import Turn
@@ -56,7 +56,7 @@ class ComprehendRedactor:
         self._sleep, self._clock = sleep, clock
         self.by = f"amazon-comprehend-{language}+{self._patterns.by}"
 
-    def redact(self, turns: Sequence[Turn]) -> Redaction:
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """See ``Redactor.redact``."""
         before = self._patterns.redact(turns)
         # One turn a line: a find is brought back to its turn by where its line begins.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.redact.transcript import PatternRedactor, Redaction, redacted_further
+from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, redacted_further
 from service.grounding.names import ordinary
 from service.redaction.entities import ANY_TAG, EntityKind, Find
 from service.redaction.spoken import names_nobody
@@ -80,7 +80,7 @@ class PresidioRedactor:
         self._loaded: _Loaded | None = None
         self.by = f"{_version()}+{self._patterns.by}"
 
-    def redact(self, turns: Sequence[Turn]) -> Redaction:
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """See ``Redactor.redact``."""
         before = self._patterns.redact(turns)
         finds: list[list[Find]] = []

@@ -1,8 +1,8 @@
-"""Takes whom a call is about out of its words, before they are stored, logged or shown to a model; fails closed.
+"""Removes the caller's personal data from a transcript before it is stored, logged or shown to a model; fails closed.
 
-``Redactor`` is the port; ``PatternRedactor`` needs nothing but this package, the others (Presidio, Amazon Comprehend) look
-through what it leaves. What was taken out is counted by kind as it is seen in the text: nothing here says that a text is clean,
-only who looked and what was found.
+``TranscriptRedactor`` is the port. ``PatternRedactor`` needs nothing but this package; the others (Presidio, Amazon Comprehend)
+look through what it leaves. What was taken out is counted by kind: nothing here says that a text is clean, only who looked and
+what was found.
 """
 
 from collections import Counter
@@ -12,13 +12,13 @@ from typing import Protocol
 
 from service.calls.failure import CallFailed, FailureReason
 from service.redaction.entities import ANY_TAG, TAG, Find, without
-from service.redaction.free_text import RedactionFailed, redacted
+from service.redaction.free_text import RedactionFailed, redacted_text
 from service.redaction.spoken import without_spoken
 from service.tasks.scorecard.transcript import Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redaction:
+class RedactedTranscript:
     """A call's turns without whom they are about; ``found`` counts what was replaced, by kind, and ``by`` says who did."""
 
     turns: tuple[Turn, ...]
@@ -26,10 +26,10 @@ class Redaction:
     found: dict[str, int]
 
 
-class Redactor(Protocol):
+class TranscriptRedactor(Protocol):
     """Redacts calls. Blocking."""
 
-    def redact(self, turns: Sequence[Turn]) -> Redaction:
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """Return the turns redacted, every one of them.
 
         Raises:
@@ -44,14 +44,14 @@ class PatternRedactor:
 
     by = "patterns-2"
 
-    def redact(self, turns: Sequence[Turn]) -> Redaction:
-        """See ``Redactor.redact``."""
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+        """See ``TranscriptRedactor.redact``."""
         clean: list[Turn] = []
         found: Counter[str] = Counter()
         asked = ""
         for turn in turns:
             try:
-                text = redacted(without_spoken(turn.text, asked))
+                text = redacted_text(without_spoken(turn.text, asked))
             except RedactionFailed as err:
                 raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # whatever it is: a text that nobody redacted goes nowhere, nor does its traceback
@@ -62,10 +62,12 @@ class PatternRedactor:
             # "Thank you [name]" asks for no name.
             asked = ANY_TAG.sub("", turn.text) if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
             clean.append(turn.model_copy(update={"text": text}))
-        return Redaction(turns=tuple(clean), by=self.by, found={kind: n for kind, n in sorted(found.items()) if n > 0})
+        return RedactedTranscript(
+            turns=tuple(clean), by=self.by, found={kind: n for kind, n in sorted(found.items()) if n > 0}
+        )
 
 
-def redacted_further(before: Redaction, finds: Sequence[Sequence[Find]], by: str) -> Redaction:
+def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[Find]], by: str) -> RedactedTranscript:
     """Return ``before`` without what was found in its turns since; ``finds`` has one list for each of them.
 
     Raises:
@@ -82,4 +84,4 @@ def redacted_further(before: Redaction, finds: Sequence[Sequence[Find]], by: str
         found.update(TAG.findall(text))
         found.subtract(TAG.findall(turn.text))
         clean.append(turn.model_copy(update={"text": text}))
-    return Redaction(turns=tuple(clean), by=by, found={kind: n for kind, n in sorted(found.items()) if n > 0})
+    return RedactedTranscript(turns=tuple(clean), by=by, found={kind: n for kind, n in sorted(found.items()) if n > 0})

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.calls.hear.heard import Transcriber
-from service.calls.redact.transcript import PatternRedactor, Redactor
+from service.calls.hear.transcriber import Transcriber
+from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.work.scoring import CallScorer
@@ -74,7 +74,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
     wanted = settings.calls.transcriber or ("amazon" if settings.environment == "aws" else "whisper")
     if wanted == "amazon":
         from service.aws.clients import client
-        from service.calls.hear.amazon import AmazonTranscriber, notify_topic
+        from service.calls.hear.amazon_transcribe import AmazonTranscriber, notify_topic
 
         return AmazonTranscriber(
             client("transcribe", settings),
@@ -95,7 +95,7 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
     return None
 
 
-def build_redactor(settings: Settings) -> Redactor:
+def build_redactor(settings: Settings) -> TranscriptRedactor:
     """Return who redacts calls: as the settings say, else Amazon Comprehend in `aws`, else Presidio where it is installed.
 
     Raises:

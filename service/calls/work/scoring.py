@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from service.calls.failure import CallFailed, FailureReason, NotReady
-from service.calls.hear.heard import Heard
+from service.calls.hear.transcriber import Heard
 from service.calls.keys import CallObject, raw_answer_key
-from service.calls.redact.transcript import Redaction
+from service.calls.redact.transcript import RedactedTranscript
 from service.calls.result import (
     CallResult,
     Entity,
@@ -81,7 +81,7 @@ class CallScorer:
         source: CallObject,
         form: Form,
         heard: Heard,
-        redaction: Redaction,
+        redaction: RedactedTranscript,
         *,
         call_date: datetime,
         now: datetime,

@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 from service.aws.event_queue import Announced, EventQueue, QueueMessage
 from service.calls.failure import CallFailed, FailureReason, NotReady, Waiting
 from service.calls.hear.formats import facts_of, is_audio, read_transcript
-from service.calls.hear.heard import Facts, Heard, Transcriber
+from service.calls.hear.transcriber import Facts, Heard, Transcriber
 from service.calls.keys import CallObject, letter_key, raw_answer_key, read_key, result_key, transcript_key
-from service.calls.redact.transcript import Redaction, Redactor
+from service.calls.redact.transcript import RedactedTranscript, TranscriptRedactor
 from service.calls.result import CallResult, rows_of
 from service.calls.reviews import CallReviews, scored_of
 from service.calls.store.forms import Forms
@@ -65,9 +65,9 @@ class KeptTranscript(BaseModel):
         facts = Facts(agent_id=self.agent_id, queue=self.queue, form=self.form)
         return Heard(turns=self.turns, by=self.by, facts=facts, job=self.job, claimed=self.claimed)
 
-    def redaction(self) -> Redaction:
+    def redaction(self) -> RedactedTranscript:
         """Return what the redactor did."""
-        return Redaction(turns=self.turns, by=self.redactor, found=self.found)
+        return RedactedTranscript(turns=self.turns, by=self.redactor, found=self.found)
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class CallWorker:
     results: Callable[[str], TenantResults]
     jobs: CallJobs
     forms: Forms
-    redactor: Redactor
+    redactor: TranscriptRedactor
     scorer: CallScorer
     reviews: CallReviews
     open_warehouse: Callable[[], Warehouse]

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from service.aws.clients import client
 from service.aws.event_queue import Announced, create_queue
 from service.calls.failure import CallFailed, FailureReason, Waiting
-from service.calls.hear.heard import Heard
+from service.calls.hear.transcriber import Heard
 from service.calls.keys import NOBODY, letter_key, read_key, result_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.result import CallResult

@@ -6,7 +6,7 @@ import wave
 import pytest
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.hear.heard import Facts
+from service.calls.hear.transcriber import Facts
 from service.calls.keys import read_key
 
 pytest.importorskip("faster_whisper", reason="not installed: make setup EXTRAS=1")

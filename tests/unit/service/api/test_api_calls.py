@@ -17,7 +17,7 @@ from service.app import create_app
 from service.calls.failure import CallFailed, FailureReason
 from service.errors import StoreError
 from service.settings import Settings
-from service.telemetry.fields import DROPPED, redact
+from service.telemetry.fields import DROPPED, redact_log_fields
 
 SECRET = new_secret()
 VERDICTS = {"greet": "yes", "sorry": "no", "blank": None}
@@ -256,14 +256,14 @@ def test_a_reason_is_redacted_and_never_logged(runtime, calls):
         ("tenant-a", call_id, "greet", False)
     ]
     assert "read out" not in repr(logs)
-    assert DROPPED not in redact(
+    assert DROPPED not in redact_log_fields(
         None, "", {name: told[0][name] for name in ("event", "tenant", "call_id", "criterion", "agrees")}
     )
 
 
 def test_a_reason_that_nobody_could_redact_is_not_kept(runtime, calls):
     class Broken:
-        def redact(self, turns):
+        def redact_log_fields(self, turns):
             raise CallFailed(FailureReason.REDACTION, "turn 0: broke")
 
     call_id = calls.add("tenant-a", "one", VERDICTS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.redaction.free_text import LONGEST_TEXT, RedactionFailed, redacted
+from service.redaction.free_text import LONGEST_TEXT, RedactionFailed, redacted_text
 
 ACCOUNT = "3308126945"
 
@@ -35,7 +35,7 @@ ACCOUNT = "3308126945"
     ],
 )
 def test_what_leads_to_somebody_is_replaced(text, kept):
-    assert redacted(text, account_number=ACCOUNT) == kept
+    assert redacted_text(text, account_number=ACCOUNT) == kept
 
 
 @pytest.mark.parametrize(
@@ -51,22 +51,22 @@ def test_what_leads_to_somebody_is_replaced(text, kept):
     ],
 )
 def test_what_the_matter_is_about_stays(text):
-    assert redacted(text, account_number=ACCOUNT) == text
+    assert redacted_text(text, account_number=ACCOUNT) == text
 
 
 def test_names_may_stay_where_staff_write_of_pairs():
-    assert redacted("Nova beats Haiku, see 555-123-4567", names=False) == "Nova beats Haiku, see [number]"
+    assert redacted_text("Nova beats Haiku, see 555-123-4567", names=False) == "Nova beats Haiku, see [number]"
 
 
 def test_a_text_that_is_too_long_is_not_kept():
     with pytest.raises(RedactionFailed, match=f"longer than {LONGEST_TEXT}"):
-        redacted("a" * (LONGEST_TEXT + 1))
+        redacted_text("a" * (LONGEST_TEXT + 1))
 
 
 def test_an_account_number_that_no_pattern_finds_is_not_kept_either():
     scattered = "3 then 3 then 0 then 8 then 1 then 2 then 6 then 9 then 4 then 5"
     with pytest.raises(RedactionFailed, match="own number") as refused:
-        redacted(scattered, account_number=ACCOUNT)
+        redacted_text(scattered, account_number=ACCOUNT)
     assert "3" not in str(refused.value)
 
 
@@ -79,6 +79,6 @@ def test_an_account_number_that_no_pattern_finds_is_not_kept_either():
 def test_no_long_number_survives(before, digits, separator, after):
     written = separator.join(digits[i : i + 3] for i in range(0, len(digits) - len(digits) % 3, 3))
     text = f"{before} {written} {after}"
-    kept = redacted(text)
+    kept = redacted_text(text)
     # Digits of other scripts count as digits too.
     assert written not in kept or re.fullmatch(r"(?:19|20)\d\d.\d\d?.\d\d?", written)

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from service.telemetry.fields import DROPPED, FIELDS, account_hash, redact, set_account_key
+from service.telemetry.fields import DROPPED, FIELDS, account_hash, redact_log_fields, set_account_key
 from service.telemetry.log import Event, bind_request, configure_logging, flush_log, log
 
 SERVICE = Path(__file__).resolve().parents[4] / "service"
@@ -73,15 +73,15 @@ def test_known_fields_are_written_and_unknown_ones_only_named(written):
     ],
 )
 def test_a_value_of_another_form_is_dropped(name, value):
-    assert redact(None, "info", {name: value}) == {DROPPED: [name]}
+    assert redact_log_fields(None, "info", {name: value}) == {DROPPED: [name]}
 
 
 def test_a_field_name_that_is_no_name_is_not_repeated():
-    assert redact(None, "info", {"tel $ 0171": 1}) == {DROPPED: ["unnamed"]}
+    assert redact_log_fields(None, "info", {"tel $ 0171": 1}) == {DROPPED: ["unnamed"]}
 
 
 def test_long_digits_in_a_reason_are_masked():
-    kept = redact(None, "warning", {"reason": "account 1234567890 and card 4111 1111 1111 1111, 3 items"})
+    kept = redact_log_fields(None, "warning", {"reason": "account 1234567890 and card 4111 1111 1111 1111, 3 items"})
     assert kept == {"reason": "account # and card #, 3 items"}
 
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.formats import read_transcript
-from service.calls.hear.heard import Facts, Heard
+from service.calls.hear.transcriber import Facts, Heard
 from service.calls.keys import CallObject, job_output_key
 from service.errors import StoreError
 

@@ -10,8 +10,8 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from service.calls.failure import CallFailed, FailureReason, Waiting
-from service.calls.hear.amazon import AmazonTranscriber, job_name
-from service.calls.hear.heard import Facts
+from service.calls.hear.amazon_transcribe import AmazonTranscriber, job_name
+from service.calls.hear.transcriber import Facts
 from service.calls.keys import read_key
 from service.calls.store.objects import TenantResults
 from service.local.call_samples import as_transcribe
