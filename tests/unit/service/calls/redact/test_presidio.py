@@ -147,7 +147,7 @@ def test_who_redacts_is_what_the_settings_say_else_what_is_here(monkeypatch, ins
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"redactor": "presidio"}, "pip install"),
+        ({"redactor": "presidio"}, "EXTRAS=1"),
         ({"redactor": "comprehend", "transcribe_language": "de-DE"}, "OMNI_REDACTOR=patterns"),
         ({"redactor": "comprehend", "aws_endpoint": "http://127.0.0.1:1"}, "stand-in"),
     ],
