@@ -212,7 +212,7 @@ def test_a_text_that_cannot_be_redacted_is_not_loaded(batch, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("Marchetti")
 
-    monkeypatch.setattr(rows, "redacted", broken)
+    monkeypatch.setattr(rows, "redacted_text", broken)
     made = batch(loadable.summary(ivr_intent="never seen before"))
     (dead,) = made.dead
     assert (dead.reason, "Marchetti" in dead.detail) == (DeadReason.REDACTION, False)

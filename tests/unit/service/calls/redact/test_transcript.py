@@ -38,7 +38,7 @@ def test_a_text_that_cannot_be_redacted_fails_the_call(monkeypatch):
     def broken(text):
         raise ValueError("Delphine Marchetti")
 
-    monkeypatch.setattr(transcript, "redacted", broken)
+    monkeypatch.setattr(transcript, "redacted_text", broken)
     with pytest.raises(CallFailed) as caught:
         PatternRedactor().redact([turn("hello")])
     assert "Delphine" not in str(caught.value)
