@@ -1,5 +1,7 @@
 """Redshift's CREATE TABLE and CREATE VIEW for DuckDB: leaves out what says how rows lie on disk, refuses the rest."""
 
+from functools import lru_cache
+
 import sqlglot
 from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
@@ -53,7 +55,8 @@ def without_storage(sql: str) -> str:
     return "".join(kept)
 
 
-def table_to_duckdb(sql: str) -> list[str]:
+@lru_cache(maxsize=256)
+def table_to_duckdb(sql: str) -> tuple[str, ...]:
     """Return a CREATE, ALTER or DROP for DuckDB: one statement, with a sequence before it for each IDENTITY column.
 
     Keys go: Redshift does not enforce them, and merging keeps what they promise.
@@ -75,7 +78,7 @@ def table_to_duckdb(sql: str) -> list[str]:
         if kind.this is exp.DType.SUPER:
             kind.replace(exp.DataType.build("JSON"))
     sequences = [_sequence(identity, tree) for identity in list(tree.find_all(exp.GeneratedAsIdentityColumnConstraint))]
-    return [*sequences, tree.sql(dialect="duckdb")]
+    return (*sequences, tree.sql(dialect="duckdb"))
 
 
 def _sequence(identity: exp.GeneratedAsIdentityColumnConstraint, tree: exp.Expr) -> str:

@@ -1,6 +1,7 @@
 """Redshift's SELECT for DuckDB: translated where the answer is known to be the same, refused everywhere else."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import sqlglot
@@ -32,6 +33,11 @@ class WarehouseSQL(Redshift):
     Parser = _Parser
 
 
+# A translation takes 5 to 50 ms, and a process asks the same few dozen questions again and again.
+_KEPT = 256
+_FrozenColumns = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
 def query_to_duckdb(sql: str, columns: Columns) -> str:
     """Return one SELECT for DuckDB, whose session has ``integer_division`` and the time zone UTC.
 
@@ -39,8 +45,21 @@ def query_to_duckdb(sql: str, columns: Columns) -> str:
         QueryRefused: it is not one SELECT, names a table that is not in ``columns``, or holds what is not known to be answered
             as Redshift answers it.
     """
+    return _query(sql, _frozen(columns))
+
+
+@lru_cache(maxsize=_KEPT)
+def _query(sql: str, columns: _FrozenColumns) -> str:
     text, tree = _select(sql)
-    return _translated(text, tree, columns)
+    return _translated(text, tree, _thawed(columns))
+
+
+def _frozen(columns: Columns) -> _FrozenColumns:
+    return tuple((table, tuple(kinds.items())) for table, kinds in columns.items())
+
+
+def _thawed(columns: _FrozenColumns) -> Columns:
+    return {table: dict(kinds) for table, kinds in columns}
 
 
 def one_select(sql: str) -> str:
@@ -70,13 +89,18 @@ def view_to_duckdb(sql: str, columns: Columns) -> str:
     Raises:
         QueryRefused: as for a query.
     """
+    return _view(sql, _frozen(columns))
+
+
+@lru_cache(maxsize=_KEPT)
+def _view(sql: str, columns: _FrozenColumns) -> str:
     plain = without_storage(sql)
     tree = _parse(plain)
     query = tree.args.get("expression") if isinstance(tree, exp.Create) and tree.kind == "VIEW" else None
     if not isinstance(query, exp.Query):
         raise QueryRefused("a view's file holds one CREATE OR REPLACE VIEW ... AS SELECT")
     name = tree.this.name.lower()
-    body = _translated(plain, query, columns, may_precede=name)
+    body = _translated(plain, query, _thawed(columns), may_precede=name)
     return f"CREATE OR REPLACE VIEW {name} AS {body}"
 
 
