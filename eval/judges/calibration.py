@@ -66,17 +66,18 @@ class Calibration:
 
 def kappa(rows: Sequence[Labelled]) -> Interval | None:
     """Return Cohen's kappa (1960) of first votes with labels; None when a side has one value only."""
-    from sklearn.metrics import cohen_kappa_score
-
     scored = [row for row in rows if row.votes and row.votes[0] is not None]
     said = np.array([bool(row.votes[0]) for row in scored])
     true = np.array([row.good for row in scored])
 
     def statistic(index: Indices) -> float:
         # Without both labels among the drawn rows chance agreement is total and kappa undefined.
-        if len(set(true[index])) < 2:
+        good, called_good = float(true[index].mean()), float(said[index].mean())
+        if good in (0, 1):
             return float("nan")
-        return float(cohen_kappa_score(true[index], said[index]))
+        observed = float((true[index] == said[index]).mean())
+        by_chance = good * called_good + (1 - good) * (1 - called_good)
+        return (observed - by_chance) / (1 - by_chance)
 
     return _bootstrap(scored, statistic)
 

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from eval.judges.calibration import (
     CALIBRATION_SET,
@@ -39,6 +41,14 @@ def test_kappa_and_accuracy_of_a_hand_worked_table():
     assert kappa(ROWS).low < 0.5 < kappa(ROWS).high
     assert accuracy(ROWS).value == pytest.approx(0.75)
     assert flagged_by_kind(ROWS) == {"good": (5, 20), "wrong_date": (15, 20)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_kappa_is_scikit_learns(seed):
+    rng = np.random.default_rng(seed)
+    rows = [row(n, bool(rng.random() < 0.6), bool(rng.random() < 0.7)) for n in range(60)]
+    expected = cohen_kappa_score([one.good for one in rows], [one.votes[0] for one in rows])
+    assert kappa(rows).value == pytest.approx(expected)
 
 
 def test_unscored_rows_are_counted_and_left_out():
