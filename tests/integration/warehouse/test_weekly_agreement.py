@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from builders import FakeCalls, call_result
+from empty_warehouse import empty_warehouse
 
 from reports.compare.outcomes import Word
 from reports.compare.weekly import make_report
@@ -59,8 +60,7 @@ class Calls:
                 self.word(self.call({criterion: model}, at=at, **more), criterion, human, at=at + timedelta(hours=1))
 
     def report(self, week=WEEK, now=LATER):
-        with closing(DuckWarehouse(self.path)) as warehouse:
-            warehouse.migrate()
+        with closing(DuckWarehouse(self.path) if self.path.exists() else empty_warehouse(self.path)) as warehouse:
             for event, rows in (
                 (CallEvent, [call for call, _ in self.made]),
                 (CallCriterionEvent, [row for _, criteria in self.made for row in criteria]),

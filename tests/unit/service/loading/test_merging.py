@@ -1,18 +1,17 @@
 """Into the warehouse: all or nothing, once however often it comes, the same tables in whatever order it comes."""
 
 import random
-import shutil
 from datetime import timedelta
 
 import loadable
 import pytest
+from empty_warehouse import empty_warehouse
 
 from service.events import TABLES, LoadEvent, SummaryEvent
 from service.loading.batch import prepare
 from service.loading.merging import join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched
 from service.summaries.record import utc_text
-from service.warehouse.duck import DuckWarehouse
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +22,8 @@ def account_key(monkeypatch):
 class House:
     """A warehouse with the loader's steps around it."""
 
-    def __init__(self, path, now, template):
-        shutil.copy(template, path)
-        self.warehouse = DuckWarehouse(path)
+    def __init__(self, path, now):
+        self.warehouse = empty_warehouse(path)
         self.now = now
         self.buried = []
 
@@ -49,19 +47,9 @@ class House:
         }
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """An empty warehouse: creating one takes longer than most of these tests."""
-    path = tmp_path_factory.mktemp("template") / "empty.duckdb"
-    made = DuckWarehouse(path)
-    made.migrate()
-    made.close()
-    return path
-
-
 @pytest.fixture
-def house(tmp_path, template):
-    made = House(tmp_path / "one.duckdb", loadable.NOW, template)
+def house(tmp_path):
+    made = House(tmp_path / "one.duckdb", loadable.NOW)
     yield made
     made.warehouse.close()
 
@@ -154,7 +142,8 @@ def test_of_two_requests_in_one_millisecond_one_is_said_to_be_dead(house, order,
     }
 
 
-def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path, template):
+@pytest.mark.slow
+def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path):
     summaries = [loadable.summary(n) for n in range(12)]
     collided = loadable.summary(40, contact_id="c-3", generated_at=summaries[3].generated_at)
     items = [loadable.item(one) for one in (*summaries, collided, loadable.release(1), loadable.release(2))]
@@ -164,7 +153,7 @@ def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path, templa
     items.append(Fetched(key="omni-channel/processed/half.json", etag="e", body=b'{"unique'))
     seen = []
     for seed in range(4):
-        house = House(tmp_path / f"{seed}.duckdb", loadable.NOW, template)
+        house = House(tmp_path / f"{seed}.duckdb", loadable.NOW)
         shuffled = random.Random(seed).sample(items, len(items))
         size = (1, 5, 7, 40)[seed]
         for start in range(0, len(shuffled), size):

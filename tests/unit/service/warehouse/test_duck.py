@@ -8,6 +8,7 @@ from decimal import Decimal
 import duckdb
 import pyarrow as pa
 import pytest
+from empty_warehouse import empty_warehouse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,8 +24,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 @pytest.fixture
 def warehouse(tmp_path):
-    opened = DuckWarehouse(tmp_path / "w.duckdb")
-    opened.migrate()
+    opened = empty_warehouse(tmp_path / "w.duckdb")
     yield opened
     opened.close()
 
@@ -133,15 +133,15 @@ def batch_table(batch):
     return to_table(SummaryEvent, rows)
 
 
-@settings(max_examples=15, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=15)
 @given(batches=BATCHES, data=st.data())
 def test_order_and_repetition_of_merges_change_nothing(tmp_path_factory, batches, data):
     repeated = [*batches, *data.draw(st.lists(st.sampled_from(batches), max_size=3))] if batches else []
     other = [data.draw(st.permutations(batch)) for batch in data.draw(st.permutations(repeated))]
     found = []
     for run in (batches, other):
-        opened = DuckWarehouse(tmp_path_factory.mktemp("w") / "w.duckdb")
-        opened.migrate()
+        opened = empty_warehouse(tmp_path_factory.mktemp("w") / "w.duckdb")
         counted = [opened.merge(SummaryEvent, batch_table(batch)) for batch in run]
         for merged, batch in zip(counted, run, strict=True):
             assert merged.inserted + merged.updated + merged.unchanged == len(batch)
@@ -158,7 +158,7 @@ def test_order_and_repetition_of_merges_change_nothing(tmp_path_factory, batches
         assert f"{contact}{request}" in found[0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     batch=st.lists(
         st.builds(lambda c, r, f: (c, r, f), st.sampled_from("ab"), st.sampled_from("xyz"), STAMPS), max_size=8
@@ -277,8 +277,7 @@ sys.stdin.read()
 )
 def test_a_held_file_is_busy_and_says_what_to_do(tmp_path, held, read_only, whom):
     path = tmp_path / "w.duckdb"
-    first = DuckWarehouse(path)
-    first.migrate()
+    first = empty_warehouse(path)
     first.close()
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(path), held], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -295,8 +294,7 @@ def test_a_held_file_is_busy_and_says_what_to_do(tmp_path, held, read_only, whom
 
 def test_readers_read_beside_each_other(tmp_path):
     path = tmp_path / "w.duckdb"
-    first = DuckWarehouse(path)
-    first.migrate()
+    first = empty_warehouse(path)
     first.close()
     one, two = (DuckWarehouse(path, read_only=True) for _ in range(2))
     assert one.query("SELECT COUNT(*) AS n FROM omni_loads")["n"].tolist() == [0]
