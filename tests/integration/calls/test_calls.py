@@ -1,51 +1,36 @@
 """The call pipeline against a local AWS (ministack) and a DuckDB file: nothing lost, nothing double, tenants apart."""
 
 import json
-import random
-import signal
-import subprocess
-import sys
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from call_place import ACME, BRAND, TURNS, CallPlace, add_tenant, make_form, make_place
 from structlog.testing import capture_logs
 
 from service.aws.clients import client
-from service.aws.event_queue import Announced, create_queue
+from service.aws.event_queue import Announced
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.transcriber import Heard
 from service.calls.keys import NOBODY, letter_key, read_key, result_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
-from service.calls.result import CallResult
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
-from service.calls.store.states import StateLost, create_jobs_table
+from service.calls.store.states import StateLost
 from service.calls.work import people, queries
-from service.calls.work.build import build_worker
-from service.calls.work.dead_letters import CallLetters
 from service.calls.work.replay import count_calls, replay, watch
 from service.calls.work.worker import MOST_ATTEMPTS, CallWorker
 from service.errors import ConfigurationError, ModelError, QuotaExceeded, WarehouseBusy
-from service.events import CALL_EVENTS
-from service.settings import REPO_ROOT, Settings
-from service.summaries.archive import create_bucket
+from service.settings import Settings
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.transcript import Turn
 from service.warehouse.duck import DuckWarehouse
 
 pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
-
-ACME, BRAND = "acme", "brand"
-TURNS = [
-    {"speaker": "agent", "start_s": 0.0, "text": "Good morning, you are through to Sam at Acme, how can I help you today?"},
-    {"speaker": "customer", "start_s": 5.0, "text": "My name is Delphine Marchetti, card 4111 1111 1111 1111, my bill is wrong."},
-    {"speaker": "agent", "start_s": 12.0, "text": "I am sorry to hear that, I have corrected the bill for you."},
-]  # fmt: skip
 
 GERMAN = [
     {
@@ -57,105 +42,22 @@ GERMAN = [
 ]
 
 
-def _form(tenant: str, form_id: str = "support", **changes: Any) -> Form:
-    criteria = [
-        {"id": "greet", "question": "Did the agent say good morning and help?", "weight": 1, "required": True},
-        {"id": "sorry", "question": "Was the agent sorry to hear of the trouble?", "weight": 1},
-        {"id": "notice", "question": "Did the agent announce the recording purposes?", "weight": 1},
-    ]
-    fields = {"form_id": form_id, "tenant": tenant, "name": "Support", "version": 1, "pass_threshold": 0.5}
-    return Form.model_validate({**fields, "sections": [{"id": "all", "title": "All", "criteria": criteria}]} | changes)
-
-
 @pytest.fixture(scope="module")
 def stack(local_aws: Any) -> Settings:
     made: Settings = local_aws(store_timeout_s=20.0, redactor="patterns")
     return made
 
 
-@dataclass
-class Place:
-    """Buckets, a queue, tables and a warehouse that no other test uses."""
-
-    settings: Settings
-    worker: CallWorker
-
-    def put(self, key: str, turns: Any = TURNS, **more: Any) -> None:
-        self.put_bytes(key, json.dumps({"turns": turns, **more}).encode())
-
-    def put_bytes(self, key: str, body: bytes, **metadata: str) -> None:
-        self.worker.inputs.put(key, body, metadata)
-
-    def jobs(self, tenant: str) -> dict[str, Any]:
-        return {job.source.key.rpartition("/")[2]: job for job in self.worker.jobs.of(tenant)}
-
-    def result(self, job: Any) -> CallResult:
-        text = self.worker.results(job.tenant).read(job.result_key)
-        assert text is not None
-        return CallResult.model_validate_json(text)
-
-    def letters(self, tenant: str) -> dict[str, Any]:
-        return {letter.about.key: letter for letter in CallLetters(self.worker.results(tenant)).waiting()}
-
-    def tables(self) -> dict[str, str]:
-        """Return the tables in a fixed order without moments, which differ from run to run."""
-        moments = {"scored_at", "overridden_at", "latency_ms"}
-        with closing(DuckWarehouse(self.settings.warehouse_file, wait_s=10)) as warehouse:
-            return {
-                event.table: warehouse.query(
-                    f"SELECT {', '.join(name for name in event.model_fields if name not in moments)} FROM {event.table} "
-                    f"ORDER BY {', '.join(name for name in event.key if name not in moments)}"
-                ).to_csv(index=False)
-                for event in CALL_EVENTS
-            }
-
-
-async def _place(stack: Settings, folder: Path, name: str) -> Place:
-    settings = stack.model_copy(
-        update={
-            "calls_bucket": f"in-{name}",
-            "results_bucket": f"out-{name}",
-            "calls_queue": f"calls-{name}",
-            "calls_table": f"jobs-{name}",
-            "config_table": f"config-{name}",
-            "warehouse_path": folder / "w.duckdb",
-            "state_dir": folder,
-        }
-    )
-    from service.calls.store.form_store import create_config_table
-
-    s3, sqs, dynamodb = (client(one, settings) for one in ("s3", "sqs", "dynamodb"))
-    for bucket in (settings.calls.bucket, settings.calls.results_bucket):
-        create_bucket(s3, bucket)
-    create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
-    create_jobs_table(dynamodb, settings.calls.table)
-    create_config_table(dynamodb, settings.stores.config_table)
-    worker = replace(build_worker(settings, pair="keywords"), visible_after_s=2, lease=timedelta(seconds=1))
-    for tenant in (ACME, BRAND):
-        await _add_tenant(worker, tenant)
-    for one in (s3, sqs, dynamodb):
-        one.close()
-    return Place(settings=settings, worker=worker)
-
-
-async def _add_tenant(worker: CallWorker, tenant: str, form: Form | None = None) -> None:
-    forms: Any = worker.forms
-    forms.add_tenant(tenant, tenant)
-    form = form or _form(tenant)
-    saved = await forms.save_draft(form, edit=0, who="dana")
-    await forms.activate(tenant, form.form_id, edit=saved.edit, who="dana")
-
-
 @pytest.fixture
-async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Place:
+async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> CallPlace:
     name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[-30:].strip("-")
-    return await _place(stack, tmp_path, name)
+    return await make_place(stack, tmp_path, name)
 
 
-async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place: Place) -> None:
+async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place: CallPlace) -> None:
     place.put("acme/calls/one.json", call_date="2026-11-16T09:00:00Z", agent_id="a-104")
     with capture_logs() as logs:
-        tally = await place.worker.drain(wait_s=2)
+        tally = await place.worker.drain()
     assert dict(tally.states) == {"done": 1}
     job = place.jobs(ACME)["one.json"]
     settled = [line for line in logs if line["event"] == "CALL_SETTLED"]
@@ -185,21 +87,21 @@ async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place
     assert place.worker.queue.waiting() == (0, 0)
 
 
-async def test_names_and_copies(place: Place) -> None:
+async def test_names_and_copies(place: CallPlace) -> None:
     place.put("acme/calls/monday/test.json")
     place.put("acme/calls/tuesday/test.json", TURNS[:2])
     place.put("acme/calls/again.json")  # monday's bytes
     place.put("brand/calls/monday/test.json")  # monday's bytes, another tenant's call
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     place.put("acme/calls/monday/test.json")  # sent again
-    tally = await place.worker.drain(wait_s=2)
+    tally = await place.worker.drain()
     assert tally.known == 1
     found = count_calls(place.worker, ACME)
     assert (found.objects, found.copies, found.ended) == (3, 1, 2)
     assert found.balanced
     assert count_calls(place.worker, BRAND).ended == 1
     place.put("acme/calls/monday/test.json", TURNS[1:])  # another version under the same name
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     assert count_calls(place.worker, ACME).ended == 3
 
 
@@ -220,9 +122,9 @@ async def test_names_and_copies(place: Place) -> None:
     ],
     ids=["silence", "music", "no-agent", "one-speaker", "unknown", "german", "form", "endless-turn", "audio", "cut-off"],
 )  # fmt: skip
-async def test_bad_calls_have_a_state_and_a_reason(place: Place, body: Any, state: str, why: str) -> None:
+async def test_bad_calls_have_a_state_and_a_reason(place: CallPlace, body: Any, state: str, why: str) -> None:
     place.put_bytes("acme/calls/bad.json", body if isinstance(body, bytes) else json.dumps(body).encode())
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     job = place.jobs(ACME)["bad.json"]
     assert job.state == state
     if state == "failed":
@@ -233,48 +135,48 @@ async def test_bad_calls_have_a_state_and_a_reason(place: Place, body: Any, stat
     assert count_calls(place.worker, ACME).balanced
 
 
-async def test_three_hours_are_scored(place: Place) -> None:
+async def test_three_hours_are_scored(place: CallPlace) -> None:
     middle = [
         {"speaker": "agent" if n % 2 else "customer", "start_s": 20 + n * 5.0, "text": f"Number {n}."}
         for n in range(2160)
     ]
     place.put("acme/calls/long.json", [*TURNS, *middle])
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     result = place.result(place.jobs(ACME)["long.json"])
     assert result.duration_s > 3 * 3600 - 60
     assert result.qa_evaluation is not None
     assert len(result.qa_evaluation.criteria) == 3
 
 
-async def test_without_a_tenant_there_is_a_letter_that_a_replay_lifts(place: Place) -> None:
+async def test_without_a_tenant_there_is_a_letter_that_a_replay_lifts(place: CallPlace) -> None:
     place.put("later/calls/x.json")
     place.put("acme/calls/../../brand/calls/x.json")
     place.put("acme/elsewhere/x.json")
     place.put_bytes("acme/calls/", b"")
-    tally = await place.worker.drain(wait_s=2)
+    tally = await place.worker.drain()
     assert dict(tally.reasons) == {"unknown_tenant": 1, "bad_key": 2}
     assert tally.foreign == 1
     assert place.jobs(ACME) == place.jobs(BRAND) == {}
-    await _add_tenant(place.worker, "later", _form("later"))
+    await add_tenant(place.worker, "later", make_form("later"))
     tally = await replay(place.worker, NOBODY)
     assert dict(tally.states) == {"done": 1}
     assert set(place.letters(NOBODY)) == {"acme/calls/../../brand/calls/x.json", "acme/elsewhere/x.json"}
 
 
-async def test_a_dead_call_lives_again_after_the_fix(place: Place) -> None:
+async def test_a_dead_call_lives_again_after_the_fix(place: CallPlace) -> None:
     forms: Any = place.worker.forms
-    sales = _form(ACME, "sales")
+    sales = make_form(ACME, "sales")
     saved = await forms.save_draft(sales, edit=0, who="dana")
     await forms.activate(ACME, "sales", edit=saved.edit, who="dana")
     place.put("acme/calls/which.json")
     place.put("acme/calls/sales/clear.json", TURNS[:2])
     place.put("acme/calls/moved.json", TURNS[1:])
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     assert place.jobs(ACME)["clear.json"].state == "done"
     place.put(
         "acme/calls/support/moved.json", TURNS[1:]
     )  # what the reason said: the same bytes where the form is clear
-    assert dict((await place.worker.drain(wait_s=2)).states) == {"done": 1}
+    assert dict((await place.worker.drain()).states) == {"done": 1}
     assert place.jobs(ACME)["moved.json"].source.form_folder == "support"
     assert "2 active forms" in place.letters(ACME)["acme/calls/which.json"].detail
     assert dict((await replay(place.worker, ACME, FailureReason.FORM)).states) == {"failed": 1}
@@ -310,7 +212,7 @@ def _behind(worker: CallWorker, times: int, error: ModelError) -> CallWorker:
     return replace(worker, scorer=replace(worker.scorer, gateway=Busy(worker.scorer.gateway, times, error)))
 
 
-async def test_a_busy_model_is_waited_for_and_then_given_up_with_a_reason(place: Place) -> None:
+async def test_a_busy_model_is_waited_for_and_then_given_up_with_a_reason(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     announced = [Announced(key=item.key, etag=item.etag) for item in place.worker.inputs.listed(ACME)]
     busy = _behind(place.worker, 10_000, QuotaExceeded("throttled"))
@@ -323,7 +225,7 @@ async def test_a_busy_model_is_waited_for_and_then_given_up_with_a_reason(place:
     assert dict((await replay(place.worker, ACME)).states) == {"done": 1}
 
 
-async def test_a_stuck_call_is_taken_up_and_at_last_given_up(place: Place) -> None:
+async def test_a_stuck_call_is_taken_up_and_at_last_given_up(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     (item,) = place.worker.inputs.listed(ACME)
     source = read_key(item.key, etag=item.etag)
@@ -341,7 +243,7 @@ async def test_a_stuck_call_is_taken_up_and_at_last_given_up(place: Place) -> No
     assert count_calls(place.worker, ACME).balanced
 
 
-async def test_two_workers_do_not_share_a_call(place: Place) -> None:
+async def test_two_workers_do_not_share_a_call(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     (item,) = place.worker.inputs.listed(ACME)
     source, now = read_key(item.key, etag=item.etag), datetime.now(UTC)
@@ -355,24 +257,24 @@ async def test_two_workers_do_not_share_a_call(place: Place) -> None:
         place.worker.jobs.advance(job, "transcribed", now=now, lease=timedelta(hours=1))
 
 
-async def test_a_busy_warehouse_loses_nothing(place: Place) -> None:
+async def test_a_busy_warehouse_loses_nothing(place: CallPlace) -> None:
     def closed() -> Any:
         raise WarehouseBusy("somebody writes")
 
     place.put("acme/calls/x.json")
     with pytest.raises(WarehouseBusy):
-        await replace(place.worker, open_warehouse=closed).drain(wait_s=2)
+        await replace(place.worker, open_warehouse=closed).drain()
     assert place.jobs(ACME)["x.json"].state == "scored"
     tally = await watch(place.worker, ACME, stuck_after=timedelta(seconds=-1))
     assert dict(tally.states) == {"done": 1}
 
 
-async def test_an_unusable_answer_is_kept_apart(place: Place) -> None:
+async def test_an_unusable_answer_is_kept_apart(place: CallPlace) -> None:
     from service.errors import OutputInvalid
 
     error = OutputInvalid("no JSON", raw_text="Delphine Marchetti did well, says card 4111 1111 1111 1111")
     place.put("acme/calls/x.json")
-    await _behind(place.worker, 10_000, error).drain(wait_s=2)
+    await _behind(place.worker, 10_000, error).drain()
     job = place.jobs(ACME)["x.json"]
     result = place.result(job)
     assert (job.state, result.review, result.qa_evaluation) == ("needs_review", ("answer_unusable",), None)
@@ -384,7 +286,7 @@ async def test_an_unusable_answer_is_kept_apart(place: Place) -> None:
     assert count_calls(place.worker, ACME).balanced
 
 
-async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: Place) -> None:
+async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: CallPlace) -> None:
     class Slow:
         def __init__(self) -> None:
             self.asked = 0
@@ -403,7 +305,7 @@ async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: 
     slow = Slow()
     worker = replace(place.worker, transcriber=slow)
     place.put_bytes("acme/calls/x.wav", b"RIFF some sound")
-    await worker.drain(wait_s=2)
+    await worker.drain()
     assert place.worker.queue is not None
     assert place.worker.queue.waiting() == (0, 0)
     job = place.jobs(ACME)["x.wav"]
@@ -416,7 +318,7 @@ async def test_a_recording_waits_for_its_transcription_outside_the_queue(place: 
     assert source.redaction.transcriber_found == {"name": 1}
 
 
-async def test_what_cannot_be_redacted_is_kept_nowhere(place: Place) -> None:
+async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None:
     class Broken(PatternRedactor):
         def redact(self, turns: Any) -> Any:
             raise CallFailed(FailureReason.REDACTION, "turn 1: broken")
@@ -427,14 +329,14 @@ async def test_what_cannot_be_redacted_is_kept_nowhere(place: Place) -> None:
 
     for name, redactor in (("broken", Broken()), ("short", Short())):
         place.put(f"acme/calls/{name}.json", TURNS, agent_id=name)
-        await replace(place.worker, redactor=redactor).drain(wait_s=2)
+        await replace(place.worker, redactor=redactor).drain()
         assert place.jobs(ACME)[f"{name}.json"].reason is FailureReason.REDACTION
     assert [item.key for item in place.worker.results(ACME).listed("acme/") if "/dead/" not in item.key] == []
 
 
-async def test_the_walls_from_the_wrong_side(place: Place) -> None:
+async def test_the_walls_from_the_wrong_side(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     job, acme, brand = place.jobs(ACME)["x.json"], place.worker.results(ACME), place.worker.results(BRAND)
     # another tenant's result, by its key and by ways around it
     for key in (job.result_key, f"brand/../{job.result_key}", "", "/", f"../{job.result_key}"):
@@ -485,10 +387,10 @@ async def test_the_walls_from_the_wrong_side(place: Place) -> None:
     s3.close()
 
 
-async def test_a_revision_is_tried_before_it_is_active_and_people_have_their_say(place: Place) -> None:
+async def test_a_revision_is_tried_before_it_is_active_and_people_have_their_say(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     place.put("acme/calls/y.json", TURNS[:2])
-    await place.worker.drain(wait_s=2)
+    await place.worker.drain()
     before = place.tables()
     forms: Any = place.worker.forms
     head = await forms.head(ACME, "support")
@@ -521,113 +423,3 @@ async def test_a_revision_is_tried_before_it_is_active_and_people_have_their_say
     kept = place.result(place.jobs(ACME)["y.json"]).qa_evaluation
     assert kept is not None
     assert kept.criteria[1].verdict == "no"  # the model's answer stays
-
-
-_KILLED = """
-import asyncio, os, signal, sys, threading
-from dataclasses import replace
-from datetime import timedelta
-from service.calls.work.build import build_worker
-from service.settings import Settings
-from service.calls.store.states import CallJobs
-from service.calls.store.objects import CallInputs, TenantResults
-from service.aws.event_queue import EventQueue
-from service.warehouse.duck import DuckWarehouse
-
-step, when, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
-lock = threading.Lock()
-
-def deadly(owner, name):
-    real = getattr(owner, name)
-    def wrapped(*args, **kwargs):
-        global left
-        with lock:  # calls run in threads: which one is the fatal one is settled before it begins
-            left -= f"{owner.__name__}.{name}" == step
-            fatal = left == 0 and f"{owner.__name__}.{name}" == step
-        if fatal and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **kwargs)
-        if fatal and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-    setattr(owner, name, wrapped)
-
-for owner, names in ((CallInputs, ("read",)), (TenantResults, ("put", "read")), (CallJobs, ("claim", "advance")),
-                     (DuckWarehouse, ("merge", "close")), (EventQueue, ("delete", "receive"))):
-    for name in names:
-        deadly(owner, name)
-worker = replace(build_worker(Settings(), pair="keywords"), visible_after_s=2, lease=timedelta(seconds=1))
-async def main():
-    while True:
-        tally = await worker.drain(wait_s=4)
-        if not tally.waiting:
-            break
-asyncio.run(main())
-"""
-# Each step happens at least so often in an undisturbed run, also when both deliveries of an event come in one batch.
-_STEPS = {
-    "CallInputs.read": 4, "TenantResults.put": 8, "TenantResults.read": 3, "CallJobs.claim": 4, "CallJobs.advance": 15,
-    "DuckWarehouse.merge": 2, "DuckWarehouse.close": 1, "EventQueue.delete": 1, "EventQueue.receive": 1,
-}  # fmt: skip
-
-
-@pytest.mark.slow
-async def test_killed_at_random_points_with_every_event_twice_nothing_is_lost_and_nothing_double(
-    stack: Settings, tmp_path: Path
-) -> None:
-    rng = random.Random(20261121)
-    reference: dict[str, str] | None = None
-    survived = []
-    for number, step in enumerate([None, *_STEPS]):
-        place = await _place(stack, tmp_path / str(number), f"kill-{number}")
-        for _ in range(2):  # each event twice
-            for n in range(4):
-                place.put(
-                    f"acme/calls/{n}.json", TURNS[: 1 + n % 3], call_date="2026-11-16T09:00:00Z", agent_id=f"a-{n}"
-                )
-            place.put("brand/calls/0.json", call_date="2026-11-16T09:00:00Z")
-            place.put_bytes("acme/calls/bad.json", b"{cut")
-            place.put("nobody/calls/0.json")
-        plan = ("none", "before", "0") if step is None else (
-            step, rng.choice(("before", "after")), str(rng.randint(1, _STEPS[step]))
-        )  # fmt: skip
-        if not _run_to_the_end(place, plan):
-            survived.append(plan)
-        found = place.tables()
-        reference = reference or found
-        for table in reference:
-            assert found[table].splitlines() == reference[table].splitlines(), f"killed {plan}"
-        accounts = [count_calls(place.worker, tenant) for tenant in (ACME, BRAND)]
-        assert all(one.balanced for one in accounts), (plan, [one.lines() for one in accounts])
-        assert [one.ended for one in accounts] == [5, 1]
-        assert len(place.letters(ACME)) == len(place.letters(NOBODY)) == 1
-        results = [item.key for item in place.worker.results(ACME).listed("acme/2026/")]
-        assert len(results) == 4
-        assert place.worker.queue is not None
-        assert place.worker.queue.waiting() == (0, 0)
-    assert survived == [("none", "before", "0")]
-    assert reference is not None
-    assert len(reference["omni_calls"].splitlines()) == 6
-
-
-def _run_to_the_end(place: Place, plan: tuple[str, str, str]) -> int:
-    """Run the worker with a kill in it, and again until it ends by itself; return how often it was killed."""
-    names = (
-        "aws_endpoint", "calls_bucket", "results_bucket", "calls_queue", "calls_table", "config_table", "state_dir",
-        "warehouse_path", "redactor",
-    )  # fmt: skip
-    env = {f"OMNI_{name.upper()}": str(place.settings.flat()[name]) for name in names}
-    env |= {"PYTHONPATH": str(REPO_ROOT), "PATH": "/usr/bin:/bin", "OMNI_STORE_TIMEOUT_S": "20"}
-    env |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    codes = []
-    for one in (plan, ("none", "before", "0")):
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", _KILLED, *one], cwd=REPO_ROOT, env=env, capture_output=True, text=True,
-            timeout=300, check=False,
-        )  # fmt: skip
-        codes.append(done.returncode)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -signal.SIGKILL, done.stderr
-    assert codes[-1] == 0
-    return codes.count(-signal.SIGKILL)

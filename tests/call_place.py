@@ -1,0 +1,113 @@
+"""Buckets, a queue, tables, two tenants and a warehouse: what the tests of the call pipeline work in."""
+
+import json
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from queues import UntilEmpty, announced
+
+from service.aws.clients import client
+from service.aws.event_queue import create_queue
+from service.calls.result import CallResult
+from service.calls.store.form_store import create_config_table
+from service.calls.store.states import create_jobs_table
+from service.calls.work.build import build_worker
+from service.calls.work.dead_letters import CallLetters
+from service.calls.work.worker import CallWorker
+from service.events import CALL_EVENTS
+from service.settings import Settings
+from service.summaries.archive import create_bucket
+from service.tasks.scorecard.form import Form
+from service.warehouse.duck import DuckWarehouse
+
+ACME, BRAND = "acme", "brand"
+TURNS = [
+    {"speaker": "agent", "start_s": 0.0, "text": "Good morning, you are through to Sam at Acme, how can I help you today?"},
+    {"speaker": "customer", "start_s": 5.0, "text": "My name is Delphine Marchetti, card 4111 1111 1111 1111, my bill is wrong."},
+    {"speaker": "agent", "start_s": 12.0, "text": "I am sorry to hear that, I have corrected the bill for you."},
+]  # fmt: skip
+
+
+def make_form(tenant: str, form_id: str = "support", **changes: Any) -> Form:
+    criteria = [
+        {"id": "greet", "question": "Did the agent say good morning and help?", "weight": 1, "required": True},
+        {"id": "sorry", "question": "Was the agent sorry to hear of the trouble?", "weight": 1},
+        {"id": "notice", "question": "Did the agent announce the recording purposes?", "weight": 1},
+    ]
+    fields = {"form_id": form_id, "tenant": tenant, "name": "Support", "version": 1, "pass_threshold": 0.5}
+    return Form.model_validate({**fields, "sections": [{"id": "all", "title": "All", "criteria": criteria}]} | changes)
+
+
+@dataclass
+class CallPlace:
+    """Buckets, a queue, tables and a warehouse that no other test uses."""
+
+    settings: Settings
+    worker: CallWorker
+
+    def put(self, key: str, turns: Any = TURNS, **more: Any) -> None:
+        self.put_bytes(key, json.dumps({"turns": turns, **more}).encode())
+
+    def put_bytes(self, key: str, body: bytes, **metadata: str) -> None:
+        announced(self.worker.queue, lambda: self.worker.inputs.put(key, body, metadata))
+
+    def jobs(self, tenant: str) -> dict[str, Any]:
+        return {job.source.key.rpartition("/")[2]: job for job in self.worker.jobs.of(tenant)}
+
+    def result(self, job: Any) -> CallResult:
+        text = self.worker.results(job.tenant).read(job.result_key)
+        assert text is not None
+        return CallResult.model_validate_json(text)
+
+    def letters(self, tenant: str) -> dict[str, Any]:
+        return {letter.about.key: letter for letter in CallLetters(self.worker.results(tenant)).waiting()}
+
+    def tables(self) -> dict[str, str]:
+        """Return the tables in a fixed order without moments, which differ from run to run."""
+        moments = {"scored_at", "overridden_at", "latency_ms"}
+        with closing(DuckWarehouse(self.settings.warehouse_file, wait_s=10)) as warehouse:
+            return {
+                event.table: warehouse.query(
+                    f"SELECT {', '.join(name for name in event.model_fields if name not in moments)} FROM {event.table} "
+                    f"ORDER BY {', '.join(name for name in event.key if name not in moments)}"
+                ).to_csv(index=False)
+                for event in CALL_EVENTS
+            }
+
+
+async def make_place(stack: Settings, folder: Path, name: str) -> CallPlace:
+    settings = stack.model_copy(
+        update={
+            "calls_bucket": f"in-{name}",
+            "results_bucket": f"out-{name}",
+            "calls_queue": f"calls-{name}",
+            "calls_table": f"jobs-{name}",
+            "config_table": f"config-{name}",
+            "warehouse_path": folder / "w.duckdb",
+            "state_dir": folder,
+        }
+    )
+    s3, sqs, dynamodb = (client(one, settings) for one in ("s3", "sqs", "dynamodb"))
+    for bucket in (settings.calls.bucket, settings.calls.results_bucket):
+        create_bucket(s3, bucket)
+    create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
+    create_jobs_table(dynamodb, settings.calls.table)
+    create_config_table(dynamodb, settings.stores.config_table)
+    worker = build_worker(settings, pair="keywords")
+    # A copy that waits for its original is seen again after a second.
+    worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
+    for tenant in (ACME, BRAND):
+        await add_tenant(worker, tenant)
+    for one in (s3, sqs, dynamodb):
+        one.close()
+    return CallPlace(settings=settings, worker=worker)
+
+
+async def add_tenant(worker: CallWorker, tenant: str, form: Form | None = None) -> None:
+    forms: Any = worker.forms
+    forms.add_tenant(tenant, tenant)
+    form = form or make_form(tenant)
+    saved = await forms.save_draft(form, edit=0, who="dana")
+    await forms.activate(tenant, form.form_id, edit=saved.edit, who="dana")

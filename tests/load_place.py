@@ -1,0 +1,108 @@
+"""A bucket that tells a queue of its objects, and a warehouse: what the tests of the loader work in."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from queues import UntilEmpty, announced
+
+from service.aws.clients import client
+from service.aws.event_queue import create_queue
+from service.events import EVENTS
+from service.loading.balance import balance
+from service.loading.build import build_loader
+from service.loading.dead_letters import DEAD_PREFIX
+from service.loading.loader import Loader
+from service.settings import Settings
+from service.summaries.archive import Archive, create_bucket
+from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
+from service.warehouse.duck import DuckWarehouse
+
+PREFIXES = (PROCESSED_PREFIX, FEEDBACK_PREFIX, RELEASES_PREFIX)
+
+
+@dataclass
+class LoadPlace:
+    """A bucket with its queue, and a warehouse, that no other test uses."""
+
+    settings: Settings
+    loader: Loader
+    archive: Archive
+    s3: Any
+    sqs: Any
+
+    @property
+    def queue(self) -> Any:
+        return self.loader.queue
+
+    def put(self, *records: Any) -> None:
+        for record in records:
+            self.put_text(record.object_key, record.model_dump_json())
+
+    def put_text(self, key: str, text: str) -> None:
+        announced(self.queue, lambda: self.archive.put_json(key, text))
+
+    def close(self) -> None:
+        self.s3.close()
+        self.sqs.close()
+
+    def open(self) -> DuckWarehouse:
+        return DuckWarehouse(self.settings.warehouse_file, wait_s=10)
+
+    def rows(self, select: str) -> list[tuple[Any, ...]]:
+        warehouse = self.open()
+        found = [tuple(row) for row in warehouse.query(select).itertuples(index=False)]
+        warehouse.close()
+        return found
+
+    def tables(self) -> dict[str, str]:
+        """Return the tables in a fixed order; loads without the time at which they were made."""
+        warehouse = self.open()
+        found = {
+            event.table: warehouse.query(
+                f"SELECT {', '.join(event.model_fields)} FROM {event.table} ORDER BY {', '.join(event.key)}"
+            ).to_csv(index=False)
+            for event in EVENTS
+        }
+        loads = "SELECT object_key, etag, kind, outcome, reason, row_count FROM omni_loads ORDER BY object_key, etag"
+        found["omni_loads"] = warehouse.query(loads).to_csv(index=False)
+        warehouse.close()
+        return found
+
+    def balanced(self, **changes: Any) -> Any:
+        warehouse = self.open()
+        try:
+            return balance(self.archive, warehouse, **{"since": None, "now": datetime.now(UTC)} | changes)
+        finally:
+            warehouse.close()
+
+    def dead_letters(self) -> dict[str, dict[str, Any]]:
+        found = {}
+        for page in self.archive.listed(DEAD_PREFIX):
+            for item in page:
+                stored = self.archive.read(item.key, most_bytes=100_000)
+                assert stored is not None
+                assert stored.body is not None
+                found[item.key] = json.loads(stored.body)
+        return found
+
+
+def make_place(stack: Settings, folder: Path, name: str) -> LoadPlace:
+    settings = stack.model_copy(
+        update={
+            "archive_bucket": f"bucket-{name}",
+            "events_queue": f"queue-{name}",
+            "warehouse_path": folder / "w.duckdb",
+        }
+    )
+    s3, sqs = client("s3", settings), client("sqs", settings)
+    create_bucket(s3, settings.stores.archive_bucket)
+    for _ in range(2):  # safe to repeat
+        create_queue(sqs, s3, settings.stores.events_queue, bucket=settings.stores.archive_bucket, prefixes=PREFIXES)
+    loader, archive = build_loader(settings)
+    assert loader.queue is not None
+    loader = replace(loader, queue=UntilEmpty(loader.queue), visible_after_s=300, report=lambda tally: None)
+    loader.prepare_warehouse()
+    return LoadPlace(settings, loader, archive, s3, sqs)
