@@ -94,10 +94,10 @@ lint: setup ## Style, types, workflows and import contracts
 	@tools/lint.sh
 
 check: lint ## Lint and the fast tests; under two minutes
-	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n 2 -m "not slow"
+	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow"
 
 test: lint ## Set everything up (browser, Node.js and speech too) and run all tests
-	@tools/setup.sh chromium node extras && $(VENV)/bin/python -m pytest -q --show-capture=no # a failing service logs thousands of lines
+	@tools/setup.sh chromium node extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no # a failing service logs thousands of lines
 
 bench: setup ## Measure the harness against a bare loop on an echo model; omni bench --help has more
 	$(omni) bench harness

@@ -1,16 +1,30 @@
 """What every test run needs before anything is imported, and the fixtures of several files; what they build stands beside it."""
 
+import functools
 import os
 import shutil
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import botocore.loaders
 import pytest
 
 # The bundled cost map: without this litellm asks the network for a newer one at import.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+# boto3 parses its description of a service again for each client, 0.1 s; a run builds hundreds of clients.
+botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
+
+with suppress(ImportError):  # the environment of `make test-ragas` has no hypothesis
+    import hypothesis
+
+    # A deadline per example fails on a busy machine. `make check` takes the smaller profile: --hypothesis-profile=check.
+    hypothesis.settings.register_profile("check", deadline=None, max_examples=25)
+    hypothesis.settings.register_profile("full", deadline=None)
+    hypothesis.settings.load_profile("full")
 
 
 @pytest.fixture
@@ -123,3 +137,9 @@ def hand_made_warehouse(tmp_path_factory):
         shutil.copyfile(made, path)
 
     return put
+
+
+def pytest_collection_modifyitems(items):
+    """Run the modules with slow tests first: several processes end together only if what is left to share out is short."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

@@ -89,7 +89,6 @@ def test_rouge_l_by_hand() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(deadline=None)  # the reference package takes a second to import
 @given(st.text(alphabet="ab c.", max_size=40), st.text(alphabet="ab c.", max_size=40))
 def test_rouge_l_is_googles(output: str, reference: str) -> None:
     from rouge_score.rouge_scorer import RougeScorer
@@ -129,7 +128,7 @@ def test_resampled_corpus_scores_equal_sacrebleus(name: str, references: Sequenc
 
 @pytest.mark.parametrize("name", ["bleu", "chrf"])
 @given(rows=st.lists(st.integers(min_value=0, max_value=5), min_size=1, max_size=8))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_draw_equals_sacrebleus(name: str, rows: list[int]) -> None:
     ours = CorpusMetric(name, OUTPUTS, REFERENCES).weighted_scores(_drawn([rows]))
     assert ours[0] == pytest.approx(_theirs(name, rows, REFERENCES), abs=1e-9)

@@ -94,7 +94,7 @@ def test_sql_puts_fractions_of_a_second_before_monday_into_the_week_before(wareh
     assert _days(warehouse, week, [week.start - timedelta(milliseconds=1), week.start]) == [(-1, -1), (0, 0)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     zone=st.sampled_from(["UTC", BERLIN, "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Asia/Kathmandu"]),
     week=st.integers(1, 52),

@@ -41,7 +41,7 @@ _words = st.lists(
 _guidance = st.text(alphabet=st.sampled_from("ab 日"), max_size=600)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(_words, max_size=12),
     st.lists(st.tuples(_guidance, _guidance), min_size=1, max_size=12),
