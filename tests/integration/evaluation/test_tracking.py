@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy
 from builders import make_pair
 from notary import Notary
 
@@ -208,7 +209,19 @@ def test_a_store_that_is_no_database_is_one_clear_error(tmp_path):
         worker.production("demo")
 
 
-def test_a_locked_store_is_one_clear_error(tracking, store):
+@pytest.fixture
+def short_wait():
+    """Let sqlite wait 0.1 s for a lock where mlflow says 20 s."""
+
+    def shorter(connection, cursor, statement, parameters, context, executemany):
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 100"), parameters
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", shorter, retval=True)
+    yield
+    sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", shorter)
+
+
+def test_a_locked_store_is_one_clear_error(tracking, store, short_wait):
     holder = sqlite3.connect(store / "mlflow.db", isolation_level=None)
     holder.execute("begin exclusive")
     try:

@@ -34,7 +34,20 @@ def free_port():
 
 @pytest.fixture
 def settings(tmp_path):
-    base = Settings(state_dir=tmp_path, registry_uri=f"sqlite:///{tmp_path}/mlflow.db", local_aws_port=free_port())
+    # Every third case of the gate set: the two releases of the simulated weeks wait 0.8 s for each answer.
+    cases = tmp_path / "root" / "datasets" / "summarize"
+    cases.mkdir(parents=True)
+    (tmp_path / "root" / "prompts").symlink_to(ROOT / "prompts")
+    for path in (ROOT / "datasets" / "summarize").iterdir():
+        if path.name == "gate.jsonl":
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            (cases / path.name).write_text("".join(lines[::3]), encoding="utf-8")
+        else:
+            (cases / path.name).symlink_to(path)
+    base = Settings(
+        root=tmp_path / "root", state_dir=tmp_path, registry_uri=f"sqlite:///{tmp_path}/mlflow.db",
+        local_aws_port=free_port(),
+    )  # fmt: skip
     yield base
     aws.ministack(base).stop()
 
@@ -58,6 +71,7 @@ def start(settings):
 def _start(settings, *arguments):
     environment = os.environ | {
         "OMNI_STATE_DIR": str(settings.state_dir),
+        "OMNI_ROOT": str(settings.root),
         "OMNI_REGISTRY_URI": settings.registry.uri,
         "OMNI_LOCAL_AWS_PORT": str(settings.local.aws_port),
         "PYTHONPATH": str(ROOT),
@@ -101,7 +115,8 @@ def test_weeks_go_by_in_minutes_and_a_kill_costs_at_most_the_hour_it_was_in(sett
 
     second = start()
     _, err = second.communicate(timeout=900)
-    assert second.returncode == 0, err
+    releases = settings.state_dir / "traffic" / "releases.log"
+    assert second.returncode == 0, err + releases.read_text(encoding="utf-8")[-4000:]
     plan = plan_traffic(OPTIONS, settings)
     contacts = {contact.contact_id: contact for contact in plan.contacts}
     found = objects(settings)

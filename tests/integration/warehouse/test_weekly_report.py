@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from empty_warehouse import empty_warehouse
 
 from reports.compare.outcomes import Word
 from reports.compare.weekly import make_report
@@ -43,19 +44,15 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(root=folder, state_dir=folder / "state")
         self.path = self.settings.warehouse_file
-        self._fill({})
+        empty_warehouse(self.path).close()
 
     def fill(self, tables):
-        self._fill(tables)
-        return self
-
-    def _fill(self, tables):
         warehouse = DuckWarehouse(self.path)
-        warehouse.migrate()
         for event in EVENTS:
             if event.table in tables:
                 warehouse.merge(event, tables[event.table])
         warehouse.close()
+        return self
 
     def report(self, week=WEEK, now=LATER, task="summarize"):
         warehouse = DuckWarehouse(self.path, read_only=True)
@@ -248,9 +245,9 @@ def test_what_a_slices_change_does_to_others_is_told_as_part_of_it(house):
 
 
 @pytest.mark.slow
-def test_twenty_weeks_without_change_raise_no_alarm(tmp_path):
+def test_ten_weeks_without_change_raise_no_alarm(tmp_path):
     said = []
-    for seed in range(20):
+    for seed in range(10):  # each compares some 170 slices: without correction ten weeks cry wolf about eighty times
         made = House(tmp_path / str(seed))
         report = made.fill(rows(Scenario(week=WEEK, answers=30_000, seed=seed))).report()
         said += [
@@ -258,7 +255,7 @@ def test_twenty_weeks_without_change_raise_no_alarm(tmp_path):
             for item in (*report.whole, *report.sliced)
             if item.word is Word.WORSE
         ]
-    assert len(said) <= 1  # measured 0 of 20 at 60,000 answers; at 5% per report and family two in forty are allowed
+    assert len(said) <= 1  # measured 0 of 20 at 60,000 answers; `omni report-power` counts over many more
 
 
 # Bad input
