@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from queues import UntilEmpty, announced
 
 from service.access.control import add_client, open_access
 from service.aws.clients import client
@@ -66,10 +67,15 @@ def settings(tmp_path_factory):
         aws.ministack(base).stop()
 
 
+def put(worker, key, body):
+    announced(worker.queue, lambda: worker.inputs.put(key, body))
+
+
 @pytest.fixture
 async def worker(settings):
     """A worker that has taken five calls of acme, one of brand and a broken one to their ends."""
-    worker = replace(build_worker(settings, pair="keywords"), visible_after_s=2)
+    worker = build_worker(settings, pair="keywords")
+    worker = replace(worker, queue=UntilEmpty(worker.queue), visible_after_s=1)
     for tenant in ("acme", "brand"):
         worker.forms.add_tenant(tenant, tenant)
         head = await worker.forms.head(tenant, "support")
@@ -77,10 +83,10 @@ async def worker(settings):
             saved = await worker.forms.save_draft(form(tenant), edit=0, who="dana")
             await worker.forms.activate(tenant, "support", edit=saved.edit, who="dana")
     for number in range(5):
-        worker.inputs.put(f"acme/calls/{number}.json", transcript(number))
-    worker.inputs.put("brand/calls/0.json", transcript(0))
-    worker.inputs.put("acme/calls/broken.json", b"{cut off")
-    await worker.drain(wait_s=2)
+        put(worker, f"acme/calls/{number}.json", transcript(number))
+    put(worker, "brand/calls/0.json", transcript(0))
+    put(worker, "acme/calls/broken.json", b"{cut off")
+    await worker.drain()
     return worker
 
 
