@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -184,19 +185,26 @@ class Tracking:
         Raises:
             RegistryError: the store did not take it; there is then no evidence and no promotion.
         """
-        from mlflow.entities import Dataset, DatasetInput
+        from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
         mlflow = self._mlflow
         with self._translated("record the evaluation in MLflow"):
             with mlflow.start_run(
                 experiment_id=self._experiment(task),
                 run_name=log.run_name,
-                tags={k: v for k, v in log.tags.items() if k != TAG_VERDICT},
+                tags={
+                    **{name: value for name, value in log.tags.items() if name != TAG_VERDICT},
+                    "mlflow.loggedArtifacts": json.dumps([{"path": CASES_FILE, "type": "table"}]),
+                },
             ) as run:
-                mlflow.log_params(log.params)
-                mlflow.log_metrics(log.metrics)
+                at = int(time.time() * 1000)
+                # In one transaction: each costs a sqlite file a wait for the disk.
+                self._client.log_batch(
+                    run.info.run_id,
+                    params=[Param(name, value) for name, value in log.params.items()],
+                    metrics=[Metric(name, value, at, 0) for name, value in log.metrics.items()],
+                )
                 mlflow.log_text(table_text(log.table), CASES_FILE)
-                mlflow.set_tag("mlflow.loggedArtifacts", json.dumps([{"path": CASES_FILE, "type": "table"}]))
                 for name, text in log.texts.items():
                     mlflow.log_text(text, name)
                 for path in log.files:

@@ -12,6 +12,7 @@ from typing import Any
 
 from eval.tracking.store import Production, RunLog, Tracking, production_to_json
 from service.errors import RegistryError
+from service.gc_pause import paused_gc
 from service.pair import Pair
 from service.release.release import Release
 
@@ -77,17 +78,18 @@ class TrackingWorker:
 
 
 def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
-    os.nice(19)  # the calls' own process comes first: its delays would be counted as the model's
+    os.nice(10)  # the calls' own process comes first: its delays would be counted as the model's
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines
     tracking: Tracking | None = None
     failure = ""
     try:
-        tracking = Tracking(
-            uri,
-            artifacts=Path(artifacts) if artifacts else None,
-            trusted_keys=Path(trusted_keys) if trusted_keys else None,
-        )
+        with paused_gc():
+            tracking = Tracking(
+                uri,
+                artifacts=Path(artifacts) if artifacts else None,
+                trusted_keys=Path(trusted_keys) if trusted_keys else None,
+            )
     except RegistryError as err:
         failure = str(err)
     for line in sys.stdin:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import threading
@@ -20,6 +19,7 @@ from service.errors import (
     SafetyRefused,
     UpstreamUnavailable,
 )
+from service.gc_pause import paused_gc
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
 from service.llm.model_call import InProcessModels, ModelCall, ModelReply, StopReason
@@ -88,19 +88,12 @@ class LiteLLMGateway:
     def _import(self) -> Any:
         # The bundled cost map; without this litellm asks the network for a newer one at import.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        # Its 2,700 modules are all garbage-collector work and no garbage.
-        gc.disable()
-        try:
+        with paused_gc():
             import boto3  # noqa: F401 - litellm would import it in the first call, and load its tokenizer there too
             import litellm
             import litellm.main
 
             _ = litellm.main.encoding
-        finally:
-            # Frozen, they are in no later collection either: a full one took 0.2 s in the middle of the calls.
-            gc.freeze()
-            gc.enable()
-
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         litellm.drop_params = False

@@ -39,6 +39,7 @@ CARRIERS = (
     "service/errors.py",
     "service/events.py",
     "service/files.py",
+    "service/gc_pause.py",
     "service/interactions/",
     "service/local/",
     "service/pair_file.py",
