@@ -228,6 +228,39 @@ class Service:
         self.stop()
 
 
+class BareGateway:
+    """A process of ``bare_gateway.py`` in front of the same stand-in, to compare the service with.
+
+    It forwards a prompt of the size that the service sends: the stand-in has the same work with both.
+    """
+
+    def __init__(self, rig, log):
+        self._log, port = log, free_port()
+        script = str(Path(__file__).with_name("bare_gateway.py"))
+        self._command = (sys.executable, script, rig.bedrock.url, PRIMARY, str(port))
+        self._prompt = a_prompt(rig.settings)
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = None
+
+    def __enter__(self):
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=out, stderr=out, text=True)
+        with self._process.stdin as pipe:
+            pipe.write(self._prompt)
+        started = time.perf_counter()
+        while time.perf_counter() - started < _READY_S and self._process.poll() is None:
+            with suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/readyz", timeout=2).close()
+                return self
+            time.sleep(0.02)
+        self.__exit__()
+        raise SystemExit(f"error: the bare gateway did not become ready; see {self._log}")
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.wait(_STOP_S)
+
+
 class Releases:
     """Moves production by real signed releases of a throw-away key: load is measured here, not quality."""
 
@@ -304,6 +337,20 @@ def the_pair(settings, name="nova-lite"):
         cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
         task_variables=task.variables,
     )
+
+
+def a_prompt(settings):
+    """The text of one call of the pair's: its instructions and a sample customer's history of median length."""
+    from service.task import load_task
+    from service.tasks.summarize import SummarizeInputs
+
+    now, pair = datetime.now(UTC), the_pair(settings)
+    prompts = []
+    for rows in sample_histories(now.date()).values():
+        inputs = SummarizeInputs(as_of=now, account_number="9000000000", contact_id="bare", interactions=tuple(rows))
+        messages = pair.render(load_task("summarize").values_for(inputs, pair))
+        prompts.append("\n".join(message.content for message in messages))
+    return sorted(prompts, key=len)[len(prompts) // 2]
 
 
 def _post(url, body):
