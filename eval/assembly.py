@@ -1,10 +1,13 @@
-"""Puts the answers of a run together into its evaluation: figures, a judgement and a verdict for each pair."""
+"""Puts the answers of a run together into its evaluation: figures, a judgement and a verdict for each pair.
+
+The scorers' process does this (``Scoring.compute``). So the process that makes the calls imports no numpy, scipy or report
+pages: nothing heavy is imported at the top here.
+"""
 
 import datetime as dt
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from eval.cases import Case, Dataset
 from eval.results import ArmName, CaseResult, Evaluation, PairResult
-from eval.run.answering import InterimLooks, RunAnswers
+from eval.run.answering import InterimLooks, ScoredAnswers
 from eval.run.journal import JournalEntry
 from eval.suite import Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.must_pass import must_pass_checks
 from figures.metric import Metric
 from service.cards import ModelCards
+from service.gc_pause import paused_gc
 from service.pair import Pair
 from service.settings import Settings
 from service.task import Task
@@ -49,17 +53,18 @@ class RunSetting:
 class Assembly:
     """What stays the same over all looks at the answers of one run.
 
-    ``must_pass`` are the answers to the must-pass set by pair digest, ``started`` is of ``time.perf_counter``.
+    ``must_pass`` are the answers to the must-pass set by pair digest; ``ceiling`` is what ``reference_ceiling`` returns;
+    ``started`` is of ``time.perf_counter``, which is one clock for all processes of a machine.
     """
 
     setting: RunSetting
     pairs: Sequence[Pair]
     must_pass: Mapping[str, Sequence[CaseResult]]
     record: JournalEntry
-    ceiling: "Future[dict[str, Metric]]"
+    ceiling: Mapping[str, Metric]
     started: float
 
-    def evaluation(self, suite: Suite, answers: RunAnswers, looks: InterimLooks) -> Evaluation:
+    def evaluation(self, suite: Suite, answers: ScoredAnswers, looks: InterimLooks) -> Evaluation:
         """Return the evaluation of ``answers`` as they are now, under ``suite``."""
         from eval.run.ceiling import pairs_like_for_like
 
@@ -84,13 +89,13 @@ class Assembly:
             calls_cached=sum(1 for item in everything if not item.live),
             seconds=time.perf_counter() - self.started,
             stand_in=STAND_IN if self.setting.settings.environment == "local" else None,
-            ceiling=self.ceiling.result(),
+            ceiling=dict(self.ceiling),
             like_for_like=pairs_like_for_like(
                 suite, self.setting.dataset.cases, {pair.digest: answers.results(pair) for pair in self.pairs}
             ),
         )
 
-    def _pair_result(self, pair: Pair, rules: GateRules, answers: RunAnswers, looks: InterimLooks) -> PairResult:
+    def _pair_result(self, pair: Pair, rules: GateRules, answers: ScoredAnswers, looks: InterimLooks) -> PairResult:
         from eval.behaviour.record import with_behaviour
 
         primary, backup = answers.results(pair), answers.results(pair, "backup")
@@ -121,7 +126,7 @@ class Assembly:
             seconds=answers.by_arm[pair.digest, "primary"].seconds,
         )
 
-    def _judgement(self, pair: Pair, suite: Suite, answers: RunAnswers, looks: InterimLooks) -> Judgement:
+    def _judgement(self, pair: Pair, suite: Suite, answers: ScoredAnswers, looks: InterimLooks) -> Judgement:
         from eval.verdict.metrics import build_slice_metrics
 
         look = looks.at(pair)
@@ -141,7 +146,7 @@ class Assembly:
         )
 
     def _metrics(
-        self, pair: Pair, arm: ArmName, suite: Suite, answers: RunAnswers, confidence: float = 0.95
+        self, pair: Pair, arm: ArmName, suite: Suite, answers: ScoredAnswers, confidence: float = 0.95
     ) -> dict[str, Metric]:
         """Return the metrics of one arm of ``pair``; none where it was not asked."""
         from eval.verdict.metrics import build_metrics
@@ -151,7 +156,7 @@ class Assembly:
             return {}
         return build_metrics(suite, self.setting.cases, results, deadline_ms=deadline_ms, confidence=confidence)
 
-    def _deltas(self, pair: Pair, suite: Suite, answers: RunAnswers, confidence: float) -> dict[str, Metric]:
+    def _deltas(self, pair: Pair, suite: Suite, answers: ScoredAnswers, confidence: float) -> dict[str, Metric]:
         """Return the differences from production; none for production itself and where nothing is in production."""
         from eval.verdict.deltas import build_deltas
 
@@ -167,6 +172,32 @@ class Assembly:
     def _called_a_model(self, item: CaseResult) -> bool:
         model = item.result.model
         return model in self.setting.cards and self.setting.cards.get(model).wire != "in_process"
+
+
+def reference_ceiling(setting: RunSetting) -> dict[str, Metric]:
+    """Return how far a good text can get on the setting's cases; an earlier run may have kept it."""
+    from eval.run.ceiling import kept_ceiling
+
+    folder, dataset = setting.settings.state_dir / "ceilings", setting.dataset
+    return kept_ceiling(folder, setting.suite, dataset.digest, dataset.cases)
+
+
+def import_deciding_code() -> None:
+    """Import what ``Assembly.evaluation`` and ``write_report`` will need, while the models are still answering."""
+    with paused_gc():
+        import eval.behaviour.record
+        import eval.report.page
+        import eval.run.ceiling
+        import eval.verdict.deltas
+        import eval.verdict.metrics  # noqa: F401
+
+
+def write_report(setting: RunSetting, evaluation: Evaluation, suite: Suite) -> Path:
+    """Write the run's report in all its forms and return the page's path."""
+    from eval.report import page
+
+    folder = setting.settings.root / "reports" / "out" / "eval" / evaluation.run_id
+    return page.write_report(evaluation, suite, setting.cases, folder)
 
 
 def code_version(root: Path) -> str:

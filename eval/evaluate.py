@@ -4,13 +4,12 @@ import gc
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eval.assembly import Assembly, RunSetting
+from eval.assembly import Assembly, RunSetting, import_deciding_code, reference_ceiling, write_report
 from eval.cases import Case, Dataset, stratified
 from eval.judges.panel import Panel, check_panel, grading_run_of, judge_answers, open_panel
 from eval.loaders import load_dataset, load_gate
@@ -24,7 +23,6 @@ from eval.run.scoring import Scoring
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.worker import TrackingWorker
-from figures.metric import Metric
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
 from service.clock import wall_clock
@@ -106,18 +104,19 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         journal = Journal(settings.state_dir / "runs")
         record = _open_record(journal, _run_key(options, setting, pairs))
         answers = _open_answers(stack, options, setting, models, pairs, record)
-        ceiling = _begin_ceiling(answers.scoring, setting)
+        ceiling = answers.scoring.compute(reference_ceiling, setting)
+        answers.scoring.compute(import_deciding_code)
         pairs = answers.ask(pairs, lambda: worker.production(options.task))
         assembly = Assembly(
             setting=setting,
             pairs=pairs,
             must_pass=answers.ask_must_pass(pairs),
             record=record,
-            ceiling=ceiling,
+            ceiling=ceiling.result(),
             started=started,
         )
         evaluation, suite = _decide(assembly, panel, answers, InterimLooks.plan(pairs, cards, options.budget))
-        report = _write(evaluation, suite, setting)
+        report = answers.scoring.compute(write_report, setting, evaluation, suite).result()
         _keep_evidence(worker, evaluation, suite, report, signer, setting)
         journal.finish(record)
     return FinishedEvaluation(
@@ -221,13 +220,6 @@ def _open_answers(
     return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
 
 
-def _begin_ceiling(scoring: Scoring, setting: RunSetting) -> "Future[dict[str, Metric]]":
-    from eval.run.ceiling import kept_ceiling  # late: the children load meanwhile
-
-    folder, dataset = setting.settings.state_dir / "ceilings", setting.dataset
-    return scoring.compute(kept_ceiling, folder, setting.suite, dataset.digest, dataset.cases)
-
-
 def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: InterimLooks) -> tuple[Evaluation, Suite]:
     """Return the evaluation with every pair's verdict, and the suite with the judges' metrics and floors.
 
@@ -249,7 +241,8 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
             answers={key: item.results for key, item in answers.by_arm.items()},
             production=answers.production.pair.digest if answers.production is not None else None,
         )
-        evaluation = assembly.evaluation(judged.suite, answers.graded(judged.answers), looks)
+        graded = answers.graded(judged.answers)
+        evaluation = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks).result()
         return replace(evaluation, judges=judged.notes), judged.suite
 
     evaluation, judged_by = look()
@@ -259,13 +252,6 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
         answers.ask_again(again)
         evaluation, judged_by = look()
     return evaluation, judged_by
-
-
-def _write(evaluation: Evaluation, suite: Suite, setting: RunSetting) -> Path:
-    from eval.report.page import write_report
-
-    folder = setting.settings.root / "reports" / "out" / "eval" / evaluation.run_id
-    return write_report(evaluation, suite, setting.cases, folder)
 
 
 def _keep_evidence(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.scorers.text import bleu_from_sums
+from eval.scorers.corpus import bleu_from_sums
 from eval.verdict.paired import (
     cases_needed,
     cases_needed_for_rate,

@@ -16,6 +16,7 @@ from eval.commands.arguments import (
     names_of,
 )
 from service.commands.output import AsJson, human_text, print_json
+from service.gc_pause import paused_gc
 
 if TYPE_CHECKING:
     from eval.evaluate import FinishedEvaluation, Options
@@ -65,10 +66,11 @@ def evaluate_pairs(
 
 def run_and_print(options: "Options") -> "FinishedEvaluation":
     """Evaluate, print the result for a person, and return it."""
-    from eval.evaluate import evaluate
-    from eval.report.console import render_evaluation
-    from eval.results import NOT_MEASURED, behaviour_verdict
-    from service.settings import Settings
+    with paused_gc():
+        from eval.evaluate import evaluate
+        from eval.report.console import render_evaluation
+        from eval.results import NOT_MEASURED, behaviour_verdict
+        from service.settings import Settings
 
     try:
         outcome = evaluate(options, Settings())

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.judges.calibration import (
-    CALIBRATION_SET,
     Agreement,
     Calibration,
     Labelled,
@@ -20,7 +19,16 @@ from eval.judges.calibration import (
     shortfall,
 )
 from eval.judges.grading import GradingQuestion, GradingRun, Judge, load_judge
-from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, PublicRow, load_own, load_public, source_text
+from eval.judges.labelled_rows import (
+    CALIBRATION_SET,
+    LLMBAR,
+    SALES_EMAIL,
+    OwnRows,
+    PublicRow,
+    load_own,
+    load_public,
+    source_text,
+)
 from eval.run.reply_cache import ReplyCache
 from eval.scorers.judge import Grade, JudgeSpec, preference
 from eval.suite import Suite

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from eval.judges.labelled_rows import CALIBRATION_SET
 from eval.scorers.judge import JudgeSpec
 from figures.arrays import Floats
 from figures.stats import RESAMPLES, Indices, Interval, percentile_interval
 from service.files import write_whole
 
-CALIBRATION_SET = "judge_calibration"  # the project's own labelled rows: the ones that decide
 SEED = 20261121
 
 

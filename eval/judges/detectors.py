@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from eval.cases import Case
 from eval.errors import CaseError
-from eval.judges.calibration import CALIBRATION_SET
-from eval.judges.labelled_rows import OwnRows, load_own
+from eval.judges.labelled_rows import CALIBRATION_SET, OwnRows, load_own
 from eval.scorers.base import Scorer, ScorerContext
 from eval.suites import load_suite
 from figures.stats import Interval, rate_interval

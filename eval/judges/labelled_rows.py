@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.cases import Case, load_cases
 from eval.errors import CaseError
-from eval.judges.calibration import CALIBRATION_SET
 from eval.suites import load_case_rules
 from service.canonical import sha256_hex
 from service.settings import Settings
 from service.task import Task
 
+CALIBRATION_SET = "judge_calibration"  # the project's own labelled rows: the ones that decide
 SALES_EMAIL, LLMBAR = "consistency_sales_email", "llmbar_natural_100"
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.cases import Case
-from eval.judges.calibration import interval_text, load, shortfall
 from eval.judges.grading import (
     GradingQuestion,
     GradingRun,
@@ -136,6 +135,12 @@ def judge_answers(
             key: [replace(item, scores={**item.scores, spec.score: scores[id(item)]}) for item in results]
             for key, results in answers.items()
         }
+        from eval.judges.calibration import (  # brings scipy, so only where a judge was asked
+            interval_text,
+            load,
+            shortfall,
+        )
+
         record = load(settings.state_dir, judge.digest)
         short = shortfall(record, spec, set_digest=digest, max_unscored_rate=suite.max_unscored_rate)
         by = ", ".join(sorted(answered_by))

@@ -367,6 +367,5 @@ def _signatures(suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]
     references = [case.expectations.references for case in cases.values() if case.expectations.references]
     if not references:
         return []
-    outputs = [texts[0] for texts in references]  # a signature does not depend on what was answered
-    found = [(spec.name, kind_of(spec).signature(spec, outputs, references)) for spec in suite.metrics]
+    found = [(spec.name, kind_of(spec).signature(spec, references)) for spec in suite.metrics]
     return [(f"how {name} is computed", signature) for name, signature in found if signature]

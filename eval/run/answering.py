@@ -27,6 +27,23 @@ class Models(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredAnswers:
+    """Scored answers by pair digest and arm, and what was in production; plain data, so that any process can decide on them."""
+
+    production: Production | None
+    by_arm: Mapping[tuple[str, ArmName], ArmResults]
+
+    def results(self, pair: Pair, arm: ArmName = "primary") -> list[CaseResult]:
+        """Return one arm's scored answers, none where it was not asked."""
+        answered = self.by_arm.get((pair.digest, arm))
+        return [] if answered is None else answered.results
+
+    def in_turn(self, one: Pair, other: Pair) -> bool:
+        """Return whether both pairs' primaries met the same load."""
+        return in_turn(self.by_arm[one.digest, "primary"], self.by_arm[other.digest, "primary"])
+
+
 @dataclass(slots=True, kw_only=True)
 class RunAnswers:
     """The scored answers so far, by pair digest and arm; grows by repeats."""
@@ -76,19 +93,10 @@ class RunAnswers:
                 found[job.pair.digest] = self.scoring.collect(asyncio.run(runner.run(job, finished)))
         return found
 
-    def results(self, pair: Pair, arm: ArmName = "primary") -> list[CaseResult]:
-        """Return one arm's scored answers, none where it was not asked."""
-        answered = self.by_arm.get((pair.digest, arm))
-        return [] if answered is None else answered.results
-
-    def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "RunAnswers":
+    def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "ScoredAnswers":
         """Return these answers with ``results`` in their place: the same ones, with further scores."""
         by_arm = {key: ArmResults(results[key], item.began, item.ended) for key, item in self.by_arm.items()}
-        return replace(self, by_arm=by_arm)
-
-    def in_turn(self, one: Pair, other: Pair) -> bool:
-        """Return whether both pairs' primaries met the same load."""
-        return in_turn(self.by_arm[one.digest, "primary"], self.by_arm[other.digest, "primary"])
+        return ScoredAnswers(production=self.production, by_arm=by_arm)
 
     async def _join(self, asked: Sequence[Pair], find_production: Callable[[], Production | None]) -> Sequence[ArmJob]:
         # The store's process may still be importing mlflow; the calls go on meanwhile.

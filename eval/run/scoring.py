@@ -79,7 +79,7 @@ _child: dict[str, str | Sequence[Scorer]] = {}
 
 
 def _open(task: str, task_paths: list[str], suite_paths: list[str]) -> None:
-    os.nice(10)  # the calls' own process comes first: its delays would be counted as the model's
+    os.nice(5)  # the calls' own process comes first: its delays would be counted as the model's
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=end_with_parent, daemon=True).start()
     # Last of all, and without freeing every imported module first: the parent would wait for that, up to a second.

@@ -4,10 +4,9 @@ from eval.scorers.base import Scorer, ScorerContext, safe_score
 from eval.scorers.facts import FactScorer
 from eval.scorers.grounding import GroundingScorer
 from eval.scorers.structure import StructureScorer
-from eval.scorers.text import CorpusMetric, TextScorer
+from eval.scorers.text import TextScorer
 
 __all__ = [
-    "CorpusMetric",
     "FactScorer",
     "GroundingScorer",
     "Scorer",

@@ -78,7 +78,7 @@ class TrackingWorker:
 
 
 def _serve(uri: str, artifacts: str, trusted_keys: str) -> None:
-    os.nice(10)  # the calls' own process comes first: its delays would be counted as the model's
+    os.nice(5)  # the calls' own process comes first: its delays would be counted as the model's
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever mlflow prints must not get between our lines
     tracking: Tracking | None = None

@@ -195,6 +195,6 @@ class MetricKind(ABC):
         """Return the figure of references, grouped by case, against each other; None where the kind reads no references."""
         return None
 
-    def signature(self, spec: MetricSpec, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+    def signature(self, spec: MetricSpec, references: Sequence[Sequence[str]]) -> str:
         """Return how the figure is computed, in the library's own shorthand; "" where nothing needs saying."""
         return ""

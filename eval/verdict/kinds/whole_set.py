@@ -7,7 +7,7 @@ import numpy as np
 
 from eval.cases import Case
 from eval.results import CaseResult
-from eval.scorers.text import CorpusMetric
+from eval.scorers.corpus import CorpusMetric, corpus_signature
 from eval.suite import MetricSpec
 from eval.verdict.kinds.kind import ArmAnswers, ComparedAnswers, Difference, Measured, MetricKind, ScoredReference
 from eval.verdict.paired import difference_interval, randomisation_test
@@ -89,9 +89,9 @@ class CorpusScore(MetricKind):
         weights = np.repeat(resample_weights(len(cases), seed), [len(texts) for texts in cases], axis=1)
         return percentile_interval(_score_of_all(corpus), corpus.weighted_scores(weights), len(cases))
 
-    def signature(self, spec: MetricSpec, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+    def signature(self, spec: MetricSpec, references: Sequence[Sequence[str]]) -> str:
         """Return sacrebleu's signature."""
-        return CorpusMetric(spec.name, outputs, references).signature
+        return corpus_signature(spec.name, references)
 
 
 class PooledCounts(MetricKind):

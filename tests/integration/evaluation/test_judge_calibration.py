@@ -9,7 +9,8 @@ import yaml
 
 from eval.evaluate import Options, evaluate
 from eval.judges.calibrate import CalibrateOptions, calibrate
-from eval.judges.calibration import CALIBRATION_SET, load
+from eval.judges.calibration import load
+from eval.judges.labelled_rows import CALIBRATION_SET
 from service.errors import ConfigurationError
 from service.local.process import LocalBedrock
 from service.local.scripted_model import SCRIPTED_MODEL_ID

@@ -7,7 +7,6 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from eval.judges.calibration import (
-    CALIBRATION_SET,
     Calibration,
     Labelled,
     accuracy,
@@ -20,6 +19,7 @@ from eval.judges.calibration import (
     self_agreement,
     shortfall,
 )
+from eval.judges.labelled_rows import CALIBRATION_SET
 from eval.scorers.judge import JudgeSpec
 from figures.stats import Interval
 

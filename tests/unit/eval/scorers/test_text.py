@@ -15,7 +15,8 @@ from sacrebleu.metrics.chrf import CHRF
 from eval.cases import Case, Expectations
 from eval.results import Score
 from eval.scorers.base import ScorerContext
-from eval.scorers.text import CorpusMetric, TextScorer, rouge_l
+from eval.scorers.corpus import CorpusMetric, corpus_signature
+from eval.scorers.text import TextScorer, rouge_l
 from service.task import TaskResult
 
 OUTPUTS = (
@@ -154,9 +155,9 @@ def test_repeats_of_a_case_are_one_case_with_their_mean_statistics() -> None:
 
 
 def test_signatures_are_sacrebleus() -> None:
-    bleu, chrf = CorpusMetric("bleu", OUTPUTS, SINGLE), CorpusMetric("chrf", OUTPUTS, REFERENCES)
-    assert bleu.signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
-    assert chrf.signature.startswith("nrefs:var|case:mixed|eff:yes|nc:6|nw:2|space:no|version:")
+    bleu, chrf = corpus_signature("bleu", SINGLE), corpus_signature("chrf", REFERENCES)
+    assert bleu.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
+    assert chrf.startswith("nrefs:var|case:mixed|eff:yes|nc:6|nw:2|space:no|version:")
 
 
 @pytest.mark.parametrize(

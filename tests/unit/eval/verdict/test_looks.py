@@ -120,6 +120,7 @@ def test_production_joins_a_run_and_a_further_look_asks_only_the_undecided_pair(
         asked = answers.ask([WARM], lambda: SimpleNamespace(pair=COLD))
         assert [pair.name for pair in asked] == ["warm", "cold"]
         answers.ask_again([WARM])
+    answers = answers.graded({key: item.results for key, item in answers.by_arm.items()})
     assert [item.repeat for item in answers.results(WARM)] == [0] * 5 + [1] * 5 + [2] * 5
     assert [item.repeat for item in answers.results(COLD)] == [0] * 5 + [1] * 5
     assert answers.results(WARM, "backup") == []

@@ -7,7 +7,7 @@ from sacrebleu.significance import PairedTest
 from scipy import stats as reference
 from scipy.optimize import minimize_scalar
 
-from eval.scorers.text import CorpusMetric
+from eval.scorers.corpus import CorpusMetric
 from eval.verdict.paired import (
     cases_needed,
     cases_needed_for_rate,
