@@ -27,6 +27,7 @@ from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
 from service.clock import wall_clock
 from service.errors import ConfigurationError
+from service.gc_pause import paused_gc
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -242,7 +243,9 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
             production=answers.production.pair.digest if answers.production is not None else None,
         )
         graded = answers.graded(judged.answers)
-        evaluation = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks).result()
+        decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks)
+        _import_for_the_end()
+        evaluation = decided.result()
         return replace(evaluation, judges=judged.notes), judged.suite
 
     evaluation, judged_by = look()
@@ -252,6 +255,13 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
         answers.ask_again(again)
         evaluation, judged_by = look()
     return evaluation, judged_by
+
+
+def _import_for_the_end() -> None:
+    """Import what evidence and console need (0.2 s), while the scorers' process decides."""
+    with paused_gc():
+        import eval.release.evidence
+        import eval.verdict.kinds  # noqa: F401
 
 
 def _keep_evidence(
