@@ -1,4 +1,4 @@
-"""What a query may be made of: names of functions, kinds of nodes, tables, windows; the rest is refused by name."""
+"""Checks the functions, syntax nodes, tables and windows of a query, and refuses by name whatever is not allowed."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -11,9 +11,9 @@ from service.warehouse import functions
 from service.warehouse.messages import one_line
 
 Columns = Mapping[str, Mapping[str, str]]
-"""Of each table and view, in lower case: its columns and their DuckDB types."""
+"""For each table and view, in lower case: its columns and their DuckDB types."""
 
-# Words that stand before a bracket and are no functions.
+# Keywords that may precede a parenthesis without being functions.
 _WORDS = frozenset(
     """
     ALL AND ANY AS BETWEEN BY CASE DISTINCT ELSE EXCEPT EXCLUDE EXISTS FROM GROUP HAVING ILIKE IN INTERSECT INTERVAL IS JOIN LIKE
@@ -21,10 +21,10 @@ _WORDS = frozenset(
     DECIMAL NUMERIC VARCHAR CHAR CHARACTER NVARCHAR TIMESTAMP TIMESTAMPTZ TOP
     """.split()
 )
-# What has a rule of its own below.
+# Functions that ``service.warehouse.dialect`` rewrites by a rule of their own.
 _RULED = frozenset("AVG LISTAGG DATEADD DATE_ADD DATEDIFF DATE_DIFF EXTRACT DATE_PART".split())
 _KNOWN = functions.SAME | frozenset(functions.REWRITTEN) | _RULED
-# The kinds of node that a query may be made of once its functions are known.
+# The syntax nodes that a query may contain after its function names have been checked.
 _NODES = frozenset(
     """
     Abs Add Alias And Anonymous AnyValue Ascii AtTimeZone Avg Between Boolean Bracket CTE Case Cast Cbrt Ceil Chr Coalesce Column
@@ -46,10 +46,12 @@ _NEEDS_FRAME = (
 
 
 def check_names(sql: str, tree: exp.Expr, may_precede: str) -> None:
-    """Refuse functions by the names that were written: sqlglot has one class for several that differ.
+    """Refuse unknown functions by their written names: sqlglot uses one class for several functions that differ.
+
+    ``may_precede`` is the name of a view, which may precede a parenthesis.
 
     Raises:
-        QueryRefused: one is not known; ``may_precede`` is the name of a view that may stand before a bracket.
+        QueryRefused: a function is not known.
     """
     named = {alias.name.lower() for alias in tree.find_all(exp.TableAlias)} | {may_precede}
     tokens = sqlglot.tokenize(sql, read="redshift")
@@ -59,22 +61,20 @@ def check_names(sql: str, tree: exp.Expr, may_precede: str) -> None:
         name = token.text.upper()
         if token.token_type is TokenType.STRING or name in _WORDS or name in _KNOWN or token.text.lower() in named:
             continue
-        raise QueryRefused(
-            f"{name}(): not among the functions that the embedded warehouse is known to answer as Redshift does"
-        )
+        raise QueryRefused(f"{name}(): the embedded warehouse is not known to give Redshift's result for this function")
 
 
 def check_nodes(tree: exp.Expr) -> None:
-    """Refuse kinds of nodes, and forms of them, that Redshift has not or that are not known to mean the same.
+    """Refuse syntax that Redshift lacks or that is not known to mean the same in DuckDB.
 
     Raises:
-        QueryRefused: there is one.
+        QueryRefused: the query uses such syntax.
     """
     for node in tree.walk():
         kind = type(node).__name__
         if kind not in _NODES:
             raise QueryRefused(
-                f"{node.key.upper()}: not translated for the embedded warehouse ({one_line(node.sql('redshift'))})"
+                f"{node.key.upper()}: cannot be translated for the embedded warehouse ({one_line(node.sql('redshift'))})"
             )
         if isinstance(node, exp.Distinct) and node.args.get("on") is not None:
             raise QueryRefused("DISTINCT ON: Redshift has none; use QUALIFY ROW_NUMBER() OVER (...) = 1")
@@ -85,7 +85,7 @@ def check_nodes(tree: exp.Expr) -> None:
         if isinstance(node, exp.Group) and node.args.get("all") is not None:
             raise QueryRefused("GROUP BY ALL is not translated: name the columns")
         if isinstance(node, exp.Like | exp.ILike) and "\\" in node.expression.name:
-            raise QueryRefused(r"a \ in LIKE is an escape in Redshift alone: name one with ESCAPE '^'")
+            raise QueryRefused(r"\ is an escape character of LIKE only in Redshift: name another with ESCAPE '^'")
         if isinstance(node, exp.Join) and (node.args.get("method") or node.kind not in ("", "INNER", "OUTER", "CROSS")):
             raise QueryRefused(f"Redshift has no {node.args.get('method') or node.kind} join")
         if isinstance(node, exp.Except | exp.Intersect) and node.args.get("distinct") is False:
@@ -95,38 +95,36 @@ def check_nodes(tree: exp.Expr) -> None:
         if isinstance(node, exp.Count) and isinstance(node.this, exp.Distinct) and len(node.this.expressions) > 1:
             raise QueryRefused("COUNT(DISTINCT a, b): Redshift counts one column; join them, or use a subquery")
         if isinstance(node, exp.ILike) and not node.expression.name.isascii():
-            raise QueryRefused(
-                "ILIKE: Redshift takes capitals and small letters as equal in ASCII alone; use LOWER() and LIKE"
-            )
+            raise QueryRefused("ILIKE: Redshift ignores case only for ASCII letters; use LOWER() and LIKE")
 
 
 def check_tables(tree: exp.Expr, columns: Columns) -> None:
-    """Refuse tables that are not the warehouse's, and take the schema's name from the others.
+    """Refuse tables that the warehouse does not have, and remove the schema name from the others, in place.
 
     Raises:
-        QueryRefused: there is one.
+        QueryRefused: the query names such a table.
     """
     named = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):
         name = table.name.lower()
         if table.catalog or table.db.lower() not in ("", "public") or not isinstance(table.this, exp.Identifier):
             raise QueryRefused(
-                f"{one_line(table.sql('redshift'))}: the warehouse's tables stand in schema public alone"
+                f"{one_line(table.sql('redshift'))}: all tables of the warehouse are in the schema public"
             )
         table.set("db", None)
         if name not in columns and name not in named:
-            raise QueryRefused(f"there is no table {name!r}: {', '.join(sorted(columns))}")
+            raise QueryRefused(f"there is no table {name!r}; there are {', '.join(sorted(columns))}")
 
 
 def check_window(window: exp.Window) -> None:
-    """Refuse frames that Redshift has not, and windows for which it wants one.
+    """Refuse window frames that Redshift lacks, and windows without a frame where Redshift requires one.
 
     Raises:
-        QueryRefused: ``window`` is such a one.
+        QueryRefused: ``window`` breaks one of these rules.
     """
     spec = window.args.get("spec")
     if spec is not None and spec.args.get("kind") != "ROWS":
-        raise QueryRefused("a window's frame is ROWS in Redshift, never RANGE or GROUPS")
+        raise QueryRefused("Redshift knows only ROWS as a window's frame, neither RANGE nor GROUPS")
     function = window.this.this if isinstance(window.this, exp.IgnoreNulls | exp.RespectNulls) else window.this
     if isinstance(function, _NEEDS_FRAME) and window.args.get("order") is not None and spec is None:
         raise QueryRefused(
@@ -135,10 +133,10 @@ def check_window(window: exp.Window) -> None:
 
 
 def check_sorted_aggregates(select: exp.Select) -> None:
-    """Refuse aggregates of one SELECT that sort their rows differently: Redshift does.
+    """Refuse a SELECT whose aggregates sort their rows differently, as Redshift does.
 
     Raises:
-        QueryRefused: there are two orders.
+        QueryRefused: two aggregates have different orders.
     """
     orders = set()
     for node in select.find_all(exp.WithinGroup, exp.Median):

@@ -1,4 +1,4 @@
-"""Prints one query's answer: as a table for a person, as CSV or JSON for a program."""
+"""Prints the result of a query: as a table for a person, as CSV or JSON for a program."""
 
 import json
 import sys
@@ -10,17 +10,17 @@ from service.warehouse.opening import open_warehouse
 if TYPE_CHECKING:
     import pandas as pd
 
-# More rows are no table for a person.
+# A table for a person shows at most this many rows.
 _MOST_ROWS = 200
 _PIPE_WIDTH = 180
 
 
 def answer(settings: Settings, sql: str, *, form: Literal["table", "csv", "json"]) -> None:
-    """Print what ``sql`` gives; times in UTC. JSON is a list with one object per row.
+    """Print the result of ``sql``, with times in UTC. JSON is a list with one object per row.
 
     Raises:
         WarehouseError: there is no warehouse, or it is busy.
-        QueryRefused: the SQL is wrong, or this engine would answer it wrongly; the message is one line.
+        QueryRefused: the SQL is wrong, or this engine cannot give Redshift's result; the message is one line.
     """
     warehouse = open_warehouse(settings, read_only=True)
     try:
@@ -42,7 +42,7 @@ def print_table(frame: "pd.DataFrame") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    # A pipe has no width: 80 columns would break every word.
+    # A pipe has no width, and rich's default of 80 columns would break words.
     console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     table = Table(box=SIMPLE, header_style="bold")
     for name in frame.columns:
@@ -56,7 +56,7 @@ def print_table(frame: "pd.DataFrame") -> None:
 
 
 def shown(value: Any) -> str:
-    """Return one value as a table shows it; nothing for a missing one."""
+    """Return one value as text for a table; "" for a missing one."""
     import pandas as pd
 
     if pd.isna(value):

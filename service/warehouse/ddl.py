@@ -1,4 +1,4 @@
-"""Redshift's CREATE TABLE and CREATE VIEW for DuckDB: leaves out what says how rows lie on disk, refuses the rest."""
+"""Translates Redshift's DDL for DuckDB: drops storage clauses, and refuses what has no counterpart."""
 
 from functools import lru_cache
 
@@ -10,15 +10,15 @@ from service.errors import QueryRefused
 from service.warehouse.messages import one_line
 
 _YES_NO = {"YES", "NO"}
-# Words that stand for one column or the whole table and change no answer; the number of words that follow.
+# Storage words of a column or table, which change no query result, with the number of words that follow each.
 _STORAGE_WORDS = {"ENCODE": 1, "DISTSTYLE": 1, "BACKUP": 1}
 
 
 def statements(sql: str) -> list[str]:
-    """Return the statements of a file, as written, without comments and empty ones.
+    """Return the statements of a file as written; empty statements and comments around statements are dropped.
 
     Raises:
-        QueryRefused: the text cannot even be read word by word.
+        QueryRefused: the text cannot be split into tokens.
     """
     found: list[str] = []
     start: int | None = None
@@ -37,7 +37,7 @@ def statements(sql: str) -> list[str]:
 def without_storage(sql: str) -> str:
     """Return a CREATE statement without ENCODE, DISTKEY, SORTKEY, DISTSTYLE, BACKUP and WITH NO SCHEMA BINDING.
 
-    ``sqlglot`` 30 cannot parse a column's SORTKEY, hands ENCODE on, and knows neither BACKUP nor late-binding views.
+    ``sqlglot`` 30 cannot parse a column's SORTKEY, keeps ENCODE, and knows neither BACKUP nor late-binding views.
     """
     tokens = _tokens(sql)
     kept: list[str] = []
@@ -59,7 +59,7 @@ def without_storage(sql: str) -> str:
 def table_to_duckdb(sql: str) -> tuple[str, ...]:
     """Return a CREATE, ALTER or DROP for DuckDB: one statement, with a sequence before it for each IDENTITY column.
 
-    Keys go: Redshift does not enforce them, and merging keeps what they promise.
+    Keys are dropped: Redshift does not enforce them, and merging keeps rows unique.
 
     Raises:
         QueryRefused: something in it has no counterpart.
@@ -99,7 +99,7 @@ def _tokens(sql: str) -> list[Token]:
 
 
 def _storage_length(tokens: list[Token], position: int) -> int:
-    """Return how many tokens from ``position`` on say nothing but how rows are stored."""
+    """Return how many tokens from ``position`` on form a storage clause; 0 if none begins there."""
     words = [token.text.upper() for token in tokens[position : position + 4]]
     if words[:4] == ["WITH", "NO", "SCHEMA", "BINDING"]:
         return 4

@@ -1,4 +1,4 @@
-"""Redshift's SELECT for DuckDB: translated where the answer is known to be the same, refused everywhere else."""
+"""Translates a Redshift SELECT for DuckDB, and refuses what is not known to give the same result there."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -28,7 +28,7 @@ class _Parser(RedshiftParser):
 
 
 class WarehouseSQL(Redshift):
-    """Redshift as sqlglot reads it, but for the functions that are rewritten here by the name that was written."""
+    """sqlglot's Redshift dialect, except that functions in ``functions.REWRITTEN`` keep the name that was written."""
 
     Parser = _Parser
 
@@ -42,8 +42,8 @@ def query_to_duckdb(sql: str, columns: Columns) -> str:
     """Return one SELECT for DuckDB, whose session has ``integer_division`` and the time zone UTC.
 
     Raises:
-        QueryRefused: it is not one SELECT, names a table that is not in ``columns``, or holds what is not known to be answered
-            as Redshift answers it.
+        QueryRefused: it is not one SELECT, names a table that is not in ``columns``, or uses something that is not known to give
+            Redshift's result.
     """
     return _query(sql, _frozen(columns))
 
@@ -63,10 +63,10 @@ def _thawed(columns: _FrozenColumns) -> Columns:
 
 
 def one_select(sql: str) -> str:
-    """Return the one SELECT that ``sql`` is, as it was written, for Redshift itself.
+    """Return the single SELECT in ``sql``, unchanged, for Redshift itself.
 
     Raises:
-        QueryRefused: it is something else, or several.
+        QueryRefused: ``sql`` is not a SELECT, or holds several statements.
     """
     return _select(sql)[0]
 
@@ -77,9 +77,11 @@ def _select(sql: str) -> tuple[str, exp.Expr]:
         raise QueryRefused(f"a query is one SELECT; this text has {len(found)} statements")
     tree = _parse(found[0])
     if not isinstance(tree, exp.Query):
-        raise QueryRefused(f"only SELECT: the warehouse is read here, and this is {tree.key.upper()}")
+        raise QueryRefused(
+            f"only SELECT is allowed: a query cannot change the warehouse, and this is {tree.key.upper()}"
+        )
     if tree.find(exp.Into, exp.DML):
-        raise QueryRefused("SELECT INTO and changes inside WITH are no queries: the warehouse is read here")
+        raise QueryRefused("a query cannot change the warehouse: remove SELECT INTO, or the changes inside WITH")
     return found[0], tree
 
 
@@ -128,7 +130,7 @@ def _translated(sql: str, tree: exp.Expr, columns: Columns, may_precede: str = "
 
 
 def _rewritten(tree: exp.Expr) -> exp.Expr:
-    # Parts before the whole: a rewrite copies its arguments, which must be translated by then.
+    # Children before parents: a rewrite copies its arguments, which must already be translated.
     for node in reversed(list(tree.walk())):
         new = _rewrite(node)
         if new is node:
@@ -177,7 +179,7 @@ def _within_group(node: exp.WithinGroup) -> exp.Expr:
 
 
 def _exact(node: exp.ApproxDistinct) -> exp.Expr:
-    # Exact is within Redshift's error of 2%.
+    # An exact count is always within the 2% error that Redshift allows.
     return exp.Count(this=exp.Distinct(expressions=[node.this.copy()]))
 
 

@@ -1,4 +1,4 @@
-"""The embedded warehouse: one DuckDB file that answers Redshift's SQL. One process writes, or several read."""
+"""The embedded warehouse: one DuckDB file that answers Redshift's SQL, open to one writer or to several readers."""
 
 import re
 import time
@@ -27,7 +27,7 @@ _POLL_S = 0.05
 
 
 class DuckWarehouse:
-    """Implements ``service.warehouse.port.Warehouse`` over one file. Not for several threads at once."""
+    """Implements ``service.warehouse.port.Warehouse`` over one file. Not thread-safe."""
 
     def __init__(
         self,
@@ -39,11 +39,11 @@ class DuckWarehouse:
         wait_s: float = 0.0,
         sql_folder: Path = schema.SQL_FOLDER,
     ) -> None:
-        """Open the file, which a writer creates where it is missing.
+        """Open the file; a writer creates it if it is missing.
 
         Raises:
-            WarehouseBusy: another process still holds it after ``wait_s`` seconds.
-            WarehouseError: there is none to read, or it is no DuckDB file, or it is of another schema.
+            WarehouseBusy: another process still holds the file after ``wait_s`` seconds.
+            WarehouseError: there is no file to read, it is not a DuckDB file, or its schema version does not fit.
         """
         self.path = path
         self._sql_folder = sql_folder
@@ -57,7 +57,7 @@ class DuckWarehouse:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = _connect(path, read_only, wait_s)
         self._connection.execute("SET TimeZone = 'UTC'")
-        # Redshift divides integers to an integer.
+        # In Redshift an integer divided by an integer is an integer.
         self._connection.execute("SET integer_division = true")
         self._connection.execute(f"SET memory_limit = '{memory_mb}MB'")
         self._connection.execute(f"SET threads = {threads}")
@@ -85,7 +85,7 @@ class DuckWarehouse:
     def merge(self, event: type[WarehouseEvent], rows: "pa.Table") -> Merged:
         """See ``Warehouse.merge``."""
         if self._read_only:
-            raise WarehouseError(f"{self.path} was opened to read; open it to write before merging")
+            raise WarehouseError(f"{self.path} was opened read-only: open it for writing before merging")
         wrong = sorted(set(rows.column_names) ^ set(event.model_fields))
         if wrong or len(rows.column_names) != len(event.model_fields):
             raise WarehouseError(f"rows for {event.table} have other columns than service.events: {', '.join(wrong)}")
@@ -105,7 +105,7 @@ class DuckWarehouse:
         translated = query_to_duckdb(sql, self._columns())
         try:
             relation = self._connection.sql(translated, params=dict(parameters or {}))
-            # A sum of integers is DuckDB's HUGEINT, for which arrow has no whole number.
+            # DuckDB sums integers to a HUGEINT, for which arrow has no integer type.
             fields = ", ".join(
                 f"CAST(#{number} AS BIGINT) AS c{number}" if str(kind) == "HUGEINT" else f"#{number} AS c{number}"
                 for number, kind in enumerate(relation.types, 1)
@@ -139,7 +139,7 @@ class DuckWarehouse:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """See ``Warehouse.transaction``. One inside another is part of it."""
+        """See ``Warehouse.transaction``. A nested transaction is part of the outer one."""
         if self._in_transaction:
             yield
             return
@@ -160,7 +160,7 @@ class DuckWarehouse:
         self._connection.close()
 
     def _forget_rows(self) -> None:
-        # After an error DuckDB does nothing more before the rollback, not even this.
+        # After an error DuckDB refuses everything until the rollback, unregister included.
         with suppress(duckdb.TransactionException):
             self._connection.unregister("incoming")
 
@@ -181,7 +181,7 @@ class DuckWarehouse:
         return int(distinct)
 
     def _merge_staged(self, event: type[WarehouseEvent], staged: int) -> tuple[int, int]:
-        """Return how many rows of ``staged`` were inserted and how many replaced one."""
+        """Merge ``staged`` into the event's table; return how many rows were inserted and how many replaced one."""
         names = ", ".join(event.model_fields)
         values = [name for name in event.model_fields if name not in event.key]
         same_key = " AND ".join(f"t.{name} = s.{name}" for name in event.key)
@@ -199,7 +199,7 @@ class DuckWarehouse:
         return int(inserted), int(updated)
 
     def _run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run our own SQL; its names come from ``service.events`` and its files, never from a caller."""
+        """Run internal SQL, whose names come from ``service.events`` and the SQL files, never from a caller."""
         rows: list[tuple[Any, ...]] = self._connection.execute(sql, list(parameters)).fetchall()
         return rows
 
@@ -217,12 +217,12 @@ class DuckWarehouse:
         found = self._version()
         if found > wanted:
             raise WarehouseError(
-                f"{self.path} is of schema {found} and this program knows {wanted}: get a newer program, "
+                f"{self.path} has schema {found} and this program knows {wanted}: update the program, "
                 "or set OMNI_WAREHOUSE_PATH to another file"
             )
         if read_only and found < wanted:
             raise WarehouseError(
-                f"{self.path} is of schema {found} and this program reads {wanted}: load events once, which migrates it"
+                f"{self.path} has schema {found} and this program needs {wanted}: run `omni load-events`, which migrates it"
             )
         if read_only:
             there = {
@@ -233,18 +233,20 @@ class DuckWarehouse:
             }
             missing = [name for name, _ in schema.views(self._sql_folder) if name not in there]
             if missing:
-                raise WarehouseError(f"{self.path} has no {missing[0]} yet: load events once, which makes its views")
+                raise WarehouseError(
+                    f"{self.path} has no {missing[0]} yet: run `omni load-events`, which creates the views"
+                )
 
 
 def _without_values(err: duckdb.Error) -> str:
-    """Return what DuckDB objects to, without the value that it quotes: that may be a customer's."""
+    """Return DuckDB's error without the value that it quotes, which may be a customer's."""
     text = one_line(str(err))
     missing = re.search(r"NOT NULL constraint failed: (\S+)", text)
     return f"{missing[1]} is missing in a row" if missing else type(err).__name__
 
 
 def _not_before(prefer: tuple[str, ...]) -> str:
-    """Return SQL that is true when row s is preferred to row t, or equal; None is before everything."""
+    """Return SQL that is true if row s is preferred to row t or equal to it; NULL sorts before all values."""
     condition = "TRUE"
     for name in reversed(prefer):
         greater = f"(s.{name} > t.{name} OR (t.{name} IS NULL AND s.{name} IS NOT NULL))"

@@ -1,4 +1,4 @@
-"""Results as pandas frames, with the same types from either engine."""
+"""Converts query results to pandas frames with the same column types for both engines."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,11 @@ if TYPE_CHECKING:
 def to_frame(table: "pa.Table") -> "pd.DataFrame":
     """Return ``table`` as a frame.
 
-    Whole numbers are int64, or Int64 where one is missing, and truth values bool or boolean likewise; decimals are float64;
-    times are datetime64[us, UTC], or without a zone where the query took it off; a day is its midnight. Missing texts and times
-    are NaN and NaT.
+    Column types:
+    - whole numbers: int64, or Int64 if a value is missing; booleans: bool, or boolean if a value is missing
+    - decimals: float64
+    - times: datetime64[us, UTC], or without a zone if the query removed it; a date becomes its midnight
+    - missing texts are NaN, missing times NaT
     """
     import pandas as pd
 
@@ -36,7 +38,7 @@ def _series(column: "pa.ChunkedArray") -> Any:
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """Return column names as Redshift gives them, in lower case; the second of two equal ones gets its number."""
+    """Return column names in lower case, as Redshift does; a repeated name gets its column number as a suffix."""
     found: list[str] = []
     for number, name in enumerate((name.lower() for name in names), 1):
         found.append(name if name not in found else f"{name}_{number}")

@@ -1,7 +1,7 @@
-"""Redshift's functions as DuckDB has them: which are known to give the same answer, and how the others are rewritten.
+"""Redshift's functions for DuckDB: lists those that give the same result in both, and rewrites the others.
 
-A function stands here only when the query corpus (``tests/contract/test_warehouse_queries.py``) has an answer for it. Sources:
-the function pages of the Amazon Redshift Database Developer Guide, read in November 2026.
+Every function listed here has a query with a known result in ``tests/contract/test_warehouse_queries.py``. Source: the function
+pages of the Amazon Redshift Database Developer Guide, read in November 2026.
 """
 
 import re
@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from service.errors import QueryRefused
 
-# The same in both, with the arguments that sqlglot hands over.
+# Functions that give the same result in both engines, with the arguments as sqlglot passes them on.
 SAME = frozenset(
     """
     ABS CEIL CEILING FLOOR ROUND MOD POWER SQRT EXP LN SIGN CBRT GREATEST LEAST NULLIF COALESCE NVL NVL2 DECODE
@@ -32,7 +32,7 @@ _TIME_FORMAT = {
 _TIME_TOKENS = re.compile(r'"([^"]*)"|(' + "|".join(_TIME_FORMAT) + r")|([A-Za-z0-9%\"]+)|(.)")
 _BASES = {"10": "", "16": "0x", "2": "0b"}
 
-# Marks what is DuckDB's already.
+# Metadata key of nodes that are already DuckDB SQL and must not be rewritten again.
 OURS = "ours"
 
 Rewrite = Callable[[exp.Expr], exp.Expr]
@@ -48,7 +48,7 @@ def duck(template: str, **parts: exp.Expr | str) -> exp.Expr:
 
 
 def above(node: exp.Expr) -> exp.Expr | None:
-    """Return what ``node`` stands in, its own brackets left out."""
+    """Return the nearest ancestor of ``node`` that is not a pair of parentheses."""
     parent: exp.Expr | None = node.parent
     while isinstance(parent, exp.Paren):
         parent = parent.parent
@@ -56,20 +56,20 @@ def above(node: exp.Expr) -> exp.Expr | None:
 
 
 def written_name(node: exp.Expr) -> str:
-    """Return the name of a function that sqlglot has no class for, in capitals."""
+    """Return the name of a function for which sqlglot has no class, in capitals; "" for any other node."""
     return str(node.this).upper() if isinstance(node, exp.Anonymous) else ""
 
 
 def _text(node: exp.Expr | None, what: str) -> str:
     if isinstance(node, exp.Literal) and node.is_string:
         return str(node.this)
-    raise QueryRefused(f"{what} must be written as a text, for the embedded warehouse to translate it")
+    raise QueryRefused(f"{what} must be a string literal: the embedded warehouse cannot translate anything else")
 
 
 def _arguments(node: exp.Expr, least: int, most: int | None = None) -> list[exp.Expr]:
     found: list[exp.Expr] = list(node.expressions)
     if not least <= len(found) <= (most or least):
-        raise QueryRefused(f"{written_name(node)} with {len(found)} arguments is not translated")
+        raise QueryRefused(f"{written_name(node)} with {len(found)} arguments cannot be translated")
     return found
 
 
@@ -78,7 +78,7 @@ def _time_format(text: str, name: str) -> str:
     for quoted, token, other, mark in _TIME_TOKENS.findall(text):
         if other:
             raise QueryRefused(
-                f"{name}: format {text!r} is not translated from {other!r} on; known: {', '.join(_TIME_FORMAT)}"
+                f"{name}: format {text!r} contains {other!r}, which cannot be translated; known: {', '.join(_TIME_FORMAT)}"
             )
         parts.append(_TIME_FORMAT[token] if token else (quoted or mark).replace("%", "%%"))
     return "".join(parts)
@@ -112,7 +112,7 @@ def _strtol(node: exp.Expr) -> exp.Expr:
 
 
 def _concat(node: exp.Expr) -> exp.Expr:
-    # DuckDB's CONCAT leaves NULL out; Redshift's gives NULL, as || does in both.
+    # DuckDB's CONCAT skips NULL arguments; Redshift's returns NULL, as || does in both engines.
     left, right = _arguments(node, 2)
     return duck("(:one || :two)", one=left, two=right)
 
@@ -128,7 +128,7 @@ def _path_text(node: exp.Expr) -> exp.Expr:
 
 def _element_text(node: exp.Expr) -> exp.Expr:
     document, position, *rest = _arguments(node, 2, 3)
-    # A negative position counts from the end in DuckDB; in Redshift there is nothing there.
+    # A negative position counts from the end in DuckDB; Redshift returns NULL for it.
     template = "CASE WHEN :position >= 0 THEN json_extract_string(:document, '$[' || (:position) || ']') END"
     return _valid_or_null(template, rest[0] if rest else None, document=document, position=position)
 
@@ -166,7 +166,7 @@ def _sha2(node: exp.Expr) -> exp.Expr:
 
 
 def _substring(node: exp.Expr) -> exp.Expr:
-    """Redshift counts a start before the text as missing letters; DuckDB counts it from the end."""
+    """Return a SUBSTRING. A start below 1 shortens the result in Redshift, but counts from the end in DuckDB."""
     text, start, *rest = _arguments(node, 2, 3)
     if not rest:
         return duck("SUBSTRING(:text, GREATEST(:start, 1))", text=text, start=start)
@@ -176,7 +176,7 @@ def _substring(node: exp.Expr) -> exp.Expr:
 
 def _trunc(node: exp.Expr) -> exp.Expr:
     if len(node.expressions) == 1:
-        raise QueryRefused("TRUNC(x) is a date or a number by x: write x::DATE, or TRUNC(x, 0)")
+        raise QueryRefused("TRUNC(x) gives a date or a number, depending on x: write x::DATE, or TRUNC(x, 0)")
     number, digits = _arguments(node, 2)
     return duck("TRUNC(:number, :digits)", number=number, digits=digits)
 
@@ -192,7 +192,7 @@ def _regexp_count(node: exp.Expr) -> exp.Expr:
 
 
 def now(node: exp.Expr) -> exp.Expr:
-    """Return the present as a time without a zone, in UTC."""
+    """Return the current time in UTC, without a time zone."""
     return duck("(CURRENT_TIMESTAMP AT TIME ZONE 'UTC')")
 
 
@@ -228,7 +228,7 @@ REWRITTEN: Mapping[str, Rewrite] = {
     "TRUNC": _trunc,
     "GETDATE": now,
     "LOG": _log,
-    "RATIO_TO_REPORT": lambda node: node,  # with its window, below
+    "RATIO_TO_REPORT": lambda node: node,  # rewritten together with its window: ratio_to_report()
 }
 
 
@@ -241,7 +241,7 @@ def ratio_to_report(window: exp.Window) -> exp.Expr:
 
 
 def listagg(node: exp.GroupConcat, order: exp.Order | None) -> exp.Expr:
-    """Return ``LISTAGG([DISTINCT] x [, separator]) [WITHIN GROUP (ORDER BY ...)]``; without a separator there is none."""
+    """Return ``LISTAGG([DISTINCT] x [, separator]) [WITHIN GROUP (ORDER BY ...)]``; the separator defaults to ''."""
     value, separator = node.this, node.args.get("separator")
     if isinstance(value, exp.Distinct) and len(value.expressions) == 2:
         separator = value.expressions[1]
@@ -254,7 +254,7 @@ def date_part(node: exp.Extract) -> exp.Expr:
     """Return an EXTRACT or DATE_PART.
 
     Raises:
-        QueryRefused: a part that the two engines count differently, or a division by one: its type is Redshift's secret.
+        QueryRefused: the two engines count this part differently, or it is in a division, where its undocumented type matters.
     """
     part = node.name.upper()
     if part not in _PARTS:
@@ -262,7 +262,7 @@ def date_part(node: exp.Extract) -> exp.Expr:
         raise QueryRefused(f"the date part {part} is not translated: {hint}")
     if isinstance(above(node), exp.Div):
         raise QueryRefused(
-            f"a date part in a division is a whole number or not, by the type of its time: {part} ... ::INTEGER"
+            f"{part} in a division: Redshift's result depends on the type of the time; cast it: {part} ... ::INTEGER"
         )
     return node
 
@@ -277,11 +277,11 @@ def date_add(node: exp.TsOrDsAdd) -> exp.Expr:
 
 
 def date_difference(node: exp.TsOrDsDiff | exp.DateDiff) -> exp.Expr:
-    """Return a DATEDIFF, which counts borders that lie between."""
+    """Return a DATEDIFF: the number of unit boundaries between two times."""
     unit = _unit(node)
     if unit == "WEEK":
         raise QueryRefused(
-            "DATEDIFF(week, ...) is not translated: count days between DATE_TRUNC('week', ...) of both, / 7"
+            "DATEDIFF(week, ...) cannot be translated: take the days between DATE_TRUNC('week', ...) of both, / 7"
         )
     template = f"DATE_DIFF('{unit}', CAST(:start AS TIMESTAMP), CAST(:end AS TIMESTAMP))"
     return duck(template, start=node.expression, end=node.this)
@@ -296,7 +296,7 @@ def _unit(node: exp.Expr) -> str:
 
 
 def similar_to(node: exp.SimilarTo) -> exp.Expr:
-    """Return a SIMILAR TO: % and _ are wildcards there and plain letters in DuckDB's."""
+    """Return a SIMILAR TO as a regular expression: DuckDB's own takes the wildcards % and _ literally."""
     pattern = _text(node.expression, "the pattern of SIMILAR TO")
     if "\\" in pattern or isinstance(node.parent, exp.Escape):
         raise QueryRefused("SIMILAR TO with an escape is not translated: use ~ with a regular expression")

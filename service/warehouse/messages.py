@@ -1,4 +1,4 @@
-"""Other programs' error messages as one line that a terminal shows whole."""
+"""Shortens other programs' error messages to one line for a terminal."""
 
 import logging
 import re
@@ -6,7 +6,7 @@ import re
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 300
 
-# What sqlglot cannot parse it logs as well as hands back; the error that comes of it is enough.
+# sqlglot logs what it cannot parse and also raises it: the error is enough.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 

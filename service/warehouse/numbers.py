@@ -1,4 +1,4 @@
-"""Numbers, casts, averages and quotients: where Redshift cuts, rounds or refuses and DuckDB does not."""
+"""Rewrites casts, averages and divisions, where Redshift truncates, rounds or refuses and DuckDB does not."""
 
 import re
 
@@ -12,24 +12,25 @@ _FLOATING = (exp.DType.DOUBLE, exp.DType.FLOAT)
 _TEXTS = (exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.NVARCHAR)
 _SAME = (*_FLOATING, exp.DType.BOOLEAN, exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ)
 _INTEGERS = "('TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT')"
-# Of VARCHAR without a length in a cast.
+# The length of VARCHAR in a cast that gives none.
 _DEFAULT_BYTES = 256
 _WHOLE_DECIMAL = re.compile(r"\d+\.0*")
 _POWER_OF_TEN = re.compile(r"10*(\.0*)?")
-# What gives a whole number whatever it is given, so that a cast to one needs no check.
+# Expressions whose cast to a whole number needs no check for a fraction.
 _COUNTS = (exp.Case, exp.Count, exp.Round, exp.Floor, exp.Ceil, exp.Length, exp.Extract, exp.Placeholder)
 
 
 def is_fraction(node: exp.Expr) -> bool:
-    """Say whether ``node`` is written as a cast to a floating-point number."""
+    """Return whether ``node`` is written as a cast to a floating-point number."""
     inner = node.unnest()
     return isinstance(inner, exp.Cast) and inner.to.this in _FLOATING
 
 
 def average(node: exp.Avg, whole: exp.Expr, *, over_window: bool) -> exp.Expr:
-    """Return an average, ``whole`` being ``node`` itself or with its window.
+    """Return an average; ``whole`` is ``node`` itself, or ``node`` with its window.
 
-    In Redshift that of integers is an integer, cut off, and that of decimals keeps their places, which is refused.
+    Redshift truncates the average of integers to an integer, which is reproduced. It gives an average of decimals the decimals'
+    number of places, which is refused when the query runs.
     """
     value = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
     if is_fraction(value):
@@ -44,27 +45,27 @@ def average(node: exp.Avg, whole: exp.Expr, *, over_window: bool) -> exp.Expr:
 
 
 def check_average(node: exp.Avg) -> None:
-    """Refuse an average in a division, whose type decides what the division gives.
+    """Refuse an average inside a division, because the average's type decides the quotient.
 
     Raises:
-        QueryRefused: it is one, and not of a floating-point number.
+        QueryRefused: ``node`` is in a division and does not average a floating-point number.
     """
     value = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
     whole = node.parent if isinstance(node.parent, exp.Window) else node
     if isinstance(above(whole), exp.Div) and not is_fraction(value):
         raise QueryRefused(
-            "AVG(...) in a division: write AVG(x::DOUBLE PRECISION), or the average of integers is cut off"
+            "AVG(...) in a division: write AVG(x::DOUBLE PRECISION), because an average of integers is truncated"
         )
 
 
 def division(node: exp.Div) -> exp.Expr:
-    """Return a quotient. Redshift rounds one by a decimal to few places, which is refused.
+    """Return a quotient. Division by a decimal is refused, because Redshift rounds the quotient to few places.
 
-    Two are exact all the same: by 1, 10.0, 100.0; and a whole number's by 3600.0 or the like inside FLOOR or CEIL, since it keeps
-    more places than the divisor has digits.
+    Two kinds of decimal divisor are exact and allowed: 1, 10.0, 100.0 and so on; and, inside FLOOR or CEIL, a whole number such
+    as 3600.0, because the quotient keeps more places than the divisor has digits.
 
     Raises:
-        QueryRefused: a decimal divisor is written.
+        QueryRefused: the divisor is written as any other decimal.
     """
     left, right = node.this, node.expression
     if is_fraction(left) or is_fraction(right):
@@ -81,10 +82,10 @@ def division(node: exp.Div) -> exp.Expr:
 
 
 def cast(node: exp.Cast) -> exp.Expr:
-    """Return a cast that gives what Redshift's gives, or fails while it runs.
+    """Return a cast that gives Redshift's result, or fails when the query runs.
 
     Raises:
-        QueryRefused: a type that has no counterpart.
+        QueryRefused: DuckDB has no counterpart of the type.
     """
     kind = node.to.this
     if kind in _SAME:
@@ -94,7 +95,7 @@ def cast(node: exp.Cast) -> exp.Expr:
     if kind in _TEXTS:
         return _text(node)
     if kind is exp.DType.DECIMAL:
-        # Without places it has none in Redshift, and three in DuckDB.
+        # DECIMAL alone means 0 places in Redshift, and 3 in DuckDB.
         return node if node.to.expressions else duck("CAST(:value AS DECIMAL(18, 0))", value=node.this)
     raise QueryRefused(f"a cast to {node.to.sql('redshift')} is not translated")
 
@@ -113,9 +114,9 @@ def _whole_number(node: exp.Cast) -> exp.Expr:
 def _text(node: exp.Cast) -> exp.Expr:
     length = node.to.expressions[0].name if node.to.expressions else str(_DEFAULT_BYTES)
     if not length.isdigit():
-        raise QueryRefused("a cast to VARCHAR(MAX) is not translated: leave the cast out, or write VARCHAR(65535)")
+        raise QueryRefused("a cast to VARCHAR(MAX) cannot be translated: remove the cast, or write VARCHAR(65535)")
     wrong = (
-        f"error('a text of more than {length} bytes is cut by this cast in Redshift: write LEFT(x, n) or VARCHAR(n)')"
+        f"error('Redshift would cut a text of more than {length} bytes in this cast: write LEFT(x, n) or VARCHAR(n)')"
     )
     return duck(
         f"(CASE WHEN STRLEN(CAST(:value AS VARCHAR)) > {length} THEN {wrong} ELSE CAST(:value AS VARCHAR) END)",

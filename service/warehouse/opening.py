@@ -1,4 +1,4 @@
-"""Which warehouse the settings name."""
+"""Opens the warehouse that the settings name."""
 
 from typing import TYPE_CHECKING
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class EngineMissing(ConfigurationError, ImportError):
-    """The warehouse extra is not installed. An ImportError too, for whoever serves without it."""
+    """The warehouse extra is not installed. Also an ImportError, so that a service without the extra can catch it as one."""
 
 
 def open_warehouse(settings: Settings, *, read_only: bool = False) -> "Warehouse":
-    """Open the warehouse of ``settings``: the embedded file, or Redshift where a workgroup or a cluster is named.
+    """Open the warehouse of ``settings``: Redshift if a workgroup or a cluster is set, otherwise the embedded file.
 
-    A reader of the file keeps writers out, and the other way round: open, query, close.
+    An open reader of the file blocks writers, and an open writer blocks readers: open, query, close.
 
     Raises:
         WarehouseBusy: another process still holds the file after ``settings.warehouse.wait_s``.
         EngineMissing: the embedded engine is not installed.
-        WarehouseError: there is nothing to read, or it is of a newer schema.
+        WarehouseError: there is no file to read, or its schema is newer than this program's.
     """
     if settings.redshift.workgroup is not None or settings.redshift.cluster is not None:
         from service.aws import clients

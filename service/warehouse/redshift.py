@@ -1,4 +1,4 @@
-"""Redshift through its Data API: the same SQL as it is written, rows by way of Parquet files in S3."""
+"""The warehouse in Redshift: sends SQL unchanged through the Data API, and loads rows from Parquet files in S3."""
 
 import io
 import time
@@ -32,7 +32,7 @@ _BATCH = 40
 
 
 class RedshiftWarehouse:
-    """Implements ``service.warehouse.port.Warehouse``. One process writes; Redshift itself lets any number read."""
+    """Implements ``service.warehouse.port.Warehouse``. Only one process may write; any number may read."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class RedshiftWarehouse:
         clock: Callable[[], float] = time.monotonic,
         ids: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        """Take two boto3 clients, ``redshift-data`` and ``s3``; nothing is contacted yet."""
+        """Keep two boto3 clients, ``redshift-data`` and ``s3``, without contacting AWS."""
         self._data, self._s3, self._settings = data, s3, settings
         self._sleep, self._clock, self._ids = sleep, clock, ids
         self._target: dict[str, str] = {"Database": settings.redshift.database}
@@ -72,13 +72,13 @@ class RedshiftWarehouse:
         self._batch([sql for _, text in schema.views() for sql in statements(text)])
 
     def merge(self, event: type[WarehouseEvent], rows: "pa.Table") -> Merged:
-        """See ``Warehouse.merge``. Inside a transaction the counts are those of the moment before it."""
+        """See ``Warehouse.merge``. Inside a transaction the counts compare with the table as it was before the transaction."""
         kept = without_doubles(event, _columns_of(event, rows))
         if not kept.num_rows:
             return Merged()
         staged = f"{event.table}_{self._ids()}"
         source = self._upload(event, kept, staged)
-        # A table of its own and no temporary one: that would end with the session of this call.
+        # A permanent table: a temporary one would end with the session of this one API call.
         self._staged.append(staged)
         try:
             copy = schema.copy_statement(event.table).format(target=staged, source=source, role=self._role())
@@ -116,7 +116,7 @@ class RedshiftWarehouse:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """See ``Warehouse.transaction``: the merges run as one batch when it ends."""
+        """See ``Warehouse.transaction``. The merges run as one batch when the transaction ends."""
         if self._pending is not None:
             yield
             return
@@ -130,13 +130,13 @@ class RedshiftWarehouse:
             self._drop_staged()
 
     def close(self) -> None:
-        """See ``Warehouse.close``; the Data API holds no connection."""
+        """Do nothing: the Data API holds no connection."""
 
     def _version(self) -> int:
         frame = self.query(f"SELECT COALESCE(MAX(version), 0) AS version FROM {schema.VERSION_TABLE}")
         found, wanted = int(frame["version"].iloc[0]), schema.migrations()[-1].version
         if found > wanted:
-            raise WarehouseError(f"Redshift is of schema {found} and this program knows {wanted}: get a newer program")
+            raise WarehouseError(f"Redshift has schema {found} and this program knows {wanted}: update the program")
         return found
 
     def _upload(self, event: type[WarehouseEvent], rows: "pa.Table", name: str) -> str:
@@ -151,7 +151,7 @@ class RedshiftWarehouse:
         try:
             self._s3.put_object(Bucket=bucket, Key=key, Body=content.getvalue())
         except (ClientError, BotoCoreError) as err:
-            raise WarehouseError(f"bucket {bucket!r} does not take the rows to stage ({_code(err)})") from err
+            raise WarehouseError(f"rows cannot be staged in bucket {bucket!r} ({_code(err)})") from err
         return f"s3://{bucket}/{key}"
 
     def _role(self) -> str:
@@ -167,7 +167,8 @@ class RedshiftWarehouse:
         """Run statements in one transaction, at most 40 of them, and return the batch's id."""
         if len(sqls) > _BATCH:
             raise WarehouseError(
-                f"{len(sqls)} statements in one transaction, and Redshift's Data API takes {_BATCH}: merge fewer at once"
+                f"{len(sqls)} statements in one transaction, but Redshift's Data API takes at most {_BATCH}: "
+                "merge fewer tables at once"
             )
         try:
             return self._finished(self._call("batch_execute_statement", **self._target, Sqls=list(sqls))["Id"])
@@ -209,14 +210,14 @@ class RedshiftWarehouse:
             code = _code(err)
             if code in ("ActiveStatementsExceededException", "ActiveSessionsExceededException"):
                 raise WarehouseBusy(
-                    f"Redshift runs as many statements as it takes ({code}): wait, then run this again"
+                    f"Redshift already runs as many statements as it allows ({code}): wait, then run this again"
                 ) from err
             raise WarehouseError(f"Redshift's Data API refused {operation} ({code}): {one_line(str(err))}") from err
         return answer
 
 
 class _StatementFailed(Exception):
-    """Redshift ran a statement and did not like it."""
+    """Redshift ran a statement and reported an error."""
 
 
 def _code(err: Exception) -> str:
@@ -241,7 +242,7 @@ def _columns_of(event: type[WarehouseEvent], rows: "pa.Table") -> "pa.Table":
         except (
             pa.ArrowInvalid,
             pa.ArrowNotImplementedError,
-        ):  # whose own words quote the value, which may be a customer's
+        ):  # pyarrow's message quotes the value, which may be a customer's
             raise WarehouseError(
                 f"rows for {event.table} do not fit: {event.table}.{field.name} holds {given.type} that is no {field.type}"
             ) from None
@@ -253,7 +254,10 @@ def _same_key(event: type[WarehouseEvent], staged: str) -> str:
 
 
 def _drop_unchanged(event: type[WarehouseEvent], staged: str) -> str:
-    """Return what leaves in ``staged`` the rows that are new or replace one. Redshift has no IS DISTINCT FROM."""
+    """Return the DELETE that leaves in ``staged`` only rows that are new or replace one.
+
+    It spells out IS DISTINCT FROM, which Redshift lacks.
+    """
     values = [name for name in event.model_fields if name not in event.key]
 
     def null(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Values on their way to and from Redshift's Data API, which speaks JSON."""
+"""Converts values to and from the JSON of Redshift's Data API."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def parameter_text(name: str, value: Any) -> str:
-    """Return a query parameter as the text that the Data API takes.
+    """Return a query parameter as the text that the Data API expects.
 
     Raises:
-        QueryRefused: None, an empty text or another type, none of which it can send.
+        QueryRefused: the value is None, an empty text or of another type: the Data API accepts none of these.
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -27,7 +27,7 @@ def parameter_text(name: str, value: Any) -> str:
     if isinstance(value, str) and value:
         return value
     raise QueryRefused(
-        f"parameter :{name}: Redshift's Data API takes texts, numbers and times, neither None nor an empty text"
+        f"parameter :{name}: Redshift's Data API takes non-empty texts, numbers and times, but neither None nor ''"
     )
 
 

@@ -1,4 +1,4 @@
-"""Events as pyarrow tables: the types of a table's columns, for merging and for the files that Redshift copies."""
+"""Converts events to pyarrow tables with the warehouse's column types, for merging and for Redshift's COPY files."""
 
 import types
 from collections.abc import Iterable, Mapping
@@ -12,22 +12,22 @@ from service.events import WarehouseEvent
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Of the column cost_usd: 12 places hold one token of the cheapest model's cached input (8.75e-9 USD) without rounding.
+# For the column cost_usd: 12 places hold one token of the cheapest model's cached input (8.75e-9 USD) without rounding.
 DECIMAL_DIGITS, DECIMAL_PLACES = 20, 12
 
 
 def arrow_schema(event: type[WarehouseEvent]) -> "pa.Schema":
-    """Return the event's columns in their order, with the type and nullability that ``infra/warehouse/`` gives them."""
+    """Return the event's columns in order, with the types and nullability declared in ``infra/warehouse/``."""
     import pyarrow as pa
 
     return pa.schema([_field(name, field.annotation) for name, field in event.model_fields.items()])
 
 
 def to_table(event: type[WarehouseEvent], rows: Iterable[WarehouseEvent | Mapping[str, Any]]) -> "pa.Table":
-    """Return ``rows`` as the event's table; their order is kept.
+    """Return ``rows`` as the event's table, in the same order.
 
     Raises:
-        WarehouseError: a row has an unknown column, or a value of another type; the message names no value.
+        WarehouseError: a row has an unknown column, or a value of the wrong type; the message quotes no value.
     """
     import pyarrow as pa
 
@@ -46,7 +46,7 @@ def to_table(event: type[WarehouseEvent], rows: Iterable[WarehouseEvent | Mappin
 
 
 def without_doubles(event: type[WarehouseEvent], rows: "pa.Table") -> "pa.Table":
-    """Return one row per key, the one that ``event.prefer`` and then the order of ``rows`` choose; the order stays."""
+    """Return one row per key, in the original order: the row preferred by ``event.prefer``, and of equal ones the last."""
     frame = rows.select([*event.key, *event.prefer]).to_pandas()
     if event.prefer:
         frame = frame.sort_values(list(event.prefer), na_position="first", kind="stable")

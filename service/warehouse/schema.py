@@ -1,4 +1,4 @@
-"""The SQL files of the warehouse: numbered migrations, views, COPY statements, all in Redshift's dialect."""
+"""Reads the warehouse's SQL files: numbered migrations, views and COPY statements, all in Redshift's dialect."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from service.errors import ConfigurationError
 from service.settings import REPO_ROOT
 
-# Beside the code and not under `settings.root`: the statements and `service.events` change together.
+# Next to the code instead of under `settings.root`, because the statements and `service.events` change together.
 SQL_FOLDER = REPO_ROOT / "infra" / "warehouse"
 VERSION_TABLE = "omni_schema"
 _NUMBERED = re.compile(r"^(\d{4})_[a-z0-9_]+$")
@@ -15,7 +15,7 @@ _NUMBERED = re.compile(r"^(\d{4})_[a-z0-9_]+$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One numbered file; a warehouse is of the version of the last one that it has run."""
+    """One numbered file. A warehouse's schema version is the number of the last migration that it ran."""
 
     version: int
     name: str
@@ -40,7 +40,7 @@ def migrations(folder: Path = SQL_FOLDER) -> tuple[Migration, ...]:
 
 
 def views(folder: Path = SQL_FOLDER) -> tuple[tuple[str, str], ...]:
-    """Return name and statement of each view, in the order of their files: a view may read those before it."""
+    """Return (name, statement) of each view in the order of the files; a view may read earlier views."""
     return tuple(
         (path.stem.partition("_")[2], path.read_text(encoding="utf-8"))
         for path in sorted((folder / "views").glob("*.sql"))

@@ -1,4 +1,4 @@
-"""Redshift's SUPER: ``payload.items[0].sku`` and ``FROM t, t.payload.items AS it`` as DuckDB's JSON functions."""
+"""Translates SUPER paths (``payload.items[0].sku``, ``FROM t, t.payload.items AS it``) into DuckDB's JSON functions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from service.errors import QueryRefused
 from service.warehouse.functions import duck
 
 _Steps = Sequence[str | int]
-# sqlglot moves a Redshift index by one on its way to DuckDB, where JSON counts from 0 too: the answer is NULL, not an error.
+# This module writes array positions itself: sqlglot shifts a Redshift index by one for DuckDB although JSON also counts from 0,
+# and the query then returns NULL instead of an error.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scope:
-    """What names mean in one query: table aliases with their SUPER columns, and aliases of unnested elements."""
+    """The names that one query can use: table aliases with their SUPER columns, and aliases of unnested elements."""
 
     tables: Mapping[str, frozenset[str]]
     elements: frozenset[str]
@@ -23,13 +24,13 @@ class _Scope:
 def resolve_super(tree: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> exp.Expr:
     """Return ``tree`` with its SUPER paths and unnested SUPER arrays written for DuckDB.
 
-    A path stands for its text. It is translated where the column's table stands in the same query, and where text is compared
-    or cast; a JSON number compared as text would be wrong.
+    A translated path yields the element's text. It is accepted only if the column's table is in the same query, and only where
+    the text is selected, cast or compared with text: comparing a JSON number as text would give a wrong result.
 
     Raises:
         QueryRefused: a path whose meaning or type is not certain.
     """
-    # All scopes before the first change: what a name means is read from the tree as it was written.
+    # Collect all scopes before the first change: they must describe the tree as it was written.
     found = [
         (node, _scope(node, columns))
         for node in tree.find_all(exp.Dot, exp.Bracket, exp.Column)
@@ -48,14 +49,14 @@ def resolve_super(tree: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> e
 
 
 def _is_source(node: exp.Expr) -> bool:
-    """Say whether ``node`` is an array in FROM and not part of a join's condition."""
+    """Return whether ``node`` is an array in FROM and not part of a join's condition."""
     while node.parent is not None and not isinstance(node.parent, exp.Join):
         node = node.parent
     return node.arg_key == "this"
 
 
 def _scope(node: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> _Scope:
-    """Return what the SELECT around ``node`` reads, and the SELECTs around that: a subquery may name their tables."""
+    """Return the names that ``node`` can use: those of its own SELECT and of all enclosing SELECTs."""
     tables: dict[str, frozenset[str]] = {}
     elements: set[str] = set()
     select = node.find_ancestor(exp.Select)
@@ -75,7 +76,7 @@ def _scope(node: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> _Scope:
 
 
 def _documents(read: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
-    """Return the SUPER columns of a table; of a subquery or a WITH they are not known."""
+    """Return the SUPER columns of a table; none for a subquery or a WITH, whose columns are not known."""
     if not isinstance(read, exp.Table):
         return frozenset()
     withs = (cte.alias.lower() for cte in read.root().find_all(exp.CTE))
@@ -85,7 +86,7 @@ def _documents(read: exp.Expr, columns: Mapping[str, Mapping[str, str]]) -> froz
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SuperArray:
-    """A SUPER array in FROM: its path, the name of an element, and of its position."""
+    """A SUPER array in FROM: its path, the element's alias and the alias of the element's position."""
 
     path: exp.Expr
     element: str
@@ -109,7 +110,9 @@ def _source(join: exp.Join) -> _SuperArray | None:
 def _unnest(join: exp.Join, source: _SuperArray, scope: _Scope) -> None:
     found = _document(source.path, scope)
     if found is None:
-        raise QueryRefused(f"FROM ..., {source.path.sql('redshift')}: no SUPER column of a table before it")
+        raise QueryRefused(
+            f"FROM ..., {source.path.sql('redshift')}: the path does not begin with a SUPER column of an earlier table"
+        )
     document, steps = found
     array = duck("CAST(json_extract(:document, :path) AS JSON[])", document=document, path=_json_path(steps))
     fields = [exp.alias_(exp.func("unnest", array), source.element)]
@@ -121,13 +124,13 @@ def _unnest(join: exp.Join, source: _SuperArray, scope: _Scope) -> None:
 
 
 def _resolved(node: exp.Expr, scope: _Scope) -> exp.Expr | None:
-    """Return what ``node`` is in DuckDB; None for a plain column."""
+    """Return the DuckDB expression for ``node``; None if it is a plain column and needs no translation."""
     found = _document(node, scope)
     if found is None:
         if isinstance(node, exp.Column) and node.table.lower() in {"", *scope.tables} and not node.db:
             return None
         raise QueryRefused(
-            f"{node.sql('redshift')}: no table of that name here, and no SUPER column of a table that this query names"
+            f"{node.sql('redshift')}: it begins neither with a table of this query nor with a SUPER column of one"
         )
     document, steps = found
     if not steps:
@@ -137,7 +140,7 @@ def _resolved(node: exp.Expr, scope: _Scope) -> exp.Expr | None:
 
 
 def _document(node: exp.Expr, scope: _Scope) -> tuple[exp.Expr, _Steps] | None:
-    """Return the JSON column that ``node`` begins with and the steps from there; None when it is none."""
+    """Return the JSON column that ``node`` begins with and the remaining steps; None if it begins with no JSON column."""
     steps = _steps(node)
     if not steps or not isinstance(steps[0], str):
         return None
@@ -197,5 +200,5 @@ def _check_use(path: exp.Expr) -> None:
     if not (texts or allowed):
         shown = path.sql("redshift")
         raise QueryRefused(
-            f"{shown}: cast a SUPER path before it is compared or counted with, {shown}::DECIMAL(18,2) for example"
+            f"{shown}: cast a SUPER path before comparing or calculating with it, for example {shown}::DECIMAL(18,2)"
         )

@@ -607,12 +607,12 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_a_query_has_its_answer(warehouse, name):
+def test_a_query_returns_its_expected_rows(warehouse, name):
     sql, answer = QUERIES[name]
     assert rows_of(warehouse.query(sql)) == answer
 
 
-def test_every_function_that_is_let_through_has_a_query():
+def test_every_allowed_function_has_a_query():
     text = " ".join(sql.upper() for sql, _ in QUERIES.values())
     known = functions.SAME | set(functions.REWRITTEN)
     assert {name for name in known if f"{name}(" not in text} == set()
@@ -645,7 +645,7 @@ def test_frames_have_lower_case_names_and_whole_numbers(warehouse):
 
 
 REFUSED = {
-    # What would be answered wrongly without a word.
+    # DuckDB would return a different result without an error.
     "SELECT ADD_MONTHS(generation_timestamp, 1) FROM omni_summaries": r"ADD_MONTHS\(\)",
     "SELECT MONTHS_BETWEEN(generation_timestamp, feedback_timestamp) FROM omni_summaries": r"MONTHS_BETWEEN\(\)",
     "SELECT DATEDIFF(week, generation_timestamp, feedback_timestamp) FROM omni_summaries": "DATEDIFF.week",
@@ -655,12 +655,12 @@ REFUSED = {
     "SELECT TRUNC(latency_ms) FROM omni_summaries": "x::DATE",
     "SELECT AVG(latency_ms) / 2 FROM omni_summaries": "DOUBLE PRECISION",
     "SELECT REGEXP_REPLACE(pair, '(p)', '$1$1') FROM omni_summaries": "refers to groups",
-    "SELECT pair FROM omni_summaries WHERE pair SIMILAR TO last_channel": "SIMILAR TO must be written",
+    "SELECT pair FROM omni_summaries WHERE pair SIMILAR TO last_channel": "SIMILAR TO must be a string literal",
     r"SELECT pair FROM omni_summaries WHERE pair LIKE 'p\\_%'": "ESCAPE",
     "SELECT MAX(payload.total) FROM baskets": r"payload.total::DECIMAL",
     "SELECT id FROM baskets WHERE payload.total > 9": "cast a SUPER path",
     "SELECT id FROM baskets ORDER BY payload.total": "cast a SUPER path",
-    "WITH b AS (SELECT payload FROM baskets) SELECT payload.items[0].sku FROM b": "no SUPER column",
+    "WITH b AS (SELECT payload FROM baskets) SELECT payload.items[0].sku FROM b": "nor with a SUPER column",
     "SELECT FNV_HASH(pair) FROM omni_summaries": r"FNV_HASH\(\)",
     "SELECT STRTOL('7', 8)": "bases 2, 10 and 16",
     "SELECT SHA2(pair, 512) FROM omni_summaries": "256",
@@ -671,7 +671,7 @@ REFUSED = {
     "SELECT pair::CHAR(3) FROM omni_summaries": "CHAR",
     "SELECT pair::VARCHAR(MAX) FROM omni_summaries": "65535",
     "SELECT pair FROM omni_summaries WHERE pair ILIKE 'Ä%'": "ASCII",
-    # What Redshift does not have.
+    # Redshift does not have this.
     "SELECT pair FROM omni_summaries WHERE pair ~* 'P'": "REGEXPILIKE",
     "SELECT COUNT(DISTINCT pair, task) FROM omni_summaries": "one column",
     "SELECT pair FROM omni_summaries EXCEPT ALL SELECT pair FROM omni_feedback": "EXCEPT ALL",
@@ -682,12 +682,12 @@ REFUSED = {
     "SELECT COUNT(*) FILTER (WHERE degraded) FROM omni_summaries": r"FILTER\(\)",
     "SELECT DISTINCT ON (pair) pair FROM omni_summaries": "QUALIFY",
     "SELECT SUM(latency_ms) OVER (ORDER BY request_id) FROM omni_summaries": "needs a frame",
-    "SELECT SUM(latency_ms) OVER (ORDER BY latency_ms RANGE UNBOUNDED PRECEDING) FROM omni_summaries": "never RANGE",
+    "SELECT SUM(latency_ms) OVER (ORDER BY latency_ms RANGE UNBOUNDED PRECEDING) FROM omni_summaries": "neither RANGE",
     "SELECT pair, COUNT(*) FROM omni_summaries GROUP BY ALL": "GROUP BY ALL",
     "SELECT LISTAGG(pair, ',') WITHIN GROUP (ORDER BY pair), LISTAGG(pair, ',') WITHIN GROUP (ORDER BY request_id) FROM omni_summaries": "same ORDER BY",
     "SELECT [1, 2]": "ARRAY",
     "SELECT LIST(pair) FROM omni_summaries": r"LIST\(\)",
-    # What is no query.
+    # Not a query.
     "DELETE FROM omni_summaries": "only SELECT.*DELETE",
     "DROP TABLE omni_summaries": "only SELECT.*DROP",
     "SELECT 1; SELECT 2": "2 statements",
@@ -697,7 +697,7 @@ REFUSED = {
     "UNLOAD ('SELECT 1') TO 's3://bucket/x'": "only SELECT",
     "CREATE TABLE x AS SELECT 1": "only SELECT.*CREATE",
     "WITH x AS (DELETE FROM omni_summaries) SELECT * FROM x": "changes inside WITH",
-    # What is not there.
+    # Unknown tables, columns and functions.
     "SELECT * FROM omni_sumaries": "no table 'omni_sumaries'.*omni_summaries",
     "SELECT helpfull FROM omni_summaries": "helpfull",
     "SELECT s.pair FROM omni_summaries": r"s\.pair",
@@ -710,7 +710,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sql", REFUSED)
-def test_what_it_cannot_answer_right_is_refused_in_one_line(warehouse, sql):
+def test_a_query_without_a_certain_result_is_refused_in_one_line(warehouse, sql):
     with pytest.raises(QueryRefused, match=REFUSED[sql]) as refused:
         warehouse.query(sql)
     assert "\n" not in str(refused.value)
@@ -731,6 +731,6 @@ def test_what_it_cannot_answer_right_is_refused_in_one_line(warehouse, sql):
         "SELECT latency_ms / cost_usd AS x FROM omni_summaries WHERE cost_usd > 0",
     ],
 )
-def test_what_goes_wrong_while_it_runs_is_refused_too(warehouse, sql):
+def test_an_error_while_a_query_runs_is_a_refusal(warehouse, sql):
     with pytest.raises(QueryRefused, match=r"zero|fraction|convert|bytes|DOUBLE PRECISION"):
         warehouse.query(sql)

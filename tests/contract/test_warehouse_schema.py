@@ -105,7 +105,7 @@ def test_every_statement_runs_on_the_embedded_engine(tmp_path):
     assert nullable == [(name, free) for name, _, free in columns_of(created()["omni_promises"])]
 
 
-def test_views_are_late_binding_and_stand_without_our_session():
+def test_views_are_late_binding_and_work_in_any_session():
     for name, text in schema.views():
         (statement,) = statements(text)
         assert statement.startswith(f"CREATE OR REPLACE VIEW {name} AS"), name
@@ -140,7 +140,7 @@ def test_an_identity_column_counts():
         "BACKUP NO", "BACKUP YES DISTSTYLE AUTO", "DISTSTYLE ALL SORTKEY (a) ENCODE AUTO",
     ],
 )  # fmt: skip
-def test_how_a_table_lies_on_disk_is_left_out(storage):
+def test_storage_clauses_are_removed(storage):
     (statement,) = table_to_duckdb(f"CREATE TABLE t (a INTEGER ENCODE AZ64 SORTKEY, b SUPER ENCODE ZSTD) {storage}")
     assert statement == "CREATE TABLE t (a INT, b JSON)"
 

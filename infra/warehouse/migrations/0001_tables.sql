@@ -1,6 +1,6 @@
 -- The warehouse's tables in Redshift's dialect; service/events.py holds the same columns in the same order (contract test).
--- Keys are what makes two rows the same event. Redshift does not enforce them: its planner reads them, merging keeps them.
--- Rows of one account lie on one slice (DISTKEY), so that journeys and joins stay local; time is the sort key of every table
+-- Two rows with the same key are the same event. Redshift uses keys only for planning and does not enforce them; merging does.
+-- Rows of one account are on one slice (DISTKEY), so that journeys and joins stay local; time is the sort key of every table
 -- that reports read by week.
 
 CREATE TABLE IF NOT EXISTS omni_summaries (
@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS omni_feedback (
 )
 DISTSTYLE KEY;
 
--- Releases and promises are a few rows a week: a copy on every node.
+-- Releases and promises get only a few rows a week, so every node holds a copy.
 CREATE TABLE IF NOT EXISTS omni_releases (
     task               VARCHAR(64)   NOT NULL,
     environment        VARCHAR(16)   NOT NULL,
@@ -122,7 +122,7 @@ CREATE TABLE IF NOT EXISTS omni_promises (
 )
 DISTSTYLE ALL;
 
--- What became of each object that the queue named: one row per version of an object.
+-- The outcome of each object that was loaded or rejected: one row per version of an object.
 CREATE TABLE IF NOT EXISTS omni_loads (
     object_key VARCHAR(1024) NOT NULL ENCODE ZSTD,
     etag       VARCHAR(128)  NOT NULL ENCODE ZSTD,

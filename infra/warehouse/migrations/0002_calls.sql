@@ -1,5 +1,5 @@
--- Scored calls, their criteria and what people say against the model. Every key begins with the tenant, and every view carries it.
--- Rows of one call lie on one slice; time is the sort key.
+-- Scored calls, their criteria and people's overrides. Every key begins with the tenant, and every view has it as a column.
+-- Rows of one call are on one slice; time is the sort key.
 
 CREATE TABLE IF NOT EXISTS omni_calls (
     tenant_id        VARCHAR(64)    NOT NULL ENCODE BYTEDICT,

@@ -1,4 +1,4 @@
--- Each summary with the interactions that it was made from, oldest first; a summary of nothing has one row without them.
+-- One row per summary and interaction that it was made from, oldest first; a summary without interactions has one row with NULLs.
 CREATE OR REPLACE VIEW v_summaries_interactions AS
 SELECT
     s.request_id,

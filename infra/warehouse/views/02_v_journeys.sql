@@ -1,5 +1,5 @@
--- One customer's concern from its first contact to its last: who was asked, over which channels, for how long. The channel of a
--- contact is that of the newest interaction before it; contacts, channels and intents stand in the order they came.
+-- One customer's concern from its first contact to its last: its contacts, channels and duration. The channel of a contact is
+-- that of the newest interaction before it; contacts, channels and intents are in chronological order.
 CREATE OR REPLACE VIEW v_journeys AS
 WITH answers AS (
     SELECT

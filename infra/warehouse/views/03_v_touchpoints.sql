@@ -1,5 +1,5 @@
--- What the customer said to the IVR last before an agent asked for the summary, and whether the agent was asked about the same.
--- A summary that saw no IVR touch has NULLs there, so that shares have their denominator.
+-- The customer's last intent in the IVR before an agent requested the summary, and whether it is also the intent of the agent's
+-- contact. A summary without an IVR interaction has NULLs there, so that it counts in the denominator of shares.
 CREATE OR REPLACE VIEW v_touchpoints AS
 WITH ivr AS (
     SELECT

@@ -1,5 +1,5 @@
--- Per day (UTC) and pair: latency as agents met it, reused answers included, and where answers came from. Failover and prompt
--- cache are shares of the answers that a model was asked for now.
+-- Per day (UTC) and pair: latency as agents experienced it, reused answers included, and the sources of answers. Failover and
+-- prompt-cache rates are shares of the answers for which a model was called.
 CREATE OR REPLACE VIEW v_performance AS
 WITH answers AS (
     SELECT

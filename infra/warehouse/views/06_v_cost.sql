@@ -1,5 +1,5 @@
--- Per day (UTC) and pair: what was metered, and beside it the planned cost of the same summaries (R-COST: low and high per
--- model; a reused summary costs nothing, a model that it does not name is in no estimate).
+-- Per day (UTC) and pair: the metered cost and the planned cost of the same summaries. R-COST plans a low and a high cost per
+-- model; a reused summary costs nothing, and a model that R-COST does not name is in no estimate.
 CREATE OR REPLACE VIEW v_cost AS
 WITH answers AS (
     SELECT

@@ -1,5 +1,5 @@
--- One row per call and criterion, with the call's own facts and the newest word of a person beside the model's. Every reader says
--- whose calls it wants: WHERE tenant_id = ...
+-- One row per call and criterion, with the call's own data, the model's rating and the newest rating by a person. Every query
+-- must choose a tenant: WHERE tenant_id = ...
 CREATE OR REPLACE VIEW v_criteria AS
 WITH people AS (
     SELECT

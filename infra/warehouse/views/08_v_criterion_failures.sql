@@ -1,5 +1,5 @@
--- The leaderboard of failing criteria: of the calls to which a criterion applied, the share that failed it, by what stands (a
--- person's word before the model's). `place` orders a tenant's criteria, the worst first.
+-- The leaderboard of failing criteria: of the calls to which a criterion applied, the share that failed it. A person's rating
+-- takes precedence over the model's. `place` orders a tenant's criteria, the worst first.
 CREATE OR REPLACE VIEW v_criterion_failures AS
 WITH counted AS (
     SELECT

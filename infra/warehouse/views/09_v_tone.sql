@@ -1,4 +1,4 @@
--- Per day (UTC) and tenant: how calls sounded and how they scored. A call without a tone or a score counts in `calls` alone.
+-- Per day (UTC) and tenant: tone and score of calls. A call without a tone or a score counts only in `calls`.
 CREATE OR REPLACE VIEW v_tone AS
 SELECT
     tenant_id,

@@ -1,5 +1,5 @@
--- Model against people, per tenant, form and criterion, over the calls that a person looked at: Cohen's kappa over yes, no and na
--- (Cohen 1960). NULL where chance alone would agree always: then kappa says nothing.
+-- Agreement of the model with people, per tenant, form and criterion, over the calls that a person reviewed: Cohen's kappa over
+-- yes, no and na (Cohen 1960). NULL if chance agreement is 1, where kappa is undefined.
 CREATE OR REPLACE VIEW v_agreement AS
 WITH judged AS (
     SELECT tenant_id, form_id, criterion_id, verdict, human_verdict

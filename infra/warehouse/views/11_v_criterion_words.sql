@@ -1,5 +1,5 @@
--- One row per word of a person on a criterion, with the model's verdict that it was said about; an equal one is a confirmation.
--- It stands from overridden_at until replaced_at (NULL: it is the newest), so what stood at a moment can be asked for ever after.
+-- One row per rating of a criterion by a person, with the model's rating for comparison; an equal rating is a confirmation.
+-- A rating is valid from overridden_at to replaced_at (NULL: it is the newest), so any past state can be queried.
 CREATE OR REPLACE VIEW v_criterion_words AS
 SELECT
     o.tenant_id,

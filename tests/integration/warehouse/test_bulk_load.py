@@ -51,7 +51,7 @@ def _tables(path):
 
 
 @pytest.mark.slow
-def test_a_file_gives_the_rows_that_single_objects_give_and_gives_them_once(tmp_path, records):
+def test_a_file_gives_the_same_rows_as_single_objects_and_only_once(tmp_path, records):
     summaries, feedback = records
     folder = tmp_path / "events"
     folder.mkdir()

@@ -101,7 +101,7 @@ def objects(settings):
     return found
 
 
-def test_weeks_go_by_in_minutes_and_a_kill_costs_at_most_the_hour_it_was_in(settings, start):
+def test_weeks_are_simulated_in_minutes_and_a_kill_loses_at_most_one_hour(settings, start):
     journal = settings.state_dir / "traffic" / "journal.jsonl"
     first = start()
     deadline = time.monotonic() + 900  # two evaluations on the gate set; a bound, no measurement
@@ -146,7 +146,7 @@ def test_weeks_go_by_in_minutes_and_a_kill_costs_at_most_the_hour_it_was_in(sett
     assert "other options" in err
 
 
-def test_a_registry_with_a_life_of_its_own_is_left_alone(tmp_path, start):
+def test_a_registry_outside_the_state_folder_is_left_alone(tmp_path, start):
     (tmp_path / "mlflow.db").write_text("", encoding="utf-8")
     process = start(state=Settings(state_dir=tmp_path / "state", registry_uri=f"sqlite:///{tmp_path}/mlflow.db"))
     _, err = process.communicate(timeout=60)

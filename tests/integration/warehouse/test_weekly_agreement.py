@@ -99,7 +99,7 @@ def test_an_override_changes_the_figure(calls):
     )  # fmt: skip
 
 
-def test_a_fall_is_said_first_with_what_to_do(calls):
+def test_a_fall_is_reported_first_with_a_remedy(calls):
     calls.answered("greet", GOOD, at=BEFORE)
     calls.answered("greet", BAD)
     calls.answered("sorry", GOOD, at=BEFORE)
@@ -139,7 +139,7 @@ def test_the_advice_is_a_query_that_runs(calls):
     assert set(found["human_verdict"]) == {"no"}
 
 
-def test_few_words_raise_no_alarm_and_say_so(calls):
+def test_few_ratings_raise_no_alarm_and_the_report_says_so(calls):
     calls.answered("greet", {("yes", "yes"): 40}, at=BEFORE)
     calls.answered("greet", {("yes", "no"): 18, ("yes", "yes"): 1})
     report = calls.report()
@@ -150,7 +150,7 @@ def test_few_words_raise_no_alarm_and_say_so(calls):
     assert "1 criterion with fewer than 20: too few to say" in digest.render(report)
 
 
-def test_overrides_alone_are_no_agreement_of_0(calls):
+def test_overrides_alone_give_no_agreement_instead_of_0(calls):
     calls.answered("greet", {("yes", "no"): 30})
     report = calls.report()
     assert "with overrides alone the agreement is 0 by the way it was counted" in page.render(report)
@@ -160,7 +160,7 @@ def test_overrides_alone_are_no_agreement_of_0(calls):
     assert "the model got all of them wrong, or people stopped confirming" in told
 
 
-def test_versions_tenants_and_pairs_are_apart(calls):
+def test_versions_tenants_and_pairs_are_counted_separately(calls):
     calls.answered("greet", GOOD, at=BEFORE)
     calls.answered("greet", BAD, version=2, pair="sha256:2")
     calls.answered("greet", GOOD, tenant="brand")
@@ -172,7 +172,7 @@ def test_versions_tenants_and_pairs_are_apart(calls):
     assert told.endswith("; the week before was version 1 of the form; another pair scored.")
 
 
-def test_a_word_counts_once_in_the_week_it_was_said_in(calls):
+def test_a_rating_counts_once_in_the_week_it_was_given(calls):
     result = calls.call({"greet": "yes", "blank": None}, at=BEFORE)
     calls.word(result, "greet", "no", at=BEFORE)
     calls.word(result, "greet", "yes", at=MONDAY)
@@ -185,7 +185,7 @@ def test_a_word_counts_once_in_the_week_it_was_said_in(calls):
     assert (then.now.n, then.now.confirmed) == (1, 0)  # last week's report says what it said last week
 
 
-def test_without_calls_there_is_no_section_and_without_words_it_says_so(calls):
+def test_without_calls_there_is_no_section_and_without_ratings_it_says_so(calls):
     assert "Scored calls" not in page.render(calls.report())
     assert "Scored calls" not in digest.render(calls.report())
     calls.call({"greet": "yes", "sorry": None})
@@ -193,29 +193,29 @@ def test_without_calls_there_is_no_section_and_without_words_it_says_so(calls):
     assert "1 scored call in the week with 1 verdicts of the model. Nobody confirmed or overruled a verdict" in text
 
 
-def test_words_of_the_warehouse_are_text_and_never_markup(calls):
+def test_texts_of_the_warehouse_are_escaped_in_the_page(calls):
     calls.answered("<b>x</b>", {("yes", "yes"): 20}, tenant="acme")
     text = page.render(calls.report())
     assert "<b>x</b>" not in text
     assert "<b>x</b>" not in digest.render(calls.report())
 
 
-def test_one_verdict_alone_has_no_kappa(calls):
+def test_a_single_verdict_has_no_kappa(calls):
     calls.answered("greet", {("yes", "yes"): 25})
     (item,) = calls.report().agreement.criteria
     assert item.now.kappa.low is None
     assert "not defined" in page.render(calls.report())
 
 
-def test_a_warehouse_of_before_the_view_says_what_to_do(calls):
+def test_a_warehouse_without_the_view_is_reported_with_a_remedy(calls):
     calls.report()
     with closing(DuckWarehouse(calls.path)) as warehouse:
         warehouse._connection.execute("DROP VIEW v_criterion_words")
-    with pytest.raises(WarehouseError, match="has no v_criterion_words yet: load events once"):
+    with pytest.raises(WarehouseError, match="has no v_criterion_words yet: run `omni load-events`"):
         DuckWarehouse(calls.path, read_only=True)
 
 
-def test_kappa_is_the_references():
+def test_kappa_equals_the_reference_implementation():
     import numpy as np
     from sklearn.metrics import cohen_kappa_score
 

@@ -192,7 +192,7 @@ def test_a_first_week_says_that_there_is_nothing_to_compare_with(worked):
     assert "nothing to compare with" in page.render(worked)
 
 
-def test_metered_cost_stands_beside_the_seeds(worked):
+def test_metered_cost_is_shown_beside_the_planned_cost(worked):
     assert "planned $0.008 to $0.012" in page.render(worked)
 
 
@@ -207,7 +207,7 @@ def test_the_first_sentence_names_slice_pair_release_interval_and_remedy(planted
     assert first.contrast.adjusted.low < -0.2 < first.contrast.adjusted.high < 0
 
 
-def test_no_other_slice_is_called_worse(planted):
+def test_no_other_slice_is_reported_as_worse(planted):
     wrong = [
         (item.slice, item.part_of) for item in planted.sliced if item.word is Word.WORSE and item.value != "outage"
     ]
@@ -228,7 +228,7 @@ def test_the_theme_of_the_planted_slice_is_named_with_examples_and_ids(planted):
     assert all(name.startswith("r3-") for name in theme.request_ids)
 
 
-def test_what_a_slices_change_does_to_others_is_told_as_part_of_it(house):
+def test_a_slices_effect_on_other_slices_is_attributed_to_it(house):
     # Outages are half of chat: chat falls too, and says whose fault it is.
     tables = rows(Scenario(week=WEEK, answers=60_000, seed=5))
     made, rng = tables["omni_summaries"].to_pylist(), np.random.default_rng(0)
@@ -279,14 +279,14 @@ def test_a_week_to_come_is_refused(house):
         write_weekly(house.settings, week="2026-W50", now=LATER)
 
 
-def test_the_running_week_says_how_far_it_was_read(house):
+def test_the_running_week_shows_up_to_when_it_was_read(house):
     house.fill(table([summary(WEEK.start + timedelta(hours=1)), summary(WEEK.start + timedelta(days=5))]))
     report = house.report(now=WEEK.start + timedelta(days=2))
     assert report.data.answers == 1
     assert "the week is not over, read up to Wed 00:00" in page.render(report)
 
 
-def test_answers_from_the_future_are_counted_apart(house):
+def test_answers_from_the_future_are_counted_separately(house):
     house.fill(table([summary(WEEK.start + timedelta(hours=1)), summary(LATER + timedelta(days=400))]))
     report = house.report()
     assert report.data.oddities["future"] == 1
@@ -301,7 +301,7 @@ def test_a_verdict_older_than_its_answer_counts_and_is_shown(house):
     assert report.data.oddities["feedback_before_answer"] == 1
 
 
-def test_a_verdict_without_its_answer_is_counted_apart(house):
+def test_a_verdict_without_its_answer_is_counted_separately(house):
     made = summary(WEEK.start + timedelta(days=1), "helpful")
     report = house.fill(table([feedback(made), summary(WEEK.start + timedelta(days=1))])).report()
     assert report.data.oddities["without_summary"] == 1
@@ -309,7 +309,7 @@ def test_a_verdict_without_its_answer_is_counted_apart(house):
 
 
 @pytest.mark.parametrize(("zone", "days"), [("UTC", {-1: 2, 6: 2}), ("Europe/Berlin", {-1: 1, 0: 1, 6: 1})])
-def test_the_weeks_border_follows_the_zone_where_clocks_change(house, zone, days):
+def test_the_weeks_border_follows_daylight_saving_time(house, zone, days):
     """In Berlin, week 43 of 2026 starts on 18 October 22:00 UTC and ends, an hour late, on 25 October 23:00 UTC."""
     border = [datetime(2026, 10, 18, 21, 59, 59), datetime(2026, 10, 18, 22), datetime(2026, 10, 25, 22, 59, 59),
               datetime(2026, 10, 25, 23)]  # fmt: skip
@@ -334,7 +334,7 @@ def test_all_equal_values_in_both_weeks_are_no_worse(house):
     assert page.render(report)
 
 
-def test_seven_ratings_are_too_few_to_say(house):
+def test_seven_ratings_are_too_few_for_a_conclusion(house):
     made = [summary(WEEK.start + timedelta(hours=hour), "helpful") for hour in range(-50, -20)]
     made += [summary(WEEK.start + timedelta(hours=hour), "not_helpful" if hour < 7 else None) for hour in range(40)]
     report = house.fill(table(made)).report()
@@ -371,7 +371,7 @@ def test_texts_are_escaped_in_page_and_digest(house):
     assert "<script>" not in digest.render(report)
 
 
-def test_a_locked_warehouse_is_said_and_no_page_is_written(house):
+def test_a_locked_warehouse_is_reported_and_no_page_is_written(house):
     writer = subprocess.Popen(
         [sys.executable, "-c", "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()",
          str(house.path)],
@@ -387,7 +387,7 @@ def test_a_locked_warehouse_is_said_and_no_page_is_written(house):
     assert not (house.settings.root / "reports").exists()
 
 
-def test_no_warehouse_is_said(tmp_path):
+def test_a_missing_warehouse_is_reported(tmp_path):
     with pytest.raises(WarehouseError, match="no warehouse"):
         write_weekly(Settings(root=tmp_path, state_dir=tmp_path / "state"), week="2026-W46", now=LATER)
 
@@ -450,7 +450,7 @@ class _Outline(HTMLParser):
             self.ids.add(given["id"])
 
 
-def test_the_page_stands_alone_and_can_be_read_without_seeing_it(planted):
+def test_the_page_is_self_contained_and_accessible(planted):
     text = page.render(planted)
     outline = _Outline()
     outline.feed(text)
@@ -464,7 +464,7 @@ def test_the_page_stands_alone_and_can_be_read_without_seeing_it(planted):
     assert "<script" not in text
 
 
-def test_no_word_stands_by_its_colour_alone(planted):
+def test_colour_is_never_the_only_signal(planted):
     words = re.findall(r'<span class="(?:badge|hang) (?:pass|fail|inconclusive)">([^<]+)</span>', page.render(planted))
     assert words
     assert all(re.match(r"[✓✗▲?] \w", word) for word in words)

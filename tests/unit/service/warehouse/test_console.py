@@ -90,7 +90,7 @@ def test_no_warehouse_is_one_line(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "warehouse").exists()
 
 
-def test_without_the_engine_it_says_what_to_install(tmp_path):
+def test_without_the_engine_the_error_names_the_package_to_install(tmp_path):
     script = "import sys; sys.modules['duckdb'] = None\nfrom service.__main__ import main\nsys.exit(main(['sql', 'SELECT 1']))"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPO_ROOT, env={"OMNI_STATE_DIR": str(tmp_path), "PYTHONPATH": str(REPO_ROOT)},

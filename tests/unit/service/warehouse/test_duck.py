@@ -74,13 +74,13 @@ def test_a_value_that_becomes_none_is_a_change(warehouse):
     assert warehouse.merge(LoadEvent, loads(load("a"))) == Merged(unchanged=1)
 
 
-def test_two_rows_of_one_key_in_one_merge_leave_the_later(warehouse):
+def test_of_two_rows_with_one_key_in_one_merge_the_later_stays(warehouse):
     rows = loads(load("a", row_count=1), load("b"), load("a", row_count=2))
     assert warehouse.merge(LoadEvent, rows) == Merged(inserted=2, unchanged=1)
     assert warehouse.query("SELECT row_count FROM omni_loads WHERE object_key = 'a'")["row_count"].tolist() == [2]
 
 
-def test_every_type_comes_back(warehouse):
+def test_every_column_type_survives_a_round_trip(warehouse):
     row = summary(cost_usd=Decimal("0.000000008750"), helpful_feedback="helpful", feedback_timestamp=NOW, degraded=True)
     warehouse.merge(SummaryEvent, to_table(SummaryEvent, [row]))
     promise = {
@@ -102,7 +102,7 @@ def test_every_type_comes_back(warehouse):
     assert [Decimal(text) for text in exact] == [Decimal("0.000000008750")]
 
 
-def test_an_object_loaded_again_takes_no_verdict_away(warehouse):
+def test_loading_an_object_again_keeps_its_verdict(warehouse):
     rated = summary(helpful_feedback="helpful", feedback_timestamp=NOW)
     warehouse.merge(SummaryEvent, to_table(SummaryEvent, [rated]))
     assert warehouse.merge(SummaryEvent, to_table(SummaryEvent, [summary()])) == Merged(unchanged=1)
@@ -235,7 +235,7 @@ def test_an_older_file_is_migrated_and_a_newer_one_refused(tmp_path):
     first.close()
     with duckdb.connect(str(path)) as plain:
         plain.execute("INSERT INTO omni_loads VALUES ('kept')")
-    with pytest.raises(WarehouseError, match=r"schema 1 .* reads 2: .*migrates"):
+    with pytest.raises(WarehouseError, match=r"schema 1 .* needs 2: .*migrates"):
         DuckWarehouse(path, sql_folder=new, read_only=True)
     for _ in range(2):
         again = DuckWarehouse(path, sql_folder=new)
@@ -244,7 +244,7 @@ def test_an_older_file_is_migrated_and_a_newer_one_refused(tmp_path):
         assert len(again.query("SELECT x FROM extra")) == 0
         again.close()
     for read_only in (False, True):
-        with pytest.raises(WarehouseError, match=r"schema 2 .* knows 1: get a newer program.*OMNI_WAREHOUSE_PATH"):
+        with pytest.raises(WarehouseError, match=r"schema 2 .* knows 1: update the program.*OMNI_WAREHOUSE_PATH"):
             DuckWarehouse(path, sql_folder=old, read_only=read_only)
     DuckWarehouse(path, sql_folder=new).close()  # the refused ones let go of the file
 
@@ -299,13 +299,13 @@ def test_readers_read_beside_each_other(tmp_path):
     one, two = (DuckWarehouse(path, read_only=True) for _ in range(2))
     assert one.query("SELECT COUNT(*) AS n FROM omni_loads")["n"].tolist() == [0]
     assert two.query("SELECT COUNT(*) AS n FROM omni_loads")["n"].tolist() == [0]
-    with pytest.raises(WarehouseError, match="opened to read"):
+    with pytest.raises(WarehouseError, match="opened read-only"):
         one.merge(LoadEvent, loads(load("a")))
     one.close()
     two.close()
 
 
-def test_what_is_no_warehouse_is_named(tmp_path):
+def test_a_missing_or_foreign_file_is_named_in_the_error(tmp_path):
     with pytest.raises(WarehouseError, match=r"no warehouse at .*load events"):
         DuckWarehouse(tmp_path / "none.duckdb", read_only=True)
     (tmp_path / "text.duckdb").write_text("not a database" * 400, encoding="utf-8")
@@ -313,7 +313,7 @@ def test_what_is_no_warehouse_is_named(tmp_path):
         DuckWarehouse(tmp_path / "text.duckdb")
 
 
-def test_the_settings_say_where(tmp_path):
+def test_the_settings_choose_file_memory_and_threads(tmp_path):
     opened = open_warehouse(Settings(state_dir=tmp_path, warehouse_memory_mb=300, warehouse_threads=1))
     opened.migrate()
     opened.close()
@@ -348,6 +348,6 @@ def test_a_large_merge_counts_right(warehouse):
     assert warehouse.merge(InteractionEvent, changed) == Merged(updated=5, unchanged=n - 5)
 
 
-def test_the_sql_stands_in_the_repository():
+def test_the_sql_files_are_in_the_repository():
     assert schema.SQL_FOLDER == REPO_ROOT / "infra" / "warehouse"
     assert [name for name, _ in schema.views()][:1] == ["v_summaries_interactions"]

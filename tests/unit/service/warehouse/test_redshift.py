@@ -137,7 +137,7 @@ def test_an_empty_result_has_its_columns(redshift):
     "sql",
     ["DROP TABLE omni_summaries", "SELECT 1; SELECT 2", "SELECT a INTO b FROM c", "UNLOAD ('SELECT 1') TO 's3://b'"],
 )
-def test_what_is_no_query_never_leaves(redshift, sql):
+def test_a_text_that_is_no_query_is_not_sent(redshift, sql):
     with pytest.raises(QueryRefused):
         redshift.warehouse.query(sql)
     redshift.done()
@@ -159,7 +159,7 @@ def test_parameters_that_cannot_be_sent_are_refused(redshift, value):
         redshift.warehouse.query("SELECT :a AS a", {"a": value})
 
 
-def test_redshifts_own_objection_is_one_line(redshift):
+def test_a_redshift_error_is_one_line(redshift):
     redshift.stub.add_response("execute_statement", {"Id": "q"}, {**TARGET, "Sql": "SELECT x FROM y"})
     redshift.describe("q", "FAILED", error='ERROR: relation "y"\n does not exist')
     with pytest.raises(QueryRefused, match=r'^ERROR: relation "y" does not exist$'):
@@ -177,7 +177,7 @@ def test_a_statement_that_takes_too_long_is_cancelled():
     assert redshift.slept == [0.1, 0.2, 0.4, 0.8]
 
 
-def test_the_apis_refusals_are_ours(redshift):
+def test_errors_of_the_data_api_become_warehouse_errors(redshift):
     redshift.stub.add_client_error("execute_statement", "ActiveStatementsExceededException", "too many")
     with pytest.raises(WarehouseBusy, match="wait"):
         redshift.warehouse.query("SELECT 1 AS a")
@@ -217,7 +217,7 @@ def test_a_transaction_is_one_batch(redshift):
     redshift.done()
 
 
-def test_a_transaction_that_breaks_merges_nothing_and_leaves_nothing(redshift):
+def test_a_failed_transaction_merges_nothing_and_drops_its_staging_tables(redshift):
     redshift.staged(LoadEvent, "omni_loads_a", changes=1, known=0)
     redshift.batch("DROP TABLE IF EXISTS omni_loads_a")
 
@@ -270,7 +270,7 @@ def test_a_newer_schema_is_refused(redshift):
 
 
 @pytest.mark.parametrize("event", TABLES, ids=lambda event: event.table)
-def test_the_statements_of_a_merge_are_redshifts(event):
+def test_the_statements_of_a_merge_are_valid_redshift_sql(event):
     for make in (_drop_unchanged, _count, _merge):
         tree = sqlglot.parse_one(make(event, "staged"), read="redshift")
         assert {table.name for table in tree.find_all(sqlglot.exp.Table)} == {"staged", event.table}
