@@ -1,1 +1,1 @@
-"""The weekly regression report and what it is made of; reads the warehouse only."""
+"""The weekly regression report, computed from the warehouse alone."""

@@ -1,9 +1,9 @@
-"""What the report raises on purpose; each message says what is wrong and what to do."""
+"""The report's own exceptions; each message says what is wrong and what to do."""
 
 
 class ReportError(Exception):
-    """Base: the report could not be made as asked."""
+    """Base class: the report could not be written."""
 
 
 class WeekError(ReportError):
-    """The week or the zone that was asked for does not exist."""
+    """The requested week or time zone does not exist, or the week has not begun."""

@@ -13,7 +13,7 @@ from service.warehouse.opening import open_warehouse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
-    """What was written, and the first sentence."""
+    """The paths of the files written, and the report's headline."""
 
     headline: str
     page: Path
@@ -24,20 +24,20 @@ class WrittenReport:
 def write_weekly(
     settings: Settings, *, week: str = "", task: str = "summarize", zone: str = "", now: datetime | None = None
 ) -> WrittenReport:
-    """Write ``reports/out/weekly/<week>/``: page, digest, numbers. The warehouse is open while it is read and no longer.
+    """Write page, digest and numbers to ``reports/out/weekly/<week>/``. The warehouse is open only while it is read.
 
     Args:
-        settings: say which warehouse, and below which root to write.
-        week: ISO week, "" for the last one that is over.
-        task: which task.
-        zone: IANA name, "" for the settings'.
-        now: aware; default: the clock.
+        settings: which warehouse to read, and the root folder to write below.
+        week: ISO week as 2026-W47, "" for the last one that is over.
+        task: name of the task.
+        zone: IANA time zone of the week, "" for the one in the settings.
+        now: aware time of the report; default: the current time.
 
     Raises:
-        WeekError: no such week or zone, or it has not begun.
-        WarehouseError: there is no warehouse, or another process holds it.
+        WeekError: there is no such week or zone, or the week has not begun.
+        WarehouseError: there is no warehouse, or another process has locked it.
     """
-    # One k-means step in a few hundred texts is over before a second thread has woken up.
+    # A k-means step over a few hundred texts takes less time than waking up a second thread.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     moment = now or datetime.now(UTC)
     zone_name = zone or settings.warehouse.report_zone

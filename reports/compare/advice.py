@@ -1,4 +1,4 @@
-"""What to do next: each piece of advice is a rule with the evidence that set it off and a command."""
+"""The week's recommended actions: each comes from a rule and carries the evidence and, where there is one, a command."""
 
 import shlex
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _FEW_HEARD = 0.10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """Something to do, why, and how; ``command`` is "" where a person must look first."""
+    """A recommended action, its reason, and the command to type; ``command`` is "" where a person must investigate first."""
 
     do: str
     because: str
@@ -30,7 +30,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeekFacts:
-    """What a week says, and advice is made of: findings and comparisons, drifts, anomalies, feedback and the gate's promises."""
+    """The facts of a week from which actions are derived."""
 
     task: str
     week: str
@@ -52,7 +52,7 @@ class WeekFacts:
 
 
 def actions(facts: WeekFacts) -> list[Action]:
-    """Return what to do, the most urgent first; empty when nothing is to be done."""
+    """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
     done = _about_pairs(facts.pairs, facts.releases, worse)
     done += [_harvest_slice(facts.week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
@@ -64,14 +64,14 @@ def actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do="Ask agents to rate more",
-                because=f"{facts.heard.overall.value:.1%} of the answers were rated; the rest is silence",
+                because=f"only {facts.heard.overall.value:.1%} of the answers were rated",
             )
         )
     return done
 
 
 def _make_cases(facts: WeekFacts) -> list[Action]:
-    """Return which texts to make cases of: growing themes, and what was rated unhelpful."""
+    """Return the actions that turn feedback into cases: for growing themes, and for unhelpful ratings above the target."""
     covered = {(item.first.dimension, item.first.value) for item in facts.worse if item.metric is HELPFUL}
     done = []
     for theme in facts.said.themes:
@@ -79,7 +79,7 @@ def _make_cases(facts: WeekFacts) -> list[Action]:
             slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
             done.append(
                 Action(
-                    do=f"Make cases of the growing theme “{', '.join(theme.terms)}”",
+                    do=f"Make cases from the growing theme “{', '.join(theme.terms)}”",
                     because=f"{theme.size} texts this week, {theme.before} the week before",
                     command=f"omni harvest propose --week {facts.week}{slice_option}",
                 )
@@ -87,8 +87,8 @@ def _make_cases(facts: WeekFacts) -> list[Action]:
     if facts.unhelpful is Word.MISSED and not facts.worse:
         done.append(
             Action(
-                do="Make cases of what was rated unhelpful and change the prompt on them",
-                because="more than 15% are rated unhelpful, and that is no change of this week",
+                do="Make cases from the answers rated unhelpful and improve the prompt on them",
+                because="the unhelpful rate is above 15%, and it did not change this week",
                 command=f"omni harvest propose --week {facts.week}",
             )
         )
@@ -96,27 +96,32 @@ def _make_cases(facts: WeekFacts) -> list[Action]:
 
 
 def _ask_the_gate(facts: WeekFacts) -> list[Action]:
-    """Return where the gate's picture and the week disagree: broken promises, costly days, other customers."""
+    """Return the actions where gate and production disagree: figures worse than promised, expensive days, drifted inputs."""
     done = []
     broken = [item for item in facts.promised if item.word is Word.WORSE]
     if broken:
         names = ", ".join(f"{item.metric.title} of {item.pair}" for item in broken[:3])
         done.append(
             Action(
-                do="Ask why the gate promised more than was lived, before the next release",
-                because=f"broken: {names}",
+                do="Before the next release, find out why production is worse than the gate promised",
+                because=f"it is worse in {names}",
                 command=f"omni eval --fresh --task {facts.task}",
             )
         )
     if any(item.what == "cost of the day" for item in facts.anomalies):
-        done.append(Action(do="Look at the days that cost more than 1.5 times the usual", because="see anomalies"))
+        done.append(
+            Action(
+                do="Check the days that cost more than 1.5 times the usual amount",
+                because="they are listed as anomalies",
+            )
+        )
     moved = [item for item in facts.drifts if item.word == "moved" and item.kind == "input"]
     if moved and not facts.worse:
         names = ", ".join(item.name for item in moved)
         done.append(
             Action(
-                do=f"Check that the gate's cases still look like the customers ({names})",
-                because=f"PSI {max(item.psi for item in moved):.2f}",
+                do=f"Check that the gate's cases still resemble the production inputs ({names})",
+                because=f"the inputs moved: PSI {max(item.psi for item in moved):.2f}",
                 command=f"omni cases --task {facts.task}",
             )
         )
@@ -124,7 +129,7 @@ def _ask_the_gate(facts: WeekFacts) -> list[Action]:
 
 
 def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
-    """Return to read the calls behind each criterion on which people agree less with the model."""
+    """Return an action to read the overruled calls, for at most three criteria on which agreement with the model fell."""
     done = []
     for item in agreed.fallen[:3]:
         asked = (
@@ -137,7 +142,7 @@ def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
             because += f", {item.before.n - item.before.confirmed} of {item.before.n} the week before"
         done.append(
             Action(
-                do=f"Read the calls on which people overruled {item.criterion} ({item.tenant}, {item.form_id})",
+                do=f"Read the calls in which people overruled criterion {item.criterion} ({item.tenant}, {item.form_id})",
                 because=because,
                 command=f"omni sql {shlex.quote(asked)}",
             )
@@ -148,7 +153,7 @@ def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
 def _about_pairs(
     pairs: Sequence[PairInWeek], releases: Sequence[AliasMove], worse: Sequence[WeekFinding]
 ) -> list[Action]:
-    """Return to roll back what is worse than the release before it, and to end a candidate that is worse than production."""
+    """Return an action for each worse pair: roll back a production pair, end a candidate's rollout."""
     done = []
     for pair in pairs:
         mine = [
@@ -164,7 +169,7 @@ def _about_pairs(
             done.append(
                 Action(
                     do=f"End the rollout of {pair.label}",
-                    because=f"worse than production beside it: {what}",
+                    because=f"it is worse than the production pair in the same week: {what}",
                     command=f"omni rollout-end --why {shlex.quote(f'worse: {what}')}",
                 )
             )
@@ -177,7 +182,7 @@ def _about_pairs(
             done.append(
                 Action(
                     do=f"Roll back to {place}",
-                    because=f"worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
+                    because=f"it is worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
                     command=f"omni rollback --why {shlex.quote(f'worse: {what}')}{to}",
                 )
             )
@@ -187,13 +192,13 @@ def _about_pairs(
 def _harvest_slice(week: str, item: WeekFinding) -> Action:
     first = item.first
     return Action(
-        do=f"Make cases of the unhelpful answers for {first.slice}, so that the gate sees it next time",
-        because=f"{item.metric.title} {first.contrast.ours.value:.2f} after {first.contrast.theirs.value:.2f}",
+        do=f"Make cases from the unhelpful answers for {first.slice}, so that the gate catches this next time",
+        because=f"the {item.metric.title} fell from {first.contrast.theirs.value:.2f} to {first.contrast.ours.value:.2f}",
         command=f"omni harvest propose --week {week} --slice {shlex.quote(f'{first.dimension}={first.value}')}",
     )
 
 
 def _look_for_cause(item: WeekFinding, drifts: Sequence[Drift]) -> Action:
     moved = [drift.name for drift in drifts if drift.word != "stable" and drift.word != "too few to say"]
-    because = f"no release lies behind it; {'inputs moved: ' + ', '.join(moved) if moved else 'inputs are stable'}"
-    return Action(do=f"Find out what changed {item.since_words}: no pair did", because=because)
+    because = f"no release explains it; {'inputs moved: ' + ', '.join(moved) if moved else 'the inputs are stable'}"
+    return Action(do=f"Find out what changed {item.since_words} (no pair changed)", because=because)

@@ -1,4 +1,4 @@
-"""People against the model on scored calls: agreement and kappa per tenant, form, version and criterion, and what fell."""
+"""Agreement between people and the model on scored calls: rate, kappa and falls per tenant, form, version and criterion."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ _VERDICTS = ("yes", "no", "na")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionRatings:
-    """What people said in one week of one criterion: counts by (the model's verdict, the person's), and of which pairs.
+    """One criterion's verdicts by people in one week: counts by (the model's verdict, the person's), and the pairs that scored.
 
-    Where the model gave no verdict, or one that the form does not know, there is nothing to agree with: such words are in
-    ``unanswered`` alone.
+    ``unanswered`` counts the verdicts by people where the model gave none, or one that the form does not know: they cannot agree
+    with anything and count nowhere else.
     """
 
     table: Mapping[tuple[str, str], int]
@@ -34,29 +34,32 @@ class CriterionRatings:
 
     @property
     def rate(self) -> Rate:
-        """Confirmations of all words."""
+        """The share of the verdicts that people confirmed."""
         return Rate(successes=sum(n for (model, human), n in self.table.items() if model == human), n=self.n)
 
     @property
     def n(self) -> int:
-        """Words on verdicts."""
+        """How many of the model's verdicts people confirmed or overruled."""
         return sum(self.table.values())
 
     @property
     def confirmed(self) -> int:
-        """Words that equal the model's."""
+        """How many verdicts by people equal the model's."""
         return self.rate.successes
 
     @property
     def kappa(self) -> Interval | None:
-        """See ``kappa_of``."""
+        """Cohen's kappa, see ``kappa_of``."""
         counts = np.array([[self.table.get((a, b), 0) for b in _VERDICTS] for a in _VERDICTS], dtype=np.float64)
         return kappa_of(counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionAgreement:
-    """One criterion of one version of a form. ``before`` is the week before, of ``before_version``; None: nobody said a word."""
+    """One criterion of one form version, this week and the week before.
+
+    ``before`` is of version ``before_version``; None when people gave no verdict on the criterion that week.
+    """
 
     tenant: str
     form_id: str
@@ -70,18 +73,22 @@ class CriterionAgreement:
 
     @property
     def word(self) -> Word:
-        """What the comparison with the week before ended in; NONE where there is none."""
+        """The result of the comparison with the week before; NONE where there is no such comparison."""
         return Word.NONE if self.found is None else self.found.word
 
     @property
     def only_overruled(self) -> bool:
-        """Whether nobody confirmed anything: then the agreement is 0 whatever the model does, or the model is all wrong."""
+        """Whether people overruled every verdict: the model was always wrong, or people record overrides only."""
         return self.now.n > 0 and self.now.confirmed == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgreementWeek:
-    """The week's calls and what people said. ``criteria`` holds those with a word this week, by tenant, form, version, id."""
+    """The week's scored calls and the verdicts by people on them.
+
+    ``calls`` and ``answered`` count the week's scored calls and the model's verdicts in them. ``criteria`` holds the criteria
+    with a verdict by a person this week, ordered by tenant, form, version and id.
+    """
 
     calls: int
     answered: int
@@ -90,22 +97,22 @@ class AgreementWeek:
 
     @property
     def words(self) -> int:
-        """Words on the model's verdicts, this week."""
+        """How many of the model's verdicts people confirmed or overruled this week."""
         return sum(item.now.n for item in self.criteria)
 
     @property
     def confirmed(self) -> int:
-        """Those that equal the model's."""
+        """How many of the model's verdicts people confirmed this week."""
         return sum(item.now.confirmed for item in self.criteria)
 
     @property
     def unanswered(self) -> int:
-        """Words where the model had no verdict."""
+        """How many verdicts people gave this week where the model had none."""
         return sum(item.now.unanswered for item in self.criteria)
 
     @property
     def fallen(self) -> list[CriterionAgreement]:
-        """What fell beyond chance and margin, the surest first."""
+        """The criteria whose agreement fell beyond chance and margin, the smallest p-value first."""
         found = [item for item in self.criteria if item.word is Word.WORSE]
         return sorted(found, key=lambda item: (item.found.p or 0.0) if item.found is not None else 1.0)
 
@@ -113,17 +120,17 @@ class AgreementWeek:
 def kappa_of(table: Floats) -> Interval | None:
     """Return Cohen's kappa (1960) of a square table of counts with its 95% interval; None without counts.
 
-    The interval is Wilson's of the raw agreement, carried over with the chance agreement of the two margins held, as Cohen's own
-    error does; unlike that one it has a width where all agree. It covered the true kappa in 0.93 to 0.97 of 1,000 drawn
-    tables each, for n of 20, 50, 100 and true kappas of 0.29 to 0.80 (docs/decisions/0025). Where chance alone would always agree
-    kappa is not defined, and NaN.
+    The interval is Wilson's for the raw agreement, rescaled with the chance agreement of the two margins held fixed, as in
+    Cohen's own standard error; unlike that one it keeps a width where all verdicts agree. It covered the true kappa in 0.93 to
+    0.97 of 1,000 simulated tables for each n of 20, 50, 100 and true kappas of 0.29 to 0.80 (docs/decisions/0025). Kappa is
+    undefined, and returned as NaN, where chance alone would always agree.
     """
     n = int(table.sum())
     if n == 0:
         return None
     chance = float((table.sum(axis=0) * table.sum(axis=1)).sum()) / n**2
     if chance >= 1 - 1e-12:
-        return Interval(value=float("nan"), low=None, high=None, n=n, method="one verdict alone has no kappa")
+        return Interval(value=float("nan"), low=None, high=None, n=n, method="kappa is undefined with a single verdict")
     raw = Rate(successes=int(np.trace(table)), n=n).interval()
     assert raw.low is not None
     assert raw.high is not None
@@ -132,7 +139,7 @@ def kappa_of(table: Floats) -> Interval | None:
 
 
 def agreement_of(data: WeekData) -> AgreementWeek:
-    """Return the week's agreement; every criterion with enough words in both weeks is judged in one family."""
+    """Return the week's agreement; the criteria with enough verdicts in both weeks form one family of tests."""
     said: dict[int, dict[tuple[str, str, int, str], _Pile]] = {0: {}, -1: {}}
     for row in data.agreement.itertuples():
         item: Any = row
@@ -168,7 +175,7 @@ def agreement_of(data: WeekData) -> AgreementWeek:
 
 
 def fall_sentence(item: CriterionAgreement) -> str:
-    """Return one fall: where, from what to what, by how much, on how many, and what else may be behind it."""
+    """Return a fall as a sentence without a full stop: criterion, both figures with n, difference, other possible causes."""
     assert item.found is not None
     assert item.before is not None
     ours, theirs = item.found.ours, item.found.theirs
@@ -177,34 +184,34 @@ def fall_sentence(item: CriterionAgreement) -> str:
     ends = "" if between.low is None or between.high is None else f" [{between.low:+.2f}, {between.high:+.2f}]"
     text = (
         f"Worse this week for criterion {item.criterion} of form {item.form_id} version {item.version} ({item.tenant}): "
-        f"{AGREEMENT.title} {format_number(ours.value, AGREEMENT.unit)} (n={ours.n:,}), "
-        f"{format_number(theirs.value, AGREEMENT.unit)} the week before (n={theirs.n:,}), {between.value:+.2f}{ends}"
+        f"{AGREEMENT.title} {format_number(ours.value, AGREEMENT.unit)} (n={ours.n:,}) against "
+        f"{format_number(theirs.value, AGREEMENT.unit)} the week before (n={theirs.n:,}), difference {between.value:+.2f}{ends}"
     )
     if item.only_overruled:
-        text += "; nobody confirmed a verdict this week: the model got all of them wrong, or people stopped confirming"
+        text += "; people confirmed no verdict this week: the model got all of them wrong, or people stopped confirming"
     if item.before_version != item.version:
-        text += f"; the week before was version {item.before_version} of the form"
+        text += f"; the week before used version {item.before_version} of the form"
     if item.before.pairs and item.now.pairs != item.before.pairs:
-        text += "; another pair scored"
+        text += "; another pair scored the calls"
     return text
 
 
 def base_sentence(found: AgreementWeek) -> str:
-    """Return what the figures stand on: how much people looked at, and what they did not confirm."""
-    text = f"{plural(found.calls, 'scored call')} in the week with {found.answered:,} verdicts of the model. "
+    """Return the numbers behind the figures: scored calls, the model's verdicts, and how many people confirmed or overruled."""
+    text = f"{plural(found.calls, 'scored call')} this week with {plural(found.answered, 'verdict')} by the model. "
     if not found.words:
-        return text + "Nobody confirmed or overruled a verdict this week: nothing is known of how far people agree."
+        return text + "People confirmed or overruled no verdict this week, so the agreement is unknown."
     overruled = found.words - found.confirmed
-    text += f"People answered {found.words:,} verdicts: {found.confirmed:,} confirmed, {overruled:,} overruled."
+    text += f"People reviewed {plural(found.words, 'verdict')}: {found.confirmed:,} confirmed, {overruled:,} overruled."
     if found.unanswered:
-        text += f" Where the model had no verdict they gave {found.unanswered:,} more, which count in no figure."
+        text += f" They gave {found.unanswered:,} more where the model had no verdict; these count in no figure."
     if not found.confirmed:
-        text += " Nobody confirmed anything: with overrides alone the agreement is 0 by the way it was counted, and says nothing."
-    return text + " Of verdicts that nobody answered nothing is known."
+        text += " People confirmed no verdict: when only overrides are recorded, the agreement is always 0 and means nothing."
+    return text + " The figures cover reviewed verdicts only."
 
 
 def kappa_text(kappa: Interval | None) -> str:
-    """Return ``0.61 [0.30, 0.84]``, or why there is none."""
+    """Return ``0.61 [0.30, 0.84]``, "not defined", or a dash without verdicts."""
     if kappa is None:
         return "–"
     if kappa.low is None or kappa.high is None:
@@ -213,7 +220,7 @@ def kappa_text(kappa: Interval | None) -> str:
 
 
 def is_small(item: CriterionAgreement) -> bool:
-    """Whether there are too few words this week to say anything."""
+    """Whether this week has too few verdicts by people for a result."""
     return item.now.n < SMALLEST
 
 
@@ -240,7 +247,7 @@ class _Pile:
 def _before(
     said: Mapping[tuple[str, str, int, str], _Pile], key: tuple[str, str, int, str]
 ) -> tuple[int, CriterionRatings | None]:
-    """Return what was said the week before of the same version, else of the newest other one."""
+    """Return version and verdicts of the week before: the same version's, otherwise those of the newest other version."""
     tenant, form_id, version, criterion = key
     others = [other for t, f, other, c in said if (t, f, c) == (tenant, form_id, criterion)]
     if not others:

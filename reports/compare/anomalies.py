@@ -1,4 +1,4 @@
-"""Days of the week that lie outside what the four weeks before let expect, and the three alert thresholds of R-ALERTS."""
+"""Anomalous days: outside the range expected from the four weeks before, or past one of the three thresholds of R-ALERTS."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from reports.read.data import WeekData
 from reports.read.queries import BASELINE_WEEKS
 from reports.read.weeks import day_words
 
-# Robust deviations; none of 1,120 daily figures of 20 simulated weeks without change lay outside (docs/decisions/0020).
+# In robust deviations. Of 1,120 daily figures in 20 simulated weeks without change, none was outside (docs/decisions/0020).
 OUTSIDE = 4.5
 SMALLEST_HISTORY = 10  # days
 SMALLEST_DAY = 30  # answers
@@ -23,7 +23,7 @@ APPROVAL, APPROVAL_OVER, DEGRADED, DEAR_DAY, DEAR_DAYS = 0.80, 200, 0.05, 1.5, 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anomaly:
-    """One thing to look at: on which day, what, and what was expected."""
+    """One anomalous figure: its local day (0 is Monday), what it is, its value, the expected range, and the rule applied."""
 
     day: int
     what: str
@@ -43,27 +43,27 @@ class _Watched:
 
 _WATCHED = (
     _Watched(title="answers", unit=Unit.SCORE, part="answers", whole="", logs=True),
-    _Watched(title="degraded", unit=Unit.RATE, part="degraded", whole="answers"),
-    _Watched(title="answered by the backup", unit=Unit.RATE, part="failover", whole="asked"),
+    _Watched(title="degraded answers", unit=Unit.RATE, part="degraded", whole="answers"),
+    _Watched(title="answers by the backup model", unit=Unit.RATE, part="failover", whole="asked"),
     _Watched(title="grounding violations", unit=Unit.RATE, part="flagged", whole="modelled"),
-    _Watched(title="rated at all", unit=Unit.RATE, part="rated", whole="answers"),
-    _Watched(title="rated helpful", unit=Unit.RATE, part="helpful", whole="rated"),
-    _Watched(title="cost of an answer", unit=Unit.USD, part="cost", whole="priced", logs=True),
+    _Watched(title="answers rated", unit=Unit.RATE, part="rated", whole="answers"),
+    _Watched(title="helpful rate", unit=Unit.RATE, part="helpful", whole="rated"),
+    _Watched(title="cost per answer", unit=Unit.USD, part="cost", whole="priced", logs=True),
     _Watched(title="latency p95", unit=Unit.MS, part="p95", whole="", logs=True),
 )
 
 
 def anomalies(data: WeekData) -> list[Anomaly]:
-    """Return what stands out, by day."""
+    """Return the week's anomalies, by day and name; only full days are checked."""
     frame = by_day(data)
-    whole_days = data.week.day_of(data.now)  # today is not over
+    whole_days = data.week.day_of(data.now)  # leaves out today, which is not over
     found = [item for watched in _WATCHED for item in _outside(frame[frame["day"] < whole_days], watched)]
     found += _thresholds(frame[frame["day"] < whole_days])
     return sorted(found, key=lambda item: (item.day, item.what))
 
 
 def by_day(data: WeekData) -> pd.DataFrame:
-    """Return the counts of all pairs by local day with p50 and p95, days without answers left out."""
+    """Return the counts of all pairs by local day with p50 and p95, without the days that have no answers."""
     counts = data.daily.drop(columns="pair_digest").groupby("day", as_index=False).sum()
     latency = data.daily_latency[data.daily_latency["pair_digest"] == "all"][["day", "p50", "p95"]]
     return counts.merge(latency, on="day", how="left").sort_values("day")
@@ -86,7 +86,9 @@ def _outside(frame: pd.DataFrame, watched: _Watched) -> list[Anomaly]:
             continue
         days = usable["day"]
         past = (days < 0) & (days >= -7 * BASELINE_WEEKS)
-        if watched.part == "answers":  # weekends are quieter: a Sunday is compared with Sundays and Saturdays
+        if (
+            watched.part == "answers"
+        ):  # weekends have fewer answers: compare them with weekends, and weekdays with weekdays
             past &= (days % 7 >= 5) == (day % 7 >= 5)
         history = values[past].to_numpy(np.float64)
         if len(history) < (SMALLEST_HISTORY if watched.part != "answers" else 8):
@@ -95,7 +97,7 @@ def _outside(frame: pd.DataFrame, watched: _Watched) -> list[Anomaly]:
         spread = _spread(history)
         if rate:
             size = float(getattr(row, watched.whole))
-            # Even where no day differed, a share of `size` answers does by chance; +1/2 keeps a rate of 0 from being certain.
+            # A share of `size` answers varies by chance even if all days before were equal; the +1/2 keeps its variance above 0.
             chance = (middle * size + 0.5) / (size + 1)
             spread = max(spread, math.sqrt(chance * (1 - chance) / size))
         if abs(value - middle) > OUTSIDE * spread:
@@ -106,20 +108,20 @@ def _outside(frame: pd.DataFrame, watched: _Watched) -> list[Anomaly]:
                     seen=_written(read(value), watched.unit),
                     expected=f"{_written(read(max(middle - OUTSIDE * spread, 0.0 if rate else -700.0)), watched.unit)} to "
                     f"{_written(min(read(middle + OUTSIDE * spread), 1.0 if rate else math.inf), watched.unit)}",
-                    rule=f"median and {OUTSIDE} robust deviations of {len(history)} days before",
+                    rule=f"median ± {OUTSIDE} robust deviations of the {len(history)} days before",
                 )
             )
     return found
 
 
 def _spread(history: Floats) -> float:
-    """Return the scaled median absolute deviation, widened for few days; never below 2% of the value where the logs are equal."""
+    """Return the scaled median absolute deviation, widened for few days, and at least 0.02 (for logarithms: 2% of the value)."""
     mad = float(np.median(np.abs(history - np.median(history)))) / 0.6745
     return max(mad * (1 + 2 / len(history)), 0.02)
 
 
 def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
-    """Return the days that break an alert threshold (R-ALERTS; the bounds are this project's choice)."""
+    """Return the days that cross an alert threshold of R-ALERTS (the values of the thresholds are this project's choice)."""
     found = []
     for row in frame[frame["day"] >= 0].itertuples():
         day, answers = int(row.day), float(row.answers)  # type: ignore[arg-type]
@@ -130,12 +132,12 @@ def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
             rated, helpful = upto["rated"].iloc[:days].sum(), upto["helpful"].iloc[:days].sum()
             if helpful / rated < APPROVAL:
                 share = format_number(helpful / rated, Unit.RATE, apart_from=APPROVAL)
-                found.append(Anomaly(day=day, what="approval", seen=f"{share} of {rated:,} ratings",
+                found.append(Anomaly(day=day, what="helpful rate", seen=f"{share} of {rated:,} ratings",
                                      expected=f"at least {APPROVAL:.2f} over {APPROVAL_OVER}", rule="R-ALERTS"))  # fmt: skip
         degraded = float(row.degraded) / answers if answers >= SMALLEST_DAY else 0.0  # type: ignore[arg-type]
         if degraded > DEGRADED:
-            found.append(Anomaly(day=day, what="answered by no model", seen=f"{degraded:.1%}", expected=f"at most {DEGRADED:.0%}",
-                                 rule="R-ALERTS' error rate, on degraded answers"))  # fmt: skip
+            found.append(Anomaly(day=day, what="degraded answers", seen=f"{degraded:.1%}", expected=f"at most {DEGRADED:.0%}",
+                                 rule="R-ALERTS: error rate, applied to degraded answers"))  # fmt: skip
         past = frame[(frame["day"] < day) & (frame["day"] >= day - DEAR_DAYS)]["cost"]
         usual = float(past.median()) if len(past) >= DEAR_DAYS // 2 else 0.0
         if usual > 0 and float(row.cost) > DEAR_DAY * usual:  # type: ignore[arg-type]
@@ -150,5 +152,5 @@ def _written(value: float, unit: Unit) -> str:
 
 
 def anomaly_line(data: WeekData, item: Anomaly) -> str:
-    """Return the anomaly in one line."""
+    """Return an anomaly as one line of text."""
     return f"{day_words(data.week.day(item.day))}: {item.what} {item.seen}, expected {item.expected} ({item.rule})"

@@ -1,4 +1,4 @@
-"""Which pairs answered, in which role, and what each is compared with: the release before, or production beside a candidate."""
+"""The week's pairs, their roles, and what each is compared with: the release before it, or for a candidate production."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from reports.read.queries import BASELINE_WEEKS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasMove:
-    """A move of the production alias; ``sequence`` is None when it is inferred from the first answer of a pair."""
+    """A move of the production alias; ``sequence`` is None for a move inferred from a pair's first answer in production."""
 
     digest: str
     sequence: int | None
@@ -25,19 +25,19 @@ class AliasMove:
 
     @property
     def name(self) -> str:
-        """``release 4``, or what stands for a release that is not on record."""
+        """``release 4``, or a phrase for a release that is not on record."""
         return f"release {self.sequence}" if self.sequence is not None else "a release that is not on record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairInWeek:
-    """One pair with answers in the week."""
+    """A pair with answers in the week; ``before`` is None where there is nothing to compare it with."""
 
     digest: str
     label: str
     role: Literal["production", "candidate", "earlier"]
     answers: int
-    models: tuple[str, ...]  # of its primary, most answers first
+    models: tuple[str, ...]  # its primary models, by number of answers
     stated_cost: tuple[str, str] | None  # USD per summary, planned for the model (R-COST)
     release: AliasMove | None
     before: "PairBefore | None"
@@ -45,7 +45,7 @@ class PairInWeek:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairBefore:
-    """What a pair is compared with; ``side`` holds the answers of up to four weeks before and of the week itself."""
+    """The pair that another one is compared with, by its answers of the week and of the four weeks before."""
 
     digest: str
     label: str
@@ -54,12 +54,12 @@ class PairBefore:
 
     @property
     def side(self) -> ComparedSide:
-        """Its answers that are compared."""
+        """The answers that are compared."""
         return ComparedSide(digest=self.digest, periods=tuple(range(-BASELINE_WEEKS, 1)))
 
 
 def releases_of(data: WeekData) -> list[AliasMove]:
-    """Return the releases in order; pairs in production without one on record get an inferred one at their first answer."""
+    """Return the releases by time; a production pair without a recorded release gets an inferred one at its first answer."""
     environments = set(data.pairs["environment"])
     found = [
         AliasMove(
@@ -91,7 +91,7 @@ def releases_of(data: WeekData) -> list[AliasMove]:
 
 
 def pairs_in_week(data: WeekData, releases: list[AliasMove]) -> list[PairInWeek]:
-    """Return the pairs with answers in the week: production first, then candidates, then those that left it."""
+    """Return the pairs with answers in the week: the production pair, then candidates, then pairs released earlier."""
     counts = data.cube[data.cube["period"] == 0].groupby("pair_digest")["answers"].sum()
     labels = labels_of(data.pairs)
     last = {release.digest: release for release in releases}
@@ -138,7 +138,7 @@ def _before(digest: str, role: str, releases: list[AliasMove], labels: dict[str,
 
 
 def labels_of(pairs: pd.DataFrame) -> dict[str, str]:
-    """Return ``name version``; the digest's beginning is added where two digests share them."""
+    """Return ``name version`` by digest; where two digests share both, the first 8 characters of the digest are added."""
     newest = pairs.sort_values(["last_at", "n"]).groupby("pair_digest").last()
     plain = {str(digest): f"{row['pair']} {row['prompt_version']}" for digest, row in newest.iterrows()}
     taken = list(plain.values())

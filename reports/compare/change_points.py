@@ -1,4 +1,4 @@
-"""Since when: days on which a rate or a latency changed its level, with the release that coincides."""
+"""Change points: the days on which a rate or a latency changed its level, with the release that coincides."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from figures.arrays import Floats
 from reports.compare.baselines import AliasMove
 from reports.read.weeks import Week
 
-FALSE_ALARM = 0.01  # of one scan of a series that does not change
+FALSE_ALARM = 0.01  # probability per scan of a series that does not change
 DRAWS = 999
 SMALLEST_SIDE = 50  # ratings on each side of a change
 SMALLEST_DAYS = 3
@@ -19,9 +19,9 @@ MOST_CHANGES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePoint:
-    """From local day ``day`` (0 is the week's Monday) on, the level is ``after`` and no longer ``before``.
+    """A level that changed from ``before`` to ``after`` on local day ``day`` (0 is the week's Monday).
 
-    The day is an estimate: the change may lie anywhere from ``first`` to ``last`` (95%).
+    The day is an estimate; its 95% interval reaches from ``first`` to ``last``.
     """
 
     series: str
@@ -37,17 +37,17 @@ class ChangePoint:
 def rate_changes(
     series: str, days: Sequence[int], successes: Floats, trials: Floats, *, seed: int = 0
 ) -> list[ChangePoint]:
-    """Return where a daily rate changed, oldest first, at most three.
+    """Return at most three changes of a daily rate, oldest first.
 
-    Binary segmentation (Vostrikova 1981) with the binomial likelihood ratio of the best split; its p-value comes from 999 series
-    with the same trials and one rate, so days of any size count for what they are. Each half is scanned again.
+    Binary segmentation (Vostrikova 1981) with the binomial likelihood ratio of the best split, then of each half. The p-value
+    comes from 999 simulated series with the same daily trials and a constant rate, so days of any size are weighted correctly.
 
     Args:
-        series: its name.
-        days: ascending, without gaps where there were no trials.
+        series: name of the series.
+        days: local days with trials, ascending; days without trials are left out.
         successes: per day.
         trials: per day.
-        seed: of the draws.
+        seed: seed of the simulated series.
     """
     found: list[ChangePoint] = []
     open_parts = [(0, len(days))]
@@ -76,10 +76,10 @@ def rate_changes(
 
 
 def latency_changes(series: str, days: Sequence[int], latency_ms: Floats, *, least: float = 0.25) -> list[ChangePoint]:
-    """Return where a daily latency changed by at least ``least`` of itself, oldest first.
+    """Return the changes of a daily latency by at least the fraction ``least``, oldest first.
 
-    PELT (Killick 2012, ``ruptures``) on logarithms, scaled by the noise between neighbouring days; the penalty is three times the
-    usual ``log n``, because days follow each other more closely than independent draws would.
+    PELT (Killick 2012, ``ruptures``) on logarithms, scaled by the noise between neighbouring days. The penalty is three times the
+    usual ``2 log n``, because neighbouring days are correlated.
     """
     if len(days) < 2 * SMALLEST_DAYS or not (latency_ms > 0).all():
         return []
@@ -107,7 +107,7 @@ def latency_changes(series: str, days: Sequence[int], latency_ms: Floats, *, lea
 
 
 def with_releases(changes: Sequence[ChangePoint], releases: Sequence[AliasMove], week: Week) -> list[ChangePoint]:
-    """Return the changes with the release that may lie behind each, give or take a day: the nearest, then the later one."""
+    """Return the changes, each with the nearest release from a day before its interval to a day after; of equals the later."""
     marked = []
     for change in changes:
         near = [
@@ -122,7 +122,7 @@ def with_releases(changes: Sequence[ChangePoint], releases: Sequence[AliasMove],
 def _best_split(
     successes: Floats, trials: Floats, rng: np.random.Generator
 ) -> tuple[tuple[int, int, int] | None, float]:
-    """Return the earliest likely, best and latest likely split with the p-value; None where no split has enough on both sides."""
+    """Return earliest likely, best and latest likely split with the p-value; None if no split has enough trials on both sides."""
     reached = np.cumsum(trials)
     total = reached[-1] if len(reached) else 0.0
     places = np.arange(1, len(trials))
@@ -141,7 +141,7 @@ def _best_split(
     best = int(np.argmax(seen[0]))
     draws = rng.binomial(trials.astype(np.int64), rate, size=(DRAWS, len(trials))).astype(np.float64)
     beaten = int((_likelihood_ratios(draws, trials, enough).max(axis=1) >= seen[0, best] - 1e-9).sum())
-    # Splits whose likelihood is within half the chi-squared quantile of the best one's.
+    # The likely splits: log-likelihood within half the chi-squared quantile of the best split's.
     likely = np.flatnonzero(seen[0] >= seen[0, best] - 1.92)
     return (int(likely[0]) + 1, best + 1, int(likely[-1]) + 1), (beaten + 1) / (DRAWS + 1)
 

@@ -1,4 +1,4 @@
-"""Every comparison of the week: whole pairs and slices, against week and release before, judged as two families."""
+"""All comparisons of the week: whole pairs and slices, each set tested as one family, against each of their baselines."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ LAST_WEEK, THIS_WEEK = ComparedSide(digest=ALL, periods=(-1,)), ComparedSide(dig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """A pair's answers of the week (``ours``), and what they are compared with."""
+    """A pair's answers of the week (``ours``) and the answers that they are compared with (``theirs``)."""
 
     digest: str
     label: str
@@ -28,14 +28,14 @@ class Baseline:
     ours: ComparedSide
     theirs: ComparedSide
     their_label: str
-    release: AliasMove | None = None  # the release that the pair came with
+    release: AliasMove | None = None  # the release that put the pair into production
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One contrast with its place. ``dimension`` is "" for a whole pair.
+    """A contrast with its baseline and slice; ``dimension`` is "" for a whole pair.
 
-    ``part_of`` names the slice of the same comparison whose change explains this one: outside it, this slice did not change.
+    ``part_of`` names the slice of the same baseline whose change explains this one: outside that slice, nothing changed here.
     """
 
     baseline: Baseline
@@ -46,12 +46,12 @@ class Comparison:
 
     @property
     def slice(self) -> str:
-        """The slice in words, "" for the whole."""
+        """The slice's name, "" for a whole pair."""
         return slice_name(self.dimension, self.value) if self.dimension else ""
 
     @property
     def word(self) -> Word:
-        """What the contrast ended in."""
+        """The result of the contrast."""
         return self.contrast.word
 
 
@@ -59,10 +59,11 @@ _Place = tuple[Baseline, str, str]  # with dimension and value
 
 
 def baselines(pairs: Sequence[PairInWeek], counts: WeekCounts) -> list[Baseline]:
-    """Return what is compared with what.
+    """Return the baselines of the week's comparisons.
 
-    All pairs together against the week before; each pair against itself there, unless it is the only one in both weeks;
-    each pair against the release before, a candidate against production.
+    - All pairs together against the week before.
+    - Each pair against itself the week before, unless it is the only pair in both weeks.
+    - Each production pair against the release before it, each candidate against production.
     """
     frame = counts.data.cube
     recent = frame[frame["period"].isin((0, -1))]
@@ -107,7 +108,7 @@ def baselines(pairs: Sequence[PairInWeek], counts: WeekCounts) -> list[Baseline]
 
 
 def whole(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
-    """Return the comparisons of whole pairs, judged as one family."""
+    """Return the comparisons of whole pairs, tested as one family."""
     places: list[_Place] = []
     family: list[Tested] = []
     for baseline in found:
@@ -118,7 +119,7 @@ def whole(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SH
 
 
 def sliced(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SHARE) -> list[Comparison]:
-    """Return the comparisons of slices, judged as one family; those that follow from another slice's change name it."""
+    """Return the comparisons of slices, tested as one family; those that another slice explains name it in ``part_of``."""
     places: list[_Place] = []
     family: list[Tested] = []
     for baseline, dimension, metric in _cells(found):
@@ -157,7 +158,7 @@ def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) ->
 
 
 def attributed(counts: WeekCounts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparisons of whole pairs; one whose change is a single slice's names that slice."""
+    """Return the comparisons of whole pairs; one that a single slice explains names that slice in ``part_of``."""
     roots = [item for item in of_slices if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
     roots.sort(key=lambda item: item.contrast.p or 0.0)
     return [
@@ -169,7 +170,7 @@ def attributed(counts: WeekCounts, of_pairs: Sequence[Comparison], of_slices: Se
 
 
 def within_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
-    """Return the slices; where the whole pair changed by itself, a slice that did no more than the whole is part of it."""
+    """Return the comparisons of slices; one that changed no more than its whole pair did is marked as part of the whole."""
     wholes: dict[tuple[str, Baseline, Word], Interval | None] = {
         (item.contrast.metric.name, item.baseline, item.word): item.contrast.difference
         for item in of_pairs
@@ -192,7 +193,7 @@ def _may_be(value: float, interval: Interval | None) -> bool:
 
 
 def _explained(counts: WeekCounts, found: list[Comparison]) -> list[Comparison]:
-    """Mark slices whose change is another slice's: a channel is worse when one intent in it is."""
+    """Return ``found`` with ``part_of`` set where another slice explains the change, as an intent may explain its channel's."""
     done: dict[int, str] = {}
     moved = sorted(
         (place for place, item in enumerate(found) if item.word in (Word.WORSE, Word.BETTER)),
@@ -209,11 +210,11 @@ def _explained(counts: WeekCounts, found: list[Comparison]) -> list[Comparison]:
 
 
 def _follows(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
-    """Return whether ``item`` shows no change of its own outside ``cause``: not past the margin, or not beyond chance there.
+    """Return whether ``cause`` explains ``item``: outside ``cause`` its change is within the margin or within chance.
 
-    ``alone`` is the answer where nearly nothing is left outside: two slices are then one, but a slice that is nearly everything
-    explains nothing. Chance is judged at the level at which ``item`` was found among all: what is left must have been found
-    without ``cause``.
+    ``alone`` is returned where fewer than ``SMALLEST`` are left outside: True for two slices, which then are nearly the same;
+    False for a whole pair, which a slice that covers nearly all of it does not explain. The rest is tested at the level at
+    which ``item`` was found, so that it counts only if it would have been found without ``cause``.
     """
     metric = item.contrast.metric
     same = (cause.contrast.metric, cause.baseline, cause.word) == (metric, item.baseline, item.word)
@@ -228,7 +229,7 @@ def _follows(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: 
         return alone
     left = difference(metric, ours.interval(), theirs.interval())
     assert metric.margin is not None
-    # A share of the baseline is compared with a share, a rate with a rate.
+    # Margin and difference have the same scale: both are shares of the baseline, or both are rates.
     return left is None or abs(left.value) < metric.margin or p_value(ours, theirs) > item.contrast.level
 
 

@@ -1,4 +1,4 @@
-"""Two independent samples of one figure: the interval of their difference, and the word that it earns."""
+"""Compares two independent samples of one metric: the difference with its interval, and the result."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,10 +11,10 @@ from reports.read.samples import Sample, p_value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contrast:
-    """``ours`` against ``theirs``; ``difference`` is ours minus theirs, or its share of theirs for a relative metric.
+    """``ours`` against ``theirs``; ``difference`` is ours minus theirs, as a share of theirs for a relative metric.
 
-    ``low`` and ``high`` of ``difference`` are the plain 95% interval. ``adjusted`` is the wider one of a contrast that was
-    picked among many, at ``level``; ``compared`` says how many.
+    ``difference`` has the plain 95% interval. ``adjusted`` has the wider one that allows for the selection of this contrast among
+    ``compared`` ones, at ``level``.
     """
 
     metric: WeeklyMetric
@@ -25,16 +25,16 @@ class Contrast:
     word: Word = Word.NONE
     adjusted: Interval | None = None
     compared: int = 1
-    level: float = 0.05  # at which it was rejected, where it was
+    level: float = 0.05  # the level at which the hypothesis "no difference" was rejected, if it was
 
     @property
     def tested(self) -> bool:
-        """Whether the contrast takes part in a family of tests."""
+        """Whether the contrast belongs to a family of tests."""
         return self.p is not None
 
 
 def contrast(metric: WeeklyMetric, ours: Sample | None, theirs: Sample | None) -> Contrast | None:
-    """Return the comparison without its word; None where a side has nothing at all."""
+    """Return the contrast, its result still open unless a side is too small; None where a side has no data."""
     if ours is None or theirs is None or ours.n == 0 or theirs.n == 0:
         return None
     few = min(ours.n, theirs.n) < SMALLEST
@@ -51,10 +51,10 @@ def contrast(metric: WeeklyMetric, ours: Sample | None, theirs: Sample | None) -
 
 
 def difference(metric: WeeklyMetric, ours: Interval, theirs: Interval) -> Interval | None:
-    """Return ours minus theirs, from the two sides' intervals; None where a share of 0 was asked for.
+    """Return ours minus theirs, computed from the two intervals; None for a relative metric with a baseline of 0.
 
-    MOVER (Zou & Donner 2008): for rates with Wilson's intervals it is Newcombe's method 10 (Newcombe 1998); relative ones are
-    made on the logarithms.
+    MOVER (Zou & Donner 2008): for rates with Wilson's intervals this is Newcombe's method 10 (Newcombe 1998); relative
+    differences are computed on logarithms.
     """
     n = min(ours.n, theirs.n)
     if not metric.relative:
@@ -90,11 +90,11 @@ def _mover(ours: Interval, theirs: Interval, n: int) -> Interval:
 
 
 def worded(found: Contrast, *, significant: bool) -> Contrast:
-    """Return the contrast with its word.
+    """Return the contrast with its result.
 
-    The gate's burden lies on the pair: it must show that it is no worse by the margin. Here production stands already and the
-    burden lies on the alarm: "worse" needs a difference that the family's test does not put down to chance, and an estimate
-    past the margin. "No worse" is the gate's own: the whole interval clears the margin.
+    At the gate, the burden of proof is on the pair, which must show that it is no worse by more than the margin. In production,
+    it is on the alarm: "worse" needs a difference that is significant within its family, and an estimate past the margin. "No
+    worse" follows the gate's rule: the whole interval clears the margin.
     """
     metric, between = found.metric, found.difference
     if found.word is Word.TOO_FEW:
@@ -115,21 +115,21 @@ def worded(found: Contrast, *, significant: bool) -> Contrast:
 
 
 def good(value: float, between: Interval, metric: WeeklyMetric) -> tuple[float, float | None]:
-    """Return the difference and its bad end, both turned so that positive is better."""
+    """Return the difference and the bad end of its interval, with the sign turned so that positive is better."""
     if metric.higher_is_better:
         return value, between.low
     return -value, None if between.high is None else -between.high
 
 
 def good_high(between: Interval, metric: WeeklyMetric) -> float | None:
-    """Return the difference's good end, turned so that positive is better."""
+    """Return the good end of the difference's interval, with the sign turned so that positive is better."""
     if metric.higher_is_better:
         return between.high
     return None if between.low is None else -between.low
 
 
 def held(metric: WeeklyMetric, lived: Interval, promised: Interval) -> Word:
-    """Return whether a promised figure holds by the gate's own rule: the whole interval against the margin."""
+    """Return whether production keeps a promised figure, by the gate's rule: the whole interval against the margin."""
     between = difference(metric, lived, promised)
     assert metric.margin is not None
     if min(lived.n, promised.n) < SMALLEST:
@@ -146,7 +146,7 @@ def held(metric: WeeklyMetric, lived: Interval, promised: Interval) -> Word:
 
 
 def against_target(metric: WeeklyMetric, side: Interval) -> Word:
-    """Return whether the whole interval lies on the target's good side, on its bad side, or neither."""
+    """Return MET or MISSED if the whole interval is on that side of the target, otherwise INCONCLUSIVE; NONE without a target."""
     if metric.target is None:
         return Word.NONE
     if side.n < SMALLEST:

@@ -1,4 +1,4 @@
-"""Whether customers, or the texts that they got, are others than the week before: PSI and the KS distance."""
+"""Drift of inputs and summary length against the week before, by PSI and the KS distance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from reports.read.queries import DIMENSIONS, NUMBERS
 
 # Siddiqi 2006, ch. 9: the population stability index's customary bounds.
 A_LITTLE, MOVED = 0.10, 0.25
-KS_MOVED = 0.10  # a tenth of the answers lie elsewhere
+KS_MOVED = 0.10  # the two distribution functions differ by a tenth of the answers
 _BINS = 10
-_FLOOR = 1e-4  # share of an empty bin, so that a new value has a finite index
+_FLOOR = 1e-4  # smallest share of a bin, so that the index stays finite when a new value appears
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """One variable, this week against the week before.
+    """The drift of one variable, this week against the week before.
 
-    ``chance`` is what 19 of 20 pairs of weeks without drift stay below at this size: an index below it says nothing.
+    ``chance`` is the 95th percentile of the index between two weeks of this size without drift: a lower index is no evidence.
     """
 
     name: str
@@ -80,10 +80,10 @@ def _numbers(
     ks = None
     if a.sum() and b.sum():
         distance = float(np.abs(np.cumsum(a) / a.sum() - np.cumsum(b) / b.sum()).max())
-        # Smirnov's limit; with ties, which counts have, it errs on the safe side.
+        # Smirnov's limit distribution; it is conservative with ties, which counts have.
         size = a.sum() * b.sum() / (a.sum() + b.sum())
         ks = distance, float(stats.kstwobign.sf(distance * np.sqrt(size)))
-    # Tenths of the week before; a value that fills several of them has one bin.
+    # Bins are the deciles of the week before; a value that spans several deciles gets one bin.
     reference = b if b.sum() else a
     edges = np.unique(keys[np.searchsorted(np.cumsum(reference), np.arange(1, _BINS) * reference.sum() / _BINS)])
     bins = np.searchsorted(edges, keys, side="left")

@@ -1,4 +1,4 @@
-"""False-discovery control over many comparisons: which ones count, and how wide the intervals of those must be."""
+"""False-discovery control over many comparisons: which are significant, and how wide their intervals must be."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from reports.compare.outcomes import Word
 from reports.read.metrics import HELPFUL
 from reports.read.samples import Sample
 
-FALSE_SHARE = 0.05  # of what the report calls a difference, on average at most this share is chance
-FIRST_SHARE = 0.5  # of that is spent on the figure that the report is for, the helpful rate; the rest on all others
+FALSE_SHARE = 0.05  # false discovery rate: the largest average share of reported differences that may be chance
+FIRST_SHARE = 0.5  # share of that budget for the report's main metric, the helpful rate; the others share the rest
 Tested = tuple[Contrast, Sample, Sample]
 
 
@@ -22,8 +22,8 @@ def benjamini_hochberg(
 
     Args:
         p_values: one per hypothesis.
-        share: false discoveries among the rejected, on average at most.
-        weights: with mean 1, fixed before looking; p is divided by them (Genovese, Roeder & Wasserman 2006).
+        share: largest average share of false discoveries among the rejected hypotheses.
+        weights: with mean 1, fixed before the data are seen; p is divided by them (Genovese, Roeder & Wasserman 2006).
     """
     if not p_values:
         return []
@@ -37,7 +37,7 @@ def benjamini_hochberg(
 
 
 def family_weights(first: Sequence[bool], first_share: float = FIRST_SHARE) -> list[float]:
-    """Return weights with mean 1 that give ``first_share`` of the family's budget to the hypotheses that come first."""
+    """Return weights with mean 1 that give the hypotheses marked in ``first`` the share ``first_share`` of the budget."""
     m, many = len(first), sum(first)
     if many in (0, m):
         return [1.0] * m
@@ -45,10 +45,10 @@ def family_weights(first: Sequence[bool], first_share: float = FIRST_SHARE) -> l
 
 
 def judge_family(family: Sequence[Tested], share: float = FALSE_SHARE) -> list[Contrast]:
-    """Return the contrasts of one family with their words, in order.
+    """Return the contrasts of one family with their results, in order.
 
-    Those that end as worse or better also get the interval that allows for their having been picked: confidence ``1 - R w q / m``
-    (Benjamini & Yekutieli 2005), where R of m were rejected and w is the weight.
+    Worse and better ones also get the interval that allows for their selection: confidence ``1 - R w q / m`` (Benjamini &
+    Yekutieli 2005), where R of m hypotheses were rejected, w is the weight and q is ``share``.
     """
     tested = [place for place, (found, _, _) in enumerate(family) if found.tested]
     weights = family_weights([family[place][0].metric is HELPFUL for place in tested])

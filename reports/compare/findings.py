@@ -1,4 +1,4 @@
-"""What the first screen says: what got worse or better, since when, for whom, on which pair."""
+"""The week's findings: what got worse or better, since when, in which slice, on which pair."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from reports.read.weeks import day_words
 
 _FIRST = {metric.name: place for place, metric in enumerate(METRICS)}
 _CLOSEST = {"release before": 0, "production beside it": 0, "week before": 1}
-_LONGEST_GAP = 14  # days of silence that a series may bridge
+_LONGEST_GAP = 14  # days without data that a series may bridge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeekFinding:
-    """One change for the worse or the better, with every comparison that shows it, the telling one first."""
+    """One change for the worse or the better, with every comparison that shows it; the first one is reported."""
 
     word: Word
     comparisons: tuple[Comparison, ...]
@@ -36,12 +36,12 @@ class WeekFinding:
 
     @property
     def first(self) -> Comparison:
-        """The comparison that is printed."""
+        """The comparison that page and digest report."""
         return self.comparisons[0]
 
     @property
     def metric(self) -> WeeklyMetric:
-        """What changed."""
+        """The metric that changed."""
         return self.first.contrast.metric
 
 
@@ -49,7 +49,7 @@ ComparisonOutcome = Literal["worse", "better", "no worse", "inconclusive", "too 
 
 
 def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Sequence[AliasMove]) -> list[WeekFinding]:
-    """Return what moved, worst first; what follows from another slice's change is left to that one."""
+    """Return the changes, worse before better; a change that another slice explains is no finding of its own."""
     groups: dict[tuple[str, str, str, Word], list[Comparison]] = {}
     for item in comparisons:
         if item.word in (Word.WORSE, Word.BETTER) and not item.part_of:
@@ -77,7 +77,7 @@ def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Seq
 
 
 def series_changes(data: WeekData, releases: Sequence[AliasMove]) -> list[ChangePoint]:
-    """Return the change points of the helpful rate and of p95 over all pairs, within the weeks that were read."""
+    """Return the change points of the helpful rate and of p95 over all pairs, within the weeks read from the warehouse."""
     frame = by_day(data)
     rated = frame[frame["rated"] > 0]
     found = rate_changes(
@@ -91,9 +91,9 @@ def series_changes(data: WeekData, releases: Sequence[AliasMove]) -> list[Change
 def outcome(
     data: WeekData, whole: Sequence[Comparison], found: Sequence[WeekFinding], *, fallen: bool = False
 ) -> ComparisonOutcome:
-    """Return the week in one word: any slice that is worse makes it worse, else the helpful rate decides.
+    """Return the week's overall outcome: "worse" if any pair or slice is worse, otherwise decided by the helpful rate.
 
-    ``fallen``: people agree less with the model on a criterion, which is worse too.
+    ``fallen``: agreement with the model fell on a criterion, which makes the week worse as well.
     """
     if data.answers == 0:
         return "no data"
@@ -120,7 +120,7 @@ def change_text(item: Comparison, *, adjusted: bool = False) -> str:
     metric = item.contrast.metric
     between = item.contrast.adjusted if adjusted and item.contrast.adjusted else item.contrast.difference
     if between is None:
-        return "no share of 0"
+        return "no relative change (the baseline is 0)"
     unit = Unit.CHANGE if metric.relative else metric.unit
     text = format_signed(between.value, unit)
     if between.low is None or between.high is None:
@@ -129,7 +129,7 @@ def change_text(item: Comparison, *, adjusted: bool = False) -> str:
 
 
 def names_of(items: Sequence[Comparison], most: int = 3) -> str:
-    """Return what changed for whom, each once: ``rated helpful for intent outage, latency p95 and 2 more``."""
+    """Return the changed metrics with their slices, each once: ``helpful rate for intent outage, latency p95 and 2 more``."""
     names = list(
         dict.fromkeys(
             f"{item.contrast.metric.title}{f' for {item.slice}' if item.slice else ''}"
@@ -140,16 +140,16 @@ def names_of(items: Sequence[Comparison], most: int = 3) -> str:
 
 
 def finding_sentence(item: WeekFinding) -> str:
-    """Return one finding: since when, for whom, on which pair, what, from what to what, by how much, on how many."""
+    """Return a finding as a sentence without a full stop: since when, slice, pair, metric, both figures with n, difference."""
     first = item.first
     contrast, metric = first.contrast, item.metric
     whom = f" for {first.slice}" if first.dimension else ""
     where = "the week before" if first.baseline.against == "week before" else f"on {first.baseline.their_label}"
     return (
         f"{item.word.value.capitalize()} {item.since_words}{whom} on {first.baseline.label}: {metric.title} "
-        f"{format_number(contrast.ours.value, metric.unit)} (n={contrast.ours.n:,}), "
+        f"{format_number(contrast.ours.value, metric.unit)} (n={contrast.ours.n:,}) against "
         f"{format_number(contrast.theirs.value, metric.unit)} {where} (n={contrast.theirs.n:,}), "
-        f"{change_text(first, adjusted=True)}"
+        f"difference {change_text(first, adjusted=True)}"
     )
 
 
@@ -176,7 +176,7 @@ def _since_words(data: WeekData, item: Comparison, since: ChangePoint | None) ->
     if since is not None:
         if (
             since.release is not None
-        ):  # the level changed within days of it: the release's own day is what a reader looks up
+        ):  # the level changed within a day of the release: name the release's day, because a reader looks that up
             return f"since {since.release.name} ({day_words(since.release.at.astimezone(data.week.zone).date())})"
         return f"since about {day_words(data.week.day(since.day))}"
     release = item.baseline.release

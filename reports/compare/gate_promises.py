@@ -1,8 +1,9 @@
-"""What the gate promised of a pair against what was lived: only figures that mean the same on both sides."""
+"""Compares the figures that the gate promised for a pair with production: only figures that mean the same on both sides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from figures.formatting import plural
 from figures.metric import Unit
 from figures.stats import Interval
 from reports.compare.baselines import PairInWeek
@@ -15,7 +16,10 @@ from reports.read.samples import Rate, Sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePromise:
-    """One promised figure with the lived one. ``inside``: the lived figure lies in the promised 95% interval."""
+    """A figure that the gate promised and the same figure in production (``lived``).
+
+    ``inside``: the production figure lies in the promised 95% interval.
+    """
 
     pair: str
     release: str
@@ -32,28 +36,29 @@ _LATENCY = WeeklyMetric(
 )
 _COST = WeeklyMetric(name="", title="", kind="mean", unit=Unit.USD, higher_is_better=False, margin=0.20, relative=True)
 _RATE = WeeklyMetric(name="", title="", kind="rate", unit=Unit.RATE)
-# By the gate's name. Lived figures are those of fresh answers of the pair's own models: reuse and the digest promise nothing.
+# Keyed by the gate's metric name. Production figures come from new answers of the pair's own models, because the gate measures
+# neither reused summaries nor the digest.
 COMPARABLE = {
     metric.name: metric
     for metric in (
-        replace(_LATENCY, name="latency_p50", title="latency p50 of the primary", quantile=0.50),
-        replace(_LATENCY, name="latency_p95", title="latency p95 of the primary", quantile=0.95),
-        replace(_LATENCY, name="latency_p99", title="latency p99 of the primary", quantile=0.99),
+        replace(_LATENCY, name="latency_p50", title="latency p50 of the primary model", quantile=0.50),
+        replace(_LATENCY, name="latency_p95", title="latency p95 of the primary model", quantile=0.95),
+        replace(_LATENCY, name="latency_p99", title="latency p99 of the primary model", quantile=0.99),
         replace(_COST, name="cost_cold", title="cost, prompt cache cold", part="cost_cold", whole="priced_cold"),
         replace(_COST, name="cost_warm", title="cost, prompt cache warm", part="cost_warm", whole="priced_warm"),
-        replace(_RATE, name="guard_clear", title="nothing for the guard to refuse", margin=0.05),
-        replace(_RATE, name="answered", title="answered by the primary", margin=0.02),
+        replace(_RATE, name="guard_clear", title="answers without a grounding violation", margin=0.05),
+        replace(_RATE, name="answered", title="answers by the primary model", margin=0.02),
         replace(WORDS, name="words", title="words"),
     )
 }
 NOT_COMPARABLE = (
-    "A helpful rate has no promise: the gate asks no agent. "
-    "BLEU, chrF and facts need references, which live answers lack."
+    "The gate promises no helpful rate, because it asks no agents. "
+    "BLEU, chrF and facts cannot be measured in production, because they need references."
 )
 
 
 def promises_of(counts: WeekCounts, pairs: Sequence[PairInWeek]) -> list[GatePromise]:
-    """Return each comparable promise of the pairs in the week, from the newest release of each that has any."""
+    """Return the comparable promises of the week's pairs, each from the pair's newest release with promises on record."""
     frame = counts.data.promises
     found = []
     for pair in pairs:
@@ -92,9 +97,9 @@ def promises_of(counts: WeekCounts, pairs: Sequence[PairInWeek]) -> list[GatePro
 
 
 def calibration_sentence(found: Sequence[GatePromise]) -> str:
-    """Return how well the gate foretold the week."""
+    """Return in one or two sentences how well the gate predicted the week's figures."""
     if not found:
-        return "No release of the week's pairs has promised figures on record."
+        return "No figures promised by the gate are on record for this week's pairs."
     counts = {word: sum(item.word is word for item in found) for word in Word}
     inside = sum(item.inside for item in found)
     parts = [
@@ -102,7 +107,10 @@ def calibration_sentence(found: Sequence[GatePromise]) -> str:
         for word in (Word.BETTER, Word.NO_WORSE, Word.WORSE, Word.INCONCLUSIVE, Word.TOO_FEW)
         if counts[word]
     ]
-    return f"Of {len(found)} promised figures, lived: {', '.join(parts)}. {inside} of {len(found)} lie in the promised interval."
+    return (
+        f"Production against the {plural(len(found), 'figure')} that the gate promised: {', '.join(parts)}. "
+        f"{inside} of {len(found)} lie in the promised 95% interval."
+    )
 
 
 def _lived(counts: WeekCounts, side: ComparedSide, metric: WeeklyMetric) -> Sample | None:

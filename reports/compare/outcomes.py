@@ -1,10 +1,10 @@
-"""The words a comparison can end in; the gate's, and one for samples that are too small."""
+"""The possible results of a comparison: the gate's, and one for samples that are too small."""
 
 from enum import StrEnum
 
 
 class Word(StrEnum):
-    """What is said of a figure against its baseline or target."""
+    """The result of comparing a figure with its baseline or target."""
 
     BETTER = "better"
     NO_WORSE = "no worse"
@@ -26,7 +26,7 @@ SIGNS = {
     Word.MISSED: "✗",
     Word.NONE: "",
 }
-# The evaluation report's three looks of a badge.
+# CSS classes of the badges: the evaluation report's three, and "few" for everything without a result.
 LOOKS = {
     Word.BETTER: "pass",
     Word.NO_WORSE: "pass",

@@ -1,4 +1,4 @@
-"""Who rates: the share of rated answers by slice, and the helpful rate if every slice were rated alike."""
+"""Selection bias of the ratings: the share of rated answers by slice, and the helpful rate weighted by answers."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from reports.read.counts import ComparedSide, WeekCounts, dimensions, slice_name
 from reports.read.metrics import SMALLEST
 from reports.read.samples import Rate
 
-_CELL = 5  # ratings in a cell of channel and intent that may speak for its unrated answers
+_CELL = 5  # smallest number of ratings in a cell of channel and intent that may stand for its unrated answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatedShare:
-    """How many answers of a slice were rated."""
+    """The share of a slice's answers that were rated."""
 
     slice: str
     share: Interval
@@ -23,9 +23,11 @@ class RatedShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Who was heard. ``reweighted`` counts each channel and intent by its answers, not its ratings; None with too few cells.
+    """Which answers were rated, and how that may bias the helpful rate.
 
-    ``uneven`` names the dimensions in which the share differs beyond chance.
+    ``reweighted`` is the helpful rate with each cell of channel and intent weighted by its answers instead of its ratings; None
+    where such cells cover half of the answers or less. ``uneven`` names the dimensions in which the rated share differs beyond
+    chance.
     """
 
     overall: Interval | None
@@ -33,11 +35,11 @@ class Selection:
     uneven: tuple[str, ...]
     helpful: float | None
     reweighted: float | None
-    covered: float  # share of the answers that lie in a cell with enough ratings
+    covered: float  # share of the answers that are in a cell with enough ratings
 
 
 def selection(counts: WeekCounts, side: ComparedSide) -> Selection:
-    """Return who was heard on ``side``."""
+    """Return which of the answers on ``side`` were rated."""
     total = counts.total(side)
     answers, rated = int(total["answers"]), int(total["rated"])
     shares: list[RatedShare] = []

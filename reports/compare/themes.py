@@ -1,4 +1,4 @@
-"""What unhelpful feedback is about: clusters of comments and of what agents changed in the summaries."""
+"""Themes of unhelpful feedback: clusters of agents' comments and of the words that they added to summaries."""
 
 import difflib
 import re
@@ -18,8 +18,8 @@ from reports.read.samples import Rate
 
 MOST_THEMES = 6
 SMALLEST_THEME = 5
-GROWN = 3.0  # times its share of the week before
-LEAST_TEXTS = 12  # below this every text is shown and none is clustered
+GROWN = 3.0  # a theme has grown when its share is this many times that of the week before
+LEAST_TEXTS = 12  # with fewer texts there is no clustering
 _TERMS, _EXAMPLES, _IDS = 4, 2, 5
 _LONGEST_EXAMPLE = 220
 Which = NDArray[np.bool_]
@@ -28,11 +28,10 @@ _WORD = re.compile(r"[^\W\d_]{3,}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Theme:
-    """Answers whose feedback says the like. ``before`` counts the same theme in the week before.
+    """A group of answers with similar feedback. ``before`` counts the same theme in the week before.
 
-    ``grown``: it makes up at least three times the share of before, beyond chance.
-
-    ``mostly`` names a slice that holds far more of the theme than of the other texts, "" without one.
+    ``grown``: its share is at least three times that of the week before, beyond chance. ``mostly`` names a slice that holds a far
+    larger share of the theme than of the other texts, "" if there is none.
     """
 
     terms: tuple[str, ...]
@@ -49,7 +48,10 @@ class Theme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Themes:
-    """All themes, largest first; ``texts`` answers had words, ``left`` fit no theme. ``capped``: older ones were not read."""
+    """All themes, largest first. ``texts`` counts the answers with a comment or an edit, ``left`` those in no theme.
+
+    ``capped``: only the newest ``MOST_WORDS`` of the week were read.
+    """
 
     themes: tuple[Theme, ...]
     texts: int
@@ -60,8 +62,8 @@ class Themes:
 def themes(data: WeekData, *, seed: int = 0) -> Themes:
     """Return the themes of the week's unhelpful or edited answers.
 
-    TF-IDF over words and pairs of words of comment and change; k-means with the number of clusters that the silhouette prefers.
-    Texts were redacted when they were loaded.
+    TF-IDF over single words and word pairs of comments and added words; k-means with the number of clusters that has the best
+    silhouette. The texts were redacted when they were loaded.
     """
     frame = data.words.drop_duplicates("request_id")
     texts = [_said(*row) for row in _words(frame)]
@@ -91,7 +93,7 @@ def _words(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def _said(comment: str, edited: str, shown: str) -> str:
-    """Return the comment and the words that an edit brought in; what an edit only took away says little of why."""
+    """Return the comment and the words that an edit added; removed words say little about the reason and are left out."""
     if not edited:
         return comment
     added, _ = changed_words(shown, edited)
@@ -99,11 +101,11 @@ def _said(comment: str, edited: str, shown: str) -> str:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""  # a missing one is None or NaN, as the engine likes
+    return value if isinstance(value, str) else ""  # a missing text is None or NaN, depending on the engine
 
 
 def changed_words(shown: str, edited: str) -> tuple[list[str], list[str]]:
-    """Return the words that an edit brought in and those that it took away, in order."""
+    """Return the words that an edit added and those that it removed, in order."""
     before, after = shown.split(), edited.split()
     added, removed = [], []
     for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
@@ -152,7 +154,7 @@ def _clusters(texts: list[str], ours: Which, seed: int) -> tuple[NDArray[np.intp
 
 
 def _top_terms(centre: Floats, names: NDArray[np.object_], said: str) -> list[str]:
-    """Return the strongest terms that stand in ``said`` like this; a word that a stronger pair of words holds is not repeated."""
+    """Return the strongest terms that occur literally in ``said``; a term that shares a word with a stronger one is skipped."""
     chosen: list[str] = []
     for place in np.argsort(-centre):
         term = str(names[place])

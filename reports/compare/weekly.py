@@ -1,4 +1,4 @@
-"""The weekly report as values: everything that page, digest and table say, made from one week's data."""
+"""The weekly report as values: everything that page, digest and table show, computed from one week's data."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from reports.read.queries import BASELINE_WEEKS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeekColumn:
-    """A column of the table of figures: a pair, or all of them."""
+    """A column of the table of figures: one pair, or all pairs together."""
 
     digest: str
     label: str
@@ -42,7 +42,7 @@ class WeekColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeekFigure:
-    """One metric of one column (and slice) in one week; ``period`` 0 is the report's. ``side`` None: nothing to count."""
+    """One metric of one column (and slice) in one week; ``period`` 0 is the report's week. ``side`` is None without data."""
 
     metric: WeeklyMetric
     column: WeekColumn
@@ -55,7 +55,7 @@ class WeekFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WeeklyReport:
-    """The whole report."""
+    """One week's report; ``figures`` covers the four weeks before as well."""
 
     data: WeekData
     outcome: ComparisonOutcome
@@ -79,12 +79,12 @@ class WeeklyReport:
 
     @property
     def worse(self) -> list[WeekFinding]:
-        """What got worse."""
+        """The findings that are changes for the worse."""
         return [item for item in self.findings if item.word is Word.WORSE]
 
 
 def make_report(data: WeekData) -> WeeklyReport:
-    """Return the report of a week; a week without answers has a report too."""
+    """Return a week's report, also for a week without answers."""
     counts = WeekCounts(data)
     releases = releases_of(data)
     pairs = pairs_in_week(data, releases)
@@ -145,20 +145,20 @@ def make_report(data: WeekData) -> WeeklyReport:
 
 
 def _columns(data: WeekData, pairs: Sequence[PairInWeek]) -> list[WeekColumn]:
-    """Return a column for each pair, and one for all where there are several or another one answered the week before."""
+    """Return one column per pair, plus one for all pairs together if several answered this week or another one last week."""
     columns = [WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs]
     last_week = set(data.cube.loc[data.cube["period"] == -1, "pair_digest"])
     if len(pairs) > 1:
         columns.insert(0, WeekColumn(digest=ALL, label=EVERY_PAIR))
     elif pairs and last_week - {pairs[0].digest}:
-        columns = [WeekColumn(digest=ALL, label=f"{pairs[0].label}, the week before every pair")]
+        columns = [WeekColumn(digest=ALL, label=f"{EVERY_PAIR} (this week only {pairs[0].label})")]
     return columns
 
 
 def _figures(
     counts: WeekCounts, columns: Sequence[WeekColumn], pairs: Sequence[PairInWeek]
 ) -> dict[tuple[str, str, int], WeekFigure]:
-    """Return every metric of every column and pair in this week and those before, by metric, digest and week."""
+    """Return every metric of every column and pair for this week and the four before, keyed by metric name, digest and period."""
     return {
         (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
         for metric in METRICS

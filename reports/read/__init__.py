@@ -1,1 +1,1 @@
-"""What the weekly report reads from the warehouse, kept as counts."""
+"""Reads the weekly report's data from the warehouse and keeps it as counts."""

@@ -1,4 +1,4 @@
-"""Turns the counts of a week's data into samples: of a pair, over weeks, in a slice."""
+"""Selects samples from a week's counts, by pair, weeks and slice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from reports.read.metrics import WeeklyMetric
 from reports.read.queries import COUNT_COLUMNS, DIMENSIONS, HISTORY_ORDER, SUM_COLUMNS
 from reports.read.samples import Mean, Quantile, Rate, Sample
 
-ALL = "all"  # every pair together: what customers met
+ALL = "all"  # all pairs together, as customers experience the service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedSide:
-    """Whose answers: of one pair's digest or ``ALL``, in the weeks of ``periods`` (0 is the report's)."""
+    """One side of a comparison: the answers of a pair (its digest, or ``ALL``) in the weeks ``periods`` (0 is the report's)."""
 
     digest: str
     periods: tuple[int, ...]
 
     def of(self, frame: pd.DataFrame) -> "pd.Series[bool]":
-        """Return which rows of ``frame`` are meant."""
+        """Return a mask of the rows of ``frame`` that belong to this side."""
         chosen = frame["period"].isin(self.periods)
         return chosen if self.digest == ALL else chosen & (frame["pair_digest"] == self.digest)
 
 
 class WeekCounts:
-    """Samples out of one ``WeekData``."""
+    """Selects samples from one ``WeekData``; sums and histograms are cached."""
 
     def __init__(self, data: WeekData) -> None:
         self.data = data
@@ -39,7 +39,7 @@ class WeekCounts:
         self._sums: dict[tuple[ComparedSide, str], dict[str, Mapping[str, float]]] = {}
 
     def total(self, side: ComparedSide) -> Mapping[str, float]:
-        """Return the sums over everything on ``side``."""
+        """Return the sums over all answers on ``side``."""
         found = self._sums.get((side, ""))
         if found is None:
             found = {"": _plain(self._cube.loc[side.of(self._cube), self._columns].sum())}
@@ -58,7 +58,7 @@ class WeekCounts:
     def without(
         self, side: ComparedSide, other: tuple[str, str], dimension: str = "", value: str = ""
     ) -> Mapping[str, float]:
-        """Return the sums of a slice, or of everything on ``side``, without what lies in the slice ``other``."""
+        """Return the sums of a slice, or of all answers on ``side``, without the answers in ``other`` (dimension, value)."""
         cube = self._cube
         rows = side.of(cube) & (cube[other[0]] != other[1])
         if dimension:
@@ -66,13 +66,13 @@ class WeekCounts:
         return _plain(cube.loc[rows, self._columns].sum())
 
     def sample(self, metric: WeeklyMetric, side: ComparedSide) -> Sample | None:
-        """Return what is known of ``metric`` on ``side``; None where it has no answer to speak of."""
+        """Return the sample of ``metric`` on ``side``; None where no answer counts for it."""
         if metric.kind == "quantile":
             return self.latency(side, metric.quantile, primary=False)
         return made(metric, self.total(side))
 
     def latency(self, side: ComparedSide, quantile: float, *, primary: bool) -> Quantile | None:
-        """Return latencies on ``side``; with ``primary`` of the primary model's fresh answers alone, as the gate measures."""
+        """Return the latencies on ``side``; with ``primary`` only those of the primary model's new answers, as at the gate."""
         column, key = ("primary_n" if primary else "n"), (side, str(primary))
         if key not in self._histograms:
             frame = self.data.latencies
@@ -95,7 +95,7 @@ class WeekCounts:
         return {value: sample for value, sample in found.items() if sample is not None}
 
     def values(self, dimension: str) -> list[str]:
-        """Return the dimension's values in the week and the one before, in reading order."""
+        """Return the dimension's values of this week and the week before: history bands in order, others by number of answers."""
         recent = self._cube[self._cube["period"].isin((0, -1))]
         found = recent.groupby(dimension)["answers"].sum().sort_values(ascending=False, kind="stable")
         names = [str(name) for name in found.index]
@@ -103,7 +103,7 @@ class WeekCounts:
 
 
 def made(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:
-    """Return the sample of a rate or mean from ``sums``; None where there is nothing to divide by."""
+    """Return the sample of a rate or a mean from ``sums``; None where the denominator is 0."""
     whole = int(sums[metric.whole])
     if whole == 0:
         return None
@@ -113,7 +113,7 @@ def made(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:
 
 
 def slice_name(dimension: str, value: str) -> str:
-    """Return ``intent outage``; history is named by what its bands count."""
+    """Return a slice's name: ``intent outage``, or ``4-10 interactions read`` for the history."""
     return f"{value} interactions read" if dimension == "history" else f"{dimension} {value}"
 
 

@@ -1,4 +1,4 @@
-"""What the report reads: one pass of SELECTs over the warehouse, kept as counts by week, pair and slice."""
+"""Reads one week and its history from the warehouse as counts by week, pair and slice."""
 
 import re
 from collections.abc import Mapping
@@ -14,15 +14,16 @@ from reports.read.weeks import Week
 if TYPE_CHECKING:
     from service.warehouse.port import Warehouse
 
-MOST_WORDS = 2_500  # of a week's newest unhelpful or edited answers, whose words are clustered
+MOST_WORDS = 2_500  # largest number of a week's newest unhelpful or edited answers whose texts are clustered
 _NAME = re.compile(r"(?<!:):([a-z_]+)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WeekData:
-    """Everything read for one week. ``period`` counts weeks from the report's (0) backwards, ``day`` local days from its Monday.
+    """Everything read for one week.
 
-    ``now`` is when it was read: what claims to be of later is not counted.
+    In the frames, ``period`` is 0 for the report's week and negative for the weeks before; ``day`` counts local days from the
+    week's Monday. ``now`` is the time of reading: rows with a later timestamp are not counted.
     """
 
     task: str
@@ -45,12 +46,12 @@ class WeekData:
 
     @property
     def answers(self) -> int:
-        """Answers in the week."""
+        """The number of answers in the week."""
         return int(self.cube.loc[self.cube["period"] == 0, "answers"].sum())
 
 
 def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> WeekData:
-    """Read ``week`` and the twelve before it; nothing later than ``now``."""
+    """Read ``week`` and up to twelve weeks before it, without rows later than ``now``."""
     until = min(week.end, now.astimezone(UTC))
     long_ago, before, last = (
         week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)

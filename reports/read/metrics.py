@@ -5,17 +5,19 @@ from typing import Literal
 
 from figures.metric import Unit
 
-SMALLEST = 20  # answers or ratings on a side; with fewer even 0 of n leaves one in six open (Wilson)
+SMALLEST = (
+    20  # answers or ratings on each side; with fewer, even 0 of n is compatible with a true rate of one in six (Wilson)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeeklyMetric:
     """One figure of a pair and a week.
 
-    A rate is ``part`` of ``whole``; a mean is the sum ``part`` over ``whole`` with the squares in ``part`` + ``_squares``; a
-    quantile is of latency. ``margin`` is what may be lost before a change counts: absolute, or a share of the baseline with
-    ``relative``; None where a change is neither good nor bad. ``target`` is a bound of docs/requirements.md. ``sliced``: also
-    compared within slices.
+    A rate divides the count ``part`` by the count ``whole``. A mean divides the sum ``part`` by the count ``whole``; its sum of
+    squares is the column ``part`` + ``_squares``. A quantile is always of latency. ``margin`` is the loss that is still
+    acceptable: absolute, or with ``relative`` a share of the baseline; None where a change is neither good nor bad. ``target``
+    is a bound of docs/requirements.md. ``sliced`` metrics are also compared within slices.
     """
 
     name: str
@@ -35,25 +37,25 @@ class WeeklyMetric:
 
 HELPFUL = WeeklyMetric(
     name="helpful_rate",
-    title="rated helpful",
+    title="helpful rate",
     kind="rate",
     unit=Unit.RATE,
     part="helpful",
     whole="rated",
     margin=0.05,
     sliced=True,
-    reason="one rating in twenty, the gate's margin for yes-or-no scores",
+    reason="share of the ratings; the margin is one rating in twenty, as the gate's for yes-or-no scores",
 )
 UNHELPFUL = WeeklyMetric(
     name="unhelpful_rate",
-    title="rated unhelpful",
+    title="unhelpful rate",
     kind="rate",
     unit=Unit.RATE,
     part="unhelpful",
     whole="rated",
     higher_is_better=False,
     target=0.15,
-    reason="required: thumbs-down below 15%",
+    reason="share of the ratings; required: below 15%",
 )
 P95 = WeeklyMetric(
     name="latency_p95",
@@ -66,11 +68,11 @@ P95 = WeeklyMetric(
     relative=True,
     target=5000.0,
     sliced=True,
-    reason="the gate's margin; required: p95 below 5 s",
+    reason="the margin is the gate's; required: below 5 s",
 )
 COST = WeeklyMetric(
     name="cost_written",
-    title="cost of a written summary",
+    title="cost per new summary",
     kind="mean",
     unit=Unit.USD,
     part="cost_written",
@@ -79,11 +81,11 @@ COST = WeeklyMetric(
     margin=0.20,
     relative=True,
     sliced=True,
-    reason="metered; a fifth dearer needs a decision about money",
+    reason="metered, reused summaries excluded; an increase of more than 20% needs a budget decision",
 )
 GUARD = WeeklyMetric(
     name="grounding_rate",
-    title="answers with a grounding violation",
+    title="grounding violations",
     kind="rate",
     unit=Unit.RATE,
     part="flagged",
@@ -91,11 +93,11 @@ GUARD = WeeklyMetric(
     higher_is_better=False,
     margin=0.05,
     sliced=True,
-    reason="model answers in which the guard refused a statement, shown or not; the gate's margin for grounded",
+    reason="share of the model answers in which the guard refused a statement, shown or not; the gate's margin for grounded",
 )
 EDITS = WeeklyMetric(
     name="edit_rate",
-    title="edited",
+    title="edit rate",
     kind="rate",
     unit=Unit.RATE,
     part="edited",
@@ -103,44 +105,44 @@ EDITS = WeeklyMetric(
     higher_is_better=False,
     margin=0.05,
     sliced=True,
-    reason="of the rated answers; as the helpful rate",
+    reason="share of the rated answers that an agent edited; same margin as the helpful rate",
 )
 WORDS = WeeklyMetric(
     name="summary_words",
-    title="words in a written summary",
+    title="words per new summary",
     kind="mean",
     unit=Unit.WORDS,
     part="words",
     whole="written",
     higher_is_better=False,
     margin=20.0,
-    reason="the gate's margin: 20 words are five more seconds of reading",
+    reason="the margin is the gate's: 20 words take five more seconds to read",
 )
-# Of calls and not of answers: it stands in no table of METRICS.
+# A metric of scored calls, not of answers, so METRICS does not list it.
 AGREEMENT = WeeklyMetric(
     name="agreement_rate",
-    title="people agree with the model",
+    title="agreement with the model",
     kind="rate",
     unit=Unit.RATE,
     margin=0.05,
-    reason="of the criteria that a person answered; the gate's margin for yes-or-no scores",
+    reason="share of the model's verdicts that people confirmed; margin of the gate for yes-or-no scores",
 )
 METRICS: tuple[WeeklyMetric, ...] = (
     HELPFUL,
     UNHELPFUL,
     WeeklyMetric(
         name="feedback_share",
-        title="rated at all",
+        title="answers rated",
         kind="rate",
         unit=Unit.RATE,
         part="rated",
         whole="answers",
-        reason="how many answers the two figures above speak for",
+        reason="share of the answers with a rating; the two rates above are based on these answers",
     ),
     EDITS,
     WeeklyMetric(
         name="degraded_rate",
-        title="degraded",
+        title="degraded answers",
         kind="rate",
         unit=Unit.RATE,
         part="degraded",
@@ -148,11 +150,11 @@ METRICS: tuple[WeeklyMetric, ...] = (
         higher_is_better=False,
         margin=0.02,
         sliced=True,
-        reason="the extractive digest answered; one in fifty, the gate's margin for answered",
+        reason="the extractive digest answered instead of a model; margin of the gate's metric answered: one in fifty",
     ),
     WeeklyMetric(
         name="failover_rate",
-        title="answered by the backup",
+        title="answers by the backup model",
         kind="rate",
         unit=Unit.RATE,
         part="failover",
@@ -160,7 +162,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         higher_is_better=False,
         margin=0.02,
         sliced=True,
-        reason="of the answers that a model was asked for; as degraded",
+        reason="share of the requests that needed a new summary; same margin as degraded answers",
     ),
     WeeklyMetric(
         name="latency_p50",
@@ -171,7 +173,7 @@ METRICS: tuple[WeeklyMetric, ...] = (
         higher_is_better=False,
         margin=0.25,
         relative=True,
-        reason="as p95",
+        reason="same margin as p95",
     ),
     P95,
     WeeklyMetric(
@@ -182,36 +184,36 @@ METRICS: tuple[WeeklyMetric, ...] = (
         quantile=0.99,
         higher_is_better=False,
         target=8000.0,
-        reason="required: p99 below 8 s",
+        reason="required: below 8 s",
     ),
     WeeklyMetric(
         name="reuse_rate",
-        title="stored summary reused",
+        title="reuse rate",
         kind="rate",
         unit=Unit.RATE,
         part="reused",
         whole="answers",
-        reason="cache_hit: the agent waited for no model",
+        reason="share of the answers that reused a stored summary (cache_hit) and needed no model call",
     ),
     WeeklyMetric(
         name="transfer_reuse_rate",
-        title="reused after a transfer",
+        title="reuse rate after a transfer",
         kind="rate",
         unit=Unit.RATE,
         part="transfers_reused",
         whole="transfers",
         target=0.70,
-        reason="required: above 70% of transfers (contact differs from the first contact)",
+        reason="share of the transfers (the contact differs from the first contact); required: above 70%",
     ),
     WeeklyMetric(
         name="prompt_cache_rate",
-        title="prompt prefix from the cache",
+        title="prompt cache hit rate",
         kind="rate",
         unit=Unit.RATE,
         part="prompt_hits",
         whole="modelled",
         margin=0.05,
-        reason="of the model's answers; a lost prefix is paid and waited for",
+        reason="share of the model answers; a miss costs money and time",
     ),
     COST,
     GUARD,

@@ -1,10 +1,10 @@
-"""The SELECTs of the weekly report, in Redshift's dialect: everything is counted in the warehouse, and only counts come back."""
+"""The weekly report's SELECTs in Redshift's dialect; the warehouse counts, and except for feedback texts returns only counts."""
 
 from reports.read.weeks import DAY_S, WEEK_S, Week
 
-HISTORY_WEEKS = 12  # before the week: trend, change points, robust bounds
-BASELINE_WEEKS = 4  # before the week: what the release before is known by
-LATENCY_STEP_MS = 10  # of the slices' histograms; the overall ones are exact
+HISTORY_WEEKS = 12  # weeks before the report's for trends and change points
+BASELINE_WEEKS = 4  # weeks before the report's for anomalies and for the answers of the release before
+LATENCY_STEP_MS = 10  # bin width of the slices' histograms; the histograms of whole pairs are exact
 DIMENSIONS = {
     "channel": "COALESCE(s.last_channel, 'none')",
     "intent": "s.ivr_intent",
@@ -17,10 +17,10 @@ DIMENSIONS = {
 HISTORY_ORDER = ("0-1", "2-3", "4-10", "11-50", ">50")
 NUMBERS = {"interactions_considered": "interactions read", "history_days": "days of history", "summary_words": "words"}
 _TIME = "s.generation_timestamp"
-# A written answer is one that this request made; a model's answer is one that a model made for this request.
+# A written answer was made for this request (by a model or the digest); a modelled answer was made for it by a model.
 _WRITTEN = "NOT s.cache_hit AND s.arm <> 'none'"
 _MODELLED = "NOT s.cache_hit AND s.arm IN ('primary', 'backup')"
-# As the gate tells them apart: the primary's answers without and with a prefix from the prompt cache.
+# As at the gate: the primary model's answers without and with tokens read from the prompt cache.
 _COLD = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens = 0"
 _WARM = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens > 0"
 _COUNTS = {
@@ -57,7 +57,7 @@ _WINDOW = "s.task = :task AND s.generation_timestamp >= :since AND s.generation_
 
 
 def cube(week: Week) -> str:
-    """Return counts and sums by week, pair and slice values: some ten thousand rows from which every slice is summed."""
+    """Return counts and sums by week, pair and values of all dimensions: about ten thousand rows, which sum up to any slice."""
     slices = ", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())
     return f"""
         WITH edits AS (
@@ -80,7 +80,7 @@ def daily(week: Week) -> str:
 
 
 def daily_latency(week: Week, *, by_pair: bool) -> str:
-    """Return p50 and p95 by local day, of every pair or of all together."""
+    """Return p50 and p95 by local day, by pair or of all pairs together."""
     pair = "s.pair_digest" if by_pair else "'all'"
     return f"""
         SELECT {_day(week)} AS day, {pair} AS pair_digest, COUNT(*) AS n,
@@ -90,7 +90,7 @@ def daily_latency(week: Week, *, by_pair: bool) -> str:
 
 
 def latencies(week: Week) -> str:
-    """Return how often each latency came, by week and pair; ``primary_n`` counts fresh answers of the primary."""
+    """Return the count of each latency by week and pair; ``primary_n`` counts the primary model's new answers."""
     return f"""
         SELECT {_week(week)} AS period, s.pair_digest, s.latency_ms AS value, COUNT(*) AS n,
             SUM(CASE WHEN NOT s.cache_hit AND s.arm = 'primary' THEN 1 ELSE 0 END) AS primary_n
@@ -98,7 +98,7 @@ def latencies(week: Week) -> str:
 
 
 def slice_latencies(week: Week, dimension: str) -> str:
-    """Return the same by one dimension's values, in steps of 10 ms."""
+    """Return the count of each latency by week, pair and one dimension's values, in steps of 10 ms."""
     return f"""
         SELECT {_week(week)} AS period, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
             FLOOR(s.latency_ms / {LATENCY_STEP_MS}::DOUBLE PRECISION) * {LATENCY_STEP_MS} AS value, COUNT(*) AS n
@@ -106,14 +106,14 @@ def slice_latencies(week: Week, dimension: str) -> str:
 
 
 def numbers(week: Week, column: str) -> str:
-    """Return how often each value of one of ``NUMBERS`` came, by week."""
+    """Return the count of each value of a column of ``NUMBERS`` by week."""
     return f"""
         SELECT {_week(week)} AS period, s.{column} AS value, COUNT(*) AS n
         FROM omni_summaries s WHERE {_WINDOW} GROUP BY 1, 2"""  # noqa: S608
 
 
 def hours(week: Week) -> str:
-    """Return answers by week and local hour."""
+    """Return the number of answers by week and local hour."""
     seconds = week.local_seconds(_TIME, weeks=HISTORY_WEEKS)
     return f"""
         SELECT {_week(week)} AS period, COUNT(*) AS n,
@@ -122,7 +122,7 @@ def hours(week: Week) -> str:
 
 
 def slice_days(week: Week, dimension: str) -> str:
-    """Return ratings by local day, pair and one dimension's values."""
+    """Return the number of ratings by local day, pair and one dimension's values."""
     return f"""
         SELECT {_day(week)} AS day, s.pair_digest, {DIMENSIONS[dimension]} AS slice,
             SUM({_COUNTS["rated"]}) AS rated, SUM({_COUNTS["helpful"]}) AS helpful
@@ -130,7 +130,7 @@ def slice_days(week: Week, dimension: str) -> str:
 
 
 def words_of(week: Week) -> str:
-    """Return the newest unhelpful or edited answers with what was said of them; capped, and the page says so."""
+    """Return the newest unhelpful or edited answers with comment and edit, at most ``:most``."""
     return f"""
         SELECT {_week(week)} AS period, f.feedback_id, f.request_id, f.comment, f.edited_summary, s.summary_text,
             s.helpful_feedback, s.pair_digest, {", ".join(f"{sql} AS {name}" for name, sql in DIMENSIONS.items())}
@@ -141,7 +141,10 @@ def words_of(week: Week) -> str:
 
 
 def agreement(week: Week) -> str:
-    """Return people's words on criteria that stood at ``until``, by the week they were said in, with the model's verdicts."""
+    """Return counts of people's verdicts on criteria with the model's, by the week in which people gave them.
+
+    Of several verdicts on one criterion of a call, the one in force at ``:until`` counts.
+    """
     return f"""
         SELECT {_week(week, "w.overridden_at")} AS period, w.tenant_id, w.form_id, w.form_version, w.criterion_id, w.pair_digest,
             w.model_verdict, w.human_verdict, MAX(w.question) AS question, COUNT(*) AS n
@@ -151,7 +154,7 @@ def agreement(week: Week) -> str:
 
 
 def calls(week: Week) -> str:
-    """Return scored calls by the week of the call, and how many criteria the model answered in them."""
+    """Return the number of scored calls by week of the call, and how many criteria the model answered in them."""
     return f"""
         SELECT {_week(week, "k.call_date")} AS period, k.tenant_id, k.form_id, COUNT(DISTINCT k.call_id) AS calls,
             SUM(CASE WHEN k.verdict IS NOT NULL THEN 1 ELSE 0 END) AS n

@@ -1,4 +1,4 @@
-"""What is known of one figure on one side, small enough for a million answers: counts, sums, or a histogram."""
+"""Samples of a metric as counts, sums or a histogram, so that a million answers fit in memory; each has interval and test."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from figures.stats import CONFIDENCE, Interval, rate_interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """``successes`` of ``n``."""
+    """A count of ``successes`` in ``n`` trials."""
 
     successes: int
     n: int
@@ -23,7 +23,7 @@ class Rate:
         return rate_interval(self.successes, self.n, confidence=confidence)
 
     def p_value(self, other: "Rate") -> float:
-        """Fisher's exact test, two-sided (Fisher 1922): never errs more often than it says, however small the sides."""
+        """Fisher's exact test, two-sided (Fisher 1922): its error rate never exceeds the level, at any sample size."""
         return _fisher(self.successes, self.n, other.successes, other.n)
 
 
@@ -42,17 +42,17 @@ class Mean:
 
     @property
     def variance(self) -> float:
-        """Of the mean; 0 where all values are equal or there is one."""
+        """The variance of the mean; 0 for equal values or a single one."""
         if self.n < 2:
             return 0.0
         spread = self.squares - self.total * self.total / self.n
-        # Sums of a million squares differ from equal values by rounding alone.
+        # With a million equal values, rounding alone makes the sum of squares differ.
         return max(spread, 0.0) / (self.n - 1) / self.n if spread > 1e-12 * self.squares else 0.0
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
-        """Student's t interval; no ends for a single value."""
+        """Student's t interval; without ends for a single value."""
         if self.n < 2:
-            return Interval(value=self.value, low=None, high=None, n=self.n, method="one value has no interval")
+            return Interval(value=self.value, low=None, high=None, n=self.n, method="no interval for a single value")
         reach = float(special.stdtrit(self.n - 1, 0.5 + confidence / 2)) * math.sqrt(self.variance)
         return Interval(value=self.value, low=self.value - reach, high=self.value + reach, n=self.n, method="Student t")
 
@@ -68,7 +68,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Quantile:
-    """The ``q`` quantile of values that came ``counts`` times each; ``values`` ascend."""
+    """The ``q`` quantile of a histogram: ascending ``values`` with their ``counts``."""
 
     values: Floats
     counts: Floats
@@ -76,7 +76,7 @@ class Quantile:
 
     @property
     def n(self) -> int:
-        """How many values."""
+        """The number of values."""
         return int(self.counts.sum())
 
     def at(self, rank: float) -> float:
@@ -87,7 +87,7 @@ class Quantile:
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         """Order statistics with binomial ranks (David & Nagaraja 2003, sec. 7.1): exact for any distribution, no resampling.
 
-        An end that ``n`` values cannot give is None.
+        An end is None where ``n`` values are too few to bound it.
         """
         n, tail = self.n, (1 - confidence) / 2
         low, high = stats.binom.ppf(tail, n, self.q), stats.binom.ppf(1 - tail, n, self.q) + 1
@@ -104,7 +104,7 @@ class Quantile:
         return int(self.counts[self.values > threshold].sum())
 
     def p_value(self, other: "Quantile") -> float:
-        """Fisher's test of who exceeds the quantile of both together (a quantile test in the manner of Mood 1950)."""
+        """Fisher's exact test on the counts above the quantile of both samples pooled (a quantile test as in Mood 1950)."""
         both = pooled([self, other])
         threshold = both.at(max(math.ceil(self.q * both.n), 1))
         return _fisher(self.above(threshold), self.n, other.above(threshold), other.n)
@@ -114,7 +114,7 @@ Sample = Rate | Mean | Quantile
 
 
 def pooled(parts: list[Quantile]) -> Quantile:
-    """Return the histogram of all parts together; at least one part."""
+    """Return the histogram of all parts together; ``parts`` must not be empty."""
     values = np.concatenate([part.values for part in parts])
     counts = np.concatenate([part.counts for part in parts])
     found, place = np.unique(values, return_inverse=True)

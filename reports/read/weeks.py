@@ -1,4 +1,4 @@
-"""ISO weeks in a time zone: their borders in UTC, and the SQL that puts a UTC time into its local day and week."""
+"""ISO weeks in a time zone: their bounds in UTC, and the SQL that maps a UTC time to its local day and week."""
 
 import re
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ _WORDS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
-    """One ISO week (Monday to Sunday) as people in ``zone`` live it: 167 to 169 hours long where clocks change."""
+    """One ISO week (Monday to Sunday) in the local time of ``zone``: 167 to 169 hours long when clocks change."""
 
     monday: date
     zone: ZoneInfo
 
     @classmethod
     def parse(cls, text: str, zone: str = "UTC") -> "Week":
-        """Return the week that ``text`` ("2026-W47") names.
+        """Return the week named by ``text``, as in "2026-W47".
 
         Raises:
             WeekError: no such week, or no such zone.
@@ -38,7 +38,7 @@ class Week:
 
     @classmethod
     def before(cls, now: datetime, zone: str = "UTC") -> "Week":
-        """Return the last week that is over at ``now``: Monday's report is about it."""
+        """Return the last week that is over at ``now``, which is the week that a report on Monday covers."""
         today = now.astimezone(_zone(zone)).date()
         return cls(monday=today - timedelta(days=today.weekday() + 7), zone=_zone(zone))
 
@@ -49,7 +49,7 @@ class Week:
         return f"{year}-W{number:02d}"
 
     def shifted(self, weeks: int) -> "Week":
-        """Return the week that many weeks later, or earlier."""
+        """Return the week ``weeks`` later, or earlier if negative."""
         return Week(monday=self.monday + timedelta(weeks=weeks), zone=self.zone)
 
     @property
@@ -63,7 +63,7 @@ class Week:
         return _midnight(self.monday + timedelta(days=7), self.zone)
 
     def day(self, index: int) -> date:
-        """Return the local day ``index`` days after Monday; negative ones lie before."""
+        """Return the local day ``index`` days after Monday, or before it if negative."""
         return self.monday + timedelta(days=index)
 
     def day_of(self, instant: datetime) -> int:
@@ -71,15 +71,15 @@ class Week:
         return (instant.astimezone(self.zone).date() - self.monday).days
 
     def local_seconds(self, column: str, *, weeks: int) -> str:
-        """Return SQL for the seconds of local time from Monday 00:00 to ``column``, for so many weeks before and this one.
+        """Return SQL for the seconds of local time from Monday 00:00 to ``column``, which may lie up to ``weeks`` before.
 
-        Days and weeks are then divisions by 86,400 and 604,800. The offset is constant but for the changes of the clock, of which
-        the weeks hold a few, so no engine needs to know zones: Redshift and DuckDB know them differently.
+        Dividing by 86,400 or 604,800 gives the local day or week. The SQL lists the few UTC offsets of that period, so that it
+        does not depend on an engine's time zones, which differ between Redshift and DuckDB.
         """
         seconds = f"DATEDIFF(second, CAST('{self.start:%Y-%m-%d %H:%M:%S}+00' AS TIMESTAMPTZ), {column})"
         monday = int(self.start.timestamp())
         steps = self._offsets(weeks)
-        usual = steps[-1][1]  # Sunday's; what the clock said otherwise is added
+        usual = steps[-1][1]  # Sunday's offset; a CASE handles the stretches with another one
         start_offset = int(self.start.astimezone(self.zone).utcoffset().total_seconds())  # type: ignore[union-attr]  # aware
         cases = [
             f"WHEN {seconds} < {until - monday} THEN {offset - start_offset}"

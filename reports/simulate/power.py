@@ -1,4 +1,4 @@
-"""How often the report cries wolf and how often it finds a slice that got worse: the figures of docs/decisions/0020."""
+"""Measures the report's false alarms and its power to find a slice that got worse (results in docs/decisions/0020)."""
 
 import os
 import tempfile
@@ -24,15 +24,15 @@ from service.events import EVENTS
 from service.warehouse.duck import DuckWarehouse
 
 WEEK = Week.parse("2026-W46")
-ANSWERS = 60_000  # over six weeks, a fifth rated: some 320 ratings a week of the planted intent
+ANSWERS = 60_000  # over six weeks, a fifth of them rated: about 320 ratings a week of the planted intent
 SLICES, BASELINES, HISTORY = 21, 2, 4
-RATED = (25, 50, 75, 100, 150, 200, 400)  # ratings of the slice this week
+RATED = (25, 50, 75, 100, 150, 200, 400)  # ratings of the planted slice this week
 PLANTED = Planted(dimension="intent", value="outage", helpful_rate=0.65)
 
 
 def simulate(*, seeds: int, draws: int) -> Iterator[str]:
-    """Yield lines: whole reports without anything wrong, with a planted slice, and power by the slice's ratings."""
-    # As the report itself: a k-means step in a few hundred texts is over before a second thread has woken up.
+    """Yield lines of text: false alarms of whole reports, detection of a planted slice, and power by the slice's ratings."""
+    # As in the report itself: a k-means step over a few hundred texts takes less time than waking up a second thread.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     yield f"{seeds} whole reports on weeks without any change ({ANSWERS:,} answers over six weeks, a release in between):"
     quiet = [tally(_report(Scenario(week=WEEK, answers=ANSWERS, seed=seed))) for seed in range(seeds)]
@@ -66,7 +66,7 @@ def simulate(*, seeds: int, draws: int) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportTally:
-    """What one report said. ``elsewhere`` counts slices that do not overlap with the planted one, or are not explained by it."""
+    """Counts of one report's results. ``elsewhere`` counts the slices called worse that the planted slice does not explain."""
 
     worse: int
     better: int
@@ -79,7 +79,7 @@ class ReportTally:
 
 
 def tally(report: WeeklyReport) -> ReportTally:
-    """Return what ``report`` said about the planted slice and about everything else."""
+    """Return the counts of ``report``'s results for the planted slice and for everything else."""
     items = [*report.whole, *report.sliced]
     words = Counter(item.word for item in items)
     first = report.worse[0].first if report.worse else None
@@ -105,8 +105,8 @@ def tally(report: WeeklyReport) -> ReportTally:
 def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, seed: int = 1) -> tuple[int, int]:
     """Return in how many tables the planted slice is called worse, and in how many any other comparison is.
 
-    Every slice has ``rated`` ratings this week and last, and four times as many on the release before; the other figures are
-    rates of 4% with five times as many answers.
+    Every slice has ``rated`` ratings this week and last week, and four times as many for the release before; the other metrics
+    are rates of 4% with five times as many answers.
     """
     rng = np.random.default_rng(seed)
     found = wrong = 0
@@ -132,7 +132,7 @@ def _pair_of_tests(
     ours = Rate(successes=int(rng.binomial(n, after)), n=n)
     for size in (n, HISTORY * n):
         theirs = Rate(successes=int(rng.binomial(size, before)), n=size)
-        as_rate = metric if metric.kind == "rate" else SLICED[1]  # latency and cost stand in as further rates
+        as_rate = metric if metric.kind == "rate" else SLICED[1]  # latency and cost are simulated as further rates
         found = contrast(as_rate, ours, theirs)
         assert found is not None
         family.append((found, ours, theirs))

@@ -1,4 +1,4 @@
-"""``omni bench report``: the report's time and memory at growing sizes, each in a process of its own on the real engine."""
+"""Measures the report's time and memory at growing sizes on DuckDB, one process per size (``omni bench report``)."""
 
 import json
 import os
@@ -40,7 +40,7 @@ print(json.dumps([seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024,
 
 
 def measure(sizes: tuple[int, ...]) -> bool:
-    """Print one line per size and return whether the largest target is met (True where it was not measured)."""
+    """Print one line per size; return False if a size of ``TARGET_SIZE`` or more missed the target."""
     met = True
     print(f"{'answers':>10} {'feedback':>10} {'report':>8} {'CPU':>8} {'memory':>9}")
     for size in sizes:

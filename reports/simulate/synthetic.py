@@ -1,4 +1,4 @@
-"""Invents weeks of answers and feedback whose truth is known, for simulations, benchmarks and tests of the report."""
+"""Generates weeks of answers and feedback with known ground truth, for simulations, benchmarks and tests of the report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ _SUMMARY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planted:
-    """From ``week`` (0 is the report's) on, answers whose ``dimension`` is ``value`` are helpful at ``helpful_rate``."""
+    """A planted slice: from ``week`` (0 is the report's) on, answers with ``dimension`` = ``value`` have ``helpful_rate``."""
 
     dimension: str
     value: str
@@ -44,7 +44,7 @@ class Planted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """What happens: so many answers over ``weeks`` weeks, the report's the last; a release as ``release_week`` begins."""
+    """What to generate: ``answers`` over ``weeks`` weeks up to the report's ``week``; a release starts ``release_week``."""
 
     week: Week
     answers: int = 20_000
@@ -60,13 +60,13 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Drawn:
-    """What was drawn of each answer: arrays of one length; ``intent``, ``channel``, ``client`` and ``arm`` are indices."""
+    """The random draws for each answer, in arrays of one length; ``intent``, ``channel``, ``client`` and ``arm`` are indices."""
 
     intent: Any
     channel: Any
     client: Any
     considered: Any
-    new: Any  # by the second pair
+    new: Any  # whether the second pair answers
     reused: Any
     arm: Any
     latency_ms: Any
@@ -81,7 +81,7 @@ class _Drawn:
 
 
 def rows(scenario: Scenario) -> dict[str, pa.Table]:
-    """Return the tables of the warehouse by name, columns as in ``service.events``."""
+    """Return the warehouse's tables by name, with columns as in ``service.events``."""
     rng = np.random.default_rng(scenario.seed)
     first = scenario.week.shifted(1 - scenario.weeks).start
     drawn = _draw(scenario, first, rng)

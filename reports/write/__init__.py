@@ -1,1 +1,1 @@
-"""The weekly report as page, digest and table of numbers."""
+"""Writes the weekly report as a page, a digest and a table of numbers."""

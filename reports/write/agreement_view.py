@@ -1,4 +1,4 @@
-"""Agreement as rows and cells: one table per version of a tenant's form."""
+"""The page's section on scored calls: one table of agreement per version of a tenant's form."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ _MOST_MOVES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormTable:
-    """The criteria of one version that somebody answered."""
+    """The table of one form version: a row per criterion with verdicts by people."""
 
     title: str
     rows: tuple[ReportRow, ...]
@@ -31,7 +31,7 @@ class FormTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallsSection:
-    """What the page says of scored calls."""
+    """The page's section on scored calls; ``tested`` counts the criteria compared with the week before."""
 
     base: str
     tables: tuple[FormTable, ...]
@@ -39,7 +39,7 @@ class CallsSection:
 
 
 def calls_section(found: AgreementWeek) -> CallsSection | None:
-    """Return the section; None in a week without calls in which nobody said a word on older ones."""
+    """Return the section; None in a week without scored calls and without verdicts by people."""
     if not found.calls and not found.words and not found.unanswered:
         return None
     tables: dict[str, list[ReportRow]] = {}
@@ -93,7 +93,7 @@ def _word(item: CriterionAgreement) -> tuple[str, str]:
 
 def _past(item: CriterionAgreement) -> str:
     if item.before is None or item.before.n == 0:
-        return "; nothing was said the week before"
+        return "; no verdicts the week before"
     version = "" if item.before_version == item.version else f" (version {item.before_version})"
     return f"; week before{version}: {item.before.rate.interval().value:.2f}, n={item.before.n:,}"
 
@@ -102,16 +102,16 @@ def _kappa(item: CriterionAgreement) -> ReportCell:
     past = "" if item.before is None or item.before.n == 0 else f"week before: {kappa_text(item.before.kappa)}"
     remark = past
     if item.only_overruled:
-        remark = "nobody confirmed a verdict"
+        remark = "people confirmed no verdict"
     return ReportCell(text=kappa_text(item.now.kappa), remark=remark)
 
 
 def _overruled(now: CriterionRatings) -> ReportCell:
-    """Return how many, and from what to what, the commonest first."""
+    """Return how many verdicts people overruled, with the commonest changes first."""
     moves = sorted(
         ((n, move) for move, n in now.table.items() if move[0] != move[1]), key=lambda one: (-one[0], one[1])
     )
     parts = [f"{model} to {human}: {n:,}" for n, (model, human) in moves[:_MOST_MOVES]]
     if now.unanswered:
-        parts.append(f"without a verdict of the model: {now.unanswered:,}")
+        parts.append(f"no verdict by the model: {now.unanswered:,}")
     return ReportCell(text=f"{now.n - now.confirmed:,} of {now.n:,}", remark="; ".join(parts))

@@ -1,4 +1,4 @@
-"""Which charts the weekly report shows, out of its daily counts."""
+"""Selects the weekly report's charts and builds them from the daily counts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from reports.read.data import WeekData
 from reports.read.metrics import HELPFUL, P95
 from reports.write.plots import SHAPES, ChartLine, ChartPoint, Mark, chart, legend
 
-_SMALLEST_WEEK = 5  # ratings that a weekly dot stands for
+_SMALLEST_WEEK = 5  # smallest number of ratings behind a weekly dot
 _SMALLEST_DAY = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A drawing with its caption, and a sentence that says what it shows to those who do not see it."""
+    """A drawing with title, caption and legend."""
 
     title: str
     caption: str
@@ -32,7 +32,7 @@ class Chart:
 
 
 def charts(report: WeeklyReport) -> list[Chart]:
-    """Return the charts that have anything to show."""
+    """Return the charts that have data."""
     data, marks = report.data, _marks(report, "")
     worse = [
         item for item in report.findings if item.word is Word.WORSE and item.metric is HELPFUL and item.first.dimension
@@ -40,8 +40,8 @@ def charts(report: WeeklyReport) -> list[Chart]:
     found = [
         _made(
             report,
-            "Rated helpful, by week",
-            "Each dot is a week of a pair with its 95% interval; dashed: the 85% that leaves 15% unhelpful.",
+            "Helpful rate by week",
+            "Each dot is one week of a pair with its 95% interval. Dashed: 85%, because at most 15% may be unhelpful.",
             [ChartLine(name=label, points=_weekly(data.daily, digest)) for digest, label in _pairs(report)],
             Unit.RATE,
             _marks(report, HELPFUL.title),
@@ -61,8 +61,8 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
     return [
         _made(
             report,
-            "Latency, by day",
-            "All answers, reused ones too. Dashed: p50.",
+            "Latency by day",
+            "All answers including reused ones. Dashed: p50.",
             [
                 ChartLine(name="p95", points=_points(busy["day"], busy["p95"]), dots=False),
                 ChartLine(name="p50", points=_points(busy["day"], busy["p50"]), dots=False, dashed=True),
@@ -73,8 +73,8 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
         ),
         _made(
             report,
-            "Cost of 1,000 answers, by day",
-            "Metered, over priced answers; reused ones cost nothing.",
+            "Cost per 1,000 answers by day",
+            "Metered, over all answers with a price; reused answers cost nothing.",
             [ChartLine(name="cost", points=_ratio(of_1000, "cost", "priced"), dots=False)],
             Unit.USD,
             marks,
@@ -82,12 +82,12 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
         ),
         _made(
             report,
-            "Degraded, backup and grounding violations, by day",
-            "Shares of answers, of model calls, and of model answers.",
+            "Degraded answers, backup model and grounding violations by day",
+            "Shares of all answers, of requests for a new summary, and of model answers.",
             [
-                ChartLine(name="grounding violation", points=_ratio(busy, "flagged", "modelled"), dots=False),
-                ChartLine(name="backup", points=_ratio(busy, "failover", "asked"), dots=False, dashed=True),
-                ChartLine(name="degraded", points=_ratio(busy, "degraded", "answers")),
+                ChartLine(name="grounding violations", points=_ratio(busy, "flagged", "modelled"), dots=False),
+                ChartLine(name="backup model", points=_ratio(busy, "failover", "asked"), dots=False, dashed=True),
+                ChartLine(name="degraded answers", points=_ratio(busy, "degraded", "answers")),
             ],
             Unit.RATE,
             marks,
@@ -116,12 +116,12 @@ def _slice_chart(report: WeeklyReport, item: WeekFinding, marks: Sequence[Mark])
     frame = report.data.slice_days[first.dimension]
     rows = frame[frame["slice"] == first.value]
     others = frame[frame["slice"] != first.value]
-    title = f"Rated helpful for {first.slice} and for the rest, by week"
+    title = f"Helpful rate for {first.slice} and for all other answers by week"
     lines = [
         ChartLine(name=first.slice, points=_weekly(rows, "all")),
-        ChartLine(name="the rest", points=_weekly(others, "all")),
+        ChartLine(name="all other answers", points=_weekly(others, "all")),
     ]
-    return _made(report, title, "Every pair together.", lines, Unit.RATE, marks, bound=0.85)
+    return _made(report, title, "All pairs together.", lines, Unit.RATE, marks, bound=0.85)
 
 
 def _marks(report: WeeklyReport, series: str) -> list[Mark]:
@@ -142,7 +142,7 @@ def _marks(report: WeeklyReport, series: str) -> list[Mark]:
 
 
 def _pairs(report: WeeklyReport) -> list[tuple[str, str]]:
-    """Return digest and label of the pairs with the most ratings in the weeks shown, at most as many as there are shapes."""
+    """Return digest and label of the pairs with the most ratings in the weeks shown, at most one per available shape."""
     labels = labels_of(report.data.pairs)
     rated = report.data.daily.groupby("pair_digest")["rated"].sum().sort_values(ascending=False)
     return [(str(digest), labels[str(digest)]) for digest in rated.index[: len(SHAPES)]]
@@ -173,7 +173,7 @@ def _ratio(frame: pd.DataFrame, part: str, whole: str) -> list[ChartPoint]:
 
 
 def daily_table(data: WeekData) -> list[tuple[str, int, int, int]]:
-    """Return day, answers, rated and helpful of the week's days: the charts' data for those who read no drawings."""
+    """Return day, answers, ratings and helpful ratings of the week's days: the charts' data as a table."""
     frame = by_day(data)
     return [
         (f"{data.week.day(int(row['day'])):%a %-d %b}", int(row["answers"]), int(row["rated"]), int(row["helpful"]))

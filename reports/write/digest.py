@@ -41,7 +41,7 @@ def render(report: WeeklyReport) -> str:
     if data.answers == 0:
         told = [
             "",
-            "Nothing was answered, or nothing was loaded.",
+            "The service answered no requests, or the loader loaded no events.",
             *(f"- {_plain(line)}" for line in more_findings(report)),
         ]
         return "\n".join([*lines, *told, *_agreement(report)]) + "\n"
@@ -75,7 +75,7 @@ def render(report: WeeklyReport) -> str:
 
 
 def _agreement(report: WeeklyReport) -> list[str]:
-    """Return how people and the model agree on scored calls; nothing where there are none."""
+    """Return the lines on scored calls; empty in a week without scored calls and verdicts by people."""
     found = report.agreement
     if not found.calls and not found.words:
         return []
@@ -86,16 +86,18 @@ def _agreement(report: WeeklyReport) -> list[str]:
         lines.append(
             f"- {_plain(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
             f"{kappa_text(item.now.kappa)}{f' {SIGNS[item.word]} {item.word.value}' if item.word is not Word.NONE else ''}"
-            f"{' (nobody confirmed a verdict)' if item.only_overruled else ''}"
+            f"{' (people confirmed no verdict)' if item.only_overruled else ''}"
         )
     if len(told) < len(found.criteria):
         few = len(found.criteria) - len(told)
-        lines.append(f"- {few} {'criterion' if few == 1 else 'criteria'} with fewer than {SMALLEST}: too few to say.")
+        lines.append(
+            f"- {few} {'criterion' if few == 1 else 'criteria'} with fewer than {SMALLEST} verdicts: too few to say."
+        )
     return lines
 
 
 def _small(report: WeeklyReport) -> list[str]:
-    """Return how many slices are too small to speak of."""
+    """Return a line with the slices that are too small for a result, and an empty line; nothing if there are none."""
     few = [item for item in report.sliced if item.word is Word.TOO_FEW]
     if not few:
         return []
@@ -107,6 +109,6 @@ def _small(report: WeeklyReport) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Return ``text`` on one line with what Markdown or HTML would act on made harmless."""
+    """Return ``text`` on one line with the special characters of Markdown and HTML escaped."""
     flat = one_line(text, 1_000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return flat.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("*", "\\*")

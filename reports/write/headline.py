@@ -1,4 +1,4 @@
-"""The first screen's sentences: better or worse, since when, for whom, on which pair, what to do."""
+"""The sentences at the top of page and digest: the outcome, further findings, the target and the coverage."""
 
 from figures.formatting import format_number, plural
 from reports.compare.agreement import fall_sentence
@@ -21,11 +21,11 @@ WORDS = {
 
 
 def headline(report: WeeklyReport) -> str:
-    """Return the week in one sentence."""
+    """Return the week's outcome with figures and the first recommended action."""
     word = WORDS[report.outcome]
     week = report.data.week
     if report.outcome == "no data":
-        return f"No data: the warehouse holds no answer of {report.data.task} in {week.name}."
+        return f"No data: the warehouse holds no answers of task {report.data.task} in {week.name}."
     if report.worse:
         first = report.worse[0]
         return f"{finding_sentence(first)}. {_do(report)}"
@@ -39,22 +39,22 @@ def headline(report: WeeklyReport) -> str:
         return f"{word}: {_rated(report)}"
     found = told.contrast
     if found.word is Word.TOO_FEW:
-        return f"{word}: n={min(found.ours.n, found.theirs.n)}, {SMALLEST} are the least that say anything. {_others(report)}"
+        return f"{word}: n={min(found.ours.n, found.theirs.n)}, at least {SMALLEST} are needed. {_others(report)}"
     now, before = (format_number(side.value, HELPFUL.unit) for side in (found.ours, found.theirs))
     text = (
-        f"{word}: rated helpful {now} (n={found.ours.n:,}) after {before} (n={found.theirs.n:,}), "
-        f"{change_text(told)} against {told.baseline.their_label}"
+        f"{word}: {HELPFUL.title} {now} (n={found.ours.n:,}) against {before} (n={found.theirs.n:,}) "
+        f"{_place(told)}, difference {change_text(told)}"
     )
     if report.outcome == "inconclusive":
-        return f"{text}; the interval spans the margin of {HELPFUL.margin}."
+        return f"{text}; the interval includes the margin of {HELPFUL.margin}."
     return f"{text}; no slice is worse. {_do(report)}".strip()
 
 
 def more_findings(report: WeeklyReport) -> list[str]:
-    """Return every further change, one sentence each."""
+    """Return one sentence for each change that the headline does not report."""
     falls = report.agreement.fallen
     if report.outcome != "no data" and not report.worse:
-        falls = falls[1:]  # the first stands in the headline
+        falls = falls[1:]  # the headline reports the first one
     rest = report.worse[1:] + [item for item in report.findings if item.word is Word.BETTER]
     if report.outcome == "better":
         rest = [item for item in rest if item is not next(f for f in report.findings if f.metric is HELPFUL)]
@@ -64,32 +64,32 @@ def more_findings(report: WeeklyReport) -> list[str]:
 
 
 def target_sentence(report: WeeklyReport) -> str:
-    """Return the share that was rated unhelpful against the required 15% (R-HELPFUL)."""
+    """Return the unhelpful rate against its target of 15% (R-HELPFUL)."""
     if not report.columns:
         return ""
     figure = report.figures[UNHELPFUL.name, report.columns[0].digest, 0]
     if figure.side is None:
-        return "Nothing was rated."
+        return "No answers were rated."
     ends = (figure.side.value, figure.side.low, figure.side.high)
     value, low, high = (format_number(end or 0.0, UNHELPFUL.unit) for end in ends)
     words = {
-        Word.MET: "the target of less than 0.15 is met",
-        Word.MISSED: "the target of less than 0.15 is missed",
-        Word.INCONCLUSIVE: "whether the target of less than 0.15 is met is open",
-        Word.TOO_FEW: "too few to say whether the target of less than 0.15 is met",
+        Word.MET: "meets the target (below 0.15)",
+        Word.MISSED: "misses the target (below 0.15)",
+        Word.INCONCLUSIVE: "inconclusive against the target (below 0.15)",
+        Word.TOO_FEW: "too few ratings to compare with the target (below 0.15)",
     }
-    return f"Rated unhelpful {value} [{low}, {high}], n={figure.side.n:,}: {words[figure.target]}."
+    return f"Unhelpful rate {value} [{low}, {high}], n={figure.side.n:,}: {words[figure.target]}."
 
 
 def coverage_sentence(report: WeeklyReport) -> str:
-    """Return what the report stands on: answers, ratings, whether the week is over."""
+    """Return the number of answers, pairs and ratings, and up to when the report reads if the week is not over."""
     data = report.data
     rated = report.selection.overall
     text = f"{plural(data.answers, 'answer')} from {plural(len(report.pairs), 'pair')}"
     if rated is not None and data.answers:
         text += f", {round(rated.value * rated.n):,} rated ({rated.value:.0%})"
     if data.now < data.week.end and data.now > data.week.start:
-        text += f"; the week is not over, read up to {data.now.astimezone(data.week.zone):%a %H:%M}"
+        text += f"; the week is not over: data up to {data.now.astimezone(data.week.zone):%a %H:%M}"
     return f"{text}."
 
 
@@ -100,7 +100,7 @@ def span(report: WeeklyReport) -> str:
 
 
 def _helpful(report: WeeklyReport) -> Comparison | None:
-    """Return the comparison of the helpful rate that the outcome rests on."""
+    """Return the comparison of the helpful rate that decides the outcome; None without one."""
     found = [item for item in report.whole if item.contrast.metric is HELPFUL]
     for word in (Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW):
         for item in found:
@@ -109,19 +109,24 @@ def _helpful(report: WeeklyReport) -> Comparison | None:
     return found[0] if found else None
 
 
+def _place(item: Comparison) -> str:
+    against, label = item.baseline.against, item.baseline.their_label
+    return label if against == "week before" else f"on {label}"
+
+
 def _do(report: WeeklyReport) -> str:
-    return f"{report.actions[0].do}." if report.actions else "Nothing is to be done." if not report.worse else ""
+    return f"{report.actions[0].do}." if report.actions else "No action needed." if not report.worse else ""
 
 
 def _rated(report: WeeklyReport) -> str:
     last = report.figures.get((HELPFUL.name, report.columns[0].digest, -1)) if report.columns else None
     if last is None or last.side is None:
-        return f"there are no ratings of the week before. {target_sentence(report)}"
-    return f"nothing was rated this week. {_others(report)}"
+        return f"there are no ratings from the week before. {target_sentence(report)}"
+    return f"no answers were rated this week. {_others(report)}"
 
 
 def _others(report: WeeklyReport) -> str:
-    """Return what the figures that need no ratings say, "" where there is nothing to compare."""
+    """Return a sentence on the comparisons that need no ratings, "" where there are none."""
     words = [item.word for item in report.whole if item.contrast.metric not in (HELPFUL, EDITS)]
     held = words.count(Word.NO_WORSE) + words.count(Word.BETTER)
     return (

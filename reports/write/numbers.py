@@ -19,7 +19,7 @@ def numbers(report: WeeklyReport) -> pd.DataFrame:
     """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
 
     ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
-    minus ``against``, as a share of it for latency and cost.
+    minus ``against``, for latency and cost as a share of ``against``.
     """
     week = report.data.week
     rows: list[tuple[object, ...]] = []

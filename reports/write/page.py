@@ -1,4 +1,4 @@
-"""Writes the week for people as one HTML file that needs no other file, no script and no network."""
+"""Writes the weekly report as one HTML page that needs no other file, no script and no network."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from reports.write.view import (
 )
 
 NAME = "index.html"
-MOST_FINDINGS = 4  # below the first sentence; all stand in the tables
+MOST_FINDINGS = 4  # findings listed below the headline; the tables show all of them
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _SCREENS = {
     "worse": "worse",
@@ -43,12 +43,12 @@ _SCREENS = {
     "no data": "",
 }
 ODDITIES = {
-    "feedback_before_answer": "verdicts are stamped before their answer (clock skew); they count, because they name their answer",
-    "negative_latency": "answers have a negative latency; they are left out of the latencies",
-    "unpriced": "written answers have no price; they are left out of cost",
-    "repeated_ids": "rows repeat a request's id; they count twice",
-    "future": "answers claim to be of later than now (clock skew); they are in no week yet",
-    "without_summary": "verdicts of this week name an answer that is not in the warehouse yet; they count in no figure",
+    "feedback_before_answer": "ratings are older than their answer by the timestamps (clock skew); they count all the same",
+    "negative_latency": "answers have a negative latency; the latency figures leave them out",
+    "unpriced": "new summaries have no price; the cost figures leave them out",
+    "repeated_ids": "rows repeat the id of another request; they count twice",
+    "future": "answers have a timestamp in the future (clock skew); they count in no week yet",
+    "without_summary": "ratings of this week name an answer that is not in the warehouse yet; they count in no figure",
 }
 
 
@@ -60,7 +60,10 @@ def write_page(report: WeeklyReport, folder: Path) -> Path:
 
 
 def render(report: WeeklyReport) -> str:
-    """Return the page. All text from the warehouse is escaped; its policy lets nothing run and nothing load."""
+    """Return the page as HTML.
+
+    All text from the warehouse is escaped, and the page's content security policy forbids scripts and external resources.
+    """
     import jinja2
 
     environment = jinja2.Environment(
@@ -156,7 +159,7 @@ def _promise(item: GatePromise) -> dict[str, Any]:
 
 
 def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
-    """Return one card per pair: its role, its word, and the four figures that a product owner asks for first."""
+    """Return one card per pair: role, result, and the four most important figures."""
     cards = []
     for pair in report.pairs:
         mine = [item for item in (*report.whole, *report.sliced) if item.baseline.digest == pair.digest]
@@ -203,7 +206,7 @@ def _change(report: WeeklyReport, place: int) -> str:
         f"to {format_number(change.after, unit)}"
     )
     if change.release is not None:
-        text += f"; {change.release.name} fits"
+        text += f"; coincides with {change.release.name}"
     if change.p is not None:
         week = report.data.week
         first, last = day_words(week.day(change.first)), day_words(week.day(change.last))
@@ -212,17 +215,20 @@ def _change(report: WeeklyReport, place: int) -> str:
 
 
 def _selection(report: WeeklyReport) -> str:
-    """Return how far the ratings may be taken for the answers."""
+    """Return how far the ratings represent all answers."""
     heard = report.selection
     if heard.overall is None or heard.helpful is None:
-        return "Nothing was rated: nothing is known of what agents think."
-    text = f"{heard.overall.value:.1%} of the answers were rated; of the others nothing is known."
+        return "No answers were rated, so the agents' opinion is unknown."
+    text = f"Agents rated {heard.overall.value:.1%} of the answers; their opinion of the others is unknown."
     if heard.uneven:
-        text += f" Who rates differs by {' and '.join(heard.uneven)} beyond chance: the helpful rate leans towards those who do."
+        text += (
+            f" The share of rated answers differs by {' and '.join(heard.uneven)} beyond chance, so the helpful rate is biased "
+            "towards the slices that are rated more often."
+        )
     if heard.reweighted is not None:
         text += (
-            f" Counting each channel and intent by its answers instead of its ratings, the helpful rate is "
-            f"{format_number(heard.reweighted, Unit.RATE)} and not {format_number(heard.helpful, Unit.RATE)}"
-            f" ({heard.covered:.0%} of the answers lie where there are enough ratings)."
+            f" Weighted by answers instead of ratings per channel and intent, the helpful rate is "
+            f"{format_number(heard.reweighted, Unit.RATE)} instead of {format_number(heard.helpful, Unit.RATE)}"
+            f" (based on channels and intents with enough ratings, {heard.covered:.0%} of the answers)."
         )
     return text

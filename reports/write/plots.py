@@ -1,4 +1,4 @@
-"""Draws the weekly report's charts over days as inline SVG; who is who is told by shape and label, not by colour alone."""
+"""Draws the weekly report's charts over days as inline SVG; shape and label identify a series, never colour alone."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartPoint:
-    """A figure at a local day (a fraction stands between days), with its interval if it has one."""
+    """A figure at a local day (fractions are times within the day), with its interval if it has one."""
 
     day: float
     value: float
@@ -28,7 +28,7 @@ class ChartPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartLine:
-    """A series; ``dots``: points with intervals, else a bare line."""
+    """A series; ``dots``: drawn as points with intervals, otherwise as a plain line."""
 
     name: str
     points: Sequence[ChartPoint]
@@ -38,7 +38,7 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """An upright line at a day with a short label: a release, or a change point."""
+    """A vertical line at a day with a short label: a release or a change point."""
 
     day: float
     label: str
@@ -55,7 +55,7 @@ def chart(
     bound: float | None = None,
     from_zero: bool = False,
 ) -> Markup:
-    """Return the lines over local days; the report's week is shaded, ``bound`` dashed. "" without points."""
+    """Return the lines over local days, with the report's week shaded and ``bound`` dashed; "" without points."""
     drawn = [line for line in lines if line.points]
     if not drawn:
         return Markup("")
@@ -89,7 +89,7 @@ def chart(
 
 
 def legend(lines: Sequence[ChartLine]) -> Markup:
-    """Return what each shape stands for, as small drawings with words; "" for a single line."""
+    """Return the legend: each series' shape with its name; "" for a single series."""
     drawn = [line for line in lines if line.points]
     if len(drawn) < 2:
         return Markup("")
@@ -112,7 +112,7 @@ def _range(lines: Sequence[ChartLine], unit: Unit, bound: float | None, from_zer
     values = [point.value for line in lines for point in line.points]
     ends = [end for line in lines for point in line.points for end in (point.low, point.high) if end is not None]
     low, high = min(values), max(values)
-    if ends:  # one day with three ratings must not squeeze all others into a line
+    if ends:  # the wide interval of one day with three ratings must not compress all others
         room = max(high - low, 0.05 if unit is Unit.RATE else 0.0)
         low, high = max(min(ends), low - room), min(max(ends), high + room)
     if bound is not None:
@@ -133,7 +133,7 @@ def _axes(week: Week, days: tuple[float, float], values: tuple[float, float], un
     parts = []
     for value in _ticks(*values):
         parts.append(_line(_LEFT, WIDTH - _RIGHT, y(value), y(value), "grid"))
-        # A tick is no measurement: its digits need not tell 1.00 from 0.999.
+        # A tick is not a measurement, so its label need not distinguish 1.00 from 0.999.
         label = _tick_label(value, values[1] - values[0], unit)
         parts.append(_text(_LEFT - 6, y(value) + 4, label, "end"))
     weeks = int((days[1] - days[0]) / 7)
@@ -165,7 +165,7 @@ def _tick_label(value: float, span: float, unit: Unit) -> str:
 
 
 def _marks(marks: Sequence[Mark], x) -> list[Markup]:  # type: ignore[no-untyped-def]
-    """Return upright lines with labels above the plot; a label too near to the one before it is left to its title."""
+    """Return vertical lines with labels above the plot; a label too close to the one before shows only as the line's title."""
     parts, free_from = [], -math.inf
     for mark in sorted(marks, key=lambda mark: (mark.day, mark.kind)):
         place = x(mark.day)

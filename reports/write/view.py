@@ -1,4 +1,4 @@
-"""What the page shows, as rows and cells: values are text by now, so that page and digest print alike."""
+"""The page's tables as rows and cells with formatted text, so that page and digest print the same figures."""
 
 import math
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NOTHING = Markup("")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportCell:
-    """One cell: its figure, a drawing, the word that hangs on it, and a remark in small print."""
+    """A table cell: its figure, a drawing, the result with its CSS class (``look``), and a remark in small print."""
 
     text: str = MISSING
     drawing: Markup = _NOTHING
@@ -35,7 +35,7 @@ class ReportCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRow:
-    """A line of a table."""
+    """A table row: its name, a remark in small print, and the cells."""
 
     name: str
     remark: str
@@ -43,12 +43,12 @@ class ReportRow:
 
 
 def badge(word: Word) -> tuple[str, str]:
-    """Return sign with word, and the look; colour is never alone in saying it."""
+    """Return the result with its sign, and its CSS class; the sign makes it readable without colour."""
     return f"{SIGNS[word]} {word.value}".strip(), LOOKS[word]
 
 
 def figure_rows(report: WeeklyReport) -> list[ReportRow]:
-    """Return this week's figures, one column per pair, the week before in small print."""
+    """Return this week's figures with one column per pair, and the week before's in small print."""
     return [
         ReportRow(
             name=metric.title,
@@ -63,7 +63,7 @@ def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> Rep
     now, before = (report.figures[metric.name, digest, period] for period in (0, -1))
     past = f"week before: {format_number(before.side.value, metric.unit)}, n={before.side.n:,}" if before.side else ""
     if now.side is None:
-        empty = "no priced answer" if metric is COST else "nothing to count"
+        empty = "no priced answer" if metric is COST else "no data"
         return ReportCell(remark="; ".join(filter(None, (empty, past))))
     shown = [item.side for item in _peers(report, metric) if item.side is not None]
     scale = _scale(metric, shown)
@@ -84,7 +84,7 @@ def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> Rep
 
 
 def _scale(metric: WeeklyMetric, sides: Sequence[Interval]) -> tuple[float, float]:
-    """Return a metric's common scale; rare things have one of their own, on which their interval can be seen."""
+    """Return the common scale of a metric's cells; low rates get a narrower scale, so that their intervals are visible."""
     top = max([*(side.high or side.value for side in sides), metric.target or 0.0])
     if metric.unit is Unit.RATE and top < 0.4:
         return 0.0, max(top * 1.4, 0.01)
@@ -96,7 +96,7 @@ def _peers(report: WeeklyReport, metric: WeeklyMetric) -> list[WeekFigure]:
 
 
 def _stated(report: WeeklyReport, digest: str, now: WeekFigure) -> str:
-    """Return the planned cost of the pair's model, beside what was metered."""
+    """Return the planned cost of the pair's model and its ratio to the metered cost; "" where no cost was planned."""
     pair = next((pair for pair in report.pairs if pair.digest == digest or len(report.pairs) == 1), None)
     if pair is None or pair.stated_cost is None or now.side is None:
         return ""
@@ -122,7 +122,7 @@ def _metric(metric: WeeklyMetric, side: Interval, *, unit: Unit | None = None) -
 
 
 def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[ReportRow]:
-    """Return the differences of whole pairs, one column per baseline; right of the line is better, whatever the metric."""
+    """Return the differences of whole pairs with one column per baseline; in the drawings, right is better for every metric."""
     rows = []
     for metric in COMPARED:
         found = [
@@ -146,15 +146,17 @@ def baselines_of(items: Sequence[Comparison]) -> list[Baseline]:
 
 
 def baseline_title(baseline: Baseline) -> str:
-    """Return ``nova-lite v1.1.0 against nova-lite v1.0.0, the release before``."""
-    theirs = (
-        baseline.their_label if baseline.against == "week before" else f"{baseline.their_label}, the {baseline.against}"
-    )
-    return f"{baseline.label} against {theirs}".replace("the production beside it", "in production beside it")
+    """Return ``nova-lite v1.1.0 against nova-lite v1.0.0 (previous release)``."""
+    remark = {
+        "week before": "",
+        "release before": " (previous release)",
+        "production beside it": " (in production at the same time)",
+    }[baseline.against]
+    return f"{baseline.label} against {baseline.their_label}{remark}"
 
 
 def _turned(item: Comparison) -> Metric | None:
-    """Return the difference turned so that positive is better."""
+    """Return the difference with the sign turned so that positive is better."""
     between, metric = item.contrast.difference, item.contrast.metric
     if between is None:
         return None
@@ -167,7 +169,7 @@ def _turned(item: Comparison) -> Metric | None:
 
 def _change_cell(item: Comparison | None, limit: float) -> ReportCell:
     if item is None:
-        return ReportCell(remark="nothing on one side")
+        return ReportCell(remark="no data on one side")
     turned, metric = _turned(item), item.contrast.metric
     word, look = word_of(item)
     small = item.word is Word.TOO_FEW
@@ -183,14 +185,14 @@ def _change_cell(item: Comparison | None, limit: float) -> ReportCell:
 
 
 def sides(item: Comparison) -> str:
-    """Return both sides with their n."""
+    """Return the figures of both sides with their n."""
     found, unit = item.contrast, item.contrast.metric.unit
     ours, theirs = (f"{format_number(side.value, unit)} (n={side.n:,})" for side in (found.ours, found.theirs))
-    return f"{ours} after {theirs}"
+    return f"{ours} against {theirs}"
 
 
 def word_of(item: Comparison) -> tuple[str, str]:
-    """Return sign, word and look; small samples show their n, a follower names what it follows from."""
+    """Return the result with sign, and its CSS class; small samples show their n, explained changes the slice they follow."""
     if item.word is Word.TOO_FEW:
         return f"… n={min(item.contrast.ours.n, item.contrast.theirs.n)}: too few to say", "few"
     text, look = badge(item.word)
@@ -233,9 +235,9 @@ def _slice_cell(item: Comparison | None) -> ReportCell:
 
 
 def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
-    """Return the smallest true drop of the helpful rate that four of five such samples show; "" where nothing was tested.
+    """Return the smallest true drop of the helpful rate detected with 80% power, as a remark; "" where nothing was tested.
 
-    At the level of the family's first rejection, so it is the drop that is seen when nothing else moved.
+    Computed at the level of the family's first rejection: the drop that is detected when no other slice changed.
     """
     if item is None or not item.contrast.tested:
         return ""
@@ -244,18 +246,18 @@ def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
     ours, theirs = item.contrast.ours, item.contrast.theirs
     common = (ours.value * ours.n + theirs.value * theirs.n) / (ours.n + theirs.n)
     drop = z * math.sqrt(common * (1 - common) * (1 / ours.n + 1 / theirs.n))
-    return f"sees a drop of {format_number(drop, Unit.RATE)} in the helpful rate" if 0 < drop < common else ""
+    return f"detects a helpful-rate drop of {format_number(drop, Unit.RATE)} or more" if 0 < drop < common else ""
 
 
 def moved(report: WeeklyReport) -> list[tuple[Comparison, str, str]]:
-    """Return the slices that are worse or better by themselves, with word and look."""
+    """Return the worse and better slices that no other slice explains, worse ones first, with result and CSS class."""
     found = [item for item in report.sliced if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
     found.sort(key=lambda item: (item.word is Word.BETTER, item.contrast.p or 0.0))
     return [(item, *word_of(item)) for item in found]
 
 
 def slice_summary(report: WeeklyReport, baseline: Baseline) -> str:
-    """Return how many comparisons of the table ended in which word."""
+    """Return how many comparisons of the table had each result."""
     words = [item.word for item in report.sliced if item.baseline == baseline]
     counts = [
         f"{words.count(word)} {word.value}"

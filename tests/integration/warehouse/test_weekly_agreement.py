@@ -110,8 +110,8 @@ def test_a_fall_is_reported_first_with_a_remedy(calls):
     ]  # fmt: skip
     (told,) = more_findings(report)  # no summary was answered, which is what the headline says
     assert told.startswith(
-        "Worse this week for criterion greet of form support version 1 (acme): people agree with the model 0.50 (n=40), "
-        "0.95 the week before (n=40), -0.45 ["
+        "Worse this week for criterion greet of form support version 1 (acme): agreement with the model 0.50 (n=40) "
+        "against 0.95 the week before (n=40), difference -0.45 ["
     )
     assert report.actions[0].because == "people overruled 20 of 40, 2 of 40 the week before"
     text = page.render(report)
@@ -147,13 +147,13 @@ def test_few_ratings_raise_no_alarm_and_the_report_says_so(calls):
     assert report.agreement.fallen == []
     assert more_findings(report) == []
     assert "n=19: too few to say" in page.render(report)
-    assert "1 criterion with fewer than 20: too few to say" in digest.render(report)
+    assert "1 criterion with fewer than 20 verdicts: too few to say" in digest.render(report)
 
 
 def test_overrides_alone_give_no_agreement_instead_of_0(calls):
     calls.answered("greet", {("yes", "no"): 30})
     report = calls.report()
-    assert "with overrides alone the agreement is 0 by the way it was counted" in page.render(report)
+    assert "when only overrides are recorded, the agreement is always 0 and means nothing" in page.render(report)
     assert report.agreement.fallen == []
     calls.answered("greet", {("yes", "yes"): 28, ("no", "no"): 2}, at=BEFORE)
     (told,) = more_findings(calls.report())
@@ -169,7 +169,7 @@ def test_versions_tenants_and_pairs_are_counted_separately(calls):
         ("acme", 2, 1, Word.WORSE), ("brand", 1, 1, Word.NONE),
     ]  # fmt: skip
     (told,) = more_findings(report)
-    assert told.endswith("; the week before was version 1 of the form; another pair scored.")
+    assert told.endswith("; the week before used version 1 of the form; another pair scored the calls.")
 
 
 def test_a_rating_counts_once_in_the_week_it_was_given(calls):
@@ -190,7 +190,7 @@ def test_without_calls_there_is_no_section_and_without_ratings_it_says_so(calls)
     assert "Scored calls" not in digest.render(calls.report())
     calls.call({"greet": "yes", "sorry": None})
     text = page.render(calls.report())
-    assert "1 scored call in the week with 1 verdicts of the model. Nobody confirmed or overruled a verdict" in text
+    assert "1 scored call this week with 1 verdict by the model. People confirmed or overruled no verdict" in text
 
 
 def test_texts_of_the_warehouse_are_escaped_in_the_page(calls):

@@ -216,7 +216,7 @@ def test_no_other_slice_is_reported_as_worse(planted):
 
 def test_the_advice_is_a_command_for_each_finding(planted):
     commands = [action.command for action in planted.actions]
-    assert commands[0] == "omni rollback --why 'worse: rated helpful for intent outage' --to 1"
+    assert commands[0] == "omni rollback --why 'worse: helpful rate for intent outage' --to 1"
     assert "omni harvest propose --week 2026-W46 --slice intent=outage" in commands
 
 
@@ -263,7 +263,7 @@ def test_ten_weeks_without_change_raise_no_alarm(tmp_path):
 
 def test_a_week_without_data_has_a_page_that_says_so(house):
     written = write_weekly(house.settings, week="2026-W46", now=LATER)
-    assert written.headline == "No data: the warehouse holds no answer of summarize in 2026-W46."
+    assert written.headline == "No data: the warehouse holds no answers of task summarize in 2026-W46."
     assert "No data" in written.page.read_text(encoding="utf-8")
     assert list(pd.read_parquet(written.numbers).columns) == list(COLUMNS)
 
@@ -283,14 +283,14 @@ def test_the_running_week_shows_up_to_when_it_was_read(house):
     house.fill(table([summary(WEEK.start + timedelta(hours=1)), summary(WEEK.start + timedelta(days=5))]))
     report = house.report(now=WEEK.start + timedelta(days=2))
     assert report.data.answers == 1
-    assert "the week is not over, read up to Wed 00:00" in page.render(report)
+    assert "the week is not over: data up to Wed 00:00" in page.render(report)
 
 
 def test_answers_from_the_future_are_counted_separately(house):
     house.fill(table([summary(WEEK.start + timedelta(hours=1)), summary(LATER + timedelta(days=400))]))
     report = house.report()
     assert report.data.oddities["future"] == 1
-    assert "answers claim to be of later than now" in page.render(report)
+    assert "answers have a timestamp in the future" in page.render(report)
 
 
 def test_a_verdict_older_than_its_answer_counts_and_is_shown(house):
@@ -339,7 +339,7 @@ def test_seven_ratings_are_too_few_for_a_conclusion(house):
     made += [summary(WEEK.start + timedelta(hours=hour), "not_helpful" if hour < 7 else None) for hour in range(40)]
     report = house.fill(table(made)).report()
     assert report.outcome == "too few to say"
-    assert headline(report).startswith("Too few ratings to say: n=7, 20 are the least")
+    assert headline(report).startswith("Too few ratings to say: n=7, at least 20 are needed")
     assert "n=7: too few to say" in page.render(report)
 
 
