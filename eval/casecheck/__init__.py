@@ -1,1 +1,1 @@
-"""Checks a task's case files: each case by itself, all of them against each other, their balance, the judge's labels."""
+"""Checks a task's case files: single cases, copies between cases, balance, and the judge's calibration rows."""

@@ -1,4 +1,4 @@
-"""What a case file is made of: counts by slice against the declared minima, and how long its texts are."""
+"""Balance of a case file: counts by slice against the declared bounds, and the lengths of its texts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from eval.casecheck.files import CaseLine, CaseProblem
 from eval.casecheck.rules import FileRules, SliceValue
 
-CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English; an estimate, no tokenizer of a served model is at hand
+CHARACTERS_PER_TOKEN = (
+    4  # the usual rule of thumb for English; the tokenizers of the served models are not available here
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How many cases have one value of one slice, and what is asked for ("" when nothing is)."""
+    """How many cases have one value of one slice, and the required bounds in words ("" if there are none)."""
 
     slice: str
     value: SliceValue
@@ -24,7 +26,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """Smallest, mean and largest of ``n`` lengths."""
+    """The smallest, mean and largest of ``n`` lengths."""
 
     name: str
     n: int
@@ -35,7 +37,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseBalance:
-    """One file's make-up."""
+    """The composition of one case file."""
 
     file: str
     cases: int
@@ -50,15 +52,15 @@ def balance_of(file: str, lines: Sequence[CaseLine], rules: FileRules | None) ->
     shares = _shares(lines, rules)
     seconds = sum(len(line.case.expectations.references) > 1 for line in lines)
     texts = [
-        f"{share.count} of {len(lines)} cases have {share.slice}={share.value}; {share.asked} is asked for"
+        f"{share.count} of {len(lines)} cases have {share.slice}={share.value}; required: {share.asked}"
         for share in shares
         if not share.kept
     ]
     if rules is not None:
         if len(lines) != rules.count:
-            texts.insert(0, f"holds {len(lines)} sound cases; {rules.count} are asked for")
+            texts.insert(0, f"holds {len(lines)} valid cases; {rules.count} are required")
         if seconds != rules.second_references:
-            texts.append(f"{seconds} cases have a second reference; {rules.second_references} are asked for")
+            texts.append(f"{seconds} cases have a second reference; {rules.second_references} are required")
         texts += rules.together([line.case for line in lines])
     return CaseBalance(
         file=file,

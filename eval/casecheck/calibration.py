@@ -1,4 +1,4 @@
-"""Checks the rows a judge is calibrated on: labels, planted defects and their good twins, and that no word count betrays them."""
+"""Checks a judge's calibration rows: labels, planted defects, good twins, and that word overlap does not reveal the label."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from eval.casecheck.rules import CalibrationRules
 from figures.stats import Interval, percentile_interval, resample_weights
 from service.grounding.text import fold
 
-# A judge that only counts shared words must not be able to tell good from bad: 0.5 is chance.
+# Allowed AUC of word overlap: a judge that only counts shared words must not separate good from bad rows (0.5 is chance).
 OVERLAP_AUC = (0.4, 0.6)
 _SEED = 20261121
 
 
 class LabelledRow(BaseModel):
-    """One output for a case, labelled; a bad one has one planted ``kind`` of defect at ``span`` and a good twin."""
+    """A labelled output for a case; a bad one has one planted defect of a ``kind`` at ``span``, and a good twin ``pair_id``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,7 +37,7 @@ class LabelledRow(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Separation:
-    """How well word overlap with ``source`` tells good from bad: an AUC with its interval over pairs of twins."""
+    """How well word overlap with ``source`` separates good from bad rows: the AUC with its interval over pairs of twins."""
 
     source: str
     auc: Interval
@@ -45,7 +45,7 @@ class Separation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationFindings:
-    """What the check saw: problems, rows per label and kind, and the separations."""
+    """The result of the check: problems, rows per label and kind, and the separations."""
 
     problems: tuple[CaseProblem, ...]
     rows: int
@@ -67,20 +67,20 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
             problems.append(
                 CaseProblem(file=path.stem, line=number, id="", text=f"field {field!r}: {first['msg']}; mend the line")
             )
-    # The last of equal ids would hide the others: each is reported, and the first one kept.
+    # Every repeated id is reported; the first row with the id is kept.
     by_id: dict[str, LabelledRow] = {}
     cases = {line.case.id: line for line in lines}
     allowed = {line.case.id for line in lines if rules is None or line.file == rules.cases_of}
     for number, row in rows:
         if by_id.setdefault(row.id, row) is not row:
             problems.append(
-                CaseProblem(file=path.stem, line=number, id=row.id, text="the id stands twice; give each row its own")
+                CaseProblem(file=path.stem, line=number, id=row.id, text="the id occurs twice; give each row its own")
             )
     for number, row in rows:
         texts = _row_texts(row, by_id, rules)
         if row.case_id not in allowed:
             where = "" if rules is None else f" of {rules.cases_of}.jsonl"
-            texts.append(f"case_id {row.case_id!r} is no case{where}; name one")
+            texts.append(f"case_id {row.case_id!r} is not a case{where}; name one")
         elif row.label == "good":
             texts += _good_texts(row, cases[row.case_id])
         problems += [CaseProblem(file=path.stem, line=number, id=row.id, text=text) for text in texts]
@@ -91,8 +91,8 @@ def check_calibration(path: Path, lines: Sequence[CaseLine], rules: CalibrationR
     for found in separations:
         if not OVERLAP_AUC[0] <= found.auc.value <= OVERLAP_AUC[1]:
             texts.append(
-                f"word overlap with {found.source} tells good from bad (AUC {found.auc.value:.2f}, allowed {OVERLAP_AUC[0]} to "
-                f"{OVERLAP_AUC[1]}); a judge could pass by counting words: reword until it cannot"
+                f"word overlap with {found.source} separates good from bad (AUC {found.auc.value:.2f}, allowed "
+                f"{OVERLAP_AUC[0]} to {OVERLAP_AUC[1]}); a judge could pass by counting words: reword rows until it cannot"
             )
     problems += [CaseProblem(file=path.stem, line=0, id="", text=text) for text in texts]
     return CalibrationFindings(
@@ -107,28 +107,28 @@ def _row_texts(row: LabelledRow, by_id: Mapping[str, LabelledRow], rules: Calibr
         return []
     texts = []
     if rules is not None and row.kind not in rules.kinds:
-        texts.append(f"kind {row.kind!r} is none of {', '.join(rules.kinds)}")
+        texts.append(f"kind {row.kind!r} is not one of {', '.join(rules.kinds)}")
     if not row.span or row.span not in row.summary:
         texts.append(f"span {row.span!r} does not occur in the bad summary; copy it letter by letter")
     twin = by_id.get(row.pair_id or "")
     if twin is None or twin.label != "good" or twin.case_id != row.case_id:
-        return [*texts, f"pair_id {row.pair_id!r} is no good row of the same case; name its good twin"]
+        return [*texts, f"pair_id {row.pair_id!r} is not a good row of the same case; name its good twin"]
     if row.span and row.span in twin.summary:
         remedy = "narrow it to the defect"
         if rules is not None and row.kind in rules.omissions:
-            remedy = "for an omission, take the words on both sides of the gap"
+            remedy = "for an omission, take the words before and after the gap"
         texts.append(f"span {row.span!r} occurs in the good twin {twin.id} too; {remedy}")
     return texts
 
 
 def _good_texts(row: LabelledRow, line: CaseLine) -> list[str]:
     texts = [
-        f"a good summary trips forbidden {claim.claim!r} of {line.case.id} by {form!r}; mend the summary or narrow the form"
+        f"a good summary matches forbidden claim {claim.claim!r} of {line.case.id} by {form!r}; change the summary or the form"
         for claim in line.case.expectations.forbidden
         if (form := carried_by(claim.accepted, row.summary)) is not None
     ]
     if fold(row.summary) in {fold(reference) for reference in line.case.expectations.references}:
-        texts.append(f"a good summary is the reference of {line.case.id}; write another")
+        texts.append(f"a good summary equals the reference of {line.case.id}; write another")
     texts += [
         f"a good summary prints a full number that ends in {found[-4:]}; mask it" for found in full_numbers(row.summary)
     ]
@@ -137,12 +137,12 @@ def _good_texts(row: LabelledRow, line: CaseLine) -> list[str]:
 
 def _count_texts(labels: Mapping[str, int], kinds: Mapping[str, int], rules: CalibrationRules) -> list[str]:
     texts = [
-        f"{labels.get(label, 0)} {label} rows; {rules.rows_per_label} are asked for"
+        f"{labels.get(label, 0)} {label} rows; {rules.rows_per_label} are required"
         for label in ("good", "bad")
         if labels.get(label, 0) != rules.rows_per_label
     ]
     texts += [
-        f"{kinds.get(kind, 0)} rows of kind {kind!r}; {rules.rows_per_kind} are asked for"
+        f"{kinds.get(kind, 0)} rows of kind {kind!r}; {rules.rows_per_kind} are required"
         for kind in rules.kinds
         if kinds.get(kind, 0) != rules.rows_per_kind
     ]
@@ -150,7 +150,7 @@ def _count_texts(labels: Mapping[str, int], kinds: Mapping[str, int], rules: Cal
 
 
 def unigram_f1(first: str, second: str) -> float:
-    """Return ROUGE-1 F (Lin 2004) of two texts over folded words, 0 to 1; 0 when one is empty."""
+    """Return the ROUGE-1 F score (Lin 2004) of two texts over folded words, 0 to 1; 0 when one is empty."""
     one, other = Counter(fold(first).split()), Counter(fold(second).split())
     total = one.total() + other.total()
     return 2 * (one & other).total() / total if one and other else 0.0
@@ -188,11 +188,11 @@ def _references(line: CaseLine) -> tuple[str, ...]:
 
 
 def paired_auc(good: NDArray[np.float64], bad: NDArray[np.float64]) -> Interval:
-    """Return the chance that a good row scores above a bad one (ties count half), with a bootstrap interval over twins.
+    """Return the probability that a good row scores above a bad one (ties count half), with a bootstrap interval over twins.
 
     Args:
         good: ``(n_pairs,)`` scores of the good twins.
-        bad: ``(n_pairs,)`` scores of the bad ones, in the same order.
+        bad: ``(n_pairs,)`` scores of their bad twins, in the same order.
     """
     wins = (good[:, None] > bad[None, :]) + 0.5 * (good[:, None] == bad[None, :])
     drawn = resample_weights(len(good), _SEED)

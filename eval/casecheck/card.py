@@ -1,4 +1,4 @@
-"""The data card names the cases it describes: a change of the cases that leaves the card alone is a problem."""
+"""Checks that the data card names the digests of the current case files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from eval.casecheck.files import CaseProblem
 
 CARD = "README.md"
-SHOWN = 12  # characters of a digest, as everywhere in reports
+SHOWN = 12  # characters of a digest that are shown, as in all reports
 
 
 def card_problems(folder: Path, digests: Mapping[str, str]) -> list[CaseProblem]:
@@ -27,8 +27,8 @@ def card_problems(folder: Path, digests: Mapping[str, str]) -> list[CaseProblem]
             text = f"has no row in the table of {CARD}; add one with the digest {digest[:SHOWN]}"
         elif f"`{digest[:SHOWN]}`" not in row:
             text = (
-                f"has digest {digest[:SHOWN]}, and its row in {CARD} says otherwise: bump the card's version, say in its "
-                "changelog what changed, and write the digest into the row"
+                f"has digest {digest[:SHOWN]}, but its row in {CARD} has another: bump the card's version, describe the "
+                "change in its changelog, and write the digest into the row"
             )
         else:
             continue

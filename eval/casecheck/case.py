@@ -1,4 +1,4 @@
-"""What one case says about itself: facts, references, forbidden claims, open items and slices must fit its inputs."""
+"""Checks one case: its facts, references, forbidden claims, open items and slices must fit its inputs."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,8 @@ def case_problems(line: CaseLine, own_answer: str | None) -> list[CaseProblem]:
     """Return what is wrong inside one case.
 
     Args:
-        line: the case and where it stands.
-        own_answer: what the task answers to these inputs without a model, if it does: then the one right output.
+        line: the case with its file and line.
+        own_answer: the task's answer to these inputs without a model, None if it needs one; must be the only reference.
     """
     texts = [
         *_form_texts(line),
@@ -37,18 +37,18 @@ def case_problems(line: CaseLine, own_answer: str | None) -> list[CaseProblem]:
 
 
 def full_numbers(text: str) -> list[str]:
-    """Return what looks like a full account, card or social security number: nine digits or more, grouped or not."""
+    """Return the texts that look like a full account, card or social security number: nine digits or more, also grouped."""
     return _FULL_NUMBER.findall(text)
 
 
 def carried_by(form_list: Iterable[str], text: str) -> str | None:
-    """Return the first surface form that occurs in ``text``, or None; a form that cannot be parsed occurs nowhere."""
+    """Return the first surface form that occurs in ``text``, or None; forms that cannot be parsed are skipped."""
     for form in form_list:
         try:
             if form_occurs(form, text):
                 return form
         except ValueError:
-            continue  # reported once, with the form's owner
+            continue  # `_form_texts` reports it
     return None
 
 
@@ -79,7 +79,7 @@ def _passage_texts(line: CaseLine) -> Iterator[str]:
     late_is_meant = is_declared(line.case.slices, line.rules.after_now)
     for passage in line.passages:
         if passage.id in seen:
-            yield f"{passage.id} stands twice in the inputs; give each its own id"
+            yield f"{passage.id} occurs twice in the inputs; give each its own id"
         seen.add(passage.id)
         if now is not None and passage.at is not None and passage.at > now and not late_is_meant:
             yield f"{passage.id} is dated {passage.at.isoformat()}, after the request ({now.isoformat()}); mend the date"
@@ -90,7 +90,7 @@ def _fact_texts(line: CaseLine) -> Iterator[str]:
     for fact in line.case.expectations.facts:
         passage = passages.get(fact.interaction_id)
         if passage is None:
-            yield f"fact {fact.statement!r} names {fact.interaction_id!r}, which the case does not have; name one of its own"
+            yield f"fact {fact.statement!r} names {fact.interaction_id!r}, which the case does not have; name one that it has"
         elif fact.span not in passage.text:
             yield (
                 f"fact {fact.statement!r}: span {_short(fact.span)} does not occur in {passage.id}; copy it letter by letter"
@@ -103,10 +103,10 @@ def _fact_texts(line: CaseLine) -> Iterator[str]:
 
 
 def _claim_texts(line: CaseLine) -> Iterator[str]:
-    """No text that is true for the case may trip a forbidden claim, else a faithful output is punished.
+    """Yield a problem for each true text of the case that matches a forbidden claim, because a faithful output would fail.
 
-    Statements, open items and references are true without exception. A source may state a forbidden claim only in a case
-    that declares it: there a later contact corrects it, or it is the trap.
+    Statements, open items and references are always true. A source may state a forbidden claim only in a case whose slices
+    declare it: a later contact corrects the claim, or the claim is the trap.
     """
     expected, declared = line.case.expectations, line.rules.contested
     contested = not declared or is_declared(line.case.slices, declared)
@@ -123,7 +123,7 @@ def _claim_texts(line: CaseLine) -> Iterator[str]:
                     remedy += ", or file the case under " + " or ".join(
                         f"{name}={value}" for name, value in declared if name in line.case.slices
                     )
-                yield f"{owner} trips forbidden {claim.claim!r} by {_short(form)}; {remedy}"
+                yield f"{owner} matches forbidden claim {claim.claim!r} by {_short(form)}; {remedy}"
 
 
 def _reference_texts(line: CaseLine) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _reference_texts(line: CaseLine) -> Iterator[str]:
         elif len(missing) > (1 - line.rules.second_reference_coverage) * len(expected.facts) + 1e-9:
             yield (
                 f"reference {number} carries {len(expected.facts) - len(missing)} of {len(expected.facts)} facts; at least "
-                f"{line.rules.second_reference_coverage:.0%} is asked for; missing: {'; '.join(missing)}"
+                f"{line.rules.second_reference_coverage:.0%} is required; missing: {'; '.join(missing)}"
             )
 
 
@@ -159,7 +159,7 @@ def _open_item_texts(line: CaseLine) -> Iterator[str]:
 def _answered_texts(line: CaseLine, own_answer: str) -> Iterator[str]:
     expected = line.case.expectations
     if [fold(reference) for reference in expected.references] != [fold(own_answer)]:
-        yield f"the task answers these inputs with {own_answer!r} and no model; that must be the one reference"
+        yield f"the task answers these inputs with {own_answer!r} and no model; that must be the only reference"
     if expected.facts or expected.open_items:
         yield "the task answers these inputs without a model, so there can be no facts and no open items; drop them"
 

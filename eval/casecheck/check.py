@@ -23,7 +23,7 @@ from service.task import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Everything the check saw, in file order; ``digests`` are those that evidence refers to."""
+    """The result of the check, in file order; ``digests`` are the digests of the cases that evidence names."""
 
     problems: tuple[CaseProblem, ...]
     balances: tuple[CaseBalance, ...]
@@ -36,12 +36,12 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
 
     Args:
         folder: ``datasets/<task>``.
-        task: its input model and its answers without a model.
-        rules: the task's own demands.
-        only: report one file (its stem) alone; it is still compared with the others.
+        task: gives the input model and the answers without a model.
+        rules: the task's own requirements.
+        only: stem of the only file to report; it is still compared with the others.
 
     Raises:
-        CaseError: a file cannot be read, or ``only`` is none of them.
+        CaseError: a file cannot be read, or there is no file ``only``.
     """
     paths = case_paths(folder)
     calibration_path = folder / f"{CALIBRATION}.jsonl"
@@ -64,7 +64,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     problems += copied_passages(lines) + copied_references(lines) + reworded_cases(lines)
     missing = [] if only else [file for file in rules.files if file not in by_file]
     problems += [
-        CaseProblem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are asked for")
+        CaseProblem(file=file, line=0, id="", text=f"is missing; {rules.files[file].count} cases are required")
         for file in missing
     ]
     balances = [balance_of(file, found, rules.files.get(file)) for file, found in by_file.items()]
@@ -94,7 +94,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
 def measure_specificity(
     folder: Path, task: Task[BaseModel], rules: CaseRules, *, only: str | None = None
 ) -> dict[str, Interval]:
-    """Return ``false_match_rate`` of each case file of ``folder`` that it can be measured on."""
+    """Return ``false_match_rate`` by the stem of each case file of ``folder`` for which it is defined."""
     found = {}
     for path in case_paths(folder):
         if only in (None, path.stem):

@@ -11,12 +11,12 @@ from eval.casecheck.rules import CaseRules, Passage
 from eval.cases import Case, parse_case
 from eval.errors import CaseError
 
-CALIBRATION = "judge_calibration"  # the one file that holds labelled rows of other cases instead of cases
+CALIBRATION = "judge_calibration"  # this file holds labelled outputs for the cases of other files instead of cases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseProblem:
-    """One thing that is wrong in a line of a file; ``text`` says what and what to do. ``also`` names a second file."""
+    """One problem in a line of a file; ``text`` says what is wrong and what to do. ``also`` is the stem of a second file."""
 
     file: str
     line: int
@@ -25,7 +25,7 @@ class CaseProblem:
     also: str = ""
 
     def concerns(self, file: str) -> bool:
-        """Say whether the problem is one of ``file`` (a stem)."""
+        """Return whether the problem concerns ``file`` (a stem)."""
         return file in (self.file, self.also)
 
     def __str__(self) -> str:
@@ -35,7 +35,7 @@ class CaseProblem:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseLine:
-    """A case and where it stands; ``inputs`` is the case's inputs as the task's own model reads them."""
+    """A case with its file and line; ``inputs`` is the case's inputs parsed by the task's input model."""
 
     file: str
     line: int
@@ -50,7 +50,7 @@ class CaseLine:
 
     @property
     def where(self) -> str:
-        """File, line and id, as another line's problem names it."""
+        """File, line and id, as shown in another line's problem."""
         return f"{self.file}.jsonl:{self.line} {self.case.id}"
 
     def problem(self, text: str, also: "CaseLine | None" = None) -> CaseProblem:
@@ -72,10 +72,10 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def case_paths(folder: Path) -> list[Path]:
-    """Return the case files of ``folder``, by name; labelled rows for the judge are no cases.
+    """Return the case files of ``folder`` by name, without the judge's calibration file.
 
     Raises:
-        CaseError: there is none.
+        CaseError: there are none.
     """
     paths = sorted(path for path in folder.glob("*.jsonl") if path.stem != CALIBRATION)
     if not paths:
@@ -86,7 +86,7 @@ def case_paths(folder: Path) -> list[Path]:
 def read_case_file(
     path: Path, input_model: type[BaseModel], rules: CaseRules
 ) -> tuple[list[CaseLine], list[CaseProblem]]:
-    """Return the cases of ``path`` in file order, and a problem for every line that is none."""
+    """Return the cases of ``path`` in file order, and a problem for every line that is not a case."""
     found: list[CaseLine] = []
     problems: list[CaseProblem] = []
     for number, line in numbered_lines(path):
@@ -98,13 +98,13 @@ def read_case_file(
         found.append(CaseLine(file=path.stem, line=number, case=case, inputs=inputs, rules=rules))
     if not found:
         problems.append(
-            CaseProblem(file=path.stem, line=0, id="", text="holds no case; write one JSON object per line")
+            CaseProblem(file=path.stem, line=0, id="", text="holds no cases; write one JSON object per line")
         )
     return found, problems
 
 
 def repeated_ids(lines: Iterable[CaseLine]) -> list[CaseProblem]:
-    """Return a problem for each id that stood before, in the same file or another."""
+    """Return a problem for each id that an earlier line uses, in the same file or another."""
     first: dict[str, CaseLine] = {}
     problems = []
     for line in lines:
@@ -112,7 +112,7 @@ def repeated_ids(lines: Iterable[CaseLine]) -> list[CaseProblem]:
         if before is not line:
             problems.append(
                 line.problem(
-                    f"the id stands in {before.file}.jsonl:{before.line} too; give each case its own", also=before
+                    f"the id is also used in {before.file}.jsonl:{before.line}; give each case its own", also=before
                 )
             )
     return problems

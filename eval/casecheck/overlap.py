@@ -1,4 +1,4 @@
-"""How much two texts share: word n-grams for copies, and vectors for copies in other words (docs/decisions/0007)."""
+"""Finds copies: word n-grams for copied text, vectors for reworded stories (docs/decisions/0007)."""
 
 import re
 from collections import Counter, defaultdict
@@ -16,23 +16,23 @@ PASSAGE_NGRAM, REFERENCE_NGRAM = 8, 4
 # Measured 2026-11-21 on 300 cases, 1,623 texts: two stock IVR menus share 2 eight-word runs, no other pair more than 1.
 PASSAGE_SHARED_RUNS = 3
 PASSAGE_CONTAINMENT = 0.10
-# "No two references share more than a quarter of their 4-grams": independent seconds of one case reach 0.21, references
-# of different cases 0.08.
+# No two references may share more than a quarter of their 4-grams. Independent second references of a case reach 0.21,
+# references of different cases 0.08.
 REFERENCE_CONTAINMENT = 0.25
 IDENTICAL_FROM_CHARACTERS = 40
 
-# Decision 0007 holds the measurement. Both must be reached: letters alone are alike in stock phrases, meanings alone in
-# two letters in one foreign language.
+# Measured in decision 0007. Both bounds must be reached, because stock phrases are similar in letters alone, and two texts in
+# the same foreign language are similar in meaning alone.
 LETTERS_COSINE, MEANING_COSINE = 0.27, 0.64
 MEANING_DIMENSIONS = 128
-_WORDS_FOR_A_VECTOR = 30  # below, a shared greeting decides
-_HOLDS_DIGIT = re.compile(r"\S*\d\S*")  # another amount or date makes no other case
+_WORDS_FOR_A_VECTOR = 30  # in shorter texts, a shared greeting dominates the vector
+_HOLDS_DIGIT = re.compile(r"\S*\d\S*")  # a case that differs only in an amount or a date is still a copy
 
 Grams = frozenset[tuple[str, ...]]
 
 
 class Shared(NamedTuple):
-    """Two texts, by position, with how many distinct n-grams both have and the share of the smaller set that this is."""
+    """Two texts by position, the number of distinct n-grams they share, and its share of the smaller set."""
 
     first: int
     second: int
@@ -41,7 +41,7 @@ class Shared(NamedTuple):
 
 
 def ngrams(text: str, size: int) -> Grams:
-    """Return the distinct runs of ``size`` folded words in ``text``; a shorter text is one run of all its words."""
+    """Return the distinct runs of ``size`` folded words in ``text``; a shorter text gives one run of all its words."""
     words = fold(text).split()
     if not words:
         return frozenset()
@@ -49,13 +49,13 @@ def ngrams(text: str, size: int) -> Grams:
 
 
 def containment(first: Grams, second: Grams) -> float:
-    """Return the share of the smaller set that both have, 0 to 1; 0 when one is empty."""
+    """Return the size of the intersection over the size of the smaller set, 0 to 1; 0 when one is empty."""
     smaller = min(len(first), len(second))
     return len(first & second) / smaller if smaller else 0.0
 
 
 def shared_ngrams(grams: Sequence[Grams]) -> list[Shared]:
-    """Return every pair of texts that share at least one n-gram, by an inverted index."""
+    """Return every pair of texts that share at least one n-gram, found with an inverted index."""
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, of_text in enumerate(grams):
         for gram in of_text:
@@ -67,7 +67,7 @@ def shared_ngrams(grams: Sequence[Grams]) -> list[Shared]:
 
 
 def copied_passages(lines: Sequence[CaseLine]) -> list[CaseProblem]:
-    """Return pairs of cases that hold the same text, or texts that share runs of eight words."""
+    """Return a problem for each pair of cases with the same text, or with texts that share runs of eight words."""
     texts = [(line, passage) for line in lines for passage in line.passages]
     problems = []
     first: dict[str, int] = {}
@@ -81,7 +81,7 @@ def copied_passages(lines: Sequence[CaseLine]) -> list[CaseProblem]:
         if other is not line:
             same.add((before, number))
             problems.append(
-                line.problem(f"{passage.id} has the same text as {its.id} of {other.where}; write it anew", also=other)
+                line.problem(f"{passage.id} has the same text as {its.id} of {other.where}; rewrite it", also=other)
             )
     for pair in shared_ngrams([ngrams(passage.text, PASSAGE_NGRAM) for _, passage in texts]):
         (other, its), (line, passage) = texts[pair.first], texts[pair.second]
@@ -91,7 +91,7 @@ def copied_passages(lines: Sequence[CaseLine]) -> list[CaseProblem]:
             problems.append(
                 line.problem(
                     f"{passage.id} shares {pair.runs} runs of {PASSAGE_NGRAM} words with {its.id} of {other.where} "
-                    f"({pair.containment:.0%} of the shorter); write it anew",
+                    f"({pair.containment:.0%} of the shorter); rewrite it",
                     also=other,
                 )
             )
@@ -99,7 +99,7 @@ def copied_passages(lines: Sequence[CaseLine]) -> list[CaseProblem]:
 
 
 def copied_references(lines: Sequence[CaseLine]) -> list[CaseProblem]:
-    """Return pairs of references, of one case or of two, that share more than a quarter of their 4-grams."""
+    """Return a problem for each pair of references, of one case or two, that share more than a quarter of their 4-grams."""
     texts = [
         (line, number, text)
         for line in lines
@@ -114,7 +114,7 @@ def copied_references(lines: Sequence[CaseLine]) -> list[CaseProblem]:
             problems.append(
                 line.problem(
                     f"reference {number} shares {pair.containment:.0%} of its 4-grams with reference {its} of {whose}; at "
-                    f"most {REFERENCE_CONTAINMENT:.0%}: word one of them anew",
+                    f"most {REFERENCE_CONTAINMENT:.0%}: rewrite one of them",
                     also=other,
                 )
             )
@@ -122,7 +122,7 @@ def copied_references(lines: Sequence[CaseLine]) -> list[CaseProblem]:
 
 
 def reworded_cases(lines: Sequence[CaseLine]) -> list[CaseProblem]:
-    """Return pairs of cases whose texts are near in letters and in meaning: one story with other words or names."""
+    """Return a problem for each pair of cases similar in letters and in meaning: the same story with other words or names."""
     whole = [(line, "\n".join(passage.text for passage in line.passages)) for line in lines]
     whole = [(line, text) for line, text in whole if len(text.split()) >= _WORDS_FOR_A_VECTOR]
     if len(whole) < 3:
@@ -134,7 +134,7 @@ def reworded_cases(lines: Sequence[CaseLine]) -> list[CaseProblem]:
         other, line = whole[first][0], whole[second][0]
         problems.append(
             line.problem(
-                f"tells nearly the story of {other.where} (cosine of letters {letters[first, second]:.2f}, of meaning "
+                f"tells nearly the same story as {other.where} (cosine of letters {letters[first, second]:.2f}, of meaning "
                 f"{meaning[first, second]:.2f}); write another",
                 also=other,
             )
@@ -143,7 +143,7 @@ def reworded_cases(lines: Sequence[CaseLine]) -> list[CaseProblem]:
 
 
 def cosines(texts: Sequence[str]) -> tuple[Floats, Floats]:
-    """Return two matrices ``(n, n)`` of cosines between ``texts``, which must be at least three.
+    """Return two matrices ``(n, n)`` of cosines between at least three ``texts``.
 
     The first compares TF-IDF vectors of 3 to 5 letters, the second latent semantic vectors (Deerwester et al. 1990) of
     word TF-IDF. Words that hold a digit are left out.
@@ -153,11 +153,11 @@ def cosines(texts: Sequence[str]) -> tuple[Floats, Floats]:
     bare = [_HOLDS_DIGIT.sub(" ", text).lower() for text in texts]
     letters = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5)).fit_transform(bare)
     try:
-        # A word that only one text has cannot make two alike.
+        # A word that occurs in one text only cannot make two texts similar.
         words = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(bare)
-    except ValueError:  # no word stands in two texts
+    except ValueError:  # no word occurs in two texts
         return _products(letters), np.zeros((len(texts), len(texts)))
-    # The leading eigenvectors of the texts' products are the latent space: exact, and for some hundred texts twenty times
+    # The leading eigenvectors of the texts' Gram matrix span the latent space: exact, and for a few hundred texts twenty times
     # faster than a truncated decomposition of the texts-by-words matrix.
     values, vectors = np.linalg.eigh(_products(words))
     placed = vectors[:, -MEANING_DIMENSIONS:] * np.sqrt(np.maximum(values[-MEANING_DIMENSIONS:], 0.0))

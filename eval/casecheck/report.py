@@ -1,4 +1,4 @@
-"""Prints what the check of the case files found: one line per problem, then what the files are made of."""
+"""Prints the result of checking the case files: one line per problem, then the composition of the files."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _WIDTH = 100
 
 
 def render_findings(findings: Findings, console: "Console") -> None:
-    """Print problems, balance tables, the calibration rows and a line per file, at most 100 columns but for problems."""
+    """Print problems, balance tables, the calibration rows and a line per file; all but the problems fit 100 columns."""
     for problem in findings.problems:
         console.print(str(problem), markup=False, soft_wrap=True)
     if findings.problems:
@@ -59,10 +59,8 @@ def _table(title: str, *columns: tuple[str, bool]) -> "Table":
 
 
 def _shares_table(balances: Sequence[CaseBalance]) -> "Table":
-    """One line per slice value, a column per file; a yes-or-no slice is one line that counts its yes."""
-    table = _table(
-        "CaseBalance", ("slice", False), *((balance.file, True) for balance in balances), ("asked for", False)
-    )
+    """Return a table with a row per slice value and a column per file; a yes-or-no slice has one row, which counts yes."""
+    table = _table("Balance", ("slice", False), *((balance.file, True) for balance in balances), ("required", False))
     shares = {(b.file, share.slice, share.value): share for b in balances for share in b.shares}
     before = ""
     for name, value in dict.fromkeys(key[1:] for key in shares if key[2] is not False):

@@ -1,4 +1,4 @@
-"""What a task demands of its case files beyond the schema; a suite declares it once, as ``CASE_RULES``."""
+"""A task's requirements on its case files beyond the schema; a suite declares them as ``CASE_RULES``."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ SliceValue = str | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """A text inside a case's inputs: what facts point to and what must not be copied between cases."""
+    """A text inside a case's inputs; facts point to passages, and cases must not copy each other's."""
 
     id: str
     text: str
     at: datetime | None = None
-    visible: bool = True  # whether the request's window shows it to the model
+    visible: bool = True  # whether it lies in the request's window, so that the model sees it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,30 +33,30 @@ class Minimum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRules:
-    """What one case file must hold: how many cases, which slices with which values, and in what proportion."""
+    """Requirements on one case file: number of cases, slices with their values, and proportions."""
 
     count: int
     slices: Mapping[str, tuple[SliceValue, ...]]
     minima: tuple[Minimum, ...] = ()
     largest_share: Mapping[str, float] = field(default_factory=dict)  # slice -> largest fraction one value may have
     second_references: int = 0
-    # What its cases must be together beyond slices: a sentence for each thing that is wrong.
+    # Checks the file's cases as a whole, beyond slices; returns a sentence for each problem.
     together: Callable[[Sequence[Case]], Iterable[str]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationRules:
-    """What the judge's labelled rows must hold: rows per label, and bad rows per kind of defect."""
+    """Requirements on the judge's calibration rows: rows per label, and bad rows per kind of defect."""
 
     rows_per_label: int
     rows_per_kind: int
     kinds: tuple[str, ...]
     cases_of: str  # the case file whose cases the rows summarise
-    omissions: tuple[str, ...] = ()  # kinds whose defect is something left out
+    omissions: tuple[str, ...] = ()  # kinds whose defect is an omission
 
 
 def string_passages(inputs: BaseModel) -> tuple[Passage, ...]:
-    """Return every text in ``inputs`` under its path (``items.0.text``): what a task without its own rule gets."""
+    """Return every text in ``inputs`` with its path (``items.0.text``) as id; the default for tasks without their own rule."""
     return tuple(Passage(id=path, text=text) for path, text in _leaves(inputs.model_dump(mode="json"), ""))
 
 
@@ -73,12 +73,12 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRules:
-    """A task's demands on its cases. The default is what holds for every task: no bounds, no slices, all texts visible.
+    """A task's requirements on its cases. The defaults hold for every task: no bounds, no slices, all texts visible.
 
-    ``expectations`` says how its cases are labelled. ``observed`` returns the slices that follow from the inputs alone, so that a
-    case cannot be filed under another value. ``contested`` names slice values of cases whose source states what is forbidden to
-    repeat (a later contact corrects it, or the claim is the trap); ``after_now`` those of cases that hold a contact later than
-    the request on purpose.
+    ``expectations`` is the model of the cases' labels. ``observed`` returns the slices that follow from the inputs alone, so that
+    a case cannot declare another value. ``contested`` names the slice values of cases whose source may state a forbidden claim (a
+    later contact corrects it, or the claim is the trap). ``after_now`` names those of cases that contain a contact later than the
+    request on purpose.
     """
 
     expectations: type[Expectations] = Expectations
@@ -86,10 +86,10 @@ class CaseRules:
     now: Callable[[BaseModel], datetime | None] = lambda _: None
     observed: Callable[[BaseModel], Mapping[str, SliceValue]] = lambda _: {}
     reference_words: tuple[int, int] | None = None
-    # An independent second summary may weigh things differently; one that misses more shows that the facts are not the
-    # case's substance. Worst of the 60 of `summarize`: 4 of 6.
+    # Smallest share of the facts in a second reference. An independent summary may weigh facts differently, but one that misses
+    # more shows that the facts are not the substance of the case. Lowest of the 60 in `summarize`: 4 of 6.
     second_reference_coverage: float = 2 / 3
-    # What a task's own labels must be: a sentence for each thing that is wrong in a case.
+    # Checks the task's own labels of a case; returns a sentence for each problem.
     labels: Callable[[Case, BaseModel], Iterable[str]] = lambda case, inputs: ()
     open_slice: tuple[str, tuple[SliceValue, ...]] | None = None  # cases that must name open items
     contested: tuple[tuple[str, SliceValue], ...] = ()
@@ -99,5 +99,5 @@ class CaseRules:
 
 
 def is_declared(slices: Mapping[str, SliceValue], declared: tuple[tuple[str, SliceValue], ...]) -> bool:
-    """Say whether a case's ``slices`` hold any of the ``declared`` values."""
+    """Return whether a case's ``slices`` have any of the ``declared`` values."""
     return any(slices.get(name) == value for name, value in declared)

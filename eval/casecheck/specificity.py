@@ -1,4 +1,4 @@
-"""How often a fact's surface forms are found where they should not be: in the references of other cases."""
+"""Measures false matches of facts: how often a fact's surface forms occur in the references of other cases."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ _SEED = 20261121
 
 
 def false_match_rate(lines: Sequence[CaseLine]) -> Interval | None:
-    """Return the share of other cases' first references in which a fact is "found", mean over facts.
+    """Return the share of other cases' first references in which a fact is found, averaged over facts.
 
-    Such a reference tells another customer's story: what is found in it is a stray word or a date that two stories share.
-    The interval is a bootstrap over cases, whose facts are no independent draws. None without two cases that have both
-    facts and references. Seconds for some hundred cases.
+    Such a match is false, because the reference is about another customer: the two share a common word or a date. The interval
+    is a bootstrap over cases, because the facts of a case are not independent. None with fewer than two cases that have both
+    facts and references. Takes seconds for a few hundred cases.
     """
     usable = [line for line in lines if line.case.expectations.facts and line.case.expectations.references]
     if len(usable) < 2:

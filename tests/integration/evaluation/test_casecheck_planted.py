@@ -69,7 +69,7 @@ PLANTS = {
     ),
     "id of another file": (
         lambda c: c.row("gate-billing-03").update(id="dev-billing-01"),
-        r"dev-billing-01: the id stands in dev\.jsonl:1 too",
+        r"dev-billing-01: the id is also used in dev\.jsonl:1",
     ),
     "span": (
         lambda c: first_fact(c, "gate-billing-04").update(span="not there"),
@@ -83,17 +83,17 @@ PLANTS = {
         lambda c: first_fact(c, "gate-billing-06").update(accepted=["purple elephant"]),
         r"gate-billing-06: reference 1 does not carry fact",
     ),
-    "reference trips a claim": (
+    "reference states a claim": (
         lambda c: expectations(c, "gate-billing-07")["forbidden"].append(
             {"claim": "planted", "accepted": [expectations(c, "gate-billing-07")["references"][0].split(".")[0]]}
         ),
-        r"gate-billing-07: reference 1 trips forbidden 'planted'",
+        r"gate-billing-07: reference 1 matches forbidden claim 'planted'",
     ),
-    "source trips a claim": (
+    "source states a claim": (
         lambda c: expectations(c, "gate-complaint-11")["forbidden"].append(
             {"claim": "planted", "accepted": [" ".join(interactions(c, "gate-complaint-11")[0]["text"].split()[:2])]}
         ),
-        r"gate-complaint-11: the text of .* trips forbidden 'planted'",
+        r"gate-complaint-11: the text of .* matches forbidden claim 'planted'",
     ),
     "fact and claim share a form": (
         lambda c: expectations(c, "gate-billing-09")["forbidden"].append(
@@ -119,7 +119,7 @@ PLANTS = {
         lambda c: interactions(c, "gate-complaint-01")[1].update(
             interaction_id=interactions(c, "gate-complaint-01")[0]["interaction_id"]
         ),
-        r"gate-complaint-01: i0?1 stands twice",
+        r"gate-complaint-01: i0?1 occurs twice",
     ),
     "from the future": (
         lambda c: interactions(c, "gate-complaint-02")[-1].update(timestamp="2027-01-01T00:00:00Z"),
@@ -139,7 +139,7 @@ PLANTS = {
     ),
     "retold case": (
         lambda c: c.row("gate-storm-16")["inputs"].update(interactions=rename(c, "gate-billing-01")),
-        r"gate-storm-16: tells nearly the story of gate\.jsonl:1 gate-billing-01",
+        r"gate-storm-16: tells nearly the same story as gate\.jsonl:1 gate-billing-01",
     ),
     "copied reference": (
         lambda c: expectations(c, "gate-fraud-04")["references"].__setitem__(
@@ -147,21 +147,21 @@ PLANTS = {
         ),
         r"gate-fraud-04: reference 2 shares 100% of its 4-grams",
     ),
-    "count": (lambda c: c.files["challenge"].pop(), r"challenge\.jsonl: holds 59 sound cases; 60 are asked for"),
+    "count": (lambda c: c.files["challenge"].pop(), r"challenge\.jsonl: holds 59 valid cases; 60 are required"),
     "balance": (
         lambda c: [row["slices"].update(sparse=False) for row in c.files["gate"] if isinstance(row, dict)],
-        r"gate\.jsonl: 0 of \d+ cases have sparse=True; at least 20 is asked for",
+        r"gate\.jsonl: 0 of \d+ cases have sparse=True; required: at least 20",
     ),
-    "twin": (lambda c: c.row("cal-002").update(pair_id="cal-004x"), r"cal-002: pair_id 'cal-004x' is no good row"),
+    "twin": (lambda c: c.row("cal-002").update(pair_id="cal-004x"), r"cal-002: pair_id 'cal-004x' is not a good row"),
     "span of a bad row": (lambda c: c.row("cal-003").update(span="x9"), r"cal-003: span 'x9' does not occur"),
-    "kind": (lambda c: c.row("cal-024").update(kind="odd"), r"cal-024: kind 'odd' is none of"),
+    "kind": (lambda c: c.row("cal-024").update(kind="odd"), r"cal-024: kind 'odd' is not one of"),
     "case of a row": (
         lambda c: c.row("cal-050").update(case_id="gate-billing-01"),
-        r"cal-050: case_id .* is no case of dev",
+        r"cal-050: case_id .* is not a case of dev",
     ),
-    "good row is the reference": (
+    "good row equals the reference": (
         lambda c: c.row("cal-144").update(summary=expectations(c, "dev-digital-03")["references"][0]),
-        r"cal-144: a good summary is the reference of dev-digital-03",
+        r"cal-144: a good summary equals the reference of dev-digital-03",
     ),
     "good row leaks": (
         lambda c: c.row("cal-142").update(summary=c.row("cal-142")["summary"].replace("ending 2867", "4450192867")),

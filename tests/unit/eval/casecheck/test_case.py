@@ -76,12 +76,12 @@ NOTES = {"i1": "A $45 late fee was charged on Nov 3.", "i2": "The fee was refund
         ({"facts": [FACT | {"accepted": ["$46"]}]}, "reference 1 does not carry fact 'the fee'"),
         ({"facts": [FACT | {"accepted": ["!fee"]}]}, "no words to look for"),
         ({"facts": [FACT | {"accepted": ["$45 + fee", "fee + refunded + !not"]}]}, "it can be only one"),
-        ({"facts": [FACT | {"statement": "the fee was refunded"}]}, "the statement 'the fee was refunded' trips"),
+        ({"facts": [FACT | {"statement": "the fee was refunded"}]}, "the statement 'the fee was refunded' matches"),
         ({"inputs": {"hidden": ("i1",)}}, "lies outside the request's window"),
         ({"inputs": {"times": {"i1": "2026-11-22T00:00:00Z"}}}, "after the request (2026-11-21T00:00:00+00:00)"),
-        ({"inputs": {"notes": NOTES}}, "the text of i2 trips forbidden 'refunded'"),
-        ({"open_items": ["say that the fee was refunded"]}, "the open item 'say that the fee was refunded' trips"),
-        ({"references": ["Disputes a $45 late fee.", "The $45 late fee was refunded."]}, "reference 2 trips"),
+        ({"inputs": {"notes": NOTES}}, "the text of i2 matches forbidden claim 'refunded'"),
+        ({"open_items": ["say that the fee was refunded"]}, "the open item 'say that the fee was refunded' matches"),
+        ({"references": ["Disputes a $45 late fee.", "The $45 late fee was refunded."]}, "reference 2 matches"),
         ({"references": ["A $45 fee."]}, "reference 1 has 3 words; write 5 to 12"),
         ({"references": ["Disputes a $45 late fee of account 4471860193."]}, "ends in 0193; mask it"),
         ({"references": ["Disputes a $45 late fee.", "Nothing of note happened here."]}, "reference 2 carries 0 of 1"),
@@ -150,7 +150,7 @@ def test_every_bad_line_of_a_file_is_reported_not_only_the_first(tmp_path):
     lines, faults = read_case_file(path, Inputs, RULES)
     assert [found.line for found in lines] == [2, 4]
     assert [str(fault)[:12] for fault in faults] == ["set.jsonl:1:", "set.jsonl:3:"]
-    assert "set.jsonl:4 case-1: the id stands in set.jsonl:2 too" in str(repeated_ids(lines)[0])
+    assert "set.jsonl:4 case-1: the id is also used in set.jsonl:2" in str(repeated_ids(lines)[0])
 
 
 def test_a_task_without_rules_has_all_its_texts_as_passages():

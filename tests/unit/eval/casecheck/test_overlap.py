@@ -133,8 +133,8 @@ def test_balance_names_what_is_missing_and_what_is_too_much():
     lines = [line(f"case-{n}", "x", "one", "two", kind="ab"[n > 1]) for n in range(3)]
     texts = [str(problem) for problem in balance_of("set", lines, rules).problems]
     assert texts == [
-        "set.jsonl: holds 3 sound cases; 4 are asked for",
-        "set.jsonl: 2 of 3 cases have kind=a; at most 60% is asked for",
-        "set.jsonl: 1 of 3 cases have kind=b; at least 2 and at most 60% is asked for",
-        "set.jsonl: 3 cases have a second reference; 1 are asked for",
+        "set.jsonl: holds 3 valid cases; 4 are required",
+        "set.jsonl: 2 of 3 cases have kind=a; required: at most 60%",
+        "set.jsonl: 1 of 3 cases have kind=b; required: at least 2 and at most 60%",
+        "set.jsonl: 3 cases have a second reference; 1 are required",
     ]
