@@ -1,1 +1,1 @@
-"""From an interaction that went wrong to a case that the gate will never forget: propose, let a person decide, accept."""
+"""Turns bad answers in production into regression cases for the gate: propose, review by a person, accept."""

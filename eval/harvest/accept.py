@@ -1,4 +1,4 @@
-"""Takes a proposal into ``regression.jsonl``, if it can gate anything; and counts the set in the data card."""
+"""Adds accepted proposals to ``regression.jsonl`` and updates the set's row in the data card."""
 
 import re
 from collections.abc import Sequence
@@ -19,13 +19,15 @@ _LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILIN
 
 
 def problems_of(proposal: Proposal, desk: Desk, sets: Sequence[CaseLine]) -> list[str]:
-    """Return what keeps a proposal from being a case that gates: each in words that say what to do."""
+    """Return the problems that keep a proposal from being a regression case, each with what to do."""
     expected = proposal.case.expectations
     problems = []
     if not expected.references:
-        problems.append("has no reference: write in expectations.references what the summary should have said")
+        problems.append("has no reference: write the correct summary in expectations.references")
     if not expected.facts:
-        problems.append("has no facts: name in expectations.facts what a good summary carries, so that one can fail")
+        problems.append(
+            "has no facts: list in expectations.facts what a good summary must contain; otherwise no summary can fail"
+        )
     line = desk.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
     problems += [problem.text for problem in case_problems(line, desk.task.without_model(line.inputs))]
     for problem in (*copied_passages([*sets, line]), *copied_references([*sets, line])):
@@ -38,7 +40,7 @@ def problems_of(proposal: Proposal, desk: Desk, sets: Sequence[CaseLine]) -> lis
 
 
 def accept(case: Case, folder: Path) -> Path:
-    """Append ``case`` to the folder's ``regression.jsonl``, unless it is there, and count it in the card; return the file."""
+    """Append ``case`` to the folder's ``regression.jsonl`` unless it is there already, update the card, and return the file."""
     path = folder / f"{REGRESSION}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     known = [Case.model_validate_json(line) for line in lines if line.strip()]
@@ -50,7 +52,7 @@ def accept(case: Case, folder: Path) -> Path:
 
 
 def count_in_card(folder: Path, cases: Sequence[Case]) -> None:
-    """Write number and digest of the regression cases into the data card's table; without a card there is nothing to count in."""
+    """Write number and digest of the regression cases into the data card's table; without card or table, do nothing."""
     card = folder / CARD
     if not card.exists():
         return

@@ -1,4 +1,4 @@
-"""Which interactions of a week deserve a second look: unhelpful, edited, degraded, refused by the guard, drifted."""
+"""Finds a week's harvest candidates: summaries rated unhelpful, edited, degraded, flagged by the guard, or of a new intent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from eval.errors import HarvestError
 if TYPE_CHECKING:
     from service.warehouse.port import Warehouse
 
-# A week's summaries are compared with as many days before it.
+# The week's intents are compared with those of this many days before it.
 _DRIFT_DAYS = 28
-# Share of a week's intents that an intent must gain to be called new in it.
+# An intent counts as new when its share grows by this factor.
 _NEW_INTENT_FACTOR, _NEW_INTENT_AT_LEAST = 3.0, 5
 
 _SELECT = """
@@ -42,7 +42,7 @@ GROUP BY 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarvestCandidate:
-    """One summary that went wrong, or met something new. Texts are as the warehouse holds them, redacted."""
+    """One summary that went wrong or had a new intent. Its texts are redacted, as the warehouse holds them."""
 
     request_id: str
     summary_id: str
@@ -60,15 +60,15 @@ class HarvestCandidate:
 
 
 def week_bounds(week: str) -> tuple[datetime, datetime]:
-    """Return an ISO week's first moment and the next one's, in UTC.
+    """Return the start of an ISO week and the start of the next one, in UTC.
 
     Raises:
-        HarvestError: it is no week.
+        HarvestError: ``week`` is not an ISO week.
     """
     try:
         monday = datetime.strptime(f"{week}-1", "%G-W%V-%u").date()
     except ValueError as err:
-        raise HarvestError(f"{week!r} is no ISO week; write it like 2026-W46") from err
+        raise HarvestError(f"{week!r} is not an ISO week; write it like 2026-W46") from err
     start = datetime.combine(monday, time(), tzinfo=UTC)
     return start, start + timedelta(weeks=1)
 
@@ -79,31 +79,31 @@ def week_of(day: date) -> str:
     return f"{year}-W{week:02d}"
 
 
-# What the weekly report calls a slice, and where the warehouse has it.
+# The weekly report's slice names with the warehouse columns that hold them.
 _SLICES = {"channel": "last_channel", "intent": "ivr_intent", "client": "client", "pair": "pair"}
 
 
 def slice_condition(text: str | None) -> tuple[str, dict[str, str]]:
-    """Return ``channel=web`` as a condition with its parameters; nothing for None.
+    """Return the SQL condition for a slice such as ``channel=web`` with its parameters; empty ones for None.
 
     Raises:
-        HarvestError: it names no slice of ours.
+        HarvestError: ``text`` is not a known slice.
     """
     if text is None:
         return "", {}
     name, _, value = text.partition("=")
     if name not in _SLICES or not value:
-        raise HarvestError(f"{text!r} names no slice; write it like channel=web; slices: {', '.join(_SLICES)}")
+        raise HarvestError(f"{text!r} is not a known slice; write it like channel=web; slices: {', '.join(_SLICES)}")
     return f"  AND s.{_SLICES[name]} = :slice_value", {"slice_value": value}
 
 
 def find_candidates(warehouse: "Warehouse", task: str, week: str, part: str | None = None) -> list[HarvestCandidate]:
-    """Return the week's candidates, those with most to learn from first: an edit says more than a verdict, a verdict than a flag.
+    """Return the week's candidates, the most informative first: edits, then unhelpful ratings, then flags and new intents.
 
-    ``part`` names one slice, as the weekly report does: ``channel=web``.
+    ``part`` restricts them to one slice, named as in the weekly report: ``channel=web``.
 
     Raises:
-        HarvestError: it is no week, or no slice.
+        HarvestError: the week or the slice is not valid.
         ServiceError: the warehouse does not answer.
     """
     since, until = week_bounds(week)
@@ -170,5 +170,5 @@ def _new_intents(warehouse: "Warehouse", task: str, since: datetime, until: date
 
 
 def _text(value: object) -> str | None:
-    # A missing text comes out of a frame as None or NaN.
+    # In a frame, a missing text is None or NaN.
     return value if isinstance(value, str) and value.strip() else None

@@ -1,4 +1,4 @@
-"""A first draft of what a good summary carries, from the words of the agent who corrected one; a person decides about it."""
+"""Drafts a case's facts from an agent's correction of the summary; a person reviews them."""
 
 import re
 from collections import Counter
@@ -20,10 +20,10 @@ _WORDS_IN_FORM = 3
 
 
 def drafted_facts(edited: str, passages: Sequence[Passage]) -> tuple[Fact, ...]:
-    """Return a fact for each sentence of ``edited`` that a visible passage bears out; sentences that none does are left out.
+    """Return a fact for each sentence of ``edited`` that a visible passage supports; other sentences are left out.
 
-    The form asks for its most telling words (figures first, then those that the passages use least); the span is the passage's
-    sentence that shares most of them.
+    The fact's form is made of the sentence's most distinctive words: numbers first, then the words that the passages use least.
+    Its span is the passage sentence that shares most of them.
     """
     counts = Counter(word.lower() for passage in passages if passage.visible for word in _words(passage.text))
     facts = []
@@ -50,7 +50,7 @@ def _best(known: Sequence[str], passages: Sequence[Passage]) -> tuple[Passage, s
     best: tuple[int, Passage, str] | None = None
     for passage in passages:
         for line in split_sentences(passage.text) if passage.visible else []:
-            # A figure says more than a word. Of equals the later contact stands.
+            # Numbers weigh more than words; of equal matches, the later contact wins.
             shared = sum(1 + word.strip("$")[0].isdigit() for word in wanted & {w.lower() for w in _words(line)})
             if shared > 1 and line in passage.text and (best is None or shared >= best[0]):
                 best = (shared, passage, line)

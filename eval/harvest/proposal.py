@@ -1,4 +1,4 @@
-"""A proposed case: what was found, where it came from, and what a person decided about it."""
+"""A proposed case with its provenance and the reviewer's decision, and the file that holds the proposals."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,14 +16,14 @@ Decision = Literal["open", "accept", "drop", "done"]
 
 
 class Provenance(BaseModel):
-    """Where a proposal comes from; nothing in it leads back to a customer."""
+    """Where a proposal comes from; it contains nothing that identifies a customer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     request_id: str
     summary_id: str
     week: str
-    reason: str  # why it is looked at: not_helpful, edited, degraded, guarded, drifted; joined by "+"
+    reason: str  # why it is a candidate: not_helpful, edited, degraded, guarded, drifted; joined by "+"
     pair: str
     pair_digest: str
     prompt_version: str
@@ -32,15 +32,15 @@ class Provenance(BaseModel):
 
 
 class Proposal(BaseModel):
-    """One line of the proposals' file. ``case`` may still lack what only a person can say: facts, a reference."""
+    """One line of the proposals file. ``case`` may still lack facts and a reference, which a person adds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     decision: Decision = "open"
-    why: str = ""  # the person's note
+    why: str = ""  # the reviewer's note
     case: Case
     provenance: Provenance
-    shown: str  # the summary that the agent got, redacted
+    shown: str  # the summary that the agent saw, redacted
     comment: str | None = None
 
     @property
@@ -50,15 +50,15 @@ class Proposal(BaseModel):
 
 
 def proposals_path(task: str, settings: Settings) -> Path:
-    """Return the file of ``task``'s proposals. Not beside the cases: nobody has read these yet, and git must not take them."""
+    """Return the path of ``task``'s proposals, outside the datasets, because git must not track unreviewed texts."""
     return settings.state_dir / "harvest" / f"{task}.jsonl"
 
 
 def read_proposals(path: Path) -> list[Proposal]:
-    """Return the proposals of ``path`` in its order, none when it does not exist.
+    """Return the proposals of ``path`` in file order; an empty list if the file does not exist.
 
     Raises:
-        HarvestError: a line is none; which and why.
+        HarvestError: a line is not a proposal; the message names the line and the field.
     """
     if not path.exists():
         return []
@@ -76,16 +76,16 @@ def read_proposals(path: Path) -> list[Proposal]:
 
 
 def write_proposals(path: Path, proposals: Iterable[Proposal]) -> None:
-    """Replace the file whole, readable by its owner alone: it holds customers' words, redacted by rules and not by a person."""
+    """Replace the whole file; only its owner can read it, because it holds customers' texts that only rules have redacted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, "".join(f"{_line(item)}\n" for item in proposals), mode=OWNER_ONLY)
 
 
 def replaced(proposals: Sequence[Proposal], by: Proposal) -> list[Proposal]:
-    """Return ``proposals`` with ``by`` in place of the one of its id."""
+    """Return ``proposals`` with ``by`` in place of the proposal with the same id."""
     return [by if item.id == by.id else item for item in proposals]
 
 
 def _line(item: Proposal) -> str:
-    # Decision first: whoever edits the file by hand looks for it.
+    # The decision comes first, because people edit it by hand.
     return json.dumps(item.model_dump(mode="json"), ensure_ascii=False)

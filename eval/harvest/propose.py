@@ -1,4 +1,4 @@
-"""Turns candidates into proposals: inputs brought back, made strange, compared with every set and every earlier proposal."""
+"""Turns candidates into proposals: fetches their inputs, pseudonymizes them, and drops copies of known cases and proposals."""
 
 import hashlib
 from collections import Counter
@@ -26,7 +26,7 @@ REGRESSION = "regression"
 
 @dataclass(slots=True, kw_only=True)
 class Proposed:
-    """The new proposals, and why others are none: reason to count."""
+    """The new proposals, and for the candidates left out a count by reason."""
 
     new: list[Proposal] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -34,19 +34,19 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What proposals are made with: the task and its rules, the case files' folder, and the key of the pseudonyms."""
+    """What proposing and accepting need: the task, its rules, the folder of the case files, and the key of the pseudonyms."""
 
     task: Task[Any]
     rules: CaseRules
     folder: Path
     key: bytes
-    against: tuple[str, ...] = ()  # stems of the sets to compare with; none named: all of them
+    against: tuple[str, ...] = ()  # stems of the sets to compare with; empty: all sets
 
     def sets(self) -> list[CaseLine]:
         """Return the cases of the sets to compare with.
 
         Raises:
-            HarvestError: a set that was named does not exist.
+            HarvestError: a set named in ``against`` does not exist.
         """
         paths = case_paths(self.folder)
         unknown = set(self.against) - {path.stem for path in paths} - {REGRESSION}
@@ -56,7 +56,7 @@ class Desk:
         return [line for path in wanted for line in read_case_file(path, self.task.input_model, self.rules)[0]]
 
     def line(self, case: Case, *, file: str, number: int) -> CaseLine:
-        """Return ``case`` as a line of ``file``, as the case checker compares them."""
+        """Return ``case`` as a line of ``file``, in the form that the case checker compares."""
         inputs: BaseModel = self.task.input_model.model_validate(case.inputs)
         return CaseLine(file=file, line=number, case=case, inputs=inputs, rules=self.rules)
 
@@ -70,7 +70,7 @@ def propose(
     week: str,
     most: int,
 ) -> Proposed:
-    """Return at most ``most`` new proposals of ``week``, in the candidates' order.
+    """Return at most ``most`` new proposals from ``week``'s candidates, in their order.
 
     Raises:
         StoreError: a store does not answer.
@@ -108,9 +108,9 @@ def propose(
 
 
 def _copied(line: CaseLine, others: Sequence[CaseLine]) -> str | None:
-    """Return the file of the first case that tells the same story, None when there is none.
+    """Return the file of the first case that tells the same story, or None.
 
-    Texts are compared with each other first: that finds most copies without the vectors, which need all texts at once.
+    The cheap comparison by n-grams runs first and finds most copies; the comparison by vectors needs all texts at once.
     """
     for problems in (copied_passages, reworded_cases):
         for problem in problems([*others, line]):

@@ -1,4 +1,4 @@
-"""A small terminal review: one proposal after the other, each decision kept at once."""
+"""The review of proposals in the terminal: one after the other, each decision saved at once."""
 
 import os
 import shlex
@@ -21,17 +21,17 @@ from eval.harvest.proposal import Decision, Proposal, read_proposals, replaced, 
 from eval.harvest.propose import Desk
 
 KEYS = "a accept   e edit   d drop   s skip   q quit"
-_HEAD = """# What a good summary of this history carries. Saved and closed, it is checked; an empty file changes nothing.
-# A fact: statement, accepted (words in one sentence joined by ' + ', 'word*' begins a word, '!word' must not stand there),
-# interaction_id, and the span of its text that shows it, letter by letter.
+_HEAD = """# What a good summary of this history must contain. Checked when you save and close; an empty file changes nothing.
+# A fact has: statement; accepted (words of one sentence joined by ' + '; 'word*' matches a prefix, '!word' must not occur);
+# interaction_id; and span, the part of the interaction's text that proves it, copied letter by letter.
 """
 
 
 def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) -> Counter[str]:
-    """Show the open proposals of ``path`` and do as the person says; return how many were accepted, dropped and skipped.
+    """Show the open proposals of ``path``, carry out the person's decisions, and count accepted, dropped and skipped ones.
 
     Raises:
-        HarvestError: the file holds something else.
+        HarvestError: a line of the file is not a proposal.
     """
     counts: Counter[str] = Counter()
     for proposal in [item for item in read_proposals(path) if item.decision == "open"]:
@@ -63,13 +63,13 @@ def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) 
 
 
 def apply(path: Path, desk: Desk) -> tuple[list[str], list[str]]:
-    """Take in every proposal whose line says ``"decision": "accept"``.
+    """Accept every proposal whose line has ``"decision": "accept"``.
 
     Returns:
-        The ids that were accepted, and for each that was refused its id and everything that is missing.
+        The accepted ids, and for each refused proposal its id with its problems.
 
     Raises:
-        HarvestError: the file holds something else.
+        HarvestError: a line of the file is not a proposal.
     """
     accepted, refused = [], []
     for proposal in read_proposals(path):
@@ -86,21 +86,23 @@ def apply(path: Path, desk: Desk) -> tuple[list[str], list[str]]:
 
 
 def _keep(path: Path, proposal: Proposal, decision: Decision) -> None:
-    # Read again: somebody may have edited the file meanwhile.
+    # Read the file again, because a person may have edited it in the meantime.
     write_proposals(path, replaced(read_proposals(path), proposal.model_copy(update={"decision": decision})))
 
 
 def _show(proposal: Proposal, desk: Desk, console: Console, left: int) -> None:
     said, case = proposal.provenance, proposal.case
-    console.rule(f"{case.id}, {left} open")
-    console.print(f"{said.reason} in {said.week}; {said.pair} {said.prompt_version} answered by {said.answered_by}")
+    console.rule(f"{case.id} ({left} open)")
+    console.print(
+        f"{said.reason} in {said.week}; pair {said.pair} {said.prompt_version}, answered by {said.answered_by}"
+    )
     for passage in desk.rules.passages(desk.task.input_model.model_validate(case.inputs)):
         when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
         console.print(Panel(escape(passage.text), title=f"{passage.id} {when}", title_align="left"))
-    console.print(Panel(escape(proposal.shown), title="the agent was shown", title_align="left"))
+    console.print(Panel(escape(proposal.shown), title="summary shown to the agent", title_align="left"))
     if proposal.comment:
-        console.print(Panel(escape(proposal.comment), title="and said", title_align="left"))
-    console.print(Panel(escape(_yaml(case.expectations)), title="expected (draft)", title_align="left"))
+        console.print(Panel(escape(proposal.comment), title="the agent's comment", title_align="left"))
+    console.print(Panel(escape(_yaml(case.expectations)), title="expectations (draft)", title_align="left"))
 
 
 def _edited(proposal: Proposal, console: Console) -> Proposal:
@@ -111,7 +113,7 @@ def _edited(proposal: Proposal, console: Console) -> Proposal:
         try:
             subprocess.run([*editor, str(file)], check=True)
         except (OSError, subprocess.CalledProcessError) as err:
-            console.print(f"the editor {editor[0]!r} failed ({type(err).__name__}): set EDITOR")
+            console.print(f"the editor {editor[0]!r} failed ({type(err).__name__}): set EDITOR to one that works")
             return proposal
         text = file.read_text(encoding="utf-8")
     try:
@@ -120,7 +122,7 @@ def _edited(proposal: Proposal, console: Console) -> Proposal:
             return proposal
         expectations = Expectations.model_validate(given)
     except (yaml.YAMLError, ValidationError) as err:
-        console.print(f"not taken over: {escape(str(err).splitlines()[0])}")
+        console.print(f"not saved, the expectations are not valid: {escape(str(err).splitlines()[0])}")
         return proposal
     return proposal.model_copy(update={"case": proposal.case.model_copy(update={"expectations": expectations})})
 

@@ -1,4 +1,4 @@
-"""What a candidate's summary was made from, brought back from the stores by who may read them, and made a stranger's."""
+"""Fetches the inputs of a candidate's summary from the stores (operator rights needed) and pseudonymizes them."""
 
 import hashlib
 import hmac
@@ -30,10 +30,10 @@ _ACCOUNT_DIGITS = 10
 
 
 class Origin(Protocol):
-    """Where a request's inputs can be had again."""
+    """A source of the inputs of past requests."""
 
     def inputs(self, source_key: str, generated_at: datetime) -> SummarizeInputs | None:
-        """Return the inputs of the request whose record is at ``source_key``, None when they are gone.
+        """Return the inputs of the request whose record is at ``source_key``, or None if they no longer exist.
 
         Raises:
             StoreError: a store does not answer.
@@ -42,7 +42,7 @@ class Origin(Protocol):
 
 
 class Stores:
-    """The archive for what was asked, the history table for what it was asked about."""
+    """Fetches requests from the archive bucket and interactions from the history table."""
 
     def __init__(
         self, s3: Any, bucket: str, history: Callable[[str, HistoryFilter, datetime], tuple[Interaction, ...]]
@@ -50,13 +50,13 @@ class Stores:
         self._s3, self._bucket, self._history = s3, bucket, history
 
     def inputs(self, source_key: str, generated_at: datetime) -> SummarizeInputs | None:
-        """See ``Origin.inputs``; a history that was deleted, or has lost what the summary saw, counts as gone."""
+        """See ``Origin.inputs``; None also if the history has lost interactions that the summary was made from."""
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=source_key)["Body"].read()
         except ClientError as err:
             if err.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
                 return None
-            raise StoreError(f"bucket {self._bucket!r} refuses {type(err).__name__}") from err
+            raise StoreError(f"bucket {self._bucket!r} refuses the request: {type(err).__name__}") from err
         except BotoCoreError as err:
             raise StoreError(f"bucket {self._bucket!r} cannot be reached: {type(err).__name__}") from err
         record = json.loads(body)
@@ -70,7 +70,7 @@ class Stores:
 
 
 def open_stores(settings: Settings) -> Stores:
-    """Return the stores of ``settings``; with operator rights on bucket and table."""
+    """Return the stores of ``settings``; reading them needs operator rights on bucket and table."""
     import asyncio
 
     from service.aws.clients import client
@@ -91,10 +91,10 @@ def open_stores(settings: Settings) -> Stores:
 
 
 def made_strange(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
-    """Return the inputs with other ids and redacted texts; the same customer gets the same ids under the same key.
+    """Return the inputs with pseudonymous ids and redacted texts; the same customer gets the same ids with the same key.
 
     Raises:
-        HarvestError: something that looks like a full number is left; the message does not quote it.
+        HarvestError: a text cannot be redacted, or a full number is left in it; the message does not quote it.
     """
     account = inputs.account_number
 
@@ -121,7 +121,7 @@ def made_strange(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
     )
     left = [number for item in interactions for number in full_numbers(f"{item.text}\n{item.outcome or ''}")]
     if left:
-        raise HarvestError(f"{len(left)} full numbers are left after redaction; this one is not proposed")
+        raise HarvestError(f"{len(left)} full numbers are left after redaction; this candidate is not proposed")
     return SummarizeInputs(
         as_of=inputs.as_of,
         account_number=digits(account),
