@@ -1,1 +1,1 @@
-"""History in bulk: summarised by a pair, or looked over by the guard, in chunks that a kill does not undo."""
+"""Processes history in bulk: a pair summarises it, or the guard rescores it, in chunks that survive an interruption."""

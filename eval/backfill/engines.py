@@ -1,4 +1,4 @@
-"""What runs the chunks: this process, or Dask on this machine's cores or on the cluster of ``DASK_SCHEDULER_ADDRESS``."""
+"""The engines that run chunks: this process, or Dask on this machine's cores or the cluster at ``DASK_SCHEDULER_ADDRESS``."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ WorkChunk = tuple[int, Sequence[WorkItem]]
 
 
 class BackfillEngine(Protocol):
-    """Runs chunks; each is on disk when it is yielded. Whoever stops asking for more stops the work behind the present ones."""
+    """Runs chunks; each is on disk when it is yielded. Closing the iterator stops the work after the chunks in progress."""
 
     def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
-        """Yield chunks as they are done."""
+        """Yield the chunks as they finish."""
         ...
 
 
 class AsyncioEngine:
-    """One chunk after the other in this process, its items side by side."""
+    """Runs one chunk after the other in this process, with the items of a chunk in parallel."""
 
     def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
         """See ``Engine.run``."""
@@ -30,7 +30,7 @@ class AsyncioEngine:
 
 
 class DaskEngine:
-    """``workers`` chunks at a time, each in a process of its own; the rate is shared out among them."""
+    """Runs ``workers`` chunks at a time, each in its own process; they share the rate equally."""
 
     def __init__(self, workers: int) -> None:
         """Raises BackfillError when Dask is not installed."""
@@ -50,7 +50,7 @@ class DaskEngine:
         one = self._dask.delayed(work_chunk, pure=False)
         address = os.environ.get("DASK_SCHEDULER_ADDRESS")
         with self._client(address):
-            # In rounds, so that a budget that is spent stops the next round.
+            # In rounds of one chunk per worker, so that no further round starts once the budget is spent.
             for at in range(0, len(chunks), self._workers):
                 some = chunks[at : at + self._workers]
                 tasks = [one(shared, number, items) for number, items in some]
@@ -65,7 +65,9 @@ class DaskEngine:
         try:
             from dask.distributed import Client
         except ImportError:
-            raise BackfillError("DASK_SCHEDULER_ADDRESS is set; a cluster needs the package distributed too") from None
+            raise BackfillError(
+                "DASK_SCHEDULER_ADDRESS is set; a cluster also needs the package distributed: install it or unset the variable"
+            ) from None
         return Client(address)
 
 
@@ -73,6 +75,6 @@ def engine_of(name: BackfillEngineName, workers: int) -> BackfillEngine:
     """Return the engine called ``name``.
 
     Raises:
-        BackfillError: its package is missing.
+        BackfillError: the engine's package is not installed.
     """
     return AsyncioEngine() if name == "asyncio" else DaskEngine(workers)

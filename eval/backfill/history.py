@@ -1,4 +1,4 @@
-"""Where a backfill's items come from: a file of inputs, or what the service answered in one week."""
+"""Reads a backfill's items from a file of inputs or from the requests that the service answered in one week."""
 
 import json
 from contextlib import closing
@@ -20,10 +20,10 @@ ORDER BY request_id
 
 
 def items_of_file(path: Path) -> list[WorkItem]:
-    """Return the items of a file of lines ``{"id": ..., "inputs": {...}, "text": ...}``; a case file is one.
+    """Return the items of a file with lines ``{"id": ..., "inputs": {...}, "text": ...}``, such as a case file.
 
     Raises:
-        BackfillError: a line is none; which.
+        BackfillError: the file cannot be read, or a line is not an item; the message names the line.
     """
     items = []
     try:
@@ -38,17 +38,17 @@ def items_of_file(path: Path) -> list[WorkItem]:
             items.append(WorkItem(id=str(row["id"]), inputs=dict(row["inputs"]), text=row.get("text")))
         except (ValueError, KeyError, TypeError) as err:
             raise BackfillError(
-                f'{path}:{number}: not {{"id": ..., "inputs": {{...}}}} ({type(err).__name__})'
+                f'{path}:{number}: the line is not {{"id": ..., "inputs": {{...}}}} ({type(err).__name__}); correct it'
             ) from err
     return items
 
 
 def items_of_week(week: str, task: str, settings: Settings) -> tuple[list[WorkItem], int]:
-    """Return one item per answered request of an ISO week, with the text that was shown, and how many have lost their history.
+    """Return an item with the shown text per request answered in an ISO week, and the number whose history no longer exists.
 
     Raises:
-        HarvestError: it is no week.
-        ServiceError: warehouse or stores do not answer.
+        HarvestError: ``week`` is not an ISO week.
+        ServiceError: the warehouse or a store does not answer.
     """
     since, until = week_bounds(week)
     with closing(open_warehouse(settings, read_only=True)) as warehouse:

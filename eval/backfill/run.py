@@ -1,4 +1,4 @@
-"""A backfill from its items to its rows: planned once, worked off in chunks, within a rate and a sum, resumed where it was."""
+"""Runs a backfill: items are processed in chunks, within a rate and a budget, and a restart resumes after the finished chunks."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _PLAN = "plan.json"
 
 @dataclass(slots=True, kw_only=True)
 class Progressed:
-    """How far a backfill is. ``resumed`` of the ``chunks`` were there before; ``stopped`` says why it ended early."""
+    """The progress of a backfill. An earlier run finished ``resumed`` chunks; ``stopped`` is why this one ended early, or ""."""
 
     chunks: int
     resumed: int = 0
@@ -32,7 +32,7 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to do with the items, and what it may take. ``pair`` is None for ``rescore``, which asks no model."""
+    """What to do with the items, within which limits. ``pair`` is None for ``rescore``, which calls no model."""
 
     task: str
     mode: Mode
@@ -44,7 +44,7 @@ class Order:
     concurrency: int = 4
 
     def digest(self, items: Sequence[WorkItem]) -> str:
-        """Name the work: the same items in the same chunks with the same pair."""
+        """Return the digest that identifies the work: task, mode, pair, chunk size and the ids of the items."""
         return sha256_hex(
             canonical_json(
                 [self.task, self.mode, self.pair and self.pair.digest, self.chunk_size, [item.id for item in items]]
@@ -59,16 +59,16 @@ def backfill(
     settings: Settings,
     say: Callable[[Progressed], None],
 ) -> Progressed:
-    """Work off ``items``, in the order of their ids; each finished chunk is kept, whatever happens next.
+    """Process ``items`` in the order of their ids and return the progress; every finished chunk stays on disk.
 
-    The budget is looked at between chunks: a chunk is begun only if, at the mean cost so far, it fits.
+    The budget is checked between chunks: a chunk starts only if it fits at the mean cost per item so far.
 
     Raises:
-        BackfillError: the folder holds other work, or an id stands twice.
+        BackfillError: the folder holds other work, or two items have the same id.
     """
     ordered = sorted(items, key=lambda item: item.id)
     if len({item.id for item in ordered}) != len(ordered):
-        raise BackfillError("an id stands twice among the items; give each request one line")
+        raise BackfillError("an id occurs twice among the items; give each request one line")
     _claim(order, ordered)
     chunks = [
         (number, ordered[at : at + order.chunk_size])
@@ -88,7 +88,7 @@ def backfill(
         mode=order.mode,
         pair=order.pair.content() if order.pair else {},
         folder=str(order.folder),
-        # Secrets stay here: no worker signs, and what a worker logs names nobody.
+        # Without secrets: workers sign nothing, and their logs contain no personal data.
         settings=settings.flat(defaults=False),
         per_second=order.per_second,
         concurrency=order.concurrency,
@@ -125,7 +125,7 @@ def _fits(order: Order, state: Progressed, size: int) -> bool:
 
 
 def _spent(order: Order, state: Progressed) -> str:
-    return f"{state.cost_usd:f} of {order.budget_usd:f} USD are spent and the next chunk would not fit; raise --budget to go on"
+    return f"{state.cost_usd:f} of {order.budget_usd:f} USD are spent, too much for another chunk; raise --budget to continue"
 
 
 def _claim(order: Order, ordered: Sequence[WorkItem]) -> None:

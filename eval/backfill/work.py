@@ -1,4 +1,4 @@
-"""One chunk of a backfill: its items run, its rows written whole or not at all. The same on every engine."""
+"""Processes one chunk of a backfill and writes its rows, all or none; the same on every engine."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ from service.pair import Pair
 from service.settings import Settings
 from service.task import Task, TaskContext, load_task
 
-_PATIENCE = 10.0  # nobody is on the line: a slow answer is better than the digest
+_PATIENCE = 10.0  # no agent is waiting, so a slow answer is better than the digest
 
 Mode = Literal["summarise", "rescore"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """One request of history: the task's inputs, and for ``rescore`` the text that it was answered with."""
+    """One past request: the task's inputs, and for ``rescore`` the text of its answer."""
 
     id: str
     inputs: Mapping[str, Any]
@@ -34,9 +34,9 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What every worker must know; plain values, so that it can be sent to another process.
+    """What every worker needs, as plain values that can be sent to another process.
 
-    ``per_second`` is this worker's share of the rate, None for no bound; ``concurrency`` its calls in flight.
+    ``per_second`` is this worker's share of the rate, None for no limit; ``concurrency`` is its number of parallel model calls.
     """
 
     task: str
@@ -59,18 +59,18 @@ class ChunkDone:
 
 
 def chunk_path(folder: Path, number: int) -> Path:
-    """Return the file of a chunk's rows; it exists when the chunk is done."""
+    """Return the path of a chunk's rows; the file exists only if the chunk is done."""
     return folder / f"chunk-{number:06d}.jsonl"
 
 
 def read_done(path: Path, number: int) -> ChunkDone:
-    """Return what a finished chunk holds."""
+    """Return the counts and the cost of a finished chunk."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return _done(number, rows)
 
 
 def work_chunk(work: Work, number: int, items: Sequence[WorkItem]) -> ChunkDone:
-    """Run ``items`` in order of their arrival and write their rows, unless they are there already. Blocking."""
+    """Process ``items`` and write their rows, unless the chunk's file exists already. Blocking."""
     path = chunk_path(Path(work.folder), number)
     if path.exists():
         return read_done(path, number)
@@ -95,7 +95,7 @@ async def _rows(work: Work, items: Sequence[WorkItem]) -> list[dict[str, Any]]:
                 await pace.wait()
                 context = TaskContext(pair=pair, gateway=gateway, cards=cards, patience=_PATIENCE)
                 result = await task.run(task.input_model.model_validate(item.inputs), context)
-                # No time and no latency: the same history gives the same row.
+                # Without timestamp and latency, so that the same history gives the same row.
                 return {
                     "id": item.id,
                     "pair_digest": pair.digest,
@@ -118,11 +118,11 @@ def _rescored(task: Task[Any], item: WorkItem) -> dict[str, Any]:
 
 
 class _Pace:
-    """Lets one through every ``1 / per_second`` seconds."""
+    """Lets one item through every ``1 / per_second`` seconds."""
 
     def __init__(self, per_second: float | None) -> None:
         self._gap_s = 0.0 if per_second is None else 1 / per_second
-        self._last = time.monotonic()  # the chunk before may have sent one just now
+        self._last = time.monotonic()  # the previous chunk may have sent its last item just now
 
     async def wait(self) -> None:
         now = time.monotonic()

@@ -1,1 +1,1 @@
-"""Every prompt with every model, and what quality costs in money and time."""
+"""Evaluates every prompt with every model and compares quality, cost and latency."""

@@ -1,4 +1,4 @@
-"""What a sweep found: one point per combination in quality, cost and latency, and which of them are on the Pareto front."""
+"""A sweep's results: quality, cost and latency of each combination of prompt and model, and the Pareto front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from figures.metric import Metric
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPoint:
-    """One cell of the matrix; ``front``: no other cell is as good in quality, cost and latency and better in one.
+    """One cell of the matrix; ``front``: no other cell is at least as good in quality, cost and latency and better in one.
 
-    ``front`` is None where a figure is missing. It goes by the figures themselves: where intervals overlap, it may be luck.
+    ``front`` is None where a figure is missing. It compares the figures alone; where intervals overlap, it may be due to chance.
     """
 
     name: str
@@ -32,7 +32,7 @@ class SweepPoint:
 
 
 def quality_spec(suite: Suite, name: str | None) -> MetricSpec:
-    """Return the spec of the metric that the picture shows.
+    """Return the spec of the quality metric ``name``; None selects the suite's first comparison with production.
 
     Raises:
         SweepError: the suite has no such metric, or it is a cost or a latency.
@@ -54,7 +54,7 @@ def sweep_points(evaluation: Evaluation, suite: Suite, quality: MetricSpec) -> l
         pair.pair_digest: tuple(_present(pair.metrics.get(name)) for name in (quality.name, cost, latency))
         for pair in evaluation.pairs
     }
-    # A suite without a cost or a latency makes a front of what it has.
+    # Without a cost or a latency metric in the suite, the front uses the remaining ones.
     axes = [place for place, name in enumerate((quality.name, cost, latency)) if name]
     keys = {digest: _key(group, axes) for digest, group in figures.items()}
     return [
@@ -68,7 +68,7 @@ def _present(metric: Metric | None) -> Metric | None:
 
 
 def _key(group: Sequence[Metric | None], axes: Sequence[int]) -> tuple[float, ...] | None:
-    """Return the figures with more being better; None where one is missing."""
+    """Return the figures with the sign turned so that more is better; None where one is missing."""
     values = []
     for place in axes:
         metric = group[place]

@@ -43,7 +43,7 @@ def write_sweep(
 
 
 def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, points: Sequence[SweepPoint]) -> str:
-    """Return the page: no script, no other file, no network."""
+    """Return the page as HTML without scripts and external resources."""
     import jinja2
 
     environment = jinja2.Environment(

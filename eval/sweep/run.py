@@ -1,4 +1,4 @@
-"""The matrix of prompts and models: every prompt with every model as a pair of its own, judged by one evaluation."""
+"""Runs a sweep: each combination of prompt and model becomes a pair, and one evaluation covers all of them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +17,10 @@ MOST_CELLS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOptions:
-    """What to cross. Empty ``pairs`` means every pair file of the task; ``models`` are ids or short names of the cards.
+    """Which prompts and models to combine. Empty ``pairs``: all pair files of the task; ``models``: ids or short names of cards.
 
-    ``quality``: the metric that the picture shows, default the suite's first comparison with production. ``stand_in``:
-    take also models that only a stand-in would answer here.
+    ``quality`` is the metric on the charts' vertical axis; default: the suite's first comparison with production. ``stand_in``
+    includes models for which only a stand-in would answer here.
     """
 
     task: str
@@ -35,14 +35,14 @@ class SweepOptions:
 
 
 def derive(pair: Pair, card: ModelCard) -> Pair:
-    """Return ``pair``'s prompt with another model and no backup: a pair of its own, with its own name and digest."""
+    """Return ``pair`` with another model and without a backup, as a new pair with its own name and digest."""
     return replace(pair, name=f"{pair.name}@{card.short_name}", model=card.id, backup=None, description="")
 
 
 def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
-    """Return every pair of the matrix, by prompt and then by model.
+    """Return the pairs of the matrix, by prompt and then by model.
 
-    A model that is code reads no prompt, so it stands in the matrix once, with the first prompt.
+    A model that is code reads no prompt, so the matrix contains it only once, with the first prompt.
 
     Raises:
         SweepError: no model, too many cells, an unknown metric, or a model that only a stand-in would answer.
@@ -55,8 +55,8 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
     replaced = [model for model in chosen if _only_stand_in(cards.get(model), settings)]
     if replaced and not options.stand_in:
         raise SweepError(
-            f"only a stand-in would answer for {', '.join(replaced)} here, and its figures say nothing about them; leave "
-            "them out, set OMNI_ENVIRONMENT=aws, or add --stand-in to try the way"
+            f"only a stand-in would answer for {', '.join(replaced)} here, so the figures would not be theirs; leave "
+            "them out, set OMNI_ENVIRONMENT=aws, or add --stand-in to try out the command"
         )
     pairs = load_pairs(load_task(options.task), cards, settings, options.pairs)
     found = [
@@ -86,10 +86,10 @@ def _only_stand_in(card: ModelCard, settings: Settings) -> bool:
 def sweep(options: SweepOptions, settings: Settings) -> tuple[FinishedEvaluation, Path]:
     """Evaluate the matrix and write its page; return the evaluation and the page's path.
 
-    An interrupted sweep continues when it is started again in the same way: answers are kept.
+    An interrupted sweep continues when it is started again with the same options, because answers are cached.
 
     Raises:
-        SweepError, PairError, CaseError, ConfigurationError: bad input; no model was asked.
+        SweepError, PairError, CaseError, ConfigurationError: bad input; no model was called.
         RunAborted, RegistryError: as ``evaluate``.
     """
     from eval.suites import load_suite

@@ -1,4 +1,4 @@
-"""Draws a sweep: quality over cost and over latency, intervals as bars in both directions, the Pareto front as a line."""
+"""Draws a sweep's charts: quality over cost or latency, with intervals as bars and the Pareto front as a line."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,10 @@ _TICKS = 4
 
 
 def scatter(points: Sequence[SweepPoint], axis: str, *, higher_is_better: bool, title: str) -> Markup:
-    """Return quality (upwards) over ``axis`` ("cost" or "latency", to the right); "" when no point has both figures.
+    """Return a chart of quality (vertical) over ``axis``, "cost" or "latency" (horizontal).
 
-    So too when every cost is 0: a column of points says nothing that the table does not.
-
-    Points are numbered by their place in ``points``, from 1. Costs stand on a linear scale from 0, latencies on a
-    logarithmic one.
+    Returns "" when no point has both figures, and when every cost is 0, because the table shows as much. Points are numbered by
+    their place in ``points``, from 1. Costs have a linear scale from 0, latencies a logarithmic one.
     """
     drawn = [
         (number, point, quality, across)
@@ -81,12 +79,12 @@ def _range(metrics: Sequence[Metric], *, logarithmic: bool, from_zero: bool) -> 
     room = 0.08 * (high - low) or 0.08 * abs(high) or 1.0
     top = high + room
     if metrics[0].unit is Unit.RATE and not logarithmic:
-        top = max(min(top, 1.0), high)  # there is nothing above 1 to show
+        top = max(min(top, 1.0), high)  # quality does not exceed 1
     return (low if from_zero else low - room), top
 
 
 def _front(figures: Sequence[tuple[float, float]], higher_is_better: bool) -> list[tuple[float, float]]:
-    """Return the points of ``(across, quality)`` that none beats in both, from left to right; across: less is better."""
+    """Return the points ``(across, quality)`` that no other beats in both, from left to right; less ``across`` is better."""
     best: list[tuple[float, float]] = []
     sign = 1.0 if higher_is_better else -1.0
     for across, quality in sorted(set(figures), key=lambda figure: (figure[0], -sign * figure[1])):
@@ -109,7 +107,7 @@ def _axes(
         marks.append(_text(place, bottom + 16, text, anchor))
         height = bottom - share * (bottom - _TOP)
         marks.append(_line(_LEFT, right, height, height, "grid"))
-        # A tick is no measurement: its digits need not tell 1.00 from 0.9999.
+        # A tick is not a measurement, so its label need not distinguish 1.00 from 0.9999.
         level = ys[0] + share * (ys[1] - ys[0])
         label = f"{level:.2f}" if upwards is Unit.RATE else format_number(level, upwards)
         marks.append(_text(_LEFT - 6, height + 4, label, "end"))
