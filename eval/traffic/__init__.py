@@ -1,1 +1,1 @@
-"""Synthetic agents on simulated weeks: something for loader, report and harvest to work on, with the truth known."""
+"""Simulates weeks of traffic by synthetic agents with known ground truth, as input for loader, report and harvest."""

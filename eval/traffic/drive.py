@@ -1,4 +1,4 @@
-"""Plays the timetable against the running service over HTTP: summaries, transfers, verdicts, one hour after the other."""
+"""Replays the timetable against the running service over HTTP, hour by hour: summaries, transfers and feedback."""
 
 import asyncio
 import json
@@ -18,14 +18,14 @@ from eval.traffic.releases import FIRST_STEP, SECOND_STEP, ReleaseStep, release
 from eval.traffic.world import World
 from service.interactions.table import InteractionTable
 
-# More at once would only queue in the service, and be counted as its latency.
+# More requests in flight would only queue in the service, which would measure the waiting as its latency.
 _IN_FLIGHT = 4
 _ATTEMPTS = 5
 
 
 @dataclass(slots=True)
 class TrafficCounts:
-    """What was sent and answered so far."""
+    """Counts of what was sent and answered so far; ``seconds`` is the duration of the run."""
 
     summaries: int = 0
     transfers: int = 0
@@ -38,7 +38,7 @@ class TrafficCounts:
 
 @dataclass(kw_only=True)
 class Driver:
-    """Goes on behind the contacts that ``journal`` names; each hour is written there when it is over."""
+    """Replays the contacts that ``journal`` does not list yet; an hour's contacts are appended to it when the hour is over."""
 
     plan: TrafficPlan
     world: World
@@ -49,10 +49,10 @@ class Driver:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> TrafficCounts:
-        """Play everything that was not played yet.
+        """Replay all contacts that are not in the journal, and make the two releases in between.
 
         Raises:
-            TrafficError: the service refuses what it should take, or the gate a release.
+            TrafficError: the service refuses a valid request, or a pair cannot be released.
         """
         done = self._done()
         started = time.monotonic()
@@ -73,7 +73,7 @@ class Driver:
             for number, (at, left) in enumerate(slots):
                 assert told is not None
                 await told
-                # The next hour's histories are written meanwhile; each account's begins before its first contact.
+                # Write the next hour's histories in the meantime; an account's history begins before its first contact.
                 following = slots[number + 1][1] if number + 1 < len(slots) else []
                 told = asyncio.create_task(asyncio.to_thread(self._tell, following))
                 if at > self.plan.options.released_at and not self._was_released(SECOND_STEP):
@@ -140,10 +140,10 @@ class Driver:
                         found: dict[str, Any] = await answer.json()
                         return found
                     if answer.status in (400, 403, 422):
-                        raise TrafficError(f"{path} answers {answer.status}: {(await answer.text())[:300]}")
+                        raise TrafficError(f"{path} refuses with status {answer.status}: {(await answer.text())[:300]}")
                     if answer.status == 401:
                         self._tokens.pop(client, None)
-                    # The record of a summary comes to the table a moment after its answer; limits ask for patience.
+                    # Retry: the summary's record reaches the table a moment after its answer, and rate limits may apply.
                     await asyncio.sleep(0.2 * 2**attempt)
         self.counts.failed += 1
         return None
@@ -152,7 +152,7 @@ class Driver:
         form = {"grant_type": "client_credentials", "client_id": client, "client_secret": self.world.secrets[client]}
         async with self._http.post("/oauth/token", data=form) as answer:
             if answer.status != 200:
-                raise TrafficError(f"client {client!r} gets no token: {answer.status}")
+                raise TrafficError(f"the service gives client {client!r} no token: status {answer.status}")
             self._tokens[client] = str((await answer.json())["access_token"])
         return self._tokens[client]
 
@@ -162,7 +162,7 @@ class Driver:
         if not self._was_released(step):
             if done:
                 raise TrafficError(
-                    f"{self.journal} is there and its first release is not: delete {self.journal.parent}"
+                    f"{self.journal} lists contacts, but the first release is missing: delete {self.journal.parent}, start again"
                 )
             self._release(step, at)
 
@@ -188,6 +188,6 @@ class Driver:
         counts = self.counts
         rate = counts.summaries / max(time.monotonic() - started, 0.001)
         self.say(
-            f"{day}: {counts.summaries} of {len(self.plan.contacts)} contacts, {counts.verdicts} verdicts "
+            f"{day}: {counts.summaries} of {len(self.plan.contacts)} contacts, {counts.verdicts} ratings "
             f"({counts.unhelpful} not helpful), {rate:.0f} contacts/s"
         )

@@ -1,4 +1,4 @@
-"""The same weeks without a service: the records it would have kept, in one file for the loader; for statistics over seeds."""
+"""Writes the simulated weeks' records to one file without running a service, for statistics over many seeds."""
 
 import random
 import uuid
@@ -24,12 +24,12 @@ from service.summaries.record import SeenInteraction, SummaryRecord, utc_text
 from service.tasks.summarize.history import history_text
 
 _MODEL = "amazon.nova-micro-v1:0"
-_PREFIX_TOKENS = 1300  # of the pairs' system message
+_PREFIX_TOKENS = 1300  # tokens of the pairs' system message
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:traffic")
 
 
 def write_offline(options: TrafficOptions, settings: Settings) -> list[str]:
-    """Write every record of the weeks to one file of JSON lines; return what to say about it."""
+    """Write every record of the weeks to one JSON Lines file; return the lines to print about it."""
     plan = plan_traffic(options, settings)
     folder = traffic_folder(settings)
     write_truth(plan, folder / "truth.json")
@@ -40,13 +40,13 @@ def write_offline(options: TrafficOptions, settings: Settings) -> list[str]:
             counts[type(record).__name__] = counts.get(type(record).__name__, 0) + 1
             file.write(record.model_dump_json() + "\n")
     return [
-        ", ".join(f"{count} of {name}" for name, count in counts.items()),
-        f"load it: omni load-events --bulk {path}",
+        "written: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
+        f"To load the file: omni load-events --bulk {path}",
     ]
 
 
 def records(plan: TrafficPlan, settings: Settings) -> Iterator[BaseModel]:
-    """Yield summaries, verdicts and releases as the service keeps them; nothing in them comes from a model or a clock."""
+    """Yield summaries, ratings and releases in the form that the service stores; no model and no clock is involved."""
     prices = ModelCards.load(settings.prompts_dir / "models.yaml").get(_MODEL).prices
     assert prices is not None
     steps = {1: (FIRST_STEP, plan.options.start), 2: (SECOND_STEP, plan.options.released_at)}
@@ -118,7 +118,7 @@ def _record(
         cache_hit=False,
         prompt_cache_read_tokens=0,
         latency_ms=round(LATENCY_MS + draws.lognormvariate(3.0, 0.5)),
-        # A slot's contacts are not of one moment.
+        # The contacts of an hour are spread over it.
         generated_at=utc_text(contact.at + timedelta(seconds=draws.randrange(1, 240))),
         max_history_days=inputs.max_history_days,
         max_interactions=inputs.max_interactions,

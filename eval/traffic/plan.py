@@ -1,4 +1,4 @@
-"""The timetable: which agent asks when about which customer. The same options give the same timetable."""
+"""The timetable of simulated contacts: which agent asks when about which customer; the same options give the same timetable."""
 
 import hashlib
 import random
@@ -11,11 +11,11 @@ from eval.traffic.stories import Episode
 from service.interactions.interaction import Channel
 
 CLIENTS = {"agent-desktop": 0.6, "salesforce": 0.3, "chat-console": 0.1}
-# The planted weakness: what the second release no longer reads. Six of the gate set's 200 cases end in this channel: too few for
-# the average to show.
+# The planted weakness: the second release no longer reads this channel. Only six of the gate set's 200 cases end in it, too few
+# to change the average noticeably.
 CHANNEL: Channel = "web"
-# This share of the contacts comes after a web form, of every intent alike: who wrote an e-mail, a chat or a text message could as
-# well have filled one.
+# Share of the contacts that follow a web form, the same for every intent: a customer who wrote an e-mail, a chat or a text
+# message could have filled in a form instead.
 _FORM_SHARE = 0.25
 _WRITTEN = ("email", "chat", "sms", "web", "mobile_app", "social")
 SLOT = timedelta(hours=1)
@@ -28,7 +28,7 @@ FIRST_ACCOUNT = 7_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficOptions:
-    """What to simulate. Shares are 0 to 1; ``until`` is the Monday after the last week; the release is in the middle."""
+    """What to simulate. Shares are 0 to 1; ``until`` is the Monday after the last week; the second release is in the middle."""
 
     seed: int = 0
     weeks: int = 4
@@ -39,24 +39,24 @@ class TrafficOptions:
 
     @property
     def start(self) -> datetime:
-        """The first week's Monday."""
+        """Midnight (UTC) of the first week's Monday."""
         return datetime.combine(self.until - timedelta(weeks=self.weeks), time(), tzinfo=UTC)
 
     @property
     def released_at(self) -> datetime:
-        """When the second release comes: six in the morning of a Monday, before anybody calls."""
+        """The time of the second release: a Monday at 06:00 UTC, before the first contact of the day."""
         return self.start + timedelta(weeks=(self.weeks + 1) // 2, hours=6)
 
     @property
     def digest(self) -> str:
-        """Names these options: a run goes on only with what it was begun with."""
+        """The digest of these options; a run continues only with the options that it was started with."""
         text = repr([(item.name, str(getattr(self, item.name))) for item in fields(self)])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """One contact of a customer. ``transfer``: a second agent asks about it minutes later."""
+    """One contact of a customer. ``transfer``: a second agent asks about it minutes later; ``again``: a repeated contact."""
 
     number: int
     at: datetime
@@ -75,14 +75,14 @@ class Contact:
 
 @dataclass(frozen=True, kw_only=True)
 class TrafficPlan:
-    """All contacts in order of time, and the episodes that they point to."""
+    """All contacts ordered by time, and the episodes that they refer to by index."""
 
     options: TrafficOptions
     episodes: tuple[Episode, ...]
     contacts: tuple[Contact, ...]
 
     def slots(self) -> dict[datetime, list[Contact]]:
-        """Return the contacts of each hour that has any."""
+        """Return the contacts by hour, without empty hours."""
         found: dict[datetime, list[Contact]] = {}
         for contact in self.contacts:
             found.setdefault(contact.at, []).append(contact)
@@ -93,7 +93,7 @@ def make_plan(options: TrafficOptions, told: Sequence[Episode]) -> TrafficPlan:
     """Return the timetable of ``options`` over the episodes ``told``.
 
     Raises:
-        TrafficError: the options leave nothing to do.
+        TrafficError: the options leave nothing to simulate.
     """
     if options.weeks < 2 or options.per_day < 1 or not told:
         raise TrafficError("traffic needs two weeks or more, one contact a day or more, and cases with facts")
@@ -111,7 +111,7 @@ def make_plan(options: TrafficOptions, told: Sequence[Episode]) -> TrafficPlan:
             at = morning + timedelta(hours=_OPEN) + slot * SLOT
             earlier = contacts[-1 - draws.randrange(min(len(contacts), options.per_day))] if contacts else None
             if earlier is not None and draws.random() < _AGAIN_SHARE and earlier.at < at:
-                # The same customer again, nothing new on record: within the days that the history shows.
+                # The same customer contacts again with no new interactions on record, within the days that the history covers.
                 gap, number, again, who = earlier.gap + (at - earlier.at), earlier.episode, True, earlier.account_number
             else:
                 number = draws.randrange(len(told))
@@ -141,7 +141,7 @@ def _written(told: Sequence[Episode]) -> list[int]:
 
 
 def newest_full_week(now: datetime) -> date:
-    """Return the Monday on which the newest full ISO week ended."""
+    """Return the Monday after the newest full ISO week."""
     today = now.astimezone(UTC).date()
     return today - timedelta(days=today.weekday())
 
@@ -150,9 +150,9 @@ def monday_after(week: str) -> date:
     """Return the Monday after an ISO week such as 2026-W46.
 
     Raises:
-        TrafficError: it is none.
+        TrafficError: ``week`` is not an ISO week.
     """
     try:
         return datetime.strptime(f"{week}-1", "%G-W%V-%u").date() + timedelta(weeks=1)
     except ValueError as err:
-        raise TrafficError(f"{week!r} is no ISO week; write it like 2026-W46") from err
+        raise TrafficError(f"{week!r} is not an ISO week; write it like 2026-W46") from err

@@ -1,4 +1,4 @@
-"""The two releases of the simulated weeks: a pair, then a shorter edition that lost one sentence and with it one channel."""
+"""The two releases of the simulated weeks: a pair, and a shorter version that lacks one sentence and so ignores one channel."""
 
 import os
 import shutil
@@ -16,17 +16,17 @@ from service.settings import REPO_ROOT, Settings
 TASK = "summarize"
 FIRST, SECOND = "nova-micro", "nova-micro-short"
 RULE = "- A web form is in the customer's own words: say what it asks for, and whether anybody has answered it."
-_BEFORE = "- Say who did what."  # of prompts/summarize/nova-micro.prompty; the rule is put before it
-# Constant, as are all differences in time then, but for the machine's own.
+_BEFORE = "- Say who did what."  # a line of prompts/summarize/nova-micro.prompty; the rule is inserted before it
+# A constant latency of the stand-in, so that only the machine itself causes differences in latency.
 LATENCY_MS = 50
-# The gate asks a stand-in as slow as a model: a quarter of that is more than a busy machine's noise, a quarter of 50 ms is not.
-# At that pace the simulated weeks themselves would take hours.
+# For the gate, the stand-in is as slow as a model: the gate's margin of a quarter is then larger than a busy machine's noise,
+# which a quarter of 50 ms is not. At that latency the simulated weeks would take hours, so they use the shorter one.
 _EVALUATED_LATENCY_MS = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseStep:
-    """One pair and why it is promoted."""
+    """A pair to release, and the reason given for it."""
 
     pair: str
     why: str
@@ -37,19 +37,21 @@ SECOND_STEP = ReleaseStep(pair=SECOND, why="shorter prompt")
 
 
 def write_root(folder: Path, settings: Settings) -> None:
-    """Lay out prompts and datasets for the simulated weeks: both pairs, made from ``nova-micro``, and the cases as they are.
+    """Write prompts and datasets for the simulated weeks: both pairs, derived from ``nova-micro``, and the unchanged cases.
 
     Raises:
-        TrafficError: the pair's text has changed, so that the edit no longer fits.
+        TrafficError: the pair's text has changed, so that the rule cannot be inserted.
     """
     prompts = folder / "prompts"
     shutil.rmtree(prompts, ignore_errors=True)
-    # Without the judges: here only the stand-in would answer them, and it cannot judge.
+    # Without the judges, because here only the stand-in would answer for them, and it cannot judge.
     (prompts / TASK).mkdir(parents=True)
     shutil.copy(settings.prompts_dir / "models.yaml", prompts)
     text = (settings.prompts_dir / TASK / f"{FIRST}.prompty").read_text(encoding="utf-8")
     if text.count(_BEFORE) != 1 or text.count(f"name: {FIRST}\n") != 1:
-        raise TrafficError(f"{FIRST}.prompty no longer holds {_BEFORE!r} once; mend eval/traffic/releases.py")
+        raise TrafficError(
+            f"{FIRST}.prompty no longer contains {_BEFORE!r} exactly once; adapt eval/traffic/releases.py"
+        )
     (prompts / TASK / f"{FIRST}.prompty").write_text(text.replace(_BEFORE, f"{RULE}\n{_BEFORE}"), encoding="utf-8")
     (prompts / TASK / f"{SECOND}.prompty").write_text(
         text.replace(f"name: {FIRST}\n", f"name: {SECOND}\n"), encoding="utf-8"
@@ -60,7 +62,7 @@ def write_root(folder: Path, settings: Settings) -> None:
 
 
 def stand_in_arguments(model: str, latency_ms: int = LATENCY_MS) -> tuple[str, ...]:
-    """Return the stand-in's command line: it quotes what it reads, and reads web forms only when the prompt says so."""
+    """Return the stand-in's command line: it quotes the history, and reads web forms only if the prompt contains the rule."""
     return (
         *("--models", model, "--digest-models", model),
         *("--digest-latency", str(latency_ms), "--digest-skips", f"{CHANNEL}={RULE}"),
@@ -68,10 +70,10 @@ def stand_in_arguments(model: str, latency_ms: int = LATENCY_MS) -> tuple[str, .
 
 
 def release(step: ReleaseStep, model: str, environment: Mapping[str, str], log: Path) -> None:
-    """Evaluate, gate, sign and promote as anybody would, with this environment's clock.
+    """Evaluate, gate, sign and promote the pair with the usual commands, using the clock of ``environment``.
 
     Raises:
-        TrafficError: the gate said no, or a command failed; the log says why.
+        TrafficError: the gate failed the pair, or a command failed; the log says why.
     """
     run = ("eval", "--pairs", step.pair, "--fresh", "--concurrency", "8")
     with LocalBedrock(stand_in_arguments(model, _EVALUATED_LATENCY_MS)) as server:

@@ -1,4 +1,4 @@
-"""One run of simulated traffic from options to counts; can be stopped and goes on where it was."""
+"""Runs simulated traffic from options to counts; an interrupted run continues where it stopped."""
 
 import asyncio
 import json
@@ -19,12 +19,12 @@ from service.local import aws
 from service.settings import Settings
 from service.task import load_task
 
-# The gate's cases stay unseen: whoever tunes a pair by this traffic must not have tuned it by them.
+# The development cases, so that a pair tuned on this traffic is not tuned on the gate's cases.
 _CASES = "dev"
 
 
 def traffic_folder(settings: Settings) -> Path:
-    """Return where a run keeps its journal, its clock, its logs and the truth."""
+    """Return the folder of a run's journal, clock, logs and ground truth."""
     return settings.state_dir / "traffic"
 
 
@@ -35,14 +35,16 @@ def plan_traffic(options: TrafficOptions, settings: Settings) -> TrafficPlan:
 
 
 def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str], None]) -> TrafficCounts:
-    """Play the weeks of ``options`` against a service of this state, its releases included.
+    """Start the service, replay the weeks of ``options`` including both releases, and return the counts.
 
     Raises:
-        TrafficError: the state holds other traffic or releases of its own, or something refused.
-        ServiceError: a part does not start.
+        TrafficError: the state holds traffic with other options or other releases, or the service or the gate refused.
+        ServiceError: a process does not start.
     """
     if settings.environment != "local":
-        raise TrafficError("simulated traffic is for `local` alone: its customers and its weeks are made up")
+        raise TrafficError(
+            "simulated traffic invents customers and runs only in the environment `local`: set OMNI_ENVIRONMENT=local"
+        )
     folder = traffic_folder(settings)
     _claim(options, settings, folder)
     plan = plan_traffic(options, settings)
@@ -69,14 +71,14 @@ def _claim(options: TrafficOptions, settings: Settings, folder: Path) -> None:
         begun = json.loads(mark.read_text(encoding="utf-8"))["options"]
         if begun != options.digest:
             raise TrafficError(
-                f"{folder} holds traffic of other options: the same options go on with it; for others delete "
+                f"{folder} holds traffic with other options: use the same options to continue it; for a new run delete "
                 f"{settings.state_dir} or set OMNI_STATE_DIR"
             )
         return
     if Path(settings.registry.uri.removeprefix("sqlite:///")).exists():
         raise TrafficError(
-            f"the registry {settings.registry.uri} has a life of its own, and traffic would release pairs into it: use "
-            "leave OMNI_STATE_DIR and OMNI_REGISTRY_URI unset, or set both to places of its own"
+            f"the registry {settings.registry.uri} holds other releases, and simulated traffic would add its own to it: "
+            "leave OMNI_STATE_DIR and OMNI_REGISTRY_URI unset, or set both to new places for the simulation"
         )
     folder.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps({"options": options.digest}), encoding="utf-8")

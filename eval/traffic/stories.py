@@ -1,4 +1,4 @@
-"""Episodes: a development case's story up to one of its contacts, which is where an agent asks for a summary."""
+"""Episodes: the interactions of a development case up to one of its contacts, at which an agent asks for a summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from service.interactions.interaction import Channel, Interaction
 from service.tasks.summarize import SummarizeInputs
 from service.tasks.summarize.digest import extractive_digest
 
-_NEWEST_WEIGHT = 3  # the customer calls about what happened last
+_NEWEST_WEIGHT = 3  # weight of the newest contact's facts, because the customer calls about what happened last
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """What one customer has behind them. ``facts`` are those of the case that the interactions so far state."""
+    """The history of one customer so far. ``facts`` are the case's facts that these interactions state."""
 
     case_id: str
     family: str
@@ -35,12 +35,12 @@ class Episode:
         return str(self.visible[-1].channel)
 
     def moved(self, at: datetime, gap: timedelta) -> list[Interaction]:
-        """Return the interactions as they stand ``gap`` after the newest of them, when it is ``at``."""
+        """Return the interactions moved in time so that the newest one lies ``gap`` before ``at``."""
         shift = at - gap - self.inputs.interactions[-1].timestamp
         return [item.model_copy(update={"timestamp": item.timestamp + shift}) for item in self.inputs.interactions]
 
     def through(self, channel: Channel) -> "Episode":
-        """Return the same with the newest interaction recorded under ``channel``."""
+        """Return the same episode with the newest interaction recorded under ``channel``."""
         *earlier, newest = self.inputs.interactions
         changed = newest.model_copy(update={"channel": channel})
         return Episode(
@@ -55,7 +55,7 @@ class Episode:
         return tuple(fact for fact in self.facts if not any(form_occurs(form, summary) for form in fact.accepted))
 
     def coverage(self, summary: str) -> float:
-        """Return the share of facts that ``summary`` carries, 0 to 1; what the newest contact said counts three times."""
+        """Return the share of facts that ``summary`` carries, 0 to 1; facts of the newest contact count three times."""
         missing = self.missing(summary)
         return 1 - sum(map(self._weight, missing)) / sum(map(self._weight, self.facts))
 
@@ -69,7 +69,7 @@ class Episode:
 
 
 def episodes(cases: Sequence[Case]) -> tuple[Episode, ...]:
-    """Return every stage of every case's story of which the digest carries at least one fact, in file order."""
+    """Return every stage of every case for which the digest carries at least one fact, in file order."""
     found = []
     for case in cases:
         whole = SummarizeInputs.model_validate(case.inputs)
@@ -82,7 +82,7 @@ def episodes(cases: Sequence[Case]) -> tuple[Episode, ...]:
             if not facts or newest > whole.as_of or told[upto - 1].interaction_id not in ids:
                 continue
             episode = Episode(case_id=case.id, family=_family(case), inputs=inputs, facts=facts)
-            # One that no digest tells would add the same complaints before and after, and nothing else.
+            # An episode whose facts no digest carries would only add the same complaints before and after the release.
             if episode.coverage(extractive_digest(episode.visible)) > 0:
                 found.append(episode)
     return tuple(found)

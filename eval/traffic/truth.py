@@ -1,4 +1,4 @@
-"""What is really so in the simulated weeks: which slice got worse, when, by how much. For tests; the report never reads it."""
+"""The ground truth of the simulated weeks: which slice got worse, when, by how much; for tests, never read by the report."""
 
 import json
 from collections import defaultdict
@@ -12,18 +12,18 @@ from eval.traffic.releases import FIRST, RULE, SECOND
 from eval.traffic.stories import Episode
 from service.local.digest_model import Skip, digest
 
-# A slice whose true rate moves by less is called untouched.
+# A slice whose true rate changes by less counts as unchanged.
 UNTOUCHED_BELOW = 0.005
 _SKIPS = (Skip(channel=CHANNEL, rule=RULE),)
 
 
 def summary_of(episode: Episode, pair: str) -> str:
-    """Return what the stand-in writes for ``pair`` about this episode, by the episode's own dates."""
+    """Return the summary that the stand-in writes for ``pair`` about this episode, with the episode's own dates."""
     return digest(episode.visible, RULE if pair == FIRST else "", _SKIPS)
 
 
 def slices_of(contact: Contact, episode: Episode) -> Mapping[str, str]:
-    """Return the slices that a report can see: newest channel, intent, number of interactions, client."""
+    """Return the contact's slices as a report defines them: newest channel, intent, number of interactions, client."""
     return {
         "last_channel": episode.channel,
         "ivr_intent": episode.family,
@@ -33,7 +33,7 @@ def slices_of(contact: Contact, episode: Episode) -> Mapping[str, str]:
 
 
 def truth_of(plan: TrafficPlan) -> dict[str, Any]:
-    """Return expected unhelpful rates before and after the second release, over all and by slice, and what was planted."""
+    """Return the expected unhelpful rates before and after the second release, overall and by slice, and the planted weakness."""
     rates = [
         tuple(
             unhelpful_rate(episode.coverage(summary_of(episode, pair)), plan.options.noise) for pair in (FIRST, SECOND)

@@ -1,4 +1,4 @@
-"""What runs while traffic is simulated: the local AWS, the model's stand-in, the service; all by a clock that a file holds."""
+"""The processes of a traffic simulation: local AWS, the model's stand-in and the service, all using the clock in a file."""
 
 import os
 import socket
@@ -28,7 +28,7 @@ _STOP_S = 15.0
 
 
 class World:
-    """Everything around the agents. ``secrets`` are those of the clients that they use."""
+    """The running processes; ``secrets`` holds the secret of each client."""
 
     def __init__(self, settings: Settings, folder: Path, stack: ExitStack) -> None:
         self.settings, self.folder = settings, folder
@@ -47,12 +47,12 @@ class World:
         self.url = ""
 
     def set_clock(self, moment: datetime) -> None:
-        """Let everybody believe that it is ``moment``."""
+        """Set the simulated time of all processes to ``moment``."""
         set_clock(self._clock_file, moment)
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What a child process needs to belong to this world."""
+        """The environment variables of a child process that takes part in the simulation."""
         return {
             "OMNI_ROOT": str(self.folder / "root"),
             "OMNI_STATE_DIR": str(self.settings.state_dir),
@@ -62,7 +62,7 @@ class World:
             "OMNI_BEDROCK_STAND_IN": "digest",
             "OMNI_CLOCK_FILE": str(self._clock_file),
             "OMNI_REGISTRY_REFRESH_S": "0.5",
-            # The local DynamoDB deletes by the real clock: rows of weeks ago must not go while they are asked for.
+            # The local DynamoDB expires rows by the real clock, so the simulated weeks' rows need a longer life.
             "OMNI_SUMMARY_DAYS": "400",
             "OMNI_LOG_LEVEL": "WARNING",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(REPO_ROOT), os.environ.get("PYTHONPATH")])),
@@ -72,7 +72,7 @@ class World:
         """Start the service and wait until it is ready.
 
         Raises:
-            TrafficError: it does not get ready; the log says why.
+            TrafficError: the service does not become ready; the log says why.
         """
         with socket.socket() as probe:
             probe.bind((HOST, 0))
@@ -94,7 +94,7 @@ class World:
         """Wait until the service serves ``pair``, or any if None.
 
         Raises:
-            TrafficError: it does not.
+            TrafficError: the service does not serve it in time.
         """
         deadline = time.monotonic() + _READY_S
         while time.monotonic() < deadline:
@@ -107,10 +107,10 @@ class World:
 
 @contextmanager
 def open_world(settings: Settings, folder: Path) -> Iterator[World]:
-    """Start what traffic needs beside the service. The local AWS goes on running: the loader reads from it.
+    """Start the processes other than the service. The local AWS keeps running afterwards, because the loader reads from it.
 
     Raises:
-        TrafficError, ServiceError: something does not start; the message says what and what to do.
+        TrafficError, ServiceError: a process does not start; the message says which and what to do.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
