@@ -75,7 +75,7 @@ def release(step: ReleaseStep, model: str, environment: Mapping[str, str], log: 
     Raises:
         TrafficError: the gate failed the pair, or a command failed; the log says why.
     """
-    run = ("eval", "--pairs", step.pair, "--fresh", "--concurrency", "8")
+    run = ("eval", "--pairs", step.pair, "--fresh", "--concurrency", "16")
     with LocalBedrock(stand_in_arguments(model, _EVALUATED_LATENCY_MS)) as server:
         for command in (run, ("promote", step.pair, "--why", step.why)):
             with log.open("ab") as out:

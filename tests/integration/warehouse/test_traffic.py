@@ -34,20 +34,7 @@ def free_port():
 
 @pytest.fixture
 def settings(tmp_path):
-    # Every third case of the gate set: the two releases of the simulated weeks wait 0.8 s for each answer.
-    cases = tmp_path / "root" / "datasets" / "summarize"
-    cases.mkdir(parents=True)
-    (tmp_path / "root" / "prompts").symlink_to(ROOT / "prompts")
-    for path in (ROOT / "datasets" / "summarize").iterdir():
-        if path.name == "gate.jsonl":
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            (cases / path.name).write_text("".join(lines[::3]), encoding="utf-8")
-        else:
-            (cases / path.name).symlink_to(path)
-    base = Settings(
-        root=tmp_path / "root", state_dir=tmp_path, registry_uri=f"sqlite:///{tmp_path}/mlflow.db",
-        local_aws_port=free_port(),
-    )  # fmt: skip
+    base = Settings(state_dir=tmp_path, registry_uri=f"sqlite:///{tmp_path}/mlflow.db", local_aws_port=free_port())
     yield base
     aws.ministack(base).stop()
 
@@ -71,7 +58,6 @@ def start(settings):
 def _start(settings, *arguments):
     environment = os.environ | {
         "OMNI_STATE_DIR": str(settings.state_dir),
-        "OMNI_ROOT": str(settings.root),
         "OMNI_REGISTRY_URI": settings.registry.uri,
         "OMNI_LOCAL_AWS_PORT": str(settings.local.aws_port),
         "PYTHONPATH": str(ROOT),
