@@ -32,7 +32,7 @@ help: ## Print this list
 
 ##@ Set up
 setup: ## Create .venv from hash-locked lists: make setup [PYTHON=python3.11] [EXTRAS=1: hear recordings, find names; 0.5 GB]
-	@tools/setup.sh base $(if $(call is_typed,EXTRAS),extras)
+	@tools/setup.sh base $(if $(call is_typed,EXTRAS),extras) $(if $(filter setup,$(MAKECMDGOALS)),next)
 
 ##@ Evaluate
 eval: setup ## Evaluate pairs to a verdict: make eval [PAIRS=a,b] [DATASET=tweetsumm] [CASES=40] [FRESH=1]

