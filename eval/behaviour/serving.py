@@ -1,6 +1,5 @@
 """What promptfoo talks to: the real service with one pair from its file, and the endpoint that scores its answers."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.marks import grade
 from eval.errors import HarnessError
+from eval.run.progress import count_lines
 from service.app import create_app
 from service.cards import ModelCards
 from service.local.process import LocalBedrock
@@ -160,13 +160,11 @@ class WebhookScorer:
 
 
 def print_progress(total: int, label: str) -> Callable[[int], None]:
-    """Return a callback that prints a line for every tenth of ``total`` to standard error."""
-    step, started = max(total // 10, 1), time.monotonic()
+    """Return a callback that prints now and then how many of ``total`` answers are scored, on standard error."""
+    line = count_lines(f"{label}, answers scored", total)
 
     def show(done: int) -> None:
-        if done % step == 0 or done == total:
-            left = (total - done) * (time.monotonic() - started) / done
-            print(f"{label}: {done}/{total} answers scored, {left:.0f} s left", file=sys.stderr, flush=True)
+        line("")
 
     return show
 

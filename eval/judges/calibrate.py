@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
@@ -29,6 +28,7 @@ from eval.judges.labelled_rows import (
     load_public,
     source_text,
 )
+from eval.run.progress import count_lines
 from eval.run.reply_cache import ReplyCache
 from eval.scorers.judge import Grade, JudgeSpec, preference
 from eval.suite import Suite
@@ -267,20 +267,12 @@ def _votes(grades: Sequence[Grade]) -> tuple[bool | None, ...]:
 
 
 def _progress(title: str, total: int) -> Callable[[Grade], None]:
-    """Count answers and print a line per tenth on standard error."""
-    done, unscored, started = 0, 0, time.monotonic()
+    """Count answers and print how far they are on standard error."""
+    unscored, line = 0, count_lines(title, total)
 
     def count(grade: Grade) -> None:
-        nonlocal done, unscored
-        done += 1
+        nonlocal unscored
         unscored += grade.unscored is not None
-        if done % max(total // 10, 1) == 0 or done == total:
-            seconds = max(time.monotonic() - started, 1e-6)
-            left = (total - done) * seconds / done
-            print(
-                f"{title}: {done}/{total}, {unscored} unscored, {done / seconds:.1f} calls/s, {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+        line(f"{unscored} unscored")
 
     return count

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from eval.cases import Dataset
 from eval.results import ArmName, CaseResult, Evaluation, InterimLook, Verdict
-from eval.run.progress import show_progress
+from eval.run.progress import RunProgress, show_progress, working
 from eval.run.runner import ArmJob, ArmResults, Progress, Runner, in_turn
 from eval.run.scoring import Scoring
 from eval.tracking.store import Production
@@ -63,7 +63,7 @@ class RunAnswers:
             ``pairs``, and production's behind them when it is none of them.
         """
         jobs = self._jobs(pairs, self.repeats, 0)
-        asyncio.run(self._run(jobs, pairs, lambda: self._join(pairs, find_production)))
+        asyncio.run(self._run(jobs, lambda shown: self._join(pairs, find_production, shown)))
         found = self.production
         missing = found is not None and found.pair.digest not in {pair.digest for pair in pairs}
         return [*pairs, found.pair] if found is not None and missing else list(pairs)
@@ -72,7 +72,7 @@ class RunAnswers:
         """Answer every case with ``pairs`` once more."""
         self.runner = replace(self.runner, gateway=self.models.gateway(pairs))
         asked = max((item.repeat for pair in pairs for item in self.by_arm[pair.digest, "primary"].results), default=0)
-        asyncio.run(self._run(self._jobs(pairs, 1, asked + 1), pairs, None))
+        asyncio.run(self._run(self._jobs(pairs, 1, asked + 1), None))
 
     def ask_must_pass(self, pairs: Sequence[Pair]) -> dict[str, list[CaseResult]]:
         """Return the scored answers of each pair's primary to the must-pass set, by pair digest; they stand in no metric."""
@@ -82,15 +82,10 @@ class RunAnswers:
         runner = replace(self.runner, gateway=self.models.gateway(pairs))
         jobs = [ArmJob(pair=pair, arm="primary", cases=cases, repeats=self.repeats) for pair in pairs]
         found: dict[str, list[CaseResult]] = {}
-        with show_progress() as callback_for:
+        with show_progress(runner.in_flight) as shown:
             for job in jobs:
-                shown = callback_for(job)
-
-                def finished(item: CaseResult, shown: Progress = shown) -> None:
-                    self.scoring.submit(item)
-                    shown(item)
-
-                found[job.pair.digest] = self.scoring.collect(asyncio.run(runner.run(job, finished)))
+                answers = asyncio.run(runner.run(job, self._scored(shown.callback_for(job, "must-pass cases"))))
+                found[job.pair.digest] = self.scoring.collect(answers)
         return found
 
     def graded(self, results: Mapping[tuple[str, ArmName], list[CaseResult]]) -> "ScoredAnswers":
@@ -98,9 +93,12 @@ class RunAnswers:
         by_arm = {key: ArmResults(results[key], item.began, item.ended) for key, item in self.by_arm.items()}
         return ScoredAnswers(production=self.production, by_arm=by_arm)
 
-    async def _join(self, asked: Sequence[Pair], find_production: Callable[[], Production | None]) -> Sequence[ArmJob]:
+    async def _join(
+        self, asked: Sequence[Pair], find_production: Callable[[], Production | None], shown: RunProgress
+    ) -> Sequence[ArmJob]:
         # The store's process may still be importing mlflow; the calls go on meanwhile.
-        self.production = await asyncio.to_thread(find_production)
+        with shown.waiting_for("the registry, which tells what is in production"):
+            self.production = await asyncio.to_thread(find_production)
         if self.production is None or self.production.pair.digest in {pair.digest for pair in asked}:
             return []
         pairs = [self.production.pair]
@@ -114,23 +112,28 @@ class RunAnswers:
             for arm in (("primary", "backup") if pair.backup is not None else ("primary",))
         ]
 
+    def _scored(self, shown: Progress) -> Progress:
+        def finished(item: CaseResult, seconds: float) -> None:
+            self.scoring.submit(item)
+            shown(item, seconds)
+
+        return finished
+
     async def _run(
-        self, jobs: Sequence[ArmJob], pairs: Sequence[Pair], join: Callable[[], Awaitable[Sequence[ArmJob]]] | None
+        self, jobs: Sequence[ArmJob], join: Callable[[RunProgress], Awaitable[Sequence[ArmJob]]] | None
     ) -> None:
         started: list[ArmJob] = []
-        with show_progress() as callback_for:
+        with show_progress(self.runner.in_flight) as shown:
 
             def progress(job: ArmJob) -> Progress:
                 started.append(job)
-                shown = callback_for(job)
+                return self._scored(shown.callback_for(job))
 
-                def finished(item: CaseResult) -> None:
-                    self.scoring.submit(item)
-                    shown(item)
+            answered = await self.runner.run_in_turn(jobs, progress, None if join is None else join(shown))
+        with working("scoring the answers"):
+            self._keep(started, answered)
 
-                return finished
-
-            answered = await self.runner.run_in_turn(jobs, progress, None if join is None else join())
+    def _keep(self, started: Sequence[ArmJob], answered: Sequence[ArmResults]) -> None:
         for job, new in zip(started, answered, strict=True):
             scored = ArmResults(self.scoring.collect(new.results), new.began, new.ended)
             before = self.by_arm.get((job.pair.digest, job.arm))

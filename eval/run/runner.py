@@ -52,7 +52,7 @@ class ArmJob:
         return len(self.cases) * self.repeats
 
 
-Progress = Callable[[CaseResult], None]
+Progress = Callable[[CaseResult, float], None]  # a result, and the seconds that it took in this run
 _Call = tuple["_Turns", int, Case, int]
 
 
@@ -128,6 +128,14 @@ class Runner:
     server_died: Callable[[], str | None] = lambda: None
     _ready: set[int] = field(init=False, default_factory=set)  # gateways by identity
 
+    def in_flight(self, job: ArmJob) -> int:
+        """Return how many of a job's calls a model answers at a time; 0 where code answers."""
+        return 0 if self._in_process(job) else self.concurrency
+
+    def _in_process(self, job: ArmJob) -> bool:
+        model = job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
+        return self.cards.get(model).wire == "in_process"
+
     async def run(self, job: ArmJob, progress: Progress) -> list[CaseResult]:
         """Return one result per case and repeat, in case order.
 
@@ -181,16 +189,18 @@ class Runner:
             await asyncio.sleep(number * self.spacing_s)
             while (call := queue.next()) is not None:
                 turns, index, case, repeat = call
-                turns.began = turns.began or time.perf_counter()
+                asked = time.perf_counter()
+                turns.began = turns.began or asked
                 try:
                     result = await self._one(turns.job, case, repeat)
                 except GatewayNotReady:
                     turns.began = max(turns.began, await ready(turns.job.gateway or self.gateway))  # no call before
                     await asyncio.sleep(number * self.spacing_s)
+                    asked = time.perf_counter()
                     result = await self._one(turns.job, case, repeat)
                 turns.ended = time.perf_counter()
                 turns.results[index] = result
-                turns.progress(result)
+                turns.progress(result, turns.ended - asked)
 
         waiting = sum(len(turns.waiting) for turns in queue.jobs)
         try:
@@ -218,11 +228,9 @@ class Runner:
             self.fresh,
             ready=self.make_ready is None or id(inner) in self._ready,
         )
-        model = job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
-        in_process = self.cards.get(model).wire == "in_process"
         context = TaskContext(
             pair=job.pair,
-            gateway=inner if in_process else gateway,
+            gateway=inner if self._in_process(job) else gateway,
             cards=self.cards,
             chain=job.arm,
             throttle_retries=THROTTLE_RETRIES,

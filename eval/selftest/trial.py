@@ -290,7 +290,9 @@ class _Session:
             concurrency=2 if self._setting.engine == "bundled" else 8,
             spacing_s=0.0,
         )
-        return asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=tuple(shown)), lambda item: None))
+        return asyncio.run(
+            runner.run(ArmJob(pair=pair, arm="primary", cases=tuple(shown)), lambda _item, _seconds: None)
+        )
 
 
 class _Forgetful(ReplyCache):

@@ -102,7 +102,7 @@ class References(Words):
 
 def score(pair, cases, gateway, tmp_path):
     runner = Runner(task=TASK, gateway=gateway, cards=CARDS, cache=ReplyCache(tmp_path), run_id="r", concurrency=4)
-    return asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=cases), lambda _: None))
+    return asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=cases), lambda item, seconds: None))
 
 
 def serve(pair, case, gateway, task=TASK):

@@ -82,7 +82,9 @@ def make_runner(gateway, folder, run_id="run-1", **changes):
 def run(runner, pair=PAIR, **changes):
     seen = []
     with closing(runner.cache):
-        results = asyncio.run(runner.run(ArmJob(pair=pair, arm="primary", cases=CASES, **changes), seen.append))
+        results = asyncio.run(
+            runner.run(ArmJob(pair=pair, arm="primary", cases=CASES, **changes), lambda item, _: seen.append(item))
+        )
     assert sorted(item.case_id for item in seen) == sorted(item.case_id for item in results)
     return results
 
@@ -193,7 +195,7 @@ def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
 
     with closing(ReplyCache(tmp_path)) as cache:
         runner = replace(make_runner(Named("none"), tmp_path), cache=cache, concurrency=1)
-        answered = asyncio.run(runner.run_in_turn(jobs[:2], lambda _: lambda item: None, joining()))
+        answered = asyncio.run(runner.run_in_turn(jobs[:2], lambda _: lambda item, seconds: None, joining()))
     assert [len(item.results) for item in answered] == [25, 25, 25]
     assert [item.case_id for item in answered[1].results] == [case.id for case in CASES]
     assert Counter(seen) == {"a": 25, "b": 25, "late": 25}
@@ -208,7 +210,9 @@ def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(
     with pytest.raises(RunAborted, match="locked"):
         asyncio.run(
             make_runner(Gateway(), tmp_path).run_in_turn(
-                [ArmJob(pair=PAIR, arm="primary", cases=CASES)], lambda _: kept.append, joining()
+                [ArmJob(pair=PAIR, arm="primary", cases=CASES)],
+                lambda _: lambda item, seconds: kept.append(item),
+                joining(),
             )
         )
     assert len(kept) == 25
@@ -217,8 +221,10 @@ def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(
 def test_further_repeats_are_numbered_on_and_not_answered_from_the_first(tmp_path):
     gateway = Gateway()
     runner = make_runner(gateway, tmp_path)
-    asyncio.run(runner.run(ArmJob(pair=PAIR, arm="primary", cases=CASES), lambda item: None))
-    again = asyncio.run(runner.run(ArmJob(pair=PAIR, arm="primary", cases=CASES, first_repeat=1), lambda item: None))
+    asyncio.run(runner.run(ArmJob(pair=PAIR, arm="primary", cases=CASES), lambda item, seconds: None))
+    again = asyncio.run(
+        runner.run(ArmJob(pair=PAIR, arm="primary", cases=CASES, first_repeat=1), lambda item, seconds: None)
+    )
     assert {item.repeat for item in again} == {1}
     assert set(gateway.calls.values()) == {2}
 
@@ -272,5 +278,5 @@ def test_a_jobs_seconds_begin_when_it_could_make_a_call(tmp_path):
     runner = make_runner(gateway, tmp_path, make_ready=waking)
     job = ArmJob(pair=PAIR, arm="primary", cases=CASES)
     with closing(runner.cache):
-        (answered,) = asyncio.run(runner.run_in_turn([job], lambda _: lambda _: None))
+        (answered,) = asyncio.run(runner.run_in_turn([job], lambda _: lambda item, seconds: None))
     assert waking.ended <= answered.began <= answered.ended
