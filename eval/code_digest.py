@@ -42,9 +42,11 @@ WITHOUT_A_SAY = {
     "eval/changes.py": "selects pairs",
     "eval/code_digest.py": "names the code",
     "eval/errors.py": "words errors",
+    "eval/run/estimate.py": "estimates how long a run takes",
     "eval/run/journal.py": "names runs",
     "eval/run/models.py": "starts model processes",
     "eval/run/progress.py": "prints",
+    "eval/run/selection.py": "selects pairs",
 }
 _STRING_OR_COMMENT = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|(?P<comment>[ \t]*#[^\n]*)',

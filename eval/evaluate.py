@@ -17,9 +17,11 @@ from eval.results import Evaluation
 from eval.run.answering import InterimLooks, RunAnswers
 from eval.run.journal import Journal, JournalEntry
 from eval.run.models import RunModels
+from eval.run.progress import working
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
 from eval.run.scoring import Scoring
+from eval.run.selection import LeftOut, is_bundled, left_out_lines, select_pairs
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.worker import TrackingWorker
@@ -42,7 +44,7 @@ DEFAULT_CONCURRENCY = {"local": 2, "aws": 8}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to evaluate. Empty ``pairs`` means every pair file of the task; ``case_count`` None means all cases.
+    """What to evaluate. Empty ``pairs`` means what ``select_pairs`` chooses of the task's; ``case_count`` None means all cases.
 
     ``budget``: how many repeats may be added while a pair whose answers vary is undecided; None: 3.
     ``derived`` are pairs without a file, made by the caller, in place of those.
@@ -67,7 +69,8 @@ class FinishedEvaluation:
     evaluation: Evaluation
     suite: Suite
     report: Path
-    left_out: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    bundled: tuple[str, ...]  # names of the pairs that the bundled model answers
     cases: Mapping[str, Case]
 
 
@@ -86,9 +89,9 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
     task = load_task(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pairs = list(options.derived) or load_pairs(task, cards, settings, options.pairs)
-    left_out: list[Pair] = []
+    left_out: tuple[LeftOut, ...] = ()
     if not options.pairs and not options.derived:
-        pairs, left_out = split_by_stand_in(pairs, cards, settings)
+        pairs, left_out = choose_pairs(pairs, cards, settings, options.task)
     with ExitStack() as stack:
         # First of all the children, so that mlflow and the model load while this process reads and imports.
         worker = stack.enter_context(_tracking(settings))
@@ -99,6 +102,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         suite = load_suite(options.task)
         panel = open_panel(suite, settings, cards, model=options.judge_model)
         check_panel(panel, pairs)
+        models.start_for(panel.pairs)  # says now, and not behind the answers, that a judge cannot be asked
         dataset = _load_cases(options, suite, task, settings)
         setting = RunSetting(task=task, suite=suite, dataset=dataset, cards=cards, settings=settings)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
@@ -117,14 +121,17 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
             started=started,
         )
         evaluation, suite = _decide(assembly, panel, answers, InterimLooks.plan(pairs, cards, options.budget))
-        report = answers.scoring.compute(write_report, setting, evaluation, suite).result()
-        _keep_evidence(worker, evaluation, suite, report, signer, setting)
+        with working("writing the report"):
+            report = answers.scoring.compute(write_report, setting, evaluation, suite).result()
+        with working("writing the evidence into the registry"):
+            _keep_evidence(worker, evaluation, suite, report, signer, setting)
         journal.finish(record)
     return FinishedEvaluation(
         evaluation=evaluation,
         suite=suite,
         report=report,
-        left_out=tuple(pair.name for pair in left_out),
+        left_out=tuple(item for item in left_out if item.pair.digest not in {pair.digest for pair in pairs}),
+        bundled=tuple(pair.name for pair in pairs if is_bundled(pair, cards)),
         cases=setting.cases,
     )
 
@@ -143,15 +150,18 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     return [load_pair(path, cards=cards, task_variables=task.variables) for path in paths]
 
 
-def split_by_stand_in(pairs: Sequence[Pair], cards: ModelCards, settings: Settings) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs that this environment can really answer, and those that only the stand-in would answer.
+def choose_pairs(
+    pairs: Sequence[Pair], cards: ModelCards, settings: Settings, task: str
+) -> tuple[list[Pair], tuple[LeftOut, ...]]:
+    """Return the pairs to evaluate when nobody names any, and those left out; production joins them in any case.
 
-    A stand-in's figures say nothing about the model that was asked for, so nobody gets them without asking for them by name.
+    Raises:
+        ConfigurationError: none can be answered well here.
     """
-    if settings.environment != "local" or settings.bedrock.endpoint is not None:
-        return list(pairs), []
-    replaced = [pair for pair in pairs if cards.get(pair.model).runs == "provider"]
-    return [pair for pair in pairs if pair not in replaced], replaced
+    selection = select_pairs(pairs, cards, settings)
+    if not selection.pairs:
+        raise ConfigurationError(" ".join(left_out_lines(selection.left_out, task, settings)))
+    return list(selection.pairs), selection.left_out
 
 
 def _tracking(settings: Settings) -> TrackingWorker:
@@ -231,22 +241,23 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
     bench = grading_run_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway)
 
     def look() -> tuple[Evaluation, Suite]:
-        judged = judge_answers(
-            panel,
-            bench,
-            pairs=assembly.pairs,
-            task=setting.task,
-            suite=setting.suite,
-            settings=setting.settings,
-            cases=setting.dataset.cases,
-            answers={key: item.results for key, item in answers.by_arm.items()},
-            production=answers.production.pair.digest if answers.production is not None else None,
-        )
-        graded = answers.graded(judged.answers)
-        decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks)
-        _import_for_the_end()
-        evaluation = decided.result()
-        return replace(evaluation, judges=judged.notes), judged.suite
+        with working("judging the answers"):
+            judged = judge_answers(
+                panel,
+                bench,
+                pairs=assembly.pairs,
+                task=setting.task,
+                suite=setting.suite,
+                settings=setting.settings,
+                cases=setting.dataset.cases,
+                answers={key: item.results for key, item in answers.by_arm.items()},
+                production=answers.production.pair.digest if answers.production is not None else None,
+            )
+            graded = answers.graded(judged.answers)
+            decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks)
+            _import_for_the_end()
+            evaluation = decided.result()
+            return replace(evaluation, judges=judged.notes), judged.suite
 
     evaluation, judged_by = look()
     while again := looks.undecided(evaluation, assembly.pairs):

@@ -13,12 +13,16 @@ def report(
     zone: Annotated[str, typer.Option(help="Whose weeks and days; default: OMNI_REPORT_ZONE, else UTC.")] = "",
 ) -> None:
     """Write page, digest and numbers of one week."""
+    from figures.command_line import omni
     from reports.run import write_weekly
     from service.settings import Settings
 
     written = write_weekly(Settings(), week=week, task=task, zone=zone)
     print(written.headline)
     print(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
+    print(
+        f"Next: turn what was unhelpful into cases: {omni('harvest', 'propose', *(['--week', week] if week else []), task=task)}"
+    )
 
 
 def report_power(

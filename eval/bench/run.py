@@ -149,7 +149,7 @@ def _regate(root: Path, settings: Settings, environment: Mapping[str, str]) -> f
         "OMNI_STATE_DIR": str(root / "state"),
         "OMNI_REGISTRY_URI": f"sqlite:///{root}/mlflow.db",
     }
-    command = [sys.executable, "-m", "omni", "eval", "--concurrency", str(CONCURRENCY)]
+    command = [sys.executable, "-m", "omni", "eval", "--pairs", "echo,extractive", "--concurrency", str(CONCURRENCY)]
     for _ in range(2):
         began = time.perf_counter()
         done = subprocess.run(command, env=dict(environment) | own, capture_output=True, text=True, check=False)
@@ -190,7 +190,7 @@ def _timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
 
 
 def _harness(environment: Mapping[str, str], cases: int | None = None) -> tuple[float, Path]:
-    command = [sys.executable, "-m", "omni", "eval", "--fresh", "--concurrency", str(CONCURRENCY)]
+    command = [sys.executable, "-m", "omni", "eval", "--pairs", "echo", "--fresh", "--concurrency", str(CONCURRENCY)]
     if cases is not None:
         command += ["--cases", str(cases)]
     started = time.perf_counter()

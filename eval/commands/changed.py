@@ -2,12 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_SAYS_NO, TaskName
 from service.commands.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from service.pair import Pair
+    from service.settings import Settings
 
 NOT_EVALUATED = (
     "# Not evaluated: {names}\n\nTheir models are a provider's, and here only a stand-in would answer. Its figures "
@@ -48,16 +54,13 @@ def pr_gate(
     """
     from eval.changes import changed_pairs
     from eval.errors import HarnessError
-    from eval.evaluate import Options, evaluate, split_by_stand_in
-    from eval.evaluate import load_pairs as load
+    from eval.evaluate import Options, evaluate
     from eval.report.console import render_evaluation
     from eval.report.page import MARKDOWN_NAME
     from eval.results import Verdict
     from figures.files import write_whole
-    from service.cards import ModelCards
     from service.errors import ServiceError
     from service.settings import Settings
-    from service.task import load_task
 
     settings = Settings()
     comment.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +76,7 @@ def pr_gate(
         if not found.pairs:
             write(NOTHING)
             return
-        cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-        pairs, replaced = split_by_stand_in(load(load_task(task), cards, settings, found.pairs), cards, settings)
+        pairs, replaced = _divide(task, found.pairs, settings)
         names = ", ".join(pair.name for pair in replaced)
         if not pairs:
             write(NOT_EVALUATED.format(names=names))
@@ -96,3 +98,17 @@ def pr_gate(
     judged = [pair for pair in outcome.evaluation.pairs if pair.pair_name in found.pairs]
     if replaced or any(pair.gate.verdict is not Verdict.PASS for pair in judged):
         raise typer.Exit(GATE_SAYS_NO)
+
+
+def _divide(task_name: str, names: "Sequence[str]", settings: "Settings") -> "tuple[list[Pair], tuple[Pair, ...]]":
+    """Return the pairs to evaluate, and those for whose models only a stand-in would answer here."""
+    from eval.evaluate import load_pairs
+    from eval.run.selection import select_pairs
+    from service.cards import ModelCards
+    from service.task import load_task
+
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    pairs = load_pairs(load_task(task_name), cards, settings, names)
+    # Missing credentials are an error of the workflow, which `evaluate` names; they excuse no pair.
+    replaced = select_pairs(pairs, cards, settings, credentials=lambda: True).without("provider")
+    return [pair for pair in pairs if pair not in replaced], replaced

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def evaluate_pairs(
     task: TaskName = "summarize",
     pairs: Annotated[
-        str | None, typer.Option(help="Pair names, comma separated; default: every pair of the task.")
+        str | None, typer.Option(help="Pair names, comma separated; default: what can be answered well here.")
     ] = None,
     dataset: DatasetName = None,
     cases: CaseCount = None,
@@ -69,25 +69,27 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
     with paused_gc():
         from eval.evaluate import evaluate
         from eval.report.console import render_evaluation
+        from eval.report.next_step import next_step
         from eval.results import NOT_MEASURED, behaviour_verdict
+        from eval.run.selection import left_out_lines
+        from figures.command_line import omni
         from service.settings import Settings
 
+    settings = Settings()
     try:
-        outcome = evaluate(options, Settings())
+        outcome = evaluate(options, settings)
     except KeyboardInterrupt:
         print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
-    if outcome.left_out:
-        print(
-            f"\nLeft out: {', '.join(outcome.left_out)}. Their models are a provider's and here only a stand-in would answer; "
-            f"to try the way there, name them: omni eval --pairs {outcome.left_out[0]} --task {options.task}"
-        )
+    lines = left_out_lines(outcome.left_out, options.task, settings)
     unmeasured = [p.pair_name for p in outcome.evaluation.pairs if behaviour_verdict(p.gate.checks) == NOT_MEASURED]
-    if outcome.suite.behaviour is not None and unmeasured:
-        again = f"omni gate {unmeasured[0]} --task {options.task}"
-        print(f"\nBehaviour: not measured for {', '.join(unmeasured)}; to judge it too: {again}")
-    print(f"\nReport: {outcome.report}")
+    whole = outcome.evaluation.dataset_name == outcome.suite.gate_dataset
+    if whole and outcome.suite.behaviour is not None and unmeasured:
+        again = omni("gate", unmeasured[0], task=options.task)
+        lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To judge it too: {again}")
+    step = next_step(outcome.evaluation, outcome.suite, named=options.pairs, bundled=outcome.bundled)
+    print("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
     return outcome
 
 
@@ -108,4 +110,4 @@ def summary(outcome: "FinishedEvaluation") -> dict[str, Any]:
     found = to_json(outcome.evaluation)
     for pair in found["pairs"]:
         del pair["cases"]
-    return {**found, "left_out": list(outcome.left_out), "report": str(outcome.report)}
+    return {**found, "left_out": [item.pair.name for item in outcome.left_out], "report": str(outcome.report)}

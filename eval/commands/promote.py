@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from eval.commands.arguments import GATE_SAYS_NO, PairName, TaskName, Why
+from figures.command_line import omni
 
 if TYPE_CHECKING:
     from service.release.release import Release
@@ -18,6 +19,7 @@ def register(pair: PairName, task: TaskName = "summarize") -> None:
 
     done = register_pair(task, pair, Settings())
     print(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
+    print(f"Next: evaluate it: {omni('eval', '--pairs', pair, task=task)}")
 
 
 def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
@@ -35,6 +37,7 @@ def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
         f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
     )
     _announce(release)
+    print(f"Next: serve it: {omni('serve')}")
 
 
 def rollback(
@@ -56,6 +59,7 @@ def rollback(
         f"(registry version {release.registry_version}) again"
     )
     _announce(release)
+    print(f"Next: check everything behind it: {omni('verify', task=task)}")
 
 
 def say_no(refusal: Exception) -> NoReturn:

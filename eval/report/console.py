@@ -51,8 +51,9 @@ if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
     from rich.text import Text
 
 WIDTH_WITHOUT_TERMINAL = 120
+CHECKS_SHOWN = 8
 WORST_SHOWN = 3
-FAULTS_SHOWN = 8
+FAULTS_SHOWN = 3
 _LINES_PER_CASE = 2
 _NAME_WIDTH = 18
 _COLOURS = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
@@ -261,15 +262,18 @@ class _Printer:
             if look.planned > 1:
                 text = f"interim look {look.number} of {look.planned}, decided by {look.confidence:.2%} intervals"
                 self.say(text, "dim", indent=2)
-            for check in open_checks(pair):
+            missed = open_checks(pair)
+            for check in missed[:CHECKS_SHOWN]:
                 colour = _COLOURS[check.verdict].removeprefix("bold ")
                 self.say(one_line(check_line(check), 400), colour, indent=2)
+            if len(missed) > CHECKS_SHOWN:
+                self.say(f"and {plural(len(missed) - CHECKS_SHOWN, 'check')} more: see the report", "dim", indent=2)
             if gate.small_slices:
                 small = "; ".join(small_slice_text(check) for check in gate.small_slices)
                 self.say(f"small slices, shown and not judged: {small}", "dim", indent=2)
         # Once for all pairs: five pairs that miss the same bound would repeat its reason ten times.
-        missed = [check for pair in self._evaluation.pairs for check in open_checks(pair)]
-        reasons = {check.reason: check_name(check) for check in reversed(missed)}
+        shown = [check for pair in self._evaluation.pairs for check in open_checks(pair)[:CHECKS_SHOWN]]
+        reasons = {check.reason: check_name(check) for check in reversed(shown)}
         if reasons:
             self.say("Why these bounds", "dim")
             for reason, name in sorted(reasons.items(), key=lambda item: item[1]):

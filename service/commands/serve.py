@@ -1,5 +1,7 @@
 """``serve``: the service in the foreground, with the stand-ins that it needs."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,7 +45,7 @@ def serve(
             f"serving on http://{address}:{bound} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True
         )
         if settings.environment == "local":
-            print('  every call needs a token: -H "authorization: Bearer $(omni token)"', flush=True)
+            print(f"Next, in a second terminal: {_sample_request(address, bound)}", flush=True)
         config = uvicorn.Config(
             create_app(settings, runtime),
             log_config=None,
@@ -56,6 +58,15 @@ def serve(
         server.run(sockets=[listener])
     if not server.started:
         raise typer.Exit(2)
+
+
+def _sample_request(host: str, port: int) -> str:
+    """The command that asks for the summary of a sample customer; every request needs a token."""
+    omni = Path(sys.executable).parent / "omni"
+    return (
+        f'curl -s http://{host}:{port}/omni-channel-insights -H "authorization: Bearer $({omni} token)" '
+        '-H \'content-type: application/json\' -d \'{"account_number": "1234567890", "contact_id": "abc-123-xyz"}\''
+    )
 
 
 def _listen(settings: "Settings") -> "socket.socket":

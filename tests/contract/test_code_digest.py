@@ -28,6 +28,7 @@ CARRIERS = (
     "eval/report/",
     "eval/tracking/",
     "eval/casecheck/",
+    "figures/command_line.py",
     "figures/files.py",
     "figures/formatting.py",
     "service/access/",

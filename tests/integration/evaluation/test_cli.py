@@ -132,6 +132,41 @@ def test_json_stands_alone_on_standard_output(root):
     assert json.loads(run(root, "verify", "--json").stdout)["broken"] == 0
 
 
+def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to_type_next(root):
+    for path in (ROOT / "prompts" / "summarize").glob("*.prompty"):
+        shutil.copy(path, root / "prompts" / "summarize")
+    done = run(root, "eval")
+    assert done.returncode == 0, done.stderr
+    assert [pair["pair_name"] for pair in result_of(done)["pairs"]] == ["extractive"]
+    assert ": 0 calls live" in done.stdout
+    assert not (root / "state" / "logs" / "bedrock.log").exists()
+    lines = done.stdout.splitlines()
+    (bundled,) = [line for line in lines if line.startswith("Left out: echo, smollm2-short, smollm2-structured.")]
+    assert "a demo, no evidence" in bundled
+    assert "eval --pairs echo --cases" in bundled
+    (provider,) = [line for line in lines if line.startswith("Left out: nova-lite, nova-micro.")]
+    assert provider.endswith("omni eval")
+    assert lines[-1].startswith("Next: release it: ")
+    assert "omni promote extractive --why" in lines[-1]
+    assert " 0 s left" not in done.stderr
+
+
+def test_production_is_compared_although_nobody_names_it(root):
+    run(root, "eval", "--pairs", "extractive")
+    run(root, "promote", "extractive", "--why", "the floor")
+    path = root / "prompts" / "summarize" / "extractive.prompty"
+    text = (
+        path.read_text(encoding="utf-8")
+        .replace("name: extractive", "name: shorter")
+        .replace("max_words: 130", "max_words: 120")
+    )
+    (path.parent / "shorter.prompty").write_text(text, encoding="utf-8")
+    path.unlink()
+    done = run(root, "eval")
+    pairs = {pair["pair_name"]: pair["is_production"] for pair in result_of(done)["pairs"]}
+    assert pairs == {"shorter": False, "extractive": True}
+
+
 def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
     run(root, "eval", "--pairs", "extractive", "--cases", "39")
     refused = run(root, "promote", "extractive", "--why", "x")

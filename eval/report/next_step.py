@@ -1,0 +1,100 @@
+"""Says what to type next: the last line of an evaluation, by what it found."""
+
+from collections.abc import Collection
+
+from eval.report.conclusions import candidates, open_checks, replaced_models, table_metrics
+from eval.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
+from eval.suite import Suite
+from figures.command_line import omni
+from figures.formatting import one_line
+
+DEV = "dev"
+_UNDECIDED_REPEATS = 3  # more than before
+_REASON = '"why, in one sentence"'
+
+
+def next_step(
+    evaluation: Evaluation, suite: Suite, *, named: Collection[str] = (), bundled: Collection[str] = ()
+) -> str:
+    """Return the command to type after ``evaluation``, behind a few words that say what it is for.
+
+    ``named``: the pairs that were asked for; the step is about one of them where there are any. ``bundled``: pairs that the
+    bundled model answers, which are shown and never released.
+    """
+    judged = [pair for pair in candidates(evaluation) if not named or pair.pair_name in named]
+    if not judged:
+        return _for_production(evaluation, suite)
+    real = [pair for pair in judged if pair.pair_name not in bundled]
+    if not real:
+        return f"that was a demo; evaluate what is no demo: {omni('eval', task=evaluation.task)}"
+    passed = [pair for pair in real if pair.gate.verdict is Verdict.PASS]
+    if passed:
+        return _after_pass(_best(passed, suite), evaluation, suite)
+    undecided = [pair for pair in real if pair.gate.verdict is Verdict.INCONCLUSIVE]
+    if undecided:
+        return _after_undecided(_best(undecided, suite), evaluation, suite)
+    return _after_fail(min(real, key=lambda pair: len(open_checks(pair))), evaluation)
+
+
+def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite) -> str:
+    name, task = pair.pair_name, evaluation.task
+    if replaced_models(evaluation, pair):
+        return f"a stand-in answered; ask the real model: OMNI_ENVIRONMENT=aws {omni('gate', name, task=task)}"
+    if evaluation.dataset_name != suite.gate_dataset:
+        return f"evaluate it on the gate's cases: {omni('eval', '--pairs', name, task=task)}"
+    if _behaviour_is_missing(pair, evaluation, suite):
+        return f"judge its behaviour too, which {evaluation.environment} requires: {omni('gate', name, task=task)}"
+    return f"release it: {omni('promote', name, '--why', _REASON, task=task)}"
+
+
+def _after_undecided(pair: PairResult, evaluation: Evaluation, suite: Suite) -> str:
+    name, task = pair.pair_name, evaluation.task
+    if evaluation.dataset_name != suite.gate_dataset:
+        return f"evaluate it on the gate's cases, which are more: {omni('eval', '--pairs', name, task=task)}"
+    if all(check.kind == "behaviour" for check in open_checks(pair)):
+        return f"measure its behaviour again: {omni('gate', name, task=task)}"
+    if pair.gate.look.planned > 1:
+        more = ("--budget", str(pair.gate.look.planned - 1 + _UNDECIDED_REPEATS))
+        return f"gather more evidence: {omni('eval', '--pairs', name, *more, task=task)}"
+    return f"improve {_file(pair, task)} and try it: {omni('eval', '--pairs', name, '--dataset', DEV, task=task)}"
+
+
+def _after_fail(pair: PairResult, evaluation: Evaluation) -> str:
+    name, task = pair.pair_name, evaluation.task
+    if all(check.kind == "behaviour" for check in open_checks(pair)) and pair.gate.checks:
+        return f"improve {_file(pair, task)} and try it: {omni('behave', name, task=task)}"
+    again = omni("eval", "--pairs", name, "--dataset", DEV, task=task)
+    return f"read its worst cases in the report, improve {_file(pair, task)}, and try it: {again}"
+
+
+def _for_production(evaluation: Evaluation, suite: Suite) -> str:
+    production = next((pair for pair in evaluation.pairs if pair.is_production), None)
+    if (
+        production is not None
+        and production.gate.verdict is Verdict.FAIL
+        and evaluation.dataset_name == suite.gate_dataset
+    ):
+        return f"production fails its own gate; see what else was released: {omni('history', task=evaluation.task)}"
+    return f"serve what is in production: {omni('serve')}"
+
+
+def _behaviour_is_missing(pair: PairResult, evaluation: Evaluation, suite: Suite) -> bool:
+    required = suite.behaviour is not None and evaluation.environment in suite.behaviour.required_in
+    return required and behaviour_verdict(pair.gate.checks) == NOT_MEASURED
+
+
+def _best(pairs: list[PairResult], suite: Suite) -> PairResult:
+    """The pair with the best value of the table's first metric; of equals the first."""
+    spec = table_metrics(suite)[0]
+
+    def quality(pair: PairResult) -> float:
+        metric = pair.metrics.get(spec.name)
+        if metric is None or metric.value is None:
+            return float("-inf")
+        return metric.value if spec.higher_is_better else -metric.value
+
+    return max(pairs, key=quality)
+
+
+def _file(pair: PairResult, task: str) -> str:
+    return f"prompts/{task}/{one_line(pair.pair_name, 60)}.prompty"

@@ -1,0 +1,113 @@
+"""Chooses the pairs that an evaluation runs when nobody names any: those that can be answered well where it runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from figures.command_line import omni
+from service.aws.clients import has_credentials
+from service.cards import ModelCards
+from service.pair import Pair
+from service.settings import Settings
+
+DEMO_DATASET = "dev"  # never the gate's cases: those are for evidence
+DEMO_CASES = 8  # a minute on two idle cores with the bundled model
+
+Reason = Literal["bundled", "provider"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A pair that is not evaluated unless somebody names it.
+
+    ``bundled``: the bundled model would answer, slowly and badly. ``provider``: its provider cannot be reached from here.
+    """
+
+    pair: Pair
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The pairs to evaluate, and those left out."""
+
+    pairs: tuple[Pair, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def without(self, reason: Reason) -> tuple[Pair, ...]:
+        """Return the pairs left out for ``reason``."""
+        return tuple(item.pair for item in self.left_out if item.reason == reason)
+
+
+def select_pairs(
+    pairs: Sequence[Pair],
+    cards: ModelCards,
+    settings: Settings,
+    *,
+    credentials: Callable[[], bool] = has_credentials,
+) -> Selection:
+    """Divide ``pairs`` into those that can be answered well in this environment and those that cannot.
+
+    Code can always be run. A provider's model can be asked at a configured endpoint, or in ``aws`` with ``credentials``. In
+    ``local`` without an endpoint the bundled model would answer in its place, and those figures say nothing about it.
+    """
+    chosen: list[Pair] = []
+    left_out: list[LeftOut] = []
+    reachable: bool | None = None
+    for pair in pairs:
+        if is_bundled(pair, cards):
+            left_out.append(LeftOut(pair=pair, reason="bundled"))
+            continue
+        if any(cards.get(model).runs == "provider" for model in (pair.model, pair.backup) if model):
+            if reachable is None:
+                reachable = _provider_reachable(settings, credentials)
+            if not reachable:
+                left_out.append(LeftOut(pair=pair, reason="provider"))
+                continue
+        chosen.append(pair)
+    return Selection(pairs=tuple(chosen), left_out=tuple(left_out))
+
+
+def left_out_lines(left_out: Sequence[LeftOut], task: str, settings: Settings) -> list[str]:
+    """Return a line for each reason: which pairs were left out, why, and the command that evaluates them or one of them."""
+    lines = []
+    bundled = [item.pair.name for item in left_out if item.reason == "bundled"]
+    if bundled:
+        command = _elsewhere("local", settings) + demo_command(bundled[0], task, settings)
+        lines.append(
+            f"Left out: {', '.join(bundled)}. The small bundled model would answer: a demo, no evidence. Try it: {command}"
+        )
+    provider = [item.pair.name for item in left_out if item.reason == "provider"]
+    if provider:
+        command = _elsewhere("aws", settings) + omni("eval", task=task)
+        how = (
+            "There are no AWS credentials to ask their models with"
+            if settings.environment == "aws"
+            else ("Their models are a provider's, which OMNI_ENVIRONMENT=local does not ask")
+        )
+        lines.append(f"Left out: {', '.join(provider)}. {how}. With AWS_PROFILE (or other credentials) set: {command}")
+    return lines
+
+
+def demo_command(pair_name: str, task: str, settings: Settings) -> str:
+    """Return the command that shows a bundled model's pair on few cases, of the development set where the task has one."""
+    words = ["eval", "--pairs", pair_name]
+    if (settings.datasets_dir / task / f"{DEMO_DATASET}.jsonl").exists():
+        words += ["--dataset", DEMO_DATASET]
+    return omni(*words, "--cases", str(DEMO_CASES), task=task)
+
+
+def _elsewhere(environment: str, settings: Settings) -> str:
+    return "" if settings.environment == environment else f"OMNI_ENVIRONMENT={environment} "
+
+
+def is_bundled(pair: Pair, cards: ModelCards) -> bool:
+    """Return whether a model that this project brings along answers for ``pair``."""
+    card = cards.get(pair.model)
+    return card.runs == "local" and card.wire != "in_process"
+
+
+def _provider_reachable(settings: Settings, credentials: Callable[[], bool]) -> bool:
+    if settings.bedrock.endpoint is not None:
+        return True
+    return settings.environment == "aws" and credentials()

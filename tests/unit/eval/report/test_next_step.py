@@ -1,0 +1,144 @@
+"""What to type after an evaluation, in each situation that it can end in."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from eval.report.next_step import next_step
+from eval.results import Check, Evaluation, GateResult, InterimLook, PairResult, Verdict
+from eval.suite import Behaviour, MetricSpec, Suite
+from figures.metric import Metric, Unit
+
+SUITE = Suite(
+    task="summarize",
+    gate_dataset="gate",
+    scorers=(),
+    metrics=(MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),),
+    floors=(),
+    no_worse=(),
+    max_unscored_rate=0.15,
+    minimum_latency_calls=2,
+)
+PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+def metric(value):
+    return Metric(name="grounded", unit=Unit.RATE, higher_is_better=True, value=value, low=value, high=value, n=9)
+
+
+def check(verdict, kind="floor"):
+    return Check(kind=kind, metric=metric(0.5), bound=0.8, verdict=verdict, reason="why", explanation="how")
+
+
+def pair(name, *checks, value=0.5, production=False, looks=1):
+    gate = GateResult(
+        pair_name=name,
+        pair_digest=name,
+        dataset_digest="d",
+        suite_digest="s",
+        baseline_digest=None,
+        checks=checks,
+        look=InterimLook(number=looks, planned=looks),
+    )
+    return PairResult(
+        pair_name=name,
+        pair_version="1",
+        pair_digest=name,
+        model="m",
+        backup=None,
+        answered_by=("m",),
+        is_production=production,
+        cases=(),
+        metrics={"grounded": metric(value)},
+        gate=gate,
+    )
+
+
+def evaluation(*pairs, dataset="gate", task="summarize", environment="local"):
+    return Evaluation(
+        run_id="r",
+        task=task,
+        environment=environment,
+        started_at="t",
+        dataset_name=dataset,
+        dataset_digest="d",
+        suite_digest="s",
+        code_version="c",
+        case_count=9,
+        production_name=None,
+        production_version=None,
+        pairs=pairs,
+        calls_live=0,
+        calls_cached=0,
+        seconds=1.0,
+    )
+
+
+def step(*pairs, suite=SUITE, named=(), bundled=(), **where):
+    return next_step(evaluation(*pairs, **where), suite, named=named, bundled=bundled)
+
+
+def test_a_pair_that_passed_on_the_gates_cases_is_to_be_released():
+    assert step(pair("a", check(PASS))) == 'release it: omni promote a --why "why, in one sentence"'
+    assert step(pair("a", check(PASS)), task="scorecard").endswith("--task scorecard")
+
+
+@pytest.mark.parametrize("dataset", ["dev", "gate[12]"])
+def test_a_pair_that_passed_on_other_cases_is_to_meet_the_gates(dataset):
+    assert step(pair("a", check(PASS)), dataset=dataset).endswith(": omni eval --pairs a")
+
+
+def test_of_several_that_passed_the_best_is_to_be_released():
+    assert "omni promote b" in step(pair("a", check(PASS), value=0.6), pair("b", check(PASS), value=0.7))
+
+
+def test_where_behaviour_is_required_and_was_not_measured_it_comes_first():
+    suite = replace(SUITE, behaviour=Behaviour(dataset="c", attacks="a", plant=lambda inputs, text: {}, floors=()))
+    missing = pair("a", check(PASS))
+    assert step(missing, suite=suite, environment="aws").endswith("requires: omni gate a")
+    assert "omni promote a" in step(missing, suite=suite)
+    assert "omni promote a" in step(pair("a", check(PASS, "behaviour")), suite=suite, environment="aws")
+
+
+def test_after_a_fail_the_pair_that_is_nearest_to_pass_is_to_be_improved():
+    far, near = pair("far", check(FAIL), check(FAIL)), pair("near", check(FAIL), check(PASS))
+    said = step(far, near)
+    assert said.startswith("read its worst cases in the report, improve prompts/summarize/near.prompty")
+    assert said.endswith("omni eval --pairs near --dataset dev")
+
+
+def test_a_pair_that_only_misbehaves_is_tried_by_its_behaviour():
+    assert step(pair("a", check(PASS), check(FAIL, "behaviour"))).endswith("omni behave a")
+    assert step(pair("a", check(UNDECIDED, "behaviour"))).endswith("omni gate a")
+
+
+def test_an_undecided_pair_gets_more_evidence_where_that_exists():
+    assert step(pair("a", check(UNDECIDED)), dataset="dev").endswith("omni eval --pairs a")
+    assert step(pair("a", check(UNDECIDED), looks=4)).endswith("omni eval --pairs a --budget 6")
+    assert step(pair("a", check(UNDECIDED))).endswith("omni eval --pairs a --dataset dev")
+
+
+def test_a_demo_is_never_to_be_released():
+    said = step(pair("a", check(PASS)), bundled=("a",))
+    assert said == "that was a demo; evaluate what is no demo: omni eval"
+    assert "omni promote b" in step(pair("a", check(PASS), value=0.9), pair("b", check(PASS)), bundled=("a",))
+
+
+def test_with_production_alone_it_is_to_be_served_or_looked_after():
+    assert step(pair("a", check(PASS), production=True)).endswith(": omni serve")
+    assert step(pair("a", check(FAIL), production=True)).endswith(": omni history")
+
+
+def test_the_step_is_about_what_was_asked_for():
+    assert "omni promote a" in step(pair("a", check(PASS)), pair("b", check(PASS), value=0.9), named=("a",))
+
+
+def test_outside_the_virtual_environment_the_program_is_named_by_its_path(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert "/omni promote a" in step(pair("a", check(PASS)))

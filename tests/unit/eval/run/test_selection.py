@@ -1,0 +1,95 @@
+"""Which pairs an evaluation runs when nobody names any."""
+
+import shutil
+
+import pytest
+from builders import make_pair
+
+from eval.run.selection import left_out_lines, select_pairs
+from service.cards import ModelCard, ModelCards
+from service.settings import Settings
+
+CARDS = ModelCards(
+    [
+        ModelCard(id="code", short_name="code", wire="in_process", runs="local", context_tokens=9),
+        ModelCard(id="small", short_name="small", wire="bedrock", runs="local", context_tokens=9),
+        ModelCard(id="nova", short_name="nova", wire="bedrock", runs="provider", context_tokens=9),
+    ]
+)
+PAIRS = [
+    make_pair(name="floor", model="code"),
+    make_pair(name="demo", model="small", backup="code"),
+    make_pair(name="candidate", model="nova", backup="code"),
+    make_pair(name="backed", model="code", backup="nova"),
+]
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+
+
+def names(pairs):
+    return [pair.name for pair in pairs]
+
+
+def select(environment="local", endpoint=None, credentials=False):
+    settings = Settings(environment=environment, bedrock={"bedrock_endpoint": endpoint})
+    return select_pairs(PAIRS, CARDS, settings, credentials=lambda: credentials)
+
+
+def test_locally_code_runs_and_nothing_that_a_stand_in_or_the_bundled_model_would_answer():
+    found = select()
+    assert names(found.pairs) == ["floor"]
+    assert names(found.without("bundled")) == ["demo"]
+    assert names(found.without("provider")) == ["candidate", "backed"]
+
+
+@pytest.mark.parametrize(
+    "where", [{"endpoint": "http://127.0.0.1:1"}, {"environment": "aws", "credentials": True}], ids=["endpoint", "aws"]
+)
+def test_where_the_provider_can_be_reached_its_candidates_run_and_the_demo_does_not(where):
+    found = select(**where)
+    assert names(found.pairs) == ["floor", "candidate", "backed"]
+    assert names(found.without("bundled")) == ["demo"]
+
+
+def test_without_credentials_aws_evaluates_the_floor():
+    assert names(select(environment="aws").pairs) == ["floor"]
+
+
+def test_credentials_are_looked_for_only_where_they_matter():
+    def fail():
+        raise AssertionError("an instance's metadata would be asked, which takes seconds")
+
+    select_pairs(PAIRS, CARDS, Settings(environment="local", bedrock={"bedrock_endpoint": None}), credentials=fail)
+    select_pairs(PAIRS[:2], CARDS, Settings(environment="aws", bedrock={"bedrock_endpoint": None}), credentials=fail)
+
+
+def test_a_line_for_each_reason_names_the_pairs_and_the_command():
+    settings = Settings(environment="local", bedrock={"bedrock_endpoint": None})
+    demo, provider = left_out_lines(select().left_out, "summarize", settings)
+    assert demo.startswith("Left out: demo. ")
+    assert "no evidence" in demo
+    assert demo.endswith("omni eval --pairs demo --dataset dev --cases 8")
+    assert provider.startswith("Left out: candidate, backed. ")
+    assert "OMNI_ENVIRONMENT=aws" in provider
+    assert provider.endswith("omni eval")
+
+
+def test_in_aws_the_line_says_that_credentials_are_missing():
+    settings = Settings(environment="aws", bedrock={"bedrock_endpoint": None})
+    demo, provider = left_out_lines(select(environment="aws").left_out, "scorecard", settings)
+    assert "There are no AWS credentials" in provider
+    assert provider.endswith("omni eval --task scorecard")
+    assert "OMNI_ENVIRONMENT=local" in demo
+
+
+def test_a_task_without_a_development_set_shows_the_demo_on_the_gates_cases(tmp_path):
+    settings = Settings(environment="local", bedrock={"bedrock_endpoint": None}, root=tmp_path)
+    demo, _ = left_out_lines(select().left_out, "summarize", settings)
+    assert demo.endswith("omni eval --pairs demo --cases 8")
+
+
+def test_nothing_left_out_is_no_line():
+    assert left_out_lines((), "summarize", Settings()) == []
