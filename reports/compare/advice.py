@@ -12,7 +12,7 @@ from reports.compare.drift import Drift
 from reports.compare.findings import WeekFinding, names_of
 from reports.compare.gate_promises import GatePromise
 from reports.compare.outcomes import Word
-from reports.compare.rating_bias import Selection
+from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL
 
@@ -41,7 +41,7 @@ class WeekFacts:
     unhelpful: Word
     drifts: Sequence[Drift]
     anomalies: Sequence[Anomaly]
-    heard: Selection
+    heard: RatingBias
     said: Themes
     promised: Sequence[GatePromise]
 

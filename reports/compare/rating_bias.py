@@ -22,7 +22,7 @@ class RatedShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class RatingBias:
     """Which answers were rated, and how that may bias the helpful rate.
 
     ``reweighted`` is the helpful rate with each cell of channel and intent weighted by its answers instead of its ratings; None
@@ -38,7 +38,7 @@ class Selection:
     covered: float  # share of the answers that are in a cell with enough ratings
 
 
-def selection(counts: WeekCounts, side: ComparedSide) -> Selection:
+def selection(counts: WeekCounts, side: ComparedSide) -> RatingBias:
     """Return which of the answers on ``side`` were rated."""
     total = counts.total(side)
     answers, rated = int(total["answers"]), int(total["rated"])
@@ -70,7 +70,7 @@ def selection(counts: WeekCounts, side: ComparedSide) -> Selection:
     reweighted = None
     if len(heard) and covered > 0.5:
         reweighted = float((heard["helpful"] / heard["rated"] * heard["answers"]).sum() / heard["answers"].sum())
-    return Selection(
+    return RatingBias(
         overall=Rate(successes=rated, n=answers).interval() if answers else None,
         shares=tuple(shares),
         uneven=tuple(uneven),

@@ -24,7 +24,7 @@ from reports.compare.drift import Drift, drifts
 from reports.compare.findings import ComparisonOutcome, WeekFinding, findings_of, outcome, series_changes
 from reports.compare.gate_promises import GatePromise, promises_of
 from reports.compare.outcomes import Word
-from reports.compare.rating_bias import Selection, selection
+from reports.compare.rating_bias import RatingBias, selection
 from reports.compare.themes import Themes, themes
 from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions
 from reports.read.data import WeekData
@@ -71,7 +71,7 @@ class WeeklyReport:
     changes: Sequence[ChangePoint]
     drifts: Sequence[Drift]
     anomalies: Sequence[Anomaly]
-    selection: Selection
+    selection: RatingBias
     themes: Themes
     agreement: AgreementWeek
     actions: Sequence[Action]
