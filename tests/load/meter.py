@@ -22,7 +22,7 @@ class Meter:
         rows = list(read_lines(records))
         answers = sum("answered" in row for row in rows) or 1
         # Agents that are meant to be spread and are not measure a burst: this was once so, and nobody saw it in a p95.
-        busiest = max(Counter(int(row["at"]) for row in rows if "sent" in row).values(), default=0)
+        a_second = sorted(Counter(int(row["at"]) for row in rows if "sent" in row).values()) or [0]
         parts = {"serving": serving, "writing": writing, "agents": agents}
         if self._rig.stores == "memory":
             parts["model and stores"] = stand_ins
@@ -30,7 +30,8 @@ class Meter:
         busy = sum(parts.values()) / seconds / (os.cpu_count() or 1)
         memory = max(service.rss_mb() for service in self._services)
         return (
-            f"busiest second {busiest} requests; service {serving / seconds:.0%} of one core, {memory:.0f} MB a process; "
+            f"usual second {a_second[len(a_second) // 2]} requests, busiest {a_second[-1]}; "
+            f"service {serving / seconds:.0%} of one core, {memory:.0f} MB a process; "
             f"ms of CPU per answer: {each}; together {busy:.0%} of {os.cpu_count()} cores"
         )
 
