@@ -1,4 +1,4 @@
-"""How a store is accessed: bounded in time, off the event loop, botocore's errors as ours, throttles as a kind of their own."""
+"""Accesses stores off the event loop, with a time limit and retries, and translates botocore's errors."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from service.aws.clients import MAX_CONNECTIONS
 from service.errors import StoreError
 
 Result = TypeVar("Result")
-# Retries are counted in our own log lines; stamina's hooks would write theirs too.
+# Our own log lines count retries, so stamina's hooks must not log them again.
 stamina.instrumentation.set_on_retry_hooks([])
 
 # A hot partition throttles for milliseconds at a time.
@@ -31,25 +31,25 @@ _THROTTLES = frozenset(
         "TooManyRequestsException",
     }
 )
-# The record itself is wrong: asking again with the same bytes gives the same answer.
+# The record itself is wrong, so a retry would fail again.
 _REFUSALS = frozenset({"EntityTooLarge", "ItemCollectionSizeLimitExceededException", "ValidationException"})
 
 
 class StoreThrottled(StoreError):
-    """The store is there and asks for patience."""
+    """The store throttled the request; retry later."""
 
 
 class StoreDropped(StoreError):
-    """The store closed a connection that was kept open; a new one will do."""
+    """The store closed a connection that was kept open; retry on a new one."""
 
 
 class RecordRefused(StoreError):
-    """The store will never take this record; the message says why."""
+    """The store refuses this record permanently; the message says why."""
 
 
 @contextmanager
 def translated(store: str) -> Iterator[None]:
-    """Turn botocore's errors into ``StoreError``; ``store`` says which one, as in "table 'x'"."""
+    """Translate botocore's errors to ``StoreError``; ``store`` names the store in messages, for example "table 'x'"."""
     try:
         yield
     except ClientError as err:
@@ -65,10 +65,10 @@ def translated(store: str) -> Iterator[None]:
 
 
 def patiently(access: Callable[[], Result], *, timeout_s: float) -> Result:
-    """Return what ``access`` returns, asking up to four times while the store throttles or drops the connection. Blocking.
+    """Return the result of ``access``, with up to four attempts while the store throttles or drops the connection. Blocking.
 
     Raises:
-        StoreError: the last one.
+        StoreError: the error of the last attempt.
     """
     for attempt in stamina.retry_context(
         on=(StoreThrottled, StoreDropped),
@@ -84,7 +84,7 @@ def patiently(access: Callable[[], Result], *, timeout_s: float) -> Result:
 
 
 class StoreThreads:
-    """Runs blocking accesses of a store in threads of their own, patiently, each within ``timeout_s``."""
+    """Runs blocking store accesses in threads, with retries, each within ``timeout_s``."""
 
     def __init__(self, store: str, *, timeout_s: float, threads: int = MAX_CONNECTIONS) -> None:
         self._store = store
@@ -92,10 +92,10 @@ class StoreThreads:
         self._threads = anyio.CapacityLimiter(threads)
 
     async def run(self, access: Callable[..., Result], *arguments: object) -> Result:
-        """Return what ``access(*arguments)`` returns.
+        """Return the result of ``access(*arguments)``.
 
         Raises:
-            StoreError: the access's own, or no answer in time; the thread then ends by itself, unheard.
+            StoreError: the access failed, or had no result in time; then its thread ends later and its result is discarded.
         """
         try:
             with anyio.fail_after(self._timeout_s):

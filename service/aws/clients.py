@@ -1,4 +1,4 @@
-"""The one place that builds boto3 clients: bounded timeouts, at most one retry, a local endpoint where one is set."""
+"""Builds all boto3 clients: bounded timeouts, at most one retry, and the local endpoint if one is set."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,26 +8,26 @@ from urllib.request import getproxies, proxy_bypass
 
 from service.settings import Settings
 
-# Threads that talk to a store at once; the connection pool is as large, so that none waits for a connection.
+# The most threads that use a store at once. The connection pool has the same size, so that no thread waits for a connection.
 MAX_CONNECTIONS = 64
 
 
 class AwsKey(NamedTuple):
-    """What requests are signed with; ``token`` belongs to keys that expire."""
+    """The credentials that sign requests; keys that expire have a ``token``."""
 
     id: str
     secret: str
     token: str | None = None
 
 
-# A stand-in on this machine checks no signature.
+# The local stand-ins for AWS do not check signatures.
 LOCAL_KEY = AwsKey("local", "local")
-# botocore renews what expires some ten minutes ahead; whoever looks once a minute never holds an expired key.
+# botocore renews a key about ten minutes before it expires, so checking once a minute never yields an expired key.
 _KEY_S = 60.0
 
 
 def has_credentials() -> bool:
-    """Return whether boto3 finds credentials, or a Bedrock API key, in its usual places; asks an instance's metadata last."""
+    """Return whether boto3 finds credentials or a Bedrock API key in its usual places; may query the instance metadata."""
     import os
 
     import boto3
@@ -38,11 +38,11 @@ def has_credentials() -> bool:
 def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
     """Return a thread-safe boto3 client of service ``name``.
 
-    Connecting and reading are each bounded by ``settings.stores.timeout_s``; the caller bounds the whole operation. With
-    ``attempts`` 1 the caller repeats: botocore's own back-off after a throttle is up to a second long.
-    botocore's errors are for the stores to translate.
+    Connecting and reading are each bounded by ``settings.stores.timeout_s``; the caller bounds the whole operation. Pass
+    ``attempts=1`` if the caller retries, because botocore backs off for up to a second after a throttle. The caller translates
+    botocore's errors.
     """
-    # boto3 takes 0.4 s to import: not on the way to `--help`.
+    # Imported here because boto3 takes 0.4 s to import, which would delay `--help`.
     import boto3
     from botocore.config import Config
 
@@ -54,7 +54,7 @@ def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
             "aws_access_key_id": LOCAL_KEY.id,
             "aws_secret_access_key": LOCAL_KEY.secret,
         }
-        proxies = {}  # a stand-in on loopback is never behind the proxy of the environment
+        proxies = {}  # a stand-in on loopback is not reached through the environment's proxy
     config = Config(
         connect_timeout=settings.stores.timeout_s,
         read_timeout=settings.stores.timeout_s,
@@ -67,14 +67,14 @@ def client(name: str, settings: Settings, *, attempts: int = 2) -> Any:
 
 
 def key_finder(settings: Settings) -> Callable[[], AwsKey | None]:
-    """Return what finds the present key in boto3's usual places, renewed where it expires; it may block."""
+    """Return a function that returns the current key of ``settings``, renewed if it expires; the function may block."""
     if settings.aws.endpoint is not None:
         return lambda: LOCAL_KEY
     return usual_key(settings.aws.region)
 
 
 def usual_key(region: str) -> Callable[[], AwsKey | None]:
-    """Return what finds the key in boto3's usual places, wherever the settings' other stores are."""
+    """Return a function that looks up the key in boto3's usual places, even if the settings name a local endpoint."""
     import boto3
 
     session = boto3.session.Session(region_name=region)
@@ -92,35 +92,36 @@ def usual_key(region: str) -> Callable[[], AwsKey | None]:
 def is_proxied(url: str) -> bool:
     """Return whether the environment sends ``url`` through a proxy.
 
-    For aiohttp's ``trust_env``: with it aiohttp asks two threads, for proxies and for a .netrc, before each request.
+    Callers set aiohttp's ``trust_env`` only if this is true: with it, aiohttp runs two lookups in threads (proxies and .netrc)
+    before each request.
     """
     parts = urlsplit(url)
     return parts.scheme in getproxies() and not (parts.hostname and proxy_bypass(parts.hostname))
 
 
 class KeptKey:
-    """A key that is looked for in a thread: at first by whoever needs it, later in the background while the old one serves."""
+    """Keeps a key and looks it up in a thread: the first caller waits, later lookups run in the background."""
 
     def __init__(self, find: Callable[[], AwsKey | None]) -> None:
-        """Take what finds the key; it may block and raise."""
+        """Keep ``find``, the function that looks up the key; it may block and raise."""
         self._find = find
         self._looking: asyncio.Task[AwsKey | None] | None = None
         self._key: AwsKey | None = None
         self._due = 0.0
 
     async def get(self) -> AwsKey | None:
-        """Return the key; None where there is none. Raises what the look raises, while there is no older key."""
+        """Return the key, or None if none is found. Raises the lookup's error only if there is no older key."""
         loop = asyncio.get_running_loop()
         if self._looking is not None and self._looking.get_loop() is not loop:
-            self._looking = None  # its event loop has ended, and the look with it
+            self._looking = None  # its event loop has ended, and the lookup with it
         if loop.time() >= self._due and self._looking is None:
             self._looking = loop.create_task(self._look())
         if self._key is None and self._looking is not None:
-            return await asyncio.shield(self._looking)  # others wait for the same look
+            return await asyncio.shield(self._looking)  # other callers wait for the same lookup
         return self._key
 
     def forget(self) -> None:
-        """Look anew before the next use."""
+        """Discard the key, so that the next use looks it up again."""
         self._key, self._due = None, 0.0
 
     async def _look(self) -> AwsKey | None:
@@ -131,6 +132,6 @@ class KeptKey:
         except Exception:
             if self._key is None:
                 raise
-            return self._key  # still good for minutes; the next use looks again
+            return self._key  # still valid for minutes; the next use looks it up again
         finally:
             self._looking = None

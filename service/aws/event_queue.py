@@ -1,4 +1,4 @@
-"""The queue that S3 tells of new objects: SQS, read in batches; a message goes when its objects are in the warehouse."""
+"""The SQS queue of S3's notifications about new objects; a message is deleted after its objects are in the warehouse."""
 
 import json
 import threading
@@ -10,24 +10,24 @@ from urllib.parse import unquote_plus
 from service.aws.bounded import translated
 from service.errors import StoreError
 
-BATCH = 10  # SQS's own bound of one receive and of one delete
+BATCH = 10  # SQS's limit for one receive and one delete
 LONGEST_WAIT_S = 20
-_MOST_RECEIVED = 5  # deliveries before a message is put aside: its batch killed the loader each time
+_MOST_RECEIVED = 5  # deliveries before a message is put aside, because its batch killed the loader each time
 _KEPT_S = 14 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
-    """One object that S3 says was written."""
+    """One object that S3 reported as written."""
 
     key: str
     etag: str = ""
-    version: str = ""  # of a bucket that keeps versions
+    version: str = ""  # set if the bucket keeps versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueMessage:
-    """One message with the objects that it names; none for S3's test event and for what is no S3 event."""
+    """One message with the objects that it names: none for S3's test event, or if it is not an S3 event."""
 
     receipt: str
     objects: tuple[Announced, ...]
@@ -35,7 +35,7 @@ class QueueMessage:
 
 
 class EventQueue:
-    """Blocking calls of one queue; every method raises ``StoreError`` when SQS does not answer."""
+    """Blocking calls to one queue; every method raises ``StoreError`` if SQS does not answer."""
 
     def __init__(self, client: Any, name: str, *, bucket: str) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class EventQueue:
         self._lock = threading.Lock()
 
     def receive(self, *, wait_s: int, visible_after_s: int) -> list[QueueMessage]:
-        """Return up to ten messages, waiting ``wait_s`` for the first; nobody else sees them for ``visible_after_s``."""
+        """Return up to ten messages, waiting ``wait_s`` for the first; other readers see them after ``visible_after_s``."""
         with translated(self._store):
             found = self._client.receive_message(
                 QueueUrl=self._address(),
@@ -57,7 +57,7 @@ class EventQueue:
         return [self._message(item) for item in found.get("Messages", [])]
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """Delete messages that are done with."""
+        """Delete handled messages by their receipts."""
         for start in range(0, len(receipts), BATCH):
             entries = [
                 {"Id": str(number), "ReceiptHandle": receipt}
@@ -66,11 +66,11 @@ class EventQueue:
             with translated(self._store):
                 answer = self._client.delete_message_batch(QueueUrl=self._address(), Entries=entries)
             if answer.get("Failed"):
-                # They come again, and their objects are known by then.
+                # SQS delivers them again; the loader then skips their objects as known.
                 raise StoreError(f"{self._store} did not delete {len(answer['Failed'])} messages")
 
     def waiting(self) -> tuple[int, int]:
-        """Return about how many messages wait, and how many are in somebody's hands."""
+        """Return the approximate numbers of messages that wait and of messages that were received but not deleted."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         with translated(self._store):
             found = self._client.get_queue_attributes(QueueUrl=self._address(), AttributeNames=list(names))
@@ -102,9 +102,9 @@ class EventQueue:
 
 
 def create_queue(sqs: Any, s3: Any, name: str, *, bucket: str, prefixes: Sequence[str]) -> None:
-    """Create the queue with one for what cannot be handled, and let the bucket announce ``prefixes`` to it; safe to repeat.
+    """Create the queue and its dead-letter queue, and let the bucket notify it of objects under ``prefixes``; safe to repeat.
 
-    For the local AWS; in AWS the infrastructure code owns both.
+    Only for the local AWS; in AWS the infrastructure code owns queue and notification.
 
     Raises:
         StoreError: S3 or SQS does not answer.

@@ -1,7 +1,7 @@
-"""Queries of DynamoDB on the event loop, for requests: its JSON over aiohttp, by aiodynamo.
+"""Queries DynamoDB on the event loop for requests, with aiodynamo over aiohttp.
 
-The same query through boto3 needs a thread and 1.5 to 2.5 ms of CPU, here 0.25 ms, and a request makes two of them; whatever is
-not on a request's way uses boto3.
+A query takes 0.25 ms of CPU here, and 1.5 to 2.5 ms and a thread with boto3; a request makes two queries. Code that does not
+serve requests uses boto3.
 """
 
 import asyncio
@@ -29,34 +29,37 @@ from service.errors import StoreError
 from service.settings import Settings
 
 QueryPage = dict[str, Any]
-# Beyond this many at once a query waits for a connection.
+# With more queries at once, a query waits for a connection.
 _CONNECTIONS = 256
 _THROTTLES = (errors.ProvisionedThroughputExceeded, errors.RequestLimitExceeded, errors.Throttled)
-# What a kept connection gives that the other side has closed meanwhile.
+# Errors of a kept connection that the other side has closed meanwhile.
 _DROPPED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 class TableQueries(Protocol):
-    """One query of one table, its arguments and its answer as DynamoDB's own JSON has them."""
+    """Queries tables, with arguments and answers in DynamoDB's JSON."""
 
     async def query(self, **arguments: Any) -> QueryPage:
         """Return one page.
 
         Raises:
-            StoreThrottled: the table asks for patience.
-            StoreDropped: the connection broke; a new one will do.
-            StoreError: no answer, or a refusal.
+            StoreThrottled: the table throttled the query.
+            StoreDropped: the connection broke; retry on a new one.
+            StoreError: the table did not answer, or refused the query.
         """
         ...
 
 
 class DynamoQueries:
-    """Belongs to the event loop that first asks, until ``aclose``. A query is bounded by ``timeout_s`` and never repeated."""
+    """Implements ``TableQueries`` on the event loop of its first query, until ``aclose``.
+
+    A query is bounded by ``timeout_s`` and not retried.
+    """
 
     def __init__(
         self, *, url: str, region: str, key: Callable[[], AwsKey | None], timeout_s: float, through_proxy: bool
     ) -> None:
-        """``key`` finds what requests are signed with; it may block, and runs in a thread once a minute."""
+        """``key`` returns the key that signs requests; it may block, and runs in a thread once a minute."""
         self._url = URL(url)
         self._region = region
         self._key = key
@@ -72,11 +75,11 @@ class DynamoQueries:
             region=client.meta.region_name,
             key=key_finder(settings),
             timeout_s=settings.stores.timeout_s,
-            through_proxy=settings.aws.endpoint is None,  # a stand-in on loopback is never behind one
+            through_proxy=settings.aws.endpoint is None,  # a stand-in on loopback is not reached through a proxy
         )
 
     async def __aenter__(self) -> Self:
-        """Open nothing yet; leaving closes what the queries opened."""
+        """Return self without opening a connection; leaving the context closes the connections."""
         return self
 
     async def __aexit__(
@@ -119,7 +122,7 @@ class DynamoQueries:
                 connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
                 timeout=aiohttp.ClientTimeout(total=self._timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # With it aiohttp asks two threads, for proxies and for a .netrc, before each request.
+                # With trust_env aiohttp runs two lookups in threads (proxies and .netrc) before each request.
                 trust_env=self._through_proxy and is_proxied(str(self._url)),
             )
             client = Client(
@@ -136,12 +139,12 @@ class DynamoQueries:
 async def patient_query(
     queries: TableQueries, arguments: dict[str, Any], *, patience_s: float
 ) -> tuple[QueryPage, int]:
-    """Return a page and how often it had to be asked for again: a hot partition throttles for milliseconds at a time.
+    """Return a page and the number of retries: a hot partition throttles for milliseconds at a time.
 
     Raises:
-        StoreError: the last one when ``patience_s`` is over, or at once if asking again is no use.
+        StoreError: the last error after ``patience_s`` seconds, or an error that a retry cannot fix.
     """
-    # The first try by itself: stamina's bookkeeping is a tenth of a query's CPU time, and most tables answer.
+    # The first attempt runs without stamina, whose bookkeeping is a tenth of a query's CPU time: it usually succeeds.
     until = time.monotonic() + patience_s - 2 * LONGEST_WAIT_S
     try:
         return await queries.query(**arguments), 0
@@ -163,7 +166,7 @@ async def patient_query(
 
 
 class _Once(RetryConfig):
-    """aiodynamo's own repeating is bound to a client's time limit; ours to what is left of a request's."""
+    """Disables aiodynamo's retries, which know only a time limit per client: we retry within what is left of a request's."""
 
     def delays(self) -> Iterable[float]:
         return ()
@@ -174,7 +177,7 @@ class _Once(RetryConfig):
 
 
 class _FoundKey(Credentials):
-    """A key of ours as aiodynamo wants it."""
+    """Adapts ``KeptKey`` to aiodynamo's ``Credentials``."""
 
     def __init__(self, find: Callable[[], AwsKey | None]) -> None:
         self._kept = KeptKey(find)
@@ -192,5 +195,5 @@ class _FoundKey(Credentials):
 
 
 def _reason(err: errors.AIODynamoError) -> str:
-    # Never the body: a refusal quotes the query, and with it the account.
+    # Not the response body, which quotes the query and with it the account.
     return f"HTTP {err.status}" if isinstance(err, errors.UnknownError) else type(err).__name__

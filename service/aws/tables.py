@@ -1,4 +1,4 @@
-"""A table of DynamoDB made where there is none. For the local AWS; in AWS the infrastructure code owns the tables."""
+"""Creates missing DynamoDB tables in the local AWS; in AWS the infrastructure code owns the tables."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from service.errors import ConfigurationError
 
 
 def plain_table(name: str, partition_key: str, sort_key: str) -> dict[str, Any]:
-    """Return the arguments of CreateTable for a table of two text keys and no index."""
+    """Return the arguments of CreateTable for a table with a text partition key, a text sort key and no index."""
     keys = [{"AttributeName": partition_key, "KeyType": "HASH"}, {"AttributeName": sort_key, "KeyType": "RANGE"}]
     return {
         "TableName": name,
@@ -18,10 +18,10 @@ def plain_table(name: str, partition_key: str, sort_key: str) -> dict[str, Any]:
 
 
 def make_table(client: Any, definition: dict[str, Any], *, variable: str) -> bool:
-    """Create the table of ``definition``, CreateTable's arguments; return False when it exists already.
+    """Create a table from CreateTable's arguments; return False if it exists already.
 
     Raises:
-        ConfigurationError: a table of this name has other keys or indexes; ``variable`` is the one that names it.
+        ConfigurationError: a table of this name has other keys or indexes; the message names the setting ``variable``.
         StoreError: DynamoDB does not answer.
     """
     name = definition["TableName"]

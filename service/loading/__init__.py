@@ -1,1 +1,1 @@
-"""Moves what S3 announces into the warehouse: objects in, checked rows out, dead letters for the rest."""
+"""Loads event objects from S3 into the warehouse as checked rows, and writes dead letters for those that cannot be loaded."""

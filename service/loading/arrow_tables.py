@@ -1,4 +1,4 @@
-"""Rows as Arrow tables: the columns of an event class, typed as the warehouse's are."""
+"""Builds Arrow tables from rows, with the columns of an event class and the warehouse's types."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from service.events import WarehouseEvent
 
-# As in infra/warehouse: USD with ten decimals.
+# USD with ten decimals, as in infra/warehouse.
 MONEY = pa.decimal128(18, 10)
 _TYPES: Mapping[Any, pa.DataType] = {
     str: pa.string(),
@@ -25,12 +25,12 @@ _TYPES: Mapping[Any, pa.DataType] = {
 
 @cache
 def schema_of(event: type[WarehouseEvent]) -> pa.Schema:
-    """Return the Arrow schema of an event's rows, its columns in their order."""
+    """Return the Arrow schema of an event's rows, in the event's column order."""
     return pa.schema([_field(name, field.annotation) for name, field in event.model_fields.items()])
 
 
 def table_of(event: type[WarehouseEvent], rows: Iterable[tuple[Any, ...]]) -> pa.Table:
-    """Return rows, each in the order of the event's columns, as one table."""
+    """Return ``rows`` as one table; each row is a tuple in the event's column order."""
     schema = schema_of(event)
     columns = list(zip(*rows, strict=True))
     if not columns:

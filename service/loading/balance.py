@@ -1,4 +1,4 @@
-"""Reconciliation of bucket and warehouse, per hour: objects = loaded + copies + dead + waiting, and loaded ones have rows."""
+"""Reconciles bucket and warehouse per hour: objects = loaded + copies + dead + waiting, and each loaded object has a row."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _HOUR_LENGTH = len("year=2026/month=11/day=21/hour=12/")
 
 @dataclass(slots=True)
 class Hour:
-    """One hour of one prefix. ``rows`` counts the warehouse's rows of it, ``missing`` names objects that nobody dealt with."""
+    """One hour of one prefix. ``rows`` counts its rows in the warehouse; ``missing`` lists objects that were never handled."""
 
     objects: int = 0
     loaded: int = 0
@@ -31,9 +31,9 @@ class Hour:
 
     @property
     def balanced(self) -> bool:
-        """True when every object is accounted for and every loaded one has its row.
+        """Whether every object is accounted for and every loaded object has a row.
 
-        There may be more rows: bulk files have no object each, and objects end before rows do.
+        More rows than objects are fine: rows of bulk files have no object, and objects expire before rows.
         """
         accounted = self.loaded + self.copies + self.dead + self.waiting
         return not self.missing and accounted == self.objects and self.loaded <= self.rows
@@ -41,7 +41,7 @@ class Hour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketBalance:
-    """The account of a bucket; ``hours`` by folder, ``doubled`` are request ids with more than one row."""
+    """The reconciliation of a bucket: ``hours`` by folder, request ids with several rows, and dead objects by reason."""
 
     hours: dict[str, Hour]
     doubled: tuple[str, ...]
@@ -49,11 +49,11 @@ class BucketBalance:
 
     @property
     def balanced(self) -> bool:
-        """True when each hour is, and no request has two rows."""
+        """Whether every hour is balanced and no request has two rows."""
         return all(hour.balanced for hour in self.hours.values()) and not self.doubled
 
     def lines(self) -> list[str]:
-        """Return the account for people: the sums, then what is not right, by name."""
+        """Return printable lines: the sums, then each unbalanced hour and each request with several rows."""
         names = ("objects", "loaded", "copies", "dead", "waiting", "rows")
         lines = [f"{sum(getattr(hour, name) for hour in self.hours.values()):>9}  {name}" for name in names]
         lines += [f"{count:>9}  dead: {reason}" for reason, count in sorted(self.dead.items())]
@@ -74,7 +74,7 @@ class BucketBalance:
 
 
 def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, now: datetime) -> BucketBalance:
-    """Compare bucket and warehouse from the hour of ``since`` on (None: all of both).
+    """Compare bucket and warehouse from the hour of ``since`` on (None: everything).
 
     Raises:
         StoreError: S3 does not answer.
@@ -90,7 +90,7 @@ def balance(archive: Archive, warehouse: Warehouse, *, since: datetime | None, n
         hours.setdefault(folder, Hour()).rows += rows
     for folder, hour in hours.items():
         if folder.startswith(RELEASES_PREFIX):
-            hour.rows = hour.loaded  # a release's row does not say which object it came from
+            hour.rows = hour.loaded  # a release's row does not name its object, so its rows cannot be counted per hour
     doubled = warehouse.query(
         f"SELECT request_id FROM {SummaryEvent.table} GROUP BY request_id HAVING COUNT(*) > 1 ORDER BY request_id"  # noqa: S608
     )
@@ -102,7 +102,7 @@ def _count_page(
 ) -> None:
     if not page:
         return
-    ends = {"first": page[0].key, "last": page[-1].key}  # a page is in the order of its keys
+    ends = {"first": page[0].key, "last": page[-1].key}  # a page is sorted by key
     rows = warehouse.query(
         "SELECT object_key, etag, outcome, reason FROM omni_loads WHERE object_key BETWEEN :first AND :last", ends
     )

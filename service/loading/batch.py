@@ -1,4 +1,4 @@
-"""A batch of objects made ready: checked rows per table, what became of each object, and which are dead and why."""
+"""Prepares a batch of objects: checked rows per table, and for each object whether it is loaded or dead and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from service.summaries.record import SummaryRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dead:
-    """An object that is not loaded; ``detail`` names fields and rules, never a value."""
+    """An object that is not loaded; ``detail`` names fields and rules, but quotes no value."""
 
     key: str
     etag: str
@@ -37,7 +37,7 @@ class Dead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Good:
-    """An object whose rows are loaded. ``own_key`` is the key that its record has by itself: another name is a copy."""
+    """An object whose rows are loaded. ``own_key`` follows from its record; an object with another ``key`` is a copy."""
 
     key: str
     etag: str
@@ -48,7 +48,7 @@ class Good:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What one batch gives; may travel between processes. ``good`` is in the order of the objects."""
+    """A prepared batch, which can be pickled between processes. ``good`` is in the order of the objects."""
 
     tables: Mapping[type[WarehouseEvent], pa.Table]
     good: tuple[Good, ...]
@@ -56,7 +56,7 @@ class Prepared:
 
 
 def joined(batches: Sequence[Prepared]) -> Prepared:
-    """Return several batches as one: one transaction, whose collisions are seen across all of them."""
+    """Return several batches as one, so that they share a transaction and collisions across them are found."""
     return Prepared(
         tables={event: pa.concat_tables([batch.tables[event] for batch in batches]) for event in EVENTS},
         good=tuple(one for batch in batches for one in batch.good),
@@ -66,7 +66,7 @@ def joined(batches: Sequence[Prepared]) -> Prepared:
 
 @dataclass(slots=True)
 class _Rows:
-    """Rows of the batch so far, each beside the number of its object."""
+    """The rows of a batch by event, and in parallel the number of the object that each row came from."""
 
     rows: dict[type[WarehouseEvent], list[WarehouseRow]] = field(
         default_factory=lambda: {event: [] for event in EVENTS}
@@ -127,7 +127,7 @@ def _transform(item: Fetched, owner: int, found: _Rows) -> tuple[str, int]:
 
 
 def _listed(found: _Rows) -> pa.Array:
-    """Return, per summary row, how many interactions its record listed."""
+    """Return for each summary row how many interactions its record listed."""
     counts: dict[int, int] = {}
     for owner in found.owners[InteractionEvent]:
         counts[owner] = counts.get(owner, 0) + 1

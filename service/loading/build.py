@@ -1,4 +1,4 @@
-"""Builds a loader around the clients of the settings."""
+"""Builds the loader from the settings."""
 
 from functools import partial
 
@@ -11,8 +11,8 @@ from service.warehouse import open_warehouse
 
 
 def build_loader(settings: Settings, report: Report = lambda tally: None) -> tuple[Loader, Archive]:
-    """Return a loader that tells ``report`` of each batch, and the archive that it reads; nothing is contacted yet."""
-    # A long poll answers after twenty seconds: the connection must not give up before.
+    """Return a loader that passes each batch's tally to ``report``, and its archive, without contacting AWS."""
+    # A long poll may take 20 seconds, so the connection's time limit must be longer.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
     bucket = settings.stores.archive_bucket
     archive = Archive(client("s3", settings), bucket)

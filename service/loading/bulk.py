@@ -1,8 +1,7 @@
-"""Loads files of many JSON objects, one a line: history that never was one object each, and the scale benchmark.
+"""Loads files with one JSON object per line: history without an S3 object for each event, and the scale benchmark.
 
-The lines go through the very functions that single objects go through, in as many processes as there are cores; one process
-merges. A file that was loaded before in the same content is left alone; an interrupted one is done again, to no effect where it
-was done.
+Lines go through the same functions as single objects, in as many processes as there are cores; one process merges. A file that
+was loaded before with the same content is skipped. An interrupted file is loaded again, and rows already loaded do not change.
 """
 
 import hashlib
@@ -30,14 +29,14 @@ from service.loading.queries import known_versions
 from service.telemetry.fields import set_account_key
 
 CHUNK_LINES = 20_000
-_CHUNKS_AT_ONCE = 5  # in one transaction: each one costs the warehouse a write of all its columns
+_CHUNKS_AT_ONCE = 5  # chunks per transaction: each transaction makes the warehouse write all its columns
 _SUFFIX = ".jsonl"
-_PREFIX = "bulk/"  # of the keys in omni_loads: no object of the bucket is called so
+_PREFIX = "bulk/"  # prefix of bulk keys in omni_loads; no object of the bucket has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChunk:
-    """Some lines of a file, the first of them number ``first``."""
+    """Consecutive lines of a file, beginning at line number ``first``."""
 
     file: Path
     digest: str
@@ -47,7 +46,7 @@ class FileChunk:
 
 @dataclass(slots=True)
 class Timings:
-    """What a load took: ``cpu`` seconds over all processes, the others on the wall; ``lines`` is how many objects there were."""
+    """The duration of a load of ``lines`` objects, in wall-clock seconds or (``*_cpu_s``) CPU seconds over all processes."""
 
     lines: int = 0
     prepare_cpu_s: float = 0.0
@@ -59,7 +58,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkLoader:
-    """Loads files into a warehouse. ``account_key`` keys the hashes that stand for accounts, in every process."""
+    """Loads files into a warehouse. Every process hashes account numbers with ``account_key``."""
 
     open_warehouse: Opened
     account_key: bytes
@@ -73,12 +72,12 @@ class BulkLoader:
         """Load every ``*.jsonl`` file of a folder, or one file.
 
         Raises:
-            ConfigurationError: there is none.
-            WarehouseError: the warehouse does not take a batch; what was loaded before it stays.
+            ConfigurationError: there is no such file.
+            WarehouseError: the warehouse refused a batch; earlier batches stay loaded.
         """
         files = _files(folder)
         total, timings, begun = LoadTally(), Timings(), self.clock()
-        context = multiprocessing.get_context("spawn")  # a copy of a process that has DuckDB's threads would hang
+        context = multiprocessing.get_context("spawn")  # a forked process would hang: DuckDB has threads
         with (
             closing(self.open_warehouse()) as warehouse,
             ProcessPoolExecutor(
@@ -116,7 +115,7 @@ class BulkLoader:
         return total, timings
 
     def _prepared(self, pool: ProcessPoolExecutor, file: Path, digest: str) -> Iterator[tuple[int, Prepared, float]]:
-        # Bounded: no more chunks in memory than are being worked on and one for each process to come.
+        # Bounded: at most two chunks per process are in memory, the current one and the next.
         running: deque[Future[tuple[int, Prepared, float]]] = deque()
         chunks = _chunks(file, digest, self.chunk_lines)
         try:
@@ -132,7 +131,7 @@ class BulkLoader:
 
 
 def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float]:
-    """Return how many lines a chunk has, what they give, and the CPU seconds that took; runs in a process of its own."""
+    """Return a chunk's number of lines, its prepared rows and the CPU seconds used; runs in a worker process."""
     begun = time.process_time()
     name = f"{_PREFIX}{chunk.file.name}#"
     items = (
@@ -143,20 +142,20 @@ def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float
 
 
 def _begin(account_key: bytes) -> None:
-    # Ctrl-C reaches every process; the one that merges decides what happens then.
+    # Ctrl-C reaches every process; only the merging process handles it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_account_key(account_key)
 
 
 def _nowhere(dead: Sequence[Dead]) -> None:
-    """Write no letters: the line's number in ``omni_loads`` says enough, and the file is still there."""
+    """Write no dead letters: ``omni_loads`` names the file and line, and the file still exists."""
 
 
 def _files(folder: Path) -> list[Path]:
     found = sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else [folder] if folder.is_file() else []
     if not found:
         raise ConfigurationError(
-            f"{folder} holds no *{_SUFFIX} file: one JSON object a line, as the bucket's objects are"
+            f"{folder} holds no *{_SUFFIX} file: provide files with one JSON object per line, each like an object of the bucket"
         )
     return found
 

@@ -1,7 +1,6 @@
-"""What every row must satisfy before it is loaded, as pandera schemas over whole batches; broken rows are named, not dropped.
+"""Checks every row before it is loaded, with pandera schemas over whole batches, and reports broken rows with their failures.
 
-The checks know ranges, enumerations and what belongs together. They are no second schema: types were checked when the record
-was read.
+The checks cover ranges, allowed values and relations between columns. Types were already checked when the record was read.
 """
 
 from collections.abc import Mapping
@@ -21,8 +20,10 @@ from service.task import Arm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CLOCK_SKEW = timedelta(minutes=5)  # as far as two machines' clocks are allowed to differ
-OLDEST = pd.Timestamp("2020-01-01", tz="UTC")  # older than the service: a clock that was never set
+CLOCK_SKEW = timedelta(minutes=5)  # the largest accepted difference between two machines' clocks
+OLDEST = pd.Timestamp(
+    "2020-01-01", tz="UTC"
+)  # the service is younger: an earlier time comes from a clock that was not set
 _LONGEST_ANSWER_MS = 600_000
 _MOST_TOKENS = 10_000_000
 _MOST_USD = 100.0
@@ -154,12 +155,12 @@ _SCHEMAS: "Mapping[type[WarehouseEvent], Callable[[pd.Timestamp], pandera.DataFr
 def broken_rows(
     event: type[WarehouseEvent], rows: pa.Table, now: datetime, *, interactions: pa.Array | None = None
 ) -> dict[int, str]:
-    """Return the rows that fail a check: row number to the failed checks, by column and rule, never by value.
+    """Return the rows that fail a check: row number to failed columns and rules; no value is quoted.
 
     Args:
-        event: whose rows.
+        event: the event class of the rows.
         rows: the event's columns.
-        now: aware; nothing may have happened more than five minutes after it.
+        now: aware; a time more than five minutes after it fails.
         interactions: for summaries, how many interactions each record listed.
     """
     if rows.num_rows == 0:
@@ -174,7 +175,7 @@ def broken_rows(
 
 
 def _frame(schema: "pandera.DataFrameSchema", rows: pa.Table, interactions: pa.Array | None) -> pd.DataFrame:
-    # Only what is looked at, and of texts only their length: a text in a check's error report would be a text too many.
+    # Only the checked columns, and only the lengths of texts, so that pandera's error report cannot quote a customer's text.
     columns: dict[str, Any] = {}
     for name in rows.column_names:
         values = rows[name]
@@ -196,9 +197,9 @@ def _by_row(failures: pd.DataFrame, count: int) -> dict[int, str]:
     for context, column, check, index in zip(
         failures["schema_context"], failures["column"], failures["check"], failures["index"], strict=True
     ):
-        # A rule about a whole row is reported once for each of its columns.
+        # pandera reports a rule about a whole row once for each column of the row.
         what = f"{column}: {check}" if context == "Column" else str(check)
-        # A check that could not be made at all has no row: then no row of the batch has passed it.
+        # A check that could not run at all reports no row; then every row of the batch fails.
         for row in range(count) if pd.isna(index) else (int(index),):
             reasons = found.setdefault(row, [])
             if what not in reasons:

@@ -1,6 +1,6 @@
-"""Dead letters: for each object that cannot be loaded a small one under ``omni-channel/dead/`` that says why and since when.
+"""Keeps dead letters: for each object that cannot be loaded, an object under ``omni-channel/dead/`` with reason and time.
 
-The object itself stays where it is: a dead letter holds no customer's word.
+The original object stays in place; a dead letter holds no customer text.
 """
 
 import json
@@ -18,7 +18,7 @@ DEAD_PREFIX = "omni-channel/dead/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One dead letter in the bucket, under its own ``key``; ``object_key`` is what it is about."""
+    """One dead letter in the bucket: its own ``key``, and the ``object_key`` of the object that could not be loaded."""
 
     key: str
     object_key: str
@@ -32,7 +32,7 @@ class DeadLetters:
         self._archive = archive
 
     def bury(self, dead: Sequence[Dead], now: datetime) -> None:
-        """Write a letter for each object that has none for this reason; the first one's time stays. Safe to repeat."""
+        """Write a letter for each object that has none for this reason; an existing letter is kept. Safe to repeat."""
         for one in dead:
             text = {
                 "object_key": one.key,
@@ -45,14 +45,14 @@ class DeadLetters:
             self._archive.put_json(_key(one.key, one.reason), json.dumps(text))
 
     def waiting(self, reason: DeadReason | None = None) -> Iterator[DeadLetter]:
-        """Yield all letters, or those of one reason, in the order of their keys."""
+        """Yield all letters, or those with one reason, in key order."""
         for page in self._archive.listed(DEAD_PREFIX if reason is None else f"{DEAD_PREFIX}{reason}/"):
             for item in page:
                 said, _, rest = item.key.removeprefix(DEAD_PREFIX).partition("/")
                 yield DeadLetter(key=item.key, object_key=rest.removesuffix(".dead.json"), reason=said)
 
     def lift(self, letters: Sequence[DeadLetter]) -> None:
-        """Delete letters whose objects are loaded, or dead for another reason by now."""
+        """Delete letters, after their objects were loaded or got a letter with another reason."""
         self._archive.delete([letter.key for letter in letters])
 
 

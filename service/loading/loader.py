@@ -1,7 +1,7 @@
-"""Moves objects of the bucket into the warehouse: those that the queue names, those that a listing finds, those that were dead.
+"""Loads objects of the bucket into the warehouse: those named by the queue, found by a listing, or replayed after a failure.
 
-One batch is one transaction: rows, what became of each object, and dead letters for the others. Only then do messages go. Killed
-anywhere in between, the next run does the batch again, and doing it again changes nothing.
+A batch is one transaction with its rows and the outcome of each object; dead letters are written before it. Queue messages are
+deleted only afterwards. If the loader is killed in between, the next run repeats the batch, which changes nothing.
 """
 
 import time
@@ -25,13 +25,13 @@ from service.summaries.archive import Archive
 from service.summaries.record import time_partition, utc_text
 from service.warehouse.port import Warehouse
 
-BATCH_OBJECTS = 500  # an SQS batch is 10 messages; a warehouse's transaction wants more
+BATCH_OBJECTS = 500  # an SQS batch is 10 messages, which is too few for one warehouse transaction
 SCAN_OBJECTS = 2_000
 FETCH_THREADS = 16
-# Longer than any batch takes; a message whose loader died comes back after it.
+# Longer than any batch takes. After this time SQS delivers a message again if its loader died.
 VISIBLE_AFTER_S = 300
 _PATIENCE_S = 10.0
-# What a stopped spool may still write into hours that were read already.
+# A spool that was stopped may later write into hours that were already scanned: scans overlap by this much.
 OVERLAP = timedelta(hours=48)
 _FOLLOW_SCAN_EVERY_S = 3600.0
 
@@ -45,7 +45,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loader:
-    """One loader. The warehouse is opened for each batch and closed after it, so that readers get in between."""
+    """Loads batches. It opens the warehouse for each batch and closes it afterwards, so that readers get their turn."""
 
     archive: Archive
     open_warehouse: Opened
@@ -56,20 +56,20 @@ class Loader:
     visible_after_s: int = VISIBLE_AFTER_S
 
     def prepare_warehouse(self) -> int:
-        """Create what is missing, and do what a killed loader left undone; return how many verdicts that joined."""
+        """Migrate the warehouse and copy verdicts that a killed loader left; return how many were copied."""
         with closing(self.open_warehouse()) as warehouse:
             warehouse.migrate()
             return join_verdicts(warehouse)
 
     def drain(self, *, wait_s: int = 1) -> LoadTally:
-        """Load what the queue names until it is empty; ``wait_s`` is how long an empty queue is listened to."""
+        """Load objects that the queue names until it is empty; ``wait_s`` is how long to wait for a first message."""
         total = LoadTally()
         while messages := self._collect(wait_s):
             total.add(self._load_messages(messages))
         return total
 
     def follow(self) -> Iterator[LoadTally]:
-        """Load for ever: whatever the queue names, and every hour what it forgot to name. Yields a tally per batch."""
+        """Load from the queue for ever, and scan every hour for objects that the queue missed. Yields a tally per batch."""
         next_scan = self.clock()
         while True:
             if self.clock() >= next_scan:
@@ -79,9 +79,10 @@ class Loader:
                 yield self._load_messages(messages)
 
     def scan(self, since: datetime | None = None, *, everything: bool = False) -> LoadTally:
-        """Load every object that no row of ``omni_loads`` tells of, from the hour of ``since`` on.
+        """List the bucket from the hour of ``since`` on, and load every object without a row in ``omni_loads``.
 
-        Without ``since`` each prefix is read from two days before its newest object that was dealt with, or from its beginning.
+        Without ``since``, the scan of a prefix starts two days before its newest handled object, or at its beginning if there
+        is none. ``everything`` starts at the beginning.
         """
         total = LoadTally()
         for prefix in PREFIXES:
@@ -94,7 +95,7 @@ class Loader:
 
     def _watermark(self, prefix: str) -> datetime | None:
         with closing(self.open_warehouse()) as warehouse:
-            # Keys under one prefix are in the order of their hours; a key of the future must not hide the present.
+            # Keys under one prefix sort by hour. A key dated in the future must not move the start past the present.
             now = self.now()
             rows = warehouse.query(
                 "SELECT MAX(object_key) AS newest FROM omni_loads WHERE object_key LIKE :pattern AND object_key < :latest",
@@ -105,7 +106,7 @@ class Loader:
         return None if hour is None else min(hour, now) - OVERLAP
 
     def replay(self, reason: DeadReason | None = None) -> LoadTally:
-        """Put dead objects through again, all or those of one reason; what loads now loses its dead letter."""
+        """Load dead objects again, all or those with one reason; delete the dead letters of those that load."""
         total = LoadTally()
         letters = DeadLetters(self.archive).waiting(reason)
         while batch := list(islice(letters, BATCH_OBJECTS)):
@@ -113,7 +114,10 @@ class Loader:
         return total
 
     def load(self, objects: Sequence[Announced], *, tell_known: bool = True) -> LoadTally:
-        """Load a batch of objects; those that were dealt with in this version are left alone."""
+        """Load a batch of objects, skipping versions that were handled before.
+
+        ``tell_known`` counts skipped objects in the tally.
+        """
         known = self._known(objects)
         fresh = [one for one in objects if (one.key, one.etag) not in known]
         mine = [one for one in fresh if kind_of(one.key) != "unknown"]
@@ -149,7 +153,7 @@ class Loader:
         found: list[QueueMessage] = []
         objects = 0
         while objects < BATCH_OBJECTS:
-            # Only the first receive waits: what is there already is one batch.
+            # Only the first receive waits; the others take the messages that are already there.
             receive = partial(self.queue.receive, wait_s=0 if found else wait_s, visible_after_s=self.visible_after_s)
             messages = patiently(receive, timeout_s=_PATIENCE_S)
             if not messages:
@@ -173,10 +177,12 @@ class Loader:
     def _fetch_one(self, one: Announced) -> Fetched:
         stored = patiently(partial(self.archive.read, one.key, most_bytes=MAX_OBJECT_BYTES), timeout_s=_PATIENCE_S)
         if stored is None:
-            problem = BadObject(DeadReason.GONE, "it was announced and is not there: deleted since")
+            problem = BadObject(
+                DeadReason.GONE, "the queue named it, but it is not in the bucket: it was deleted since"
+            )
             return Fetched(key=one.key, etag=one.etag, problem=problem)
         if stored.body is None:
-            problem = BadObject(DeadReason.TOO_LARGE, f"{stored.size} bytes, {MAX_OBJECT_BYTES} are the most")
+            problem = BadObject(DeadReason.TOO_LARGE, f"{stored.size} bytes; at most {MAX_OBJECT_BYTES} are allowed")
             return Fetched(key=one.key, etag=stored.etag, problem=problem)
         return Fetched(key=one.key, etag=stored.etag, body=stored.body)
 
@@ -186,7 +192,7 @@ class Loader:
 
 
 def hour_of(key: str) -> datetime | None:
-    """Return the hour of the folder that an object lies in; None for a key of another form."""
+    """Return the hour in an object's key; None for a key of another form."""
     parts = dict(part.split("=", 1) for part in key.split("/") if "=" in part)
     try:
         return datetime(int(parts["year"]), int(parts["month"]), int(parts["day"]), int(parts["hour"]), tzinfo=UTC)

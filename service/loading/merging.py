@@ -1,4 +1,4 @@
-"""Puts a prepared batch into the warehouse in one transaction, and keeps each summary's newest verdict beside it."""
+"""Merges a prepared batch into the warehouse in one transaction, and copies the newest verdict into each summary's row."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ from service.loading.objects import DeadReason
 from service.loading.queries import load_rows, within
 from service.warehouse.port import Warehouse
 
-# Up to here times are asked for one by one; a longer list costs more than the stretch between its ends.
+# A query lists at most this many times; beyond it, reading the whole range between the first and the last is cheaper.
 _MOST_LISTED = 1000
 _VERDICTS_AT_ONCE = 50_000
 _LONGEST_REASON = 1000
@@ -36,9 +36,11 @@ Bury = Callable[[Sequence[Dead]], None]
 
 @dataclass(slots=True)
 class LoadTally:
-    """What became of objects: ``loaded`` (``copies`` of them under a name not their own), ``dead`` by reason.
+    """Counts of a load.
 
-    ``known`` were dealt with before, ``repeated`` rows were there already, ``verdicts`` is how many summaries got one.
+    Objects: ``loaded`` (of which ``copies`` have a key that is not their record's), ``known`` (handled before), ``foreign``
+    (not events) and ``dead`` by reason. Rows: ``rows`` written and ``repeated`` (stored already). ``verdicts`` counts summaries
+    that received a verdict.
     """
 
     loaded: int = 0
@@ -51,20 +53,23 @@ class LoadTally:
     dead: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "LoadTally") -> None:
-        """Count another tally in."""
+        """Add another tally's counts to this one."""
         for name in ("loaded", "copies", "known", "foreign", "repeated", "rows", "verdicts"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.dead.update(other.dead)
 
     @property
     def objects(self) -> int:
-        """How many objects were looked at."""
+        """The number of objects examined."""
         return self.loaded + self.known + self.foreign + self.dead.total()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settled:
-    """A batch after its collisions: the rows that stay, the losers of the batch, and rows that were there and lost."""
+    """A batch after its collisions are resolved.
+
+    ``summaries`` are the rows to load, ``losers`` the batch's objects that lost by key, ``displaced`` the stored rows that lost.
+    """
 
     summaries: pa.Table
     losers: Mapping[str, Dead]
@@ -72,17 +77,17 @@ class _Settled:
 
 
 def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: Bury, record: bool = True) -> LoadTally:
-    """Load a batch; all of it or nothing.
+    """Load a batch, all or nothing.
 
     Args:
         warehouse: open for writing.
         batch: its rows and objects.
-        now: aware; what ``loaded_at`` says.
-        bury: writes dead letters, before the transaction ends: it must be safe to repeat.
-        record: keep a row of ``omni_loads`` per object; bulk files have one for all of theirs.
+        now: aware time, stored as ``loaded_at``.
+        bury: writes dead letters; called before the transaction, so it must be safe to repeat.
+        record: write a row of ``omni_loads`` per object; False for a bulk file, which has one row for all its objects.
 
     Raises:
-        WarehouseError: the warehouse did not take it; nothing was changed.
+        WarehouseError: the warehouse refused the batch; its tables are unchanged.
     """
     settled = _settle(warehouse, batch)
     dead = (*batch.dead, *settled.losers.values(), *settled.displaced)
@@ -94,7 +99,7 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
         dead=Counter(one.reason.value for one in dead),
     )
     with warehouse.transaction():
-        # Interactions belong to a request and stay with it even when its summary lost a collision.
+        # Interactions belong to the request, so they are loaded even if its summary lost a collision.
         for event in (InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent, SummaryEvent):
             rows = settled.summaries if event is SummaryEvent else batch.tables[event]
             if rows.num_rows:
@@ -108,7 +113,7 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
 
 
 def oldest_moment(batch: Prepared) -> datetime | None:
-    """Return the earliest moment from which a verdict may concern this batch's rows; None when none can."""
+    """Return the earliest time of a verdict that can concern this batch; None if the batch has no summary and no verdict."""
     times = [
         found
         for event, column in ((SummaryEvent, "generation_timestamp"), (FeedbackEvent, "feedback_timestamp"))
@@ -118,10 +123,10 @@ def oldest_moment(batch: Prepared) -> datetime | None:
 
 
 def join_verdicts(warehouse: Warehouse, since: datetime | None = None) -> int:
-    """Copy the newest verdict on each summary into its row, where it is not there; return how many rows that changed.
+    """Copy the newest verdict on each summary into its row if it is not there yet; return how many rows changed.
 
-    It compares all feedback given from ``since`` on (None: all there is) with the summaries as they stand, so that it does not
-    matter which came first, and what a killed loader left undone the next one does.
+    It compares all feedback given since ``since`` (None: all feedback) with the stored summaries. So the order of arrival does
+    not matter, and the next loader completes what a killed one left.
     """
     changed = 0
     while True:
@@ -138,7 +143,7 @@ def join_verdicts(warehouse: Warehouse, since: datetime | None = None) -> int:
 
 
 _KEPT = [name for name in SummaryEvent.model_fields if name not in ("helpful_feedback", "feedback_timestamp")]
-# A DECIMAL would come back as a binary fraction.
+# Read as text, because a query returns a DECIMAL as a float.
 _COLUMNS = ", ".join(
     "CAST(s.cost_usd AS VARCHAR(40)) AS cost_usd" if name == "cost_usd" else f"s.{name}" for name in _KEPT
 )
@@ -166,7 +171,7 @@ def _summaries(frame: pd.DataFrame) -> pa.Table:
         if name == "cost_usd":
             values = [None if pd.isna(text) else Decimal(text) for text in values]
         elif isinstance(values.dtype, pd.DatetimeTZDtype):
-            # pandas 3.1 warns of what pyarrow 25 does with a column that has a zone.
+            # pandas 3.1 warns about pyarrow 25's conversion of a column with a time zone.
             values = values.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
             columns.append(pc.assume_timezone(pa.array(values, type=pa.timestamp("us"), from_pandas=True), "UTC"))
             continue
@@ -175,7 +180,7 @@ def _summaries(frame: pd.DataFrame) -> pa.Table:
 
 
 def _settle(warehouse: Warehouse, batch: Prepared) -> _Settled:
-    """Find rows with the key of another request. The warehouse keeps the greatest request id, in whatever order they come."""
+    """Resolve rows that share a key with another request: the greatest request id stays, in whatever order they arrive."""
     table = batch.tables[SummaryEvent]
     untouched = _Settled(summaries=table, losers={}, displaced=())
     if table.num_rows == 0:
@@ -220,7 +225,7 @@ def _displaced(warehouse: Warehouse, source_keys: list[str]) -> tuple[Dead, ...]
 
 
 def _collided(key: str, etag: str, row_count: int) -> Dead:
-    detail = "another request of this contact has the same millisecond, and the greater request id stays"
+    detail = "another request of this contact has the same millisecond and a greater request id, which is kept"
     return Dead(
         key=key, etag=etag, kind="summary", reason=DeadReason.COLLISION, detail=detail, row_count=max(row_count - 1, 0)
     )

@@ -1,4 +1,4 @@
-"""What an object of the bucket holds: an answered request, a verdict or a release; or why it holds none of them."""
+"""Reads an object of the bucket as an answered request, a verdict or a release, or reports why it is none of them."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ KINDS: Mapping[str, ObjectKind] = {PROCESSED_PREFIX: "summary", FEEDBACK_PREFIX:
 
 
 class DeadReason(StrEnum):
-    """Why an object's rows are not in the warehouse."""
+    """The reason why an object's rows are not in the warehouse."""
 
     NOT_JSON = "not_json"
     WRONG_SCHEMA = "wrong_schema"
@@ -41,7 +41,7 @@ class DeadReason(StrEnum):
 
 
 class BadObject(ServiceError):
-    """An object that cannot be loaded as it is. The message names fields and sizes, never a value."""
+    """An object that cannot be loaded as it is. The message names fields and sizes, but quotes no value."""
 
     def __init__(self, reason: DeadReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -50,7 +50,7 @@ class BadObject(ServiceError):
 
 
 class FeedbackRecord(BaseModel):
-    """One verdict as ``service.summaries.feedback_store`` writes it; ``generated_at`` is of the summary that it is about."""
+    """One verdict as ``service.summaries.feedback_store`` writes it; ``generated_at`` is the time of the rated summary."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,7 +82,7 @@ class FeedbackRecord(BaseModel):
 
 
 class ReleasePromise(BaseModel):
-    """One figure of the gate attestation that a release stands on; ``low`` and ``high`` bound its 95% interval."""
+    """One figure of the gate attestation behind a release; ``low`` and ``high`` bound its 95% interval."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,7 +95,7 @@ class ReleasePromise(BaseModel):
 
 
 class ReleaseRecord(BaseModel):
-    """One signed move of a task's production alias, with what its gate promised."""
+    """One signed move of a task's production alias, with the figures of its gate attestation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -116,7 +116,7 @@ class ReleaseRecord(BaseModel):
 
     @property
     def object_key(self) -> str:
-        """The record's own key in S3: by the hour of the release, as all others are."""
+        """The record's own key in S3, in the folder of the release's hour."""
         return (
             f"{time_partition(RELEASES_PREFIX, utc_text(self.released_at))}"
             f"{self.task}-{self.environment}-{self.sequence:08d}.json"
@@ -133,27 +133,27 @@ _MODELS: Mapping[ObjectKind, type[Record]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """One object to load: its bytes, or why there are none. Bulk files give ``key`` as ``file#line``."""
+    """One object to load: its bytes, or the problem that prevented fetching them. In bulk files ``key`` is ``file#line``."""
 
     key: str
     etag: str
     body: bytes = b""
     problem: BadObject | None = None
-    kind: ObjectKind | None = None  # None: by the key's prefix
+    kind: ObjectKind | None = None  # None: the key's prefix decides
 
     @property
     def said_kind(self) -> ObjectKind:
-        """The kind that prefix or file says it is."""
+        """The given kind, or the kind that the key's prefix implies."""
         return self.kind or kind_of(self.key)
 
 
 def kind_of(key: str) -> ObjectKind:
-    """Return what the objects under ``key``'s prefix are."""
+    """Return the kind of objects under ``key``'s prefix."""
     return next((kind for prefix, kind in KINDS.items() if key.startswith(prefix)), "unknown")
 
 
 def kind_of_line(line: bytes) -> ObjectKind:
-    """Return what one JSON object of a bulk file is, by the field that only its kind has."""
+    """Return the kind of a bulk file's line, recognised by fields that only this kind has."""
     head = line[:4096]
     if b'"feedback_id"' in head:
         return "feedback"
@@ -164,15 +164,15 @@ def read_object(item: Fetched) -> Record:
     """Return the record that an object holds.
 
     Raises:
-        BadObject: it cannot be loaded; why.
+        BadObject: it cannot be loaded, with the reason.
     """
     if item.problem is not None:
         raise item.problem
     model = _MODELS.get(item.said_kind)
     if model is None:
-        raise BadObject(DeadReason.WRONG_SCHEMA, f"no event lives under this prefix; they are {', '.join(PREFIXES)}")
+        raise BadObject(DeadReason.WRONG_SCHEMA, f"this prefix holds no events; they are under {', '.join(PREFIXES)}")
     if len(item.body) > MAX_OBJECT_BYTES:
-        raise BadObject(DeadReason.TOO_LARGE, f"{len(item.body)} bytes, {MAX_OBJECT_BYTES} are the most")
+        raise BadObject(DeadReason.TOO_LARGE, f"{len(item.body)} bytes; at most {MAX_OBJECT_BYTES} are allowed")
     try:
         record = model.model_validate_json(item.body)
     except ValidationError as err:
@@ -183,13 +183,13 @@ def read_object(item: Fetched) -> Record:
 
 
 def _why(body: bytes, err: ValidationError) -> BadObject:
-    # Only now, and only for the bad ones, a second look: what kind of wrong decides what a person does about it.
+    # A bad object is parsed a second time to find the reason, because the reason decides how to repair it.
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return BadObject(DeadReason.NOT_JSON, f"{len(body)} bytes that are no JSON: cut off, or something else")
+        return BadObject(DeadReason.NOT_JSON, f"{len(body)} bytes that are not JSON: cut off, or of another format")
     if not isinstance(found, dict):
-        return BadObject(DeadReason.WRONG_SCHEMA, f"a JSON {type(found).__name__} where an object belongs")
+        return BadObject(DeadReason.WRONG_SCHEMA, f"it holds a JSON {type(found).__name__} instead of an object")
     version = found.get("schema_version", 0)
     if isinstance(version, int) and not 0 <= version <= SCHEMA_VERSION:
         return _unknown_version(version)
@@ -199,7 +199,7 @@ def _why(body: bytes, err: ValidationError) -> BadObject:
 
 
 def _field(where: tuple[int | str, ...]) -> str:
-    # An unknown field's name was written by whoever wrote the object: only what looks like a name is repeated.
+    # The writer of the object chose the names of unknown fields: repeat only what looks like a field name.
     return ".".join(str(part) if str(part).isidentifier() or str(part).isdigit() else "?" for part in where)[:80]
 
 

@@ -1,4 +1,4 @@
-"""What the loader asks of the warehouse about objects that it dealt with before."""
+"""Queries ``omni_loads`` for objects that were handled before."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,18 +9,18 @@ _AT_ONCE = 500  # names in one statement
 
 
 def within(values: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """Return ``(:v0, :v1, ...)`` for an IN, and its parameters."""
+    """Return the text ``(:v0, :v1, ...)`` for an IN, and its parameters."""
     parameters = {f"v{number}": value for number, value in enumerate(values)}
     return "(" + ", ".join(f":{name}" for name in parameters) + ")", parameters
 
 
 def known_versions(warehouse: Warehouse, keys: Sequence[str]) -> set[tuple[str, str]]:
-    """Return key and etag of every object among ``keys`` that was dealt with before."""
+    """Return (key, etag) of every object among ``keys`` that was handled before."""
     return {(key, etag) for key, etag, _ in load_rows(warehouse, keys)}
 
 
 def load_rows(warehouse: Warehouse, keys: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Return key, etag and row count of every version of ``keys`` that was dealt with before."""
+    """Return (key, etag, row count) of every version of ``keys`` that was handled before."""
     found: list[tuple[str, str, int]] = []
     for start in range(0, len(keys), _AT_ONCE):
         names, parameters = within(keys[start : start + _AT_ONCE])

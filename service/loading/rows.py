@@ -1,7 +1,6 @@
-"""From a record to the warehouse's rows: account numbers become keyed hashes, texts are redacted, lists become columns.
+"""Converts a record to warehouse rows: hashes account numbers with a key, redacts texts and turns lists into columns.
 
-Everything here is a pure function of the record and the key of the hashes, so that an object gives the same rows whenever,
-wherever and in whatever order it is loaded.
+The rows depend only on the record and the hash key, so an object gives the same rows whenever and in whatever order it is loaded.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,23 +16,23 @@ from service.summaries.record import SummaryRecord
 from service.telemetry.log import account_hash
 
 WarehouseRow = tuple[Any, ...]
-# The one task whose answers the archive keeps; a record of another will have to say so.
+# The only task whose answers the archive keeps; records do not name a task.
 _TASK = "summarize"
-_CENT_FRACTION = Decimal("1e-10")  # the warehouse's DECIMAL(18, 10)
+_CENT_FRACTION = Decimal("1e-10")  # the precision of the warehouse's DECIMAL(18, 10)
 _MOST_USD = Decimal("1e8")
-_SHORTEST_ACCOUNT = 4  # as the API's: a shorter text is no account and stands in too many others
+_SHORTEST_ACCOUNT = 4  # the API's minimum; a shorter text is not an account and occurs by chance in many ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryRows:
-    """The row of an answered request, and those of the interactions that it was made from."""
+    """The row of an answered request, and the rows of the interactions that its summary was made from."""
 
     summary: WarehouseRow
     interactions: tuple[WarehouseRow, ...]
 
 
 def summary_rows(record: SummaryRecord) -> SummaryRows:
-    """Return the rows in the order of ``SummaryEvent``'s and ``InteractionEvent``'s columns.
+    """Return the rows, with values in the column order of ``SummaryEvent`` and ``InteractionEvent``.
 
     Raises:
         BadObject: a time or an amount cannot be read, or a text cannot be redacted.
@@ -80,7 +79,7 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
         record.repaired,
         len(record.summary.split()),
         record.schema_version,
-        # The record's own key and not the object's: a copy under another name gives the same row.
+        # The record's key instead of the object's, so that a copy under another name gives the same row.
         record.object_key,
     )
     interactions = tuple(
@@ -91,7 +90,7 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
 
 
 def _history_columns(record: SummaryRecord, seen: Sequence[tuple[str, datetime, str]]) -> WarehouseRow:
-    """From ``date_range`` to ``channel_filter``: what was asked for and read."""
+    """Return the columns from ``date_range`` to ``channel_filter``: the requested and the considered history."""
     times = [moment for _, moment, _ in seen]
     return (
         record.date_range,
@@ -106,7 +105,7 @@ def _history_columns(record: SummaryRecord, seen: Sequence[tuple[str, datetime, 
 
 
 def _metered_columns(record: SummaryRecord) -> WarehouseRow:
-    """From ``input_tokens`` to ``cost_usd``."""
+    """Return the columns from ``input_tokens`` to ``cost_usd``."""
     return (
         record.input_tokens,
         record.output_tokens,
@@ -117,7 +116,7 @@ def _metered_columns(record: SummaryRecord) -> WarehouseRow:
 
 
 def feedback_row(record: FeedbackRecord) -> WarehouseRow:
-    """Return the row in the order of ``FeedbackEvent``'s columns.
+    """Return the row, with values in the column order of ``FeedbackEvent``.
 
     Raises:
         BadObject: a time cannot be read, or a text cannot be redacted.
@@ -147,7 +146,7 @@ def feedback_row(record: FeedbackRecord) -> WarehouseRow:
 
 
 def release_rows(record: ReleaseRecord) -> tuple[WarehouseRow, tuple[WarehouseRow, ...]]:
-    """Return the row of the release and those of its promises, in the order of their columns.
+    """Return the row of the release and the rows of its promises, with values in the events' column order.
 
     Raises:
         BadObject: the reason cannot be redacted.
@@ -162,7 +161,7 @@ def release_rows(record: ReleaseRecord) -> tuple[WarehouseRow, tuple[WarehouseRo
         record.registry_version,
         record.released_at.astimezone(UTC),
         record.released_by,
-        # Staff write of pairs here, and pairs have names.
+        # Staff write this text about pairs; redacting names would remove the names of pairs.
         _text("why", record.why, "", names=False),
         record.attestation_digest,
     )
@@ -174,7 +173,8 @@ def release_rows(record: ReleaseRecord) -> tuple[WarehouseRow, tuple[WarehouseRo
 
 
 def _hider(account: str, hashed: str) -> Callable[[str], str]:
-    # Callers choose contact and process ids; one that holds the account's number holds its hash instead, and still joins.
+    # Callers choose contact and process ids, which may contain the account number. It is replaced by its hash everywhere, so
+    # rows still join on these ids.
     if len(account) < _SHORTEST_ACCOUNT:
         return str
     return lambda value: value.replace(account, hashed) if account in value else value
@@ -207,11 +207,14 @@ def _text(field: str, text: str, account: str, *, names: bool = True) -> str:
         return redacted_text(text, account_number=account, names=names)
     except RedactionFailed as err:
         raise BadObject(DeadReason.REDACTION, f"{field}: {err}") from None
-    except Exception as err:  # failing closed: whatever goes wrong in there, the text is not kept
+    except Exception as err:  # fail closed: if redaction fails in any way, the text is not kept
         raise BadObject(DeadReason.REDACTION, f"{field}: {type(err).__name__}") from None
 
 
 @lru_cache(maxsize=4096)
 def _label(text: str) -> str:
-    """Return an intent redacted: a few hundred words that come a million times. Their capitals are no names."""
+    """Return a redacted intent, without redacting names: capitals in an intent are not names.
+
+    Cached, because a few hundred intents occur millions of times.
+    """
     return _text("intent", text, "", names=False)

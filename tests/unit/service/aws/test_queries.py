@@ -1,4 +1,4 @@
-"""Queries on the event loop against a server that misbehaves: what each failure is called, and what signs a query."""
+"""Queries on the event loop against a misbehaving server: the error for each failure, retries and signatures."""
 
 import asyncio
 import gc
@@ -35,7 +35,7 @@ def _ask(
     key: Callable[[], AwsKey | None] = lambda: AwsKey("an-id", "a-secret", "a-token"),
     timeout_s: float = 5.0,
 ) -> list[Any]:
-    """Return what each of ``times`` queries of a server with ``handler`` gives."""
+    """Return the result of each of ``times`` queries to a server with ``handler``."""
 
     async def run() -> list[Any]:
         app = web.Application()
@@ -108,7 +108,7 @@ def test_every_refusal_is_a_store_error_that_quotes_nothing(
     assert ACCOUNT not in str(caught.value)
 
 
-def test_a_connection_that_breaks_is_told_apart_and_worth_another_try() -> None:
+def test_a_broken_connection_has_its_own_error_and_is_retried() -> None:
     seen = []
 
     async def breaks_once(request: web.Request) -> web.StreamResponse:
@@ -124,7 +124,7 @@ def test_a_connection_that_breaks_is_told_apart_and_worth_another_try() -> None:
         _ask(breaks_once)
 
 
-def test_a_throttle_is_asked_again_until_patience_ends() -> None:
+def test_a_throttled_query_is_retried_until_the_time_limit() -> None:
     seen = []
 
     async def hot(request: web.Request) -> web.StreamResponse:
@@ -139,7 +139,7 @@ def test_a_throttle_is_asked_again_until_patience_ends() -> None:
     assert len(seen) == 1
 
 
-def test_silence_ends_at_the_bound_of_one_query() -> None:
+def test_a_query_without_an_answer_times_out() -> None:
     async def silent(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(30)
         return await _empty(request)
@@ -148,7 +148,7 @@ def test_silence_ends_at_the_bound_of_one_query() -> None:
         _ask(silent, timeout_s=0.05)
 
 
-def test_the_key_is_looked_for_once_by_many_and_again_later(
+def test_concurrent_queries_share_one_key_lookup_and_it_is_repeated_later(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     looks, ended, ids = [], [], []
@@ -171,7 +171,7 @@ def test_the_key_is_looked_for_once_by_many_and_again_later(
     _ask(handler, times=20, at_once=True, key=find)
     assert (len(looks), set(ids)) == (1, {"id-1"})
 
-    # Each query is due for another look: the second one fails, and the old key goes on serving.
+    # Every query looks the key up again; the second lookup fails, and the old key stays in use.
     looks.clear()
     ended.clear()
     ids.clear()
@@ -179,7 +179,7 @@ def test_the_key_is_looked_for_once_by_many_and_again_later(
 
     async def slow(request: web.Request) -> web.Response:
         answer = await handler(request)
-        # This query's look, in the background, ends before the next query.
+        # This query's background lookup ends before the next query.
         await asyncio.to_thread(_until, lambda: len(ended) >= len(ids))
         await asyncio.sleep(0.02)
         return answer
@@ -219,7 +219,7 @@ def test_a_query_is_signed_as_boto3_signs_it(monkeypatch: pytest.MonkeyPatch) ->
         ({"NO_PROXY": "localhost"}, "https://dynamodb.eu-west-1.amazonaws.com", False),
     ],
 )
-def test_the_environment_is_asked_about_proxies_once(
+def test_proxy_settings_are_read_once(
     environment: dict[str, str], url: str, proxied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):

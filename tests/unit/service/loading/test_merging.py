@@ -1,4 +1,4 @@
-"""Into the warehouse: all or nothing, once however often it comes, the same tables in whatever order it comes."""
+"""Merging: all or nothing, idempotent, and with the same tables in whatever order objects arrive."""
 
 import random
 from datetime import timedelta
@@ -61,7 +61,7 @@ def _verdicts(house):
     }
 
 
-def test_an_object_that_comes_twice_is_there_once(house):
+def test_an_object_that_is_loaded_twice_has_one_row(house):
     items = [loadable.item(loadable.summary(n)) for n in range(3)]
     first = house.load(*items)
     before = house.everything()
@@ -81,7 +81,7 @@ def test_a_copy_under_another_name_is_counted_and_changes_nothing(house):
     assert [row["outcome"] for row in house.rows("omni_loads")] == ["duplicate", "loaded"]
 
 
-def test_feedback_that_comes_first_waits_for_its_summary(house):
+def test_a_verdict_that_arrives_before_its_summary_is_copied_later(house):
     assert house.load(loadable.item(loadable.feedback())).verdicts == 0
     assert house.rows("omni_summaries") == []
     assert house.load(loadable.item(loadable.summary())).verdicts == 1
@@ -110,7 +110,7 @@ def test_of_two_verdicts_of_one_moment_the_greater_id_counts(house, first):
     assert _verdicts(house) == {"req-000001": "not_helpful"}
 
 
-def test_a_summary_that_comes_again_takes_no_verdict_away(house):
+def test_loading_a_summary_again_keeps_its_verdict(house):
     item = loadable.item(loadable.summary())
     house.load(item, loadable.item(loadable.feedback()))
     house.load(item)
@@ -128,7 +128,7 @@ def test_copying_a_verdict_changes_nothing_else(house):
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("together", [True, False])
-def test_of_two_requests_in_one_millisecond_one_is_said_to_be_dead(house, order, together):
+def test_of_two_requests_in_one_millisecond_one_is_dead(house, order, together):
     one = loadable.summary(1)
     other = loadable.summary(2, contact_id=one.contact_id, generated_at=one.generated_at)
     items = [loadable.item(one), loadable.item(other)]
@@ -164,7 +164,7 @@ def test_the_same_objects_in_another_order_give_the_same_tables(tmp_path):
     assert len(seen[0]["omni_summaries"].splitlines()) == 1 + 12
 
 
-def test_what_fails_in_the_middle_leaves_nothing(house, monkeypatch):
+def test_a_failed_batch_leaves_no_rows(house, monkeypatch):
     real = house.warehouse.merge
 
     def failing(event, rows):
@@ -191,7 +191,7 @@ def test_dead_letters_are_written_before_the_transaction_ends(house):
     assert house.rows("omni_loads") == []
 
 
-def test_many_distinct_times_are_asked_for_as_a_stretch(house):
+def test_many_distinct_times_are_queried_as_one_range(house):
     first = loadable.summary(0)
     house.load(loadable.item(first))
     many = [
@@ -200,6 +200,6 @@ def test_many_distinct_times_are_asked_for_as_a_stretch(house):
         for n in range(1200)
     ]  # fmt: skip
     tally = house.load(*(loadable.item(one) for one in many))
-    # The one in the same millisecond as the first has the smaller request id.
+    # Of the two requests in the same millisecond, the second has the smaller request id.
     assert tally.dead == {"collision": 1}
     assert len(house.rows("omni_summaries", "request_id, contact_id")) == 1200

@@ -1,4 +1,4 @@
-"""From object to checked rows: what is accepted, what becomes of texts and accounts, and why an object is dead."""
+"""Preparing objects: which are accepted, how texts and accounts are redacted, and why an object is dead."""
 
 import json
 from dataclasses import asdict
@@ -88,7 +88,7 @@ def test_no_account_and_no_name_reaches_a_row(batch):
         assert secret not in everything
     row = _only(made.tables[SummaryEvent])
     assert row["account_number"] == account_hash("3308126946")
-    # The ids still join: both hold the account's hash in place of its number.
+    # The ids still join, because both contain the account's hash instead of its number.
     assert row["contact_id"] == _only(made.tables[FeedbackEvent])["contact_id"] == f"c-{account_hash('3308126946')}"
 
 
@@ -135,7 +135,7 @@ def test_a_record_from_before_the_newer_fields_is_accepted(batch):
         (b"[" * 5000, DeadReason.NOT_JSON, "5000 bytes"),
         (b"[]", DeadReason.WRONG_SCHEMA, "a JSON list"),
         (b'{"request_id": 4}', DeadReason.WRONG_SCHEMA, "request_id string_type"),
-        (b" " * (MAX_OBJECT_BYTES + 1), DeadReason.TOO_LARGE, "are the most"),
+        (b" " * (MAX_OBJECT_BYTES + 1), DeadReason.TOO_LARGE, "at most"),
     ],
 )
 def test_a_malformed_object_is_dead_for_a_reason(batch, body, reason, says):
@@ -169,26 +169,26 @@ def test_a_malformed_object_is_dead_for_a_reason(batch, body, reason, says):
         ({"contact_id": "c" * 300}, DeadReason.CHECK, "contact_id: 1 to 256 bytes"),
     ],
 )
-def test_a_wrong_value_is_named_by_field_and_rule_alone(batch, change, reason, says):
+def test_a_wrong_value_is_reported_by_field_and_rule_without_the_value(batch, change, reason, says):
     record = json.loads(loadable.summary().to_json()) | change
     made = batch(Fetched(key=f"{SUMMARIES}x.json", etag="e", body=json.dumps(record).encode()), loadable.summary(2))
     (dead,) = made.dead
     assert (dead.reason, dead.key) == (reason, f"{SUMMARIES}x.json")
     assert says in dead.detail
     assert "Marchetti" not in dead.detail
-    # The good one is loaded, and of the bad one nothing is, interactions included.
+    # The good object is loaded; of the bad one nothing is loaded, not even its interactions.
     assert [row["request_id"] for row in made.tables[SummaryEvent].to_pylist()] == ["req-000002"]
     assert {row["request_id"] for row in made.tables[InteractionEvent].to_pylist()} == {"req-000002"}
 
 
-def test_a_clock_that_is_a_little_ahead_is_no_fault(batch):
+def test_a_clock_that_is_a_little_ahead_is_accepted(batch):
     ahead = utc_text(loadable.NOW + timedelta(minutes=4))
     seen = [{"channel": "ivr", "timestamp": ahead, "intent": "billing"}]
     made = batch(loadable.summary(generated_at=ahead, interactions=seen, interactions_considered=1))
     assert not made.dead
 
 
-def test_an_interaction_newer_than_its_summary_takes_the_whole_object_along(batch):
+def test_an_interaction_newer_than_its_summary_makes_the_whole_object_dead(batch):
     late = [{"channel": "ivr", "timestamp": utc_text(loadable.NOW), "intent": "billing"}]
     made = batch(loadable.summary(interactions=late, interactions_considered=1))
     assert [dead.detail for dead in made.dead] == ["not newer than its summary"]
@@ -202,7 +202,7 @@ def test_an_interaction_newer_than_its_summary_takes_the_whole_object_along(batc
         ({"minutes": 200}, "feedback_timestamp: not in the future"),
     ],
 )
-def test_a_verdict_of_an_impossible_time_is_dead(batch, change, says):
+def test_a_verdict_with_an_impossible_time_is_dead(batch, change, says):
     (dead,) = batch(loadable.feedback(**change)).dead
     assert (dead.reason, dead.kind) == (DeadReason.CHECK, "feedback")
     assert says in dead.detail
@@ -224,7 +224,7 @@ def test_an_object_that_could_not_be_fetched_keeps_its_reason(batch):
     assert [dead.reason for dead in made.dead] == [DeadReason.GONE]
 
 
-def test_kinds_go_by_prefix_and_in_bulk_by_shape():
+def test_the_prefix_decides_the_kind_and_in_bulk_files_the_fields_do():
     for record, kind in (
         (loadable.summary(), "summary"),
         (loadable.feedback(), "feedback"),
@@ -276,7 +276,7 @@ def test_a_reuse_counts_for_the_summary_that_it_repeats(batch):
     assert (row["summary_id"], row["cache_hit"]) == ("req-old", True)
 
 
-def test_no_interactions_give_no_channel(batch):
+def test_a_summary_without_interactions_has_no_channel(batch):
     row = _only(batch(loadable.summary(interactions=(), interactions_considered=0)).tables[SummaryEvent])
     assert (row["channels"], row["last_channel"], row["history_days"]) == ("", None, 0)
     assert SummaryRecord.model_fields["interactions"].default == ()
