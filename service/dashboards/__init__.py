@@ -1,1 +1,1 @@
-"""The three dashboards of R-DASHBOARDS: each figure's definition (``*.yaml``), its live reading, its export for QuickSight."""
+"""The three dashboards of R-DASHBOARDS: definitions of figures (``*.yaml``), live queries, and the export for QuickSight."""

@@ -1,4 +1,4 @@
-"""Reads the dashboards' definitions: every figure's SQL, unit, interval and target stand once, in this folder's YAML files."""
+"""Reads the dashboards' definitions: this folder's YAML files hold the SQL, unit, interval and target of every figure."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from service.errors import ConfigurationError
 
 FOLDER = Path(__file__).parent
 NAMES = ("effectiveness", "performance", "cost")  # the order of R-DASHBOARDS
-ALL_PAIRS = "*"  # the parameter :pair when no pair is chosen; no pair can be called so
+ALL_PAIRS = "*"  # the parameter :pair if no pair is chosen; it is not a valid name of a pair
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
@@ -26,7 +26,7 @@ class _Strict(BaseModel):
 
 
 class Target(_Strict):
-    """A figure that was promised: ``better`` says on which side of ``at`` a figure keeps the promise."""
+    """A required value: a figure meets it if it is on the ``better`` side of ``at``."""
 
     at: float
     better: Literal["below", "above"]
@@ -34,9 +34,9 @@ class Target(_Strict):
 
 
 class Measure(_Strict):
-    """One figure of each row: a column of the query, or a share of two of its counts (then with Wilson's interval).
+    """One figure of each row: a column of the query, or the share ``of`` two counts with Wilson's interval.
 
-    ``low``, ``high`` and ``n`` name columns with the ends of a 95% interval and the count behind a figure that is no share.
+    For a column, ``low``, ``high`` and ``n`` name the columns with the ends of its 95% interval and its count of cases.
     """
 
     name: _Name
@@ -59,12 +59,12 @@ class Measure(_Strict):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that it reads."""
+        """The query's columns that this measure reads."""
         return tuple(name for name in (*(self.of or ()), self.column, self.low, self.high, self.n) if name is not None)
 
 
 class Visual(_Strict):
-    """One picture or one row of numbers, and the question that it answers. ``by`` is the query's first column."""
+    """One chart or row of numbers, and the question that it answers. ``by`` is the query's first column."""
 
     name: _Name
     title: str
@@ -73,21 +73,21 @@ class Visual(_Strict):
     by: str | None = None
     by_label: str = ""
     scale: Literal["linear", "log"] = "linear"
-    restarts: Literal["month"] | None = None  # a running total that begins anew: its line breaks there
+    restarts: Literal["month"] | None = None  # where a running total starts again from zero and its line is interrupted
     sql: str
     measures: tuple[Measure, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _by_fits(self) -> Self:
         if (self.by is None) != (self.kind == "numbers"):
-            raise ValueError("everything but `numbers` has `by`")
+            raise ValueError("`by` is required for every kind except `numbers`, which must not have it")
         if len({measure.name for measure in self.measures}) < len(self.measures):
             raise ValueError("two measures share a name")
         return self
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns of the query, in the order in which they are first named."""
+        """All columns of the query, in order of first use."""
         named = [self.by] if self.by else []
         return tuple(dict.fromkeys([*named, *(column for measure in self.measures for column in measure.columns)]))
 
@@ -112,10 +112,10 @@ def load_dashboards() -> Mapping[str, Dashboard]:
 
 
 def read_dashboard(text: str, name: str) -> Dashboard:
-    """Return the dashboard that ``text`` defines; ``{{fragment}}`` in SQL stands for the fragment of that name.
+    """Return the dashboard that ``text`` defines; ``{{fragment}}`` in SQL is replaced by the fragment of that name.
 
     Raises:
-        ConfigurationError: it is wrong.
+        ConfigurationError: the definition is wrong.
     """
     content = yaml.safe_load(text)
     fragments = content.pop("fragments", {})
@@ -127,7 +127,7 @@ def read_dashboard(text: str, name: str) -> Dashboard:
         wrong = "; ".join(".".join(map(str, item["loc"])) + f": {item['msg']}" for item in err.errors())
         raise ConfigurationError(f"dashboard {name!r} is wrong: {wrong}") from err
     if dashboard.name != name:
-        raise ConfigurationError(f"dashboard {name!r} calls itself {dashboard.name!r}")
+        raise ConfigurationError(f"dashboard {name!r} has the name {dashboard.name!r}: use the same name as the file")
     return dashboard
 
 
@@ -135,8 +135,8 @@ def _filled(sql: str, fragments: Mapping[str, str], name: str) -> str:
     for _ in range(4):  # fragments may hold fragments, a few deep
         missing = [found for found in _PLACEHOLDER.findall(sql) if found not in fragments]
         if missing:
-            raise ConfigurationError(f"dashboard {name!r}: no fragment is called {missing[0]!r}")
+            raise ConfigurationError(f"dashboard {name!r}: there is no fragment {missing[0]!r}")
         sql = _PLACEHOLDER.sub(lambda found: fragments[found[1]].strip(), sql)
     if _PLACEHOLDER.search(sql):
-        raise ConfigurationError(f"dashboard {name!r}: its fragments hold each other without end")
+        raise ConfigurationError(f"dashboard {name!r}: its fragments are nested too deeply or contain each other")
     return sql

@@ -1,4 +1,4 @@
-"""Turns a query's rows into figures: value, 95% interval, n, and whether the sample is too small to say much."""
+"""Converts a query's rows to figures: value, 95% interval, n, and whether the sample is small."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,13 +10,13 @@ from service.dashboards.definitions import Measure, Visual
 from service.rollouts.live_counts import wilson
 
 Z95 = 1.959963984540054
-# Below it Wilson's interval of a share near 15% is wider than 25 points: it tells a good day from a bad one no more.
+# With fewer cases, Wilson's interval of a share near 15% is wider than 25 points and cannot separate good days from bad ones.
 SMALL = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardFigure:
-    """``value`` is None where nothing was measured; an end that is None could not be known from ``n`` cases."""
+    """A value with its 95% interval: ``value`` is None if nothing was measured, an end is None if ``n`` is too small for it."""
 
     value: float | None
     low: float | None = None
@@ -27,14 +27,14 @@ class DashboardFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureRow:
-    """One row of a query: its day, pair or other key (None: the whole range) and its figures by the measure's name."""
+    """One row of a query: its key (a day or pair, for example; None: the whole range) and its figures by measure name."""
 
     key: str | None
     figures: Mapping[str, DashboardFigure]
 
 
 def rows_of(visual: Visual, records: Iterable[Mapping[str, Any]]) -> Sequence[FigureRow]:
-    """Return the figures of what the visual's query gave; NaN and NaT count as nothing."""
+    """Return the figures of the visual's query result; NaN and NaT count as missing."""
     return tuple(
         FigureRow(
             key=None if visual.by is None else _key(record[visual.by]),
@@ -55,7 +55,7 @@ def figure(measure: Measure, record: Mapping[str, Any]) -> DashboardFigure:
         return DashboardFigure(value=None, n=n)
     low = None if measure.low is None else _number(record[measure.low])
     high = None if measure.high is None else _number(record[measure.high])
-    # An interval that lacks an end says by itself that there were too few cases for this figure.
+    # A missing end of the interval means that there were too few cases for this figure.
     open_ended = (measure.low is not None and low is None) or (measure.high is not None and high is None)
     few = n is not None and measure.low is not None and n < SMALL
     return DashboardFigure(value=value, low=low, high=high, n=n, small=open_ended or few)
@@ -69,7 +69,7 @@ def _share(part: int, whole: int) -> DashboardFigure:
 
 
 def _odds(part: int, other: int) -> DashboardFigure:
-    """Return ``part`` for each ``other``, with Wilson's interval of the share carried over (odds grow with the share)."""
+    """Return the odds ``part / other``; the interval is Wilson's for the share, converted to odds, which grow with the share."""
     n = part + other
     if other == 0:
         return DashboardFigure(value=None, n=n)

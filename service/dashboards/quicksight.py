@@ -1,7 +1,7 @@
-"""The same definitions for QuickSight: requests for CreateDataSet, CreateAnalysis and CreateDashboard, ready to send.
+"""Exports the dashboards to QuickSight, as requests for CreateDataSet, CreateAnalysis and CreateDashboard.
 
-Each visual's SQL becomes a data set that is queried directly, with :from_day, :to_day and :pair as data-set parameters, which
-the sheet's three controls set for all of them. Rows come out aggregated, so that every figure, interval and limit is the page's.
+Each visual's SQL becomes a data set with direct queries and the parameters :from_day, :to_day and :pair, which three controls on
+the sheet set for all data sets. The SQL aggregates, so figures, intervals and limits are the same as on the service's own page.
 """
 
 import re
@@ -70,7 +70,7 @@ def _data_set(board: Dashboard, visual: Visual, account: str, data_source_arn: s
         "AwsAccountId": account,
         "DataSetId": _identifier(board, visual),
         "Name": f"{board.title}: {visual.title}",
-        "ImportMode": "DIRECT_QUERY",  # parameters reach the SQL in this mode alone
+        "ImportMode": "DIRECT_QUERY",  # the only mode that passes parameters to the SQL
         "PhysicalTableMap": {"rows": {"CustomSql": table}},
         "DatasetParameters": [
             {
@@ -150,7 +150,7 @@ def _expression(measure: Measure) -> str | None:
 
 
 def _parts(visual: Visual) -> list[tuple[Visual, Sequence[Measure], str]]:
-    """Return what QuickSight shows for one of our visuals: a KPI for each number, else one chart."""
+    """Return QuickSight's visuals for one of ours: a KPI for each number, otherwise one chart."""
     name = visual.name.replace("_", "-")
     if visual.kind == "numbers":
         return [(visual, (m,), f"{name}-{m.name.replace('_', '-')}") for m in visual.measures]
@@ -158,7 +158,7 @@ def _parts(visual: Visual) -> list[tuple[Visual, Sequence[Measure], str]]:
 
 
 def _grid(controls: Sequence[str], parts: Sequence[tuple[Visual, Sequence[Measure], str]]) -> list[QuickSightShape]:
-    # Controls stand above the sheet by themselves; numbers take a sixth of a row, charts a half.
+    # QuickSight places the controls above the sheet. A number takes a sixth of a row, a chart half.
     elements: list[QuickSightShape] = []
     column, row, height = 0, 0, 0
     for visual, _, name in parts:
@@ -232,7 +232,7 @@ def _value(identifier: str, measure: Measure, name: str) -> QuickSightShape:
         "FormatConfiguration": {"FormatConfiguration": _format(measure.unit)},
     }
     if measure.of is None:
-        # One row per category: any aggregation gives the row's own figure. A calculated share aggregates by itself.
+        # There is one row per category, so any aggregation returns its figure. A share is a calculated field that aggregates.
         field["AggregationFunction"] = {"SimpleNumericalAggregation": "MAX"}
     return {"NumericalMeasureField": field}
 

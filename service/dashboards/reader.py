@@ -1,4 +1,4 @@
-"""Reads a dashboard from the warehouse for many operators without hurting serving: one thread, a short cache, a time limit."""
+"""Reads dashboards from the warehouse; one thread, a short cache and a time limit protect serving from many operators."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ from service.settings import Settings
 from service.telemetry.log import Event, log
 from service.warehouse.port import Warehouse
 
-DEFAULT_DAYS = 28  # four whole weeks: each weekday counts as often as any other
+DEFAULT_DAYS = 28  # four whole weeks, so that each weekday counts equally often
 LONGEST_DAYS = 731
 _CACHE_S = 30.0
 _LOCKED_WAIT_S = 2.0
@@ -37,7 +37,7 @@ _PAIRS = "SELECT pair, COUNT(*) AS answers FROM omni_summaries GROUP BY pair ORD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What an operator asked for; a day that is None follows from the data, a pair that is None is every pair."""
+    """An operator's request: None as a day means a default that depends on the data, None as a pair means all pairs."""
 
     from_day: date | None = None
     to_day: date | None = None
@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """What the warehouse holds; without answers it has no days."""
+    """The range of the warehouse's answers; the days are None if there are no answers."""
 
     oldest: date | None
     newest: date | None
@@ -57,7 +57,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardData:
-    """A dashboard's figures; ``read_at`` is of the reader's clock, in seconds."""
+    """A dashboard's figures; ``read_at`` is the reader's clock, in seconds."""
 
     dashboard: Dashboard
     from_day: date | None
@@ -69,9 +69,9 @@ class DashboardData:
 
 
 class DashboardReader:
-    """Opens the warehouse, asks, and closes it again, so that a loader never waits for a page that somebody left open.
+    """Opens the warehouse for each dashboard and closes it again, so that an open page never blocks a loader.
 
-    Queries of all operators run one after the other in one thread of their own; equal questions within 30 s are one query.
+    The queries of all operators run one after the other in a single thread; equal requests within 30 s share one query.
     """
 
     def __init__(
@@ -95,8 +95,8 @@ class DashboardReader:
 
         Raises:
             RangeInvalid: the days are in the wrong order or too far apart.
-            WarehouseUnreadable: it is missing, locked, or cannot answer; the message says what to do.
-            DashboardsBusy: too many questions wait, or this one took too long.
+            WarehouseUnreadable: the warehouse is missing, locked or cannot answer; the message says what to do.
+            DashboardsBusy: too many requests wait, or this one took too long.
         """
         _check(asked)
         try:
@@ -113,7 +113,7 @@ class DashboardReader:
         return max(self._clock() - data.read_at, 0.0)
 
     def close(self) -> None:
-        """Let go of the thread; what runs ends by itself."""
+        """Release the thread without waiting for a running query; queued queries are cancelled."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -164,16 +164,14 @@ class DashboardReader:
             raise ExtraMissing(
                 "the warehouse extra is not installed here: install omni-insights[warehouse] where dashboards are served"
             ) from err
-        except (
-            ServiceError
-        ) as err:  # says which file and what to do; some have a status that is not the operator's business
+        except ServiceError as err:  # its message says what to do; its HTTP status is replaced by WarehouseUnreadable's
             log(Event.WAREHOUSE_UNREADABLE, error=type(err).__name__)
             raise WarehouseUnreadable(str(err)) from err
-        except Exception as err:  # an engine's own error, which may quote a row: named by its type, and never a 500
+        except Exception as err:  # an error of the engine may quote a row: report only its type, and not as a 500
             log(Event.WAREHOUSE_UNREADABLE, error=type(err).__name__)
             raise WarehouseUnreadable(
-                f"the warehouse could not be read ({type(err).__name__}): load events once (omni load-events), which makes "
-                "what is missing"
+                f"the warehouse could not be read ({type(err).__name__}): run `omni load-events`, which creates missing "
+                "tables and views"
             ) from err
         return DashboardData(
             dashboard=dashboard,
@@ -196,7 +194,7 @@ def _check(asked: Asked) -> None:
 
 
 def _range(asked: Asked, coverage: Coverage) -> tuple[date | None, date | None]:
-    """Return the days to read: four weeks up to the newest answer unless asked otherwise; never longer than allowed."""
+    """Return the days to read, by default four weeks up to the newest answer, at most ``LONGEST_DAYS`` days."""
     to_day = asked.to_day or coverage.newest
     if to_day is None:
         return asked.from_day, None
@@ -234,16 +232,13 @@ def _records(warehouse: Warehouse, sql: str, parameters: Mapping[str, Any]) -> l
 
 
 def build_dashboards(settings: Settings) -> DashboardReader:
-    """Return a reader of the settings' warehouse; nothing is opened yet."""
+    """Return a reader of the warehouse that the settings name, without opening it."""
     return DashboardReader(partial(read_warehouse, settings))
 
 
 def read_warehouse(settings: Settings) -> Warehouse:
-    """Open the warehouse for reading with one of the machine's processors at most, and not long at a locked file.
-
-    Serving comes first.
-    """
-    from service.warehouse import open_warehouse  # its engines are not installed where only summaries are served
+    """Open the warehouse for reading with one thread and a short wait for a locked file, so that serving is not slowed."""
+    from service.warehouse import open_warehouse  # imported here, because a service that only serves may lack the extra
 
     return open_warehouse(
         settings.model_copy(update={"warehouse_threads": 1, "warehouse_wait_s": _LOCKED_WAIT_S}), read_only=True

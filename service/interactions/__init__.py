@@ -1,1 +1,1 @@
-"""The customer's interaction history: its shape, its table, its bounded reader."""
+"""The customer's interaction history: data types, DynamoDB table and reader."""

@@ -1,4 +1,4 @@
-"""What a customer's record is made of: interactions, and the slice of them that one request sees."""
+"""Interactions of a customer, and the filter that selects those for one request."""
 
 from datetime import date, datetime, timedelta
 from typing import Literal, get_args

@@ -1,4 +1,4 @@
-"""How an interaction is written as a DynamoDB item: key format, attributes, and the strict way back."""
+"""Converts interactions to DynamoDB items and, strictly, back: key format and attributes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from service.interactions.interaction import Interaction
 
 PARTITION_KEY = "account_number"
 SORT_KEY = "occurred_at"
-# Read attributes go through placeholders: `text` is one of DynamoDB's reserved words.
+# Queries use placeholders for attributes, because `text` is a reserved word in DynamoDB.
 ATTRIBUTES: Mapping[str, str] = {
     "#occurred": SORT_KEY,
     "#channel": "channel",
@@ -19,18 +19,18 @@ ATTRIBUTES: Mapping[str, str] = {
     "#outcome": "outcome",
 }
 _SEPARATOR = "#"
-# The character after '#': sorts behind every key of the same millisecond.
+# The character after '#', which sorts behind all keys of the same millisecond.
 _AFTER_SEPARATOR = "$"
 
 InteractionItem = Mapping[str, Mapping[str, Any]]
 
 
 class MalformedItemError(Exception):
-    """An item that is no interaction; the message names fields, never their values."""
+    """An item that is not a valid interaction; the message names fields, but quotes no value."""
 
 
 def key_time(moment: datetime) -> str:
-    """Return the key's time: ISO 8601 in UTC, cut to the millisecond; of fixed width, so text order is time order."""
+    """Return ``moment`` in ISO 8601, UTC, truncated to milliseconds; the width is fixed, so text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -40,12 +40,12 @@ def sort_key(interaction: Interaction) -> str:
 
 
 def key_range(since: datetime, as_of: datetime) -> tuple[str, str]:
-    """Return the inclusive bounds of the sort keys from ``since`` to ``as_of``, both milliseconds included."""
+    """Return the inclusive bounds of the sort keys from ``since`` to ``as_of``; the milliseconds of both are included."""
     return key_time(since), f"{key_time(as_of)}{_AFTER_SEPARATOR}"
 
 
 def to_item(account_number: str, interaction: Interaction) -> dict[str, dict[str, str]]:
-    """Return the DynamoDB item; an outcome of None is left out."""
+    """Return the DynamoDB item, without ``outcome`` if it is None."""
     item: dict[str, dict[str, str]] = {
         PARTITION_KEY: {"S": account_number},
         SORT_KEY: {"S": sort_key(interaction)},
@@ -59,7 +59,7 @@ def to_item(account_number: str, interaction: Interaction) -> dict[str, dict[str
 
 
 def from_item(item: InteractionItem) -> Interaction:
-    """Return the interaction that ``item`` holds; attributes that we do not know are ignored.
+    """Return the interaction in ``item``; unknown attributes are ignored.
 
     Raises:
         MalformedItemError: an attribute is missing, of the wrong type, or outside the bounds of ``Interaction``.
@@ -81,7 +81,7 @@ def from_item(item: InteractionItem) -> Interaction:
             }
         )
     except ValidationError as err:
-        # From None: pydantic's own message quotes the customer's text.
+        # `from None`, because pydantic's message quotes the customer's text.
         fields = sorted({str(error["loc"][0]) for error in err.errors(include_input=False, include_url=False)})
         raise MalformedItemError(f"bad {', '.join(fields)}") from None
     except (ValueError, OverflowError):
@@ -91,5 +91,5 @@ def from_item(item: InteractionItem) -> Interaction:
 def _text(item: InteractionItem, name: str) -> str:
     value = item.get(name, {}).get("S")
     if not isinstance(value, str):
-        raise MalformedItemError(f"{name!r} is missing or no text")
+        raise MalformedItemError(f"{name!r} is missing or not a text")
     return value

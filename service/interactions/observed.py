@@ -1,4 +1,4 @@
-"""A reader of interactions with a span and a throttle counter around it."""
+"""Adds a trace span and a throttle counter to a reader of interactions."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from service.telemetry import metrics, tracing
 
 
 class ObservedInteractions:
-    """Passes reads on to another reader."""
+    """Passes reads on to another reader, in a span, and counts throttles."""
 
     def __init__(self, reader: InteractionReader) -> None:
         self._reader = reader
@@ -32,7 +32,7 @@ class ObservedInteractions:
 
 
 def build_interactions(settings: Settings, queries: TableQueries) -> ObservedInteractions:
-    """Return the reader of the settings' table; nothing is contacted yet."""
+    """Return the reader of the table that the settings name, without contacting AWS."""
     stores = settings.stores
     return ObservedInteractions(
         InteractionStore(queries, stores.interactions_table, timeout_s=stores.history_timeout_s)

@@ -1,4 +1,4 @@
-"""Reading the interaction history in DynamoDB: one bounded query per request, newest first, returned oldest first."""
+"""Reads the interaction history from DynamoDB: one bounded query per request, newest first, returned oldest first."""
 
 import asyncio
 import time
@@ -20,15 +20,15 @@ from service.interactions.items import (
 )
 from service.telemetry.log import Event, account_hash, log
 
-# DynamoDB applies Limit before the filter: with a filter a page of `max_interactions` items may hold no match, so pages
-# are read larger than what is still wanted. A page never carries more than 1 MB whatever the limit.
+# DynamoDB applies Limit before the filter: with a filter, a page of `max_interactions` items may hold no match, so pages are
+# larger than the number of missing items. DynamoDB never returns more than 1 MB per page.
 _FILTERED_PAGE_FACTOR = 4
 _LARGEST_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionPage:
-    """What one request sees, oldest first, and what reading it took. ``query`` is for people and names no account."""
+    """The interactions for one request, oldest first, and what reading them cost. ``query`` is a text without the account."""
 
     interactions: tuple[Interaction, ...]
     query: str
@@ -39,19 +39,19 @@ class InteractionPage:
 
 
 class InteractionReader(Protocol):
-    """Where a request gets a customer's interactions from."""
+    """A source of customers' interactions."""
 
     async def history(self, account_number: str, history_filter: HistoryFilter, as_of: datetime) -> InteractionPage:
         """Return the newest interactions that pass the filter, oldest first.
 
         Raises:
-            StoreError: no answer in time.
+            StoreError: the store did not answer in time, or refused.
         """
         ...
 
 
 class InteractionStore:
-    """Reads one DynamoDB table; ``timeout_s`` bounds a whole read, with all its pages and waiting."""
+    """Reads one DynamoDB table; ``timeout_s`` bounds a whole read, including all pages and retries."""
 
     def __init__(
         self, queries: TableQueries, table: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic
@@ -95,12 +95,12 @@ class InteractionStore:
         arguments = self._query(account_number, oldest, newest, wanted)
         found: list[Interaction] = []
         capacity, pages, skipped, throttled = 0.0, 0, 0, 0
-        # An empty filter lets nothing through, and `IN ()` is no expression.
+        # An empty filter matches nothing, and `IN ()` is not a valid expression.
         more = wanted.channel_filter != ()
         while more:
             left_s = deadline - self._clock()
             if left_s <= 0:
-                raise StoreError(f"table {self._table!r}: no end after {pages} pages and {self._timeout_s:g} s")
+                raise StoreError(f"table {self._table!r}: not finished after {pages} pages and {self._timeout_s:g} s")
             missing = wanted.max_interactions - len(found)
             arguments["Limit"] = (
                 missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)

@@ -1,4 +1,4 @@
-"""Writing interaction histories, for samples, simulated traffic and tests: on AWS another system writes them. Blocking."""
+"""Writes interaction histories for samples, simulated traffic and tests, blocking; on AWS another system writes them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,15 +21,15 @@ class InteractionTable:
         self._table = table
 
     def put_many(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Write interactions of one customer, over those with the same time and id.
+        """Write interactions of one customer, replacing those with the same time and id.
 
         Raises:
-            StoreError: the table does not take them.
+            StoreError: the table does not accept them.
         """
         self._write([{"PutRequest": {"Item": to_item(account_number, item)}} for item in interactions])
 
     def replace(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Make ``interactions`` the customer's whole history.
+        """Replace the customer's whole history by ``interactions``.
 
         Raises:
             StoreError: the table does not answer.
@@ -63,12 +63,12 @@ class InteractionTable:
                     break
             else:
                 raise StoreError(
-                    f"table {self._table!r} left {len(left)} writes undone after {_BATCH_ATTEMPTS} attempts"
+                    f"table {self._table!r} did not accept {len(left)} writes in {_BATCH_ATTEMPTS} attempts"
                 )
 
 
 def create_table(client: Any, name: str) -> bool:
-    """Create the interactions table; return False when it exists already.
+    """Create the interactions table; return False if it exists already.
 
     Raises:
         ConfigurationError: a table of this name has other keys.

@@ -46,7 +46,7 @@ Read = Callable[..., InteractionPage]
 
 @pytest.fixture(scope="module")
 def read(settings: Settings, dynamodb: Any) -> Read:
-    """Reads one account's page; ``of`` replaces settings, ``table`` the table."""
+    """Read one account's page; ``of`` replaces settings, ``table`` the table."""
 
     def page(
         account: str, *, of: Settings = settings, table: str = TABLE, timeout_s: float = 10.0, **wanted: Any
@@ -88,7 +88,7 @@ def test_newest_come_back_oldest_first(written: InteractionTable, read: Read) ->
 
 
 def test_rare_channel_is_found_behind_many_others(written: InteractionTable, read: Read) -> None:
-    # Limit counts items before the filter: one page of ten would hold no sms at all.
+    # Limit counts items before the filter, so one page of ten items would contain no sms.
     items = [_interaction(f"c{n}", minutes_ago=n, channel="chat") for n in range(1, 200)]
     items += [_interaction(f"s{n}", minutes_ago=300 + n, channel="sms") for n in range(1, 4)]
     written.put_many("rare-1", items)
@@ -103,7 +103,7 @@ def test_fewer_than_wanted_is_everything(written: InteractionTable, read: Read) 
     assert _names(read("nobody-1")) == []
 
 
-def test_window_holds_both_ends_and_nothing_outside(written: InteractionTable, read: Read) -> None:
+def test_the_window_includes_both_ends_and_nothing_outside(written: InteractionTable, read: Read) -> None:
     day = 24 * 60.0
     written.put_many(
         "window-1",
@@ -135,7 +135,7 @@ def test_malformed_item_is_skipped_and_the_next_one_takes_its_place(
     assert "DYNAMODB_ITEM_SKIPPED" in [entry["event"] for entry in logs]
 
 
-def test_replace_makes_it_the_whole_history(written: InteractionTable, read: Read) -> None:
+def test_replace_replaces_the_whole_history(written: InteractionTable, read: Read) -> None:
     written.put_many("replace-1", [_interaction(f"old{n}", minutes_ago=n) for n in range(1, 31)])
     written.replace("replace-1", [_interaction("new", minutes_ago=5)])
     assert _names(read("replace-1")) == ["new"]
@@ -163,7 +163,7 @@ def test_missing_table_is_a_store_error_with_the_remedy(read: Read) -> None:
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never answers."""
+    """A port that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(16)
@@ -178,7 +178,7 @@ def test_silent_store_is_a_store_error(read: Read, settings: Settings, silent_po
         read("a-1", of=silent, timeout_s=10.0)  # one query's own bound
 
 
-def test_a_stand_in_is_asked_past_the_environments_proxy(
+def test_the_local_stand_in_is_reached_without_the_environments_proxy(
     written: InteractionTable, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written.put_many("proxied-1", [_interaction("a", minutes_ago=1)])

@@ -1,4 +1,4 @@
-"""The definitions: the three dashboards of R-DASHBOARDS, and what a wrong file is told."""
+"""The definitions: the three dashboards of R-DASHBOARDS, and the errors of wrong files."""
 
 import re
 import textwrap
@@ -23,7 +23,7 @@ def read(text):
     return read_dashboard(textwrap.dedent(text), "cost")
 
 
-def test_there_are_the_seeds_three():
+def test_there_are_three_dashboards_as_required():
     assert [d.title for d in load_dashboards().values()] == [
         "Summary Effectiveness",
         "Performance Metrics",
@@ -43,7 +43,7 @@ def test_each_visual_asks_a_question():
             assert visual.question.endswith(("?", ".")), visual.name
 
 
-def test_the_seeds_targets_stand_at_their_figures():
+def test_the_required_targets_belong_to_their_figures():
     found = {
         (measure.name, measure.target.at, measure.target.better)
         for dashboard in load_dashboards().values()
@@ -67,13 +67,13 @@ def test_fragments_may_hold_fragments():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("{{inner}}", "{{other}}"), "no fragment is called 'other'"),
-        (("pair = :pair", "{{chosen}}"), "without end"),
-        (("name: cost", "name: costs"), "calls itself 'costs'"),
+        (("{{inner}}", "{{other}}"), "there is no fragment 'other'"),
+        (("pair = :pair", "{{chosen}}"), "contain each other"),
+        (("name: cost", "name: costs"), "has the name 'costs'"),
         (("unit: count", "unit: pounds"), "visuals.0.measures.0.unit"),
         (("column: n}", "column: n, of: [a, b]}"), "either `of` or `column`"),
         (("unit: count, column: n", "unit: ms, of: [a, b]"), "unit is rate or ratio"),
-        (("kind: bars, by: pair", "kind: bars"), "has `by`"),
+        (("kind: bars, by: pair", "kind: bars"), "`by` is required"),
         (("label: N, unit", "label: N, colour: red, unit"), "colour"),
     ],
 )

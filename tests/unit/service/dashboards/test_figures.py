@@ -1,4 +1,4 @@
-"""Figures out of rows: Wilson's interval by hand, small samples, and what was not measured."""
+"""Figures out of rows: Wilson's interval by hand, small samples and missing values."""
 
 import math
 from datetime import date, datetime
@@ -23,7 +23,7 @@ def test_a_share_has_wilsons_interval():
 
 
 @pytest.mark.parametrize(("part", "whole"), [(0, 12), (1, 5), (12, 12), (540, 4000)])
-def test_the_interval_is_scipys(part, whole):
+def test_the_interval_equals_scipys(part, whole):
     expected = binomtest(part, whole).proportion_ci(0.95, method="wilson")
     found = figure(RATE, {"part": part, "whole": whole})
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-9)
@@ -34,12 +34,12 @@ def test_few_cases_are_called_small(n, small):
     assert figure(RATE, {"part": 3, "whole": n}).small is small
 
 
-def test_nothing_asked_is_no_figure_and_not_zero():
+def test_zero_cases_give_no_figure_instead_of_zero():
     assert (figure(RATE, {"part": 0, "whole": 0}).value, figure(RATE, {"part": 0, "whole": 0}).n) == (None, 0)
     assert figure(RATE, {"part": math.nan, "whole": math.nan}).value is None
 
 
-def test_odds_carry_the_shares_interval_over():
+def test_the_interval_of_odds_is_converted_from_the_shares_interval():
     found = figure(ODDS, {"yes": 51, "no": 17})
     low, high = 1 - 0.36439, 1 - 0.16235
     assert found.value == 3.0
@@ -47,7 +47,7 @@ def test_odds_carry_the_shares_interval_over():
     assert figure(ODDS, {"yes": 5, "no": 0}).value is None
 
 
-def test_an_interval_without_an_end_is_too_few_cases():
+def test_a_missing_end_of_the_interval_marks_a_small_sample():
     row = {"p": 4800.0, "low": 4650, "high": math.nan, "n": 200}
     found = figure(MS, row)
     assert (found.value, found.low, found.high, found.small) == (4800.0, 4650.0, None, True)

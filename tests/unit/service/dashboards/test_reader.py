@@ -1,4 +1,4 @@
-"""The reader: one query for many operators, a closed warehouse afterwards, and words instead of tracebacks."""
+"""The reader: one query for many operators, a closed warehouse afterwards, and clear errors."""
 
 import asyncio
 import threading
@@ -51,7 +51,7 @@ def fake():
     return Fake()
 
 
-async def test_four_weeks_up_to_the_newest_answer(fake):
+async def test_the_default_range_is_four_weeks_up_to_the_newest_answer(fake):
     data = await DashboardReader(fake.open).read(COST, Asked())
     assert (data.from_day, data.to_day) == (date(2026, 10, 25), date(2026, 11, 21))
     assert fake.asked[0] == {"from_day": "2026-10-25", "to_day": "2026-11-21", "pair": "*"}
@@ -101,7 +101,7 @@ async def test_equal_questions_at_once_are_one_query(fake):
     assert fake.opened == 1
 
 
-async def test_a_slow_warehouse_ends_in_words_and_the_queue_is_bounded(fake):
+async def test_a_slow_warehouse_is_reported_and_the_queue_is_bounded(fake):
     fake.gate.clear()
     reader = DashboardReader(fake.open, timeout_s=0.01)
     for number in range(8):
@@ -123,7 +123,7 @@ async def test_a_slow_warehouse_ends_in_words_and_the_queue_is_bounded(fake):
         (RuntimeError("row: Jane Doe"), WarehouseUnreadable, "omni load-events"),
     ],
 )
-async def test_what_cannot_be_read_says_what_to_do_and_no_row(fake, error, kind, said):
+async def test_an_unreadable_warehouse_is_reported_with_a_remedy_and_without_rows(fake, error, kind, said):
     fake.error = error
     with pytest.raises(WarehouseUnreadable) as caught:
         await DashboardReader(fake.open).read(COST, Asked())
@@ -131,7 +131,7 @@ async def test_what_cannot_be_read_says_what_to_do_and_no_row(fake, error, kind,
     assert (caught.value.status, said in str(caught.value), "Jane" in str(caught.value)) == (503, True, False)
 
 
-async def test_an_error_is_not_kept(fake):
+async def test_an_error_is_not_cached(fake):
     reader = DashboardReader(fake.open)
     fake.error = WarehouseBusy("busy")
     with pytest.raises(WarehouseUnreadable):
@@ -147,13 +147,13 @@ async def test_an_error_is_not_kept(fake):
         (Asked(from_day=date(2020, 1, 1), to_day=date(2026, 11, 1)), "longer than"),
     ],
 )
-async def test_a_range_that_cannot_be(fake, asked, said):
+async def test_an_invalid_range_is_refused(fake, asked, said):
     with pytest.raises(RangeInvalid, match=said):
         await DashboardReader(fake.open).read(COST, asked)
     assert fake.opened == 0
 
 
-async def test_an_open_beginning_is_cut_to_the_longest_range(fake):
+async def test_a_range_without_a_first_day_is_limited_to_the_longest_range(fake):
     data = await DashboardReader(fake.open).read(COST, Asked(from_day=date(1, 1, 1)))
     assert (data.to_day - data.from_day).days == LONGEST_DAYS - 1
     data = await DashboardReader(fake.open).read(COST, replace(Asked(), to_day=date(1, 1, 5)))

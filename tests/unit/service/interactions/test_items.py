@@ -1,4 +1,4 @@
-"""Items of the interactions table: key format, round trip, malformed items, the query that is sent."""
+"""Items of the interactions table: key format, round trip, malformed items and the query sent."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta, timezone
@@ -80,7 +80,7 @@ def test_both_ends_of_the_window_are_inside(moment: datetime, name: str) -> None
         ({"occurred_at": {"S": "2025-12-01T09:05:07.120#i1"}}, "timestamp"),  # no zone
         ({"occurred_at": {"S": "2025-12-01T09:05:07.120Z#"}}, "interaction_id"),
         ({"channel": {"S": "pigeon"}}, "bad channel"),
-        ({"text": {"N": "12"}}, "'text' is missing or no text"),
+        ({"text": {"N": "12"}}, "'text' is missing or not a text"),
         ({"text": {"S": "secret " * 5000}}, "bad text"),
         ({"intent": {}}, "'intent' is missing"),
         ({"outcome": {"S": "secret" * 100}}, "bad outcome"),
@@ -99,7 +99,7 @@ def test_null_outcome_is_none() -> None:
 
 
 class FakeDynamo:
-    """Gives out scripted pages and remembers the queries."""
+    """Returns scripted pages and records the queries."""
 
     def __init__(self, *pages: dict[str, Any], error: Exception | None = None) -> None:
         self.pages = list(pages)
@@ -163,7 +163,7 @@ def test_paging_goes_on_until_enough_is_found() -> None:
     assert dynamo.queries[2]["ExclusiveStartKey"] == {"occurred_at": {"S": "d"}}
 
 
-def test_a_channel_filter_that_lets_nothing_through_asks_nothing() -> None:
+def test_an_empty_channel_filter_sends_no_query() -> None:
     dynamo = FakeDynamo()
     assert _history(dynamo, channel_filter=()).interactions == ()
     assert dynamo.queries == []
@@ -184,14 +184,14 @@ def test_malformed_item_is_skipped_counted_logged_and_replaced_by_the_next_one()
 
 
 @pytest.mark.parametrize("error", [StoreError("gone"), StoreThrottled("still too much")])
-def test_a_table_that_refuses_to_the_end_is_logged_as_a_failure(error: Exception) -> None:
+def test_a_table_that_refuses_until_the_deadline_is_logged_as_a_failure(error: Exception) -> None:
     with capture_logs() as logs, pytest.raises(StoreError, match=str(error)):
         _history(FakeDynamo(error=error))
     assert [entry["event"] for entry in logs] == ["DYNAMODB_QUERY_START", "DYNAMODB_QUERY_FAILURE"]
 
 
 class HotPartition(FakeDynamo):
-    """Throttles ``times`` times before it answers."""
+    """Throttles ``times`` queries, then answers."""
 
     def __init__(self, times: int, *pages: dict[str, Any]) -> None:
         super().__init__(*pages)
@@ -228,7 +228,7 @@ def test_a_connection_that_was_closed_meanwhile_is_opened_again() -> None:
 def test_paging_ends_at_the_deadline() -> None:
     ticks = iter(range(100))
     dynamo = FakeDynamo(*(_page() for _ in range(50)))
-    with pytest.raises(StoreError, match="no end after"):
+    with pytest.raises(StoreError, match="not finished after"):
         _history(dynamo, clock=lambda: float(next(ticks)), channel_filter=("ivr",))
     assert len(dynamo.queries) < 3
 
@@ -241,10 +241,10 @@ def test_put_many_writes_in_batches_and_repeats_what_was_left() -> None:
     assert dynamo.batches == [25, 10, 5, 2, 1, 5]
 
 
-def test_put_many_gives_up_on_a_table_that_takes_nothing() -> None:
+def test_put_many_gives_up_on_a_table_that_accepts_nothing() -> None:
     class Full(FakeDynamo):
         def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
             return {"UnprocessedItems": RequestItems}
 
-    with pytest.raises(StoreError, match="1 writes undone"):
+    with pytest.raises(StoreError, match="did not accept 1 writes"):
         InteractionTable(Full(), "t").put_many("1234", [_interaction()])
