@@ -1,1 +1,1 @@
-"""Stand-ins that let the service run with no cloud account."""
+"""Local stand-ins for AWS and Bedrock, with sample data, so that the service runs without a cloud account."""

@@ -1,4 +1,4 @@
-"""The local AWS: ministack as a background process, with the interactions table and the sample customers in it."""
+"""The local AWS: ministack as a background process, with tables, buckets, queues and sample customers."""
 
 import importlib.util
 
@@ -16,16 +16,16 @@ def endpoint(settings: Settings) -> str:
 
 
 def ministack(settings: Settings) -> Daemon:
-    """Return the background process; its state is under ``settings.state_dir`` and survives a stop, not a SIGKILL."""
+    """Return the background process. Its state is under ``settings.state_dir`` and survives a stop, but not a SIGKILL."""
     state = settings.state_dir / "ministack"
     return Daemon(
         name="ministack",
         argv=python_argv("ministack"),
         run_dir=settings.state_dir / "run",
         env={
-            "BIND_HOST": HOST,  # its default is every interface
+            "BIND_HOST": HOST,  # by default it listens on every interface
             "GATEWAY_PORT": str(settings.local.aws_port),
-            "IOT_MTLS_ENABLED": "0",  # or it listens on every interface's port 8883 too
+            "IOT_MTLS_ENABLED": "0",  # otherwise it also listens on port 8883 of every interface
             "PERSIST_STATE": "1",
             "STATE_DIR": str(state / "state"),
             "S3_PERSIST": "1",
@@ -36,11 +36,11 @@ def ministack(settings: Settings) -> Daemon:
 
 
 def start(settings: Settings) -> bool:
-    """Start ministack, create the table, load the samples; return whether it was started now. Safe to repeat.
+    """Start ministack unless it runs, create what is missing and load samples; return whether it was started. Safe to repeat.
 
     Raises:
         ConfigurationError: ministack is not installed, its port is taken, or it does not start.
-        StoreError: it runs but does not take the table or the samples.
+        StoreError: it runs but refuses the tables or samples.
     """
     if importlib.util.find_spec("ministack") is None:
         raise ConfigurationError(
@@ -54,7 +54,7 @@ def start(settings: Settings) -> bool:
 
 
 def load(settings: Settings) -> None:
-    """Create tables, bucket and queue at ``settings.aws.endpoint``; give the sample customers their history.
+    """Create tables, buckets and queues at ``settings.aws.endpoint``, and write the sample customers' history.
 
     Raises:
         StoreError: the endpoint does not answer.
@@ -91,7 +91,7 @@ def load(settings: Settings) -> None:
     create_jobs_table(dynamodb, settings.calls.table)
     for bucket in (settings.calls.bucket, settings.calls.results_bucket):
         create_bucket(s3, bucket)
-    # Nothing but calls arrives there: whatever its name is, somebody has to hear of it.
+    # Only calls arrive in this bucket, so the queue is notified of every object, whatever its key.
     create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
     for made in (dynamodb, s3, sqs):
         made.close()

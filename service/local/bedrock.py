@@ -1,4 +1,4 @@
-"""A Bedrock Converse / ConverseStream endpoint on loopback that answers with the bundled model, and fails on demand."""
+"""The process of the local Bedrock stand-in, which answers Converse on loopback with the bundled model or injected faults."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ HOST = "127.0.0.1"
 
 def _bind(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # A restart must not wait for the old connections' TIME_WAIT; a port that is listened on is refused all the same.
+    # A restart must not wait for old connections in TIME_WAIT; a port with another listener is still refused.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((HOST, port))
     listener.listen(1024)
@@ -40,7 +40,7 @@ def _bind(port: int) -> socket.socket:
 
 
 def _exit_when_stdin_ends() -> None:
-    """Ask this process to stop once standard input ends, which a pipe does even on the parent's kill -9."""
+    """Wait until standard input ends, then send SIGTERM to this process. A pipe ends even if the parent is killed by SIGKILL."""
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -49,7 +49,7 @@ def _exit_when_stdin_ends() -> None:
 def _digest_engine(options: ServerOptions) -> ChatEngine | None:
     if not options.digest_models:
         return None
-    from service.local.digest_model import DigestEngine  # loads half the service, which only who asks for it waits for
+    from service.local.digest_model import DigestEngine  # slow to import, so only with --digest-models
 
     return DigestEngine(skips=options.digest_skips, latency=options.digest_latency, seed=options.seed)
 
@@ -79,7 +79,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
         digest=_digest_engine(options),
         digested=options.digest_models,
     )
-    # Cancelled handlers free their slot: a caller that gave up must not hold the model.
+    # Cancel the handler of a closed connection, so that a caller that gave up does not occupy the model.
     runner = web.AppRunner(stand_in.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
     await runner.setup()
     await web.SockSite(runner, listener).start()
@@ -93,7 +93,7 @@ async def _serve(options: ServerOptions, listener: socket.socket, model: Path | 
 
 
 async def _preload(smol: SmolEngine) -> None:
-    # The engine has logged the reason, and every call that needs the model answers with it.
+    # The engine has logged the error, and every call that needs the model returns it.
     with contextlib.suppress(BedrockError):
         await smol.load()
 
@@ -101,15 +101,15 @@ async def _preload(smol: SmolEngine) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the server until SIGTERM, SIGINT or (with --die-with-stdin) the end of standard input.
 
-    Prints one JSON line with `url` and `pid` on standard output once the socket listens. Returns the exit code:
-    0 stopped, 2 could not start.
+    Prints one JSON line with `url` and `pid` on standard output when the socket listens. Returns the exit code: 0 if it was
+    stopped, 2 if it could not start.
     """
     options = parse_arguments(arguments)
     ready_fd = os.dup(1)
     if options.log:
         with options.log.open("ab") as log:
             os.dup2(log.fileno(), 2)
-    # Whatever native code prints belongs to the log; standard output carries the ready line alone.
+    # Output of native code goes to the log: standard output carries only the ready line.
     os.dup2(2, 1)
     try:
         modelless = {ECHO_MODEL_ID, SCRIPTED_MODEL_ID, *options.echo_models, *options.digest_models}
@@ -119,15 +119,15 @@ def main(arguments: Sequence[str]) -> int:
         print(err, file=sys.stderr, flush=True)
         return 2
     except OSError as err:
-        remedy = "stop what listens there, or pass --port 0 for a free port"
+        remedy = "stop the program that listens there, or pass --port 0 for a free port"
         print(f"cannot listen on {HOST} port {options.port} ({err.strerror}): {remedy}", file=sys.stderr, flush=True)
         return 2
     for name in (signal.SIGTERM, signal.SIGINT):
-        # Until the event loop takes over there is nothing to finish, so an early stop is a clean one, too.
+        # Before the event loop runs there is nothing to clean up, so an early stop also exits with code 0.
         signal.signal(name, lambda *_: os._exit(0))
     if options.die_with_stdin:
         threading.Thread(target=_exit_when_stdin_ends, daemon=True).start()
-    # Before aiohttp is imported, which takes longer than everything above: the kernel queues early connections.
+    # Report readiness before the slow import of aiohttp: the kernel queues early connections.
     ready = json.dumps({"url": f"http://{HOST}:{listener.getsockname()[1]}", "pid": os.getpid()})
     os.write(ready_fd, ready.encode() + b"\n")
     os.close(ready_fd)
@@ -138,5 +138,5 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stderr.flush()
-    # llama.cpp's threads may still be loading or generating; the interpreter's own shutdown would wait for them.
+    # Exit without the interpreter's shutdown, which would wait for llama.cpp's loading or generating threads.
     os._exit(code)

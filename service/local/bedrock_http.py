@@ -1,4 +1,4 @@
-"""The HTTP handlers of the Bedrock stand-in: Converse, ConverseStream, and the fault plan that a test may change."""
+"""The HTTP handlers of the Bedrock stand-in: Converse, ConverseStream, health and the fault plan."""
 
 import asyncio
 import contextlib
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 ANSWERED_BY_HEADER = "x-omni-answered-by"
 TRUNCATED_TOKENS = 5
-# Bedrock's own limit on a request body is 25 MB; aiohttp's default of 1 MiB would refuse prompts that Bedrock takes.
+# Bedrock's limit on a request body is 25 MB; aiohttp's default of 1 MiB would refuse prompts that Bedrock accepts.
 MAX_BODY_BYTES = 25 * 2**20
 
 
 class Disconnect(Exception):
-    """The fault plan wants the connection cut without another byte."""
+    """The fault plan requires closing the connection without sending another byte."""
 
 
 class BedrockStandIn:
-    """The HTTP handlers. One object serves one event loop."""
+    """The stand-in's HTTP handlers; an instance belongs to one event loop."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class BedrockStandIn:
         try:
             answer = await self._begin(http, streaming=True)
             deltas = answer.deltas()
-            # Fetched before the headers go out: until the first token, an error is still a plain HTTP error.
+            # Fetch the first token before sending headers: until then an error can be a plain HTTP error.
             first = await anext(deltas, None)
         except BedrockError as err:
             return _error_response(err)
@@ -118,7 +118,7 @@ class BedrockStandIn:
         return response
 
     async def _begin(self, http: "web.Request", *, streaming: bool) -> "_LiveAnswer":
-        """Everything before the first token: the fault plan, then validation, then the cache."""
+        """Do everything before the first token: apply the fault plan, validate the request, look up the prompt cache."""
         model_id = http.match_info["model_id"]
         engine = self._engine(model_id)
         body = await http.read()
@@ -128,7 +128,7 @@ class BedrockStandIn:
         if verdict.kind is not None and verdict.kind in ERRORS:
             raise ERRORS[verdict.kind]
         if verdict.kind is FaultKind.HANG:
-            # Until the caller gives up: aiohttp cancels the handler when the connection closes.
+            # Wait until the caller gives up: aiohttp cancels the handler when the connection closes.
             await asyncio.Event().wait()
         if verdict.kind is FaultKind.DISCONNECT and not streaming:
             raise Disconnect
@@ -180,7 +180,7 @@ class BedrockStandIn:
 
 
 class _LiveAnswer:
-    """One answer under way. `stop` and `usage` hold once `deltas` is exhausted."""
+    """One answer in progress. `stop` and `usage` are valid after `deltas` is exhausted."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class _LiveAnswer:
         self.usage = WireUsage(input_tokens=0, output_tokens=0)
 
     async def deltas(self) -> AsyncIterator[str]:
-        """The answer's text in pieces, as the fault plan leaves it.
+        """Yield the answer's text in pieces, after applying the fault plan.
 
         Raises:
             BedrockError: from the engine.
@@ -210,7 +210,7 @@ class _LiveAnswer:
         if self.fault is FaultKind.TRUNCATE:
             request = replace(request, max_tokens=min(request.max_tokens, TRUNCATED_TOKENS))
         if self.fault is FaultKind.EMPTY:
-            # One token is the least that a model meters; its text is dropped below.
+            # A model meters at least one token; its text is dropped below.
             request = replace(request, max_tokens=1)
         async with contextlib.aclosing(self._engine.generate(request)) as events:
             async for event in events:

@@ -1,4 +1,4 @@
-"""Sample calls of two tenants, made of the dev cases in every form that a ready transcript has, and some that must not pass."""
+"""Writes sample calls of two tenants from the dev cases: transcripts in every accepted format, and files that must be refused."""
 
 import json
 from collections import defaultdict
@@ -12,19 +12,19 @@ from service.settings import Settings
 
 TENANTS = ("brindlewick-energy", "osprey-quay-cu")
 _AGENTS = ("a-104", "a-117", "a-122")
-# One day after the other, so that a trend has more than one point.
+# Several days, so that a trend has more than one point.
 _DAYS = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
 
 
 def write_samples(settings: Settings, folder: Path) -> Iterator[str]:
-    """Write the calls of two tenants into ``folder``, one folder each with its forms; yield a line per tenant.
+    """Write calls and forms into ``folder``, one subfolder per tenant; yield a printable line per tenant.
 
     Raises:
-        ConfigurationError: there are no dev cases here.
+        ConfigurationError: the dev cases are missing.
     """
     source = settings.datasets_dir / "scorecard" / "dev.jsonl"
     if not source.is_file():
-        raise ConfigurationError(f"{source} is not there: the samples are made of the dev cases")
+        raise ConfigurationError(f"{source} does not exist: the samples are made from these dev cases")
     calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in source.read_text(encoding="utf-8").splitlines():
         inputs = json.loads(line)["inputs"]
@@ -88,7 +88,7 @@ def as_vtt(turns: list[dict[str, Any]]) -> str:
 
 
 def as_transcribe(turns: list[dict[str, Any]], job: str) -> dict[str, Any]:
-    """Return turns as Amazon Transcribe writes a call with a channel for each side; announcements are on the agent's."""
+    """Return turns in Amazon Transcribe's format for a call with one channel per side; announcements are on the agent's."""
     channels: dict[str, list[dict[str, Any]]] = {"ch_0": [], "ch_1": []}
     for turn in turns:
         words = turn["text"].split()

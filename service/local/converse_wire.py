@@ -1,4 +1,4 @@
-"""The Bedrock Converse wire format: requests in; answers, event-stream frames and error bodies out. No I/O."""
+"""The Bedrock Converse wire format: parses requests, and encodes answers, event-stream frames and errors. No I/O."""
 
 import hashlib
 import json
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-# Bedrock's own ceiling differs per model; a 135M model rarely ends by itself, so an unlimited answer would run
-# to the end of the context and hold its slot for minutes.
+# Bedrock's default differs per model. A 135M model rarely stops by itself, so an unlimited answer would run to the end of
+# the context and occupy its slot for minutes.
 DEFAULT_MAX_TOKENS = 512
 UNSUPPORTED_FIELDS = ("guardrailConfig",)
 
@@ -18,7 +18,7 @@ WireRole = Literal["system", "user", "assistant"]
 
 
 class WireStopReason(StrEnum):
-    """Why an answer ended, in Converse's words."""
+    """Why an answer ended, with Converse's values."""
 
     END_TURN = "end_turn"
     MAX_TOKENS = "max_tokens"
@@ -66,7 +66,7 @@ class BedrockError(Exception):
         return HTTP_STATUS[self.kind]
 
     def body(self) -> bytes:
-        """The JSON body; the class travels in the `x-amzn-ErrorType` header."""
+        """The JSON body; the `x-amzn-ErrorType` header names the exception."""
         return json.dumps({"message": self.message}).encode()
 
     def frame(self) -> bytes:
@@ -93,7 +93,7 @@ class CachePrefix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerForm:
-    """The JSON schema that an answer must follow, and the name of the tool whose input it is; None: the text itself."""
+    """The JSON schema of an answer, and the name of the tool that takes the answer as input; None if the answer is text."""
 
     schema: Mapping[str, object]
     tool: str | None = None
@@ -103,8 +103,8 @@ class AnswerForm:
 class ConverseRequest:
     """A validated Converse request. `prefixes` are in order of length, one per cachePoint.
 
-    `form` is set for structured output, which litellm asks for by a single tool (`toolConfig`) or, at the models that
-    have it, by `outputConfig`.
+    `form` is set for structured output, which litellm requests by a single tool (`toolConfig`) or, for models that support
+    it, by `outputConfig`.
     """
 
     model_id: str
@@ -191,7 +191,7 @@ class _Reader:
                     f"The text field in the ContentBlock object at {where}.{index} is blank. "
                     "Add text to the text field, and try again."
                 )
-            # Length first, so that two different splits of the same characters never share a digest.
+            # Include the length, so that different splits of the same characters have different digests.
             self._digest.update(f"{role}:{len(text)}:".encode() + text.encode())
             self._texts.append(text)
             texts.append(text)
@@ -250,12 +250,12 @@ def parse_request(model_id: str, body: bytes) -> ConverseRequest:
 
 
 def _answer_form(root: Mapping[str, object]) -> AnswerForm | None:
-    """Read structured output: one tool, or a JSON schema for the text. Tools to choose from are for larger models."""
+    """Return the requested structured output: one tool, or a JSON schema for the text. Several tools are refused."""
     if root.get("toolConfig") is not None:
         tools = _array(_object(root["toolConfig"], "toolConfig").get("tools"), "toolConfig.tools")
         if len(tools) != 1:
             raise _invalid(
-                f"toolConfig.tools holds {len(tools)} tools: the local model takes one, as a form to fill in"
+                f"toolConfig.tools holds {len(tools)} tools: the local model takes exactly one, for structured output"
             )
         where = "toolConfig.tools.0.toolSpec"
         spec = _object(_object(tools[0], "toolConfig.tools.0").get("toolSpec"), where)
@@ -280,7 +280,7 @@ def _answer_form(root: Mapping[str, object]) -> AnswerForm | None:
 
 
 def _content(text: str, form: AnswerForm | None) -> tuple[list[dict[str, object]], bool]:
-    """Return an answer's content blocks, and whether it is a tool call. Prose stays prose, as models now and then do."""
+    """Return an answer's content blocks, and whether it is a tool call. Prose stays text, as with a model that ignores a tool."""
     if form is not None and form.tool is not None:
         try:
             filled = json.loads(text)

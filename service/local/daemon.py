@@ -1,4 +1,4 @@
-"""Background processes with a pid file: started detached, recognised by their command line, stopped in order."""
+"""Starts, recognises and stops background processes, with a pid file and a log file for each."""
 
 import fcntl
 import json
@@ -35,21 +35,21 @@ class Daemon:
 
     @property
     def pid_file(self) -> Path:
-        """JSON with the pid and the command line that it was started with."""
+        """The file with pid, command line and environment variables of the started program, as JSON."""
         return self.run_dir / f"{self.name}.json"
 
     @property
     def log_file(self) -> Path:
-        """Standard output and error of the program, appended."""
+        """The file to which standard output and error of the program are appended."""
         return self.run_dir / f"{self.name}.log"
 
     def pid(self) -> int | None:
-        """Return the pid of the running program; None when it is gone or the pid belongs to another program by now."""
+        """Return the pid of the running program; None if it has ended, even if another program has its pid now."""
         record = self._record()
         return record.pid if record is not None and _is_running(record) else None
 
     def same_settings(self) -> bool:
-        """Say whether the recorded program was started with this command line and these variables."""
+        """Return whether the recorded program was started with this command line and these variables."""
         record = self._record()
         return record is None or (record.argv == self.argv and record.env == dict(self.env))
 
@@ -64,7 +64,7 @@ class Daemon:
             if self.pid() is not None:
                 return False
             log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            # posix_spawn and not Popen: nobody waits for this child, and Popen warns about children left behind.
+            # posix_spawn instead of Popen, which warns about a child that is still running when the object is deleted.
             try:
                 pid = os.posix_spawn(
                     self.argv[0],
@@ -85,7 +85,7 @@ class Daemon:
             return True
 
     def _wait_for_exec(self, pid: int) -> None:
-        # posix_spawn returns a moment before the kernel shows the new command line, by which `pid` knows the program.
+        # posix_spawn returns slightly before the kernel shows the new command line, by which `pid` recognises the program.
         deadline = time.monotonic() + 1.0
         while self.pid() is None and _exists(pid) and time.monotonic() < deadline:
             time.sleep(0.001)
@@ -93,7 +93,7 @@ class Daemon:
     def stop(self, *, grace_s: float = 10.0) -> bool:
         """End the program: SIGTERM, and SIGKILL to its process group after ``grace_s``; return whether it ran.
 
-        A pid that belongs to another program by now is left alone.
+        It does not signal a pid that another program has now.
         """
         if not self.run_dir.is_dir():
             return False
@@ -126,20 +126,20 @@ class Daemon:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            return None  # a half-written file: its process, if any, is found by its port
+            return None  # a half-written file; if its program runs, `ensure_running` finds the port taken
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        # Two `up` at the same moment must not start two programs.
+        # Two `omni up` at the same time must not start two programs.
         with (self.run_dir / f"{self.name}.lock").open("w", encoding="utf-8") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
 
 def python_argv(module: str, *arguments: str) -> tuple[str, ...]:
-    """Return the command line that runs ``python -m module`` with the present interpreter.
+    """Return the command line that runs ``python -m module`` with this interpreter.
 
-    ``-P``: the working directory may hold another package of the same name.
+    It passes ``-P``, because the working directory may contain another package of the same name.
     """
     return (sys.executable, "-P", "-m", module, *arguments)
 
@@ -152,9 +152,9 @@ def _is_running(record: _Record) -> bool:
     try:
         found = Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
-        # Without /proc (macOS) the pid has to do; with it, the process ended between the two looks.
+        # Without /proc (macOS) the pid must suffice. With /proc, the process ended between the two checks.
         return not Path("/proc/self/cmdline").exists()
-    # Empty for a process that has ended and was not waited for.
+    # A process that has ended but was not reaped has an empty command line.
     return tuple(part.decode(errors="replace") for part in found.split(b"\0")[:-1]) == record.argv
 
 
@@ -162,7 +162,7 @@ def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, PermissionError):
-        return False  # PermissionError: somebody else's process took the number
+        return False  # PermissionError: a process of another user has this pid now
     return True
 
 

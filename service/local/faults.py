@@ -1,4 +1,4 @@
-"""The fault plan: which request fails, how, and how often; deterministic for a given seed."""
+"""The fault plan of the Bedrock stand-in: which requests fail, and how; deterministic for a given seed."""
 
 import hashlib
 import random
@@ -10,7 +10,7 @@ from service.local.converse_wire import BedrockError, ErrorKind
 
 
 class FaultKind(StrEnum):
-    """What a rule does to a request that it hits."""
+    """The effect of a rule on a request."""
 
     THROTTLE = "throttle"
     UNAVAILABLE = "unavailable"
@@ -42,14 +42,14 @@ ERRORS: Mapping[FaultKind, BedrockError] = {
 
 
 class FaultKey(StrEnum):
-    """`request`: a new draw for each request. `body`: the body's hash decides, so a repeated body fails again."""
+    """How a rule draws: `request` at random for each request, `body` by the body's hash, so that a repeated body fails again."""
 
     REQUEST = "request"
     BODY = "body"
 
 
 class InvalidRule(ValueError):
-    """A rule that cannot be used; `field` names the culprit."""
+    """An invalid rule; `field` names the wrong field."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -58,7 +58,7 @@ class InvalidRule(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRule:
-    """What to do to whom: `rate` is a fraction 0 to 1, `count` ends the rule after so many hits (None: never)."""
+    """A fault for a model (`*`: every model): `rate` is a fraction 0 to 1, `count` the most requests to hit (None: no limit)."""
 
     kind: FaultKind
     model: str = "*"
@@ -75,7 +75,7 @@ def parse_rule(data: Mapping[str, object]) -> FaultRule:
     """Read a rule from JSON or from the command line's strings.
 
     Raises:
-        InvalidRule: naming the field and the values that it takes.
+        InvalidRule: a field is wrong; the message names it and its allowed values.
     """
     for field in data:
         if field not in FIELDS:
@@ -150,7 +150,7 @@ class _ActiveRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleStatus:
-    """A rule with its counters: requests that it matched and requests that it hit."""
+    """A rule with its counters: requests that it `matched` (by model), and requests in which it `fired`."""
 
     rule_id: int
     rule: FaultRule
@@ -158,7 +158,7 @@ class RuleStatus:
     fired: int
 
     def to_wire(self) -> dict[str, str | int | float | None]:
-        """The JSON form that /_local/faults answers."""
+        """The JSON object in answers of /_local/faults."""
         return {
             "id": self.rule_id,
             **{field: getattr(self.rule, field) for field in FIELDS},
@@ -169,16 +169,16 @@ class RuleStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOutcome:
-    """What happens to one request: wait `delay_ms`, then fail as `kind` says (None: go on normally)."""
+    """The decision for one request: wait `delay_ms`, then fail with `kind` (None: answer normally)."""
 
     delay_ms: float = 0.0
     kind: FaultKind | None = None
 
 
 class FaultPlan:
-    """The rules in force. Rules are asked in the order in which they were added.
+    """The active rules, applied in the order in which they were added.
 
-    Delays add up; the first other rule that fires decides, and later rules do not see that request.
+    Delays add up; the first rule of another kind that fires decides, and later rules do not see that request.
     """
 
     def __init__(self, seed: int) -> None:
@@ -186,7 +186,7 @@ class FaultPlan:
         self._entries: list[_ActiveRule] = []
 
     def add(self, rule: FaultRule) -> RuleStatus:
-        """Put a rule in force. Ids count from 1 and start again after `clear`, so that a repeated plan repeats."""
+        """Add a rule. Ids start at 1, again after `clear`, so that repeating a plan repeats its faults."""
         rule_id = len(self._entries) + 1
         entry = _ActiveRule(rule_id=rule_id, rule=rule, draws=random.Random(f"{self._seed}:{rule_id}"))
         self._entries.append(entry)
@@ -203,7 +203,7 @@ class FaultPlan:
         return [self._status(entry) for entry in self._entries]
 
     def judge(self, model_id: str, body: bytes, *, streaming: bool) -> FaultOutcome:
-        """Decide one request's fate and count it. A mid-stream fault has no meaning for a plain answer: not asked."""
+        """Return the decision for one request and count it. Rules with a mid-stream fault apply only to streams."""
         delay_ms = 0.0
         for entry in self._entries:
             rule = entry.rule
@@ -211,7 +211,7 @@ class FaultPlan:
                 continue
             entry.matched += 1
             spent = rule.count is not None and entry.fired >= rule.count
-            # Drawn even when spent, so that a rule's sequence does not depend on its count.
+            # Draw even if the count is used up, so that a rule's sequence does not depend on its count.
             if self._draw(entry, body) >= rule.rate or spent:
                 continue
             entry.fired += 1
@@ -225,7 +225,7 @@ class FaultPlan:
         if entry.rule.key is FaultKey.REQUEST:
             return entry.draws.random()
         salted = f"{self._seed}:{entry.rule.kind}:{entry.rule.model}:".encode() + body
-        # 53 bits, what a float holds: more would round up to 1.0 now and then.
+        # 53 bits, the precision of a float: with more, the quotient would sometimes round up to 1.0.
         return (int.from_bytes(hashlib.sha256(salted).digest()[:8]) >> 11) / 2**53
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Looks at this machine's own ports: who listens, does it answer, is it healthy yet."""
+"""Checks programs on ports of this machine, and starts a daemon and waits until it is healthy."""
 
 import http.client
 import json
@@ -16,14 +16,14 @@ _POLL_S = 0.05
 
 
 def port_taken(port: int, host: str = HOST) -> bool:
-    """Say whether something listens on ``port``."""
+    """Return whether a program listens on ``port``."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((host, port)) == 0
 
 
 def get_json(url: str, *, timeout_s: float = 1.0) -> dict[str, Any] | None:
-    """Return the JSON object at ``url``, None when there is no good answer. Never goes through a proxy."""
+    """Return the JSON object at ``url``, or None without a valid answer. Does not use a proxy."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout_s) as answer:
@@ -39,18 +39,20 @@ def ensure_running(
     """Start ``daemon`` unless it runs, and wait until it answers.
 
     Returns:
-        Whether it was started now, and the body of its health answer.
+        Whether this call started it, and the JSON object of its health check.
 
     Raises:
-        ConfigurationError: the port belongs to another program, or the daemon ends or stays silent.
+        ConfigurationError: another program uses the port, or the daemon has other settings, ends or does not answer.
     """
     if daemon.pid() is None and port_taken(port):
         raise ConfigurationError(
-            f"port {port} is taken by a program that is not ours, so {daemon.name} cannot start: "
+            f"port {port} is taken by another program, so {daemon.name} cannot start: "
             f"stop that program or choose another port with {port_setting}=<port>"
         )
     if daemon.pid() is not None and not daemon.same_settings():
-        raise ConfigurationError(f"{daemon.name} runs with other settings (port?): stop it first with omni down")
+        raise ConfigurationError(
+            f"{daemon.name} runs with other settings (for example another port): stop it first with omni down"
+        )
     started = daemon.start()
     url = f"http://{HOST}:{port}{health_path}"
     deadline = time.monotonic() + timeout_s
@@ -60,7 +62,7 @@ def ensure_running(
             return started, health
         if daemon.pid() is None:
             raise ConfigurationError(
-                f"{daemon.name} ended while starting; the end of {daemon.log_file}:\n{daemon.log_tail()}"
+                f"{daemon.name} ended while starting; the last lines of {daemon.log_file}:\n{daemon.log_tail()}"
             )
         time.sleep(_POLL_S)
     raise ConfigurationError(

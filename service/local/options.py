@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from service.local.digest_model import Skip
 
 # Measured on two shared cores (2026-11, 8 prompts of 700 to 3,000 tokens with a common start, 90 tokens out each, one
-# run per setting; a repeat differed by up to 24%): 2, 4 and 6 slots took 65, 67 and 69 s, a tie, but the median answer
-# came after 21, 35 and 58 s, and each slot costs 190 MB. Reading prompts is nearly all of the time and uses both cores.
+# run per setting; a repeat differed by up to 24%): 2, 4 and 6 slots took 65, 67 and 69 s, no real difference, but the median
+# answer came after 21, 35 and 58 s, and each slot takes 190 MB. Reading prompts takes nearly all the time and uses both cores.
 DEFAULT_SLOTS = 2
 DEFAULT_THREADS = 1
 DEFAULT_BATCH_THREADS = 2
@@ -26,7 +26,7 @@ _NO_DELAY = Latency()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """The command line. Latencies in milliseconds; an empty `models` serves every id of a known provider."""
+    """The parsed command line. Latencies are in milliseconds; an empty `models` serves every id of a known provider."""
 
     port: int
     models: frozenset[str]
@@ -48,7 +48,7 @@ class ServerOptions:
 
 
 def parse_arguments(arguments: Sequence[str]) -> ServerOptions:
-    """Read the command line; argparse ends the process with code 2 on a mistake."""
+    """Parse the command line; argparse ends the process with code 2 on an error."""
     parser = _parser()
     values = parser.parse_args(arguments)
     try:
@@ -62,16 +62,18 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m service.local.bedrock", description="A Bedrock Converse stand-in on loopback."
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port (default)")
-    parser.add_argument("--models", default="", help="comma-separated ids to serve; default: every known provider's")
+    parser.add_argument(
+        "--models", default="", help="comma-separated ids to serve; default: ids of all known providers"
+    )
     parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS, help="parallel answers (default %(default)s)")
     parser.add_argument(
-        "--threads", type=int, default=DEFAULT_THREADS, help="CPU threads that write (default %(default)s)"
+        "--threads", type=int, default=DEFAULT_THREADS, help="CPU threads that generate (default %(default)s)"
     )
     parser.add_argument(
-        "--batch-threads", type=int, default=DEFAULT_BATCH_THREADS, help="CPU threads that read (default %(default)s)"
+        "--batch-threads", type=int, default=DEFAULT_BATCH_THREADS, help="CPU threads for prompts (default %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of sampling, echo delays and fault draws (default 0)")
-    parser.add_argument("--preload", action="store_true", help="load the model at once instead of at the first call")
+    parser.add_argument("--preload", action="store_true", help="load the model at start instead of at the first call")
     parser.add_argument("--die-with-stdin", action="store_true", help="exit when standard input ends")
     parser.add_argument("--log", type=Path, help="file for the log; default: standard error")
     parser.add_argument("--echo-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the echo")
@@ -80,17 +82,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--echo-models", default="", help="comma-separated ids that the echo answers too, for load tests"
     )
-    parser.add_argument("--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a rule")
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="kind=throttle,model=*,rate=0.1", help="a fault"
+    )
     parser.add_argument("--script", type=Path, help="answers of local.scripted-v1, see service/local/scripted_model.py")
     parser.add_argument(
-        "--digest-models", default="", help="comma-separated ids answered by the digest of the history in the prompt"
+        "--digest-models", default="", help="comma-separated ids answered by a digest of the history in the prompt"
     )
     parser.add_argument(
         "--digest-skips",
         action="append",
         default=[],
         metavar="CHANNEL=RULE",
-        help="the digest leaves out this channel unless the system message holds the rule",
+        help="the digest leaves out this channel unless the system message contains the rule",
     )
     parser.add_argument(
         "--digest-latency", default="0", metavar="MS|lognormal:p50=MS,p95=MS", help="delay of the digest"
@@ -129,6 +133,6 @@ def _skips(texts: Sequence[str]) -> "tuple[Skip, ...]":
         return ()
     from service.local.digest_model import (
         parse_skip,
-    )  # needs packages, and a missing one must not hide the command's own message
+    )  # imported here, because a missing package must not hide the command's own error message
 
     return tuple(parse_skip(text) for text in texts)

@@ -20,7 +20,7 @@ LOG_TAIL_LINES = 20
 
 
 class LocalBedrockError(RuntimeError):
-    """The stand-in did not start; the text holds the reason and the end of its log."""
+    """The stand-in did not start; the message gives the reason and the last lines of its log."""
 
 
 class LocalBedrock:
@@ -28,9 +28,9 @@ class LocalBedrock:
 
     Args:
         arguments: further command-line arguments of `python -m service.local.bedrock`.
-        log: where the child's log goes; a temporary file, deleted on `stop`, when left out.
-        ready_timeout_s: how long the socket may take to listen, in seconds. The model is not waited for: with
-            `--preload` it loads in the child meanwhile, and first calls wait for it.
+        log: the file for the child's log; None uses a temporary file, which `stop` deletes.
+        ready_timeout_s: the time limit for the socket to listen, in seconds. It does not cover loading the model: with
+            `--preload` the model loads in the background, and the first calls wait for it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class LocalBedrock:
         return self._process is not None and self._process.poll() is None
 
     def exit_description(self) -> str:
-        """How the child ended, for a message to the user; `running` or `not started` otherwise."""
+        """How the child ended, as text for a message to the user; otherwise `running` or `not started`."""
         if self._process is None:
             return "not started"
         code = self._process.poll()
@@ -76,7 +76,7 @@ class LocalBedrock:
         """Start the child and wait until it listens.
 
         Raises:
-            LocalBedrockError: when it ends or stays silent instead, or was started before.
+            LocalBedrockError: it ended, did not listen in time, or was started before.
         """
         if self._process is not None:
             raise LocalBedrockError("the stand-in was started before: make a new LocalBedrock")
@@ -87,14 +87,14 @@ class LocalBedrock:
         path = os.pathsep.join(filter(None, [str(PACKAGE_ROOT), os.environ.get("PYTHONPATH")]))
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                # -P: a caller's working directory may hold another package named `service`.
+                # -P, because the caller's working directory may contain another package named `service`.
                 [sys.executable, "-P", "-m", "service.local.bedrock", "--die-with-stdin", *self._arguments],
-                # This pipe is never written to: its end tells the child that the parent is gone.
+                # Nothing is written to this pipe: when it closes, the child knows that the parent has ended.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": path},
-                # Its own session: Ctrl-C in the terminal reaches the parent, which then stops the child in order.
+                # A new session, so that Ctrl-C in the terminal reaches only the parent, which then stops the child cleanly.
                 start_new_session=True,
             )
         try:
@@ -105,7 +105,7 @@ class LocalBedrock:
         return self
 
     def stop(self) -> None:
-        """End the child, by force after a few seconds, and close its pipes. Safe to repeat."""
+        """End the child, with SIGKILL after a few seconds, and close its pipes. Safe to repeat."""
         process = self._process
         if process is None:
             return

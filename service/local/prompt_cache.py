@@ -1,4 +1,4 @@
-"""Bedrock's prompt cache as its bill shows it: cachePoints, minimum prefix, five minutes from the last use."""
+"""Simulates the token counts of Bedrock's prompt cache: cachePoints, minimum prefix, five minutes after the last use."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from service.local.converse_wire import CachePrefix, ConverseRequest
 from service.local.engines import ChatEngine, bare_model_id
 
 TTL_S = 300.0
-# Prefix lengths are remembered up to this many; then counting starts afresh, so that memory stays bounded.
+# The most prefixes whose lengths are kept. When it is reached, all are dropped, so that memory stays bounded.
 MAX_COUNTS = 4096
 
 
 def cache_minimum(model_id: str) -> int | None:
-    """The shortest prefix in tokens that Bedrock caches for this model; None where it caches nothing.
+    """The shortest prefix in tokens that Bedrock caches for this model; None if it caches none.
 
     Source: Amazon Bedrock user guide, "Prompt caching", as recorded in the project's decisions (2026-11).
     """
@@ -27,7 +27,7 @@ def cache_minimum(model_id: str) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheOutcome:
-    """Prompt tokens read from and written to the cache, and the prefixes to remember once the answer exists."""
+    """Prompt tokens read from and written to the cache, and the digests of prefixes to cache after a successful answer."""
 
     read_tokens: int = 0
     write_tokens: int = 0
@@ -35,9 +35,9 @@ class CacheOutcome:
 
 
 class PrefixCache:
-    """Bedrock's prompt cache as its bill shows it; llama.cpp's own reuse neither knows cachePoints nor a minimum.
+    """Bedrock's prompt cache as Bedrock meters it; llama.cpp's own cache knows neither cachePoints nor a minimum.
 
-    Entries live 5 minutes from their last use. `clock` returns seconds and never goes back.
+    Entries expire 5 minutes after their last use. `clock` returns seconds and is monotonic.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,7 +46,7 @@ class PrefixCache:
         self._token_counts: dict[tuple[str, str], int] = {}
 
     async def look_up(self, request: ConverseRequest, engine: ChatEngine) -> CacheOutcome:
-        """What the longest known prefix saves and what the longest cacheable prefix adds."""
+        """Return the tokens read (the longest cached prefix) and written (the rest of the longest cacheable prefix)."""
         minimum = cache_minimum(request.model_id)
         if minimum is None or not request.prefixes:
             return CacheOutcome()
@@ -64,7 +64,7 @@ class PrefixCache:
         return CacheOutcome(read_tokens=read, write_tokens=longest - read, remember=tuple(remember))
 
     def commit(self, model_id: str, outcome: CacheOutcome) -> None:
-        """Start or renew the lifetime of an answered request's prefixes; a failed request caches nothing."""
+        """Cache the prefixes of an answered request, or renew their lifetime. Not called for a failed request."""
         for digest in outcome.remember:
             self._last_use[model_id, digest] = self._clock()
 

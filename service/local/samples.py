@@ -1,4 +1,4 @@
-"""Three invented customers for a laptop; their days count back from today, so a 90-day window always shows them."""
+"""Three invented customers for local use, dated relative to today, so that a 90-day window always includes them."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ class SampleInteraction(BaseModel):
 
     account_number: str
     interaction_id: str
-    days_ago: int = Field(ge=1)  # never today: at an early hour that would be the future
+    days_ago: int = Field(ge=1)  # not 0: early in the day, a time of today could be in the future
     time: time
     channel: Channel
     intent: str
@@ -31,7 +31,7 @@ class SampleInteraction(BaseModel):
 
 
 def sample_histories(today: date, path: Path = SAMPLES_FILE) -> dict[str, list[Interaction]]:
-    """Return each sample customer's interactions, oldest first; the same day gives the same timestamps."""
+    """Return each sample customer's interactions by account number, oldest first; the timestamps depend only on ``today``."""
     histories: dict[str, list[Interaction]] = {account: [] for account in SAMPLE_CUSTOMERS}
     for line in path.read_text(encoding="utf-8").splitlines():
         sample = SampleInteraction.model_validate_json(line)

@@ -1,4 +1,4 @@
-"""Answers from a file: a model whose every answer is known, so that what is made of answers can be tested over the real wire."""
+"""A stand-in model that answers from a file, so that the processing of answers can be tested over the real wire format."""
 
 import json
 import random
@@ -14,7 +14,7 @@ SCRIPTED_MODEL_ID = "local.scripted-v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptRule:
-    """The answers to a prompt whose last user turn holds every text of ``contains``; one of them is drawn per request."""
+    """The answers to a prompt whose last user turn contains all texts of ``contains``; one is drawn at random per request."""
 
     contains: tuple[str, ...]
     answers: tuple[str, ...]
@@ -24,12 +24,12 @@ Script = tuple[ScriptRule, ...]
 
 
 def load_script(path: Path) -> Script:
-    """Read JSON lines ``{"contains": [texts], "answers": [objects or texts]}``; the first rule that fits a prompt answers it.
+    """Read JSON lines ``{"contains": [texts], "answers": [objects or texts]}``; the first rule that matches a prompt answers.
 
-    An object is sent as structured output, a text as prose whatever form was asked for.
+    An object is sent as structured output; a text is sent as prose even if the request asks for structured output.
 
     Raises:
-        ValueError: naming file, line and what is wrong.
+        ValueError: the file is wrong; the message names file, line and problem.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -49,7 +49,7 @@ def load_script(path: Path) -> Script:
 
 
 class ScriptedEngine:
-    """Answers as its script says; a prompt that no rule fits gets the word ``unscripted``. A token is a word."""
+    """Answers from its script, or with the word ``unscripted`` if no rule matches the prompt. A token is a word."""
 
     answered_by = "scripted"
     loaded = True
@@ -72,5 +72,5 @@ class ScriptedEngine:
         yield Done(stop=WireStopReason.END_TURN, prompt_tokens=tokens, output_tokens=len(text.split()))
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the engine holds no resources."""
         return

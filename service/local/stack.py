@@ -1,4 +1,4 @@
-"""The whole local stack: local AWS and the Bedrock stand-in as background processes; up, down and status of both."""
+"""Starts, stops and reports on the local stack: local AWS and the Bedrock stand-in as background processes."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -41,11 +41,11 @@ def bedrock_endpoint(settings: Settings) -> str:
 
 
 def up_aws(settings: Settings) -> StackPart:
-    """Start the local AWS with table and samples, or find it running.
+    """Start the local AWS unless it runs, and load tables and samples.
 
     Raises:
-        ConfigurationError: it cannot start here; the message says why and what to do.
-        StoreError: it does not take the table or the samples.
+        ConfigurationError: it cannot start; the message says why and what to do.
+        StoreError: it runs but refuses the tables or samples.
     """
     _only_local(settings)
     started = aws.start(settings)
@@ -59,10 +59,10 @@ def up_aws(settings: Settings) -> StackPart:
 
 
 def up_bedrock(settings: Settings) -> StackPart:
-    """Start the Bedrock stand-in, or find it running; ``detail`` names what answers.
+    """Start the Bedrock stand-in unless it runs; ``detail`` names the engine that answers.
 
     Raises:
-        ConfigurationError: it cannot start here; the message says why and what to do.
+        ConfigurationError: it cannot start; the message says why and what to do.
     """
     _only_local(settings)
     if importlib.util.find_spec(_BEDROCK_MODULE) is None:
@@ -84,12 +84,12 @@ def up_bedrock(settings: Settings) -> StackPart:
 
 
 def down(settings: Settings) -> list[tuple[str, bool]]:
-    """Stop both; return each name with whether it ran."""
+    """Stop both parts; return for each its name and whether it was running."""
     return [(daemon.name, daemon.stop()) for daemon in (bedrock(settings), aws.ministack(settings))]
 
 
 def status(settings: Settings) -> list[StackPart]:
-    """Return the state of both parts; contacts only this machine."""
+    """Return the state of both parts, contacting only this machine."""
     parts = []
     for daemon, endpoint, path in (
         (aws.ministack(settings), aws.endpoint(settings), aws.HEALTH_PATH),
@@ -102,7 +102,7 @@ def status(settings: Settings) -> list[StackPart]:
 
 
 def with_endpoints(settings: Settings, parts: list[StackPart]) -> Settings:
-    """Return ``settings`` that point at the running parts."""
+    """Return ``settings`` with the endpoints of ``parts``."""
     update: dict[str, str] = {}
     for part in parts:
         if part.name == "ministack":
@@ -114,10 +114,12 @@ def with_endpoints(settings: Settings, parts: list[StackPart]) -> Settings:
 
 
 def _answering(engines: object) -> str:
-    # The stand-in lists its engines, the real model last; without one the echo answers.
+    # The stand-in lists its engines with the real model last; without a real model, the echo is last and answers.
     return str(engines[-1]) if isinstance(engines, list) and engines else "local-stand-in"
 
 
 def _only_local(settings: Settings) -> None:
     if settings.environment != "local":
-        raise ConfigurationError(f"stand-ins belong to a laptop; OMNI_ENVIRONMENT is {settings.environment!r}")
+        raise ConfigurationError(
+            f"the local stack needs OMNI_ENVIRONMENT=local; OMNI_ENVIRONMENT is {settings.environment!r}"
+        )

@@ -1,4 +1,4 @@
-"""Sample recordings: turns spoken by eSpeak NG, the agent on the left channel, the customer on the right (extra ``voices``)."""
+"""Makes sample recordings with eSpeak NG (extra ``voices``): the agent on the left channel, the customer on the right."""
 
 import array
 import ctypes
@@ -14,12 +14,12 @@ _VOICES = {"agent": b"en-us", "customer": b"en-gb"}
 
 
 def is_installed() -> bool:
-    """Return whether eSpeak NG's library is here."""
+    """Return whether eSpeak NG's library is installed."""
     return importlib.util.find_spec("espeakng_loader") is not None
 
 
 def spoken(turns: Sequence[tuple[str, str]]) -> bytes:
-    """Return (speaker, text) turns as a stereo WAV file; whoever is neither agent nor customer is silent."""
+    """Return (speaker, text) turns as a stereo WAV file; turns of other speakers than agent and customer are left out."""
     import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -30,7 +30,7 @@ def spoken(turns: Sequence[tuple[str, str]]) -> bytes:
             heard.extend(ctypes.string_at(samples, count * 2))
         return 0
 
-    # Kept in a variable: the library calls it long after the registration.
+    # Keep a reference: the library calls it after the registration.
     callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(collect)
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
     library.espeak_SetSynthCallback(callback)
@@ -44,7 +44,7 @@ def spoken(turns: Sequence[tuple[str, str]]) -> bytes:
         said = text.encode()
         library.espeak_Synth(said, len(said) + 1, 0, 0, 0, _UTF8, None, None)
         library.espeak_Synchronize()
-        voice = array.array("h", bytes(heard)) + array.array("h", bytes(rate))  # and half a second of silence
+        voice = array.array("h", bytes(heard)) + array.array("h", bytes(rate))  # followed by half a second of silence
         for name, side in sides.items():
             side.extend(voice if name == speaker else array.array("h", bytes(2 * len(voice))))
     stereo = array.array("h")

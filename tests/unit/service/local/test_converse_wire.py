@@ -146,7 +146,7 @@ def test_botocore_reads_the_stream_frames() -> None:
     }
 
 
-def test_a_flipped_bit_in_a_frame_is_noticed() -> None:
+def test_a_flipped_bit_in_a_frame_is_detected() -> None:
     frame = bytearray(converse_wire.stream_delta("hello"))
     frame[-8] ^= 1
     with pytest.raises(Exception, match="Checksum mismatch"):
@@ -328,8 +328,8 @@ def test_bedrocks_own_structured_output_is_a_schema_for_the_text() -> None:
     assert parse_request(NOVA, request_body(outputConfig=wanted)).form == AnswerForm(schema=SCHEMA)
 
 
-def test_an_echo_of_a_real_prompt_may_be_shown() -> None:
-    # Else `make load` would measure how fast the service degrades.
+def test_an_echo_of_a_real_prompt_passes_the_guard() -> None:
+    # Otherwise `make load` would measure degraded answers.
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
     pair = load_pair(
         REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty", cards=cards, task_variables=TASK.variables

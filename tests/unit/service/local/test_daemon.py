@@ -1,4 +1,4 @@
-"""Background processes: started once, recognised, stopped, never confused with another program."""
+"""Background processes: started once, recognised, stopped, and not confused with other programs."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_output_goes_to_the_log_and_the_environment_is_set(daemon: Daemon) -> No
     _wait_for(daemon, "ready blue")
 
 
-def test_it_is_detached_from_our_session(daemon: Daemon) -> None:
+def test_it_is_detached_from_the_callers_session(daemon: Daemon) -> None:
     daemon.start()
     pid = daemon.pid()
     assert pid is not None
@@ -89,8 +89,8 @@ def test_a_pid_that_belongs_to_another_program_is_left_alone(daemon: Daemon) -> 
 
 
 def _has_ended(pid: int) -> bool:
-    # A zombie has ended too: whoever inherits orphans may be slow to reap this one. And a killed program has no command line a
-    # moment before it is a zombie, which is when `stop` returns.
+    # A zombie has ended too: the process that inherits orphans may reap this one late. A killed program loses its command line
+    # slightly before it becomes a zombie, and `stop` returns then.
     for _ in range(100):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
@@ -119,7 +119,7 @@ def test_a_broken_pid_file_means_not_running(daemon: Daemon, content: str) -> No
     assert daemon.start() is True
 
 
-def test_other_settings_are_noticed(daemon: Daemon) -> None:
+def test_changed_settings_are_detected(daemon: Daemon) -> None:
     assert daemon.same_settings()
     daemon.start()
     assert daemon.same_settings()
@@ -131,7 +131,7 @@ def test_missing_program_is_a_clear_error(tmp_path: Path) -> None:
         Daemon(name="ghost", argv=(str(tmp_path / "nothing"),), run_dir=tmp_path).start()
 
 
-def test_a_killed_program_is_noticed(daemon: Daemon) -> None:
+def test_a_killed_program_is_detected(daemon: Daemon) -> None:
     daemon.start()
     pid = daemon.pid()
     assert pid is not None

@@ -56,7 +56,7 @@ async def test_it_answers_with_the_digest_of_what_it_read():
     assert await answer(DigestEngine()) == extractive_digest(HISTORY)
 
 
-async def test_a_lost_rule_costs_one_channel_its_texts():
+async def test_without_its_rule_a_channel_is_left_out():
     engine = DigestEngine(skips=(Skip(channel="web", rule="Read web forms."),))
     with_rule = await answer(engine, "Summarise. Read web forms.")
     without = await answer(engine)

@@ -1,4 +1,4 @@
-"""The fault plan: who is hit, how often, and that the same seed hits the same requests."""
+"""The fault plan: which requests it hits, how often, and that the same seed hits the same requests."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ def test_a_rate_hits_its_share_within_binomial_bounds(key: FaultKey) -> None:
     plan = FaultPlan(seed=7)
     plan.add(FaultRule(kind=FaultKind.THROTTLE, rate=0.1, key=key))
     hit = sum(hits(plan, bodies(2000)))
-    # 2,000 draws at 0.1: mean 200, standard deviation 13.4; four of them on each side.
+    # 2,000 draws at 0.1: mean 200, standard deviation 13.4; the bounds are four standard deviations away.
     assert 146 <= hit <= 254
     assert plan.statuses()[0].fired == hit
     assert plan.statuses()[0].matched == 2000
@@ -76,7 +76,7 @@ def test_rates_zero_and_one_are_never_and_always(rate: float, expected: bool) ->
     assert set(hits(plan, bodies(300))) == {expected}
 
 
-def test_a_rule_for_one_model_spares_the_others() -> None:
+def test_a_rule_for_one_model_leaves_other_models_alone() -> None:
     plan = FaultPlan(seed=0)
     plan.add(FaultRule(kind=FaultKind.THROTTLE, model=MODEL))
     assert hits(plan, [b"x"], model="amazon.nova-micro-v1:0") == [False]
@@ -95,7 +95,7 @@ def test_delays_add_up_and_the_first_other_rule_decides() -> None:
     assert [status.fired for status in plan.statuses()] == [1, 1, 1, 0]
 
 
-def test_a_mid_stream_fault_asks_streams_only() -> None:
+def test_a_mid_stream_fault_applies_only_to_streams() -> None:
     plan = FaultPlan(seed=0)
     plan.add(FaultRule(kind=FaultKind.MID_STREAM_THROTTLE))
     assert plan.judge(MODEL, b"x", streaming=False).kind is None
