@@ -33,7 +33,7 @@ class WarehouseSQL(Redshift):
     Parser = _Parser
 
 
-# A translation takes 5 to 50 ms, and a process asks the same few dozen questions again and again.
+# A translation takes 5 to 50 ms, and a process repeats the same few dozen queries.
 _KEPT = 256
 _FrozenColumns = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 

@@ -1,4 +1,4 @@
-"""Queries in Redshift's dialect with answers worked by hand, run by the embedded warehouse; and what it must refuse.
+"""Queries in Redshift's dialect with hand-worked results, run by the embedded warehouse, and queries that it must refuse.
 
 Every function of ``service.warehouse.functions`` and every view stands here.
 """
@@ -544,7 +544,7 @@ QUERIES = {
     "v_performance": (
         "SELECT day, answered, p50_ms, p95_ms, p99_ms, reuse_rate, prompt_cache_rate, degraded, degraded_rate, failed_over, failover_rate FROM v_performance ORDER BY 1",
         [
-            # 50 1000 3000: 1000 + 0.9 * 2000; two of three asked a model, one of them the backup
+            # 50 1000 3000: 1000 + 0.9 * 2000; two of three called a model, one of them the backup
             ("2026-11-16T00:00:00", 3, 1000.0, 2800.0, 2960.0, 0.333333333, 0.0, 0, 0.0, 1, 0.5),
             # 400 and 2000
             ("2026-11-17T00:00:00", 2, 1200.0, 1920.0, 1984.0, 0.0, 1.0, 1, 0.5, 0, 0.0),
@@ -555,7 +555,7 @@ QUERIES = {
     "v_cost": (
         "SELECT day, answered, priced, cost_usd, cost_per_summary_usd, estimated, seed_low_usd, seed_high_usd, input_tokens, prompt_cache_read_tokens AS read FROM v_cost ORDER BY 1",
         [
-            # 0.0002 + 0 + 0.004; nova-lite 0.008 to 0.012 and the backup's 0.025 to 0.035, nothing for the reused one
+            # 0.0002 + 0 + 0.004; nova-lite 0.008 to 0.012, the backup 0.025 to 0.035, the reused one nothing
             ("2026-11-16T00:00:00", 3, 3, 0.0042, 0.0014, 2, 0.033, 0.047, 6000, 0),
             ("2026-11-17T00:00:00", 2, 2, 0.0003, 0.00015, 1, 0.008, 0.012, 6000, 1500),
             ("2026-11-22T00:00:00", 1, 0, None, None, 1, 0.008, 0.012, 3000, 0),
@@ -565,7 +565,7 @@ QUERIES = {
     "v_criteria": (
         "SELECT tenant_id, call_id, day, agent_id, criterion_id, verdict, human_verdict, standing_verdict FROM v_criteria ORDER BY 1, 2, 5",
         [
-            # a person said no and then yes: the newest stands; of the other tenant's call of the same id nothing is known here
+            # a person rated no and later yes: the newest counts; another tenant's call with the same id is not visible
             ("acme", "c1", "2026-11-16T00:00:00", "a1", "greet", "yes", "yes", "yes"),
             ("acme", "c1", "2026-11-16T00:00:00", "a1", "notice", "no", None, "no"),
             ("acme", "c2", "2026-11-16T00:00:00", "a1", "greet", "no", "yes", "yes"),

@@ -28,7 +28,7 @@ TYPES = {
 
 
 def created():
-    """Return of each table its CREATE statement as Redshift would read it, storage clauses left out."""
+    """Return each table's CREATE statement as Redshift would read it, without storage clauses."""
     found = {}
     for migration in schema.migrations():
         for statement in statements(migration.sql):
@@ -116,7 +116,7 @@ def test_views_are_late_binding_and_work_in_any_session():
         read = [table for table in tree.args["expression"].find_all(exp.Table) if table.name not in withs]
         assert read, name
         assert {table.db for table in read} == {"public"}, name
-        # Other programs open the file too, and divide integers to fractions: no view may depend on which.
+        # Other programs also open the file, and divide integers to fractions there: a view must not depend on the session.
         for division in tree.find_all(exp.Div):
             assert isinstance(division.this, exp.Cast), (name, division.sql())
 

@@ -1,4 +1,4 @@
-"""Files of many objects: the same rows as from single objects, once however often, whole after an interruption."""
+"""Files of many objects: the same rows as from single objects, idempotent, complete after an interruption."""
 
 from contextlib import closing
 from functools import partial

@@ -1,4 +1,4 @@
-"""The loader against a local AWS (ministack: S3, its notifications, SQS) and a DuckDB file: nothing lost, nothing double."""
+"""The loader against a local AWS (ministack: S3, its notifications, SQS) and a DuckDB file: nothing is lost or doubled."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> It
     made.close()
 
 
-def test_what_s3_announces_is_loaded_once_and_its_messages_go(place: LoadPlace) -> None:
+def test_announced_objects_are_loaded_once_and_their_messages_deleted(place: LoadPlace) -> None:
     summaries = [loadable.summary(n) for n in range(15)]
     place.put(*summaries, loadable.feedback(3, of=summaries[3]), loadable.release())
     tally = place.loader.drain()
@@ -47,7 +47,7 @@ def test_what_s3_announces_is_loaded_once_and_its_messages_go(place: LoadPlace) 
     assert place.balanced().balanced
 
 
-def test_a_message_that_comes_again_changes_nothing(place: LoadPlace) -> None:
+def test_a_repeated_message_changes_nothing(place: LoadPlace) -> None:
     place.put(loadable.summary())
     impatient = replace(place.loader, visible_after_s=1, queue=_Forgetful(place.queue))
     impatient._load_messages(impatient._collect(1))
@@ -58,7 +58,7 @@ def test_a_message_that_comes_again_changes_nothing(place: LoadPlace) -> None:
 
 
 class _Forgetful:
-    """A queue whose deletes are lost on the way."""
+    """A queue whose deletes get lost."""
 
     def __init__(self, queue: EventQueue) -> None:
         self.receive = queue.receive
@@ -67,7 +67,7 @@ class _Forgetful:
         pass
 
 
-def test_what_the_queue_never_named_is_found_by_looking(place: LoadPlace) -> None:
+def test_a_scan_finds_objects_that_the_queue_never_named(place: LoadPlace) -> None:
     place.put(*(loadable.summary(n) for n in range(5)))
     place.sqs.purge_queue(QueueUrl=place.sqs.get_queue_url(QueueName=place.settings.stores.events_queue)["QueueUrl"])
     assert place.loader.drain().objects == 0
@@ -81,7 +81,7 @@ def test_what_the_queue_never_named_is_found_by_looking(place: LoadPlace) -> Non
     assert place.loader.scan().objects == 0
 
 
-def test_a_late_object_of_an_old_hour_is_found_since_then(place: LoadPlace) -> None:
+def test_a_late_object_of_an_old_hour_is_found_with_since(place: LoadPlace) -> None:
     place.put(loadable.summary(1))
     place.loader.drain()
     old = loadable.NOW - timedelta(days=30)
@@ -127,7 +127,7 @@ def test_bad_objects_are_dead_with_key_reason_and_time_and_load_after_a_fix(plac
     assert place.balanced().balanced
 
 
-def test_an_object_that_is_gone_by_then_is_dead_and_not_in_the_way(place: LoadPlace) -> None:
+def test_a_deleted_object_is_dead_and_does_not_block_others(place: LoadPlace) -> None:
     place.put(loadable.summary(1), loadable.summary(2))
     place.archive.delete([loadable.summary(1).object_key])
     tally = place.loader.drain()
@@ -135,7 +135,7 @@ def test_an_object_that_is_gone_by_then_is_dead_and_not_in_the_way(place: LoadPl
     assert place.balanced().balanced
 
 
-def test_a_message_that_is_no_event_goes_and_is_counted(place: LoadPlace) -> None:
+def test_a_message_that_is_no_event_is_deleted_and_counted(place: LoadPlace) -> None:
     url = place.sqs.get_queue_url(QueueName=place.settings.events_queue)["QueueUrl"]
     for body in ("not json", "{}", '{"Records": [{"s3": 4}]}', '{"Records": 7}'):
         place.sqs.send_message(QueueUrl=url, MessageBody=body)
@@ -143,7 +143,7 @@ def test_a_message_that_is_no_event_goes_and_is_counted(place: LoadPlace) -> Non
     assert place.queue.waiting() == (0, 0)
 
 
-def test_a_lost_row_is_noticed(place: LoadPlace) -> None:
+def test_a_lost_row_is_detected(place: LoadPlace) -> None:
     place.put(loadable.summary(1), loadable.summary(2))
     place.loader.drain()
     warehouse = place.open()

@@ -41,7 +41,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def start(settings):
-    """Starts `omni traffic` in a state; whatever still runs at the end is ended, and its children with it."""
+    """Starts `omni traffic` with a state; at the end, stops processes that still run, with their children."""
     started = []
 
     def begin(*arguments, state=settings):
@@ -71,7 +71,7 @@ def _start(settings, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A test run in the background of a shell has Ctrl-C switched off, and hands that down.
+        # A test run in a shell's background ignores Ctrl-C, and its children inherit this.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
@@ -110,7 +110,7 @@ def test_weeks_are_simulated_in_minutes_and_a_kill_loses_at_most_one_hour(settin
     counts = Counter(body["contact_id"] for body in records)
     transfers = {f"{contact.contact_id}-2" for contact in plan.contacts if contact.transfer}
     assert set(counts) == set(contacts) | transfers
-    # What was in flight when it was stopped may have been asked twice.
+    # Requests in flight when it was stopped may have been sent twice.
     assert sum(counts.values()) <= len(counts) + 16
 
     for key, body in found:

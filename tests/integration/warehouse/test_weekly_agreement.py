@@ -1,4 +1,4 @@
-"""People against the model in the weekly report: figures by hand, falls that are said, small ones that are not."""
+"""Agreement of people with the model in the weekly report: hand-worked figures, and which falls are reported."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ LATER = datetime(2026, 12, 20, tzinfo=UTC)
 
 
 class Calls:
-    """A warehouse of scored calls; every criterion of a call has the verdict that a test gives it."""
+    """A warehouse of scored calls; a test chooses the verdict of every criterion."""
 
     def __init__(self, folder):
         self.path, self.count, self.made, self.said = folder / "w.duckdb", 0, [], []
@@ -54,7 +54,7 @@ class Calls:
         )  # fmt: skip
 
     def answered(self, criterion, table, *, at=MONDAY, **more):
-        """Calls with the model's verdict, each with a person's word: ``{("yes", "no"): 3}``."""
+        """Calls with the model's verdict, each with a person's verdict: ``{("yes", "no"): 3}``."""
         for (model, human), times in table.items():
             for _ in range(times):
                 self.word(self.call({criterion: model}, at=at, **more), criterion, human, at=at + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""The weekly report on a real embedded warehouse: hand-worked figures, a planted slice found, quiet weeks quiet, bad input."""
+"""The weekly report on a real embedded warehouse: hand-worked figures, a planted slice, weeks without a change, bad input."""
 
 import json
 import os
@@ -39,7 +39,7 @@ OUTAGE = Planted(dimension="intent", value="outage", helpful_rate=0.65)
 
 
 class House:
-    """A warehouse in a folder of its own."""
+    """A warehouse in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self.settings = Settings(root=folder, state_dir=folder / "state")
@@ -196,7 +196,7 @@ def test_metered_cost_is_shown_beside_the_planned_cost(worked):
     assert "planned $0.008 to $0.012" in page.render(worked)
 
 
-# The planted slice, and quiet weeks
+# The planted slice, and weeks without a change
 
 
 def test_the_first_sentence_names_slice_pair_release_interval_and_remedy(planted):
@@ -229,7 +229,7 @@ def test_the_theme_of_the_planted_slice_is_named_with_examples_and_ids(planted):
 
 
 def test_a_slices_effect_on_other_slices_is_attributed_to_it(house):
-    # Outages are half of chat: chat falls too, and says whose fault it is.
+    # Half of the chat answers are about outages: chat falls too, and the report names outages as the cause.
     tables = rows(Scenario(week=WEEK, answers=60_000, seed=5))
     made, rng = tables["omni_summaries"].to_pylist(), np.random.default_rng(0)
     for row in made:
@@ -408,7 +408,7 @@ def test_exit_codes(house, week, code):
     assert done.stdout.startswith("No data") if code == 0 else done.stderr.startswith("error: no week"), done.stderr
 
 
-# What is written
+# The written files
 
 
 def test_the_digest_is_as_reviewed(planted):

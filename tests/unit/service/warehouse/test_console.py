@@ -1,4 +1,4 @@
-"""``python -m service sql``: a table, CSV, or one clear line."""
+"""`omni sql`: a table, CSV or a one-line error."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The embedded warehouse: merging, transactions, versions of the file, locks, and what a loader may not put in."""
+"""The embedded warehouse: merging, transactions, versions of the file, locks, and rows that it refuses."""
 
 import subprocess
 import sys
@@ -112,7 +112,7 @@ def test_loading_an_object_again_keeps_its_verdict(warehouse):
 
 
 STAMPS = st.sampled_from([None, NOW, NOW + timedelta(seconds=1)])
-# Equal key and equal preference mean an equal row: who loads has one row for one state of one object.
+# Rows with an equal key and equal preference are equal, because a loader has one row per state of an object.
 BATCHES = st.lists(
     st.lists(st.builds(lambda c, r, f: (c, r, f), st.sampled_from("ab"), st.sampled_from("xyz"), STAMPS), max_size=6),
     max_size=5,
