@@ -1,4 +1,4 @@
-"""A warehouse with all tables and no row: made once a process, put wherever a test wants one."""
+"""An empty warehouse with all tables, made once per process and copied for each test."""
 
 import tempfile
 from functools import cache

@@ -1,4 +1,4 @@
-"""A bucket that tells a queue of its objects, and a warehouse: what the tests of the loader work in."""
+"""Fixtures for tests of the loader: a bucket that notifies a queue of its objects, and a warehouse."""
 
 import json
 from dataclasses import dataclass, replace

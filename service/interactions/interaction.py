@@ -10,7 +10,7 @@ CHANNELS: tuple[str, ...] = get_args(Channel)
 
 
 class Interaction(BaseModel):
-    """One contact of a customer, in the words of whoever wrote it down; ``text`` is untrusted."""
+    """One contact of a customer, as another system recorded it; ``text`` is untrusted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLOCK_SKEW = timedelta(minutes=5)  # the largest accepted difference between two machines' clocks
-OLDEST = pd.Timestamp(
-    "2020-01-01", tz="UTC"
-)  # the service is younger: an earlier time comes from a clock that was not set
+# The service is younger: an earlier time comes from a clock that was not set.
+OLDEST = pd.Timestamp("2020-01-01", tz="UTC")
 _LONGEST_ANSWER_MS = 600_000
 _MOST_TOKENS = 10_000_000
 _MOST_USD = 100.0
@@ -90,8 +89,8 @@ def _summary(limit: pd.Timestamp) -> "pandera.DataFrameSchema":
             **counts,
         },
         checks=[
-            _rule("not as many interactions as are listed", lambda f: f["interactions_considered"] == f["interactions"]),
-            _rule("more interactions than asked for", lambda f: f["interactions_considered"] <= f["max_interactions"]),
+            _rule("as many interactions as are listed", lambda f: f["interactions_considered"] == f["interactions"]),
+            _rule("at most max_interactions", lambda f: f["interactions_considered"] <= f["max_interactions"]),
         ],
         unique_column_names=True,
     )  # fmt: skip

@@ -319,9 +319,8 @@ def _bounded(schema: Mapping[str, object]) -> dict[str, object]:
     if schema.get("type") == "array":
         bounded.setdefault("maxItems", MOST_ITEMS)
     if schema.get("type") == "object" and "properties" in schema:
-        bounded.setdefault(
-            "additionalProperties", False
-        )  # litellm drops it from tools; the model would add keys without end
+        # litellm drops this field from tools, and the model would add keys without end.
+        bounded.setdefault("additionalProperties", False)
     return bounded
 
 

@@ -131,8 +131,7 @@ def _ids(text: str) -> frozenset[str]:
 def _skips(texts: Sequence[str]) -> "tuple[Skip, ...]":
     if not texts:
         return ()
-    from service.local.digest_model import (
-        parse_skip,
-    )  # imported here, because a missing package must not hide the command's own error message
+    # Imported here, because a missing package must not hide the command's own error message.
+    from service.local.digest_model import parse_skip
 
     return tuple(parse_skip(text) for text in texts)

@@ -1,4 +1,4 @@
-"""The loader killed by SIGKILL in the middle of a batch, against a local AWS (ministack): the next run ends it, once."""
+"""The loader killed by SIGKILL within a batch, against a local AWS (ministack): the next run completes the batch once."""
 
 import random
 from dataclasses import replace
@@ -42,7 +42,7 @@ def stack(local_aws):
 
 
 def load(stack, folder, name, kill=None):
-    """Load the same 30 objects in a place of their own, killed or not; return the place after the last run."""
+    """Load the same 30 objects into a new bucket and warehouse, with or without kills; return them after the last run."""
     place = make_place(stack, folder, name)
     summaries = [loadable.summary(n) for n in range(20)]
     place.put(*summaries, *(loadable.feedback(n, of=summaries[n]) for n in range(6)), loadable.release())
