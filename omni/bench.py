@@ -1,4 +1,4 @@
-"""``bench`` and ``simulate``: what harness, service, warehouse and report cost, and how often the gate is right."""
+"""``bench`` and ``simulate``: measure what harness, service, warehouse and report cost, and how often the gate is right."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def simulate() -> None:
 
 @bench.command("harness")
 def bench_harness() -> None:
-    """Measure the harness against a bare loop on an echo model. Exit code 1: a target is missed."""
+    """Compare the harness with a bare loop over an echo model. Exit code 1: a target is missed."""
     from eval.bench.run import main
 
     _end(main())
@@ -33,7 +33,7 @@ def bench_harness() -> None:
 def bench_service(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the CPU time goes.")] = False,
 ) -> None:
-    """Measure what the service adds to model and store, its cold start and its memory, with the container's packages."""
+    """Measure the service's overhead over model and store, its cold start and its memory, with the container's packages."""
     root = _checkout()
     python = root / ".venv-service" / "bin" / "python"
     uv = [sys.executable, "-m", "uv"]
@@ -55,7 +55,7 @@ def bench_warehouse(
 
 @bench.command("seeds")
 def bench_seeds(seeds: Annotated[int, typer.Option(min=1, help="How many simulated histories.")] = 20) -> None:
-    """Measure over many simulated histories how often the report finds what was planted, and where it raises a false alarm."""
+    """Measure over many simulated histories how often the report finds planted changes, and how often it raises a false alarm."""
     _run_script("seeds.py", "--seeds", str(seeds))
 
 
@@ -77,7 +77,7 @@ def _checkout() -> Path:
 
     if not (REPO_ROOT / "tests" / "load").is_dir():
         raise ConfigurationError(
-            f"this measurement needs the project's repository, and {REPO_ROOT} holds no tests/load"
+            f"this measurement needs a checkout of the project's repository, but {REPO_ROOT} has no tests/load folder"
         )
     return REPO_ROOT
 

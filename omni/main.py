@@ -1,6 +1,6 @@
 """``omni <command>``: every command, grouped by station of the loop.
 
-Exit codes: 0 pass, 1 the gate says no (or something is down or missing, where a command's help says so), 2 could not run,
+Exit codes: 0 pass, 1 the gate rejects (or something is down or missing, where a command's help says so), 2 could not run,
 130 after Ctrl-C.
 """
 
@@ -38,7 +38,7 @@ from service.commands.register import add_commands as add_service_commands
 from service.commands.running import Debug, new_app, run_app
 from service.errors import ServiceError
 
-# Nothing heavy at the top: `--help` answers before pandas, mlflow or litellm could even be found.
+# No heavy import at the top: `--help` must not wait for pandas, mlflow or litellm.
 
 EVALUATE, RELEASE, MEASURE = "Evaluate", "Release", "Measure"
 STATIONS = (EVALUATE, RELEASE, SERVE, WAREHOUSE, MEASURE, CALLS)
@@ -70,7 +70,7 @@ def build_app() -> typer.Typer:
     """Return the command line with all commands, in the order of the help."""
     app = new_app(
         "Evaluate prompt and model pairs, release what passes, serve it, report on it.\n\n"
-        "Exit codes: 0 pass, 1 the gate says no, 2 could not run.",
+        "Exit codes: 0 pass, 1 the gate rejects, 2 could not run.",
         completion=True,
     )
 
@@ -79,10 +79,11 @@ def build_app() -> typer.Typer:
         context: typer.Context,
         debug: Debug = False,
         simulated: Annotated[
-            bool, typer.Option("--traffic", help="Work on the simulated weeks of `omni traffic`, apart from all else.")
+            bool,
+            typer.Option("--traffic", help="Use the simulated weeks of `omni traffic`: own state, registry, ports."),
         ] = False,
     ) -> None:
-        # No docstring: it would stand in the help in place of the app's. `run_app` reads --debug itself.
+        # No docstring: typer would show it in place of the app's help. `run_app` reads --debug itself.
         del debug
         if simulated or context.invoked_subcommand == "traffic":
             use_simulated_store(os.environ)
@@ -104,9 +105,9 @@ def main() -> NoReturn:
     code = run_app(build_app(), name="omni", expected=(ServiceError, HarnessError, ReportError))
     typed = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     if typed not in SERVICE_COMMANDS:
-        # Freeing litellm's and sacrebleu's modules one by one takes half a second and frees nothing that the system would
-        # not; mypy ends itself in the same way. Children and files are closed by now. The service's commands may have
-        # threads that still write, and wait for them.
+        # Skip the interpreter's shutdown: freeing litellm's and sacrebleu's modules takes half a second, and the operating
+        # system frees them anyway (mypy exits in the same way). Child processes and files are closed by this point. The
+        # service's commands take the normal exit, because their threads may still be writing.
         _flush()
         os._exit(code)
     sys.exit(code)
@@ -116,5 +117,5 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # nobody reads on
+        except OSError:  # the reader has closed the pipe
             continue

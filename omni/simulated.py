@@ -1,10 +1,10 @@
-"""Keeps simulated weeks apart: they release pairs and invent customers, so state, registry and ports are their own."""
+"""Gives simulated weeks their own state folder, registry and ports, because they release pairs and invent customers."""
 
 from collections.abc import MutableMapping
 
 
 def use_simulated_store(environment: MutableMapping[str, str]) -> None:
-    """Point the settings' variables there; one that is set already stays."""
+    """Set the variables in ``environment`` that the settings read; variables that are already set stay."""
     from service.settings import REPO_ROOT
 
     state = environment.setdefault("OMNI_STATE_DIR", str(REPO_ROOT / ".omni" / "traffic"))

@@ -1,1 +1,1 @@
-"""The harness's commands of ``omni``, one module each; heavy imports stay inside the functions."""
+"""The harness's commands of ``omni``, one module each; heavy imports belong inside the functions."""

@@ -1,4 +1,4 @@
-"""``backfill``: history in bulk."""
+"""``backfill``: summarise past requests in bulk, or score their kept texts again."""
 
 import sys
 from pathlib import Path
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
 
 
 def backfill(
-    name: Annotated[str, typer.Option(help="Names the work; the same name goes on with it.")],
+    name: Annotated[str, typer.Option(help="Name of the backfill; the same name resumes it.")],
     pair: Annotated[
-        str | None, typer.Option(help="Pair that summarises; left out: kept texts are looked over again.")
+        str | None, typer.Option(help="Pair that summarises; without it, the kept texts are scored again.")
     ] = None,
     week: Annotated[str | None, typer.Option(help="ISO week of answered requests, e.g. 2026-W46.")] = None,
     inputs: Annotated[Path | None, typer.Option(help="File of lines with id and inputs, in place of a week.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="Most requests per second.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Most USD, e.g. 2.50.")] = None,
-    chunk: Annotated[int, typer.Option(min=1, max=10_000, help="Items per chunk: what a kill can cost.")] = 50,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Maximum requests per second.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Maximum cost in USD, e.g. 2.50.")] = None,
+    chunk: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Items per chunk; a kill loses at most the chunks in work.")
+    ] = 50,
     engine: Annotated[Literal["asyncio", "dask"], typer.Option(help="What runs the chunks.")] = "asyncio",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Chunks at a time, engine dask only.")] = 2,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Calls in flight per chunk.")] = 4,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Chunks at a time, with --engine dask only.")] = 2,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Model calls in flight per chunk.")] = 4,
     task: TaskName = "summarize",
 ) -> None:
-    """Summarise or look over history with checkpoints, a rate and a budget. Exit code 1: stopped by the budget."""
+    """Summarise past requests or score their texts again, within a rate and a budget. Exit code 1: stopped by the budget."""
     from eval.backfill.engines import engine_of
     from eval.backfill.history import items_of_file, items_of_week
     from eval.backfill.run import Order
@@ -44,7 +46,7 @@ def backfill(
     settings = Settings()
     configure_logging("WARNING")
     if (week is None) == (inputs is None):
-        raise BackfillError("say which history: --week 2026-W46, or --inputs file.jsonl")
+        raise BackfillError("name the requests with one of --week 2026-W46 and --inputs file.jsonl")
     if settings.environment == "local" and settings.aws.endpoint is None:
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
@@ -65,9 +67,9 @@ def backfill(
     except KeyboardInterrupt:
         print("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
-    lost = f", {gone} have lost their history" if gone else ""
+    lost = f", {gone} left out because their history is gone" if gone else ""
     print(
-        f"{state.items} of {len(items)} items ({state.resumed} chunks there before), {state.failed} failed{lost}: {order.folder}"
+        f"{state.items} of {len(items)} items ({state.resumed} chunks done before), {state.failed} failed{lost}: {order.folder}"
     )
     if state.stopped:
         print(state.stopped)
@@ -94,7 +96,7 @@ def _amount(budget: str) -> "Decimal":
     try:
         return Decimal(budget)
     except InvalidOperation:
-        raise BackfillError(f"--budget {budget!r} is no amount; write it like 2.50") from None
+        raise BackfillError(f"--budget {budget!r} is not an amount; write it like 2.50") from None
 
 
 def _say(state: "Progressed") -> None:

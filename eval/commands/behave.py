@@ -1,15 +1,15 @@
-"""``behave``: must-behave cases and attacks against the running service, by promptfoo."""
+"""``behave``: run must-behave cases and attacks against the running service, with promptfoo."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, GATE_SAYS_NO, TaskName
+from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
 
 
 def behave(
-    pair: Annotated[str, typer.Argument(metavar="PAIR", help="Name of the pair; its file is served as it is.")] = "",
+    pair: Annotated[str, typer.Argument(metavar="PAIR", help="Name of the pair; its file is served unchanged.")] = "",
     url: Annotated[
         str | None, typer.Option(help="A running service that serves this pair; default: start one.")
     ] = None,
@@ -21,12 +21,12 @@ def behave(
         bool, typer.Option("--install-only", help="Install promptfoo as locked (281 MB) and stop.")
     ] = False,
     if_declared: Annotated[
-        bool, typer.Option("--if-declared", help="Exit 0 where the task's suite declares no behaviour, instead of 2.")
+        bool, typer.Option("--if-declared", help="Exit 0 instead of 2 when the task's suite declares no behaviour.")
     ] = False,
 ) -> None:
-    """Check a pair's behaviour in the running service: challenge cases, injections plain and disguised, leaks.
+    """Check a pair's behaviour in the running service: challenge cases, plain and disguised injections, leaks.
 
-    The result counts in the next evaluation's gate. Exit code 1: a behaviour floor is missed or undecided.
+    The next evaluation's gate counts the result. Exit code 1: a behaviour floor is missed or undecided.
     """
     if install_only:
         from eval.behaviour.install import install
@@ -38,11 +38,11 @@ def behave(
         print("error: name the pair: omni behave PAIR", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     if not measure_behaviour(task, pair, url=url, concurrency=concurrency, if_declared=if_declared):
-        raise typer.Exit(GATE_SAYS_NO)
+        raise typer.Exit(GATE_REJECTS)
 
 
 def measure_behaviour(task: str, pair: str, *, url: str | None, concurrency: int | None, if_declared: bool) -> bool:
-    """Measure, print and record a pair's behaviour; return whether all of it passes, or need not be measured."""
+    """Measure, print and record a pair's behaviour; return True if it passes or the suite declares none."""
     from eval.behaviour.report import log_behaviour, render_behaviour
     from eval.behaviour.run import run_behaviour
     from eval.results import Verdict

@@ -1,4 +1,4 @@
-"""``calibrate``: how far judges and detectors agree with labels."""
+"""``calibrate``: measure how far judges and detectors agree with labels."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -13,18 +13,16 @@ if TYPE_CHECKING:
 
 def calibrate(
     task: TaskName = "summarize",
-    judge: Annotated[
-        str | None, typer.Option(help="Rubrics, comma separated; default: every one of the suite.")
-    ] = None,
+    judge: Annotated[str | None, typer.Option(help="Rubrics, comma separated; default: all of the suite.")] = None,
     model: Annotated[str | None, typer.Option(help="Judge model in place of the prompt files' own.")] = None,
     repeats: Annotated[int, typer.Option(min=1, max=10, help="Grades per row; 2 or more measure self-agreement.")] = 3,
-    sets: Annotated[str, typer.Option(help="own, public, or both, comma separated.")] = "own,public",
+    sets: Annotated[str, typer.Option(help="Labelled sets: own, public, or own,public.")] = "own,public",
     concurrency: Concurrency = None,
-    fresh: Annotated[bool, typer.Option(help="Ask again even where answers are cached.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Ask the judge again even where answers are cached.")] = False,
 ) -> None:
-    """Measure judges and the deterministic detectors against labelled rows; only a judge that agrees gates later.
+    """Measure judges and the deterministic detectors against labelled rows; only a judge that agrees may gate.
 
-    Exit code 0: every judge that was asked may gate, or is one that the suite only shows. 1: one that should gate may not.
+    Exit code 0: every judge asked may gate, or the suite only shows it. 1: a judge that the suite gates on may not gate.
     """
     from eval.judges.calibrate import OWN, PUBLIC, CalibrateOptions
     from eval.judges.calibrate import calibrate as measure
@@ -80,7 +78,7 @@ def _lines(report: "JudgeReport") -> list[str]:
     if report.shortfall:
         lines.append(f"  uncalibrated, shown only: {report.shortfall}")
     elif report.spec.floor is None:
-        lines.append("  calibrated; this suite shows it and does not gate on it")
+        lines.append("  calibrated; the suite shows it without gating on it")
     else:
         lines.append(f"  calibrated: gates at {report.spec.floor:g}")
     return lines

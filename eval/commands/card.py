@@ -1,4 +1,4 @@
-"""``card``: the table of a task's data card, from the newest evaluations."""
+"""``card``: print the table of a task's data card, from the newest evaluations."""
 
 import sys
 from typing import Annotated
@@ -13,9 +13,11 @@ def card(
     dataset: Annotated[
         str, typer.Option(help="Datasets, comma separated; default: the gate's and the public ones.")
     ] = "",
-    write: Annotated[bool, typer.Option("--write", help="Put it between the markers of the task's data card.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the table between the markers of the task's data card.")
+    ] = False,
 ) -> None:
-    """Print floor, bundled models and references side by side, every metric with its interval, for the data card."""
+    """Print the floor pair, the bundled models and the references side by side, each metric with its interval."""
     from eval.card import card_table, write_table
     from eval.loaders import public_datasets
     from eval.suites import load_suite

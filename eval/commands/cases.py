@@ -1,4 +1,4 @@
-"""``cases``: checks a task's case files."""
+"""``cases``: check a task's case files."""
 
 from typing import Annotated
 
@@ -10,13 +10,14 @@ from eval.commands.arguments import TaskName
 def check_cases(
     task: TaskName = "summarize",
     dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Report one file alone; it is still compared with the others.")
+        str | None,
+        typer.Option("--dataset", help="Report problems of this file only; it is still compared with the others."),
     ] = None,
     specificity: Annotated[
         bool, typer.Option("--specificity", help="Also measure how often facts are found in other cases' references.")
     ] = False,
 ) -> None:
-    """Check all case files: each case, copies between cases, balance, the judge's labels. Exit code 1: problems found."""
+    """Check all case files: each case, near-copies, balance, the judge's labels. Exit code 1: problems found."""
     from eval.casecheck.check import check_folder, measure_specificity
     from eval.casecheck.report import render_findings
     from eval.report.console import open_console

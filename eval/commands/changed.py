@@ -1,4 +1,4 @@
-"""``changed`` and ``pr-gate``: what a pull request touches, and the gate over just that."""
+"""``changed`` and ``pr-gate``: list the pairs that a pull request affects, and run the gate on those alone."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, GATE_SAYS_NO, TaskName
+from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
 from service.commands.output import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -16,20 +16,21 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 NOT_EVALUATED = (
-    "# Not evaluated: {names}\n\nTheir models are a provider's, and here only a stand-in would answer. Its figures "
-    "would say nothing about them. Run the gate where the provider can be reached (`OMNI_ENVIRONMENT=aws`).\n"
+    "# Not evaluated: {names}\n\nTheir models run at a provider that cannot be reached from here. A stand-in would "
+    "answer, and its figures would not measure these models. Run the gate where the provider can be reached "
+    "(`OMNI_ENVIRONMENT=aws`).\n"
 )
-NOTHING = "# No pair changed\n\nNothing of this change decides what a pair answers or how it is judged: no pair was evaluated.\n"
+NOTHING = "# No pair changed\n\nThis change affects no pair and no part of the gate, so no pair was evaluated.\n"
 MARKER = "<!-- prompt-gate -->"
 
 Base = Annotated[str, typer.Option(help="The commit to compare with.")]
-Head = Annotated[str | None, typer.Option(help="The commit that changed; default: the files as they are.")]
+Head = Annotated[str | None, typer.Option(help="The changed commit; default: the working tree.")]
 
 
 def changed(
     base: Base = "origin/main", head: Head = None, task: TaskName = "summarize", as_json: AsJson = False
 ) -> None:
-    """Print the pairs that a change touches, one per line; why goes to standard error."""
+    """Print the pairs that a change affects, one per line; the reasons go to standard error."""
     from eval.changes import changed_pairs
     from service.settings import Settings
 
@@ -48,9 +49,10 @@ def pr_gate(
     task: TaskName = "summarize",
     comment: Annotated[Path, typer.Option(help="Where to write the comment.")] = Path("reports/out/pr-comment.md"),
 ) -> None:
-    """Evaluate the pairs that the files as they are change against BASE, and write the comment of the pull request.
+    """Evaluate the pairs that the working tree changes against BASE, and write the comment for the pull request.
 
-    Exit code 0: nothing to evaluate, or every changed pair passes. 1: a pair fails or is undecided. 2: could not run.
+    Exit code 0: no pair changed, or every changed pair passes. 1: a changed pair fails, is undecided, or could not be
+    evaluated because only a stand-in would answer for its model. 2: could not run.
     """
     from eval.changes import changed_pairs
     from eval.errors import HarnessError
@@ -80,10 +82,10 @@ def pr_gate(
         names = ", ".join(pair.name for pair in replaced)
         if not pairs:
             write(NOT_EVALUATED.format(names=names))
-            raise typer.Exit(GATE_SAYS_NO)
+            raise typer.Exit(GATE_REJECTS)
         outcome = evaluate(Options(task=task, pairs=tuple(pair.name for pair in pairs)), settings)
     except (HarnessError, ServiceError) as err:
-        # The pull request shall say what is wrong, not only the log.
+        # The error must appear in the pull request, not in the log alone.
         write(f"# The gate could not run\n\n```text\n{str(err).replace('```', '')[:2_000]}\n```\n")
         raise
     except KeyboardInterrupt:
@@ -97,7 +99,7 @@ def pr_gate(
     print(f"Report: {outcome.report}")
     judged = [pair for pair in outcome.evaluation.pairs if pair.pair_name in found.pairs]
     if replaced or any(pair.gate.verdict is not Verdict.PASS for pair in judged):
-        raise typer.Exit(GATE_SAYS_NO)
+        raise typer.Exit(GATE_REJECTS)
 
 
 def _divide(task_name: str, names: "Sequence[str]", settings: "Settings") -> "tuple[list[Pair], tuple[Pair, ...]]":

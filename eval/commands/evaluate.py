@@ -1,4 +1,4 @@
-"""``eval``: pairs side by side, compared with production, each one's verdict."""
+"""``eval``: evaluate pairs side by side, compare them with production, and print their verdicts."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import (
     COULD_NOT_RUN,
-    GATE_SAYS_NO,
+    GATE_REJECTS,
     CaseCount,
     Concurrency,
     DatasetName,
@@ -39,9 +39,9 @@ def evaluate_pairs(
     judge_model: Annotated[str | None, typer.Option(help="Judge model in place of the judges' own.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Evaluate pairs side by side, compare with production, and print each one's verdict.
+    """Evaluate pairs side by side, compare them with production, and print each pair's verdict.
 
-    Exit code 0: each pair named by --pairs passes, or, with no names, at least one pair does.
+    Exit code 0: every pair named by --pairs passes; without --pairs, at least one pair passes.
     """
     from eval.evaluate import Options
 
@@ -61,7 +61,7 @@ def evaluate_pairs(
     if as_json:
         print_json(summary(outcome))
     if not passes(outcome, options.pairs):
-        raise typer.Exit(GATE_SAYS_NO)
+        raise typer.Exit(GATE_REJECTS)
 
 
 def run_and_print(options: "Options") -> "FinishedEvaluation":
@@ -87,14 +87,14 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
     whole = outcome.evaluation.dataset_name == outcome.suite.gate_dataset
     if whole and outcome.suite.behaviour is not None and unmeasured:
         again = omni("gate", unmeasured[0], task=options.task)
-        lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To judge it too: {again}")
+        lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To measure it and decide again: {again}")
     step = next_step(outcome.evaluation, outcome.suite, named=options.pairs, bundled=outcome.bundled)
     print("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
     return outcome
 
 
 def passes(outcome: "FinishedEvaluation", names: tuple[str, ...]) -> bool:
-    """Whether each pair of ``names`` passes, or, with no names, at least one pair does."""
+    """Return True if every pair of ``names`` passes or, without names, if at least one pair passes."""
     from eval.results import Verdict
 
     passed = [
@@ -104,7 +104,7 @@ def passes(outcome: "FinishedEvaluation", names: tuple[str, ...]) -> bool:
 
 
 def summary(outcome: "FinishedEvaluation") -> dict[str, Any]:
-    """Return the evaluation without its cases, as the report's own JSON has it; ``report`` names the page beside that."""
+    """Return the evaluation in the format of ``report.json`` without its cases; ``report`` is the path of the HTML page."""
     from eval.report.page import to_json
 
     found = to_json(outcome.evaluation)

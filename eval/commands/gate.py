@@ -1,8 +1,8 @@
-"""``gate``: behaviour and evaluation of one pair to one verdict."""
+"""``gate``: one verdict on a pair's behaviour and evaluation."""
 
 import typer
 
-from eval.commands.arguments import GATE_SAYS_NO, Concurrency, PairName, TaskName
+from eval.commands.arguments import GATE_REJECTS, Concurrency, PairName, TaskName
 from eval.commands.behave import measure_behaviour
 from eval.commands.evaluate import passes, run_and_print, summary
 from service.commands.output import AsJson, human_text, print_json
@@ -13,15 +13,15 @@ def gate(
 ) -> None:
     """Measure a pair's behaviour in the running service, evaluate it, and print one verdict over both; for CI.
 
-    Exit code 0: the pair passes. 1: it fails, or the cases cannot tell.
+    Exit code 0: the pair passes. 1: it fails or is undecided.
     """
     from eval.evaluate import Options
 
     with human_text(as_json=as_json):
-        # What it finds stands in the record that the evaluation's gate reads: the verdict below is over both.
+        # The evaluation's gate reads the behaviour record that this writes, so the verdict below covers both.
         measure_behaviour(task, pair, url=None, concurrency=concurrency, if_declared=True)
         outcome = run_and_print(Options(task=task, pairs=(pair,), concurrency=concurrency))
     if as_json:
         print_json(summary(outcome))
     if not passes(outcome, (pair,)):
-        raise typer.Exit(GATE_SAYS_NO)
+        raise typer.Exit(GATE_REJECTS)

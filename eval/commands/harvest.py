@@ -1,4 +1,4 @@
-"""``harvest``: propose cases from what went wrong, review them, take the accepted ones in."""
+"""``harvest``: propose cases from what went wrong in production, review them, add the accepted ones."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 harvest = typer.Typer(no_args_is_help=True, help="Turn what went wrong into cases: propose, review, accept.")
 Week = Annotated[str | None, typer.Option(help="ISO week, e.g. 2026-W46; default: the newest full one.")]
-Slice = Annotated[str | None, typer.Option("--slice", help="One slice alone, as the report names it: channel=web.")]
+Slice = Annotated[str | None, typer.Option("--slice", help="Only this slice, as the report names it: channel=web.")]
 Most = Annotated[int, typer.Option(min=1, max=1000, help="How many proposals at most.")]
 Against = Annotated[
     str, typer.Option("--against", help="Sets to compare with, comma separated; default: every set of the task.")
@@ -51,7 +51,9 @@ def propose_cases(
     for reason, count in found.left_out.most_common():
         print(f"  left out, {reason}: {count}")
     if found.left_out["copy of dev"]:
-        print("  simulated traffic tells the stories of dev; to propose from it all the same: --against gate,challenge")
+        print(
+            "  simulated traffic is made from the cases of dev; to propose from it nevertheless: --against gate,challenge"
+        )
     if found.new:
         print(f"{path}\nnext: omni harvest review --task {task}")
 
@@ -81,7 +83,7 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
 
 @harvest.command("accept")
 def accept_decisions(against: Against = "", task: TaskName = "summarize") -> None:
-    """Take in what the proposals' file says: every line with "decision": "accept". Exit code 1: some were refused."""
+    """Add every proposal with "decision": "accept" to the regression set. Exit code 1: some were refused."""
     from eval.harvest.proposal import proposals_path
     from eval.harvest.review import apply
     from service.settings import Settings

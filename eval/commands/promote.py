@@ -1,11 +1,11 @@
-"""``register``, ``promote`` and ``rollback``: which pair production serves."""
+"""``register``, ``promote`` and ``rollback``: change which pair production serves."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from eval.commands.arguments import GATE_SAYS_NO, PairName, TaskName, Why
+from eval.commands.arguments import GATE_REJECTS, PairName, TaskName, Why
 from figures.command_line import omni
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def register(pair: PairName, task: TaskName = "summarize") -> None:
 
 
 def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
-    """Release a pair whose gate passed for this very pair, dataset, suite and production."""
+    """Release a pair that passed the gate with the present pair file, dataset, suite and production."""
     from eval.errors import Refused
     from eval.release.promotion import promote_pair
     from service.settings import Settings
@@ -31,7 +31,7 @@ def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
     try:
         release = promote_pair(task, pair, why, Settings())
     except Refused as err:
-        say_no(err)
+        exit_refused(err)
     print(
         f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
@@ -42,10 +42,12 @@ def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
 
 def rollback(
     why: Why,
-    to: Annotated[int | None, typer.Option(help="Release number to return to; default: the one before this.")] = None,
+    to: Annotated[
+        int | None, typer.Option(help="Release number to return to; default: the newest of another pair.")
+    ] = None,
     task: TaskName = "summarize",
 ) -> None:
-    """Return production to an earlier release; it becomes a new release with a higher number."""
+    """Return production to an earlier release. The rollback is a new release with a higher number."""
     from eval.errors import Refused
     from eval.release.promotion import roll_back
     from service.settings import Settings
@@ -53,7 +55,7 @@ def rollback(
     try:
         release = roll_back(task, why, to, Settings())
     except Refused as err:
-        say_no(err)
+        exit_refused(err)
     print(
         f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}) again"
@@ -62,10 +64,10 @@ def rollback(
     print(f"Next: check everything behind it: {omni('verify', task=task)}")
 
 
-def say_no(refusal: Exception) -> NoReturn:
-    """Print why the gate's evidence does not allow this, and end with exit code 1."""
+def exit_refused(refusal: Exception) -> NoReturn:
+    """Print why the gate's evidence does not allow the release, and exit with code 1."""
     print(f"error: {refusal}", file=sys.stderr)
-    raise typer.Exit(GATE_SAYS_NO) from refusal
+    raise typer.Exit(GATE_REJECTS) from refusal
 
 
 def _announce(release: "Release") -> None:

@@ -1,4 +1,4 @@
-"""``verify`` and ``history``: what stands behind production, checked and told."""
+"""``verify`` and ``history``: check the releases behind production, and list them."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
-    """Check every release from the ledger to the per-case table, and every rollout step: signatures, chain, contents, evidence.
+    """Check every release and every rollout step: signatures, chain, contents, evidence down to the per-case table.
 
-    Exit code 0: all of it holds. 1: something is broken; its line says what to do.
+    Exit code 0: everything verifies. 1: something is broken; its line says what to do.
     """
     from eval.release.audit import Audit
     from service.settings import Settings
@@ -36,7 +36,7 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
 
 
 def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
-    """Print who released what, when, why, on which evidence, and whether the signatures hold."""
+    """List the releases: who, when, why, on which evidence, and whether the signatures verify."""
     from eval.release.audit import Audit
     from service.settings import Settings
 
@@ -45,7 +45,7 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         print_json([_plain(row) for row in rows])
         return
     if not rows:
-        print(f"nothing of task {task!r} was ever released; see `omni promote`")
+        print(f"task {task!r} has no releases yet; see `omni promote`")
     for row in rows:
         release, evidence = row.entry.release, row.attestation
         if release is not None:
@@ -62,7 +62,7 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
 
 
 def _plain(row: "HistoryRow") -> dict[str, Any]:
-    """Return a row for a program; ``release`` and ``evidence`` are None where they do not verify."""
+    """Return a row as JSON values; ``release`` and ``evidence`` are None where they do not verify."""
     release, evidence = row.entry.release, row.attestation
     told = ("sequence", "at", "kind", "pair_name", "pair_digest", "registry_version", "from_digest", "who", "why")
     measured = ("evaluation_id", "verdict", "dataset_name", "case_count", "environment", "answered_by")

@@ -1,4 +1,4 @@
-"""``releases``: tell the warehouse of every release, with what the gate promised of it."""
+"""``releases``: send every release to the warehouse, with the figures that the gate measured for it."""
 
 import sys
 from typing import Annotated
@@ -11,10 +11,11 @@ from eval.commands.arguments import TaskName
 def releases(
     task: TaskName = "summarize",
     export: Annotated[
-        bool, typer.Option("--export", help="Write rows into the warehouse itself, not objects into the bucket.")
+        bool,
+        typer.Option("--export", help="Write rows into the warehouse directly instead of objects into the bucket."),
     ] = False,
 ) -> None:
-    """Tell the warehouse of every verified release, for those that could not be told when they were made. Safe to repeat."""
+    """Send every verified release to the warehouse, in case it was not reachable at the time. Safe to repeat."""
     from eval.release.announce import ReleaseDesk, bucket_settings, export_releases, put_releases
     from service.settings import Settings
 
@@ -22,10 +23,10 @@ def releases(
     told = ReleaseDesk(task, settings).all()
     for one in told:
         if one.lacking is not None:
-            print(f"release {one.record.sequence} goes without promises: {one.lacking}", file=sys.stderr)
+            print(f"release {one.record.sequence} is sent without the gate's figures: {one.lacking}", file=sys.stderr)
     target = None if export else bucket_settings(settings)
     promises = sum(len(one.record.promises) for one in told)
-    what = f"{len(told)} verified releases of {task} with {promises} promises"
+    what = f"{len(told)} verified releases of {task} with {promises} figures of the gate"
     if target is None:
         print(f"{what}: {export_releases(told, settings)} rows new or changed in the warehouse")
     else:

@@ -1,25 +1,29 @@
-"""``rollout`` and ``rollout-end``: the next step of a candidate beside production, and the way back."""
+"""``rollout`` and ``rollout-end``: serve a candidate to a rising share of the customers, or end that."""
 
 from typing import Annotated
 
 import typer
 
 from eval.commands.arguments import PairName, TaskName, Why
-from eval.commands.promote import say_no
+from eval.commands.promote import exit_refused
 
 
 def rollout(
     pair: PairName,
     why: Why,
     task: TaskName = "summarize",
-    steps: Annotated[str, typer.Option(help="Shares of the customers in per cent, rising.")] = "10,25,50,100",
-    shadow: Annotated[int, typer.Option(min=0, max=100, help="Share of the others answered unseen, per cent.")] = 0,
-    shadow_only: Annotated[bool, typer.Option(help="Show the candidate's answers to nobody yet.")] = False,
-    restart: Annotated[bool, typer.Option(help="Begin at the first step, also after a stop.")] = False,
+    steps: Annotated[str, typer.Option(help="Rising shares of the customers, in per cent.")] = "10,25,50,100",
+    shadow: Annotated[
+        int,
+        typer.Option(min=0, max=100, help="Per cent of the others whose requests it answers unseen."),
+    ] = 0,
+    shadow_only: Annotated[bool, typer.Option(help="Do not show the candidate's answers to customers yet.")] = False,
+    restart: Annotated[bool, typer.Option(help="Begin again at the first step, even after a stop.")] = False,
 ) -> None:
-    """Put a pair whose gate passed beside production, or move it on by one step; each step is one signed statement.
+    """Start serving a pair that passed the gate to a share of the customers, or move its rollout on by one step.
 
-    The service stops a rollout by itself when the candidate does worse; it never moves one on.
+    Each step is one signed statement. The service stops a rollout by itself when the candidate does worse; it never
+    starts the next step.
     """
     from eval.errors import Refused, RolloutError
     from eval.release.rollout import advance_rollout
@@ -34,7 +38,7 @@ def rollout(
             task, pair, why, Settings(), steps=plan, shadow_percent=shadow, shadow_only=shadow_only, restart=restart
         )
     except Refused as err:
-        say_no(err)
+        exit_refused(err)
     print(
         f"rollout step {done.sequence}: {done.pair_name} {done.pair_digest[:12]} answers {done.percent}% of the customers of "
         f"{task} beside {done.production_digest[:12]}"
@@ -44,7 +48,7 @@ def rollout(
 
 
 def rollout_end(why: Why, task: TaskName = "summarize") -> None:
-    """End the rollout: production answers everybody again."""
+    """End the rollout: production answers all customers again."""
     from eval.errors import Refused
     from eval.release.rollout import end_rollout
     from service.settings import Settings
@@ -52,5 +56,5 @@ def rollout_end(why: Why, task: TaskName = "summarize") -> None:
     try:
         done = end_rollout(task, why, Settings())
     except Refused as err:
-        say_no(err)
+        exit_refused(err)
     print(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")

@@ -1,4 +1,4 @@
-"""``selftest``: plant bad pairs before the gate and see whether it can fail."""
+"""``selftest``: check that the gate rejects pairs with planted faults."""
 
 import sys
 from typing import Annotated
@@ -14,20 +14,23 @@ def selftest(
         str | None,
         typer.Option(help="scripted, extractive, bundled; comma separated. Default: scripted and extractive."),
     ] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, max=100, help="How many seeds; 3, bundled 1.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, max=100, help="How many seeds; default 3, bundled 1.")] = None,
     cases: Annotated[
-        int | None, typer.Option(min=1, help="A stratified part of the cases; all, bundled 80 that it answers.")
+        int | None, typer.Option(min=1, help="Size of a stratified sample; default: all cases, bundled 80.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Cases to use; default: gate.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset of the cases; default: gate.")] = None,
     mutants: Annotated[str | None, typer.Option(help="Planted faults to try, comma separated; default: all.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ask the bundled model again, whatever is kept.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask the bundled model again even where answers are cached.")
+    ] = False,
 ) -> None:
-    """Plant faults in good systems: the gate must reject each for the right reason and pass a good system against itself.
+    """Plant faults in good systems: the gate must reject each for the right reason, and must pass the good systems.
 
-    Exit code 1: a fault escaped or the good system did not pass; the gate counts as broken.
+    Exit code 1: the gate passed a fault or did not pass a good system.
     """
     from eval.selftest.run import SelftestOptions, to_engines
     from eval.selftest.run import selftest as run_selftest
+    from figures.formatting import plural
     from service.settings import Settings
 
     try:
@@ -53,7 +56,7 @@ def selftest(
     _print(outcome.page)
     print(f"\nTable: {outcome.path}")
     if outcome.problems:
-        print(f"The gate counts as broken: {len(outcome.problems)} problems.", file=sys.stderr)
+        print(f"The gate is broken: {plural(len(outcome.problems), 'problem')}.", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""``sweep``: every prompt with every model, and what quality costs in money and time."""
+"""``sweep``: evaluate every prompt with every model, and compare quality with cost and latency."""
 
 import sys
 from typing import Annotated
@@ -16,12 +16,14 @@ def sweep(
     cases: CaseCount = None,
     repeats: Repeats = 1,
     concurrency: Concurrency = None,
-    quality: Annotated[str | None, typer.Option(help="Metric of the picture; default: the suite's first.")] = None,
+    quality: Annotated[
+        str | None, typer.Option(help="Quality metric of the chart; default: the suite's first.")
+    ] = None,
     stand_in: Annotated[
-        bool, typer.Option("--stand-in", help="Also models that only a stand-in answers here.")
+        bool, typer.Option("--stand-in", help="Include models for which a stand-in answers here.")
     ] = False,
 ) -> None:
-    """Evaluate the matrix of prompts and models and draw quality over cost and latency, with the Pareto front."""
+    """Evaluate the matrix of prompts and models; draw quality over cost and over latency, with the Pareto front."""
     from eval.report.console import render_evaluation
     from eval.sweep.run import SweepOptions
     from eval.sweep.run import sweep as run_sweep

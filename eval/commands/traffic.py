@@ -1,4 +1,4 @@
-"""``traffic``: simulated weeks of agents, and their events in the warehouse."""
+"""``traffic``: simulate weeks of agents at work, and load their events into the warehouse."""
 
 import sys
 from typing import Annotated
@@ -16,17 +16,17 @@ def traffic(
         int, typer.Option(min=2, max=26, help="How many weeks; a second release comes in the middle.")
     ] = 4,
     per_day: Annotated[int, typer.Option(min=1, max=5000, help="Contacts on a weekday.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, max=999, help="Other seed, other customers and verdicts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=999, help="Seed of the customers and verdicts.")] = 0,
     feedback: Annotated[float, typer.Option(min=0, max=1, help="Share of summaries that get a verdict.")] = 0.35,
     noise: Annotated[float, typer.Option(min=0, max=0.5, help="Share of verdicts that say the opposite.")] = 0.05,
     offline: Annotated[
-        bool, typer.Option("--offline", help="No service: write the warehouse's rows straight from the same generator.")
+        bool, typer.Option("--offline", help="Write the same rows directly into the warehouse, without a service.")
     ] = False,
     load: Annotated[
-        bool, typer.Option(help="Load what was answered into the warehouse at the end, and stop the local AWS.")
+        bool, typer.Option(help="At the end, load the events into the warehouse and stop the local AWS.")
     ] = True,
 ) -> None:
-    """Drive the running service with synthetic agents over simulated weeks, with a release in between that loses something."""
+    """Drive the running service with synthetic agents over simulated weeks; the release in the middle makes one thing worse."""
     from datetime import UTC, datetime
 
     from eval.traffic.plan import TrafficOptions, monday_after, newest_full_week
@@ -58,7 +58,7 @@ def traffic(
         f"{counts.verdicts} verdicts ({counts.unhelpful} not helpful), {counts.failed} requests given up, "
         f"{counts.seconds:.0f} s"
     )
-    print(f"what was planted, for whoever must know: {traffic_folder(settings) / 'truth.json'}")
+    print(f"planted differences (the ground truth): {traffic_folder(settings) / 'truth.json'}")
     if load:
         from service.commands.load import load_events
         from service.local import stack

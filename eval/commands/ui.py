@@ -1,4 +1,4 @@
-"""``ui``: MLflow's pages on the store that evaluations write to."""
+"""``ui``: open MLflow on the store that evaluations write to."""
 
 import os
 import sys
@@ -14,7 +14,9 @@ def ui(port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 5000)
 
     uri = Settings().registry.uri
     if not uri.startswith("sqlite:///"):
-        raise ConfigurationError(f"the registry is {uri}: open that address; `omni ui` is for a store on this machine")
+        raise ConfigurationError(
+            f"the registry is {uri}: open that address in a browser; `omni ui` is for local stores"
+        )
     folder = os.path.dirname(uri.removeprefix("sqlite:///"))  # noqa: PTH120 - text in, text out
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103
     line = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root"]

@@ -42,7 +42,7 @@ def commands(group):
     return group.commands if hasattr(group, "commands") else {}
 
 
-def test_every_command_is_there_and_has_a_station():
+def test_every_command_is_listed_under_a_station():
     found = commands(typer.main.get_command(build_app()))
     assert set(found) == set(NAMES)
     assert {command.rich_help_panel for command in found.values()} == set(STATIONS)
@@ -78,7 +78,7 @@ def test_help_shows_the_stations_in_order(capsys):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_explains_itself(capsys, name):
+def test_every_command_prints_its_help(capsys, name):
     assert omni(name, "--help") == 0
     assert f"Usage: omni {name}" in capsys.readouterr().out
 
@@ -97,7 +97,7 @@ def test_a_refusal_is_exit_code_1_and_one_line(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "error: pair 'x' was never evaluated\n")
 
 
-def test_a_refusal_is_exit_code_1_whichever_release_command_it_meets(monkeypatch):
+def test_a_refusal_is_exit_code_1_for_every_release_command(monkeypatch):
     def refuse(*_, **__):
         raise Refused("no")
 
@@ -109,7 +109,7 @@ def test_a_refusal_is_exit_code_1_whichever_release_command_it_meets(monkeypatch
     assert omni("rollout-end", "--why", "y") == 1
 
 
-def test_what_is_typed_reaches_the_release_as_it_was_typed(monkeypatch):
+def test_promote_and_rollback_pass_their_arguments_on_unchanged(monkeypatch):
     asked = []
 
     def promote(*arguments):
@@ -146,7 +146,7 @@ def test_a_gate_that_could_not_measure_behaviour_does_not_evaluate(monkeypatch):
     assert omni("gate", "extractive") == 2
 
 
-def test_status_as_json_says_what_the_exit_code_says(capsys):
+def test_status_as_json_agrees_with_the_exit_code(capsys):
     assert omni("status", "--json") == 1
     assert [(part["name"], part["healthy"]) for part in json.loads(capsys.readouterr().out)] == [
         ("ministack", False),
@@ -179,13 +179,13 @@ def test_simulated_weeks_are_kept_apart():
     }
 
 
-def test_a_bench_without_the_repository_says_so(monkeypatch, tmp_path, capsys):
+def test_a_bench_without_the_repository_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("service.settings.REPO_ROOT", tmp_path)
     assert omni("bench", "warehouse") == 2
-    assert "needs the project's repository" in capsys.readouterr().err
+    assert "needs a checkout of the project" in capsys.readouterr().err
 
 
-def test_the_pages_of_a_remote_store_are_not_opened_here(monkeypatch, capsys):
+def test_ui_refuses_a_remote_store(monkeypatch, capsys):
     monkeypatch.setenv("OMNI_REGISTRY_URI", "https://mlflow.example")
     assert omni("ui") == 2
     assert "https://mlflow.example" in capsys.readouterr().err
