@@ -1,4 +1,4 @@
-"""What the HTML report shows of each case: inputs, expectations, and each pair's answer with its faults marked."""
+"""The parts of the HTML report about single cases: inputs, expectations, and each pair's answer with its faults marked."""
 
 import json
 import re
@@ -21,21 +21,21 @@ from service.task import load_task
 
 WORST_LISTED = 10
 _WORD = re.compile(r"\w+")
-# A grounding finding names kind and value before these words: "amount $450 is in no interaction: '...'".
+# A grounding finding has kind and value before these words: "amount $450 is in no interaction: '...'".
 _UNSUPPORTED = " is in no "
 
 
 @runtime_checkable
 class _Filtered(Protocol):
-    """Inputs that hide part of what they carry from the model."""
+    """Inputs that show the model only some of their records."""
 
     def visible(self) -> Sequence[BaseModel]:
-        """Return what the model gets to see."""
+        """Return the records that the model sees."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A piece of a text; ``mark``: "", "statement" (of a finding), "fault" (its value, a false claim) or (of inputs) "missed"."""
+    """A piece of a text. ``mark`` is "", "statement" (has a finding), "fault" (its wrong part) or, in inputs, "missed"."""
 
     text: str
     mark: str
@@ -43,7 +43,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
-    """One record of a case's inputs, such as an interaction; ``pieces`` marks what some answer left out ("missed")."""
+    """One record of a case's inputs, such as an interaction; a piece marked "missed" shows a fact that some answer left out."""
 
     heading: str
     body: str
@@ -53,7 +53,7 @@ class RecordView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownAnswer:
-    """One pair's answer to a case with everything that was said about it."""
+    """One pair's answer to a case with its scores, findings and metadata."""
 
     title: str
     pair: str
@@ -68,14 +68,14 @@ class ShownAnswer:
     scores: str
     figures: str
     is_production: bool = False
-    changes: tuple[TextPiece, ...] = ()  # against production's answer; empty where there is nothing to compare
+    changes: tuple[TextPiece, ...] = ()  # compared with production's answer; empty if one of the two is missing
     in_common: str = ""
-    readable: bool = False  # whether the word differences are worth showing unasked
+    readable: bool = False  # whether the page shows the word differences without a click
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
-    """One case: ``answers`` are each pair's first one, ``others`` are backups' and repeated ones."""
+    """One case: ``answers`` holds each pair's first answer, ``others`` the backups' and the repeated ones."""
 
     id: str
     slices: str
@@ -93,7 +93,7 @@ class CaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstList:
-    """A pair's worst cases: id and what is wrong, at most ``WORST_LISTED`` of ``count``."""
+    """A pair's worst cases as id and problem, at most ``WORST_LISTED`` of ``count``."""
 
     pair: str
     count: int
@@ -109,7 +109,7 @@ def worst_lists(evaluation: Evaluation, suite: Suite) -> list[WorstList]:
         bad = worst_results(results, suite)
         lines = []
         for item in bad[:WORST_LISTED]:
-            problems = problem_lines(item, suite) or ["scored low without a finding"]
+            problems = problem_lines(item, suite) or ["low score without a finding"]
             more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
             lines.append((item.case_id, one_line(problems[0], 180) + more))
         lists.append(WorstList(pair=pair.pair_name, count=len(bad), total=len(results), lines=tuple(lines)))
@@ -117,7 +117,7 @@ def worst_lists(evaluation: Evaluation, suite: Suite) -> list[WorstList]:
 
 
 def case_views(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[CaseView]:
-    """Return every case that was answered, the worst over all pairs first."""
+    """Return every answered case; those with the worst answers of any pair come first."""
     answers: dict[str, list[tuple[PairResult, CaseResult]]] = {}
     for pair in evaluation.pairs:
         for item in pair.cases:
@@ -136,11 +136,11 @@ def case_views(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
 
 
 def _entry_reader(task_name: str) -> Callable[[Case], list[RecordView]]:
-    """Return what lists a case's records, telling those that the model saw from those that the request's filter hid."""
+    """Return a function that lists a case's records and marks those that the request's filter hid from the model."""
     try:
         model: type[BaseModel] | None = load_task(task_name).input_model
     except ConfigurationError:
-        model = None  # a report of a task that this checkout no longer has: all records count as seen
+        model = None  # the task no longer exists in this checkout: treat all records as seen
 
     def seen(case: Case) -> list[dict[str, Any]] | None:
         if model is None:
@@ -195,10 +195,10 @@ def _case_view(
     production: CaseResult | None,
 ) -> CaseView:
     expected = case.expectations
-    # Production first: everything else is read against it.
+    # Production first, because readers compare the other answers with it.
     answers = sorted(answers, key=lambda answer: not answer[0].is_production)
     entries = _mark_missed(entries_of(case), case, [item for _, item in answers if item.arm == "primary"])
-    # Repeats are told apart by their order: where their count starts is the runner's own affair.
+    # Number repeats by their order: the runner's own numbers need not start at 1.
     order: dict[tuple[str, str], list[int]] = {}
     for pair, item in answers:
         order.setdefault((pair.pair_name, item.arm), []).append(item.repeat)
@@ -229,7 +229,7 @@ def _case_view(
 
 def _with_changes(answer: ShownAnswer, production: CaseResult, item: CaseResult) -> ShownAnswer:
     if production.result.output is None:
-        return replace(answer, in_common="production gave no answer to compare with")
+        return replace(answer, in_common="production has no answer to this case")
     changes, share = word_changes(production.result.output, item.result.output or "")
     return replace(
         answer,
@@ -240,7 +240,7 @@ def _with_changes(answer: ShownAnswer, production: CaseResult, item: CaseResult)
 
 
 def _mark_missed(entries: Sequence[RecordView], case: Case, results: Sequence[CaseResult]) -> list[RecordView]:
-    """Mark, in what went in, the passages that show a fact which some answer does not carry."""
+    """Mark the passages of the inputs that show a fact which some answer leaves out."""
     absent = {finding.text for item in results for finding in findings_of(item)}
     spans = [fact.span for fact in case.expectations.facts if fact.statement in absent]
     marked = []
@@ -265,7 +265,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
         title += f", answer {place + 1}"
     problems = len(problem_lines(item, suite))
     state = "failed" if result.failure is not None else "faults" if problems else "ok"
-    words = {"failed": f"failed: {result.failure}", "faults": plural(problems, "finding"), "ok": "nothing found"}
+    words = {"failed": f"failed: {result.failure}", "faults": plural(problems, "finding"), "ok": "no findings"}
     values = {name: score.value for name, score in item.scores.items()}
     reasons = {(name, score.unscored) for name, score in item.scores.items() if score.unscored is not None}
     return ShownAnswer(
@@ -286,7 +286,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
 
 
 def _without_quote(finding: ScoreFinding, output: str) -> str:
-    """Return the finding's text without the passage that is marked in the output anyway."""
+    """Return the finding's text without the quoted passage if that is marked in the output."""
     start, end = _find(finding.quote, without_controls(output))
     return without_controls(finding.text if start == end else finding.head)
 
@@ -298,7 +298,7 @@ def _score_text(value: float) -> str:
 def _figures(item: CaseResult) -> str:
     result = item.result
     cost = MISSING if result.cost is None else format_number(float(result.cost.metered_usd), Unit.USD)
-    when = "live" if item.live else "from cache" + (f" (run {item.measured_in})" if item.measured_in else "")
+    when = "live" if item.live else "from the cache" + (f" (run {item.measured_in})" if item.measured_in else "")
     parts = [f"{format_number(result.model_ms or result.latency_ms, Unit.MS)}, {when}", f"cost {cost}"]
     if result.answered_by:
         parts.append(f"answered by {result.answered_by}")
@@ -306,9 +306,9 @@ def _figures(item: CaseResult) -> str:
 
 
 def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> list[Segment]:
-    """Return ``output`` in pieces, with the passages marked that a finding quotes or that state a forbidden claim.
+    """Return ``output`` in pieces; marked are passages that a finding quotes and passages that state a forbidden claim.
 
-    Joined, the pieces are the output without its control characters.
+    The pieces joined are the output without its control characters.
     """
     output = without_controls(output)
     levels = [0] * len(output)
@@ -332,7 +332,7 @@ def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> li
 
 
 def _find(passage: str, text: str) -> tuple[int, int]:
-    """Return where ``passage`` stands in ``text``, be its words spaced as they may; (0, 0) if nowhere."""
+    """Return start and end of ``passage`` in ``text``, ignoring differences in white space; (0, 0) if absent."""
     if not passage:
         return 0, 0
     place = text.find(passage)

@@ -1,4 +1,4 @@
-"""The report's comparison of pairs with references that are scored against each other."""
+"""The report's table of references scored against each other, with the pairs scored by the same rule."""
 
 from markupsafe import Markup
 
@@ -13,7 +13,7 @@ CEILING_NAME = "reference against reference"
 
 
 def ceiling_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
-    """Return references scored against each other in the first column, then each pair by the same rule."""
+    """Return one row per metric: references against each other in the first cell, then each pair by the same rule."""
     rows = []
     n = ceiling_cases(evaluation)
     for spec in ceiling_metrics(evaluation, suite):

@@ -1,4 +1,4 @@
-"""What changed against production, case by case: words that came and went, and scores that rose and fell."""
+"""Differences from production case by case: words added and removed, scores that rose or fell."""
 
 import difflib
 import re
@@ -12,8 +12,8 @@ from eval.suite import Suite
 from figures.formatting import without_controls
 
 CHANGED_LISTED = 10
-_NO_ANSWER = 100.0  # an answer that is lost weighs more than all its scores
-# Two texts with fewer words in common than this share differ as wholes: their word differences are shown on demand only.
+_NO_ANSWER = 100.0  # a missing answer weighs more than any loss of scores
+# Below this share of common words a word-by-word comparison is hard to read, so the page shows it on demand only.
 READABLE_SHARE = 0.4
 _TOKEN = re.compile(r"\s+|[\w$%.,:'-]*\w|.", re.DOTALL)
 
@@ -39,7 +39,8 @@ class ChangedList:
 def word_changes(before: str, after: str) -> tuple[list[TextPiece], float]:
     """Return the words of both texts in order, and the share of words in common (0 to 1; 1 for equal texts).
 
-    Pieces of kind "" and "ins" joined are ``after`` without control characters, "" and "del" are ``before`` but for its spaces.
+    Joining the pieces of kind "" and "ins" gives ``after`` without control characters; "" and "del" give ``before`` apart
+    from its white space.
     """
     old, new = (_TOKEN.findall(without_controls(text)) for text in (before, after))
     matcher = difflib.SequenceMatcher(None, [_key(token) for token in old], [_key(token) for token in new], False)
@@ -74,7 +75,7 @@ def production_answers(evaluation: Evaluation) -> dict[str, CaseResult]:
 
 
 def changed_lists(evaluation: Evaluation, suite: Suite) -> list[ChangedList]:
-    """Return each candidate's most changed cases: lost answers and lost scores first, then gains, then changed words."""
+    """Return each candidate's most changed cases: lost answers and lower scores first, then higher scores, then new words."""
     production = production_answers(evaluation)
     return [_changed(pair, production, suite) for pair in evaluation.pairs if production and not pair.is_production]
 

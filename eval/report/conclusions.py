@@ -1,4 +1,4 @@
-"""How a finished evaluation is read: what it says in one sentence, why, and which cases went worst."""
+"""The sentences and rankings that every report of an evaluation shows: headline, reasons, worst cases."""
 
 import ast
 import re
@@ -31,15 +31,15 @@ _CHECK_NAMES: dict[CheckKind, str] = {
     "behaviour": "behaviour {name}",
     "must_pass": "{name} of every regression case",
 }
-_NOTHING_IN_PRODUCTION = "Nothing is in production yet: floors alone decide."
+_NOTHING_IN_PRODUCTION = "No pair is in production yet, so only the floors decide."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreFinding:
-    """One thing that a score was lowered for.
+    """One reason why a score is low.
 
-    A finding may end in the passage of the output that it is about, as a Python string behind a colon: ``quote`` is
-    that passage ("" without one) and ``head`` what stands before it.
+    A finding's text may end with a colon and the passage of the output that it is about, as a Python string literal.
+    ``quote`` is that passage ("" without one) and ``head`` the text before it.
     """
 
     score: str
@@ -75,7 +75,7 @@ def headline(evaluation: Evaluation) -> str:
 
 
 def baseline_sentence(evaluation: Evaluation) -> str:
-    """Return what the pairs were compared with."""
+    """Return the sentence that names the pair in production."""
     if evaluation.production_name is None:
         return _NOTHING_IN_PRODUCTION
     version = "" if evaluation.production_version is None else f" (registry version {evaluation.production_version})"
@@ -83,9 +83,9 @@ def baseline_sentence(evaluation: Evaluation) -> str:
 
 
 def replaced_models(evaluation: Evaluation, pair: PairResult) -> dict[str, tuple[str, ...]]:
-    """Return, per provider model that did not answer itself, the names of what answered in its place.
+    """Return the names of the stand-ins that answered, by the provider model that they replaced.
 
-    Empty where the evaluation has no stand-in. Models under ``local.`` ids run on this machine and replace nothing.
+    Empty if the evaluation has no stand-in. Models with ``local.`` ids run on this machine and are not replaced.
     """
     found: dict[str, set[str]] = {}
     for item in pair.cases if evaluation.stand_in is not None else ():
@@ -97,7 +97,7 @@ def replaced_models(evaluation: Evaluation, pair: PairResult) -> dict[str, tuple
 
 
 def stand_in_warning(evaluation: Evaluation) -> str:
-    """Return the sentence that says whose figures these are, "" when every model answered itself."""
+    """Return the warning that a stand-in's figures are shown; "" if every model answered itself."""
     replaced = {pair.pair_name: replaced_models(evaluation, pair) for pair in evaluation.pairs}
     pairs = [name for name, models in replaced.items() if models]
     if not pairs:
@@ -106,12 +106,12 @@ def stand_in_warning(evaluation: Evaluation) -> str:
     return (
         f"{', '.join(names)} answered in place of the provider models of {', '.join(pairs)}. Quality and latency are "
         "the stand-in's; cost is its token count at the provider's prices. "
-        "Nothing here is a measurement of the provider's model."
+        "No figure of these pairs is a measurement of the provider's model."
     )
 
 
 def open_checks(pair: PairResult) -> list[Check]:
-    """Return the checks that did not pass: failed ones first, else in the gate's order."""
+    """Return the checks that did not pass: failed ones first, then undecided ones, each in the gate's order."""
     missed = [check for check in pair.gate.checks if check.verdict is not Verdict.PASS]
     return sorted(missed, key=lambda check: _BAD_FIRST[check.verdict])
 
@@ -120,7 +120,7 @@ def why(pair: PairResult) -> str:
     """Return the verdict's reason in a few words, "all 12 checks pass" or "3 of 12 checks fail: grounded, ..."."""
     checks, missed = pair.gate.checks, open_checks(pair)
     if not checks:
-        return "the gate made no check, and a gate without checks fails"
+        return "the gate made no checks, and a gate without checks fails"
     if not missed:
         return "the check passes" if len(checks) == 1 else f"all {len(checks)} checks pass"
     worst = [check for check in missed if check.verdict is missed[0].verdict]
@@ -131,12 +131,12 @@ def why(pair: PairResult) -> str:
 
 
 def check_name(check: Check) -> str:
-    """Return what is checked, in words that tell a floor, a slice's floor and a comparison apart."""
+    """Return the check's name; floors, floors of slices and comparisons with production have different wordings."""
     return _CHECK_NAMES[check.kind].format(name=check.name, slice=check.slice)
 
 
 def bound_text(check: Check) -> str:
-    """Return what was asked for: "at least 0.80", "at most 5.0 s", "no lower than -0.05", or "must hold"."""
+    """Return the bound in words: "at least 0.80", "at most 5.0 s", "no lower than -0.05", or "must hold"."""
     if check.kind == "requirement":
         return "must hold"
     bound = format_number(check.bound, check.metric.unit)
@@ -146,14 +146,14 @@ def bound_text(check: Check) -> str:
 
 
 def check_line(check: Check) -> str:
-    """Return the check in one line: verdict, figures against the bound, and how the verdict came about."""
+    """Return the check in one line: verdict, figures, bound, and explanation."""
     value = format_check_value(check)
     figures = f" {value}, needs {bound_text(check)}" if value else ""
     return f"{VERDICT_WORDS[check.verdict]} {check_name(check)}{figures}: {check.explanation}"
 
 
 def small_slice_text(check: Check) -> str:
-    """Return a slice that is too small to gate: what, how much, and how many cases it has and needs."""
+    """Return a slice that is too small to gate in words: its figure, its number of cases and the number needed."""
     return f"{check_name(check)} {format_check_value(check)} ({check.explanation.removeprefix('small: ')})"
 
 
@@ -176,7 +176,7 @@ def failures_by_message(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
 
 
 def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[CaseResult]:
-    """Return the results in which a yes-or-no scorer named something: answers first, then rejected ones, most findings first."""
+    """Return the results with findings of a yes-or-no scorer: answers before rejected answers, most findings first."""
     yes_or_no = {spec.score for spec in case_metrics(suite) if _kind_of(spec).yes_or_no}
     found = [(sum(f.score in yes_or_no for f in findings_of(item)), item) for item in results]
     return [
@@ -185,18 +185,20 @@ def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[Cas
 
 
 def table_metrics(suite: Suite) -> list[MetricSpec]:
-    """Return what the suite shows side by side, in its order; a suite without a table shows every metric."""
+    """Return the metrics of the suite's table, in its order; all metrics if the suite declares no table."""
     return [suite.metric(name) for name in suite.table] if suite.table else list(suite.metrics)
 
 
 def case_metrics(suite: Suite) -> list[MetricSpec]:
-    """Return the table's metrics that are scored case by case as a rate or mean from 0 to 1: yes-or-no scores first."""
+    """Return the table's metrics with a score from 0 to 1 per case, yes-or-no scores first."""
     per_case = [spec for spec in table_metrics(suite) if _kind_of(spec).scores_cases and spec.unit is Unit.RATE]
     return sorted(per_case, key=lambda spec: not _kind_of(spec).yes_or_no)
 
 
 def _kind_of(spec: MetricSpec) -> "MetricKind":
-    from eval.verdict.kinds import kind_of  # late: scipy takes 0.3 s to import, and the calls should start before that
+    from eval.verdict.kinds import (
+        kind_of,
+    )  # late import: scipy takes 0.3 s, and the model calls should start before that
 
     return kind_of(spec)
 
@@ -204,7 +206,7 @@ def _kind_of(spec: MetricSpec) -> "MetricKind":
 def badness(item: CaseResult, suite: Suite) -> tuple[float, ...]:
     """Return a key that sorts the worst results first: failures, then each yes-or-no score, then the graded ones.
 
-    An unscored value ranks as good: that nothing could be said is no fault of the output.
+    An unscored value ranks as good: a scorer that could not decide is no evidence against the output.
     """
     values = []
     for spec in case_metrics(suite):
@@ -215,13 +217,13 @@ def badness(item: CaseResult, suite: Suite) -> tuple[float, ...]:
 
 
 def worst_results(results: Iterable[CaseResult], suite: Suite, limit: int | None = None) -> list[CaseResult]:
-    """Return the results with something wrong, worst first, at most ``limit``; equal ones stay in case order."""
+    """Return at most ``limit`` results with problems, worst first; equally bad ones stay in case order."""
     bad = [item for item in results if min(badness(item, suite)) < 1.0]
     return sorted(bad, key=lambda item: badness(item, suite))[:limit]
 
 
 def findings_of(item: CaseResult) -> list[ScoreFinding]:
-    """Return what the result's scores were lowered for, each text once (two scores may rest on one fault)."""
+    """Return the findings of all scores of the result, each text once (two scores may name the same fault)."""
     seen: dict[str, ScoreFinding] = {}
     for name, score in item.scores.items():
         for text in score.findings:
@@ -231,7 +233,7 @@ def findings_of(item: CaseResult) -> list[ScoreFinding]:
 
 
 def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
-    """Return what is wrong with a result, the gravest first: its failure, or its findings as ``badness`` ranks them."""
+    """Return the result's problems, most serious first: its failure, or its findings in the order of ``badness``."""
     if item.result.failure is not None:
         message = item.result.failure_message
         found = [f"the rejected answer had: {finding.text}" for finding in findings_of(item)]
@@ -253,7 +255,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def metric_notes(evaluation: Evaluation) -> list[str]:
-    """Return one footnote per distinct note of a metric, with the pairs and metrics that it is about."""
+    """Return one footnote per pair and distinct note, with the metrics that it applies to."""
     about: dict[tuple[str, str], list[str]] = {}
     for pair in evaluation.pairs:
         for prefix, metrics in (("", pair.metrics), ("backup ", pair.backup_metrics)):
@@ -264,7 +266,7 @@ def metric_notes(evaluation: Evaluation) -> list[str]:
 
 
 def ceiling_metrics(evaluation: Evaluation, suite: Suite) -> list[MetricSpec]:
-    """Return the table's metrics that the reference ceiling covers, in the table's order."""
+    """Return the table's metrics that were computed for references against each other, in the table's order."""
     return [spec for spec in table_metrics(suite) if spec.name in evaluation.ceiling]
 
 
@@ -274,15 +276,15 @@ def ceiling_cases(evaluation: Evaluation) -> int:
 
 
 def ceiling_title(evaluation: Evaluation) -> str:
-    """Return what the ceiling's figures are, for a heading."""
+    """Return the heading of the table of references scored against each other."""
     return (
-        f"References against each other: the {plural(ceiling_cases(evaluation), 'case')} with several references, "
-        "every text against all references but one"
+        f"References against each other: {plural(ceiling_cases(evaluation), 'case')} with several references, "
+        "each text scored against all references but one"
     )
 
 
 def judge_lines(evaluation: Evaluation) -> list[str]:
-    """Return one line per judge and status; judges with the same status share a line."""
+    """Return one line per status of a judge; judges with the same status share a line."""
     by_status: dict[str, list[str]] = {}
     for note in evaluation.judges:
         by_status.setdefault(note.status, []).append(note.rubric)
@@ -290,12 +292,12 @@ def judge_lines(evaluation: Evaluation) -> list[str]:
 
 
 def judge_status(evaluation: Evaluation) -> str:
-    """Return what every judge's word counts, in one line; an evaluation without judges says so."""
+    """Return in one line whether each judge's ratings gate or are only shown; "no judge took part" without judges."""
     return "; ".join(line.removeprefix("judge ") for line in judge_lines(evaluation)) or "no judge took part"
 
 
 def format_check_value(check: Check) -> str:
-    """Return what the check compared: the metric or the difference with its interval; "" for a requirement."""
+    """Return the checked figure (metric or difference) with its interval; "" for a requirement."""
     if check.kind == "requirement":
         return ""
     metric = check.metric

@@ -60,7 +60,7 @@ _COLOURS = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONC
 
 
 def open_console(stream: IO[str] | None = None) -> "Console":
-    """Return a console on ``stream`` (default: standard output): plain and 120 columns wide where it is no terminal."""
+    """Return a console on ``stream`` (default: standard output); plain and 120 columns wide if it is not a terminal."""
     from rich.console import Console
 
     stream = sys.stdout if stream is None else stream
@@ -68,7 +68,7 @@ def open_console(stream: IO[str] | None = None) -> "Console":
 
 
 def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | None" = None) -> None:
-    """Print ``evaluation`` to ``console`` (default: ``open_console()``); readable from 100 columns with five pairs."""
+    """Print ``evaluation`` to ``console`` (default: ``open_console()``); five pairs fit into 100 columns."""
     printer = _Printer(evaluation, suite, open_console() if console is None else console)
     printer.header()
     printer.metrics()
@@ -86,7 +86,7 @@ class _Printer:
         self._evaluation, self._suite, self._console = evaluation, suite, console
 
     def say(self, text: str, style: str = "", indent: int = 0) -> None:
-        """Print ``text`` wrapped and indented, its further lines by two more; nothing in it is markup."""
+        """Print ``text`` wrapped and indented, further lines by two more columns; markup in it is printed literally."""
         from rich.text import Text
 
         first, further = " " * indent, " " * (indent + 2 if indent else 0)
@@ -98,11 +98,11 @@ class _Printer:
         self.say(text, "bold")
 
     def header(self) -> None:
-        """Print what was evaluated, where, and how much of it is fresh."""
+        """Print what was evaluated, where, and how many model calls were live or came from the cache."""
         e = self._evaluation
         self.say(
             f"{e.task} on {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}) "
-            f"in {e.environment}: {plural(e.calls_live, 'call')} live, {e.calls_cached:,} from cache",
+            f"in {e.environment}: {plural(e.calls_live, 'model call')} live, {e.calls_cached:,} from the cache",
             "bold",
         )
         warning = stand_in_warning(e)
@@ -132,13 +132,13 @@ class _Printer:
         counts = {metric.n for pair in self._evaluation.pairs for metric in pair.metrics.values()}
         legend = "↑ higher is better, ↓ lower is better."
         if counts != {self._evaluation.case_count}:
-            legend += f" n is given where it is not {self._evaluation.case_count}."
+            legend += f" n = {self._evaluation.case_count} unless given."
         self.say(legend, "dim")
         for note in metric_notes(self._evaluation):
             self.say(f"{NOTE_MARK} {one_line(note, 300)}", "dim")
 
     def ceiling(self) -> None:
-        """Print references scored against each other beside the pairs by the same rule; nothing without such cases."""
+        """Print references scored against each other, and the pairs by the same rule, if cases have several references."""
         e = self._evaluation
         if not e.ceiling:
             return
@@ -183,7 +183,7 @@ class _Printer:
         return text
 
     def _fold(self, name: str, columns: int) -> str:
-        """Break a long name behind its hyphens, dots and spaces, so that ``columns`` of them fit side by side."""
+        """Break a long name after hyphens, dots and spaces so that ``columns`` such names fit side by side."""
         width = max((self._console.width - _NAME_WIDTH) // max(columns, 1) - 1, 8)
         lines = [""]
         for part in re.findall(r"[^-._: ]*[-._: ]?", one_line(name, 120)):
@@ -193,7 +193,7 @@ class _Printer:
         return "\n".join(line.rstrip() for line in lines)
 
     def comparison(self) -> None:
-        """Print candidate minus production, or why there is none."""
+        """Print candidate minus production, or why there is no comparison."""
         from rich.text import Text
 
         if self._evaluation.production_name is None:
@@ -205,7 +205,7 @@ class _Printer:
             return
         self._title(
             f"Difference from production ({self._evaluation.production_name}) on the same cases; "
-            "+ is better, whatever the metric"
+            "+ is better for every metric"
         )
         table = self._table("margin allowed")
         looks = {pair.gate.look.planned for pair in compared if pair.gate.look.planned > 1}
@@ -225,8 +225,9 @@ class _Printer:
             table.add_row(label, *[self._delta(pair, delta) for pair, delta in zip(compared, deltas, strict=True)])
         self._console.print(table)
         self.say(
-            "p: chance of so large a difference between equal pairs. sees: the smallest true drop that these cases show with "
-            "80% power." + (f" Intervals allow for {max(looks)} looks at growing evidence." if looks else ""),
+            "p: probability of a difference this large between equal pairs. sees: the smallest true drop that these cases "
+            "detect with 80% power."
+            + (f" Intervals are widened for {max(looks)} interim looks at the data." if looks else ""),
             "dim",
         )
 
@@ -250,7 +251,7 @@ class _Printer:
         return text
 
     def verdicts(self) -> None:
-        """Print each pair's verdict with the checks that stand in its way."""
+        """Print each pair's verdict with the checks that did not pass."""
         self._title("Verdicts")
         for pair in self._evaluation.pairs:
             line = _verdict_text(pair)
@@ -260,7 +261,7 @@ class _Printer:
             gate = pair.gate
             look = gate.look
             if look.planned > 1:
-                text = f"interim look {look.number} of {look.planned}, decided by {look.confidence:.2%} intervals"
+                text = f"interim look {look.number} of {look.planned}, decided with {look.confidence:.2%} intervals"
                 self.say(text, "dim", indent=2)
             missed = open_checks(pair)
             for check in missed[:CHECKS_SHOWN]:
@@ -270,8 +271,8 @@ class _Printer:
                 self.say(f"and {plural(len(missed) - CHECKS_SHOWN, 'check')} more: see the report", "dim", indent=2)
             if gate.small_slices:
                 small = "; ".join(small_slice_text(check) for check in gate.small_slices)
-                self.say(f"small slices, shown and not judged: {small}", "dim", indent=2)
-        # Once for all pairs: five pairs that miss the same bound would repeat its reason ten times.
+                self.say(f"slices too small to gate: {small}", "dim", indent=2)
+        # Printed once for all pairs: five pairs that miss the same bound would repeat its reason ten times.
         shown = [check for pair in self._evaluation.pairs for check in open_checks(pair)[:CHECKS_SHOWN]]
         reasons = {check.reason: check_name(check) for check in reversed(shown)}
         if reasons:
@@ -280,16 +281,16 @@ class _Printer:
                 self.say(one_line(f"{name}: {reason}", 400), "dim", indent=2)
 
     def worst_cases(self) -> None:
-        """Print what failed by code, and the worst cases of each pair with their findings."""
+        """Print each pair's failures by code and its worst cases with their findings."""
         self._title("Worst cases")
         for pair in self._evaluation.pairs:
             results = results_of(pair)
             bad = worst_results(results, self._suite)
             name, total = one_line(pair.pair_name, 60), plural(len(results), "answer")
             if not bad:
-                self.say(f"{name}: nothing found in {total}")
+                self.say(f"{name}: no problems in {total}")
                 continue
-            self.say(f"{name}: something found in {len(bad)} of {total}")
+            self.say(f"{name}: problems in {len(bad)} of {total}")
             codes = failures_by_code(results)
             if codes:
                 self.say("failed: " + ", ".join(f"{code} {count}" for code, count in codes), "red", indent=2)
@@ -297,7 +298,7 @@ class _Printer:
                     self.say(f"{count} x {one_line(message, 170)}", indent=4)
             faulty = results_with_faults(results, self._suite)
             if faulty:
-                self.say(f"claims without support or forbidden, in {plural(len(faulty), 'answer')}:", "red", indent=2)
+                self.say(f"unsupported or forbidden claims in {plural(len(faulty), 'answer')}:", "red", indent=2)
                 self._list_cases(faulty[:FAULTS_SHOWN], len(faulty))
             graded = [item for item in bad if item not in faulty and item.result.failure is None]
             if graded:
@@ -307,7 +308,7 @@ class _Printer:
 
     def _list_cases(self, items: list[CaseResult], total: int | None) -> None:
         for item in items:
-            lines = problem_lines(item, self._suite) or ["scored low without a finding"]
+            lines = problem_lines(item, self._suite) or ["low score without a finding"]
             more = f" (+{len(lines) - _LINES_PER_CASE} more)" if len(lines) > _LINES_PER_CASE else ""
             shown = "; ".join(one_line(line, 170) for line in lines[:_LINES_PER_CASE])
             self.say(f"{item.case_id}: {shown}{more}", indent=4)

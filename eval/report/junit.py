@@ -1,4 +1,4 @@
-"""Writes an evaluation as JUnit XML, which CI systems show beside their tests: one suite per pair, one case per check."""
+"""Writes an evaluation as JUnit XML for CI systems: one test suite per pair, one test case per check."""
 
 from xml.etree import ElementTree as ET
 
@@ -8,9 +8,9 @@ from figures.formatting import without_controls
 
 
 def render_junit(evaluation: Evaluation) -> str:
-    """Return the document. A check that fails is a failure; an undecided one too, of type ``inconclusive``.
+    """Return the document. A failed check is a failure, and so is an undecided one, of type ``inconclusive``.
 
-    Neither is ever released, so neither may look green. Cases are not in here: a case has scores and no verdict.
+    Neither may be released, so neither may look green. The evaluation's cases are left out: they have scores, not verdicts.
     """
     root = ET.Element("testsuites", name=_text(f"{evaluation.task} on {evaluation.dataset_name}"))
     for pair in evaluation.pairs:
@@ -49,13 +49,13 @@ def render_junit(evaluation: Evaluation) -> str:
         if not checks:
             case = ET.SubElement(element, "testcase", classname=group, name="gate", time="0")
             ET.SubElement(
-                case, "failure", message="the gate made no check, and a gate without checks fails", type="fail"
+                case, "failure", message="the gate made no checks, and a gate without checks fails", type="fail"
             )
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 
 
 def _text(text: str) -> str:
-    # What XML 1.0 cannot hold at all, escaped or not, would make the whole file unreadable.
+    # A character that XML 1.0 forbids even when escaped would make the whole file unreadable.
     kept = (c for c in without_controls(text) if not ("\ud800" <= c <= "\udfff" or c in "\ufffe\uffff"))
     return "".join(kept)

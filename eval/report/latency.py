@@ -13,9 +13,9 @@ _ARMS: tuple[ArmName, ...] = ("primary", "backup")
 
 
 def latency_curves(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]], Markup]:
-    """Return per pair and arm its name, its figures in words and the curve of this run's live calls; and the common axis.
+    """Return name, figures in words and curve of this run's live calls for each pair and arm; and the common axis.
 
-    A pair without a backup has no second curve; an arm without a live call has words and no curve.
+    A pair without a backup has one curve. An arm without live calls has a text in place of the curve.
     """
     live = {
         f"{pair.pair_name}{' (backup)' if arm == 'backup' else ''}": _live(pair, arm)

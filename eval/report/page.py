@@ -37,7 +37,7 @@ from figures.svg import STYLE_SHEET
 
 HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"
-# GitHub refuses a comment of more than 65,536 characters; this leaves room for what a workflow writes around it.
+# GitHub rejects a comment of more than 65,536 characters; the rest is room for the workflow's own text.
 MARKDOWN_LIMIT = 65_000
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -45,14 +45,14 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], folder: Path) -> Path:
     """Write ``report.html``, ``report.json``, ``report.md`` and ``junit.xml`` into ``folder`` and return the path of the first.
 
-    A file is replaced as a whole or not at all. ``report.html`` needs no other file and no network; it and nothing else
-    holds the cases' texts.
+    Each file is replaced atomically. ``report.html`` needs no other file and no network, and is the only one that holds
+    the cases' texts.
 
     Args:
-        evaluation: what to show.
+        evaluation: the evaluation to show.
         suite: the suite that it ran under.
-        cases: by id; a result whose case is missing is shown in tables and not among the cases.
-        folder: made if it does not exist.
+        cases: cases by id; a result whose case is missing appears in the tables but not in the list of cases.
+        folder: created if it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
@@ -64,7 +64,7 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
 
 
 def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> str:
-    """Return the page; all text of cases and outputs is escaped, and its policy lets only the page's own script run."""
+    """Return the page; text of cases and outputs is escaped, and its security policy allows only the page's own script."""
     import jinja2  # late: the console alone does not need it
 
     from eval.report import cases as case_pages
@@ -114,14 +114,14 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
 
 
 def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
-    """Return verdicts, table, and the checks that did not pass, in fewer than ``MARKDOWN_LIMIT`` characters."""
+    """Return verdicts, metrics, and the checks that did not pass, in fewer than ``MARKDOWN_LIMIT`` characters."""
     e = evaluation
     lines = [
         f"# {_cell(headline(e))}",
         "",
         _cell(
             f"Task {e.task}, dataset {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}), "
-            f"environment {e.environment}, {plural(e.calls_live, 'call')} live, {e.calls_cached:,} from cache, "
+            f"environment {e.environment}, {plural(e.calls_live, 'model call')} live, {e.calls_cached:,} from the cache, "
             f"run {e.run_id}. {baseline_sentence(e)}"
         ),
         "",
@@ -175,13 +175,13 @@ def _answered_by(evaluation: Evaluation, pair: PairResult) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return ``text`` on one line with what Markdown or HTML would act on made harmless."""
+    """Return ``text`` on one line, with the special characters of Markdown and HTML escaped."""
     flat = one_line(text, 1_000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return flat.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
 
 
 def _within_limit(lines: list[str]) -> str:
-    end = f"\n… cut; all of it is in {HTML_NAME}.\n"
+    end = f"\n… cut; the whole report is {HTML_NAME}.\n"
     text = "\n".join(lines) + "\n"
     if len(text) < MARKDOWN_LIMIT:
         return text
@@ -190,9 +190,9 @@ def _within_limit(lines: list[str]) -> str:
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the evaluation as plain JSON values: metrics, checks and per-case scores, without any customer's text.
+    """Return the evaluation as plain JSON values: metrics, checks and per-case scores, without customers' texts.
 
-    Outputs, findings and rationales quote what customers wrote, so only their number is given; money is a string.
+    Outputs, findings and rationales quote what customers wrote, so only their counts are included. Money is a string.
     """
     apart = ("pairs", "judges", "ceiling", "like_for_like")
     fields = {name: getattr(evaluation, name) for name in Evaluation.__slots__ if name not in apart}

@@ -1,4 +1,4 @@
-"""What the HTML report shows of an evaluation as a whole: verdicts, tables, slices, latency, cost, provenance."""
+"""The parts of the HTML report about the evaluation as a whole: verdicts, tables, slices, cost, provenance."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ SUMMARIES_PER_MONTH = 300_000  # R-VOLUME: about 10,000 a day
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Badge:
-    """A verdict as it is printed: word and sign, so that colour is never alone in saying it."""
+    """A verdict as word and sign, so that the page does not rely on colour alone."""
 
     verdict: str
     word: str
@@ -53,7 +53,7 @@ class Badge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureCell:
-    """A figure in one line, its drawing, and the verdict that hangs on it (None: nothing does)."""
+    """A figure in one line, its drawing, and the verdict of the check on it (None: no check)."""
 
     text: str
     drawing: Markup
@@ -64,7 +64,7 @@ class FigureCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricRow:
-    """A line of a table: its name, what stands below the name, and one cell per column."""
+    """A table row: its name, a remark below the name, and one cell per column."""
 
     name: str
     remark: str
@@ -73,7 +73,7 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairCard:
-    """One pair's verdict with what a reader must know about who answered."""
+    """One pair's verdict, and the models that answered for it."""
 
     name: str
     version: str
@@ -105,7 +105,7 @@ class CheckLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
-    """One value of one slice: per pair the figure and the number of cases behind it; ``small`` below ten cases."""
+    """One value of one slice; ``cells`` hold each pair's figure and its number of cases; ``small`` below ten cases."""
 
     slice_name: str
     value: str
@@ -116,7 +116,7 @@ class SliceRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRow:
-    """What a pair's answers cost: per answer and per month, cold and warm, beside the planned cost (R-COST)."""
+    """A pair's cost per answer and per month, with a cold and a warm prompt cache, beside the planned cost (R-COST)."""
 
     pair: str
     cold: str
@@ -127,7 +127,7 @@ class CostRow:
 
 
 def badge(verdict: Verdict) -> Badge:
-    """Return how ``verdict`` is printed."""
+    """Return the badge of ``verdict``."""
     return Badge(verdict=verdict.value, word=VERDICT_WORDS[verdict], sign=VERDICT_SIGNS[verdict])
 
 
@@ -174,7 +174,7 @@ def _p_text(metric: Metric) -> str:
 
 
 def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[MetricRow]:
-    """Return the suite's table for one arm, every row on one scale; the backup's has only pairs that have a backup."""
+    """Return the suite's table for one arm, each row on one scale; the backup's table has only pairs with a backup."""
     rows = []
     for spec in table_metrics(suite):
         floor = next((floor.bound for floor in suite.floors if floor.metric == spec.name), None)
@@ -210,7 +210,7 @@ def _metric_cell(
 
 
 def delta_rows(evaluation: Evaluation, suite: Suite) -> list[MetricRow]:
-    """Return candidate minus production, one row per metric, for the pairs of ``compared``; positive is better."""
+    """Return candidate minus production, one row per metric, for the pairs that ``compared`` returns; positive is better."""
     margins = {gate.metric: gate.margin for gate in suite.no_worse}
     names = dict.fromkeys([*margins, *(spec.name for spec in table_metrics(suite))])
     rows = []
@@ -250,7 +250,7 @@ def _delta_cell(
 def slice_tables(
     evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
 ) -> list[tuple[MetricSpec, list[SliceRow]]]:
-    """Return, per case-by-case metric of the table, one row per slice value with a figure per pair."""
+    """Return, for each of the table's metrics with a score per case, one row per slice value with a figure per pair."""
     members: dict[tuple[str, str], set[str]] = {}
     for case in cases.values():
         for name in suite.slices:
@@ -274,7 +274,7 @@ def slice_tables(
 
 
 def _natural(value: str) -> tuple[int, str]:
-    """Sort "4-10" before "11-50": by the number in front, and by the text where there is none."""
+    """Return a key that sorts "4-10" before "11-50": the leading number (-1 without one), then the text."""
     digits = re.match(r"\d{1,9}", value)
     return int(digits[0]) if digits else -1, value
 
@@ -304,7 +304,7 @@ def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> t
 
 
 def cost_rows(evaluation: Evaluation, suite: Suite) -> list[CostRow]:
-    """Return each pair's cost; a pair whose model has no price shows that instead of a figure."""
+    """Return each pair's cost; "–" in place of figures if the model has no price."""
     by_kind = {spec.score: spec.name for spec in suite.metrics if kind_of(spec).axis == "cost"}
     rows = []
     for pair in evaluation.pairs:
@@ -340,14 +340,14 @@ def _stated(stated: tuple[str, str] | None, cold: Metric | None) -> str:
 
 
 def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
-    """Return what is needed to know exactly what was measured, and to measure it again."""
+    """Return names and values that identify exactly what was measured, so that it can be measured again."""
     e = evaluation
     lines = [
         ("run", e.run_id),
         ("started", e.started_at),
         ("took", format_number(e.seconds * 1000, Unit.MS)),
         ("environment", e.environment),
-        ("calls", f"{e.calls_live:,} live, {e.calls_cached:,} from cache"),
+        ("model calls", f"{e.calls_live:,} live, {e.calls_cached:,} from the cache"),
         ("stands in for provider models", e.stand_in or "nothing"),
         ("judge", judge_status(e)),
         ("code", e.code_version),
@@ -363,7 +363,7 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
 
 
 def _signatures(suite: Suite, cases: Mapping[str, Case]) -> list[tuple[str, str]]:
-    """Return how corpus figures were computed, in sacrebleu's own shorthand."""
+    """Return sacrebleu's signature of each corpus metric."""
     references = [case.expectations.references for case in cases.values() if case.expectations.references]
     if not references:
         return []

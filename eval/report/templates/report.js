@@ -1,5 +1,5 @@
 "use strict";
-// Filters the list of cases and opens the case that a link points at; without it the page shows everything.
+// Filters the list of cases and opens the case that a link points at. Without JavaScript the page shows all cases.
 const cases = [...document.querySelectorAll("details.case")];
 const text = new Map(cases.map((box) => [box, box.textContent.toLowerCase()]));
 const [find, state, pair, shown] = ["find", "state", "pair", "shown"].map((id) => document.getElementById(id));

@@ -205,7 +205,7 @@ def test_a_second_run_is_answered_from_the_cache_and_says_so(root):
     with LocalBedrock() as server:
         run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
         second = run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
-    assert "0 calls live, 37 from cache" in second.stdout
+    assert "0 model calls live, 37 from the cache" in second.stdout
     assert "leaked" not in second.stderr
     assert "measured in run" in second.stdout
 

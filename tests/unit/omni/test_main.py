@@ -109,7 +109,7 @@ def test_a_refusal_is_exit_code_1_for_every_release_command(monkeypatch):
     assert omni("rollout-end", "--why", "y") == 1
 
 
-def test_promote_and_rollback_pass_their_arguments_on_unchanged(monkeypatch):
+def test_promote_passes_its_arguments_on_unchanged(monkeypatch):
     asked = []
 
     def promote(*arguments):

@@ -191,7 +191,7 @@ def test_a_huge_comment_is_cut_between_lines_with_a_note(width: int) -> None:
     evaluation = make_evaluation(pairs, production_name=None)
     text = render_markdown(evaluation, SUITE)
     assert len(text) < MARKDOWN_LIMIT
-    assert text.rstrip().endswith("all of it is in report.html.")
+    assert text.rstrip().endswith("the whole report is report.html.")
     shown = markdown_it.MarkdownIt("commonmark").enable("table").render(text)
     assert shown.count("<table>") == 1
     assert "<b>" not in shown
@@ -205,6 +205,6 @@ def test_checks_show_p_and_the_smallest_drop_where_the_gate_gives_them() -> None
     tested = replace(plain, metric=replace(plain.metric, p_value=0.0371, test="sign test", mde=0.07))
     page = render_html(make_evaluation((make_pair("new", [], (tested, plain)),)), SUITE, CASES)
     assert "0.037 (sign test)" in page
-    assert "smallest drop seen" in page
+    assert "smallest detectable drop" in page
     without = render_html(make_evaluation((make_pair("new", [], (plain,)),)), SUITE, CASES)
-    assert "smallest drop seen" not in without
+    assert "smallest detectable drop" not in without

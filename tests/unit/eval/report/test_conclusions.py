@@ -100,7 +100,7 @@ def test_worst_results_are_failures_then_unsupported_then_false_claims_then_low_
     assert worst_results(results, SUITE, 2) == [results[5], results[4]]
 
 
-def test_what_could_not_be_scored_is_no_fault_of_the_output() -> None:
+def test_an_unscored_value_ranks_as_good() -> None:
     unscored = answer(0, grounded=Score(value=None, unscored="the scorer crashed"))
     assert badness(unscored, SUITE) == (1.0, 1.0, 1.0, 1.0)
     assert worst_results([unscored], SUITE) == []
@@ -180,7 +180,7 @@ def test_the_headline_counts_candidates_and_not_production() -> None:
         ("amazon.nova-lite-v1:0", "", "SmolLM2", {}),  # a failure
     ],
 )
-def test_a_provider_model_that_something_else_answered_counts_as_replaced(
+def test_a_provider_model_that_a_stand_in_answered_counts_as_replaced(
     asked: str, answered_by: str, stand_in: str | None, replaced: dict[str, tuple[str, ...]]
 ) -> None:
     item = answer(0)
@@ -196,7 +196,7 @@ def test_a_provider_model_that_something_else_answered_counts_as_replaced(
         ([Verdict.PASS, Verdict.INCONCLUSIVE], "1 of 2 checks is undecided: grounded"),
         ([Verdict.PASS, Verdict.PASS], "all 2 checks pass"),
         ([Verdict.FAIL] * 6, "6 of 6 checks fail: grounded, grounded, grounded, grounded and 2 more"),
-        ([], "the gate made no check, and a gate without checks fails"),
+        ([], "the gate made no checks, and a gate without checks fails"),
     ],
 )
 def test_why_counts_the_worst_kind_of_checks_only(verdicts: list[Verdict], reason: str) -> None:

@@ -107,7 +107,7 @@ CURRENT = pair("current", is_production=True)
 
 def test_the_header_names_task_dataset_environment_and_calls() -> None:
     text = show(evaluation(CURRENT))
-    assert "summarize on tiny (4 cases, 616c875d) in local: 12 calls live, 8 from cache" in text
+    assert "summarize on tiny (4 cases, 616c875d) in local: 12 model calls live, 8 from the cache" in text
 
 
 def test_pairs_stand_side_by_side_with_metrics_in_the_suites_order() -> None:
@@ -127,7 +127,7 @@ def test_n_is_shown_where_it_differs_and_nothing_measured_is_a_dash() -> None:
     text = show(evaluation(CURRENT, pair("odd", metrics=odd)))
     assert "n=3" in text
     assert re.search(r"–\s.*\n.*n=0", text)
-    assert "n is given where it is not 4" in text
+    assert "n = 4 unless given" in text
 
 
 def test_a_latency_of_an_earlier_run_has_a_footnote() -> None:
@@ -137,7 +137,7 @@ def test_a_latency_of_an_earlier_run_has_a_footnote() -> None:
     assert "† cached, latency_p95: measured in run r0; no live calls in this one." in text
 
 
-def test_a_stand_in_is_named_with_the_model_that_it_is_not() -> None:
+def test_a_stand_in_is_named_with_the_model_that_it_replaces() -> None:
     cases = tuple(
         replace(item, result=replace(item.result, model="amazon.nova-lite-v1:0", answered_by="Small-1B"))
         for item in CURRENT.cases
@@ -154,8 +154,8 @@ def test_the_comparison_shows_differences_and_the_margin() -> None:
     assert re.search(r"grounded +-0\.10\s.*\n-0\.05 +\[-0\.15, -0\.05\]", text)
 
 
-def test_without_production_it_says_that_floors_decide() -> None:
-    assert "Nothing is in production yet: floors alone decide." in show(evaluation(pair("a"), production=None))
+def test_without_production_the_report_states_that_only_floors_decide() -> None:
+    assert "No pair is in production yet, so only the floors decide." in show(evaluation(pair("a"), production=None))
 
 
 def test_an_open_check_is_one_line_with_figure_bound_and_explanation_and_its_reason_once() -> None:
@@ -174,8 +174,8 @@ def test_the_worst_cases_are_shown_with_findings_and_failures_by_code() -> None:
     finding = "amount $450 is in no interaction: 'It is $450.'"
     results = (result(0), result(1, finding=finding), result(2, FailureCode.DEADLINE), result(3, FailureCode.DEADLINE))
     text = show(evaluation(CURRENT, pair("bad", cases=results)))
-    assert "current: nothing found in 4 answers" in text
-    assert "bad: something found in 3 of 4 answers" in text
+    assert "current: no problems in 4 answers" in text
+    assert "bad: problems in 3 of 4 answers" in text
     assert "failed: DEADLINE 2" in text
     assert f"tiny-01: {finding}" in text
     assert "2 x " in text

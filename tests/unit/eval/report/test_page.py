@@ -279,7 +279,7 @@ def test_the_page_shows_figures_with_intervals_notes_and_drawings(page: str) -> 
     assert 'aria-label="bad-one grounded 0.60 [0.55, 0.65]"' in page
 
 
-def test_a_stand_in_is_called_one(evaluation: Evaluation, page: str) -> None:
+def test_a_stand_in_is_labelled(evaluation: Evaluation, page: str) -> None:
     assert [bool(replaced_models(evaluation, pair)) for pair in evaluation.pairs] == [False, False, True]
     text = read(page).text
     assert "Small-1B (stand-in) answered in place of the provider models of borrowed." in text
@@ -316,7 +316,7 @@ def test_small_slices_are_marked_small(evaluation: Evaluation, page: str) -> Non
     assert '<tr class="small">' in page
 
 
-def test_cost_stands_beside_what_the_seed_states(evaluation: Evaluation) -> None:
+def test_measured_cost_is_shown_beside_the_planned_cost(evaluation: Evaluation) -> None:
     row = cost_rows(evaluation, SUITE)[0]
     assert row.cold.startswith("$0.000214 [$0.000193, $0.000235]")
     assert row.cold_month == format_number(0.000214 * 300_000, Unit.USD) == "$64.20"
@@ -330,15 +330,15 @@ def test_provenance_names_all_digests_and_how_a_corpus_figure_is_computed(page: 
         assert wanted in text
 
 
-def test_nothing_in_production_is_said_in_words(evaluation: Evaluation) -> None:
+def test_a_page_without_production_states_that_only_floors_decide(evaluation: Evaluation) -> None:
     pairs = tuple(replace(pair, is_production=False, deltas={}) for pair in evaluation.pairs)
     alone = replace(evaluation, production_name=None, production_version=None, pairs=pairs)
-    sentence = "Nothing is in production yet: floors alone decide."
+    sentence = "No pair is in production yet, so only the floors decide."
     assert sentence in read(render_html(alone, SUITE, CASES)).text
     assert sentence in render_markdown(alone, SUITE)
 
 
-def test_an_evaluation_where_nothing_was_measured_can_be_shown(evaluation: Evaluation) -> None:
+def test_an_evaluation_without_figures_has_a_page(evaluation: Evaluation) -> None:
     failed = [answer(number, failure=FailureCode.DEADLINE) for number in range(12)]
     empty = {spec.name: metric(spec.name, None) for spec in SUITE.metrics}
     pair = make_pair("dead", Verdict.INCONCLUSIVE, 0.0, failed, metrics=empty, answered_by=())
@@ -397,7 +397,7 @@ def test_the_markdown_report_stays_below_the_limit_and_says_that_it_was_cut(eval
     many = replace(evaluation, pairs=(replace(bad, gate=replace(bad.gate, checks=checks)),))
     text = render_markdown(many, SUITE)
     assert len(text) < MARKDOWN_LIMIT
-    assert text.endswith("… cut; all of it is in report.html.\n")
+    assert text.endswith("… cut; the whole report is report.html.\n")
 
 
 def test_a_pairs_name_cannot_break_the_markdown_table(evaluation: Evaluation) -> None:
