@@ -149,7 +149,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.interactions.observed import build_interactions
     from service.llm.gateway import build_gateway
     from service.llm.logged_gateway import LoggedGateway
-    from service.llm.streaming import TellingGateway
+    from service.llm.streaming import StreamingGateway
     from service.release.registry import RegistryPairSource
     from service.telemetry.fields import set_account_key
 
@@ -168,7 +168,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         settings=settings,
         cards=cards,
         now=now,
-        gateway=LoggedGateway(TellingGateway(gateway), cards),
+        gateway=LoggedGateway(StreamingGateway(gateway), cards),
         interactions=build_interactions(settings, queries),
         **_stores(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now),
         tasks=tasks,

@@ -1,1 +1,1 @@
-"""The one door to models: gateway, deadlines, prices, and the digest that needs no model."""
+"""Everything that calls models: the gateway, time budgets, retries, hedging, circuit breakers, streaming and prices."""

@@ -1,4 +1,4 @@
-"""Circuit breakers, one per model: a model that fails is left alone for a while, then tried again by one request."""
+"""Circuit breakers, one per model: a failing model gets no calls for a while, then one request tries it again."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from service.telemetry.log import Event, log
 
 
 class BreakerState(StrEnum):
-    """``closed`` lets calls pass, ``open`` none, ``half_open`` one at a time: the probe."""
+    """``closed`` lets all calls through, ``open`` none, and ``half_open`` one at a time (the probe)."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -18,10 +18,11 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
-    """When a breaker opens and for how long; times are seconds.
+    """When a breaker opens and for how long; times are in seconds.
 
-    Five failures in a row are what an outage looks like at once; the share catches a model that fails every other call.
-    A model that throttles a third of the calls stays in use: its retry and the backup answer those.
+    It opens after ``failures_in_a_row`` failures, which detects an outage quickly, or when ``failed_share`` of at least
+    ``least_calls`` calls failed, which detects a model that fails every other call. A model that throttles a third of its
+    calls stays in use: retries and the backup model answer those calls.
     """
 
     failures_in_a_row: int = 5
@@ -33,7 +34,7 @@ class BreakerPolicy:
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """One model's breaker; for one event loop. ``clock`` is monotonic, in seconds."""
+    """The breaker of one model, for use on one event loop. ``clock`` is monotonic, in seconds."""
 
     model: str
     policy: BreakerPolicy
@@ -46,7 +47,7 @@ class CircuitBreaker:
 
     @property
     def state(self) -> BreakerState:
-        """The state now; an open breaker becomes half-open by the clock alone."""
+        """The current state. An open breaker becomes half-open after ``open_s`` seconds, without any call."""
         if self._opened_at is None:
             return BreakerState.CLOSED
         if self.clock() - self._opened_at >= self.policy.open_s:
@@ -54,7 +55,7 @@ class CircuitBreaker:
         return BreakerState.OPEN
 
     def admit(self) -> "Permit | None":
-        """Return leave for one call, or None. Whoever gets it tells how the call ended, or gives it back."""
+        """Return a permit for one call, or None. The caller must report the call's outcome to the permit, or give it back."""
         match self.state:
             case BreakerState.CLOSED:
                 return Permit(self)
@@ -75,7 +76,7 @@ class CircuitBreaker:
                 self._opened_at = now
             return
         if self._opened_at is not None:
-            return  # a call that left before the breaker opened says nothing about now
+            return  # the call started before the breaker opened: its outcome is out of date
         self._outcomes.append((now, ok))
         self._failed += not ok
         while now - self._outcomes[0][0] > self.policy.window_s:
@@ -99,21 +100,21 @@ class CircuitBreaker:
 
 @dataclass(slots=True, eq=False)
 class Permit:
-    """Leave for one call; only the first word on it counts."""
+    """Permission for one call; only the first reported outcome counts."""
 
     _breaker: CircuitBreaker
     _settled: bool = False
 
     def succeeded(self) -> None:
-        """The model answered, with whatever content."""
+        """Report that the model answered, whatever the content."""
         self._settle(True)
 
     def failed(self) -> None:
-        """The model gave no answer: an error, a throttle, or no word in time."""
+        """Report that the model gave no answer: an error, throttling or a timeout."""
         self._settle(False)
 
     def give_back(self) -> None:
-        """The call ended for a reason that says nothing about the model."""
+        """Return the permit unused: the call ended for a reason that does not depend on the model."""
         if not self._settled:
             self._settled = True
             self._breaker._give_back(self)
@@ -126,9 +127,9 @@ class Permit:
 
 @dataclass(slots=True)
 class Breakers:
-    """The breakers of all models of this process, made when a model is first called.
+    """The breakers of all models of this process; each is created at the model's first call.
 
-    While they are not ``armed``, the process itself is not ready to call: what ends badly then says nothing about a model.
+    While ``armed`` is False the process is still starting, and failures do not count against a model.
     """
 
     clock: Callable[[], float]
@@ -144,9 +145,9 @@ class Breakers:
         return breaker
 
     def admit(self, model: str) -> "Permit | None":
-        """Return leave for one call of ``model``, or None; see ``CircuitBreaker.admit``."""
+        """Return a permit for one call of ``model``, or None; see ``CircuitBreaker.admit``."""
         return self.of(model).admit() if self.armed else Permit(self.of(model), _settled=True)
 
     def states(self) -> dict[str, BreakerState]:
-        """Return every called model's state."""
+        """Return the state of every model that has been called."""
         return {model: breaker.state for model, breaker in sorted(self._by_model.items())}

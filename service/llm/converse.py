@@ -1,7 +1,7 @@
-"""Bedrock's Converse from the event loop: litellm writes the request and reads the answer, we sign and send it.
+"""Calls Bedrock's Converse API on the event loop: litellm builds the request and parses the answer; we sign and send it.
 
-``litellm.acompletion`` does the same by way of two other threads, a search of its tables and a log of its own: three times the
-CPU, and each change of thread waits for the interpreter lock while the service is busy (decision 0029). Streams go that way.
+``litellm.acompletion`` does the same through two other threads, table look-ups and its own logging. That takes three times the
+CPU, and each thread switch waits for the GIL on a busy service (decision 0029). Streams still use ``acompletion``.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from service.llm.model_call import ModelCall
 from service.pair import Sampling
 
 _JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-# Longer than a quiet minute, so that the next agent pays for no TLS handshake; Bedrock may close it before (_DROPPED).
+# Above a minute, so that a call after a quiet minute needs no TLS handshake; Bedrock may close it earlier (_DROPPED).
 _KEEP_ALIVE_S = 75.0
-# What a kept connection gives that the other side has closed meanwhile.
+# Errors of a pooled connection that the server has closed in the meantime.
 _DROPPED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 _BEARER = "AWS_BEARER_TOKEN_BEDROCK"
-# What litellm assumes of every model that nobody flagged; said here, it does not search its tables for 0.5 ms a call.
+# litellm's own default for an unknown model; passing it saves litellm a table look-up of 0.5 ms a call.
 MODEL_INFO = {"supports_regex_lookaround": True}
 _REHEARSED = json.dumps(
     {
@@ -39,7 +39,7 @@ _REHEARSED = json.dumps(
 
 @dataclass(frozen=True, slots=True)
 class ConverseAnswer:
-    """litellm's ``ModelResponse``, and the HTTP headers that it came with."""
+    """litellm's ``ModelResponse`` and the HTTP headers of the answer."""
 
     response: Any
     headers: Mapping[str, str]
@@ -55,10 +55,10 @@ class _Request:
 
 
 class Converse:
-    """One endpoint's Converse. Importing litellm (1.5 to 4.5 s) is part of making it; connections belong to each event loop."""
+    """A client of one Converse endpoint. Creating it imports litellm (1.5 to 4.5 s). Each event loop has its own connections."""
 
     def __init__(self, *, region: str, endpoint: str | None) -> None:
-        """Sign for ``region``; ``endpoint`` stands in for Bedrock's own and gets a dummy key."""
+        """Sign requests for ``region``. ``endpoint``, if given, replaces Bedrock's URL and is signed with a dummy key."""
         import httpx
         import litellm
         from botocore.auth import SigV4Auth
@@ -74,7 +74,7 @@ class Converse:
         self._sigv4, self._credentials, self._aws_request = SigV4Auth, Credentials, AWSRequest
         self._encode = base.encode_model_id
         self._region = region
-        # The same place to which litellm sends a stream.
+        # The URL to which litellm sends streams, too.
         self._endpoint, _ = base.get_runtime_endpoint(
             api_base=None, aws_bedrock_runtime_endpoint=endpoint, aws_region_name=region
         )
@@ -85,10 +85,11 @@ class Converse:
         self._holders: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
 
     async def ask(self, call: ModelCall, messages: list[dict[str, Any]]) -> ConverseAnswer:
-        """Return the answer to ``call`` with ``messages`` as litellm takes them; the caller bounds how long.
+        """Return the answer to ``call``; ``messages`` are in litellm's format. The caller sets the timeout.
 
         Raises:
-            Exception: litellm's for what the model refuses, aiohttp's where it cannot be reached, botocore's without a key.
+            Exception: litellm's when the model rejects the request, aiohttp's when the endpoint cannot be reached, and
+                botocore's when there are no credentials.
         """
         request = self._request(call, messages)
         status, headers, content = await self._send(request, await self._headers(request))
@@ -97,7 +98,7 @@ class Converse:
         return self._answer(call.model, request, headers, content)
 
     def rehearse(self, call: ModelCall, messages: list[dict[str, Any]]) -> None:
-        """Do what a call does but send it: litellm's and botocore's work of a first call is then in nobody's latency."""
+        """Do everything that a call does except sending, so that the first real call does not pay for lazy initialisation."""
         request = self._request(call, messages)
         self._sign(request, LOCAL_KEY)
         self._answer(call.model, request, {}, _REHEARSED)
@@ -108,7 +109,7 @@ class Converse:
         content = self._config.transform_request(
             model=call.model,
             messages=messages,
-            optional_params=copy.deepcopy(options),  # kept for the next call, and litellm may change it
+            optional_params=copy.deepcopy(options),  # a copy: the options are cached, and litellm may change them
             litellm_params={"model_info": MODEL_INFO},
             headers={},
         )
@@ -123,7 +124,7 @@ class Converse:
     def _answer(self, model: str, request: _Request, headers: Mapping[str, str], content: bytes) -> ConverseAnswer:
         response = self._config.transform_response(
             model=model,
-            raw_response=self._httpx_response(200, content=content),  # without headers: aiohttp has unpacked it already
+            raw_response=self._httpx_response(200, content=content),  # no headers: aiohttp has decompressed it
             model_response=self._litellm.ModelResponse(),
             logging_obj=None,
             request_data=request.content,
@@ -163,27 +164,27 @@ class Converse:
             return await self._post(request, headers)
         except aiohttp.ClientConnectorError:
             raise
-        except _DROPPED:  # litellm, too, sends once more then
+        except _DROPPED:  # send once more, as litellm does
             return await self._post(request, headers)
 
     async def _post(self, request: _Request, headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         session = await self._session()
-        # encoded: what was signed is what is sent, "%3A" and all
+        # encoded=True: the URL must be sent exactly as signed, with its "%3A"
         async with session.post(URL(request.url, encoded=True), data=request.body, headers=headers) as answer:
             return answer.status, answer.headers, await answer.read()
 
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if loop not in self._sessions:
-            # An event loop closes its asynchronous generators when it ends, and with this one the connections: harness and
-            # service run a gateway in many loops, and none of them has to remember.
+            # An event loop closes its asynchronous generators when it ends; this generator then closes the connections.
+            # Harness and service use one gateway in many event loops, and need not close it in each.
             self._holders[loop] = self._hold(loop)
             await anext(self._holders[loop])
         return self._sessions[loop]
 
     async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
         session = self._sessions[loop] = aiohttp.ClientSession(
-            # No bound: a model that hangs must not keep the next call from being sent.
+            # No limit: calls to a model that hangs must not delay other calls.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -210,6 +211,6 @@ class Converse:
 def _answer_format(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the ``response_format`` that asks for ``schema``.
 
-    litellm makes a tool of it, forced where the model can be forced, and unpacks the call into the content again.
+    litellm turns it into a tool, which it forces where the model supports that, and returns the tool's input as the content.
     """
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}

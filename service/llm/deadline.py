@@ -1,4 +1,4 @@
-"""One time budget per request: throttle back-off inside it, and a backup that starts before the primary has used it up."""
+"""The time budget of a request: retries of throttled calls, and a backup model that starts while the primary still runs."""
 
 import asyncio
 import math
@@ -13,21 +13,21 @@ from service.errors import DeadlineExceeded, ModelError, QuotaExceeded
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 
 _T = TypeVar("_T")
-# Retries are logged with everything else of a call (`logged.py`); stamina's own hooks would be imported in the first call.
+# `LoggedGateway` logs each attempt; stamina's own hooks would be imported during the first call.
 stamina.instrumentation.set_on_retry_hooks([])
-# Below this a model call cannot give a summary, so none is started; the rest belongs to the next link of the chain.
+# A model cannot answer in less, so no call is started; the time left goes to the next model or the fallback.
 MINIMUM_CALL_S = 0.05
-# How far a call may run past its own timeout before it is left to itself.
+# How long a call may overrun its own timeout before the request stops waiting for it.
 _OVERRUN_S = 0.02
-# A request that waits for a primary without a hedge looks this often whether others have found that primary to be down.
+# How often a request that may not hedge yet asks again: the breaker of its primary may have opened since.
 _ASK_AGAIN_S = 0.1
 
 
 @dataclass(slots=True)
 class Budget:
-    """Seconds that are left of a request; ``clock`` is monotonic, in seconds.
+    """The time that a request has left; ``clock`` is monotonic, in seconds.
 
-    ``reserve_s`` is kept back from the models for what must follow them: the fallback and the response.
+    ``reserve_s`` is not available to models: the fallback and the response need it.
     """
 
     total_s: float
@@ -39,21 +39,21 @@ class Budget:
         self.started = self.clock()
 
     def remaining_s(self) -> float:
-        """Seconds left for models, never below zero."""
+        """Return the seconds left for models, never below zero."""
         return max(self.total_s - self.reserve_s - (self.clock() - self.started), 0.0)
 
     def elapsed_ms(self) -> float:
-        """Milliseconds since the start."""
+        """Return the milliseconds since the request started."""
         return (self.clock() - self.started) * 1000
 
 
 async def complete_within(
     gateway: Gateway, call: ModelCall, budget: Budget, *, throttle_retries: int
 ) -> tuple[ModelReply, int]:
-    """Call a model, waiting out throttles with jitter as long as the budget allows.
+    """Call a model; retry throttled calls, after a back-off with jitter, as long as the budget allows.
 
     Returns:
-        The reply and the number of attempts that it took.
+        The reply and the number of attempts.
 
     Raises:
         ModelError: the last attempt's error, or ``DeadlineExceeded`` when the budget is spent.
@@ -65,7 +65,7 @@ async def complete_within(
             raise DeadlineExceeded(f"no time left for a call to {call.model} after {budget.elapsed_ms():.0f} ms")
         return await gateway.complete(replace(call, timeout_s=left))
 
-    # The first try by itself: stamina's bookkeeping costs as much as everything else here, and most models answer.
+    # The first attempt runs outside stamina: its bookkeeping costs as much as the rest, and most first attempts succeed.
     until = time.monotonic() + max(budget.remaining_s() - MINIMUM_CALL_S, MINIMUM_CALL_S)
     try:
         return await ask(), 1
@@ -86,7 +86,7 @@ async def complete_within(
         with attempt:
             attempts += 1
             if attempts == 1:
-                raise first  # the try above, so that the waits after it are the same as ever
+                raise first  # counts the attempt above, so that stamina waits before the second
             return await ask(), attempts
     raise AssertionError("retry_context ends with a return or a raise")
 
@@ -99,16 +99,16 @@ async def first_good(
     may_hedge: Callable[[], bool] = lambda: True,
     remaining_s: Callable[[], float] = lambda: math.inf,
 ) -> _T:
-    """Return the first answer that is good; the backup starts when the primary fails or after ``hedge_delay_s``.
+    """Return the first good answer; the backup starts when the primary fails or after ``hedge_delay_s`` seconds.
 
-    The slower call is cancelled. When both fail, the primary's error is raised: it is the pair's own model.
+    The slower call is cancelled. When both fail, the primary's error is raised.
 
     Args:
         primary: asks the pair's own model.
-        backup: asks the other one; called at most once.
-        hedge_delay_s: how long a silent primary has the field to itself.
-        may_hedge: asked when that time is over, and from then on every 0.1 s until it says True or the primary has ended.
-        remaining_s: seconds until nobody waits any longer, whatever the calls' own timeouts do.
+        backup: asks the backup model; called at most once.
+        hedge_delay_s: seconds that the primary may take before the backup starts.
+        may_hedge: called after ``hedge_delay_s`` and then every 0.1 s, until it returns True or the primary has ended.
+        remaining_s: returns the seconds left of the request, which holds even if a call ignores its own timeout.
 
     Raises:
         ModelError: both failed, or ``DeadlineExceeded`` when neither had ended in time.
@@ -132,7 +132,7 @@ async def first_good(
             )
             if not done:
                 raise DeadlineExceeded("no model had answered when the time budget was spent")
-            # The pair's own model first: when both answer in the same instant, its answer is the one to show.
+            # The primary first: when both answer at the same moment, its answer is shown.
             for task in sorted(done, key=lambda task: task is not first):
                 error = task.exception()
                 if error is None:
@@ -145,13 +145,13 @@ async def first_good(
 
 
 def _patience(remaining_s: Callable[[], float]) -> float | None:
-    # A call ends itself when the budget is spent and says which model it was; this is for one that does not.
+    # A call normally ends itself when the budget is spent, with an error that names its model; this bounds one that does not.
     left = remaining_s()
     return None if math.isinf(left) else left + _OVERRUN_S
 
 
 async def _cancel(tasks: set[asyncio.Task[_T]]) -> None:
-    """Cancel what still runs and let it say what it cost; a call that does not let go is not waited for."""
+    """Cancel the running calls and give them 20 ms to record their cost; a call that ignores the cancellation is abandoned."""
     running = {task for task in tasks if not task.done()}
     for task in tasks - running:
         task.cancelled() or task.exception()  # an unread error would be a warning

@@ -1,4 +1,4 @@
-"""The only door to litellm: Bedrock's Converse for every model that is not code of this package."""
+"""The gateway to models: Bedrock's Converse through litellm, or code of this package. Only this room imports litellm."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ _STOP_REASONS: dict[str, StopReason] = {"stop": "end_turn", "length": "max_token
 
 
 class LiteLLMGateway:
-    """Calls models through litellm; a retry or a fallback is the caller's decision, never litellm's."""
+    """Calls models through litellm, without retries or fallbacks: those are the caller's decision."""
 
     def __init__(
         self,
@@ -45,14 +45,15 @@ class LiteLLMGateway:
         stand_in: str | None = None,
         in_process: InProcessModels | None = None,
     ) -> None:
-        """Prepare without importing litellm (1.5 to 4.5 s): the first call, or ``warm_up``, does that.
+        """Create the gateway without importing litellm (1.5 to 4.5 s); the first call or ``warm_up`` imports it.
 
         Args:
-            cards: which models exist and how they are reached.
+            cards: the known models and how to call them.
             region: AWS region of Bedrock.
-            endpoint: base URL in place of Bedrock's; credentials are then dummies.
-            stand_in: name of what answers provider models at ``endpoint`` when its answers do not say so themselves.
-            in_process: models that are code, by id.
+            endpoint: base URL that replaces Bedrock's; dummy credentials are used with it.
+            stand_in: name of the model that answers at ``endpoint`` in place of provider models, for answers that do not
+                name their model.
+            in_process: models that are Python functions, by model id.
         """
         self._cards = cards
         self._region = region
@@ -66,7 +67,7 @@ class LiteLLMGateway:
         self._importing = threading.Lock()
 
     def warm_up(self) -> None:
-        """Import litellm and build its clients, so that the first call's latency is the model's own."""
+        """Import litellm and build its clients, so that the first call does not have to."""
         with self._importing:
             if self._litellm is None:
                 imported = self._import()
@@ -76,7 +77,8 @@ class LiteLLMGateway:
                 self._litellm = imported
 
     async def _warm(self) -> None:
-        # In a thread, as seconds of import must not stop other requests; in one for all who wait, or they take all there are.
+        # In a thread, so that the import (seconds) does not block the event loop; in a single one for all waiting requests,
+        # since they would otherwise use up the thread pool.
         if self._warming is None or self._warming.get_loop() is not asyncio.get_running_loop():
             self._warming = asyncio.ensure_future(asyncio.to_thread(self.warm_up))
         try:
@@ -86,7 +88,7 @@ class LiteLLMGateway:
                 self._warming = None  # a failed import is tried again
 
     def _import(self) -> Any:
-        # The bundled cost map; without this litellm asks the network for a newer one at import.
+        # Use the bundled cost map; otherwise litellm downloads a newer one at import.
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         with paused_gc():
             import boto3  # noqa: F401 - litellm would import it in the first call, and load its tokenizer there too
@@ -107,7 +109,7 @@ class LiteLLMGateway:
         return litellm
 
     def _rehearse(self) -> None:
-        # litellm's and botocore's work of a first call (0.1 to 0.4 s) is then in nobody's latency.
+        # Moves the lazy initialisation of litellm and botocore (0.1 to 0.4 s) out of the first real call.
         for card in self._cards:
             if card.wire == "bedrock":
                 call = ModelCall(
@@ -116,7 +118,7 @@ class LiteLLMGateway:
                     sampling=Sampling(max_output_tokens=1),
                     timeout_s=1.0,
                 )
-                with contextlib.suppress(Exception):  # whatever is wrong with it, a call will say
+                with contextlib.suppress(Exception):  # a real call will raise the same error
                     self._converse.rehearse(call, _messages(call))
 
     async def complete(self, call: ModelCall) -> ModelReply:
@@ -125,14 +127,14 @@ class LiteLLMGateway:
         started = time.perf_counter()
         if card.wire == "in_process":
             if call.model not in self._in_process:
-                raise RequestRejected(f"model {call.model!r} is code that this process does not hold")
+                raise RequestRejected(f"model {call.model!r} runs in process, and this process has no code for it")
             text = self._in_process[call.model](call.document)
             elapsed = (time.perf_counter() - started) * 1000
             return ModelReply(
                 text=text, usage=Usage(), stop_reason="end_turn", latency_ms=elapsed, answered_by=card.short_name
             )
         with self._errors(card, call):
-            # The import counts: a customer who calls right after a start waits no longer than any other.
+            # The timeout includes the import: a request right after the start waits no longer than any other.
             async with asyncio.timeout(call.timeout_s):
                 if self._litellm is None:
                     await self._warm()
@@ -141,7 +143,7 @@ class LiteLLMGateway:
         return self._reply(card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
-        """See ``StreamingModel.stream``: over ConverseStream; a model that is code has nothing to tell before its end."""
+        """See ``StreamingModel.stream``. Uses ConverseStream; in-process models and structured output do not stream."""
         card = self._cards.get(call.model)
         if card.wire == "in_process" or call.answer_schema is not None:
             return await self.complete(call)
@@ -153,7 +155,7 @@ class LiteLLMGateway:
                 started = time.perf_counter()
                 arguments = self._stream_arguments(call)
                 stream = await self._litellm.acompletion(**arguments, **unlogged(self._unlogged, arguments))
-                # Closed also when the caller has hung up: the model stops writing, and the connection is free again.
+                # Closed also when the client disconnects: the model stops generating and the connection is free again.
                 async with contextlib.aclosing(stream):
                     async for chunk in stream:
                         chunks.append(chunk)
@@ -182,7 +184,7 @@ class LiteLLMGateway:
             usage=_usage(response.usage),
             stop_reason=_STOP_REASONS.get(choice.finish_reason, "other"),
             latency_ms=latency_ms,
-            answered_by=headers.get(_ANSWERED_BY)  # our stand-in says what it is; Bedrock does not
+            answered_by=headers.get(_ANSWERED_BY)  # our stand-in names its model; Bedrock does not
             or (self._stand_in if card.runs == "provider" else None)
             or card.short_name,
         )
@@ -196,10 +198,10 @@ class LiteLLMGateway:
             "temperature": sampling.temperature,
             "max_tokens": int(sampling.max_output_tokens),
             "stream": True,
-            # Without it litellm drops the last frame's tokens, and the answer would cost nothing.
+            # Without it litellm drops the token counts of the last frame, and the cost would be zero.
             "stream_options": {"include_usage": True},
-            # Always the same: litellm keeps one HTTP client per timeout value, so a budget's rest, different in each call,
-            # would open a connection each time. The real bound is the caller's `asyncio.timeout`.
+            # Constant: litellm keeps one HTTP client per timeout value, so passing the remaining budget would open a new
+            # connection for each call. The real limit is the caller's `asyncio.timeout`.
             "timeout": _CLIENT_TIMEOUT_S,
             "model_info": MODEL_INFO,
             "num_retries": 0,
@@ -237,7 +239,7 @@ class LiteLLMGateway:
 
 
 def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessModels) -> LiteLLMGateway:
-    """Return the gateway to the models of the settings' region or endpoint; nothing is contacted yet."""
+    """Return the gateway to the models of the settings' region or endpoint, without contacting them."""
     return LiteLLMGateway(
         cards,
         region=settings.aws.region,
@@ -255,14 +257,14 @@ def _litellm_entry(card: ModelCard) -> dict[str, Any]:
         "max_input_tokens": card.context_tokens,
         "supports_system_messages": True,
         "supports_function_calling": True,
-        "supports_tool_choice": card.runs == "local",  # the stand-in fills in the one form that it is given
+        "supports_tool_choice": card.runs == "local",  # the stand-in always uses the one tool that it is given
         "input_cost_per_token": float(prices.input) / 1e6 if prices else 0.0,
         "output_cost_per_token": float(prices.output) / 1e6 if prices else 0.0,
     }
 
 
 def _headers(stream: Any) -> dict[str, str]:
-    # litellm keeps a provider's headers here and nowhere public (1.106).
+    # litellm 1.106 has no public attribute for a provider's headers.
     kept = (getattr(stream, "_hidden_params", None) or {}).get("additional_headers") or {}
     return {str(name).removeprefix("llm_provider-"): str(value) for name, value in kept.items()}
 
@@ -281,7 +283,7 @@ def _message(message: Message, *, cache: bool) -> dict[str, Any]:
 def _usage(usage: Any) -> Usage:
     read = int(getattr(usage, "cache_read_input_tokens", 0) or 0)
     write = int(getattr(usage, "cache_creation_input_tokens", 0) or 0)
-    # litellm adds cached tokens to prompt_tokens; Bedrock's inputTokens does not hold them.
+    # litellm adds cached tokens to prompt_tokens; Bedrock's inputTokens excludes them.
     return Usage(
         input_tokens=max(int(usage.prompt_tokens) - read - write, 0),
         output_tokens=int(usage.completion_tokens),

@@ -1,4 +1,4 @@
-"""How many backups may start beside a primary that is merely slow: a share of the requests, per pair, over a sliding window."""
+"""Limits how many requests may start a backup because their primary is slow: a share per pair over a sliding window."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 
 SHARE = 0.10
 WINDOW_S = 60
-# Below 30 requests a minute a share of a tenth would never allow one; three extra calls a minute overload no model.
+# Hedges allowed at any traffic: a tenth of fewer than ten requests is none, and three extra calls a minute overload no model.
 FLOOR = 3
 
 
 @dataclass(slots=True)
 class HedgeBudget:
-    """Requests and hedges of the last minute, by the second; ``clock`` is monotonic, in seconds.
+    """Counts requests and hedges of the last minute, per second; ``clock`` is monotonic, in seconds.
 
-    In any window the hedges are at most ``max(floor, share * requests)`` as counted when the last of them was allowed.
-    Without a bound, a model that slows down under load would be answered with twice the load.
+    In any window the hedges are at most ``max(floor, share * requests)``, as counted when the last of them was allowed.
+    Without this limit, hedging would double the load on a model that is slow because of load.
     """
 
     clock: Callable[[], float]
@@ -28,12 +28,12 @@ class HedgeBudget:
     _seconds: deque[list[int]] = field(default_factory=deque)  # [second, requests, hedges]
 
     def request(self) -> None:
-        """Count a request that may want a hedge."""
+        """Count a request that could start a hedge."""
         self._now()[1] += 1
         self.requests += 1
 
     def allow(self) -> bool:
-        """Say whether one more hedge may start, and count it if so."""
+        """Return whether one more hedge may start, and count it if so."""
         second = self._now()
         if self.hedges + 1 > max(self.floor, self.share * self.requests):
             self.refused += 1
@@ -55,7 +55,7 @@ class HedgeBudget:
 
 @dataclass(slots=True)
 class HedgeBudgets:
-    """One budget per pair digest; a new release starts with a fresh one."""
+    """One hedge budget per pair digest, for the last 16 pairs; a new release starts with an empty one."""
 
     clock: Callable[[], float]
     _by_pair: dict[str, HedgeBudget] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class HedgeBudgets:
         """Return the budget of the pair with this digest."""
         budget = self._by_pair.get(pair_digest)
         if budget is None:
-            while len(self._by_pair) >= 16:  # releases come and go for as long as the process lives
+            while len(self._by_pair) >= 16:  # a long-lived process sees many releases
                 del self._by_pair[next(iter(self._by_pair))]
             budget = self._by_pair[pair_digest] = HedgeBudget(self.clock)
         return budget

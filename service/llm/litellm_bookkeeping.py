@@ -1,7 +1,7 @@
-"""litellm's bookkeeping of a call without what nobody reads here: its price, its log payload, its callbacks.
+"""Turns off litellm's own pricing, logging and callbacks of a call, which take a third of its CPU time.
 
-We price calls from our model cards and log them as our own events (``service.llm.logged_gateway``); litellm's own takes a third
-of what a call costs it. It accepts a logging object in its place, as its router does.
+The service prices calls from its model cards and logs its own events (``service.llm.logged_gateway``). litellm accepts a logging
+object from the caller, as its router passes one; this module provides one that does nothing.
 """
 
 import uuid
@@ -10,11 +10,11 @@ from typing import Any, cast
 
 
 def unlogged_class() -> type[Any]:
-    """Return litellm's logging class with its ends cut off. Imports litellm."""
+    """Return a subclass of litellm's logging class that logs nothing. Imports litellm."""
     from litellm.litellm_core_utils.litellm_logging import Logging
 
-    class Unlogged(Logging):  # type: ignore[misc] # litellm is not looked into
-        """Keeps what litellm itself needs in the course of a call, and tells nobody."""
+    class Unlogged(Logging):  # type: ignore[misc] # litellm is untyped here
+        """Keeps the state that litellm needs during a call, and does not price, log or report it."""
 
         def response_cost_calculator(self, *args: object, **kwargs: object) -> None:
             """No price."""
@@ -42,7 +42,7 @@ def unlogged_class() -> type[Any]:
 
 
 def unlogged(logging_class: type[Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments that make ``acompletion(**arguments)`` keep no log of its own."""
+    """Return the keyword arguments that turn off litellm's own logging of ``acompletion(**arguments)``."""
     call_id = str(uuid.uuid4())
     made = logging_class(
         model=arguments["model"],

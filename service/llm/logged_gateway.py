@@ -1,4 +1,4 @@
-"""A gateway that logs and traces each call to a model: start, success, timeout, failure, and the cancelled loser of a hedge."""
+"""A gateway that logs and traces each model call: start, success, timeout, failure, and cancellation by a faster hedge."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from service.telemetry.log import Event, log
 
 
 class LoggedGateway:
-    """Passes calls on to another gateway; models that are code of this package are not logged as Bedrock calls."""
+    """Passes calls on to another gateway; in-process models are not logged, since they are no Bedrock calls."""
 
     def __init__(self, gateway: Gateway, cards: ModelCards) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""What goes into a model call and what comes back: the port between tasks and whatever answers them."""
+"""The request and reply of a model call, and the ``Gateway`` protocol between tasks and models."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "other"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCall:
-    """One request to one model. ``document`` is the structured form of the prompt's facts, for models that are code.
+    """One request to one model. ``document`` holds the facts of the prompt as an object, for in-process models.
 
-    ``answer_schema`` asks for structured output: a JSON schema (an object) that the answer's text then follows, if the model
-    keeps to it. It is a request, not a promise: whoever asks must also read prose.
+    ``answer_schema`` is a JSON schema (of an object) that asks for structured output. A model may ignore it, so the caller must
+    also handle prose. ``cache_prefix`` marks the system message for the provider's prompt cache.
     """
 
     model: str
@@ -29,7 +29,7 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """A model's answer. ``answered_by`` names what really answered, which on a laptop is not what was asked for."""
+    """A model's answer. ``answered_by`` names the model that really answered: on a laptop, the local stand-in."""
 
     text: str
     usage: Usage
@@ -39,13 +39,13 @@ class ModelReply:
 
 
 class Gateway(Protocol):
-    """The one door to models."""
+    """Calls models."""
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """Answer ``call`` within its timeout, without retrying.
 
         Raises:
-            ModelError: one of its kinds, never a provider's own exception.
+            ModelError: one of its subclasses, never a provider's own exception.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Cost of a model call from its metered tokens and the model card's prices, cold and warm."""
+"""The cost of a model call, from its metered tokens and the model card's prices: as billed, and with a cold or warm cache."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,7 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens as metered by the provider; ``input_tokens`` excludes the cached ones, as Bedrock counts them."""
+    """Tokens as metered by the provider; ``input_tokens`` excludes cached tokens, as Bedrock counts them."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -33,7 +33,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """USD of one call: ``metered`` as it happened, ``cold`` with an empty prompt cache, ``warm`` with the prefix cached."""
+    """USD of one call: ``metered`` as billed, ``cold`` as if the prompt cache were empty, ``warm`` as if it held the prefix."""
 
     metered_usd: Decimal = Decimal(0)
     cold_usd: Decimal = Decimal(0)
@@ -48,7 +48,7 @@ class Cost:
 
 
 def cost_of(usage: Usage, card: ModelCard) -> Cost | None:
-    """Return the cost of ``usage`` under ``card``, or None for a model without prices: unknown is not free."""
+    """Return the cost of ``usage`` under ``card``, or None for a model without prices (unknown, not free)."""
     prices = card.prices
     if prices is None:
         return None

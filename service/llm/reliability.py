@@ -1,4 +1,4 @@
-"""What requests of one process share: breakers and hedge budgets, and the gateway that reports to them how calls ended."""
+"""Circuit breakers and hedge budgets that all requests of a process share, and the gateway that reports outcomes to them."""
 
 import asyncio
 import math
@@ -12,13 +12,13 @@ from service.llm.hedging import HedgeBudgets
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
 
-# English prose has four to four and a half characters a token with the models of our cards.
+# With the models of our cards, English prose has 4 to 4.5 characters per token.
 _CHARS_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Shared by all requests of a process; ``clock`` is monotonic, in seconds."""
+    """The breakers and hedge budgets of a process; ``clock`` is monotonic, in seconds."""
 
     clock: Callable[[], float]
     breakers: Breakers = field(init=False)
@@ -31,11 +31,11 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedGateway:
-    """Passes calls on while the model's breaker lets it, and tells how they ended.
+    """Passes calls on while the model's circuit breaker allows it, and reports their outcome to the breaker.
 
-    A call that was cancelled or ran out of time counts against its model only after ``slow_s`` seconds: a request with little
-    time left says nothing about the model. ``on_unanswered`` hears of each call that left and brought no usage back, since
-    the provider charges for it all the same. ``breakers`` None lets every call pass.
+    A cancelled or timed-out call counts against its model only if it ran for ``slow_s`` seconds or longer, since a request may
+    have had little time left. ``on_unanswered`` is called for each call that was sent but returned no usage, because the
+    provider charges for it all the same. With ``breakers`` None every call is allowed.
     """
 
     gateway: Gateway
@@ -46,7 +46,7 @@ class WatchedGateway:
     on_unanswered: Callable[[ModelCall], None]
 
     async def complete(self, call: ModelCall) -> ModelReply:
-        """See ``Gateway.complete``; an open breaker is an ``UpstreamUnavailable`` at once."""
+        """See ``Gateway.complete``; raises ``UpstreamUnavailable`` at once while the breaker is open."""
         card = self.cards.get(call.model)
         if card.wire == "in_process":
             return await self.gateway.complete(call)
@@ -54,7 +54,9 @@ class WatchedGateway:
         if self.breakers is not None:
             permit = self.breakers.admit(call.model)
             if permit is None:
-                raise UpstreamUnavailable(f"{card.short_name} is left alone for a while after repeated failures")
+                raise UpstreamUnavailable(
+                    f"{card.short_name} is not called for a while: its circuit breaker opened after repeated failures"
+                )
         started = self.clock()
         try:
             reply = await self.gateway.complete(call)
@@ -66,7 +68,7 @@ class WatchedGateway:
         except ModelError as err:
             if permit is None:
                 raise
-            # An answer that may not be shown, or a request that is wrong, is still an answer.
+            # A refusal or a rejected request is still an answer: the model is reachable.
             if isinstance(err, (QuotaExceeded, UpstreamUnavailable)):
                 permit.failed()
             else:
@@ -82,9 +84,9 @@ class WatchedGateway:
 
 
 def estimated_usage(call: ModelCall) -> Usage:
-    """Return what a call without usage was charged at least: its prompt, estimated from its length.
+    """Estimate the minimum usage of a call that returned none: the tokens of its prompt, from the prompt's length.
 
-    What the model had written by then is unknown and left out.
+    Output that the model had already written is unknown and not counted.
     """
     chars = sum(len(message.content) for message in call.messages)
     return Usage(input_tokens=math.ceil(chars / _CHARS_PER_TOKEN))

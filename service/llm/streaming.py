@@ -1,6 +1,6 @@
-"""Passing an answer's text on while it is written: a request may have a sink, and the gateway writes into it.
+"""Streaming of an answer's text: a request may have a sink, into which the gateway writes the text as it is generated.
 
-The task runs as ever (hedge, check, guard, fallback); what was passed on stays provisional until its result is there.
+Hedging, checks, guard and fallback run as without streaming, so streamed text is provisional until the task returns its result.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,55 +11,55 @@ from typing import Protocol
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 
 OnText = Callable[[str], None]
-# A context variable, because tasks and hedges between endpoint and gateway have nothing to do with it: each
-# `asyncio.create_task` below a request inherits the request's own sink.
+# A context variable, so that the code between endpoint and gateway need not pass it on: each `asyncio.create_task` of a request
+# inherits the request's sink.
 _sink: ContextVar["TextSink | None"] = ContextVar("text_sink", default=None)
 
 
 class StreamingModel(Gateway, Protocol):
-    """A gateway that can also tell an answer piece by piece."""
+    """A gateway that can also stream an answer."""
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
         """Answer as ``complete`` does, and call ``on_text`` with each piece of the text as it arrives.
 
         Raises:
-            ModelError: as ``complete``; pieces may have been told by then.
+            ModelError: as ``complete``; ``on_text`` may have been called before.
         """
         ...
 
 
 class TextSink:
-    """Where a request's text goes. The first call to say something has the floor; a hedge's second voice is not mixed in."""
+    """Receives the text of one request. Only the first model call that writes is passed on, so two hedged answers never mix."""
 
     def __init__(self, on_text: OnText) -> None:
         self._on_text = on_text
-        self._speaker: object | None = None
-        self._said: list[str] = []
+        self._active_writer: object | None = None
+        self._passed_on: list[str] = []
 
     @property
     def text(self) -> str:
-        """Everything that was passed on."""
-        return "".join(self._said)
+        """All text passed on so far."""
+        return "".join(self._passed_on)
 
-    def voice(self) -> OnText:
-        """Return the function that one model call tells its pieces."""
-        speaker = object()
+    def writer(self) -> OnText:
+        """Return the function to which one model call passes each piece of its text."""
+        writer = object()
 
-        def tell(text: str) -> None:
+        def write(text: str) -> None:
             if not text:
                 return
-            if self._speaker is None:
-                self._speaker = speaker
-            if self._speaker is speaker:
-                self._said.append(text)
+            if self._active_writer is None:
+                self._active_writer = writer
+            if self._active_writer is writer:
+                self._passed_on.append(text)
                 self._on_text(text)
 
-        return tell
+        return write
 
 
 @contextmanager
 def streaming_into(sink: TextSink) -> Iterator[None]:
-    """Give the work that is started inside this block, tasks included, a sink."""
+    """Set the sink for everything that runs inside this block, including asyncio tasks created there."""
     token = _sink.set(sink)
     try:
         yield
@@ -67,7 +67,7 @@ def streaming_into(sink: TextSink) -> Iterator[None]:
         _sink.reset(token)
 
 
-class TellingGateway:
+class StreamingGateway:
     """Streams the calls of requests that have a sink and completes all others."""
 
     def __init__(self, gateway: StreamingModel) -> None:
@@ -78,4 +78,4 @@ class TellingGateway:
         sink = _sink.get()
         if sink is None:
             return await self._gateway.complete(call)
-        return await self._gateway.stream(call, sink.voice())
+        return await self._gateway.stream(call, sink.writer())

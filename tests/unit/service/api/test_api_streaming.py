@@ -13,7 +13,7 @@ from service.errors import StoreError, UpstreamUnavailable
 from service.llm.logged_gateway import LoggedGateway
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
-from service.llm.streaming import TellingGateway, TextSink, streaming_into
+from service.llm.streaming import StreamingGateway, TextSink, streaming_into
 from service.pair_file import load_pair
 from service.settings import REPO_ROOT
 
@@ -64,7 +64,7 @@ def ask(api_runtime):
                 task_variables=task.variables,
             )
             source.served = replace(source.served, pair=replace(pair, backup=None))
-            gateway = LoggedGateway(TellingGateway(model), runtime.cards)
+            gateway = LoggedGateway(StreamingGateway(model), runtime.cards)
             runtime = api_runtime(gateway=gateway, pair_sources={"summarize": source}, **changes)
         with TestClient(create_app(runtime=runtime)) as client:
             return client.post(PATH, json=BODY, headers=headers)
@@ -151,7 +151,7 @@ async def test_a_failure_after_the_first_text_is_a_problem_event():
         voice[0](text)
 
     async def run():
-        await TellingGateway(Capture()).complete(None)
+        await StreamingGateway(Capture()).complete(None)
         return await answer()
 
     response = await stream(run, text_field="summary", request_id="req-1")
@@ -172,7 +172,7 @@ async def test_a_caller_that_hangs_up_stops_the_model():
             finally:
                 stopped.set()
 
-    response = await stream(lambda: TellingGateway(Endless()).complete(None), text_field="summary", request_id="r")
+    response = await stream(lambda: StreamingGateway(Endless()).complete(None), text_field="summary", request_id="r")
     body = response.body_iterator
     await anext(body)
     await body.aclose()
@@ -183,7 +183,7 @@ async def test_the_first_voice_has_the_floor():
     heard = []
     sink = TextSink(heard.append)
     with streaming_into(sink):
-        primary, backup = sink.voice(), sink.voice()
+        primary, backup = sink.writer(), sink.writer()
     backup("")
     primary("a")
     backup("B")

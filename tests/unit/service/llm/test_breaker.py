@@ -38,7 +38,7 @@ def open_it(breaker):
     assert breaker.state is BreakerState.OPEN
 
 
-def test_failures_in_a_row_open_it_and_one_less_does_not(breaker):
+def test_the_breaker_opens_at_the_limit_of_failures_in_a_row(breaker):
     call(breaker, False)
     call(breaker, False)
     call(breaker, True)
@@ -50,7 +50,7 @@ def test_failures_in_a_row_open_it_and_one_less_does_not(breaker):
     assert breaker.admit() is None
 
 
-def test_a_share_of_failures_opens_it_from_enough_calls_on(breaker):
+def test_the_breaker_opens_at_the_share_of_failures_once_there_are_enough_calls(breaker):
     for number in range(9):
         call(breaker, number % 2 == 1)
     assert breaker.state is BreakerState.CLOSED  # 5 of 9, but fewer than ten calls
@@ -59,13 +59,13 @@ def test_a_share_of_failures_opens_it_from_enough_calls_on(breaker):
     assert breaker.state is BreakerState.OPEN  # 6 of 11
 
 
-def test_a_third_of_throttles_does_not_open_it(breaker):
+def test_a_third_of_throttled_calls_does_not_open_the_breaker(breaker):
     for number in range(300):
         call(breaker, number % 3 != 0)
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_old_failures_leave_the_window(breaker, time):
+def test_failures_older_than_the_window_are_not_counted(breaker, time):
     for ok in (False, False, True) * 4:
         if breaker.state is BreakerState.CLOSED:
             call(breaker, ok)
@@ -73,7 +73,7 @@ def test_old_failures_leave_the_window(breaker, time):
     assert breaker.state is BreakerState.CLOSED  # never ten calls within 30 s
 
 
-def test_after_its_time_one_probe_passes_and_closes_it(breaker, time):
+def test_after_open_s_a_successful_probe_closes_the_breaker(breaker, time):
     with capture_logs() as logs:
         open_it(breaker)
         time.now += POLICY.open_s
@@ -87,7 +87,7 @@ def test_after_its_time_one_probe_passes_and_closes_it(breaker, time):
     assert breaker.admit() is not None
 
 
-def test_a_failed_probe_opens_it_for_as_long_again(breaker, time):
+def test_a_failed_probe_opens_the_breaker_again_for_open_s(breaker, time):
     open_it(breaker)
     time.now += POLICY.open_s
     breaker.admit().failed()
@@ -97,14 +97,14 @@ def test_a_failed_probe_opens_it_for_as_long_again(breaker, time):
     assert breaker.admit() is not None
 
 
-def test_a_probe_that_says_nothing_lets_the_next_one_try(breaker, time):
+def test_a_probe_that_is_given_back_frees_the_slot_for_the_next_probe(breaker, time):
     open_it(breaker)
     time.now += POLICY.open_s
     breaker.admit().give_back()
     assert breaker.admit() is not None
 
 
-def test_only_the_first_word_on_a_call_counts(breaker):
+def test_only_the_first_reported_outcome_of_a_call_counts(breaker):
     for _ in range(5):
         permit = breaker.admit()
         permit.succeeded()
@@ -112,7 +112,7 @@ def test_only_the_first_word_on_a_call_counts(breaker):
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_calls_that_left_before_it_opened_do_not_keep_it_open(breaker, time):
+def test_calls_started_before_the_breaker_opened_do_not_keep_it_open(breaker, time):
     late = [breaker.admit() for _ in range(3)]
     open_it(breaker)
     time.now += POLICY.open_s - 1
@@ -122,14 +122,14 @@ def test_calls_that_left_before_it_opened_do_not_keep_it_open(breaker, time):
     assert breaker.state is BreakerState.HALF_OPEN
 
 
-def test_models_have_breakers_of_their_own(time):
+def test_each_model_has_its_own_breaker(time):
     breakers = Breakers(time, POLICY)
     open_it(breakers.of("a"))
     assert breakers.of("b").admit() is not None
     assert breakers.states() == {"a": BreakerState.OPEN, "b": BreakerState.CLOSED}
 
 
-def test_what_fails_before_the_process_can_call_opens_nothing(time):
+def test_failures_before_the_breakers_are_armed_open_no_breaker(time):
     breakers = Breakers(time, POLICY, armed=False)
     for _ in range(50):
         permit = breakers.admit("m")
@@ -147,7 +147,7 @@ def test_what_fails_before_the_process_can_call_opens_nothing(time):
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ok", "fail", "nothing", "hold"]), st.floats(0, 20)), max_size=120))
-def test_whatever_happens_there_is_one_probe_at_most_and_a_way_back(steps):
+def test_there_is_at_most_one_probe_and_every_open_breaker_can_close_again(steps):
     time = Time()
     breaker = CircuitBreaker("m", POLICY, time)
     held = []

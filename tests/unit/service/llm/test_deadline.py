@@ -43,7 +43,7 @@ def _no_waiting():
     stamina.set_testing(False)
 
 
-async def test_a_throttle_is_waited_out():
+async def test_a_throttled_call_is_retried():
     gateway = Scripted(QuotaExceeded("x"), QuotaExceeded("x"), REPLY)
     assert await complete_within(gateway, CALL, Budget(5, Clock(0.0)), throttle_retries=3) == (REPLY, 3)
 
@@ -60,7 +60,7 @@ async def test_only_throttles_are_retried():
         await complete_within(gateway, CALL, Budget(5, Clock(0.0)), throttle_retries=3)
 
 
-async def test_a_call_gets_what_is_left_of_the_budget():
+async def test_the_timeout_of_a_call_is_the_remaining_budget():
     gateway = Scripted(REPLY)
     await complete_within(gateway, CALL, Budget(5, Clock(0.0, 2.0)), throttle_retries=0)
     assert gateway.timeouts == [3.0]
@@ -117,6 +117,6 @@ async def test_when_both_fail_the_primarys_error_counts():
         await first_good(answer(UpstreamUnavailable("primary")), answer(QuotaExceeded("backup")), hedge_delay_s=1)
 
 
-async def test_a_mistake_in_our_code_is_not_taken_for_a_failed_model():
+async def test_an_exception_that_is_no_model_error_is_raised():
     with pytest.raises(KeyError):
         await first_good(answer(KeyError("bug")), answer("backup"), hedge_delay_s=1)

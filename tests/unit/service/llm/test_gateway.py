@@ -1,4 +1,4 @@
-"""The gateway with a scripted Converse: messages, usage, labels, and every error translated."""
+"""The gateway with a scripted Converse: messages, usage, ``answered_by``, and the translation of errors."""
 
 import asyncio
 from types import SimpleNamespace
@@ -65,7 +65,7 @@ def call(model="amazon.x", **changes):
     return ModelCall(model=model, **fields | changes)
 
 
-async def test_messages_are_as_litellm_takes_them():
+async def test_messages_are_in_litellms_format():
     built, seen = gateway(response(), endpoint="http://127.0.0.1:1")
     await built.complete(call())
     assert seen == [(call(), [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}])]
@@ -79,7 +79,7 @@ async def test_a_cache_prefix_marks_the_system_message_only():
     assert user["content"] == "u"
 
 
-async def test_cached_tokens_are_taken_out_of_the_input():
+async def test_cached_tokens_are_excluded_from_input_tokens():
     built, _ = gateway(response(prompt_tokens=110, cache_read_input_tokens=60, cache_creation_input_tokens=40))
     usage = (await built.complete(call())).usage
     assert (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens) == (
@@ -90,7 +90,7 @@ async def test_cached_tokens_are_taken_out_of_the_input():
     )
 
 
-async def test_what_an_answer_says_of_itself_comes_first():
+async def test_the_model_that_the_answer_names_wins_over_the_configured_stand_in():
     answered = ConverseAnswer(response=response(), headers={"x-omni-answered-by": "SmolLM2"})
     built, _ = gateway(answered, stand_in="small model")
     assert (await built.complete(call("amazon.x"))).answered_by == "SmolLM2"
@@ -104,13 +104,13 @@ async def test_stop_reasons(finish, reason):
     assert (await built.complete(call())).stop_reason == reason
 
 
-async def test_a_stand_in_is_named_for_provider_models_only():
+async def test_the_stand_in_is_reported_for_provider_models_only():
     built, _ = gateway(response(), stand_in="small model")
     assert (await built.complete(call("amazon.x"))).answered_by == "small model"
     assert (await built.complete(call("local.y"))).answered_by == "yy"
 
 
-async def test_code_models_answer_without_litellm():
+async def test_in_process_models_answer_without_litellm():
     built, seen = gateway(RuntimeError("not asked"))
     reply = await built.complete(call("local.code", document="facts"))
     assert (reply.text, reply.answered_by, seen) == ("code says facts", "code", [])
@@ -136,14 +136,14 @@ def _error(kind, **more):
         (NoCredentialsError(), UpstreamUnavailable),
     ],
 )
-async def test_every_error_is_one_of_ours_and_quotes_nothing(raised, kind):
+async def test_every_error_becomes_a_model_error_that_quotes_no_prompt(raised, kind):
     built, _ = gateway(raised)
     with pytest.raises(kind) as caught:
         await built.complete(call(messages=(Message(role="user", content="SECRET TEXT"),)))
     assert "SECRET" not in str(caught.value)
 
 
-async def test_a_guardrail_is_a_refusal():
+async def test_a_guardrail_stop_raises_safety_refused():
     built, _ = gateway(response(finish="content_filter"))
     with pytest.raises(SafetyRefused):
         await built.complete(call())

@@ -12,13 +12,13 @@ def test_a_tenth_of_the_requests_may_be_hedged():
     assert (budget.hedges, budget.refused) == (10, 40)
 
 
-def test_a_quiet_pair_may_hedge_a_few():
+def test_a_pair_with_few_requests_may_still_hedge_the_floor():
     budget = HedgeBudget(lambda: 5.0)
     budget.request()
     assert [budget.allow() for _ in range(FLOOR + 1)] == [True] * FLOOR + [False]
 
 
-def test_what_was_spent_comes_back_after_the_window():
+def test_hedges_older_than_the_window_are_allowed_again():
     now = [0.0]
     budget = HedgeBudget(lambda: now[0])
     while budget.allow():
@@ -29,7 +29,7 @@ def test_what_was_spent_comes_back_after_the_window():
     assert budget.allow()
 
 
-def test_requests_leave_the_window_too():
+def test_requests_older_than_the_window_are_not_counted():
     now = [0.0]
     budget = HedgeBudget(lambda: now[0])
     for _ in range(1000):
@@ -38,7 +38,7 @@ def test_requests_leave_the_window_too():
     assert sum(budget.allow() for _ in range(100)) == FLOOR
 
 
-def test_pairs_do_not_share_and_old_ones_are_forgotten():
+def test_each_pair_has_its_own_budget_and_old_pairs_are_dropped():
     budgets = HedgeBudgets(lambda: 0.0)
     while budgets.of("a").allow():
         pass
@@ -49,7 +49,7 @@ def test_pairs_do_not_share_and_old_ones_are_forgotten():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), max_size=300))
-def test_in_no_window_are_there_more_hedges_than_the_share(steps):
+def test_no_window_has_more_hedges_than_the_share_allows(steps):
     now = [0.0]
     budget = HedgeBudget(lambda: now[0])
     requests, hedges = [], []

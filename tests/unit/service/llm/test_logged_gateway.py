@@ -1,4 +1,4 @@
-"""The events around a model call that nobody waits for any more."""
+"""The events of a model call that was cancelled."""
 
 import asyncio
 

@@ -10,7 +10,7 @@ from service.settings import Settings
 
 CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
 JUDGE_MODELS = {"amazon.nova-pro-v1:0"}
-SEED_000_MODELS = {
+REQUIRED_MODELS = {
     "amazon.nova-lite-v1:0",
     "amazon.nova-micro-v1:0",
     "anthropic.claude-3-5-haiku-20241022-v1:0",
@@ -26,7 +26,7 @@ def test_a_nova_lite_summary_costs_a_fiftieth_of_a_cent():
     assert cost.metered_usd == cost.cold_usd == cost.warm_usd == Decimal("0.000228")
 
 
-def test_cold_and_warm_are_bounds_of_what_was_metered():
+def test_the_metered_cost_lies_between_the_warm_and_the_cold_cost():
     card = ModelCard(
         id="mmm",
         short_name="mm",
@@ -42,12 +42,12 @@ def test_cold_and_warm_are_bounds_of_what_was_metered():
     assert cost.warm_usd == Decimal("2") + Decimal("0.5")
 
 
-def test_cached_tokens_without_a_price_of_their_own_are_input():
+def test_cached_tokens_without_a_cache_price_cost_as_much_as_input_tokens():
     cost = cost_of(Usage(cache_read_tokens=1_000_000), CARDS.get("mistral.mistral-7b-instruct-v0:2"))
     assert cost.metered_usd == Decimal("0.15")
 
 
-def test_unknown_prices_are_not_free():
+def test_a_model_without_prices_has_no_cost_instead_of_zero():
     assert (
         cost_of(
             Usage(input_tokens=1),
@@ -57,10 +57,10 @@ def test_unknown_prices_are_not_free():
     )
 
 
-def test_all_models_of_seed_000_have_a_priced_card():
+def test_all_models_of_the_requirements_have_a_card_with_prices():
     assert {
         card.id for card in CARDS if card.runs == "provider" and card.prices is not None
-    } == SEED_000_MODELS | JUDGE_MODELS
+    } == REQUIRED_MODELS | JUDGE_MODELS
 
 
 def test_prices_agree_with_litellms_map_where_both_know_the_model():
@@ -98,7 +98,7 @@ def test_prices_agree_with_litellms_map_where_both_know_the_model():
         ("models: [{id: abc, short_name: ab, wire: bedrock, runs: local, context_tokens: 0}]", "'context_tokens'"),
     ],
 )
-def test_a_broken_card_file_is_named(tmp_path, text, message):
+def test_an_invalid_card_file_is_named_in_the_error(tmp_path, text, message):
     path = tmp_path / "models.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=message):
