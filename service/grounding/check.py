@@ -1,23 +1,22 @@
-"""Says which mentions of a text its source does not support: a guard when serving and a scorer when evaluating.
+"""Finds the mentions of a text that its source does not support: the guard when serving, and a scorer in evaluations.
 
-Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts, each looked up in
-the interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what follows
+Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts. Each is looked up in
+the interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what can be derived
 from them: relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and
-differences. Where a text explicitly ties two of them together (``service.grounding.date_ties``), the tie is checked as
-well: a channel and a date must meet in one interaction, so must an amount and a date, and a weekday must be the date's.
+differences. Where a text explicitly connects two of them (``service.grounding.date_ties``), the connection is checked, too:
+one interaction must have both the channel and the date, or both the amount and the date; a weekday must fit its date.
 
 Sums and differences: an amount counts as supported when it is the sum or the difference of exactly two amounts of the
-source. Agents need "$374.84 in all" for a bill paid twice; three or more terms, products and percentages are not tried,
-since with every further term more wrong amounts can be reached by chance.
+source. Agents need "$374.84 in all" for a bill paid twice. Three or more terms, products and percentages are not tried,
+because each further term makes more wrong amounts reachable by chance.
 
-A pair ("the two charges") and a shouted beginning ("SUICIDE RISK: ...") are the writer's own and not looked up. What
-notes write in their own way ("1140", "18h", "431 DOLLARS 28 CENTS") supports the plain spelling
+The writer's own counts ("the two charges") and a heading in capitals ("SUICIDE RISK: ...") are not looked up. Informal
+spellings of notes ("1140", "18h", "431 DOLLARS 28 CENTS") support the plain spelling
 (``service.grounding.informal_numbers``).
 
-Not checked, and never to be read out of a clean result: who did what (swapped actors), what came of it (a reversed
-outcome, "refunded" for "refund refused"), events made of words alone, a true value attached to the wrong thing,
-weekdays and relative words, names that stand first in a sentence without a sign of being one. A share of clean texts
-is therefore not a rate of truthful texts.
+Not checked: who did what (swapped actors), outcomes (a reversed one, "refunded" for "refund refused"), events without
+any of the kinds above, a true value attached to the wrong thing, weekdays and relative words, and names at the start of a
+sentence without a further sign of a name. The share of texts without findings is therefore not the share of true texts.
 """
 
 import re
@@ -29,8 +28,16 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from service.grounding.date_ties import Attached, attached_in, day_fits
-from service.grounding.history_facts import APART, WORD, Meeting, StatedDays, StatedTogether, families_of, stated_in
+from service.grounding.date_ties import DateTie, date_ties_in, day_fits
+from service.grounding.history_facts import (
+    SEPARATOR,
+    WORD,
+    HistoryFacts,
+    InteractionFacts,
+    TextDays,
+    facts_of,
+    families_of,
+)
 from service.grounding.lexicon import OPENERS, ORDINARY, ROLES
 from service.grounding.mentions import mentions_of
 from service.grounding.relative_days import gap_fits, is_stretch
@@ -44,16 +51,16 @@ _BETWEEN = re.compile(
     r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue)\b", re.I
 )
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
-_MOST_YEARS_POINTED = 3  # a note points 99 weeks ahead at most
+_MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
 _WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
 _LOCAL_MIDNIGHT_UTC_H = (
-    10  # Honolulu is ten hours behind UTC: earlier UTC hours are still the day before somewhere in the US
+    10  # Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unsupported:
-    """A mention without support: its kind, how the text writes it, and the sentence it stands in."""
+    """An unsupported mention: its kind, its spelling in the text, and its sentence."""
 
     kind: ClaimKind
     value: str
@@ -61,29 +68,29 @@ class Unsupported:
 
 
 class GroundingSource:
-    """What a customer's interactions state and what follows from it; built once, asked about any number of texts.
+    """The facts of a customer's interactions and what can be derived from them; one source can check any number of texts.
 
-    ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the moment of
-    the request; its day counts as known. ``contact_reason`` is the intent of the present contact.
+    ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the time of
+    the request; its day is always supported. ``contact_reason`` is the intent of the present contact.
     """
 
     def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
-        """Dates are read; every other kind of support is gathered when a mention first needs it."""
+        """Read the dates; all other facts are read when a mention first needs them."""
         self._as_of = as_of.date()
         self._interactions = interactions
-        self._parts = [stated_in(APART.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
+        self._parts = [facts_of(SEPARATOR.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
         self._dated = [
-            StatedDays(part, item.timestamp.date()) for part, item in zip(self._parts, interactions, strict=True)
+            TextDays(part, item.timestamp.date()) for part, item in zip(self._parts, interactions, strict=True)
         ]
-        self._together = StatedTogether(self._parts, stated_in(contact_reason))
+        self._facts = HistoryFacts(self._parts, facts_of(contact_reason))
 
     def prepare(self) -> None:
-        """Read what most answers need, so that it does not have to be read while an agent waits for one of them."""
-        # Read and kept by being asked for.
-        _ = self._days, self._written_words, self._together.amounts
+        """Read in advance the facts that most answers need, so that checking an answer takes less time."""
+        # Cached properties: the access computes them.
+        _ = self._days, self._written_words, self._facts.amounts
 
     def supports(self, mention: Mention) -> bool:
-        """Say whether the source states the mention or it follows from the source."""
+        """Return whether the source states the mention or it can be derived from the source."""
         match mention.kind:
             case "amount":
                 found = self._has_amount(mention)
@@ -96,23 +103,26 @@ class GroundingSource:
             case "name":
                 found = self._has_name(mention.words)
             case "channel":
-                found = mention.family in self._channel_families or self._together.names_channel(mention.family)
+                found = mention.family in self._channel_families or self._facts.names_channel(mention.family)
             case "count":
                 found = self._has_count(mention)
         return found
 
-    def supports_tie(self, item: Attached) -> bool:
-        """Say whether one interaction holds both sides of the tie; an amount that none states is left to ``supports``."""
+    def supports_tie(self, item: DateTie) -> bool:
+        """Return whether one interaction has both sides of the tie; True for an amount that no interaction states."""
         if item.kind == "day":
             return day_fits(item, self._as_of)
         if item.kind == "contact":
-            return any(met.has_family(item.family) and met.has_day(item.month, item.day) for met in self._met)
+            return any(
+                facts.has_family(item.family) and facts.has_day(item.month, item.day)
+                for facts in self._interaction_facts
+            )
         assert item.amount is not None
-        if not any(met.has_amount(item.amount) for met in self._met):
+        if not any(facts.has_amount(item.amount) for facts in self._interaction_facts):
             return True
         return any(
-            (met.has_amount(item.amount) or met.has_figure(item.amount)) and met.has_day(item.month, item.day)
-            for met in self._met
+            (facts.has_amount(item.amount) or facts.has_figure(item.amount)) and facts.has_day(item.month, item.day)
+            for facts in self._interaction_facts
         )
 
     @cached_property
@@ -121,7 +131,7 @@ class GroundingSource:
 
     @cached_property
     def _local_days(self) -> list[set[date]]:
-        """The days that each interaction's time may be, by time zone."""
+        """The calendar days of each interaction in the time zones of the US."""
         behind = timedelta(hours=_LOCAL_MIDNIGHT_UTC_H)
         return [{item.timestamp.date(), (item.timestamp - behind).date()} for item in self._interactions]
 
@@ -134,21 +144,21 @@ class GroundingSource:
         return self._contact_days | {self._as_of}
 
     @cached_property
-    def _met(self) -> list[Meeting]:
+    def _interaction_facts(self) -> list[InteractionFacts]:
         parts = zip(self._interactions, self._local_days, self._parts, self._dated, strict=True)
-        return [Meeting(item.channel, local_days, stated, dated) for item, local_days, stated, dated in parts]
+        return [InteractionFacts(item.channel, local_days, text, dated) for item, local_days, text, dated in parts]
 
     @cached_property
     def _written_words(self) -> frozenset[str]:
-        return self._together.written_words.union(*(item.channel.split("_") for item in self._interactions))
+        return self._facts.written_words.union(*(item.channel.split("_") for item in self._interactions))
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return self._written_words | self._together.camel_words | self._together.initials
+        return self._written_words | self._facts.camel_words | self._facts.initials
 
     @cached_property
     def _derived_amounts(self) -> frozenset[Decimal]:
-        return self._together.noted_amounts | _sums_and_differences(self._together.amounts)
+        return self._facts.noted_amounts | _sums_and_differences(self._facts.amounts)
 
     @cached_property
     def _years(self) -> frozenset[Decimal]:
@@ -156,7 +166,7 @@ class GroundingSource:
 
     @cached_property
     def _numbers(self) -> frozenset[Decimal]:
-        return self._together.counted | self._together.said | self._years
+        return self._facts.counted | self._facts.said | self._years
 
     @cached_property
     def _contact_clocks(self) -> frozenset[str]:
@@ -169,7 +179,7 @@ class GroundingSource:
 
     @cached_property
     def _days(self) -> "dict[tuple[int, int | None], set[int]]":
-        # The years in which a month, or a day of it, is named in so many words; contacts name their own day.
+        # (month, day or None) -> the years in which the source names it; each contact counts as naming its own day.
         years: dict[tuple[int, int | None], set[int]] = defaultdict(set)
         for day in self._known_days:
             years[day.month, day.day].add(day.year)
@@ -214,7 +224,7 @@ class GroundingSource:
             age = (self._as_of - item.timestamp.date()).days
             windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
             windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
-            # "Four calls" may be those that a person answered.
+            # "Four calls" may mean only the calls that an agent answered.
             answered = ("answered",) if item.channel == "agent" else ()
             for family in (*families_of(item.channel), *answered, "all"):
                 for window in windows:
@@ -223,22 +233,22 @@ class GroundingSource:
 
     def _has_amount(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
-        if value in self._together.amounts or self._is_number(value) or value in self._derived_amounts:
+        if value in self._facts.amounts or self._is_number(value) or value in self._derived_amounts:
             return True
         return mention.loose and _near(
-            value, self._together.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
+            value, self._facts.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
         )
 
     def _has_number(self, mention: Mention) -> bool:
         value, unit = mention.number or Decimal(0), mention.unit
         if unit.startswith("@") and int(unit[1:]) % 60:
-            return self._is_clock(unit)  # the 9 of "9:40" is no support for "9:20"
+            return self._is_clock(unit)  # the 9 of "9:40" must not support "9:20"
         if self._is_number(value) or self._is_clock(unit):
             return True
         if value == int(value):
-            if unit == "times" and ("times", int(value)) in self._together.counts:
+            if unit == "times" and ("times", int(value)) in self._facts.counts:
                 return True
-            # Between any two days only where the words say so: all pairs of a long history make every small number.
+            # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
                 gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
                 if any(gap_fits(gap, int(value), unit) for gap in gaps):
@@ -248,11 +258,11 @@ class GroundingSource:
         return mention.loose and _near(value, self._numbers, Decimal("0.1"))
 
     def _is_clock(self, unit: str) -> bool:
-        return unit.startswith("@") and (unit in self._contact_clocks or unit in self._together.clocks)
+        return unit.startswith("@") and (unit in self._contact_clocks or unit in self._facts.clocks)
 
     def _is_number(self, value: Decimal) -> bool:
-        """Say whether ``value`` is one of ``_numbers``; what takes longer to read is asked later."""
-        if value in self._together.counted or value in self._together.said:
+        """Return whether ``value`` is one of ``_numbers``, with the cheapest look-ups first."""
+        if value in self._facts.counted or value in self._facts.said:
             return True
         near = any(abs(value - day.year) <= _MOST_YEARS_POINTED for day in self._known_days)
         return near and value in self._years
@@ -261,39 +271,37 @@ class GroundingSource:
         family, count = mention.family, int(mention.number or 0)
         if mention.unit == "in all":
             return self._totals.get(family) == count
-        return count in self._counts.get(family, ()) or bool(
-            {(family, count), ("times", count)} & self._together.counts
-        )
+        return count in self._counts.get(family, ()) or bool({(family, count), ("times", count)} & self._facts.counts)
 
     def _has_date(self, mention: Mention) -> bool:
         years = self._days.get((mention.month, mention.day), set())
         if years if mention.year is None else mention.year in years:
             return True
-        # What the notes point at ("by Friday") only when no date says it.
+        # Relative days of the notes ("by Friday") last: they are slower to compute.
         return any(
             day.month == mention.month and mention.day in (None, day.day) and mention.year in (None, day.year)
             for day in self._pointed
         )
 
     def _has_id(self, token: str) -> bool:
-        if token in self._together.tokens:
+        if token in self._facts.tokens:
             return True
         # "ending 3305" names the end of an account number; "account 3390" its beginning.
         if token.isdigit():
             if self._is_number(Decimal(token)):
                 return True
             return len(token) >= 4 and any(
-                known.endswith(token) or known.startswith(token) for known in self._together.tokens
+                known.endswith(token) or known.startswith(token) for known in self._facts.tokens
             )
         parts = _ALNUM_PART.findall(token)
-        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._together.tokens
+        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._facts.tokens
 
     def _has_name(self, words: tuple[str, ...]) -> bool:
         if all(self._has_word(word) for word in words):
             return True
-        # "Social Security" where the notes write SSN, the number.
+        # "Social Security" where the notes write SSN (n for number).
         letters = "".join(word[0] for word in words)
-        return len(words) > 1 and bool({letters, f"{letters}n"} & self._together.capitals)
+        return len(words) > 1 and bool({letters, f"{letters}n"} & self._facts.capitals)
 
     def _has_word(self, word: str) -> bool:
         return all(
@@ -304,13 +312,13 @@ class GroundingSource:
         )
 
     def _abbreviated(self, word: str) -> bool:
-        """Say whether notes shorten the word: to 4 letters ("REV PROT"), 3 capitals, or its consonants ("Crk")."""
+        """Return whether the notes abbreviate the word: to 4 letters or more ("REV PROT"), 3 capitals, or consonants ("Crk")."""
         consonants = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
         if 2 < len(consonants) < len(word) and consonants in self._words:
             return True
-        # "this" shortens no "Thistlewood".
+        # "this" is no abbreviation of "Thistlewood".
         starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
-        return bool(starts & self._words) or word[:3] in self._together.capitals
+        return bool(starts & self._words) or word[:3] in self._facts.capitals
 
 
 def _sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
@@ -319,32 +327,32 @@ def _sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
     for place, low in enumerate(ordered):
         for high in ordered[place:]:
             derived.add(low + high)
-            # An amount less itself would make "$0 is due" follow from any amount at all.
+            # Without this condition every amount would support "$0 is due".
             if high > low:
                 derived.add(high - low)
     return derived
 
 
 def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
-    """Say whether a known value is within ``share`` of ``value`` and one step of its last digit but zero."""
+    """Return whether a known value is within ``share`` of ``value`` and one unit (1 or more) of its last non-zero digit."""
     exponent = value.normalize().as_tuple().exponent
     step = max(Decimal(1), Decimal(10) ** exponent) if isinstance(exponent, int) else Decimal(1)
     return any(abs(value - other) <= min(step, value * share) for other in known)
 
 
-# An answer is read for the score, for the guard and for the count of what was looked up: once is enough.
+# The score, the guard and the count of checked mentions all read the same answer.
 @lru_cache(maxsize=16)
-def _read(text: str) -> tuple[tuple[Mention, ...], tuple[Attached, ...]]:
+def _read(text: str) -> tuple[tuple[Mention, ...], tuple[DateTie, ...]]:
     mentions: list[Mention] = []
-    ties: list[Attached] = []
+    ties: list[DateTie] = []
     for sentence in split_sentences(clean(text)):
         mentions += mentions_of(sentence)
-        ties += attached_in(sentence)
+        ties += date_ties_in(sentence)
     return tuple(mentions), tuple(ties)
 
 
 def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, ...]:
-    """Return the mentions of ``text`` that ``source`` does not support, by sentence; see the module's limits."""
+    """Return the mentions, then the ties, of ``text`` that ``source`` does not support; the module lists the limits."""
     mentions, ties = _read(text)
     return tuple(
         Unsupported(kind=m.kind, value=m.value, statement=m.statement) for m in mentions if not source.supports(m)
@@ -356,6 +364,6 @@ def find_unsupported(text: str, source: GroundingSource) -> tuple[Unsupported, .
 
 
 def checked_mentions(text: str) -> int:
-    """Return how many mentions and ties of ``text`` are looked up, supported or not."""
+    """Return the number of mentions and ties of ``text`` that are checked."""
     mentions, ties = _read(text)
     return len(mentions) + len(ties)

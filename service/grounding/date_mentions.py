@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from service.grounding.prefilters import holds_word
-from service.grounding.sentence import Mention, Sheet
+from service.grounding.sentence import Mention, SentenceScanner
 from service.grounding.text import MONTHS
 
-# These and what is built from them are for a text in lower case: ignoring case takes twice as long.
+# These patterns and those built from them need a text in lower case: ignoring case takes twice as long.
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
@@ -21,17 +21,19 @@ _MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*(?:-|t
 MONTH_DAY = rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?"
 _MONTH_DAY = re.compile(MONTH_DAY)
 _DAY_MONTH = re.compile(rf"\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?")
-_BEFORE_MONTH = re.compile(rf"\d(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}")  # its middle, which is quicker to look for
+_BEFORE_MONTH = re.compile(
+    rf"\d(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}"
+)  # a part of the pattern above, faster to search for
 _MONTH_YEAR = re.compile(rf"\b({_MONTH}),?\s+(20\d\d)\b")
-# "may" and "march" are verbs too: alone they count only capitalised and after a word that leads a month in.
+# "may" and "march" are verbs, too: without a day they count only if capitalised and after a word such as "in" or "since".
 _MONTH_ALONE = re.compile(
     r"\b(?:(Jan(?:uary)?|Feb(?:ruary)?|Apr(?:il)?|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?"
     r"|Dec(?:ember)?)|(?:(?<=\bin )|(?<=\bsince )|(?<=\bearly )|(?<=\blate )|(?<=\bmid-)|(?<=\bof )|(?<=\blast )"
     r"|(?<=\bfrom )|(?<=\bby ))(March|May))\b"
 )
-# How it begins, the word before left aside, which is quicker to look for.
+# The first letters of the pattern above, faster to search for.
 _MONTH_HEAD = re.compile(r"[ADFJMNOS](?:an|eb|ar|pr|ay|un|ul|ug|ep|ct|ov|ec)")
-# Notes write months small; "may" and "march" stay verbs there.
+# Notes write months in lower case; there, "may" and "march" are taken as verbs.
 _MONTH_IN_NOTES = re.compile(
     r"\b(?:jan(?:uary)?|feb(?:ruary)?|apr(?:il)?|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?"
     r"|dec(?:ember)?)\b"
@@ -54,7 +56,7 @@ def month_number(name: str) -> int:
 
 
 class Dated(NamedTuple):
-    """A date where it stands: all of a list of days ("Sept 15, 16 and 17") stand in one place."""
+    """A date and its position; all days of a list ("Sept 15, 16 and 17") have the position of the list."""
 
     start: int
     end: int
@@ -64,63 +66,63 @@ class Dated(NamedTuple):
 
 
 def names_month(text: str) -> bool:
-    """Say whether a month may be named in ``text``."""
+    """Return False if ``text`` certainly names no month."""
     return holds_word(text, _MONTH_WORDS)
 
 
-def read_dates(sheet: Sheet) -> Iterator[Mention]:
-    """Yield every date of the sheet; several days after one month are several mentions."""
-    for start, end, month, day, year in take_dates(sheet):
-        yield sheet.mention("date", start, end, month=month, day=day, year=year)
+def read_dates(scanner: SentenceScanner) -> Iterator[Mention]:
+    """Yield every date as a mention; several days after one month are several mentions."""
+    for start, end, month, day, year in take_dates(scanner):
+        yield scanner.mention("date", start, end, month=month, day=day, year=year)
 
 
-def take_dates(sheet: Sheet) -> Iterator[Dated]:
-    """Yield every date of the sheet, blanking it out."""
-    by_name = names_month(sheet.text)
-    if sheet.holds_digit():
-        if "-" in sheet.left or "/" in sheet.left:
-            yield from _in_figures(sheet)
+def take_dates(scanner: SentenceScanner) -> Iterator[Dated]:
+    """Yield every date and blank it out."""
+    by_name = names_month(scanner.text)
+    if scanner.holds_digit():
+        if "-" in scanner.remaining or "/" in scanner.remaining:
+            yield from _in_figures(scanner)
         if by_name:
-            yield from _day_and_month(sheet)
-    left = sheet.left
+            yield from _day_and_month(scanner)
+    left = scanner.remaining
     for head in _MONTH_HEAD.finditer(left) if by_name else ():
         if match := _MONTH_ALONE.match(left, head.start()):
-            sheet.blank(*match.span())
+            scanner.blank(*match.span())
             yield Dated(*match.span(), month_number(match[1] or match[2]))
 
 
-def _in_figures(sheet: Sheet) -> Iterator[Dated]:
-    if "-" in sheet.left:
-        for match in sheet.take(_ISO):
+def _in_figures(scanner: SentenceScanner) -> Iterator[Dated]:
+    if "-" in scanner.remaining:
+        for match in scanner.take(_ISO):
             yield Dated(*match.span(), int(match[2]), int(match[3]), int(match[1]))
-    if "/" not in sheet.left:
+    if "/" not in scanner.remaining:
         return
-    for match in sheet.take(_SLASH):
+    for match in scanner.take(_SLASH):
         year = None if match[3] is None else int(match[3]) % 100 + 2000
         yield Dated(*match.span(), int(match[1]), int(match[2]), year)
-    if "/20" not in sheet.left:
+    if "/20" not in scanner.remaining:
         return
-    for match in sheet.take(_SLASH_YEAR):
+    for match in scanner.take(_SLASH_YEAR):
         yield Dated(*match.span(), int(match[1]), None, int(match[2]))
 
 
-def _day_and_month(sheet: Sheet) -> Iterator[Dated]:
-    for match in month_days(sheet.left):
-        sheet.blank(*match.span())
+def _day_and_month(scanner: SentenceScanner) -> Iterator[Dated]:
+    for match in month_days(scanner.remaining):
+        scanner.blank(*match.span())
         year = int(match[3]) if match[3] else None
         for day in DAY_DIGITS.findall(match[2]):
             yield Dated(*match.span(), month_number(match[1]), int(day), year)
-    for match in sheet.take(_DAY_MONTH, lower=True) if _BEFORE_MONTH.search(sheet.left.lower()) else ():
+    for match in scanner.take(_DAY_MONTH, lower=True) if _BEFORE_MONTH.search(scanner.remaining.lower()) else ():
         day = int(DAY_DIGITS.findall(match[1])[0])
         yield Dated(*match.span(), month_number(match[2]), day, int(match[3]) if match[3] else None)
-    for match in sheet.take(_MONTH_YEAR, lower=True) if "20" in sheet.left else ():
+    for match in scanner.take(_MONTH_YEAR, lower=True) if "20" in scanner.remaining else ():
         yield Dated(*match.span(), month_number(match[1]), None, int(match[2]))
 
 
-# A sentence is read for its dates, and then for what it ties to them.
+# Cached: a sentence is read for its dates, and again for its date ties.
 @lru_cache(maxsize=4)
 def month_days(text: str) -> tuple[re.Match[str], ...]:
-    """Return where ``text`` names a month and a day, or several days, of it."""
+    """Return the matches of a month with one or more days in ``text``."""
     return tuple(_MONTH_DAY.finditer(text.lower()))
 
 

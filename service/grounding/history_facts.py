@@ -1,8 +1,8 @@
-"""What a history states: its words, numbers, days and channels. Read once, and only as far as somebody asks.
+"""The facts that a history states: words, numbers, days and channels, each read at its first use.
 
-The texts of one interaction are read as one, and so are, for whatever does not depend on the day of writing, all interactions:
-what looking costs for each text anew is most of what looking costs. The same notes come again when a customer is transferred, or
-when a shadow answers the same request; what was read of one interaction is kept by its text, in this process's memory alone.
+Text, intent and outcome of an interaction are joined and searched as one text. So are all interactions, for facts that do not
+depend on the day of writing, since most of the time goes into starting a search. The same notes come again when a customer is
+transferred or a shadow pair answers the same request, so the facts of a text are cached, in this process's memory only.
 """
 
 import re
@@ -24,16 +24,16 @@ from service.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
 from service.grounding.mentions import FIGURES, TIME_OF_DAY, channel_patterns, clock_key, read_counts
 from service.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
 from service.grounding.relative_days import in_english, nearest_year, pointed_days, real_day
-from service.grounding.sentence import FIGURE, Sheet, clean, without_accents
+from service.grounding.sentence import FIGURE, SentenceScanner, clean, without_accents
 
-# 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are read anew.
+# 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
 _KEPT_TEXTS = 1024
 _LONGEST_KEPT = 500
 
-# Stands between texts that are read as one: no pattern reads across it, and beside it a word ends as it does beside nothing.
-APART = "\n|\n"
+# Separates joined texts: no pattern matches across it, and next to it a word ends as at the end of a text.
+SEPARATOR = "\n|\n"
 WORD = re.compile(r"[^\W\d_]+")
-# "installment 1/3", "pin 2/3 NOMATCH": reads as a date in January or February, which it seldom is.
+# "installment 1/3", "pin 2/3 NOMATCH": looks like a date from January to June, but rarely is one.
 _FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
 _LETTERS_NUMBER = re.compile(r"\b([A-Za-z]{1,5})[ #:]+(\d{2,})\b")
@@ -68,26 +68,26 @@ _FAMILY_OF = {
 }
 
 
-class Stated:
-    """What one interaction says, whenever it was written.
+class TextFacts:
+    """The facts of one interaction's text that do not depend on the day of writing.
 
-    Its dates are read at once: every source is asked for days. What only ties ask for is read when the first one does.
+    Dates are read at once, because every check needs them; facts that only ties need are read at their first use.
     """
 
     def __init__(self, text: str) -> None:
         self.cleaned = clean(text)
-        # To point at days: quotes made plain, ordinals in figures, foreign dates in English.
+        # For reading days: plain quotes, ordinals as figures, foreign dates in English.
         self.plain = in_english(self.cleaned)
-        sheet = Sheet(text=self.plain, left=self.plain)
+        scanner = SentenceScanner(text=self.plain, remaining=self.plain)
         # As (month, day or None, year or None).
-        self.dates = frozenset([(found.month, found.day, found.year) for found in take_dates(sheet)])
-        self.undated = sheet.left
-        # The months of notes, which write them small.
+        self.dates = frozenset([(found.month, found.day, found.year) for found in take_dates(scanner)])
+        self.undated = scanner.remaining
+        # Months without a day; notes write them in lower case.
         self.months = months_of_notes(self.plain)
 
     @cached_property
     def spoken(self) -> frozenset[str]:
-        """The channels that it names."""
+        """The channel families that the text names."""
         return frozenset(family for family, pattern in channel_patterns(self.plain) if pattern.search(self.plain))
 
     @cached_property
@@ -101,52 +101,52 @@ class Stated:
         return _decimals(FIGURES.findall(self.plain))
 
 
-class StatedTogether:
-    """What the interactions of a history say together; each part is read when it is first asked for, and then kept.
+class HistoryFacts:
+    """The facts of all interactions of a history together; each kind is read at its first use and then kept.
 
-    Most answers mention a few kinds of things, and most of what they mention stands in the source as they write it. Reading
-    everything beforehand took three times as long (``omni bench service``).
+    Most answers mention few kinds of facts, mostly in the source's own spelling. Reading everything in advance took three
+    times as long (``omni bench service``).
     """
 
-    def __init__(self, parts: Sequence[Stated], reason: Stated) -> None:
-        """``reason``, that of the present contact, gives words, and nothing else."""
+    def __init__(self, parts: Sequence[TextFacts], reason: TextFacts) -> None:
+        """``reason``, the present contact's, contributes words, tokens and channels only."""
         self._parts, self._reason = parts, reason
 
     @cached_property
     def _cleaned(self) -> str:
-        return APART.join([self._reason.cleaned, *(part.cleaned for part in self._parts)])
+        return SEPARATOR.join([self._reason.cleaned, *(part.cleaned for part in self._parts)])
 
     @cached_property
     def _plain(self) -> str:
-        return APART.join(part.plain for part in self._parts)
+        return SEPARATOR.join(part.plain for part in self._parts)
 
     @cached_property
     def written_words(self) -> frozenset[str]:
-        """The words as written, without accents and in lower case."""
+        """All words, without accents and in lower case."""
         return _words(self._reason.cleaned).union(*[_words(part.cleaned) for part in self._parts])
 
     @cached_property
     def camel_words(self) -> frozenset[str]:
-        """The words that CamelCase is made of."""
+        """All words, with CamelCase split into its parts."""
         return _words(_CAMEL.sub(" ", self._cleaned))
 
     @cached_property
     def initials(self) -> frozenset[str]:
-        """What words in a row are shortened to: "LIHEAP", "dob"."""
+        """Acronyms that consecutive words could form: "liheap", "dob"."""
         return frozenset(_initials(self._cleaned))
 
     @cached_property
     def tokens(self) -> frozenset[str]:
-        """Runs that hold digits, whole and in parts, letters in lower case."""
+        """Tokens that hold digits, whole and in parts, in lower case."""
         return frozenset(_tokens(self._cleaned))
 
     @cached_property
     def capitals(self) -> frozenset[str]:
-        """Three letters in capitals, in lower case."""
+        """Words of three capital letters, in lower case, without ordinary ones."""
         return frozenset(map(str.lower, _THREE_CAPITALS.findall(self._cleaned))) - ORDINARY
 
     def names_channel(self, family: str) -> bool:
-        """Say whether they name the channel or hint at it."""
+        """Return whether the history names the channel or implies it ("on hold", "iOS")."""
         named = holds_part(self._cleaned, CHANNEL_PARTS[family]) and CHANNEL_WORDS[family].search(self._cleaned)
         return bool(named or (family in CHANNEL_CUES and CHANNEL_CUES[family].search(self._cleaned)))
 
@@ -157,16 +157,16 @@ class StatedTogether:
 
     @cached_property
     def noted_amounts(self) -> frozenset[Decimal]:
-        """Dollars written in the way of notes."""
+        """Dollars in informal spelling ("28 cents", "2k", "431 DOLLARS 28 CENTS")."""
         return frozenset(amounts_of_notes(self._plain))
 
     @cached_property
     def counted(self) -> frozenset[Decimal]:
-        """Numbers in figures. A day or a month is none: every small number would be in every long history."""
-        undated = APART.join(part.undated for part in self._parts)
+        """Numbers in figures, without those of dates: otherwise a long history would support every small number."""
+        undated = SEPARATOR.join(part.undated for part in self._parts)
         return _decimals([*FIGURES.findall(_VERSION.sub(" ", undated)), *_DIGIT_RUN.findall(undated)])
 
-    # Words for numbers, counts and clocks stand in few texts: each is asked whether it has any.
+    # Few texts hold number words, counts or times of day, so each text is pre-filtered on its own.
     @cached_property
     def said(self) -> frozenset[Decimal]:
         """Numbers in words."""
@@ -174,83 +174,83 @@ class StatedTogether:
 
     @cached_property
     def counts(self) -> frozenset[tuple[str, int]]:
-        """How often something was, as (family or "times", count)."""
+        """How often something happened, as (channel family or "times", count)."""
         return frozenset[tuple[str, int]]().union(*(_counts(part.plain) for part in self._parts))
 
     @cached_property
     def clocks(self) -> frozenset[str]:
-        """Times of day, as ``service.grounding.mentions.clock_key`` writes them."""
+        """Times of day, as keys of ``service.grounding.mentions.clock_key``."""
         in_words = [clock for part in self._parts for clock in clocks_in_words(part.plain)]
         in_figures = clocks_in_figures(self._plain)
         return frozenset([*in_words, *in_figures, *map(clock_key, TIME_OF_DAY.finditer(self._plain))])
 
 
-class StatedDays:
-    """What a text says of days, for the day on which it was written."""
+class TextDays:
+    """The days that a text refers to, given the day on which it was written."""
 
-    def __init__(self, stated: Stated, written: date) -> None:
-        self._stated, self._written = stated, written
-        # Dates as (month, day or None, year); notes leave the year out, so it is the nearest one.
+    def __init__(self, facts: TextFacts, written: date) -> None:
+        self._facts, self._written = facts, written
+        # Dates as (month, day or None, year); without a year in the note, the nearest year.
         self.dates: set[tuple[int, int | None, int]] = {
-            (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in stated.dates
+            (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in facts.dates
         }
-        self.dates.update([(month, None, nearest_year(month, 15, written)) for month in stated.months])
+        self.dates.update([(month, None, nearest_year(month, 15, written)) for month in facts.months])
 
     @cached_property
     def named(self) -> frozenset[date]:
-        """Those of the dates with a day that the calendar has."""
+        """The dates that have a day and exist in the calendar."""
         return frozenset(
             found for month, day, year in self.dates if day is not None for found in real_day(year, month, day)
         )
 
     @cached_property
     def pointed(self) -> frozenset[date]:
-        """The days that it points at without a month."""
-        return frozenset(pointed_days(self._stated.plain, self._written))
+        """The days that the text refers to without a month: "by Friday", "the 20th"."""
+        return frozenset(pointed_days(self._facts.plain, self._written))
 
 
-class Meeting:
-    """What meets in one interaction: channels, days, amounts and bare figures."""
+class InteractionFacts:
+    """The channels, days, amounts and bare figures of one interaction, to check ties."""
 
-    def __init__(self, channel: str, local_days: Iterable[date], stated: Stated, dated: StatedDays) -> None:
-        """``local_days`` are the days that the interaction's time may be, by time zone."""
+    def __init__(self, channel: str, local_days: Iterable[date], facts: TextFacts, days: TextDays) -> None:
+        """``local_days`` are the interaction's calendar days in the time zones of the US."""
         self._families = _FAMILY_OF[channel]
         self._local_days = frozenset((day.month, day.day) for day in local_days)
-        self._stated, self._dated = stated, dated
+        self._facts, self._days = facts, days
 
     def has_family(self, family: str) -> bool:
-        """Say whether it came by that family of channels, or names it."""
-        return family in self._families or family in self._stated.spoken
+        """Return whether the interaction came through this channel family or names it."""
+        return family in self._families or family in self._facts.spoken
 
     def has_day(self, month: int, day: int) -> bool:
-        """Say whether it was then, names that day or points at it."""
+        """Return whether the interaction took place on this day or refers to it."""
         wanted = (month, day)
         return (
             wanted in self._local_days
-            or any(wanted == (found[0], found[1]) for found in self._dated.dates)
-            or any(wanted == (found.month, found.day) for found in self._dated.pointed)
+            or any(wanted == (found[0], found[1]) for found in self._days.dates)
+            or any(wanted == (found.month, found.day) for found in self._days.pointed)
         )
 
     def has_amount(self, amount: Decimal) -> bool:
-        """Say whether it states these dollars."""
-        return amount in self._stated.amounts
+        """Return whether the interaction states this amount in dollars."""
+        return amount in self._facts.amounts
 
     def has_figure(self, number: Decimal) -> bool:
-        """Say whether it holds this number in figures."""
-        return number in self._stated.figures
+        """Return whether the interaction holds this number in figures."""
+        return number in self._facts.figures
 
 
 def families_of(channel: str) -> tuple[str, ...]:
-    """Return the families of words (keys of ``CHANNEL_WORDS``) that an interaction's channel is called by."""
+    """Return the channel families (keys of ``CHANNEL_WORDS``) of an interaction's channel."""
     return _FAMILY_OF[channel]
 
 
-def stated_in(text: str) -> Stated:
-    """Return what ``text`` states."""
-    return _kept(text) if len(text) <= _LONGEST_KEPT else Stated(text)
+def facts_of(text: str) -> TextFacts:
+    """Return the facts of ``text``, from the cache if it is short."""
+    return _kept(text) if len(text) <= _LONGEST_KEPT else TextFacts(text)
 
 
-_kept = lru_cache(maxsize=_KEPT_TEXTS)(Stated)
+_kept = lru_cache(maxsize=_KEPT_TEXTS)(TextFacts)
 
 
 def _words(cleaned: str) -> frozenset[str]:
@@ -286,7 +286,7 @@ def _tokens(plain: str) -> set[str]:
         tokens.add(compact)
         tokens.update(part for part in _NO_TOKEN.split(token) if part)
         tokens.update(_DIGIT_RUN.findall(compact))
-    # "SC 20964" is how some write SC-20964.
+    # "SC 20964" is another spelling of "SC-20964".
     tokens.update((letters + figures).lower() for letters, figures in _LETTERS_NUMBER.findall(plain))
     return tokens
 
@@ -303,7 +303,8 @@ def _said_numbers(plain: str) -> set[Decimal]:
 
 def _counts(plain: str) -> set[tuple[str, int]]:
     counts = {
-        (mention.family or "times", int(mention.number or 0)) for mention in read_counts(Sheet(text=plain, left=plain))
+        (mention.family or "times", int(mention.number or 0))
+        for mention in read_counts(SentenceScanner(text=plain, remaining=plain))
     }
     if holds_digit(plain):
         counts.update(("times", int(match[1])) for match in _NTH_CONTACT.finditer(plain))

@@ -1,6 +1,6 @@
-"""Reads what notes write in their own way: clock times ("1140", "18h", "half past noon"), spoken amounts, foreign numbers.
+"""Reads informal numbers of notes: times of day ("1140", "18h", "half past noon"), spoken amounts, foreign number words.
 
-Only for the source: a summary is expected to write "11:40", "6 PM" and "$431.28".
+Used for the source only: a summary is expected to write "11:40", "6 PM" and "$431.28".
 """
 
 import re
@@ -11,7 +11,7 @@ from service.grounding.lexicon import SMALL_NUMBERS
 from service.grounding.prefilters import holds_digit, holds_word, plain_words
 from service.grounding.sentence import NUMBER_NAMES, NUMBER_WORDS, WORD_NUMBER, hour_after, read_number, without_accents
 
-# From the first digit of a run only: from each of them, a note of 19,000 digits took 27 seconds.
+# Starts at the first digit of a run only: starting at each digit, a note of 19,000 digits took 27 seconds.
 _FIGURES = r"(\d(?<!\d\d)\d*(?:\.\d+)?)"
 _CENTS = re.compile(rf"{_FIGURES}(?:\s*(?:cents?\b|¢|c/)|c\b)", re.I)
 _THOUSANDS = re.compile(rf"{_FIGURES}\s?k\b", re.I)
@@ -23,7 +23,7 @@ _RUN_TOGETHER = re.compile(rf"{_HOUR_FIGURES}([0-5]\d)\s?(?:[ap]\.?m?\.?)?(?![\w
 _HOURS = re.compile(rf"{_HOUR_FIGURES}\s?h\s?([0-5]\d)?\b", re.I)
 _NOON = re.compile(r"\b(?:noon|midday|midnight)\b", re.I)
 _HOUR = rf"(?P<hour>\d{{1,2}}|noon|midnight|{'|'.join(SMALL_NUMBERS)})"
-# The end of the next pattern, which is much quicker to look for; both for a text in lower case.
+# The end of _PAST below, much faster to search for; both need a text in lower case.
 _PAST_HOUR = re.compile(rf"\s(?:past|after|to)\s+{_HOUR}\b")
 _PAST_WAYS = frozenset({"past", "after", "to"})
 _NOON_NAMES = frozenset({"noon", "midday", "midnight"})
@@ -48,7 +48,7 @@ _FOREIGN = {
     }.items()
     for number in numbers.split()
 }
-# Words that are no channel by themselves but show that one is meant: "cant pick up at work", "iOS 11.1".
+# Words that imply a channel without naming it: "cant pick up at work", "iOS 11.1".
 CHANNEL_CUES = {
     "phone": re.compile(
         r"\b(?:on hold|pick(?:s|ed)? up|hung up|hang(?:s|ing)? up|dial(?:s|led|ed|ing)?|iphone\w*)\b", re.I
@@ -79,7 +79,7 @@ def clocks_in_figures(text: str) -> Iterator[str]:
 
 
 def clocks_in_words(text: str) -> Iterator[str]:
-    """Yield times of day that are written in words, in the same way."""
+    """Yield times of day written in words, in the same format."""
     if _names_noon(text):
         yield _key(0)
     if not holds_word(text, _PAST_WAYS):
@@ -99,7 +99,7 @@ def foreign_numbers(text: str) -> Iterator[Decimal]:
 
 
 def worded_numbers(text: str) -> Iterator[Decimal]:
-    """Yield the numbers that English words write, whole and word by word; noon is 12."""
+    """Yield the values of English number words, of the whole phrase and of each word; noon is 12."""
     if holds_word(text, NUMBER_NAMES):
         for match in NUMBER_WORDS.finditer(text.lower()):
             yield read_number(match[0])

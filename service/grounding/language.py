@@ -1,7 +1,7 @@
-"""Says in which language other than English a text is written, from its letters and its function words.
+"""Detects texts in another language than English, from their letters and function words.
 
-Trained identifiers were left out: notes such as "cld bk, rebk Wed 8-12" are too far from any training text, and they would
-come with a numeric library into the service's container. Function words and scripts need neither.
+No trained language identifier is used: notes such as "cld bk, rebk Wed 8-12" differ too much from its training texts, and it
+would add a numeric library to the service's container.
 """
 
 import re
@@ -16,7 +16,7 @@ _SCRIPTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("another script", re.compile(r"[\u0370-\u03ff\u0530-\u05ff\u0900-\u0e7f\u10a0-\u10ff]")),
     ("Vietnamese", re.compile("[ăđơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]", re.I)),
 )
-# Words that English has too ("no", "die", "war", "an", "on", "me") are left out on purpose.
+# Without words that are also English ("no", "die", "war", "an", "on", "me").
 _WORDS: dict[str, frozenset[str]] = {
     "Spanish": frozenset(
         "que los las del por para con una su sus mi se es está esta estoy pero porque como muy más ya hoy ayer hay fue "
@@ -51,9 +51,9 @@ _LEAST_WEIGHT = 2.0
 
 
 def language_of(text: str) -> str | None:
-    """Return the name of the language of ``text`` when it is plainly not English, else None; reads 2,000 characters.
+    """Return the name of the language of ``text`` if it is clearly not English, else None; reads the first 2,000 characters.
 
-    A name such as "Maria de la Cruz" is no evidence; a text of both languages counts as English unless the other has
+    The parts of a name such as "Maria de la Cruz" count half. A mixed text counts as English unless the other language has
     more than twice as many function words.
     """
     words = _LETTERS.findall(text[:_SAMPLE_CHARS].lower())

@@ -1,8 +1,8 @@
-"""Words that reading mentions needs: channels, numbers, and capitalised words that name nobody."""
+"""Word lists for finding mentions: channels, numbers, and capitalised words that are no names; also abusive words."""
 
 import re
 
-# What a contact channel is called, per family. The same words support a mention when the history's texts use them.
+# Words for contact channels, per channel family. The same words in the history support a mention of the channel.
 CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     "phone": re.compile(
         r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e(?! numbers?\b)|es|ed|ing)|telephon\w*|voice ?mails?|rang|ring"
@@ -20,7 +20,7 @@ CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     ),
 }
 
-# Without one of these letter runs a family's pattern finds nothing.
+# A text that a family's pattern matches holds at least one of these.
 CHANNEL_PARTS: dict[str, tuple[str, ...]] = {
     "phone": ("call", "phon", "voice", "rang", "ring", "cld", "clld", "clr", "vm"),
     "ivr": ("ivr", "automated", "menu"),
@@ -41,8 +41,8 @@ SMALL_NUMBERS: dict[str, int] = {
 } | {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 SCALES: dict[str, int] = {"hundred": 100, "thousand": 1000}
 
-# Capitalised inside a sentence and still nobody's name: acronyms, desks, languages, days, months, titles, and what
-# models like to capitalise in labels ("Key Points:", "Late Fee", "Sentiment: Frustrated").
+# Words that are capitalised inside a sentence without being names: acronyms, departments, languages, days, months, titles, and
+# words that models capitalise in labels ("Key Points:", "Late Fee", "Sentiment: Frustrated").
 ORDINARY = frozenset(
     """
     i i'm i'd i'll i've a am pm ok id ivr sms pin faq pdf usd us utc est pst kwh kw hvac asap eta tbd vip po nsf ach
@@ -65,7 +65,7 @@ ORDINARY = frozenset(
     cooperative upset url urls link dm dms direct mme mlle msgr señor señora sra srta monsieur madame so finally
     """.split()
 )
-# May stand first in a sentence with a possessive or before a verb of saying: "Tenant's request", "Utility promised".
+# Words that may start a sentence as a name would, before a possessive or a verb: "Tenant's request", "Utility promised".
 ROLES = frozenset(
     """
     it he she they we you this that there what who here today yesterday tomorrow tenant owner resident homeowner
@@ -94,8 +94,8 @@ OPENERS = frozenset(
     most some any late elderly disabled local former repeat yet so an a finally
     """.split()
 )
-# Stems of profanity, insults, slurs and remarks on race: left out of digests, which staff read aloud or see on a shared screen.
-# The word lists on the package index are unmaintained or come with a classifier; what contact centres meet is a short list.
+# Profanity, insults, slurs and remarks on race. Digests leave them out, because staff read digests aloud or on a shared screen.
+# Published word lists are unmaintained or need a classifier; contact centres need only a short list.
 ABUSE = re.compile(
     r"\b(?:\w{0,7}fuck\w{0,8}|\w{0,5}shit\w{0,6}|bitch\w{0,4}|bastards?|ass ?holes?|dumb ?ass(?:es)?|arsed?|arseholes?"
     r"|(?:god)?damn\w{0,3}|crap(?:py)?|piss(?:ed|ing)?|dickheads?|cunts?|wankers?|pricks?|slut\w{0,3}|whore\w{0,3}|wtf|stfu"

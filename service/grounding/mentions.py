@@ -1,7 +1,7 @@
-"""Finds what a text states that can be looked up: amounts, dates, numbers, ids, counts, channels and names.
+"""Finds the checkable mentions of a text: amounts, dates, numbers, ids, counts, channels and names.
 
-A mention is read once, in one sentence, as one kind; what is read is blanked out, so that "Nov 3" is never also the
-number 3. Order matters and is the order of ``_READERS``. Weekday and relative words ("Friday", "last week") are not
+Each mention is read once, as one kind. What a reader has taken is blanked out, so that "Nov 3" is not also read as the
+number 3; the readers therefore run in the order of ``_READERS``. Weekdays and relative words ("Friday", "last week") are not
 read.
 """
 
@@ -21,7 +21,7 @@ from service.grounding.sentence import (
     NUMBER_WORDS,
     WORD_NUMBER,
     Mention,
-    Sheet,
+    SentenceScanner,
     clean,
     figure_after,
     hour_after,
@@ -82,7 +82,7 @@ _VERB_TIMES = re.compile(
     re.I,
 )
 _TIMES = re.compile(rf"(?<![\w$.,])(?:({_NUMBER_ATOM})(?:\s+times|x)\b|(twice)\b|(thrice)\b)", re.I)
-# Words without one of which the four patterns above find nothing.
+# A text that one of the four patterns above matches holds at least one of these words.
 _COUNT_WORDS = frozenset(
     "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews tweets posts interaction"
     " interactions contact".split()
@@ -101,14 +101,14 @@ TIME_OF_DAY = re.compile(
 FIGURES = re.compile(figure_after(r"\w."))
 _NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
 _UNIT = re.compile(r"[\s-]*(?:(?:calendar|more|full|straight)\s+)?([A-Za-z%]+)")
-# "Two charges", "the two": a writer pairs what a source only lists. Measures, persons and parts are stated, not paired.
+# "Two charges", "the two": the writer counts what the source lists. "Two" is checked only before one of these words.
 _MEASURE = re.compile(
     r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?|cents?|payments?"
     r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?|degrees?|people|persons?"
     r"|children|kids|sons|daughters|trucks?|crews?|visits?|or|to|of|-)\b",
     re.I,
 )
-# "Two things remain", "both issues": the writer's own tally, which no source states.
+# "Two things remain", "both issues": the writer's own count, which no source states.
 _TALLY = re.compile(
     r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?"
     r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories|tries|attempts?|reasons?"
@@ -118,94 +118,96 @@ _TALLY = re.compile(
 )
 
 
-def read_ids(sheet: Sheet) -> Iterator[Mention]:
-    """Yield order, ticket, claim, phone and account-like tokens."""
-    if not sheet.holds_digit():
+def read_ids(scanner: SentenceScanner) -> Iterator[Mention]:
+    """Yield ids: tokens like the numbers of orders, tickets, claims, phones and accounts."""
+    if not scanner.holds_digit():
         return
     for pattern in (_ID_MIXED, _ID_DASHED, _ID_LONG):
-        for match in pattern.finditer(sheet.left):
+        for match in pattern.finditer(scanner.remaining):
             if _YEARS.fullmatch(match[0]):
                 continue
-            sheet.blank(*match.span())
-            yield sheet.mention("id", *match.span(), token=re.sub(r"[^a-z0-9]", "", match[0].lower()))
-    if "#" not in sheet.left and not holds_word(sheet.text, _ID_WORDS):
+            scanner.blank(*match.span())
+            yield scanner.mention("id", *match.span(), token=re.sub(r"[^a-z0-9]", "", match[0].lower()))
+    if "#" not in scanner.remaining and not holds_word(scanner.text, _ID_WORDS):
         return
-    for match in _ID_NAMED.finditer(sheet.left):
+    for match in _ID_NAMED.finditer(scanner.remaining):
         group = 1 if match[1] else 2
-        sheet.blank(*match.span(group))
-        yield sheet.mention("id", *match.span(group), token=match[group])
+        scanner.blank(*match.span(group))
+        yield scanner.mention("id", *match.span(group), token=match[group])
 
 
-def read_amounts(sheet: Sheet) -> Iterator[Mention]:
+def read_amounts(scanner: SentenceScanner) -> Iterator[Mention]:
     """Yield amounts of money in dollars; cents are dollars divided by 100."""
-    if not sheet.holds_digit():
+    if not scanner.holds_digit():
         return
-    patterns = [DOLLARS] if "$" in sheet.left else []
-    patterns += [_DOLLAR_WORDS] if holds_word(sheet.text, _DOLLAR_NAMES) else []
-    patterns += [_CENTS] if holds_word(sheet.text, _CENT_NAMES) else []
+    patterns = [DOLLARS] if "$" in scanner.remaining else []
+    patterns += [_DOLLAR_WORDS] if holds_word(scanner.text, _DOLLAR_NAMES) else []
+    patterns += [_CENTS] if holds_word(scanner.text, _CENT_NAMES) else []
     for pattern in patterns:
-        for match in list(pattern.finditer(sheet.left)):
+        for match in list(pattern.finditer(scanner.remaining)):
             number = read_number(match[1])
             if pattern is _CENTS:
                 number /= 100
             elif pattern is DOLLARS and match[2]:
                 number *= 1000
-            loose = bool(LOOSE.search(sheet.left, max(0, match.start() - LEAD), match.start()))
-            sheet.blank(*match.span())
-            yield sheet.mention("amount", *match.span(), number=number, loose=loose)
+            loose = bool(LOOSE.search(scanner.remaining, max(0, match.start() - LEAD), match.start()))
+            scanner.blank(*match.span())
+            yield scanner.mention("amount", *match.span(), number=number, loose=loose)
 
 
-def read_counts(sheet: Sheet) -> Iterator[Mention]:
-    """Yield how often the customer was in touch, and "twice" or "3 times" of anything else as numbers."""
-    if not holds_word(sheet.text, _COUNT_CUES):
+def read_counts(scanner: SentenceScanner) -> Iterator[Mention]:
+    """Yield how often the customer was in touch; "twice" or "3 times" of anything else are numbers."""
+    if not holds_word(scanner.text, _COUNT_CUES):
         return
-    times = holds_word(sheet.text, _TIMES_WORDS)
-    if holds_word(sheet.text, _VERB_WORDS) and (times or holds_part(sheet.text, ("twice", "thrice"))):
-        for match in sheet.take(_VERB_TIMES):
+    times = holds_word(scanner.text, _TIMES_WORDS)
+    if holds_word(scanner.text, _VERB_WORDS) and (times or holds_part(scanner.text, ("twice", "thrice"))):
+        for match in scanner.take(_VERB_TIMES):
             said = read_number(match["n"]) if match["n"] else Decimal(2 if match["twice"] else 3)
-            yield sheet.mention("count", *match.span(), number=said, family=_family(match))
-    counted = holds_word(sheet.text, _COUNT_WORDS) and (sheet.holds_digit() or holds_word(sheet.text, NUMBER_NAMES))
+            yield scanner.mention("count", *match.span(), number=said, family=_family(match))
+    counted = holds_word(scanner.text, _COUNT_WORDS) and (
+        scanner.holds_digit() or holds_word(scanner.text, NUMBER_NAMES)
+    )
     patterns = [_COUNTED] if counted else []
-    patterns += [_SINGLE] if holds_word(sheet.text, _SINGLE_WORDS) else []
+    patterns += [_SINGLE] if holds_word(scanner.text, _SINGLE_WORDS) else []
     for pattern in patterns:
-        for match in list(pattern.finditer(sheet.left)):
+        for match in list(pattern.finditer(scanner.remaining)):
             number = read_number(match[1]) if pattern is _COUNTED else Decimal(1)
             if pattern is _COUNTED and match[1].lower() == "one":
-                continue  # "one email says": an article, not a tally
-            # The channel word stays for the channel reader; the number is read.
-            sheet.blank(match.start(), match.end(1) if pattern is _COUNTED else match.start())
+                continue  # "one email says": an article, not a count
+            # Only the number is blanked: the channel reader still needs the channel word.
+            scanner.blank(match.start(), match.end(1) if pattern is _COUNTED else match.start())
             unit = "in all" if pattern is _SINGLE else ""
-            yield sheet.mention("count", *match.span(), number=number, family=_family(match), unit=unit)
-    for match in sheet.take(_TIMES) if times else ():
+            yield scanner.mention("count", *match.span(), number=number, family=_family(match), unit=unit)
+    for match in scanner.take(_TIMES) if times else ():
         said = read_number(match[1]) if match[1] else Decimal(2 if match[2] else 3)
-        yield sheet.mention("number", *match.span(), number=said, unit="times")
+        yield scanner.mention("number", *match.span(), number=said, unit="times")
 
 
 def _family(match: re.Match[str]) -> str:
     return next(family for family, _ in _COUNT_NOUNS if match.groupdict().get(family))
 
 
-def read_numbers(sheet: Sheet) -> Iterator[Mention]:
+def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
     """Yield the remaining numbers, in figures or words; "one", more often an article, is not read."""
-    digits = sheet.holds_digit()
-    for match in list(TIME_OF_DAY.finditer(sheet.left)) if digits else ():
+    digits = scanner.holds_digit()
+    for match in list(TIME_OF_DAY.finditer(scanner.remaining)) if digits else ():
         if match[2] is None and match[4] is None and not re.search(r"[ap]\.?m", match[0], re.I):
             continue
-        sheet.blank(*match.span())
-        yield sheet.mention("number", *match.span(), number=Decimal(match[1]), unit=clock_key(match))
+        scanner.blank(*match.span())
+        yield scanner.mention("number", *match.span(), number=Decimal(match[1]), unit=clock_key(match))
     patterns = [_NUMBER] if digits else []
-    patterns += [NUMBER_WORDS] if holds_word(sheet.text, NUMBER_NAMES) else []
+    patterns += [NUMBER_WORDS] if holds_word(scanner.text, NUMBER_NAMES) else []
     for pattern in patterns:
-        for match in list(pattern.finditer(sheet.left.lower())):
+        for match in list(pattern.finditer(scanner.remaining.lower())):
             number = read_number(match[0])
-            rest = sheet.left[match.end() :]
-            sheet.blank(*match.span())
+            rest = scanner.remaining[match.end() :]
+            scanner.blank(*match.span())
             tally = _TALLY.match(rest) or (number == 2 and not _MEASURE.match(rest))
             if pattern is NUMBER_WORDS and (number <= 1 or match[0] in SCALES or tally):
                 continue
             unit = _UNIT.match(rest)
-            loose = bool(LOOSE.search(sheet.left, max(0, match.start() - LEAD), match.start()))
-            yield sheet.mention(
+            loose = bool(LOOSE.search(scanner.remaining, max(0, match.start() - LEAD), match.start()))
+            yield scanner.mention(
                 "number", *match.span(), number=number, unit=unit[1].lower() if unit else "", rest=rest, loose=loose
             )
 
@@ -217,7 +219,7 @@ def clock_key(match: re.Match[str]) -> str:
 
 
 def channel_patterns(text: str) -> list[tuple[str, re.Pattern[str]]]:
-    """Return the channel families with their patterns, without those whose pattern finds nothing in ``text`` anyway."""
+    """Return the channel families with their patterns, without those whose pattern cannot match in ``text``."""
     if not text.isascii():
         return list(CHANNEL_WORDS.items())
     lower, found = text.lower(), []
@@ -229,15 +231,15 @@ def channel_patterns(text: str) -> list[tuple[str, re.Pattern[str]]]:
     return found
 
 
-def read_channels(sheet: Sheet) -> Iterator[Mention]:
-    """Yield each channel family that the sheet names, once."""
-    for family, pattern in channel_patterns(sheet.left):
-        match = pattern.search(sheet.left)
+def read_channels(scanner: SentenceScanner) -> Iterator[Mention]:
+    """Yield each channel family that the sentence names, once."""
+    for family, pattern in channel_patterns(scanner.remaining):
+        match = pattern.search(scanner.remaining)
         if match:
-            yield sheet.mention("channel", *match.span(), family=family)
+            yield scanner.mention("channel", *match.span(), family=family)
 
 
-_READERS: tuple[Callable[[Sheet], Iterator[Mention]], ...] = (
+_READERS: tuple[Callable[[SentenceScanner], Iterator[Mention]], ...] = (
     read_dates,
     read_amounts,
     read_ids,
@@ -249,11 +251,11 @@ _READERS: tuple[Callable[[Sheet], Iterator[Mention]], ...] = (
 
 
 def find_mentions(text: str) -> tuple[Mention, ...]:
-    """Return every mention of ``text``: sentence by sentence, within a sentence in the order of the readers."""
+    """Return every mention of ``text`` by sentence, within a sentence in the order of the readers."""
     return tuple(mention for sentence in split_sentences(clean(text)) for mention in mentions_of(sentence))
 
 
 def mentions_of(sentence: str) -> list[Mention]:
-    """Return the mentions of one sentence, which is clean, in the order of the readers."""
-    sheet = Sheet(text=sentence, left=sentence)
-    return [mention for reader in _READERS for mention in reader(sheet)]
+    """Return the mentions of one sentence (after ``clean``) in the order of the readers."""
+    scanner = SentenceScanner(text=sentence, remaining=sentence)
+    return [mention for reader in _READERS for mention in reader(scanner)]

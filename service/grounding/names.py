@@ -1,11 +1,11 @@
-"""Finds personal and organisation names in a text: capitalised words that are no ordinary ones."""
+"""Finds names of persons and organisations: capitalised words that are not in the list of ordinary words."""
 
 import re
 from collections.abc import Iterator
 from functools import lru_cache
 
 from service.grounding.lexicon import OPENERS, ORDINARY, ROLES
-from service.grounding.sentence import LEAD, NOT_AN_END, Mention, Sheet, without_accents
+from service.grounding.sentence import LEAD, NOT_AN_END, Mention, SentenceScanner, without_accents
 
 _CAPITALISED = re.compile(r"[^\W\d_a-z](?<![\w@#/$.-].)[\w'&]*(?:-[^\W\d_][\w']*)*")
 _NAME_VERB = re.compile(
@@ -13,39 +13,39 @@ _NAME_VERB = re.compile(
     r"|accepted|told|offered|confirmed|reports|reported|claims|claimed|denies|denied|thanked|disagrees|insists|owes|expects|sent"
     r"|called|phoned|texted|e-?mailed|tweeted|advised|spoke|waived)\b"
 )
-# "Authorized Corinne", "Contractor Larkfield": what a name is told about, not a first name.
+# "Authorized Corinne": a first word with such an ending describes the name after it and is no part of it.
 _DERIVED = ("ed", "ing", "ly", "ist", "ion")
 _SHOUTED = re.compile(r"\A\W*[A-Z]{2,}(?:[ -]+[A-Z]{2,})+(?=[:.,;!?]|$)")
-_CACHED = 40  # characters; the same words come again and again, and longer ones would fill the memory with noise
+_CACHED = 40  # characters; common words repeat, and caching longer ones would only fill the memory
 _MIDDLE = frozenset({"of", "de", "la", "del", "and", "&", "the"})
 
 
-def read_names(sheet: Sheet) -> Iterator[Mention]:
-    """Yield capitalised sequences; a sentence's first word only with a sign of being a name (see ``is_name``)."""
+def read_names(scanner: SentenceScanner) -> Iterator[Mention]:
+    """Yield sequences of capitalised words that are names (see ``is_name``)."""
     run: list[re.Match[str]] = []
-    left = _headline(sheet.left)
+    left = _headline(scanner.remaining)
     for match in _CAPITALISED.finditer(left):
         if not is_name(match, left):
             continue
         if run and not _joins(left[run[-1].end() : match.start()]):
-            yield _name(sheet, run)
+            yield _name(scanner, run)
             run = []
         run.append(match)
     if run:
-        yield _name(sheet, run)
+        yield _name(scanner, run)
 
 
 def _joins(between: str) -> bool:
     return set(between.split()) <= _MIDDLE and between.isascii() and not set(between) & set("|,.;:()\"'/-")
 
 
-def _name(sheet: Sheet, run: list[re.Match[str]]) -> Mention:
+def _name(scanner: SentenceScanner, run: list[re.Match[str]]) -> Mention:
     words = tuple(bare(match[0]) for match in run)
-    return sheet.mention("name", run[0].start(), run[-1].end(), words=words)
+    return scanner.mention("name", run[0].start(), run[-1].end(), words=words)
 
 
 def bare(word: str) -> str:
-    """Return the word in small letters, without accents and without a possessive."""
+    """Return the word in lower case, without accents and possessive."""
     return _bare(word) if len(word) <= _CACHED else _bare.__wrapped__(word)
 
 
@@ -55,16 +55,16 @@ def _bare(word: str) -> str:
 
 
 def _role(bare: str) -> bool:
-    """Say whether the word tells what someone is, former or not: "Ex-roommate", "Co-owner"."""
+    """Return whether the word is a person's role, with or without a prefix: "Roommate", "Ex-roommate", "Co-owner"."""
     return bare in ROLES or (
         bare.partition("-")[0] in ("ex", "co", "step", "grand") and bare.partition("-")[2] in ROLES
     )
 
 
 def _headline(sentence: str) -> str:
-    """Return ``sentence`` with a shouted beginning ("DEAF HOUSEHOLD WITH INFANT: ...") taken out, at the same length.
+    """Return ``sentence`` with a heading in capitals ("DEAF HOUSEHOLD WITH INFANT: ...") blanked out, at the same length.
 
-    Two words or more, one of four letters or more; capitals there are emphasis, and name nobody.
+    A heading has two words or more, one of them with four letters or more; its capitals are emphasis, not names.
     """
     match = _SHOUTED.match(sentence)
     if match is None or not re.search(r"[^\W\d_]{4}", match[0]):
@@ -73,19 +73,22 @@ def _headline(sentence: str) -> str:
 
 
 def ordinary(word: str) -> bool:
-    """Say of a capitalised word, without its place in a sentence, that it names nobody."""
+    """Return whether a capitalised word is no name, whatever its position in a sentence."""
     return _ordinary(word) if len(word) <= _CACHED else _ordinary.__wrapped__(word)
 
 
 @lru_cache(maxsize=16_384)
 def _ordinary(word: str) -> bool:
-    # "Spanish-language": only the parts written with a capital could name someone.
+    # "Spanish-language": only the capitalised parts could be names.
     plain, parts = bare(word), [bare(part) for part in word.split("-") if part[:1].isupper()]
     return len(plain) < 2 or plain in ORDINARY or word.lower() in ORDINARY or all(part in ORDINARY for part in parts)
 
 
 def is_name(match: re.Match[str], sentence: str) -> bool:
-    """Say whether the capitalised word at ``match`` names someone where it stands; a first word only with a sign of it."""
+    """Return whether the capitalised word at ``match`` is a name.
+
+    A sentence's first word is one only before a possessive, a verb such as "called", or another capitalised word.
+    """
     if ordinary(match[0]):
         return False
     plain = bare(match[0])

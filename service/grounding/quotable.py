@@ -1,7 +1,7 @@
-"""Which statements may be repeated to an agent at all, and why not: for digests of untrusted notes and for models' answers.
+"""Decides which texts may be repeated to an agent: statements of untrusted notes in digests, and models' answers.
 
-Patterns, not understanding: an injected sentence in words that no pattern foresees passes. Every quantifier is bounded, so
-a hostile text costs time in proportion to its length.
+It uses patterns only, so an injected instruction in unforeseen words passes. Every quantifier is bounded, so the time for a
+hostile text is proportional to its length.
 """
 
 import html
@@ -70,8 +70,8 @@ _LABELLED = r"\b(?:pass(?:word|code|phrase|wd)s?|pwd?|pins?|otp|cv[vc]2?)\b"
 _STATED = r"[\s:=#'\"(-]{1,4}(?:(?:is|was|are|now|to|as|set to|has always been)[\s:='\"]{1,3})?"
 _VALUE = r"(?!\d{1,2}/\d{1,2}\b|\d{1,2}(?:st|nd|rd|th|am|pm|x)\b)(?=[^\s,;]{0,30}\d)[^\s,;'\"]{3,40}"
 _PASSWORDS = ("pass", "pw", "pin", "otp", "cv")
-# Each with the letter runs of which one must be there: most answers hold few of them, and all patterns over all of an answer
-# cost more than anything else that the guard asks of it.
+# Each pattern with the substrings of which a matching text holds at least one. Most answers hold few of them, and running all
+# patterns over a whole answer would be the most expensive check of the guard.
 _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (parts, re.compile(pattern, re.I))
     for parts, pattern in (
@@ -169,22 +169,22 @@ _RULES: tuple[tuple[UnquotableReason, Callable[[str], object]], ...] = (
     ("abuse", ABUSE.search),
 )
 _SECRET_VALUE = re.compile(rf"(?:{_LABELLED}|\botp\b[^.\n$]{{0,30}}?(?=\b\d)){_STATED}({_VALUE})", re.I)
-# Dates, times and amounts stand next to each other in notes; they are taken out before digits are counted.
+# Notes list dates, times and amounts next to each other; they are removed before digits are counted.
 _NOT_AN_ID = re.compile(
     r"\b\d{4}-\d\d-\d\d\b|(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])|\b\d{1,2}:\d\d(?::\d\d)?\b"
     r"|(?<!\w)[A-Z]{1,4}-\d{2,6}(?![\w-])|\$\s?\d{1,3}(?:,\d{3}){0,3}(?:\.\d\d)?(?!\.?\d)|(?<![\d.-])\d{1,5}\.\d\d(?![\d-]|\.\d)"
 )
 _DIGITS = re.compile(r"\d(?:[ \t.\-_/·•]{0,3}\d){8}")
 _MIXED_NUMBER = re.compile(r"(?<![A-Za-z\d])(?=[A-Za-z\d]{9})(?:[A-Za-z]{0,2}\d){7}")
-_SEVEN_DIGITS = re.compile(r"\d(?:[A-Za-z]{0,2}\d){6}")  # of every _MIXED_NUMBER, and quicker to look for
+_SEVEN_DIGITS = re.compile(r"\d(?:[A-Za-z]{0,2}\d){6}")  # part of every _MIXED_NUMBER, and faster to search for
 _DIGIT_NAMES = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SPOKEN_DIGITS = re.compile(rf"(?:\b(?:{'|'.join(_DIGIT_NAMES)})\b[ ,.-]{{0,2}}){{7}}", re.I)
 
 
 def why_not(text: str) -> UnquotableReason | None:
-    """Return the first reason why ``text`` must not be repeated, or None when none was found.
+    """Return the first reason why ``text`` must not be repeated, or None if it may be.
 
-    ``text`` is one statement or a whole answer. "language" is decided on all of it; every other reason on any part.
+    ``text`` is one statement or a whole answer. "language" is judged on the whole text, every other reason on any part of it.
     """
     if _CONTROL.search(text):
         return "control"
@@ -198,7 +198,7 @@ def why_not(text: str) -> UnquotableReason | None:
 
 
 def leak_in(text: str) -> Literal["role", "secret", "number"] | None:
-    """Return why a model's answer must not be shown at all: a chat role's mark, a stated secret, or a long number."""
+    """Return why a model's answer must not be shown: it holds a chat role marker, a secret or a long number; else None."""
     folded = _folded(text)
     if _plays_role(folded):
         return "role"
@@ -208,7 +208,7 @@ def leak_in(text: str) -> Literal["role", "secret", "number"] | None:
 
 
 def addresses_reader(text: str) -> bool:
-    """Say whether ``text`` instructs a machine, or whoever reads on: what stands beside it belongs to the same attempt."""
+    """Return whether ``text`` gives instructions to a model; the text around it then belongs to the same injection."""
     folded = _folded(text)
     return _plays_role(folded) or bool(_INSTRUCTION.search(folded))
 
@@ -218,8 +218,8 @@ def _folded(text: str) -> str:
 
 
 def holds_number(text: str) -> bool:
-    """Say whether ``text`` holds nine or more digits in a row, also with separators, stray letters or as spoken words."""
-    # What is taken out leaves a letter behind: no run of digits or of words is in the rest that was not in the text.
+    """Return whether ``text`` holds nine digits in a row (with separators, or up to two of them letters) or seven digit words."""
+    # Each removed date or amount leaves a letter, so that its neighbours do not join into a longer number.
     if not (_DIGITS.search(text) or _SEVEN_DIGITS.search(text) or _may_spell_digits(text)):
         return False
     left = _NOT_AN_ID.sub(" x ", text)
@@ -231,16 +231,16 @@ def _may_spell_digits(text: str) -> bool:
 
 
 def secrets_in(text: str) -> frozenset[str]:
-    """Return the passwords, PINs and one-time codes that ``text`` states, lower-case, to be barred wherever they recur."""
+    """Return the passwords, PINs and one-time codes that ``text`` states, in lower case, to find them in other texts."""
     if not holds_part(text, _PASSWORDS):
         return frozenset()
     return frozenset(match[1].strip(".!?)'\"").lower() for match in _SECRET_VALUE.finditer(text) if len(match[1]) >= 4)
 
 
 def cleaned(text: str) -> str:
-    """Return ``text`` as it was meant to be read: no control or invisible characters, pictures, HTML or mail encoding.
+    """Return ``text`` without control and invisible characters, pictures, reversed text, HTML and mail encoding.
 
-    Reversed text goes; tags that are not HTML stay, for ``why_not`` to find. Lines and paragraphs are kept.
+    Tags that are not HTML stay, so that ``why_not`` finds them. Lines and paragraphs are kept.
     """
     text = _LINE_ENDS.sub("\n", text)
     if not text.isascii():
@@ -249,10 +249,10 @@ def cleaned(text: str) -> str:
     if "quoted-printable" in text[:2000].lower() or _SOFT_BREAK.search(text):
         text = quopri.decodestring(text.encode()).decode("utf-8", errors="ignore")
     text = _MIME_LINE.sub("", text)
-    for _ in range(2):  # twice: "&amp;lt;" is what is left when an encoded text is encoded again
+    for _ in range(2):  # twice: "&amp;lt;" results from encoding a text twice
         text = html.unescape(text) if "&" in text else text
     if "<" in text:
         text = _BREAKING_TAG.sub("\n", _HIDDEN_HTML.sub(" ", text))
         text = _INLINE_TAG.sub("", _CELL_TAG.sub(" | ", text))
-    # Decoding may bring back what was taken out before.
+    # Again, because decoding may produce new control characters.
     return _CONTROL.sub("", _BOLD.sub(r"\1", text))

@@ -1,4 +1,4 @@
-"""Which calendar days a note names or points at: "by Friday", "the 20th", "within 5 business days", "30 de octubre"."""
+"""Finds the calendar days that a note refers to: "by Friday", "the 20th", "within 5 business days", "30 de octubre"."""
 
 import re
 from datetime import date, timedelta
@@ -90,7 +90,7 @@ _FOREIGN_DAY = re.compile(rf"\b(\d{{1,2}})\s+(?:de\s+)?({'|'.join(_FOREIGN_MONTH
 
 
 def in_english(text: str) -> str:
-    """Write ordinal words as figures and Spanish, Portuguese and French dates as English ones, so that one reader does."""
+    """Return ``text`` with ordinal words as figures and Spanish, Portuguese and French dates in English."""
     text = same_letters(text)
     if holds_word(text, _ORDINAL_NAMES):
         text = _ORDINAL_WORD.sub(lambda m: _ORDINALS[m[0].lower()] + "th", text)
@@ -100,7 +100,7 @@ def in_english(text: str) -> str:
 
 
 def real_day(year: int, month: int, day: int) -> set[date]:
-    """Return the day as a set of one, or no day when the calendar has none such."""
+    """Return a set of this one day, or an empty set if the calendar has no such day."""
     try:
         return {date(year, month, day)}
     except ValueError:
@@ -108,7 +108,7 @@ def real_day(year: int, month: int, day: int) -> set[date]:
 
 
 def nearest_year(month: int, day: int, written: date) -> int:
-    """Return the year in which month and day lie nearest to ``written``; notes leave the year out."""
+    """Return the year in which this month and day are nearest to ``written``; notes often omit the year."""
     for same_year in real_day(written.year, month, day):
         if abs((same_year - written).days) <= _HALF_A_YEAR:
             return written.year  # any other is further away
@@ -117,7 +117,10 @@ def nearest_year(month: int, day: int, written: date) -> int:
 
 
 def pointed_days(text: str, written: date) -> set[date]:
-    """Return the days that ``text`` of day ``written`` points at without a month; both ways when in doubt."""
+    """Return the days that ``text``, written on day ``written``, refers to without a month.
+
+    If the direction is unclear, it returns both the past and the future day.
+    """
     pointed: set[date] = set()
     if holds_word(text, _DAY_NAMES):
         for match in _WEEKDAY.finditer(text):
@@ -140,12 +143,12 @@ def pointed_days(text: str, written: date) -> set[date]:
 
 
 def is_stretch(unit: str) -> bool:
-    """Say whether ``unit`` is one that ``gap_fits`` knows."""
+    """Return whether ``unit`` is a unit of ``gap_fits``."""
     return unit.removesuffix("s") in ("day", "night", "week", "month")
 
 
 def gap_fits(days: int, said: int, unit: str) -> bool:
-    """Say whether ``said`` ``unit`` (day, week or month, singular or plural) describes a stretch of ``days``."""
+    """Return whether ``said`` of ``unit`` (day, night, week or month) describes ``days`` days; weeks ±3 days, months ±10."""
     match unit.removesuffix("s"):
         case "day" | "night":
             return days == said
@@ -185,7 +188,7 @@ def _business_day(start: date, count: int) -> date:
 
 
 def _bare_days(day: int, written: date) -> set[date]:
-    """Return the last and the next day with that number: "the 20th" in a note is one of them."""
+    """Return the last and the next day with this number, since "the 20th" in a note may be either."""
     around = [
         d
         for offset in (-31, 0, 31)

@@ -1,4 +1,4 @@
-"""A sentence being read for mentions: how it is cut out, what has been read of it, and the numbers written in it."""
+"""Splits a text into sentences, and scans one sentence for mentions and numbers."""
 
 import re
 import unicodedata
@@ -14,8 +14,8 @@ from service.grounding.text import MONTHS
 MentionKind = Literal["amount", "date", "number", "name", "id", "channel", "count"]
 
 
-class Mention(NamedTuple):  # a tuple is made three times as fast as a frozen data class, and most answers hold a dozen
-    """One checkable statement of a text, as written (``value``) and as read.
+class Mention(NamedTuple):  # created three times as fast as a frozen dataclass; most answers hold a dozen
+    """One checkable statement of a text: as written (``value``) and with its parsed fields.
 
     ``number`` is set for amounts, numbers and counts, ``month`` (1 to 12) with ``day`` and ``year`` where written for
     dates, ``token`` for ids (lower case, letters and digits only), ``words`` for names, ``family`` for channels and
@@ -40,20 +40,20 @@ class Mention(NamedTuple):  # a tuple is made three times as fast as a frozen da
 
 WORD_NUMBER = "|".join(sorted([*SMALL_NUMBERS, *SCALES], key=len, reverse=True))
 NUMBER_NAMES = frozenset({*SMALL_NUMBERS, *SCALES})
-# For a text in lower case: told to ignore case, thirty words side by side take four times as long.
+# For a text in lower case: with re.I, an alternation of thirty words takes four times as long.
 NUMBER_WORDS = re.compile(rf"\b(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER}))*\b")
 FIGURE = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 
 
-# These begin with the digit and look back from there: a search then skips to the digits, which is several times faster than
-# trying a look-behind at every character.
+# These patterns start with the digit and put the look-behind after it, so that the search skips to digits. That is several
+# times faster than trying a look-behind at every character.
 def figure_after(barred: str) -> str:
-    """Return ``FIGURE`` where none of the characters ``barred`` (as in a set) stands before it."""
+    """Return a pattern for ``FIGURE`` with none of the characters ``barred`` (as in a character class) before it."""
     return rf"\d(?<![{barred}]\d)(?:\d{{0,2}}(?:,\d{{3}})+|\d*)(?:\.\d+)?"
 
 
 def hour_after(barred: str) -> str:
-    """Return a group of an hour (0 to 23) where none of the characters ``barred`` (as in a set) stands before it."""
+    """Return a group for an hour (0 to 23) with none of the characters ``barred`` (as in a character class) before it."""
     return rf"(\d(?<![{barred}]\d)(?:(?<=[01])\d|(?<=2)[0-3])?)"
 
 
@@ -69,14 +69,14 @@ NOT_AN_END = re.compile(
     re.I,
 )
 _LONGEST_NO_END = 7  # "approx."
-LEAD = 24  # characters looked back at before a match: longer than any word looked for there
+LEAD = 24  # characters searched before a match: longer than any word that may be there
 _CLEAN = (
     ("‘", "'"), ("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("—", "-"), ("\u2011", "-"), ("\u00a0", " "), ("\u202f", " "),
 )  # fmt: skip
 
 
 def clean(text: str) -> str:
-    """Return ``text`` with typographic quotes, dashes and spaces made plain; the length stays the same."""
+    """Return ``text`` in NFC with typographic quotes, dashes and spaces replaced by plain ones."""
     return text if text.isascii() else same_letters(replaced(unicodedata.normalize("NFC", text), _CLEAN))
 
 
@@ -90,7 +90,7 @@ def without_accents(text: str) -> str:
 
 
 def split_sentences(text: str) -> list[str]:
-    """Return the trimmed sentences of ``text``; a title, an initial or a month's abbreviation ends none."""
+    """Return the trimmed sentences of ``text``; the dot of a title, an initial or an abbreviated month ends no sentence."""
     parts: list[str] = []
     start = 0
     for match in _SENTENCE_END.finditer(text):
@@ -124,29 +124,29 @@ def read_number(written: str) -> Decimal:
 
 
 @dataclass(slots=True)
-class Sheet:
-    """One sentence being read: ``left`` is what no reader has taken yet, as long as ``text``."""
+class SentenceScanner:
+    """Scans one sentence: ``remaining`` is ``text``, at the same length, with all taken parts blanked out."""
 
     text: str
-    left: str
-    numbered: bool = True
+    remaining: str
+    may_hold_digit: bool = True
 
     def holds_digit(self) -> bool:
-        """Say whether a digit is left; once none is, none comes back."""
-        self.numbered = self.numbered and holds_digit(self.left)
-        return self.numbered
+        """Return whether a digit remains; a negative result is cached, since taking only removes digits."""
+        self.may_hold_digit = self.may_hold_digit and holds_digit(self.remaining)
+        return self.may_hold_digit
 
     def take(self, pattern: re.Pattern[str], *, lower: bool = False) -> Iterator[re.Match[str]]:
-        """Yield the matches of ``pattern`` in what is left, or in that in lower case, blanking each one out."""
-        for match in list(pattern.finditer(self.left.lower() if lower else self.left)):
+        """Yield the matches of ``pattern`` in the remaining text (in lower case if ``lower``) and blank each one out."""
+        for match in list(pattern.finditer(self.remaining.lower() if lower else self.remaining)):
             self.blank(match.start(), match.end())
             yield match
 
     def blank(self, start: int, end: int) -> None:
-        """Mark a stretch as read. A bar, not a space, so that words on both sides never join to a phrase."""
-        self.left = self.left[:start] + "|" * (end - start) + self.left[end:]
+        """Mark ``start`` to ``end`` as taken, with bars: with spaces, the words on both sides could match as one phrase."""
+        self.remaining = self.remaining[:start] + "|" * (end - start) + self.remaining[end:]
 
     def mention(self, kind: MentionKind, start: int, end: int, **reading: object) -> Mention:
-        """Return a mention of the stretch as written."""
+        """Return a mention whose ``value`` is the text from ``start`` to ``end``."""
         value = self.text[start:end].strip()
         return Mention(kind=kind, value=value, statement=self.text, **reading)  # type: ignore[arg-type]  # per kind

@@ -1,4 +1,4 @@
-"""Folds text to one spelling, so that "$45.00", "45 dollars" and "$45", or "Nov. 3rd" and "2026-11-03", compare as equal."""
+"""Normalises spellings, so that "$45.00", "45 dollars" and "$45", or "Nov. 3rd" and "11/3", compare as equal."""
 
 import re
 import unicodedata
@@ -43,7 +43,7 @@ _QUOTES = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "–": 
 _ISO_DATE = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})(?:[t ]\d{2}:\d{2}(?::\d{2})?(?:\.\d+)?(?:z|\+00:00)?)?")
 _US_DATE = re.compile(r"(?<![\d/$.])(\d{1,2})/(\d{1,2})(?:/(\d{4}|\d{2}))?(?![\d/])")
 _MONTH_DAY = re.compile(rf"\b({_MONTH_NAMES})\s+(\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.]\d)")
-# Not "$65 Sept 21" or "894.10 Sept 9": there the number belongs to the money before and the day follows the month.
+# Not "$65 Sept 21" or "894.10 Sept 9": there the number before the month is money, and the day follows the month.
 _DAY_MONTH = re.compile(
     rf"(?<![\d$.,/-])(0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th)?(?:\s+of)?\s+({_MONTH_NAMES})(?!\s+\d{{1,2}}(?!\d))(?=\W|$)"
 )
@@ -94,14 +94,14 @@ def _slash(match: re.Match[str]) -> str:
 
 def _money(match: re.Match[str]) -> str:
     whole, cents = match[1].replace(",", ""), match[2] or ""
-    # Trailing punctuation ("$45,") leaves a bare comma behind; cents of zero say nothing.
+    # "$45," ends with a comma; zero cents are dropped.
     return f"${whole}" if cents in ("", ".0", ".00") else f"${whole}{cents}"
 
 
 def fold_values(text: str) -> str:
     """Lower-case ``text`` and write dates as ``nov 3 2026``, money as ``$45`` or ``$45.50``, small number words as digits.
 
-    Sentence punctuation stays. US order is assumed for slashed dates, as the contact centre's notes write them.
+    Sentence punctuation stays. Dates with slashes are read in US order (month first).
     """
     folded = unicodedata.normalize("NFKC", text).translate(_QUOTES).lower()
     folded = _ISO_DATE.sub(_iso, folded)
@@ -120,7 +120,7 @@ def sentences(text: str) -> list[str]:
 
 @lru_cache(maxsize=65_536)
 def fold(text: str) -> str:
-    """Fold values and drop all punctuation that carries no meaning: one space between words, none at the ends."""
+    """Return ``fold_values(text)`` without punctuation that carries no meaning, with single spaces between words."""
     folded = _NOT_WORD.sub(" ", fold_values(text).replace("'", ""))
     return " ".join(_LOOSE_DOT.sub(" ", folded).replace("_", " ").split())
 
@@ -133,18 +133,18 @@ def _part_pattern(part: str) -> re.Pattern[str]:
 
 
 def _part_occurs(part: str, sentence: str) -> bool:
-    # A plain look first: most parts are absent, and compiling a pattern for each costs more than all the looking.
+    # A substring search first: most parts are absent, and compiling a pattern for each would take longer.
     return fold(part.removesuffix("*")) in sentence and _part_pattern(part).search(sentence) is not None
 
 
 @lru_cache(maxsize=65_536)
 def folded_sentences(text: str) -> tuple[str, ...]:
-    """Return each sentence of ``text``, folded; empty ones are left out."""
+    """Return the folded, non-empty sentences of ``text``."""
     return tuple(s for s in (fold(sentence) for sentence in sentences(fold_values(text))) if s)
 
 
 def form_occurs(form: str, text: str) -> bool:
-    """Say whether a surface form occurs in ``text``.
+    """Return whether a surface form occurs in ``text``.
 
     A form is one or more parts joined by `` + ``: all parts must occur in one sentence, in any order. A part that starts
     with ``!`` must not occur in that sentence; a part that ends with ``*`` matches as the beginning of a word. Parts match

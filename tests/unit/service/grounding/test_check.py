@@ -1,4 +1,4 @@
-"""The grounding checker: what it reads, what it lets pass, and how much of what is planted it catches."""
+"""The grounding checker: what it reads, what it accepts, and how many planted errors it finds."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -230,7 +230,7 @@ def test_camel_case_of_an_intent_states_its_words() -> None:
     assert _kinds("The customer asked about the Harbor Grant.", source) == [("name", "Harbor Grant")]
 
 
-def test_references_raise_no_alarm_and_planted_swaps_are_caught() -> None:
+def test_references_have_no_findings_and_planted_errors_are_found() -> None:
     planted, caught, alarms = _measure()
     table = "\n".join(f"{kind:8} planted {n:3} caught {caught[kind]:3}" for kind, n in sorted(planted.items()))
     print(f"{table}\nfalse alarms on references: {len(alarms)}")
@@ -242,7 +242,7 @@ def test_references_raise_no_alarm_and_planted_swaps_are_caught() -> None:
         assert caught[kind] == planted[kind], table
 
 
-def test_what_it_cannot_see_stays_known() -> None:
+def test_known_limits_swapped_actors_and_reversed_outcomes_are_not_found() -> None:
     source = _source("Customer disputes a $45 fee. Supervisor refused the refund.")
     assert find_unsupported("The supervisor refunded the customer's $45 fee.", source) == ()
     assert find_unsupported("Supervisor disputes a $45 refund.", source) == ()
@@ -276,7 +276,7 @@ def test_a_zero_balance_does_not_follow_from_other_amounts() -> None:
     assert _kinds("The balance is $0.", _source("balance $0.00")) == []
 
 
-def test_rounded_amounts_need_a_word_that_says_so() -> None:
+def test_rounded_amounts_need_a_word_such_as_about() -> None:
     source = _source("bill 127.61")
     assert _kinds("Bills were about $128.", source) == []
     assert _kinds("Bills were $128.", source) == [("amount", "$128")]
@@ -292,14 +292,14 @@ def test_dates_match_across_spellings(written: str, said: str) -> None:
     assert _kinds(f"It was due {said}.", source) == []
 
 
-def test_dates_are_refused_by_day_month_and_year() -> None:
+def test_a_date_with_a_wrong_day_month_or_year_is_unsupported() -> None:
     source = GroundingSource([_at(1, "agent", "2026-10-15T12:00", "x", "due 11/3")], as_of=AS_OF)
     assert [kind for kind, _ in _kinds("Due Nov 4. Due Dec 3. Due Nov 3, 2025. In Nov 2025.", source)] == ["date"] * 4
     assert _kinds("Since October, by November 2026.", source) == []
     assert _kinds("Since July.", source) == [("date", "July")]
 
 
-def test_lists_and_ranges_of_days_are_each_looked_up() -> None:
+def test_each_day_of_a_list_or_range_is_looked_up() -> None:
     source = _source("outages on 9/15, 9/16 and 9/17")
     assert _kinds("Dark Sept 15, 16 and 17.", source) == []
     assert len(_kinds("Dark Sept 15, 16 and 19.", source)) == 1
@@ -332,7 +332,7 @@ def test_relative_days_of_a_note_count_from_its_own_day(text: str, day: str, abs
     assert datetime.fromisoformat(absent).date() not in pointed
 
 
-def test_a_date_that_no_calendar_has_breaks_nothing() -> None:
+def test_an_impossible_date_is_no_error() -> None:
     assert _kinds("Due Feb 30.", _source("due 2/30, the 31st, or 02/31/2026")) == []
 
 
@@ -346,7 +346,7 @@ def test_a_date_that_no_calendar_has_breaks_nothing() -> None:
         (61, 61, "hours", False),
     ],
 )
-def test_stretches_of_time(days: int, said: int, unit: str, fits: bool) -> None:
+def test_gap_fits_days_weeks_and_months(days: int, said: int, unit: str, fits: bool) -> None:
     assert gap_fits(days, said, unit) is fits
 
 
@@ -358,27 +358,27 @@ def test_ids_match_with_and_without_separator_and_by_their_end() -> None:
     assert _kinds("Order 77120.", source) == [("id", "77120")]
 
 
-def test_numbers_in_words_and_figures_are_one() -> None:
+def test_numbers_match_in_words_and_figures() -> None:
     source = _source("waited 14 min, meter read 61,940, twelve months, 121/122 volts, open 9a-3p")
     assert _kinds("Waited fourteen minutes; 61940 kWh; 12 months; 121 and 122 volts; 9 AM to 3 PM.", source) == []
     assert _kinds("Waited sixteen minutes.", source) == [("number", "sixteen")]
     assert _kinds("From 8 AM.", source) == [("number", "8 AM")]
 
 
-def test_days_of_dates_are_no_support_for_numbers() -> None:
+def test_days_of_dates_do_not_support_numbers() -> None:
     assert _kinds("Paid in 9 parts.", _source("due 11/9, paid Nov 9")) == [("number", "9")]
 
 
-def test_the_writers_own_tally_is_not_checked() -> None:
+def test_the_writers_own_count_is_not_checked() -> None:
     assert _kinds("Two things remain; both notes differ.", _source("meter checked")) == []
 
 
-def test_twice_is_two_times() -> None:
+def test_twice_matches_2_times() -> None:
     assert _kinds("He was charged twice.", _source("charged 2 times")) == []
     assert _kinds("He was charged twice.", _source("charged again 3 times")) == [("number", "twice")]
 
 
-def test_counts_are_those_of_the_channel_of_a_window_or_of_the_source() -> None:
+def test_counts_may_be_per_channel_per_window_or_stated_by_the_source() -> None:
     source = _source("cust cld", "cld again", "cld")
     assert _kinds("Customer called 3 times. 3 interactions. Three calls.", source) == []
     assert [kind for kind, _ in _kinds("Customer called 4 times.", source)] == ["count"]
@@ -392,7 +392,7 @@ def test_single_contact_is_a_count_of_one() -> None:
     assert _kinds("Single contact on file.", _source("x", "y")) != []
 
 
-def test_channels_come_from_the_history_or_its_words() -> None:
+def test_a_channel_is_supported_by_an_interaction_or_by_its_words() -> None:
     source = _source("please reply to my email", channel="web")
     assert _kinds("Sent a web form, wants an e-mail.", source) == []
     assert _kinds("Customer chatted and texted.", source) == [("channel", "chatted"), ("channel", "texted")]
@@ -408,7 +408,7 @@ def test_names_are_found_with_titles_accents_and_possessives() -> None:
 
 
 @pytest.mark.parametrize("text", ["Denise says no.", "Denise's bill.", "Denise Okafor moved.", "He asked Denise."])
-def test_a_foreign_name_is_found_wherever_a_sign_shows_it(text: str) -> None:
+def test_an_unknown_name_is_found_at_any_position_with_a_sign_of_a_name(text: str) -> None:
     assert "name" in [kind for kind, _ in _kinds(text, _source("call"))]
 
 
@@ -423,21 +423,21 @@ def test_a_foreign_name_is_found_wherever_a_sign_shows_it(text: str) -> None:
         "Key Points: Late Fee dispute, Open Items. Current Sentiment: Frustrated.",
     ],
 )
-def test_ordinary_capitals_are_no_names(text: str) -> None:
+def test_ordinary_capitalised_words_are_no_names(text: str) -> None:
     assert "name" not in [kind for kind, _ in _kinds(text, _source("call"))]
 
 
-def test_abbreviated_desks_support_their_full_names() -> None:
+def test_abbreviated_departments_support_their_full_names() -> None:
     source = _source("[REV PROT 9/28] docs recd, Coll to hold")
     assert _kinds("It is with Revenue Protection and Collections.", source) == []
 
 
-def test_a_mention_is_read_once() -> None:
+def test_each_mention_is_read_as_one_kind_only() -> None:
     assert _read("On Nov 3 he paid $45.") == [("date", "Nov 3"), ("amount", "$45")]
     assert _read("Order RF-88120 and 5 parts.") == [("id", "RF-88120"), ("number", "5")]
 
 
-def test_findings_quote_the_sentence() -> None:
+def test_a_finding_holds_the_sentence() -> None:
     (found,) = find_unsupported("All is well. The $46 fee stays.", _source("fee $45"))
     assert (found.kind, found.value, found.statement) == ("amount", "$46", "The $46 fee stays.")
 
@@ -455,7 +455,7 @@ def test_an_empty_history_supports_only_the_day_of_the_request() -> None:
     assert _kinds("Paid $5.", source) == [("amount", "$5")]
 
 
-def test_asking_leaves_the_source_as_it_was() -> None:
+def test_checking_does_not_change_the_source() -> None:
     source = _source("call")
     text = "In March 2024 and on Aug 5 he sent 9 tweets."
     assert find_unsupported(text, source) == find_unsupported(text, source) != ()
@@ -493,14 +493,14 @@ def test_statements_of_the_source_are_always_supported(chosen: list[str]) -> Non
 
 
 @given(st.integers(min_value=2, max_value=99_999), st.integers(min_value=0, max_value=99))
-def test_any_amount_is_found_and_its_neighbour_is_not(dollars: int, cents: int) -> None:
+def test_any_stated_amount_is_supported_and_its_neighbour_is_not(dollars: int, cents: int) -> None:
     source = _source(f"charge ${dollars:,}.{cents:02d}")
     assert _kinds(f"The charge was ${dollars}.{cents:02d}.", source) == []
     assert [kind for kind, _ in _kinds(f"The charge was ${dollars + 1}.{cents:02d}.", source)] == ["amount"]
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_read_and_its_values_stand_in_their_sentences(text: str) -> None:
+def test_any_text_can_be_read_and_each_value_is_in_its_sentence(text: str) -> None:
     for mention in find_mentions(text):
         assert isinstance(mention, Mention)
         assert mention.value in mention.statement

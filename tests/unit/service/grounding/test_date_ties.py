@@ -1,4 +1,4 @@
-"""What a sentence ties to a date must meet in one interaction; numbers written out are found."""
+"""Both sides of a date tie must be in one interaction; numbers in words are found."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ SOURCE = source(
         "Three contacts from Oct 7 to Nov 2 by chat, e-mail and text.",
     ],
 )
-def test_what_meets_in_an_interaction_is_supported(text):
+def test_a_tie_within_one_interaction_is_supported(text):
     assert find_unsupported(text, SOURCE) == ()
 
 
@@ -59,15 +59,15 @@ def test_what_meets_in_an_interaction_is_supported(text):
         ("Due Friday, Nov 6.", "date", "Friday, Nov 6"),
     ],
 )
-def test_a_true_value_tied_to_the_wrong_date_is_not(text, kind, value):
+def test_a_true_value_tied_to_the_wrong_date_is_unsupported(text, kind, value):
     assert [(found.kind, found.value) for found in find_unsupported(text, SOURCE)] == [(kind, value)]
 
 
-def test_an_amount_that_no_interaction_states_is_left_to_the_sums():
+def test_a_tie_with_a_derived_amount_is_not_checked():
     assert find_unsupported("In all $88.50 on Oct 7.", SOURCE) == ()
 
 
-def test_a_day_before_am_is_a_date_from_the_13th_on():
+def test_before_am_a_number_is_a_day_only_from_13_on():
     assert find_unsupported("Crew comes Nov 2 AM.", SOURCE) != ()  # "2 AM" is a time that nobody named
     late = source(("chat", "2025-10-15T15:00:00Z", "crew today"))
     assert find_unsupported("Crew came Oct 15 AM.", late) == ()

@@ -1,11 +1,11 @@
-"""Texts that are read as one state what they state one by one: nothing is read across what stands between them."""
+"""Joined texts state the same facts as the single texts: no pattern matches across the separator."""
 
 from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.grounding.history_facts import APART, Stated, StatedDays, StatedTogether
+from service.grounding.history_facts import SEPARATOR, HistoryFacts, TextDays, TextFacts
 from service.grounding.lexicon import CHANNEL_WORDS
 
 WRITTEN = date(2026, 11, 21)
@@ -21,7 +21,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=7).flatmap(
 
 
 def _stated(said):
-    days = StatedDays(said, WRITTEN)
+    days = TextDays(said, WRITTEN)
     return (said.spoken, said.amounts, said.figures, said.dates, said.months), (
         days.dates,
         days.named,
@@ -30,7 +30,7 @@ def _stated(said):
 
 
 def _together(parts, reason):
-    together = StatedTogether(parts, reason)
+    together = HistoryFacts(parts, reason)
     channels = frozenset(family for family in CHANNEL_WORDS if together.names_channel(family))
     return (
         channels,
@@ -53,11 +53,11 @@ def _joined(*found):
 
 
 @given(TEXTS, TEXTS, TEXTS)
-def test_reading_texts_as_one_reads_each_of_them(one, other, reason):
-    parts = Stated(one), Stated(other)
-    whole = Stated(APART.join((one, other)))
+def test_joined_texts_have_the_facts_of_each_text(one, other, reason):
+    parts = TextFacts(one), TextFacts(other)
+    whole = TextFacts(SEPARATOR.join((one, other)))
     for seen, *separate in zip(_stated(whole), *map(_stated, parts), strict=True):
         assert seen == _joined(*separate)
-    nothing, why = Stated(""), Stated(reason)
+    nothing, why = TextFacts(""), TextFacts(reason)
     assert _together(parts, why) == _joined(*(_together([part], nothing) for part in parts), _together([], why))
     assert _together([whole], why) == _together(parts, why)

@@ -1,4 +1,4 @@
-"""What a note writes in its own way supports the summary's plain spelling, and nothing next to it."""
+"""An informal number of a note supports its plain spelling in a summary, and no neighbouring value."""
 
 import time
 from datetime import UTC, datetime
@@ -43,28 +43,28 @@ def kinds(note: str, text: str, channel: str = "agent") -> list[str]:
         ("text me, cant pick up at work", "No calls at work.", "No chats at work.", "channel"),
     ],
 )
-def test_what_the_note_says_is_supported_and_its_neighbour_is_not(note: str, said: str, wrong: str, kind: str) -> None:
+def test_an_informal_value_is_supported_and_its_neighbour_is_not(note: str, said: str, wrong: str, kind: str) -> None:
     channel = "web" if kind == "channel" else "agent"
     assert kinds(note, said, channel) == []
     assert kinds(note, wrong, channel) == [kind]
 
 
-def test_a_shouted_beginning_names_nobody_but_a_name_after_it_is_read() -> None:
+def test_a_heading_in_capitals_is_no_name_but_a_name_after_it_is() -> None:
     assert kinds("dialysis, Joaquim", "DEAF HOUSEHOLD WITH INFANT: Joaquim is on dialysis.") == []
     assert kinds("dialysis, Joaquim", "DEAF HOUSEHOLD WITH INFANT: for Ramiro.") == ["name"]
 
 
-def test_a_pair_of_things_is_the_writers_and_two_of_a_measure_is_not() -> None:
+def test_two_is_checked_before_a_measure_only() -> None:
     assert kinds("billed on both meters B and D", "The two meters were swapped. Two charges remain.") == []
     assert kinds("outage", "Dark for two hours.") == ["number"]
 
 
-def test_a_gap_between_two_days_needs_a_word_that_says_so() -> None:
+def test_a_gap_between_two_days_needs_a_word_such_as_apart() -> None:
     assert kinds("due 11/24, PTO 11/30", "It took nine days.") == ["number"]
     assert kinds("wired 1900 on 9/30, disputes $1900", "He lost $1,900 he wired on Sept 30.") == []
 
 
-def test_phone_numbers_are_no_contact_by_phone() -> None:
+def test_a_phone_number_is_no_contact_by_phone() -> None:
     assert kinds("ok", "Asked for a phone number.", "web") == []
     assert kinds("ok", "Asked by phone.", "web") == ["channel"]
 
@@ -73,7 +73,7 @@ def test_a_contact_with_a_date_of_its_own_is_not_tied_to_the_date_before_it() ->
     assert kinds("from ivr 11/3", "IVR Nov 3, call Nov 4.") == []
 
 
-def test_common_words_and_other_peoples_initials_shorten_no_name() -> None:
+def test_common_words_and_other_initials_do_not_abbreviate_a_name() -> None:
     assert kinds("this is for REV PROT", "Revenue Protection said so.") == []
     assert kinds("this is her PAY stub", "Thistlewood Ames called.") == ["name"]
     assert kinds("PAY stub", "Owner Prudhomme Achterberg called.") == ["name"]

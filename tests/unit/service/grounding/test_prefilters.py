@@ -1,4 +1,4 @@
-"""A cue never rules out what its pattern would find, whatever the text; and letters that a pattern takes for others are read."""
+"""A pre-filter never skips a pattern that would match, whatever the text, including letters that ``re.I`` treats as others."""
 
 import functools
 import json
@@ -42,13 +42,13 @@ TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).fla
 def _everything(text):
     item = Interaction(interaction_id="i", channel="agent", timestamp=NOW, intent="x", text=text)
     source = GroundingSource([item], as_of=NOW, contact_reason=text[:100])
-    said = history_facts.stated_in(text)
-    together = history_facts.StatedTogether([said], said)
+    said = history_facts.facts_of(text)
+    together = history_facts.HistoryFacts([said], said)
     read = [
         (name, getattr(owner, name))
-        for owner in (source, said, history_facts.StatedDays(said, NOW.date()), together)
+        for owner in (source, said, history_facts.TextDays(said, NOW.date()), together)
         for name, part in vars(type(owner)).items()
-        if isinstance(part, functools.cached_property) and name not in ("_met", "_together")
+        if isinstance(part, functools.cached_property) and name != "_interaction_facts"
     ]
     assert len(read) > 20
     read += [(name, getattr(said, name)) for name in ("cleaned", "plain", "dates", "undated", "months")]
@@ -58,7 +58,7 @@ def _everything(text):
 
 
 @given(TEXTS)
-def test_with_every_cue_given_nothing_else_is_found(text):
+def test_with_all_prefilters_off_the_same_is_found(text):
     with pytest.MonkeyPatch.context() as patch:
         with_cues = _everything(text)
         for module in (
@@ -82,7 +82,7 @@ def test_with_every_cue_given_nothing_else_is_found(text):
 
 
 @given(TEXTS)
-def test_a_cue_of_one_pattern_is_in_every_text_that_the_pattern_finds_something_in(text):
+def test_every_text_that_a_pattern_matches_passes_its_prefilter(text):
     text = sentence.clean(text)
     lower = text.lower()
     for cue, found in (
@@ -108,13 +108,13 @@ def test_a_cue_of_one_pattern_is_in_every_text_that_the_pattern_finds_something_
 
 
 @given(TEXTS)
-def test_no_number_is_long_only_where_dates_and_amounts_are_taken_out(text):
+def test_a_long_number_is_found_as_without_the_prefilter(text):
     left = quotable._NOT_AN_ID.sub(" x ", text)
     found = quotable._DIGITS.search(left) or quotable._MIXED_NUMBER.search(left) or quotable._SPOKEN_DIGITS.search(left)
     assert quotable.holds_number(text) is bool(found)
 
 
-def test_every_channel_word_of_the_cases_has_its_part():
+def test_every_channel_word_of_the_cases_passes_its_prefilter():
     texts = [
         item["text"]
         for path in (ROOT / "datasets" / "summarize").glob("*.jsonl")
@@ -134,18 +134,18 @@ def test_every_channel_word_of_the_cases_has_its_part():
         ("3 de \u017feptiembre, half past s\u0131x", "Sept 3 at 6:30"),
     ],
 )
-def test_letters_that_a_pattern_takes_for_others_are_read(text, answer):
+def test_letters_that_ignoring_case_equates_with_i_k_and_s_are_read(text, answer):
     item = Interaction(interaction_id="i", channel="agent", timestamp=NOW, intent="x", text=text)
     inputs = SummarizeInputs(as_of=NOW, account_number="1234567890", contact_id="c", interactions=(item,))
     assert TASK.guard(inputs)(answer) == ()
     assert next(iter(TASK.in_process.values()))(inputs)
 
 
-def test_what_was_read_is_kept_and_what_days_it_means_is_not():
+def test_text_facts_are_cached_and_days_are_not():
     history_facts._kept.cache_clear()
-    found = history_facts.stated_in("due tomorrow")
-    assert found is history_facts.stated_in("due tomorrow")
+    found = history_facts.facts_of("due tomorrow")
+    assert found is history_facts.facts_of("due tomorrow")
     day, other = NOW.date(), NOW.date().replace(day=1)
-    assert history_facts.StatedDays(found, day).pointed != history_facts.StatedDays(found, other).pointed
-    history_facts.stated_in("due tomorrow " * 500)
+    assert history_facts.TextDays(found, day).pointed != history_facts.TextDays(found, other).pointed
+    history_facts.facts_of("due tomorrow " * 500)
     assert history_facts._kept.cache_info().currsize == 1

@@ -1,4 +1,4 @@
-"""What may not be repeated to an agent, and what an ordinary note may say all the same."""
+"""Texts that must not be repeated to an agent, and ordinary notes that may be."""
 
 import time
 
@@ -56,7 +56,7 @@ from service.grounding.quotable import addresses_reader, cleaned, holds_number, 
         ("停电三天了没有人来", "language"),
     ],
 )
-def test_what_must_not_be_repeated(text, reason):
+def test_unquotable_texts_have_a_reason(text, reason):
     assert why_not(text) == reason
 
 
@@ -104,11 +104,11 @@ def test_an_instruction_is_found_across_lines():
         ("tags that are </history> not HTML stay", "tags that are </history> not HTML stay"),
     ],
 )
-def test_cleaning_gives_what_a_reader_would_see(raw, plain):
+def test_cleaning_gives_the_text_that_a_reader_sees(raw, plain):
     assert cleaned(raw).strip() == plain.strip()
 
 
-def test_secrets_are_collected_to_be_barred_elsewhere():
+def test_stated_secrets_are_collected():
     assert secrets_in("Temp pw Winter-2031. PIN: 8823; pin 2/3 NOMATCH, password was reset") == {"winter-2031", "8823"}
 
 
@@ -148,7 +148,7 @@ _ADVERSARIAL = [
 
 
 @pytest.mark.parametrize("piece", _ADVERSARIAL)
-def test_time_grows_with_the_length_of_a_hostile_text(piece):
+def test_the_time_for_a_hostile_text_is_proportional_to_its_length(piece):
     def seconds(length):
         text = (piece * length)[:length]
         best = float("inf")

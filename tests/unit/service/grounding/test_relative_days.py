@@ -21,7 +21,7 @@ def test_the_nearest_year_is_the_one_whose_day_is_nearest(month, day, written):
     st.integers(0, 40),
     st.sampled_from("day days night week weeks months year kwh @540 times".split()),
 )
-def test_no_gap_fits_a_unit_that_is_no_stretch(days, said, unit):
+def test_gap_fits_is_false_for_other_units(days, said, unit):
     assert is_stretch(unit) or not gap_fits(days, said, unit)
 
 
@@ -37,7 +37,7 @@ def test_no_gap_fits_a_unit_that_is_no_stretch(days, said, unit):
         ("Crew comes.", "Called at 9:40.", False),
     ],
 )
-def test_years_that_a_note_points_at_and_the_contact_s_own_time_are_known(text, answer, supported):
+def test_years_of_relative_days_and_the_contacts_own_time_are_supported(text, answer, supported):
     at = datetime(2026, 12, 30, 9, 20, tzinfo=UTC)
     item = Interaction(interaction_id="i", channel="agent", timestamp=at, intent="x", text=text)
     assert (find_unsupported(answer, GroundingSource([item], as_of=at)) == ()) is supported

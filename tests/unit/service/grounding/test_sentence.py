@@ -1,4 +1,4 @@
-"""Patterns that begin with what they look for find what the same pattern finds with its look-behind in front."""
+"""Patterns with the look-behind after the first character match the same as with the look-behind in front."""
 
 import re
 
@@ -58,7 +58,7 @@ FIGURED = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 @pytest.mark.parametrize("pattern", PLAIN, ids=lambda pattern: pattern.pattern[:30])
 @given(text=FIGURED)
-def test_looking_back_from_what_is_found_finds_the_same(pattern, text):
+def test_a_look_behind_after_the_first_character_matches_the_same(pattern, text):
     plain = re.compile(PLAIN[pattern], pattern.flags)
     found, expected = list(pattern.finditer(text)), list(plain.finditer(text))
     assert [match.span() for match in found] == [match.span() for match in expected]
@@ -67,7 +67,7 @@ def test_looking_back_from_what_is_found_finds_the_same(pattern, text):
 
 
 @given(text=FIGURED)
-def test_dollars_and_what_has_cents_are_the_amounts(text):
+def test_amounts_have_a_dollar_sign_or_cents(text):
     amounts = re.compile(
         r"\$\s?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)|(?<![\w.,])((?:\d{1,3}(?:,\d{3})+|\d+)\.\d\d)(?![\d.])"
     )
@@ -80,7 +80,7 @@ def test_dollars_and_what_has_cents_are_the_amounts(text):
         st.sampled_from([*".!?;\"')] \n", "Dr", "No", "approx", "Nov", "a.m", "J", "word", "sept"]), max_size=14
     ).map("".join)
 )
-def test_sentences_end_where_they_did(text):
+def test_sentences_end_as_with_the_plain_pattern(text):
     ends = re.compile(r"(?<=[.!?;])(?:[\"')\]]*)\s+|\n+")
     parts, start = [], 0
     for match in ends.finditer(text):
@@ -94,14 +94,14 @@ def test_sentences_end_where_they_did(text):
     assert sentence.split_sentences(text) == [part for part in parts if part]
 
 
-def test_a_sheet_without_digits_is_not_searched_for_them_again():
-    read = sentence.Sheet(text="3 of them", left="3 of them")
+def test_a_scanner_without_digits_is_not_searched_for_digits_again():
+    read = sentence.SentenceScanner(text="3 of them", remaining="3 of them")
     assert read.holds_digit()
     read.blank(0, 1)
     assert not read.holds_digit()
-    read.left = "3"
+    read.remaining = "3"
     assert not read.holds_digit()
 
 
-def test_typographic_characters_and_letters_that_look_alike_are_made_plain():
+def test_typographic_characters_and_lookalike_letters_become_plain():
     assert sentence.clean("‘a’ “b” –—‑  é İıſK") == "'a' \"b\" ---  é IisK"

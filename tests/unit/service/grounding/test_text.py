@@ -21,12 +21,12 @@ from service.grounding.text import fold, form_occurs, sentences
         ("customer’s", "customers"),
     ],
 )
-def test_spellings_of_one_thing_fold_together(left, right):
+def test_spellings_of_one_value_fold_to_the_same_text(left, right):
     assert fold(left) == fold(right)
 
 
 @pytest.mark.parametrize(("left", "right"), [("$45", "$450"), ("$45", "$45.50"), ("Nov 3", "Nov 30"), ("11/3", "1/13")])
-def test_different_things_stay_apart(left, right):
+def test_different_values_stay_different(left, right):
     assert fold(left) != fold(right)
 
 
@@ -34,7 +34,7 @@ def test_different_things_stay_apart(left, right):
     ("text", "folded"),
     [("$894.10 Sept 9", "$894.10 sep 9"), ("$65 Sept 21", "$65 sep 21"), ("paid 65 Sept 21", "paid 65 sep 21")],
 )
-def test_money_before_a_month_is_not_its_day(text, folded):
+def test_money_before_a_month_is_not_read_as_its_day(text, folded):
     assert fold(text) == folded
 
 
@@ -56,7 +56,7 @@ def test_numbers_and_abbreviations_do_not_end_a_sentence():
         ("refund + paid + !not", "The refund was not paid.", False),
     ],
 )
-def test_surface_forms(form, text, occurs):
+def test_form_occurs(form, text, occurs):
     assert form_occurs(form, text) is occurs
 
 
@@ -67,7 +67,7 @@ def test_a_form_without_words_is_refused(form):
 
 
 @given(st.text())
-def test_folding_is_idempotent_on_its_own_words(text):
+def test_folding_is_idempotent(text):
     once = fold(text)
     assert "  " not in once
     assert once == once.strip()
