@@ -261,9 +261,9 @@ def test_a_reason_is_redacted_and_never_logged(runtime, calls):
     )
 
 
-def test_a_reason_that_nobody_could_redact_is_not_kept(runtime, calls):
+def test_a_reason_that_cannot_be_redacted_is_not_kept(runtime, calls):
     class Broken:
-        def redact_log_fields(self, turns):
+        def redact(self, turns):
             raise CallFailed(FailureReason.REDACTION, "turn 0: broke")
 
     call_id = calls.add("tenant-a", "one", VERDICTS)
