@@ -1,6 +1,6 @@
-"""``python -m service``: the service's commands of ``omni``, for a container that holds nothing else.
+"""``python -m service``: the service's commands of ``omni``, for a container that holds this package alone.
 
-Messages say ``omni serve``; there it is ``python -m service serve``, with the same words after it. Exit codes: 0, 1 (something
+Where a message says ``omni serve``, type ``python -m service serve`` there, with the same arguments. Exit codes: 0, 1 (something
 is down or missing), 2 (could not run).
 """
 
@@ -13,7 +13,7 @@ from service.errors import ServiceError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what cannot run is one line on standard error, never a traceback."""
+    """Run one command and return its exit code; an error is one line on standard error, never a traceback."""
     app = new_app("The omni-channel insights service. Exit codes: 0, 1 something is down or missing, 2 could not run.")
 
     @app.callback()

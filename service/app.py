@@ -28,11 +28,11 @@ class _Application(FastAPI):
 
 
 def create_app(settings: Settings | None = None, runtime: Runtime | None = None) -> FastAPI:
-    """Return the application; the environment is read when it starts, and only if neither argument is given.
+    """Return the application. It reads the environment only when neither argument is given, and only when it starts.
 
     Args:
-        settings: what to build the runtime from; ``Settings()`` when left out.
-        runtime: a ready runtime in its place, which the application then opens and closes.
+        settings: the settings to build the runtime from; ``Settings()`` when left out.
+        runtime: a ready runtime to use instead; the application opens and closes it.
     """
 
     @asynccontextmanager
@@ -51,11 +51,11 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         description="Summaries of a customer's interactions for the agent who takes the next contact.",
         lifespan=lifespan,
         redoc_url=None,
-        # FastAPI asks for the process's global providers on every request, and those are MLflow's; ours are in
+        # FastAPI would use the process's global OpenTelemetry providers, which are MLflow's; ours are in
         # `service.telemetry.tracing`.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    # The last one added is the first that a request meets: id, then who, then what.
+    # The last one added runs first: request id, then access control, then limits of the body.
     app.add_middleware(BodyLimits)
     app.add_middleware(AccessControl)
     app.add_middleware(RequestScope)

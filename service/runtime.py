@@ -1,4 +1,4 @@
-"""The composition root: the only place that builds clients; tests hand ``create_app`` one made of fakes."""
+"""The composition root: the only place that builds clients; tests pass ``create_app`` a runtime made of fakes."""
 
 import os
 import threading
@@ -40,8 +40,8 @@ def _new_id() -> str:
 class Runtime:
     """Everything that a request needs from outside.
 
-    ``now`` is the wall clock (aware UTC), ``clock`` monotonic seconds, ``ids`` gives 12 fresh hexadecimal digits. Without
-    ``access`` everybody may do everything: only tests and the harness's own server on loopback are built so.
+    ``now`` is the wall clock (aware UTC), ``clock`` is monotonic in seconds, ``ids`` returns 12 random hexadecimal digits.
+    ``access`` None turns access control off: only tests and the harness's own server on loopback are built so.
     """
 
     settings: Settings
@@ -73,23 +73,25 @@ class Runtime:
         )
 
     def open(self) -> None:
-        """Start each task's pair source, and the gateway's warm-up, which readiness does not wait for."""
+        """Start each task's pair source and, in the background, the gateway's warm-up; readiness does not wait for it."""
         self.summaries.open()
         self.crowding.start()
-        # With a last known good pair the first requests wait for litellm alone; looking at the registry imports MLflow, and two
-        # imports at once take each other's time: then the look comes second, some two seconds after the start.
-        looks_later = self.warm_up is not None and self._can_serve()
-        if not looks_later:
-            self._look_at_the_registry()
+        # The registry client imports MLflow, and two imports at once slow each other down. With a last known good pair the
+        # first requests need litellm only, so the registry is asked after the warm-up, about two seconds after the start.
+        registry_later = self.warm_up is not None and self._can_serve()
+        if not registry_later:
+            self._start_pair_sources()
         if self.warm_up is not None:
-            # Until litellm is imported, seconds later beside the first requests, what they wait for is this process and no model.
+            # Until litellm is imported, which takes seconds, requests wait for this process: no delay is a model's fault yet.
             self.reliability.breakers.armed = False
-            warming = threading.Thread(target=self._warm_up, args=(looks_later,), name="gateway-warm-up", daemon=True)
+            warming = threading.Thread(
+                target=self._warm_up, args=(registry_later,), name="gateway-warm-up", daemon=True
+            )
             warming.start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
 
     async def close(self) -> None:
-        """Stop the pair sources' threads, write the records in hand and let go of the stores."""
+        """Stop the pair sources' threads, write the pending records and close the stores."""
         for source in self.pair_sources.values():
             source.stop()
         self.crowding.stop()
@@ -103,10 +105,10 @@ class Runtime:
         log(Event.SERVICE_STOPPED)
 
     def pair_for(self, task: str, unit: str | None) -> ServedPair:
-        """Return the pair that answers ``unit`` (an account number; None: nobody in particular) for ``task``.
+        """Return the pair that answers ``unit`` (an account number; None: the task has no unit) for ``task``.
 
         Raises:
-            RegistryError: nothing verified has been found yet.
+            RegistryError: no verified pair has been found yet.
         """
         rollout = self.rollouts.get(task)
         return self.pair_sources[task].current() if rollout is None else rollout.choose(unit)
@@ -115,34 +117,34 @@ class Runtime:
         sources = self.pair_sources
         return all(name in sources and sources[name].status().served for name in self.settings.serving.required_tasks)
 
-    def _look_at_the_registry(self) -> None:
+    def _start_pair_sources(self) -> None:
         for source in self.pair_sources.values():
             source.start()
         for rollout in self.rollouts.values():
             rollout.start()
 
-    def _warm_up(self, then_look: bool) -> None:
+    def _warm_up(self, then_start_sources: bool) -> None:
         assert self.warm_up is not None
         try:
             self.warm_up()
-        except Exception as err:  # the first call meets the same error and answers it; this thread has nobody to tell
+        except Exception as err:  # the first model call meets the same error and reports it to its caller
             log(Event.WARM_UP_FAILED, error=type(err).__name__)
         finally:
             self.reliability.breakers.armed = True
-            if then_look:
-                self._look_at_the_registry()
+            if then_start_sources:
+                self._start_pair_sources()
 
 
 def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
-    """Build the clients of ``settings``; nothing is contacted yet.
+    """Build the clients that ``settings`` describes; contacts nothing.
 
-    No setting turns access control off. ``guarded`` False does, for the harness, which serves to itself on loopback and holds
-    neither token keys nor clients.
+    No setting turns access control off. ``guarded`` False does: the harness serves to itself on loopback and has neither
+    token keys nor clients.
 
     Raises:
         ConfigurationError: model cards, access files or the log's key are missing or wrong, or a required task does not exist.
     """
-    # Here and not above: boto3, mlflow and litellm stay out of a test that brings fakes.
+    # Imported here, so that a test with fakes does not load boto3, mlflow and litellm.
     from service.access.control import account_key, open_access
     from service.aws.clients import client
     from service.aws.queries import DynamoQueries
@@ -158,10 +160,10 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     code = {model: code for task in tasks.values() for model, code in task.in_process.items()}
     gateway = build_gateway(settings, cards, code)
     now = wall_clock(settings.clock_file)
-    # One attempt each: history and writes repeat by themselves, within their own bounds.
+    # One attempt in botocore: the history reader and the writers retry within their own time limits.
     dynamodb, s3 = (client(name, settings, attempts=1) for name in ("dynamodb", "s3"))
     queries = DynamoQueries.beside(dynamodb, settings)
-    if guarded:  # otherwise the hashes keep this process's random key
+    if guarded:  # otherwise account hashes use this process's random key
         set_account_key(account_key(settings))
     sources = {name: RegistryPairSource(name, settings) for name in tasks}
     return Runtime(
@@ -193,7 +195,7 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
 def _stores(
     settings: Settings, *, queries: "DynamoQueries", dynamodb: Any, s3: Any, now: Callable[[], datetime]
 ) -> dict[str, Any]:
-    """Return what is kept in the account, by the runtime's names; a laptop keeps nothing in anybody's account."""
+    """Return the stores in AWS by their field names in ``Runtime``; none in `local` without a local AWS endpoint."""
     if settings.environment == "local" and settings.aws.endpoint is None:
         return {}
     from service.calls.reviews import build_reviews

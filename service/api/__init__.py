@@ -1,1 +1,1 @@
-"""HTTP: endpoints and problem bodies; no rule of the business lives here."""
+"""HTTP: endpoints and problem bodies; contains no business rules."""

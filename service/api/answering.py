@@ -1,4 +1,4 @@
-"""How an endpoint runs a task: the pair taken once, the same ``run`` as the harness, a failure raised as such."""
+"""Runs a task for an endpoint: takes the pair once, calls the same ``run`` as the harness, raises a failure as an error."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def runtime_of(request: Request) -> Runtime:
 
 
 async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: Runtime, timer: Timer) -> TaskResult:
-    """Run ``task`` with what is left of the pair's deadline: the time that reading the history took counts.
+    """Run ``task`` within the rest of the pair's deadline, which started with the request: reading the history counts too.
 
     Raises:
         TaskFailedError: the result has no output.
@@ -68,7 +68,7 @@ async def answer(task: str, inputs: BaseModel, *, served: ServedPair, runtime: R
 
 
 def observation(result: TaskResult, timer: Timer) -> Observation:
-    """Return what a rollout counts of a run."""
+    """Return the figures of a run that a rollout counts."""
     return Observation(
         latency_ms=timer.elapsed_ms(),
         error=result.failure is not None,
@@ -84,7 +84,7 @@ def short_name(model: str, runtime: Runtime) -> str:
 
 
 def usd(result: TaskResult) -> str | None:
-    """Return what the run cost in USD as a plain decimal, None when a model without prices answered."""
+    """Return the run's cost in USD as a plain decimal, None when a model without prices answered."""
     return None if result.cost is None else decimal_text(result.cost.metered_usd)
 
 

@@ -1,4 +1,4 @@
-"""The dashboards' page and its parts: files of this folder's ``pages/``, no build step, nothing from another host."""
+"""Serves the dashboards' page, styles and scripts from ``pages/``: no build step, nothing loaded from another host."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -12,7 +12,7 @@ ASSETS: Mapping[str, str] = {
     "charts.js": "text/javascript; charset=utf-8",
     "words.js": "text/javascript; charset=utf-8",
 }
-# Scripts and styles are our own files: nothing inline, nothing from elsewhere, and no text ever becomes markup.
+# Content security policy: only our own script and style files, nothing inline, and text never becomes markup.
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; "
@@ -29,5 +29,5 @@ HEADERS: Mapping[str, str] = {
 
 @cache
 def content(name: str) -> bytes:
-    """Return a file of the page, read once."""
+    """Return one of the page's files; each is read from disk once."""
     return (FOLDER / name).read_bytes()

@@ -1,4 +1,7 @@
-"""A tenant's scored calls: listed, read, and answered by people beside the model, never over it. The tenant is the token's."""
+"""/v1/calls: lists and returns a tenant's scored calls, and keeps people's overrides beside the model's verdicts.
+
+The tenant is the one of the token's client. An override never changes the model's result.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -24,7 +27,7 @@ router = APIRouter(prefix="/v1/calls", tags=["calls"])
 _CallId = Annotated[str, Path(pattern=r"^call-[0-9a-f]{24}$")]
 _CriterionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
 _FormId = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
-_Cursor = Annotated[str | None, Query(max_length=128, description="`next` of the page before")]
+_Cursor = Annotated[str | None, Query(max_length=128, description="`next` of the previous page")]
 _DENIED: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "The client belongs to no tenant"},
     **{status: RESPONSES[status] for status in (422, 500, 503)},
@@ -32,7 +35,10 @@ _DENIED: dict[int | str, dict[str, Any]] = {
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "The tenant has no such call"}}
 _UNDONE: dict[int | str, dict[str, Any]] = {
     404: {"model": Problem, "description": "The tenant has no such call, or it was not scored on such a criterion"},
-    409: {"model": Problem, "description": "Somebody else's word came between, or the call has no scorecard"},
+    409: {
+        "model": Problem,
+        "description": "Another override was saved since `edit` was read, or the call has no scorecard",
+    },
 }
 _T = TypeVar("_T")
 
@@ -73,7 +79,7 @@ class CallFacts(BaseModel):
 
 
 class CallList(BaseModel):
-    """A page of the tenant's calls, the newest first. Without ``next`` it is the last; a filtered page may be short."""
+    """A page of the tenant's calls, newest first. The last page has no ``next``; a filtered page may be short."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"tenant": "demo-tenant", "calls": [_FACTS], "next": None}]}
@@ -85,7 +91,7 @@ class CallList(BaseModel):
 
 
 class OverrideAnswer(BaseModel):
-    """A person's verdict beside the model's; ``agrees`` makes it a confirmation. ``edit`` is what the next word must name."""
+    """A person's verdict beside the model's; ``agrees``: both are the same. Send ``edit`` with the next override."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OVERRIDE]})
 
@@ -101,7 +107,7 @@ class OverrideAnswer(BaseModel):
 
 
 class CallAnswer(BaseModel):
-    """A call, its result as the model left it (null: none yet, or kept no longer), and each criterion's newest override."""
+    """A call, the model's result (null: none yet, or deleted after its retention), and each criterion's newest override."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"call": _FACTS, "result": None, "overrides": [_OVERRIDE]}]}
@@ -113,7 +119,7 @@ class CallAnswer(BaseModel):
 
 
 class OverrideRequest(BaseModel):
-    """A person's verdict on one criterion; who says it is the token's client. One that equals the model's confirms it."""
+    """A person's verdict on one criterion, kept under the token's client. One that equals the model's confirms it."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -124,11 +130,11 @@ class OverrideRequest(BaseModel):
     )
 
     edit: Annotated[
-        int, Field(ge=0, le=100_000_000, description="The override's `edit` as it was read; 0 where there was none")
+        int, Field(ge=0, le=100_000_000, description="`edit` of the override as you read it; 0 when there was none")
     ]
     verdict: Rating
     reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = Field(
-        default="", description="Why; personal details are taken out before it is kept"
+        default="", description="Why; personal data is removed before it is kept"
     )
 
 
@@ -141,7 +147,7 @@ async def list_calls(
     limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
     after: _Cursor = None,
 ) -> CallList | Response:
-    """Return the tenant's calls, the newest first, of one state, day or form if so asked."""
+    """Return the tenant's calls, newest first; ``state``, ``day`` and ``form_id`` filter them."""
     tenant, calls = tenant_of(request), _calls(request)
     ask = partial(calls.pages.page, tenant, limit=limit, day=day, state=state, form_id=form_id, after=after)
     try:
@@ -154,9 +160,9 @@ async def list_calls(
 
 @router.get("/{call_id}", response_model=CallAnswer, responses={**_DENIED, **_MISSING})
 async def get_call(call_id: _CallId, request: Request) -> CallAnswer | Response:
-    """Return one call's result and what people said of it. Scores are the model's: an override changes none of them."""
+    """Return one call's result and its overrides. Scores are the model's: an override changes none of them."""
     tenant, calls = tenant_of(request), _calls(request)
-    found = await _asked(request, calls, lambda: calls.read(tenant, call_id))
+    found = await _run_review(request, calls, lambda: calls.read(tenant, call_id))
     if isinstance(found, Response):
         return found
     return CallAnswer(
@@ -168,7 +174,7 @@ async def get_call(call_id: _CallId, request: Request) -> CallAnswer | Response:
 async def override(
     call_id: _CallId, criterion: _CriterionId, body: OverrideRequest, request: Request
 ) -> OverrideAnswer | Response:
-    """Put a verdict beside the model's. The same said again by the same client changes nothing, whatever `edit` it names."""
+    """Keep a verdict beside the model's. Repeating a client's newest override changes nothing, whatever `edit` is sent."""
     tenant, calls = tenant_of(request), _calls(request)
     ask = partial(
         calls.override,
@@ -180,11 +186,11 @@ async def override(
         who=request.state.caller.client_id,
         edit=body.edit,
     )
-    made = await _asked(request, calls, ask)
+    made = await _run_review(request, calls, ask)
     return made if isinstance(made, Response) else _answer(made)
 
 
-async def _asked(request: Request, calls: CallReviews, ask: Callable[[], _T]) -> _T | Response:
+async def _run_review(request: Request, calls: CallReviews, ask: Callable[[], _T]) -> _T | Response:
     try:
         return await calls.threads.run(ask)
     except ReviewRefused as err:

@@ -1,4 +1,4 @@
-"""GET /v1/dashboards: the three dashboards of R-DASHBOARDS as JSON, live from the warehouse, and the page that draws them."""
+"""GET /v1/dashboards: R-DASHBOARDS' three dashboards as JSON, read from the warehouse, and the page that draws them."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ from service.dashboards.reader import Asked, DashboardData
 from service.telemetry.log import Event, log
 
 router = APIRouter(tags=["operator"])
-_COOKIE_PATH = "/v1/dashboards"  # the cookie goes nowhere else
+_COOKIE_PATH = "/v1/dashboards"  # browsers send the cookie to these paths only
 _NO_STORE = {"Cache-Control": "no-store"}
 _FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
 _TARGET = {"at": 0.15, "better": "below", "label": "required: below 15%"}
@@ -59,7 +59,7 @@ class _Shown(BaseModel):
 
 
 class DashboardName(_Shown):
-    """A dashboard that can be asked for."""
+    """A dashboard's name, title and question."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{name: _EXAMPLE[name] for name in ("name", "title", "question")}]}
@@ -71,13 +71,13 @@ class DashboardName(_Shown):
 
 
 class DashboardList(_Shown):
-    """All of them, in the order of R-DASHBOARDS."""
+    """All dashboards, in the order of R-DASHBOARDS."""
 
     dashboards: list[DashboardName]
 
 
 class ShownTarget(_Shown):
-    """What was promised, and on which side of it a figure keeps the promise."""
+    """A required or agreed bound, and on which side of it a figure meets it."""
 
     at: float
     better: Literal["below", "above"]
@@ -85,7 +85,7 @@ class ShownTarget(_Shown):
 
 
 class ShownMeasure(_Shown):
-    """What a figure is; rates run from 0 to 1."""
+    """A measure's name, label, unit and target; rates are fractions from 0 to 1."""
 
     name: str
     label: str
@@ -94,7 +94,7 @@ class ShownMeasure(_Shown):
 
 
 class ShownFigure(_Shown):
-    """``low`` and ``high`` are a 95% interval; ``small``: too few cases to say much, whatever the value."""
+    """A value with its 95% interval (``low``, ``high``); ``small``: too few cases for a conclusion."""
 
     value: float | None
     low: float | None
@@ -104,14 +104,14 @@ class ShownFigure(_Shown):
 
 
 class ShownRow(_Shown):
-    """One day, pair or other key; None is the whole range."""
+    """The figures of one day, pair or other key; None is the whole range."""
 
     key: str | None
     figures: dict[str, ShownFigure]
 
 
 class ShownVisual(_Shown):
-    """One picture, or one row of numbers."""
+    """One chart, or one row of numbers."""
 
     name: str
     title: str
@@ -126,7 +126,7 @@ class ShownVisual(_Shown):
 
 
 class WarehouseFacts(_Shown):
-    """What the warehouse holds, whatever range was asked for."""
+    """The warehouse's first and last day, number of answers and pairs, independent of the requested range."""
 
     oldest: date | None
     newest: date | None
@@ -136,7 +136,7 @@ class WarehouseFacts(_Shown):
 
 
 class DashboardAnswer(_Shown):
-    """A dashboard's figures. ``age_s``: up to 30 seconds old, so that many operators are one query."""
+    """A dashboard's figures. ``age_s`` is their age, up to 30 seconds: they are cached for all operators."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]}, populate_by_name=True)
 
@@ -163,7 +163,7 @@ class LinkAnswer(_Shown):
 
 
 class SessionRequest(BaseModel):
-    """What a session is made from: the code of a link, or an operator's token."""
+    """Opens a session with the code of a link or with an operator's token."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"token": "eyJhbGciOiJFUzI1NiIs..."}]})
 
@@ -172,7 +172,7 @@ class SessionRequest(BaseModel):
 
 
 class SessionAnswer(_Shown):
-    """How long the page may read, in seconds."""
+    """The session's lifetime in seconds."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"expires_in": 3600}]})
 
@@ -180,7 +180,7 @@ class SessionAnswer(_Shown):
 
 
 _UNREADABLE: dict[int | str, dict[str, Any]] = {
-    422: {"model": Problem, "description": "The range cannot be asked for"},
+    422: {"model": Problem, "description": "The date range or the pair is not valid"},
     503: {
         "model": Problem,
         "description": "The warehouse is missing, locked or not installed; the detail says what to do",
@@ -202,14 +202,14 @@ async def dashboard(
     response: Response,
     name: str,
     from_day: Annotated[
-        date | None, Query(alias="from", description="First day, in UTC; four weeks before `to` if left out")
+        date | None, Query(alias="from", description="First day (UTC); four weeks before `to` by default")
     ] = None,
     to_day: Annotated[
-        date | None, Query(alias="to", description="Last day; the newest in the warehouse if left out")
+        date | None, Query(alias="to", description="Last day (UTC); the newest in the warehouse by default")
     ] = None,
-    pair: Annotated[str | None, Query(max_length=64, description="One pair; all of them if left out")] = None,
+    pair: Annotated[str | None, Query(max_length=64, description="One pair; all pairs by default")] = None,
 ) -> Any:
-    """Return one dashboard's figures, with n and interval; from the warehouse, at most 30 seconds old."""
+    """Return one dashboard's figures, each with n and interval; they are at most 30 seconds old."""
     response.headers.update(_NO_STORE)
     runtime, known = runtime_of(request), load_dashboards().get(name)
     if known is None:
@@ -230,7 +230,7 @@ async def dashboard(
 
 
 def answer_of(data: DashboardData, age_s: float) -> DashboardAnswer:
-    """Return the figures as clients get them."""
+    """Return the response body for ``data``."""
     shown, coverage = data.dashboard, data.coverage
     return DashboardAnswer(
         name=shown.name,
@@ -287,7 +287,7 @@ def _visual(visual: Visual, data: DashboardData) -> ShownVisual:
 
 @router.get("/dashboards", include_in_schema=False)
 async def page() -> Response:
-    """Return the page; it holds no figure and asks for them itself, with the session's cookie."""
+    """Return the page; it holds no figures and fetches them with the session's cookie."""
     return Response(content(PAGE), media_type="text/html; charset=utf-8", headers=dict(HEADERS))
 
 
@@ -307,28 +307,30 @@ async def link(request: Request, response: Response) -> LinkAnswer:
     """Return a path that opens the page in a browser, once, within two minutes; for `omni dashboards`."""
     response.headers.update(_NO_STORE)
     access = runtime_of(request).access
-    if access is None:  # nobody is asked for anything
+    if access is None:  # without access control the page needs no session
         return LinkAnswer(path="/dashboards", expires_in=0)
     token = access.sessions.link(request.state.caller)
-    # Behind the #: a browser sends it to no server, and no log holds it.
+    # In the fragment (after #): browsers do not send it to a server, so no access log holds it.
     return LinkAnswer(path=f"/dashboards#code={token.text}", expires_in=token.expires_in_s)
 
 
-_DOOR: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "The link or the token does not hold"},
-    403: {"model": Problem, "description": "Not an operator's, or asked for by another site"},
+_SESSION_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "The link or the token is not valid"},
+    403: {"model": Problem, "description": "Not an operator's, or the request comes from another site"},
     422: {"model": Problem, "description": "The request is not valid"},
 }
 
 
-@router.post("/dashboards/session", response_model=SessionAnswer, responses=_DOOR)
+@router.post("/dashboards/session", response_model=SessionAnswer, responses=_SESSION_PROBLEMS)
 async def open_session(given: SessionRequest, request: Request, response: Response) -> Any:
-    """Turn the code of a link, or an operator's token, into a cookie that may read dashboards and do nothing else."""
+    """Exchange the code of a link, or an operator's token, for a cookie that can only read dashboards."""
     access, request_id = runtime_of(request).access, request.state.request_id
     if _from_elsewhere(request):
         return problem(request_id, status=403, code="FORBIDDEN", detail="another site asked for this session")
     if access is None:
-        return problem(request_id, status=401, code="UNAUTHORIZED", detail="this service asks nobody for a token")
+        return problem(
+            request_id, status=401, code="UNAUTHORIZED", detail="no session is needed: access control is off"
+        )
     try:
         session = _session(access.sessions, given)
     except AccessDeniedError as err:
@@ -344,9 +346,9 @@ async def open_session(given: SessionRequest, request: Request, response: Respon
     return SessionAnswer(expires_in=session.expires_in_s)
 
 
-@router.delete("/dashboards/session", status_code=204, response_class=Response, responses={403: _DOOR[403]})
+@router.delete("/dashboards/session", status_code=204, response_class=Response, responses={403: _SESSION_PROBLEMS[403]})
 async def close_session(request: Request) -> Response:
-    """Take the cookie back."""
+    """Delete the session's cookie."""
     if _from_elsewhere(request):
         return problem(request.state.request_id, status=403, code="FORBIDDEN", detail="another site asked for this")
     response = Response(status_code=204, headers=_NO_STORE)
@@ -361,7 +363,7 @@ def _session(sessions: Sessions, given: SessionRequest) -> Session:
 
 
 def _from_elsewhere(request: Request) -> bool:
-    # Every browser of today says where a request comes from; a program says nothing, and has no cookie to lose.
+    # Current browsers send Sec-Fetch-Site; other programs do not, and have no cookie to protect.
     return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
 
@@ -373,6 +375,6 @@ def _set_cookie(response: Response, request: Request, value: str, lifetime_s: in
         path=_COOKIE_PATH,
         httponly=True,
         samesite="strict",
-        # On a laptop the page is plain HTTP on loopback.
+        # In `local` the page is served over plain HTTP on loopback.
         secure=runtime_of(request).settings.environment == "aws",
     )

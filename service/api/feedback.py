@@ -1,4 +1,4 @@
-"""POST /feedback: whether a summary helped, by any of three ways to name it (R-FEEDBACK)."""
+"""POST /feedback: whether a summary helped the agent (R-FEEDBACK); a request names the summary in one of three ways."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +28,7 @@ router = APIRouter(tags=["feedback"])
 
 
 class FeedbackRequest(BaseModel):
-    """A verdict on one summary, named by its process, by its contact and account, or by its request."""
+    """Whether one summary helped; it is named by its process id, by contact and account, or by its request id."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -49,7 +49,7 @@ class FeedbackRequest(BaseModel):
     request_id: _Id | None = None
     feedback: Literal["helpful", "not_helpful"]
     comment: Annotated[str, StringConstraints(max_length=2000)] | None = Field(
-        default=None, description="Why; the one way to learn what was wrong with an unhelpful summary"
+        default=None, description="Why; please say what was wrong with an unhelpful summary"
     )
     edited_summary: Annotated[str, StringConstraints(max_length=4000)] | None = Field(
         default=None, description="What the summary should have said"
@@ -77,7 +77,7 @@ class FeedbackRequest(BaseModel):
 
 
 class FeedbackAnswer(BaseModel):
-    """What was kept, and for which summary. ``current`` is false when a newer verdict on it is already there."""
+    """The feedback that was kept, and its summary. ``current`` is false when newer feedback on it was already kept."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -110,7 +110,7 @@ class FeedbackAnswer(BaseModel):
     PATH,
     response_model=FeedbackAnswer,
     responses={
-        404: {"model": Problem, "description": "No such summary, or its seven days are over"},
+        404: {"model": Problem, "description": "No such summary, or it is older than seven days"},
         409: {"model": Problem, "description": "Several summaries fit; `request_ids` names them, newest first"},
         **{status: RESPONSES[status] for status in (422, 500, 503)},
     },
@@ -131,8 +131,8 @@ async def feedback(body: FeedbackRequest, request: Request) -> FeedbackAnswer | 
             request_id, status=409, code="AMBIGUOUS_SUMMARY", detail=detail, request_ids=list(row.request_ids)
         )
     kept = await store.record(row, body.feedback, comment=body.comment, edited_summary=body.edited_summary)
-    if kept.effect in ("first", "changed"):  # a second click is no second agent
-        for rollout in runtime_of(request).rollouts.values():  # counts only for the pair that it compares
+    if kept.effect in ("first", "changed"):  # a repeated click counts once
+        for rollout in runtime_of(request).rollouts.values():  # each counts only the pairs that it compares
             rollout.rate(row.pair_digest, helpful=body.feedback == "helpful", changed=kept.effect == "changed")
     log(
         Event.FEEDBACK_RECORDED,

@@ -1,4 +1,7 @@
-"""A tenant's forms: drafts are written, activated as versions that never change, and read. The tenant is the token's."""
+"""/v1/forms: reads a tenant's forms, saves drafts and activates them as versions that never change.
+
+The tenant is the one of the token's client.
+"""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -15,13 +18,15 @@ from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, Section
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])
 _FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
-_Edit = Annotated[int, Field(ge=0, le=1_000_000_000, description="The form's `edit` as it was read; 0 for a new form")]
+_Edit = Annotated[int, Field(ge=0, le=1_000_000_000, description="`edit` of the form as you read it; 0 for a new form")]
 _DENIED: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "The client belongs to no tenant"},
     **{status: RESPONSES[status] for status in (422, 500, 503)},
 }
 _MISSING: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such form, version or draft"}}
-_CHANGED: dict[int | str, dict[str, Any]] = {409: {"model": Problem, "description": "Somebody else wrote it meanwhile"}}
+_CHANGED: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "The form was changed since `edit` was read"}
+}
 
 
 _SECTIONS: list[dict[str, Any]] = [
@@ -79,7 +84,7 @@ class FormList(BaseModel):
 
 
 class FormAnswer(BaseModel):
-    """A form as it stands; ``edit`` is what the next write must name."""
+    """A form's active version and draft; send ``edit`` with the next write."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"form_id": "support", "edit": 3, "active": _FORM, "draft": None}]}
@@ -92,7 +97,7 @@ class FormAnswer(BaseModel):
 
 
 class DraftRequest(BaseModel):
-    """What a draft says; tenant, id and version are not the caller's to choose here."""
+    """A draft's content. The tenant comes from the token, the id from the path; activation assigns the version."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_DRAFT]})
 
@@ -103,7 +108,7 @@ class DraftRequest(BaseModel):
 
 
 class ActivateRequest(BaseModel):
-    """Which state of the form is to become active."""
+    """Activates the draft of the form's state ``edit``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"edit": 3}]})
 
@@ -121,7 +126,7 @@ async def list_forms(request: Request) -> FormList:
 async def get_form(
     form_id: _FormId, request: Request, version: Annotated[int | None, Query(ge=1, le=1_000_000)] = None
 ) -> FormAnswer | Response:
-    """Return a form's active version and draft, or, with ``version``, that version in the active one's place."""
+    """Return a form's active version and draft; with ``version``, that version as ``active`` and no draft."""
     tenant, forms = tenant_of(request), _forms(request)
     head = await forms.head(tenant, form_id)
     if head.edit == 0:
@@ -143,7 +148,7 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
     fields = body.model_dump(exclude={"edit"})
     try:
         draft = Form.model_validate({**fields, "form_id": form_id, "tenant": tenant, "version": 1})
-    except ValidationError as err:  # what only the whole form can tell: ids that stand twice, too many criteria
+    except ValidationError as err:  # rules of the whole form: duplicate ids, too many criteria
         errors = [
             FieldProblem(field=".".join(map(str, e["loc"])) or "sections", message=e["msg"]) for e in err.errors()
         ]
@@ -157,7 +162,7 @@ async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> 
 
 @router.post("/{form_id}/activate", response_model=FormAnswer, responses={**_DENIED, **_MISSING, **_CHANGED})
 async def activate_form(form_id: _FormId, body: ActivateRequest, request: Request) -> FormAnswer | Response:
-    """Make the draft the active version; from then on it never changes."""
+    """Make the draft the active version, which never changes afterwards."""
     tenant = tenant_of(request)
     try:
         head = await _forms(request).activate(tenant, form_id, edit=body.edit, who=request.state.caller.client_id)

@@ -1,4 +1,4 @@
-"""/healthz says that the process lives; /readyz says, in words, whether it can serve and what to do if not."""
+"""Liveness (/healthz) and readiness (/readyz); readiness names each missing part and its remedy."""
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +18,7 @@ class Health(BaseModel):
 
 
 class TaskReadiness(BaseModel):
-    """What one task serves; ``last_error`` is why it is not something newer."""
+    """The pair that one task serves; ``last_error``: why the newest alias target is not served."""
 
     required: bool
     pair: str | None = None
@@ -61,7 +61,7 @@ class Readiness(BaseModel):
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """Answer 200 as long as the process lives; contacts nothing."""
+    """Answer 200 while the process runs; contacts nothing."""
     return Health()
 
 
@@ -77,7 +77,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
 
 
 def readiness_of(runtime: Runtime) -> Readiness:
-    """Return what each task serves, and a reason for each required task that serves nothing."""
+    """Return the pair that each task serves, and a reason for each required task without one."""
     tasks: dict[str, TaskReadiness] = {}
     reasons: list[str] = []
     for name, source in sorted(runtime.pair_sources.items()):
@@ -110,7 +110,7 @@ def readiness_of(runtime: Runtime) -> Readiness:
 
 def _nothing_served(runtime: Runtime, task: str, refreshed: str | None, error: str | None) -> str:
     if refreshed is None and error is None:
-        return f"task {task}: the first look into the registry has not ended yet: wait a few seconds"
+        return f"task {task}: the first registry lookup has not finished yet: wait a few seconds"
     pairs = sorted(path.stem for path in (runtime.settings.prompts_dir / task).glob("*.prompty"))
     name = "extractive" if "extractive" in pairs else pairs[0] if pairs else "<pair>"
     said = f" (the registry said: {error})" if error else ""

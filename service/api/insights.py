@@ -23,14 +23,14 @@ from service.tasks.summarize import Summarize, SummarizeInputs
 from service.telemetry.log import Event, account_hash, log
 
 PATH = "/omni-channel-insights"
-# Fixed for ever: a retry of the same request must give the same process id.
+# Must never change: a retry of the same request must give the same process id.
 _PROCESS_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:process")
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # ids become keys of stores and lines of logs
 _ContactId = Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)]
 
 
 class InsightsRequest(HistoryFilter):
-    """Who calls, about which contact, and how much history the summary may use."""
+    """The customer's account and contact, and how much history the summary may use."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -58,7 +58,7 @@ class InsightsRequest(HistoryFilter):
 
 
 class InsightsResponse(BaseModel):
-    """The summary and where it comes from; times are UTC, latency is the whole request's."""
+    """The summary and how it was made; times are UTC, latency is that of the whole request."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -106,8 +106,10 @@ class InsightsResponse(BaseModel):
         description="First to last day of the interactions seen", examples=["2025-11-08 to 2025-12-08"]
     )
     model_used: str = Field(description="Short name of the model asked for; 'none' when there was nothing to summarise")
-    answered_by: str = Field(description="What really answered: differs from model_used behind a stand-in")
-    cache_hit: bool = Field(description="A stored summary was reused; prefix reuse is prompt_cache_read_tokens")
+    answered_by: str = Field(
+        description="The model that answered; differs from model_used when a stand-in answers for it"
+    )
+    cache_hit: bool = Field(description="A stored summary was reused; not the provider's prompt cache")
     prompt_cache_read_tokens: int
     latency_ms: int
     generated_at: str
@@ -125,14 +127,14 @@ class InsightsResponse(BaseModel):
 
 
 class _PlainRoute(APIRoute):
-    """Reads an ordinary body by itself, in a fifth of the time; what is wrong with any other is FastAPI's to say."""
+    """Parses a valid JSON body itself, in a fifth of FastAPI's time; every other body goes to FastAPI, which reports errors."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        by_the_book = super().get_route_handler()
+        fastapi_handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
             body = await _plain_body(request)
-            return await (by_the_book(request) if body is None else omni_channel_insights(body, request))
+            return await (fastapi_handler(request) if body is None else omni_channel_insights(body, request))
 
         return handle
 
@@ -141,7 +143,7 @@ async def _plain_body(request: Request) -> InsightsRequest | None:
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         return None
     try:
-        # Not pydantic's own reading of JSON: it takes other things for numbers than FastAPI's way does.
+        # json.loads as in FastAPI: pydantic's own JSON parser accepts other number formats.
         return InsightsRequest.model_validate(json.loads(await request.body()))
     except (ValueError, RecursionError):
         return None
@@ -152,21 +154,21 @@ router = APIRouter(route_class=_PlainRoute)
 
 @router.post(PATH, response_model=InsightsResponse, responses=RESPONSES, tags=["insights"])
 async def omni_channel_insights(body: InsightsRequest, request: Request) -> Response:
-    """Summarise the customer's last interactions across channels; as events while it is written, if that is accepted."""
+    """Summarise the customer's last interactions across channels. `Accept: text/event-stream` streams it as it is written."""
     if wants_stream(request.headers.get("accept")):
         return await stream(lambda: summarise(body, request), text_field="summary", request_id=request.state.request_id)
     insights = await summarise(body, request)
-    # Ready to be sent: FastAPI would validate the model once more.
+    # A finished response: FastAPI would validate a returned model again.
     response = Response(insights.model_dump_json().encode(), media_type="application/json")
     response.headers.update(_headers(insights))
     return response
 
 
 async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse:
-    """Return the answer to one request.
+    """Read the history, summarise it or reuse a stored summary, keep the record, and return the response body.
 
     Raises:
-        ServiceError: no pair, no history in time, or no answer; with its status and code.
+        ServiceError: no pair, no history in time, or no answer; carries the failure code.
     """
     runtime = runtime_of(request)
     timer = start_timer(runtime)
@@ -221,7 +223,7 @@ def _keep(
     request: Request,
 ) -> None:
     runtime = runtime_of(request)
-    caller = getattr(request.state, "caller", None)  # nobody's where no token is needed: the harness
+    caller = getattr(request.state, "caller", None)  # None without access control (the harness)
     runtime.summaries.keep(
         summary_record(
             insights.model_dump(),

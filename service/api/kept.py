@@ -1,4 +1,4 @@
-"""How an insights request becomes a reuse scope before it is answered, and a stored record after."""
+"""Builds an insights request's reuse scope (before the answer) and its stored record (after)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _REASON = "contact_reason"
 def reuse_scope(
     asked: HistoryFilter, *, account_number: str, initial_contact_id: str, ivr_intent: str, pair: Pair
 ) -> ReuseScope:
-    """Return what an earlier request must share with this one to be answered with its summary."""
+    """Return the fields that must equal an earlier request's for its summary to be reused."""
     return ReuseScope(
         account_number=account_number,
         initial_contact_id=initial_contact_id,
@@ -26,7 +26,7 @@ def reuse_scope(
         max_interactions=asked.max_interactions,
         channel_filter=asked.channel_filter,
         pair_digest=pair.digest,
-        # A prompt that holds the reason gives another summary for another reason.
+        # With the contact reason in the prompt, the summary depends on it.
         reason=ivr_intent if _REASON in pair.variables else "",
     )
 

@@ -1,4 +1,4 @@
-"""GET /metrics: the process's figures in Prometheus's text format; for the scraper inside the network, not for clients."""
+"""GET /metrics: this process's metrics in Prometheus's text format, for the scraper inside the network, not for clients."""
 
 from fastapi import APIRouter, Response
 

@@ -1,4 +1,4 @@
-"""GET /v1/pairs: what is served, since when, released by whom and why, and on which evidence."""
+"""GET /v1/pairs: the pair that each task serves, with its release (who, when, why), evidence and rollout."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1", tags=["operator"])
 
 
 class ReleaseFacts(BaseModel):
-    """The signed release that put the pair there; ``attestation`` is the digest of the evidence that it names."""
+    """The signed release of the served pair; ``attestation`` is the digest of its evidence."""
 
     sequence: int
     kind: str | None = None
@@ -40,7 +40,7 @@ class EvidenceFacts(BaseModel):
 
 
 class PairInService(BaseModel):
-    """One task's pair. ``source`` is ``last_known_good`` while the registry has not confirmed it since the start."""
+    """One task's pair. ``source`` is ``last_known_good`` until the registry confirms it after a start."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -94,7 +94,7 @@ class PairInService(BaseModel):
     last_error: str | None
     rollout: dict[str, Any] | None = Field(
         default=None,
-        description="The candidate beside it, if there is one: step, share, counts of both sides, why stopped",
+        description="The running rollout, if any: step, share, counts of both sides, why it was stopped",
     )
 
 
@@ -107,7 +107,7 @@ class PairsAnswer(BaseModel):
 
 @router.get("/pairs")
 async def pairs(request: Request) -> PairsAnswer:
-    """Say which pair answers each task now, and why it may."""
+    """Return the pair that answers each task, with its release and evidence."""
     runtime = runtime_of(request)
     found = [_in_service(task, runtime) for task in sorted(runtime.pair_sources)]
     return PairsAnswer(environment=runtime.settings.environment, pairs=[pair for pair in found if pair is not None])
@@ -163,7 +163,7 @@ def _evidence(served: ServedPair) -> EvidenceFacts | None:
 
 
 def _predicate(envelope: str) -> dict[str, Any]:
-    # Verified when the pair was taken (service/release/verification.py); here it is only shown. The harness's own has none.
+    # Already verified when the pair was loaded (service/release/verification.py). The harness's own pair has no envelope.
     if not envelope:
         return {}
     payload = json.loads(base64.b64decode(json.loads(envelope)["payload"]))

@@ -1,4 +1,4 @@
-"""The summary as it is written: server-sent events ``text``, then ``verdict``, then ``result`` or ``problem``."""
+"""Streams a summary as server-sent events: ``text`` pieces, then ``verdict``, then ``result`` or ``problem``."""
 
 import asyncio
 import json
@@ -19,26 +19,26 @@ MEDIA_TYPE = "text/event-stream"
 
 
 def wants_stream(accept: str | None) -> bool:
-    """Return whether an ``Accept`` header names server-sent events."""
+    """Return whether an ``Accept`` header includes ``text/event-stream``."""
     return accept is not None and any(
         part.partition(";")[0].strip().lower() == MEDIA_TYPE for part in accept.split(",")
     )
 
 
 async def stream(answer: Callable[[], Awaitable[BaseModel]], *, text_field: str, request_id: str) -> Response:
-    """Run ``answer`` and pass its text on while it is written.
+    """Run ``answer`` and stream its text while the model writes it.
 
-    What is passed on is provisional: the answer is checked when it is whole. ``verdict`` says whether the text that was
-    shown stands; where it does not, ``result`` holds what has to be shown in its place. Nothing is sent before the first
-    text, so what fails until then is an ordinary problem with its own status.
+    The streamed text is provisional, because the answer is checked when it is complete. ``verdict`` says whether the text was
+    accepted; if not, the client must show ``result`` instead. Nothing is sent before the first text, so an earlier failure is an
+    ordinary problem response with its own status.
 
     Args:
-        answer: gives the body that a plain request would get.
-        text_field: the field of that body which holds the text.
+        answer: returns the body that a request without streaming would get.
+        text_field: the field of that body that holds the text.
         request_id: for a problem body inside the stream.
 
     Raises:
-        ServiceError: before the first text.
+        ServiceError: the answer failed before the first text.
     """
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
     sink = TextSink(pieces.put_nowait)
@@ -84,20 +84,20 @@ async def _events(
             yield _event("verdict", {"accepted": False, "first_text_ms": first_text_ms})
             yield format_sse_event(data_str=bytes(problem_of(err, request_id).body).decode(), event="problem")
             return
-        if first is None:  # code, a stored summary, or the digest: there was nothing to tell before the end
+        if first is None:  # nothing was streamed: code, a stored summary or the extractive digest answered
             yield _event("text", {"text": body[text_field]})
         accepted = first is None or _plain(sink.text) == _plain(body[text_field])
         yield _event("verdict", {"accepted": accepted, "first_text_ms": first_text_ms})
         yield _event("result", body)
         log(Event.STREAM_COMPLETED, first_text_ms=first_text_ms, accepted=accepted)
     finally:
-        # A caller that hung up: nobody reads what the model goes on writing.
+        # The client may have disconnected: stop the model call.
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
 def _plain(text: str) -> str:
-    # The check of an answer trims it and joins its lines; that changes nothing that was shown.
+    # Compares without whitespace differences: the answer's check trims the text and joins its lines.
     return " ".join(text.strip().strip('"').split())
 
 

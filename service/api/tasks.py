@@ -1,4 +1,4 @@
-"""POST /v1/<task> for every discovered task: the task's own inputs in, one generic answer out."""
+"""POST /v1/<task> for every discovered task: accepts the task's own inputs, returns one generic answer."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
@@ -23,7 +23,7 @@ class UsageFields(BaseModel):
 
 
 class TaskAnswer(BaseModel):
-    """A task's output and where it comes from; the same fields for every task."""
+    """A task's output and how it was made; every task returns the same fields."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -130,6 +130,6 @@ def _endpoint(name: str, input_model: type[BaseModel]) -> Callable[..., Awaitabl
         )
         return done
 
-    # FastAPI reads the body's model from the annotation, and here it is known only now.
+    # FastAPI takes the body's model from the annotation, which is known only at run time here.
     run_task.__annotations__["inputs"] = input_model
     return run_task

@@ -1,4 +1,4 @@
-"""POST /oauth/token (RFC 6749, client credentials) and the public keys that verify what it issues (RFC 7517)."""
+"""POST /oauth/token (RFC 6749, client credentials) and the public keys that verify its tokens (RFC 7517)."""
 
 import base64
 import binascii
@@ -24,7 +24,7 @@ router = APIRouter(tags=["access"])
 
 
 class TokenAnswer(BaseModel):
-    """A token and for how long it holds, in seconds."""
+    """A token and its lifetime in seconds."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -46,7 +46,7 @@ class TokenAnswer(BaseModel):
 
 
 class TokenError(BaseModel):
-    """RFC 6749, section 5.2: what OAuth libraries read, in place of our problem bodies."""
+    """An error as RFC 6749, section 5.2 defines it, which OAuth libraries expect instead of our problem bodies."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -95,9 +95,9 @@ _FORM_SCHEMA: dict[str, Any] = {
     "required": ["grant_type"],
     "properties": {
         "grant_type": {"type": "string", "enum": [GRANT]},
-        "client_id": {"type": "string", "description": "Unless it is the user of HTTP Basic"},
+        "client_id": {"type": "string", "description": "Required unless sent as the user name of HTTP Basic"},
         "client_secret": {"type": "string", "format": "password"},
-        "scope": {"type": "string", "description": "Space-separated; all of the client's when left out"},
+        "scope": {"type": "string", "description": "Space-separated; by default all of the client's scopes"},
     },
     "example": _EXAMPLE,
 }
@@ -113,7 +113,7 @@ _FORM_SCHEMA: dict[str, Any] = {
     openapi_extra={"requestBody": {"required": True, "content": {_FORM: {"schema": _FORM_SCHEMA}}}},
 )
 async def token(request: Request) -> Response:
-    """Give a client a token of one hour for its id and secret, sent as HTTP Basic or as form fields."""
+    """Exchange a client's id and secret, sent as HTTP Basic or as form fields, for a token that is valid for one hour."""
     access = runtime_of(request).access
     try:
         fields = _fields(request, await request.body())
@@ -132,7 +132,7 @@ async def token(request: Request) -> Response:
 
 @router.get("/.well-known/jwks.json", response_model=JsonWebKeySet)
 async def jwks(request: Request) -> Response:
-    """Return the public keys whose tokens are accepted now."""
+    """Return the public keys of the tokens that are accepted."""
     access = runtime_of(request).access
     keys = {"keys": []} if access is None else access.tokens.keys.jwks()
     return JSONResponse(keys, headers={"Cache-Control": "public, max-age=300"})
@@ -175,7 +175,7 @@ def _credentials(authorization: str | None, fields: dict[str, str]) -> tuple[str
             raise InvalidClient("the Authorization header is not HTTP Basic") from err
         if not colon:
             raise InvalidClient("the Authorization header holds no secret")
-        # Section 2.3.1: both are form-encoded inside Basic.
+        # RFC 6749, section 2.3.1: id and secret are form-encoded inside Basic.
         return unquote_plus(client_id), unquote_plus(secret)
     if "client_id" not in fields or "client_secret" not in fields:
         raise InvalidClient("send client_id and client_secret, as HTTP Basic or as form fields")

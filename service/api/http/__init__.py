@@ -1,1 +1,1 @@
-"""What every endpoint shares: access, limits, correlation, problem bodies, OpenAPI."""
+"""HTTP code shared by all endpoints: access, body limits, correlation ids, problem bodies, OpenAPI."""

@@ -1,4 +1,4 @@
-"""Who may call what: checks token, scope and limits before a request's body is read."""
+"""Access control: checks a request's token, scope and rate limits before its body is read."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from service.api.http.problems import problem
 from service.telemetry.log import Event, log
 
 REALM = "omni-insights"
-# Nothing about a customer, and what a caller needs before it has a token.
+# Paths without a token: they return no customer data, or a client needs them to get a token.
 PUBLIC = frozenset(
     {"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
 )
@@ -25,7 +25,7 @@ PUBLIC |= {
     "/dashboards",
     "/dashboards/session",
     *(f"/dashboards/{name}" for name in ASSETS),
-}  # the empty page and its door
+}  # the page without figures, and its sign-in
 _DASHBOARDS = "/v1/dashboards"
 _SCOPES: Mapping[str, str] = {
     "/omni-channel-insights": "summaries",
@@ -38,7 +38,7 @@ _LIMIT_CODES = {"rate": "RATE_LIMITED", "concurrency": "CONCURRENCY_LIMITED"}
 
 
 def scope_of(path: str) -> str | None:
-    """Return the scope that ``path`` needs, None for what is public. A path that nobody listed is the operator's."""
+    """Return the scope that ``path`` needs, None for a public path. An unknown path needs ``operator``."""
     if path in PUBLIC:
         return None
     if path in _SCOPES:
@@ -78,7 +78,7 @@ class AccessControl:
         structlog.contextvars.bind_contextvars(client=caller.client_id)
         scope["state"]["caller"] = caller
         try:
-            # Held until the answer's last byte: a stream is in flight as long as it lasts.
+            # Held until the last byte of the answer: a stream counts as in flight until it ends.
             with access.admit(caller):
                 await self._app(scope, receive, send)
         except LimitExceeded as err:
@@ -87,7 +87,7 @@ class AccessControl:
 
 
 def _caller(access: Access, scope: Scope, needed: str) -> Caller:
-    """Return who asks: by token, or, to read dashboards and nothing else, by a browser's session."""
+    """Return the caller by its token or, for reading dashboards only, by a browser's session cookie."""
     authorization = _authorization(scope)
     if authorization is None and scope["method"] in ("GET", "HEAD") and _is_dashboard(scope["path"]):
         cookie = cookie_parser(_header(scope, b"cookie") or "").get(COOKIE)
@@ -102,7 +102,7 @@ def _authorization(scope: Scope) -> str | None:
 
 def _header(scope: Scope, wanted: bytes) -> str | None:
     found = [value for name, value in scope["headers"] if name == wanted]
-    # Two of them are somebody's trick or mistake; neither is believed.
+    # A duplicated header is an attack or a mistake: both values are ignored.
     return found[0].decode("latin-1") if len(found) == 1 else None
 
 
@@ -111,11 +111,11 @@ async def _deny(
 ) -> None:
     log(Event.ACCESS_DENIED, status=status, denied=code, path=_route(scope["path"]))
     answer = problem(scope["state"]["request_id"], status=status, code=code, detail=detail)
-    # The body was not read: the connection ends here instead of swallowing it.
+    # The body was not read: close the connection instead of reading and discarding it.
     answer.headers.update({**headers, "Cache-Control": "no-store", "Connection": "close"})
     await answer(scope, receive, send)
 
 
 def _route(path: str) -> str:
-    # A path that we do not serve is the caller's text, and has no place in the log.
+    # An unknown path is text that the caller chose: keep it out of the log.
     return path if path in _SCOPES else "other"

@@ -1,18 +1,18 @@
-"""The id that joins our log lines with the caller's: theirs where they send one that can be trusted in a log, else ours."""
+"""The correlation id that joins our log lines with the caller's: the caller's own if it is safe to log, else ours."""
 
 import re
 from collections.abc import Iterable
 
 HEADER = b"x-correlation-id"
 _TRACEPARENT = b"traceparent"
-# A Salesforce or Connect id, a UUID, a trace id. Nothing else may reach a log line or come back in a header.
+# Fits a Salesforce or Connect id, a UUID, a trace id. Other characters must not enter a log line or a response header.
 _ALLOWED = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _ALLOWED_PARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _NO_TRACE = "0" * 32
 
 
 def correlation(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> tuple[str, str | None]:
-    """Return the correlation id of a request and its ``traceparent``, None where there is no valid one.
+    """Return the correlation id of a request and its ``traceparent`` (None when absent or not valid).
 
     ``X-Correlation-Id`` comes first, then the trace id of ``traceparent`` (W3C Trace Context), then ``request_id``.
     """

@@ -1,4 +1,4 @@
-"""What a request's body may be: of bounded size, whole in time, UTF-8, and not nested deeper than our inputs are."""
+"""Limits of a request's body: size, time to arrive, UTF-8, nesting depth."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ class _Refused(Exception):
 
 
 class BodyLimits:
-    """ASGI middleware inside ``AccessControl``: reads the body, refuses it or hands it on in one piece."""
+    """ASGI middleware inside ``AccessControl``: reads the body, then refuses it or passes it on in one piece."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -43,7 +43,7 @@ class BodyLimits:
             answer.headers["Connection"] = "close"
             await answer(scope, receive, send)
             return
-        if body is None:  # the caller has gone
+        if body is None:  # the client disconnected
             return
         handed_on = False
 
@@ -58,9 +58,9 @@ class BodyLimits:
 
 
 async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    too_large = _Refused(413, "PAYLOAD_TOO_LARGE", f"the body is larger than {limit} bytes; ask for less at once")
+    too_large = _Refused(413, "PAYLOAD_TOO_LARGE", f"the body is larger than {limit} bytes; send a smaller request")
     for name, value in scope["headers"]:
-        # Before a byte of it is read.
+        # Refuse it before reading.
         if name == b"content-length" and value.isdigit() and int(value) > limit:
             raise too_large
     pieces, size = [], 0
@@ -78,7 +78,7 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
                     break
     except TimeoutError as err:
         raise _Refused(
-            408, "REQUEST_TIMEOUT", f"the body was not here after {_READ_TIMEOUT_S:g} s; send it again"
+            408, "REQUEST_TIMEOUT", f"the body did not arrive within {_READ_TIMEOUT_S:g} s; send it again"
         ) from err
     body = b"".join(pieces)
     try:
@@ -92,7 +92,7 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
 
 def depth_exceeds(body: bytes, limit: int) -> bool:
     """Return whether JSON text opens more than ``limit`` brackets inside each other; strings are skipped."""
-    # What opens no more brackets than that cannot nest deeper, and that is nearly every body.
+    # Fast path for nearly every body: with so few brackets in total it cannot nest deeper.
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
     depth = 0

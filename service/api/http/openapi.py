@@ -1,4 +1,4 @@
-"""The OpenAPI document as clients get it: problem media type, security of each path, and an example for every answer."""
+"""Completes the OpenAPI document: problem media type, each path's security, and an example of every answer."""
 
 from typing import Any
 
@@ -17,12 +17,12 @@ _PROBLEMS: dict[str, tuple[str, str]] = {
     "401": ("UNAUTHORIZED", "send a token: Authorization: Bearer <token>, from POST /oauth/token"),
     "403": ("FORBIDDEN", "this path needs a token with scope 'feedback'; ask for one at /oauth/token"),
     "404": ("SUMMARY_NOT_FOUND", "there is no such summary, or it is older than seven days"),
-    "408": ("REQUEST_TIMEOUT", "the body was not here after 10 s; send it again"),
+    "408": ("REQUEST_TIMEOUT", "the body did not arrive within 10 s; send it again"),
     "409": ("AMBIGUOUS_SUMMARY", "2 summaries fit: send one of request_ids as request_id"),
-    "413": ("PAYLOAD_TOO_LARGE", "the body is larger than 262144 bytes; ask for less at once"),
+    "413": ("PAYLOAD_TOO_LARGE", "the body is larger than 262144 bytes; send a smaller request"),
     "422": ("INVALID_REQUEST", "wrong or unknown: max_history_days"),
     "429": ("RATE_LIMITED", "more than 50 requests per second of this client"),
-    "500": ("INTERNAL_ERROR", "unexpected error; the log has type and place under this request id"),
+    "500": ("INTERNAL_ERROR", "unexpected error; the log has its type and place under this request id"),
     "502": ("OUTPUT_INVALID", "the answer was cut off at the pair's maxOutputTokens"),
     "503": ("UPSTREAM_UNAVAILABLE", "table 'ucdp-interactions' gave no answer within 2 s"),
     "504": ("DEADLINE", "nova-lite gave no answer within 5.0 s"),
@@ -31,15 +31,15 @@ _EXTRA: dict[str, Any] = {
     "409": {"request_ids": ["req-0123456789ab", "req-ba9876543210"]},
     "422": {"errors": [{"field": "max_history_days", "message": "Input should be less than or equal to 3650"}]},
 }
-_DENIED = {"401": "No valid token", "403": "The token lacks the scope", "429": "More than this client may send"}
+_DENIED = {"401": "No valid token", "403": "The token lacks the scope", "429": "The client exceeds its limits"}
 _BODY_REFUSED = {"408": "The body did not arrive in time", "413": "The body is too large"}
 _PROBLEM_TYPE = "application/problem+json"
 _HEADERS: dict[str, Any] = {
     "X-Model-Used": ("string", "Short name of the model asked for", "nova-lite"),
     "X-Cache-Hit": ("string", "Whether a stored summary was reused", "false"),
     "X-Prompt-Cache-Hit": ("string", "Whether the provider reused the prompt's prefix", "true"),
-    "X-Latency-Ms": ("string", "The whole request, in milliseconds", "1847"),
-    "X-Request-Id": ("string", "The id in log and body", "req-0123456789ab"),
+    "X-Latency-Ms": ("string", "Time of the whole request in milliseconds", "1847"),
+    "X-Request-Id": ("string", "The request's id, as in log and body", "req-0123456789ab"),
 }
 _STREAM_EXAMPLE = (
     'event: text\ndata: {"text": "Customer called 3 times "}\n\n'
@@ -49,7 +49,7 @@ _STREAM_EXAMPLE = (
 
 
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return FastAPI's document with what FastAPI does not know: ``service.api.http.access``, the limits, and the events."""
+    """Return FastAPI's document with what its middleware adds: access control, body limits, and server-sent events."""
     components = schema.setdefault("components", {})
     components["securitySchemes"] = {
         _SCHEME: {

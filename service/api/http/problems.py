@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem bodies: a code for machines, a sentence for people, no customer text, no echoed value."""
+"""Errors as RFC 9457 problem bodies: a code for programs and a sentence for people, without customer text or sent values."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -30,7 +30,7 @@ _TITLES: Mapping[str, str] = {
     "OUTPUT_INVALID": "The model's answer may not be shown",
     "DEADLINE": "No answer within the time budget",
     "UPSTREAM_UNAVAILABLE": "A system behind this service does not answer",
-    "INTERNAL_ERROR": "The service made a mistake",
+    "INTERNAL_ERROR": "Unexpected error in the service",
     "INVALID_REQUEST": "The request is not valid",
     "UNAUTHORIZED": "No valid token",
     "FORBIDDEN": "The token does not allow this",
@@ -42,7 +42,7 @@ _TITLES: Mapping[str, str] = {
     "CALL_NOT_FOUND": "No such call",
     "CRITERION_NOT_FOUND": "The call was not scored on this",
     "CALL_NOT_SCORED": "The call has no scorecard",
-    "OVERRIDE_CHANGED": "Somebody else overruled it meanwhile",
+    "OVERRIDE_CHANGED": "Another override was saved meanwhile",
     "REASON_NOT_REDACTED": "The reason cannot be kept",
 }
 _LONGEST_NAME = 64
@@ -50,7 +50,7 @@ _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 
 class FieldProblem(BaseModel):
-    """One field of a request that is wrong, by its path."""
+    """One invalid field of a request, by its path."""
 
     field: str
     message: str
@@ -91,7 +91,7 @@ class ProblemResponse(JSONResponse):
 
 
 class TaskFailedError(ServiceError):
-    """A task's result without output, on its way to a problem body."""
+    """A task's result without output, to be answered with a problem body."""
 
     def __init__(self, result: TaskResult) -> None:
         assert result.failure is not None
@@ -105,7 +105,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     for status, description in (
         (422, "The request is not valid"),
         (429, "The model provider throttles us"),
-        (500, "The service made a mistake"),
+        (500, "Unexpected error in the service"),
         (502, "The model gave no answer that may be shown"),
         (503, "No pair to serve, or a system behind this service does not answer"),
         (504, "No answer within the time budget"),
@@ -114,7 +114,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def with_problem_media_type(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI document with problem bodies under their own media type, where FastAPI writes plain JSON."""
+    """Return the OpenAPI document with ``application/problem+json`` for problem bodies; FastAPI writes ``application/json``."""
     for operations in schema["paths"].values():
         for operation in operations.values():
             for response in operation["responses"].values():
@@ -138,7 +138,7 @@ def problem(
     errors: list[FieldProblem] | None = None,
     request_ids: list[str] | None = None,
 ) -> ProblemResponse:
-    """Return the response for one error; ``code`` decides type and title."""
+    """Return the response for one error; ``code`` determines its type and title."""
     body = Problem(
         type=f"urn:problem:{code.lower().replace('_', '-')}",
         title=title_of(code),
@@ -197,13 +197,13 @@ def _message(error: Mapping[str, Any]) -> str:
         return "the body is not valid JSON"
     if error["type"] == "extra_forbidden":
         return "unknown field; remove it"
-    return str(error["msg"]).removeprefix("Value error, ")  # pydantic's word for a rule of ours
+    return str(error["msg"]).removeprefix("Value error, ")  # pydantic's prefix for errors of our validators
 
 
 async def _on_http_exception(request: Request, err: Exception) -> ProblemResponse:
     assert isinstance(err, HTTPException)
     if err.status_code == HTTPStatus.BAD_REQUEST:
-        # FastAPI's word for JSON that Python will not read, such as a number of 5,000 digits; ours are 422.
+        # FastAPI answers 400 for JSON that Python cannot parse, such as a number of 5,000 digits; we answer 422.
         body = [FieldProblem(field="body", message="the body is not valid JSON")]
         log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=1)
         return problem(

@@ -1,4 +1,4 @@
-"""What every request gets: an id in state, log and header, and a problem body for whatever nobody else caught."""
+"""Gives every request an id (in state, log and headers) and a measurement, and answers unhandled errors with a problem body."""
 
 import time
 import traceback
@@ -14,9 +14,9 @@ from service.telemetry.log import Event, bind_request, log
 
 
 class RequestScope:
-    """ASGI middleware, outermost of ours.
+    """The outermost of our ASGI middleware.
 
-    An unexpected exception is logged by type and place only: its message may quote the customer.
+    Logs an unexpected exception by type and place only, because its message may quote the customer.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -45,7 +45,7 @@ class RequestScope:
         with tracing.span(scope["method"], "server", {"request_id": request_id}, traceparent=parent) as span:
             try:
                 await self._app(scope, receive, send_with_id)
-            except Exception as err:  # the last stop: an answer without a traceback for the client, a place for the log
+            except Exception as err:  # the client gets a problem body without a traceback, the log gets the place
                 last = traceback.extract_tb(err.__traceback__)[-1]
                 place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
                 log(
@@ -61,7 +61,7 @@ class RequestScope:
                     request_id,
                     status=500,
                     code=FailureCode.INTERNAL_ERROR.value,
-                    detail="unexpected error; the log has type and place under this request id",
+                    detail="unexpected error; the log has its type and place under this request id",
                 )
                 await answer(scope, receive, send_with_id)
             finally:
@@ -69,7 +69,8 @@ class RequestScope:
 
 
 def _measure(scope: Scope, status: int, latency_ms: float, span: tracing.Span) -> None:
-    # The route's template and never the path: a scanner's paths would each be a time series. GETs are health and documents.
+    # Labelled by the route's template: each path that a scanner tries would become a time series. Only POSTs are measured,
+    # because GETs are health checks and documents.
     route = getattr(scope.get("route"), "path", "unrouted")
     span.set("http.request.method", scope["method"])
     span.set("http.route", route)

@@ -1,4 +1,4 @@
-"""Which tenant a request is for: the one of its token's client, never one that the request itself names."""
+"""A request's tenant: the tenant of the token's client, never one that the request itself names."""
 
 from http import HTTPStatus
 
@@ -9,7 +9,7 @@ from service.access.tokens import Caller
 
 
 class TenantRefused(HTTPException):
-    """The caller may not do this for this tenant; answered as 403, FORBIDDEN."""
+    """The caller may not act for this tenant; answered with 403, FORBIDDEN."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.FORBIDDEN, detail)
@@ -19,7 +19,7 @@ def tenant_of(request: Request) -> str:
     """Return the caller's tenant.
 
     Raises:
-        TenantRefused: its client belongs to none, or nobody is known here (a runtime without access control).
+        TenantRefused: its client belongs to none, or the runtime has no access control and knows no callers.
     """
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None or caller.tenant is None:
@@ -28,10 +28,10 @@ def tenant_of(request: Request) -> str:
 
 
 def require_tenant(request: Request, tenant: str | None) -> None:
-    """Do nothing when the request may be about ``tenant`` (None: about nobody's data).
+    """Check that the caller may act for ``tenant`` (None: the request is about no tenant's data).
 
     Raises:
-        TenantRefused: the caller's client belongs to another tenant or to none. Without access control all may.
+        TenantRefused: the caller's client belongs to another tenant or to none. Without access control nothing is refused.
     """
     caller: Caller | None = getattr(request.state, "caller", None)
     if tenant is not None and caller is not None and caller.tenant != tenant:
