@@ -136,7 +136,7 @@ def test_a_deleted_object_is_dead_and_does_not_block_others(place: LoadPlace) ->
 
 
 def test_a_message_that_is_no_event_is_deleted_and_counted(place: LoadPlace) -> None:
-    url = place.sqs.get_queue_url(QueueName=place.settings.events_queue)["QueueUrl"]
+    url = place.sqs.get_queue_url(QueueName=place.settings.stores.events_queue)["QueueUrl"]
     for body in ("not json", "{}", '{"Records": [{"s3": 4}]}', '{"Records": 7}'):
         place.sqs.send_message(QueueUrl=url, MessageBody=body)
     assert place.loader.drain().foreign == 4
