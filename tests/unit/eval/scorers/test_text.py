@@ -16,7 +16,7 @@ from eval.cases import Case, Expectations
 from eval.results import Score
 from eval.scorers.base import ScorerContext
 from eval.scorers.corpus import CorpusMetric, corpus_signature
-from eval.scorers.text import TextScorer, rouge_l
+from eval.scorers.text import TextScorer, rouge_l, sentence_score
 from service.task import TaskResult
 
 OUTPUTS = (
@@ -167,3 +167,11 @@ def test_signatures_are_sacrebleus() -> None:
 def test_what_cannot_be_scored_is_refused(name: str, outputs: list[str], references: list[list[str]]) -> None:
     with pytest.raises(ValueError, match="corpus"):
         CorpusMetric(name, outputs, references)
+
+
+@pytest.mark.parametrize("references", [SINGLE, REFERENCES], ids=["one reference", "several"])
+def test_a_sentences_score_equals_sacrebleus_public_one(references: Sequence[Sequence[str]]) -> None:
+    bleu, chrf = BLEU(effective_order=True), CHRF(word_order=2)
+    for output, texts in zip([*OUTPUTS, ""], [*references, references[0]], strict=True):
+        assert sentence_score("bleu", output, tuple(texts)) == bleu.sentence_score(output, list(texts)).score
+        assert sentence_score("chrf", output, tuple(texts)) == chrf.sentence_score(output, list(texts)).score
