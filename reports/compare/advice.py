@@ -11,12 +11,12 @@ from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
 from reports.compare.findings import WeekFinding, names_of
 from reports.compare.gate_promises import GatePromise
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
 from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL
 
-_FEW_HEARD = 0.10
+_FEW_RATINGS = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,43 +38,43 @@ class WeekFacts:
     releases: Sequence[AliasMove]
     found: Sequence[WeekFinding]
     whole: Sequence[Comparison]
-    unhelpful: Word
+    unhelpful: ComparisonResult
     drifts: Sequence[Drift]
     anomalies: Sequence[Anomaly]
-    heard: RatingBias
-    said: Themes
-    promised: Sequence[GatePromise]
+    ratings: RatingBias
+    themes: Themes
+    promises: Sequence[GatePromise]
 
     @property
     def worse(self) -> list[WeekFinding]:
         """The changes for the worse."""
-        return [item for item in self.found if item.word is Word.WORSE]
+        return [item for item in self.found if item.result is ComparisonResult.WORSE]
 
 
 def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
-    done = _about_pairs(facts.pairs, facts.releases, worse)
-    done += [_harvest_slice(facts.week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
+    done = _pair_actions(facts.pairs, facts.releases, worse)
+    done += [_slice_action(facts.week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
     if worse and not done:
-        done.append(_look_for_cause(worse[0], facts.drifts))
-    done += _make_cases(facts)
-    done += _ask_the_gate(facts)
-    if facts.heard.overall is not None and facts.heard.overall.value < _FEW_HEARD:
+        done.append(_cause_action(worse[0], facts.drifts))
+    done += _case_actions(facts)
+    done += _gate_actions(facts)
+    if facts.ratings.overall is not None and facts.ratings.overall.value < _FEW_RATINGS:
         done.append(
             Action(
                 do="Ask agents to rate more",
-                because=f"only {facts.heard.overall.value:.1%} of the answers were rated",
+                because=f"only {facts.ratings.overall.value:.1%} of the answers were rated",
             )
         )
     return done
 
 
-def _make_cases(facts: WeekFacts) -> list[Action]:
+def _case_actions(facts: WeekFacts) -> list[Action]:
     """Return the actions that turn feedback into cases: for growing themes, and for unhelpful ratings above the target."""
     covered = {(item.first.dimension, item.first.value) for item in facts.worse if item.metric is HELPFUL}
     done = []
-    for theme in facts.said.themes:
+    for theme in facts.themes.themes:
         if (theme.dimension, theme.value) not in covered and theme.grown:
             slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
             done.append(
@@ -84,7 +84,7 @@ def _make_cases(facts: WeekFacts) -> list[Action]:
                     command=f"omni harvest propose --week {facts.week}{slice_option}",
                 )
             )
-    if facts.unhelpful is Word.MISSED and not facts.worse:
+    if facts.unhelpful is ComparisonResult.MISSED and not facts.worse:
         done.append(
             Action(
                 do="Make cases from the answers rated unhelpful and improve the prompt on them",
@@ -95,10 +95,10 @@ def _make_cases(facts: WeekFacts) -> list[Action]:
     return done
 
 
-def _ask_the_gate(facts: WeekFacts) -> list[Action]:
+def _gate_actions(facts: WeekFacts) -> list[Action]:
     """Return the actions where gate and production disagree: figures worse than promised, expensive days, drifted inputs."""
     done = []
-    broken = [item for item in facts.promised if item.word is Word.WORSE]
+    broken = [item for item in facts.promises if item.result is ComparisonResult.WORSE]
     if broken:
         names = ", ".join(f"{item.metric.title} of {item.pair}" for item in broken[:3])
         done.append(
@@ -115,7 +115,7 @@ def _ask_the_gate(facts: WeekFacts) -> list[Action]:
                 because="they are listed as anomalies",
             )
         )
-    moved = [item for item in facts.drifts if item.word == "moved" and item.kind == "input"]
+    moved = [item for item in facts.drifts if item.result == "moved" and item.kind == "input"]
     if moved and not facts.worse:
         names = ", ".join(item.name for item in moved)
         done.append(
@@ -128,7 +128,7 @@ def _ask_the_gate(facts: WeekFacts) -> list[Action]:
     return done
 
 
-def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
+def overruled_actions(agreed: AgreementWeek) -> list[Action]:
     """Return an action to read the overruled calls, for at most three criteria on which agreement with the model fell."""
     done = []
     for item in agreed.fallen[:3]:
@@ -150,7 +150,7 @@ def look_at_overruled(agreed: AgreementWeek) -> list[Action]:
     return done
 
 
-def _about_pairs(
+def _pair_actions(
     pairs: Sequence[PairInWeek], releases: Sequence[AliasMove], worse: Sequence[WeekFinding]
 ) -> list[Action]:
     """Return an action for each worse pair: roll back a production pair, end a candidate's rollout."""
@@ -189,7 +189,7 @@ def _about_pairs(
     return done
 
 
-def _harvest_slice(week: str, item: WeekFinding) -> Action:
+def _slice_action(week: str, item: WeekFinding) -> Action:
     first = item.first
     return Action(
         do=f"Make cases from the unhelpful answers for {first.slice}, so that the gate catches this next time",
@@ -198,7 +198,7 @@ def _harvest_slice(week: str, item: WeekFinding) -> Action:
     )
 
 
-def _look_for_cause(item: WeekFinding, drifts: Sequence[Drift]) -> Action:
-    moved = [drift.name for drift in drifts if drift.word != "stable" and drift.word != "too few to say"]
+def _cause_action(item: WeekFinding, drifts: Sequence[Drift]) -> Action:
+    moved = [drift.name for drift in drifts if drift.result != "stable" and drift.result != "too few to say"]
     because = f"no release explains it; {'inputs moved: ' + ', '.join(moved) if moved else 'the inputs are stable'}"
     return Action(do=f"Find out what changed {item.since_words} (no pair changed)", because=because)

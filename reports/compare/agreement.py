@@ -12,7 +12,7 @@ from figures.formatting import format_number, plural
 from figures.stats import Interval
 from reports.compare.difference import Contrast, contrast
 from reports.compare.false_discovery import Tested, judge_family
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.read.data import WeekData
 from reports.read.metrics import AGREEMENT, SMALLEST
 from reports.read.samples import Rate
@@ -72,9 +72,9 @@ class CriterionAgreement:
     found: Contrast | None
 
     @property
-    def word(self) -> Word:
+    def result(self) -> ComparisonResult:
         """The result of the comparison with the week before; NONE where there is no such comparison."""
-        return Word.NONE if self.found is None else self.found.word
+        return ComparisonResult.NONE if self.found is None else self.found.result
 
     @property
     def only_overruled(self) -> bool:
@@ -96,7 +96,7 @@ class AgreementWeek:
     tested: int
 
     @property
-    def words(self) -> int:
+    def reviewed(self) -> int:
         """How many of the model's verdicts people confirmed or overruled this week."""
         return sum(item.now.n for item in self.criteria)
 
@@ -113,7 +113,7 @@ class AgreementWeek:
     @property
     def fallen(self) -> list[CriterionAgreement]:
         """The criteria whose agreement fell beyond chance and margin, the smallest p-value first."""
-        found = [item for item in self.criteria if item.word is Word.WORSE]
+        found = [item for item in self.criteria if item.result is ComparisonResult.WORSE]
         return sorted(found, key=lambda item: (item.found.p or 0.0) if item.found is not None else 1.0)
 
 
@@ -140,26 +140,26 @@ def kappa_of(table: Floats) -> Interval | None:
 
 def agreement_of(data: WeekData) -> AgreementWeek:
     """Return the week's agreement; the criteria with enough verdicts in both weeks form one family of tests."""
-    said: dict[int, dict[tuple[str, str, int, str], _Pile]] = {0: {}, -1: {}}
+    by_week: dict[int, dict[tuple[str, str, int, str], _VerdictCounts]] = {0: {}, -1: {}}
     for row in data.agreement.itertuples():
         item: Any = row
-        if int(item.period) in said:
+        if int(item.period) in by_week:
             key = (str(item.tenant_id), str(item.form_id), int(item.form_version), str(item.criterion_id))
-            said[int(item.period)].setdefault(key, _Pile()).add(item)
+            by_week[int(item.period)].setdefault(key, _VerdictCounts()).add(item)
     found: list[CriterionAgreement] = []
     family: list[Tested] = []
     places: list[int] = []
-    for key, pile in sorted(said[0].items()):
+    for key, counts in sorted(by_week[0].items()):
         tenant, form_id, version, criterion = key
-        before_version, before = _before(said[-1], key)
-        now = pile.judged()
+        before_version, before = _before(by_week[-1], key)
+        now = counts.ratings()
         compared = None if before is None else contrast(AGREEMENT, now.rate, before.rate)
         if compared is not None and before is not None:
             places.append(len(found))
             family.append((compared, now.rate, before.rate))
         found.append(
             CriterionAgreement(
-                tenant=tenant, form_id=form_id, version=version, criterion=criterion, question=pile.question, now=now,
+                tenant=tenant, form_id=form_id, version=version, criterion=criterion, question=counts.question, now=now,
                 before=before, before_version=before_version, found=compared,
             )
         )  # fmt: skip
@@ -199,10 +199,12 @@ def fall_sentence(item: CriterionAgreement) -> str:
 def base_sentence(found: AgreementWeek) -> str:
     """Return the numbers behind the figures: scored calls, the model's verdicts, and how many people confirmed or overruled."""
     text = f"{plural(found.calls, 'scored call')} this week with {plural(found.answered, 'verdict')} by the model. "
-    if not found.words:
+    if not found.reviewed:
         return text + "People confirmed or overruled no verdict this week, so the agreement is unknown."
-    overruled = found.words - found.confirmed
-    text += f"People reviewed {plural(found.words, 'verdict')}: {found.confirmed:,} confirmed, {overruled:,} overruled."
+    overruled = found.reviewed - found.confirmed
+    text += (
+        f"People reviewed {plural(found.reviewed, 'verdict')}: {found.confirmed:,} confirmed, {overruled:,} overruled."
+    )
     if found.unanswered:
         text += f" They gave {found.unanswered:,} more where the model had no verdict; these count in no figure."
     if not found.confirmed:
@@ -225,7 +227,7 @@ def is_small(item: CriterionAgreement) -> bool:
 
 
 @dataclass(slots=True)
-class _Pile:
+class _VerdictCounts:
     table: Counter[tuple[str, str]] = field(default_factory=Counter)
     pairs: set[str] = field(default_factory=set)
     unanswered: int = 0
@@ -240,17 +242,17 @@ class _Pile:
         else:
             self.unanswered += int(row.n)
 
-    def judged(self) -> CriterionRatings:
+    def ratings(self) -> CriterionRatings:
         return CriterionRatings(table=dict(self.table), pairs=frozenset(self.pairs), unanswered=self.unanswered)
 
 
 def _before(
-    said: Mapping[tuple[str, str, int, str], _Pile], key: tuple[str, str, int, str]
+    last_week: Mapping[tuple[str, str, int, str], _VerdictCounts], key: tuple[str, str, int, str]
 ) -> tuple[int, CriterionRatings | None]:
     """Return version and verdicts of the week before: the same version's, otherwise those of the newest other version."""
     tenant, form_id, version, criterion = key
-    others = [other for t, f, other, c in said if (t, f, c) == (tenant, form_id, criterion)]
+    others = [other for t, f, other, c in last_week if (t, f, c) == (tenant, form_id, criterion)]
     if not others:
         return version, None
     chosen = version if version in others else max(others)
-    return chosen, said[tenant, form_id, chosen, criterion].judged()
+    return chosen, last_week[tenant, form_id, chosen, criterion].ratings()

@@ -8,8 +8,8 @@ from figures.stats import Interval
 from reports.compare.baselines import AliasMove, PairInWeek
 from reports.compare.difference import Contrast, contrast, difference
 from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
-from reports.compare.outcomes import Word
-from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions, made, slice_name
+from reports.compare.outcomes import ComparisonResult
+from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions, sample_of, slice_name
 from reports.read.metrics import COMPARED, SLICED, SMALLEST, WeeklyMetric
 from reports.read.samples import Sample, p_value
 
@@ -50,9 +50,9 @@ class Comparison:
         return slice_name(self.dimension, self.value) if self.dimension else ""
 
     @property
-    def word(self) -> Word:
+    def result(self) -> ComparisonResult:
         """The result of the contrast."""
-        return self.contrast.word
+        return self.contrast.result
 
 
 _Place = tuple[Baseline, str, str]  # with dimension and value
@@ -126,7 +126,7 @@ def sliced(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_S
         ours, theirs = (counts.slices(metric, side, dimension) for side in (baseline.ours, baseline.theirs))
         for value in counts.values(dimension):
             _add(places, family, (baseline, dimension, value), metric, ours.get(value), theirs.get(value))
-    return _explained(counts, _judged(places, family, share))
+    return _explained_by_each_other(counts, _judged(places, family, share))
 
 
 def _cells(found: Sequence[Baseline]) -> Iterator[tuple[Baseline, str, WeeklyMetric]]:
@@ -157,28 +157,36 @@ def _judged(places: Sequence[_Place], family: Sequence[Tested], share: float) ->
     ]
 
 
-def attributed(counts: WeekCounts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+def explained_by_slices(
+    counts: WeekCounts, of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]
+) -> list[Comparison]:
     """Return the comparisons of whole pairs; one that a single slice explains names that slice in ``part_of``."""
-    roots = [item for item in of_slices if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
+    roots = [
+        item
+        for item in of_slices
+        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of
+    ]
     roots.sort(key=lambda item: item.contrast.p or 0.0)
     return [
-        replace(item, part_of=next((root.slice for root in roots if _follows(counts, item, root, alone=False)), ""))
-        if item.word in (Word.WORSE, Word.BETTER)
+        replace(
+            item, part_of=next((root.slice for root in roots if _is_explained_by(counts, item, root, alone=False)), "")
+        )
+        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER)
         else item
         for item in of_pairs
     ]
 
 
-def within_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
+def explained_by_whole(of_pairs: Sequence[Comparison], of_slices: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons of slices; one that changed no more than its whole pair did is marked as part of the whole."""
-    wholes: dict[tuple[str, Baseline, Word], Interval | None] = {
-        (item.contrast.metric.name, item.baseline, item.word): item.contrast.difference
+    wholes: dict[tuple[str, Baseline, ComparisonResult], Interval | None] = {
+        (item.contrast.metric.name, item.baseline, item.result): item.contrast.difference
         for item in of_pairs
-        if item.word in (Word.WORSE, Word.BETTER) and not item.part_of
+        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of
     }
     done = []
     for item in of_slices:
-        change = wholes.get((item.contrast.metric.name, item.baseline, item.word))
+        change = wholes.get((item.contrast.metric.name, item.baseline, item.result))
         if change is not None and _may_be(change.value, item.contrast.adjusted):
             done.append(replace(item, part_of="the whole"))
         else:
@@ -192,16 +200,16 @@ def _may_be(value: float, interval: Interval | None) -> bool:
     return (interval.low is None or interval.low <= value) and (interval.high is None or value <= interval.high)
 
 
-def _explained(counts: WeekCounts, found: list[Comparison]) -> list[Comparison]:
+def _explained_by_each_other(counts: WeekCounts, found: list[Comparison]) -> list[Comparison]:
     """Return ``found`` with ``part_of`` set where another slice explains the change, as an intent may explain its channel's."""
     done: dict[int, str] = {}
     moved = sorted(
-        (place for place, item in enumerate(found) if item.word in (Word.WORSE, Word.BETTER)),
+        (place for place, item in enumerate(found) if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER)),
         key=lambda place: (found[place].contrast.p or 0.0, -abs(_size(found[place].contrast))),
     )
     roots: list[int] = []
     for place in moved:
-        cause = next((found[root] for root in roots if _follows(counts, found[place], found[root])), None)
+        cause = next((found[root] for root in roots if _is_explained_by(counts, found[place], found[root])), None)
         if cause is None:
             roots.append(place)
         else:
@@ -209,7 +217,7 @@ def _explained(counts: WeekCounts, found: list[Comparison]) -> list[Comparison]:
     return [replace(item, part_of=done.get(place, "")) for place, item in enumerate(found)]
 
 
-def _follows(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
+def _is_explained_by(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: bool = True) -> bool:
     """Return whether ``cause`` explains ``item``: outside ``cause`` its change is within the margin or within chance.
 
     ``alone`` is returned where fewer than ``SMALLEST`` are left outside: True for two slices, which then are nearly the same;
@@ -217,12 +225,12 @@ def _follows(counts: WeekCounts, item: Comparison, cause: Comparison, *, alone: 
     which ``item`` was found, so that it counts only if it would have been found without ``cause``.
     """
     metric = item.contrast.metric
-    same = (cause.contrast.metric, cause.baseline, cause.word) == (metric, item.baseline, item.word)
+    same = (cause.contrast.metric, cause.baseline, cause.result) == (metric, item.baseline, item.result)
     if not same or cause.dimension == item.dimension or metric.kind == "quantile":
         return False
     other = (cause.dimension, cause.value)
     ours, theirs = (
-        made(metric, counts.without(side, other, item.dimension, item.value))
+        sample_of(metric, counts.without(side, other, item.dimension, item.value))
         for side in (item.baseline.ours, item.baseline.theirs)
     )
     if ours is None or theirs is None or min(ours.n, theirs.n) < SMALLEST:

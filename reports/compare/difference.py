@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from figures.stats import Interval
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import SMALLEST, WeeklyMetric
 from reports.read.samples import Sample, p_value
 
@@ -22,7 +22,7 @@ class Contrast:
     theirs: Interval
     difference: Interval | None
     p: float | None
-    word: Word = Word.NONE
+    result: ComparisonResult = ComparisonResult.NONE
     adjusted: Interval | None = None
     compared: int = 1
     level: float = 0.05  # the level at which the hypothesis "no difference" was rejected, if it was
@@ -46,7 +46,7 @@ def contrast(metric: WeeklyMetric, ours: Sample | None, theirs: Sample | None) -
         theirs=b,
         difference=found,
         p=None if few or found is None else p_value(ours, theirs),
-        word=Word.TOO_FEW if few else Word.NONE,
+        result=ComparisonResult.TOO_FEW if few else ComparisonResult.NONE,
     )
 
 
@@ -89,7 +89,7 @@ def _mover(ours: Interval, theirs: Interval, n: int) -> Interval:
     return Interval(value=value, low=low, high=high, n=n, method="MOVER")
 
 
-def worded(found: Contrast, *, significant: bool) -> Contrast:
+def with_result(found: Contrast, *, significant: bool) -> Contrast:
     """Return the contrast with its result.
 
     At the gate, the burden of proof is on the pair, which must show that it is no worse by more than the margin. In production,
@@ -97,64 +97,66 @@ def worded(found: Contrast, *, significant: bool) -> Contrast:
     worse" follows the gate's rule: the whole interval clears the margin.
     """
     metric, between = found.metric, found.difference
-    if found.word is Word.TOO_FEW:
+    if found.result is ComparisonResult.TOO_FEW:
         return found
     if between is None or metric.margin is None:
-        return replace(found, word=Word.INCONCLUSIVE if metric.margin is not None else Word.NONE)
-    value, low = good(between.value, between, metric)
-    high = good_high(between, metric)
+        return replace(
+            found, result=ComparisonResult.INCONCLUSIVE if metric.margin is not None else ComparisonResult.NONE
+        )
+    value, low = improvement(between.value, between, metric)
+    high = improvement_high(between, metric)
     if significant and value <= -metric.margin and (high is None or high < 0):
-        word = Word.WORSE
+        result = ComparisonResult.WORSE
     elif significant and value >= metric.margin and (low is None or low > 0):
-        word = Word.BETTER
+        result = ComparisonResult.BETTER
     elif low is not None and low > -metric.margin:
-        word = Word.NO_WORSE
+        result = ComparisonResult.NO_WORSE
     else:
-        word = Word.INCONCLUSIVE
-    return replace(found, word=word)
+        result = ComparisonResult.INCONCLUSIVE
+    return replace(found, result=result)
 
 
-def good(value: float, between: Interval, metric: WeeklyMetric) -> tuple[float, float | None]:
+def improvement(value: float, between: Interval, metric: WeeklyMetric) -> tuple[float, float | None]:
     """Return the difference and the bad end of its interval, with the sign turned so that positive is better."""
     if metric.higher_is_better:
         return value, between.low
     return -value, None if between.high is None else -between.high
 
 
-def good_high(between: Interval, metric: WeeklyMetric) -> float | None:
+def improvement_high(between: Interval, metric: WeeklyMetric) -> float | None:
     """Return the good end of the difference's interval, with the sign turned so that positive is better."""
     if metric.higher_is_better:
         return between.high
     return None if between.low is None else -between.low
 
 
-def held(metric: WeeklyMetric, lived: Interval, promised: Interval) -> Word:
+def promise_kept(metric: WeeklyMetric, production: Interval, promised: Interval) -> ComparisonResult:
     """Return whether production keeps a promised figure, by the gate's rule: the whole interval against the margin."""
-    between = difference(metric, lived, promised)
+    between = difference(metric, production, promised)
     assert metric.margin is not None
-    if min(lived.n, promised.n) < SMALLEST:
-        return Word.TOO_FEW
+    if min(production.n, promised.n) < SMALLEST:
+        return ComparisonResult.TOO_FEW
     if between is None:
-        return Word.INCONCLUSIVE
-    _, low = good(between.value, between, metric)
-    high = good_high(between, metric)
+        return ComparisonResult.INCONCLUSIVE
+    _, low = improvement(between.value, between, metric)
+    high = improvement_high(between, metric)
     if high is not None and high < -metric.margin:
-        return Word.WORSE
+        return ComparisonResult.WORSE
     if low is not None and low > metric.margin:
-        return Word.BETTER
-    return Word.NO_WORSE if low is not None and low > -metric.margin else Word.INCONCLUSIVE
+        return ComparisonResult.BETTER
+    return ComparisonResult.NO_WORSE if low is not None and low > -metric.margin else ComparisonResult.INCONCLUSIVE
 
 
-def against_target(metric: WeeklyMetric, side: Interval) -> Word:
+def against_target(metric: WeeklyMetric, side: Interval) -> ComparisonResult:
     """Return MET or MISSED if the whole interval is on that side of the target, otherwise INCONCLUSIVE; NONE without a target."""
     if metric.target is None:
-        return Word.NONE
+        return ComparisonResult.NONE
     if side.n < SMALLEST:
-        return Word.TOO_FEW
+        return ComparisonResult.TOO_FEW
     bad, best = (side.low, side.high) if metric.higher_is_better else (side.high, side.low)
     sign = 1 if metric.higher_is_better else -1
     if bad is not None and sign * (bad - metric.target) > 0:
-        return Word.MET
+        return ComparisonResult.MET
     if best is not None and sign * (best - metric.target) < 0:
-        return Word.MISSED
-    return Word.INCONCLUSIVE
+        return ComparisonResult.MISSED
+    return ComparisonResult.INCONCLUSIVE

@@ -36,7 +36,7 @@ class Drift:
     ks_p: float | None
     n: int
     n_before: int
-    word: Literal["stable", "moved a little", "moved", "too few to say"]
+    result: Literal["stable", "moved a little", "moved", "too few to say"]
     most: str  # the value whose share changed most, with both shares
 
 
@@ -107,18 +107,18 @@ def _drift(
     n, n_before = int(ours.sum()), int(theirs.sum())
     if min(n, n_before) < SMALLEST:
         return Drift(name=name, kind=kind, psi=0.0, chance=0.0, ks=None, ks_p=None, n=n, n_before=n_before,
-                     word="too few to say", most="")  # fmt: skip
+                     result="too few to say", most="")  # fmt: skip
     p, q = (np.maximum(side / side.sum(), _FLOOR) for side in (ours, theirs))
     psi = float(((p - q) * np.log(p / q)).sum())
     used = int(((ours > 0) | (theirs > 0)).sum())
     # Without drift the index is distributed as (1/n + 1/m) times a chi-squared with k - 1 degrees (Yurdakul 2018).
     chance = float(stats.chi2.ppf(0.95, max(used - 1, 1)) * (1 / n + 1 / n_before))
-    word: Literal["stable", "moved a little", "moved"] = "stable"
+    result: Literal["stable", "moved a little", "moved"] = "stable"
     far = ks is not None and ks[0] >= KS_MOVED and ks[1] < 0.01
     if psi >= MOVED and psi > chance:
-        word = "moved"
+        result = "moved"
     elif (psi >= A_LITTLE and psi > chance) or far:
-        word = "moved a little"
+        result = "moved a little"
     most = int(np.argmax(np.abs(ours / n - theirs / n_before)))
     return Drift(
         name=name,
@@ -129,6 +129,6 @@ def _drift(
         ks_p=ks[1] if ks else None,
         n=n,
         n_before=n_before,
-        word=word,
+        result=result,
         most=f"{labels[most]}: {theirs[most] / n_before:.0%} to {ours[most] / n:.0%}",
     )

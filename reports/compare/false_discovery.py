@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from reports.compare.difference import Contrast, difference, worded
-from reports.compare.outcomes import Word
+from reports.compare.difference import Contrast, difference, with_result
+from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import HELPFUL
 from reports.read.samples import Sample
 
@@ -61,8 +61,8 @@ def judge_family(family: Sequence[Tested], share: float = FALSE_SHARE) -> list[C
     }
     done = []
     for place, (found, ours, theirs) in enumerate(family):
-        judged = replace(worded(found, significant=place in levels), compared=len(tested))
-        if judged.word in (Word.WORSE, Word.BETTER):
+        judged = replace(with_result(found, significant=place in levels), compared=len(tested))
+        if judged.result in (ComparisonResult.WORSE, ComparisonResult.BETTER):
             sides = ours.interval(levels[place]), theirs.interval(levels[place])
             judged = replace(judged, adjusted=difference(found.metric, *sides), level=1 - levels[place])
         done.append(judged)

@@ -15,7 +15,7 @@ from reports.compare.anomalies import by_day
 from reports.compare.baselines import AliasMove
 from reports.compare.change_points import ChangePoint, latency_changes, rate_changes, with_releases
 from reports.compare.comparisons import Comparison
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.read.data import WeekData
 from reports.read.metrics import HELPFUL, METRICS, P95, WeeklyMetric
 from reports.read.weeks import day_words
@@ -29,7 +29,7 @@ _LONGEST_GAP = 14  # days without data that a series may bridge
 class WeekFinding:
     """One change for the worse or the better, with every comparison that shows it; the first one is reported."""
 
-    word: Word
+    result: ComparisonResult
     comparisons: tuple[Comparison, ...]
     since: ChangePoint | None
     since_words: str
@@ -50,25 +50,25 @@ ComparisonOutcome = Literal["worse", "better", "no worse", "inconclusive", "too 
 
 def findings_of(data: WeekData, comparisons: Sequence[Comparison], releases: Sequence[AliasMove]) -> list[WeekFinding]:
     """Return the changes, worse before better; a change that another slice explains is no finding of its own."""
-    groups: dict[tuple[str, str, str, Word], list[Comparison]] = {}
+    groups: dict[tuple[str, str, str, ComparisonResult], list[Comparison]] = {}
     for item in comparisons:
-        if item.word in (Word.WORSE, Word.BETTER) and not item.part_of:
-            key = (item.contrast.metric.name, item.dimension, item.value, item.word)
+        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of:
+            key = (item.contrast.metric.name, item.dimension, item.value, item.result)
             groups.setdefault(key, []).append(item)
     found = []
-    for (*_, word), items in groups.items():
+    for (*_, result), items in groups.items():
         items.sort(key=lambda item: (_CLOSEST[item.baseline.against], item.contrast.p or 0.0))
         since = _since(data, items[0], releases)
         found.append(
             WeekFinding(
-                word=word, comparisons=tuple(items), since=since, since_words=_since_words(data, items[0], since)
+                result=result, comparisons=tuple(items), since=since, since_words=_since_words(data, items[0], since)
             )
         )
-    order = {Word.WORSE: 0, Word.BETTER: 1}
+    order = {ComparisonResult.WORSE: 0, ComparisonResult.BETTER: 1}
     return sorted(
         found,
         key=lambda item: (
-            order[item.word],
+            order[item.result],
             _FIRST[item.metric.name],
             bool(item.first.dimension),
             item.first.contrast.p or 0.0,
@@ -97,15 +97,15 @@ def outcome(
     """
     if data.answers == 0:
         return "no data"
-    if fallen or any(item.word is Word.WORSE for item in found):
+    if fallen or any(item.result is ComparisonResult.WORSE for item in found):
         return "worse"
-    words = [item.word for item in whole if item.contrast.metric is HELPFUL]
+    words = [item.result for item in whole if item.contrast.metric is HELPFUL]
     if not words:
         return "first week" if not whole else "too few to say"
-    if any(item.word is Word.BETTER and item.metric is HELPFUL for item in found):
+    if any(item.result is ComparisonResult.BETTER and item.metric is HELPFUL for item in found):
         return "better"
-    for word, said in ((Word.NO_WORSE, "no worse"), (Word.INCONCLUSIVE, "inconclusive")):
-        if word in words:
+    for result, said in ((ComparisonResult.NO_WORSE, "no worse"), (ComparisonResult.INCONCLUSIVE, "inconclusive")):
+        if result in words:
             return said  # type: ignore[return-value]
     return "too few to say"
 
@@ -146,7 +146,7 @@ def finding_sentence(item: WeekFinding) -> str:
     whom = f" for {first.slice}" if first.dimension else ""
     where = "the week before" if first.baseline.against == "week before" else f"on {first.baseline.their_label}"
     return (
-        f"{item.word.value.capitalize()} {item.since_words}{whom} on {first.baseline.label}: {metric.title} "
+        f"{item.result.value.capitalize()} {item.since_words}{whom} on {first.baseline.label}: {metric.title} "
         f"{format_number(contrast.ours.value, metric.unit)} (n={contrast.ours.n:,}) against "
         f"{format_number(contrast.theirs.value, metric.unit)} {where} (n={contrast.theirs.n:,}), "
         f"difference {change_text(first, adjusted=True)}"

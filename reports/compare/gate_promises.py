@@ -7,16 +7,16 @@ from figures.formatting import plural
 from figures.metric import Unit
 from figures.stats import Interval
 from reports.compare.baselines import PairInWeek
-from reports.compare.difference import difference, held
-from reports.compare.outcomes import Word
-from reports.read.counts import ComparedSide, WeekCounts, made
+from reports.compare.difference import difference, promise_kept
+from reports.compare.outcomes import ComparisonResult
+from reports.read.counts import ComparedSide, WeekCounts, sample_of
 from reports.read.metrics import WORDS, WeeklyMetric
 from reports.read.samples import Rate, Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePromise:
-    """A figure that the gate promised and the same figure in production (``lived``).
+    """A figure that the gate promised and the same figure in ``production``.
 
     ``inside``: the production figure lies in the promised 95% interval.
     """
@@ -25,9 +25,9 @@ class GatePromise:
     release: str
     metric: WeeklyMetric
     promised: Interval
-    lived: Interval
+    production: Interval
     difference: Interval | None
-    word: Word
+    result: ComparisonResult
     inside: bool
 
 
@@ -68,15 +68,17 @@ def promises_of(counts: WeekCounts, pairs: Sequence[PairInWeek]) -> list[GatePro
         newest = int(rows["sequence"].max())
         for row in rows[rows["sequence"] == newest].to_dict("records"):
             metric = COMPARABLE.get(str(row["metric"]))
-            lived = (
-                _lived(counts, ComparedSide(digest=pair.digest, periods=(0,)), metric) if metric is not None else None
+            production = (
+                _production(counts, ComparedSide(digest=pair.digest, periods=(0,)), metric)
+                if metric is not None
+                else None
             )
-            if metric is None or lived is None or lived.n == 0 or row["value"] != row["value"]:
+            if metric is None or production is None or production.n == 0 or row["value"] != row["value"]:
                 continue
             promised = Interval(
                 value=float(row["value"]), low=_end(row["low"]), high=_end(row["high"]), n=int(row["n"]), method="gate"
             )
-            side = lived.interval()
+            side = production.interval()
             inside = (
                 promised.low is not None and promised.high is not None and promised.low <= side.value <= promised.high
             )
@@ -86,9 +88,9 @@ def promises_of(counts: WeekCounts, pairs: Sequence[PairInWeek]) -> list[GatePro
                     release=f"release {newest}",
                     metric=metric,
                     promised=promised,
-                    lived=side,
+                    production=side,
                     difference=difference(metric, side, promised),
-                    word=held(metric, side, promised),
+                    result=promise_kept(metric, side, promised),
                     inside=inside,
                 )
             )
@@ -100,12 +102,18 @@ def calibration_sentence(found: Sequence[GatePromise]) -> str:
     """Return in one or two sentences how well the gate predicted the week's figures."""
     if not found:
         return "No figures promised by the gate are on record for this week's pairs."
-    counts = {word: sum(item.word is word for item in found) for word in Word}
+    counts = {result: sum(item.result is result for item in found) for result in ComparisonResult}
     inside = sum(item.inside for item in found)
     parts = [
-        f"{counts[word]} {word.value}"
-        for word in (Word.BETTER, Word.NO_WORSE, Word.WORSE, Word.INCONCLUSIVE, Word.TOO_FEW)
-        if counts[word]
+        f"{counts[result]} {result.value}"
+        for result in (
+            ComparisonResult.BETTER,
+            ComparisonResult.NO_WORSE,
+            ComparisonResult.WORSE,
+            ComparisonResult.INCONCLUSIVE,
+            ComparisonResult.TOO_FEW,
+        )
+        if counts[result]
     ]
     return (
         f"Production against the {plural(len(found), 'figure')} that the gate promised: {', '.join(parts)}. "
@@ -113,7 +121,7 @@ def calibration_sentence(found: Sequence[GatePromise]) -> str:
     )
 
 
-def _lived(counts: WeekCounts, side: ComparedSide, metric: WeeklyMetric) -> Sample | None:
+def _production(counts: WeekCounts, side: ComparedSide, metric: WeeklyMetric) -> Sample | None:
     if metric.kind == "quantile":
         return counts.latency(side, metric.quantile, primary=True)
     sums = counts.total(side)
@@ -121,7 +129,7 @@ def _lived(counts: WeekCounts, side: ComparedSide, metric: WeeklyMetric) -> Samp
         return Rate(successes=int(sums["modelled"] - sums["flagged"]), n=int(sums["modelled"]))
     if metric.name == "answered":
         return Rate(successes=int(sums["primary_answers"]), n=int(sums["asked"]))
-    return made(metric, sums)
+    return sample_of(metric, sums)
 
 
 def _end(value: object) -> float | None:

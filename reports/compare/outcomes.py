@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Word(StrEnum):
+class ComparisonResult(StrEnum):
     """The result of comparing a figure with its baseline or target."""
 
     BETTER = "better"
@@ -17,23 +17,23 @@ class Word(StrEnum):
 
 
 SIGNS = {
-    Word.BETTER: "▲",
-    Word.NO_WORSE: "✓",
-    Word.WORSE: "✗",
-    Word.INCONCLUSIVE: "?",
-    Word.TOO_FEW: "…",
-    Word.MET: "✓",
-    Word.MISSED: "✗",
-    Word.NONE: "",
+    ComparisonResult.BETTER: "▲",
+    ComparisonResult.NO_WORSE: "✓",
+    ComparisonResult.WORSE: "✗",
+    ComparisonResult.INCONCLUSIVE: "?",
+    ComparisonResult.TOO_FEW: "…",
+    ComparisonResult.MET: "✓",
+    ComparisonResult.MISSED: "✗",
+    ComparisonResult.NONE: "",
 }
 # CSS classes of the badges: the evaluation report's three, and "few" for everything without a result.
 LOOKS = {
-    Word.BETTER: "pass",
-    Word.NO_WORSE: "pass",
-    Word.WORSE: "fail",
-    Word.INCONCLUSIVE: "inconclusive",
-    Word.TOO_FEW: "few",
-    Word.MET: "pass",
-    Word.MISSED: "fail",
-    Word.NONE: "few",
+    ComparisonResult.BETTER: "pass",
+    ComparisonResult.NO_WORSE: "pass",
+    ComparisonResult.WORSE: "fail",
+    ComparisonResult.INCONCLUSIVE: "inconclusive",
+    ComparisonResult.TOO_FEW: "few",
+    ComparisonResult.MET: "pass",
+    ComparisonResult.MISSED: "fail",
+    ComparisonResult.NONE: "few",
 }

@@ -1,4 +1,4 @@
-"""Selection bias of the ratings: the share of rated answers by slice, and the helpful rate weighted by answers."""
+"""RatingBias bias of the ratings: the share of rated answers by slice, and the helpful rate weighted by answers."""
 
 from dataclasses import dataclass
 
@@ -65,11 +65,14 @@ def selection(counts: WeekCounts, side: ComparedSide) -> RatingBias:
         .groupby(["channel", "intent"])[["answers", "rated", "helpful"]]
         .sum()
     )
-    heard = cells[cells["rated"] >= _CELL]
-    covered = float(heard["answers"].sum() / answers) if answers else 0.0
+    rated_cells = cells[cells["rated"] >= _CELL]
+    covered = float(rated_cells["answers"].sum() / answers) if answers else 0.0
     reweighted = None
-    if len(heard) and covered > 0.5:
-        reweighted = float((heard["helpful"] / heard["rated"] * heard["answers"]).sum() / heard["answers"].sum())
+    if len(rated_cells) and covered > 0.5:
+        reweighted = float(
+            (rated_cells["helpful"] / rated_cells["rated"] * rated_cells["answers"]).sum()
+            / rated_cells["answers"].sum()
+        )
     return RatingBias(
         overall=Rate(successes=rated, n=answers).interval() if answers else None,
         shares=tuple(shares),

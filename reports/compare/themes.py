@@ -149,18 +149,18 @@ def _clusters(texts: list[str], ours: Which, seed: int) -> tuple[NDArray[np.intp
     labels = best[1].predict(matrix)
     labels[empty] = -1
     names = vectorizer.get_feature_names_out()
-    said = "\n".join(" ".join(_WORD.findall(text.lower())) for text in texts)
-    return labels, [_top_terms(centre, names, said) for centre in best[1].cluster_centers_]
+    corpus = "\n".join(" ".join(_WORD.findall(text.lower())) for text in texts)
+    return labels, [_top_terms(centre, names, corpus) for centre in best[1].cluster_centers_]
 
 
-def _top_terms(centre: Floats, names: NDArray[np.object_], said: str) -> list[str]:
-    """Return the strongest terms that occur literally in ``said``; a term that shares a word with a stronger one is skipped."""
+def _top_terms(centre: Floats, names: NDArray[np.object_], corpus: str) -> list[str]:
+    """Return the strongest terms that occur literally in ``corpus``; a term that shares a word with a stronger one is skipped."""
     chosen: list[str] = []
     for place in np.argsort(-centre):
         term = str(names[place])
         if centre[place] <= 0 or len(chosen) == _TERMS:
             break
-        if term in said and not any(set(term.split()) & set(other.split()) for other in chosen):
+        if term in corpus and not any(set(term.split()) & set(other.split()) for other in chosen):
             chosen.append(term)
     return chosen
 

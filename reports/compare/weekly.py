@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from figures.stats import Interval
-from reports.compare.advice import Action, WeekFacts, actions, look_at_overruled
+from reports.compare.advice import Action, WeekFacts, actions, overruled_actions
 from reports.compare.agreement import AgreementWeek, agreement_of
 from reports.compare.anomalies import Anomaly, anomalies
 from reports.compare.baselines import AliasMove, PairInWeek, pairs_in_week, releases_of
@@ -13,17 +13,17 @@ from reports.compare.comparisons import (
     EVERY_PAIR,
     THIS_WEEK,
     Comparison,
-    attributed,
     baselines,
+    explained_by_slices,
+    explained_by_whole,
     sliced,
     whole,
-    within_whole,
 )
 from reports.compare.difference import against_target
 from reports.compare.drift import Drift, drifts
 from reports.compare.findings import ComparisonOutcome, WeekFinding, findings_of, outcome, series_changes
 from reports.compare.gate_promises import GatePromise, promises_of
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias, selection
 from reports.compare.themes import Themes, themes
 from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions
@@ -48,7 +48,7 @@ class WeekFigure:
     column: WeekColumn
     period: int
     side: Interval | None
-    target: Word
+    target: ComparisonResult
     dimension: str = ""
     value: str = ""
 
@@ -80,7 +80,7 @@ class WeeklyReport:
     @property
     def worse(self) -> list[WeekFinding]:
         """The findings that are changes for the worse."""
-        return [item for item in self.findings if item.word is Word.WORSE]
+        return [item for item in self.findings if item.result is ComparisonResult.WORSE]
 
 
 def make_report(data: WeekData) -> WeeklyReport:
@@ -91,12 +91,12 @@ def make_report(data: WeekData) -> WeeklyReport:
     columns = _columns(data, pairs)
     compared = baselines(pairs, counts) if data.answers else []
     of_slices = sliced(counts, compared)
-    of_pairs = attributed(counts, whole(counts, compared), of_slices)
-    of_slices = within_whole(of_pairs, of_slices)
+    of_pairs = explained_by_slices(counts, whole(counts, compared), of_slices)
+    of_slices = explained_by_whole(of_pairs, of_slices)
     found = findings_of(data, [*of_pairs, *of_slices], releases)
     figures = _figures(counts, columns, pairs)
-    heard, said = selection(counts, THIS_WEEK), themes(data)
-    promised, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
+    ratings, feedback = selection(counts, THIS_WEEK), themes(data)
+    promises, moved, odd = promises_of(counts, pairs), drifts(data), anomalies(data)
     agreed = agreement_of(data)
     unhelpful = figures.get((UNHELPFUL.name, columns[0].digest, 0)) if columns else None
     return WeeklyReport(
@@ -110,12 +110,12 @@ def make_report(data: WeekData) -> WeeklyReport:
         whole=of_pairs,
         sliced=of_slices,
         findings=found,
-        promises=promised,
+        promises=promises,
         changes=series_changes(data, releases),
         drifts=moved,
         anomalies=odd,
-        selection=heard,
-        themes=said,
+        selection=ratings,
+        themes=feedback,
         agreement=agreed,
         actions=[
             *(
@@ -127,18 +127,18 @@ def make_report(data: WeekData) -> WeeklyReport:
                         releases=releases,
                         found=found,
                         whole=of_pairs,
-                        unhelpful=unhelpful.target if unhelpful is not None else Word.NONE,
+                        unhelpful=unhelpful.target if unhelpful is not None else ComparisonResult.NONE,
                         drifts=moved,
                         anomalies=odd,
-                        heard=heard,
-                        said=said,
-                        promised=promised,
+                        ratings=ratings,
+                        themes=feedback,
+                        promises=promises,
                     )
                 )
                 if data.answers
                 else []
             ),
-            *look_at_overruled(agreed),
+            *overruled_actions(agreed),
         ],
         counts=counts,
     )
@@ -170,7 +170,7 @@ def _figures(
 def _figure(counts: WeekCounts, metric: WeeklyMetric, column: WeekColumn, period: int) -> WeekFigure:
     sample = counts.sample(metric, ComparedSide(digest=column.digest, periods=(period,)))
     side = sample.interval() if sample is not None else None
-    target = against_target(metric, side) if side is not None else Word.NONE
+    target = against_target(metric, side) if side is not None else ComparisonResult.NONE
     return WeekFigure(metric=metric, column=column, period=period, side=side, target=target)
 
 

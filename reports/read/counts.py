@@ -69,7 +69,7 @@ class WeekCounts:
         """Return the sample of ``metric`` on ``side``; None where no answer counts for it."""
         if metric.kind == "quantile":
             return self.latency(side, metric.quantile, primary=False)
-        return made(metric, self.total(side))
+        return sample_of(metric, self.total(side))
 
     def latency(self, side: ComparedSide, quantile: float, *, primary: bool) -> Quantile | None:
         """Return the latencies on ``side``; with ``primary`` only those of the primary model's new answers, as at the gate."""
@@ -91,7 +91,7 @@ class WeekCounts:
                 value: _at(histogram, metric.quantile) for value, histogram in self._histograms[key].items()
             }
         else:
-            found = {value: made(metric, sums) for value, sums in self.by_slice(side, dimension).items()}
+            found = {value: sample_of(metric, sums) for value, sums in self.by_slice(side, dimension).items()}
         return {value: sample for value, sample in found.items() if sample is not None}
 
     def values(self, dimension: str) -> list[str]:
@@ -102,7 +102,7 @@ class WeekCounts:
         return [name for name in HISTORY_ORDER if name in names] if dimension == "history" else names
 
 
-def made(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:
+def sample_of(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:
     """Return the sample of a rate or a mean from ``sums``; None where the denominator is 0."""
     whole = int(sums[metric.whole])
     if whole == 0:

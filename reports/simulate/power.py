@@ -13,7 +13,7 @@ import numpy as np
 from figures.stats import rate_interval
 from reports.compare.difference import contrast
 from reports.compare.false_discovery import Tested, judge_family
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport, make_report
 from reports.read.data import read_week
 from reports.read.metrics import HELPFUL, SLICED, WeeklyMetric
@@ -81,24 +81,24 @@ class ReportTally:
 def tally(report: WeeklyReport) -> ReportTally:
     """Return the counts of ``report``'s results for the planted slice and for everything else."""
     items = [*report.whole, *report.sliced]
-    words = Counter(item.word for item in items)
+    words = Counter(item.result for item in items)
     first = report.worse[0].first if report.worse else None
     elsewhere = [
         item
         for item in report.sliced
-        if item.word is Word.WORSE
+        if item.result is ComparisonResult.WORSE
         and not item.part_of
         and (item.dimension, item.value) != (PLANTED.dimension, PLANTED.value)
     ]
     return ReportTally(
-        worse=words[Word.WORSE],
-        better=words[Word.BETTER],
+        worse=words[ComparisonResult.WORSE],
+        better=words[ComparisonResult.BETTER],
         compared=len(items),
         found=first is not None and (first.dimension, first.value) == (PLANTED.dimension, PLANTED.value),
         elsewhere=len(elsewhere),
         changes=len(report.changes),
         anomalies=len(report.anomalies),
-        drifts=sum(drift.word in ("moved", "moved a little") for drift in report.drifts),
+        drifts=sum(drift.result in ("moved", "moved a little") for drift in report.drifts),
     )
 
 
@@ -118,9 +118,11 @@ def power(rated: int, draws: int, *, before: float = 0.85, after: float = 0.65, 
                 planted = metric is HELPFUL and place == 0
                 _pair_of_tests(family, rng, metric, rated, (before, after if planted else before))
                 hit += [planted] * BASELINES
-        words = [item.word for item in judge_family(family)]
-        found += any(word is Word.WORSE for word, planted in zip(words, hit, strict=True) if planted)
-        wrong += any(word is Word.WORSE for word, planted in zip(words, hit, strict=True) if not planted)
+        words = [item.result for item in judge_family(family)]
+        found += any(result is ComparisonResult.WORSE for result, planted in zip(words, hit, strict=True) if planted)
+        wrong += any(
+            result is ComparisonResult.WORSE for result, planted in zip(words, hit, strict=True) if not planted
+        )
     return found, wrong
 
 

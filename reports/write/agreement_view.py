@@ -13,7 +13,7 @@ from reports.compare.agreement import (
     kappa_text,
 )
 from reports.compare.findings import figure
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import AGREEMENT
 from reports.write.view import ReportCell, ReportRow, badge
 
@@ -40,7 +40,7 @@ class CallsSection:
 
 def calls_section(found: AgreementWeek) -> CallsSection | None:
     """Return the section; None in a week without scored calls and without verdicts by people."""
-    if not found.calls and not found.words and not found.unanswered:
+    if not found.calls and not found.reviewed and not found.unanswered:
         return None
     tables: dict[str, list[ReportRow]] = {}
     for item in found.criteria:
@@ -71,24 +71,24 @@ def _agreement(item: CriterionAgreement) -> ReportCell:
         n=side.n,
     )
     text = figure(AGREEMENT, side)
-    word, look = _word(item)
+    result, look = _result(item)
     return ReportCell(
         text=text,
         drawing=whisker(metric, (0.0, 1.0), bound=None, label=f"{item.criterion}: {text}, n={side.n:,}"),
-        word=word,
+        result=result,
         look=look,
         remark=f"n={side.n:,}{_past(item)}",
     )
 
 
-def _word(item: CriterionAgreement) -> tuple[str, str]:
+def _result(item: CriterionAgreement) -> tuple[str, str]:
     if is_small(item):
         return f"… n={item.now.n}: too few to say", "few"
-    if item.before is None or item.word is Word.NONE:
+    if item.before is None or item.result is ComparisonResult.NONE:
         return "", ""
-    if item.word is Word.TOO_FEW:
+    if item.result is ComparisonResult.TOO_FEW:
         return f"… n={item.before.n} the week before: too few to compare", "few"
-    return badge(item.word)
+    return badge(item.result)
 
 
 def _past(item: CriterionAgreement) -> str:

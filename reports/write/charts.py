@@ -11,7 +11,7 @@ from figures.stats import rate_interval
 from reports.compare.anomalies import by_day
 from reports.compare.baselines import labels_of
 from reports.compare.findings import WeekFinding
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.data import WeekData
 from reports.read.metrics import HELPFUL, P95
@@ -35,10 +35,12 @@ def charts(report: WeeklyReport) -> list[Chart]:
     """Return the charts that have data."""
     data, marks = report.data, _marks(report, "")
     worse = [
-        item for item in report.findings if item.word is Word.WORSE and item.metric is HELPFUL and item.first.dimension
+        item
+        for item in report.findings
+        if item.result is ComparisonResult.WORSE and item.metric is HELPFUL and item.first.dimension
     ]
     found = [
-        _made(
+        _chart(
             report,
             "Helpful rate by week",
             "Each dot is one week of a pair with its 95% interval. Dashed: 85%, because at most 15% may be unhelpful.",
@@ -59,7 +61,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
     busy = frame[frame["answers"] >= _SMALLEST_DAY]
     of_1000 = busy.assign(cost=1_000 * busy["cost"])
     return [
-        _made(
+        _chart(
             report,
             "Latency by day",
             "All answers including reused ones. Dashed: p50.",
@@ -71,7 +73,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
             _marks(report, P95.title),
             from_zero=True,
         ),
-        _made(
+        _chart(
             report,
             "Cost per 1,000 answers by day",
             "Metered, over all answers with a price; reused answers cost nothing.",
@@ -80,7 +82,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
             marks,
             from_zero=True,
         ),
-        _made(
+        _chart(
             report,
             "Degraded answers, backup model and grounding violations by day",
             "Shares of all answers, of requests for a new summary, and of model answers.",
@@ -96,7 +98,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
     ]
 
 
-def _made(
+def _chart(
     report: WeeklyReport,
     title: str,
     caption: str,
@@ -121,7 +123,7 @@ def _slice_chart(report: WeeklyReport, item: WeekFinding, marks: Sequence[Mark])
         ChartLine(name=first.slice, points=_weekly(rows, "all")),
         ChartLine(name="all other answers", points=_weekly(others, "all")),
     ]
-    return _made(report, title, "All pairs together.", lines, Unit.RATE, marks, bound=0.85)
+    return _chart(report, title, "All pairs together.", lines, Unit.RATE, marks, bound=0.85)
 
 
 def _marks(report: WeeklyReport, series: str) -> list[Mark]:

@@ -7,11 +7,11 @@ from figures.formatting import one_line
 from reports.compare.agreement import base_sentence, is_small, kappa_text
 from reports.compare.findings import figure
 from reports.compare.gate_promises import calibration_sentence
-from reports.compare.outcomes import SIGNS, Word
+from reports.compare.outcomes import SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import AGREEMENT, BY_NAME, SMALLEST
 from reports.write.headline import coverage_sentence, headline, more_findings, span, target_sentence
-from reports.write.view import word_of
+from reports.write.view import badge, result_of
 
 NAME = "digest.md"
 _SHOWN = (
@@ -39,12 +39,12 @@ def render(report: WeeklyReport) -> str:
     data = report.data
     lines = [f"# {_plain(headline(report))}", "", f"{data.task}, {data.week.name} ({span(report)})."]
     if data.answers == 0:
-        told = [
+        shown = [
             "",
             "The service answered no requests, or the loader loaded no events.",
             *(f"- {_plain(line)}" for line in more_findings(report)),
         ]
-        return "\n".join([*lines, *told, *_agreement(report)]) + "\n"
+        return "\n".join([*lines, *shown, *_agreement(report)]) + "\n"
     lines[-1] += f" {coverage_sentence(report)}"
     lines += ["", target_sentence(report), *(f"- {_plain(line)}" for line in more_findings(report))]
     if report.actions:
@@ -77,19 +77,19 @@ def render(report: WeeklyReport) -> str:
 def _agreement(report: WeeklyReport) -> list[str]:
     """Return the lines on scored calls; empty in a week without scored calls and verdicts by people."""
     found = report.agreement
-    if not found.calls and not found.words:
+    if not found.calls and not found.reviewed:
         return []
     lines = ["", "## Scored calls: people and the model", "", _plain(base_sentence(found))]
-    told = [item for item in found.criteria if not is_small(item)]
-    for item in told:
+    shown = [item for item in found.criteria if not is_small(item)]
+    for item in shown:
         where = f"{item.tenant}, {item.form_id} {item.version}, {item.criterion}"
+        result = f" {badge(item.result)[0]}".rstrip()
         lines.append(
             f"- {_plain(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
-            f"{kappa_text(item.now.kappa)}{f' {SIGNS[item.word]} {item.word.value}' if item.word is not Word.NONE else ''}"
-            f"{' (people confirmed no verdict)' if item.only_overruled else ''}"
+            f"{kappa_text(item.now.kappa)}{result}{' (people confirmed no verdict)' if item.only_overruled else ''}"
         )
-    if len(told) < len(found.criteria):
-        few = len(found.criteria) - len(told)
+    if len(shown) < len(found.criteria):
+        few = len(found.criteria) - len(shown)
         lines.append(
             f"- {few} {'criterion' if few == 1 else 'criteria'} with fewer than {SMALLEST} verdicts: too few to say."
         )
@@ -98,11 +98,11 @@ def _agreement(report: WeeklyReport) -> list[str]:
 
 def _small(report: WeeklyReport) -> list[str]:
     """Return a line with the slices that are too small for a result, and an empty line; nothing if there are none."""
-    few = [item for item in report.sliced if item.word is Word.TOO_FEW]
+    few = [item for item in report.sliced if item.result is ComparisonResult.TOO_FEW]
     if not few:
         return []
     slices = sorted({item.slice for item in few})
-    words = {item.slice: word_of(item)[0] for item in few}
+    words = {item.slice: result_of(item)[0] for item in few}
     shown = ", ".join(f"{name} ({words[name].removeprefix('… ').split(':')[0]})" for name in slices[:4])
     more = f" and {len(slices) - 4} more" if len(slices) > 4 else ""
     return [f"Too few to say: {_plain(shown)}{more}.", ""]

@@ -4,7 +4,7 @@ from figures.formatting import format_number, plural
 from reports.compare.agreement import fall_sentence
 from reports.compare.comparisons import Comparison
 from reports.compare.findings import change_text, finding_sentence
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
 from reports.read.weeks import day_words
@@ -22,7 +22,7 @@ WORDS = {
 
 def headline(report: WeeklyReport) -> str:
     """Return the week's outcome with figures and the first recommended action."""
-    word = WORDS[report.outcome]
+    outcome = WORDS[report.outcome]
     week = report.data.week
     if report.outcome == "no data":
         return f"No data: the warehouse holds no answers of task {report.data.task} in {week.name}."
@@ -34,16 +34,16 @@ def headline(report: WeeklyReport) -> str:
     if report.outcome == "better":
         first = next(item for item in report.findings if item.metric is HELPFUL)
         return f"{finding_sentence(first)}."
-    told = _helpful(report)
-    if told is None:
-        return f"{word}: {_rated(report)}"
-    found = told.contrast
-    if found.word is Word.TOO_FEW:
-        return f"{word}: n={min(found.ours.n, found.theirs.n)}, at least {SMALLEST} are needed. {_others(report)}"
+    deciding = _helpful(report)
+    if deciding is None:
+        return f"{outcome}: {_rated(report)}"
+    found = deciding.contrast
+    if found.result is ComparisonResult.TOO_FEW:
+        return f"{outcome}: n={min(found.ours.n, found.theirs.n)}, at least {SMALLEST} are needed. {_others(report)}"
     now, before = (format_number(side.value, HELPFUL.unit) for side in (found.ours, found.theirs))
     text = (
-        f"{word}: {HELPFUL.title} {now} (n={found.ours.n:,}) against {before} (n={found.theirs.n:,}) "
-        f"{_place(told)}, difference {change_text(told)}"
+        f"{outcome}: {HELPFUL.title} {now} (n={found.ours.n:,}) against {before} (n={found.theirs.n:,}) "
+        f"{_place(deciding)}, difference {change_text(deciding)}"
     )
     if report.outcome == "inconclusive":
         return f"{text}; the interval includes the margin of {HELPFUL.margin}."
@@ -55,11 +55,11 @@ def more_findings(report: WeeklyReport) -> list[str]:
     falls = report.agreement.fallen
     if report.outcome != "no data" and not report.worse:
         falls = falls[1:]  # the headline reports the first one
-    rest = report.worse[1:] + [item for item in report.findings if item.word is Word.BETTER]
+    rest = report.worse[1:] + [item for item in report.findings if item.result is ComparisonResult.BETTER]
     if report.outcome == "better":
         rest = [item for item in rest if item is not next(f for f in report.findings if f.metric is HELPFUL)]
-    worse = [f"{finding_sentence(item)}." for item in rest if item.word is Word.WORSE]
-    better = [f"{finding_sentence(item)}." for item in rest if item.word is not Word.WORSE]
+    worse = [f"{finding_sentence(item)}." for item in rest if item.result is ComparisonResult.WORSE]
+    better = [f"{finding_sentence(item)}." for item in rest if item.result is not ComparisonResult.WORSE]
     return [*worse, *(f"{fall_sentence(item)}." for item in falls), *better]
 
 
@@ -73,10 +73,10 @@ def target_sentence(report: WeeklyReport) -> str:
     ends = (figure.side.value, figure.side.low, figure.side.high)
     value, low, high = (format_number(end or 0.0, UNHELPFUL.unit) for end in ends)
     words = {
-        Word.MET: "meets the target (below 0.15)",
-        Word.MISSED: "misses the target (below 0.15)",
-        Word.INCONCLUSIVE: "inconclusive against the target (below 0.15)",
-        Word.TOO_FEW: "too few ratings to compare with the target (below 0.15)",
+        ComparisonResult.MET: "meets the target (below 0.15)",
+        ComparisonResult.MISSED: "misses the target (below 0.15)",
+        ComparisonResult.INCONCLUSIVE: "inconclusive against the target (below 0.15)",
+        ComparisonResult.TOO_FEW: "too few ratings to compare with the target (below 0.15)",
     }
     return f"Unhelpful rate {value} [{low}, {high}], n={figure.side.n:,}: {words[figure.target]}."
 
@@ -102,9 +102,9 @@ def span(report: WeeklyReport) -> str:
 def _helpful(report: WeeklyReport) -> Comparison | None:
     """Return the comparison of the helpful rate that decides the outcome; None without one."""
     found = [item for item in report.whole if item.contrast.metric is HELPFUL]
-    for word in (Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW):
+    for result in (ComparisonResult.NO_WORSE, ComparisonResult.INCONCLUSIVE, ComparisonResult.TOO_FEW):
         for item in found:
-            if item.word is word:
+            if item.result is result:
                 return item
     return found[0] if found else None
 
@@ -127,8 +127,8 @@ def _rated(report: WeeklyReport) -> str:
 
 def _others(report: WeeklyReport) -> str:
     """Return a sentence on the comparisons that need no ratings, "" where there are none."""
-    words = [item.word for item in report.whole if item.contrast.metric not in (HELPFUL, EDITS)]
-    held = words.count(Word.NO_WORSE) + words.count(Word.BETTER)
+    words = [item.result for item in report.whole if item.contrast.metric not in (HELPFUL, EDITS)]
+    held = words.count(ComparisonResult.NO_WORSE) + words.count(ComparisonResult.BETTER)
     return (
         f"Of {len(words)} comparisons that need no ratings, {held} are no worse or better and none is worse."
         if words

@@ -7,7 +7,7 @@ import pandas as pd
 from figures.stats import Interval
 from reports.compare.agreement import is_small
 from reports.compare.comparisons import EVERY_PAIR, Comparison
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
 
@@ -30,16 +30,16 @@ def numbers(report: WeeklyReport) -> pd.DataFrame:
     for promise in report.promises:
         if promise.difference is not None:
             rows.append(("promise", "", promise.pair, promise.metric.name, week.name, *_ends(promise.difference),
-                         promise.word.value, promise.release))  # fmt: skip
+                         promise.result.value, promise.release))  # fmt: skip
     for drift in report.drifts:
         rows.append(("drift", "", "all pairs", f"psi of {drift.name}", week.name, drift.psi, None, drift.chance, drift.n,
-                     drift.word, "the week before"))  # fmt: skip
+                     drift.result, "the week before"))  # fmt: skip
     for share in report.selection.shares:
         rows.append(("rated_share", share.slice, "all pairs", "feedback_share", week.name, *_ends(share.share), "", ""))
     for item in report.agreement.criteria:
         place = f"{item.tenant}/{item.form_id}/{item.version}/{item.criterion}"
         pairs = " ".join(sorted(item.now.pairs))
-        verdict = Word.TOO_FEW.value if is_small(item) else item.word.value
+        verdict = ComparisonResult.TOO_FEW.value if is_small(item) else item.result.value
         for name, side in (
             ("agreement_rate", item.now.rate.interval() if item.now.n else None),
             ("kappa", item.now.kappa),
@@ -88,5 +88,5 @@ def _change(section: str, item: Comparison, week: str) -> tuple[object, ...]:
     between = found.difference
     ends = _ends(between) if between is not None else (None, None, None, min(found.ours.n, found.theirs.n))
     place = f"{item.dimension}={item.value}" if item.dimension else ""
-    verdict = f"{item.word.value}, part of {item.part_of}" if item.part_of else item.word.value
+    verdict = f"{item.result.value}, part of {item.part_of}" if item.part_of else item.result.value
     return (section, place, item.baseline.label, found.metric.name, week, *ends, verdict, item.baseline.their_label)

@@ -11,7 +11,7 @@ from reports.compare.anomalies import OUTSIDE, anomaly_line
 from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
 from reports.compare.findings import change_text, figure, names_of
 from reports.compare.gate_promises import NOT_COMPARABLE, GatePromise, calibration_sentence
-from reports.compare.outcomes import LOOKS, Word
+from reports.compare.outcomes import LOOKS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
 from reports.read.weeks import day_words
@@ -115,9 +115,9 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
                 "sides": sides(item),
                 "plain": change_text(item),
                 "adjusted": change_text(item, adjusted=True),
-                "badge": (word, look),
+                "badge": (result, look),
             }
-            for item, word, look in moved(report)
+            for item, result, look in moved(report)
         ],
         "followers": sum(bool(item.part_of) for item in report.sliced),
         "promises": [_promise(item) for item in report.promises],
@@ -151,9 +151,9 @@ def _promise(item: GatePromise) -> dict[str, Any]:
         "release": item.release,
         "name": item.metric.title,
         "promised": f"{figure(item.metric, item.promised)}, n={item.promised.n:,}",
-        "lived": f"{figure(item.metric, item.lived)}, n={item.lived.n:,}",
+        "production": f"{figure(item.metric, item.production)}, n={item.production.n:,}",
         "inside": "yes" if item.inside else "no",
-        "badge": badge(item.word),
+        "badge": badge(item.result),
         "margin": f"{item.metric.margin:.0%}" if item.metric.relative else f"{item.metric.margin:g}",
     }
 
@@ -165,11 +165,16 @@ def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
         mine = [item for item in (*report.whole, *report.sliced) if item.baseline.digest == pair.digest]
         if not mine and len(report.pairs) == 1:
             mine = [*report.whole, *report.sliced]
-        worse = [item for item in mine if item.word is Word.WORSE and not item.part_of]
-        helpful = [item.word for item in mine if item.contrast.metric is HELPFUL and not item.dimension]
-        word = Word.WORSE if worse else next(
-            (word for word in (Word.BETTER, Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW) if word in helpful), Word.NONE
-        )  # fmt: skip
+        worse = [item for item in mine if item.result is ComparisonResult.WORSE and not item.part_of]
+        helpful = [item.result for item in mine if item.contrast.metric is HELPFUL and not item.dimension]
+        order = (
+            ComparisonResult.BETTER,
+            ComparisonResult.NO_WORSE,
+            ComparisonResult.INCONCLUSIVE,
+            ComparisonResult.TOO_FEW,
+        )
+        best = next((result for result in order if result in helpful), ComparisonResult.NONE)
+        result = ComparisonResult.WORSE if worse else best
         figures = []
         for name in (HELPFUL.name, UNHELPFUL.name, "latency_p95", "cost_written"):
             found = report.figures[name, pair.digest, 0]
@@ -181,13 +186,13 @@ def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
             else "not released"
         )
         why = names_of(worse)
-        text, look = badge(word)
+        text, look = badge(result)
         cards.append(
             {
                 "name": pair.label,
                 "role": pair.role,
                 "badge": (text or "nothing to compare with", look),
-                "look": LOOKS[word],
+                "look": LOOKS[result],
                 "why": f"Worse: {why}." if why else "",
                 "released": released,
                 "models": ", ".join(pair.models) or "none",
@@ -216,19 +221,19 @@ def _change(report: WeeklyReport, place: int) -> str:
 
 def _selection(report: WeeklyReport) -> str:
     """Return how far the ratings represent all answers."""
-    heard = report.selection
-    if heard.overall is None or heard.helpful is None:
+    ratings = report.selection
+    if ratings.overall is None or ratings.helpful is None:
         return "No answers were rated, so the agents' opinion is unknown."
-    text = f"Agents rated {heard.overall.value:.1%} of the answers; their opinion of the others is unknown."
-    if heard.uneven:
+    text = f"Agents rated {ratings.overall.value:.1%} of the answers; their opinion of the others is unknown."
+    if ratings.uneven:
         text += (
-            f" The share of rated answers differs by {' and '.join(heard.uneven)} beyond chance, so the helpful rate is biased "
+            f" The share of rated answers differs by {' and '.join(ratings.uneven)} beyond chance, so the helpful rate is biased "
             "towards the slices that are rated more often."
         )
-    if heard.reweighted is not None:
+    if ratings.reweighted is not None:
         text += (
             f" Weighted by answers instead of ratings per channel and intent, the helpful rate is "
-            f"{format_number(heard.reweighted, Unit.RATE)} instead of {format_number(heard.helpful, Unit.RATE)}"
-            f" (based on channels and intents with enough ratings, {heard.covered:.0%} of the answers)."
+            f"{format_number(ratings.reweighted, Unit.RATE)} instead of {format_number(ratings.helpful, Unit.RATE)}"
+            f" (based on channels and intents with enough ratings, {ratings.covered:.0%} of the answers)."
         )
     return text

@@ -15,7 +15,7 @@ from figures.svg import difference_limit, metric_scale, whisker
 from reports.compare.comparisons import Baseline, Comparison
 from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
 from reports.compare.findings import change_text, figure
-from reports.compare.outcomes import LOOKS, SIGNS, Word
+from reports.compare.outcomes import LOOKS, SIGNS, ComparisonResult
 from reports.compare.weekly import WeekFigure, WeeklyReport
 from reports.read.metrics import COMPARED, COST, HELPFUL, METRICS, SLICED, SMALLEST, WeeklyMetric
 
@@ -28,7 +28,7 @@ class ReportCell:
 
     text: str = MISSING
     drawing: Markup = _NOTHING
-    word: str = ""
+    result: str = ""
     look: str = ""
     remark: str = ""
 
@@ -42,9 +42,9 @@ class ReportRow:
     cells: tuple[ReportCell, ...]
 
 
-def badge(word: Word) -> tuple[str, str]:
+def badge(result: ComparisonResult) -> tuple[str, str]:
     """Return the result with its sign, and its CSS class; the sign makes it readable without colour."""
-    return f"{SIGNS[word]} {word.value}".strip(), LOOKS[word]
+    return f"{SIGNS[result]} {result.value}".strip(), LOOKS[result]
 
 
 def figure_rows(report: WeeklyReport) -> list[ReportRow]:
@@ -68,16 +68,16 @@ def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> Rep
     shown = [item.side for item in _peers(report, metric) if item.side is not None]
     scale = _scale(metric, shown)
     label = f"{metric.title}: {figure(metric, now.side)}, n={now.side.n:,}"
-    word, look = badge(now.target) if now.target is not Word.NONE else ("", "")
+    result, look = badge(now.target) if now.target is not ComparisonResult.NONE else ("", "")
     if now.side.n < SMALLEST:
-        word, look = f"… n={now.side.n}: too few to say", "few"
+        result, look = f"… n={now.side.n}: too few to say", "few"
     remark = f"n={now.side.n:,}" + (f"; {past}" if past else "")
     if metric is COST:
         remark += _stated(report, digest, now)
     return ReportCell(
         text=figure(metric, now.side),
         drawing=whisker(_metric(metric, now.side), scale, bound=metric.target, label=label),
-        word=word,
+        result=result,
         look=look,
         remark=remark,
     )
@@ -171,14 +171,14 @@ def _change_cell(item: Comparison | None, limit: float) -> ReportCell:
     if item is None:
         return ReportCell(remark="no data on one side")
     turned, metric = _turned(item), item.contrast.metric
-    word, look = word_of(item)
-    small = item.word is Word.TOO_FEW
+    result, look = result_of(item)
+    small = item.result is ComparisonResult.TOO_FEW
     return ReportCell(
         text=change_text(item),
         drawing=draw_difference(turned, limit, margin=metric.margin, label=f"{metric.title}: {change_text(item)}")
         if turned is not None and not small
         else Markup(""),
-        word=word,
+        result=result,
         look=look,
         remark=sides(item),
     )
@@ -191,11 +191,11 @@ def sides(item: Comparison) -> str:
     return f"{ours} against {theirs}"
 
 
-def word_of(item: Comparison) -> tuple[str, str]:
+def result_of(item: Comparison) -> tuple[str, str]:
     """Return the result with sign, and its CSS class; small samples show their n, explained changes the slice they follow."""
-    if item.word is Word.TOO_FEW:
+    if item.result is ComparisonResult.TOO_FEW:
         return f"… n={min(item.contrast.ours.n, item.contrast.theirs.n)}: too few to say", "few"
-    text, look = badge(item.word)
+    text, look = badge(item.result)
     if item.part_of:
         return f"{text}, part of {item.part_of}", "inconclusive"
     return text, look
@@ -223,12 +223,12 @@ def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[ReportRow]:
 def _slice_cell(item: Comparison | None) -> ReportCell:
     if item is None:
         return ReportCell()
-    word, look = word_of(item)
-    if item.word is Word.TOO_FEW:
-        return ReportCell(text="", word=word, look=look)
+    result, look = result_of(item)
+    if item.result is ComparisonResult.TOO_FEW:
+        return ReportCell(text="", result=result, look=look)
     return ReportCell(
         text=format_number(item.contrast.ours.value, item.contrast.metric.unit),
-        word=word,
+        result=result,
         look=look,
         remark=f"{change_text(item)}, n={item.contrast.ours.n:,}",
     )
@@ -251,16 +251,26 @@ def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
 
 def moved(report: WeeklyReport) -> list[tuple[Comparison, str, str]]:
     """Return the worse and better slices that no other slice explains, worse ones first, with result and CSS class."""
-    found = [item for item in report.sliced if item.word in (Word.WORSE, Word.BETTER) and not item.part_of]
-    found.sort(key=lambda item: (item.word is Word.BETTER, item.contrast.p or 0.0))
-    return [(item, *word_of(item)) for item in found]
+    found = [
+        item
+        for item in report.sliced
+        if item.result in (ComparisonResult.WORSE, ComparisonResult.BETTER) and not item.part_of
+    ]
+    found.sort(key=lambda item: (item.result is ComparisonResult.BETTER, item.contrast.p or 0.0))
+    return [(item, *result_of(item)) for item in found]
 
 
 def slice_summary(report: WeeklyReport, baseline: Baseline) -> str:
     """Return how many comparisons of the table had each result."""
-    words = [item.word for item in report.sliced if item.baseline == baseline]
+    results = [item.result for item in report.sliced if item.baseline == baseline]
     counts = [
-        f"{words.count(word)} {word.value}"
-        for word in (Word.WORSE, Word.BETTER, Word.NO_WORSE, Word.INCONCLUSIVE, Word.TOO_FEW)
+        f"{results.count(result)} {result.value}"
+        for result in (
+            ComparisonResult.WORSE,
+            ComparisonResult.BETTER,
+            ComparisonResult.NO_WORSE,
+            ComparisonResult.INCONCLUSIVE,
+            ComparisonResult.TOO_FEW,
+        )
     ]
     return ", ".join(text for text in counts if not text.startswith("0 "))

@@ -9,7 +9,7 @@ import pytest
 from builders import FakeCalls, call_result
 from empty_warehouse import empty_warehouse
 
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import make_report
 from reports.read.data import read_week
 from reports.read.weeks import Week
@@ -30,7 +30,7 @@ class Calls:
     """A warehouse of scored calls; a test chooses the verdict of every criterion."""
 
     def __init__(self, folder):
-        self.path, self.count, self.made, self.said = folder / "w.duckdb", 0, [], []
+        self.path, self.count, self.made, self.overrides = folder / "w.duckdb", 0, [], []
 
     def call(self, verdicts, *, at=MONDAY, tenant="acme", version=1, pair="sha256:1"):
         self.count += 1
@@ -43,9 +43,9 @@ class Calls:
         self.made.append(rows_of(result, "k"))
         return result
 
-    def word(self, result, criterion, verdict, *, at):
+    def verdict(self, result, criterion, verdict, *, at):
         found = next(item for item in result.qa_evaluation.criteria if item.id == criterion)
-        self.said.append(
+        self.overrides.append(
             CallOverrideEvent(
                 tenant_id=result.tenant_id, call_id=result.call_id, criterion_id=criterion, overridden_at=at,
                 form_id="support", form_version=result.qa_evaluation.qa_template_version, model_verdict=found.verdict,
@@ -57,14 +57,14 @@ class Calls:
         """Calls with the model's verdict, each with a person's verdict: ``{("yes", "no"): 3}``."""
         for (model, human), times in table.items():
             for _ in range(times):
-                self.word(self.call({criterion: model}, at=at, **more), criterion, human, at=at + timedelta(hours=1))
+                self.verdict(self.call({criterion: model}, at=at, **more), criterion, human, at=at + timedelta(hours=1))
 
     def report(self, week=WEEK, now=LATER):
         with closing(DuckWarehouse(self.path) if self.path.exists() else empty_warehouse(self.path)) as warehouse:
             for event, rows in (
                 (CallEvent, [call for call, _ in self.made]),
                 (CallCriterionEvent, [row for _, criteria in self.made for row in criteria]),
-                (CallOverrideEvent, self.said),
+                (CallOverrideEvent, self.overrides),
             ):
                 if rows:
                     warehouse.merge(event, to_table(event, rows))
@@ -87,10 +87,10 @@ GOOD, BAD = (
 def test_an_override_changes_the_figure(calls):
     results = [calls.call({"greet": verdict}) for verdict in ("yes", "yes", "no", "no")]
     for result, verdict in zip(results, ("yes", "yes", "no", "no"), strict=True):
-        calls.word(result, "greet", verdict, at=MONDAY)
+        calls.verdict(result, "greet", verdict, at=MONDAY)
     (item,) = calls.report().agreement.criteria
     assert (item.now.n, item.now.confirmed, item.now.kappa.value) == (4, 4, 1.0)
-    calls.word(results[0], "greet", "no", at=MONDAY + timedelta(minutes=1))
+    calls.verdict(results[0], "greet", "no", at=MONDAY + timedelta(minutes=1))
     (item,) = calls.report().agreement.criteria
     # Model 2 yes 2 no, person 1 yes 3 no: by chance (2*1 + 2*3) / 16 = 0.5, so kappa is (0.75 - 0.5) / 0.5.
     assert (item.now.n, item.now.confirmed, item.now.rate.interval().value, item.now.kappa.value) == (4, 3, 0.75, 0.5)
@@ -105,8 +105,8 @@ def test_a_fall_is_reported_first_with_a_remedy(calls):
     calls.answered("sorry", GOOD, at=BEFORE)
     calls.answered("sorry", GOOD)
     report = calls.report()
-    assert [(item.criterion, item.word) for item in report.agreement.criteria] == [
-        ("greet", Word.WORSE), ("sorry", Word.INCONCLUSIVE),
+    assert [(item.criterion, item.result) for item in report.agreement.criteria] == [
+        ("greet", ComparisonResult.WORSE), ("sorry", ComparisonResult.INCONCLUSIVE),
     ]  # fmt: skip
     (told,) = more_findings(report)  # no summary was answered, which is what the headline says
     assert told.startswith(
@@ -143,7 +143,7 @@ def test_few_ratings_raise_no_alarm_and_the_report_says_so(calls):
     calls.answered("greet", {("yes", "yes"): 40}, at=BEFORE)
     calls.answered("greet", {("yes", "no"): 18, ("yes", "yes"): 1})
     report = calls.report()
-    assert [item.word for item in report.agreement.criteria] == [Word.TOO_FEW]
+    assert [item.result for item in report.agreement.criteria] == [ComparisonResult.TOO_FEW]
     assert report.agreement.fallen == []
     assert more_findings(report) == []
     assert "n=19: too few to say" in page.render(report)
@@ -165,8 +165,8 @@ def test_versions_tenants_and_pairs_are_counted_separately(calls):
     calls.answered("greet", BAD, version=2, pair="sha256:2")
     calls.answered("greet", GOOD, tenant="brand")
     report = calls.report()
-    assert [(item.tenant, item.version, item.before_version, item.word) for item in report.agreement.criteria] == [
-        ("acme", 2, 1, Word.WORSE), ("brand", 1, 1, Word.NONE),
+    assert [(item.tenant, item.version, item.before_version, item.result) for item in report.agreement.criteria] == [
+        ("acme", 2, 1, ComparisonResult.WORSE), ("brand", 1, 1, ComparisonResult.NONE),
     ]  # fmt: skip
     (told,) = more_findings(report)
     assert told.endswith("; the week before used version 1 of the form; another pair scored the calls.")
@@ -174,10 +174,10 @@ def test_versions_tenants_and_pairs_are_counted_separately(calls):
 
 def test_a_rating_counts_once_in_the_week_it_was_given(calls):
     result = calls.call({"greet": "yes", "blank": None}, at=BEFORE)
-    calls.word(result, "greet", "no", at=BEFORE)
-    calls.word(result, "greet", "yes", at=MONDAY)
-    calls.word(result, "blank", "yes", at=MONDAY)
-    calls.word(calls.call({"greet": "yes"}), "greet", "no", at=MONDAY + timedelta(days=7))
+    calls.verdict(result, "greet", "no", at=BEFORE)
+    calls.verdict(result, "greet", "yes", at=MONDAY)
+    calls.verdict(result, "blank", "yes", at=MONDAY)
+    calls.verdict(calls.call({"greet": "yes"}), "greet", "no", at=MONDAY + timedelta(days=7))
     found = {item.criterion: item for item in calls.report().agreement.criteria}
     assert (found["greet"].now.n, found["greet"].now.confirmed, found["greet"].before) == (1, 1, None)
     assert (found["blank"].now.n, found["blank"].now.unanswered, found["blank"].now.kappa) == (0, 1, None)

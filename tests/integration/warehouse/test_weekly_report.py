@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 from empty_warehouse import empty_warehouse
 
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import make_report
 from reports.errors import WeekError
 from reports.read.data import read_week
@@ -209,7 +209,9 @@ def test_the_first_sentence_names_slice_pair_release_interval_and_remedy(planted
 
 def test_no_other_slice_is_reported_as_worse(planted):
     wrong = [
-        (item.slice, item.part_of) for item in planted.sliced if item.word is Word.WORSE and item.value != "outage"
+        (item.slice, item.part_of)
+        for item in planted.sliced
+        if item.result is ComparisonResult.WORSE and item.value != "outage"
     ]
     assert [name for name, part_of in wrong if not part_of] == []
 
@@ -239,7 +241,9 @@ def test_a_slices_effect_on_other_slices_is_attributed_to_it(house):
             row["helpful_feedback"] = "helpful" if rng.random() < 0.5 else "not_helpful"
     tables["omni_summaries"] = pa.Table.from_pylist(made, tables["omni_summaries"].schema)
     report = house.fill(tables).report()
-    followers = {item.slice: item.part_of for item in report.sliced if item.word is Word.WORSE and item.part_of}
+    followers = {
+        item.slice: item.part_of for item in report.sliced if item.result is ComparisonResult.WORSE and item.part_of
+    }
     assert followers["channel chat"] == "intent outage"
     assert report.worse[0].first.slice in ("", "intent outage")
 
@@ -253,7 +257,7 @@ def test_ten_weeks_without_change_raise_no_alarm(tmp_path):
         said += [
             (seed, item.slice, item.contrast.metric.name)
             for item in (*report.whole, *report.sliced)
-            if item.word is Word.WORSE
+            if item.result is ComparisonResult.WORSE
         ]
     assert len(said) <= 1  # measured 0 of 20 at 60,000 answers; `omni report-power` counts over many more
 
@@ -274,7 +278,7 @@ def test_another_tasks_answers_are_not_in_the_report(house):
     assert house.report(task="other").data.answers == 1
 
 
-def test_a_week_to_come_is_refused(house):
+def test_a_future_week_is_refused(house):
     with pytest.raises(WeekError, match="has not begun"):
         write_weekly(house.settings, week="2026-W50", now=LATER)
 
@@ -329,8 +333,10 @@ def test_no_priced_answer_is_no_cost(house):
 def test_all_equal_values_in_both_weeks_are_no_worse(house):
     weeks = [WEEK.start + timedelta(hours=hour) for hour in (*range(-120, -30), *range(90))]
     report = house.fill(table([summary(at, "helpful") for at in weeks])).report()
-    words = {item.contrast.metric.name: item.word for item in report.whole}
-    assert {words[name] for name in ("latency_p50", "latency_p95", "cost_written", "helpful_rate")} == {Word.NO_WORSE}
+    words = {item.contrast.metric.name: item.result for item in report.whole}
+    assert {words[name] for name in ("latency_p50", "latency_p95", "cost_written", "helpful_rate")} == {
+        ComparisonResult.NO_WORSE
+    }
     assert page.render(report)
 
 

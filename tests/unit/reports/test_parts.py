@@ -31,7 +31,7 @@ def _rates(before, after, since, trials=60, seed=0):
     return rng.binomial(trials, [before if day < since else after for day in DAYS]).astype(float), n
 
 
-def test_a_change_of_a_rate_is_dated_and_tied_to_its_release():
+def test_a_rate_change_is_dated_and_linked_to_its_release():
     successes, trials = _rates(0.85, 0.65, since=-3)
     (found,) = with_releases(rate_changes("x", DAYS, successes, trials), [_release(-20, 1), _release(-3)], WEEK)
     assert found.first <= -3 <= found.last
@@ -53,7 +53,7 @@ def test_two_changes_are_both_found_in_order():
     assert [abs(change.day - day) <= 1 for change, day in zip(found, (-18, -6), strict=True)] == [True, True]
 
 
-def test_constant_rates_change_seldom():
+def test_constant_rates_rarely_give_a_change_point():
     found = [
         rate_changes("x", DAYS, *_rates(0.85, 0.85, since=0, trials=30, seed=seed), seed=seed) for seed in range(60)
     ]
@@ -61,7 +61,7 @@ def test_constant_rates_change_seldom():
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
-def test_nothing_but_one_verdict_is_no_change(rate):
+def test_equal_ratings_have_no_change_point(rate):
     trials = np.full(len(DAYS), 40.0)
     assert rate_changes("x", DAYS, trials * rate, trials) == []
 
@@ -89,21 +89,21 @@ def test_psi_by_hand():
     # (0.6 - 0.5) ln(0.6/0.5) + (0.4 - 0.5) ln(0.4/0.5) = 0.0405
     found = _categories("intents", {"a": 600.0, "b": 400.0}, {"a": 500.0, "b": 500.0})
     assert found.psi == pytest.approx(0.0405, abs=1e-4)
-    assert (found.word, found.most) == ("stable", "a: 50% to 60%")
+    assert (found.result, found.most) == ("stable", "a: 50% to 60%")
 
 
-def test_a_new_intent_that_a_third_asks_for_has_moved():
+def test_a_new_intent_with_a_third_of_the_answers_has_moved():
     found = _categories("intents", {"a": 700.0, "b": 300.0}, {"a": 1000.0})
-    assert found.word == "moved"
+    assert found.result == "moved"
     assert found.most in ("a: 100% to 70%", "b: 0% to 30%")
 
 
-def test_what_chance_gives_at_that_size_has_not_moved():
+def test_drift_within_chance_counts_as_stable():
     ours = {str(place): float(count) for place, count in enumerate([9, 1, 6, 2, 7])}
     theirs = {str(place): float(count) for place, count in enumerate([4, 6, 3, 7, 5])}
     found = _categories("intents", ours, theirs)
     assert found.psi > 0.25
-    assert (found.psi > found.chance) == (found.word == "moved")
+    assert (found.psi > found.chance) == (found.result == "moved")
 
 
 def test_a_shifted_number_has_moved_and_its_ks_is_the_reference():
@@ -115,16 +115,16 @@ def test_a_shifted_number_has_moved_and_its_ks_is_the_reference():
         {float(k): float(v) for k, v in zip(*np.unique(side, return_counts=True), strict=True)} for side in (a, b)
     ]
     found = _numbers("interactions read", "input", *counted)
-    assert found.word == "moved"
+    assert found.result == "moved"
     assert found.ks == pytest.approx(stats.ks_2samp(a, b).statistic)
     same = _numbers("interactions read", "input", counted[0], counted[0])
-    assert (same.word, same.ks) == ("stable", 0.0)
+    assert (same.result, same.ks) == ("stable", 0.0)
 
 
-def test_all_equal_numbers_are_stable_and_few_say_nothing():
-    assert _numbers("words", "quality", {50.0: 400.0}, {50.0: 300.0}).word == "stable"
-    assert _numbers("words", "quality", {50.0: 7.0}, {90.0: 300.0}).word == "too few to say"
-    assert _numbers("words", "quality", {}, {}).word == "too few to say"
+def test_equal_numbers_are_stable_and_few_numbers_give_no_result():
+    assert _numbers("words", "quality", {50.0: 400.0}, {50.0: 300.0}).result == "stable"
+    assert _numbers("words", "quality", {50.0: 7.0}, {90.0: 300.0}).result == "too few to say"
+    assert _numbers("words", "quality", {}, {}).result == "too few to say"
 
 
 class _Data:
@@ -154,7 +154,7 @@ def _texts(comment, count, period=0, **more):
     return [{"period": period, "comment": comment, **more} for _ in range(count)]
 
 
-def test_what_is_said_alike_is_one_theme_and_a_new_one_grows():
+def test_similar_comments_form_one_theme_and_a_new_theme_has_grown():
     rows = _texts("the restoration time is missing", 12, intent="outage") + _texts("much too long to read", 9)
     rows += _texts("much too long to read", 20, period=-1)
     found = themes(_Data(rows))
@@ -179,7 +179,7 @@ def test_texts_that_cannot_be_grouped_are_no_error(rows):
     assert found.left + sum(theme.size for theme in found.themes) == found.texts
 
 
-def test_what_an_edit_brought_in_is_what_it_says():
+def test_an_edit_is_represented_by_the_words_it_added():
     assert changed_words("Paid the bill on May 3.", "Paid the water bill.") == (
         ["water", "bill."],
         ["bill", "on", "May", "3."],
@@ -199,7 +199,7 @@ def test_what_an_edit_brought_in_is_what_it_says():
         ("none", None),
     ],
 )
-def test_the_seeds_estimate_is_known_by_short_name_and_id(model, cost):
+def test_the_planned_cost_is_found_by_short_name_and_id(model, cost):
     assert stated_cost(model) == cost
 
 
@@ -231,12 +231,12 @@ def test_a_flat_series_can_be_drawn(value, unit):
     assert "nan" not in chart([line], WEEK, unit=unit, title="x", from_zero=unit is not Unit.RATE).lower()
 
 
-def test_nothing_to_draw_draws_nothing():
+def test_a_chart_without_points_is_empty():
     assert chart([ChartLine(name="x", points=[])], WEEK, unit=Unit.MS, title="x") == ""
     assert legend([ChartLine(name="x", points=[ChartPoint(day=0, value=1)])]) == ""
 
 
-def test_an_inferred_release_says_that_it_is_not_on_record():
+def test_an_inferred_release_is_named_as_not_on_record():
     release = AliasMove(
         digest="a", sequence=None, kind="inferred", at=datetime(2026, 11, 9, tzinfo=UTC), environment="local", why=""
     )

@@ -1,4 +1,4 @@
-"""Samples, their intervals and tests, and the word that a comparison earns: hand-worked, against references, at the bounds."""
+"""Samples, their intervals and tests, and the results of comparisons: hand-worked, against references, at the bounds."""
 
 import math
 
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from figures.stats import Interval
-from reports.compare.difference import against_target, contrast, difference, held, worded
+from reports.compare.difference import against_target, contrast, difference, promise_kept, with_result
 from reports.compare.false_discovery import benjamini_hochberg, family_weights, judge_family
-from reports.compare.outcomes import Word
+from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import COST, HELPFUL, P95, SMALLEST, UNHELPFUL
 from reports.read.samples import Mean, Quantile, Rate
 
@@ -36,7 +36,7 @@ def test_a_difference_of_rates_is_newcombes():
     assert (round(found.value, 4), round(found.low, 4), round(found.high, 4)) == (0.2, 0.0524, 0.3339)
 
 
-def test_fishers_test_is_the_tea_tasters():
+def test_fishers_exact_test_gives_the_tea_tasting_result():
     # Fisher 1935: 3 of 4 against 1 of 4, two-sided 34/70.
     assert Rate(successes=3, n=4).p_value(Rate(successes=1, n=4)) == pytest.approx(34 / 70)
 
@@ -73,7 +73,7 @@ def test_a_quantile_that_so_few_values_cannot_bound_has_no_upper_end():
     assert side.low is not None
 
 
-def test_a_quantiles_interval_covers_as_it_says():
+def test_a_quantiles_interval_has_its_nominal_coverage():
     rng, hits = np.random.default_rng(5), 0
     for _ in range(400):
         side = _quantile(np.rint(rng.exponential(1000, 300))).interval()
@@ -106,62 +106,62 @@ def test_relative_differences_are_shares_of_the_baseline():
     assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.20, 0.30))
 
 
-def test_no_share_can_be_taken_of_nothing():
+def test_a_baseline_of_zero_has_no_relative_difference():
     assert difference(COST, _interval(0.01, 0.01, 0.01), _interval(0.0, 0.0, 0.0)) is None
     assert difference(COST, _interval(0.0, 0.0, 0.0), _interval(0.01, 0.009, 0.011)).value == -1.0
 
 
-def _worded(value, low, high, *, significant, metric=HELPFUL):
+def _result(value, low, high, *, significant, metric=HELPFUL):
     base = contrast(HELPFUL, Rate(successes=80, n=100), Rate(successes=80, n=100))
     from dataclasses import replace
 
     made = replace(base, metric=metric, difference=_interval(value, low, high))
-    return worded(made, significant=significant).word
+    return with_result(made, significant=significant).result
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "significant", "word"),
+    ("value", "low", "high", "significant", "result"),
     [
-        (-0.20, -0.30, -0.10, True, Word.WORSE),
-        (-0.05, -0.08, -0.02, True, Word.WORSE),  # the estimate lies at the margin
-        (-0.049, -0.08, -0.02, True, Word.INCONCLUSIVE),  # certain, but by less than counts
-        (-0.20, -0.30, -0.10, False, Word.INCONCLUSIVE),  # the family puts it down to chance
-        (-0.02, -0.049, 0.01, False, Word.NO_WORSE),
-        (-0.02, -0.05, 0.01, False, Word.INCONCLUSIVE),  # the interval touches the margin
-        (-0.03, -0.04, -0.02, True, Word.NO_WORSE),  # lower for sure, by less than the margin for sure
-        (0.05, 0.01, 0.09, True, Word.BETTER),
-        (0.20, 0.10, 0.30, False, Word.NO_WORSE),
+        (-0.20, -0.30, -0.10, True, ComparisonResult.WORSE),
+        (-0.05, -0.08, -0.02, True, ComparisonResult.WORSE),  # the estimate lies at the margin
+        (-0.049, -0.08, -0.02, True, ComparisonResult.INCONCLUSIVE),  # certain, but by less than counts
+        (-0.20, -0.30, -0.10, False, ComparisonResult.INCONCLUSIVE),  # the family puts it down to chance
+        (-0.02, -0.049, 0.01, False, ComparisonResult.NO_WORSE),
+        (-0.02, -0.05, 0.01, False, ComparisonResult.INCONCLUSIVE),  # the interval touches the margin
+        (-0.03, -0.04, -0.02, True, ComparisonResult.NO_WORSE),  # lower for sure, by less than the margin for sure
+        (0.05, 0.01, 0.09, True, ComparisonResult.BETTER),
+        (0.20, 0.10, 0.30, False, ComparisonResult.NO_WORSE),
     ],
 )
-def test_words_at_above_and_below_the_margin(value, low, high, significant, word):
-    assert _worded(value, low, high, significant=significant) is word
+def test_results_at_above_and_below_the_margin(value, low, high, significant, result):
+    assert _result(value, low, high, significant=significant) is result
 
 
-def test_what_is_slower_is_worse_and_what_is_faster_is_better():
-    assert _worded(0.40, 0.30, 0.50, significant=True, metric=P95) is Word.WORSE
-    assert _worded(-0.40, -0.50, -0.30, significant=True, metric=P95) is Word.BETTER
+def test_slower_is_worse_and_faster_is_better():
+    assert _result(0.40, 0.30, 0.50, significant=True, metric=P95) is ComparisonResult.WORSE
+    assert _result(-0.40, -0.50, -0.30, significant=True, metric=P95) is ComparisonResult.BETTER
 
 
-def test_small_samples_say_nothing_and_take_part_in_no_family():
+def test_small_samples_have_no_result_and_join_no_family():
     few = contrast(HELPFUL, Rate(successes=0, n=SMALLEST - 1), Rate(successes=900, n=1000))
-    assert (few.word, few.tested) == (Word.TOO_FEW, False)
+    assert (few.result, few.tested) == (ComparisonResult.TOO_FEW, False)
     enough = contrast(HELPFUL, Rate(successes=0, n=SMALLEST), Rate(successes=900, n=1000))
     assert enough.tested
 
 
 def test_the_target_needs_the_whole_interval():
-    assert against_target(UNHELPFUL, _interval(0.10, 0.08, 0.149)) is Word.MET
-    assert against_target(UNHELPFUL, _interval(0.10, 0.08, 0.15)) is Word.INCONCLUSIVE
-    assert against_target(UNHELPFUL, _interval(0.20, 0.151, 0.25)) is Word.MISSED
-    assert against_target(UNHELPFUL, _interval(0.20, 0.151, 0.25, n=7)) is Word.TOO_FEW
+    assert against_target(UNHELPFUL, _interval(0.10, 0.08, 0.149)) is ComparisonResult.MET
+    assert against_target(UNHELPFUL, _interval(0.10, 0.08, 0.15)) is ComparisonResult.INCONCLUSIVE
+    assert against_target(UNHELPFUL, _interval(0.20, 0.151, 0.25)) is ComparisonResult.MISSED
+    assert against_target(UNHELPFUL, _interval(0.20, 0.151, 0.25, n=7)) is ComparisonResult.TOO_FEW
 
 
-def test_a_promise_is_held_to_the_gates_rule():
+def test_a_promise_is_judged_by_the_gates_rule():
     promised = _interval(2000.0, 1900.0, 2100.0, n=200)
-    assert held(P95, _interval(2100.0, 2050.0, 2150.0), promised) is Word.NO_WORSE
-    assert held(P95, _interval(3000.0, 2900.0, 3100.0), promised) is Word.WORSE
-    assert held(P95, _interval(2500.0, 2400.0, 2600.0), promised) is Word.INCONCLUSIVE
-    assert held(P95, _interval(1200.0, 1150.0, 1250.0), promised) is Word.BETTER
+    assert promise_kept(P95, _interval(2100.0, 2050.0, 2150.0), promised) is ComparisonResult.NO_WORSE
+    assert promise_kept(P95, _interval(3000.0, 2900.0, 3100.0), promised) is ComparisonResult.WORSE
+    assert promise_kept(P95, _interval(2500.0, 2400.0, 2600.0), promised) is ComparisonResult.INCONCLUSIVE
+    assert promise_kept(P95, _interval(1200.0, 1150.0, 1250.0), promised) is ComparisonResult.BETTER
 
 
 def test_benjamini_and_hochberg_by_hand():
@@ -189,20 +189,20 @@ def _family(*samples):
     return [(contrast(HELPFUL, ours, theirs), ours, theirs) for ours, theirs in samples]
 
 
-def test_a_picked_interval_is_wider_and_still_says_so():
+def test_an_adjusted_interval_is_wider_and_still_excludes_zero():
     even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
     bad = (Rate(successes=60, n=100), Rate(successes=85, n=100))
     (alone,) = judge_family(_family(bad))
     first, *rest = judge_family(_family(bad, *[even] * 30))
-    assert (alone.word, first.word) == (Word.WORSE, Word.WORSE)
+    assert (alone.result, first.result) == (ComparisonResult.WORSE, ComparisonResult.WORSE)
     assert first.adjusted.low < alone.adjusted.low == alone.difference.low
     assert first.adjusted.high < 0
-    assert {item.word for item in rest} == {Word.INCONCLUSIVE}
+    assert {item.result for item in rest} == {ComparisonResult.INCONCLUSIVE}
     assert first.compared == 31
 
 
-def test_what_one_test_shows_a_hundred_do_not():
+def test_a_difference_significant_alone_is_not_among_a_hundred():
     bad = (Rate(successes=72, n=100), Rate(successes=85, n=100))
     even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
-    assert judge_family(_family(bad))[0].word is Word.WORSE
-    assert judge_family(_family(bad, *[even] * 99))[0].word is Word.INCONCLUSIVE
+    assert judge_family(_family(bad))[0].result is ComparisonResult.WORSE
+    assert judge_family(_family(bad, *[even] * 99))[0].result is ComparisonResult.INCONCLUSIVE

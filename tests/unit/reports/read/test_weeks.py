@@ -28,13 +28,13 @@ def test_the_year_of_a_week_is_the_iso_year():
 @pytest.mark.parametrize(
     "text", ["2026-47", "2026-W54", "2025-W53", "2026-W00", "W47", "", "2026-W4", "2026-W47 ", "2026-w47"]
 )
-def test_what_is_no_week_is_refused_by_name(text):
+def test_an_invalid_week_is_refused_by_name(text):
     with pytest.raises(WeekError, match="2026-W47"):
         Week.parse(text)
 
 
 @pytest.mark.parametrize("zone", ["Mars/Base", "../etc/passwd", ""])
-def test_what_is_no_zone_is_refused(zone):
+def test_an_invalid_zone_is_refused(zone):
     with pytest.raises(WeekError, match="Europe/Berlin"):
         Week.parse("2026-W47", zone)
 
