@@ -18,7 +18,7 @@ _PLAN = "plan.json"
 
 
 @dataclass(slots=True, kw_only=True)
-class Progressed:
+class BackfillProgress:
     """The progress of a backfill. An earlier run finished ``resumed`` chunks; ``stopped`` is why this one ended early, or ""."""
 
     chunks: int
@@ -31,7 +31,7 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class BackfillOrder:
     """What to do with the items, within which limits. ``pair`` is None for ``rescore``, which calls no model."""
 
     task: str
@@ -53,12 +53,12 @@ class Order:
 
 
 def backfill(
-    order: Order,
+    order: BackfillOrder,
     items: Sequence[WorkItem],
     engine: BackfillEngine,
     settings: Settings,
-    say: Callable[[Progressed], None],
-) -> Progressed:
+    say: Callable[[BackfillProgress], None],
+) -> BackfillProgress:
     """Process ``items`` in the order of their ids and return the progress; every finished chunk stays on disk.
 
     The budget is checked between chunks: a chunk starts only if it fits at the mean cost per item so far.
@@ -74,7 +74,7 @@ def backfill(
         (number, ordered[at : at + order.chunk_size])
         for number, at in enumerate(range(0, len(ordered), order.chunk_size))
     ]
-    state = Progressed(chunks=len(chunks))
+    state = BackfillProgress(chunks=len(chunks))
     left = []
     for number, some in chunks:
         path = chunk_path(order.folder, number)
@@ -110,25 +110,25 @@ def rows_of(folder: Path) -> list[str]:
     return [line for path in sorted(folder.glob("chunk-*.jsonl")) for line in path.read_text("utf-8").splitlines()]
 
 
-def _count(state: Progressed, done: ChunkDone) -> None:
+def _count(state: BackfillProgress, done: ChunkDone) -> None:
     state.done += 1
     state.items += done.items
     state.failed += done.failed
     state.cost_usd += done.cost_usd
 
 
-def _fits(order: Order, state: Progressed, size: int) -> bool:
+def _fits(order: BackfillOrder, state: BackfillProgress, size: int) -> bool:
     if order.budget_usd is None:
         return True
     mean = state.cost_usd / state.items if state.items else Decimal(0)
     return state.cost_usd + mean * size <= order.budget_usd and (state.items == 0 or state.cost_usd < order.budget_usd)
 
 
-def _spent(order: Order, state: Progressed) -> str:
+def _spent(order: BackfillOrder, state: BackfillProgress) -> str:
     return f"{state.cost_usd:f} of {order.budget_usd:f} USD are spent, too much for another chunk; raise --budget to continue"
 
 
-def _claim(order: Order, ordered: Sequence[WorkItem]) -> None:
+def _claim(order: BackfillOrder, ordered: Sequence[WorkItem]) -> None:
     order.folder.mkdir(parents=True, exist_ok=True)
     plan, digest = order.folder / _PLAN, order.digest(ordered)
     if plan.exists():

@@ -31,7 +31,7 @@ _HOLDS_DIGIT = re.compile(r"\S*\d\S*")  # a case that differs only in an amount 
 Grams = frozenset[tuple[str, ...]]
 
 
-class Shared(NamedTuple):
+class SharedNgrams(NamedTuple):
     """Two texts by position, the number of distinct n-grams they share, and its share of the smaller set."""
 
     first: int
@@ -54,7 +54,7 @@ def containment(first: Grams, second: Grams) -> float:
     return len(first & second) / smaller if smaller else 0.0
 
 
-def shared_ngrams(grams: Sequence[Grams]) -> list[Shared]:
+def shared_ngrams(grams: Sequence[Grams]) -> list[SharedNgrams]:
     """Return every pair of texts that share at least one n-gram, found with an inverted index."""
     holders: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     for number, of_text in enumerate(grams):
@@ -63,7 +63,7 @@ def shared_ngrams(grams: Sequence[Grams]) -> list[Shared]:
     counts: Counter[tuple[int, int]] = Counter()
     for numbers in holders.values():
         counts.update(combinations(numbers, 2))
-    return [Shared(a, b, n, n / min(len(grams[a]), len(grams[b]))) for (a, b), n in sorted(counts.items())]
+    return [SharedNgrams(a, b, n, n / min(len(grams[a]), len(grams[b]))) for (a, b), n in sorted(counts.items())]
 
 
 def copied_passages(lines: Sequence[CaseLine]) -> list[CaseProblem]:

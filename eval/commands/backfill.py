@@ -11,7 +11,7 @@ from eval.commands.arguments import COULD_NOT_RUN, TaskName
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from eval.backfill.run import Progressed
+    from eval.backfill.run import BackfillProgress
     from service.pair import Pair
     from service.settings import Settings
 
@@ -36,7 +36,7 @@ def backfill(
     """Summarise past requests or score their texts again, within a rate and a budget. Exit code 1: stopped by the budget."""
     from eval.backfill.engines import engine_of
     from eval.backfill.history import items_of_file, items_of_week
-    from eval.backfill.run import Order
+    from eval.backfill.run import BackfillOrder
     from eval.backfill.run import backfill as work_off
     from eval.errors import BackfillError
     from service.local import aws
@@ -51,7 +51,7 @@ def backfill(
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
     loaded = None if pair is None else _load_pair(pair, task, settings)
-    order = Order(
+    order = BackfillOrder(
         task=task,
         mode="summarise" if loaded else "rescore",
         folder=settings.state_dir / "backfill" / name,
@@ -99,7 +99,7 @@ def _amount(budget: str) -> "Decimal":
         raise BackfillError(f"--budget {budget!r} is not an amount; write it like 2.50") from None
 
 
-def _say(state: "Progressed") -> None:
+def _say(state: "BackfillProgress") -> None:
     print(
         f"{state.done} of {state.chunks} chunks, {state.items} items, {state.cost_usd:f} USD",
         file=sys.stderr,

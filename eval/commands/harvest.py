@@ -8,7 +8,7 @@ import typer
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
 
 if TYPE_CHECKING:
-    from eval.harvest.propose import Desk
+    from eval.harvest.propose import HarvestContext
     from service.settings import Settings
 
 harvest = typer.Typer(no_args_is_help=True, help="Turn what went wrong into cases: propose, review, accept.")
@@ -45,7 +45,7 @@ def propose_cases(
         candidates = find_candidates(warehouse, task, week, part)
     finally:
         warehouse.close()
-    found = propose(candidates, earlier, open_stores(settings), _desk(task, settings, against), week=week, most=most)
+    found = propose(candidates, earlier, open_stores(settings), _context(task, settings, against), week=week, most=most)
     write_proposals(path, [*earlier, *found.new])
     print(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
     for reason, count in found.left_out.most_common():
@@ -74,7 +74,7 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
         raise typer.Exit(COULD_NOT_RUN)
     console = Console()
     try:
-        counts = review(proposals_path(task, settings), _desk(task, settings, against), console, Prompt.ask)
+        counts = review(proposals_path(task, settings), _context(task, settings, against), console, Prompt.ask)
     except (KeyboardInterrupt, EOFError):
         print("\nstopped; every decision so far is kept")
         return
@@ -89,7 +89,7 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
     from service.settings import Settings
 
     settings = Settings()
-    accepted, refused = apply(proposals_path(task, settings), _desk(task, settings, against))
+    accepted, refused = apply(proposals_path(task, settings), _context(task, settings, against))
     for name in accepted:
         print(f"accepted {name} into {settings.datasets_dir / task / 'regression.jsonl'}")
     for line in refused:
@@ -100,13 +100,13 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
         raise typer.Exit(1)
 
 
-def _desk(task: str, settings: "Settings", against: str) -> "Desk":
-    from eval.harvest.propose import Desk
+def _context(task: str, settings: "Settings", against: str) -> "HarvestContext":
+    from eval.harvest.propose import HarvestContext
     from eval.suites import load_case_rules
     from service.access.control import account_key
     from service.task import load_task
 
-    return Desk(
+    return HarvestContext(
         task=load_task(task),
         rules=load_case_rules(task),
         folder=settings.datasets_dir / task,

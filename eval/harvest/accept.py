@@ -10,7 +10,7 @@ from eval.casecheck.files import CaseLine
 from eval.casecheck.overlap import copied_passages, copied_references
 from eval.cases import Case, cases_digest
 from eval.harvest.proposal import Proposal
-from eval.harvest.propose import REGRESSION, Desk
+from eval.harvest.propose import REGRESSION, HarvestContext
 from service.files import write_whole
 
 _PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/verdict/must_pass.py`"
@@ -18,7 +18,7 @@ _ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)
 _LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILINE)
 
 
-def problems_of(proposal: Proposal, desk: Desk, sets: Sequence[CaseLine]) -> list[str]:
+def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[CaseLine]) -> list[str]:
     """Return the problems that keep a proposal from being a regression case, each with what to do."""
     expected = proposal.case.expectations
     problems = []
@@ -28,8 +28,8 @@ def problems_of(proposal: Proposal, desk: Desk, sets: Sequence[CaseLine]) -> lis
         problems.append(
             "has no facts: list in expectations.facts what a good summary must contain; otherwise no summary can fail"
         )
-    line = desk.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
-    problems += [problem.text for problem in case_problems(line, desk.task.without_model(line.inputs))]
+    line = context.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
+    problems += [problem.text for problem in case_problems(line, context.task.without_model(line.inputs))]
     for problem in (*copied_passages([*sets, line]), *copied_references([*sets, line])):
         if problem.file == line.file and problem.line == line.line:
             problems.append(problem.text)

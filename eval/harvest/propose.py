@@ -17,7 +17,7 @@ from eval.errors import HarvestError
 from eval.harvest.candidates import HarvestCandidate
 from eval.harvest.draft import drafted_facts
 from eval.harvest.proposal import Proposal, Provenance
-from eval.harvest.source import Origin, made_strange
+from eval.harvest.source import Origin, pseudonymized
 from service.redaction.free_text import redacted_text
 from service.task import Task
 
@@ -33,7 +33,7 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class HarvestContext:
     """What proposing and accepting need: the task, its rules, the folder of the case files, and the key of the pseudonyms."""
 
     task: Task[Any]
@@ -65,7 +65,7 @@ def propose(
     candidates: Sequence[HarvestCandidate],
     earlier: Sequence[Proposal],
     origin: Origin,
-    desk: Desk,
+    context: HarvestContext,
     *,
     week: str,
     most: int,
@@ -78,8 +78,8 @@ def propose(
     """
     found = Proposed()
     seen = {item.provenance.summary_id for item in earlier}
-    lines = desk.sets()
-    lines += [desk.line(item.case, file="earlier", number=number) for number, item in enumerate(earlier, start=1)]
+    lines = context.sets()
+    lines += [context.line(item.case, file="earlier", number=number) for number, item in enumerate(earlier, start=1)]
     for candidate in candidates:
         if len(found.new) == most:
             found.left_out["beyond --most"] += 1
@@ -94,11 +94,11 @@ def propose(
             continue
         account = inputs.account_number
         try:
-            proposal = _proposal(candidate, made_strange(inputs, desk.key), account, desk, week)
+            proposal = _proposal(candidate, pseudonymized(inputs, context.key), account, context, week)
         except HarvestError:
             found.left_out["not redactable"] += 1
             continue
-        line = desk.line(proposal.case, file="new", number=len(found.new) + 1)
+        line = context.line(proposal.case, file="new", number=len(found.new) + 1)
         if copy := _copied(line, lines):
             found.left_out[f"copy of {copy}"] += 1
             continue
@@ -119,9 +119,11 @@ def _copied(line: CaseLine, others: Sequence[CaseLine]) -> str | None:
     return None
 
 
-def _proposal(candidate: HarvestCandidate, inputs: BaseModel, account: str, desk: Desk, week: str) -> Proposal:
+def _proposal(
+    candidate: HarvestCandidate, inputs: BaseModel, account: str, context: HarvestContext, week: str
+) -> Proposal:
     name = hashlib.sha256(candidate.summary_id.encode()).hexdigest()[:8]
-    passages = desk.rules.passages(inputs)
+    passages = context.rules.passages(inputs)
     edited = candidate.edited_summary and redacted_text(candidate.edited_summary, account_number=account)
     expectations = Expectations()
     if edited:
@@ -130,7 +132,7 @@ def _proposal(candidate: HarvestCandidate, inputs: BaseModel, account: str, desk
         id=f"reg-{week.lower()}-{name}",
         inputs=inputs.model_dump(mode="json"),
         expectations=expectations,
-        slices={**desk.rules.observed(inputs), "reason": candidate.reasons[0]},
+        slices={**context.rules.observed(inputs), "reason": candidate.reasons[0]},
         origin=f"feedback of {week}, {candidate.pair} {candidate.pair_digest[:12]}",
     )
     return Proposal(

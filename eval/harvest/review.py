@@ -18,7 +18,7 @@ from rich.panel import Panel
 from eval.cases import Expectations
 from eval.harvest.accept import accept, problems_of
 from eval.harvest.proposal import Decision, Proposal, read_proposals, replaced, write_proposals
-from eval.harvest.propose import Desk
+from eval.harvest.propose import HarvestContext
 
 KEYS = "a accept   e edit   d drop   s skip   q quit"
 _HEAD = """# What a good summary of this history must contain. Checked when you save and close; an empty file changes nothing.
@@ -27,7 +27,7 @@ _HEAD = """# What a good summary of this history must contain. Checked when you 
 """
 
 
-def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) -> Counter[str]:
+def review(path: Path, context: HarvestContext, console: Console, ask: Callable[[str], str]) -> Counter[str]:
     """Show the open proposals of ``path``, carry out the person's decisions, and count accepted, dropped and skipped ones.
 
     Raises:
@@ -37,7 +37,7 @@ def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) 
     for proposal in [item for item in read_proposals(path) if item.decision == "open"]:
         left = sum(item.decision == "open" for item in read_proposals(path)) - counts["skipped"]
         while True:
-            _show(proposal, desk, console, left)
+            _show(proposal, context, console, left)
             key = ask(KEYS).strip().lower()[:1]
             if key == "q":
                 return counts
@@ -52,9 +52,9 @@ def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) 
                 proposal = _edited(proposal, console)
                 _keep(path, proposal, "open")
             if key == "a":
-                problems = problems_of(proposal, desk, desk.sets())
+                problems = problems_of(proposal, context, context.sets())
                 if not problems:
-                    accept(proposal.case, desk.folder)
+                    accept(proposal.case, context.folder)
                     _keep(path, proposal, "done")
                     counts["accepted"] += 1
                     break
@@ -62,7 +62,7 @@ def review(path: Path, desk: Desk, console: Console, ask: Callable[[str], str]) 
     return counts
 
 
-def apply(path: Path, desk: Desk) -> tuple[list[str], list[str]]:
+def apply(path: Path, context: HarvestContext) -> tuple[list[str], list[str]]:
     """Accept every proposal whose line has ``"decision": "accept"``.
 
     Returns:
@@ -75,11 +75,11 @@ def apply(path: Path, desk: Desk) -> tuple[list[str], list[str]]:
     for proposal in read_proposals(path):
         if proposal.decision != "accept":
             continue
-        problems = problems_of(proposal, desk, desk.sets())
+        problems = problems_of(proposal, context, context.sets())
         if problems:
             refused.append(f"{proposal.id}: " + "; ".join(problems))
             continue
-        accept(proposal.case, desk.folder)
+        accept(proposal.case, context.folder)
         _keep(path, proposal, "done")
         accepted.append(proposal.id)
     return accepted, refused
@@ -90,13 +90,13 @@ def _keep(path: Path, proposal: Proposal, decision: Decision) -> None:
     write_proposals(path, replaced(read_proposals(path), proposal.model_copy(update={"decision": decision})))
 
 
-def _show(proposal: Proposal, desk: Desk, console: Console, left: int) -> None:
+def _show(proposal: Proposal, context: HarvestContext, console: Console, left: int) -> None:
     said, case = proposal.provenance, proposal.case
     console.rule(f"{case.id} ({left} open)")
     console.print(
         f"{said.reason} in {said.week}; pair {said.pair} {said.prompt_version}, answered by {said.answered_by}"
     )
-    for passage in desk.rules.passages(desk.task.input_model.model_validate(case.inputs)):
+    for passage in context.rules.passages(context.task.input_model.model_validate(case.inputs)):
         when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
         console.print(Panel(escape(passage.text), title=f"{passage.id} {when}", title_align="left"))
     console.print(Panel(escape(proposal.shown), title="summary shown to the agent", title_align="left"))

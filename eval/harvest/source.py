@@ -90,7 +90,7 @@ def open_stores(settings: Settings) -> Stores:
     return Stores(client("s3", settings), settings.stores.archive_bucket, history)
 
 
-def made_strange(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
+def pseudonymized(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
     """Return the inputs with pseudonymous ids and redacted texts; the same customer gets the same ids with the same key.
 
     Raises:

@@ -12,7 +12,7 @@ import pytest
 
 from eval.backfill.engines import AsyncioEngine, DaskEngine
 from eval.backfill.history import items_of_file
-from eval.backfill.run import Order, backfill, rows_of
+from eval.backfill.run import BackfillOrder, backfill, rows_of
 from eval.backfill.work import ChunkDone
 from eval.errors import BackfillError
 from service.cards import ModelCards
@@ -33,7 +33,7 @@ def extractive():
 
 def order(folder, **changes):
     fields = {"task": "summarize", "mode": "summarise", "folder": folder, "pair": extractive(), "chunk_size": 9}
-    return Order(**fields | changes)
+    return BackfillOrder(**fields | changes)
 
 
 def settings_in(folder):
@@ -68,13 +68,13 @@ def test_other_work_under_the_same_name_is_refused(tmp_path):
         work_off(order(tmp_path, chunk_size=8), AsyncioEngine(), tmp_path)
 
 
-def test_an_id_that_stands_twice_is_refused(tmp_path):
+def test_a_repeated_id_is_refused(tmp_path):
     items = items_of_file(INPUTS)
     with pytest.raises(BackfillError, match="twice"):
         work_off(order(tmp_path), AsyncioEngine(), tmp_path, [*items, items[0]])
 
 
-def test_kept_texts_are_looked_over_again_without_a_model(tmp_path):
+def test_rescore_checks_stored_texts_without_a_model(tmp_path):
     items = items_of_file(INPUTS)[:3]
     shown = [type(item)(id=item.id, inputs=item.inputs, text="A credit of $987.65 was paid.") for item in items]
     state = work_off(order(tmp_path, mode="rescore", pair=None), AsyncioEngine(), tmp_path, shown)
@@ -97,7 +97,7 @@ class Dear:
 @pytest.mark.parametrize(
     ("budget", "begun"), [("18", [0, 1]), ("26.99", [0, 1]), ("27", [0, 1, 2]), ("1000", [0, 1, 2, 3, 4])]
 )
-def test_a_chunk_that_does_not_fit_the_budget_is_not_begun(tmp_path, budget, begun):
+def test_a_chunk_that_does_not_fit_the_budget_is_not_started(tmp_path, budget, begun):
     engine = Dear()
     state = work_off(order(tmp_path, budget_usd=Decimal(budget)), engine, tmp_path)
     assert engine.begun == begun
@@ -105,7 +105,7 @@ def test_a_chunk_that_does_not_fit_the_budget_is_not_begun(tmp_path, budget, beg
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_as_if_nothing_had_been(whole, tmp_path):
+def test_a_backfill_killed_at_random_moments_gives_the_same_rows(whole, tmp_path):
     line = [sys.executable, "-m", "omni", "backfill", "--name", "all", "--pair", "extractive", "--inputs", str(INPUTS)]
     line += ["--chunk", "9", "--rate", "25"]
     environment = os.environ | {"OMNI_STATE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}

@@ -107,7 +107,7 @@ def test_planted_faults_are_named_with_file_and_line(changes, message):
         {"own_answer": "No notes", "references": ["No notes."], "facts": [], "open_items": []},
     ],
 )
-def test_what_a_case_declares_is_no_fault(changes):
+def test_a_declared_exception_is_not_a_fault(changes):
     if "rules" in changes:
         changes = changes | {"rules": CaseRules(passages=passages, now=lambda _: NOW, after_now=(("future", True),))}
     assert problems(**changes) == []

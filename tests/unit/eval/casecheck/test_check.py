@@ -100,7 +100,7 @@ def test_a_form_that_other_references_satisfy_is_counted(tmp_path):
     )  # "closed" is found in one of six foreign references, "van" and "cat" in none
 
 
-def test_what_the_cases_of_a_file_must_be_together_is_a_problem_of_the_file(tmp_path):
+def test_a_broken_rule_on_all_cases_of_a_file_is_reported_for_the_file(tmp_path):
     def together(cases):
         if sum("goat" in case.inputs["text"] for case in cases) * 2 > len(cases):
             yield "more than half of the cases are about goats"

@@ -115,7 +115,7 @@ def test_unigram_f1_agrees_with_rouge_1():
     assert unigram_f1("", other) == 0.0
 
 
-def test_the_auc_is_half_for_twins_alike_and_one_when_every_good_row_wins():
+def test_the_auc_is_half_for_equal_twins_and_one_when_every_good_row_wins():
     same = np.array([0.1, 0.2, 0.3])
     assert paired_auc(same, same).value == pytest.approx(0.5)
     sure = paired_auc(same + 1, same)

@@ -15,7 +15,7 @@ PASSAGES = (
 )
 
 
-def test_a_sentence_that_a_passage_bears_out_becomes_a_fact_with_its_span():
+def test_a_sentence_that_a_passage_supports_becomes_a_fact_with_its_span():
     facts = drafted_facts("She disputes the $60.00 trip charge. The credit posts on the 11/24 bill.", PASSAGES)
     assert [(fact.interaction_id, fact.span) for fact in facts] == [
         ("i1", "Customer disputes the $60.00 trip charge of Oct 3."),
@@ -25,7 +25,7 @@ def test_a_sentence_that_a_passage_bears_out_becomes_a_fact_with_its_span():
 
 
 @pytest.mark.parametrize("edited", ["", "Nothing of the kind was said.", "The pool heater hums loudly."])
-def test_what_no_visible_passage_says_is_no_fact(edited):
+def test_an_unsupported_sentence_becomes_no_fact(edited):
     assert drafted_facts(edited, PASSAGES) == ()
 
 
@@ -54,7 +54,7 @@ def test_a_row_of_the_card_is_counted_again_not_twice(tmp_path):
     assert once.index("gate.jsonl") < once.index("regression.jsonl") < once.index("end")
 
 
-def test_a_line_that_is_no_proposal_is_named(tmp_path):
+def test_an_invalid_proposal_line_is_named(tmp_path):
     path = tmp_path / "p.jsonl"
     assert read_proposals(path) == []
     path.write_text('{"decision": "maybe"}\n', encoding="utf-8")

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from eval.cases import Case, load_cases
 from eval.harvest.proposal import Proposal, Provenance, read_proposals, write_proposals
-from eval.harvest.propose import Desk
+from eval.harvest.propose import HarvestContext
 from eval.harvest.review import review
 from eval.suites import load_case_rules
 from service.task import load_task
@@ -23,11 +23,11 @@ REFERENCE = (
 
 
 @pytest.fixture
-def desk(tmp_path):
+def context(tmp_path):
     folder = tmp_path / "datasets"
     folder.mkdir()
     shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", folder / "gate.jsonl")
-    return Desk(task=load_task("summarize"), rules=load_case_rules("summarize"), folder=folder, key=b"k")
+    return HarvestContext(task=load_task("summarize"), rules=load_case_rules("summarize"), folder=folder, key=b"k")
 
 
 @pytest.fixture
@@ -65,16 +65,16 @@ def path(tmp_path):
     return tmp_path / "p.jsonl"
 
 
-def play(path, desk, *keys):
+def play(path, context, *keys):
     pressed = iter(keys)
     out = io.StringIO()
-    counts = review(path, desk, Console(file=out, width=120), lambda _: next(pressed))
+    counts = review(path, context, Console(file=out, width=120), lambda _: next(pressed))
     return counts, out.getvalue()
 
 
-def accepted(desk):
-    file = desk.folder / "regression.jsonl"
-    return load_cases(file, input_model=desk.task.input_model).cases if file.exists() else ()
+def accepted(context):
+    file = context.folder / "regression.jsonl"
+    return load_cases(file, input_model=context.task.input_model).cases if file.exists() else ()
 
 
 def editor_that_writes(tmp_path, monkeypatch, text):
@@ -83,17 +83,17 @@ def editor_that_writes(tmp_path, monkeypatch, text):
     monkeypatch.setenv("VISUAL", f"{sys.executable} {script}")
 
 
-def test_what_cannot_fail_is_not_accepted_and_says_what_is_missing(path, desk):
-    counts, shown = play(path, desk, "a", "s", "q")
+def test_an_incomplete_proposal_is_refused_with_what_is_missing(path, context):
+    counts, shown = play(path, context, "a", "s", "q")
     assert not counts["accepted"]
     assert "has no reference" in shown
     assert "has no facts" in shown
     assert "[b]gate locked[/b]" in shown  # somebody else's text is no markup of ours
-    assert accepted(desk) == ()
+    assert accepted(context) == ()
     assert [item.decision for item in read_proposals(path)] == ["open", "open"]
 
 
-def test_edited_then_accepted_it_is_a_case_at_once(path, desk, tmp_path, monkeypatch):
+def test_an_edited_and_accepted_proposal_becomes_a_case_at_once(path, context, tmp_path, monkeypatch):
     fact = {
         "statement": "A blind dog is behind the gate",
         "accepted": ["terrier + blind"],
@@ -101,26 +101,26 @@ def test_edited_then_accepted_it_is_a_case_at_once(path, desk, tmp_path, monkeyp
         "span": SPAN,
     }
     editor_that_writes(tmp_path, monkeypatch, json.dumps({"references": [REFERENCE], "facts": [fact]}))
-    counts, shown = play(path, desk, "e", "a", "q")
+    counts, shown = play(path, context, "e", "a", "q")
     assert counts["accepted"] == 1, shown
-    assert [case.id for case in accepted(desk)] == ["reg-2026-w45-1"]
+    assert [case.id for case in accepted(context)] == ["reg-2026-w45-1"]
     assert [item.decision for item in read_proposals(path)] == ["done", "open"]
     # The second tells the same story: the set has it already.
-    counts, shown = play(path, desk, "e", "a", "d")
+    counts, shown = play(path, context, "e", "a", "d")
     assert "same text" in shown
     assert [item.decision for item in read_proposals(path)] == ["done", "drop"]
-    assert len(accepted(desk)) == 1
+    assert len(accepted(context)) == 1
 
 
 @pytest.mark.parametrize("text", ["references: [", "surprise: 1", ""])
-def test_what_the_editor_leaves_broken_changes_nothing(path, desk, tmp_path, monkeypatch, text):
+def test_an_invalid_edit_changes_nothing(path, context, tmp_path, monkeypatch, text):
     editor_that_writes(tmp_path, monkeypatch, text)
     before = read_proposals(path)
-    play(path, desk, "e", "q")
+    play(path, context, "e", "q")
     assert read_proposals(path) == before
 
 
-def test_an_editor_that_is_not_there_is_said(path, desk, monkeypatch):
+def test_a_missing_editor_is_reported(path, context, monkeypatch):
     monkeypatch.setenv("VISUAL", "no-such-editor-here")
-    _, shown = play(path, desk, "e", "q")
+    _, shown = play(path, context, "e", "q")
     assert "set EDITOR" in shown

@@ -130,7 +130,7 @@ def points() -> list[SweepPoint]:
     return sweep_points(EVALUATION, SUITE, QUALITY)
 
 
-def test_the_picture_draws_each_point_with_bars_both_ways_and_leaves_out_what_has_no_figure() -> None:
+def test_the_chart_draws_each_point_with_both_bars_and_leaves_out_missing_figures() -> None:
     over_cost = str(scatter(points(), "cost", higher_is_better=True, title="t"))
     over_latency = str(scatter(points(), "latency", higher_is_better=True, title="t"))
     assert over_cost.count("<circle") == 5
@@ -147,7 +147,7 @@ def test_the_picture_draws_each_point_with_bars_both_ways_and_leaves_out_what_ha
     assert height("best") < height("cheap") == height("beaten")  # up is better
 
 
-def test_no_picture_where_everything_is_free() -> None:
+def test_no_chart_where_everything_is_free() -> None:
     free = make_evaluation(make_pair("a@m", 0.9, 0.0, 9.0), make_pair("b@m", 0.8, 0.0, 9.0))
     assert scatter(sweep_points(free, SUITE, QUALITY), "cost", higher_is_better=True, title="t") == ""
 

@@ -65,7 +65,7 @@ def test_an_account_has_one_history_and_shows_it_at_each_of_its_contacts(plan):
     assert not any(by_account[contact.account_number].again for contact in again)
 
 
-def test_a_story_s_stages_hold_only_the_facts_that_are_known_by_then(told):
+def test_the_stages_of_a_story_hold_only_the_facts_known_by_then(told):
     for episode in told:
         ids = {item.interaction_id for item in episode.visible}
         assert {fact.interaction_id for fact in episode.facts} <= ids
@@ -79,7 +79,7 @@ def test_fewer_facts_and_more_noise_make_more_complaints():
     assert unhelpful_rate(1.0, noise=0.05) == pytest.approx(0.03 * 0.95 + 0.97 * 0.05)
 
 
-def test_an_opinion_hangs_on_seed_and_contact_and_on_nothing_else(plan):
+def test_an_opinion_depends_on_seed_and_contact_alone(plan):
     some = plan.contacts[:300]
     first = [opinion(contact, plan.episodes[contact.episode], "", OPTIONS) for contact in some]
     assert first == [opinion(contact, plan.episodes[contact.episode], "", OPTIONS) for contact in some]
