@@ -88,7 +88,7 @@ def _case_actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do="Make cases from the answers rated unhelpful and improve the prompt on them",
-                because="the unhelpful rate is above 15%, and it did not change this week",
+                because="the unhelpful rate is above 15%, although nothing got worse this week",
                 command=f"omni harvest propose --week {facts.week}",
             )
         )

@@ -103,7 +103,7 @@ def _stated(report: WeeklyReport, digest: str, now: WeekFigure) -> str:
     low, high = pair.stated_cost
     text = f"; planned ${low} to ${high}"
     return text + (
-        f", {float(low) / now.side.value:.0f} to {float(high) / now.side.value:.0f} times as much"
+        f", {float(low) / now.side.value:.0f} to {float(high) / now.side.value:.0f} times the metered cost"
         if now.side.value > 0
         else ""
     )
