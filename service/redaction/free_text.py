@@ -1,7 +1,7 @@
-"""Free text without whom it is about: names, addresses, numbers and secrets become words in brackets before a text is kept.
+"""Removes personal data from free text before it is stored: names, addresses, numbers and secrets become tags in brackets.
 
-Patterns, not understanding: a name in small letters stays. What the text is about (amounts, dates, times, counts) stays too.
-It fails closed: whoever keeps texts keeps none that ``redacted_text`` did not return.
+It uses patterns only, so a name in lower case stays. Amounts, dates, times and counts stay on purpose.
+It fails closed: callers must store only texts that ``redacted_text`` returned.
 """
 
 import re
@@ -13,9 +13,9 @@ from service.grounding.names import bare, is_name, ordinary
 LONGEST_TEXT = 100_000  # characters; a summary has hundreds
 _EMAIL = re.compile(r"[^\s@<>()\[\]\",;:]{1,64}@[^\s@<>()\[\]\",;:]{1,255}")
 _LINK = re.compile(r"(?:https?://|www\.)\S{1,2000}", re.I)
-# Each of the next begins with a plain character class and looks back after it: a pattern that begins by looking back is tried
-# at every character, which costs three times as much.
-# One to three words that may be a street's name, then what streets are called.
+# The next patterns start with a character class and put the look-behind after it: a pattern that starts with a look-behind is
+# tried at every character, which takes three times as long.
+# A house number, one to three words of a street's name, then a word such as "street".
 _ADDRESS = re.compile(
     r"\d(?<![\d$.,/:-]\d)\d{0,5}[A-Za-z]?\s+(?:[NSEW]\.?\s+)?(?:[\w'.-]{1,20}\s+){1,3}?"
     r"(?:street|st|avenue|ave|av|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|terrace|ter|highway|hwy|parkway"
@@ -27,7 +27,7 @@ _LOOKS_DATED = re.compile(
     r"(?:19|20)\d\d[-.](?:0?[1-9]|1[0-2])[-.](?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])[-.](?:0?[1-9]|[12]\d|3[01])[-.]"
     r"(?:19|20)\d\d|(?:19|20)\d\d-(?:19|20)\d\d"
 )
-# Figures in groups of two and more, seven of them in all; or five in one piece that are no amount.
+# Groups of two or more digits, seven digits in all; or five digits in one piece that are no amount.
 _GROUPS = re.compile(r"\d(?<!\d\d)(?<!\d[.,]\d)(?<!\$\d)\d+(?:(?:[ .-]|\) ?|/)\d{2,})+(?!\d)")
 _DECIMAL = re.compile(r"\d{1,6}\.\d{1,2}")
 _SOLID = re.compile(r"\d(?<!\d\d)\d{4,}(?!\d)")
@@ -46,34 +46,34 @@ _CAPITALISED = re.compile(r"[^\W\d_a-z](?<![\w@#/$.\[-].)[\w'&]*(?:-[^\W\d_][\w'
 _SPEAKER = re.compile(r"\s\((?:agent|rep|bot|supervisor|customer|caller)\)", re.I)
 _WITHIN_A_NAME = frozenset({" ", "-", " de ", " la ", " von ", " van "})
 _DIGITS = re.compile(r"\d+")
-# Soft hyphens, joiners and marks of direction: between two figures they would hide a number from every pattern.
+# Soft hyphens, joiners and direction marks: between two digits they would hide a number from every pattern.
 _HIDDEN = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]"
 )
-_OWN_DIGITS = 7  # from here on a customer's own figures are looked for across whatever stands between them
+_OWN_DIGITS = 7  # account numbers with at least this many digits are also searched for with anything between the digits
 
 
 class RedactionFailed(ServiceError):
-    """A text that must not be kept: it could not be read, or still holds what it must not. The message never quotes it."""
+    """A text that must not be stored: it is too long, or still holds personal data. The message never quotes the text."""
 
 
 def redacted_text(text: str, *, account_number: str = "", names: bool = True) -> str:
-    """Return ``text`` with ``[name]``, ``[number]``, ``[email]``, ``[link]``, ``[address]`` and ``[secret]`` for what they hide.
+    """Return ``text`` with personal data replaced by a tag in brackets, one per ``EntityKind``: ``[name]``, ``[number]``, ...
 
     Args:
-        text: what somebody or a model wrote.
-        account_number: the customer's own, found in whatever groups it is written; ``""`` when there is none.
-        names: False leaves names, for what staff write of pairs and releases.
+        text: written by a person or a model.
+        account_number: the customer's; replaced wherever it occurs in this spelling. ``""`` if unknown.
+        names: False keeps names, for texts of staff about pairs and releases.
 
     Raises:
-        RedactionFailed: the text is too long, or the account's number could not be taken out.
+        RedactionFailed: the text is longer than 100,000 characters, or still holds the digits of the account number.
     """
     if len(text) > LONGEST_TEXT:
-        raise RedactionFailed(f"a text of {len(text)} characters is longer than {LONGEST_TEXT}")
+        raise RedactionFailed(f"the text has {len(text)} characters; at most {LONGEST_TEXT} can be redacted")
     if not text.isascii():
         text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text))
     if "\0" in text:
-        text = text.replace("\0", "")  # no column of Redshift takes it
+        text = text.replace("\0", "")  # no Redshift column accepts it
     if len(account_number) > 3:
         text = text.replace(account_number, "[number]")
     if "@" in text:
@@ -93,7 +93,7 @@ def redacted_text(text: str, *, account_number: str = "", names: bool = True) ->
         text = "\n".join(map(_without_names, text.split("\n"))) if "\n" in text else _without_names(text)
     own = "".join(_DIGITS.findall(account_number))
     if len(own) >= _OWN_DIGITS and own in "".join(_DIGITS.findall(text)):
-        raise RedactionFailed("the account's own number is still in the text after redaction")
+        raise RedactionFailed("the account number is still in the text after redaction")
     return text
 
 
@@ -119,7 +119,7 @@ def _solid(match: re.Match[str]) -> str:
 def _without_names(text: str) -> str:
     words = [match for match in _CAPITALISED.finditer(text) if not ordinary(match[0])]
     named = [is_name(match, text) or _SPEAKER.match(text, match.end()) is not None for match in words]
-    # Who is named once is named wherever the word stands, at the beginning of a sentence too.
+    # A word that is a name once is replaced everywhere, also at the start of a sentence.
     known = {bare(match[0]) for match, found in zip(words, named, strict=True) if found}
     parts: list[str] = []
     end = 0

@@ -1,6 +1,7 @@
-"""What people say of themselves on the telephone, which patterns for written text miss: "my name is", last four digits.
+"""Removes personal data that patterns for written text miss in transcribed speech: "my name is ...", the last four digits.
 
-Speech has neither capitals nor full numbers: what gives a detail away is the word before it, or what the agent asked just before.
+Transcripts may lack capitals, and numbers may be partial, so a detail is recognised by the words before it or by the agent's
+question before it.
 """
 
 import re
@@ -27,7 +28,7 @@ _KEYS = (
     r"|sort\s+code|pin|post\s?code|zip(?:\s?code)?|phone|telephone|mobile|cell|date\s+of\s+birth|dob|born|licen[cs]e|passport|id"
 )
 _SPOKEN_DIGIT = r"(?:oh?|zero|one|two|three|four|five|six|seven|eight|nine|double|triple)"
-# "abd 568" is a claim's number; "is 568" is not.
+# "abd 568" is a claim number; "is 568" is not.
 _LETTERS = r"(?!(?:is|it|to|no|my|in|of|or|and|the|at|on|was|are|for|by)\b)[a-z]{2,3}[\s-]?"
 _DIGITS = rf"(?:(?:{_LETTERS})?\d(?:[\s./-]?(?:[a-z]\s)?\d){{2,}}|{_SPOKEN_DIGIT}(?:[\s,.-]+{_SPOKEN_DIGIT}){{2,}})"
 _KEYED = re.compile(rf"\b((?:{_KEYS})\b\W{{0,3}}(?:[a-z']+\W{{1,3}}){{0,5}}?)({_DIGITS})\b", re.I)
@@ -41,13 +42,13 @@ _MAIL = re.compile(
 )
 _ASKS_NAME = re.compile(r"\bnames?\b", re.I)
 _ASKS_NUMBER = re.compile(rf"\b(?:{_KEYS}|number|last\s+(?:four|4)|digits|security)\b", re.I)
-_LONGEST_ANSWER = 6  # words: a longer one is no mere name
+_LONGEST_ANSWER = 6  # words: a longer answer is more than a name
 
 
-def without_spoken(text: str, asked: str) -> str:
-    """Return ``text`` with what its words, or the agent's turn before it (``asked``), show to be somebody's.
+def redact_spoken(text: str, asked: str) -> str:
+    """Return ``text`` with details replaced by ``[name]``, ``[number]`` or ``[email]``.
 
-    What is taken out becomes ``[name]``, ``[number]`` or ``[email]``, as in ``service.redaction.free_text``.
+    ``asked`` is the agent's turn before ``text``: after a question for a name or number, a short answer is taken as one.
     """
     text = _MAIL.sub("[email]", text)
     text = _KEYED.sub(r"\1[number]", text)
@@ -60,8 +61,8 @@ def without_spoken(text: str, asked: str) -> str:
     return re.sub(r"\[name\](?:\s+\[name\])+", "[name]", text)
 
 
-def names_nobody(word: str) -> bool:
-    """Return whether a word, in a place where a name may stand, is none: "yes", "number", "calling"."""
+def is_no_name(word: str) -> bool:
+    """Return whether a word is certainly no name, even where a name is expected: "yes", "number", "calling"."""
     return _NOT_A_NAME.match(word) is not None
 
 

