@@ -1,4 +1,4 @@
-"""One run of a task: what it needs, what it gives, and the bookkeeping between: asks models, checks answers, counts costs."""
+"""One run of a task: its context, its result, and the attempt that calls models, checks answers and counts costs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,21 +19,21 @@ from service.telemetry.log import Event, log
 
 Arm = Literal["primary", "backup", "fallback", "none"]
 Chain = Literal["serve", "primary", "backup"]
-# A call that was given up counts against its model after the pair's hedge delay, but never sooner than this.
+# An abandoned call counts against its model if it ran for the pair's hedge delay, and at least for this time.
 _LEAST_SLOW_S = 1.0
-# A second attempt with less time than this, or than the first one took, is not started.
+# A repair needs at least this much time, and at least as much as the first attempt took.
 _LEAST_REPAIR_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskContext:
-    """What a run needs from outside.
+    """The pair, models and limits of a run.
 
-    ``chain`` is ``serve`` (primary, hedged backup, fallback) or the one arm that an evaluation asks for, so that a failover
-    never hides in a score. ``patience`` stretches the pair's deadline: 1 when serving; an evaluation waits longer and counts
-    the answers that came late, so a slow machine costs latency figures and not quality figures. ``reliability`` is what the
-    requests of a serving process share; without it every call passes and every hedge starts. ``crowded`` says that the process
-    has more to do than it can: the task's own fallback answers at once.
+    ``chain`` is ``serve`` (primary, hedged backup, fallback), or the single arm that an evaluation measures, so that scores never
+    include a failover. ``patience`` multiplies the pair's deadline: 1 when serving; an evaluation waits longer and counts late
+    answers, so that a slow machine affects latency figures and not quality figures. ``reliability`` holds the breakers and hedge
+    budgets of a serving process; with None every call and every hedge is allowed. With ``crowded`` (an overloaded process) the
+    task's own fallback answers at once.
     """
 
     pair: Pair
@@ -49,12 +49,12 @@ class TaskContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """What a run gave. ``output`` is None exactly when ``failure`` is set; ``raw_text`` is what a rejected answer said.
+    """The result of a run. ``output`` is None exactly when ``failure`` is set; ``raw_text`` is the text of a rejected answer.
 
-    ``cost`` is None for a model without prices. ``latency_ms`` is the whole run, ``model_ms`` the answering call alone.
-    ``usage`` is metered; ``estimated_usage`` belongs to calls that were cancelled or timed out and is part of ``cost`` too.
-    ``guarded`` names the kinds of findings that the guard made in this run, shown or not, ``guard_findings`` counts them;
-    ``repaired`` says that the output is a second attempt after such findings.
+    ``cost`` is None for a model without prices. ``latency_ms`` covers the whole run, ``model_ms`` only the calls that answered.
+    ``usage`` is metered; ``estimated_usage`` is for cancelled and timed-out calls; ``cost`` includes both. ``guarded`` lists the
+    kinds of all guard findings of the run, also those in answers that were not shown, and ``guard_findings`` is their number.
+    ``repaired`` means that the output is a second attempt after such findings.
     """
 
     output: str | None
@@ -76,17 +76,17 @@ class TaskResult:
 
     @property
     def cost_estimated(self) -> bool:
-        """True when part of ``cost`` is an estimate: a call's usage never came back."""
+        """True if part of ``cost`` is an estimate, because a call returned no usage."""
         return self.estimated_usage != Usage()
 
     @property
     def degraded(self) -> bool:
-        """True when neither of the pair's models answered and the task's own fallback did."""
+        """True if the task's own fallback answered instead of the pair's models."""
         return self.arm == "fallback"
 
 
-def whole(answers: Sequence[TaskResult], output: str) -> TaskResult:
-    """Return one result of the results of all questions; times and attempts are sums, one backup makes it the backup's."""
+def combined(answers: Sequence[TaskResult], output: str) -> TaskResult:
+    """Return the results of all questions as one: times and attempts are summed; the arm is ``backup`` if any question's is."""
     last = answers[-1]
     return replace(
         last,
@@ -101,7 +101,7 @@ def whole(answers: Sequence[TaskResult], output: str) -> TaskResult:
 
 @dataclass(slots=True)
 class Attempt:
-    """One run's bookkeeping: asks a model, checks the answer, remembers what failed answers cost."""
+    """Calls models for one run, checks their answers, and counts usage and cost, also of failed answers."""
 
     context: TaskContext
     budget: Budget
@@ -115,7 +115,7 @@ class Attempt:
     guard_findings: int = 0
 
     def call(self) -> ModelCall:
-        """Return the call that asks the present question of the pair's model."""
+        """Return the call that asks the pair's model the current ``question``."""
         pair = self.context.pair
         return ModelCall(
             model=pair.model,
@@ -128,7 +128,11 @@ class Attempt:
         )
 
     async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:
-        """Ask ``model`` within the budget; look at what it says before it is shown, and ask once more where that helps."""
+        """Ask ``model`` within the budget, run the guard on the answer, and ask once more if the guard finds something.
+
+        Raises:
+            ModelError: no answer, or ``AnswerRefused`` if the guard's findings remain or the time is too short to repair.
+        """
         call = replace(call, model=model)
         if self.guard is None or self._is_code(model):
             return await self._ask_once(call, arm)
@@ -161,21 +165,25 @@ class Attempt:
         return findings
 
     async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[GuardFinding, ...]) -> TaskResult:
-        """Ask the same model once more with the findings named, if there is as much time again as the first answer took."""
+        """Ask the same model once more, naming the findings, if the time left is at least that of the first answer."""
         assert first.output is not None
         kinds = " ".join(kinds_of(findings))
         if self.budget.remaining_s() < max(_LEAST_REPAIR_S, first.model_ms / 1000):
-            raise AnswerRefused(f"the guard found {kinds} and there is no time to ask again", raw_text=first.output)
+            raise AnswerRefused(
+                f"the guard found {kinds}, and the time left is too short to ask again", raw_text=first.output
+            )
         again = replace(call, messages=repair_messages(call.messages, first.output, findings))
         second = await self._ask_once(again, first.arm, throttle_retries=0)
         left = await self._findings(second, first.arm)
         if left:
             assert second.output is not None
-            raise AnswerRefused(f"the guard found {' '.join(kinds_of(left))} twice", raw_text=second.output)
+            raise AnswerRefused(
+                f"the guard found {' '.join(kinds_of(left))} in the repaired answer, too", raw_text=second.output
+            )
         return replace(second, attempts=first.attempts + second.attempts, repaired=True)
 
     def hedging(self, primary: str, backup: str) -> Callable[[], bool]:
-        """Count this request and return what decides, when the primary has been silent for long, about a hedge."""
+        """Count this request, and return the function that decides whether the backup may start beside a slow primary."""
         shared = self.context.reliability
         if shared is None or self._is_code(backup):
             return lambda: True
@@ -187,8 +195,8 @@ class Attempt:
         def allowed() -> bool:
             nonlocal asked
             if shared.breakers.of(backup).state is BreakerState.OPEN or not shared.breakers.armed:
-                return False  # not armed: the backup would wait for the same thing
-            # A primary that others have found to be down has failed, and so may whoever probes it: that is no mere slowness.
+                return False  # not armed: the backup would wait for the start of the process, too
+            # The primary's breaker is open or probing: it has failed rather than being slow, so no hedge budget is needed.
             if shared.breakers.of(primary).state is not BreakerState.CLOSED:
                 return True
             if asked:
@@ -199,7 +207,7 @@ class Attempt:
         return allowed
 
     def settle(self, result: TaskResult) -> TaskResult:
-        """Return ``result`` with everything that the run used, the calls that came to nothing too."""
+        """Return ``result`` with the usage, cost and guard findings of all calls of the run, failed ones included."""
         return replace(
             result,
             usage=self.used,
@@ -233,7 +241,11 @@ class Attempt:
         self.spent = None if cost is None or self.spent is None else self.spent + cost
 
     def finish(self, reply: ModelReply, model: str, arm: Arm, attempts: int) -> TaskResult:
-        """Count what a reply cost, and read it."""
+        """Count the usage and cost of a reply, and return the result that its text gives.
+
+        Raises:
+            OutputInvalid: the reply was cut off, or its text is not valid.
+        """
         self.answered_by = reply.answered_by
         self._pay(reply.usage, model)
         self.used = self.used + reply.usage
@@ -257,8 +269,8 @@ class Attempt:
         )
 
     def fall_back(self, model: str, output: str) -> TaskResult:
-        """Return the task's own answer in the models' place."""
-        # The pair's output rules are for its models; the task's own digest is valid by construction, whatever they say.
+        """Return the result with the output of the task's own fallback."""
+        # The pair's output rules apply to its models only: the fallback is valid by construction.
         return self.settle(
             TaskResult(
                 output=output,
@@ -271,7 +283,7 @@ class Attempt:
         )
 
     def failed(self, err: ModelError) -> TaskResult:
-        """Return the result of a run that came to nothing."""
+        """Return the result of a run that failed with ``err``."""
         pair, chain = self.context.pair, self.context.chain
         model = pair.backup if chain == "backup" and pair.backup else pair.model
         return self.settle(

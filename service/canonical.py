@@ -1,4 +1,4 @@
-"""Canonical JSON and digests: the same content has the same bytes, however it was spelled or stored."""
+"""Canonical JSON and digests: equal content has equal bytes, whatever format it was written or stored in."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 
 def _canonical(value: object) -> object:
-    # MLflow hands 0 back as 0.0, YAML reads 1 and 1.0 apart: a whole number is written as an integer everywhere.
+    # MLflow returns 0 as 0.0, and YAML distinguishes 1 and 1.0; so every whole number is written as an integer.
     if isinstance(value, bool) or value is None or isinstance(value, str | int):
         return value
     if isinstance(value, float | Decimal):
@@ -24,7 +24,7 @@ def canonical_json(value: object) -> str:
     """Return ``value`` as JSON with sorted keys, no spaces, UTF-8 text, and 0.0 written as 0.
 
     Raises:
-        TypeError: a value that is not made of dicts, lists, strings, numbers, booleans and None.
+        TypeError: a value holds anything but dicts, lists, tuples, strings, numbers, booleans and None.
         ValueError: NaN or infinity.
     """
     return json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)

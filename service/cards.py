@@ -1,4 +1,4 @@
-"""Model cards: what each model costs, can cache and when it ends, read from ``prompts/models.yaml``."""
+"""Model cards: prices, cache and context sizes and end-of-life dates of the models, read from ``prompts/models.yaml``."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from service.errors import ConfigurationError, PairError
 
 
 class Prices(BaseModel):
-    """USD per one million tokens; a kind that the provider does not charge for apart is None and billed as input."""
+    """USD per one million tokens; a cache price of None means that these tokens are billed as input."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,7 +28,7 @@ class Prices(BaseModel):
 class ModelCard(BaseModel):
     """One model under its provider's full id.
 
-    ``wire`` says how it is reached: ``bedrock`` is Converse through litellm, ``in_process`` is code of this package.
+    ``wire`` is the way to call it: ``bedrock`` is Converse through litellm, ``in_process`` is code of this package.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,9 +36,7 @@ class ModelCard(BaseModel):
     id: str = Field(min_length=3)
     short_name: str = Field(min_length=2)
     wire: Literal["bedrock", "in_process"]
-    runs: Literal[
-        "provider", "local"
-    ]  # `local`: only ever answered on this machine, so never a stand-in for something else
+    runs: Literal["provider", "local"]  # `local`: the model itself runs on this machine, so it needs no stand-in
     prices: Prices | None = None
     cache_minimum_tokens: int | None = Field(default=None, gt=0)
     context_tokens: int = Field(gt=0)
@@ -46,7 +44,7 @@ class ModelCard(BaseModel):
     notes: str = ""
 
     def ended(self, today: dt.date) -> bool:
-        """Say whether the provider's end-of-life date has come."""
+        """Return whether the provider's end-of-life date has been reached."""
         return self.end_of_life is not None and today >= self.end_of_life
 
 
@@ -56,11 +54,11 @@ class ModelCards:
     def __init__(self, cards: list[ModelCard]) -> None:
         self._by_id = {card.id: card for card in cards}
         if len(self._by_id) != len(cards):
-            raise ConfigurationError("two model cards share one id in prompts/models.yaml")
+            raise ConfigurationError("two model cards have the same id in prompts/models.yaml; remove one")
 
     @classmethod
     def load(cls, path: Path) -> "ModelCards":
-        """Read the card file strictly.
+        """Read the card file; unknown fields are errors.
 
         Raises:
             ConfigurationError: the file is missing, not YAML, or a card has a wrong or unknown field.
@@ -69,13 +67,13 @@ class ModelCards:
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
             return cls([ModelCard.model_validate(item) for item in raw["models"]])
         except FileNotFoundError:
-            raise ConfigurationError(f"{path} is missing: it holds the model cards") from None
+            raise ConfigurationError(f"the file of the model cards is missing: {path}") from None
         except (yaml.YAMLError, KeyError, TypeError) as err:
             raise ConfigurationError(f"{path} is not a YAML file with a list `models`: {err}") from err
         except ValidationError as err:
             first = err.errors(include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise ConfigurationError(f"{path}: a model card's {where!r}: {first['msg']}") from err
+            raise ConfigurationError(f"{path}: wrong field {where!r} in a model card: {first['msg']}") from err
 
     def __contains__(self, model_id: object) -> bool:
         return model_id in self._by_id

@@ -1,4 +1,4 @@
-"""The wall clock: the machine's own, or in `local` the time that a file holds, for weeks of traffic within minutes."""
+"""The wall clock: the machine's, or in `local` a time from a file, to simulate weeks of traffic within minutes."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,18 +9,19 @@ from service.files import write_whole
 
 
 def wall_clock(file: Path | None = None) -> Callable[[], datetime]:
-    """Return what tells the time (aware UTC). With a ``file`` it is the file's ISO time, read anew each time, standing still.
+    """Return a function that returns the current time (aware UTC).
 
-    Deadlines, latencies and tokens go by other clocks: what is timed is always real.
+    With a ``file``, the function returns the ISO time in the file, which it reads at each call. Deadlines, latencies and access
+    tokens use other clocks, which are always real.
 
     Raises:
-        ConfigurationError: when asked, and the file holds no time.
+        ConfigurationError: at a call, if the file holds no ISO time with a zone.
     """
     return _machine if file is None else _FileClock(file)
 
 
 def set_clock(file: Path, moment: datetime) -> None:
-    """Let the clocks that read ``file`` say ``moment``; no reader sees half a time."""
+    """Set the time of all clocks that read ``file`` to ``moment``, atomically."""
     write_whole(file, moment.astimezone(UTC).isoformat())
 
 

@@ -1,11 +1,11 @@
-"""The error tree: each failure has a code for logs and metrics, an HTTP status, and a message without customer text."""
+"""The exceptions of the service: each has a failure code for logs and metrics, an HTTP status, and no customer text."""
 
 from enum import StrEnum
 from typing import ClassVar
 
 
 class FailureCode(StrEnum):
-    """Why an answer could not be given; the same words in results, logs, metrics and error bodies."""
+    """Why a request has no answer; results, logs, metrics and error bodies use the same codes."""
 
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     INSUFFICIENT_CONTENT = "INSUFFICIENT_CONTENT"
@@ -17,22 +17,22 @@ class FailureCode(StrEnum):
 
 
 class ServiceError(Exception):
-    """Base of everything that the service raises on purpose."""
+    """Base class of the service's own exceptions."""
 
     status: ClassVar[int] = 500
     code: ClassVar[FailureCode] = FailureCode.INTERNAL_ERROR
 
 
 class ConfigurationError(ServiceError):
-    """Something on this machine is missing or wrong; the message says what to do."""
+    """A setting, file or program on this machine is missing or wrong; the message says what to do."""
 
 
 class PairError(ServiceError):
-    """A pair that cannot be used: malformed file, unknown model, digest that does not fit."""
+    """A pair cannot be used: malformed file, unknown model or wrong digest."""
 
 
 class RegistryError(ServiceError):
-    """The registry is unreachable, locked, or holds something that does not verify."""
+    """The registry is unreachable or locked, or holds a release that fails verification."""
 
     status = 503
     code = FailureCode.UPSTREAM_UNAVAILABLE
@@ -46,25 +46,25 @@ class StoreError(ServiceError):
 
 
 class WarehouseError(ServiceError):
-    """The warehouse cannot be used: missing, of another schema, or a row that does not fit its table."""
+    """The warehouse is missing or has another schema, or a row does not fit its table."""
 
     status = 503
     code = FailureCode.UPSTREAM_UNAVAILABLE
 
 
 class WarehouseBusy(WarehouseError):
-    """Another process writes the warehouse; the message says which file, and whom to wait for."""
+    """Another process is writing the warehouse; the message names the file and the process."""
 
 
 class QueryRefused(WarehouseError):
-    """A query that is not a SELECT in Redshift's dialect, or that this engine would answer wrongly."""
+    """A query is not a SELECT in Redshift's dialect, or DuckDB would answer it differently from Redshift."""
 
     status = 400
     code = FailureCode.INTERNAL_ERROR
 
 
 class ModelError(ServiceError):
-    """A model call that gave no usable answer. ``retry_after_s`` is the provider's hint, if it gave one."""
+    """A model call gave no usable answer."""
 
     status = 502
     code = FailureCode.UPSTREAM_UNAVAILABLE
@@ -78,7 +78,7 @@ class QuotaExceeded(ModelError):
 
 
 class UpstreamUnavailable(ModelError):
-    """The provider is down, answers 5xx, or breaks the connection."""
+    """The provider is down, answers with 5xx, or drops the connection."""
 
 
 class DeadlineExceeded(ModelError):
@@ -89,9 +89,9 @@ class DeadlineExceeded(ModelError):
 
 
 class OutputInvalid(ModelError):
-    """The model answered, but not with something that may be shown: empty, truncated, or in the wrong format.
+    """The model's answer must not be shown: it is empty, truncated or in the wrong format.
 
-    ``raw_text`` keeps what it said, for the harness; it is never part of the message.
+    ``raw_text`` is the answer, for the harness; it is never part of the message.
     """
 
     code = FailureCode.OUTPUT_INVALID
@@ -102,7 +102,7 @@ class OutputInvalid(ModelError):
 
 
 class AnswerRefused(OutputInvalid):
-    """The task's guard found something in the answer that must not be shown, and asking again did not help."""
+    """The task's guard found something in the answer that must not be shown, and a repair failed or was not possible."""
 
 
 class SafetyRefused(ModelError):
@@ -112,7 +112,7 @@ class SafetyRefused(ModelError):
 
 
 class RequestRejected(ModelError):
-    """The provider says that our request is wrong: unknown model, prompt over the context, no access. Retrying is useless."""
+    """The provider rejects the request: unknown model, prompt longer than the context, no access. Retrying does not help."""
 
     status = 502
     code = FailureCode.INTERNAL_ERROR

@@ -1,7 +1,7 @@
-"""The rows the warehouse is made of: one class per table, whose fields are the table's columns, in their order.
+"""The rows of the warehouse: one class per table; its fields are the table's columns, in their order.
 
-``infra/warehouse/`` writes the same tables in Redshift's SQL; a contract test compares them. Times are aware and in UTC. No
-column holds an account number, and text columns hold no customer's name, number or address in full: whoever loads replaces them.
+``infra/warehouse/`` defines the same tables in Redshift's SQL; a contract test compares them. Times are aware UTC. No column
+holds an account number, and no text column a customer's name, number or address: the loader redacts them.
 """
 
 from datetime import datetime
@@ -14,10 +14,10 @@ SCHEMA_VERSION = 1
 
 
 class WarehouseEvent(BaseModel):
-    """A row. ``key`` names the columns whose values make two rows the same event.
+    """A row. Rows with equal values in the columns ``key`` are the same event, and only one of them is kept.
 
-    Of two such rows the one with the greater values of ``prefer`` stays, whichever came first; None is the smallest. Where
-    they are equal, or ``prefer`` is empty, the later one does.
+    That is the row with the greater values in the columns ``prefer``, whatever the order of loading; None is the smallest. If
+    they are equal, or ``prefer`` is empty, the row loaded last is kept.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,17 +28,17 @@ class WarehouseEvent(BaseModel):
 
 
 class SummaryEvent(WarehouseEvent):
-    """One answered request. The first nine columns are those of R-WAREHOUSE; the newest verdict is copied into its two."""
+    """One answered request. The first nine columns are those of R-WAREHOUSE; the newest feedback is copied into two of them."""
 
     table = "omni_summaries"
-    # The key of R-WAREHOUSE. Two requests of one contact in one millisecond are no duplicates: they differ in request_id and
-    # count as a collision that the data-quality checks show.
+    # The key of R-WAREHOUSE. Two requests of one contact in the same millisecond are a collision, not duplicates: they differ in
+    # request_id, and the data-quality checks report them.
     key = ("contact_id", "generation_timestamp")
-    # A collision has one outcome in whatever order it is loaded, and an object that is loaded again takes no verdict away.
+    # So a collision has the same outcome in any loading order, and loading an object again does not remove its feedback.
     prefer = ("request_id", "feedback_timestamp")
 
     contact_id: str
-    account_number: str  # a keyed hash: joins rows of one account, leads back to nobody
+    account_number: str  # a keyed hash: joins rows of one account without identifying it
     summary_text: str
     model_used: str
     generation_timestamp: datetime
@@ -50,9 +50,9 @@ class SummaryEvent(WarehouseEvent):
     request_id: str
     unique_process_id: str
     initial_contact_id: str
-    summary_id: str  # the request that this text was written for: equal for a summary and its reuses
+    summary_id: str  # the request for which the text was generated: the same for a summary and its reuses
     task: str
-    client: str  # which caller's token; "unknown" in records older than the field
+    client: str  # the client of the caller's token; "unknown" in records older than this field
     ivr_intent: str
     answered_by: str
     arm: str  # primary, backup, fallback, none
@@ -65,7 +65,7 @@ class SummaryEvent(WarehouseEvent):
     environment: str
     date_range: str | None
     interactions_considered: int
-    history_days: int  # from the oldest to the newest interaction that was read
+    history_days: int  # from the oldest to the newest of these interactions
     channels: str  # of those interactions, distinct, sorted, joined by "+"
     last_channel: str | None
     max_history_days: int
@@ -75,8 +75,8 @@ class SummaryEvent(WarehouseEvent):
     output_tokens: int
     prompt_cache_read_tokens: int
     prompt_cache_write_tokens: int
-    cost_usd: Decimal | None  # metered; None when no price is known
-    guard_findings: int  # statements that the grounding guard refused in this run, shown or not
+    cost_usd: Decimal | None  # metered; None for a model without prices
+    guard_findings: int  # findings of the guard in this run, also in answers that were not shown
     guard_kinds: str  # their kinds, sorted, joined by "+"
     repaired: bool
     summary_words: int
@@ -85,7 +85,7 @@ class SummaryEvent(WarehouseEvent):
 
 
 class InteractionEvent(WarehouseEvent):
-    """One interaction that a summary was made from, without its text; the same one stands once per summary that read it."""
+    """One interaction that a summary was made from, without its text; one row per summary that it was used in."""
 
     table = "omni_summary_interactions"
     key = ("request_id", "position")
@@ -101,7 +101,7 @@ class InteractionEvent(WarehouseEvent):
 
 
 class FeedbackEvent(WarehouseEvent):
-    """One verdict. Every one is kept; the newest by time counts."""
+    """One feedback entry. All are kept; the newest by time counts."""
 
     table = "omni_feedback"
     key = ("feedback_id",)
@@ -126,7 +126,7 @@ class FeedbackEvent(WarehouseEvent):
 
 
 class ReleaseEvent(WarehouseEvent):
-    """One signed move of a task's production alias."""
+    """One signed change of a task's production alias."""
 
     table = "omni_releases"
     key = ("task", "environment", "sequence")
@@ -146,7 +146,7 @@ class ReleaseEvent(WarehouseEvent):
 
 
 class PromiseEvent(WarehouseEvent):
-    """One figure of the gate attestation that a release stands on: what the gate promised of a pair."""
+    """One metric of the gate attestation behind a release: the value that the gate measured for the pair."""
 
     table = "omni_promises"
     key = ("task", "environment", "sequence", "metric")
@@ -164,7 +164,7 @@ class PromiseEvent(WarehouseEvent):
 
 
 class LoadEvent(WarehouseEvent):
-    """What became of one version of an object: kept by the loader, so that a second delivery is known."""
+    """The outcome of loading one version of an object; the loader uses it to recognise a second delivery."""
 
     table = "omni_loads"
     key = ("object_key", "etag")
@@ -173,13 +173,13 @@ class LoadEvent(WarehouseEvent):
     etag: str
     kind: str  # summary, feedback
     outcome: Literal["loaded", "duplicate", "dead"]
-    reason: str | None  # why it is dead
+    reason: str | None  # why it could not be loaded; only for dead objects
     row_count: int
     loaded_at: datetime
 
 
 class CallEvent(WarehouseEvent):
-    """One scored call. No column holds a word of it, so the row may outlive transcript and result."""
+    """One scored call. No column holds text of the call, so the row may be kept longer than transcript and result."""
 
     table = "omni_calls"
     key = ("tenant_id", "call_id")
@@ -189,8 +189,8 @@ class CallEvent(WarehouseEvent):
     call_id: str
     call_date: datetime
     state: Literal["done", "needs_review"]
-    review: str  # why a person should look: codes, distinct, sorted, joined by "+"
-    form_id: str | None  # None, as all figures, when no answer could be used
+    review: str  # why a person should review it: distinct codes, sorted, joined by "+"
+    form_id: str | None  # None, like all scores, if no answer was usable
     form_version: int | None
     passed: bool | None
     total_score: Decimal | None
@@ -201,13 +201,13 @@ class CallEvent(WarehouseEvent):
     customer_tone: str | None
     agent_tone: str | None
     tone_score: int | None  # 0 to 100, computed from the two tones
-    agent_id: str | None  # as the telephone system names agents
+    agent_id: str | None  # in the telephone system
     queue: str | None
     turns: int
-    duration_s: float  # until the last turn begins
+    duration_s: float  # to the start of the last turn
     transcriber: str
     redactor: str
-    pii_found: int  # details that were taken out of the transcript
+    pii_found: int  # personal details removed from the transcript
     pair: str
     pair_digest: str
     prompt_version: str
@@ -240,7 +240,7 @@ class CallCriterionEvent(WarehouseEvent):
     weight: Decimal
     required: bool
     verdict: Literal["yes", "no", "na"] | None
-    passed: bool | None  # None where it did not apply or has no verdict
+    passed: bool | None  # None if it did not apply or has no verdict
     score: Decimal
     evidence: str  # verified, unverified, missing, none
     evidence_turn: int | None
@@ -249,7 +249,7 @@ class CallCriterionEvent(WarehouseEvent):
 
 
 class CallOverrideEvent(WarehouseEvent):
-    """A person's word on one criterion, beside the model's, which stays."""
+    """A person's rating of one criterion; the model's rating is kept, too."""
 
     table = "omni_call_overrides"
     key = ("tenant_id", "call_id", "criterion_id", "overridden_at")

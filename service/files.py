@@ -1,4 +1,4 @@
-"""Writes a file as a whole or not at all, whatever interrupts it; readers see the old content or the new."""
+"""Atomic writes: a reader, or a crash, never finds a half-written file."""
 
 import os
 import secrets
@@ -6,9 +6,9 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-_ANYBODY = 0o666  # less the process's umask, as `open` has it
+_ANYBODY = 0o666  # minus the process's umask, as with `open`
 OWNER_ONLY = 0o600
-# Random once for each process and not for each file, which costs the request path a system call; a fork has another pid.
+# Random per process rather than per file, which saves a system call per request; a forked process has another pid.
 _PROCESS, _NUMBERS = secrets.token_hex(4), count()
 
 
@@ -20,22 +20,22 @@ def write_whole(
     durable: bool = False,
     errors: str = "strict",
 ) -> None:
-    """Replace ``path`` by ``content`` in one step. Its folder must exist.
+    """Replace the file ``path`` by ``content`` atomically. Its folder must exist.
 
-    The new file has ``mode`` before it has content. Several processes may write the same path at once: one of them wins.
+    The mode is set before the content is written. If several processes write the same path at once, one of them wins.
 
     Args:
-        path: The file; a text spares the request path what a ``Path`` costs.
+        path: The file; a ``str`` is cheaper than a ``Path`` on the request path.
         content: Text is written as UTF-8.
-        mode: Less the umask; the mode of a file that was there before is not kept.
-        durable: Wait until file and folder are on the disk. Without it the file survives the death of the process; after a power
-            failure it may be old or empty. That is right for what can be made again, and for the spool, which would otherwise
-            cost each request milliseconds; keys, clients, the ledger, the last known good pair and a stopped rollout are durable.
-        errors: What to do about an unpaired surrogate, which models write and UTF-8 cannot hold: "strict" or "replace".
+        mode: Minus the umask; the mode of an existing file is not kept.
+        durable: Sync file and folder to disk. Without it the file survives a crash of the process, but after a power failure it
+            may be old or empty. That suits files that can be made again, and the spool, where a sync would add milliseconds to
+            each request. Keys, clients, the ledger, the last known good pair and a stopped rollout are durable.
+        errors: For unpaired surrogates, which models produce and UTF-8 cannot encode: "strict" or "replace".
 
     Raises:
-        OSError: the file could not be written; the old one stands, and no temporary file.
-        UnicodeEncodeError: ``content`` holds an unpaired surrogate and ``errors`` is "strict"; nothing was touched.
+        OSError: the file could not be written; the old file is unchanged and the temporary file removed.
+        UnicodeEncodeError: ``content`` holds an unpaired surrogate and ``errors`` is "strict"; nothing was written.
     """
     final, temporary = _names(path)
     body = content.encode("utf-8", errors) if isinstance(content, str) else content
@@ -50,12 +50,12 @@ def write_whole(
 
 
 def write_once(path: Path, secret: bytes) -> bool:
-    """Write a secret durably, readable by its owner alone, unless ``path`` exists; return whether it was written.
+    """Write a secret durably with mode 0600, unless ``path`` exists; return whether it was written.
 
-    Of several processes at once one writes it. Folders that are missing are made for the owner alone.
+    If several processes call it at once, exactly one writes. Missing folders are created with mode 0700.
 
     Raises:
-        OSError: the file could not be written; no part of it is there.
+        OSError: the file could not be written; ``path`` does not exist.
     """
     if path.exists():
         return False
@@ -63,7 +63,7 @@ def write_once(path: Path, secret: bytes) -> bool:
     final, temporary = _names(path)
     try:
         _write(temporary, secret, OWNER_ONLY, durable=True)
-        os.link(temporary, final)  # unlike a rename, a link fails when somebody else was first
+        os.link(temporary, final)  # unlike a rename, a link fails if another process was first
     except FileExistsError:
         return False
     finally:
@@ -90,7 +90,7 @@ def _write(path: str, body: bytes, mode: int, durable: bool) -> None:
 
 
 def _remove(path: str) -> None:
-    with suppress(OSError):  # not there, or nothing can be done about it: what happened before is the news
+    with suppress(OSError):  # the file does not exist, or the error before this one matters more
         os.unlink(path)
 
 

@@ -1,4 +1,4 @@
-"""Pauses the garbage collector for imports: thousands of modules are all work for it and no garbage."""
+"""Pauses the garbage collector during imports: they create many objects and no garbage."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused_gc() -> Iterator[None]:
-    """Pause the collector for the body; no later collection looks at what exists at its end.
+    """Pause the collector inside the block, then freeze all objects, so that later collections skip them.
 
-    A collection over litellm's modules took 0.2 s in the middle of the calls, and those on the way a sixth of its import.
+    Without it, collections take a sixth of litellm's import time, and a later one over its modules took 0.2 s during calls.
     """
     enabled = gc.isenabled()
     gc.disable()

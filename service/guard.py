@@ -1,4 +1,4 @@
-"""Looks at a model's answer before it is shown: what the interactions do not support, and what must not leave them."""
+"""Checks a model's answer before it is shown: for details without support in the interactions, and for secrets."""
 
 import asyncio
 import threading
@@ -13,12 +13,12 @@ from service.grounding.quotable import leak_in, secrets_in
 from service.interactions.interaction import Interaction
 from service.pair import Message
 
-# A source costs up to 0.5 ms per 1,000 characters to build: the newest interactions up to this bound. What only an older one
-# states is then a finding, which errs on the safe side.
+# Building a source takes up to 0.5 ms per 1,000 characters, so only the newest interactions up to this limit are used. A detail
+# that only an older one states is then a finding, which is the safe error.
 _MOST_CHARS = 100_000
-# From here on it is built in a thread, so that one long history does not stop everybody else's request.
+# Longer histories are prepared in a thread, so that they do not block the event loop.
 _HEAVY_CHARS = 20_000
-# The source is built while the model writes; by then the request for it has left.
+# Preparation starts after this delay: the model request has then been sent, and the model is generating.
 _PREPARE_AFTER_S = 0.05
 _SHOWN_CHARS = 60
 _MOST_NAMED = 12
@@ -26,41 +26,41 @@ _MOST_NAMED = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardFinding:
-    """What may not be shown: its kind, and how the answer writes it. ``value`` is customer data and stays out of logs."""
+    """A detail that must not be shown: its kind and its text in the answer. ``value`` is customer data: never log it."""
 
     kind: str
     value: str
 
 
 class Guard(Protocol):
-    """Made for one request's inputs, asked about each answer to it."""
+    """Checks the answers to one request; built from the request's inputs."""
 
     @property
     def heavy(self) -> bool:
-        """True when preparing takes long enough to belong in a thread."""
+        """True if preparing takes so long that it must run in a thread."""
         ...
 
     def prepare(self) -> None:
-        """Do what does not depend on an answer; safe to repeat and to call from any thread."""
+        """Do the work that does not depend on an answer; idempotent and thread-safe."""
         ...
 
     def __call__(self, text: str) -> tuple[GuardFinding, ...]:
-        """Return what ``text`` may not say; empty when it may be shown."""
+        """Return the findings in ``text``; empty if it may be shown."""
         ...
 
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
-        """Prepare while the model is busy; cancel what comes back when there is an answer."""
+        """Schedule ``prepare`` while the model is busy; cancel the returned handle once there is an answer."""
         ...
 
 
 class GroundingGuard:
-    """Refuses amounts, dates, ids, names, counts and channels without support, secrets and full account numbers.
+    """Finds unsupported amounts, dates, ids, names, counts and channels, and secrets and long numbers.
 
-    The grounding half is ``service.grounding.check``, the code that scores ``grounded`` in an evaluation.
+    Support is checked by ``service.grounding.check``, which also scores ``grounded`` in an evaluation.
     """
 
     def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
-        """Take the visible interactions, oldest first; nothing is computed yet."""
+        """Keep the visible interactions (oldest first); nothing is computed yet."""
         self._interactions = _newest(interactions)
         self._as_of = as_of
         self._contact_reason = contact_reason
@@ -74,7 +74,7 @@ class GroundingGuard:
 
     @property
     def source(self) -> GroundingSource:
-        """What the interactions state."""
+        """The grounding source of the interactions."""
         return self._ready()[0]
 
     def prepare(self) -> None:
@@ -125,7 +125,7 @@ async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Gua
 
     Raises:
         DeadlineExceeded: a heavy guard was not ready in ``remaining_s`` seconds.
-        AnswerRefused: the guard itself failed; an answer that was not looked at is not shown.
+        AnswerRefused: the guard itself failed; an unchecked answer must not be shown.
     """
     try:
         if not guard.heavy:
@@ -135,16 +135,18 @@ async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Gua
     except TimeoutError as err:
         raise DeadlineExceeded("the guard was not ready when the time budget was spent") from err
     except Exception as err:
-        raise AnswerRefused(f"the guard failed ({type(err).__name__})", raw_text=text) from err
+        raise AnswerRefused(
+            f"the guard failed ({type(err).__name__}), so the answer is unchecked", raw_text=text
+        ) from err
 
 
 def kinds_of(findings: Sequence[GuardFinding]) -> tuple[str, ...]:
-    """Return the kinds of ``findings``, each once, in their order: fit for a log."""
+    """Return the distinct kinds of ``findings`` in their order; they hold no customer data."""
     return tuple(dict.fromkeys(finding.kind for finding in findings))
 
 
 def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[GuardFinding]) -> tuple[Message, ...]:
-    """Return the conversation that asks for the same answer without what was found in it."""
+    """Return the conversation that asks the model to repeat its answer without the findings."""
     named = [f"{item.kind} {_shown(item.value)}" for item in findings if item.value][:_MOST_NAMED]
     kept_back = sorted({item.kind for item in findings if not item.value})
     parts = []
@@ -164,5 +166,5 @@ def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence
 
 
 def _shown(value: str) -> str:
-    # One line, in quotes: a value comes from the model's answer and may repeat what a customer wrote.
+    # On one line, in quotes: the value may be text that a customer wrote.
     return f'"{" ".join(value.split())[:_SHOWN_CHARS]}"'.replace("<", "‹")

@@ -1,4 +1,4 @@
-"""The pair: prompt, model, backup, sampling, output rules and serving policy as one release unit with one digest."""
+"""The pair, the unit of release: prompt, model, backup, sampling, output rules and serving policy under one digest."""
 
 import re
 from collections.abc import Mapping
@@ -12,13 +12,13 @@ from service.errors import PairError
 Role = Literal["system", "user", "assistant"]
 VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
-# Below this the newest interaction and a line about the others find no room.
+# Less has no room for the newest interaction and a line about the others.
 MINIMUM_HISTORY_TOKENS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One chat message; in a pair its content is a template, in a rendered prompt it is text."""
+    """One chat message; its content is a template in a pair, and text in a rendered prompt."""
 
     role: Role
     content: str
@@ -26,7 +26,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the model draws its answer; ``temperature`` and ``top_p`` as the provider defines them."""
+    """Sampling parameters; ``temperature`` and ``top_p`` as the provider defines them."""
 
     max_output_tokens: int
     temperature: float = 0.0
@@ -36,7 +36,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRules:
-    """What an answer must look like: ``schema`` is versioned, ``labels`` are the line labels that a structured text needs."""
+    """The required format of an answer: a versioned ``schema``, word limits, and the ``labels`` of its lines if it has lines."""
 
     schema: str
     max_words: int
@@ -46,9 +46,9 @@ class OutputRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingPolicy:
-    """How long a request may take, and when the backup starts beside a primary that has not answered; milliseconds.
+    """The time limit of a request, and the delay after which the backup starts beside a slow primary; in milliseconds.
 
-    ``max_history_tokens`` bounds the history in the prompt (estimated tokens); None gives all of it.
+    ``max_history_tokens`` limits the history in the prompt (estimated tokens); None means no limit.
     """
 
     deadline_ms: int = 5000
@@ -58,9 +58,9 @@ class ServingPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """Everything that decides what the customer's agent reads. Equal content has an equal ``digest``, wherever it came from.
+    """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
 
-    ``description`` is for people and no part of the digest. ``cache_prefix`` asks the provider to cache the system message.
+    ``description`` is not part of the digest. ``cache_prefix`` asks the provider to cache the system message.
     """
 
     name: str
@@ -77,17 +77,17 @@ class Pair:
     description: str = ""
 
     def content(self) -> dict[str, Any]:
-        """Return what the digest covers, as plain JSON types."""
+        """Return the content that the digest covers, as plain JSON types."""
         fields = asdict(self)
         del fields["description"]
         if self.serving.max_history_tokens is None:
-            # The field is younger than released pairs: without it their digests stay what was signed.
+            # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
         return fields
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the canonical JSON of the content, 64 hexadecimal digits."""
+        """SHA-256 of the canonical JSON of the content, 64 hexadecimal digits."""
         return sha256_hex(canonical_json(self.content()))
 
     @cached_property
@@ -99,7 +99,7 @@ class Pair:
         """Rebuild a pair from ``content()``.
 
         Raises:
-            PairError: fields are missing, unknown, or of the wrong shape.
+            PairError: fields are missing or unknown, or have the wrong type.
         """
         try:
             fields = dict(content)
@@ -117,10 +117,10 @@ class Pair:
             raise PairError(f"stored pair has missing or unknown fields: {err}") from err
 
     def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
-        """Fill the templates in one pass, so a value that holds ``{{x}}`` stays text.
+        """Return the messages with all variables filled in one pass, so that ``{{x}}`` in a value stays text.
 
-        A value's own ``<history>``-like tags are defused, because the system message names those tags as the border between
-        our words and the customer's.
+        Tags like ``<history>`` inside a value are escaped, because the system message declares these tags as the border between
+        instructions and the customer's text.
 
         Raises:
             PairError: a variable of the templates has no value.

@@ -1,4 +1,4 @@
-"""Reads pair files (``prompts/<task>/<pair>.prompty``) strictly: every error names file, line and remedy."""
+"""Reads pair files (``prompts/<task>/<pair>.prompty``); every error names the file, the line and the remedy."""
 
 import difflib
 import re
@@ -37,7 +37,7 @@ _REQUIRED = (
 
 
 class _FrontMatter:
-    """Parsed front matter with the line of each dotted key, so that an error can point at it."""
+    """Parsed front matter with the line number of each dotted key, for error messages."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -56,7 +56,7 @@ class _FrontMatter:
             mark = getattr(err, "problem_mark", None)
             self.fail(
                 "",
-                f"front matter is not YAML ({getattr(err, 'problem', err)}); quote a text that holds ': '",
+                f"front matter is not YAML ({getattr(err, 'problem', err)}); put a text with ': ' in quotes",
                 line=mark.line + 2 if mark else 2,
             )
         if not isinstance(data, dict):
@@ -70,7 +70,7 @@ class _FrontMatter:
         for key, value in node.value:
             name = f"{prefix}.{key.value}" if prefix else str(key.value)
             if name in self.lines:
-                self.fail(name, f"key {name!r} stands twice; keep one", line=key.start_mark.line + 2)
+                self.fail(name, f"key {name!r} appears twice; keep one", line=key.start_mark.line + 2)
             self.lines[name] = key.start_mark.line + 2
             self._walk(value, name)
 
@@ -92,8 +92,8 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
     """Read one pair file.
 
     Args:
-        path: the file; its stem must be the pair's name and its folder the task's.
-        cards: known models; both models of the pair need a card.
+        path: the file, named ``<task>/<pair>.prompty``.
+        cards: the known models; both models of the pair need a card.
         task_variables: names that the task can supply to a template.
 
     Raises:
@@ -156,7 +156,7 @@ def _serving(source: _FrontMatter) -> ServingPolicy:
     )
     if serving.hedge_delay_ms >= serving.deadline_ms:
         source.fail(
-            "serving.hedge_delay_ms", "hedge_delay_ms must be below deadline_ms, or the backup never gets its turn"
+            "serving.hedge_delay_ms", "hedge_delay_ms must be below deadline_ms; otherwise the backup never starts"
         )
     return serving
 
@@ -168,7 +168,7 @@ def _cache_prefix(source: _FrontMatter, messages: tuple[Message, ...]) -> bool:
     if cache_prefix and VARIABLE.search(messages[0].content):
         source.fail(
             "cache_prefix",
-            "cache_prefix needs a system message without variables: a prefix that changes is never reused",
+            "cache_prefix needs a system message without variables: a changing prefix is never reused",
         )
     return cache_prefix
 
@@ -227,7 +227,7 @@ def _messages(source: _FrontMatter) -> tuple[Message, ...]:
     marks = list(_ROLE_LINE.finditer(source.body))
     before = source.body[: marks[0].start()] if marks else source.body
     if not marks or before.strip():
-        source.fail("", "the body must start with a line 'system:' and go on with 'user:'", line=source.body_line)
+        source.fail("", "the body must start with a line 'system:', followed by a line 'user:'", line=source.body_line)
     messages = []
     for number, mark in enumerate(marks):
         end = marks[number + 1].start() if number + 1 < len(marks) else len(source.body)
@@ -259,7 +259,7 @@ def _variables(source: _FrontMatter, messages: tuple[Message, ...], known: Colle
     for mark in ("{%", "{#"):
         if mark in source.body:
             source.fail(
-                "", f"{mark!r} is template code; a pair knows {{{{variable}}}} only", line=_line_of(source, mark)
+                "", f"{mark!r} is template code; a pair supports {{{{variable}}}} only", line=_line_of(source, mark)
             )
     for found in re.finditer(r"\{\{.*?\}\}|\{\{", source.body, re.DOTALL):
         match = VARIABLE.fullmatch(found[0])
@@ -271,7 +271,7 @@ def _variables(source: _FrontMatter, messages: tuple[Message, ...], known: Colle
         if name not in known:
             near = difflib.get_close_matches(name, sorted(known), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"the task supplies: {', '.join(sorted(known))}"
-            source.fail("", f"nobody supplies variable {name!r}; {hint}", line=line)
+            source.fail("", f"unknown variable {name!r}; {hint}", line=line)
         if name not in inputs:
             source.fail("", f"variable {name!r} is used but not declared; add it under 'inputs'", line=line)
         tag = (f"<{name}>", f"</{name}>")
@@ -280,12 +280,12 @@ def _variables(source: _FrontMatter, messages: tuple[Message, ...], known: Colle
         if not any(re.search(wrapped, body) for body in bodies) or sum(b.count("{{" + name) for b in bodies) != 1:
             source.fail(
                 "",
-                f"variable {name!r} is the customer's text: use it once, in a user message, as {tag[0]}{{{{{name}}}}}{tag[1]}",
+                f"variable {name!r} holds customer text: use it once, in a user message, as {tag[0]}{{{{{name}}}}}{tag[1]}",
                 line=line,
             )
         if tag[0] not in messages[0].content:
             source.fail(
-                "", f"the system message must name {tag[0]} as the border of untrusted text", line=source.body_line
+                "", f"the system message must name the tag {tag[0]} that encloses untrusted text", line=source.body_line
             )
     for name in inputs:
         if name not in used:
@@ -301,15 +301,13 @@ def _variables(source: _FrontMatter, messages: tuple[Message, ...], known: Colle
 def _text(source: _FrontMatter, key: str) -> str:
     value = source.get(key)
     if not isinstance(value, str) or not value.strip():
-        source.fail(
-            key, f"{key!r} must be a non-empty text; quote it if YAML reads it as something else (found {value!r})"
-        )
+        source.fail(key, f"{key!r} must be a non-empty text (found {value!r}); put a number or date in quotes")
     return value
 
 
 def _text_equals(source: _FrontMatter, key: str, wanted: str) -> None:
     if _text(source, key) != wanted:
-        source.fail(key, f"{key!r} is {source.get(key)!r}, the file's place says {wanted!r}; make them equal")
+        source.fail(key, f"{key!r} is {source.get(key)!r}, but the file's path requires {wanted!r}; make them equal")
 
 
 def _texts(source: _FrontMatter, key: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A question: one model call of a task's run. Most tasks ask one; one whose inputs are too long for a model asks several."""
+"""A question: one model call of a task's run. Most runs ask one; inputs that are too long for a model need several."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What one call asks and how its answer is read.
+    """The inputs of one model call, and the function that reads its answer.
 
-    ``values`` fill the pair's templates; ``document`` is the same for models that are code. ``read`` returns what the answer's
-    text holds, or raises ``OutputInvalid``. ``answer_schema`` asks for structured output (``ModelCall.answer_schema``).
+    ``values`` fill the pair's templates; ``document`` holds the same facts for in-process models. ``read`` returns the output of
+    an answer's text, or raises ``OutputInvalid``. ``answer_schema`` asks for structured output (``ModelCall.answer_schema``).
     """
 
     values: Mapping[str, str]

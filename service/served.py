@@ -1,4 +1,4 @@
-"""The port between whoever keeps the production pair at hand and the requests that are answered with it."""
+"""The protocol through which requests get the pair in production, and the types that it returns."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -11,11 +11,10 @@ PairOrigin = Literal["registry", "last_known_good", "file"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedPair:
-    """A verified pair as it is served: ``source`` says where it came from; ``file`` occurs in the harness only.
+    """A verified pair in service. ``source`` is where it was loaded from; ``file`` occurs in the harness only.
 
-    ``rollout_arm`` says on which side of a rollout it answers.
-
-    The envelopes are the statements that it was verified with, kept so that a cold start can verify them again.
+    ``rollout_arm`` is its side of a rollout. The envelopes hold the signed statements that it was verified with, so that a cold
+    start can verify them again.
     """
 
     pair: Pair
@@ -31,7 +30,7 @@ class ServedPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSourceStatus:
-    """What an operator wants to know: ``last_error`` says why the newest alias target is not served."""
+    """The state of a pair source, for operators; ``last_error`` explains why the newest alias target is not served."""
 
     served: ServedPair | None
     last_refresh_at: str | None
@@ -40,22 +39,22 @@ class PairSourceStatus:
 
 
 class PairSource(Protocol):
-    """Holds the production pair of one task, refreshed in the background, read without waiting."""
+    """Holds the pair in production of one task and refreshes it in the background; reading it never blocks."""
 
     def current(self) -> ServedPair:
         """Return the pair to serve now; never waits for the registry.
 
         Raises:
-            RegistryError: nothing verified has been found yet.
+            RegistryError: no verified pair has been found yet.
         """
         ...
 
     def status(self) -> PairSourceStatus:
-        """Return what is served and what the last look at the registry found."""
+        """Return the served pair and the outcome of the last refresh."""
         ...
 
     def start(self) -> None:
-        """Begin refreshing in the background."""
+        """Start refreshing in the background."""
         ...
 
     def stop(self) -> None:

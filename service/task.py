@@ -1,4 +1,4 @@
-"""A task: how inputs become a prompt, and an answer becomes an output. The harness and the service run the same ``run``."""
+"""The base class of tasks: turns inputs into a prompt and an answer into an output. Harness and service call the same ``run``."""
 
 import importlib
 import pkgutil
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel
 
 from service.attempt import Arm as Arm
-from service.attempt import Attempt, whole
+from service.attempt import Attempt, combined
 from service.attempt import Chain as Chain
 from service.attempt import TaskContext as TaskContext
 from service.attempt import TaskResult as TaskResult
@@ -23,13 +23,13 @@ from service.telemetry.log import Event, log
 
 In = TypeVar("In", bound=BaseModel)
 _NO_MODEL = "none"
-# Kept back from the models when serving: the digest of an ordinary history takes 10 ms, of a long one 60, and the response is
-# still to be written. Of a short deadline a tenth.
+# Time reserved for the fallback and the response when serving: the digest of an ordinary history takes 10 ms, of a long one
+# 60 ms. With a short deadline, a tenth of it is reserved.
 _FALLBACK_RESERVE_S = 0.25
 
 
 class Task(ABC, Generic[In]):
-    """One LLM task. A subclass says what its inputs are and what a valid answer is; it knows no infrastructure."""
+    """One LLM task. A subclass defines the inputs and what a valid answer is; it must not use any infrastructure."""
 
     name: ClassVar[str]
     input_model: ClassVar[type[BaseModel]]
@@ -46,29 +46,29 @@ class Task(ABC, Generic[In]):
         """Return the output that ``text`` holds.
 
         Raises:
-            OutputInvalid: the answer may not be shown; the message says why, without quoting it.
+            OutputInvalid: the answer must not be shown; the message says why, without quoting it.
         """
 
     def values_for(self, inputs: In, pair: Pair) -> Mapping[str, str]:
-        """Return the values as one pair wants them, for example shorter; ``values`` unless a task says otherwise."""
+        """Return the variables' texts within the limits of ``pair``; the default is ``values``."""
         return self.values(inputs)
 
     def document(self, inputs: In) -> object:
-        """Return the structured facts for models that are code."""
+        """Return the inputs as an object for in-process models."""
         return inputs
 
     def questions(self, inputs: In, pair: Pair) -> Sequence[Question]:
-        """Return what is asked about ``inputs``, at least one question: one, unless they are too long for one call."""
+        """Return the questions about ``inputs``, at least one; several if the inputs are too long for one call."""
         values = self.values_for(inputs, pair)
         return [
             Question(values=values, document=self.document(inputs), read=lambda text: self.check(text, pair.output))
         ]
 
     def joined(self, inputs: In, pair: Pair, answers: Sequence[str]) -> str:
-        """Return the output that the answers to all ``questions`` make, in their order.
+        """Return the output of the answers to all ``questions``, in their order.
 
         Raises:
-            OutputInvalid: they make none.
+            OutputInvalid: the answers give no valid output.
         """
         (output,) = answers
         return output
@@ -78,26 +78,26 @@ class Task(ABC, Generic[In]):
         return None
 
     def unit(self, inputs: In) -> str | None:
-        """Return whom the inputs are about, so that a rollout answers the same one with the same pair; None: nobody."""
+        """Return the id by which a rollout assigns inputs to a pair, so that one customer always gets the same pair; or None."""
         return None
 
     def tenant(self, inputs: In) -> str | None:
-        """Return whose data the inputs are, which only that tenant's clients may send; None: a task without tenants."""
+        """Return the tenant that owns the inputs: only its clients may send them. None for a task without tenants."""
         return None
 
     def without_ids(self, inputs: In, pseudonym: Callable[[str], str]) -> In | None:
-        """Return the inputs with every id of a person replaced, fit to be kept for the harness; None: not to be kept."""
+        """Return the inputs with all ids of persons replaced, to be stored for the harness; None if they must not be stored."""
         return None
 
     def guard(self, inputs: In) -> Guard | None:
-        """Return what looks at a model's answer before it is shown, or None; when serving only (decision 0016)."""
+        """Return the guard that checks answers before they are shown, or None. Used when serving only (decision 0016)."""
         return None
 
     async def run(self, inputs: In, context: TaskContext) -> TaskResult:
-        """Answer ``inputs`` with the context's pair. A failure is a result with its code, never an exception.
+        """Answer ``inputs`` with the context's pair. A model's failure gives a result with a failure code, not an exception.
 
         Raises:
-            PairError: the pair does not fit the task; that is our mistake and no answer hides it.
+            PairError: the pair does not fit the task, which is a configuration mistake.
         """
         serving = context.chain == "serve"
         total_s = context.pair.serving.deadline_ms / 1000 * context.patience
@@ -114,12 +114,12 @@ class Task(ABC, Generic[In]):
             return self._fallen_back(attempt, inputs, self.fallback_model)
         answers = []
         try:
-            # One after the other: they share the budget, and the next is not asked when one has failed.
+            # Sequentially: the questions share the budget, and after a failure no further one is asked.
             for question in self.questions(inputs, context.pair):
                 attempt.question = question
                 answers.append(await self._answer(attempt.call(), attempt))
             return attempt.settle(
-                whole(answers, self.joined(inputs, context.pair, [answer.output or "" for answer in answers]))
+                combined(answers, self.joined(inputs, context.pair, [answer.output or "" for answer in answers]))
             )
         except ModelError as err:
             if serving and self.fallback_model is not None:
@@ -133,7 +133,9 @@ class Task(ABC, Generic[In]):
         pair, chain = attempt.context.pair, attempt.context.chain
         if chain == "backup" or (chain == "serve" and pair.backup is not None):
             if pair.backup is None:
-                raise ConfigurationError(f"pair {pair.name!r} has no backup to evaluate")
+                raise ConfigurationError(
+                    f"pair {pair.name!r} has no backup to evaluate; add one or evaluate the primary"
+                )
             backup = pair.backup
             if chain == "backup":
                 return await attempt.ask(call, backup, "backup")
@@ -151,7 +153,7 @@ def load_task(name: str) -> Task[Any]:
     """Return the task that module ``service.tasks.<name>`` defines as ``TASK``.
 
     Raises:
-        ConfigurationError: there is no such task; the message lists those that are.
+        ConfigurationError: there is no such task; the message lists the existing ones.
     """
     names = task_names()
     if name not in names:

@@ -273,11 +273,11 @@ def _plant(root, path, old, new):
 @pytest.mark.parametrize(
     ("path", "old", "new", "message"),
     [
-        ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:25: nobody supplies variable 'hisotry'"),
+        ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:25: unknown variable 'hisotry'"),
         ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:7: model 'local.extractiv-digest-v2' has no card"),
         ("datasets/summarize/gate.jsonl", '{"id"', '{"id', "gate.jsonl:1: not JSON"),
         ("datasets/summarize/gate.jsonl", '"contact_id"', '"contact"', "gate.jsonl:1: field 'inputs.contact"),
-        ("prompts/models.yaml", "short_name: nova-lite", "shortname: nova-lite", "models.yaml: a model card's"),
+        ("prompts/models.yaml", "short_name: nova-lite", "shortname: nova-lite", "models.yaml: wrong field"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(root, path, old, new, message):

@@ -18,7 +18,7 @@ JSON = st.recursive(
 )
 
 
-def test_zero_and_zero_point_zero_are_one_value():
+def test_integers_and_equal_floats_have_the_same_form():
     assert canonical_json({"temperature": 0}) == canonical_json({"temperature": 0.0}) == '{"temperature":0}'
 
 
@@ -31,7 +31,7 @@ def test_true_is_not_one():
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, [float("-inf")]])
-def test_what_has_no_json_form_is_refused(value):
+def test_nan_and_infinity_are_refused(value):
     with pytest.raises(ValueError, match="canonical"):
         canonical_json(value)
 

@@ -8,11 +8,11 @@ from service.errors import ConfigurationError
 from service.settings import Settings
 
 
-def test_without_a_file_it_is_the_machine_s_time_in_utc():
+def test_without_a_file_the_clock_is_the_machines_in_utc():
     assert abs(wall_clock()() - datetime.now(UTC)) < timedelta(minutes=1)
 
 
-def test_a_file_s_time_holds_until_it_is_set_again(tmp_path):
+def test_the_time_of_a_file_stays_until_it_is_set_again(tmp_path):
     now = wall_clock(tmp_path / "clock")
     set_clock(tmp_path / "clock", datetime(2026, 10, 19, 9, 0, tzinfo=timezone(timedelta(hours=2))))
     assert now() == now() == datetime(2026, 10, 19, 7, 0, tzinfo=UTC)
@@ -21,13 +21,13 @@ def test_a_file_s_time_holds_until_it_is_set_again(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-10-19T07:00:00"])
-def test_a_file_without_a_time_says_what_to_do(tmp_path, text):
+def test_a_file_without_a_time_is_an_error_with_a_remedy(tmp_path, text):
     (tmp_path / "clock").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="OMNI_CLOCK_FILE"):
         wall_clock(tmp_path / "clock")()
 
 
-def test_aws_refuses_a_made_up_time(tmp_path):
+def test_aws_refuses_a_simulated_time(tmp_path):
     assert Settings(clock_file=tmp_path / "clock").clock_file
     with pytest.raises(ValidationError, match="clock_file"):
         Settings(environment="aws", clock_file=tmp_path / "clock")

@@ -37,13 +37,13 @@ def test_new_content_replaces_old(tmp_path, content, stored, durable, kind):
     assert left_in(tmp_path) == ["a.txt"]
 
 
-def test_a_name_without_a_folder_is_in_the_working_folder(tmp_path, monkeypatch):
+def test_a_name_without_a_folder_is_in_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_whole("a.txt", "x", durable=True)
     assert left_in(tmp_path) == ["a.txt"]
 
 
-def test_the_mode_is_the_callers_less_the_umask(tmp_path, umask):
+def test_the_mode_is_the_callers_minus_the_umask(tmp_path, umask):
     write_whole(tmp_path / "open", "x")
     write_whole(tmp_path / "secret", "x", mode=OWNER_ONLY)
     (tmp_path / "secret").chmod(0o644)
@@ -51,7 +51,7 @@ def test_the_mode_is_the_callers_less_the_umask(tmp_path, umask):
     assert (mode_of(tmp_path / "open"), mode_of(tmp_path / "secret")) == (0o644, 0o600)
 
 
-def test_the_mode_is_set_before_there_is_content(tmp_path, monkeypatch):
+def test_the_mode_is_set_before_the_content_is_written(tmp_path, monkeypatch):
     seen = []
     real = os.write
 
@@ -64,7 +64,7 @@ def test_the_mode_is_set_before_there_is_content(tmp_path, monkeypatch):
     assert seen == [(0o600, 0)]
 
 
-def test_what_a_write_leaves_over_is_written_too(tmp_path, monkeypatch):
+def test_a_partial_write_is_continued(tmp_path, monkeypatch):
     real = os.write
     monkeypatch.setattr(files.os, "write", lambda descriptor, body: real(descriptor, body[:3]))
     write_whole(tmp_path / "a", "0123456789")
@@ -73,7 +73,7 @@ def test_what_a_write_leaves_over_is_written_too(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch, step, error):
+def test_a_failure_keeps_the_old_file_and_removes_the_temporary_one(tmp_path, monkeypatch, step, error):
     path = tmp_path / "a"
     path.write_text("old")
 
@@ -86,7 +86,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatc
     assert (path.read_text(), left_in(tmp_path)) == ("old", ["a"])
 
 
-def test_a_cleanup_that_fails_hides_nothing(tmp_path, monkeypatch):
+def test_a_failing_cleanup_does_not_hide_the_error(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -134,7 +134,7 @@ def test_an_unpaired_surrogate_is_refused_or_replaced(tmp_path):
     assert path.read_text() == "a?b"
 
 
-def test_writers_at_once_never_mix(tmp_path):
+def test_concurrent_writers_never_mix_their_content(tmp_path):
     path = tmp_path / "a"
     texts = [str(number) * 200_000 for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -155,7 +155,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_once_keeps_what_is_there(tmp_path, umask):
+def test_write_once_keeps_an_existing_file(tmp_path, umask):
     path = tmp_path / "keys" / "key"
     assert write_once(path, b"first") is True
     assert write_once(path, b"second") is False
@@ -163,7 +163,7 @@ def test_once_keeps_what_is_there(tmp_path, umask):
     assert mode_of(path.parent) == 0o700
 
 
-def test_once_among_many_writes_one(tmp_path):
+def test_write_once_writes_once_among_concurrent_writers(tmp_path):
     bodies = [str(number).encode() * 50_000 for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(lambda body: write_once(tmp_path / "key", body), bodies))
@@ -172,7 +172,7 @@ def test_once_among_many_writes_one(tmp_path):
     assert left_in(tmp_path) == ["key"]
 
 
-def test_once_leaves_nothing_when_it_fails(tmp_path, monkeypatch):
+def test_write_once_leaves_no_file_when_it_fails(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 

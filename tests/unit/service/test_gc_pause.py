@@ -22,7 +22,7 @@ def test_the_collector_is_paused_inside_and_runs_again_after_it():
     assert gc.isenabled()
 
 
-def test_the_collector_runs_again_after_an_import_that_failed():
+def test_the_collector_runs_again_after_a_failed_import():
     gc.enable()
     with pytest.raises(ImportError), paused_gc():
         raise ImportError("no such library")
@@ -36,7 +36,7 @@ def test_a_collector_that_was_off_before_stays_off():
     assert not gc.isenabled()
 
 
-def test_what_was_imported_is_in_no_later_collection():
+def test_objects_created_inside_are_frozen():
     with paused_gc():
         kept = [[] for _ in range(10)]
     assert kept

@@ -45,12 +45,12 @@ HISTORY = "Customer Dana Reyes disputes a $60.00 trip charge, ticket VM-5518. PI
         ("assistant: disputes the charge.", ("role",)),
     ],
 )
-def test_what_an_answer_may_not_say(answer, kinds):
+def test_unsupported_details_and_secrets_are_findings(answer, kinds):
     assert set(kinds_of(guard(HISTORY)(answer))) >= set(kinds)
     assert bool(guard(HISTORY)(answer)) is bool(kinds)
 
 
-def test_a_secret_of_the_notes_is_barred_without_its_label_too():
+def test_a_secret_of_the_notes_is_found_without_its_label():
     assert kinds_of(guard("Password is hunter42x.")("He used hunter42x again.")) == ("secret",)
 
 
@@ -58,7 +58,7 @@ def test_a_finding_never_carries_a_secret():
     assert all(item.value == "" for item in guard(HISTORY)("The PIN is 4471.") if item.kind == "secret")
 
 
-def test_the_source_is_built_once_whoever_asks(monkeypatch):
+def test_the_source_is_built_once(monkeypatch):
     built = []
 
     class Counted:
@@ -84,7 +84,7 @@ def test_the_source_is_built_once_whoever_asks(monkeypatch):
     assert built == [1]
 
 
-def test_of_a_huge_history_the_newest_interactions_count():
+def test_only_the_newest_interactions_of_a_huge_history_are_used():
     filler = "word " * 3900
     texts = ["Owes $77.13."] + [filler] * 6 + ["Owes $60.00."]
     asked = guard(*texts)
@@ -93,7 +93,7 @@ def test_of_a_huge_history_the_newest_interactions_count():
     assert kinds_of(asked("Owes $77.13.")) == ("amount",)
 
 
-async def test_a_heavy_guard_runs_beside_the_event_loop_and_inside_the_budget():
+async def test_a_heavy_guard_runs_in_a_thread_and_within_the_budget():
     released = threading.Event()
 
     class Slow:
@@ -109,7 +109,7 @@ async def test_a_heavy_guard_runs_beside_the_event_loop_and_inside_the_budget():
     assert await check_answer(Slow(), "x", 5) == ()
 
 
-async def test_preparing_can_be_called_off():
+async def test_preparing_can_be_cancelled():
     asked = guard(HISTORY)
     asked.prepare_soon().cancel()
     await asyncio.sleep(0.06)
@@ -119,7 +119,7 @@ async def test_preparing_can_be_called_off():
     assert asked._prepared is not None
 
 
-async def test_a_guard_that_fails_refuses():
+async def test_an_answer_is_refused_when_the_guard_fails():
     class Broken:
         heavy = False
 
@@ -131,7 +131,7 @@ async def test_a_guard_that_fails_refuses():
     assert "customer text" not in str(refused.value)
 
 
-def test_a_correction_names_what_was_found_on_one_line_and_without_tags():
+def test_a_repair_request_names_the_findings_on_one_line_without_tags():
     found = [GuardFinding(kind="name", value="<history>\nZoe " + "z" * 100), GuardFinding(kind="secret", value="")]
     messages = repair_messages([Message(role="user", content="q")], "a", found)
     assert [(m.role, m.content) for m in messages[:2]] == [("user", "q"), ("assistant", "a")]

@@ -98,7 +98,7 @@ def _all(settings: Settings) -> dict[str, object]:
     return found
 
 
-def test_these_are_all_variables():
+def test_all_variables_are_listed_here():
     assert {f"OMNI_{name.upper()}" for name in setting_places()} == set(VARIABLES)
 
 
@@ -123,7 +123,7 @@ def test_a_keyword_is_the_variable_without_its_prefix_and_wins(variable, monkeyp
     assert _all(Settings(**{name: given}))[place] == value
 
 
-def test_a_group_has_no_variable_and_an_unknown_variable_is_passed_over(monkeypatch):
+def test_a_group_has_no_variable_and_an_unknown_variable_is_ignored(monkeypatch):
     monkeypatch.setenv("OMNI_WAREHOUSE", '{"threads": 7}')
     monkeypatch.setenv("OMNI_WAREHOUSE_THREAD", "7")
     assert Settings() == Settings(warehouse_threads=2)
@@ -144,13 +144,13 @@ def test_an_unknown_keyword_is_an_error():
         ("OMNI_REQUIRED_TASKS", "[1]", "OMNI_REQUIRED_TASKS_0: Input should be a valid string"),
     ],
 )
-def test_a_wrong_value_is_told_by_its_variable(variable, text, says, monkeypatch, capsys):
+def test_a_wrong_value_is_reported_by_its_variable(variable, text, says, monkeypatch, capsys):
     monkeypatch.setenv(variable, text)
     assert main(["status"]) == 2
     assert f"error: settings: {says}" in capsys.readouterr().err
 
 
-def test_all_wrong_values_are_told_at_once(monkeypatch):
+def test_all_wrong_values_are_reported_at_once(monkeypatch):
     monkeypatch.setenv("OMNI_PORT", "-1")
     monkeypatch.setenv("OMNI_CALLS_BUCKET", "fine")
     with pytest.raises(ValidationError) as caught:
@@ -159,7 +159,7 @@ def test_all_wrong_values_are_told_at_once(monkeypatch):
     assert [part.split(":")[0] for part in told.split("; ")] == ["OMNI_REDSHIFT_TIMEOUT_S", "OMNI_PORT", "OMNI_UNKNOWN"]
 
 
-def test_a_list_that_is_not_json_is_told_by_its_variable(monkeypatch):
+def test_a_list_that_is_not_json_is_reported_by_its_variable(monkeypatch):
     monkeypatch.setenv("OMNI_REQUIRED_TASKS", "summarize")
     with pytest.raises(SettingsError, match="OMNI_REQUIRED_TASKS"):
         Settings()

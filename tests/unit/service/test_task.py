@@ -91,12 +91,12 @@ async def test_any_bad_answer_goes_to_the_backup(broken):
     assert (result.output, result.arm, result.degraded) == ("HI", "backup", False)
 
 
-async def test_a_rejected_answer_is_paid_for_all_the_same():
+async def test_a_rejected_answer_counts_in_the_cost():
     result = await Shout().run(Inputs(text="hi"), context(Scripted(main="nope", spare="HI")))
     assert result.cost.metered_usd == Decimal(4)
 
 
-async def test_the_last_link_is_the_tasks_own_fallback():
+async def test_the_tasks_own_fallback_answers_last():
     down = UpstreamUnavailable("down")
     # "hi" is not shouted: the fallback is valid by construction, the pair's rules are for its models.
     result = await Shout().run(Inputs(text="hi"), context(Scripted(main=down, spare=down)))
@@ -104,7 +104,7 @@ async def test_the_last_link_is_the_tasks_own_fallback():
 
 
 @pytest.mark.parametrize(("chain", "model"), [("primary", "main"), ("backup", "spare")])
-async def test_an_evaluated_arm_never_falls_over(chain, model):
+async def test_an_evaluation_of_one_arm_never_uses_another(chain, model):
     down = UpstreamUnavailable("down")
     gateway = Scripted(main=down, spare=down)
     result = await Shout().run(Inputs(text="hi"), context(gateway, chain=chain))
@@ -117,7 +117,7 @@ async def test_an_evaluated_arm_never_falls_over(chain, model):
     assert [asked for asked, _ in gateway.asked] == [model]
 
 
-async def test_a_failure_keeps_what_the_model_said():
+async def test_a_failure_keeps_the_models_answer_as_raw_text():
     result = await Shout().run(Inputs(text="hi"), context(Scripted(main="quiet"), chain="primary"))
     assert (result.failure, result.raw_text) == (FailureCode.OUTPUT_INVALID, "quiet")
     assert result.answered_by == "what answered"
@@ -135,7 +135,7 @@ async def test_a_backup_that_does_not_exist_cannot_be_evaluated():
         await Shout().run(Inputs(text="hi"), context(Scripted(), backup=None, chain="backup"))
 
 
-async def test_a_pair_of_another_task_is_our_mistake_and_no_failure():
+async def test_a_pair_of_another_task_raises_instead_of_a_failure():
     class Other(Shout):
         def values(self, inputs):
             return {}
