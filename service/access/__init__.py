@@ -1,1 +1,1 @@
-"""Who may call: clients with hashed secrets, signed tokens of an hour, and limits per client. Knows no HTTP framework."""
+"""Access control: clients with hashed secrets, signed tokens (one hour), limits per client. Knows no HTTP framework."""

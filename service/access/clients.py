@@ -1,4 +1,4 @@
-"""The clients that may ask for tokens: hashed secrets, scopes and limits, in one JSON file that is re-read when it changes."""
+"""The clients that may get tokens: hashed secrets, scopes and limits, in one JSON file that is re-read when it changes."""
 
 import hashlib
 import hmac
@@ -26,14 +26,14 @@ _ClientId = Annotated[str, StringConstraints(pattern=f"^{CLIENT_ID.pattern}$")]
 
 
 class Client(BaseModel):
-    """One client. Limits hold per service process: ``rate_per_s`` on average, ``burst`` at once, ``concurrent`` in flight."""
+    """One client. Its limits apply per service process: average ``rate_per_s``, ``burst``, and ``concurrent`` in flight."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Two while a secret is being replaced.
     secrets: tuple[_SecretHash, ...] = Field(min_length=1, max_length=2)
     scopes: tuple[Scope, ...] = Field(min_length=1)
-    # Whose forms, calls and results it may see; None: of no tenant.
+    # The tenant whose forms, calls and results it may see; None: of no tenant.
     tenant: Annotated[str, StringConstraints(pattern=TENANT)] | None = None
     rate_per_s: float = Field(default=50.0, gt=0)
     burst: int = Field(default=100, ge=1)
@@ -47,13 +47,13 @@ class _ClientsFile(BaseModel):
 
 
 class Clients:
-    """The clients of a file; one that is taken out of it is refused within seconds, whatever tokens it still holds."""
+    """The clients in a file. A client that is removed is refused within seconds, even with a token that is still valid."""
 
     def __init__(self, file: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the file.
 
         Raises:
-            ConfigurationError: it is missing or wrong.
+            ConfigurationError: it is missing or not valid.
         """
         self._watched = Watched(lambda: read_clients(file), lambda: stamp_of([file]), clock=clock)
 
@@ -69,7 +69,7 @@ class Clients:
         """
         client = self.get(client_id)
         given = hash_secret(secret)
-        # All are compared, also for an unknown client: how long it takes says nothing.
+        # Compare with every hash, also for an unknown client, so that the time taken reveals nothing.
         known = client.secrets if client is not None else (hash_secret(""),)
         matches = [hmac.compare_digest(given, known_hash) for known_hash in known]
         if client is None or not any(matches):
@@ -81,7 +81,7 @@ def read_clients(file: Path) -> Mapping[str, Client]:
     """Return the clients of ``file`` by id.
 
     Raises:
-        ConfigurationError: missing or wrong; the message names field and file, never a value.
+        ConfigurationError: missing or not valid; the message names field and file, never a value.
     """
     try:
         return parse_clients(file.read_text(encoding="utf-8"), file)
@@ -91,14 +91,14 @@ def read_clients(file: Path) -> Mapping[str, Client]:
             "in local, `omni serve` and `omni token` make one"
         ) from err
     except UnicodeDecodeError as err:
-        raise ConfigurationError(f"the clients file {file} is no JSON: {err}") from err
+        raise ConfigurationError(f"the clients file {file} is not JSON: {err}") from err
 
 
 def parse_clients(text: str, file: Path) -> Mapping[str, Client]:
-    """Return the clients in ``text`` by id; ``file`` is where it stands, for the message.
+    """Return the clients in ``text`` by id; messages name ``file`` as its source.
 
     Raises:
-        ConfigurationError: ``text`` is wrong; the message names field and file, never a value.
+        ConfigurationError: ``text`` is not valid; the message names field and file, never a value.
     """
     try:
         return _ClientsFile.model_validate(json.loads(text)).clients
@@ -106,7 +106,7 @@ def parse_clients(text: str, file: Path) -> Mapping[str, Client]:
         wrong = "; ".join(".".join(map(str, item["loc"])) + f": {item['msg']}" for item in err.errors())
         raise ConfigurationError(f"the clients file {file} is wrong: {wrong}") from err
     except ValueError as err:
-        raise ConfigurationError(f"the clients file {file} is no JSON: {err}") from err
+        raise ConfigurationError(f"the clients file {file} is not JSON: {err}") from err
 
 
 def new_secret() -> str:
@@ -115,9 +115,9 @@ def new_secret() -> str:
 
 
 def hash_secret(secret: str) -> str:
-    """Return what the clients file keeps of a secret.
+    """Return the hash of a secret that the clients file keeps.
 
-    A fast hash is enough, because secrets are 256 random bits that we make ourselves: slow hashes protect guessable ones, and
-    here would let anybody burn our CPU with wrong ones.
+    A fast hash is enough: secrets are 256 random bits that we generate. A slow hash protects guessable secrets, and here it
+    would let an attacker use up our CPU by sending wrong secrets.
     """
     return _HASH_PREFIX + hashlib.sha256(secret.encode()).hexdigest()

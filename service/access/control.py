@@ -1,4 +1,4 @@
-"""What the HTTP layer asks: may this caller do this now? Built from settings; in `local` the files are made on first use."""
+"""Decides for the HTTP layer whether a caller may proceed; built from settings, in `local` with files made on first use."""
 
 import json
 import re
@@ -29,9 +29,8 @@ from service.settings import Settings
 
 LOCAL_CLIENT = "local"
 _LOCAL_SECRET = "local-client.secret"  # noqa: S105 - a file's name
-# A laptop's own client is also its load test: 1,000 in flight is the largest scenario.
-# The sample forms and calls are this tenant's.
-LOCAL_TENANT = "demo-tenant"
+LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
+# The local client also runs the load test, whose largest scenario has 1,000 requests in flight.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 
 
@@ -47,11 +46,11 @@ class Access:
         object.__setattr__(self, "sessions", Sessions(self.tokens, timer=time.monotonic))
 
     def verify(self, authorization: str | None, scope: str) -> Caller:
-        """Return who sent this header and may do ``scope``.
+        """Return the caller that sent this header and has ``scope``.
 
         Raises:
-            TokenRefused: no token, or one that does not hold.
-            ScopeMissing: a good token for something else.
+            TokenRefused: no token, or one that is not valid.
+            ScopeMissing: a valid token without the scope.
         """
         caller = self.tokens.verify(authorization)
         caller.require(scope)
@@ -63,10 +62,10 @@ class Access:
 
 
 def open_access(settings: Settings) -> Access:
-    """Read keys and clients of ``settings.access_folder``; in `local` they are made when they are not there.
+    """Read keys and clients of ``settings.access_folder``; in `local` missing ones are made.
 
     Raises:
-        ConfigurationError: they are missing or wrong; the message says what to do.
+        ConfigurationError: they are missing or not valid; the message says what to do.
     """
     folder = settings.access_folder
     if settings.environment == "local" and settings.access.dir is None:
@@ -81,7 +80,7 @@ def open_access(settings: Settings) -> Access:
 
 
 def local_token(settings: Settings, scope: str | None = None) -> Token:
-    """Return a token for the local client, from its secret as any client would get it.
+    """Return a token for the local client, issued for its secret as for any client.
 
     Raises:
         ConfigurationError: not in `local`, or the local client's files were removed or replaced.
@@ -97,24 +96,24 @@ def local_token(settings: Settings, scope: str | None = None) -> Token:
         return access.tokens.issue(LOCAL_CLIENT, secret.read_text(encoding="utf-8").strip(), scope)
     except (OSError, InvalidClient) as err:
         raise ConfigurationError(
-            f"{secret} is not the secret of client {LOCAL_CLIENT!r}: delete {settings.access_folder} to make both anew"
+            f"{secret} is not the secret of client {LOCAL_CLIENT!r}: delete {settings.access_folder} to create both again"
         ) from err
 
 
 def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, tenant: str | None = None) -> str:
-    """Write a client, or a further secret of one that is there, into the clients file; return the secret.
+    """Add a client, or another secret of an existing one, to the clients file; return the secret.
 
-    A client keeps its newest two secrets, so that the old one works until its owner has taken over the new one, and its tenant,
-    which only a new client can be given: what it could see yesterday must not become another tenant's today.
+    A client keeps its newest two secrets, so that the old one works until its owner has switched. Only a new client is given a
+    tenant, which it keeps: a client that moves to another tenant could show that tenant's data to its old users.
 
     Raises:
-        ConfigurationError: wrong name or scope, or the file cannot be read.
+        ConfigurationError: the name, scope or tenant is not valid, or the file cannot be read.
     """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
         what = f"scope {unknown[0]!r}" if unknown else "no scope" if not scopes else f"client name {client_id!r}"
         raise ConfigurationError(
-            f"{what} cannot be: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
+            f"{what} is not valid: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
         )
     file = settings.access_folder / "clients.json"
     if settings.environment == "local" and settings.access.dir is None:
@@ -124,8 +123,8 @@ def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, ten
     known = clients.get(client_id, {})
     if tenant is not None and (re.fullmatch(TENANT, tenant) is None or known.get("tenant", tenant) != tenant):
         raise ConfigurationError(
-            f"tenant {tenant!r} cannot be: a tenant has lower-case letters, digits and -, and client {client_id!r} keeps the "
-            "one that it was made with"
+            f"tenant {tenant!r} is not possible: a tenant has lower-case letters, digits and -, and client {client_id!r} keeps "
+            "the tenant that it was created with"
         )
     whose = {} if tenant is None else {"tenant": tenant}
     secrets = (hash_secret(secret), *known.get("secrets", ()))[:2]
@@ -139,7 +138,7 @@ def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, ten
 
 
 def account_key(settings: Settings) -> bytes:
-    """Return the key of the hashes that stand for account numbers in the log; in `local` one is made on first use.
+    """Return the key of the account hashes in the log; in `local` one is made on first use.
 
     Raises:
         ConfigurationError: none is set outside `local`.
@@ -160,7 +159,7 @@ def _make_local(folder: Path) -> None:
     make_key(folder / "keys" / "local.pem")
     secret = folder / _LOCAL_SECRET
     write_once(secret, new_secret().encode())
-    # Whoever wrote the secret first, this hash is of the one that is there.
+    # Another process may have written the secret first: hash the one in the file.
     client = {
         "secrets": [hash_secret(secret.read_text(encoding="utf-8").strip())],
         "scopes": list(SCOPES),

@@ -1,4 +1,4 @@
-"""Why a caller is turned away; the words are RFC 6749's and RFC 6750's, and none of them quotes what was sent."""
+"""Reasons to refuse a caller, with the error codes of RFC 6749 and RFC 6750; no message quotes what was sent."""
 
 from typing import ClassVar, Literal
 
@@ -8,7 +8,7 @@ class AccessDeniedError(Exception):
 
 
 class TokenRefused(AccessDeniedError):
-    """No token, or one that does not hold (401). ``missing`` tells RFC 6750's two cases apart."""
+    """No token, or one that is not valid (401). ``missing``: no token was sent, which RFC 6750 answers without an error code."""
 
     def __init__(self, message: str, *, missing: bool = False) -> None:
         super().__init__(message)
@@ -16,7 +16,7 @@ class TokenRefused(AccessDeniedError):
 
 
 class ScopeMissing(AccessDeniedError):
-    """A good token without the scope that the path needs (403)."""
+    """A valid token without the scope that the path needs (403)."""
 
     def __init__(self, scope: str) -> None:
         super().__init__(f"this path needs a token with scope {scope!r}; ask for one at /oauth/token")
@@ -24,7 +24,7 @@ class ScopeMissing(AccessDeniedError):
 
 
 class GrantRefused(AccessDeniedError):
-    """A token request that is refused, with RFC 6749's error word (section 5.2)."""
+    """A refused token request, with its error code of RFC 6749 (section 5.2)."""
 
     error: ClassVar[Literal["invalid_request", "invalid_client", "unsupported_grant_type", "invalid_scope"]]
 
@@ -42,7 +42,7 @@ class InvalidClient(GrantRefused):
 
 
 class UnsupportedGrantType(GrantRefused):
-    """Something other than client credentials was asked for."""
+    """A grant type other than client credentials."""
 
     error = "unsupported_grant_type"
 

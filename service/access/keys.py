@@ -1,7 +1,6 @@
-"""The keys that tokens are signed with: a folder of P-256 keys, the newest private one signs, all of them verify.
+"""The keys that sign tokens: a folder of P-256 keys; the newest private key signs, all of them verify.
 
-They are no release keys: statements are signed with Ed25519 and ``service.release.statements`` takes nothing else, so a token key
-can never release a pair, whoever holds it.
+A token key can never release a pair: ``service.release.statements`` accepts Ed25519 signatures only.
 """
 
 import base64
@@ -20,12 +19,12 @@ from service.files import write_once
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
-_UNKNOWN_KEY_INTERVAL_S = 1.0  # how often a token with an unknown key id may make us look at the folder
+_UNKNOWN_KEY_INTERVAL_S = 1.0  # minimum time between folder reads that a token with an unknown key id causes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenKeys:
-    """What one reading of the folder gave: public keys by id, and the private key that signs."""
+    """The folder's keys as read once: public keys by id, and the private key that signs."""
 
     public: Mapping[str, "EllipticCurvePublicKey"]
     signing_id: str
@@ -35,8 +34,8 @@ class TokenKeys:
 class KeyRing:
     """The folder's keys, re-read when it changes.
 
-    To rotate: put ``<date>.pem`` beside the present key (the last name in the alphabet signs), and take the old file away
-    after an hour, when its last token has ended. A file may hold a public key alone: it verifies and does not sign.
+    To rotate: put ``<date>.pem`` beside the current key (the last name in the alphabet signs), and remove the old file after
+    an hour, when its last token has expired. A file with a public key alone verifies and does not sign.
     """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +53,7 @@ class KeyRing:
         return keys.signing_id, keys.signing
 
     def public(self, key_id: str) -> "EllipticCurvePublicKey | None":
-        """Return the public key with this id; an unknown one may be newer than our last look."""
+        """Return the public key with this id; an unknown id makes it read the folder again, at most once a second."""
         found = self._watched.get().public.get(key_id)
         if found is None:
             found = self._watched.get(at_most_s_old=_UNKNOWN_KEY_INTERVAL_S).public.get(key_id)
@@ -88,7 +87,7 @@ def read_keys(folder: Path) -> TokenKeys:
         if isinstance(key, ec.EllipticCurvePrivateKey):
             signing, key = key, key.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise ConfigurationError(f"token key {file} is no P-256 key: tokens are signed with ES256")
+            raise ConfigurationError(f"token key {file} is not a P-256 key: tokens are signed with ES256")
         public[thumbprint(key)] = key
     if signing is None:
         raise ConfigurationError(
@@ -105,7 +104,7 @@ def thumbprint(key: "EllipticCurvePublicKey") -> str:
 
 
 def make_key(file: Path) -> None:
-    """Write a new private key with mode 0600 unless ``file`` exists; two processes at once keep one key."""
+    """Write a new private key with mode 0600 unless ``file`` exists; simultaneous processes get the same key."""
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 

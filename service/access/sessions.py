@@ -1,7 +1,6 @@
-"""How a browser may look at dashboards: a link that is good once, or a pasted token, becomes a cookie that only reads.
+"""Browser sessions for the dashboards: a one-time link or a pasted token is exchanged for a read-only cookie.
 
-The three are signed with the token keys and differ in their type, so none of them passes for another: a cookie is no bearer
-token, and a bearer token in the cookie's place is refused.
+Links, cookies and bearer tokens are signed with the same keys and carry their type, so none is accepted in place of another.
 """
 
 import threading
@@ -24,7 +23,7 @@ _REMEMBERED = 100_000  # more links than the clients' limits allow in that time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A cookie's content and how long it holds."""
+    """A cookie's content and its lifetime."""
 
     text: str
     expires_in_s: int
@@ -32,10 +31,10 @@ class Session:
 
 
 class Sessions:
-    """Links and cookies. ``timer`` is monotonic, in seconds.
+    """Issues and verifies links and cookies. ``timer`` is monotonic, in seconds.
 
-    A used link is remembered by this process alone: with several of them behind one address a link may open once at each,
-    within its two minutes.
+    Each process remembers used links for itself: behind a load balancer a link can open once per process, within its two
+    minutes.
     """
 
     def __init__(self, tokens: Tokens, *, timer: Callable[[], float]) -> None:
@@ -44,7 +43,7 @@ class Sessions:
         self._lock = threading.Lock()
 
     def link(self, caller: Caller) -> Token:
-        """Return a code of two minutes for a caller with the operator's scope, which becomes one session.
+        """Return a code, valid for two minutes and one session, for a caller with the operator's scope.
 
         Raises:
             ScopeMissing: the caller has another scope.
@@ -56,13 +55,13 @@ class Sessions:
         """Return the session that a link opens, once.
 
         Raises:
-            TokenRefused: used before, too old, forged.
-            ScopeMissing: its client is an operator no more.
+            TokenRefused: used before, expired, or forged.
+            ScopeMissing: its client lost the operator's scope.
         """
         signed = self._read(code, _LINK)
         with self._lock:
             if signed.id in self._used:
-                raise TokenRefused("this link was used before: make a new one (make dashboards)")
+                raise TokenRefused("this link was used before: make a new one with `omni dashboards`")
             self._used[signed.id] = True
         return self._session(signed.caller, LIFETIME_S)
 
@@ -77,11 +76,11 @@ class Sessions:
         return self._session(signed.caller, min(signed.ends_in_s, LIFETIME_S))
 
     def verify(self, cookie: str) -> Caller:
-        """Return whose session this is; a client that is taken out, or is an operator no more, has none from then on.
+        """Return the caller of the session; a client that was removed or lost the operator's scope is refused.
 
         Raises:
-            TokenRefused: expired, forged, or no session.
-            ScopeMissing: its client is an operator no more.
+            TokenRefused: expired, forged, not a session, or of a removed client.
+            ScopeMissing: its client lost the operator's scope.
         """
         caller = self._read(cookie, _SESSION).caller
         caller.require(SCOPE)
@@ -100,5 +99,5 @@ class Sessions:
 
 def _bounded(text: str) -> str:
     if len(text) > _LONGEST:
-        raise TokenRefused("this is no text of ours")
+        raise TokenRefused("the code, token or cookie is longer than any that this service issues")
     return text.strip()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from service.access.tokens import Caller
 
-_IN_FLIGHT_RETRY_S = 1.0  # when a request ends cannot be known; a summary takes one to two seconds
+_IN_FLIGHT_RETRY_S = 1.0  # an estimate: a summary takes one to two seconds
 
 
 class LimitExceeded(Exception):
@@ -28,7 +28,7 @@ class _State:
 
 
 class Throttle:
-    """Keeps one bucket and one counter per client; for one event loop, so without locks. ``clock`` is monotonic seconds."""
+    """Keeps one bucket and one counter per client. Has no locks: use it on one event loop. ``clock`` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,10 +36,10 @@ class Throttle:
 
     @contextmanager
     def admit(self, caller: Caller) -> Iterator[None]:
-        """Let one request of the caller through, from here to the end of its answer.
+        """Count one request of the caller as in flight while the block runs.
 
         Raises:
-            LimitExceeded: too many at once or too many per second; nothing is counted then.
+            LimitExceeded: too many at once or too many per second; the refused request is not counted.
         """
         client, now = caller.client, self._clock()
         state = self._states.get(caller.client_id)

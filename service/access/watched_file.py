@@ -1,4 +1,4 @@
-"""A value read from files, read again when they change: keys and clients rotate without a restart."""
+"""A value read from files and re-read when they change, so that keys and clients rotate without a restart."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 
 def stamp_of(files: Iterable[Path]) -> Stamp:
-    """Return name, time of change and size of each file: equal stamps mean that nothing has to be read again."""
+    """Return name, modification time and size of each file; equal stamps mean unchanged files."""
     found = []
     for file in files:
         state = file.stat()
@@ -23,7 +23,7 @@ def stamp_of(files: Iterable[Path]) -> Stamp:
 
 
 class Watched(Generic[Value]):
-    """Looks at the files at most every ``interval_s`` seconds; a set that cannot be read leaves the last good one in use."""
+    """Checks the files at most every ``interval_s`` seconds; keeps the last good value when they cannot be read."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Watched(Generic[Value]):
         """Read once.
 
         Raises:
-            ConfigurationError: there is nothing good to begin with.
+            ConfigurationError: the files cannot be read.
         """
         self._read = read
         self._stamp = stamp
@@ -48,24 +48,24 @@ class Watched(Generic[Value]):
         except OSError as err:
             raise ConfigurationError(f"{err.filename} cannot be read ({type(err).__name__})") from err
         self._value = read()
-        self._looked = clock()
+        self._checked_at = clock()
 
     def get(self, *, at_most_s_old: float | None = None) -> Value:
         """Return the value, at most ``interval_s`` (or ``at_most_s_old``) seconds behind the files."""
-        age = self._clock() - self._looked
+        age = self._clock() - self._checked_at
         if age < (self._interval_s if at_most_s_old is None else at_most_s_old):
             return self._value
         with self._lock:
-            self._look()
+            self._refresh()
         return self._value
 
-    def _look(self) -> None:
-        self._looked = self._clock()
+    def _refresh(self) -> None:
+        self._checked_at = self._clock()
         try:
             stamp = self._stamp()
             if stamp != self._last:
                 self._value = self._read()
                 self._last = stamp
         except (OSError, ConfigurationError) as err:
-            # A file that is being replaced, or a mistake in it: nobody is locked out for it, and nobody new gets in.
+            # A file is being replaced or has a mistake: keep the last good value.
             log(Event.ACCESS_FILES_UNREADABLE, error=type(err).__name__)

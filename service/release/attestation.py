@@ -1,4 +1,4 @@
-"""The gate attestation: what was judged, on what, by what, with which verdict, and until when that counts."""
+"""The gate attestation: a signed statement of one pair's verdict, with its data, tools and expiry time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +16,9 @@ _SUBJECT = ("pair_name", "pair_digest")
 class GateAttestation:
     """One pair's verdict in one evaluation. Times are ISO 8601 UTC, digests SHA-256 in hexadecimal.
 
-    ``scope`` is ``gate`` only for the whole gate set of the suite; ``checks`` counts verdicts, ``behaviour`` is the
-    worst of the behaviour checks among them. Every metric and check stands
-    in the run's ``figures.json`` and every case in its ``cases.json``, which the two digests fix: AWS KMS signs at most
-    4,096 bytes with Ed25519, whatever the number of metrics.
+    ``scope`` is ``gate`` only for the whole gate set of the suite; ``checks`` counts verdicts, ``behaviour`` is the worst of
+    the behaviour checks. The run's ``figures.json`` holds every metric and check and its ``cases.json`` every case; the
+    statement holds only their digests, because AWS KMS signs at most 4,096 bytes with Ed25519.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -48,7 +47,7 @@ class GateAttestation:
 
     @property
     def moments(self) -> tuple[datetime, ...]:
-        """Every time in it."""
+        """All times in the statement."""
         return (self.issued_at, self.expires_at)
 
     def statement(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The last good pair of a task on this machine's disk: kept with its statements, and verified again when it is read."""
+"""Keeps the last known good pair of a task on this machine's disk with its statements, and verifies them on reading."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,14 @@ from service.served import ServedPair
 
 
 def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedKeys) -> ServedPair | None:
-    """Return the pair kept in ``path``, or None when there is none or it is another environment's.
+    """Return the pair kept in ``path``, or None when there is none or it is for another environment.
 
     Raises:
-        RegistryError: the file is there and does not verify; the message says why.
+        RegistryError: the file exists and does not verify; the message says why.
     """
     if not path.exists():
         return None
-    remedy = f"delete {path}; the registry then decides alone"
+    remedy = f"delete {path}; the service then waits for the registry"
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         if raw["environment"] != environment:
@@ -43,7 +43,7 @@ def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedK
 
 
 def write_last_known_good(path: Path, served: ServedPair, environment: str) -> None:
-    """Keep ``served`` with its statements, also over a power failure."""
+    """Write ``served`` with its statements durably: the file survives a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "environment": environment,

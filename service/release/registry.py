@@ -1,4 +1,7 @@
-"""Alias to verified pair: refreshed by one background thread, kept on disk as last known good (one of two doors to mlflow)."""
+"""Reads a task's alias in MLflow and verifies the pair behind it; a background thread refreshes it and keeps it on disk.
+
+Besides ``eval.tracking`` this is the only module that imports mlflow.
+"""
 
 import os
 import random
@@ -26,11 +29,11 @@ FetchServed = Callable[[], ServedPair]
 
 
 class RegistryPairSource:
-    """Serves the pair behind a task's alias, whatever the registry does.
+    """Serves the pair behind a task's alias, also while the registry is down or holds something that does not verify.
 
-    A version is taken only when its content has the digest it was registered with, it carries a signed release for this
-    environment and the signed gate attestation which that release names, and the release is not older than the last one
-    served. Anything else is remembered as ``last_error`` while the last good pair goes on being served.
+    A version is accepted only if its content has the digest it was registered with, it carries a signed release for this
+    environment and the signed gate attestation named by that release, and the release is not older than the last one served.
+    Otherwise ``last_error`` says why, and the last good pair stays in service.
     """
 
     def __init__(self, task: str, settings: Settings, *, fetch: FetchServed | None = None) -> None:
@@ -48,7 +51,7 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
-        self._unkept = False  # the pair that is served is not on disk yet
+        self._unkept = False  # the served pair is not on disk yet
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -62,7 +65,7 @@ class RegistryPairSource:
                 + (
                     f": {self._error}"
                     if self._error
-                    else ": the registry has not answered yet, try again in some seconds"
+                    else ": the registry has not answered yet, try again in a few seconds"
                 )
             )
         return served
@@ -78,7 +81,7 @@ class RegistryPairSource:
         )
 
     def refresh(self) -> None:
-        """Look at the registry once and take what verifies; a failure is remembered, never raised."""
+        """Ask the registry once and serve its pair if it verifies; a failure is kept as ``last_error``, never raised."""
         try:
             found = self._fetch()
             served = self._served
@@ -93,12 +96,13 @@ class RegistryPairSource:
                 and (found.pair.digest, found.registry_version) != (served.pair.digest, served.registry_version)
             ):
                 raise RegistryError(
-                    f"there are two releases {found.sequence}: this one is not the one that was served; see `omni verify`"
+                    f"there are two different releases {found.sequence}: the alias points at one, the other was "
+                    "served; see `omni verify`"
                 )
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
             return
-        except Exception as err:  # the thread must outlive whatever a stranger wrote into the registry
+        except Exception as err:  # the registry may hold any content; the thread must survive all of it
             self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
             return
         self._error = None
@@ -113,11 +117,11 @@ class RegistryPairSource:
             except OSError as err:
                 self._error = (
                     f"release {found.sequence} is served and cannot be kept in {self._file} ({type(err).__name__}): a restart "
-                    "without the registry would serve something else; make the folder writable"
+                    "without the registry would not serve it; make the folder writable"
                 )
 
     def _known(self) -> int:
-        # What was kept on disk may be long outdated: only a release found in the registry by this process counts as known.
+        # The pair on disk may be outdated: only a release that this process found in the registry counts as known.
         return self._served.sequence if self._served is not None and self._refreshed_at is not None else 0
 
     def start(self) -> None:
@@ -133,25 +137,25 @@ class RegistryPairSource:
     def _loop(self) -> None:
         while not self._stopped:
             self.refresh()
-            # Jitter keeps a fleet from asking in step.
+            # Jitter, so that the processes do not ask at the same time.
             self._wake.wait(self._settings.registry.refresh_s * random.uniform(0.8, 1.2))
             self._wake.clear()
 
 
 def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPair:
-    """Read the alias of ``task`` from MLflow and verify what it points at; at most ``registry_timeout_s`` per HTTP call.
+    """Return the verified pair behind the alias of ``task`` in MLflow; at most ``registry_timeout_s`` per HTTP request.
 
     Args:
-        task: whose alias.
-        settings: where the registry is, which keys are trusted, which environment this is.
-        known: sequence of the release that is served already. A higher one is taken only after a look through all versions:
-            when one higher still is on record, the alias was moved by hand, to a release that was replaced since.
+        task: name of the task.
+        settings: the registry, the trusted keys and the environment.
+        known: sequence of the release that is served already. For a higher one all versions are searched: if another release
+            is higher still, somebody moved the alias by hand to a release that was replaced.
 
     Raises:
         RegistryError: unreachable, no alias, or not verified; the message says which and what to do.
         ConfigurationError: the trusted keys cannot be read.
     """
-    # Read at each look, 0.1 ms: keys rotate without a restart.
+    # Read every time (0.1 ms), so that keys rotate without a restart.
     keys = load_trusted_keys(settings.trusted_keys_file)
     _bound(settings)
     from mlflow.exceptions import MlflowException
@@ -186,14 +190,14 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
 
 def _bound(settings: Settings) -> None:
     check_store(settings.registry.uri)
-    # Bounds must stand before mlflow is imported: its defaults wait 245 s on a closed port.
+    # Set before mlflow is imported: with its defaults it waits 245 s on a closed port.
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(settings.registry.timeout_s)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 def fetch_candidate(task: str, settings: Settings) -> RolloutCandidate | None:
-    """Read the candidate of ``task`` from MLflow with the newest step of its rollout, or None when there is none.
+    """Return the candidate of ``task`` from MLflow with the newest step of its rollout, or None.
 
     Raises:
         RegistryError: unreachable, or the alias points at something that does not verify.
@@ -218,10 +222,10 @@ def fetch_candidate(task: str, settings: Settings) -> RolloutCandidate | None:
 
 
 def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys) -> RolloutCandidate | None:
-    """Turn an MLflow prompt version into a candidate with its step, or None when it has none.
+    """Return the candidate and rollout step that an MLflow prompt version holds.
 
     Raises:
-        RegistryError: changed content, or a step that does not verify for this task, version, pair and environment.
+        RegistryError: changed content, no step, or one that does not verify for this task, version, pair and environment.
     """
     tags = dict(found.tags or {})
     pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
@@ -243,9 +247,9 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
 
 
 def all_versions(client: Any, task: str) -> list[Any]:
-    """Return every version of the prompt ``task`` from an MLflow client, newest first: its search gives a page at a time.
+    """Return every version of the prompt ``task`` from an MLflow client, newest first.
 
-    A hundred empty versions would otherwise hide the releases behind them.
+    Reads all pages of the search: otherwise a hundred empty versions would hide the releases behind them.
     """
     found: list[Any] = []
     token: str | None = None
@@ -258,7 +262,7 @@ def all_versions(client: Any, task: str) -> list[Any]:
 
 
 def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -> ServedPair:
-    """Turn an MLflow prompt version into a pair to serve, or refuse it.
+    """Verify an MLflow prompt version and return its pair for serving.
 
     Raises:
         RegistryError: changed content, or no release and attestation that verify for this task, version, pair and environment.
@@ -272,10 +276,10 @@ def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -
 
 
 def check_store(uri: str) -> None:
-    """Raise at once when a sqlite store is missing: opening it would create an empty one in its place.
+    """Check that a sqlite store exists and can be read: MLflow would create an empty one in place of a missing one.
 
     Raises:
-        RegistryError: missing or not a database.
+        RegistryError: missing, locked, or not a database.
     """
     if not uri.startswith("sqlite:///"):
         return

@@ -1,4 +1,4 @@
-"""How a pair is written into MLflow's prompt registry and read back: messages as the template, the rest as model config."""
+"""Converts a pair to and from a version of MLflow's prompt registry: messages as template, the rest as model config."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def to_registry(pair: Pair) -> tuple[list[dict[str, str]], dict[str, Any]]:
     content = pair.content()
     messages = [{"role": m.role, "content": m.content} for m in pair.messages]
     del content["messages"]
-    # `model_name` and `temperature` are what MLflow's own pages show; the truth is under our key.
+    # MLflow's own pages show `model_name` and `temperature`; the pair is read from our key only.
     config = {"model_name": pair.model, "temperature": pair.sampling.temperature, _CONFIG_KEY: content}
     return messages, config
 
@@ -27,7 +27,7 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
     """Rebuild the pair and compare its digest with the one that was registered.
 
     Raises:
-        RegistryError: the version holds no pair of ours, or something in it was changed after it was registered.
+        RegistryError: the version holds no pair, or its content was changed after it was registered.
     """
     if not isinstance(template, Sequence) or isinstance(template, str) or not isinstance(config, Mapping):
         raise RegistryError(f"{where} was not written by `omni register`: it holds no pair")
@@ -35,12 +35,14 @@ def from_registry(template: object, config: Mapping[str, Any] | None, tags: Mapp
     if not isinstance(stored, Mapping):
         raise RegistryError(f"{where} holds no pair in its model config; register the pair again")
     try:
-        # Through its canonical form, so that what is served is what has the digest: 100.0 has that of 100, and no provider takes
-        # it as a number of tokens.
+        # Parse the canonical form, which the digest is made of: 100.0 has the same digest as 100, but providers refuse it as a
+        # number of tokens.
         content = canonical_json({**stored, "messages": [dict(message) for message in template]})
         pair = Pair.from_content(json.loads(content.encode()))
     except (PairError, TypeError, ValueError, RecursionError) as err:
-        raise RegistryError(f"{where} was changed in the registry and is no pair any more: {err!r:.300}") from err
+        raise RegistryError(
+            f"{where} was changed in the registry and is not a valid pair any more: {err!r:.300}"
+        ) from err
     expected = tags.get(DIGEST_TAG)
     if pair.digest != expected:
         raise RegistryError(

@@ -1,4 +1,4 @@
-"""The release statement: which digest is in production for a task, since when, who moved it, why, and on which evidence."""
+"""The release statement: a signed record of one move of a task's production alias (digest, time, who, why, evidence)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,7 +43,7 @@ class Release:
 
     @property
     def tag(self) -> str:
-        """Name of the version tag that holds this release; zero-padded, so that names sort as numbers do."""
+        """Name of the version tag that holds this release; zero-padded, so that names sort like numbers."""
         return f"{RELEASE_TAG_PREFIX}{self.sequence:06d}"
 
     @property
@@ -53,7 +53,7 @@ class Release:
 
     @property
     def moments(self) -> tuple[datetime, ...]:
-        """Every time in it."""
+        """All times in the statement."""
         return (self.moment,)
 
     def statement(self) -> dict[str, Any]:
@@ -84,4 +84,4 @@ def attestation_tag(digest: str) -> str:
 def newest_release_tag(tags: dict[str, str]) -> str | None:
     """Return the name of the tag that claims the highest sequence among a version's ``tags``, verified or not."""
     names = (name for name in tags if name.startswith(RELEASE_TAG_PREFIX))
-    return max(names, key=lambda name: (len(name), name), default=None)  # a million has one digit more
+    return max(names, key=lambda name: (len(name), name), default=None)  # by length first: 1,000,000 has one digit more

@@ -1,4 +1,4 @@
-"""The rollout statement: which candidate answers which share of the customers beside production, signed like a release."""
+"""The rollout statement: a signed record of the share of customers that a candidate answers beside production."""
 
 import hashlib
 import hmac
@@ -27,8 +27,8 @@ _Percent = Annotated[int, Field(ge=0, le=100)]
 class Rollout:
     """One step of a rollout. ``sequence`` grows by one with every step of any candidate of the task; ``at`` is ISO 8601 UTC.
 
-    ``percent`` of the customers are answered by the candidate; 0 ends the rollout. ``shadow_percent`` of the others are
-    answered by it too, unseen. ``steps`` is the plan. It holds only while ``production_digest`` is in production.
+    The candidate answers ``percent`` of the customers; 0 ends the rollout. For ``shadow_percent`` of the others it answers too,
+    without showing the answer. ``steps`` is the plan. The step applies only while ``production_digest`` is in production.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -51,7 +51,7 @@ class Rollout:
 
     @property
     def tag(self) -> str:
-        """Name of the version tag that holds this step; zero-padded, so that names sort as numbers do."""
+        """Name of the version tag that holds this step; zero-padded, so that names sort like numbers."""
         return f"{ROLLOUT_TAG_PREFIX}{self.sequence:06d}"
 
     @property
@@ -61,7 +61,7 @@ class Rollout:
 
     @property
     def moments(self) -> tuple[datetime, ...]:
-        """Every time in it."""
+        """All times in the statement."""
         return (self.moment,)
 
     def statement(self) -> dict[str, Any]:
@@ -70,11 +70,11 @@ class Rollout:
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, ROLLOUT_TYPE, predicate)
 
     def serves(self, unit: str) -> bool:
-        """Say whether the candidate answers ``unit`` (an account number). A larger step keeps everybody of a smaller one."""
+        """Return whether the candidate answers ``unit`` (an account number). A larger step keeps all units of a smaller one."""
         return _bucket("serve", self.pair_digest, unit) < self.percent * (_BUCKETS // 100)
 
     def shadows(self, unit: str) -> bool:
-        """Say whether the candidate answers ``unit`` unseen, beside production."""
+        """Return whether the candidate answers ``unit`` as a shadow: beside production, without showing the answer."""
         return (
             not self.serves(unit) and _bucket("shadow", self.pair_digest, unit) < self.shadow_percent * _BUCKETS // 100
         )
@@ -84,7 +84,7 @@ _ADAPTER: TypeAdapter[Rollout] = TypeAdapter(Rollout)
 
 
 def _bucket(purpose: str, pair_digest: str, unit: str) -> int:
-    # Keyed by the candidate: the next candidate meets other customers first, and a customer stays on one side of this one.
+    # Keyed by the candidate's digest: a customer stays on one side of this rollout, and the next candidate starts with others.
     digest = hmac.new(f"{purpose}:{pair_digest}".encode(), unit.encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") % _BUCKETS
 
@@ -105,7 +105,7 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
     """Return the newest rollout step among the ``tags`` of a registry version, or None when there is none.
 
     Raises:
-        RegistryError: the newest does not verify, or is a copy of another.
+        RegistryError: the newest step does not verify, or is a copy of another step.
     """
     tag = max((name for name in tags if name.startswith(ROLLOUT_TAG_PREFIX)), default=None)
     if tag is None:
@@ -135,20 +135,20 @@ def verify_rollout(
     if rollout.environment != environment:
         raise RegistryError(f"{what} is for {rollout.environment!r}; this service runs in {environment!r}")
     if rollout.percent == 0 and rollout.shadow_percent == 0:
-        return rollout  # an end needs no evidence
+        return rollout  # ending a rollout needs no evidence
     evidence = tags.get(attestation_tag(rollout.attestation))
     if evidence is None:
         raise RegistryError(f"{what} has no gate attestation {rollout.attestation[:12]} beside it; use `omni rollout`")
     attestation, statement = read_attestation(evidence, keys, f"the gate attestation of {what}")
     if statement.digest != rollout.attestation:
         raise RegistryError(f"the gate attestation of {what} is not the one it names; use `omni rollout` again")
-    problem = _unearned(rollout, attestation)
+    problem = _missing_evidence(rollout, attestation)
     if problem is not None:
-        raise RegistryError(f"{what} was not earned: {problem}; use `omni eval`, then `omni rollout`")
+        raise RegistryError(f"{what} is not covered by its evidence: {problem}; use `omni eval`, then `omni rollout`")
     return rollout
 
 
-def _unearned(rollout: Rollout, attestation: GateAttestation) -> str | None:
+def _missing_evidence(rollout: Rollout, attestation: GateAttestation) -> str | None:
     if (attestation.task, attestation.pair_digest) != (rollout.task, rollout.pair_digest):
         return f"its attestation is about {attestation.pair_name} {attestation.pair_digest[:12]}"
     if (attestation.verdict, attestation.scope) != ("pass", "gate"):

@@ -1,4 +1,4 @@
-"""Signed statements as they are read: DSSE envelopes around in-toto statements, verified with public keys alone."""
+"""Reads signed statements: DSSE envelopes around in-toto statements, verified with public keys alone."""
 
 import hashlib
 import json
@@ -27,14 +27,14 @@ _PUBLIC_KEY = re.compile(rf"{_BEGIN}.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKeys:
-    """The Ed25519 public keys whose signatures count, by key id; ``path`` is named in messages."""
+    """The trusted Ed25519 public keys by key id; messages name ``path``."""
 
     path: Path
     keys: Mapping[str, "SSlibKey"]
 
 
 class AboutPair(Protocol):
-    """What every claim about a pair has: the task it is for, and the times it names."""
+    """A claim about a pair: has a task and times."""
 
     @property
     def task(self) -> str:
@@ -43,7 +43,7 @@ class AboutPair(Protocol):
 
     @property
     def moments(self) -> tuple[datetime, ...]:
-        """Every time in it."""
+        """All times in the claim."""
         ...
 
 
@@ -52,7 +52,7 @@ Claims = TypeVar("Claims", bound=AboutPair)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A statement whose signature was verified; ``digest`` is the envelope's, ``keyid`` the key that signed."""
+    """A statement with a verified signature; ``digest`` is the envelope's, ``keyid`` the signing key's."""
 
     subject_name: str
     subject_digest: str
@@ -70,17 +70,17 @@ def key_id(public_key: "Ed25519PublicKey") -> str:
 
 
 def verifying_key(public_key: "Ed25519PublicKey") -> "SSlibKey":
-    """Return the key as securesystemslib's envelopes want it, under our key id."""
+    """Return the key as securesystemslib's key type, with our key id."""
     from securesystemslib.signer import SSlibKey
 
     return SSlibKey.from_crypto(public_key, keyid=key_id(public_key))
 
 
 def load_trusted_keys(path: Path) -> TrustedKeys:
-    """Read every PEM public key in ``path``; several mean that keys are being rotated.
+    """Read every PEM public key in ``path``; there are several while keys rotate.
 
     Raises:
-        ConfigurationError: missing, empty, not Ed25519, or with a private key in it.
+        ConfigurationError: missing, empty, not Ed25519, or containing a private key.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -106,7 +106,7 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
             raise ConfigurationError(f"key {number} in {path} is damaged; put the public key there again") from err
         if not isinstance(key, Ed25519PublicKey):
             raise ConfigurationError(
-                f"key {number} in {path} is no Ed25519 key; statements are signed with Ed25519 only"
+                f"key {number} in {path} is not an Ed25519 key; statements are signed with Ed25519 only"
             )
         trusted = verifying_key(key)
         keys[trusted.keyid] = trusted
@@ -116,9 +116,9 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
 
 
 def shown(text: str, limit: int) -> str:
-    """Return the first ``limit`` characters of what a stranger may have written, as visible ASCII.
+    """Return the first ``limit`` characters of untrusted text as visible ASCII.
 
-    It is printed on terminals, where control characters could write over the lines that accuse him.
+    Terminals show it, and control characters in a forged statement could overwrite the lines that report it.
     """
     return ascii(text[:limit])[1:-1]
 
@@ -130,19 +130,18 @@ def _parse(text: str, what: str) -> "Envelope":
     try:
         envelope = Envelope.from_dict(json.loads(text))
         if not all(isinstance(item, str) for item in (envelope.payload_type, *envelope.signatures)):
-            raise ValueError("payload type and key ids are texts")
-        envelope.pae()  # what is signed has a form in bytes
-    # RecursionError: a stranger may write brackets without end.
+            raise ValueError("payload type and key ids must be strings")
+        envelope.pae()  # raises when the signed bytes cannot be built
+    # RecursionError: untrusted JSON can nest without limit.
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, FormatError) as err:
         raise RegistryError(f"{what} is no signed statement; use `omni promote` or `omni rollback`") from err
     return envelope
 
 
 def _digest(envelope: "Envelope", text: str, what: str) -> str:
-    """Return the digest of an envelope that has the one form we write.
+    """Return the digest of an envelope in exactly the form that we write.
 
-    Whoever adds a signature, a field or a space changes nothing of what was signed, but would make a second release of the same
-    number out of one.
+    An added signature, field or space leaves the signed payload valid, but would turn one release into two with one number.
     """
     try:
         canonical = canonical_json(envelope.to_dict())
@@ -157,25 +156,25 @@ def _digest(envelope: "Envelope", text: str, what: str) -> str:
 
 
 def envelope_digest(text: str, what: str) -> str:
-    """Return SHA-256 over the envelope's canonical JSON: how other statements name it.
+    """Return SHA-256 over the envelope's canonical JSON; other statements refer to it by this digest.
 
     Raises:
-        RegistryError: ``text`` is no envelope of the form that we write; ``what`` names it.
+        RegistryError: ``text`` is not an envelope in the form that we write; ``what`` names it.
     """
     return _digest(_parse(text, what), text, what)
 
 
 def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: str) -> Statement:
-    """Verify an envelope and return its statement; nothing of the payload is read before its signature holds.
+    """Verify an envelope and return its statement; the payload is read only after its signature is verified.
 
     Args:
         text: the envelope as JSON.
-        keys: who may sign.
-        predicate_type: the only type that is accepted here.
-        what: how to name it in a message.
+        keys: the trusted keys.
+        predicate_type: the only type to accept.
+        what: the statement's name in messages.
 
     Raises:
-        RegistryError: unsigned, signed by somebody else, changed, or a statement of another type.
+        RegistryError: unsigned, signed with another key, changed, or a statement of another type.
     """
     from securesystemslib.exceptions import VerificationError
 
@@ -185,7 +184,7 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
         signers = ", ".join(shown(keyid, 12) for keyid in envelope.signatures) or "nobody"
         raise RegistryError(
             f"{what} is signed by {signers}, not by a key trusted in {keys.path}: if that key is ours, add its public half "
-            "there; if not, somebody else wrote it: use `omni promote` or `omni rollback`"
+            "there; if not, the statement is not ours: use `omni promote` or `omni rollback`"
         )
     try:
         accepted = envelope.verify(list(keys.keys.values()), threshold=1)
@@ -217,7 +216,7 @@ def read_statement(text: str, *, keys: TrustedKeys, predicate_type: str, what: s
 def read_claims(
     adapter: TypeAdapter[Claims], text: str, *, keys: TrustedKeys, predicate_type: str, what: str, remedy: str
 ) -> tuple[Claims, Statement]:
-    """Verify an envelope and return what it claims about a pair of a task, with the statement.
+    """Verify an envelope and return its claims about a task's pair, with the statement.
 
     The subject is ``<task>/<pair>`` with the pair's digest; the claims repeat the task, and all their times have a zone.
 
@@ -235,7 +234,7 @@ def read_claims(
     except ValidationError as err:
         wrong = ", ".join(".".join(map(str, item["loc"])) for item in err.errors())
         raise RegistryError(f"{what} has wrong fields ({wrong}): {remedy}") from err
-    except ValueError as err:  # a time that is none
+    except ValueError as err:  # a time that cannot be parsed
         raise RegistryError(f"{what} cannot be read ({err}): {remedy}") from err
     return claims, statement
 

@@ -1,4 +1,4 @@
-"""Whether a registry version was released: its release and its gate attestation, verified with public keys alone."""
+"""Verifies that a registry version was released: its release and gate attestation, with public keys alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ CLOCK_SKEW = timedelta(minutes=5)  # between the machine that evaluates and the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Released:
-    """A release and its evidence, both verified, with the envelopes they came in."""
+    """A verified release and its verified evidence, with their envelopes."""
 
     release: Release
     attestation: GateAttestation
@@ -24,7 +24,7 @@ class Released:
     attestation_envelope: str
 
     def served(self, pair: Pair, source: PairOrigin) -> ServedPair:
-        """Return ``pair``, whose content was verified with these, as it is served."""
+        """Return ``pair``, which these statements were verified for, in the form for serving."""
         return ServedPair(
             pair=pair,
             registry_version=self.release.registry_version,
@@ -40,12 +40,12 @@ class Released:
 def verify_tags(
     tags: Mapping[str, str], *, task: str, version: int, pair_digest: str, environment: str | None, keys: TrustedKeys
 ) -> Released:
-    """Verify the newest release among the tags of a registry version whose content has digest ``pair_digest``.
+    """Return the verified newest release in the tags of a registry version whose content has digest ``pair_digest``.
 
-    ``environment`` None skips only the question whether the release is for this environment.
+    ``environment`` None skips only the check that the release is for this environment.
 
     Raises:
-        RegistryError: never released, forged, copied from elsewhere, or released without evidence that allows it.
+        RegistryError: never released, forged, copied from another version, or released without sufficient evidence.
     """
     where = f"version {version} of prompt {task!r}"
     tag = newest_release_tag(dict(tags))
@@ -58,7 +58,7 @@ def verify_tags(
     evidence = tags.get(attestation_tag(release.attestation))
     if evidence is None:
         raise RegistryError(
-            f"{what} has no gate attestation {release.attestation[:12]} beside it: somebody removed it; use `omni rollback`"
+            f"{what} has no gate attestation {release.attestation[:12]} beside it: it was removed; use `omni rollback`"
         )
     return verify_released(
         tags[tag],
@@ -83,10 +83,10 @@ def verify_released(
     keys: TrustedKeys,
     what: str,
 ) -> Released:
-    """Verify a release and its attestation against each other and against the pair that is to be served.
+    """Verify a release and its attestation against each other and against the pair to serve.
 
-    An attestation must have been valid when the pair was promoted. It does not expire in production: a gate that has not
-    been repeated for a month is no reason to stop serving, nor to forbid the way back to that pair.
+    The attestation must have been valid when the pair was promoted. It does not expire in production: a month without an
+    evaluation is no reason to stop serving a pair, or to forbid a rollback to it.
 
     Raises:
         RegistryError: one of them does not verify or they do not belong together; ``what`` names the release.
@@ -101,9 +101,9 @@ def verify_released(
     attestation, statement = read_attestation(attestation_envelope, keys, f"the gate attestation of {what}")
     if statement.digest != release.attestation:
         raise RegistryError(f"the gate attestation of {what} is not the one it was released on; use `omni rollback`")
-    problem = _unearned(release, attestation)
+    problem = _missing_evidence(release, attestation)
     if problem is not None:
-        raise RegistryError(f"{what} was not earned: {problem}; use `omni eval`, then `omni promote`")
+        raise RegistryError(f"{what} is not covered by its evidence: {problem}; use `omni eval`, then `omni promote`")
     return Released(
         release=release,
         attestation=attestation,
@@ -113,7 +113,7 @@ def verify_released(
 
 
 def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
-    """Return the highest sequence that a verified release of ``task`` among the ``versions``' tags has, or 0."""
+    """Return the highest sequence of a verified release of ``task`` in the ``versions``' tags, or 0."""
     best = 0
     for tags in versions:
         for name, text in tags.items():
@@ -122,25 +122,25 @@ def newest_sequence(task: str, versions: Sequence[Mapping[str, str]], keys: Trus
             try:
                 release, _ = read_release(text, keys, name)
             except RegistryError:
-                continue  # a forged one proves nothing; `omni verify` names it
+                continue  # ignore forged releases; `omni verify` reports them
             if release.task == task:
                 best = max(best, release.sequence)
     return best
 
 
-def _unearned(release: Release, attestation: GateAttestation) -> str | None:
+def _missing_evidence(release: Release, attestation: GateAttestation) -> str | None:
     if (attestation.task, attestation.pair_digest) != (release.task, release.pair_digest):
         return f"its attestation is about {attestation.pair_name} {attestation.pair_digest[:12]}"
     if attestation.verdict != "pass":
         return f"the gate's verdict was {attestation.verdict!r}"
     if attestation.scope != "gate":
-        return f"it was judged on {attestation.dataset_name!r}, which is not the suite's whole gate set"
+        return f"it was evaluated on {attestation.dataset_name!r}, which is not the suite's whole gate set"
     if attestation.environment != release.environment:
         return f"its evidence is from {attestation.environment!r}"
     if release.moment < attestation.issued_at - CLOCK_SKEW:
         return f"it is dated {release.at}, before its attestation of {attestation.issued_at.isoformat()}"
     if release.kind != "promote":
-        return None  # it was promoted once; what follows was true then
+        return None  # a rollback: expiry and comparison were checked when the pair was promoted
     if release.moment > attestation.expires_at:
         return f"its attestation had expired on {attestation.expires_at.isoformat()}"
     if attestation.baseline_digest != release.from_digest:

@@ -1,1 +1,1 @@
-"""A running rollout: which pair a request gets, what both sides did, shadow answers."""
+"""Running rollouts: chooses the pair of each request, counts both sides, stops bad candidates, runs shadow answers."""

@@ -1,7 +1,7 @@
-"""Which pair a request gets while a rollout runs, what both sides did, and the stop that needs nobody.
+"""Chooses the pair of each request during a rollout, counts both sides, and stops a bad candidate automatically.
 
-Several workers of one machine share a folder: each writes its own counts, every worker adds all of them up, and whoever finds a
-reason to stop writes it there for the others. Several machines do not share it: each judges by its own traffic.
+The workers of one machine share a folder: each writes its own counts there, adds up the counts of all, and on finding a reason to
+stop writes it there for the others. Machines do not share it: each decides by its own traffic.
 """
 
 import json
@@ -23,9 +23,9 @@ from service.settings import Settings
 from service.telemetry.log import Event, log
 
 _MINUTE_S = 60
-# Counts of the last hour: a fault that begins late must not drown in the good hours before it.
+# Only the last hour counts, so that many good hours do not hide a fault that begins late.
 _WINDOW_MINUTES = 60
-# What cannot be read may have said that the step was stopped: it is, until there is a new one.
+# An unreadable state file may have held a stop: the step counts as stopped until there is a new one.
 _DAMAGED = {"stopped": "the rollout's state on disk was damaged"}
 
 
@@ -45,7 +45,7 @@ class RolloutControl:
         rule: StopRule | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Read which step was the last one seen and which was stopped; the registry is first asked after ``start``."""
+        """Read the shared state (the newest step seen, and any stop); asks the registry only after ``start``."""
         self._production, self._fetch, self._folder = production, fetch, folder
         self._every_s, self._rule, self._wall = every_s, rule or StopRule(), wall
         self._worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -58,7 +58,7 @@ class RolloutControl:
         self._state: dict[str, Any] = self._read_state()
 
     def choose(self, unit: str | None) -> ServedPair:
-        """Return the pair that answers ``unit``; production for None, and whenever no rollout holds.
+        """Return the pair that answers ``unit``: production's for None, and whenever no rollout is running.
 
         Raises:
             RegistryError: there is no production pair.
@@ -70,24 +70,24 @@ class RolloutControl:
         return candidate.served
 
     def shadow(self, unit: str | None) -> RolloutCandidate | None:
-        """Return the candidate that is to answer ``unit`` unseen as well, or None."""
+        """Return the candidate that should also answer ``unit`` as a shadow, or None."""
         candidate = self._running(self._production.current())
         return candidate if candidate is not None and unit is not None and candidate.rollout.shadows(unit) else None
 
     def observe(self, pair_digest: str, seen: Observation) -> None:
-        """Count a request that the pair with this digest answered, or failed to."""
+        """Count a request that the pair with this digest answered or failed to answer."""
         if (counts := self._counts(pair_digest)) is not None:
             with self._lock:
                 counts.add(seen)
 
     def rate(self, pair_digest: str, *, helpful: bool, changed: bool = False) -> None:
-        """Count an agent's word on an answer of the pair with this digest; ``changed``: it was the opposite before."""
+        """Count an agent's feedback on an answer of the pair with this digest; ``changed``: it was the opposite before."""
         if (counts := self._counts(pair_digest)) is not None:
             with self._lock:
                 counts.rate(helpful=helpful, changed=changed)
 
     def status(self) -> dict[str, Any]:
-        """Return what an operator wants to see: step, share, why it was stopped, and the counts of both sides."""
+        """Return the rollout's state for operators: step, share, reason of a stop, and the counts of both sides."""
         candidate, stopped = self._candidate, self._state.get("stopped")
         return {
             "rollout": None if candidate is None else candidate.rollout.sequence,
@@ -99,21 +99,21 @@ class RolloutControl:
         }
 
     def start(self) -> None:
-        """Begin looking at the registry and at the counts in the background."""
+        """Start checking the registry and the counts in the background."""
         threading.Thread(target=self._loop, name="rollout", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop looking."""
+        """Stop the background checks."""
         self._stopped = True
         self._wake.set()
 
     def tick(self) -> None:
-        """Look at the registry once, share this worker's counts, and stop the rollout if they say so. Raises nothing."""
+        """Ask the registry once, share this worker's counts, and stop the rollout if the rule says so. Never raises."""
         try:
             self._take(self._fetch())
             self._error = None
         except (RegistryError, ConfigurationError, OSError) as err:
-            self._error = str(err)  # what ran goes on; a step that does not verify never starts
+            self._error = str(err)  # the running step continues; a step that does not verify never starts
         candidate = self._candidate
         if candidate is None:
             return
@@ -137,7 +137,7 @@ class RolloutControl:
             )
 
     def sides(self, rollout: Rollout) -> dict[RolloutSide, LiveCounts]:
-        """Return the last hour's counts of both sides over all workers that share the folder."""
+        """Return both sides' counts of the last hour, summed over all workers that share the folder."""
         oldest = int(self._wall() // _MINUTE_S) - _WINDOW_MINUTES
         found: dict[RolloutSide, list[LiveCounts]] = {"candidate": [], "production": []}
         for path in self._folder.glob(f"counts-{rollout.sequence}-*.json"):
@@ -147,7 +147,7 @@ class RolloutControl:
                         for side, parts in found.items():
                             parts.append(LiveCounts.from_json(sides[side]))
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                continue  # a worker's file that cannot be read is missing data, and that stops nothing
+                continue  # an unreadable file of a worker is missing data, and missing data never stops a rollout
         return {side: summed(parts) for side, parts in found.items()}
 
     def _running(self, production: ServedPair) -> RolloutCandidate | None:
@@ -183,12 +183,12 @@ class RolloutControl:
         last = int(self._state.get("sequence", 0))
         if found.rollout.sequence < last:
             raise RegistryError(
-                f"the alias points at rollout step {found.rollout.sequence}, older than step {last} that was seen; "
+                f"the alias points at rollout step {found.rollout.sequence}, older than step {last}, which was seen before; "
                 "use `omni rollout` again"
             )
         if self._candidate is None or found.rollout.sequence != self._candidate.rollout.sequence:
             with self._lock:
-                self._minutes.clear()  # a new step is judged by its own traffic
+                self._minutes.clear()  # a new step starts with its own counts
         if found.rollout.sequence > last:
             self._write_state({"sequence": found.rollout.sequence})
             for old in self._folder.glob("counts-*.json"):
@@ -233,9 +233,9 @@ class RolloutControl:
 
 
 def build_rollouts(settings: Settings, sources: Mapping[str, PairSource]) -> dict[str, RolloutControl]:
-    """Return each task's rollout beside its source of pairs in production; nothing is contacted yet."""
+    """Return each task's rollout control on top of its production pair source; contacts nothing."""
     from service.release.registry import (
-        fetch_candidate,  # imports mlflow's client code, which tests with fakes do without
+        fetch_candidate,  # imports mlflow, which tests with fakes must not load
     )
 
     return {

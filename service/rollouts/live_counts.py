@@ -1,6 +1,6 @@
-"""What the two sides of a rollout did lately, counted so that several workers' counts add up, and when that means: stop.
+"""Counts of both sides of a rollout, which can be summed over workers, and the rule that stops a rollout.
 
-The rule can only stop a rollout. A figure without enough answers on each side says nothing, so missing data never stops one.
+The rule can only stop a rollout. It ignores a figure without enough answers on each side, so missing data never stops one.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 RolloutSide = Literal["candidate", "production"]
 RATES = ("errors", "degraded", "guarded", "unhelpful")
-# Latencies are counted in steps of five per cent from 1 ms on.
+# Latencies are counted in histogram bins that grow by five per cent, from 1 ms.
 _STEP = math.log(1.05)
 
 
@@ -27,13 +27,13 @@ class Observation:
 
 @dataclass(slots=True)
 class LiveCounts:
-    """Sums over requests; two of them add up to the counts of both."""
+    """Sums over requests; ``merge`` adds the counts of another worker or minute."""
 
     requests: int = 0
     errors: int = 0
     degraded: int = 0
     guarded: int = 0
-    rated: int = 0  # answers that somebody called helpful or not
+    rated: int = 0  # answers that an agent rated as helpful or not
     unhelpful: int = 0
     priced: int = 0
     cost_usd: float = 0.0
@@ -54,9 +54,9 @@ class LiveCounts:
         self.latencies[step] = self.latencies.get(step, 0) + 1
 
     def rate(self, *, helpful: bool, changed: bool = False) -> None:
-        """Count one agent's word on an answer; a ``changed`` one was counted before, as its opposite.
+        """Count an agent's feedback on an answer; ``changed``: it was counted before with the opposite value.
 
-        The word before may be in another minute or worker: ``unhelpful`` of one part can then be negative, the sum is right.
+        The earlier count may be in another minute or worker: then ``unhelpful`` of one part can be negative; the sum is right.
         """
         if changed:
             self.unhelpful += -1 if helpful else 1
@@ -83,7 +83,7 @@ class LiveCounts:
         """Rebuild counts from ``to_json``.
 
         Raises:
-            TypeError, ValueError, KeyError, AttributeError: it is something else.
+            TypeError, ValueError, KeyError, AttributeError: ``fields`` has another form.
         """
         latencies = {int(step): int(count) for step, count in fields["latencies"].items()}
         return cls(**{**fields, "latencies": latencies})
@@ -91,11 +91,11 @@ class LiveCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopRule:
-    """What stops a rollout: a difference to production that is beyond its margin with all of its interval.
+    """Stops a rollout when the whole interval of a difference to production is beyond its margin.
 
-    ``z`` is for one look among thousands: the rule is asked every few seconds. At 1.96 a pair that is just at the margins was
-    stopped in 65 of 150 simulated rollouts, at 3.29 in 6; an equal pair in none (decision 0016). Margins of rates are absolute,
-    of latency and cost factors.
+    ``z`` allows for repeated testing: the rule runs every few seconds. At 1.96 a pair exactly at the margins was stopped in 65 of
+    150 simulated rollouts, at 3.29 in 6; an equal pair was never stopped (decision 0016). Margins are absolute differences for
+    rates and factors for latency and cost.
     """
 
     least_requests: int = 100
@@ -106,14 +106,14 @@ class StopRule:
     )
     latency_factor: float = 1.25
     cost_factor: float = 1.5
-    # With nobody left to compare with (a step of 100 per cent), these bounds stand in for production.
+    # Absolute bounds for a step of 100 per cent, where production answers no requests to compare with.
     alone: Mapping[str, float] = field(
         default_factory=lambda: {"errors": 0.05, "degraded": 0.20, "guarded": 0.20, "unhelpful": 0.20}
     )
 
 
 def reason_to_stop(sides: Mapping[RolloutSide, LiveCounts], rule: StopRule, *, alone: bool) -> str | None:
-    """Return in words why the rollout must stop, or None. ``alone`` says that production answers nobody any more."""
+    """Return the reason why the rollout must stop, or None. ``alone``: the candidate answers all customers."""
     candidate, production = sides["candidate"], sides["production"]
     for name in RATES:
         bad, n = _rate(candidate, name)
@@ -153,7 +153,7 @@ def reason_to_stop(sides: Mapping[RolloutSide, LiveCounts], rule: StopRule, *, a
 
 def _rate(counts: LiveCounts, name: str) -> tuple[int, int]:
     if name == "unhelpful":
-        # A word that changed after the first one had left the window leaves a sum beyond its bounds.
+        # Feedback that changed after its first count left the window can push the sum out of its range.
         return min(max(counts.unhelpful, 0), counts.rated), counts.rated
     return getattr(counts, name), counts.requests
 
@@ -167,7 +167,7 @@ def wilson(bad: int, n: int, z: float) -> tuple[float, float]:
 
 
 def p95(counts: LiveCounts, z: float) -> tuple[float, float]:
-    """Return an interval of the 95th percentile in ms: order statistics by the normal approximation, to a counting step.
+    """Return an interval of the 95th percentile in ms: order statistics, normal approximation, rounded to histogram bins.
 
     A rank beyond the sample gives an infinite upper bound.
     """
@@ -186,7 +186,7 @@ def _at_rank(counts: LiveCounts, rank: float, *, upper: bool) -> float:
 
 
 def mean_cost(counts: LiveCounts, z: float) -> tuple[float, float]:
-    """Return an interval of the mean cost in USD of a priced request; (0, inf) without two of them."""
+    """Return an interval of the mean cost in USD of a priced request; (0, inf) for fewer than two."""
     n = counts.priced
     if n < 2:
         return 0.0, math.inf

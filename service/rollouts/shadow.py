@@ -1,4 +1,7 @@
-"""A candidate answers real requests unseen: both answers are kept, with ids replaced, for the harness to score."""
+"""Shadow answers: a candidate answers real requests without showing them; both answers are kept for the harness to score.
+
+Ids in the kept inputs are replaced by pseudonyms.
+"""
 
 import asyncio
 import hashlib
@@ -19,7 +22,7 @@ from service.release.rollout import RolloutCandidate
 from service.task import Task, TaskContext, TaskResult
 from service.telemetry.log import Event, log
 
-# Nobody waits for a shadow: when so many are on their way, further ones are left out and counted.
+# No request waits for a shadow: when this many are running, further ones are skipped and counted.
 _MOST_IN_FLIGHT = 8
 _MOST_BYTES = 100_000_000
 
@@ -29,7 +32,7 @@ class Shadow:
 
     def __init__(self, folder: Path, *, most_in_flight: int = _MOST_IN_FLIGHT, most_bytes: int = _MOST_BYTES) -> None:
         self._folder, self._most_in_flight, self._most_bytes = folder, most_in_flight, most_bytes
-        # Of this process: pseudonyms join lines of one day's traffic and lead back to nobody.
+        # A random key of this process: pseudonyms join lines of its traffic and cannot be traced back to a person.
         self._key = token_bytes(32)
         self._appending = threading.Lock()
         self._running: set[asyncio.Task[None]] = set()
@@ -46,11 +49,11 @@ class Shadow:
         *,
         now: datetime,
     ) -> None:
-        """Start the candidate on the request that ``shown`` answered; returns at once."""
+        """Start the candidate on a request that was answered with ``shown``; returns at once."""
         if len(self._running) >= self._most_in_flight or shown.arm == "none":
             self.left_out += 1
             return
-        # Breakers and hedges of its own: a bad candidate must not close a model to those who are waiting.
+        # Its own breakers and hedges: a bad candidate must not open the breaker of a model that serves real requests.
         self._reliability = self._reliability or Reliability(context.clock)
         unseen = replace(context, pair=candidate.served.pair, patience=1.0, reliability=self._reliability)
         running = asyncio.get_running_loop().create_task(
@@ -60,7 +63,7 @@ class Shadow:
         running.add_done_callback(self._running.discard)
 
     async def drain(self) -> None:
-        """Wait for those on their way."""
+        """Wait for the running shadows."""
         await asyncio.gather(*self._running)
 
     async def _run(
@@ -88,7 +91,7 @@ class Shadow:
                 "unseen": {"pair_digest": context.pair.digest} | _answer(unseen),
             }
             await asyncio.to_thread(self._append, task.name, json.dumps(row, ensure_ascii=False))
-        except Exception as err:  # nobody waits for it and nobody may be hurt by it
+        except Exception as err:  # a failed shadow must not affect any request
             self.failed += 1
             log(Event.SHADOW_FAILED, task=task.name, error=type(err).__name__)
 
@@ -96,10 +99,10 @@ class Shadow:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{name}.jsonl"
         data = f"{line}\n".encode()
-        # One at a time: several that look at the size together would all find room, and one would cut off another's line.
+        # One at a time: concurrent writers would all see room in the file, and one could truncate another's line.
         with self._appending:
-            # Readable by its owner alone: the interactions are the customers' own words. One write in append mode is one line,
-            # also with several workers, which may pass the bound by a line each.
+            # Readable by the owner alone, because the interactions are the customers' own words. Each line is one write in append
+            # mode, which is atomic between workers; each worker may exceed the bound by one line.
             handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 size = os.fstat(handle).st_size

@@ -58,5 +58,5 @@ def test_a_token_key_is_never_trusted_for_statements(tmp_path):
     public = read_keys(tmp_path).signing.public_key()
     trusted = tmp_path / "trusted.txt"
     trusted.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    with pytest.raises(ConfigurationError, match="no Ed25519 key"):
+    with pytest.raises(ConfigurationError, match="not an Ed25519 key"):
         load_trusted_keys(trusted)

@@ -150,7 +150,7 @@ def test_a_release_is_not_signed_with_a_key_that_no_service_trusts(settings, tmp
             .public_key()
             .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
             .decode(),
-            "key 1 in .* is no Ed25519 key",
+            "key 1 in .* is not an Ed25519 key",
         ),
     ],
 )

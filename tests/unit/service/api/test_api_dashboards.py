@@ -246,7 +246,7 @@ def test_a_client_that_is_no_operator_any_more_is_shut_out(runtime):
         client.post("/dashboards/session", json={"code": link_code(client, runtime)})
         assert client.get("/v1/dashboards").status_code == 200
         write_clients(runtime.settings.access.dir, ops=("summaries",))
-        runtime.access.tokens.clients._watched._looked = -1e9
+        runtime.access.tokens.clients._watched._checked_at = -1e9
         assert client.get("/v1/dashboards").status_code == 403
 
 

@@ -320,7 +320,7 @@ def test_a_second_release_of_the_same_number_is_refused(settings, served):
     fetch.step = served(make_pair(), 5)
     source.refresh()
     assert source.current().pair == OTHER
-    assert "two releases 5" in source.status().last_error
+    assert "two different releases 5" in source.status().last_error
 
 
 def test_without_trusted_keys_nothing_is_served_and_the_error_says_what_to_set(settings, served):
