@@ -1,1 +1,1 @@
-"""The structured log, the figures made of its events, and traces."""
+"""The structured log, the metrics made from its events, and traces."""

@@ -1,8 +1,8 @@
-"""Figures for CloudWatch as log lines in its Embedded Metric Format: no agent, no call on the path of a request.
+"""Metrics for CloudWatch as log lines in its Embedded Metric Format: needs no agent, and no network call during a request.
 
 Format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
-``aws-embedded-metrics`` writes the same lines and brings aiohttp and a sender to an agent; a container whose standard output goes
-to CloudWatch Logs needs neither.
+``aws-embedded-metrics`` writes the same lines but depends on aiohttp and an agent; a container whose standard output goes to
+CloudWatch Logs needs neither.
 """
 
 import json
@@ -15,15 +15,15 @@ from service.telemetry.metrics import Counter, Instrument
 
 NAMESPACE = "OmniInsights"
 FLUSH_S = 10.0
-# The format's own limit of values of one metric in one line.
+# The format's limit for the values of one metric in one line.
 _MOST_VALUES = 100
 _Series = tuple[Instrument, tuple[str, ...]]
 
 
 class EmfSink:
-    """Collects figures and writes them every ten seconds; a killed process loses at most that much, the log's events none.
+    """Collects metrics and writes them every ten seconds. A killed process loses at most ten seconds of metrics, no log events.
 
-    Each metric is written once with its labels and once without: CloudWatch adds nothing up over dimensions by itself.
+    Each metric is written with its labels and without: CloudWatch does not aggregate over dimensions.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class EmfSink:
         now: Callable[[], float] = time.time,
         flush_s: float = FLUSH_S,
     ) -> None:
-        """Take a ``write`` that puts one line into the log; ``now`` is epoch seconds."""
+        """``write`` puts one line into the log; ``now`` returns epoch seconds."""
         self._write, self._environment, self._now, self._flush_s = write, environment, now, flush_s
         self._lock = threading.Lock()
         self._counts: dict[_Series, float] = {}
@@ -43,7 +43,7 @@ class EmfSink:
         self._thread = threading.Thread(target=self._loop, name="emf", daemon=True)
 
     def __call__(self, instrument: Instrument, labels: tuple[str, ...], value: float) -> None:
-        """Take one figure; see ``service.telemetry.metrics.Sink``."""
+        """Collect one value; see ``service.telemetry.metrics.Sink``."""
         series = (instrument, labels)
         with self._lock:
             if isinstance(instrument, Counter):
@@ -52,18 +52,18 @@ class EmfSink:
                 self._values.setdefault(series, []).append(value)
 
     def start(self) -> None:
-        """Begin writing in the background."""
+        """Start writing in the background."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is left and end."""
+        """Write the remaining metrics and stop."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(2.0)
         self.flush()
 
     def flush(self) -> None:
-        """Write what has been collected since the last flush."""
+        """Write the metrics collected since the last flush."""
         with self._lock:
             counts, self._counts = self._counts, {}
             values, self._values = self._values, {}

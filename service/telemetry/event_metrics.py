@@ -1,4 +1,4 @@
-"""Which figures a log event makes: the dashboard and the log can then never tell two stories (decision 0017)."""
+"""Derives metrics from log events, so that dashboards and the log always agree (decision 0017)."""
 
 from collections.abc import Callable, Mapping
 
@@ -12,7 +12,7 @@ _OUR_FAILURES = frozenset(code.value for code in FailureCode)
 
 
 def record(event: Event, fields: Fields) -> None:
-    """Count and measure what ``event`` says; an event without a figure costs one look-up."""
+    """Update the metrics that ``event`` affects; an event without metrics costs one dictionary lookup."""
     counted = _RECORDERS.get(event)
     if counted is not None:
         counted(fields)
@@ -71,7 +71,7 @@ def _history_failed(fields: Fields) -> None:
 
 
 def _call_settled(fields: Fields) -> None:
-    # An object of no tenant, and a call that only waits, have none here.
+    # Events of an object without a tenant, or of a call that only waits, are not counted.
     metrics.count(metrics.CALLS, str(fields.get("tenant", "none")), str(fields.get("state")))
 
 

@@ -1,4 +1,4 @@
-"""Where figures and spans go while the application runs: what the settings ask for, opened and closed with its lifespan."""
+"""Exports metrics and spans while the application runs, to the destinations in the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from service.telemetry.event_metrics import record
 
 @contextmanager
 def exporting(settings: Settings) -> Iterator[None]:
-    """Make figures of log events, and send figures and spans where ``settings`` say.
+    """Derive metrics from log events, and export metrics and spans as ``settings`` say, while the block runs.
 
     Raises:
         ConfigurationError: the collector's headers cannot be read.

@@ -1,4 +1,4 @@
-"""What may stand in a log line: known fields of a bounded form. A field that nobody declared here is dropped, not written."""
+"""The fields allowed in log lines, each with a bounded form. Undeclared fields are dropped."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 FieldForm = Literal["name", "number", "flag", "text"]
 
-# Every field of every event. Add one here only when it cannot hold what a customer or an agent wrote.
+# Every field of every event. Add a field only if it can never hold text of a customer or an agent.
 FIELDS: Mapping[str, FieldForm] = {
     # structlog's own
     "event": "name",
@@ -38,7 +38,7 @@ FIELDS: Mapping[str, FieldForm] = {
     "correlation_id": "name",
     "with_comment": "flag",
     "with_edit": "flag",
-    # what answered
+    # the answer
     "task": "name",
     "tasks": "name",
     "environment": "name",
@@ -76,28 +76,28 @@ FIELDS: Mapping[str, FieldForm] = {
 }
 DROPPED = "dropped_fields"
 _NAME = re.compile(r"[A-Za-z0-9_.:/@+{} -]{0,200}\Z")
-# Anything that could be an account, a card or a telephone number inside free text.
+# Anything in free text that could be an account, card or telephone number.
 _DIGITS = re.compile(r"\d[\d -]{4,}\d")
 _LONGEST_TEXT = 300
 _account_key = secrets.token_bytes(32)
 
 
 def set_account_key(key: bytes) -> None:
-    """Key the account hashes of this process; until then a random key is in use, so a hash is never guessable."""
+    """Set the key of this process's account hashes; the default is a random key, so that no hash can be guessed."""
     global _account_key
     _account_key = key
 
 
 def account_hash(account_number: str) -> str:
-    """Return 16 hexadecimal digits of the account number's keyed hash (HMAC-SHA-256): joins log lines, names nobody.
+    """Return 16 hexadecimal digits of the account number's keyed hash (HMAC-SHA-256), which joins log lines anonymously.
 
-    Without the key a hash of ten digits is undone by trying all of them.
+    A hash of ten digits without a key could be reversed by trying all numbers.
     """
     return hmac.new(_account_key, account_number.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:16]
 
 
 def redact_log_fields(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Keep what ``FIELDS`` allows; a structlog processor. Names of dropped fields are kept, their values are not."""
+    """Drop fields that ``FIELDS`` does not allow, and log their names without values; a structlog processor."""
     kept: dict[str, Any] = {}
     dropped: list[str] = []
     for name, value in fields.items():
@@ -112,7 +112,7 @@ def redact_log_fields(_logger: object, _method: str, fields: MutableMapping[str,
 
 
 def withhold(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Reduce another library's record to who, where and which error: its text may quote a prompt or a request.
+    """Reduce another library's record to its logger, place and error type: its text may quote a prompt or a request.
 
     A structlog processor for foreign records.
     """

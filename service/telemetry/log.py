@@ -16,9 +16,9 @@ __all__ = ["Event", "account_hash", "bind_request", "configure_logging", "log"]
 
 
 class Event(StrEnum):
-    """Names of log events; the first six are those of R-LOG, whose log queries and alarms look for them."""
+    """Names of log events; the first six are defined by R-LOG: log queries and alarms use them."""
 
-    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as R-LOG writes it
+    REQUEST_RECEIVED = "REQUEST RECEIVED"  # with a space, as in R-LOG
     DYNAMODB_QUERY_START = "DYNAMODB_QUERY_START"
     DYNAMODB_QUERY_SUCCESS = "DYNAMODB_QUERY_SUCCESS"
     BEDROCK_INVOKE_START = "BEDROCK_INVOKE_START"
@@ -88,22 +88,23 @@ _listeners: list[Listener] = []
 
 
 def add_listener(listener: Listener) -> None:
-    """Hand every event to ``listener`` too, whatever the log level; it must not raise. Safe to repeat."""
+    """Also pass every event to ``listener``, at any log level. It must not raise. Safe to repeat."""
     if listener not in _listeners:
         _listeners.append(listener)
 
 
 def log(event: Event, **fields: Field) -> None:
-    """Write one event; ``fields`` must be free of customer text, and an account goes through ``account_hash``."""
+    """Write one event. ``fields`` must not hold customer text; pass an account number through ``account_hash``."""
     for listener in _listeners:
         listener(event, fields)
-    # Ours as long as structlog is set up as `configure_logging` left it: making one costs as much as writing the line.
+    # Reuse our logger while structlog's configuration is the one of `configure_logging`: making a logger costs as much as
+    # writing the line.
     ours = _logger is not None and structlog.get_config()["processors"] is _processors
     getattr(_logger if ours else structlog.get_logger(), _LEVELS.get(event, "info"))(event.value, **fields)
 
 
 def bind_request(request_id: str, **more: str) -> None:
-    """Start a request's log context: every later line of the same request carries ``request_id`` and ``more``."""
+    """Start a request's log context: every later line of the request has ``request_id`` and ``more``."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id, **more)
 
@@ -114,7 +115,7 @@ _processors: list[Any] = []
 
 
 def write_line(line: str) -> None:
-    """Write one finished line, such as a metric's, among the log's; to standard output before ``configure_logging``."""
+    """Write one finished line, such as a metric's, to the log; before ``configure_logging`` to standard output."""
     if _writer is None:
         print(line, flush=True)
     else:
@@ -122,7 +123,7 @@ def write_line(line: str) -> None:
 
 
 def flush_log() -> None:
-    """Wait until every line is written, two seconds at most; for the end of a process."""
+    """Wait until every line is written, at most two seconds; call it at the end of a process."""
     if _writer is not None:
         _writer.flush()
 
@@ -130,7 +131,7 @@ def flush_log() -> None:
 def configure_logging(level: str = "INFO") -> None:
     """Send our events at ``level`` and other libraries' warnings to standard output as JSON lines. Safe to repeat.
 
-    Fields that ``service.telemetry.fields`` does not know are dropped; of other libraries' records only place and error stay.
+    Drops fields that ``service.telemetry.fields`` does not allow; keeps only place and error of other libraries' records.
     """
     global _logger, _processors, _writer
     writer = _writer = LineWriter(sys.stdout)
@@ -156,10 +157,10 @@ def configure_logging(level: str = "INFO") -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
-# Kept: `json.dumps` makes an encoder for each call that wants one of its own.
+# One encoder for all lines: `json.dumps` with options makes a new one per call.
 _encode = json.JSONEncoder().encode
 
 
 def _as_line(_logger: object, _method: str, fields: MutableMapping[str, Any]) -> str:
-    # A structlog processor, behind `redact_log_fields`: it leaves nothing that JSON does not know.
+    # A structlog processor that runs after `redact_log_fields`, which leaves only JSON types.
     return _encode(fields)

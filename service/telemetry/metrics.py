@@ -1,8 +1,8 @@
-"""The figures of a running service: named counters and histograms, counted here, read by Prometheus and by CloudWatch.
+"""The metrics of a running service: counters and histograms, exported to Prometheus and CloudWatch.
 
-Most figures come from log events (``service/telemetry/event_metrics.py``); other parts call ``count`` and ``observe`` with
-an instrument from the list below. A label never holds an id, an account or text: each value of it is a time series that
-somebody pays for.
+Most metrics are derived from log events (``service/telemetry/event_metrics.py``); other code calls ``count`` and ``observe`` with
+an instrument from the list below. A label never holds an id, an account or text, because each label value is a time series that
+costs money.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client import Counter as PrometheusCounter
 from prometheus_client import Histogram as PrometheusHistogram
 
-MetricUnit = Literal["Count", "Milliseconds", "None"]  # CloudWatch's names; "None" is a plain number, USD here
-# Around the promises that are made: 2 s, 5 s (deadline) and 8 s; below 100 ms lies a reused summary.
+MetricUnit = Literal["Count", "Milliseconds", "None"]  # CloudWatch's units; "None" is a plain number, here USD
+# Finer around the agreed times of 2 s, 5 s (deadline) and 8 s; reused summaries take less than 100 ms.
 _LATENCY_BOUNDS_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 1500, 2000, 2500, 3000, 4000, 5000, 6500, 8000, 15000)
 _COST_BOUNDS_USD = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
 
@@ -23,9 +23,9 @@ REGISTRY = CollectorRegistry()
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Something that is counted up. ``name`` is Prometheus's, without ``_total``; ``emf`` CloudWatch's.
+    """A counter. ``name`` is the Prometheus name without ``_total``, ``emf`` the CloudWatch name.
 
-    ``of`` keeps each label values' series: Prometheus finds it under a lock.
+    ``of`` caches the series of each combination of labels, because Prometheus looks it up under a lock.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Something that is measured; ``bounds`` are Prometheus's upper bucket bounds, CloudWatch gets the values."""
+    """A histogram; ``bounds`` are Prometheus's upper bucket bounds, CloudWatch gets the values."""
 
     name: str
     emf: str
@@ -98,7 +98,7 @@ _sinks: list[Sink] = []
 
 
 def count(counter: Counter, *labels: str, by: float = 1) -> None:
-    """Add ``by`` (not negative) to ``counter``; one label value for each of its labels, in their order. About 2 µs."""
+    """Add ``by`` (not negative) to ``counter``; ``labels`` are its label values in order. Takes about 2 µs."""
     series = counter.of.get(labels)
     if series is None:
         series = counter.of[labels] = counter.series.labels(*labels) if labels else counter.series
@@ -118,7 +118,7 @@ def observe(histogram: Histogram, value: float, *labels: str) -> None:
 
 
 def gauge(name: str, what: str, read: Callable[[], float]) -> None:
-    """Offer what ``read`` returns at each look, such as a spool's length or a breaker's state; a later one replaces it."""
+    """Register a gauge that calls ``read`` at each scrape; replaces a gauge of the same name."""
     made = _gauges.get(name)
     if made is None:
         made = _gauges[name] = Gauge(name, what, registry=REGISTRY)
@@ -129,7 +129,7 @@ _gauges: dict[str, Gauge] = {}
 
 
 def total(instrument: Instrument, **labels: str) -> float:
-    """Return the counter's value (a histogram's count of observations) over all series that have ``labels``."""
+    """Return a counter's value, or a histogram's number of observations, summed over all series with ``labels``."""
     wanted = f"{instrument.name}_{'total' if isinstance(instrument, Counter) else 'count'}"
     return sum(
         sample.value
@@ -140,11 +140,11 @@ def total(instrument: Instrument, **labels: str) -> float:
 
 
 def add_sink(sink: Sink) -> None:
-    """Also hand every figure to ``sink``, which must be quick and must not raise."""
+    """Also pass every value to ``sink``, which must be quick and must not raise."""
     _sinks.append(sink)
 
 
 def remove_sink(sink: Sink) -> None:
-    """Stop handing figures to ``sink``; no error when it got none."""
+    """Stop passing values to ``sink``; an unknown sink is ignored."""
     if sink in _sinks:
         _sinks.remove(sink)

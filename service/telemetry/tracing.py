@@ -1,8 +1,7 @@
-"""Spans for whoever runs an OTLP collector: off unless an endpoint is set, sent in batches by a thread, dropped when it is slow.
+"""Sends spans to an OTLP collector: off without an endpoint, in batches from a thread, dropped when the collector is slow.
 
-The provider is our own and never the process's global one: MLflow's client, which lives in this process too, sets up that
-one, and its exporter must not come onto the path of a request. Attribute names: OpenTelemetry's semantic conventions, GenAI
-included. No prompt, no answer, no account.
+Uses its own tracer provider. The process's global one belongs to MLflow's client, whose exporter must not run during requests.
+Attribute names follow OpenTelemetry's semantic conventions, including GenAI. Spans hold no prompt, no answer and no account.
 """
 
 import threading
@@ -19,20 +18,20 @@ _QUEUE, _BATCH, _DELAY_MS, _EXPORT_TIMEOUT_S, _STOP_S = 2048, 512, 2000, 2, 2.0
 
 
 class Span:
-    """A piece of work under way; this one is recorded nowhere."""
+    """A span that is not recorded; the base class of recorded spans."""
 
     __slots__ = ()
 
     @property
     def trace_id(self) -> str | None:
-        """The trace's 32 hexadecimal digits, None where nothing is recorded."""
+        """The trace id (32 hexadecimal digits), None when not recorded."""
         return None
 
     def set(self, name: str, value: AttributeValue | None) -> None:
-        """Add an attribute; None adds nothing."""
+        """Set an attribute; ignores the value None."""
 
     def fail(self, error_type: str) -> None:
-        """Mark the work as failed, with a type of low cardinality and never a message, which may quote a customer."""
+        """Mark the span as failed with an error type of low cardinality; never a message, which may quote a customer."""
 
 
 class _Recorded(Span):
@@ -69,14 +68,14 @@ def start_tracing(
     headers: Mapping[str, str] | None = None,
     exporter: "SpanExporter | None" = None,
 ) -> None:
-    """Send spans to ``endpoint`` (base URL) from now on.
+    """Start sending spans.
 
     Args:
-        endpoint: of an OTLP/HTTP collector; ``/v1/traces`` is appended.
-        environment: goes into each span's resource.
-        share: of traces that are kept, 0 to 1; a caller's own decision in ``traceparent`` comes first.
-        headers: sent with each batch.
-        exporter: in place of the HTTP one, for tests.
+        endpoint: base URL of an OTLP/HTTP collector; ``/v1/traces`` is appended.
+        environment: set on each span's resource.
+        share: fraction of traces to keep, 0 to 1; the caller's sampling decision in ``traceparent`` takes precedence.
+        headers: HTTP headers of each batch.
+        exporter: replaces the HTTP exporter, for tests.
     """
     global _provider, _tracer
     from opentelemetry.sdk.resources import Resource
@@ -94,7 +93,7 @@ def start_tracing(
     _provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(share)),
         resource=Resource.create({"service.name": "omni-insights", "deployment.environment.name": environment}),
-        shutdown_on_exit=False,  # it would wait for a collector that hangs
+        shutdown_on_exit=False,  # it would wait for a hanging collector
     )
     _provider.add_span_processor(
         BatchSpanProcessor(
@@ -105,7 +104,7 @@ def start_tracing(
 
 
 def stop_tracing() -> None:
-    """Send what is left, for two seconds at most, and record nothing any more. Safe to repeat."""
+    """Send the remaining spans, for at most two seconds, and stop recording. Safe to repeat."""
     global _provider, _tracer
     provider, _provider, _tracer = _provider, None, None
     if provider is not None:
@@ -121,7 +120,7 @@ def span(
     *,
     traceparent: str | None = None,
 ) -> AbstractContextManager[Span]:
-    """Record the block as a span under the current one, or under the caller's ``traceparent``; does nothing when off."""
+    """Record the block as a child of the current span, or of the caller's ``traceparent``; does nothing when tracing is off."""
     return _OFF if _tracer is None else _recorded(_tracer, name, kind, attributes or {}, traceparent)
 
 
@@ -153,7 +152,7 @@ def parse_headers(text: str) -> dict[str, str]:
     """Return ``name=value,name=value`` as a dictionary.
 
     Raises:
-        ValueError: a part has no ``=``; the message does not show it, it may be a key.
+        ValueError: a part has no ``=``; the message does not show it, because it may be a key.
     """
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
     if any(not separator for _, separator, _ in parts):

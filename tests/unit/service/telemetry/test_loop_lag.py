@@ -38,7 +38,7 @@ def looks(*latenesses, from_s=0.1):
         crowding = Crowding(from_s=from_s, clock=lambda: now[0])
         for late in latenesses:
             now[0] += 0.1 + late
-            crowding._look(asyncio.get_running_loop(), due=now[0] - late)
+            crowding._measure(asyncio.get_running_loop(), due=now[0] - late)
             found.append(crowding.crowded)
             crowding.stop()
 
