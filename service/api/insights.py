@@ -183,7 +183,7 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
     )
     served = runtime.pair_for(Summarize.name, body.account_number)
     reuse = runtime.summaries.reuse
-    look = reuse.look(
+    lookup = reuse.begin(
         reuse_scope(
             body,
             account_number=body.account_number,
@@ -195,11 +195,11 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
     try:
         page = await runtime.interactions.history(body.account_number, body, now)
     except BaseException:
-        reuse.drop(look)
+        reuse.drop(lookup)
         raise
     inputs = _inputs(body, page, now)
     answered = await reuse.once(
-        look,
+        lookup,
         page.interactions,
         lambda: answer(Summarize.name, inputs, served=served, runtime=runtime, timer=timer),
         request_id=request.state.request_id,

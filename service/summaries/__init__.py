@@ -1,1 +1,1 @@
-"""Kept summaries: reuse, feedback, the stores behind them, and their reconciliation."""
+"""Stored summaries: reuse, feedback, the stores behind them, and their reconciliation."""

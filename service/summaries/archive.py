@@ -1,4 +1,4 @@
-"""The archive in S3: one JSON object per answered request and per verdict, in folders by hour."""
+"""The archive in S3: one JSON object per answered request and per feedback, in folders by hour."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _MOST_DELETED = 1000  # S3's own bound per call
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """One object as a listing shows it; ``etag`` is of its content, ``modified`` aware."""
+    """One object of a listing; ``etag`` changes with its content, ``modified`` is an aware time."""
 
     key: str
     etag: str
@@ -26,7 +26,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """One object's content; ``body`` is None when it is larger than the reader wanted."""
+    """One object's content; ``body`` is None when it is larger than the reader's limit."""
 
     etag: str
     size: int
@@ -34,7 +34,7 @@ class Stored:
 
 
 class Archive:
-    """Blocking calls of one bucket; every method raises ``StoreError`` when S3 does not answer."""
+    """Reads and writes one bucket. Blocking; every method raises ``StoreError`` when S3 does not answer."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
@@ -42,11 +42,11 @@ class Archive:
         self._store = f"bucket {bucket!r}"
 
     def put(self, record: SummaryRecord) -> Literal["written", "already"]:
-        """Write a record under its own key, once: whoever listens to the bucket hears of it once."""
+        """Write a record under its own key unless it is there, so that the bucket announces each record once."""
         return self.put_json(record.object_key, record.to_json())
 
     def put_json(self, key: str, text: str) -> Literal["written", "already"]:
-        """Write ``text`` as object ``key`` unless there is one."""
+        """Write ``text`` as object ``key`` unless the object exists."""
         try:
             with translated(self._store):
                 self._client.put_object(
@@ -77,7 +77,7 @@ class Archive:
         return Stored(etag=str(found["ETag"]).strip('"'), size=size, body=content)
 
     def listed(self, prefix: str, *, after: str = "") -> Iterator[list[Listed]]:
-        """Yield pages of the objects under ``prefix`` whose keys come after ``after``, in the order of their keys."""
+        """Yield pages of the objects under ``prefix`` with keys after ``after``, in key order."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=prefix, **({"StartAfter": after} if after else {})
         )
@@ -94,14 +94,14 @@ class Archive:
                 ]
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; those that are gone are no error."""
+        """Delete objects; missing ones are ignored."""
         with translated(self._store):
             for start in range(0, len(keys), _MOST_DELETED):
                 names = [{"Key": key} for key in keys[start : start + _MOST_DELETED]]
                 self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
 
     def request_ids(self, since: str, until: str) -> list[str]:
-        """Return the request id of each record answered from ``since`` to before ``until`` (whole hours), by their keys alone."""
+        """Return the request ids of the records in ``[since, until)`` (whole hours), taken from their keys."""
         found: list[str] = []
         with translated(self._store):
             for prefix in _hours(since, until):
@@ -113,7 +113,7 @@ class Archive:
 
 
 def create_bucket(client: Any, name: str) -> None:
-    """Create the bucket where it does not exist. For the local AWS; in AWS the infrastructure code owns it.
+    """Create the bucket if it does not exist. For the local AWS only: in AWS the infrastructure code creates it.
 
     Raises:
         StoreError: S3 does not answer.

@@ -1,11 +1,11 @@
-"""An agent's verdict on a summary: which summary is meant, and where the verdict is kept."""
+"""Feedback of agents on summaries: the ways to name a summary, and the port to the stores."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Helpfulness = Literal["helpful", "not_helpful"]
-# What a verdict did in its summary's row: the first one there, another one than before, the same again, or none at all because
-# a newer one stands there.
+# The effect of a feedback on its summary's row: the first one, a different one than before, the same again, or none because the
+# row holds a newer one.
 Effect = Literal["first", "changed", "same", "late"]
 
 
@@ -36,7 +36,7 @@ FeedbackTarget = ByProcess | ByContact | ByRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryRow:
-    """One answered request, with what its feedback is compared by. ``item_key`` is the table's key of the row."""
+    """One answered request with the fields that feedback is reported by. ``item_key`` is the row's key in the table."""
 
     item_key: str
     unique_process_id: str
@@ -61,14 +61,14 @@ class SummaryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous:
-    """The shape names several summaries; one of these request ids has to be named instead, newest first."""
+    """The shape fits several summaries; the client must name one of these request ids (newest first) instead."""
 
     request_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What became of a verdict. ``object_key`` is its file in S3."""
+    """The outcome of keeping a feedback. ``object_key`` is its object in S3."""
 
     feedback_id: str
     object_key: str
@@ -77,15 +77,15 @@ class Recorded:
 
     @property
     def current(self) -> bool:
-        """False when a newer verdict stands in the row."""
+        """False when the row holds a newer feedback."""
         return self.effect != "late"
 
 
 class Feedback(Protocol):
-    """The port that the endpoint talks to."""
+    """The endpoint's port to the feedback stores."""
 
     async def resolve(self, shape: FeedbackTarget) -> SummaryRow | Ambiguous | None:
-        """Return the one summary that ``shape`` names, the several, or None when there is none (any more).
+        """Return the one summary that ``shape`` names, ``Ambiguous`` for several, or None for a missing or expired one.
 
         Raises:
             StoreError: no answer in time.
@@ -95,9 +95,9 @@ class Feedback(Protocol):
     async def record(
         self, row: SummaryRow, verdict: Helpfulness, comment: str | None = None, edited_summary: str | None = None
     ) -> Recorded:
-        """Keep a verdict in S3 and in the summary's row. A repeat of the row's own verdict changes nothing.
+        """Keep a feedback in S3 and in the summary's row. Repeating the row's current feedback changes nothing.
 
         Raises:
-            StoreError: a store does not take it; the caller asks again, and the row is then right.
+            StoreError: a store failed. The client must retry; a retry also repairs the row.
         """
         ...

@@ -1,4 +1,4 @@
-"""Keeps verdicts: one JSON object each in S3, and the newest in its summary's row."""
+"""Keeps feedback: each one as a JSON object in S3, the newest also in its summary's row."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ from service.summaries.feedback import Ambiguous, FeedbackTarget, Helpfulness, R
 from service.summaries.record import FEEDBACK_PREFIX, time_partition, utc_text
 from service.summaries.table import SummaryTable
 
-# Fixed for ever: the same verdict of the same moment has the same id.
+# Must never change: the same feedback at the same moment must have the same id.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:feedback")
 
 
@@ -38,7 +38,7 @@ class FeedbackStore:
 
     def _record(self, row: SummaryRow, verdict: Helpfulness, comment: str | None, edited: str | None) -> Recorded:
         repeated = (row.helpful_feedback, row.comment, row.edited_summary) == (verdict, comment, edited)
-        # A double click is one verdict: the same moment gives the same id, the same object and the same row.
+        # A double click counts once: the same moment gives the same id, object and row.
         at = row.feedback_timestamp if repeated and row.feedback_timestamp else utc_text(self._now())
         feedback_id = str(uuid.uuid5(_NAMESPACE, json.dumps([row.request_id, at, verdict, comment, edited])))
         key = f"{time_partition(FEEDBACK_PREFIX, at)}{feedback_id}.json"
@@ -48,8 +48,8 @@ class FeedbackStore:
         verdict_fields = {"helpful_feedback": verdict, "comment": comment, "edited_summary": edited}
         written = {"feedback_id": feedback_id, "feedback_timestamp": at, "schema_version": SCHEMA_VERSION}
         body = {**written, **verdict_fields, **summary}
-        # The object first: a row without it would be a verdict that the warehouse never hears of. The other way round, the
-        # caller asks again and the row's newest verdict is right.
+        # The object first: the warehouse reads only objects, so it would never see feedback that is in the row alone. If the row
+        # fails, the client retries and the row is then right.
         self._archive.put_json(key, json.dumps(body, ensure_ascii=False))
         effect = "same" if repeated else self._table.set_feedback(row, verdict, at, comment, edited)
         return Recorded(feedback_id=feedback_id, object_key=key, feedback_timestamp=at, effect=effect)

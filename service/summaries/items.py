@@ -1,4 +1,4 @@
-"""How a summary record is written as an item of the table ``SummaryCache``, and the way back."""
+"""Converts a summary record to and from an item of the table ``SummaryCache``."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from service.summaries.record import Reusable, SummaryRecord
 PARTITION_KEY = "unique_process_id"
 TTL_ATTRIBUTE = "expires_at"
 BY_ACCOUNT, BY_CONTACT, BY_REQUEST = "by_account", "by_contact", "by_request"
-# The two fields that only S3 keeps.
+# Stored in S3 only.
 _S3_ONLY = frozenset({"query", "interactions"})
 _ITEM_FIELDS = tuple(name for name in SummaryRecord.model_fields if name not in _S3_ONLY)
 _REQUIRED = frozenset(name for name, field in SummaryRecord.model_fields.items() if field.is_required())
-# The key of a row is the process id for its newest answer, and process id, '#', request id for the answers before it. The
-# record's own process id then needs a name of its own.
+# A row's key is the process id for the newest answer, and "<process id>#<request id>" for earlier answers. The record's process
+# id is therefore stored under another attribute.
 _PROCESS = "process"
 _SIDE = "#"
 _REUSE_FIELDS = ("request_id", "reused_from", "reuse_key", "summary", "model_used", "answered_by", "arm")
@@ -29,12 +29,12 @@ _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
 def side_key(unique_process_id: str, request_id: str) -> str:
-    """Return the key of an answer that a newer one of the same process has replaced."""
+    """Return the key of an answer that was replaced by a newer one of the same process."""
     return f"{unique_process_id}{_SIDE}{request_id}"
 
 
 def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any]]:
-    """Return the item under the process's own key; it expires ``ttl`` after the answer. None is left out."""
+    """Return the item under the process's own key; it expires ``ttl`` after the answer. Fields that are None are omitted."""
     fields = record.model_dump(exclude=set(_S3_ONLY), exclude_none=True)
     fields[_PROCESS] = record.unique_process_id
     fields[TTL_ATTRIBUTE] = int((datetime.fromisoformat(record.generated_at) + ttl).timestamp())
@@ -44,19 +44,19 @@ def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any
 
 
 def moved_aside(item: SummaryItem) -> dict[str, Mapping[str, Any]]:
-    """Return ``item`` under its side key, everything else as it was, feedback included."""
+    """Return ``item`` under its side key, otherwise unchanged, feedback included."""
     key = side_key(item[_PROCESS]["S"], item["request_id"]["S"])
     return {**item, PARTITION_KEY: {"S": key}}
 
 
 def to_record(item: SummaryItem) -> SummaryRecord:
-    """Return the record that ``item`` holds, as the table holds it.
+    """Return the record in ``item``, without the fields that only S3 keeps.
 
     Raises:
         StoreError: an attribute is missing or of the wrong type; the message names fields, never their values.
     """
     fields = _plain(item)
-    # What is absent was None when it was written, or no field yet: the record's defaults are right for both.
+    # An absent attribute was None or did not exist yet when it was written: the record's defaults fit both.
     known = {name: fields.get(name) for name in _ITEM_FIELDS if name in fields or name in _REQUIRED}
     known[PARTITION_KEY] = fields.get(_PROCESS)
     try:
@@ -67,7 +67,7 @@ def to_record(item: SummaryItem) -> SummaryRecord:
 
 
 def to_reusable(item: SummaryItem) -> Reusable | None:
-    """Return what the account index holds of a summary, None for an answer that nobody may reuse."""
+    """Return the reusable summary in an item of the account index, None if it must not be reused."""
     fields = _plain(item)
     if "reuse_key" not in fields:
         return None
@@ -83,7 +83,7 @@ def to_reusable(item: SummaryItem) -> Reusable | None:
 
 
 def to_row(item: SummaryItem) -> SummaryRow:
-    """Return the row that feedback is about.
+    """Return the row that feedback is recorded for.
 
     Raises:
         StoreError: the item is malformed.
@@ -113,7 +113,7 @@ def to_row(item: SummaryItem) -> SummaryRow:
 
 
 def is_expired(item: SummaryItem, now: datetime) -> bool:
-    """Say whether the item's time is over: DynamoDB deletes it only some time later."""
+    """Return whether the item has expired: DynamoDB deletes it only some time later."""
     return int(item[TTL_ATTRIBUTE]["N"]) <= now.timestamp()
 
 
@@ -122,7 +122,7 @@ def _plain(item: SummaryItem) -> dict[str, Any]:
 
 
 def table_definition(name: str) -> dict[str, Any]:
-    """Return the arguments of CreateTable: one key, three indexes, each no wider than its readers need."""
+    """Return the arguments of CreateTable: one key and three indexes, each with only the attributes that its readers need."""
     texts = (PARTITION_KEY, "account_number", "contact_id", "request_id", "generated_at")
     return {
         "TableName": name,
@@ -131,7 +131,7 @@ def table_definition(name: str) -> dict[str, Any]:
         "AttributeDefinitions": [{"AttributeName": text, "AttributeType": "S"} for text in texts],
         "GlobalSecondaryIndexes": [
             {
-                "IndexName": BY_ACCOUNT,  # what a later request may reuse, so that it need not ask twice
+                "IndexName": BY_ACCOUNT,  # holds all that reuse needs, so one query is enough
                 "KeySchema": _keys("account_number", "generated_at"),
                 "Projection": {
                     "ProjectionType": "INCLUDE",

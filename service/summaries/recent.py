@@ -1,4 +1,4 @@
-"""An account's summaries of the last minutes, read from the table's account index for a request that may reuse one."""
+"""Reads an account's recent summaries from the table's account index, for a request that may reuse one."""
 
 import asyncio
 from datetime import datetime
@@ -12,7 +12,7 @@ _MOST = 20
 
 
 class RecentSummaries:
-    """Reads one table ``SummaryCache``; ``timeout_s`` bounds a read with its waiting."""
+    """Reads one table ``SummaryCache``; ``timeout_s`` bounds a read, including the wait for a connection."""
 
     def __init__(self, queries: TableQueries, table: str, *, timeout_s: float) -> None:
         self._queries = queries

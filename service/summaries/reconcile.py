@@ -1,4 +1,4 @@
-"""Reconciliation: every answered request is in both stores, waits in the spool, or was said to be lost."""
+"""Reconciliation: checks that every answered request is in both stores, waits in the spool, or was logged as lost."""
 
 import json
 from collections import Counter
@@ -15,15 +15,15 @@ from service.summaries.store import build_table_and_archive
 from service.telemetry.log import Event
 
 _SHOWN = 10
-# A row is dated a moment before its log line, perhaps on the other side of a full hour.
+# A row is dated a moment before its log line, which may fall into the next hour.
 _MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """Request ids of one window by where they were found; ``answered`` is None when no request log was given.
+    """The request ids of one time window, by the place where they were found; ``answered`` is None without a request log.
 
-    ``table`` and ``archive`` are lists: an id that occurs twice is a double.
+    ``table`` and ``archive`` are lists, because an id that occurs twice is an error.
     """
 
     since: str
@@ -37,20 +37,20 @@ class Reconciliation:
 
     @property
     def inputs(self) -> frozenset[str]:
-        """What has to be accounted for: the request log, or without one whatever any store has heard of."""
+        """The requests to account for: those in the request log, or without a log those in any store."""
         if self.answered is not None:
             return self.answered
         return frozenset(self.table) | frozenset(self.archive) | self.waiting | self.aside
 
     @property
     def missing(self) -> list[str]:
-        """Requests that are in neither both stores, nor the spool, nor among the recorded failures."""
+        """Requests that are not in both stores, not in the spool and not among the logged losses."""
         kept = frozenset(self.table) & frozenset(self.archive)
         return sorted(self.inputs - kept - self.waiting - self.aside - self.lost)
 
     @property
     def doubles(self) -> list[str]:
-        """Requests that one store holds more than once."""
+        """Requests that a store holds more than once."""
         return sorted({name for ids in (self.table, self.archive) for name, n in Counter(ids).items() if n > 1})
 
     @property
@@ -59,7 +59,7 @@ class Reconciliation:
         return not self.missing and not self.doubles
 
     def lines(self) -> list[str]:
-        """Return the account for people."""
+        """Return the report for people, line by line."""
         inputs = self.inputs
         kept = inputs & frozenset(self.table) & frozenset(self.archive)
         waiting, aside, lost = (inputs & ids - kept for ids in (self.waiting, self.aside, self.lost))
@@ -67,8 +67,8 @@ class Reconciliation:
             ("answered, by the request log" if self.answered is not None else "known to any store (no --log)", inputs),
             ("in DynamoDB and in S3", kept),
             ("waiting in the spool", waiting),
-            ("put aside: a store refuses them for good", aside - waiting),
-            ("said to be lost", lost - waiting - aside),
+            ("set aside: a store refuses them permanently", aside - waiting),
+            ("logged as lost", lost - waiting - aside),
             ("missing", self.missing),
             ("double", self.doubles),
         ]
@@ -83,11 +83,11 @@ class Reconciliation:
 
 
 def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str, now: datetime) -> Reconciliation:
-    """Compare the last ``hours`` hours up to ``now``; ``path`` is the endpoint whose requests the log is searched for.
+    """Compare the stores over the last ``hours`` hours up to ``now``; ``path`` selects the endpoint's requests in the log.
 
     Raises:
         StoreError: a store does not answer.
-        ConfigurationError: a log cannot be read, or ``hours`` is not above zero.
+        ConfigurationError: a log cannot be read, or ``hours`` is below 1.
     """
     from service.aws.clients import client
 
@@ -97,7 +97,7 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
     if not logs:
         since = since.replace(minute=0, second=0, microsecond=0)  # the archive's folders are hours
     answered, lost = read_logs(logs, path, since, until)
-    # The spool first: what moves from it into the stores meanwhile is then seen twice, never not at all.
+    # The spool first: a record that moves from it into the stores meanwhile is then seen twice instead of never.
     waiting, aside = Spool(settings.spool_folder, max_bytes=0).request_ids()
     margin = _MARGIN if logs else timedelta()
     window = utc_text(since - margin), utc_text(until + _MARGIN)
@@ -121,9 +121,9 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
 
 
 def read_logs(logs: Sequence[Path], path: str, since: datetime, until: datetime) -> tuple[set[str], set[str]]:
-    """Return the requests that the logs say were answered on ``path`` in the window, and those said to be lost.
+    """Return the requests that the logs report as answered on ``path`` in the window, and those reported as lost.
 
-    Lines that are not ours are passed over: a service's standard output carries other libraries' too.
+    Ignores lines that are not ours: other libraries also write to standard output.
 
     Raises:
         ConfigurationError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""The record of one answered request: everything that is kept of it, in DynamoDB, in S3 and in the spool."""
+"""The record of one answered request, as kept in DynamoDB, in S3 and in the spool."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ RELEASES_PREFIX = "omni-channel/releases/"
 
 
 class SeenInteraction(BaseModel):
-    """What S3 keeps of an interaction that a summary was made from: no text, the history has it."""
+    """The facts that S3 keeps of an interaction behind a summary; its text stays in the interaction history."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,16 +25,16 @@ class SeenInteraction(BaseModel):
 
     @classmethod
     def of(cls, interaction: Interaction) -> "SeenInteraction":
-        """Return what is kept of ``interaction``."""
+        """Return the facts to keep of ``interaction``."""
         return cls(channel=interaction.channel, timestamp=utc_text(interaction.timestamp), intent=interaction.intent)
 
 
 class SummaryRecord(BaseModel):
-    """One answered request; ``request_id`` is its identity, a process may have several.
+    """One answered request, identified by ``request_id``; a process may have several.
 
-    ``generated_at`` is when this request was answered. For a reused summary ``reused_from`` is the request that it was written
-    for. ``query`` and ``interactions`` go to S3 alone. The fields from ``client`` to ``schema_version`` came later: an older
-    record reads as these defaults say.
+    ``generated_at`` is the time of the answer. ``reused_from`` is the request that a reused summary was written for. ``query``
+    and ``interactions`` are kept in S3 only. Old records lack the fields from ``client`` to ``schema_version``, whose defaults
+    apply to them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,7 +81,7 @@ class SummaryRecord(BaseModel):
 
     @property
     def summary_id(self) -> str:
-        """The request that this summary was written for: equal for a summary and its reuses."""
+        """The request that this summary was written for; the same for a summary and its reuses."""
         return self.reused_from or self.request_id
 
     @property
@@ -96,7 +96,7 @@ class SummaryRecord(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reusable:
-    """A summary that a later request with the same ``reuse_key`` may be answered with."""
+    """A summary that can answer a later request with the same ``reuse_key``."""
 
     reuse_key: str
     summary_id: str
@@ -108,12 +108,12 @@ class Reusable:
 
 
 def utc_text(moment: datetime) -> str:
-    """Return ``moment`` as ISO 8601 in UTC with milliseconds; of fixed width, so text order is time order."""
+    """Return ``moment`` as ISO 8601 in UTC with milliseconds; its width is fixed, so that text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def time_partition(prefix: str, moment: str) -> str:
-    """Return ``prefix`` followed by the hour of ``moment`` (an ISO time in UTC) in the Hive form that Athena and Glue read."""
+    """Return ``prefix`` with the hour of ``moment`` (ISO, UTC) as Hive partitions, which Athena and Glue read."""
     day, _, clock = moment.partition("T")
     year, month, date = day.split("-")
     return f"{prefix}year={year}/month={month}/day={date}/hour={clock[:2]}/"

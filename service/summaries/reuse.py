@@ -1,4 +1,4 @@
-"""Reuse of summaries: a transferred contact gets the summary of minutes ago, and simultaneous twins share one model call."""
+"""Reuses summaries: a transferred contact gets the recent summary, and identical simultaneous requests share one answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,16 +17,16 @@ from service.telemetry.log import Event, log
 
 FindRecent = Callable[[str, datetime], Awaitable[Sequence[Reusable]]]
 _CAPACITY = 20_000
-# How much longer than the history a request waits for the table's recent summaries. Both reads start together and take the
-# same time; a table that is ill must not cost more than it can save.
+# How much longer than for the history a request waits for the table's recent summaries. Both reads start together and take about
+# the same time; a slow table must not cost more than reuse saves.
 _GRACE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReuseScope:
-    """All that two requests must share before their interactions are compared.
+    """The fields that two requests must share before their interactions are compared.
 
-    ``reason`` is the present contact's reason where the pair's prompt holds it, else empty: it then changes nothing.
+    ``reason`` is the current contact's reason if the pair's prompt contains it, else empty.
     """
 
     account_number: str
@@ -38,7 +38,7 @@ class ReuseScope:
     reason: str = ""
 
     def digest(self) -> str:
-        """Return the SHA-256 of the scope; the order of channels does not count."""
+        """Return the SHA-256 of the scope, independent of the order of channels."""
         channels = None if self.channel_filter is None else sorted(set(self.channel_filter))
         shared = {name: getattr(self, name) for name in _SCOPE_FIELDS}
         return sha256_hex(canonical_json(shared | {"channel_filter": channels}))
@@ -49,7 +49,7 @@ _SCOPE_FIELDS = tuple(item.name for item in fields(ReuseScope))
 
 @dataclass(slots=True)
 class ReuseCounts:
-    """Since the start. ``transfers``: requests about an initial contact that got a summary within the window before."""
+    """Counts since the start. ``transfers``: requests whose initial contact already got a summary within the window."""
 
     requests: int = 0
     memory_hits: int = 0
@@ -62,8 +62,8 @@ class ReuseCounts:
 
 
 @dataclass(slots=True)
-class Look:
-    """A reuse check under way: it begins before the history is read, so that a miss costs no extra round trip."""
+class ReuseLookup:
+    """A running lookup: it begins before the history is read, so that a miss costs no extra round trip."""
 
     scope: ReuseScope
     digest: str  # the scope's
@@ -78,7 +78,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReuseOutcome:
-    """A result and its reuse: ``reused_from`` is the request it was written for, None when it was written now."""
+    """A result; ``reused_from`` is the request that it was written for, None when it was written for this one."""
 
     result: TaskResult
     reuse_key: str | None
@@ -87,7 +87,7 @@ class ReuseOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What a leader hands to its twins: an answer, an error, or neither when it was cut off."""
+    """Shared with identical requests by the one that asks: an answer, an error, or neither when it was cancelled."""
 
     answer: ReuseOutcome | None = None
     error: ServiceError | None = None
@@ -101,7 +101,7 @@ class _Memory:
 
 
 class Reuse:
-    """Belongs to one event loop. With ``window_s`` 0 nothing is reused and nothing shared."""
+    """Finds reusable summaries and shares running answers. Use it on one event loop; ``window_s`` 0 turns both off."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Reuse:
         clock: Callable[[], float],
         grace_s: float = _GRACE_S,
     ) -> None:
-        """``recent`` reads an account's summaries from the table; None leaves this process's own memory."""
+        """``recent`` reads an account's summaries from the table; with None only this process's memory is used."""
         self._window = timedelta(seconds=window_s)
         self._recent = recent
         self._now = now
@@ -123,49 +123,51 @@ class Reuse:
         )
         self.counts = ReuseCounts()
 
-    def look(self, scope: ReuseScope) -> Look:
-        """Begin a check, before the history is read; it must end in ``once`` or ``drop``."""
+    def begin(self, scope: ReuseScope) -> ReuseLookup:
+        """Begin a lookup, before the history is read; end it with ``once`` or ``drop``."""
         began, digest = self._now(), scope.digest()
         known = digest in self._memory.summaries
         task = None
         if self._window and self._recent is not None and not known:
             task = asyncio.ensure_future(self._recent(scope.account_number, began - self._window))
         contact = (scope.account_number, scope.initial_contact_id)
-        return Look(scope=scope, digest=digest, began=began, recent=task, is_transfer=contact in self._memory.contacts)
+        return ReuseLookup(
+            scope=scope, digest=digest, began=began, recent=task, is_transfer=contact in self._memory.contacts
+        )
 
     @staticmethod
-    def drop(look: Look) -> None:
-        """End a check whose request failed before it could be used."""
-        if look.recent is not None:
-            look.recent.cancel()
+    def drop(lookup: ReuseLookup) -> None:
+        """End a lookup that is not needed, such as that of a request that failed."""
+        if lookup.recent is not None:
+            lookup.recent.cancel()
 
     async def once(
         self,
-        look: Look,
+        lookup: ReuseLookup,
         interactions: Sequence[Interaction],
         ask: Callable[[], Awaitable[TaskResult]],
         *,
         request_id: str,
         patience_s: float,
     ) -> ReuseOutcome:
-        """Return a summary of the window before, the answer of a twin under way, or what ``ask`` gives.
+        """Return a summary of the last ``window_s``, the answer of an identical running request, or the result of ``ask``.
 
         Args:
-            look: what ``look`` began.
-            interactions: what the summary is made from; without any there is nothing to reuse.
+            lookup: as returned by ``begin``.
+            interactions: the summary's input; without interactions nothing is reused.
             ask: runs the task.
-            request_id: names the summary if it is written now.
-            patience_s: how long to wait for a twin before asking oneself.
+            request_id: names the summary if ``ask`` writes it.
+            patience_s: how long to wait for an identical request before calling ``ask``.
 
         Raises:
-            ServiceError: as ``ask`` raises it, also for those who waited for it.
+            ServiceError: raised by ``ask``, also for the requests that waited for it.
         """
         if not self._window or not interactions:
-            self.drop(look)
+            self.drop(lookup)
             return ReuseOutcome(result=await ask(), reuse_key=None, reused_from=None)
-        key = look.key(interactions)
+        key = lookup.key(interactions)
         self.counts.requests += 1
-        self.counts.transfers += look.is_transfer
+        self.counts.transfers += lookup.is_transfer
         while (flight := self._memory.flights.get(key)) is not None:
             shared = await self._wait_for(flight, patience_s)
             if shared is None:
@@ -173,11 +175,11 @@ class Reuse:
             if shared.error is not None:
                 raise shared.error
             if shared.answer is not None:
-                self.drop(look)
+                self.drop(lookup)
                 self.counts.shared += 1
-                self.counts.transfer_hits += look.is_transfer
+                self.counts.transfer_hits += lookup.is_transfer
                 return _reused(shared.answer)
-        return await self._lead(look, key, ask, request_id)
+        return await self._lead(lookup, key, ask, request_id)
 
     @staticmethod
     async def _wait_for(flight: "asyncio.Future[_Shared]", patience_s: float) -> _Shared | None:
@@ -186,15 +188,15 @@ class Reuse:
         return None
 
     async def _lead(
-        self, look: Look, key: str, ask: Callable[[], Awaitable[TaskResult]], request_id: str
+        self, lookup: ReuseLookup, key: str, ask: Callable[[], Awaitable[TaskResult]], request_id: str
     ) -> ReuseOutcome:
         flight: asyncio.Future[_Shared] = asyncio.get_running_loop().create_future()
         leads = self._memory.flights.setdefault(key, flight) is flight
         shared = _Shared()
         try:
-            found = await self._stored(look, key)
+            found = await self._stored(lookup, key)
             if found is not None:
-                self.counts.transfer_hits += look.is_transfer
+                self.counts.transfer_hits += lookup.is_transfer
                 answered = ReuseOutcome(result=_result_of(found), reuse_key=None, reused_from=found.summary_id)
             else:
                 self.counts.misses += 1
@@ -203,8 +205,8 @@ class Reuse:
                 answered = ReuseOutcome(result=result, reuse_key=key if reusable else None, reused_from=None)
                 found = self._to_keep(key, result, request_id) if reusable else None
             if found is not None:
-                self._memory.summaries[look.digest] = found
-                self._memory.contacts[look.scope.account_number, look.scope.initial_contact_id] = True
+                self._memory.summaries[lookup.digest] = found
+                self._memory.contacts[lookup.scope.account_number, lookup.scope.initial_contact_id] = True
             shared = _Shared(
                 answer=ReuseOutcome(
                     result=answered.result, reuse_key=None, reused_from=answered.reused_from or request_id
@@ -219,18 +221,18 @@ class Reuse:
                 del self._memory.flights[key]
             flight.set_result(shared)
 
-    async def _stored(self, look: Look, key: str) -> Reusable | None:
-        mine = self._memory.summaries.get(look.digest)
+    async def _stored(self, lookup: ReuseLookup, key: str) -> Reusable | None:
+        mine = self._memory.summaries.get(lookup.digest)
         if mine is not None:
-            self.drop(look)
-            # TTLCache counts from when it was put here; the window counts from when the summary was written.
-            hit = mine.reuse_key == key and mine.answered_at > look.began - self._window
+            self.drop(lookup)
+            # The cache's lifetime starts when the entry is added here, the window when the summary was written.
+            hit = mine.reuse_key == key and mine.answered_at > lookup.began - self._window
             self.counts.memory_hits += hit
             return mine if hit else None
-        if look.recent is None:
+        if lookup.recent is None:
             return None
         try:
-            recent = await asyncio.wait_for(look.recent, self._grace_s)
+            recent = await asyncio.wait_for(lookup.recent, self._grace_s)
         except (TimeoutError, StoreError) as err:
             self.counts.lookup_failures += 1
             log(Event.REUSE_LOOKUP_FAILURE, error=type(err).__name__)
@@ -260,7 +262,7 @@ def _result_of(found: Reusable) -> TaskResult:
 
 def _reused(answered: ReuseOutcome) -> ReuseOutcome:
     result = answered.result
-    # Usage and cost stay with the request that caused them.
+    # Usage and cost are recorded with the request that caused them.
     free = TaskResult(
         output=result.output, arm=result.arm, model=result.model, answered_by=result.answered_by, latency_ms=0.0
     )

@@ -1,4 +1,4 @@
-"""Records on this machine's disk that the stores do not hold yet: one file each, whole or not there, bounded in size."""
+"""Keeps records on this machine's disk until the stores hold them: one file each, written atomically, bounded in size."""
 
 import os
 import threading
@@ -14,19 +14,19 @@ from service.summaries.record import SummaryRecord
 
 _SUFFIX = ".json"
 _ASIDE = "aside"
-_LOOK_AGAIN_S = 1.0
+_MEASURE_EVERY_S = 1.0
 
 
 class SpoolError(ServiceError):
-    """The spool does not take a record: the disk or the spool's own bound is full, or the folder is not ours to write."""
+    """The spool cannot take a record: the disk is full, the spool's size limit is reached, or the folder is not writable."""
 
 
 class Spool:
-    """One folder; several processes may share it. A file survives the death of the process, not of the machine.
+    """One folder, which several processes may share. A file survives the end of the process, not of the machine.
 
-    ``max_bytes`` bounds what this process adds to what it last saw there; it looks again, once a second at most, before it says
-    that the spool is full: another process may empty it. Records that no store will ever take, and files that
-    cannot be read, are moved to the folder ``aside`` for a person to look at.
+    ``max_bytes`` bounds the folder as last measured plus what this process adds. Before it reports a full spool it measures
+    again, at most once a second, because another process may have emptied it. Records that a store refuses permanently, and
+    files that cannot be read, are moved to the folder ``aside`` for a person to inspect.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, wall_clock: Callable[[], float] = time.time) -> None:
@@ -35,13 +35,13 @@ class Spool:
         self._wall_clock = wall_clock
         self._lock = threading.Lock()
         self._bytes: int | None = None
-        self._measured_at = -_LOOK_AGAIN_S
+        self._measured_at = -_MEASURE_EVERY_S
 
     def add(self, record: SummaryRecord) -> Path:
-        """Write the record's file, readable by its owner alone; return it.
+        """Write the record's file, readable by its owner alone, and return its path.
 
         Raises:
-            SpoolError: it is not there, and no part of it either.
+            SpoolError: it could not be written; no part of it remains.
         """
         body = record.to_json().encode()
         path = self._folder / f"{record.generated_at.replace(':', '')}-{record.request_id}{_SUFFIX}"
@@ -50,13 +50,16 @@ class Spool:
                 if self._bytes is None:
                     self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                     self._bytes = self._measure()
-                if self._bytes + len(body) > self._max_bytes and time.monotonic() - self._measured_at >= _LOOK_AGAIN_S:
+                if (
+                    self._bytes + len(body) > self._max_bytes
+                    and time.monotonic() - self._measured_at >= _MEASURE_EVERY_S
+                ):
                     self._bytes = self._measure()
                 if self._bytes + len(body) > self._max_bytes:
                     raise SpoolError(f"spool {self._folder} is full: {self._bytes} of {self._max_bytes} bytes")
                 self._bytes += len(body)
             try:
-                # Not durable: it would cost each request milliseconds, and the disk of a container dies with its machine.
+                # No fsync: it would cost each request milliseconds, and a container's disk is lost with its machine anyway.
                 write_whole(str(path), body, mode=OWNER_ONLY)
             except OSError:
                 self._forget(len(body))
@@ -66,7 +69,7 @@ class Spool:
         return path
 
     def remove(self, path: Path) -> None:
-        """Delete a record's file; it may be gone already."""
+        """Delete a record's file if it still exists."""
         try:
             size = path.stat().st_size
             path.unlink()
@@ -75,7 +78,7 @@ class Spool:
         self._forget(size)
 
     def waiting(self, *, older_than_s: float = 0.0) -> list[Path]:
-        """Return the files last written at least ``older_than_s`` ago, oldest answer first; half-written ones are deleted."""
+        """Return the files written at least ``older_than_s`` ago, oldest answer first; deletes half-written ones."""
         if not self._folder.is_dir():
             return []
         latest = self._wall_clock() - older_than_s
@@ -84,18 +87,18 @@ class Spool:
             try:
                 if not entry.is_file() or entry.stat().st_mtime > latest:
                     continue
-            except FileNotFoundError:  # another process was quicker
+            except FileNotFoundError:  # another process deleted it first
                 continue
             if entry.name.endswith(_SUFFIX):
                 found.append(Path(entry.path))
             elif entry.name.endswith(".tmp") and older_than_s > 0:
-                Path(entry.path).unlink(missing_ok=True)  # its writer died; its request was never told that it is kept
+                Path(entry.path).unlink(missing_ok=True)  # its writer died before the file was complete
         with self._lock:
             self._bytes = self._measure()
         return sorted(found)
 
     def read(self, path: Path) -> SummaryRecord | None:
-        """Return the record of a file; None when it is gone, or damaged and moved aside."""
+        """Return the record of a file; None when it is gone, or damaged (it is then moved aside)."""
         try:
             return SummaryRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -105,7 +108,7 @@ class Spool:
             return None
 
     def set_aside(self, path: Path) -> None:
-        """Move a file out of the way of those that can be written."""
+        """Move a file that no store will take to the folder ``aside``."""
         aside = self._folder / _ASIDE
         aside.mkdir(mode=0o700, exist_ok=True)
         try:

@@ -1,4 +1,4 @@
-"""What the endpoint sees of stored summaries: look for one to reuse, answer once, keep the record; and feedback on them."""
+"""The endpoint's interface to stored summaries: find one to reuse, keep the record of an answer, keep feedback."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class RecordKeeper(Protocol):
-    """What keeps answered requests: threads of this process, or a process of its own."""
+    """Keeps the records of answered requests: in threads of this process, or in a separate process."""
 
     def start(self) -> None:
-        """Begin, also with what an earlier process left."""
+        """Start, and also write the records that an earlier process left."""
         ...
 
     def keep(self, record: SummaryRecord) -> None:
@@ -29,7 +29,7 @@ class RecordKeeper(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is in hand; what does not get written in a few seconds waits on disk."""
+        """Write the pending records; those that cannot be written within a few seconds wait on disk."""
         ...
 
     def snapshot(self) -> Mapping[str, int]:
@@ -38,7 +38,7 @@ class RecordKeeper(Protocol):
 
 
 class Summaries:
-    """Reuse, writer and feedback of one process. Made of nothing, it reuses nothing and keeps nothing."""
+    """Reuse, writer and feedback of one process. Without arguments it reuses nothing and keeps nothing."""
 
     def __init__(
         self, reuse: Reuse | None = None, writer: RecordKeeper | None = None, feedback: Feedback | None = None
@@ -48,17 +48,17 @@ class Summaries:
         self._writer = writer
 
     def open(self) -> None:
-        """Start replaying what an earlier process left."""
+        """Start the writer, which also replays the records that an earlier process left."""
         if self._writer is not None:
             self._writer.start()
 
     def close(self) -> None:
-        """Write what is in hand; what does not get written in a few seconds waits on disk."""
+        """Write the pending records; those that cannot be written within a few seconds wait on disk."""
         if self._writer is not None:
             self._writer.close()
 
     def keep(self, record: SummaryRecord) -> None:
-        """Keep an answered request; returns before any store is asked."""
+        """Keep an answered request; returns without waiting for a store."""
         if self._writer is not None:
             self._writer.keep(record)
 
@@ -79,7 +79,7 @@ def build_summaries(
     now: Callable[[], datetime],
     clock: Callable[[], float],
 ) -> Summaries:
-    """Build the stores of ``settings`` around two boto3 clients and what reads on the event loop; nothing is contacted yet."""
+    """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
     from service.summaries.feedback_store import FeedbackStore
     from service.summaries.recent import RecentSummaries
 
@@ -93,7 +93,7 @@ def build_summaries(
 
 
 def build_table_and_archive(settings: Settings, *, dynamodb: Any, s3: Any) -> "tuple[SummaryTable, Archive]":
-    """Return the two stores that hold every record; nothing is contacted yet."""
+    """Return the two stores that hold every record; contacts nothing."""
     from service.summaries.archive import Archive
     from service.summaries.table import SummaryTable
 

@@ -1,4 +1,4 @@
-"""The table ``SummaryCache``: one row per answered request, the newest answer of a process under the process's own key."""
+"""The table ``SummaryCache``: one row per answered request; a process's newest answer has the process id as its key."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -25,13 +25,13 @@ from service.summaries.items import (
 from service.summaries.record import SummaryRecord
 
 WriteOutcome = Literal["written", "already", "behind"]
-# Two workers can answer the same process at once; each lost race is one more look.
+# Two workers can answer the same process at once; a lost race is retried this many times.
 _RACES = 5
 _MOST_OF_A_CONTACT = 50
 
 
 class SummaryTable:
-    """Blocking calls of one DynamoDB table; every method raises ``StoreError`` when the table does not answer."""
+    """Reads and writes one DynamoDB table. Blocking; every method raises ``StoreError`` when the table does not answer."""
 
     def __init__(self, client: Any, table: str, *, ttl: timedelta) -> None:
         self._client = client
@@ -40,11 +40,11 @@ class SummaryTable:
         self._ttl = ttl
 
     def put(self, record: SummaryRecord) -> WriteOutcome:
-        """Write ``record`` once, however often it is put: a row never gives way to an older answer, and none is lost.
+        """Write ``record`` once, however often it is put. An older answer never replaces a newer one, and none is lost.
 
         Returns:
-            ``written`` as the newest answer of its process, ``behind`` under its side key because a newer one is there, or
-            ``already``.
+            ``written``: as the newest answer of its process. ``behind``: under its side key, because there is a newer answer.
+            ``already``: the record was there.
         """
         item = to_item(record, ttl=self._ttl)
         for _ in range(_RACES):
@@ -57,10 +57,10 @@ class SummaryTable:
                 return "already" if self._put_new(moved_aside(item)) else "behind"
             if self._replace(present, item):
                 return "written"
-        raise StoreError(f"{self._store}: a process is written by too many at once; gave up after {_RACES} looks")
+        raise StoreError(f"{self._store}: too many simultaneous writes of one process; gave up after {_RACES} attempts")
 
     def _put_new(self, item: SummaryItem) -> SummaryItem | None:
-        # Returns the item that has the key already; DynamoDB sends it with the refusal, so no second read is needed.
+        # Returns the item that already has the key, if any; DynamoDB sends it with the refusal, which saves a read.
         try:
             with translated(self._store):
                 self._client.put_item(
@@ -81,8 +81,8 @@ class SummaryTable:
         return None
 
     def _replace(self, old: SummaryItem, new: SummaryItem) -> bool:
-        # The old answer moves aside and the new one takes its key, both or neither. The condition holds the feedback too: one
-        # that arrives in between would be lost otherwise.
+        # In one transaction the old answer moves to its side key and the new one takes the process's key. The condition includes
+        # the feedback: otherwise feedback that arrives in between would be lost.
         values = {":old": old["request_id"]}
         unchanged = "request_id = :old AND attribute_not_exists(feedback_timestamp)"
         if "feedback_timestamp" in old:
@@ -116,7 +116,7 @@ class SummaryTable:
         return True
 
     def resolve(self, shape: FeedbackTarget, now: datetime) -> SummaryRow | Ambiguous | None:
-        """See ``service.summaries.feedback.Feedback.resolve``; rows past their seven days count as gone."""
+        """See ``service.summaries.feedback.Feedback.resolve``; treats expired rows as missing."""
         if isinstance(shape, ByProcess):
             return self._row(shape.unique_process_id, now)
         if isinstance(shape, ByContact):
@@ -132,7 +132,7 @@ class SummaryTable:
         ]
         if not found:
             return None
-        # A summary and its reuses are one summary: the agent who asked again has read the same text.
+        # A summary and its reuses count as one: an agent who asked again has read the same text.
         newest_of: dict[str, SummaryItem] = {}
         for item in found:
             newest_of.setdefault(item.get("reused_from", item["request_id"])["S"], item)
@@ -167,7 +167,7 @@ class SummaryTable:
     def set_feedback(
         self, row: SummaryRow, verdict: Helpfulness, at: str, comment: str | None, edited_summary: str | None
     ) -> Effect:
-        """Write a verdict into its row and say what that changed there; ``late`` also when the row is gone."""
+        """Write feedback into its summary's row and return its effect; ``late`` also when the row is gone."""
         sets = ["helpful_feedback = :verdict", "feedback_timestamp = :at"]
         values = {":verdict": {"S": verdict}, ":at": {"S": at}, ":request": {"S": row.request_id}}
         removes = []
@@ -180,11 +180,11 @@ class SummaryTable:
                 sets.append(f"{name} = :{name[1:]}")
                 values[f":{name[1:]}"] = {"S": text}
         expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
-        # The row may have moved aside since it was resolved.
+        # The row may have moved to its side key since it was resolved.
         for key in dict.fromkeys([row.item_key, side_key(row.unique_process_id, row.request_id)]):
             try:
                 with translated(self._store):
-                    # What stood there comes back with the write: of two clicks at once only one is the first.
+                    # The write returns the old values: of two simultaneous clicks only one is the first.
                     answer = self._client.update_item(
                         TableName=self._table,
                         Key={PARTITION_KEY: {"S": key}},
@@ -205,9 +205,9 @@ class SummaryTable:
         return "late"
 
     def request_ids(self, since: str, until: str) -> list[str]:
-        """Return the request id of each row answered from ``since`` to before ``until``.
+        """Return the request ids of the rows answered in ``[since, until)``.
 
-        Reads the whole table: for reconciling, not for requests.
+        Reads the whole table: only for reconciliation.
         """
         found: list[str] = []
         with translated(self._store):
@@ -223,7 +223,7 @@ class SummaryTable:
 
 
 def create_summary_table(client: Any, name: str) -> bool:
-    """Create the table with its indexes and its time to live; return False when it exists already.
+    """Create the table with its indexes and TTL attribute; return False when it exists already.
 
     Raises:
         ConfigurationError: a table of this name has other keys or indexes.

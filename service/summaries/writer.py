@@ -1,4 +1,4 @@
-"""Keeps each answered request in DynamoDB and in S3 after it was answered; what a store does not take waits on disk."""
+"""Writes the record of each answered request to DynamoDB and S3 in the background; records wait on disk while a store fails."""
 
 import threading
 import time
@@ -18,9 +18,9 @@ from service.telemetry import metrics
 from service.telemetry.log import Event, log
 
 _THREADS = 8
-# Above this many waiting in memory, further records wait on disk alone until the replay comes round.
+# With this many records pending in memory, further records wait on disk only, for the next replay.
 _MOST_PENDING = 1000
-# Records that neither disk nor store took; beyond this many the next one is given up, and said so.
+# Most records to hold in memory that neither the disk nor a store took; further ones are lost and logged.
 _MOST_HOMELESS = 1000
 _REPLAY_BATCH = 64
 _LONGEST_PAUSE_S = 30.0
@@ -28,20 +28,21 @@ _PATIENCE_S = 2.0
 
 
 class RecordStore(Protocol):
-    """A place that keeps records; putting one again changes nothing."""
+    """A store of records; putting a record again changes nothing."""
 
     def put(self, record: SummaryRecord) -> str:
         """Keep ``record``. Blocking.
 
         Raises:
-            StoreError: not now. RecordRefused: never.
+            StoreError: the store failed; try again later.
+            RecordRefused: the store will never take this record.
         """
         ...
 
 
 @dataclass(slots=True)
 class WriteCounts:
-    """What became of the records since the start; ``failures`` counts attempts, ``written`` includes ``replayed``."""
+    """Counts of records since the start; ``failures`` counts attempts, ``written`` includes ``replayed``."""
 
     accepted: int = 0
     written: int = 0
@@ -53,11 +54,11 @@ class WriteCounts:
 
 
 class _Paused(StoreError):
-    """A store that failed a moment ago was not asked."""
+    """The store was not asked, because it failed a moment ago."""
 
 
 class _Store:
-    """One of the two stores with its threads, and its pause after a failure: doubled each time, over with a success."""
+    """One of the two stores with its threads and its pause after a failure, which doubles each time and ends with a success."""
 
     def __init__(self, name: str, store: RecordStore, *, first_pause_s: float, clock: Callable[[], float]) -> None:
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=name)
@@ -72,15 +73,15 @@ class _Store:
         return self._clock() < self._not_before
 
     def put(self, record: SummaryRecord, *, even_if_paused: bool) -> ServiceError | None:
-        # Returns the error and does not raise it: what becomes of the record depends on both stores.
+        # Returns the error instead of raising it: the outcome for the record depends on both stores.
         if self.paused and not even_if_paused:
             return _Paused("paused after a failure")
         try:
             patiently(partial(self._store.put, record), timeout_s=_PATIENCE_S)
         except RecordRefused as err:
             return err
-        except Exception as err:  # a bug in a store's adapter must not end the thread with the record in its hands
-            # Eight threads fail together: one failure doubles the pause, not eight.
+        except Exception as err:  # a bug in a store's adapter must not end the thread and lose the record
+            # Eight threads fail together: only the first failure doubles the pause.
             if not self.paused:
                 self._pause_s = min(max(self._pause_s * 2, self._first_pause_s), _LONGEST_PAUSE_S)
                 self._not_before = self._clock() + self._pause_s
@@ -92,9 +93,9 @@ class _Store:
 class SummaryWriter:
     """Accepts records without waiting for a store; ``start`` it, and ``close`` it to drain.
 
-    A record is first written to the spool and then, in threads, to both stores side by side; its file goes when both hold it. A
-    background thread replays what is left: after a failure, an overflow, or the death of a process before this one. Both
-    writes are idempotent, so that a record written twice is there once.
+    A record is first written to the spool and then, in threads, to both stores in parallel; its file goes when both hold it.
+    A background thread replays the remaining files: after a failure, an overflow, or the death of an earlier process. Both writes
+    are idempotent, so a record that is written twice exists once.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class SummaryWriter:
         others_after_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Args name the two stores; files of other processes are replayed once they are ``others_after_s`` old."""
+        """``table`` and ``archive`` are the two stores; files of other processes are replayed when ``others_after_s`` old."""
         self._stores = (
             _Store("summary-table", table, first_pause_s=replay_every_s, clock=clock),
             _Store("summary-object", archive, first_pause_s=replay_every_s, clock=clock),
@@ -123,12 +124,12 @@ class SummaryWriter:
         self._replayer: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin replaying in the background."""
+        """Start the replay thread."""
         self._replayer = threading.Thread(target=self._replay_for_ever, name="summary-replay", daemon=True)
         self._replayer.start()
 
     def keep(self, record: SummaryRecord) -> None:
-        """Accept one record: a small file now (well under a millisecond), both stores later. Never raises."""
+        """Accept one record: writes a small file (well under 1 ms); both stores follow in the background. Never raises."""
         path: Path | None = None
         try:
             path = self._spool.add(record)
@@ -137,7 +138,7 @@ class SummaryWriter:
         self._accept(record, path)
 
     def take(self, path: Path) -> None:
-        """Accept a record that another process put into the spool; nothing to do when it is gone or written already."""
+        """Accept a record that another process put into the spool; ignores one that is gone or already written."""
         record = self._spool.read(path)
         if record is not None and record.request_id not in self._in_flight:
             self._accept(record, path)
@@ -146,7 +147,7 @@ class SummaryWriter:
         with self._lock:
             self._counts.accepted += 1
             self._counts.unspooled += path is None
-            # While both stores are down their calls only wait for timeouts: the file is enough, the replay finds out.
+            # While both stores are down, writing would only wait for timeouts: the file is enough, the replay retries it.
             down = all(store.paused for store in self._stores)
             if down or self._stop.is_set() or len(self._in_flight) >= _MOST_PENDING:
                 metrics.count(metrics.SPOOLED)
@@ -157,7 +158,7 @@ class SummaryWriter:
         self._stores[0].pool.submit(self._write, record, path, replay=False)
 
     def _write(self, record: SummaryRecord, path: Path | None, *, replay: bool) -> bool:
-        # Returns whether both stores hold the record, or never will.
+        # Returns whether the record is settled: both stores hold it, or one refused it permanently.
         error = self._both(record, replay=replay)
         refused = isinstance(error, RecordRefused)
         if isinstance(error, ServiceError) and not isinstance(error, _Paused):
@@ -188,7 +189,7 @@ class SummaryWriter:
         table, archive = self._stores
         other: Future[ServiceError | None] = archive.pool.submit(archive.put, record, even_if_paused=replay)
         errors = [err for err in (table.put(record, even_if_paused=replay), other.result()) if err is not None]
-        # A refusal is final only when the other store does not still owe its copy; a real error tells more than a pause.
+        # A refusal counts only when the other store did not fail; an error is more informative than a pause.
         return min(errors, key=lambda err: (isinstance(err, RecordRefused), isinstance(err, _Paused)), default=None)
 
     def _find_room(self, record: SummaryRecord) -> None:
@@ -207,13 +208,13 @@ class SummaryWriter:
                 continue
             try:
                 self.replay()
-            except Exception as err:  # the thread has nobody to tell and must go on: say it, try again later
+            except Exception as err:  # the thread must survive: log the error and try again later
                 log(Event.SUMMARY_WRITE_FAILURE, error=type(err).__name__)
 
     def replay(self) -> int:
-        """Write what waits, oldest first, until all is written or a store fails; return how many are no longer waiting."""
+        """Write the waiting records, oldest first, until all are settled or a store fails; return the number settled."""
         waiting = self._waiting()
-        done, size = 0, 1  # one to see whether the stores are back, then many
+        done, size = 0, 1  # a single record first, to test whether the stores are back
         while batch := list(islice(waiting, size)):
             futures = [self._stores[0].pool.submit(self._write, record, path, replay=True) for record, path in batch]
             results = [future.result() for future in futures]
@@ -235,7 +236,7 @@ class SummaryWriter:
                 yield found, path
 
     def close(self, *, drain_s: float = 5.0) -> None:
-        """Stop replaying and give what is in hand ``drain_s`` to be written; the rest waits on disk for the next start."""
+        """Stop replaying and wait up to ``drain_s`` for pending writes; the rest waits on disk for the next start."""
         self._stop.set()
         deadline = time.monotonic() + drain_s
         while self._in_flight and time.monotonic() < deadline:
@@ -253,6 +254,6 @@ class SummaryWriter:
             self._homeless.clear()
 
     def snapshot(self) -> Mapping[str, int]:
-        """Return the counts since the start, and how many records wait in memory now."""
+        """Return the counts since the start, and the number of records in memory."""
         with self._lock:
             return {**asdict(self._counts), "in_flight": len(self._in_flight), "homeless": len(self._homeless)}

@@ -1,9 +1,8 @@
-"""The summary writer in a process of its own: two store calls per answer cost the serving process a third of its time.
+"""Runs the summary writer in a child process, because two store calls per answer cost the serving process much of its time.
 
 Measured (2026-11, model at 0 ms, 50 in flight): 26 ms of CPU per request, 7 of them for both writes and their threads, which
-take the interpreter's lock from the requests. The spool is what the two processes share: the serving process adds a
-file and names it on a pipe, the writer's process writes it to both stores and deletes it. Nothing depends on the pipe: a file
-that nobody was told of is found by the replay.
+compete with requests for the GIL. The two processes share the spool: the serving process adds a file and sends its name through
+a pipe; the child writes the record to both stores and deletes the file. The pipe is only a hint: the replay finds every file.
 """
 
 import json
@@ -26,22 +25,22 @@ from service.telemetry.log import Event, log
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-# One that lived this long had no bad start: the next death is a new story.
+# A child that lived this long started well: its death resets the count of consecutive deaths.
 _LONG_LIFE_S = 60.0
 _DEATHS_IN_A_ROW = 3
-_NOW = ("in_flight", "homeless")  # how many there are; the others count since the start
+_NOW = ("in_flight", "homeless")  # current values; the others count since the start
 _COUNTS = (*(field.name for field in fields(WriteCounts)), *_NOW)
 
 
 class WriterProcess:
-    """Takes records as ``SummaryWriter`` does and lets a child process write them.
+    """Accepts records like ``SummaryWriter`` and lets a child process write them.
 
-    What the disk does not take goes through a ``SummaryWriter`` of this process, and so does everything that waits once the child
-    has died three times in a row. The child ends when this process does, after it has written what it was told of.
+    A ``SummaryWriter`` in this process takes the records that the disk does not take and, after the child has died three times in
+    a row, all that wait. The child ends after this process does, once it has written the files that it was told about.
     """
 
     def __init__(self, settings: Settings, spool: Spool, here: Callable[[], SummaryWriter]) -> None:
-        """``here`` makes the writer of this process, should one be needed."""
+        """``here`` makes this process's own writer when it is needed."""
         self._settings = settings
         self._spool = spool
         self._make_here = here
@@ -62,32 +61,32 @@ class WriterProcess:
         return None if process is None else process.pid
 
     def start(self) -> None:
-        """Start the child and whoever starts the next one."""
+        """Start a thread that starts the child, and starts it again when it dies."""
         self._watcher = threading.Thread(target=self._watch, name="summary-writer", daemon=True)
         self._watcher.start()
 
     def keep(self, record: SummaryRecord) -> None:
-        """Accept one record: a small file now, both stores later and elsewhere. Never raises."""
+        """Accept one record: writes a small file; the child writes to both stores later. Never raises."""
         try:
             path = self._spool.add(record)
         except SpoolError:
-            self._writer_here().keep(record)  # says so, and tries the stores
+            self._writer_here().keep(record)  # logs the failure, and tries the stores
             return
         self._accepted += 1
-        # Under the lock: a descriptor that is closed meanwhile may be another file's by now.
+        # Under the lock: a descriptor that was closed meanwhile may belong to another file.
         with self._lock:
             if self._pipe is not None:
                 with suppress(OSError):  # a full pipe, or one whose reader has died: the replay finds the file
                     os.write(self._pipe, f"{path.name}\n".encode())
 
     def close(self, *, drain_s: float = 5.0) -> None:
-        """End the child once it has written what it was told of, within ``drain_s``; the rest waits on disk."""
+        """Let the child write the files that it was told about, within ``drain_s``, and end it; the rest waits on disk."""
         self._closing.set()
         self._hang_up()
         process = self._process
         if process is not None:
             try:
-                process.wait(drain_s + 1.0)  # it bounds its own draining
+                process.wait(drain_s + 1.0)  # the child limits its own draining
             except subprocess.TimeoutExpired:
                 process.kill()
         if self._watcher is not None:
@@ -96,12 +95,12 @@ class WriterProcess:
             self._here.close(drain_s=drain_s)
 
     def snapshot(self) -> Mapping[str, int]:
-        """Return the counts since the start, of this process and of all its children, as the last one reported them."""
+        """Return the counts since the start, summed over this process and its children's last reports."""
         own = {} if self._here is None else self._here.snapshot()
         with self._lock:
             parts = (self._reported, self._of_the_dead, own)
             counts = {name: sum(part.get(name, 0) for part in parts) for name in _COUNTS}
-        # What came in is this process's to say; a child counts what it was told of.
+        # Only this process knows how many records came in; a child counts the files that it was told about.
         return counts | {
             "accepted": self._accepted + own.get("accepted", 0),
             "unspooled": own.get("unspooled", 0),
@@ -126,12 +125,12 @@ class WriterProcess:
             deaths += 1
             log(Event.SUMMARY_WRITER_DIED, reason=reason, failures=deaths)
             if deaths == _DEATHS_IN_A_ROW:
-                self._writer_here()  # its replay takes what waits; the child may still come back
+                self._writer_here()  # its replay writes the waiting records; the child may still recover
             self._closing.wait(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _one_life(self) -> str:
-        # Starts a child, hears it until it ends, and returns how it ended.
+        # Starts a child, reads its reports until it ends, and returns how it ended.
         heard, tells = os.pipe()
         try:
             process = subprocess.Popen(
@@ -184,7 +183,7 @@ class WriterProcess:
 
 
 def _for_the_child(settings: Settings) -> bytes:
-    # Only what writing takes: a key or a secret of the service is none of it. Credentials of AWS are in the environment.
+    # Only the settings that writing needs, and no key or secret of the service. AWS credentials are in the environment.
     wanted = (
         "aws_region",
         "aws_endpoint",
@@ -201,6 +200,6 @@ def _for_the_child(settings: Settings) -> bytes:
 
 
 def _python_path() -> list[str]:
-    # -P keeps the child from importing out of whatever folder the service was started in.
+    # -P stops the child from importing modules out of the current folder.
     inherited = os.environ.get("PYTHONPATH")
     return [str(_PACKAGE_ROOT), *([inherited] if inherited else [])]

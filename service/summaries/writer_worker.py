@@ -1,4 +1,4 @@
-"""The writer's process (``service.summaries.writer_process``): reads names of spooled files, writes them, reports its counts."""
+"""The child process of ``service.summaries.writer_process``: reads names of spooled files, writes them, reports its counts."""
 
 import json
 import os
@@ -21,8 +21,8 @@ _DRAIN_S = 5.0
 
 
 def main() -> int:
-    """Write until the parent hangs up, then what is in hand."""
-    # Ctrl-C goes to the whole group; the parent decides when to end, and its end closes our standard input.
+    """Write records until the parent closes our standard input, then the pending ones; return the exit code."""
+    # Ctrl-C reaches the whole process group: ignore it, because the parent decides when to end, by closing our standard input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     reports = int(sys.argv[1])
@@ -56,7 +56,7 @@ def _report(writer: SummaryWriter, descriptor: int, ended: threading.Event) -> N
             before = counts
             try:
                 os.write(descriptor, f"{json.dumps(counts)}\n".encode())
-            except OSError:  # the parent is gone; what is in hand is written all the same
+            except OSError:  # the parent is gone; the pending records are still written
                 return
         if last:
             return

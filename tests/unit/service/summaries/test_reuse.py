@@ -83,7 +83,7 @@ class World:
     async def request(
         self, name: str, scope: ReuseScope = SCOPE, history: Sequence[Interaction] = HISTORY, patience_s: float = 5.0
     ) -> ReuseOutcome:
-        look = self.reuse.look(scope)
+        look = self.reuse.begin(scope)
         await asyncio.sleep(0)  # the history is read
         return await self.reuse.once(look, history, self._ask, request_id=name, patience_s=patience_s)
 
