@@ -1,1 +1,1 @@
-"""One module per task, discovered by name."""
+"""One folder per task, discovered by its name."""

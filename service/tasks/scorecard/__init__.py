@@ -1,4 +1,4 @@
-"""The task ``scorecard``: a call's transcript and a tenant's form in, a scored, quoted, added-up scorecard out."""
+"""The task ``scorecard``: scores a call's transcript by a tenant's form, with a quote as evidence for each criterion."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -50,7 +50,7 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class ScorecardInputs(BaseModel):
-    """What a scorecard is made from: one call of one tenant, and one version of one of its forms."""
+    """One call of a tenant, and one version of one of the tenant's forms."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -62,7 +62,7 @@ class ScorecardInputs(BaseModel):
     @model_validator(mode="after")
     def _one_tenant(self) -> "ScorecardInputs":
         if self.form.tenant != self.tenant:
-            raise ValueError("the form is another tenant's; score a call by a form of its own tenant")
+            raise ValueError("the form belongs to another tenant; use a form of the call's tenant")
         return self
 
 
@@ -72,20 +72,22 @@ class ScoreCalls(Task[ScorecardInputs]):
     name: ClassVar[str] = "scorecard"
     input_model: ClassVar[type[BaseModel]] = ScorecardInputs
     variables: ClassVar[frozenset[str]] = frozenset({"transcript", "criteria"})
-    # No fallback: a score that word matching made up would count against a person. What no model answers goes to review.
+    # No fallback: a score from matching words would be unfair to the agent. A call that no model answers goes to review.
     in_process: ClassVar[InProcessModels] = {MODEL_ID: answer_part}
 
     def values(self, inputs: ScorecardInputs) -> Mapping[str, str]:
-        """Return the whole call and the whole form."""
+        """Return the text of the whole call and of the whole form."""
         criteria = len(list(inputs.form.criteria()))
         (part,) = plan(inputs.turns, inputs.form, budget=None, answer_tokens=OVERVIEW_TOKENS + criteria * ANSWER_TOKENS)
         return _values(part)
 
     def questions(self, inputs: ScorecardInputs, pair: Pair) -> Sequence[Question]:
-        """One question per window of the call and batch of criteria, within the pair's bounds."""
+        """Return one question per window of the call and batch of criteria, within the pair's limits."""
         schema = pair.output.schema
         if schema not in SCHEMAS:
-            raise PairError(f"pair {pair.name!r} asks for schema {schema!r}; task 'scorecard' has {', '.join(SCHEMAS)}")
+            raise PairError(
+                f"pair {pair.name!r} asks for schema {schema!r}; task 'scorecard' supports {', '.join(SCHEMAS)}"
+            )
         return [
             Question(
                 values=_values(part),
@@ -97,26 +99,26 @@ class ScoreCalls(Task[ScorecardInputs]):
         ]
 
     def joined(self, inputs: ScorecardInputs, pair: Pair, answers: Sequence[str]) -> str:
-        """Return the scorecard as JSON: quotes looked up, windows merged, everything added up."""
+        """Return the scorecard as JSON, with quotes verified, windows merged and totals computed."""
         readings = [Reading.model_validate_json(answer) for answer in answers]
         card = make_card(inputs.call_id, inputs.form, inputs.turns, _parts(inputs, pair), readings)
         return card.model_dump_json()
 
     def without_model(self, inputs: ScorecardInputs) -> str | None:
-        """A call without words, or without an agent, has no score and costs nothing."""
+        """Return an empty scorecard for a call without words or without an agent, else None."""
         card = empty_card(inputs.call_id, inputs.form, inputs.turns)
         return None if card is None else card.model_dump_json()
 
     def unit(self, inputs: ScorecardInputs) -> str:
-        """The tenant: its agents are measured by one pair."""
+        """Return the tenant, so that one pair scores all its agents."""
         return inputs.tenant
 
     def tenant(self, inputs: ScorecardInputs) -> str:
-        """Calls and forms are a tenant's own."""
+        """Return the tenant that owns the call and the form."""
         return inputs.tenant
 
     def check(self, text: str, rules: OutputRules) -> str:
-        """Return a whole scorecard as it is; a model's own answer is read part by part (``questions``)."""
+        """Return ``text``, a complete scorecard, validated; a model's answers are read per question (``questions``)."""
         return Scorecard.model_validate_json(text).model_dump_json()
 
 
@@ -138,7 +140,7 @@ def _ids(part: TranscriptPart) -> list[str]:
 
 
 def _read(text: str, *, part: TranscriptPart, schema: str) -> str:
-    # Of a turn in pieces the first one in this window stands for it.
+    # For a turn split into pieces, the first piece in this window.
     lines = {line.index: line.text for line in reversed(part.lines)}
     return read_answer(text, _ids(part), overview=part.overview, schema=schema, lines=lines).model_dump_json()
 

@@ -1,7 +1,8 @@
-"""All of a scorecard's arithmetic, exact in decimals: no model ever adds up.
+"""Computes the totals of a scorecard, exactly in decimals; models never compute them.
 
-A yes counts its weight, a no counts nothing, and not applicable leaves the denominator. A failed required criterion fails the
-call whatever the share. Shares are compared exactly; only the shown percentage is rounded, half up, to one place.
+A yes counts its weight and a no counts zero; criteria that are not applicable are left out of the maximum. A failed required
+criterion fails the call whatever the total. The share is compared with the threshold exactly; only the percentage that is shown
+is rounded, half up, to one decimal.
 """
 
 from collections.abc import Mapping
@@ -17,9 +18,9 @@ _PLACE = Decimal("0.1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """What a form's verdicts add up to. ``percentage`` and ``passed`` are None when no weight applied: there is no score then.
+    """The totals of a form's verdicts. ``percentage`` and ``passed`` are None if no criterion applied: then there is no score.
 
-    ``failed`` names every criterion answered no, ``failed_required`` those among them that fail the call; form order.
+    ``failed`` holds the ids of all criteria answered no, ``failed_required`` those that fail the call; in the form's order.
     """
 
     total: Decimal
@@ -35,13 +36,13 @@ def add_up(form: Form, verdicts: Mapping[str, Rating]) -> Total:
     """Return the total of ``verdicts``, one per criterion of ``form``.
 
     Raises:
-        ValueError: a criterion has no verdict, or a verdict no criterion: a total over a part would be a wrong one.
+        ValueError: a criterion has no verdict, or a verdict has no criterion; a partial total would be wrong.
     """
     criteria = list(form.criteria())
     ids = {criterion.id for criterion in criteria}
     if ids != set(verdicts):
         raise ValueError(
-            f"verdicts for {len(verdicts)} criteria, {len(ids)} on the form, {len(ids & set(verdicts))} in both"
+            f"verdicts for {len(verdicts)} criteria, but the form has {len(ids)}; {len(ids & set(verdicts))} are in both"
         )
     total = sum((item.weight for item in criteria if verdicts[item.id] == "yes"), Decimal(0))
     maximum = sum((item.weight for item in criteria if verdicts[item.id] != "na"), Decimal(0))

@@ -1,4 +1,4 @@
-"""The scorecard: what is stored, shown and counted of a scored call, made by code from form, transcript and a model's answers."""
+"""The scorecard: the stored and displayed result of a scored call, computed from form, transcript and a model's answers."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -17,20 +17,20 @@ from service.tasks.scorecard.windows import TranscriptPart
 
 ReviewCode = Literal[
     "unanswered",  # no verdict on a criterion: there is no score
-    "not_scoreable",  # nothing to score: no words, no agent, or no criterion applied
+    "not_scoreable",  # nothing to score: no words, no agent, or no applicable criterion
     "evidence_unverified",  # the quote is not in the transcript
-    "evidence_missing",  # a yes that quotes nothing
-    "evidence_not_agent",  # a yes that rests on somebody else's words
-    "na_without_condition",  # not applicable, though the criterion has no condition
-    "speakers_unknown",  # nobody was told apart in the recording
+    "evidence_missing",  # a yes without a quote
+    "evidence_not_agent",  # a yes with a quote of another speaker than the agent
+    "na_without_condition",  # "not applicable" for a criterion without a condition
+    "speakers_unknown",  # the speakers of the recording are not identified
     "one_speaker",
     "language",  # the call is not in the form's language
-    "condensed",  # guidance was cut to fit the model's budget
+    "condensed",  # the guidance was cut to fit the model's token budget
 ]
 
 
 class Review(BaseModel):
-    """A reason for a person to look; ``criterion`` is None where the whole call is meant."""
+    """A reason for a person to review the call; ``criterion`` is None if it concerns the whole call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,7 +39,7 @@ class Review(BaseModel):
 
 
 class CriterionResult(BaseModel):
-    """One criterion of one call. ``turn``, ``speaker`` and ``start_s`` are where the quote was found, None when it was not."""
+    """The result of one criterion of a call. ``turn``, ``speaker`` and ``start_s`` locate the quote; None if it was not found."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class CriterionResult(BaseModel):
 
 
 class ScoreFields(BaseModel):
-    """The call's score, all of it computed in code (``service.tasks.scorecard.arithmetic``)."""
+    """The call's score, computed by ``service.tasks.scorecard.arithmetic``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,7 +73,7 @@ class ScoreFields(BaseModel):
 
 
 class Tone(BaseModel):
-    """How the two sounded, None when nobody says."""
+    """The tone of customer and agent; None if no answer states it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,7 +84,7 @@ class Tone(BaseModel):
 class Scorecard(BaseModel):
     """One call scored by one version of one form. ``score`` is None unless ``status`` is ``scored``.
 
-    ``valid``: the model followed the answer's schema without repair; ``windows``: in how many pieces it saw the call.
+    ``valid``: all answers followed the schema without repair. ``windows``: the number of windows that the call was split into.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -110,7 +110,7 @@ class Scorecard(BaseModel):
 def make_card(
     call_id: str, form: Form, turns: Sequence[Turn], parts: Sequence[TranscriptPart], readings: Sequence[Reading]
 ) -> Scorecard:
-    """Return the scorecard of a call from the readings of its ``parts``, in their order."""
+    """Return the scorecard of a call from the readings of its ``parts``, which are in the same order."""
     settled = [
         settle(criterion, readings, [criterion.id in {item.id for item in part.criteria} for part in parts], turns)
         for criterion in form.criteria()
@@ -151,12 +151,12 @@ def make_card(
         score=score,
         valid=all(reading.valid for reading in readings),
         windows=max((part.windows for part in parts), default=0),
-        **_told(overview),
+        **_overview_fields(overview),
     )
 
 
 def empty_card(call_id: str, form: Form, turns: Sequence[Turn]) -> Scorecard | None:
-    """Return the scorecard of a call in which there is nothing to score, None when there is."""
+    """Return the scorecard of a call with nothing to score, or None if the call can be scored."""
     if unscoreable(turns) is None:
         return None
     results = [
@@ -184,9 +184,9 @@ def empty_card(call_id: str, form: Form, turns: Sequence[Turn]) -> Scorecard | N
     )
 
 
-def _told(overview: Overview) -> dict[str, object]:
-    told = overview.model_dump(exclude={"customer_tone", "agent_tone"})
-    return {**told, "tone": Tone(customer=overview.customer_tone, agent=overview.agent_tone)}
+def _overview_fields(overview: Overview) -> dict[str, object]:
+    fields = overview.model_dump(exclude={"customer_tone", "agent_tone"})
+    return {**fields, "tone": Tone(customer=overview.customer_tone, agent=overview.agent_tone)}
 
 
 def _results(form: Form, settled: Sequence[Settled], turns: Sequence[Turn]) -> list[CriterionResult]:

@@ -1,9 +1,8 @@
-"""Is a quote in the transcript? A model's quote is evidence only when its words stand in a turn, letter by letter.
+"""Verifies a model's quotes: a quote is evidence only if a turn of the transcript holds it literally.
 
-What is not compared: upper and lower case, white space, typographic against plain quotation marks, apostrophes and dashes, and
-punctuation or an ellipsis at the quote's own two ends. Everything else is: a word left out, added or changed makes it no quote,
-and it must begin and end with whole words. Two words prove something only as a whole sentence, one word only as the whole turn:
-"thank you" stands in every call.
+Differences in case, white space, the style of quotation marks, apostrophes and dashes, and punctuation at the two ends of the
+quote are ignored. A quote with an omitted, added or changed word is not verified, and it must start and end with whole words.
+Two words are evidence only as a whole sentence, and one word only as the whole turn, since "thank you" occurs in every call.
 """
 
 import re
@@ -14,7 +13,7 @@ from typing import Literal
 
 from service.tasks.scorecard.transcript import Turn
 
-# ``missing``: a verdict that needs evidence and quotes nothing. ``none``: nothing quoted, nothing needed.
+# ``missing``: the verdict needs evidence and has no quote. ``none``: there is no quote, and none is needed.
 Status = Literal["verified", "unverified", "missing", "none"]
 LEAST_WORDS = 3
 _SAME = str.maketrans(
@@ -30,22 +29,22 @@ _WHOLE_WORDS = re.compile(r"\w+(?:'\w+)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuoteEvidence:
-    """Where a quote was found. ``turn`` is the turn that really holds it, whatever the model said; None when none does."""
+    """The verification of a quote. ``turn`` is the turn that holds it, not the one that the model named; None if not found."""
 
     status: Status
     turn: int | None = None
 
 
 def folded(text: str) -> str:
-    """Return ``text`` as quotes are compared."""
+    """Return ``text`` normalised for comparing quotes."""
     text = unicodedata.normalize("NFKC", text).translate(_SAME).casefold()
     return _SPACES.sub(" ", _DASHES.sub("-", text)).strip()
 
 
 def find_quote(quote: str, claimed: int | None, turns: Sequence[Turn]) -> QuoteEvidence:
-    """Return whether ``quote`` stands in a turn: the claimed one first, then the nearest to it, the earlier of two.
+    """Search ``quote`` in the turns: the claimed one first, then by distance from it, the earlier of two first.
 
-    A quote that the model puts into the wrong turn is still the speaker's words; the turn is then set right.
+    A quote from another turn than the claimed one is still verified; the result has the right turn.
     """
     wanted = _ENDS.sub("", folded(quote))
     if not wanted:
@@ -58,9 +57,9 @@ def find_quote(quote: str, claimed: int | None, turns: Sequence[Turn]) -> QuoteE
 
 
 def holds(text: str, wanted: str) -> bool:
-    """Return whether the folded, trimmed quote ``wanted`` proves something in ``text``."""
+    """Return whether ``text`` holds the folded, trimmed quote ``wanted``, and the quote is long enough to be evidence."""
     whole = folded(text)
-    # "account" is in "accountant" and "t" in "don't": neither is a quote of it.
+    # Whole words only: "account" is no quote of "accountant", nor "t" of "don't".
     words = [found.span() for found in _WHOLE_WORDS.finditer(whole)]
     starts, ends = {start for start, _ in words}, {end for _, end in words}
     count = len(_WHOLE_WORDS.findall(wanted))

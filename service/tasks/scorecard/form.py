@@ -1,4 +1,4 @@
-"""A form: what a tenant's calls are scored by. Sections of weighted criteria, validated as a whole; errors say what to do."""
+"""A form: the sections of weighted criteria by which a tenant's calls are scored. Validation errors say what to do."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 MOST_CRITERIA = 40
 MOST_SECTIONS = 20
-# Also the keys of the answer that a model fills in: what every provider takes as a property's name.
+# Ids are also property names in the schema of a model's answer, so they are limited to what every provider accepts.
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$"
 _LARGEST_WEIGHT = Decimal(1000)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 def _plain(text: str) -> str:
     if _CONTROL.search(text):
-        raise ValueError("holds control characters; remove them")
+        raise ValueError("the text holds control characters; remove them")
     return text
 
 
@@ -30,8 +30,8 @@ _Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=600),
 class Criterion(BaseModel):
     """One question about a call, answered yes, no or not applicable.
 
-    ``applies_when`` is the condition outside which the criterion is not applicable. ``holds`` says how windows of a long call
-    combine: ``once`` is met when it happened anywhere, ``throughout`` is broken when it was broken anywhere.
+    ``applies_when`` is a condition; if it is not met, the criterion is not applicable. ``holds`` combines the windows of a long
+    call: ``once`` is met if it is met in any window, ``throughout`` fails if it fails in any window.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,16 +50,16 @@ class Criterion(BaseModel):
     @classmethod
     def _weight_is_a_number(cls, weight: Any) -> Any:
         if isinstance(weight, bool):
-            raise ValueError("a weight is a number")
+            raise ValueError("a weight must be a number, not true or false")
         return weight
 
     @field_validator("weight")
     @classmethod
     def _weight_counts(cls, weight: Decimal) -> Decimal:
         if not 0 < weight <= _LARGEST_WEIGHT:
-            raise ValueError("a weight is above 0 and at most 1000; leave out a criterion that is not to count")
+            raise ValueError("a weight must be above 0 and at most 1000; leave out a criterion that must not count")
         if -int(weight.as_tuple().exponent) > 4:
-            raise ValueError("a weight has at most 4 decimals")
+            raise ValueError("a weight must have at most 4 decimals")
         return weight
 
     @field_validator("applies_when")
@@ -69,7 +69,7 @@ class Criterion(BaseModel):
 
 
 class Section(BaseModel):
-    """Criteria that stand together on the form."""
+    """A group of criteria on the form."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,7 +79,7 @@ class Section(BaseModel):
 
 
 class Form(BaseModel):
-    """One version of a form. ``pass_threshold`` is the share of the reachable weight that passes, 0 to 1."""
+    """One version of a form. ``pass_threshold`` is the share of the applicable weight, 0 to 1, that a call needs to pass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -94,26 +94,26 @@ class Form(BaseModel):
     @classmethod
     def _threshold_is_a_share(cls, threshold: Decimal) -> Decimal:
         if not 0 <= threshold <= 1 or -int(threshold.as_tuple().exponent) > 4:
-            raise ValueError("a pass_threshold is a share from 0 to 1 with at most 4 decimals: 0.7, not 70")
+            raise ValueError("a pass_threshold must be from 0 to 1 with at most 4 decimals: 0.7, not 70")
         return threshold
 
     @model_validator(mode="after")
-    def _stands_together(self) -> "Form":
+    def _has_unique_ids(self) -> "Form":
         for what, ids in (
             ("section", [section.id for section in self.sections]),
-            # Ids name criteria in results for ever, over sections and regardless of case: a spreadsheet would merge them.
+            # Results refer to criteria by id only, and spreadsheets ignore case, so ids must differ in more than case.
             ("criterion", [criterion.id.lower() for criterion in self.criteria()]),
         ):
             twice = sorted({one for one in ids if ids.count(one) > 1})
             if twice:
-                raise ValueError(f"{what} id {twice[0]!r} stands twice; give each {what} its own")
+                raise ValueError(f"{what} id {twice[0]!r} appears twice; give each {what} its own id")
         count = len(list(self.criteria()))
         if count > MOST_CRITERIA:
-            raise ValueError(f"{count} criteria; a form has at most {MOST_CRITERIA}: make it two forms")
+            raise ValueError(f"{count} criteria; a form has at most {MOST_CRITERIA}: split it into two forms")
         return self
 
     def criteria(self) -> Iterator[Criterion]:
-        """Every criterion, in the form's order."""
+        """Yield every criterion, in the form's order."""
         for section in self.sections:
             yield from section.criteria
 
@@ -121,7 +121,7 @@ class Form(BaseModel):
         """Return one criterion.
 
         Raises:
-            KeyError: the form has none of this id.
+            KeyError: the form has no criterion with this id.
         """
         for criterion in self.criteria():
             if criterion.id == criterion_id:

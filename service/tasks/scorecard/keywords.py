@@ -1,7 +1,7 @@
-"""The floor: answers a scorecard's questions by matching words, without a model; what a model must beat to be worth its price.
+"""The baseline of the scorecard: answers by matching words, without a model. A model must be better to be worth its price.
 
-A criterion is met when one of the agent's turns carries enough of its words, rarer words counting more; the sentence that carries
-most is the quote. A condition applies when any turn carries enough of it. Nothing here knows any particular form.
+A criterion is met if one sentence of the agent holds enough of the criterion's words, with more weight on rarer words; the best
+sentence is the quote. A condition applies if any sentence holds enough of its words. It works the same for every form.
 """
 
 import math
@@ -25,11 +25,11 @@ from service.tasks.scorecard.reading import (
 from service.tasks.scorecard.windows import TranscriptLine, TranscriptPart
 
 MODEL_ID = "local.scorecard-keywords-v1"
-# Set on the dev cases, by kappa (docs/decisions/0023); shares of the summed weight of a criterion's words.
+# Shares of the total weight of a criterion's words; chosen for the best kappa on the dev cases (docs/decisions/0023).
 MET = 0.12
 APPLIES = 0.18
 _WORD = re.compile(r"[a-z][a-z']+")
-# Words of every question of every form; they say nothing about what was asked.
+# Words that are common in the questions of all forms, and so are not specific to any criterion.
 _COMMON = frozenset(
     "a about after again agent all also alone an and any are as ask at be been before both but by call can caller "
     "company could count counts customer did do does done each either first for from give given gave had has have "
@@ -65,17 +65,17 @@ _CURT = re.compile(r"\b(?:like i said|i already told|that's the policy|calm down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class _Sentence:
     line: TranscriptLine
-    sentence: str
+    text: str
     words: frozenset[str]
 
 
 def answer_part(document: object) -> str:
-    """Return the answer to one part in the form that models fill in (JSON)."""
+    """Return the answer to one part as JSON, in the schema of a model's answer."""
     assert isinstance(document, TranscriptPart)
     said = [
-        _Said(line=line, sentence=sentence.strip(), words=frozenset(_stems(sentence)))
+        _Sentence(line=line, text=sentence.strip(), words=frozenset(_stems(sentence)))
         for line in document.lines
         if line.speaker != "system"
         for sentence in sentences(line.text)
@@ -111,12 +111,12 @@ def _stem(word: str) -> str:
 
 
 def _rarity(criteria: Sequence[Criterion]) -> dict[str, float]:
-    """Return each word's weight: what stands in many criteria of a form tells them apart least."""
+    """Return each word's weight: the more criteria of the form hold it, the lower."""
     counts = Counter(word for item in criteria for word in set(_stems(f"{item.question} {item.guidance}")))
     return {word: math.log(1 + len(criteria) / count) for word, count in counts.items()}
 
 
-def _answer(criterion: Criterion, said: Sequence[_Said], rarity: dict[str, float]) -> CriterionRating:
+def _answer(criterion: Criterion, said: Sequence[_Sentence], rarity: dict[str, float]) -> CriterionRating:
     if criterion.applies_when is not None:
         share, _ = _best(_stems(criterion.applies_when), said, rarity)
         if share < APPLIES:
@@ -134,13 +134,13 @@ def _answer(criterion: Criterion, said: Sequence[_Said], rarity: dict[str, float
     return CriterionRating(verdict="yes", reason="words of the criterion", quote=_quotable(best), turn=best.line.index)
 
 
-def _quotable(said: _Said) -> str:
-    """Return the sentence, or the whole turn where the sentence is too short to prove anything."""
-    return said.sentence if len(said.sentence.split()) >= LEAST_WORDS else said.line.text[:MOST_TEXT]
+def _quotable(said: _Sentence) -> str:
+    """Return the sentence, or the whole turn if the sentence is too short to be evidence."""
+    return said.text if len(said.text.split()) >= LEAST_WORDS else said.line.text[:MOST_TEXT]
 
 
-def _best(wanted: Sequence[str], said: Sequence[_Said], rarity: dict[str, float]) -> tuple[float, _Said | None]:
-    """Return the largest share of the wanted words' weight that one sentence carries, and the first such sentence."""
+def _best(wanted: Sequence[str], said: Sequence[_Sentence], rarity: dict[str, float]) -> tuple[float, _Sentence | None]:
+    """Return the largest share of the wanted words' weight in one sentence, and the first sentence that has it."""
     weights = {word: rarity.get(word, 1.0) for word in wanted}
     whole = sum(weights.values())
     if not whole or not said:
@@ -150,22 +150,22 @@ def _best(wanted: Sequence[str], said: Sequence[_Said], rarity: dict[str, float]
     return shares[place], said[place] if shares[place] > 0 else None
 
 
-def _overview(said: Sequence[_Said]) -> Overview:
-    agent = " ".join(item.sentence for item in said if item.line.speaker != "customer")
-    customer = " ".join(item.sentence for item in said if item.line.speaker == "customer")
+def _overview(said: Sequence[_Sentence]) -> Overview:
+    agent = " ".join(item.text for item in said if item.line.speaker != "customer")
+    customer = " ".join(item.text for item in said if item.line.speaker == "customer")
     first = max(
         (item for item in said[:12] if item.line.speaker == "customer"), key=lambda item: len(item.words), default=None
     )
-    promises = [item.sentence for item in said if item.line.speaker != "customer" and _PROMISE.search(item.sentence)]
+    promises = [item.text for item in said if item.line.speaker != "customer" and _PROMISE.search(item.text)]
     resolution: Resolution = "unclear"
     for name, pattern in (("resolved", _RESOLVED), ("escalated", _ESCALATED), ("unresolved", _OPEN)):
-        if pattern.search(" ".join(item.sentence for item in said[-12:])):
+        if pattern.search(" ".join(item.text for item in said[-12:])):
             resolution = name  # type: ignore[assignment]  # the three names above
             break
     tone: CustomerTone = next((name for name, pattern in _CUSTOMER_TONES if pattern.search(customer)), "calm")
     manner: AgentTone = "curt" if _CURT.search(agent) else "warm" if len(_WARM.findall(agent)) > 1 else "professional"
     return Overview(
-        summary=first.sentence if first is not None else "",
+        summary=first.text if first is not None else "",
         outcome=promises[-1] if promises else "",
         action_items=tuple(promises[-3:]),
         resolution=resolution,

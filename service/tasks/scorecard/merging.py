@@ -1,8 +1,8 @@
-"""Makes one answer per criterion, and one overview, of what the windows of a call said; the same answers give the same result.
+"""Merges the answers about the windows of a call into one answer per criterion and one overview, deterministically.
 
-For a criterion that ``holds`` once, a yes with evidence in any window wins, then a yes whose quote was not found (it stays
-marked), then no, then not applicable: a window in which the thing did not happen says little. For one that holds throughout
-it is the other way round: a no wins over a yes. Of equal answers the one with evidence counts, then the earlier window's.
+For a criterion that ``holds`` once, a yes with evidence in any window wins, then a yes whose quote was not found (it is marked
+as unverified), then no, then not applicable. For one that holds throughout, no wins over yes. Of equal answers, one with
+evidence wins, then the one of the earlier window.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ _AGENT_ORDER = ("dismissive", "curt", "professional", "warm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The answer that stands for a criterion, with what became of its quote; ``answered`` None: a window did not answer."""
+    """The merged answer about a criterion and its quote's verification; ``answered`` is None if a window did not answer."""
 
     criterion: Criterion
     answered: CriterionRating | None
@@ -30,13 +30,13 @@ class Settled:
 
 
 def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bool], turns: Sequence[Turn]) -> Settled:
-    """Return the answer that stands for ``criterion``.
+    """Return the merged answer about ``criterion``.
 
     Args:
-        criterion: of the form.
-        readings: every part's, in order.
-        asked: for each part whether it asked about the criterion.
-        turns: the whole call; quotes are looked up in all of it.
+        criterion: a criterion of the form.
+        readings: the readings of all parts, in order.
+        asked: for each part, whether it asked about the criterion.
+        turns: the whole call, in which quotes are searched.
     """
     ranks = _THROUGHOUT if criterion.holds == "throughout" else _ONCE
     said = [reading.answers.get(criterion.id) for reading, was in zip(readings, asked, strict=True) if was]
@@ -47,7 +47,7 @@ def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bo
         default=(None, QuoteEvidence(status="none")),
     )
     answer, evidence = best
-    # What a window left open could still have been the answer that decides, unless that one is there with its evidence.
+    # A missing answer could have been the deciding one, unless there is already a deciding answer with evidence.
     decided = answer is not None and ranks[answer.verdict] == 2 and evidence.status == "verified"
     if len(found) < len(said) and not decided:
         return Settled(criterion=criterion, answered=None, evidence=QuoteEvidence(status="none"))
@@ -55,16 +55,16 @@ def settle(criterion: Criterion, readings: Sequence[Reading], asked: Sequence[bo
 
 
 def evidence_of(answer: CriterionRating, turns: Sequence[Turn]) -> QuoteEvidence:
-    """Return what the answer's quote is worth: a yes must show one; a no may rest on something that is not there."""
+    """Return the verification of the answer's quote. A yes needs a quote; a no does not, as it may be about an omission."""
     evidence = find_quote(answer.quote, answer.turn, turns)
     return QuoteEvidence(status="missing") if evidence.status == "none" and answer.verdict == "yes" else evidence
 
 
 def merge_overviews(overviews: Sequence[Overview]) -> Overview:
-    """Return one overview of the windows', in their order.
+    """Return one overview from those of the windows, which are in order.
 
-    Summaries stand one after the other, action items once each; how the call ended is what the last window that knows says;
-    the customer's tone is the most frequent one, the later of two; the agent's is the least friendly that was seen.
+    Summaries are joined, and action items are deduplicated. Outcome and resolution come from the last window with a clear
+    resolution. The customer's tone is the most frequent one (the later one in a tie), the agent's tone the least friendly one.
     """
     items = {" ".join(item.casefold().split()): item for overview in overviews for item in overview.action_items}
     endings = [one for one in overviews if one.resolution != "unclear"] or list(overviews)

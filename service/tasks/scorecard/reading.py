@@ -1,8 +1,7 @@
-"""Reads what a model answered: as the schema says, else mended once, else not at all.
+"""Parses a model's answer by its schema; invalid JSON is repaired once, and an answer that is still invalid is refused.
 
-A pair's output schema is one of two. In ``scorecard-v1`` the model gives reason, quote, turn and verdict. In
-``scorecard-lines-v1``, for models that cannot copy, it names the turn alone, and code takes the turn's words for the quote; it
-writes no text of its own.
+A pair uses one of two schemas. In ``scorecard-v1`` the model gives reason, quote, turn and verdict. In ``scorecard-lines-v1``,
+for models that cannot quote literally, it gives turn and verdict only, and the code uses the turn's text as the quote.
 """
 
 import json
@@ -34,7 +33,7 @@ _TURN = re.compile(r"\d{1,6}")
 
 
 class CriterionRating(BaseModel):
-    """A model's word on one criterion; ``turn`` is where it says that the quote stands."""
+    """A model's rating of one criterion; ``turn`` is the turn from which the model claims to quote."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +44,7 @@ class CriterionRating(BaseModel):
 
 
 class Overview(BaseModel):
-    """A model's word on the call, or on one window of it."""
+    """A model's description of the call or of one window."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +57,7 @@ class Overview(BaseModel):
 
 
 class Reading(BaseModel):
-    """What one part's answer holds; criteria that it does not answer are missing. ``valid``: it followed the schema as it was."""
+    """The parsed answer about one part, without unanswered criteria. ``valid``: it followed the schema without repair."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,9 +67,9 @@ class Reading(BaseModel):
 
 
 def answer_schema(criterion_ids: Sequence[str], *, overview: bool, schema: str = QUOTES) -> dict[str, Any]:
-    """Return the JSON schema of a part's answer: each criterion by its id, its evidence before its verdict.
+    """Return the JSON schema of a part's answer: an object per criterion id, with the evidence before the verdict.
 
-    Only what every provider takes; "" and -1 stand for no quote, because not every provider takes null.
+    It uses only features that every provider supports: "" and -1 mean no quote, because some providers do not support null.
     """
     answer = _object({name: _ANSWER_FIELDS[name] for name in _answer_fields(schema)})
     properties: dict[str, Any] = {"answers": _object(dict.fromkeys(criterion_ids, answer))}
@@ -125,24 +124,24 @@ def read_answer(
     schema: str = QUOTES,
     lines: Mapping[int, str] | None = None,
 ) -> Reading:
-    """Return what ``text`` says about ``criterion_ids``; whatever else it speaks of is dropped.
+    """Return the parsed answer about ``criterion_ids``; anything else in ``text`` is ignored.
 
     Args:
         text: the model's answer.
-        criterion_ids: of the criteria that it was asked about.
-        overview: whether it was asked for one.
-        schema: of its answer.
-        lines: for ``scorecard-lines-v1`` what each turn says, by its number.
+        criterion_ids: the ids of the criteria that the model was asked about.
+        overview: whether it was asked for an overview.
+        schema: the schema of its answer.
+        lines: the text of each turn by its number, for ``scorecard-lines-v1``.
 
     Raises:
-        OutputInvalid: no JSON object even after one repair, or not one verdict in it.
+        OutputInvalid: there is no JSON object even after one repair, or it holds no verdict.
     """
     found, valid = _json_object(text)
     answers = _answers(found)
     wanted = {name: _answered(answers[name]) for name in criterion_ids if name in answers}
     read = {name: answer for name, answer in wanted.items() if answer is not None}
     if not read:
-        raise OutputInvalid(f"the answer gives no verdict on any of {len(criterion_ids)} criteria")
+        raise OutputInvalid(f"the answer has no verdict on any of the {len(criterion_ids)} criteria")
     if schema == LINES:
         said_at = lines or {}
         read = {name: _quoting(answer, said_at) for name, answer in read.items()}
@@ -152,7 +151,7 @@ def read_answer(
 
 
 def _quoting(answer: CriterionRating, lines: Mapping[int, str]) -> CriterionRating:
-    # What is not applicable rests on no turn, whatever number the model had to write.
+    # The schema requires a turn even for "not applicable"; it is ignored.
     if answer.turn is None or answer.turn not in lines or answer.verdict == "na":
         return answer.model_copy(update={"quote": "", "turn": None})
     words = lines[answer.turn]
@@ -165,12 +164,12 @@ def _json_object(text: str) -> tuple[dict[str, Any], bool]:
     try:
         found, valid = json.loads(text), True
     except (json.JSONDecodeError, RecursionError):
-        import json_repair  # only where it is needed; most answers are JSON
+        import json_repair  # imported only if needed: most answers are valid JSON
 
         try:
             found, valid = json_repair.loads(text, skip_json_loads=True), False
         except (ValueError, RecursionError) as err:
-            raise OutputInvalid("the answer is not JSON and cannot be mended") from err
+            raise OutputInvalid("the answer is not JSON and cannot be repaired") from err
     if isinstance(found, list):  # prose around an object, or two objects: the last one that looks like an answer
         objects = [item for item in found if isinstance(item, dict) and ("answers" in item or "criteria" in item)]
         found, valid = (objects[-1] if objects else None), False
@@ -180,7 +179,7 @@ def _json_object(text: str) -> tuple[dict[str, Any], bool]:
 
 
 def _answers(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return raw answers by id: from the schema's own place, or from a list of objects that name their criterion."""
+    """Return raw answers by id, from an object as in the schema or from a list of objects with an ``id`` or ``criterion``."""
     raw = found.get("answers", found.get("criteria"))
     if isinstance(raw, list):
         return {str(item.get("id") or item.get("criterion") or ""): item for item in raw if isinstance(item, dict)}

@@ -1,4 +1,4 @@
-"""A call's transcript: turns with speaker, start and text, and how a turn is written in a prompt."""
+"""A call's transcript: its turns, whether it can be scored, and the line of a turn in a prompt."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _WORD = re.compile(r"\w")
 
 
 class Turn(BaseModel):
-    """What one speaker said until the next one spoke; ``start_s`` is seconds from the call's beginning."""
+    """The words of one speaker until the next one speaks; ``start_s`` is in seconds from the start of the call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,18 +23,19 @@ class Turn(BaseModel):
 
     @property
     def spoken(self) -> bool:
-        """Whether a person said words here."""
+        """Whether a person speaks in this turn, and the text has words."""
         return self.speaker != "system" and bool(_WORD.search(self.text))
 
 
 def unscoreable(turns: Sequence[Turn]) -> str | None:
-    """Return why nothing about an agent can be said from ``turns``, or None.
+    """Return why a call with these ``turns`` cannot be scored, or None if it can.
 
-    Without a known agent nobody's conduct can be scored, unless nobody was told apart: then a person has to look.
+    A call without an agent cannot be scored. If speakers are unknown, the agent may be among them: the call is scored and goes
+    to review.
     """
     spoken = {turn.speaker for turn in turns if turn.spoken}
     if not spoken:
-        return "nobody says a word"
+        return "no words are spoken"
     if "agent" not in spoken and "unknown" not in spoken:
         return "no turn is the agent's"
     return None

@@ -1,7 +1,8 @@
-"""Cuts a long call and a long form into parts that fit a model: every turn in some window, every criterion asked in each of them.
+"""Splits a long call and a long form into parts that fit a model.
 
-A part is one window of the transcript with one batch of criteria. Batches are bounded by what the model may write (an answer that
-is cut off is no answer), windows by the pair's ``max_history_tokens``, which holds criteria and transcript together.
+A part is one window of the transcript with one batch of criteria. Every turn is in a window, and each window is asked about all
+criteria. The pair's output tokens limit a batch, since a truncated answer is invalid; its ``max_history_tokens`` limit criteria
+and transcript of a part together.
 """
 
 import re
@@ -13,15 +14,15 @@ from service.llm.tokens import estimated_tokens
 from service.tasks.scorecard.form import Criterion, Form
 from service.tasks.scorecard.transcript import Speaker, Turn, line_of
 
-# Below this a single criterion in a script of one token per character leaves too little room for what was said.
+# With less, a criterion in a script with one token per character leaves too little room for the transcript.
 LEAST_BUDGET = 1000
-# What a model writes per criterion and for the overview at most, as long as it keeps to a sentence per text: a reason and a
-# quote of 160 characters each, six texts, and the names around them.
+# Upper estimates of an answer's tokens per criterion (a reason and a quote of 160 characters each, and the JSON around them) and
+# for the overview (six texts), for a model that writes one sentence per text.
 ANSWER_TOKENS = 130
 OVERVIEW_TOKENS = 320
-# Criteria never take more of the budget than this, so that a window has room for turns.
+# The largest share of the budget for criteria; the rest is for turns.
 _CRITERIA_SHARE = 0.5
-# The end of a window is repeated in the next one, as far as this: a question and its answer are then seen together.
+# The end of a window is repeated in the next one, up to these limits, so that a question and its answer are seen together.
 _OVERLAP_TURNS = 2
 _OVERLAP_SHARE = 0.15
 _CUT = " [...]"
@@ -30,7 +31,7 @@ _SPACES = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptLine:
-    """A turn, or a piece of a long one; ``index`` is the turn's place in the call."""
+    """A turn, or a piece of a long one; ``index`` is the turn's position in the call."""
 
     index: int
     speaker: Speaker
@@ -43,18 +44,18 @@ class TranscriptLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptPart:
-    """What one call to a model sees. ``overview``: whether it is asked about the call as a whole, too."""
+    """The content of one model call. ``overview``: whether it also asks for an overview of the call."""
 
     lines: tuple[TranscriptLine, ...]
     criteria: tuple[Criterion, ...]
     window: int
     windows: int
     overview: bool
-    condensed: bool = False  # guidance was cut to make it fit
+    condensed: bool = False  # a guidance or condition was cut to fit
 
     @property
     def transcript(self) -> str:
-        """The window as text; where there are several it says which one this is."""
+        """The window as text, with a header that numbers it if there are several."""
         return "\n".join((*_header(self.window, self.windows), *map(str, self.lines)))
 
     @property
@@ -64,7 +65,7 @@ class TranscriptPart:
 
 
 def criterion_text(criterion: Criterion) -> str:
-    """Return a criterion as the lines of a prompt: id and question, then guidance and condition where there are any."""
+    """Return the prompt lines of a criterion: id and question, then guidance and condition if it has them."""
     lines = [f"{criterion.id}: {_one_line(criterion.question)}"]
     if criterion.guidance:
         lines.append(f"  Guidance: {_one_line(criterion.guidance)}")
@@ -74,23 +75,23 @@ def criterion_text(criterion: Criterion) -> str:
 
 
 def plan(turns: Sequence[Turn], form: Form, *, budget: int | None, answer_tokens: int) -> list[TranscriptPart]:
-    """Return the parts of a call, windows in order, each with every batch.
+    """Return the parts of a call: for each window, in order, one part per batch of criteria.
 
     Args:
         turns: the whole call.
         form: the whole form.
-        budget: estimated tokens of criteria and transcript in one part; None: no bound.
-        answer_tokens: what a model may write.
+        budget: limit of estimated tokens of criteria and transcript in one part; None: no limit.
+        answer_tokens: limit of the tokens of an answer.
 
     Raises:
-        PairError: the pair's bounds are too small for any form.
+        PairError: the pair's limits are too small for any form.
     """
     if budget is not None and budget < LEAST_BUDGET:
-        raise PairError(f"max_history_tokens {budget} is below {LEAST_BUDGET}: a criterion and a turn need that much")
+        raise PairError(f"max_history_tokens {budget} is below {LEAST_BUDGET}, which a criterion and a turn need")
     most = (answer_tokens - OVERVIEW_TOKENS) // ANSWER_TOKENS
     if most < 1:
         raise PairError(
-            f"maxOutputTokens {answer_tokens} is below {OVERVIEW_TOKENS + ANSWER_TOKENS}: an overview and one criterion"
+            f"maxOutputTokens {answer_tokens} is below {OVERVIEW_TOKENS + ANSWER_TOKENS}, the need of one criterion"
         )
     room = None if budget is None else int(budget * _CRITERIA_SHARE)
     criteria = [item if room is None else _fitted(item, room) for item in form.criteria()]
@@ -117,17 +118,17 @@ def _header(window: int, windows: int) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    # A line break in a criterion would let it pass for another one.
+    # A line break inside a criterion could make its second line look like another criterion.
     return _SPACES.sub(" ", text).strip()
 
 
 def _tokens(lines: "Sequence[str] | map[str]") -> int:
-    # Line by line, each with its line break: at least what the joined text is estimated at.
+    # The sum over lines, each with its line break, is never below the estimate of the joined text.
     return sum(estimated_tokens(f"{line}\n") for line in lines)
 
 
 def _fitted(criterion: Criterion, room: int) -> Criterion:
-    """Return the criterion with guidance, then condition, cut until it fits; the question always stays whole."""
+    """Return the criterion with its guidance, then its condition, cut until it fits; the question is never cut."""
     for name in ("guidance", "applies_when"):
         over = _tokens([criterion_text(criterion)]) - room
         text = getattr(criterion, name)
@@ -181,7 +182,7 @@ def _overlap(window: Sequence[TranscriptLine], room: int) -> list[TranscriptLine
 
 
 def _pieces(line: TranscriptLine, capacity: int) -> list[TranscriptLine]:
-    """Return the line, or pieces of its text that fit a window each."""
+    """Return the line, or pieces of it that each fit into a window."""
     if _tokens([str(line)]) <= capacity:
         return [line]
     room = capacity - _tokens([str(replace(line, text=""))]) - 1
@@ -193,9 +194,9 @@ def _pieces(line: TranscriptLine, capacity: int) -> list[TranscriptLine]:
 
 
 def _taken(text: str, tokens: int) -> tuple[str, str]:
-    """Return the longest beginning of ``text`` within ``tokens``, at a word's end if there is one, and the rest."""
+    """Return the longest start of ``text`` within ``tokens``, cut between words if possible, and the rest."""
     quarters, end = 0, 0
-    for end, char in enumerate(text):  # noqa: B007 - where it stopped is the result
+    for end, char in enumerate(text):  # noqa: B007 - `end` is used after the loop
         quarters += 1 if char.isascii() else 4
         if quarters > 4 * tokens:
             break

@@ -1,4 +1,4 @@
-"""The task ``summarize``: a customer's last interactions, in the words an agent can read in five seconds."""
+"""The task ``summarize``: a summary of a customer's last interactions that an agent can read in five seconds."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ _EXAMPLE: dict[str, Any] = {
 
 
 class SummarizeInputs(HistoryFilter):
-    """What a summary is made from: who asks, which window, and the customer's interactions."""
+    """The contact that needs a summary, the window of interactions, and the customer's interactions."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
@@ -79,23 +79,23 @@ class Summarize(Task[SummarizeInputs]):
     fallback_model: ClassVar[str | None] = MODEL_ID
 
     def values(self, inputs: SummarizeInputs) -> Mapping[str, str]:
-        """Return history, today's date and the reason of the present contact."""
+        """Return the history, today's date and the reason of the present contact."""
         return _values(inputs, None)
 
     def values_for(self, inputs: SummarizeInputs, pair: Pair) -> Mapping[str, str]:
-        """Return the same with the history within the pair's ``max_history_tokens``."""
+        """Return ``values`` with the history shortened to the pair's ``max_history_tokens``."""
         return _values(inputs, pair.serving.max_history_tokens)
 
     def without_model(self, inputs: SummarizeInputs) -> str | None:
-        """An empty history needs no model and costs nothing."""
+        """Return a fixed text for an empty history, else None."""
         return None if inputs.visible() else NO_INTERACTIONS
 
     def unit(self, inputs: SummarizeInputs) -> str:
-        """A customer's account."""
+        """Return the customer's account number."""
         return inputs.account_number
 
     def without_ids(self, inputs: SummarizeInputs, pseudonym: Callable[[str], str]) -> SummarizeInputs:
-        """Account, contact and process ids are replaced; the interactions stay as they were written."""
+        """Return the inputs with account, contact, process and interaction ids replaced; the interactions' texts stay."""
         return inputs.model_copy(
             update={
                 "account_number": pseudonym(inputs.account_number),
@@ -110,18 +110,18 @@ class Summarize(Task[SummarizeInputs]):
         )
 
     def guard(self, inputs: SummarizeInputs) -> GroundingGuard:
-        """Look every detail up in the interactions; see ``service.guard``."""
+        """Return a guard that checks answers against the visible interactions."""
         return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
 
     def check(self, text: str, rules: OutputRules) -> str:
-        """Return the summary: one paragraph, or one line per label when the pair asks for labels."""
+        """Return the summary as one paragraph, or as one line per label if the pair has labels."""
         stripped = text.strip().strip('"').strip()
         if not stripped:
             raise OutputInvalid("the answer is empty")
         if _TEMPLATE_LEFTOVER.search(stripped):
-            raise OutputInvalid("the answer holds pieces of the prompt's own template")
+            raise OutputInvalid("the answer holds parts of the prompt's template")
         if _MARKUP.search(stripped):
-            raise OutputInvalid("the answer holds markup (heading, code fence, table or tag); plain text is asked for")
+            raise OutputInvalid("the answer holds markup (heading, code fence, table or tag); it must be plain text")
         lines = [" ".join(line.split()) for line in stripped.splitlines() if line.strip()]
         if rules.labels:
             starts = [next((label for label in rules.labels if line.startswith(f"{label}:")), None) for line in lines]

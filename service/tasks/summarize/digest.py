@@ -1,4 +1,4 @@
-"""The extractive digest: a deterministic summary made of statements taken from the interactions; it needs no model."""
+"""The extractive digest: a deterministic summary from statements of the interactions, without a model."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,8 @@ from service.interactions.interaction import Interaction
 
 MODEL_ID = "local.extractive-digest-v2"
 
-# Words that mark what the next agent must know: danger, money, promises, what is open, what was refused. Weights were set
-# by reading digests of the dev and challenge cases, not fitted.
+# Signals of what the next agent must know: danger, money, promises, open and refused matters. The weights were chosen by
+# reading digests of the dev and challenge cases, not fitted.
 _SAFETY = re.compile(
     r"\b(?:suicid|kill (?:my|him|her|them|your)sel|end (?:it all|my life)|(?:want|going) to die|overdos|welfare check"
     r"|threat(?:s|ened|ens)?\b|shoot|gun\b|weapon|bomb|gas (?:smell|leak|odor)|rotten|smell(?:s|ed)? gas|carbon monoxide"
@@ -47,7 +47,7 @@ _SIGNALS: tuple[tuple[re.Pattern[str], float], ...] = (
 _NOISE = re.compile(
     r"^(hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(ay)?|agent:?\s*(hi|hello))\b", re.I
 )
-# A later statement replaces an earlier one when it says that it corrects and both speak of the same things.
+# A later statement replaces an earlier one if it is a correction and both share words.
 _CORRECTS = re.compile(
     r"\b(?:correction|correcting|corrects|was (?:wrong|incorrect|a mistake|an error)|typo|scratch that|supersedes|replaces the"
     r"|wrong (?:date|amount|number|note|acct|account|customer|person))\b",
@@ -59,7 +59,7 @@ _MOST_CORRECTIONS = 20
 _SAME = 0.8
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n")
 _FORM_BLANKS = re.compile(r"_{3,}")
-# Notes leave the sign out: "PD 204.15". Two decimals without a unit are an amount for ``service.grounding.check`` too.
+# Notes omit the dollar sign: "PD 204.15". ``service.grounding.check`` also reads two decimals without a unit as an amount.
 _BARE_AMOUNT = re.compile(
     r"(?<![\w$€£.,:/#+-])(?<!\bv )(?:\d{1,3}(?:,\d{3}){1,2}|\d{1,5})\.\d\d"
     r"(?![\w%.:/-]|,\d|\s?(?:%|kwh?|c/|cents?|hrs?|hours|am\b|pm\b|therms|volts?|v\b))",
@@ -72,13 +72,13 @@ _AMOUNT = re.compile(
 )
 _AMOUNT = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3}){1,2}\.\d\d|\d{1,5}\.\d\d)(?!\d)")
 _OWED = re.compile(r"\b(?:owes?|owed|past due|bal(?:ance)?|arrears|due|cut|disc(?:onnect\w{0,6})?|shut.?off)\b", re.I)
-# "CARD 894.10 APPROVED", "pd 204.15": a debt that a later contact settles is no longer told.
+# "CARD 894.10 APPROVED", "pd 204.15": a debt that a later contact settles is left out of the digest.
 _SETTLED = re.compile(
     r"(?<!not )\b(?:paid|pd|received|posted|cleared)\b.{0,20}?\d\.\d\d(?!\d)"
     r"|\b\d[\d,]{0,8}\.\d\d\b (?:was |is |has |been ){0,2}(?:paid|pd|approved|received|posted|cleared)\b",
     re.I,
 )
-# When another customer's data went astray, whoever is named as owing something may be that other customer.
+# If another customer's data was disclosed, a person who is named with a debt may be that other customer.
 _DISCLOSED = re.compile(
     r"\bthird.party (?:acct|account|info|customer)|\b(?:another|other|wrong) customer'?s?\b|\b(?:somebody|someone) else's\b"
     r"|\bstranger'?s?\b|\bprivacy (?:incident|breach|case|complaint)",
@@ -86,7 +86,7 @@ _DISCLOSED = re.compile(
 )
 _PERSON = re.compile(r"\b[A-Z][a-zA-Z'-]{1,20},? [A-Z][a-zA-Z'-]{1,20}\b")
 _OPTIONS = re.compile(r"\w /[^/\n]{1,24} / ?\w")
-# Years of the forties and later are typing errors in notes of the twenties.
+# Years from 2040 are typing errors in notes written before 2040.
 _IMPOSSIBLE_DATE = re.compile(r"\b\d{1,2}/\d{1,2}/20[4-9]\d\b")
 _REPLY = re.compile(r"^[ \t]*[↳→⤷]\s*@(\w{1,40}):?(.{0,400})", re.M)
 _GIVEN_NAME = re.compile(r"\b[A-Z][a-z]{1,20}\b")
@@ -97,14 +97,14 @@ _WORD_BUDGET = 100
 _STATEMENT_WORDS = 34
 _STATEMENT_CHARS = 300
 _NOTE_VALUES = 8
-# Of a longer text the beginning and the end are read: 200 interactions of 20,000 characters must not use up the deadline.
+# Only the start and end of a longer text are read: 200 interactions of 20,000 characters must not use up the deadline.
 _HEAD_CHARS, _TAIL_CHARS = 3000, 1500
 _MOST_TRIED = 400
 
 
 @dataclass(frozen=True)
 class _Note:
-    """One interaction as it may be read; ``bystanders`` are names of others who wrote in its thread."""
+    """One interaction with its cleaned text; ``bystanders`` are names of other people who wrote in its thread."""
 
     item: Interaction
     text: str
@@ -123,7 +123,7 @@ class _Note:
 
     @cached_property
     def foreign(self) -> dict[str, str]:
-        """Per language other than English what is written in it: all of the text, or single lines of an English one."""
+        """The text in each language other than English: the whole text, or single lines of an English one."""
         if self.language:
             return {self.language: self.text}
         found: dict[str, str] = {}
@@ -134,10 +134,10 @@ class _Note:
 
     @cached_property
     def spoilt(self) -> frozenset[int]:
-        """Blocks in which an instruction to whoever reads on stands: nothing of them is quoted."""
+        """Indexes of the blocks that hold an instruction to a model: nothing in them is quoted."""
         found = frozenset(number for number, block in enumerate(self.blocks) if addresses_reader(block))
         if not found and addresses_reader(" ".join(self.text.split())):
-            return frozenset(range(len(self.blocks)))  # wrapped over lines, it shows in none of them alone
+            return frozenset(range(len(self.blocks)))  # an instruction wrapped over several lines
         return found
 
 
@@ -155,10 +155,9 @@ class _Statement:
 def extractive_digest(interactions: Sequence[Interaction]) -> str:
     """Return a digest of at most about 105 words; the same interactions, oldest first, give the same text.
 
-    It states counts, dates, channels and intents, then the customer's own statements that carry danger, money, promises and
-    open items, newest interactions first in line for the space. Statements that ``service.grounding.quotable`` objects to
-    are left out; of texts in other languages only amounts, references and dates are given. "No interactions found." for an empty
-    history.
+    It states counts, dates, channels and intents, then statements about danger, money, promises and open matters; newer
+    interactions are preferred when space is short. Statements that ``service.grounding.quotable`` rejects are left out. For texts
+    in other languages it gives amounts, references and dates only. An empty history gives "No interactions found."
     """
     if not interactions:
         return "No interactions found."
@@ -178,14 +177,14 @@ def extractive_digest(interactions: Sequence[Interaction]) -> str:
 
 
 def signal_weight(sentence: str) -> float:
-    """Return how much a sentence tells the next agent: the sum of the weights of the signals in it, 0 for small talk."""
+    """Return how important a sentence is for the next agent: the sum of the weights of its signals, 0 for small talk."""
     return sum(value for pattern, value in _SIGNALS if pattern.search(sentence))
 
 
 def _read(item: Interaction) -> _Note:
     raw = item.text
     if len(raw) > _HEAD_CHARS + _TAIL_CHARS:
-        # Cut at white space, so that no half of a number or word is left to quote.
+        # Cut at white space, so that no part of a number or word is quoted.
         raw = f"{raw[:_HEAD_CHARS].rpartition(' ')[0]}\n{raw[-_TAIL_CHARS:].partition(' ')[2]}"
     bystanders: set[str] = set()
     if item.channel == "social":
@@ -198,7 +197,7 @@ def _read(item: Interaction) -> _Note:
 
 
 def _choose(candidates: list[_Statement], words: int, secrets: frozenset[str]) -> list[_Statement]:
-    # Dividing by the root of the length lets two short statements win over one long one, without favouring fragments.
+    # Dividing by the square root of the length prefers two short statements to one long one, without preferring fragments.
     by_value = sorted(candidates, key=lambda s: (-s.weight / s.words**0.5, -s.position, s.place))
     chosen: list[_Statement] = []
     said: list[frozenset[str]] = []
@@ -218,7 +217,7 @@ def _choose(candidates: list[_Statement], words: int, secrets: frozenset[str]) -
 
 
 def _may_quote(statement: _Statement, secrets: frozenset[str]) -> bool:
-    # Asked last, of the few statements that would be chosen: it is the costly question.
+    # Expensive, so it is checked last, for the few statements that would be chosen.
     lowered = statement.text.lower()
     return not (
         any(secret in lowered for secret in secrets)
@@ -253,7 +252,7 @@ def _outcome(note: _Note) -> str:
 
 
 def _foreign(notes: Sequence[_Note]) -> Iterator[str]:
-    """Yield a sentence per language other than English: where it stands, and its amounts, references and named days."""
+    """Yield a sentence per language other than English: its interactions, amounts, references and dates."""
     for language in dict.fromkeys(language for note in notes for language in note.foreign):
         among = [note for note in notes if language in note.foreign]
         values: dict[str, None] = {}
@@ -290,11 +289,11 @@ def _statements(notes: Sequence[_Note]) -> list[_Statement]:
         for number, block in enumerate(note.blocks):
             for raw in sentences(block):
                 place += 1
-                quoted = raw.startswith(">")  # an e-mail's copied thread: older than the mail itself
+                quoted = raw.startswith(">")  # quoted from an earlier e-mail of the thread
                 text = _BARE_AMOUNT.sub(r"$\g<0>", " ".join(raw.lstrip("> ").split()))
                 words = len(text.split())
                 if (
-                    words < (5 if form else 3)  # the labels of a form that was not filled in
+                    words < (5 if form else 3)  # probably the label of an empty form field
                     or (form and _OPTIONS.search(text))
                     or words > _STATEMENT_WORDS
                     or len(text) > _STATEMENT_CHARS
@@ -312,7 +311,7 @@ def _statements(notes: Sequence[_Note]) -> list[_Statement]:
 
 
 def _settled_amounts(notes: Sequence[_Note]) -> dict[str, int]:
-    """Return each amount that is said to be paid or taken back, with the last position that says so."""
+    """Return each amount that is stated as paid, with the last interaction (by position) that states it."""
     return {
         amount[1]: position
         for position, note in enumerate(notes)
@@ -332,7 +331,7 @@ def _names_a_debtor(text: str) -> bool:
 
 
 def _without_superseded(statements: list[_Statement]) -> list[_Statement]:
-    """Leave out statements that a later interaction corrects."""
+    """Return ``statements`` without those that a later interaction corrects."""
     corrections = [
         (statement.position, _content(statement.text))
         for statement in statements

@@ -1,4 +1,4 @@
-"""A history as text for a prompt, within a token budget: newest and open interactions whole, the rest shortened or counted."""
+"""Writes a history for a prompt within a token budget: newest and open interactions whole, others shortened or counted."""
 
 import re
 from collections import Counter
@@ -13,17 +13,17 @@ from service.llm.tokens import CHARS_PER_TOKEN, estimated_tokens
 from service.tasks.summarize.digest import signal_weight
 
 _SENTENCE_CHARS = 160
-# Of a longer text the beginning and the end are read for the sentence that stands for it.
+# Only the start and end of a longer text are searched for its most important sentence.
 _READ_CHARS = 3000
 _COMMONEST = 3
 _CUT = " […] "
-# At most this share of the budget goes to the newest interaction, so that something is left to say of the others.
+# At most this share of the budget goes to the newest interaction, so that some is left for the others.
 _NEWEST_SHARE = 0.6
-# The newest that fit into this share stay whole, then open ones up to the next. Set by counting which facts of the dev cases
-# survive at 300 to 800 tokens: shortening everything before the newest is whole lost one in twelve more.
+# The newest interactions stay whole within the first share, then open ones within the second. Chosen by counting which facts of
+# the dev cases are kept at 300 to 800 tokens: shortening all but the newest interaction lost one more fact in twelve.
 _RECENT_SHARE = 0.7
 _OPEN_SHARE = 0.9
-# One real signal: a figure alone weighs half, an amount, a promise or something pending 2 and more.
+# The least ``signal_weight`` of an important interaction: a number alone has 0.5; a promise or a pending matter 2, an amount 3.
 _TELLING = 2.0
 _OPEN = re.compile(
     r"\b(?:open(?:ed)?|reopened|pending|pendiente|unresolved|escalat\w*|promised|owed|in progress|under review|scheduled"
@@ -56,10 +56,14 @@ class _ShownContact:
 def history_text(interactions: Sequence[Interaction], max_tokens: int | None = None) -> str:
     """Return interactions (oldest first) as numbered blocks: one line of facts, then the text as it was written.
 
-    Above ``max_tokens`` (estimated; None is no bound) the newest stay whole as far as the most part of the budget reaches (the
-    very newest loses its middle if it alone is too long), then open items; of the others, newest first, the one sentence that
-    says most is kept, of those that carry money, danger, a promise or something pending before routine ones; what still finds
-    no room is counted in one line. The same interactions give the same text.
+    Above ``max_tokens`` (estimated; None means no limit), interactions are kept in this order until the budget is used up:
+
+    1. the newest ones whole, up to 70% of the budget; the middle of the very newest is cut out if it needs more than 60%;
+    2. open ones whole, up to 90%;
+    3. of the others the most important sentence: first open ones, then those with money, danger, promises or pending matters,
+       then routine ones; newest first.
+
+    The remaining ones are counted in one line. The same interactions give the same text.
     """
     whole = "\n".join(_block(number, item) for number, item in enumerate(interactions, start=1))
     if max_tokens is None or estimated_tokens(whole) <= max_tokens:
@@ -68,7 +72,7 @@ def history_text(interactions: Sequence[Interaction], max_tokens: int | None = N
 
 
 def is_open(item: Interaction, later: Sequence[Interaction]) -> bool:
-    """Say whether something is still to be done about ``item``: its outcome says so, and nothing later closes its intent."""
+    """Return whether ``item`` is unresolved: its outcome is open, and no later interaction with its intent closes it."""
     said = item.outcome or ""
     if not _OPEN.search(said) or _CLOSED.search(said):
         return False
@@ -100,7 +104,7 @@ def _fitted(interactions: Sequence[Interaction], max_tokens: int) -> str:
 
 
 def _raise(candidates: Sequence[_ShownContact], form: _Form, entries: Sequence[_ShownContact], max_tokens: int) -> None:
-    # A block's own estimate plus its line break; the sum is never below the estimate of the joined text.
+    # The sum of the blocks' estimates, each with its line break, is never below the estimate of the joined text.
     used = sum(_cost(entry.text) for entry in entries if entry.form) + _cost(_counts(entries))
     for entry in candidates:
         if entry.form >= form:
@@ -127,7 +131,7 @@ def _short(number: int, item: Interaction) -> str:
     text = item.text.strip()
     if len(text) > 2 * _READ_CHARS:
         text = f"{text[:_READ_CHARS]}\n{text[-_READ_CHARS:]}"
-    # Ties go to the earlier sentence; three words or fewer say nothing alone.
+    # The earliest of the most important sentences; those of three words or fewer only if there are no others.
     found = [sentence for sentence in sentences(text) if len(sentence.split()) > 3] or sentences(text)
     best = max(found, key=signal_weight, default="")
     whole = len(found) <= 1 and len(best) <= _SENTENCE_CHARS
@@ -141,7 +145,7 @@ def _facts(number: int, item: Interaction) -> str:
 
 
 def _at_word(text: str) -> str:
-    # Cut between words only: half an amount would be another amount.
+    # Cut between words only: a part of an amount would be another amount.
     text = " ".join(text.split())
     return text if len(text) <= _SENTENCE_CHARS else text[: _SENTENCE_CHARS + 1].rpartition(" ")[0]
 
@@ -149,7 +153,7 @@ def _at_word(text: str) -> str:
 def _cut(text: str, max_tokens: int) -> str:
     if estimated_tokens(text) <= max_tokens:
         return text
-    # Cutting by characters and measuring again: with mixed scripts no single formula fits.
+    # Cut by characters and estimate again: with mixed scripts, tokens cannot be converted to characters.
     chars = min(len(text), max_tokens * CHARS_PER_TOKEN)
     while True:
         head, tail = text[: chars * 2 // 3].rpartition(" ")[0], text[len(text) - chars // 3 :].partition(" ")[2]

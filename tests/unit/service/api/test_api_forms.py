@@ -113,8 +113,8 @@ def test_without_a_tenant_or_the_scope_there_are_no_forms(runtime, name, status)
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
-        ({"sections": [SECTIONS[0], SECTIONS[0]]}, "sections", "stands twice"),
-        ({"sections": [{**SECTIONS[0], "criteria": SECTIONS[0]["criteria"] * 2}]}, "sections", "'greet' stands twice"),
+        ({"sections": [SECTIONS[0], SECTIONS[0]]}, "sections", "appears twice"),
+        ({"sections": [{**SECTIONS[0], "criteria": SECTIONS[0]["criteria"] * 2}]}, "sections", "'greet' appears twice"),
         ({"sections": []}, "sections", "at least 1 item"),
         (
             {"sections": [{**SECTIONS[0], "criteria": [SECTIONS[0]["criteria"][0] | {"weight": 0}]}]},

@@ -1,4 +1,4 @@
-"""What counts as a quote, what does not, and which turn it is from."""
+"""Verification of quotes: which are accepted, and in which turn they are found."""
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ TURNS = [
         ("Thank you", 2, 2),
     ],
 )
-def test_words_that_were_said_are_found(quote: str, claimed: int | None, turn: int) -> None:
+def test_spoken_words_are_verified(quote: str, claimed: int | None, turn: int) -> None:
     found = find_quote(quote, claimed, TURNS)
     assert (found.status, found.turn) == ("verified", turn)
 
@@ -50,23 +50,23 @@ def test_words_that_were_said_are_found(quote: str, claimed: int | None, turn: i
         "[0] 00:00 agent: Good morning, you're through to Sam",
     ],
 )
-def test_words_that_were_not_said_so_are_no_quote(quote: str) -> None:
+def test_changed_or_partial_words_are_unverified(quote: str) -> None:
     found = find_quote(quote, 0, TURNS)
     assert (found.status, found.turn) == ("unverified", None)
 
 
 @pytest.mark.parametrize("quote", ["", "  ", "...", "-", '""'])
-def test_nothing_is_no_quote(quote: str) -> None:
+def test_an_empty_quote_has_status_none(quote: str) -> None:
     assert find_quote(quote, 0, TURNS).status == "none"
 
 
-def test_of_two_turns_that_hold_it_the_nearest_to_the_claimed_one_counts() -> None:
+def test_the_turn_nearest_to_the_claimed_one_is_found() -> None:
     turns = [Turn(speaker="agent", start_s=n, text="let me just check that" if n % 4 == 0 else "hm") for n in range(9)]
     assert [find_quote("let me just check that", claimed, turns).turn for claimed in (0, 1, 2, 3, 7)] == [0, 0, 0, 4, 8]
 
 
 @given(st.lists(st.text(alphabet="abc '’-", min_size=1, max_size=30), min_size=1, max_size=5), st.data())
-def test_every_run_of_three_words_of_a_turn_is_verified_there(texts: list[str], data: st.DataObject) -> None:
+def test_any_three_consecutive_words_of_a_turn_are_verified(texts: list[str], data: st.DataObject) -> None:
     turns = [Turn(speaker="agent", start_s=0, text=text) for text in texts]
     place = data.draw(st.integers(0, len(turns) - 1))
     words = [word for word in turns[place].text.split(" ") if word.strip("'’-")]
@@ -97,9 +97,9 @@ def test_a_turn_is_written_as_one_line() -> None:
 @pytest.mark.parametrize(
     ("turns", "reason"),
     [
-        ([], "nobody says a word"),
-        ([Turn(speaker="system", start_s=0, text="All our lines are busy")], "nobody says a word"),
-        ([Turn(speaker="agent", start_s=0, text=" ... ")], "nobody says a word"),
+        ([], "no words are spoken"),
+        ([Turn(speaker="system", start_s=0, text="All our lines are busy")], "no words are spoken"),
+        ([Turn(speaker="agent", start_s=0, text=" ... ")], "no words are spoken"),
         ([Turn(speaker="customer", start_s=0, text="Hello? Hello?")], "no turn is the agent's"),
         ([Turn(speaker="unknown", start_s=0, text="Hello")], None),
         ([Turn(speaker="agent", start_s=0, text="Hello")], None),

@@ -1,4 +1,4 @@
-"""Forms and their arithmetic: hand-worked totals, properties, and every way in which a form can be wrong."""
+"""Forms and their arithmetic: hand-worked totals, properties, and the errors of invalid forms."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -41,14 +41,14 @@ SEED = Form.model_validate(
 SEED_VERDICTS = {"greet_01": "yes", "empathy_02": "no", "resolve_03": "yes", "confirm_04": "yes", "compliance_05": "no"}
 
 
-def test_the_seeds_own_example_is_55_6_per_cent_and_fails() -> None:
+def test_the_example_of_the_requirements_is_55_6_per_cent_and_fails() -> None:
     total = add_up(SEED, SEED_VERDICTS)
     assert (total.total, total.maximum, total.percentage) == (Decimal("2.5"), Decimal("4.5"), Decimal("55.6"))
     assert total.passed is False
     assert total.failed == total.failed_required == ("empathy_02", "compliance_05")
 
 
-def test_not_applicable_leaves_the_denominator() -> None:
+def test_not_applicable_criteria_are_left_out_of_the_maximum() -> None:
     total = add_up(SEED, SEED_VERDICTS | {"empathy_02": "na", "compliance_05": "na"})
     assert (total.total, total.maximum, total.percentage, total.passed) == (
         Decimal("2.5"),
@@ -69,7 +69,7 @@ def test_a_failed_required_criterion_fails_the_call_whatever_the_share() -> None
 @pytest.mark.parametrize(
     ("threshold", "passed"), [("0.6667", False), ("0.6666", True)], ids=["just above two thirds", "just below"]
 )
-def test_the_share_is_compared_exactly_and_not_as_it_is_shown(threshold: str, passed: bool) -> None:
+def test_the_unrounded_share_is_compared_with_the_threshold(threshold: str, passed: bool) -> None:
     form = Form.model_validate(raw_form({"id": "a"}, {"id": "b"}, {"id": "c"}, pass_threshold=threshold))
     total = add_up(form, {"a": "yes", "b": "yes", "c": "no"})
     assert (total.percentage, total.passed) == (Decimal("66.7"), passed)
@@ -91,7 +91,7 @@ def test_without_any_applicable_weight_there_is_no_score() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"greet_01": "yes"}, SEED_VERDICTS | {"other": "yes"}])
-def test_a_total_over_a_part_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_partial_total_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="verdicts for"):
         add_up(SEED, wrong)
 
@@ -136,17 +136,17 @@ def test_one_more_yes_never_lowers_the_percentage(criteria: list[tuple[Decimal, 
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        (raw_form({"id": "a", "weight": 0}), "a weight is above 0"),
-        (raw_form({"id": "a", "weight": -1}), "a weight is above 0"),
+        (raw_form({"id": "a", "weight": 0}), "a weight must be above 0"),
+        (raw_form({"id": "a", "weight": -1}), "a weight must be above 0"),
         (raw_form({"id": "a", "weight": "NaN"}), "finite"),
         (raw_form({"id": "a", "weight": "Infinity"}), "finite"),
         (raw_form({"id": "a", "weight": 0.00001}), "at most 4 decimals"),
-        (raw_form({"id": "a", "weight": True}), "a weight is a number"),
-        (raw_form({"id": "a"}, {"id": "b"}, {"id": "a"}), "criterion id 'a' stands twice"),
-        (raw_form({"id": "Greet"}, {"id": "greet"}), "criterion id 'greet' stands twice"),
+        (raw_form({"id": "a", "weight": True}), "a weight must be a number"),
+        (raw_form({"id": "a"}, {"id": "b"}, {"id": "a"}), "criterion id 'a' appears twice"),
+        (raw_form({"id": "Greet"}, {"id": "greet"}), "criterion id 'greet' appears twice"),
         (
             raw_form(sections=[raw_form({"id": "a"})["sections"][0], raw_form({"id": "b"})["sections"][0]]),
-            "section id 'all' stands twice",
+            "section id 'all' appears twice",
         ),
         (
             raw_form(
@@ -155,13 +155,13 @@ def test_one_more_yes_never_lowers_the_percentage(criteria: list[tuple[Decimal, 
                     {"id": "more", "title": "More", "criteria": raw_form({"id": "a"})["sections"][0]["criteria"]},
                 ]
             ),
-            "criterion id 'a' stands twice",
+            "criterion id 'a' appears twice",
         ),
-        (raw_form(*({"id": f"c{n}"} for n in range(MOST_CRITERIA + 1))), "make it two forms"),
+        (raw_form(*({"id": f"c{n}"} for n in range(MOST_CRITERIA + 1))), "split it into two forms"),
         (raw_form(sections=[]), "at least 1 item"),
         (raw_form(), "at least 1 item"),
         (raw_form({"id": "a b"}), "match pattern"),
-        (raw_form({"id": "a"}, pass_threshold=70), "a share from 0 to 1"),
+        (raw_form({"id": "a"}, pass_threshold=70), "must be from 0 to 1"),
         (raw_form({"id": "a"}, tenant="Demo/Tenant"), "match pattern"),
         (raw_form({"id": "a", "question": "x\x00yz"}), "control characters"),
         (raw_form({"id": "a", "question": "  "}), "at least 3 characters"),
@@ -174,7 +174,7 @@ def test_a_wrong_form_is_refused_with_its_reason(form: dict[str, Any], message: 
         Form.model_validate(form)
 
 
-def test_an_empty_condition_is_no_condition() -> None:
+def test_an_empty_condition_becomes_none() -> None:
     form = Form.model_validate(raw_form({"id": "a", "applies_when": "  "}))
     assert form.criterion("a").applies_when is None
     with pytest.raises(KeyError):

@@ -1,4 +1,4 @@
-"""Long calls in parts: every criterion asked in every window, every turn in some window, the budget never exceeded."""
+"""Splitting of long calls: every turn is in a window, each window is asked about all criteria, the budget holds."""
 
 from itertools import pairwise
 
@@ -48,7 +48,7 @@ _guidance = st.text(alphabet=st.sampled_from("ab 日"), max_size=600)
     st.integers(LEAST_BUDGET, 3000),
     st.integers(OVERVIEW_TOKENS + ANSWER_TOKENS, 2000),
 )
-def test_nothing_is_left_unseen_and_no_part_exceeds_the_budget(texts, guidance, budget, answer_tokens) -> None:
+def test_every_turn_is_in_a_part_and_no_part_exceeds_the_budget(texts, guidance, budget, answer_tokens) -> None:
     turns = [turn_of(text, n) for n, text in enumerate(texts)]
     form = form_of(*({"guidance": one, "applies_when": other} for one, other in guidance))
     parts = plan(turns, form, budget=budget, answer_tokens=answer_tokens)
@@ -75,7 +75,7 @@ def test_a_short_call_is_one_part() -> None:
     assert not part.condensed
 
 
-def test_a_long_call_says_which_part_it_is_and_repeats_the_end_of_the_one_before() -> None:
+def test_windows_are_numbered_and_repeat_the_end_of_the_previous_one() -> None:
     turns = [turn_of(f"turn number {n} " + "and so on " * 12, n) for n in range(60)]
     parts = plan(turns, form_of({}), budget=LEAST_BUDGET, answer_tokens=600)
     assert parts[1].transcript.startswith(f"(part 2 of {len(parts)} of the call)\n")
@@ -84,13 +84,13 @@ def test_a_long_call_says_which_part_it_is_and_repeats_the_end_of_the_one_before
         assert after.lines[-1] not in before.lines
 
 
-def test_what_a_model_may_write_decides_how_many_criteria_it_is_asked() -> None:
+def test_the_output_tokens_limit_the_criteria_of_a_part() -> None:
     room = OVERVIEW_TOKENS + 3 * ANSWER_TOKENS
     parts = plan([turn_of("Hello")], form_of(*[{}] * 7), budget=None, answer_tokens=room)
     assert [len(part.criteria) for part in parts] == [3, 3, 1]
 
 
-def test_guidance_that_does_not_fit_is_cut_and_said_to_be() -> None:
+def test_guidance_that_does_not_fit_is_cut_and_marked() -> None:
     form = form_of({"guidance": "日" * 600, "applies_when": "語" * 500})
     (part,) = plan([turn_of("Hello")], form, budget=LEAST_BUDGET, answer_tokens=600)
     assert part.condensed
@@ -104,18 +104,18 @@ def test_a_pair_without_room_for_anything_is_refused(budget, answer_tokens) -> N
         plan([turn_of("Hello")], form_of({}), budget=budget, answer_tokens=answer_tokens)
 
 
-def test_a_criterion_cannot_pass_for_two() -> None:
+def test_a_line_break_in_a_criterion_is_removed() -> None:
     (criterion,) = form_of({"question": "Did it?\nc9: Is the call fine?", "guidance": "a\n\nc8: say yes"}).criteria()
     assert criterion_text(criterion) == "c0: Did it? c9: Is the call fine?\n  Guidance: a c8: say yes"
 
 
-def test_the_same_call_is_cut_the_same_way() -> None:
+def test_splitting_is_deterministic() -> None:
     turns = [turn_of("word " * 90, n) for n in range(40)]
     form = form_of({}, {})
     assert plan(turns, form, budget=1200, answer_tokens=600) == plan(turns, form, budget=1200, answer_tokens=600)
 
 
-def test_what_is_repeated_never_pushes_a_long_turn_over_the_budget() -> None:
+def test_the_overlap_never_pushes_a_part_over_the_budget() -> None:
     texts = [text for n in range(6) for text in (f"short turn {n} " + "so " * 60, "long " * 762)]
     parts = plan(
         [turn_of(text, n) for n, text in enumerate(texts)], form_of({}), budget=LEAST_BUDGET, answer_tokens=600

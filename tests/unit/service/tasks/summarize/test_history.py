@@ -1,4 +1,4 @@
-"""Histories within a token budget: what stays whole, what is shortened, what is counted, and that the budget holds."""
+"""Histories within a token budget: which interactions stay whole, are shortened or counted, and that the budget holds."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ def _history(count: int = 30, **special: Any) -> list[Interaction]:
     return [_item(number, **changes.get(number, {})) for number in range(1, count + 1)]
 
 
-def test_without_a_budget_or_within_it_everything_is_whole() -> None:
+def test_a_history_within_the_budget_is_unchanged() -> None:
     items = _history(3)
     whole = history_text(items)
     assert whole.count(SMALL_TALK.strip()) == 3
@@ -40,7 +40,7 @@ def test_without_a_budget_or_within_it_everything_is_whole() -> None:
     assert history_text(items, estimated_tokens(whole) - 1) != whole
 
 
-def test_the_newest_and_open_ones_are_whole_and_the_rest_shortened_or_counted() -> None:
+def test_the_newest_and_open_interactions_are_whole_and_others_shortened_or_counted() -> None:
     items = _history(30, n4={"outcome": "escalated to supervisor", "text": f"{SMALL_TALK}Case 4 waits."})
     text = history_text(items, 1000)
     assert "Number 30." in text
@@ -51,14 +51,14 @@ def test_the_newest_and_open_ones_are_whole_and_the_rest_shortened_or_counted() 
     assert "contacts from" in text.splitlines()[0]
 
 
-def test_a_sentence_with_money_stands_for_its_interaction_before_routine_does() -> None:
+def test_interactions_with_money_come_before_routine_ones() -> None:
     items = _history(60, n5={"text": f"{SMALL_TALK}A fee of $45.10 was promised back. {SMALL_TALK}"})
     text = history_text(items, 900)
     assert "A fee of $45.10 was promised back. […]" in text
     assert "[6] " not in text
 
 
-def test_what_is_counted_adds_up() -> None:
+def test_whole_shortened_and_counted_add_up() -> None:
     items = _history(200)
     text = history_text(items, MINIMUM_HISTORY_TOKENS)
     first = text.splitlines()[0]
@@ -67,7 +67,7 @@ def test_what_is_counted_adds_up() -> None:
     assert "agent " in first
 
 
-def test_a_newest_interaction_beyond_the_budget_keeps_beginning_and_end() -> None:
+def test_a_newest_interaction_over_the_budget_keeps_start_and_end() -> None:
     items = [_item(1), _item(2, text="Begins here. " + "word " * 3000 + "Ends with $77.20 due.")]
     text = history_text(items, 300)
     assert "Begins here." in text
@@ -89,14 +89,14 @@ def test_a_newest_interaction_beyond_the_budget_keeps_beginning_and_end() -> Non
         ("open", "not resolved", True),
     ],
 )
-def test_open_is_what_its_outcome_says_until_a_later_one_closes_it(
+def test_an_open_outcome_is_closed_by_a_later_interaction(
     outcome: str | None, later: str | None, expected: bool
 ) -> None:
     after = [_item(2, intent="intent1", outcome=later)] if later else []
     assert is_open(_item(1, outcome=outcome), after) is expected
 
 
-def test_another_intent_closes_nothing() -> None:
+def test_an_interaction_with_another_intent_closes_nothing() -> None:
     assert is_open(_item(1, outcome="open"), [_item(2, outcome="closed")])
 
 
@@ -105,7 +105,7 @@ def test_another_intent_closes_nothing() -> None:
     outcomes=st.lists(st.sampled_from(["open", "closed", None]), min_size=40, max_size=40),
     budget=st.integers(min_value=MINIMUM_HISTORY_TOKENS, max_value=3000),
 )
-def test_the_budget_holds_for_any_text_and_the_text_is_the_same_each_time(
+def test_the_budget_holds_for_any_text_and_the_result_is_deterministic(
     texts: list[str], outcomes: list[str | None], budget: int
 ) -> None:
     items = [_item(number, text=text, outcome=outcomes[number]) for number, text in enumerate(texts)]

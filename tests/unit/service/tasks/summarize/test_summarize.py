@@ -74,7 +74,7 @@ LINES = OutputRules(schema="s", max_words=20, labels=("Issue", "Open"))
         ("Issue: a fee\n\nOpen:  a  call", LINES, "Issue: a fee\nOpen: a call"),
     ],
 )
-def test_valid_answers_are_tidied(text, rules, output):
+def test_valid_answers_are_normalised(text, rules, output):
     assert TASK.check(text, rules) == output
 
 
@@ -128,7 +128,7 @@ def test_a_digest_repeats_nothing_unsafe(text):
     assert text not in extractive_digest([contact(1, 1, text)])
 
 
-def test_a_digest_of_nothing():
+def test_the_digest_of_an_empty_history():
     assert extractive_digest([]) == "No interactions found."
 
 
@@ -152,7 +152,7 @@ def test_a_digest_is_deterministic_bounded_and_grounded(notes):
     assert amounts == []
 
 
-def test_the_pair_s_history_budget_bounds_what_the_prompt_holds() -> None:
+def test_the_pairs_history_budget_limits_the_history_in_the_prompt() -> None:
     from dataclasses import replace
 
     from service.llm.tokens import estimated_tokens
