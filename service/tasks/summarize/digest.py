@@ -65,11 +65,6 @@ _BARE_AMOUNT = re.compile(
     r"(?![\w%.:/-]|,\d|\s?(?:%|kwh?|c/|cents?|hrs?|hours|am\b|pm\b|therms|volts?|v\b))",
     re.I,
 )
-_AMOUNT = re.compile(
-    r"(?<![\w$€£.,:/#+-])(?<!\bv )(?:\d{1,3}(?:,\d{3}){1,2}|\d{1,5})\.\d\d"
-    r"(?![\w%.:/-]|,\d|\s?(?:%|kwh?|c/|cents?|hrs?|hours|am\b|pm\b|therms|volts?|v\b))",
-    re.I,
-)
 _AMOUNT = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3}){1,2}\.\d\d|\d{1,5}\.\d\d)(?!\d)")
 _OWED = re.compile(r"\b(?:owes?|owed|past due|bal(?:ance)?|arrears|due|cut|disc(?:onnect\w{0,6})?|shut.?off)\b", re.I)
 # "CARD 894.10 APPROVED", "pd 204.15": a debt that a later contact settles is left out of the digest.
