@@ -68,6 +68,6 @@ def test_a_tie_with_a_derived_amount_is_not_checked():
 
 
 def test_before_am_a_number_is_a_day_only_from_13_on():
-    assert find_unsupported("Crew comes Nov 2 AM.", SOURCE) != ()  # "2 AM" is a time that nobody named
+    assert find_unsupported("Crew comes Nov 2 AM.", SOURCE) != ()  # "2 AM" is a time that no interaction states
     late = source(("chat", "2025-10-15T15:00:00Z", "crew today"))
     assert find_unsupported("Crew came Oct 15 AM.", late) == ()
