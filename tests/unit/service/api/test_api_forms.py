@@ -193,5 +193,5 @@ def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
     clients = json.loads((settings.access_folder / "clients.json").read_text(encoding="utf-8"))["clients"]
     assert (clients["lead"]["tenant"], len(clients["lead"]["secrets"])) == ("tenant-a", 2)
     for wrong in ("tenant-b", "Tenant/A"):
-        with pytest.raises(ConfigurationError, match="keeps the one that it was made with"):
+        with pytest.raises(ConfigurationError, match="keeps the tenant that it was created with"):
             add_client(settings, "lead", ["operator"], tenant=wrong)
