@@ -33,8 +33,7 @@ def serve(
         from service.telemetry.log import configure_logging
 
         configure_logging(settings.telemetry.log_level)
-        if "writer_process" not in settings.model_fields_set:  # somebody may have a reason to want one process
-            settings = settings.model_copy(update={"writer_process": True})
+        settings = _with_writer_process(settings)
         runtime = build_runtime(settings)
         import uvicorn
 
@@ -87,6 +86,13 @@ def _listen(settings: "Settings") -> "socket.socket":
             f"stop the program that holds it, or choose another: omni serve --port {settings.serving.port + 10}"
         ) from err
     return listener
+
+
+def _with_writer_process(settings: "Settings") -> "Settings":
+    """Return ``settings`` with a child process for the summary writer, unless `OMNI_WRITER_PROCESS` decides."""
+    if "writer_process" in settings.summaries.model_fields_set:
+        return settings
+    return settings.model_copy(update={"writer_process": True})
 
 
 def _with_stand_ins(settings: "Settings", *, without_bedrock: bool) -> "Settings":
