@@ -1,4 +1,4 @@
-"""``token`` and ``client``: who may call the service."""
+"""``token`` and ``client``: access to the service."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 def token(
     scope: Annotated[str | None, typer.Option(help="Space-separated scopes; default: all.")] = None,
 ) -> None:
-    """Print a token of one hour for this machine's own client."""
+    """Print a token for this machine's own client, valid for one hour."""
     from service.access.control import local_token
     from service.access.errors import InvalidScope
     from service.errors import ConfigurationError
@@ -23,11 +23,11 @@ def token(
 def client(
     name: Annotated[str, typer.Argument(help="Letters, digits and ._-")],
     tenant: Annotated[
-        str | None, typer.Option(help="Whose forms, calls and results it may see; default: no tenant's.")
+        str | None, typer.Option(help="Tenant whose forms, calls and results it may see; default: none.")
     ] = None,
     scopes: Annotated[str, typer.Option(help="Space-separated.")] = "summaries feedback",
 ) -> None:
-    """Add a client that may ask for tokens, or give one a further secret; prints the secret once."""
+    """Add a client that may get tokens, or give an existing one a second secret; prints the secret once."""
     from service.access.control import add_client
     from service.settings import Settings
 

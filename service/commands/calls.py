@@ -1,4 +1,4 @@
-"""``calls``: what the call pipeline is told on the command line, and what it says."""
+"""``calls``: the commands of the call pipeline."""
 
 import asyncio
 import getpass
@@ -25,15 +25,15 @@ _METADATA = ".meta.json"
 
 calls = typer.Typer(no_args_is_help=True, help="Score calls: run, work, watch, replay, check, rescore, override.")
 
-Tenant = Annotated[str, typer.Option(help="Whose calls.")]
+Tenant = Annotated[str, typer.Option(help="Tenant of the calls.")]
 PairName = Annotated[
     str | None, typer.Option(help="Score with prompts/scorecard/PAIR.prompty instead of the released pair.")
 ]
 
 
 @calls.command("samples")
-def write_sample_calls(folder: Annotated[Path, typer.Argument(help="Where to write them.")]) -> None:
-    """Write a folder of sample calls of two tenants, made of the dev cases."""
+def write_sample_calls(folder: Annotated[Path, typer.Argument(help="Folder to write.")]) -> None:
+    """Write a folder of sample calls of two tenants, made from the dev cases."""
     from service.local.call_samples import write_samples
     from service.settings import Settings
 
@@ -47,10 +47,10 @@ def run_folder(
         Path | None,
         typer.Argument(help="One folder per tenant, or with --tenant the calls themselves; default: sample calls."),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Whose calls; default: the folders' names.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant of the calls; default: the folders' names.")] = None,
     pair: PairName = None,
 ) -> None:
-    """Upload a folder of calls and take them to the leaderboard (local AWS). Exit code 1: one is missing."""
+    """Upload and score a folder of calls, then show the leaderboard (local AWS). Exit code 1: a call is missing."""
     from service.settings import Settings
 
     settings = Settings()
@@ -58,15 +58,15 @@ def run_folder(
         folder = settings.state_dir / "sample-calls"
         write_sample_calls(folder)
     located = _located(settings, start=True)
-    # Whoever looks on sees tables; a worker's log is for machines.
+    # The user wants the tables, not the worker's JSON log.
     _work(located, lambda worker: _run(located, folder, tenant, worker), pair=pair, log_level="WARNING")
 
 
 @calls.command("work")
 def work_queue(
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False, pair: PairName = None
+    follow: Annotated[bool, typer.Option("--follow", help="Continue until stopped.")] = False, pair: PairName = None
 ) -> None:
-    """Empty the queue of calls."""
+    """Score the calls in the queue until it is empty."""
 
     async def drain(worker: "CallWorker") -> None:
         while True:
@@ -80,7 +80,7 @@ def work_queue(
 
 @calls.command("watch")
 def watch_calls(tenant: Tenant, pair: PairName = None) -> None:
-    """Take up calls that stand still or wait for a transcription."""
+    """Continue calls that are stuck or wait for a transcription."""
 
     async def look(worker: "CallWorker") -> None:
         from service.calls.work.replay import watch
@@ -92,29 +92,31 @@ def watch_calls(tenant: Tenant, pair: PairName = None) -> None:
 
 @calls.command("replay")
 def replay_calls(
-    reason: Annotated[str | None, typer.Argument(help="Only those that failed for this reason.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Whose; without it objects that belonged to no tenant.")] = None,
+    reason: Annotated[str | None, typer.Argument(help="Only calls that failed for this reason.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Tenant of the calls; default: objects without a tenant.")] = None,
     pair: PairName = None,
 ) -> None:
-    """Put failed calls through again."""
+    """Process failed calls again, after a fix."""
 
     async def again(worker: "CallWorker") -> None:
         from service.calls.failure import FailureReason
-        from service.calls.keys import NOBODY
+        from service.calls.keys import NO_TENANT
         from service.calls.work.replay import replay
 
         try:
             only = None if reason is None else FailureReason(reason)
         except ValueError:
-            raise ConfigurationError(f"{reason!r} is no reason; they are {', '.join(FailureReason)}") from None
-        _say(await replay(worker, tenant or NOBODY, only))
+            raise ConfigurationError(
+                f"{reason!r} is not a failure reason; choose from {', '.join(FailureReason)}"
+            ) from None
+        _say(await replay(worker, tenant or NO_TENANT, only))
 
     _work(_here(), again, pair=pair)
 
 
 @calls.command("check")
 def check_calls(tenant: Tenant) -> None:
-    """Count inputs against results. Exit code 1: one is missing."""
+    """Compare the numbers of inputs and results. Exit code 1: one is missing."""
 
     async def count(worker: "CallWorker") -> None:
         from service.calls.work.replay import count_calls
@@ -130,9 +132,9 @@ def check_calls(tenant: Tenant) -> None:
 @calls.command("rescore")
 def rescore_calls(
     tenant: Tenant,
-    form_id: Annotated[str, typer.Option("--form", help="Which form.")],
+    form_id: Annotated[str, typer.Option("--form", help="Id of the form.")],
     version: Annotated[str, typer.Option(help="draft, active, or a number.")] = "draft",
-    most: Annotated[int | None, typer.Option(help="Only the newest so many calls.")] = None,
+    most: Annotated[int | None, typer.Option(help="Score only this many of the newest calls.")] = None,
     pair: PairName = None,
 ) -> None:
     """Try another version of a form on stored calls; changes nothing."""
@@ -152,10 +154,10 @@ def override_verdict(
     criterion: str,
     verdict: str,
     tenant: Tenant,
-    who: Annotated[str, typer.Option(help="Who says so; default: the user of this machine.")] = "",
-    reason: Annotated[str, typer.Option(help="Why, in a sentence; personal details are taken out.")] = "",
+    who: Annotated[str, typer.Option(help="Name of the person; default: this machine's user.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, in a sentence; personal data is removed.")] = "",
 ) -> None:
-    """Put a person's verdict beside the model's; an equal one is a confirmation."""
+    """Keep a person's verdict beside the model's; an equal one confirms it."""
 
     async def put(worker: "CallWorker") -> None:
         from service.calls.work.people import override
@@ -181,7 +183,7 @@ def _work(
     scores: bool = True,
     log_level: str | None = None,
 ) -> None:
-    """Do ``what`` with a worker. One that scores nothing needs no release: the floor's file stands there and is never asked."""
+    """Run ``what`` with a worker. One that scores nothing needs no release: it gets the file of the pair keywords, unused."""
     from service.calls.work.build import build_worker
     from service.telemetry.log import configure_logging
 
@@ -207,7 +209,7 @@ def _carry(worker: "CallWorker") -> None:
 
     try:
         count = carry(worker)
-    except WarehouseBusy as err:  # they wait where they are
+    except WarehouseBusy as err:  # they stay pending until the next time
         print(f"overrides were not carried to the warehouse: {err}", file=sys.stderr)
         return
     if count:
@@ -246,12 +248,12 @@ async def _run(settings: "Settings", folder: Path, tenant: str | None, worker: "
 
 def _tenants(folder: Path, tenant: str | None) -> dict[str, Path]:
     if not folder.is_dir():
-        raise ConfigurationError(f"{folder} is no folder: omni calls samples {folder} makes one")
+        raise ConfigurationError(f"{folder} is not a folder: make one with omni calls samples {folder}")
     return {tenant: folder} if tenant else {one.name: one for one in sorted(folder.iterdir()) if one.is_dir()}
 
 
 async def _add_forms(settings: "Settings", tenant: str, place: Path) -> bool:
-    """Give a local tenant the forms of its folder; return whether there is such a tenant."""
+    """Add a local tenant with the forms of its folder; return whether the tenant exists."""
     from service.aws.clients import client
     from service.calls.keys import is_tenant
     from service.calls.store.form_store import FormStore
@@ -314,22 +316,22 @@ def _say(tally: "CallTally") -> None:
     states = ", ".join(f"{count} {name}" for name, count in sorted(tally.states.items())) or "no call ended"
     print(states)
     for count, what in (
-        (tally.known, "known before"),
+        (tally.known, "already processed"),
         (tally.waiting, "waiting"),
-        (tally.refused, "of no tenant (see _unknown/dead/; after a fix: omni calls replay)"),
-        (tally.foreign, "messages about nothing of ours"),
+        (tally.refused, "without a tenant (see _unknown/dead/; after a fix: omni calls replay)"),
+        (tally.foreign, "messages about other objects"),
     ):
         if count:
             print(f"{count} {what}", file=sys.stderr)
     for reason, count in sorted(tally.reasons.items()):
-        print(f"{count} dead: {reason}", file=sys.stderr)
+        print(f"{count} failed: {reason}", file=sys.stderr)
 
 
 def with_model(settings: "Settings", pair: str | None) -> "Settings":
-    """Return settings under which the pair's models answer: on a laptop the bundled model is started where one is needed.
+    """Return settings under which the pair's models answer; in `local` starts the bundled model if the pair needs it.
 
     Raises:
-        ConfigurationError: there is no such pair, it asks a provider's model, or the stand-in does not start.
+        ConfigurationError: the pair does not exist, needs a provider's model, or the stand-in does not start.
     """
     from service.calls.work.build import served_from
     from service.cards import ModelCards
@@ -343,9 +345,9 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
     if {asked.model, asked.backup} - {None} <= set(TASK.in_process):
         return settings
     if replaced := [model for model in (asked.model, asked.backup) if model and cards.get(model).runs == "provider"]:
-        # A score that the bundled model made up under another's name would count against a person.
+        # A score by the bundled model under another model's name would be held against an agent.
         raise ConfigurationError(
-            f"pair {asked.name!r} asks {', '.join(replaced)}, which no laptop has, and a scorecard is no place for a stand-in: "
+            f"pair {asked.name!r} needs {', '.join(replaced)}, which `local` does not have, and stand-ins must not score calls: "
             "set OMNI_ENVIRONMENT=aws and credentials, or OMNI_BEDROCK_ENDPOINT, or name another pair with --pair"
         )
     return stack.with_endpoints(settings, [stack.up_bedrock(settings)])

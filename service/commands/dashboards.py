@@ -1,4 +1,4 @@
-"""``dashboards``: a link that opens them, or their definitions for QuickSight."""
+"""``dashboards``: prints a link to the running service's dashboards, or exports their definitions for QuickSight."""
 
 import sys
 from pathlib import Path
@@ -11,10 +11,8 @@ if TYPE_CHECKING:
 
 
 def dashboards(
-    url: Annotated[
-        str | None, typer.Option(help="Where the service runs; default: http://OMNI_HOST:OMNI_PORT.")
-    ] = None,
-    browser: Annotated[bool, typer.Option("--open", help="Open the link in this machine's browser too.")] = False,
+    url: Annotated[str | None, typer.Option(help="URL of the service; default: http://OMNI_HOST:OMNI_PORT.")] = None,
+    browser: Annotated[bool, typer.Option("--open", help="Also open the link in this machine's browser.")] = False,
     file: Annotated[
         Path | None, typer.Option("--export", help="Write the definitions for QuickSight (JSON) instead.")
     ] = None,
@@ -23,7 +21,7 @@ def dashboards(
         str | None, typer.Option(metavar="ARN", help="QuickSight data source over the Redshift database.")
     ] = None,
 ) -> None:
-    """Print a link that opens the running service's dashboards once, or export them."""
+    """Print a one-time link to the running service's dashboards, or export them."""
     from service.settings import Settings
 
     settings = Settings()
@@ -37,7 +35,7 @@ def dashboards(
         url or f"http://{settings.serving.host}:{settings.serving.port}", local_token(settings, "operator").text
     )
     print(link)
-    print("opens the dashboards once, within two minutes", file=sys.stderr)
+    print("this link opens the dashboards once, within two minutes", file=sys.stderr)
     if browser:
         import webbrowser
 

@@ -1,4 +1,4 @@
-"""``load-events``: what the loader is told on the command line, and what it says."""
+"""``load-events``: the command of the warehouse's loader."""
 
 import sys
 import time
@@ -24,21 +24,23 @@ _LONGEST_PAUSE_S = 60.0
 
 def load_events(
     once: Annotated[
-        bool, typer.Option("--once", help="Empty the queue, then look for what it forgot (the default).")
+        bool, typer.Option("--once", help="Empty the queue, then look for objects that it missed (the default).")
     ] = False,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until stopped.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Continue until stopped.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Count objects against rows. Exit code 1: one is missing.")
+        bool, typer.Option("--check", help="Compare objects with rows. Exit code 1: one is missing.")
     ] = False,
     replay: Annotated[
-        str | None, typer.Option(metavar="REASON", help="Put dead objects through again: those of a reason, or `all`.")
+        str | None, typer.Option(metavar="REASON", help="Load rejected objects again: those of one reason, or `all`.")
     ] = None,
-    bulk: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Load files of one JSON object a line.")] = None,
+    bulk: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Load a folder of files with one JSON object per line.")
+    ] = None,
     since: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Look from this hour on (ISO 8601, UTC), or `all`.")
+        str | None, typer.Option(metavar="TIME", help="Look at objects from this hour on (ISO 8601, UTC), or `all`.")
     ] = None,
 ) -> None:
-    """Move new summaries, verdicts and releases from the bucket into the warehouse."""
+    """Load new summaries, feedback and releases from the bucket into the warehouse."""
     from service.access.control import account_key
     from service.settings import Settings
     from service.telemetry.fields import set_account_key
@@ -95,7 +97,7 @@ def _check(settings: "Settings", archive: "Archive", since: datetime | None) -> 
 
 
 class _Progress:
-    """Says after each batch how far the loader is: one line that is written over on a terminal, else one a batch."""
+    """Prints the loader's progress after each batch: on a terminal one line that is overwritten, else a line per batch."""
 
     def __init__(self) -> None:
         self._objects = 0
@@ -174,7 +176,7 @@ def _since(text: str | None) -> tuple[datetime | None, bool]:
         moment = datetime.fromisoformat(text)
     except ValueError as err:
         raise ConfigurationError(
-            f"--since {text!r} is no ISO 8601 time: write 2026-11-21 or 2026-11-21T14:00, or all"
+            f"--since {text!r} is not an ISO 8601 time: write 2026-11-21 or 2026-11-21T14:00, or all"
         ) from err
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC), False
 
@@ -187,4 +189,6 @@ def _reason(text: str) -> "DeadReason | None":
     try:
         return DeadReason(text)
     except ValueError as err:
-        raise ConfigurationError(f"--replay {text!r} is no reason; they are {', '.join(DeadReason)}, or all") from err
+        raise ConfigurationError(
+            f"--replay {text!r} is not a reason; choose from {', '.join(DeadReason)}, or all"
+        ) from err

@@ -1,4 +1,4 @@
-"""``up``, ``down``, ``status``: the stand-ins that run beside the service on a laptop."""
+"""``up``, ``down``, ``status``: the local stand-ins for AWS and a model."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from service.local.stack import StackPart
 
 WithoutBedrock = Annotated[
-    bool, typer.Option("--without-bedrock", help="Start no model: pairs whose model is code still serve.")
+    bool, typer.Option("--without-bedrock", help="Start no model; pairs that are code can still serve.")
 ]
 
 
 def print_part(part: "StackPart") -> None:
-    """Say where a stand-in runs and what answers there."""
+    """Print a stand-in's state, endpoint and process id."""
     state = "started" if part.started_now else "already running"
     answers = f", answered by {part.detail}" if part.detail else ""
     print(f"{part.name}: {state} at {part.endpoint} (pid {part.pid}{answers})")
@@ -50,7 +50,7 @@ def down() -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Say what is running here. Exit code 1: something is not."""
+    """Show the state of the stand-ins. Exit code 1: one is not running or does not answer."""
     from service.local import stack
     from service.settings import Settings
 

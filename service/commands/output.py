@@ -1,4 +1,4 @@
-"""What a command prints for a program: one JSON document on standard output, and nothing else there."""
+"""JSON output of commands: one document on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ AsJson = Annotated[
 
 @contextmanager
 def human_text(*, as_json: bool) -> Iterator[None]:
-    """Send what is printed inside to standard error where standard output is for JSON."""
+    """With ``as_json``, send everything printed in the block to standard error."""
     if not as_json:
         yield
         return
@@ -24,5 +24,5 @@ def human_text(*, as_json: bool) -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` as JSON; what JSON has no type for (money, times, paths) becomes its text."""
+    """Print ``value`` as JSON; types that JSON lacks (money, times, paths) become strings."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str, allow_nan=False))

@@ -1,4 +1,4 @@
-"""``reconcile``: answered requests counted against what the stores hold."""
+"""``reconcile``: compares answered requests with the records in the stores."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +11,9 @@ def reconcile(
     log: Annotated[
         list[Path] | None, typer.Option(help="The service's log (JSON lines); may be given several times.")
     ] = None,
-    hours: Annotated[int, typer.Option(help="How far to look back.")] = 24,
+    hours: Annotated[int, typer.Option(help="Number of hours to check, up to now.")] = 24,
 ) -> None:
-    """Count answered requests against DynamoDB, S3 and the spool. Exit code 1: one is missing."""
+    """Compare answered requests with DynamoDB, S3 and the spool. Exit code 1: one is missing."""
     from service.api.insights import PATH
     from service.settings import Settings
     from service.summaries.reconcile import reconcile as count

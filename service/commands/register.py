@@ -1,4 +1,4 @@
-"""Which commands the service has, under which names and headings; ``omni`` offers the same ones."""
+"""The service's commands by name and help panel, for ``python -m service`` and for ``omni``."""
 
 from collections.abc import Callable, Mapping
 
@@ -23,7 +23,7 @@ COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls"))
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add the service's commands to ``app``, in the order of its help."""
+    """Add the service's commands to ``app``, in the order in which its help lists them."""
     for panel, commands in ((SERVE, _SERVE), (WAREHOUSE, _WAREHOUSE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)

@@ -1,4 +1,4 @@
-"""Runs a command line: what cannot run is one line on standard error and exit code 2, with a traceback only on ``--debug``."""
+"""Runs a command line: an error is one line on standard error and exit code 2, with a traceback only on ``--debug``."""
 
 import sys
 import traceback
@@ -11,11 +11,11 @@ COULD_NOT_RUN, INTERRUPTED = 2, 130
 _DEBUG = "--debug"
 
 
-Debug = Annotated[bool, typer.Option(_DEBUG, help="Show the traceback of an error; may stand anywhere on the line.")]
+Debug = Annotated[bool, typer.Option(_DEBUG, help="Show the traceback of an error; allowed anywhere on the line.")]
 
 
 def new_app(text: str, *, completion: bool = False) -> typer.Typer:
-    """Return an empty command line for ``run_app``; its callback declares ``Debug`` among its options."""
+    """Return an app without commands for ``run_app``; the app's callback must declare the option ``Debug``."""
     return typer.Typer(
         add_completion=completion,
         no_args_is_help=True,
@@ -36,14 +36,14 @@ def run_app(
 
     Args:
         app: the commands, from ``new_app``.
-        name: how the reader types the program, for its help.
-        expected: errors whose message says what to do; any other one is reported as unexpected.
-        arguments: what was typed; None takes ``sys.argv``.
+        name: the program as users type it, for its help.
+        expected: errors whose message says what to do; all others are reported as unexpected.
+        arguments: the command line; None means ``sys.argv``.
     """
     given, debug = _without_debug(sys.argv[1:] if arguments is None else arguments)
     command: Any = typer.main.get_command(app)
     if "--help" in given:
-        # Asked from above, Typer 0.29 imports pydantic to read the groups' own options: 0.3 s for a page of text.
+        # Run the subcommand's group directly: from the top, Typer 0.29 imports pydantic to read the groups' options (0.3 s).
         while given[0] in getattr(command, "commands", ()):
             command, name, given = command.commands[given[0]], f"{name} {given[0]}", given[1:]
     try:
@@ -73,17 +73,17 @@ def _code_of(ended: SystemExit) -> int:
     if ended.code == INTERRUPTED:
         print("interrupted", file=sys.stderr)
     if isinstance(ended.__context__, OSError | typer.Abort):
-        return COULD_NOT_RUN  # nobody reads on, or nobody answers: 1 would be a verdict
+        return COULD_NOT_RUN  # the output was closed, or a prompt got no answer; exit code 1 would look like a verdict
     return ended.code or 0
 
 
 def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
     if isinstance(err, expected):
         return str(err)
-    if getattr(err, "title", None) == "Settings":  # a pydantic.ValidationError; an error of another kind has no title
+    if getattr(err, "title", None) == "Settings":  # a pydantic.ValidationError; no other error has a title
         from service.settings import wrong_settings
 
         return f"settings: {wrong_settings(cast(Any, err))}"
     said = str(err).strip().splitlines()
     what = f"{type(err).__name__}: {said[0]}" if said else type(err).__name__
-    return f"unexpected {what} (the same command with {_DEBUG} shows where it came from)"
+    return f"unexpected {what} (add {_DEBUG} to the command for the traceback)"

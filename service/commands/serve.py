@@ -1,4 +1,4 @@
-"""``serve``: the service in the foreground, with the stand-ins that it needs."""
+"""``serve``: runs the service in the foreground, with the stand-ins that it needs."""
 
 import sys
 from pathlib import Path
@@ -19,13 +19,13 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: OMNI_HOST, 127.0.0.1.")] = None,
     without_bedrock: WithoutBedrock = False,
 ) -> None:
-    """Serve the pair in production, and start what it needs where no endpoints are set."""
+    """Serve the pair in production; start local stand-ins for endpoints that are not set."""
     from service.settings import Settings
 
-    # Given like this they are checked as the environment's are.
+    # Passed as settings, so that they are validated like the environment variables.
     given = {name: value for name, value in (("port", port), ("host", host)) if value is not None}
     settings = Settings(**given)
-    # The port first: nothing is started for a service that cannot listen.
+    # Bind the port first: start nothing for a service that cannot listen.
     listener = _listen(settings)
     with listener:
         settings = _with_stand_ins(settings, without_bedrock=without_bedrock)
@@ -49,7 +49,7 @@ def serve(
             create_app(settings, runtime),
             log_config=None,
             access_log=False,
-            # Longer than the load balancer's own (NLB: 350 s), or it sends a request into a connection that we are closing.
+            # Longer than the load balancer's (NLB: 350 s): otherwise it sends a request into a connection that we are closing.
             timeout_keep_alive=360,
             timeout_graceful_shutdown=10,
         )
@@ -77,7 +77,7 @@ def _listen(settings: "Settings") -> "socket.socket":
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.serving.host, settings.serving.port))
-        # Listening already here: without it a second service could bind too and would fail only later.
+        # Listen at once: after bind alone a second service could also bind, and would fail only later.
         listener.listen(2048)
     except OSError as err:
         listener.close()

@@ -1,4 +1,4 @@
-"""``sql``: one question in Redshift's dialect."""
+"""``sql``: runs one SELECT in Redshift's dialect."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ def sql(
     csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the warehouse one SELECT in Redshift's dialect."""
+    """Run one SELECT in Redshift's dialect on the warehouse."""
     from service.errors import ConfigurationError
     from service.settings import Settings
     from service.warehouse.console import answer

@@ -79,11 +79,11 @@ def test_exit_codes(command, code):
     ("command", "line"),
     [
         ("known", "error: no pair 'x': name another\n"),
-        ("unknown", "error: unexpected KeyError: 'column' (the same command with --debug shows where it came from)\n"),
-        ("wordless", "error: unexpected RuntimeError (the same command with --debug shows where it came from)\n"),
+        ("unknown", "error: unexpected KeyError: 'column' (add --debug to the command for the traceback)\n"),
+        ("wordless", "error: unexpected RuntimeError (add --debug to the command for the traceback)\n"),
         (
             "many-lines",
-            "error: unexpected ValueError: first (the same command with --debug shows where it came from)\n",
+            "error: unexpected ValueError: first (add --debug to the command for the traceback)\n",
         ),
         ("ctrl-c", "interrupted\n"),
         ("script", "error: the harness could not run\n"),
@@ -99,9 +99,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(capsys, arguments):
     assert run(*arguments) == 2
     err = capsys.readouterr().err
     assert err.startswith("Traceback (most recent call last):")
-    assert err.endswith(
-        "error: unexpected KeyError: 'column' (the same command with --debug shows where it came from)\n"
-    )
+    assert err.endswith("error: unexpected KeyError: 'column' (add --debug to the command for the traceback)\n")
 
 
 def test_debug_behind_two_dashes_is_an_argument(capsys):
