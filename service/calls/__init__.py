@@ -1,1 +1,1 @@
-"""Calls from a recording or transcript to a scored result: keys, transcripts, redaction, results; no infrastructure."""
+"""Recorded calls, from a recording or transcript to a scored result: keys, results, reviews, and one folder for each step."""

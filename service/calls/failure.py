@@ -1,4 +1,4 @@
-"""Why a call has no result: reasons that a person can act on, and what is merely not ready yet."""
+"""Why a call has no result: failure reasons that a person can act on, and results that are not ready yet."""
 
 from enum import StrEnum
 
@@ -22,7 +22,7 @@ class FailureReason(StrEnum):
 
 
 class CallFailed(ServiceError):
-    """A call that cannot go on as it is. The message names what and what to do, never a word of the call."""
+    """A call that cannot be processed as it is. The message says what is wrong and what to do, and quotes nothing of the call."""
 
     def __init__(self, reason: FailureReason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -31,12 +31,12 @@ class CallFailed(ServiceError):
 
 
 class NotReady(ServiceError):
-    """Somebody else is still at work on the call: a transcription job, or another worker. It is looked at again."""
+    """A transcription job or another worker still has the call; try again later."""
 
 
 class Waiting(NotReady):
-    """A transcription job is under way; ``job`` is its name, and whoever watches the calls asks for it."""
+    """A transcription job is running; ``job`` is its name. ``watch`` continues the call after the job has ended."""
 
     def __init__(self, job: str) -> None:
-        super().__init__(f"transcription job {job!r} is under way")
+        super().__init__(f"transcription job {job!r} is running")
         self.job = job

@@ -1,7 +1,7 @@
-"""The names of things: which tenant an object belongs to, what its call is called, and where everything of a call lies.
+"""S3 keys and ids of calls: the tenant of an object, the id of its call, and the keys of all objects of a call.
 
-Every key begins with the tenant. S3 knows no folders: ``a/calls/../../b/x`` is a name like any other, and is refused all the
-same, because whoever shows or downloads it may read it as a path.
+Every key begins with the tenant. S3 has no folders, so ``a/calls/../../b/x`` is a valid key there; it is refused because a
+program that shows or downloads the object may treat it as a path.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _FOLDER = "calls"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallObject:
-    """One version of one object that holds a call. ``version`` is empty in a bucket without versions."""
+    """One version of an S3 object that holds a call. ``version`` is empty in a bucket without versioning."""
 
     tenant: str
     key: str
@@ -28,11 +28,11 @@ class CallObject:
 
     @property
     def call_id(self) -> str:
-        """The call's name for ever: of the tenant and the object's content, whatever the object is called.
+        """The call's permanent id, made from the tenant and the object's content, not from its name.
 
         A file name may hold a customer's number, so no part of it is used. The same bytes sent twice are one call.
         """
-        # SSE-KMS and multipart uploads give an ETag that is no digest of the content: there the same bytes are two calls.
+        # With SSE-KMS and multipart uploads the ETag is not a digest of the content: there the same bytes become two calls.
         return f"call-{_digest(self.tenant, self.etag)}"
 
     @property
@@ -43,10 +43,10 @@ class CallObject:
 
 
 def read_key(key: str, *, etag: str, version: str = "") -> CallObject:
-    """Return what an object's key says.
+    """Return the call object with this key.
 
     Raises:
-        CallFailed: it is no ``<tenant>/calls/<name>``, or a name that could be read as a path elsewhere.
+        CallFailed: the key is not ``<tenant>/calls/<name>``, or the name contains path segments such as ``..``.
     """
     tenant, _, rest = key.partition("/")
     folder, _, name = rest.partition("/")
@@ -57,27 +57,27 @@ def read_key(key: str, *, etag: str, version: str = "") -> CallObject:
             FailureReason.BAD_KEY, "the key has an empty, '.' or '..' folder in it; upload the file under a plain name"
         )
     if not etag:
-        raise CallFailed(FailureReason.BAD_KEY, "the event names no ETag, so nobody can tell which version it means")
+        raise CallFailed(FailureReason.BAD_KEY, "the event has no ETag, so the object's version is unknown")
     return CallObject(tenant=tenant, key=key, etag=etag, version=version)
 
 
 def is_tenant(name: str) -> bool:
-    """Return whether ``name`` could be a tenant's id."""
+    """Return whether ``name`` has the form of a tenant's id."""
     return _TENANT.fullmatch(name) is not None
 
 
 def is_call_id(name: str) -> bool:
-    """Return whether ``name`` could be a call's id."""
+    """Return whether ``name`` has the form of a call's id."""
     return _CALL_ID.fullmatch(name) is not None
 
 
 def calls_prefix(tenant: str) -> str:
-    """Return where a tenant's recordings and transcripts arrive."""
+    """Return the key prefix of a tenant's incoming recordings and transcripts."""
     return f"{tenant}/{_FOLDER}/"
 
 
 def result_key(tenant: str, call_date: datetime, call_id: str) -> str:
-    """Return the key of a call's result: by the day of the call, UTC."""
+    """Return the key of a call's result, in a folder by the UTC day of the call."""
     return f"{tenant}/{call_date:%Y/%m/%d}/{call_id}.json"
 
 
@@ -87,7 +87,7 @@ def transcript_key(tenant: str, call_id: str) -> str:
 
 
 def raw_answer_key(tenant: str, call_id: str) -> str:
-    """Return the key of what a model said that could not be used."""
+    """Return the key of a model's unusable answer."""
     return f"{tenant}/unusable/{call_id}.txt"
 
 
@@ -97,21 +97,21 @@ def letter_key(tenant: str, reason: FailureReason, name: str) -> str:
 
 
 def dead_prefix(tenant: str) -> str:
-    """Return where a tenant's dead letters lie."""
+    """Return the key prefix of a tenant's dead letters."""
     return f"{tenant}/dead/"
 
 
 def job_output_key(tenant: str, call_id: str) -> str:
-    """Return where Amazon Transcribe puts what it heard."""
+    """Return the key of Amazon Transcribe's output."""
     return f"tmp/{tenant}/{call_id}.json"
 
 
-# Dead letters about objects under no tenant; no tenant's id begins with an underscore.
-NOBODY = "_unknown"
+# Holds dead letters about objects without a tenant; no tenant's id begins with an underscore.
+NO_TENANT = "_unknown"
 
 
 def letter_name_of(key: str, etag: str) -> str:
-    """Return the name of a letter about an object that has no call id."""
+    """Return the name of a dead letter about an object that has no call id."""
     return _digest(key, etag)
 
 

@@ -1,4 +1,4 @@
-"""A call's result: the unified JSON, made from a scorecard, and the warehouse's rows, made from the unified JSON alone."""
+"""A call's result: the unified JSON, made from a scorecard, and the warehouse's rows, made only from the unified JSON."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -9,11 +9,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer
 from service.events import SCHEMA_VERSION, CallCriterionEvent, CallEvent
 from service.tasks.scorecard.card import CriterionResult, Scorecard
 
-# A number in the JSON, as R-QA-RESULT shows it, and exact again when it is read: no figure here has more than 15 digits.
+# A JSON number, as R-QA-RESULT requires; it is read back exactly, because no figure here has more than 15 digits.
 Number = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Sentiment = Literal["POSITIVE", "NEUTRAL", "NEGATIVE"]
-# R-QA-RESULT has a number where an analyst has words. The number is made of the words, so that it can be explained: the agent's
-# manner sets it, how the customer sounds moves it.
+# R-QA-RESULT wants a number for the tone. It is computed from the two tones, so that it can be explained: the agent's tone sets
+# it, the customer's tone adjusts it.
 _AGENT_TONE: Mapping[str, int] = {"warm": 85, "professional": 75, "curt": 40, "dismissive": 15}
 _CUSTOMER_TONE: Mapping[str, int] = {"relieved": 10, "calm": 0, "anxious": -5, "frustrated": -10, "angry": -15}
 _SENTIMENT: Mapping[str, Sentiment] = {
@@ -26,14 +26,14 @@ class _Part(BaseModel):
 
 
 class Entity(_Part):
-    """A kind of personal detail that was found and taken out. Which one it was is nowhere."""
+    """The number of personal details of one kind that were removed. The details themselves are not kept."""
 
     type: str
     count: int
 
 
 class Summary(_Part):
-    """What the model says of the call. ``tone_score`` is 0 to 100, computed from the two tones; None when one is unknown."""
+    """The model's summary of the call. ``tone_score`` (0 to 100) is computed from the two tones; None when one is unknown."""
 
     issue: str
     resolution: str
@@ -44,7 +44,7 @@ class Summary(_Part):
 
 
 class EvaluatedCriterion(_Part):
-    """One criterion. ``passed`` is None where it did not apply or nobody answered; ``evidence`` says whether the quote holds."""
+    """One criterion. ``passed`` is None when it does not apply or has no answer; ``evidence``: whether the quote was found."""
 
     id: str
     section: str
@@ -63,7 +63,7 @@ class EvaluatedCriterion(_Part):
 
 
 class Failed(_Part):
-    """A criterion that was answered no."""
+    """A criterion with the answer no."""
 
     id: str
     reason: str
@@ -86,7 +86,7 @@ class CallEvaluation(_Part):
 
 
 class RedactionFacts(_Part):
-    """What was observed: who looked through how many turns and found what; and what the transcriber says that it took out."""
+    """The redactor, the number of turns it checked and the counts it found; and the counts that the transcriber reports."""
 
     by: str
     turns: int
@@ -95,7 +95,7 @@ class RedactionFacts(_Part):
 
 
 class Source(_Part):
-    """Where the call came from. ``pii_redacted``: a redactor went through every turn (``redaction`` says with what result)."""
+    """Where the call came from. ``pii_redacted``: a redactor checked every turn (``redaction`` has its counts)."""
 
     object_key: str
     etag: str
@@ -108,7 +108,7 @@ class Source(_Part):
 
 
 class ScoredBy(_Part):
-    """The pair that scored, and what it cost."""
+    """The pair that scored the call, with latency, tokens and cost."""
 
     pair: str
     pair_digest: str
@@ -123,7 +123,7 @@ class ScoredBy(_Part):
 
 
 class CallResult(_Part):
-    """The unified JSON of one call. ``summary_raw`` says where an unusable answer lies; then there is no evaluation."""
+    """The unified JSON of one call. ``summary_raw`` is the key of an unusable answer; then there is no evaluation."""
 
     schema_version: int = SCHEMA_VERSION
     tenant_id: str
@@ -146,7 +146,7 @@ class CallResult(_Part):
     scored_by: ScoredBy
 
     def to_json(self) -> str:
-        """Return it as it is stored."""
+        """Return the JSON text as it is stored."""
         return self.model_dump_json(indent=1)
 
 
@@ -157,7 +157,7 @@ def tone_score(customer: str | None, agent: str | None) -> int | None:
 
 
 def evaluation_of(card: Scorecard, pass_threshold: Decimal) -> CallEvaluation:
-    """Return a scorecard in the form of the unified JSON; its figures are the scorecard's own."""
+    """Return a scorecard in the form of the unified JSON, with the scorecard's own figures."""
     score = card.score
     reasons = {result.id: result.reason for result in card.criteria}
     return CallEvaluation(
@@ -176,7 +176,7 @@ def evaluation_of(card: Scorecard, pass_threshold: Decimal) -> CallEvaluation:
 
 
 def summary_of(card: Scorecard) -> Summary:
-    """Return what the scorecard says of the call."""
+    """Return the scorecard's summary of the call."""
     tones = [f"{who} {tone}" for who, tone in (("customer", card.tone.customer), ("agent", card.tone.agent)) if tone]
     return Summary(
         issue=card.summary,
@@ -189,17 +189,17 @@ def summary_of(card: Scorecard) -> Summary:
 
 
 def sentiment_of(card: Scorecard) -> Sentiment | None:
-    """Return the customer's sentiment, as the tone says it."""
+    """Return the customer's sentiment, derived from the tone."""
     return _SENTIMENT.get(card.tone.customer or "")
 
 
 def reviews_of(card: Scorecard) -> tuple[str, ...]:
-    """Return each reason to look, with the criterion that it is about."""
+    """Return each reason for a person's review, with its criterion."""
     return tuple(item.code if item.criterion is None else f"{item.code}:{item.criterion}" for item in card.review)
 
 
 def rows_of(result: CallResult, source_key: str) -> tuple[CallEvent, list[CallCriterionEvent]]:
-    """Return the warehouse's rows of a call. They hold no word of it, so they may outlive the result."""
+    """Return the warehouse's rows of a call. They quote nothing of it, so they may be kept longer than the result."""
     return _call_row(result, source_key), _criterion_rows(result)
 
 

@@ -1,7 +1,7 @@
-"""What a QA lead reads and says of scored calls: pages of calls, one call's result, and a person's verdict beside the model's.
+"""Reviews of scored calls by a QA lead: pages of calls, one call's result, and overrides of the model's verdicts.
 
-Below the HTTP API and the command line, which both say it through this module. Every method is about one tenant, and another
-tenant's call is not there.
+The HTTP API and the command line both use this module. Every method is about one tenant and treats another tenant's calls as
+missing.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,11 @@ from service.tasks.scorecard.transcript import Turn
 from service.telemetry.log import Event, log
 
 LONGEST_REASON = 2000
-_TICK = timedelta(milliseconds=1)  # what moments of overrides are exact to
+_TICK = timedelta(milliseconds=1)  # the precision of an override's time
 
 
 class ReviewRefused(Exception):
-    """What was asked cannot be done; ``code`` is for machines, the message says what to do."""
+    """A request that cannot be carried out; ``code`` is for programs, the message says what to do."""
 
     status: ClassVar[int] = 404
     code: ClassVar[str]
@@ -42,27 +42,27 @@ class CallMissing(ReviewRefused):
 
 
 class CriterionMissing(ReviewRefused):
-    """The call was not scored on such a criterion."""
+    """The call was not scored on this criterion."""
 
     code = "CRITERION_NOT_FOUND"
 
 
 class NotScored(ReviewRefused):
-    """The call has no scorecard to say anything about, or none any more."""
+    """The call has no scorecard, or its scorecard was deleted."""
 
     status = 409
     code = "CALL_NOT_SCORED"
 
 
 class OverrideChanged(ReviewRefused):
-    """Somebody else overruled the criterion since it was read."""
+    """Another override of the criterion was saved since it was read."""
 
     status = 409
     code = "OVERRIDE_CHANGED"
 
 
 class ReasonUnredacted(ReviewRefused):
-    """Personal details in the reason could not be looked for, so it is not kept."""
+    """The reason could not be redacted, so it is not kept."""
 
     status = 422
     code = "REASON_NOT_REDACTED"
@@ -94,7 +94,7 @@ class _Results(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """One call: its state, its result as the model left it, and each criterion's newest word of a person."""
+    """One call: its state, the model's result, and each criterion's newest override."""
 
     job: CallJob
     result: CallResult | None
@@ -103,7 +103,7 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallReviews:
-    """Blocking; every method raises ``StoreError`` when a store does not answer."""
+    """Reads calls and keeps overrides. Blocking; every method raises ``StoreError`` when a store does not answer."""
 
     jobs: _Jobs
     pages: _Pages
@@ -111,17 +111,17 @@ class CallReviews:
     results: Callable[[str], _Results]
     redactor: TranscriptRedactor
     now: Callable[[], datetime]
-    threads: StoreThreads  # for whoever may not block
+    threads: StoreThreads  # runs these methods for callers on the event loop
 
     def read(self, tenant: str, call_id: str) -> Reviewed:
-        """Return a call with its result, None where it has none (yet, or any more), and what people said.
+        """Return a call with its overrides and its result; the result is None before scoring and after its deletion.
 
         Raises:
-            CallMissing: there is none.
+            CallMissing: the tenant has no such call.
         """
         job = self._job(tenant, call_id)
         result = self._result(job)
-        if job.scored is None and result is not None:  # scored before the list said so
+        if job.scored is None and result is not None:  # scored by a version that did not store it in the list
             job = replace(job, scored=scored_of(result))
         said = {item.criterion: item for item in self.overrides.of(tenant, call_id)}  # the newest comes last
         return Reviewed(job=job, result=result, overrides=tuple(said.values()))
@@ -129,16 +129,16 @@ class CallReviews:
     def override(
         self, tenant: str, call_id: str, criterion: str, verdict: Rating, *, reason: str, who: str, edit: int | None
     ) -> Override:
-        """Put a person's verdict beside the model's, which stays. Said twice by the same person it is kept once.
+        """Keep a person's verdict beside the model's, which stays unchanged. The same person's repeat is kept once.
 
-        ``edit`` is the number of the word that was read, 0 for none; None speaks over whatever there is. The reason is redacted.
+        ``edit`` is the number of the override that the person read, 0 for none; None skips the check. The reason is redacted.
 
         Raises:
             CallMissing: there is no such call.
-            NotScored: nothing of it to say anything about.
-            CriterionMissing: it was not scored on that.
-            OverrideChanged: somebody else's word came between.
-            ReasonUnredacted: the reason cannot be kept.
+            NotScored: the call has no scorecard.
+            CriterionMissing: the call was not scored on this criterion.
+            OverrideChanged: another override was saved meanwhile.
+            ReasonUnredacted: the reason could not be redacted.
         """
         job = self._job(tenant, call_id)
         result = self._result(job)
@@ -148,7 +148,9 @@ class CallReviews:
         found = next((item for item in evaluation.criteria if item.id == criterion), None)
         if found is None:
             known = ", ".join(item.id for item in evaluation.criteria)
-            raise CriterionMissing(f"call {call_id!r} was not scored on a criterion {criterion!r}; it was on {known}")
+            raise CriterionMissing(
+                f"call {call_id!r} was not scored on criterion {criterion!r}; its criteria are {known}"
+            )
         clean = self._redacted(reason)
         said = [item for item in self.overrides.of(tenant, call_id) if item.criterion == criterion]
         last = said[-1] if said else None
@@ -170,14 +172,14 @@ class CallReviews:
             verdict=verdict,
             reason=clean,
             who=who,
-            # Of two clocks the later word is the newer one.
+            # The newer override gets the later time, even if this machine's clock is behind.
             at=at if last is None else max(at, last.at + _TICK),
             pair_digest=result.scored_by.pair_digest,
         )
         try:
             self.overrides.put(made)
         except OverrideTaken as err:
-            raise OverrideChanged(f"criterion {criterion!r} was overruled a moment ago: read the call again") from err
+            raise OverrideChanged(f"criterion {criterion!r} was overridden a moment ago: read the call again") from err
         log(Event.CALL_OVERRIDDEN, tenant=tenant, call_id=call_id, criterion=criterion, agrees=made.agrees)
         return made
 
@@ -195,11 +197,13 @@ class CallReviews:
         try:
             return self.redactor.redact([Turn(speaker="system", start_s=0, text=reason)]).turns[0].text
         except CallFailed as err:
-            raise ReasonUnredacted("the reason cannot be redacted, so it is not kept: say it in plainer words") from err
+            raise ReasonUnredacted(
+                "the reason cannot be redacted, so it is not kept: write it in simpler words"
+            ) from err
 
 
 def scored_of(result: CallResult) -> CallScore | None:
-    """Return what a list says of a result; None where the model's answer could not be used."""
+    """Return the part of a result that lists show; None when the model's answer could not be used."""
     found = result.qa_evaluation
     if found is None:
         return None
@@ -212,7 +216,7 @@ def scored_of(result: CallResult) -> CallScore | None:
 
 
 def build_reviews(settings: Settings, *, dynamodb: Any, s3: Any, now: Callable[[], datetime]) -> CallReviews:
-    """Return the reviews of the settings' table and buckets; nothing is contacted yet."""
+    """Return the reviews of the settings' table and buckets; contacts nothing."""
     table = settings.calls.table
     return CallReviews(
         jobs=CallJobs(dynamodb, table),

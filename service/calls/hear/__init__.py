@@ -1,1 +1,1 @@
-"""Turns recordings and ready transcripts into turns of speakers."""
+"""Converts recordings and existing transcripts into speaker turns."""

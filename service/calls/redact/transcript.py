@@ -1,8 +1,8 @@
 """Removes the caller's personal data from a transcript before it is stored, logged or shown to a model; fails closed.
 
-``TranscriptRedactor`` is the port. ``PatternRedactor`` needs nothing but this package; the others (Presidio, Amazon Comprehend)
-look through what it leaves. What was taken out is counted by kind: nothing here says that a text is clean, only who looked and
-what was found.
+``TranscriptRedactor`` is the port. ``PatternRedactor`` needs only this package; the others (Presidio, Amazon Comprehend) check
+the text that it leaves. Removed details are counted by kind. No code here claims that a text is clean: it only reports the
+redactor and its counts.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from service.tasks.scorecard.transcript import Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedactedTranscript:
-    """A call's turns without whom they are about; ``found`` counts what was replaced, by kind, and ``by`` says who did."""
+    """A call's redacted turns; ``found`` counts the replaced details by kind, ``by`` names the redactor."""
 
     turns: tuple[Turn, ...]
     by: str
@@ -30,17 +30,17 @@ class TranscriptRedactor(Protocol):
     """Redacts calls. Blocking."""
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
-        """Return the turns redacted, every one of them.
+        """Return all turns redacted.
 
         Raises:
-            CallFailed: one could not be: then none is kept.
-            StoreError: whoever does it elsewhere does not answer; the call waits.
+            CallFailed: a turn could not be redacted: then none is kept.
+            StoreError: a remote redactor does not answer; the call waits.
         """
         ...
 
 
 class PatternRedactor:
-    """Patterns, the same on every machine: what speech gives away by its context, then ``service.redaction.free_text``."""
+    """Redacts with patterns, the same on every machine: spoken details by their context, then ``service.redaction.free_text``."""
 
     by = "patterns-2"
 
@@ -54,12 +54,12 @@ class PatternRedactor:
                 text = redacted_text(redact_spoken(turn.text, asked))
             except RedactionFailed as err:
                 raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {err}") from None
-            except Exception as err:  # whatever it is: a text that nobody redacted goes nowhere, nor does its traceback
+            except Exception as err:  # fail closed: keep neither the unredacted text nor a traceback that may quote it
                 raise CallFailed(FailureReason.REDACTION, f"turn {len(clean)}: {type(err).__name__}") from None
             found.update(TAG.findall(text))
-            found.subtract(TAG.findall(turn.text))  # what came in brackets was not found here
-            # Only what somebody else asked just before: an agent does not answer himself.
-            # "Thank you [name]" asks for no name.
+            found.subtract(TAG.findall(turn.text))  # tags that the text already had were not found here
+            # Only a question of the other speaker counts: agents do not answer their own questions.
+            # "Thank you [name]" does not ask for a name.
             asked = ANY_TAG.sub("", turn.text) if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
             clean.append(turn.model_copy(update={"text": text}))
         return RedactedTranscript(
@@ -68,7 +68,7 @@ class PatternRedactor:
 
 
 def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[EntitySpan]], by: str) -> RedactedTranscript:
-    """Return ``before`` without what was found in its turns since; ``finds`` has one list for each of them.
+    """Return ``before`` with further finds redacted; ``finds`` has one list for each of its turns.
 
     Raises:
         CallFailed: a list is missing, or a find does not fit its turn.

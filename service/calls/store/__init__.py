@@ -1,1 +1,1 @@
-"""What is kept of calls and forms, in DynamoDB and S3, each tenant behind a wall."""
+"""The stores of calls and forms, in DynamoDB and S3, separated by tenant."""

@@ -1,8 +1,7 @@
 """Tenants and their forms in DynamoDB: a draft and immutable revisions per form, one of them active, each write conditional.
 
-Partition ``TENANT#<id>``. ``META#v1`` is the tenant. ``QA_TEMPLATE#<form>`` is a form's head: its draft, its active version and
-the count of its edits, which every write must name. ``QA_REVISION#<form>#<version>`` is a version that was activated; it never
-changes.
+Partition ``TENANT#<id>``. Item ``META#v1`` is the tenant. ``QA_TEMPLATE#<form>`` is a form's head: its draft, its active version
+and its edit count, which every write must match. ``QA_REVISION#<form>#<version>`` is an activated version, which never changes.
 """
 
 import json
@@ -26,7 +25,7 @@ _LOST_RACE = frozenset({"ConditionalCheckFailedException", "TransactionCanceledE
 
 
 class FormStore:
-    """Implements ``Forms`` over one table. ``now`` gives aware UTC."""
+    """Implements ``Forms`` with one table. ``now`` returns aware UTC."""
 
     def __init__(self, client: Any, table: str, *, timeout_s: float, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -62,7 +61,7 @@ class FormStore:
         return await self._threads.run(self._activate, tenant, form_id, edit, who)
 
     def add_tenant(self, tenant: str, name: str, *, model: str | None = None) -> bool:
-        """Write a tenant; False when it is there already, which changes nothing. Blocking."""
+        """Add a tenant; return False and change nothing when it exists. Blocking."""
         item = _key(tenant, META) | {"name": {"S": name}} | ({} if model is None else {"bedrockModel": {"S": model}})
         try:
             self._write([{"Put": {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}])
@@ -72,7 +71,7 @@ class FormStore:
 
     def _get(self, tenant: str, sort: str) -> dict[str, Any] | None:
         with translated(f"table {self._table!r}"):
-            # Consistent: an editor who has just saved must not read the form as it was before.
+            # A consistent read: an editor who has just saved must not get the old form.
             found = self._client.get_item(TableName=self._table, Key=_key(tenant, sort), ConsistentRead=True)
         item: dict[str, Any] | None = found.get("Item")
         return item
@@ -116,7 +115,7 @@ class FormStore:
         version = head.draft.version
         revision = _key(tenant, revision_key(form_id, version)) | signed
         fields = {"active": {"S": text}, "active_by": {"S": who}, "active_at": {"S": at}, "latest": {"N": str(version)}}
-        # Both or neither: a version that is active but not kept could never be looked up again.
+        # In one transaction: an active version that was not stored could never be read again.
         self._write(
             [
                 {"Put": {"Item": revision, "ConditionExpression": "attribute_not_exists(pk)"}},
@@ -150,7 +149,7 @@ class FormStore:
         """Make all changes or none.
 
         Raises:
-            FormChanged: a condition does not hold.
+            FormChanged: a condition is not met.
         """
         placed = [{kind: {**change, "TableName": self._table}} for one in changes for kind, change in one.items()]
         with translated(f"table {self._table!r}"):
@@ -158,7 +157,7 @@ class FormStore:
                 self._client.transact_write_items(TransactItems=placed)
             except ClientError as err:
                 if str(err.response.get("Error", {}).get("Code", "")) in _LOST_RACE:
-                    raise FormChanged("the form was written by somebody else just now; read it again") from err
+                    raise FormChanged("the form was changed by another write; read it again") from err
                 raise
 
     def _time(self) -> str:
@@ -166,12 +165,12 @@ class FormStore:
 
 
 def build_forms(settings: Settings, *, dynamodb: Any, now: Callable[[], datetime]) -> FormStore:
-    """Return the forms of the settings' table; nothing is contacted yet."""
+    """Return the forms of the settings' table; contacts nothing."""
     return FormStore(dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=now)
 
 
 def revision_key(form_id: str, version: int) -> str:
-    """Return the sort key of a version; versions sort as numbers."""
+    """Return the sort key of a version; versions sort numerically."""
     return f"{REVISION}{form_id}#{version:07d}"
 
 
@@ -214,4 +213,4 @@ def _form(item: dict[str, Any], name: str, tenant: str) -> Form:
 
 
 def _changed(form_id: str, read: int, found: int) -> str:
-    return f"form {form_id!r} was read at edit {read} and is at edit {found}; read it again and make your change there"
+    return f"form {form_id!r} was read at edit {read} and is at edit {found}; read it again and repeat your change"

@@ -1,4 +1,4 @@
-"""A tenant's forms: how they stand, how they change, and the port to whatever keeps them."""
+"""A tenant's forms: their head (draft and active version) and the port to their store."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,7 +7,7 @@ from service.tasks.scorecard.form import Form
 
 
 class FormChanged(Exception):
-    """Somebody else wrote the form since it was read; read it again."""
+    """The form was changed since it was read; read it again."""
 
 
 class FormMissing(Exception):
@@ -16,7 +16,7 @@ class FormMissing(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormHead:
-    """A form as it stands. ``edit`` counts its writes; 0 is a form that is not there yet. ``latest`` is the newest version."""
+    """A form's state. ``edit`` counts its writes; 0 means that it does not exist. ``latest`` is the newest version."""
 
     form_id: str
     edit: int
@@ -26,10 +26,10 @@ class FormHead:
 
 
 class Forms(Protocol):
-    """The port that the endpoints and the pipeline talk to; every method is about one tenant."""
+    """The port to the form store, for the endpoints and the call pipeline; every method is about one tenant."""
 
     async def known(self, tenant: str) -> bool:
-        """Return whether there is such a tenant."""
+        """Return whether the tenant exists."""
         ...
 
     async def heads(self, tenant: str) -> list[FormHead]:
@@ -37,27 +37,27 @@ class Forms(Protocol):
         ...
 
     async def head(self, tenant: str, form_id: str) -> FormHead:
-        """Return one form; ``edit`` 0 when it is not there."""
+        """Return one form; its ``edit`` is 0 when it does not exist."""
         ...
 
     async def revision(self, tenant: str, form_id: str, version: int) -> Form:
         """Return a version that is or was active.
 
         Raises:
-            FormMissing: there is none.
+            FormMissing: there is no such version.
         """
         ...
 
     async def save_draft(self, draft: Form, *, edit: int, who: str) -> FormHead:
-        """Put ``draft`` in place of the form's draft, as its next version; ``edit`` is the count that was read.
+        """Replace the form's draft with ``draft``, as its next version; ``edit`` is the edit count that was read.
 
         Raises:
-            FormChanged: it is another one by now.
+            FormChanged: the edit count has changed.
         """
         ...
 
     async def activate(self, tenant: str, form_id: str, *, edit: int, who: str) -> FormHead:
-        """Make the draft a version that never changes, and the active one.
+        """Turn the draft into an immutable version and make it the active one.
 
         Raises:
             FormChanged: the form was written since ``edit``.

@@ -1,4 +1,4 @@
-"""Calls in S3: recordings and transcripts as they arrive, and each tenant's own results, behind the tenant's wall."""
+"""Calls in S3: incoming recordings and transcripts, and each tenant's results, protected from other tenants."""
 
 import base64
 import json
@@ -11,11 +11,11 @@ from botocore.exceptions import ClientError
 
 from service.aws.bounded import translated
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.keys import NOBODY, CallObject, calls_prefix, is_tenant
+from service.calls.keys import NO_TENANT, CallObject, calls_prefix, is_tenant
 from service.errors import ServiceError, StoreError
 from service.summaries.archive import Listed
 
-MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV are 691 MB; as MP3 or FLAC they fit
+MOST_BYTES = 512 * 1024 * 1024  # three hours of 16 kHz stereo WAV (691 MB) are too large; as MP3 or FLAC they fit
 TAG = "tenant_id"
 
 
@@ -23,7 +23,7 @@ _REPLACED = "the object was replaced before it was read; the newer one is a call
 
 
 class WallBreached(ServiceError):
-    """Somebody asked for another tenant's object; the message names no tenant but the asker's."""
+    """An access to another tenant's object; the message names only the caller's tenant."""
 
     status = 403
 
@@ -38,7 +38,7 @@ class Arrived:
 
 
 class CallInputs:
-    """Blocking calls of the input bucket; every method raises ``StoreError`` when S3 does not answer."""
+    """Reads and writes the input bucket. Blocking; every method raises ``StoreError`` when S3 does not answer."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
@@ -49,7 +49,7 @@ class CallInputs:
         """Return the version that ``source`` names.
 
         Raises:
-            CallFailed: it is there no more, or too large.
+            CallFailed: it no longer exists, or is too large.
         """
         version = {"VersionId": source.version} if source.version else {}
         try:
@@ -69,16 +69,16 @@ class CallInputs:
         if str(found["ETag"]).strip('"') != source.etag:
             raise CallFailed(FailureReason.GONE, _REPLACED)
         if size > MOST_BYTES:
-            raise CallFailed(FailureReason.TOO_LARGE, f"{size} bytes; {MOST_BYTES} are the most")
+            raise CallFailed(FailureReason.TOO_LARGE, f"{size} bytes; the limit is {MOST_BYTES}")
         return Arrived(body=body, metadata=dict(found.get("Metadata", {})), modified=found["LastModified"])
 
     def put(self, key: str, body: bytes, metadata: dict[str, str] | None = None) -> None:
-        """Write an object, as whoever delivers calls does."""
+        """Write an object, like a system that delivers calls."""
         with translated(self._store):
             self._client.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=metadata or {})
 
     def listed(self, tenant: str | None = None) -> Iterator[Listed]:
-        """Yield a tenant's objects, or with None all there are."""
+        """Yield a tenant's objects; with None all objects."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix="" if tenant is None else calls_prefix(tenant)
         )
@@ -89,8 +89,8 @@ class TenantResults:
     """One tenant's results. Every key begins with the tenant, every object carries its tag and its encryption context."""
 
     def __init__(self, client: Any, bucket: str, tenant: str, *, kms_key: str | None = None) -> None:
-        if not is_tenant(tenant) and tenant != NOBODY:
-            raise WallBreached(f"{tenant[:62]!r} is no tenant's id")
+        if not is_tenant(tenant) and tenant != NO_TENANT:
+            raise WallBreached(f"{tenant[:62]!r} is not a tenant's id")
         self._client = client
         self._bucket = bucket
         self.tenant = tenant
@@ -98,7 +98,7 @@ class TenantResults:
         self._store = f"bucket {bucket!r}"
 
     def put(self, key: str, text: str, *, once: bool = False) -> Literal["written", "already"]:
-        """Write an object; with ``once`` only where there is none.
+        """Write an object; with ``once`` only if it does not exist.
 
         Raises:
             WallBreached: the key is not this tenant's.
@@ -125,14 +125,16 @@ class TenantResults:
         """Return an object's text, None when there is none.
 
         Raises:
-            WallBreached: key or tag say that it is another tenant's.
+            WallBreached: the key or the tag belongs to another tenant.
         """
         self._own(key)
         try:
             with translated(self._store):
                 tags = self._client.get_object_tagging(Bucket=self._bucket, Key=key)["TagSet"]
                 if {item["Key"]: item["Value"] for item in tags}.get(TAG) != self.tenant:
-                    raise WallBreached(f"an object under {self.tenant!r} does not carry its tag; it is not read")
+                    raise WallBreached(
+                        f"an object under {self.tenant!r} does not have the tenant's tag; it is not read"
+                    )
                 with self._client.get_object(Bucket=self._bucket, Key=key)["Body"] as stream:
                     return str(stream.read().decode())
         except StoreError as err:
@@ -151,7 +153,7 @@ class TenantResults:
         yield from _listed(pages, self._store)
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is gone is no error.
+        """Delete an object; a missing one is ignored.
 
         Raises:
             WallBreached: the key is not this tenant's.
@@ -162,12 +164,12 @@ class TenantResults:
 
     def _own(self, key: str) -> None:
         if not key.startswith(f"{self.tenant}/") or any(part in ("", ".", "..") for part in key.rstrip("/").split("/")):
-            raise WallBreached(f"the key is not one of tenant {self.tenant!r}")
+            raise WallBreached(f"the key does not belong to tenant {self.tenant!r}")
 
     def _encryption(self) -> dict[str, str]:
         if self._kms_key is None:
             return {}
-        # Of the context KMS makes a condition: a role that may decrypt one tenant's objects opens no other's.
+        # KMS policies can require this context: a role for one tenant's objects cannot decrypt another tenant's.
         context = base64.b64encode(json.dumps({TAG: self.tenant}).encode()).decode()
         return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._kms_key, "SSEKMSEncryptionContext": context}
 

@@ -1,8 +1,7 @@
-"""People's verdicts on criteria, in DynamoDB beside the calls they are about: each one an item that never changes.
+"""People's overrides of verdicts on criteria, in DynamoDB beside their calls: each one an item that never changes.
 
-``OVERRIDE#<call>#<criterion>#<edit>`` under the tenant. An override is written once; the next one has the next number, so two
-people who both read number 3 cannot both write number 4. Those that the warehouse does not hold yet stand in the index
-``by_open``.
+Sort key ``OVERRIDE#<call>#<criterion>#<edit>`` under the tenant. An override is written once and has the next number, so two
+people who both read number 3 cannot both write number 4. The index ``by_open`` holds those that the warehouse does not hold yet.
 """
 
 from collections.abc import Iterator
@@ -17,20 +16,20 @@ from service.tasks.scorecard.arithmetic import Rating
 
 _OVERRIDE = "OVERRIDE#"
 _BY_OPEN = "by_open"
-# No tenant's id begins so: calls that are under way stand in the same index by their tenant.
+# No tenant's id begins with "#": the same index holds unfinished calls by tenant.
 _UNLOADED = "#overrides"
 _LOST = "ConditionalCheckFailedException"
 
 
 class OverrideTaken(Exception):
-    """Somebody else's word has this number by now; read again."""
+    """Another override already has this number; read again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A person's verdict beside the model's; equal ones are a confirmation. ``edit`` counts from 1 for each criterion of a call.
+    """A person's verdict; one equal to the model's confirms it. ``edit`` counts from 1 for each criterion of a call.
 
-    ``reason`` is redacted and stays here: the warehouse's rows hold no word. ``at`` is exact to the millisecond.
+    ``reason`` is redacted and kept only here, not in the warehouse. ``at`` is exact to the millisecond.
     """
 
     tenant: str
@@ -48,12 +47,12 @@ class Override:
 
     @property
     def agrees(self) -> bool:
-        """Whether it confirms the model."""
+        """Whether it confirms the model's verdict."""
         return self.verdict == self.model_verdict
 
 
 class CallOverrides:
-    """Blocking calls of the table of calls; every method raises ``StoreError`` when DynamoDB does not answer."""
+    """Overrides in the table of calls. Blocking; every method raises ``StoreError`` when DynamoDB does not answer."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
@@ -61,10 +60,10 @@ class CallOverrides:
         self._store = f"table {table!r}"
 
     def put(self, override: Override) -> None:
-        """Write an override, and that the warehouse does not hold it yet.
+        """Write an override, marked as not yet in the warehouse.
 
         Raises:
-            OverrideTaken: there is one of its number.
+            OverrideTaken: there is already one with its number.
         """
         texts = {
             "form_id": override.form_id, "form_version": str(override.form_version), "model_verdict": override.model_verdict,
@@ -81,11 +80,11 @@ class CallOverrides:
                 )
             except ClientError as err:
                 if err.response.get("Error", {}).get("Code") == _LOST:
-                    raise OverrideTaken(f"override {override.edit} of this criterion is written") from err
+                    raise OverrideTaken(f"override {override.edit} of this criterion already exists") from err
                 raise
 
     def of(self, tenant: str, call_id: str) -> list[Override]:
-        """Return all that was said of a call, by criterion, the newest word last."""
+        """Return all overrides of a call by criterion, the newest last."""
         return list(
             self._query(
                 KeyConditionExpression="pk = :tenant AND begins_with(sk, :call)",
@@ -98,7 +97,7 @@ class CallOverrides:
         )
 
     def unloaded(self) -> list[Override]:
-        """Return what the warehouse does not hold yet, the oldest first, of all tenants; what is a second old may be missing."""
+        """Return all tenants' overrides that the warehouse does not hold yet, oldest first; the last second's may be missing."""
         return list(
             self._query(
                 IndexName=_BY_OPEN,
@@ -109,7 +108,7 @@ class CallOverrides:
         )
 
     def loaded(self, override: Override) -> None:
-        """Note that the warehouse holds an override."""
+        """Mark an override as loaded into the warehouse."""
         with translated(self._store):
             self._client.update_item(
                 TableName=self._table,
@@ -126,7 +125,7 @@ class CallOverrides:
 
 
 def _key(override: Override) -> dict[str, Any]:
-    # Padded, so that the order of the keys is the order of the numbers.
+    # Zero-padded, so that keys sort by number.
     name = f"{_OVERRIDE}{override.call_id}#{override.criterion}#{override.edit:09d}"
     return {"pk": {"S": f"TENANT#{override.tenant}"}, "sk": {"S": name}}
 

@@ -1,4 +1,4 @@
-"""A tenant's calls in pages, the newest call first: by day in the index ``by_date``, by state and form among what it holds."""
+"""A tenant's calls in pages, newest first: the index ``by_date`` selects the day, filters select state and form."""
 
 import base64
 import binascii
@@ -12,25 +12,25 @@ from service.calls.keys import is_call_id
 from service.calls.store.states import BY_DATE, CallJob, State, job_of
 
 MOST = 100
-# Filters drop items after DynamoDB has read them: so many reads of `MOST` items at most, then the page ends where it is.
+# DynamoDB filters items after reading them: after this many reads of `MOST` items the page ends, even if it is short.
 _MOST_READS = 10
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
 
 
 class WrongCursor(Exception):
-    """The cursor is none of ours, or one of another day."""
+    """The cursor was not issued by this service, or belongs to another day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some calls; ``after`` is where the next page begins, None on the last. A page with a filter may be short, even empty."""
+    """Some calls; ``after`` is the next page's cursor, None on the last page. A filtered page may be short or empty."""
 
     jobs: tuple[CallJob, ...]
     after: str | None
 
 
 class CallPages:
-    """Blocking calls of the table of calls; raises ``StoreError`` when DynamoDB does not answer."""
+    """Reads pages of the table of calls. Blocking; raises ``StoreError`` when DynamoDB does not answer."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
@@ -47,10 +47,10 @@ class CallPages:
         form_id: str | None = None,
         after: str | None = None,
     ) -> Page:
-        """Return up to ``limit`` calls, those of the UTC ``day``, state and form where they are given.
+        """Return up to ``limit`` calls, filtered by UTC ``day``, state and form if given.
 
         Raises:
-            WrongCursor: ``after`` came from no page of this day.
+            WrongCursor: ``after`` is not a cursor, or is one of another day.
         """
         partition = {"S": f"TENANT#{tenant}"}
         key, values, names, wanted = "pk = :tenant", {":tenant": partition}, {}, []
@@ -81,7 +81,7 @@ class CallPages:
                 start = answer.get("LastEvaluatedKey")
                 if start is None or len(found) >= limit:
                     break
-        if len(found) > limit:  # of a filtered read of many: the rest is read again by whoever asks for the next page
+        if len(found) > limit:  # a filtered read can return too many: the next page reads the rest again
             found = found[:limit]
             return Page(jobs=tuple(found), after=_cursor(found[-1].call_date, found[-1].call_id))
         return Page(jobs=tuple(found), after=None if start is None else _cursor_of(start))
@@ -100,7 +100,7 @@ def _encoded(text: str) -> str:
 
 
 def _start(after: str, tenant: str, day: date | None) -> dict[str, Any]:
-    """Return where DynamoDB goes on. Only moment and call are the cursor's: the tenant is the asker's own, always."""
+    """Return DynamoDB's start key. Only time and call come from the cursor; the tenant is always the caller's own."""
     try:
         text = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True).decode("ascii")
         moment, _, call_id = text.partition("#")
@@ -108,7 +108,7 @@ def _start(after: str, tenant: str, day: date | None) -> dict[str, Any]:
             raise ValueError
         datetime.fromisoformat(moment)
     except (ValueError, binascii.Error):
-        raise WrongCursor("the cursor is not one that this service gave") from None
+        raise WrongCursor("the cursor was not issued by this service") from None
     if day is not None and not moment.startswith(day.isoformat()):
-        raise WrongCursor("the cursor is of another day than the one asked for")
+        raise WrongCursor("the cursor belongs to another day than the requested one")
     return {"pk": {"S": f"TENANT#{tenant}"}, "call_date": {"S": moment}, "sk": {"S": f"CALL#{call_id}"}}

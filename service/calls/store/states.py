@@ -1,8 +1,8 @@
-"""What became of each call, in DynamoDB: one item per call under its tenant, every step a conditional write of its state.
+"""The state of each call, in DynamoDB: one item per call under its tenant, changed by conditional writes only.
 
-received -> transcribed -> redacted -> scored -> done or needs_review; from any of the first four also failed. Whoever works on
-a call holds its lease, which ends by itself when its worker died. The index ``by_open`` holds only calls that are under way,
-``by_date`` all of them by the moment of the call.
+received -> transcribed -> redacted -> scored -> done or needs_review; from any of the first four also failed. A worker holds a
+lease on its call, which expires when the worker dies. The index ``by_open`` holds only unfinished calls, ``by_date`` all calls by
+the time of the call.
 """
 
 from collections.abc import Iterator
@@ -34,12 +34,12 @@ _LOST = "ConditionalCheckFailedException"
 
 
 class StateLost(NotReady):
-    """Another worker took the call meanwhile; what this one did is done again or known by then."""
+    """Another worker took the call meanwhile, and repeats or already has this worker's step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallScore:
-    """What a list of calls says of a scored one, without opening its result; the figures are None where there is no score."""
+    """A scored call's facts for lists, so that they need not open its result; the figures are None without a score."""
 
     form_id: str
     form_version: int
@@ -49,7 +49,7 @@ class CallScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallJob:
-    """One call's item. ``call_date`` is fixed once it is transcribed; ``awaiting`` names a transcription job under way."""
+    """One call's item. ``call_date`` is fixed when the call is transcribed; ``awaiting`` names a running transcription job."""
 
     source: CallObject
     call_id: str
@@ -66,12 +66,12 @@ class CallJob:
 
     @property
     def tenant(self) -> str:
-        """Whose call it is."""
+        """The tenant of the call."""
         return self.source.tenant
 
 
 class CallJobs:
-    """Blocking calls of one table; every method raises ``StoreError`` when DynamoDB does not answer."""
+    """Reads and writes the table of calls. Blocking; every method raises ``StoreError`` when DynamoDB does not answer."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
@@ -79,10 +79,10 @@ class CallJobs:
         self._store = f"table {table!r}"
 
     def claim(self, source: CallObject, *, owner: str, now: datetime, lease: timedelta) -> CallJob:
-        """Write that the call was received, or take it up where it was left; one that ended is returned as it is.
+        """Take the lease of a new or unfinished call and return it in its current state; an ended call is only returned.
 
         Raises:
-            NotReady: another worker holds it.
+            NotReady: another worker holds the lease.
         """
         until = _seconds(now + lease)
         values = {
@@ -127,10 +127,10 @@ class CallJobs:
         job = self.get(source.tenant, source.call_id)
         if job is not None and job.state in ENDED:
             return job
-        raise NotReady(f"call {source.call_id!r} is in another worker's hands")
+        raise NotReady(f"call {source.call_id!r} is held by another worker")
 
     def get(self, tenant: str, call_id: str) -> CallJob | None:
-        """Return a call of a tenant."""
+        """Return a tenant's call, or None."""
         with translated(self._store):
             found = self._client.get_item(TableName=self._table, Key=_key(tenant, call_id), ConsistentRead=True)
         return job_of(found["Item"]) if "Item" in found else None
@@ -148,10 +148,10 @@ class CallJobs:
         detail: str | None = None,
         scored: CallScore | None = None,
     ) -> CallJob:
-        """Move a call on; an ended one is let go of. Attempts are counted from here anew.
+        """Move a call to its next state and reset its attempts; an end state also releases the lease.
 
         Raises:
-            StateLost: it is in another state, or another worker's, by now.
+            StateLost: its state has changed, or another worker has taken it.
         """
         assert job.state in _BEFORE[state], (job.state, state)
         said: dict[str, str | None] = {"result_key": result_key, "reason": reason, "detail": detail}
@@ -185,16 +185,16 @@ class CallJobs:
         )
 
     def release(self, job: CallJob, *, awaiting: str | None = None) -> None:
-        """Let go of a call that is not finished; ``awaiting`` names the transcription job that it waits for."""
+        """Release the lease of an unfinished call; ``awaiting`` names the transcription job that it waits for."""
         text = "SET awaiting = :awaiting " if awaiting else ""
         values = {":owner": {"S": job.owner or ""}, **({":awaiting": {"S": awaiting}} if awaiting else {})}
         try:
             self._update(job, f"{text}REMOVE #owner, lease_until", "#owner = :owner", {"#owner": "owner"}, values)
         except StateLost:
-            return  # somebody else's by now: nothing to let go of
+            return  # another worker has taken it: there is no lease to release
 
     def reopen(self, job: CallJob, *, now: datetime, source: CallObject | None = None) -> bool:
-        """Put a failed call back to its beginning, read from ``source`` from now on; False when it is not failed any more."""
+        """Reset a failed call to its first state, to be read from ``source``; return False when it is no longer failed."""
         source = source or job.source
         text = (
             "SET object_key = :key, version = :version, #state = :received, updated_at = :at, attempts = :zero, "
@@ -219,7 +219,7 @@ class CallJobs:
         )
 
     def open_since(self, tenant: str, before: datetime) -> Iterator[CallJob]:
-        """Yield a tenant's calls that are under way and have not moved since ``before``, the oldest first."""
+        """Yield a tenant's unfinished calls that have not changed since ``before``, oldest first."""
         yield from self._query(
             IndexName=_BY_OPEN,
             KeyConditionExpression="#open = :tenant AND updated_at < :before",
@@ -246,12 +246,12 @@ class CallJobs:
                 )
             except ClientError as err:
                 if _code(err) == _LOST:
-                    raise StateLost(f"call {job.call_id!r} was moved by another worker") from err
+                    raise StateLost(f"call {job.call_id!r} was changed by another worker") from err
                 raise
 
 
 def create_jobs_table(client: Any, name: str) -> None:
-    """Create the table of calls where it does not exist. For the local AWS; in AWS the infrastructure code owns it.
+    """Create the table of calls if it does not exist. For the local AWS only: in AWS the infrastructure code creates it.
 
     Raises:
         StoreError: DynamoDB does not answer.
@@ -269,7 +269,7 @@ def create_jobs_table(client: Any, name: str) -> None:
             )
         except client.exceptions.ResourceInUseException:
             there = client.describe_table(TableName=name)["Table"].get("GlobalSecondaryIndexes", [])
-            if BY_DATE not in {index["IndexName"] for index in there}:  # made before there were lists of calls
+            if BY_DATE not in {index["IndexName"] for index in there}:  # a table that was created without this index
                 added = [{"Create": _index(BY_DATE, "pk", "call_date")}]
                 client.update_table(TableName=name, AttributeDefinitions=attributes, GlobalSecondaryIndexUpdates=added)
             return
@@ -296,7 +296,7 @@ def _scored_texts(scored: CallScore) -> dict[str, str | None]:
 
 
 def _scored(item: dict[str, Any]) -> CallScore | None:
-    if "form_id" not in item:  # not scored, without a usable answer, or scored before the item said so
+    if "form_id" not in item:  # not scored, no usable answer, or scored before items held the score
         return None
     return CallScore(
         form_id=item["form_id"]["S"],
@@ -315,7 +315,7 @@ def _key(tenant: str, call_id: str) -> dict[str, Any]:
 
 
 def job_of(item: dict[str, Any]) -> CallJob:
-    """Return the call that a table's item is."""
+    """Return the call in a table's item."""
     tenant, call_id = item["pk"]["S"].removeprefix("TENANT#"), item["sk"]["S"].removeprefix(_CALL)
     texts = {name: item[name]["S"] for name in ("owner", "awaiting", "result_key", "detail") if name in item}
     return CallJob(

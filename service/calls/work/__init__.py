@@ -1,1 +1,1 @@
-"""Takes a call from the queue to its scorecard, and failed calls through again."""
+"""The call pipeline: takes calls from the queue to their scorecards, and replays failed calls."""

@@ -1,4 +1,4 @@
-"""Builds a call worker around the clients of the settings, with the released pair or one that is named."""
+"""Builds a call worker from the settings, with the released pair or a named one."""
 
 import os
 import socket
@@ -25,10 +25,10 @@ _TASK = "scorecard"
 
 
 def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
-    """Return a worker; nothing is contacted yet but the registry, once, and only where no pair is named.
+    """Return a worker; contacts only the registry, once, and only when no pair is named.
 
     Raises:
-        ConfigurationError: the named pair has no file, or nothing was released and none is named.
+        ConfigurationError: the named pair has no file, or no pair is named and none is released.
     """
     from service.aws.clients import client
     from service.aws.event_queue import LONGEST_WAIT_S, EventQueue
@@ -43,7 +43,7 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     gateway = build_gateway(settings, cards, TASK.in_process)
     s3, dynamodb = client("s3", settings), client("dynamodb", settings)
-    # A long poll answers after twenty seconds: the connection must not give up before.
+    # A long poll answers after up to twenty seconds: the read timeout must be longer.
     patient = settings.model_copy(update={"store_timeout_s": LONGEST_WAIT_S + 10.0})
     results = partial(TenantResults, s3, settings.calls.results_bucket, kms_key=settings.calls.kms_key)
     return CallWorker(
@@ -64,10 +64,10 @@ def build_worker(settings: Settings, *, pair: str | None = None) -> CallWorker:
 
 
 def build_transcriber(settings: Settings) -> Transcriber | None:
-    """Return what hears recordings: as the settings say, else Amazon Transcribe in `aws`, else Whisper where it is installed.
+    """Return the transcriber of the settings; by default Amazon Transcribe in `aws`, elsewhere Whisper if it is installed.
 
     Raises:
-        ConfigurationError: Whisper is asked for and not installed.
+        ConfigurationError: the settings name Whisper, and it is not installed.
     """
     from service.calls.hear import whisper
 
@@ -96,10 +96,11 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
 
 
 def build_redactor(settings: Settings) -> TranscriptRedactor:
-    """Return who redacts calls: as the settings say, else Amazon Comprehend in `aws`, else Presidio where it is installed.
+    """Return the redactor of the settings; by default Amazon Comprehend in `aws`, elsewhere Presidio if it is installed.
 
     Raises:
-        ConfigurationError: Presidio is asked for and not installed, or Comprehend for a language that it does not read.
+        ConfigurationError: the settings name Presidio, and it is not installed; or Comprehend for an unsupported language or with
+            a stand-in for AWS.
     """
     from service.calls.redact import presidio
 
@@ -119,7 +120,9 @@ def build_redactor(settings: Settings) -> TranscriptRedactor:
         from service.calls.redact.comprehend import LANGUAGES, ComprehendRedactor
 
         if settings.aws.endpoint is not None:
-            raise ConfigurationError("OMNI_REDACTOR is comprehend, and no stand-in is one: unset OMNI_AWS_ENDPOINT")
+            raise ConfigurationError(
+                "OMNI_REDACTOR is comprehend, which the local AWS does not have: unset OMNI_AWS_ENDPOINT"
+            )
         language = settings.calls.transcribe_language.partition("-")[0].lower()
         if language not in LANGUAGES:
             raise ConfigurationError(
@@ -130,10 +133,10 @@ def build_redactor(settings: Settings) -> TranscriptRedactor:
 
 
 def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:
-    """Return what gives a tenant's pair: the file that is named, or the release.
+    """Return a function from a tenant to its pair: the named pair's file, or the released pair.
 
     Raises:
-        ConfigurationError: there is no such file, or no verified release.
+        ConfigurationError: the named pair has no file, or there is no verified release.
     """
     from service.tasks.scorecard import TASK
 
@@ -163,7 +166,7 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
             f"no released pair to score with ({err}): release one (omni gate PAIR --task {_TASK}, then omni promote "
             f"PAIR --task {_TASK} --why ...), or name one with --pair"
         ) from err
-    source.start()  # a worker that follows its queue takes up the next release
+    source.start()  # a long-running worker switches to later releases
     return lambda tenant: source.current()
 
 

@@ -1,4 +1,4 @@
-"""Dead letters of calls: for each that failed a small object under its tenant that says why, without a word of the call."""
+"""Dead letters: a small object for each failed call under its tenant that says why it failed, without quoting the call."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from service.aws.event_queue import Announced
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.keys import NOBODY, dead_prefix, letter_key, letter_name_of, read_key
+from service.calls.keys import NO_TENANT, dead_prefix, letter_key, letter_name_of, read_key
 from service.calls.store.objects import TenantResults, WallBreached
 from service.calls.store.states import CallJob
 from service.summaries.record import utc_text
@@ -15,7 +15,7 @@ from service.summaries.record import utc_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLetter:
-    """One letter, under its own ``key``; ``about`` is the object that it is about."""
+    """One dead letter with its ``key``; ``about`` is the call's object."""
 
     key: str
     reason: FailureReason
@@ -24,15 +24,15 @@ class CallLetter:
 
 
 class CallLetters:
-    """The letters of one tenant, or of nobody: objects whose key belongs to no tenant."""
+    """The dead letters of one tenant, or those about objects whose key belongs to no tenant."""
 
     def __init__(self, results: TenantResults) -> None:
         self._results = results
 
     @classmethod
-    def of_nobody(cls, results: Callable[[str], TenantResults]) -> "CallLetters":
-        """Return the letters about objects of no tenant."""
-        return cls(results(NOBODY))
+    def of_no_tenant(cls, results: Callable[[str], TenantResults]) -> "CallLetters":
+        """Return the letters about objects without a tenant."""
+        return cls(results(NO_TENANT))
 
     def write(self, job: CallJob, err: CallFailed, now: datetime) -> None:
         """Write the letter of a call that failed. Safe to repeat."""
@@ -41,14 +41,14 @@ class CallLetters:
         self._put(job.call_id, about, err, now)
 
     def write_about(self, about: Announced, err: CallFailed, now: datetime) -> None:
-        """Write the letter of an object that is nobody's call. Safe to repeat."""
+        """Write the letter of an object that belongs to no tenant's call. Safe to repeat."""
         self._put(letter_name_of(about.key, about.etag), about, err, now)
 
     def waiting(self, reason: FailureReason | None = None) -> Iterator[CallLetter]:
         """Yield all letters, or those of one reason, in the order of their keys.
 
         Raises:
-            WallBreached: a letter is about another tenant's object: somebody put it there, and nothing is done with it.
+            WallBreached: a letter is about another tenant's object: it was not written by this service, and is not followed.
         """
         tenant = self._results.tenant
         prefix = dead_prefix(tenant) + (f"{reason}/" if reason is not None else "")
@@ -58,12 +58,12 @@ class CallLetters:
                 continue
             said = json.loads(text)
             about = Announced(key=said["object_key"], etag=said["etag"], version=said["version"])
-            if tenant != NOBODY and read_key(about.key, etag=about.etag).tenant != tenant:
+            if tenant != NO_TENANT and read_key(about.key, etag=about.etag).tenant != tenant:
                 raise WallBreached(f"a dead letter of {tenant!r} names an object that is not the tenant's: {item.key}")
             yield CallLetter(key=item.key, reason=FailureReason(said["reason"]), detail=said["detail"], about=about)
 
     def lift(self, letter: CallLetter) -> None:
-        """Delete a letter whose call has a result, or another letter, by now."""
+        """Delete a letter whose call now has a result or another letter."""
         self._results.delete(letter.key)
 
     def _put(self, name: str, about: Announced, err: CallFailed, now: datetime) -> None:

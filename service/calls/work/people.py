@@ -1,4 +1,4 @@
-"""People against the model: a form's revision tried on stored calls before it is active, and a person's word on a criterion."""
+"""People's work on forms and verdicts: tries a form's revision on stored calls, and records overrides of verdicts."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from service.warehouse.rows import to_table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingChange:
-    """One criterion of one call that the revision answers otherwise; None: the criterion is not on that version."""
+    """One criterion of one call whose answer changes; None: the criterion is not on that version of the form."""
 
     call_id: str
     criterion: str
@@ -29,7 +29,7 @@ class RatingChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescored:
-    """What a revision would change. ``passed`` counts calls by (before, after); ``unanswered`` calls gave no usable answer."""
+    """The changes by a revision. ``passed`` counts calls by (before, after); ``unanswered``: calls without a usable answer."""
 
     form: Form
     calls: int
@@ -38,7 +38,7 @@ class Rescored:
     unanswered: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """Return the difference for people."""
+        """Return the changes as lines of text."""
         lines = [
             f"form {self.form.form_id!r} version {self.form.version} on {self.calls} stored calls; nothing was changed"
         ]
@@ -63,7 +63,7 @@ async def find_form(worker: CallWorker, tenant: str, form_id: str, version: str)
     """Return a version of a tenant's form: a number, ``draft`` or ``active``.
 
     Raises:
-        ConfigurationError: there is none.
+        ConfigurationError: the form has no draft or no active version.
         FormMissing: there is no such version.
     """
     head = await worker.forms.head(tenant, form_id)
@@ -76,7 +76,7 @@ async def find_form(worker: CallWorker, tenant: str, form_id: str, version: str)
 
 
 async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) -> Rescored:
-    """Score a tenant's stored calls of a form by another version of it. Nothing is written.
+    """Score a tenant's stored calls of a form again with another version of it. Writes nothing.
 
     Raises:
         ServiceError: stores or model do not answer.
@@ -94,7 +94,7 @@ async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) ->
         if result is None or result.qa_evaluation is None or result.qa_evaluation.form_id != form.form_id:
             continue
         text = results.read(transcript_key(form.tenant, job.call_id))
-        if text is None:  # its time was over before the result's
+        if text is None:  # it was deleted before the result
             continue
         count += 1
         card, _, _ = await worker.scorer.card(job.call_id, form, KeptTranscript.model_validate_json(text).turns)
@@ -119,14 +119,14 @@ async def rescore(worker: CallWorker, form: Form, *, most: int | None = None) ->
 def override(
     worker: CallWorker, tenant: str, call_id: str, criterion: str, verdict: str, *, who: str, reason: str = ""
 ) -> Override:
-    """Put a person's verdict beside the model's, which stays, over whatever people said before; carry it to the warehouse.
+    """Keep a person's verdict beside the model's, replacing earlier overrides, and load it into the warehouse.
 
     Raises:
         ConfigurationError: there is no such call, criterion or verdict.
     """
     words = get_args(Rating)
     if verdict not in words:
-        raise ConfigurationError(f"{verdict!r} is no verdict; they are {', '.join(words)}")
+        raise ConfigurationError(f"{verdict!r} is not a verdict; choose from {', '.join(words)}")
     try:
         made = worker.reviews.override(
             tenant, call_id, criterion, cast(Rating, verdict), reason=reason, who=who, edit=None
@@ -138,7 +138,7 @@ def override(
 
 
 def carry(worker: CallWorker) -> int:
-    """Write every override that the warehouse does not hold yet into it; return how many. Killed between, it is done again."""
+    """Load every pending override into the warehouse; return their number. After a crash it is repeated safely."""
     waiting = worker.reviews.overrides.unloaded()
     if not waiting:
         return 0

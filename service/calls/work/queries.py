@@ -1,4 +1,4 @@
-"""What the warehouse says of one tenant's calls. Every query takes the tenant as a parameter and names it in its WHERE."""
+"""Queries of one tenant's calls in the warehouse. Every query filters by the tenant, which is a parameter."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def leaderboard(warehouse: Warehouse, tenant: str) -> "pd.DataFrame":
-    """Return the tenant's criteria, the one that fails most first."""
+    """Return the tenant's criteria, most failures first."""
     return _asked(
         warehouse,
         tenant,
@@ -21,7 +21,7 @@ def leaderboard(warehouse: Warehouse, tenant: str) -> "pd.DataFrame":
 
 
 def tone(warehouse: Warehouse, tenant: str) -> "pd.DataFrame":
-    """Return how the tenant's calls sounded and scored, by day."""
+    """Return tone and scores of the tenant's calls by day."""
     return _asked(
         warehouse,
         tenant,
@@ -41,7 +41,7 @@ def agreement(warehouse: Warehouse, tenant: str) -> "pd.DataFrame":
 
 
 def criteria(warehouse: Warehouse, tenant: str, call_id: str) -> "pd.DataFrame":
-    """Return one call's criteria with verdict, evidence and what people said."""
+    """Return one call's criteria with verdict, evidence and a person's verdict."""
     return _asked(
         warehouse,
         tenant,

@@ -1,4 +1,4 @@
-"""Puts failed calls through again after a fix, looks after calls that stand still, and counts inputs against results."""
+"""Replays failed calls after a fix, continues stuck or waiting calls, and reconciles inputs with results."""
 
 from collections import Counter
 from contextlib import closing
@@ -6,24 +6,24 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.keys import NOBODY, read_key
+from service.calls.keys import NO_TENANT, read_key
 from service.calls.store.states import CallJob
 from service.calls.work.dead_letters import CallLetters
 from service.calls.work.worker import CallTally, CallWorker
 from service.warehouse.port import Warehouse
 
-# Longer than any step of a call that is being worked on: its lease is renewed at every step.
+# Longer than any single step of a call, because every step renews the lease.
 STUCK_AFTER = timedelta(minutes=20)
 
 
 async def replay(worker: CallWorker, tenant: str, reason: FailureReason | None = None) -> CallTally:
-    """Put a tenant's failed calls through again, all or those of one reason; ``NOBODY``: objects that had no tenant.
+    """Process a tenant's failed calls again, all or those of one reason; ``NO_TENANT``: objects that had no tenant.
 
-    A letter goes when its call has a result, or failed for another reason and has that letter.
+    Deletes a dead letter when its call has a result, or failed for another reason and has a new letter.
     """
     letters, total = CallLetters(worker.results(tenant)), CallTally()
     for letter in list(letters.waiting(reason)):
-        if tenant != NOBODY:
+        if tenant != NO_TENANT:
             source = read_key(letter.about.key, etag=letter.about.etag, version=letter.about.version)
             job = worker.jobs.get(tenant, source.call_id)
             if job is not None:
@@ -36,7 +36,7 @@ async def replay(worker: CallWorker, tenant: str, reason: FailureReason | None =
 
 
 async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STUCK_AFTER) -> CallTally:
-    """Take up a tenant's calls that stand still or wait for a transcription; see ``CallWorker.again``."""
+    """Continue a tenant's calls that are stuck or wait for a transcription; see ``CallWorker.again``."""
     total = CallTally()
     now = worker.now()
     for job in list(worker.jobs.open_since(tenant, now)):
@@ -47,7 +47,7 @@ async def watch(worker: CallWorker, tenant: str, *, stuck_after: timedelta = STU
 
 @dataclass(slots=True)
 class CallBalance:
-    """One tenant's account: every object is a call that ended, waits, or is a copy of another; every result has its rows."""
+    """One tenant's reconciliation: every object is an ended call, a waiting one or a copy; every result has its rows."""
 
     tenant: str
     objects: int = 0
@@ -60,17 +60,17 @@ class CallBalance:
 
     @property
     def ended(self) -> int:
-        """How many calls have a result or a failure."""
+        """The number of calls with a result or a failure."""
         return sum(self.states[name] for name in ("done", "needs_review", "failed"))
 
     @property
     def balanced(self) -> bool:
-        """True when inputs = results + failures, and each of them can be shown."""
+        """True when inputs = results + failures, and every result, row and dead letter exists."""
         left = [*self.missing, *self.without_result, *self.without_row, *self.without_letter]
         return not left and self.ended == self.states.total()
 
     def lines(self) -> list[str]:
-        """Return the account for people, what is wrong by name."""
+        """Return the report as lines of text, with every inconsistency by name."""
         states = ", ".join(f"{count} {name}" for name, count in sorted(self.states.items()))
         lines = [f"{self.tenant}: {self.objects} objects, {self.copies} copies; {states or 'no calls'}"]
         for what, names in (
@@ -86,7 +86,7 @@ class CallBalance:
 def count_calls(worker: CallWorker, tenant: str) -> CallBalance:
     """Compare a tenant's objects, call states, results, rows and dead letters.
 
-    Objects live a day and states longer, so a state without an object is no fault; an object without a state is.
+    Objects are deleted after a day and states later, so a state without an object is normal; an object without a state is not.
     """
     found, results = CallBalance(tenant=tenant), worker.results(tenant)
     jobs = {job.call_id: job for job in worker.jobs.of(tenant)}
@@ -95,7 +95,7 @@ def count_calls(worker: CallWorker, tenant: str) -> CallBalance:
         try:
             call_id = read_key(item.key, etag=item.etag).call_id
         except CallFailed:
-            continue  # a folder, or a name that nobody works on: its letter is nobody's
+            continue  # a folder, or a key that is refused: its dead letter belongs to no tenant
         found.objects += 1
         found.copies += call_id in seen
         seen.add(call_id)

@@ -1,4 +1,4 @@
-"""Scores one redacted call by one form, with the very task that is evaluated; makes its result."""
+"""Scores one redacted call by one form, with the same task as the harness, and builds its result."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from service.tasks.scorecard.card import Scorecard
 from service.tasks.scorecard.form import Form
 from service.tasks.scorecard.transcript import Turn, unscoreable
 
-# What a model said and nobody can use: a person has to look. Everything else may be better in a minute.
+# The model answered, but unusably: a person must review the call. Other failures are retried.
 _UNUSABLE = frozenset(
     {FailureCode.OUTPUT_INVALID, FailureCode.FAILED_SAFETY_GUIDELINES, FailureCode.INSUFFICIENT_CONTENT}
 )
@@ -42,7 +42,7 @@ class ModelBusy(NotReady):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredCall:
-    """A call's result, and what the model said when it could not be used."""
+    """A call's result, and the model's answer if it was unusable."""
 
     result: CallResult
     raw_answer: str = ""
@@ -50,7 +50,7 @@ class ScoredCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallScorer:
-    """Scores calls. ``served`` gives the pair for a tenant: the released one, or one that was named."""
+    """Scores calls. ``served`` returns a tenant's pair: the released one, or a named one."""
 
     served: Callable[[str], ServedPair]
     gateway: Gateway
@@ -62,7 +62,7 @@ class CallScorer:
         """Return the scorecard of redacted turns, None when the model's answer could not be used.
 
         Raises:
-            ModelBusy: there was no answer.
+            ModelBusy: the model did not answer.
             CallFailed: the provider refuses the request.
         """
         served = self.served(form.tenant)
@@ -137,10 +137,10 @@ class CallScorer:
 
 
 def choose_form(heads: Sequence[FormHead], *, named: str | None, folder: str | None) -> Form:
-    """Return the form that a call is scored by: the one it names, the one its folder is called after, or the only active one.
+    """Return the form for a call: the form that the call names, the form of its folder's name, or the only active form.
 
     Raises:
-        CallFailed: there is no such form, or it is not clear which.
+        CallFailed: there is no such form, or the choice is ambiguous.
     """
     active = {head.form_id: head.active for head in heads if head.active is not None}
     if not active:

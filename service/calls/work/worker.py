@@ -1,7 +1,7 @@
-"""Takes calls from the queue to their results: hears, redacts, scores, stores, and writes the warehouse's rows.
+"""Takes calls from the queue to their results: transcribes, redacts, scores, stores, and writes the warehouse's rows.
 
-Every step is safe to repeat: keys are deterministic, a result is written once and read back, rows have keys, states move by
-conditional writes. Killed anywhere, the next worker goes on where the call's state says; the message goes last.
+Every step is safe to repeat: keys are deterministic, a result is written once and read back, rows have keys, states change by
+conditional writes. After a crash the next worker continues from the call's state; the queue's message is deleted last.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ _T = TypeVar("_T")
 
 
 class KeptTranscript(BaseModel):
-    """A redacted transcript as it is stored: what a call is scored from, now and by later forms."""
+    """A redacted transcript as it is stored; calls are scored from it, also later with other forms."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,18 +61,18 @@ class KeptTranscript(BaseModel):
     form: str | None
 
     def heard(self) -> Heard:
-        """Return what was heard, redacted."""
+        """Return the transcript, redacted."""
         facts = Facts(agent_id=self.agent_id, queue=self.queue, form=self.form)
         return Heard(turns=self.turns, by=self.by, facts=facts, job=self.job, claimed=self.claimed)
 
     def redaction(self) -> RedactedTranscript:
-        """Return what the redactor did."""
+        """Return the redactor's result."""
         return RedactedTranscript(turns=self.turns, by=self.redactor, found=self.found)
 
 
 @dataclass(slots=True)
 class CallTally:
-    """What became of a batch: calls by state; ``known`` had ended, ``waiting`` come again, ``refused`` have no tenant."""
+    """Counts of a batch: calls by state; ``known`` had ended before, ``waiting`` are retried, ``refused`` have no tenant."""
 
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -82,7 +82,7 @@ class CallTally:
     foreign: int = 0
 
     def add(self, other: "CallTally") -> None:
-        """Count another tally in."""
+        """Add another tally's counts."""
         self.states.update(other.states)
         self.reasons.update(other.reasons)
         for name in ("known", "waiting", "refused", "foreign"):
@@ -91,7 +91,7 @@ class CallTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ready:
-    """A call whose result is stored and whose rows are still to be written."""
+    """A call whose result is stored, but not yet its warehouse rows."""
 
     job: CallJob
     result: CallResult
@@ -103,7 +103,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallWorker:
-    """One worker. The warehouse is opened for each batch and closed after it. ``owner`` names the worker in leases."""
+    """One worker; opens the warehouse for each batch and closes it after. ``owner`` names the worker in leases."""
 
     inputs: CallInputs
     results: Callable[[str], TenantResults]
@@ -122,7 +122,7 @@ class CallWorker:
     at_once: int = 4
 
     async def drain(self, *, wait_s: int = 1) -> CallTally:
-        """Work until the queue is empty; ``wait_s`` is how long an empty one is listened to."""
+        """Work until the queue is empty; ``wait_s`` is the long-poll time of an empty queue."""
         if self.queue is None:
             raise StoreError("no queue to read: set OMNI_AWS_ENDPOINT, or run `omni up`")
         total = CallTally()
@@ -132,7 +132,7 @@ class CallWorker:
         return total
 
     async def handle(self, messages: Sequence[QueueMessage]) -> CallTally:
-        """Work on what ``messages`` name; those whose calls ended, or wait for a transcription, are deleted."""
+        """Process the calls that ``messages`` name; delete the messages of calls that ended or wait for a transcription."""
         assert self.queue is not None
         objects = list(dict.fromkeys(one for message in messages for one in message.objects))
         tally, unfinished = await self.work(objects)
@@ -143,7 +143,7 @@ class CallWorker:
         return tally
 
     async def work(self, objects: Sequence[Announced]) -> tuple[CallTally, set[Announced]]:
-        """Take each object's call as far as it goes; return with the tally those that must be announced again."""
+        """Process each object's call as far as possible; return the tally and the objects to announce again."""
         tally, again = CallTally(), set[Announced]()
         ready: list[tuple[Announced, _Ready]] = []
         room = asyncio.Semaphore(self.at_once)
@@ -155,7 +155,7 @@ class CallWorker:
                 except NotReady:
                     tally.waiting += 1
                     again.add(announced)
-                except Exception as err:  # one call must not stop the others; the watchdog ends what never gets on
+                except Exception as err:  # one call must not stop the others; `again` fails a call that stays stuck
                     tally.waiting += 1
                     again.add(announced)
                     log(Event.CALL_SETTLED, state="waiting", error=type(err).__name__)
@@ -170,7 +170,7 @@ class CallWorker:
             if ready:
                 await _blocking(self._write_rows, [found for _, found in ready])
         except WarehouseError:
-            for _, found in ready:  # the results stand; whoever comes next finds these calls free
+            for _, found in ready:  # the results are stored; release the calls for the next worker
                 await _blocking(self.jobs.release, found.job)
             raise
         for announced, found in ready:
@@ -182,7 +182,7 @@ class CallWorker:
         return tally, again
 
     async def again(self, job: CallJob) -> CallTally:
-        """Take up a call that stands still; one that was tried often enough fails."""
+        """Continue a stuck or waiting call; fail it after ``MOST_ATTEMPTS`` attempts."""
         if job.attempts >= MOST_ATTEMPTS and job.awaiting is None:
             tally = CallTally()
             try:
@@ -198,15 +198,15 @@ class CallWorker:
         return tally
 
     async def _prepare(self, announced: Announced, tally: CallTally) -> _Ready | None:
-        if announced.key.endswith("/"):  # the console's way to make a folder
+        if announced.key.endswith("/"):  # a folder that was made in the S3 console
             tally.foreign += 1
             return None
         try:
             source = read_key(announced.key, etag=announced.etag, version=announced.version)
             if not await self.forms.known(source.tenant):
-                raise CallFailed(FailureReason.UNKNOWN_TENANT, "there is no such tenant: add it, then replay")
+                raise CallFailed(FailureReason.UNKNOWN_TENANT, "the tenant does not exist: add it, then replay")
         except CallFailed as err:
-            await _blocking(CallLetters.of_nobody(self.results).write_about, announced, err, self.now())
+            await _blocking(CallLetters.of_no_tenant(self.results).write_about, announced, err, self.now())
             tally.refused += 1
             tally.reasons[err.reason.value] += 1
             log(Event.CALL_SETTLED, state="refused", reason=err.reason.value)
@@ -229,7 +229,7 @@ class CallWorker:
             await _blocking(self.jobs.release, job)
             raise
         except Waiting as err:
-            # The job's own end wakes the call up, not the queue: five deliveries would not outlast a long recording.
+            # `watch` continues the call after the job ends. The queue cannot: a long recording takes longer than five deliveries.
             await _blocking(partial(self.jobs.release, job, awaiting=err.job))
             tally.waiting += 1
             return None
@@ -259,7 +259,7 @@ class CallWorker:
             clean = await _blocking(self.redactor.redact, [Turn(speaker="system", start_s=0, text=scored.raw_answer)])
             await _blocking(results.put, raw_answer_key(job.tenant, job.call_id), clean.turns[0].text)
         key = result_key(job.tenant, job.call_date, job.call_id)
-        # Written once and read back: of two workers' answers the first one stands, everywhere.
+        # Written once and read back: of two workers' results both use the first one.
         await _blocking(partial(results.put, key, scored.result.to_json(), once=True))
         result = await self._result(results, key)
         job = await self._advance(job, "scored", result_key=key, scored=scored_of(result))
@@ -273,12 +273,12 @@ class CallWorker:
         elif self.transcriber is None:
             raise CallFailed(
                 FailureReason.NO_TRANSCRIBER,
-                "a recording, and nobody here hears recordings: make setup EXTRAS=1 installs what does",
+                "a recording, and no transcriber is installed: run make setup EXTRAS=1",
             )
         else:
             heard = await _blocking(self.transcriber.hear, job.source, arrived.body, facts)
         if job.state == "received":
-            # The day is fixed here, once: it is part of the result's key, and an object that is sent again is newer.
+            # Fix the day once: it is part of the result's key, and an object that is uploaded again has a newer date.
             job = await self._advance(job, "transcribed", call_date=heard.facts.call_date or arrived.modified)
         redaction = await _blocking(self.redactor.redact, heard.turns)
         if len(redaction.turns) != len(heard.turns):
@@ -303,7 +303,7 @@ class CallWorker:
         return await _blocking(partial(self.jobs.claim, source, owner=self.owner, now=self.now(), lease=self.lease))
 
     async def _claim_again(self, failed: CallJob, source: CallObject) -> CallJob:
-        """The same bytes under another name: somebody put the call where its form is clear, say. It begins anew."""
+        """Reset a failed call whose bytes arrived under another key, such as the folder of its form, and claim it."""
         assert failed.reason is not None
         await _blocking(partial(self.jobs.reopen, failed, now=self.now(), source=source))
         await _blocking(self.results(source.tenant).delete, letter_key(source.tenant, failed.reason, failed.call_id))
@@ -325,12 +325,12 @@ class CallWorker:
 
     async def _fail(self, job: CallJob, err: CallFailed, tally: CallTally) -> None:
         stored = await _blocking(self.jobs.get, job.tenant, job.call_id)
-        # The state may have moved since the claim; the lease is ours or the write below is refused.
+        # The state may have changed since the claim; if the lease is no longer ours, the write below is refused.
         job = replace(stored or job, owner=self.owner)
         if job.state in ENDED:
             tally.known += 1
             return
-        # The letter first: a failed call without one could not be replayed.
+        # The dead letter first: a failed call without one could not be replayed.
         await _blocking(CallLetters(self.results(job.tenant)).write, job, err, self.now())
         await self._advance(job, "failed", reason=err.reason, detail=err.detail)
         tally.states["failed"] += 1

@@ -16,7 +16,7 @@ from service.aws.clients import client
 from service.aws.event_queue import Announced
 from service.calls.failure import CallFailed, FailureReason, Waiting
 from service.calls.hear.transcriber import Heard
-from service.calls.keys import NOBODY, letter_key, read_key, result_key, transcript_key
+from service.calls.keys import NO_TENANT, letter_key, read_key, result_key, transcript_key
 from service.calls.redact.transcript import PatternRedactor
 from service.calls.reviews import CallMissing
 from service.calls.store.objects import WallBreached
@@ -158,9 +158,9 @@ async def test_without_a_tenant_there_is_a_letter_that_a_replay_lifts(place: Cal
     assert tally.foreign == 1
     assert place.jobs(ACME) == place.jobs(BRAND) == {}
     await add_tenant(place.worker, "later", make_form("later"))
-    tally = await replay(place.worker, NOBODY)
+    tally = await replay(place.worker, NO_TENANT)
     assert dict(tally.states) == {"done": 1}
-    assert set(place.letters(NOBODY)) == {"acme/calls/../../brand/calls/x.json", "acme/elsewhere/x.json"}
+    assert set(place.letters(NO_TENANT)) == {"acme/calls/../../brand/calls/x.json", "acme/elsewhere/x.json"}
 
 
 async def test_a_dead_call_lives_again_after_the_fix(place: CallPlace) -> None:

@@ -13,7 +13,7 @@ from queues import UntilEmpty
 
 from service.aws.clients import client
 from service.aws.event_queue import EventQueue
-from service.calls.keys import NOBODY
+from service.calls.keys import NO_TENANT
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.work.build import build_worker
@@ -77,6 +77,6 @@ def test_killed_with_every_event_twice_nothing_is_lost_and_nothing_double(stack,
     accounts = [count_calls(place.worker, tenant) for tenant in (ACME, BRAND)]
     assert all(one.balanced for one in accounts), (kill, [one.lines() for one in accounts])
     assert [one.ended for one in accounts] == [5, 1]
-    assert len(place.letters(ACME)) == len(place.letters(NOBODY)) == 1
+    assert len(place.letters(ACME)) == len(place.letters(NO_TENANT)) == 1
     assert len([item.key for item in place.worker.results(ACME).listed("acme/2026/")]) == 4
     assert place.worker.queue.waiting() == (0, 0)

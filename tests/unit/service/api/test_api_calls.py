@@ -133,7 +133,7 @@ def test_of_two_at_the_same_moment_one_is_refused(runtime, calls):
     ("call", "criterion", "changes", "status", "code", "says"),
     [
         ("unknown", "greet", {}, 404, "CALL_NOT_FOUND", "has no call"),
-        ("one", "other", {}, 404, "CRITERION_NOT_FOUND", "it was on greet, sorry, blank"),
+        ("one", "other", {}, 404, "CRITERION_NOT_FOUND", "its criteria are greet, sorry, blank"),
         ("failed", "greet", {}, 409, "CALL_NOT_SCORED", "failed (model)"),
         ("waiting", "greet", {}, 409, "CALL_NOT_SCORED", "is redacted and not scored yet"),
         ("unusable", "greet", {}, 409, "CALL_NOT_SCORED", "could not be used"),

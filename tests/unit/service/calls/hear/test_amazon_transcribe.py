@@ -140,7 +140,7 @@ def test_a_transcript_that_never_comes_is_an_error_after_45_seconds(amazon):
     found(transcribe, "COMPLETED")
     for _ in range(8):  # after 0, 1, 3, 7, 15, 25, 35 and 45 seconds
         output(s3, f"tmp/acme/{SOURCE.call_id}.json")
-    with pytest.raises(CallFailed, match="not there after 45 s") as caught:
+    with pytest.raises(CallFailed, match="not available after 45 s") as caught:
         make().hear(SOURCE, b"", FACTS)
     assert caught.value.reason is FailureReason.TRANSCRIPTION
     assert sum(slept) == 45

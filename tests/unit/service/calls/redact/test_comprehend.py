@@ -88,7 +88,7 @@ def test_an_answer_that_does_not_fit_fails_the_call(amazon, entity):
 def test_an_answer_without_entities_is_no_clean_call(amazon):
     redactor, stub, _ = amazon
     stub.add_response("detect_pii_entities", {})
-    with pytest.raises(CallFailed, match="without 'Entities'"):
+    with pytest.raises(CallFailed, match="no 'Entities'"):
         redactor.redact([turn("hi")])
 
 

@@ -149,7 +149,7 @@ def test_who_redacts_is_what_the_settings_say_else_what_is_here(monkeypatch, ins
     [
         ({"redactor": "presidio"}, "EXTRAS=1"),
         ({"redactor": "comprehend", "transcribe_language": "de-DE"}, "OMNI_REDACTOR=patterns"),
-        ({"redactor": "comprehend", "aws_endpoint": "http://127.0.0.1:1"}, "stand-in"),
+        ({"redactor": "comprehend", "aws_endpoint": "http://127.0.0.1:1"}, "local AWS"),
     ],
 )
 def test_who_cannot_redact_is_no_worker(monkeypatch, settings, says):
