@@ -1,4 +1,4 @@
-"""What the harness raises on purpose; each message says what is wrong and what to do."""
+"""The harness's exceptions; each message says what is wrong and what to do."""
 
 
 class HarnessError(Exception):
@@ -6,11 +6,11 @@ class HarnessError(Exception):
 
 
 class CaseError(HarnessError):
-    """A dataset that cannot be read; the message names file, line and remedy."""
+    """A dataset cannot be read; the message names file, line and remedy."""
 
 
 class RunAborted(HarnessError):
-    """The run cannot go on; what was answered is in the call cache."""
+    """The run cannot continue; the answers so far are in the reply cache."""
 
 
 class Refused(HarnessError):
@@ -18,11 +18,11 @@ class Refused(HarnessError):
 
 
 class RolloutError(HarnessError):
-    """The rollout's plan or share makes no sense."""
+    """The rollout's plan or share is invalid."""
 
 
 class CardError(HarnessError):
-    """The data card's table cannot be made, or not be put into the card."""
+    """The data card's table cannot be computed or written into the card."""
 
 
 class SweepError(HarnessError):
@@ -30,11 +30,11 @@ class SweepError(HarnessError):
 
 
 class ChangesError(HarnessError):
-    """What changed cannot be told: git, the repository or a commit is missing."""
+    """Changes cannot be determined: git, the repository or a commit is missing."""
 
 
 class SigningError(HarnessError):
-    """No statement could be signed: no key, a damaged or readable-by-others key file, or a refusal of AWS KMS."""
+    """A statement cannot be signed: no key, a damaged key file, one that others may read, or a refusal of AWS KMS."""
 
 
 class TrafficError(HarnessError):
@@ -46,4 +46,4 @@ class HarvestError(HarnessError):
 
 
 class BackfillError(HarnessError):
-    """History cannot be worked off as asked."""
+    """The backfill cannot run as asked."""

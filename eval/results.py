@@ -11,9 +11,9 @@ from service.task import TaskResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One scorer's word on one case: a value with its rationale, or the reason why there is none (unscored is not zero).
+    """One scorer's result for one case: a value with its rationale, or the reason why there is none (unscored is not zero).
 
-    ``findings`` names what the value was lowered for, one short text each.
+    ``findings`` are the reasons for a low value, one short text each.
     """
 
     value: float | None
@@ -33,8 +33,8 @@ ArmName = Literal["primary", "backup"]
 class CaseResult:
     """One case answered (or failed) by one arm of one pair.
 
-    ``live`` is False when the answer came from the call cache; ``measured_in`` is then the run whose call it was, so that a
-    time is never mistaken for one of this run.
+    ``live`` is False when the answer came from the reply cache; ``measured_in`` is then the run that called the model, so
+    that its latency is not mistaken for one of this run.
     """
 
     case_id: str
@@ -47,7 +47,7 @@ class CaseResult:
 
 
 class Verdict(StrEnum):
-    """What a gate says; only ``pass`` is ever promoted."""
+    """The gate's decision; only ``pass`` may be promoted."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
@@ -63,9 +63,9 @@ class Check:
 
     ``metric`` is the figure for a floor and the paired difference (candidate minus production, positive is better) for a
     comparison, as the gate saw it: its confidence is above 0.95 where several interim looks are planned. A ``behaviour`` is a
-    floor over what the running service did, a ``must_pass`` asks each case that once went wrong. ``reason`` is why the bound
-    is what it is; ``explanation`` says how the verdict came about. ``slice`` names the part of the cases that a slice's floor
-    is about.
+    floor over the running service's behaviour; a ``must_pass`` checks each case that once went wrong in production.
+    ``reason`` justifies the bound; ``explanation`` is how the verdict followed from the figures. ``slice`` names the cases of
+    a slice floor.
     """
 
     kind: CheckKind
@@ -98,10 +98,10 @@ def behaviour_verdict(checks: Iterable[Check]) -> BehaviourVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterimLook:
-    """Which look at a pair's growing evidence a verdict is from: look ``number``, from 1, of ``planned``.
+    """The interim look that a verdict is from: look ``number``, from 1, of ``planned``.
 
     While a pair is undecided and its answers vary, repeats are added and the gate decides again. Each such decision is an
-    interim look, as in a trial with interim analyses; deciding several times would err more often than deciding once.
+    interim look, as in a trial with interim analyses; without a correction, several decisions err more often than one.
     """
 
     number: int = 1
@@ -111,8 +111,8 @@ class InterimLook:
     def confidence(self) -> float:
         """The confidence of each interval that the gate decides on.
 
-        Bonferroni: the looks together err no more often than one look at 95% would. Looks at the same cases are strongly
-        correlated, so this is cautious; a sharper spending function would need their correlation.
+        Bonferroni: all looks together err no more often than one look at 95% would. This is conservative, because looks at
+        the same cases are strongly correlated; a sharper spending function would need their correlation.
         """
         return 1 - 0.05 / self.planned
 
@@ -121,7 +121,7 @@ class InterimLook:
 class GateResult:
     """All checks of one pair; the verdict is fail if any check fails, else inconclusive if any is, else pass.
 
-    ``small_slices`` are slice floors with too few cases to gate: shown, and no part of the verdict.
+    ``small_slices`` are slice floors with too few cases to gate; they are shown but do not count in the verdict.
     """
 
     pair_name: str
@@ -139,7 +139,7 @@ class GateResult:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all checks; a gate without checks is broken and fails."""
+        """The worst verdict of all checks; fail without checks."""
         verdicts = {check.verdict for check in self.checks}
         if not verdicts or Verdict.FAIL in verdicts:
             return Verdict.FAIL
@@ -167,7 +167,7 @@ class PairResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeNote:
-    """One judge of the suite in one run: under which digest, what answered as it, and whether its figures gate."""
+    """One judge of the suite in one run: its digest, the model that answered, and whether its figures gate."""
 
     rubric: str
     digest: str

@@ -1,4 +1,4 @@
-"""Turns one judged pair into its gate attestation and the figures that the attestation fixes by digest."""
+"""Builds a pair's gate attestation and the figures file whose digest the attestation holds."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from service.release.attestation import GateAttestation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
-    """The attestation to sign, and the text of ``figures.json`` that its ``figures_digest`` is of."""
+    """The attestation to sign, and the text of ``figures.json``, whose digest it holds as ``figures_digest``."""
 
     attestation: GateAttestation
     figures: str
@@ -24,15 +24,15 @@ class Attested:
 def attest(
     evaluation: Evaluation, pair: PairResult, *, gate_dataset: str, cases: str, now: datetime, days: int
 ) -> Attested:
-    """Return what can be said under signature about ``pair``.
+    """Return the attestation of ``pair``, not yet signed, with its figures.
 
     Args:
         evaluation: the finished run.
         pair: one of its pairs.
-        gate_dataset: the suite's; anything else, a part of it included, is no evidence for a release.
-        cases: text of the per-case table as MLflow keeps it.
-        now: aware time of issue.
-        days: how long it allows a promotion.
+        gate_dataset: the suite's gate set; an evaluation on other cases, or on a part of it, cannot support a release.
+        cases: text of the per-case table as stored in MLflow.
+        now: time of issue, with a time zone.
+        days: how long the attestation allows a promotion.
     """
     figures = figures_text(pair)
     counts = {verdict.value: 0 for verdict in Verdict}
@@ -109,6 +109,6 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def write_statement_files(folder: Path, pair_name: str, files: dict[str, str]) -> None:
-    """Write ``<pair>.<name>`` for each of ``files`` into the report's folder; each is replaced whole."""
+    """Write ``<pair>.<name>`` for each of ``files`` into the report's folder; each is replaced atomically."""
     for name, text in files.items():
         write_whole(folder / f"{pair_name}.{name}", text)

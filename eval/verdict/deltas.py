@@ -1,4 +1,4 @@
-"""Paired differences between two arms' answers to the same cases, with intervals, tests, and what so many cases can show."""
+"""Paired differences between two pairs on the same cases, with intervals, tests, and the smallest detectable drop."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,11 +22,11 @@ def build_deltas(
     timing: Timing = "apart",
     confidence: float = CONFIDENCE,
 ) -> dict[str, Metric]:
-    """Return candidate minus production on the cases that both answered; positive is better whatever the metric's direction.
+    """Return candidate minus production on the cases that both answered; positive is better for every metric.
 
-    Latency and cost are differences relative to production's figure (``Unit.CHANGE``). Latency is compared only where both were
-    called live in this run, in turn, so that both met the same load; where something stands in the way, the metric has no value
-    and a note that says what.
+    Latency and cost are differences relative to production's figure (``Unit.CHANGE``). Latency is compared only if both were
+    called live and in turn in this run, so that both met the same load. A metric that cannot be compared has no value and
+    a note with the reason.
     """
     shared = {item.case_id for item in candidate} & {item.case_id for item in production}
     margins = {gate.metric: gate.margin for gate in suite.no_worse}

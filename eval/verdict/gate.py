@@ -1,4 +1,4 @@
-"""The gate: requirements, floors (also of slices) and no-worse-than-production checks of one pair, each with three verdicts."""
+"""The gate: checks one pair's requirements, floors (also of slices) and differences from production."""
 
 import datetime as dt
 import math
@@ -11,12 +11,12 @@ from figures.metric import Metric, Unit
 from service.cards import ModelCards
 from service.pair import Pair
 
-_MOST_CASES = 1_000_000  # beyond this "more cases" is no advice
+_MOST_CASES = 1_000_000  # above this number, collecting more cases is not a realistic remedy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFigures:
-    """The figures that a verdict rests on, at the confidence of the judgement's look; ``backup`` is empty without a backup."""
+    """The figures behind a verdict, at the confidence of the judgement's look; ``backup`` is empty without a backup."""
 
     metrics: Mapping[str, Metric]
     backup: Mapping[str, Metric] = field(default_factory=dict)
@@ -26,9 +26,9 @@ class GateFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """Everything about one pair that the gate looks at: the pair, its answers of both arms, and the figures made of them.
+    """The gate's input for one pair: the pair, the answers of both arms, and the figures computed from them.
 
-    ``baseline_digest`` is the pair in production, whose answers the ``deltas`` are differences from; None: nothing is.
+    ``baseline_digest`` is the digest of the pair in production, from which ``deltas`` are differences; None without one.
     """
 
     pair: Pair
@@ -41,7 +41,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRules:
-    """What the gate decides by, the same for every pair: the suite's bounds, the models' cards, and the day in UTC."""
+    """The gate's rules for every pair: the suite's bounds, the model cards, and today's date in UTC."""
 
     suite: Suite
     cards: ModelCards
@@ -49,10 +49,10 @@ class GateRules:
 
 
 def decide(judgement: Judgement, rules: GateRules) -> GateResult:
-    """Return the verdict on the judgement's pair with every check that led to it.
+    """Return the verdict on the judgement's pair with all its checks.
 
-    Without a baseline nothing is in production: floors alone decide. Intervals count as they are: who plans several looks
-    makes them at ``InterimLook.confidence``.
+    Without a baseline only the floors decide. The intervals are used as given; a caller that plans several looks must
+    compute them at ``InterimLook.confidence``.
     """
     pair, figures, suite = judgement.pair, judgement.figures, rules.suite
     varies = answers_vary(pair, rules.cards)
@@ -80,12 +80,12 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
 
 
 def answers_vary(pair: Pair, cards: ModelCards) -> bool:
-    """Return whether asking again can give another answer: a model that samples at a temperature above 0."""
+    """Return whether repeated answers can differ, which needs a model with a temperature above 0."""
     return pair.sampling.temperature > 0 and cards.get(pair.model).wire != "in_process"
 
 
 def behaviour_checks(metrics: Mapping[str, Metric], suite: Suite) -> tuple[Check, ...]:
-    """Return the suite's behaviour floors as checks; a metric that was not measured leaves its check inconclusive."""
+    """Return the suite's behaviour floors as checks; the check of an unmeasured metric is inconclusive."""
     if suite.behaviour is None:
         return ()
     return tuple(
@@ -122,7 +122,7 @@ def _cacheable(judgement: Judgement, cards: ModelCards, arm: str, model: str) ->
     problem = ""
     if card.wire == "bedrock" and calls and not any(u.cache_read_tokens + u.cache_write_tokens for u in calls):
         minimum = card.cache_minimum_tokens
-        problem = f"the pair asks for a cached prefix, but {card.short_name} " + (
+        problem = f"the pair sets cache_prefix, but {card.short_name} " + (
             f"cached nothing in {len(calls)} calls: its minimum is {minimum} tokens" if minimum else "caches no prompts"
         )
     return _requirement(f"{arm} prefix can be cached", problem, "cache_prefix is set")
@@ -169,7 +169,7 @@ def _slice(floor: SliceFloor, metric: Metric, suite: Suite, varies: bool) -> Che
 
 
 def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> tuple[Verdict, str, int | None]:
-    """Return the verdict on ``metric``, how it came about, and how many cases would decide it."""
+    """Return the verdict on ``metric``, its explanation, and the number of cases that would decide it."""
     verdict, explanation = _three_way(metric, bound, above=metric.higher_is_better)
     needed = None
     if verdict is Verdict.INCONCLUSIVE and metric.value is not None:
@@ -181,7 +181,9 @@ def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> 
         verdict, needed = Verdict.FAIL, None
     if metric.unit is Unit.MS and metric.n < suite.minimum_latency_calls:
         verdict, needed = Verdict.INCONCLUSIVE, None
-        explanation = f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with --fresh to call again"
+        explanation = (
+            f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with --fresh to call the models again"
+        )
     if metric.note:
         explanation += f"; {metric.note}"
     return verdict, explanation, needed
@@ -202,8 +204,8 @@ def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, s
 
 
 def _cases_to_leave(metric: Metric, bound: float) -> int | None:
-    """Return how many cases would put the interval to one side of ``bound`` if the figure stayed; None when too many."""
-    from figures.stats import unseen_share  # scipy takes 0.3 s to import, and the calls should start before that
+    """Return how many cases would move the interval to one side of ``bound`` if the figure stayed; None if too many."""
+    from figures.stats import unseen_share  # scipy takes 0.3 s to import, and the model calls should start before that
 
     if metric.value is None or metric.low is None or metric.high is None:
         return None
@@ -211,7 +213,7 @@ def _cases_to_leave(metric: Metric, bound: float) -> int | None:
     if distance == 0 or metric.n == 0:
         return None
     if metric.unit is Unit.RATE and metric.value in (0.0, 1.0):
-        # Wilson's interval at none and all ends at the share that nobody saw; it shrinks with n, not with its root.
+        # At shares of 0 and 1 Wilson's interval shrinks with n, not with its square root.
         share = unseen_share(metric.n, metric.confidence)
         return math.ceil(metric.n * share / (1 - share) * (1 - distance) / distance) if distance < 1 else None
     reach = metric.value - metric.low if metric.value > bound else metric.high - metric.value
@@ -221,13 +223,13 @@ def _cases_to_leave(metric: Metric, bound: float) -> int | None:
 
 def _remedy(n: int, needed: int | None, varies: bool, *, floor: bool) -> str:
     if needed is None:
-        cases = "it is too close to call with any number of cases"
+        cases = "the figure is too close to the bound for any realistic number of cases"
     elif needed <= n:
-        cases = f"{n} cases would do for an equal pair, so this one may be worse"
+        cases = f"{n} cases suffice for a pair that equals production, so this one may be worse"
     elif floor:
-        cases = f"{n} cases are too few, about {needed:,} are needed if the figure stays"
+        cases = f"{n} cases are too few; about {needed:,} decide if the figure stays"
     else:
-        cases = f"{n} cases are too few, about {needed:,} pass an equal pair four times in five"
+        cases = f"{n} cases are too few; with about {needed:,} a pair that equals production passes four times in five"
     return cases + ("; repeats may help" if varies else "; its answers do not vary, so repeats cannot help")
 
 
@@ -239,11 +241,11 @@ def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check
     elif delta.value is None and delta.note:
         verdict, explanation = Verdict.INCONCLUSIVE, delta.note
     elif delta.value is None:
-        verdict, explanation = Verdict.INCONCLUSIVE, "no case was scored for both"
+        verdict, explanation = Verdict.INCONCLUSIVE, "no case has a score for both pairs"
     elif delta.low is None or delta.high is None:
         verdict, explanation = Verdict.INCONCLUSIVE, "one case has no interval"
     elif delta.low > -gate.margin:
-        verdict, explanation = Verdict.PASS, "not worse than production by the margin"
+        verdict, explanation = Verdict.PASS, "not worse than production by more than the margin"
     elif delta.high < -gate.margin:
         verdict, explanation = Verdict.FAIL, "worse than production by more than the margin"
     else:
@@ -251,7 +253,7 @@ def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check
         remedy = _remedy(delta.n, delta.needed_n, varies, floor=False)
         explanation = f"the interval of the difference spans the margin: {remedy}"
     if not delta.note and delta.unscored > suite.max_unscored_rate * max(delta.n + delta.unscored, 1):
-        explanation += f"; {delta.unscored} cases have no score on both sides"
+        explanation += f"; {delta.unscored} cases lack a score for one of the pairs"
         verdict = Verdict.FAIL if verdict is Verdict.FAIL else Verdict.INCONCLUSIVE
     return Check(
         kind="no_worse",

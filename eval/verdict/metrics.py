@@ -1,6 +1,6 @@
 """Turns one arm's case results into metrics with intervals.
 
-The case is the unit: repeats of a case are averaged first, so asking a sampled model three times is not three times the cases.
+The case is the unit: repeats of a case are averaged first, so three answers per case do not triple n.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def build_metrics(
 def build_slice_metrics(
     suite: Suite, cases: Mapping[str, Case], results: Sequence[CaseResult], *, confidence: float = CONFIDENCE
 ) -> dict[SliceFloor, Metric]:
-    """Return the metric of each of the suite's slice floors over the cases of its slice."""
+    """Return, for each of the suite's slice floors, its metric over the cases of the slice."""
     found = {}
     for floor in suite.slice_floors:
         inside = [item for item in results if cases[item.case_id].slices.get(floor.slice) == floor.value]
@@ -61,7 +61,7 @@ def _between_repeats(spec: MetricSpec, once: Sequence[ArmAnswers]) -> float | No
 
 
 def metric_of(spec: MetricSpec, interval: Interval | None, *, confidence: float = CONFIDENCE) -> Metric:
-    """Return ``interval`` (None: nothing was scored) as the metric that ``spec`` describes."""
+    """Return ``interval`` (None: no case was scored) as the metric that ``spec`` describes."""
     return Metric(
         name=spec.name,
         unit=Unit(spec.unit),

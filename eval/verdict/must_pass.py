@@ -1,4 +1,4 @@
-"""The must-pass set: each of its cases once went wrong in service; a pair that gets one wrong again is not released."""
+"""Checks the must-pass set: cases that once went wrong in production. A pair that fails one of them is not released."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,10 +11,10 @@ _NAMED = 5
 
 
 def must_pass_checks(suite: Suite, results: Sequence[CaseResult]) -> tuple[Check, ...]:
-    """Return a check for each of the suite's demands on the must-pass set; none without cases.
+    """Return one check per ``MustPass`` of the suite; none if the set has no cases.
 
-    No interval: the set is no sample of anything. It is what happened, and its cases are asked one by one. Of several answers to
-    one case the worst counts. An answer that failed fails; a score that a case cannot have does not.
+    There are no intervals, because the set is not a sample: every case must pass. Of several answers to a case the worst
+    counts. A failed answer fails the case; a score that does not apply to a case is ignored.
     """
     if not results:
         return ()

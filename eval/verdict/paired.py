@@ -1,4 +1,4 @@
-"""Two systems on the same cases: intervals of their difference, tests of it, and what a set of cases can show."""
+"""Paired statistics of two systems on the same cases: intervals of the difference, tests, and smallest detectable drops."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from figures.arrays import Floats
 from figures.stats import CONFIDENCE, POWER, Interval, Statistic, normal_quantile, percentile_interval, resample_weights
 
 RANDOMISATIONS = 10_000  # sacrebleu's default for its own approximate randomisation
-MOST_CASES = 1_000_000  # beyond this "more cases" is no advice
+MOST_CASES = 1_000_000  # above this number, collecting more cases is not a realistic remedy
 _SWAPS_AT_ONCE = 2_000
 
 
@@ -33,13 +33,13 @@ def difference_interval(
     confidence: float = CONFIDENCE,
     relative: bool = False,
 ) -> Interval:
-    """Percentile bootstrap interval of ``candidate - baseline``, paired: both see the same draw of cases.
+    """Percentile bootstrap interval of ``candidate - baseline``, paired: both systems use the same draw of cases.
 
     Args:
         candidate: maps weights ``(resamples, n_cases)`` to one figure per row.
-        baseline: the same for the other system; with ``relative`` above 0.
-        n_cases: cases that both systems have.
-        seed: of the draw.
+        baseline: the same for the other system; with ``relative`` its figures must be above 0.
+        n_cases: number of cases that both systems answered.
+        seed: seed of the draw.
         confidence: of the two-sided interval.
         relative: as a share of the baseline: 0.25 is a quarter more.
     """
@@ -56,11 +56,11 @@ def difference_interval(
 def rate_difference_interval(difference: Floats, *, confidence: float = CONFIDENCE) -> Interval:
     """Tango's score interval (Tango 1998, Stat Med 17:891) for the mean of paired differences of a yes-or-no score.
 
-    Unlike bootstrap and Wald it has an honest width when no case differs: ``+- z^2 / (n + z^2)``.
+    Unlike bootstrap and Wald intervals it keeps a positive width when no case differs: ``+- z^2 / (n + z^2)``.
 
     Args:
-        difference: candidate minus production per case, -1, 0 or 1; fractions where a case is a mean over repeats (they count
-            as that share of a differing case, which is cautious).
+        difference: candidate minus production per case, -1, 0 or 1; a fraction if a case is a mean over repeats (it counts
+            as that share of a differing case, which is conservative).
         confidence: of the two-sided interval.
     """
     n = len(difference)
@@ -76,7 +76,7 @@ def rate_difference_interval(difference: Floats, *, confidence: float = CONFIDEN
 
 
 def _tango_low(gained: float, lost: float, n: int, z: float) -> float:
-    """Return the lowest difference that the score test at ``z`` does not reject; halves the bracket until it is a point."""
+    """Return the lowest difference that the score test at ``z`` does not reject, found by bisection."""
     low, high = -1.0, (gained - lost) / n
     for _ in range(50):
         middle = (low + high) / 2
@@ -97,7 +97,7 @@ def _tango_score(gained: float, lost: float, n: int, delta: float) -> float:
 
 
 def mcnemar(difference: Floats) -> Test:
-    """Exact McNemar test (McNemar 1947; binomial on the cases that differ); the sign test where a case is a mean over repeats.
+    """Exact McNemar test (McNemar 1947; binomial on the cases that differ); the sign test if cases are means over repeats.
 
     p is 1 when no case differs.
     """
@@ -129,7 +129,7 @@ def randomisation_test(
 
 
 def detectable(interval: Interval, *, confidence: float = CONFIDENCE) -> float | None:
-    """Return the smallest true drop that as many such cases would show with 80% power; None without an interval."""
+    """Return the smallest true drop that this many cases detect with 80% power; None without an interval."""
     if interval.low is None or interval.high is None:
         return None
     z = normal_quantile(confidence)
@@ -137,14 +137,14 @@ def detectable(interval: Interval, *, confidence: float = CONFIDENCE) -> float |
 
 
 def detectable_rate(difference: Floats, n: int, *, confidence: float = CONFIDENCE) -> float:
-    """Return what ``detectable`` does for a yes-or-no score on ``n`` cases of which as many would differ as do here."""
+    """Return the smallest drop that ``n`` cases detect for a yes-or-no score if the same share of cases differs as here."""
     differing = float(np.abs(difference).mean()) * n
     z = normal_quantile(confidence) + float(special.ndtri(POWER))
     return -_tango_low(differing / 2, differing / 2, n, z)
 
 
 def cases_needed(n: int, detected: float, wanted: float) -> int | None:
-    """Return how many cases detect ``wanted`` where ``n`` detect ``detected``; None when the number is no advice."""
+    """Return how many cases detect a drop of ``wanted`` if ``n`` cases detect ``detected``; None if too many to collect."""
     if wanted <= 0:
         return None
     needed = max(int(np.ceil(n * (detected / wanted) ** 2)), 1)
@@ -152,7 +152,7 @@ def cases_needed(n: int, detected: float, wanted: float) -> int | None:
 
 
 def cases_needed_for_rate(difference: Floats, wanted: float, *, confidence: float = CONFIDENCE) -> int | None:
-    """Return what ``cases_needed`` does for a yes-or-no score, whose interval does not shrink with the root of ``n`` alone."""
+    """Return the same for a yes-or-no score, whose interval shrinks differently from the square root of ``n``."""
     low, high = 1, MOST_CASES
     if wanted <= 0 or detectable_rate(difference, high, confidence=confidence) >= wanted:
         return None

@@ -1,7 +1,7 @@
-"""Figures that are made of counts over all cases and are no mean of per-case scores: ratios of sums, Cohen's kappa.
+"""Figures from counts summed over all cases, such as ratios of sums and Cohen's kappa, rather than means of case scores.
 
-A pool counts each case; a figure is computed of the counts' sums. Cases are what is drawn: the counts of one case, be they of ten
-criteria, are no independent draws. Repeats of a case are the pool's to put together, so that they weigh as one case.
+A pool counts each case; a figure is computed from the sums. The bootstrap draws cases, because the counts of one case, such
+as its ten criteria, are not independent. A pool must combine a case's repeats so that they weigh as one case.
 """
 
 import math
@@ -20,7 +20,7 @@ from service.task import TaskResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """One arm's counts: a row per case that has any, a column per name."""
+    """One arm's counts: one row per case with counts, one column per name."""
 
     pool: Pool
     case_ids: tuple[str, ...]
@@ -33,7 +33,7 @@ class Pooled:
 
 
 def pooled(pool: Pool, results: Sequence[CaseResult], cases: Mapping[str, Case]) -> Pooled:
-    """Count ``results``; failed ones are left out, and counted as failed elsewhere."""
+    """Return the counts of ``results`` without the failed ones, which other metrics count."""
     answered: dict[str, list[TaskResult]] = {}
     for item in results:
         if item.result.failure is None:
@@ -45,10 +45,10 @@ def pooled(pool: Pool, results: Sequence[CaseResult], cases: Mapping[str, Case])
 
 
 def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) -> Interval | None:
-    """Return the figure with its percentile bootstrap interval over cases; None where it is undefined.
+    """Return the figure with its percentile bootstrap interval over cases; None if it is undefined.
 
-    Where every draw gives the same figure the interval still has a width: what was never seen in ``n`` cases may be in
-    Wilson's share of them, and be as bad or as good as a bound.
+    If all draws give the same figure, the interval is widened by Wilson's share of cases: events that never occurred in
+    ``n`` cases may still occur in that share.
     """
     n = len(side.case_ids)
     value = _value(side)
@@ -74,7 +74,7 @@ def pooled_difference(
     seed: int,
     confidence: float = CONFIDENCE,
 ) -> Interval | None:
-    """Return ours minus theirs on the cases that both have counts of, paired: both see the same draws."""
+    """Return ours minus theirs on the cases that both have counts of; paired, both use the same draws."""
     counted = [set(pooled(pool, side, cases).case_ids) for side in (ours, theirs)]
     both = counted[0] & counted[1]
     a, b = (
@@ -118,7 +118,7 @@ def _value(side: Pooled) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Sums of two counts, ``of`` and ``among``, and the share of the one in the other; the counting is the subclass's."""
+    """The ratio of two summed counts, ``of / among``; subclasses count."""
 
     bounds: tuple[float, float] = (0.0, 1.0)
 
@@ -134,7 +134,7 @@ class Ratio:
 def kappa_of(table: Floats) -> Floats:
     """Return Cohen's kappa (1960) of square tables of counts, shape ``(..., k, k)``, rows labelled and columns answered.
 
-    NaN where a table is empty or one side has a single value throughout and the other the same: chance agreement is total.
+    NaN if a table is empty or if both sides have the same single value throughout (chance agreement is then 1).
     """
     total = table.sum(axis=(-2, -1))
     with np.errstate(divide="ignore", invalid="ignore"):

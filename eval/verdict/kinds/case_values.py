@@ -1,4 +1,4 @@
-"""Kinds whose figure is a mean over cases of a value that each answer has: scores, answered or not, cost, a judge's grades."""
+"""Kinds whose figure is a mean over cases of a value per answer: scores, answered or not, cost, a judge's grades."""
 
 import math
 from abc import abstractmethod
@@ -28,12 +28,12 @@ _FREE = "production's answers cost nothing"
 
 
 def known(means: Mapping[str, float]) -> Floats:
-    """Return the values that are there, in case order."""
+    """Return the values that are not NaN, in case order."""
     return np.array([value for value in means.values() if not math.isnan(value)], dtype=float)
 
 
 def share_interval(values: Floats, answers: ArmAnswers) -> Interval | None:
-    """Return Wilson's interval of the cases' shares of yes; None without values."""
+    """Return Wilson's interval of the mean share of "yes" over cases; None without values."""
     if not len(values):
         return None
     # Rounding must not lift a sum of thirds above n.
@@ -60,7 +60,7 @@ class CaseValues(MetricKind):
         return {name: sum(kept) / len(kept) if kept else math.nan for name, kept in values.items()}
 
     def unscored(self, answers: ArmAnswers, scored: int) -> int:
-        """Return how many cases should have a value and have none, ``scored`` having one: those that failed."""
+        """Return how many cases lack a value, given that ``scored`` cases have one: the failed cases."""
         return answers.failed_cases
 
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
@@ -109,7 +109,7 @@ class MeanScore(CaseValues):
         return math.nan if score is None or score.value is None else score.value
 
     def ceiling(self, spec: MetricSpec, cases: Sequence[Sequence[ScoredReference]], seed: int) -> Interval | None:
-        """Return the mean over cases of the mean over a case's texts: texts of one case are no independent draws."""
+        """Return the mean over cases of the mean over a case's texts, because texts of one case are not independent."""
         means = []
         for texts in cases:
             kept = [value for text in texts if (value := text.scores.get(spec.score)) is not None]
@@ -128,7 +128,7 @@ class RateScore(MeanScore):
     yes_or_no = True
 
     def _ceiling_interval(self, means: Floats, seed: int) -> Interval:
-        # A case counts as one draw, however many texts it has; unlike the bootstrap this does not collapse at 0 and 1.
+        # A case is one draw, however many texts it has; unlike a bootstrap, this interval keeps its width at 0 and 1.
         wilson = rate_interval(round(float(means.sum())), len(means))
         return replace(wilson, value=float(means.mean()))
 
@@ -144,7 +144,7 @@ class JudgeScore(CaseValues):
         return math.nan if score is None or score.value is None else score.value
 
     def unscored(self, answers: ArmAnswers, scored: int) -> int:
-        """Return the cases without a grade: a judge may have no word on an answer that is there."""
+        """Return the number of cases without a grade; a judge may fail to grade an answer that exists."""
         return len({item.case_id for item in answers.results}) - scored
 
 
@@ -159,19 +159,19 @@ class AnsweredRate(CaseValues):
         return float(item.result.failure is None)
 
     def unscored(self, answers: ArmAnswers, scored: int) -> int:
-        """Return 0: a failure is a value here."""
+        """Return 0, because a failure has a value here."""
         return 0
 
 
 class MeanCost(CaseValues):
-    """The mean cost of an answer in USD; ``score`` says of which tokens: metered, cold or warm."""
+    """The mean cost of an answer in USD; ``score`` names the cost: metered, cold or warm."""
 
     name = "cost"
     axis: ClassVar[Axis] = "cost"
     relative = True
 
     def value(self, spec: MetricSpec, item: CaseResult) -> float:
-        """Return what the answer cost."""
+        """Return the answer's cost in USD."""
         cost = item.result.cost
         return math.nan if cost is None or item.result.failure else float(getattr(cost, f"{spec.score}_usd"))
 
@@ -180,7 +180,7 @@ class MeanCost(CaseValues):
         return len({item.case_id for item in answers.results}) - scored
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
-        """Return how much more the cases cost together, as a share of production's cost."""
+        """Return the change of the summed cost as a share of production's cost."""
         costs = [self.case_means(spec, side) for side in (answers.ours, answers.theirs)]
         both = [name for name, cost in costs[0].items() if not math.isnan(cost + costs[1][name])]
         if not both:

@@ -1,4 +1,4 @@
-"""What a kind of metric must be able to do: measure one arm, compare two, and say how a report treats it."""
+"""The interface of a kind of metric: measure one arm, compare two, and declare how reports treat it."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,15 +16,15 @@ from eval.verdict.paired import Test, cases_needed, cases_needed_for_rate, detec
 from figures.arrays import Floats
 from figures.stats import CONFIDENCE, Interval
 
-# What a figure says about a pair: the three axes of a sweep's picture.
+# The axis of a sweep's chart that a figure belongs to.
 Axis = Literal["quality", "cost", "latency"]
-# Whether the two arms' calls met the same load: made in turn in this run, at different times, or one of them makes none.
+# Whether the two arms' model calls met the same load: made in turn in this run, at different times, or one makes none.
 Timing = Literal["in turn", "apart", "no calls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """Model-call times in ms of answers that were fetched live, with the run that fetched them; never of cache hits.
+    """Times in ms of live model calls, never of cache hits, with the run that made the calls.
 
     ``by_case`` holds one time per repeat of each case.
     """
@@ -40,8 +40,10 @@ class Latencies:
 
     @property
     def note(self) -> str:
-        """What a reader of the figure must know."""
-        return "" if self.measured_in is None else f"measured in run {self.measured_in}; no live calls in this one"
+        """The footnote that names an earlier run; "" for this run."""
+        return (
+            "" if self.measured_in is None else f"measured in run {self.measured_in}; this run made no live model calls"
+        )
 
     def table(self, case_ids: Sequence[str] | None = None) -> Floats:
         """Return the times, shape ``(n_cases, most repeats)``, NaN where a repeat was not timed."""
@@ -69,7 +71,7 @@ def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: 
 
 @dataclass(frozen=True, kw_only=True)
 class ArmAnswers:
-    """One arm's answers to the cases, with what the suite says about measuring them."""
+    """One arm's answers to the cases, with the suite's settings for measuring them."""
 
     suite: Suite
     cases: Mapping[str, Case]
@@ -89,15 +91,15 @@ class ArmAnswers:
 
     @cached_property
     def failed_cases(self) -> int:
-        """How many cases the failed answers are worth."""
+        """The number of cases that the failed answers add up to."""
         return self.in_cases(sum(1 for item in self.results if item.result.failure is not None))
 
     def in_cases(self, answers: int) -> int:
-        """Return how many cases ``answers`` are worth, rounded up: one of three repeats is a third of a case."""
+        """Return the number of cases that ``answers`` add up to, rounded up: one of three repeats is a third of a case."""
         return math.ceil(answers * len({item.case_id for item in self.results}) / max(len(self.results), 1))
 
     def of_repeat(self, repeat: int) -> "ArmAnswers":
-        """Return the answers of one repeat of the cases, measured at 95%."""
+        """Return the answers of one repeat, with 95% confidence."""
         once = [item for item in self.results if item.repeat == repeat]
         return ArmAnswers(suite=self.suite, cases=self.cases, results=once, deadline_ms=self.deadline_ms)
 
@@ -117,7 +119,7 @@ class ComparedAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One arm's figure: the interval (None: nothing was scored), how many cases have no score, and what to know of it."""
+    """One arm's figure: its interval (None: no case was scored), the number of unscored cases, and a footnote."""
 
     interval: Interval | None
     unscored: int = 0
@@ -126,9 +128,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Candidate minus production; ``note`` says why there is no interval, and ``comparable`` whether there could be one.
+    """Candidate minus production; without an interval ``note`` says why, and ``comparable`` whether there could be one.
 
-    ``yes_or_no`` holds the cases' differences where the score is yes or no: such cases show more than their interval.
+    ``yes_or_no`` holds the cases' differences of a yes-or-no score, for its own test and power.
     """
 
     interval: Interval | None
@@ -138,7 +140,7 @@ class Difference:
     yes_or_no: Floats | None = None
 
     def turned(self) -> "Difference":
-        """Return the difference of a metric of which less is better: positive is better."""
+        """Return the difference with its sign reversed, for metrics of which less is better."""
         if self.interval is None:
             return self
         low = None if self.interval.high is None else -self.interval.high
@@ -148,7 +150,7 @@ class Difference:
         return replace(self, interval=interval)
 
     def reach(self, margin: float | None, confidence: float) -> tuple[float | None, int | None]:
-        """Return the smallest drop that the cases show, and how many cases show ``margin``."""
+        """Return the smallest drop that the cases detect, and how many cases detect a drop of ``margin``."""
         if self.interval is None:
             return None, None
         if self.yes_or_no is not None:
@@ -161,7 +163,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredReference:
-    """One text in the place of an output, the references that are left for it, and its scores; None is unscored."""
+    """One reference scored as if it were an output against the remaining references; a score of None is unscored."""
 
     text: str
     references: tuple[str, ...]
@@ -185,16 +187,16 @@ class MetricKind(ABC):
 
     @abstractmethod
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
-        """Return candidate minus production in the metric's own direction; None: there is nothing to show."""
+        """Return candidate minus production in the metric's own direction; None if the kind has no comparison."""
 
     def value_of(self, spec: MetricSpec, answers: ArmAnswers) -> float | None:
-        """Return the bare figure of one repeat, by which repeats are compared; None where that says nothing."""
+        """Return the figure of one repeat without an interval, to compare repeats; None if repeats are not comparable."""
         return None
 
     def ceiling(self, spec: MetricSpec, cases: Sequence[Sequence[ScoredReference]], seed: int) -> Interval | None:
-        """Return the figure of references, grouped by case, against each other; None where the kind reads no references."""
+        """Return the figure of references against each other, grouped by case; None if the kind uses no references."""
         return None
 
     def signature(self, spec: MetricSpec, references: Sequence[Sequence[str]]) -> str:
-        """Return how the figure is computed, in the library's own shorthand; "" where nothing needs saying."""
+        """Return the library's signature of the computation, such as sacrebleu's; "" without one."""
         return ""

@@ -1,4 +1,4 @@
-"""Kinds made of the times of live model calls: a quantile of them, and the share inside the pair's deadline."""
+"""Kinds computed from the times of live model calls: a quantile, and the share inside the pair's deadline."""
 
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from eval.verdict.kinds.kind import (
 from figures.stats import percentile_interval, quantile_draws, quantile_interval
 
 _UNMATCHED = "not both were called live in this run; run with --fresh"
-_APART = "the two were not called in turn, so their load may differ; run with --fresh"
+_APART = "the two were not called in turn, so their loads may differ; run with --fresh"
 _NO_CALLS = "one of the two calls no model"
 
 
@@ -40,7 +40,7 @@ class LatencyQuantile(MetricKind):
         return Measured(interval=interval, note=latencies.note)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
-        """Return the change as a share of production's quantile; without one, only the gated quantile says why."""
+        """Return the change as a share of production's quantile; only a gated quantile has a note if it cannot be compared."""
         found = self._change(spec, answers)
         return None if found.interval is None and spec.name not in answers.gated else found
 
@@ -73,5 +73,5 @@ class OnTimeRate(MetricKind):
         return Measured(interval=share_interval(shares, answers), note=answers.latencies.note)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
-        """Return None: it follows from the latencies."""
+        """Return None, because the latencies are compared instead."""
         return None

@@ -1,4 +1,4 @@
-"""Kinds whose figure is made of all cases at once: corpus scores over texts, and ratios or kappa over counts."""
+"""Kinds whose figure is computed over all cases at once: corpus scores of texts, and ratios or kappa of counts."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -15,7 +15,7 @@ from eval.verdict.pooled import pooled, pooled_difference, pooled_interval
 from figures.stats import Interval, percentile_interval, resample_weights
 
 
-@lru_cache(maxsize=64)  # counting n-grams is the dear part, and metrics, differences and each further look share it
+@lru_cache(maxsize=64)  # counting n-grams is the slow part; metrics, differences and interim looks share the counts
 def _counted(
     name: str, outputs: tuple[str, ...], references: tuple[tuple[str, ...], ...], case_ids: tuple[str, ...]
 ) -> CorpusMetric:
@@ -33,7 +33,7 @@ def _corpus(spec: MetricSpec, results: Sequence[CaseResult], cases: Mapping[str,
 
 
 def _with_text(results: Sequence[CaseResult], cases: Mapping[str, Case]) -> list[CaseResult]:
-    """Return the answers that can be compared with references."""
+    """Return the answers with a text and references."""
     return [i for i in results if i.result.output is not None and cases[i.case_id].expectations.references]
 
 
@@ -65,7 +65,7 @@ class CorpusScore(MetricKind):
         return _score_of_all(_corpus(spec, usable, answers.cases)) if usable else None
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
-        """Return the difference on the cases that both have texts of, with a randomisation test."""
+        """Return the difference on the cases for which both have a text, with a randomisation test."""
         cases, seed = answers.cases, answers.suite.seed
         sides = [_with_text(side, cases) for side in (answers.ours, answers.theirs)]
         both = {item.case_id for item in sides[0]} & {item.case_id for item in sides[1]}
@@ -83,7 +83,7 @@ class CorpusScore(MetricKind):
         )
 
     def ceiling(self, spec: MetricSpec, cases: Sequence[Sequence[ScoredReference]], seed: int) -> Interval | None:
-        """Return the corpus score of the references; cases are drawn, and each brings all of its texts."""
+        """Return the corpus score of the references; the bootstrap draws cases, each with all of its texts."""
         flat = [text for texts in cases for text in texts]
         corpus = CorpusMetric(spec.name, [text.text for text in flat], [text.references for text in flat])
         weights = np.repeat(resample_weights(len(cases), seed), [len(texts) for texts in cases], axis=1)

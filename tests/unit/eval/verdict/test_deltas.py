@@ -77,19 +77,19 @@ def test_latencies_of_different_loads_are_not_compared(timing, changes, words, c
     assert words in p95.note
 
 
-def test_dearer_by_a_third_is_a_share_of_productions_cost():
+def test_a_cost_difference_is_a_share_of_productions_cost():
     production, candidate = spread(many(cost=0.0003)), spread(many(cost=0.0004))
     cost = build_deltas(SUITE, MANY, candidate, production)["cost_cold"]
     assert (cost.unit, cost.value, cost.high) == (Unit.CHANGE, pytest.approx(-1 / 3), pytest.approx(-1 / 3))
 
 
-def test_a_free_production_leaves_nothing_to_be_a_share_of():
+def test_costs_are_not_compared_with_a_free_production():
     cost = build_deltas(SUITE, MANY, spread(many(cost=0.0004)), spread(many(cost=0.0)))["cost_cold"]
     assert (cost.value, cost.comparable) == (None, False)
     assert "cost nothing" in cost.note
 
 
-def test_rates_come_with_mcnemar_and_with_what_so_many_cases_see():
+def test_rates_come_with_mcnemar_and_the_smallest_detectable_drop():
     production = spread([case_result(0, "a", scores={"grounded": 1.0}) for _ in range(60)])
     candidate = [replace(i, scores={"grounded": Score(value=float(n > 5))}) for n, i in enumerate(production)]
     grounded = build_deltas(SUITE, MANY, candidate, production)["grounded"]

@@ -182,7 +182,7 @@ def _call(usage):
     return CaseResult(case_id="c", arm="primary", repeat=0, result=result, live=True)
 
 
-def test_a_prefix_that_was_never_cached_is_said_and_fails():
+def test_a_prefix_that_was_never_cached_fails():
     asked = pair(cache_prefix=True)
     short = gate(asked, results=[_call(Usage(input_tokens=900))], cards=[card(cache_minimum_tokens=1000)])
     assert short.verdict is Verdict.FAIL
@@ -190,7 +190,7 @@ def test_a_prefix_that_was_never_cached_is_said_and_fails():
     assert gate(asked, results=[_call(Usage(input_tokens=9, cache_write_tokens=1200))]).verdict is Verdict.PASS
 
 
-def test_a_gate_without_checks_is_broken():
+def test_a_gate_without_checks_fails():
     empty = GateResult(
         pair_name="p", pair_digest="d", dataset_digest="d", suite_digest="s", baseline_digest=None, checks=()
     )
@@ -198,7 +198,7 @@ def test_a_gate_without_checks_is_broken():
 
 
 def test_a_gate_on_an_unknown_metric_is_a_mistake():
-    with pytest.raises(KeyError, match="none of its metrics"):
+    with pytest.raises(KeyError, match="not one of its metrics"):
         SUITE.metric("charm")
 
 
@@ -222,7 +222,7 @@ def test_a_slice_gates_from_its_size_on_and_is_only_shown_below():
 def test_an_undecided_check_names_the_cases_that_would_decide_it():
     floor = gate(metrics=GOOD | {"quality": metric("quality", 0.85, 0.75, 0.95, n=40)}).checks[1]
     assert floor.metric.needed_n in (160, 161)  # the interval reaches twice as far as the bound is away
-    assert f"40 cases are too few, about {floor.metric.needed_n} are needed" in floor.explanation
+    assert f"40 cases are too few; about {floor.metric.needed_n} decide" in floor.explanation
     assert "do not vary, so repeats cannot help" in floor.explanation
     delta = replace(metric("quality", 0.0, -0.09, 0.09, n=40), mde=0.12, needed_n=230, p_value=1.0, test="t")
     check = gate(deltas={"quality": delta}, baseline="other").checks[-1]
@@ -232,7 +232,7 @@ def test_an_undecided_check_names_the_cases_that_would_decide_it():
         0.12,
         1.0,
     )
-    assert "about 230 pass an equal pair four times in five" in check.explanation
+    assert "about 230 a pair that equals production passes four times in five" in check.explanation
     enough = gate(deltas={"quality": replace(delta, n=300)}, baseline="other").checks[-1]
     assert "this one may be worse" in enough.explanation
 
@@ -254,7 +254,7 @@ def test_repeats_are_advised_only_where_answers_vary():
     assert not answers_vary(pair(), ModelCards([CARD]))
 
 
-def test_what_cannot_be_compared_is_left_to_its_floor_and_else_undecided():
+def test_an_incomparable_metric_passes_only_with_a_floor():
     free = replace(metric("quality", None, None, None, n=0), note="not compared: free", comparable=False)
     assert gate(deltas={"quality": free}, baseline="other").verdict is Verdict.PASS
     bare = replace(SUITE, floors=())

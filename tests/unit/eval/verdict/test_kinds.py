@@ -23,10 +23,10 @@ def test_an_unknown_kind_is_refused_with_those_that_exist():
         kind_of(spec)
 
 
-def test_a_sweep_draws_cost_and_latency_apart_from_quality():
+def test_cost_and_latency_have_their_own_axes_in_a_sweep():
     axes = {name: kind.axis for name, kind in KINDS.items() if kind.axis != "quality"}
     assert axes == {"cost": "cost", "latency": "latency"}
 
 
-def test_reports_list_case_by_case_what_a_scorer_gives():
+def test_kinds_with_a_score_per_case_are_listed_by_case():
     assert {name for name, kind in KINDS.items() if kind.scores_cases} == {"mean", "rate"}

@@ -60,7 +60,7 @@ def test_a_decided_pair_gets_no_further_look(verdict):
     assert InterimLooks.plan([WARM, COLD], CARDS, 3).undecided(evaluation(verdict), [WARM, COLD]) == []
 
 
-def test_production_is_not_asked_again_for_its_own_sake():
+def test_production_alone_gets_no_further_look():
     looks = InterimLooks.plan([WARM, COLD], CARDS, 3)
     assert looks.undecided(evaluation(Verdict.INCONCLUSIVE, is_production=True), [WARM, COLD]) == []
 

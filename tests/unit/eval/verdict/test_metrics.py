@@ -102,7 +102,7 @@ def test_more_looks_make_wider_intervals():
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_nothing_one_case_and_equal_scores_are_defined_without_a_warning(count):
+def test_no_case_one_case_and_equal_scores_are_defined_without_a_warning(count):
     answers = [case_result(n, REFERENCES[n], scores={"fact_coverage": 1.0, "grounded": 1.0}) for n in range(count)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

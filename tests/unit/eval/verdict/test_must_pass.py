@@ -61,7 +61,7 @@ def test_one_case_below_fails_and_is_named():
     assert clear.verdict is Verdict.PASS
 
 
-def test_a_score_that_a_case_cannot_have_is_left_out_and_a_failed_answer_is_not():
+def test_a_score_without_value_is_left_out_and_a_failed_answer_fails():
     silent = result("a", facts=1.0, clear=None)
     facts, clear = must_pass_checks(SUITE, [silent, result("b", failed=True)])
     assert (facts.verdict, facts.metric.n) == (Verdict.FAIL, 2)

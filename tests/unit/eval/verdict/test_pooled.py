@@ -74,7 +74,7 @@ def test_a_failed_answer_and_one_with_nothing_to_count_are_left_out() -> None:
     assert pooled_interval(pooled(POOL, answers(None, ""), CASES), seed=1) is None
 
 
-def test_all_and_none_still_have_a_width() -> None:
+def test_shares_of_0_and_1_have_an_interval_with_width() -> None:
     for text, value in (("aa", 1.0), ("bb", 0.0)):
         interval = pooled_interval(pooled(POOL, answers(*[text] * 40), CASES), seed=1)
         assert interval is not None
