@@ -1,4 +1,4 @@
-"""A suite: which scorers look at a task's outputs, which metrics come of them, and which bounds gate a release, with reasons."""
+"""A suite: a task's scorers, the metrics computed from their scores, and the bounds that gate a release, with reasons."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSpec:
-    """How a metric is made.
+    """The definition of a metric.
 
     ``kind`` names one of ``eval.verdict.kinds``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all
     texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``answered``, ``latency``
@@ -37,9 +37,9 @@ class MetricSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
-    """The whole 95% interval of ``metric`` must lie on the good side of ``bound``; ``reason`` says why there.
+    """The whole 95% interval of ``metric`` must lie on the good side of ``bound``; ``reason`` justifies the bound.
 
-    ``arms``: whether the pair's backup must clear it too: a failover changes what is read just as a release does.
+    ``arms`` are the models that must clear it: the backup too, because its answers are read after a failover.
     """
 
     metric: str
@@ -62,7 +62,7 @@ class NoWorse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceFloor:
-    """A floor on the cases whose slice ``slice`` has ``value``: an average hides the customers whom it fails.
+    """A floor on the cases whose slice ``slice`` has ``value``, because an average hides groups of customers who fare worse.
 
     Slices with fewer than ``min_n`` scored cases are shown as small and never gate. ``metric`` is of kind mean, rate or answered.
     """
@@ -76,13 +76,13 @@ class SliceFloor:
 
     @property
     def label(self) -> str:
-        """What the slice is called where it is shown."""
+        """The slice's name in reports."""
         return self.slice if self.value is True else f"{self.slice}={self.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustPass:
-    """Every case of the must-pass set must reach ``at_least`` in ``score``; a case that cannot have the score is left out."""
+    """Every case of the must-pass set must reach ``at_least`` in ``score``; cases without that score are left out."""
 
     score: str
     at_least: float
@@ -91,11 +91,11 @@ class MustPass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What a pair must and must not do in the running service, whatever stands in its inputs (``omni behave``).
+    """What a pair must and must not do in the running service, whatever its inputs contain (``omni behave``).
 
-    ``plant`` returns a copy of a case's inputs with a stranger's text where a stranger could have written it. ``attacks`` names
-    a list beside the datasets (``datasets/<task>/<attacks>.yaml``). In the environments of ``required_in`` nothing is promoted
-    without this evidence; elsewhere it counts as soon as it was measured.
+    ``plant`` returns a copy of a case's inputs with a given text where a customer or agent could have written it. ``attacks``
+    names a list of attacks (``datasets/<task>/<attacks>.yaml``). In the environments of ``required_in`` a promotion needs this
+    evidence; elsewhere it counts once it has been measured.
     """
 
     dataset: str
@@ -109,7 +109,7 @@ class Behaviour:
 class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases.
 
-    ``must_pass`` is asked of the cases of ``regression_dataset``, where there is such a file: those harvested from feedback.
+    ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
     """
 
     task: str
@@ -132,7 +132,7 @@ class Suite:
     declared_digest: str = ""
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
-        """Return this suite, under its own digest, with metrics of the judges ``asked`` and floors of those ``gating``."""
+        """Return this suite, with a digest of its own, plus metrics of the judges ``asked`` and floors of those ``gating``."""
         metrics = tuple(MetricSpec(name=spec.score, kind="judge", score=spec.score, unit=Unit.RATE) for spec in asked)
         floors = tuple(
             Floor(metric=spec.score, bound=spec.floor, reason=spec.reason) for spec in gating if spec.floor is not None
@@ -149,12 +149,12 @@ class Suite:
         """Return the spec of metric ``name``.
 
         Raises:
-            KeyError: a gate names a metric that the suite does not make.
+            KeyError: a gate names a metric that the suite does not define.
         """
         for spec in self.metrics:
             if spec.name == name:
                 return spec
-        raise KeyError(f"suite {self.task!r} gates on {name!r}, which is none of its metrics")
+        raise KeyError(f"suite {self.task!r} gates on {name!r}, which is not one of its metrics")
 
     @cached_property
     def digest(self) -> str:
@@ -196,7 +196,7 @@ def _declared(behaviour: Behaviour | None) -> dict[str, Any] | None:
 
 
 def _judge_prompt_digest(rubric: str) -> str:
-    """SHA-256 over the judge's file; "" when it is not beside this code (it is then missing for every run, too)."""
+    """SHA-256 over the judge's prompt file; "" if this checkout has none, as then no run can use the judge."""
     path = _ROOT / "prompts" / "judges" / f"{rubric}.prompty"
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 

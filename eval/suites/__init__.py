@@ -28,7 +28,7 @@ def load_suite(task: str) -> Suite:
 
 
 def load_case_rules(task: str) -> CaseRules:
-    """Return what ``task`` demands of its case files: ``CASE_RULES`` beside its suite, or what holds for every task.
+    """Return the rules for ``task``'s case files: ``CASE_RULES`` beside its suite, or the rules for every task.
 
     Raises:
         ConfigurationError: the task has no suite yet.

@@ -1,4 +1,4 @@
-"""The suite of ``scorecard``: whether verdicts, evidence and scores are right, may be believed, and what they cost."""
+"""The suite of ``scorecard``: whether verdicts, evidence and scores are right, and what they cost."""
 
 from eval.pool import Pool
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
@@ -54,29 +54,29 @@ SUITE = Suite(
         Floor(
             metric="answered",
             bound=0.85,
-            reason="at 40 cases the interval of 40/40 starts at 0.91; below 0.85 a person scores too many calls",
+            reason="below 0.85 people must score too many calls; with 40 cases the interval of 40/40 starts at 0.91",
         ),
         Floor(
             metric="quotes_verified",
             bound=0.90,
-            reason="an agent is shown these words as their own: one invented quote in ten destroys the trust in all",
+            reason="agents see these quotes as their own words; one invented quote in ten destroys their trust",
         ),
         Floor(
             metric="kappa",
             bound=0.20,
-            reason="below 0.21 agreement is slight (Landis & Koch 1977); what a model must add to the floor pair shows in the "
-            "comparison with production",
+            reason="below 0.21 agreement is only slight (Landis & Koch 1977); the comparison with production demands more",
         ),
-        Floor(metric="schema_valid", bound=0.80, reason="repair is for the exception; what needs it often breaks soon"),
+        Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(
             metric="latency_p95",
             bound=300_000.0,
-            reason="a call's handler has ten minutes (R-QA-LIMITS), half of it for the model; decides where production is code",
+            reason="half of the ten minutes for a call (R-QA-LIMITS) go to the model; also decides if production calls no model",
         ),
         Floor(
             metric="cost_cold",
             bound=0.01,
-            reason="some twenty times 3,000 tokens in and 1,200 out of Nova Lite; decides where production is free",
+            reason="about twenty times the price of 3,000 input and 1,200 output tokens of Nova Lite; also decides if production "
+            "is free",
             arms=("primary",),
         ),
     ),
@@ -84,26 +84,29 @@ SUITE = Suite(
         NoWorse(
             metric="kappa",
             margin=0.10,
-            reason="half a class of Landis & Koch; at 0.05 an equal pair would need some 380 calls to pass four times in five",
+            reason="half a class of Landis & Koch; with 0.05 a pair that equals production would need about 380 calls "
+            "to pass four times in five",
         ),
-        NoWorse(metric="score_error", margin=5.0, reason="five points move few calls over a threshold"),
+        NoWorse(metric="score_error", margin=5.0, reason="five points change few calls between pass and fail"),
         NoWorse(
             metric="required_fail_recall",
             margin=0.10,
-            reason="one missed compliance failure in ten; the set's labelled failures show no less",
+            reason="one missed compliance failure in ten; the gate set has too few labelled failures for a smaller margin",
         ),
         NoWorse(
             metric="quotes_verified",
             margin=0.05,
-            reason="one call in twenty; at 120 a pair is known to 0.03 even from itself",
+            reason="one call in twenty; with 120 calls a pair's comparison with itself already has an interval of ±0.03",
         ),
-        NoWorse(metric="right_turn", margin=0.10, reason="two turns often show the same thing"),
-        NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as quotes_verified"),
-        NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard; half as slow again is a cost"),
-        NoWorse(metric="cost_cold", margin=0.20, reason="a fifth dearer needs a decision about money, not a gate"),
+        NoWorse(
+            metric="right_turn", margin=0.10, reason="often two turns show the same, so the other turn is no error"
+        ),
+        NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as for quotes_verified"),
+        NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard, but compute time costs money"),
+        NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
     ),
-    # A call without a labelled failure of a required criterion says nothing of finding them: 57 of gate's 120. Whoever does not
-    # answer is `answered`'s to notice, whoever does not quote `right_turn`'s.
+    # High, because 57 of the gate set's 120 calls have no labelled failure of a required criterion, so recall cannot score
+    # them. Missing answers are caught by `answered`, missing quotes by `right_turn`.
     max_unscored_rate=0.5,
     minimum_latency_calls=20,
     slices=("form", "turns", "outcome", "compliance", "polite_fail", "vulnerable", "injection", "foreign", "late"),

@@ -1,4 +1,4 @@
-"""What the labelled calls must hold: whole labels, evidence word for word, N/A only under a condition, a fair balance."""
+"""Rules for labelled calls: complete labels, literal evidence, N/A only for conditional criteria, a fair balance."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.evidence import find_quote
 from service.tasks.scorecard.form import Criterion, Form
 
-# Which criterion of a form is its compliance statement: the slice `compliance` says how much of it was given.
+# The compliance statement's criterion in each form; the slice `compliance` holds how much of the statement was given.
 _STATEMENTS = {
     "brindlewick-support": "compliance_05",
     "brindlewick-arrears": "recording",
@@ -31,7 +31,7 @@ _DOMAINS = {
 }
 _LENGTHS = {"2-5": 5, "6-12": 12, "13-30": 30}
 _EXTENT = {"yes": ("read",), "no": ("part", "none"), "na": ("n/a",)}
-# A criterion that nearly every call meets, or none, is answered right without listening. Fewer calls say little about a share.
+# If nearly all calls or nearly none meet a criterion, a constant answer is right. With fewer calls the share is too uncertain.
 _YES_SHARE, _APPLICABLE = (0.25, 0.75), 8
 _PASS_SHARE = (0.40, 0.60)
 
@@ -42,7 +42,7 @@ def _inputs(inputs: BaseModel) -> ScorecardInputs:
 
 
 def _passages(inputs: BaseModel) -> tuple[Passage, ...]:
-    """What people said: forms are shared on purpose, and announcements are stock phrases."""
+    """Return what people said; forms and announcements are left out, because cases share them on purpose."""
     return tuple(
         Passage(id=f"turn {number}", text=turn.text) for number, turn in enumerate(_inputs(inputs).turns) if turn.spoken
     )
@@ -59,7 +59,7 @@ def _labels(case: Case, inputs: BaseModel) -> Iterator[str]:
     call, labels = _inputs(inputs), labels_of(case)
     ids = [criterion.id for criterion in call.form.criteria()]
     if list(labels.answers) != ids:
-        yield f"labels {', '.join(labels.answers) or 'nothing'}; the form asks, in this order, {', '.join(ids)}"
+        yield f"labels {', '.join(labels.answers) or 'nothing'}; the form requires, in this order, {', '.join(ids)}"
         return
     for criterion in call.form.criteria():
         for text in _label_texts(criterion, labels.answers[criterion.id], call):
@@ -75,26 +75,26 @@ def _label_texts(criterion: Criterion, label: Label, call: ScorecardInputs) -> I
     if not label.why.endswith("."):
         yield "has no reason; write one sentence"
     if label.verdict == "na" and criterion.applies_when is None:
-        yield "is N/A, and the form knows no condition for it; answer yes or no"
+        yield "is N/A, but the form states no condition for it; answer yes or no"
     if (label.quote is None) != (label.turn is None):
         yield "has a quote without a turn or a turn without a quote; give both or neither"
     elif label.quote is None or label.turn is None:
         if label.verdict == "yes":
-            yield "is yes and shows nothing; quote the words"
+            yield "is yes without evidence; quote the words that show it"
     elif label.verdict == "na":
-        yield "is N/A and quotes; nothing can show it: set both to null"
+        yield "is N/A with a quote; N/A has no evidence: set turn and quote to null"
     elif label.turn >= len(call.turns) or label.quote not in call.turns[label.turn].text:
-        yield f"the quote does not stand in turn {label.turn}; copy it letter by letter"
+        yield f"the quote does not occur in turn {label.turn}; copy it literally"
     elif find_quote(label.quote, label.turn, call.turns).turn != label.turn:
-        yield "the quote is too short to prove anything, or cuts a word; take a whole sentence"
+        yield "the quote is too short to be evidence, or starts or ends inside a word; quote a whole sentence"
     elif label.verdict == "yes" and call.turns[label.turn].speaker == "customer":
-        yield "is yes on the customer's words; quote the agent or the system"
+        yield "is yes with the customer's words as evidence; quote the agent or the system"
 
 
 def _implied(case: Case, form: Form, labels: ScorecardExpectations) -> dict[str, tuple[SliceValue, ...]]:
     """Return the slices that follow from the labels, each with the values that it may have."""
     total = labelled_total(case)
-    assert total is not None  # every criterion is labelled, as was looked at before
+    assert total is not None  # every criterion is labelled, as checked before
     return {
         "outcome": ("pass" if total.passed else "fail",),
         "na_present": (bool(total.not_applicable),),
@@ -113,12 +113,12 @@ def _balance(cases: Sequence[Case]) -> Iterator[str]:
         yes, no = counts[form, name, "yes"], counts[form, name, "no"]
         if yes + no >= _APPLICABLE and not _YES_SHARE[0] <= yes / (yes + no) <= _YES_SHARE[1]:
             yield (
-                f"{name} of {form} is met in {yes} of {yes + no} calls; {_YES_SHARE[0]:.0%} to {_YES_SHARE[1]:.0%} is "
-                "asked for"
+                f"{name} of {form} is met in {yes} of {yes + no} calls; the rule is "
+                f"{_YES_SHARE[0]:.0%} to {_YES_SHARE[1]:.0%}"
             )
     passed = sum(case.slices.get("outcome") == "pass" for case in cases)
     if cases and not _PASS_SHARE[0] <= passed / len(cases) <= _PASS_SHARE[1]:
-        yield f"{passed} of {len(cases)} calls pass; {_PASS_SHARE[0]:.0%} to {_PASS_SHARE[1]:.0%} is asked for"
+        yield f"{passed} of {len(cases)} calls pass; the rule is {_PASS_SHARE[0]:.0%} to {_PASS_SHARE[1]:.0%}"
 
 
 _FLAGS = tuple("messy transfer hold vulnerable injection foreign abusive late supervisor asr cut".split())

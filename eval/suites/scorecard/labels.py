@@ -1,4 +1,4 @@
-"""How a call is labelled: a verdict per criterion with the turn that shows it, how the call ended, how the two sounded."""
+"""The labels of a call: a verdict and evidence per criterion, how the call ended, the tone of both speakers."""
 
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ from service.tasks.scorecard.reading import AgentTone, CustomerTone, Resolution
 
 
 class Label(BaseModel):
-    """The right answer to one criterion; ``turn`` and ``quote`` show it, None where it rests on what was not said."""
+    """The right answer to one criterion; ``turn`` and ``quote`` are its evidence, None if it rests on something not said."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,7 +24,7 @@ class Label(BaseModel):
 
 
 class ToneLabel(BaseModel):
-    """How the two sounded for the most part."""
+    """The tone of customer and agent over most of the call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,7 +33,7 @@ class ToneLabel(BaseModel):
 
 
 class ScorecardExpectations(Expectations):
-    """The labels of one call; without ``answers`` it is one that nobody can score."""
+    """The labels of one call; without ``answers`` the call cannot be scored."""
 
     answers: dict[str, Label] = Field(default_factory=dict)
     resolution: Resolution | None = None
@@ -53,17 +53,17 @@ def labels_of(case: Case) -> ScorecardExpectations:
 
 @lru_cache(maxsize=4096)
 def card_of(output: str) -> Scorecard:
-    """Return the scorecard that an output is; each is looked at by many scores."""
+    """Return the output parsed as a scorecard; cached, because many scorers read it."""
     return Scorecard.model_validate_json(output)
 
 
 def form_of(case: Case) -> Form:
-    """Return the form that the call was scored by."""
+    """Return the form that the call was scored with."""
     return ScorecardInputs.model_validate(case.inputs).form
 
 
 def labelled_total(case: Case) -> Total | None:
-    """Return what the labels add up to, None where they leave a criterion out."""
+    """Return the score that the labels add up to, None if a criterion is not labelled."""
     form, answers = form_of(case), labels_of(case).answers
     if {criterion.id for criterion in form.criteria()} != set(answers):
         return None

@@ -1,6 +1,6 @@
 """Figures over all criteria of all calls: accuracy, Cohen's kappa, evidence, failed required criteria, self-agreement.
 
-Cases are what is drawn, not criteria: the answers about one call hang together. A case's repeats count as one answer in parts.
+The bootstrap draws cases, not criteria, because the answers about one call are correlated. A case's repeats weigh as one answer.
 """
 
 import math
@@ -18,9 +18,9 @@ from figures.arrays import Floats
 from service.task import TaskResult
 from service.tasks.scorecard.card import CriterionResult
 
-# An answer is one of four: a criterion without a verdict is a wrong answer and no gap in the table.
+# One of four answers: a criterion without a verdict counts as a wrong answer, so it needs its own column.
 _ANSWERS = ("yes", "no", "na", "none")
-# A criterion of fewer labelled calls has no kappa worth averaging.
+# With fewer labelled calls a criterion's kappa is too uncertain to average.
 LEAST_CALLS = 5
 
 
@@ -39,13 +39,13 @@ class Accuracy(Ratio):
     """Criteria answered as labelled, among all labelled ones."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return right ones and all."""
+        """Return correct answers and all labels."""
         pairs = [pair for result in results for pair in _answered(case, result)]
         return _shared(sum(item.verdict == label.verdict for label, item in pairs), len(pairs), results)
 
 
 class QuotesVerified(Ratio):
-    """Quotes that stand in the transcript, among all that were given."""
+    """Share of the quotes that occur in the transcript."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
         """Return verified quotes and all."""
@@ -59,7 +59,7 @@ class QuotesVerified(Ratio):
 
 
 class YesProven(Ratio):
-    """Answers "yes" with a quote that stands in the transcript, among all answers "yes"."""
+    """Share of the answers "yes" whose quote occurs in the transcript."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
         """Return proven ones and all."""
@@ -73,7 +73,7 @@ class YesProven(Ratio):
 
 
 class RightTurn(Ratio):
-    """Verified quotes from the labelled turn, among criteria that have one and were answered as labelled."""
+    """Share of verified quotes from the labelled turn, among correctly answered criteria with a labelled turn."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
         """Return quotes from the labelled turn, and criteria that could have one."""
@@ -88,32 +88,32 @@ class RightTurn(Ratio):
 
 
 class RequiredFailRecall(Ratio):
-    """Failed required criteria that were found, among the labelled ones: what was missed would have failed the call."""
+    """Share of the labelled failures of required criteria that were found; each one missed would have failed the call."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return those both labelled and said, and those labelled."""
+        """Return failures both labelled and found, and all labelled ones."""
         pairs = [pair for result in results for pair in _required(case, result)]
         return _shared(pairs.count((True, True)), sum(labelled for labelled, _ in pairs), results)
 
 
 class RequiredFailPrecision(Ratio):
-    """Failed required criteria that are labelled so, among those that were said: the rest would fail a call unjustly."""
+    """Share of the reported failures of required criteria that are labelled; each other one would fail a call unjustly."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return those both labelled and said, and those said."""
+        """Return failures both labelled and reported, and all reported ones."""
         pairs = [pair for result in results for pair in _required(case, result)]
         return _shared(pairs.count((True, True)), sum(said for _, said in pairs), results)
 
 
 def _required(case: Case, result: TaskResult) -> Iterator[tuple[bool, bool]]:
-    """Each required criterion: whether it is labelled failed, and whether it was said to be."""
+    """Return, for each required criterion, whether it is labelled failed and whether it was reported failed."""
     for label, item in _answered(case, result):
         if item.required:
             yield label.verdict == "no", item.verdict == "no"
 
 
 class SelfAgreement(Ratio):
-    """Criteria on which two answers to the same call agree, among all such pairs of answers; nothing without repeats."""
+    """Share of pairs of repeated answers to a criterion that agree; undefined without repeats."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
         """Return agreeing pairs and all, per pair of repeats."""
@@ -126,9 +126,9 @@ class SelfAgreement(Ratio):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kappa:
-    """Cohen's kappa of answers with labels: over all criteria as one table, or the mean of each criterion's own.
+    """Cohen's kappa of answers with labels: over all criteria as one table, or as a mean of kappas per criterion.
 
-    ``per_criterion``: the mean over criteria with at least ``least`` labelled calls, each criterion of each form alike.
+    ``per_criterion``: the unweighted mean over the criteria of all forms that have at least ``least`` labelled calls.
     """
 
     per_criterion: bool = False
@@ -136,7 +136,7 @@ class Kappa:
     bounds: tuple[float, float] = (-1.0, 1.0)
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return how often each label met each answer, under the criterion's name or under one for all."""
+        """Return the counts of label and answer combinations, by criterion or for all criteria together."""
         form_id = form_of(case).form_id if self.per_criterion else ""
         found = Counter(
             f"{form_id}/{item.id if self.per_criterion else ''}|{label.verdict}|{item.verdict or 'none'}"
@@ -146,7 +146,7 @@ class Kappa:
         return {name: count / len(results) for name, count in found.items()}
 
     def figures(self, names: Sequence[str], sums: Floats) -> Floats:
-        """Return kappa, or the mean over criteria that have one."""
+        """Return kappa, or the mean over criteria whose kappa is defined."""
         kappas, calls = self._tables(names, sums)
         kappas = np.where(calls >= self.least, kappas, math.nan) if self.per_criterion else kappas
         counted = ~np.isnan(kappas)

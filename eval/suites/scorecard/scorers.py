@@ -1,4 +1,4 @@
-"""Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model kept to the form."""
+"""Scores of one scorecard against its labels: verdicts, score, ending and tone, and whether the model followed the form."""
 
 from eval.results import Score
 from eval.scorers.base import ScorerContext
@@ -8,13 +8,13 @@ _UNLABELLED = "the case has no such label"
 
 
 class VerdictScorer:
-    """``verdicts``: the share of labelled criteria answered right; an unanswered one is wrong."""
+    """``verdicts``: the share of labelled criteria answered correctly; an unanswered criterion counts as wrong."""
 
     name = "verdicts"
     scores = ("verdicts",)
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return the share, each wrong criterion a finding."""
+        """Return the share, with one finding per wrong criterion."""
         labels = labels_of(context.case).answers
         if not labels:
             return {"verdicts": Score(value=None, unscored=_UNLABELLED)}
@@ -29,16 +29,16 @@ class VerdictScorer:
 
 
 class ScoreScorer:
-    """``score_error``: percentage points between the call's score and the labels'; ``passed_right``: both pass or both fail."""
+    """``score_error``: percentage points between given and labelled score; ``passed_right``: both pass or both fail."""
 
     name = "score"
     scores = ("score_error", "passed_right")
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return both, unscored where either side has no score."""
+        """Return both; unscored if the scorecard or the labels have no score."""
         wanted, given = labelled_total(context.case), card_of(context.output).score
         if wanted is None or wanted.percentage is None:
-            return {name: Score(value=None, unscored="the labels make no score") for name in self.scores}
+            return {name: Score(value=None, unscored="the labels give no score") for name in self.scores}
         if given is None or given.percentage is None:
             return {name: Score(value=None, unscored="the scorecard has no score") for name in self.scores}
         return {
@@ -48,7 +48,7 @@ class ScoreScorer:
 
 
 class EndingScorer:
-    """``resolution``, ``tone_customer`` and ``tone_agent``: 1 where the label was met."""
+    """``resolution``, ``tone_customer`` and ``tone_agent``: 1 if the answer equals the label."""
 
     name = "ending"
     scores = ("resolution", "tone_customer", "tone_agent")
@@ -72,13 +72,13 @@ class EndingScorer:
 
 
 class FormScorer:
-    """``schema_valid``: the answer followed its schema without repair; ``unreviewed``: nothing on it calls for a person."""
+    """``schema_valid``: the answer followed its schema without repair; ``unreviewed``: it needs no review by a person."""
 
     name = "form"
     scores = ("schema_valid", "unreviewed")
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return both; a call that no model was asked about is valid by construction."""
+        """Return both; a scorecard made without a model counts as valid."""
         card = card_of(context.output)
         return {
             "schema_valid": Score(value=float(card.valid)),

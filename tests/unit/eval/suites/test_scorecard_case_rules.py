@@ -65,16 +65,16 @@ QUOTE = "thank you for calling Brindlewick Energy, this is Mairead"
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (left_out, "the form asks, in this order"),
-        (broken(quote=QUOTE.replace("Mairead", "Maeve")), "the quote does not stand in turn 0"),
-        (broken(turn=2), "the quote does not stand in turn 2"),
-        (broken(turn=99), "the quote does not stand in turn 99"),
+        (left_out, "the form requires, in this order"),
+        (broken(quote=QUOTE.replace("Mairead", "Maeve")), "the quote does not occur in turn 0"),
+        (broken(turn=2), "the quote does not occur in turn 2"),
+        (broken(turn=99), "the quote does not occur in turn 99"),
         (broken(quote=None), "a turn without a quote"),
-        (broken(quote=None, turn=None), "is yes and shows nothing"),
-        (broken(quote="calling"), "too short to prove anything"),
-        (broken(quote="my paper bill's stopped coming", turn=1), "is yes on the customer's words"),
-        (broken(verdict="na", quote=None, turn=None), "is N/A, and the form knows no condition for it"),
-        (broken("confirm_04", verdict="na"), "is N/A and quotes"),
+        (broken(quote=None, turn=None), "is yes without evidence"),
+        (broken(quote="calling"), "too short to be evidence"),
+        (broken(quote="my paper bill's stopped coming", turn=1), "is yes with the customer's words"),
+        (broken(verdict="na", quote=None, turn=None), "is N/A, but the form states no condition for it"),
+        (broken("confirm_04", verdict="na"), "is N/A with a quote"),
         (broken(why=""), "has no reason"),
         (broken("compliance_05", verdict="yes", quote=QUOTE, turn=0), "'compliance' is 'none', but the labels make it"),
         (filed_as("outcome", "pass"), "'outcome' is 'pass', but the labels make it fail"),
@@ -97,9 +97,9 @@ def test_a_set_that_can_be_answered_without_listening_is_named():
     # Twice, so that each form has calls enough for its shares to count.
     good = [line.case for line in gate if line.case.slices["outcome"] == "pass"] * 2
     texts = list(rules.together(good))
-    assert f"{len(good)} of {len(good)} calls pass; 40% to 60% is asked for" in texts
+    assert f"{len(good)} of {len(good)} calls pass; the rule is 40% to 60%" in texts
     banked = sum(case.slices["form"] == "lindmoor-servicing" for case in good)
-    assert f"security of lindmoor-servicing is met in {banked} of {banked} calls; 25% to 75% is asked for" in texts
+    assert f"security of lindmoor-servicing is met in {banked} of {banked} calls; the rule is 25% to 75%" in texts
 
 
 @pytest.mark.parametrize("file", ["dev", "gate"])
