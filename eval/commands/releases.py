@@ -16,19 +16,19 @@ def releases(
     ] = False,
 ) -> None:
     """Send every verified release to the warehouse, in case it was not reachable at the time. Safe to repeat."""
-    from eval.release.announce import ReleaseDesk, bucket_settings, export_releases, put_releases
+    from eval.release.announce import VerifiedReleases, bucket_settings, export_releases, put_releases
     from service.settings import Settings
 
     settings = Settings()
-    told = ReleaseDesk(task, settings).all()
-    for one in told:
-        if one.lacking is not None:
-            print(f"release {one.record.sequence} is sent without the gate's figures: {one.lacking}", file=sys.stderr)
+    messages = VerifiedReleases(task, settings).all()
+    for one in messages:
+        if one.missing is not None:
+            print(f"release {one.record.sequence} is sent without the gate's figures: {one.missing}", file=sys.stderr)
     target = None if export else bucket_settings(settings)
-    promises = sum(len(one.record.promises) for one in told)
-    what = f"{len(told)} verified releases of {task} with {promises} figures of the gate"
+    promises = sum(len(one.record.promises) for one in messages)
+    what = f"{len(messages)} verified releases of {task} with {promises} figures of the gate"
     if target is None:
-        print(f"{what}: {export_releases(told, settings)} rows new or changed in the warehouse")
+        print(f"{what}: {export_releases(messages, settings)} rows new or changed in the warehouse")
     else:
-        new = put_releases(told, target)
+        new = put_releases(messages, target)
         print(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `omni load-events` loads them")

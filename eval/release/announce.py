@@ -1,7 +1,7 @@
-"""Tells the warehouse of releases and of what the gate promised of them: an object each in the bucket, or rows of the local file.
+"""Sends releases and the gate's figures for them to the warehouse: one object each in the bucket, or rows in the local file.
 
-Everything comes from what verifies: the ledger's signed releases, the attestations that they name, and the figures that these
-fix by digest.
+All of it is verified first: the ledger's signed releases, the attestations that they name, and the figures whose digests the
+attestations hold.
 """
 
 import json
@@ -22,25 +22,25 @@ from service.release.statements import TrustedKeys, load_trusted_keys
 from service.settings import Settings
 
 UNKNOWN = "unknown"
-BACKUP = "backup."  # before the names of what was promised of the backup model
+BACKUP = "backup."  # prefix of the backup model's metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """One release as the warehouse will know it; ``lacking`` says what could not be verified and is left out."""
+class ReleaseMessage:
+    """One release as the warehouse stores it; ``missing`` says why the gate's figures are left out, None if they are there."""
 
     record: ReleaseRecord
-    lacking: str | None = None
+    missing: str | None = None
 
 
-class ReleaseDesk:
+class VerifiedReleases:
     """Reads the verified releases of one task."""
 
     def __init__(self, task: str, settings: Settings) -> None:
         """Open the store.
 
         Raises:
-            RegistryError: it cannot be read.
+            RegistryError: the store cannot be read.
             ConfigurationError: the trusted keys cannot be read.
         """
         check_store(settings.registry.uri)
@@ -48,19 +48,19 @@ class ReleaseDesk:
         self._tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
         self._ledger = Ledger(task, self._tracking, settings, self._keys)
 
-    def all(self) -> list[Told]:
+    def all(self) -> list[ReleaseMessage]:
         """Return every verified release, oldest first."""
-        return [self.told(release) for release in reversed(self._ledger.releases())]
+        return [self.message_of(release) for release in reversed(self._ledger.releases())]
 
-    def told(self, release: Release) -> Told:
-        """Return one release with its promises, without them where the evidence does not verify."""
+    def message_of(self, release: Release) -> ReleaseMessage:
+        """Return one release with the gate's figures, or without them if the evidence does not verify."""
         promises: tuple[ReleasePromise, ...] = ()
-        version, lacking = UNKNOWN, None
+        version, missing = UNKNOWN, None
         try:
             promises = promises_of(self._figures(release))
             version = self._tracking.pair_of(release.task, release.registry_version).version
         except RegistryError as err:
-            lacking = str(err)
+            missing = str(err)
         record = ReleaseRecord(
             task=release.task,
             environment=release.environment,
@@ -77,7 +77,7 @@ class ReleaseDesk:
             promises=promises,
             schema_version=SCHEMA_VERSION,
         )
-        return Told(record=record, lacking=lacking)
+        return ReleaseMessage(record=record, missing=missing)
 
     def _figures(self, release: Release) -> str:
         what = f"release {release.sequence}"
@@ -93,7 +93,7 @@ class ReleaseDesk:
 
 
 def promises_of(figures: str) -> tuple[ReleasePromise, ...]:
-    """Return the metrics of a ``figures.json``: value, 95% interval and n; those of the backup model are called ``backup.*``."""
+    """Return the metrics of a ``figures.json``: value, 95% interval and n; the backup model's are named ``backup.*``."""
     found: dict[str, Any] = json.loads(figures)
     return tuple(
         ReleasePromise(
@@ -105,7 +105,7 @@ def promises_of(figures: str) -> tuple[ReleasePromise, ...]:
 
 
 def bucket_settings(settings: Settings) -> Settings | None:
-    """Return settings that point at the bucket: AWS's, a named endpoint's, or the local stack's while it runs; else None."""
+    """Return settings for the bucket in AWS, at the configured endpoint, or in the running local stack; None without one."""
     if settings.environment == "aws" or settings.aws.endpoint is not None:
         return settings
     from service.local import aws
@@ -117,11 +117,11 @@ def bucket_settings(settings: Settings) -> Settings | None:
     return settings.model_copy(update={"aws_endpoint": endpoint})
 
 
-def put_releases(told: list[Told], settings: Settings) -> int:
+def put_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
     """Write each release into the bucket unless it is there; return how many were new.
 
     Raises:
-        StoreError: the bucket does not take one.
+        StoreError: the bucket rejects a write.
     """
     from service.aws.clients import client
     from service.summaries.archive import Archive
@@ -129,17 +129,19 @@ def put_releases(told: list[Told], settings: Settings) -> int:
     s3 = client("s3", settings)
     archive = Archive(s3, settings.stores.archive_bucket)
     try:
-        return sum(archive.put_json(one.record.object_key, one.record.model_dump_json()) == "written" for one in told)
+        return sum(
+            archive.put_json(one.record.object_key, one.record.model_dump_json()) == "written" for one in messages
+        )
     finally:
         s3.close()
 
 
-def export_releases(told: list[Told], settings: Settings) -> int:
+def export_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
     """Write each release into the warehouse itself, through the loader's own checks; return how many rows were new or changed.
 
     Raises:
-        WarehouseError: it does not take them.
-        RegistryError: one of them does not pass the loader's checks.
+        WarehouseError: the warehouse cannot be written.
+        RegistryError: a release does not pass the loader's checks.
     """
     from contextlib import closing
     from datetime import UTC, datetime
@@ -150,7 +152,8 @@ def export_releases(told: list[Told], settings: Settings) -> int:
     from service.warehouse import open_warehouse
 
     items = [
-        Fetched(key=one.record.object_key, etag="ledger", body=one.record.model_dump_json().encode()) for one in told
+        Fetched(key=one.record.object_key, etag="ledger", body=one.record.model_dump_json().encode())
+        for one in messages
     ]
     batch = prepare(items, datetime.now(UTC))
     if batch.dead:
@@ -161,21 +164,19 @@ def export_releases(told: list[Told], settings: Settings) -> int:
 
 
 def announce(release: Release, settings: Settings) -> str | None:
-    """Tell the bucket of a release that was just made; return a line about it, None when all is well.
+    """Write a new release into the bucket; return a warning, or None if it was written with the gate's figures.
 
-    A release that nobody told the warehouse of is a release all the same: nothing is raised.
+    Does not raise: the release is valid even if the warehouse does not know of it yet.
     """
     from service.errors import ServiceError
 
-    again = f"; tell it later: omni releases --task {release.task}"
+    again = f"; send it later: omni releases --task {release.task}"
     try:
         target = bucket_settings(settings)
         if target is None:
-            return (
-                f"the warehouse does not know of release {release.sequence} yet: no bucket runs here{again} [--export]"
-            )
-        told = ReleaseDesk(release.task, settings).told(release)
-        put_releases([told], target)
+            return f"the warehouse does not know of release {release.sequence} yet: no local bucket is running{again} [--export]"
+        message = VerifiedReleases(release.task, settings).message_of(release)
+        put_releases([message], target)
     except ServiceError as err:
         return f"the warehouse does not know of release {release.sequence} yet: {err}{again}"
-    return None if told.lacking is None else f"without the gate's promises: {told.lacking}"
+    return None if message.missing is None else f"sent to the warehouse without the gate's figures: {message.missing}"

@@ -1,4 +1,4 @@
-"""Checks everything that stands behind production, from the ledger down to the per-case tables, and says what is broken."""
+"""Verifies everything behind production, from the ledger to the per-case tables, and reports what is broken."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PUT_BACK = "restore the store from a backup; the releases themselves are not aff
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRow:
-    """One line of the ledger: the release when it verifies, its evidence when that verifies, else what is wrong."""
+    """One line of the ledger: the release and its evidence, each None if it does not verify, and the problem."""
 
     entry: LedgerEntry
     attestation: GateAttestation | None
@@ -30,7 +30,7 @@ class HistoryRow:
 
 
 class Audit:
-    """The ledger of one task with everything that it refers to; reads only."""
+    """The ledger of one task with everything that it refers to; read-only."""
 
     def __init__(self, task: str, settings: Settings) -> None:
         """Open the store and read the ledger.
@@ -47,7 +47,7 @@ class Audit:
         self._entries = self._ledger.entries()
 
     def history(self) -> list[HistoryRow]:
-        """Return every envelope of the ledger, newest first, those that do not verify on top."""
+        """Return every envelope of the ledger: first those that do not verify, then the others, newest first."""
         broken = chain_problems(self._entries)
         rows = []
         for entry in reversed(self._entries):
@@ -59,7 +59,7 @@ class Audit:
         return rows
 
     def items(self) -> Iterator[AuditItem]:
-        """Check one thing after the other, in the order of the ledger."""
+        """Yield one checked item after the other, in the order of the ledger."""
         yield AuditItem(name="trusted keys", detail=f"{len(self._keys.keys)} in {self._keys.path}")
         broken = chain_problems(self._entries)
         sequences = {entry.release.sequence for entry in self._entries if entry.release}
@@ -68,7 +68,7 @@ class Audit:
                 yield AuditItem(
                     name=entry.where,
                     detail="signature",
-                    problem=f"{entry.problem}. Nothing serves it; delete it once you know who wrote it",
+                    problem=f"{entry.problem}. No service uses it; find out who wrote it, then delete it",
                 )
         for number in sorted(set(broken) - sequences):
             yield AuditItem(name=f"release {number}", detail="chain", problem=broken[number])
@@ -98,7 +98,7 @@ class Audit:
         problem = chain
         if problem is None and not entry.in_registry:
             problem = (
-                f"it is in {ledger_path(self._task, self._settings)} and no longer in the registry: somebody removed tag "
+                f"it is in {ledger_path(self._task, self._settings)} but no longer in the registry: somebody removed tag "
                 f"{release.tag} of version {release.registry_version}; promote the pair in production again"
             )
         copies = "registry and ledger" if entry.in_file else "registry; the next release adds it to the ledger here"
@@ -144,7 +144,7 @@ class Audit:
             return AuditItem(
                 name=name,
                 detail=detail,
-                problem=f"{detail} holds {pair.digest[:12]} and not {release.pair_digest[:12]}: somebody rewrote it; promote "
+                problem=f"{detail} holds {pair.digest[:12]} instead of {release.pair_digest[:12]}: somebody rewrote it; promote "
                 "the pair in production again, and do not roll back to this release",
             )
         return AuditItem(name=name, detail=f"{detail} has digest {pair.digest[:12]}")
@@ -160,7 +160,7 @@ class Audit:
             return AuditItem(
                 name=name,
                 detail=detail,
-                problem=f"artifact {file} of {detail} was changed: it has digest {digest[:12]}, attested was "
+                problem=f"artifact {file} of {detail} was changed: it has digest {digest[:12]}, the attestation has "
                 f"{attested[:12]}; {PUT_BACK}",
             )
         return AuditItem(name=name, detail=f"{detail}, digest {digest[:12]} as attested")
@@ -170,7 +170,7 @@ class Audit:
         releases = [entry.release for entry in self._entries if entry.release]
         detail = f"production -> version {target}" if target is not None else "production is not set"
         if not releases:
-            problem = None if target is None else "nothing was ever released: the alias was set by hand; delete it"
+            problem = None if target is None else "there is no release: somebody set the alias by hand; delete it"
             return AuditItem(name="alias", detail=detail, problem=problem)
         newest = releases[-1]
         if target != newest.registry_version:
@@ -188,5 +188,5 @@ class Audit:
             problem = str(err)
         if problem is not None:
             again = f"omni promote {newest.pair_name} --task {self._task} --why ..."
-            problem = f"no service takes it: {problem}. `{again}` puts it back"
+            problem = f"services refuse it: {problem}. `{again}` repairs it"
         return AuditItem(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)

@@ -1,11 +1,11 @@
-"""One thing that ``omni verify`` looked at."""
+"""One result of ``omni verify``."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditItem:
-    """One thing that was checked; ``problem`` None means that it holds, and otherwise says what is wrong and what to do."""
+    """One checked item; ``problem`` says what is wrong and what to do, None if the item verifies."""
 
     name: str
     detail: str

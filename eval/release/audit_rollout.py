@@ -1,7 +1,7 @@
-"""Checks the rollout steps of a task: who signed them, what they are about, which are missing, and where the alias leads.
+"""Verifies the rollout steps of a task: signatures, contents, missing steps, and the alias ``candidate``.
 
-Steps are numbered without a gap over all candidates, so a step that was taken away shows by the next one, the newest by what
-the services of this machine remember to have seen.
+Steps are numbered without gaps over all candidates, so a later step reveals a removed one. A removed newest step is revealed
+by the state files of this machine's services, which remember the highest step that they have seen.
 """
 
 import json
@@ -30,7 +30,7 @@ class _Step:
 def rollout_items(
     task: str, tracking: Tracking, keys: TrustedKeys, settings: Settings, releases: Collection[Release]
 ) -> Iterator[AuditItem]:
-    """Check every step, in the order of their numbers; nothing where no rollout was ever begun.
+    """Yield one item per step, in the order of their numbers; nothing if the task never had a rollout.
 
     Raises:
         RegistryError: the store cannot be read.
@@ -44,7 +44,7 @@ def rollout_items(
                 if rollout.tag != name:
                     raise RegistryError(f"{where} is a copy of step {rollout.sequence}")
             except RegistryError as err:
-                problem = f"{err}. No service takes it; delete the tag once you know who wrote it"
+                problem = f"{err}. Services refuse it; find out who wrote it, then delete the tag"
                 yield AuditItem(name=where, detail="signature", problem=problem)
                 continue
             steps[rollout.sequence].append(_Step(version=version, rollout=rollout, tags=tags))
@@ -85,7 +85,7 @@ def _problem(
     rollout = step.rollout
     if copies > 1:
         return f"{copies} steps have this number: one is a copy on another version; {_AGAIN}"
-    # The service looks at a version's newest step alone; here each is looked at by itself.
+    # The service checks only the newest step of a version; this checks every step.
     tags = {name: text for name, text in step.tags.items() if not name.startswith(ROLLOUT_TAG_PREFIX)}
     tags[rollout.tag] = step.tags[rollout.tag]
     try:
@@ -111,18 +111,18 @@ def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterato
         return
     problem = None
     if newest is None:
-        problem = "no step verifies: the alias was set by hand; delete it"
+        problem = "no step verifies: somebody set the alias by hand; delete it"
     elif target != newest.version:
         problem = (
-            f"step {newest.rollout.sequence} is the newest and is of version {newest.version}: the alias was moved by hand; "
-            "no service takes it. `omni rollout` or `omni rollout-end` puts it back"
+            f"step {newest.rollout.sequence} is the newest and belongs to version {newest.version}: somebody moved the alias by "
+            "hand, and services refuse it. `omni rollout` or `omni rollout-end` repairs it"
         )
     detail = f"{CANDIDATE_ALIAS} -> version {target}" if target is not None else f"{CANDIDATE_ALIAS} is not set"
     yield AuditItem(name="alias candidate", detail=detail, problem=problem)
 
 
 def _seen(task: str, settings: Settings) -> int:
-    """Return the highest step that a service of this machine has taken."""
+    """Return the number of the highest step that a service of this machine has accepted."""
     try:
         state = json.loads((settings.state_dir / "rollout" / task / "state.json").read_text(encoding="utf-8"))
         return int(state["sequence"])

@@ -1,4 +1,4 @@
-"""What an evaluated pair leaves in MLflow, and whether that is enough evidence to promote it now."""
+"""Records an evaluated pair in MLflow, and decides whether the recorded evidence allows a promotion."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ NO_BASELINE = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairEvidence:
-    """One evaluated pair as its MLflow run proves it; ``attestation`` None means that ``problem`` says why it proves nothing."""
+    """An evaluated pair's verified attestation from its MLflow run; None if it does not verify, ``problem`` then says why."""
 
     mlflow_run_id: str
     envelope: str
@@ -49,7 +49,7 @@ class PairEvidence:
 
 
 def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: Path) -> RunLog:
-    """Return the MLflow record of one pair: tags bind it to digests, metrics carry value, low, high and n."""
+    """Return the MLflow record of one pair: tags hold its digests, metrics hold value, low, high and n."""
     metrics: dict[str, float] = {}
     for prefix, group in (("", pair.metrics), ("backup/", pair.backup_metrics), ("delta/", pair.deltas)):
         for name, metric in group.items():
@@ -120,8 +120,8 @@ def attested_run_logs(
 ) -> Iterator[RunLog]:
     """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
 
-    Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``; the attestation allows
-    a promotion for ``days``.
+    Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``. The attestation
+    expires after ``days``.
 
     Raises:
         SigningError: an attestation could not be signed.
@@ -145,14 +145,14 @@ def attested_run_logs(
 
 
 def read_evidence(records: Sequence[LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:
-    """Return what each record proves: its verified attestation, or why it proves nothing."""
+    """Return each record's verified attestation, or the problem with it."""
     return [_read(record, keys) for record in records]
 
 
 def _read(record: LoggedRun, keys: TrustedKeys) -> PairEvidence:
     attestation, problem, name = None, "", shown(record.evaluation_id, 40)
     if record.attestation is None:
-        problem = f"evaluation {name} was not attested: it was made without a signing key"
+        problem = f"evaluation {name} has no attestation, because no signing key was set"
     else:
         try:
             attestation, _ = read_attestation(record.attestation, keys, f"the attestation of evaluation {name}")
@@ -182,8 +182,8 @@ def refusals(
 ) -> tuple[PairEvidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
-    Among those of exactly this pair, set, suite, production and environment the newest decides, by the time that is signed:
-    a pass does not outlive a later verdict on the same.
+    Among evaluations of exactly this pair, dataset, suite, production and environment the newest by its signed time decides,
+    so a later verdict overrides an earlier pass.
 
     Returns:
         The evidence and no reasons, or None and the reasons, each saying which digest differs and what to do.
@@ -204,30 +204,30 @@ def refusals(
         if evidence.attestation is not None and not reasons
     ]
     if of_this:
-        # One from the future, of a clock that was wrong, is nobody's newest as long as there is another.
+        # An attestation dated in the future (wrong clock) counts only if there is no other.
         past = [item for item in of_this if item[0].issued_at <= now + CLOCK_SKEW]
         attestation, evidence = max(past or of_this, key=lambda item: item[0].issued_at)
         best = _unfit(attestation, now)
         if not best and behaviour_required and attestation.behaviour != "pass":
             best = [
-                f"the suite demands behaviour evidence in {environment!r} and this gate's was {attestation.behaviour!r}: "
+                f"the suite requires behaviour evidence in {environment!r}, but this evaluation's is {attestation.behaviour!r}: "
                 f"run `omni gate {pair_name} --task {task_name}`"
             ]
         if not best:
             return evidence, []
     else:
         best = min(apart, key=len)
-    return None, [*best, f"run `omni eval --pairs {pair_name} --task {task_name}` to judge it as it is now"]
+    return None, [*best, f"run `omni eval --pairs {pair_name} --task {task_name}` to evaluate its present state"]
 
 
 def _differences(evidence: PairEvidence, wanted: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Return why ``evidence`` is of something else than ``wanted`` (per field its words and value); empty when it is not."""
+    """Return how ``evidence`` differs from ``wanted`` (by field: its name in words and its value); empty if it does not."""
     attestation = evidence.attestation
     if attestation is None:
         return [evidence.problem]
     then = {field: getattr(attestation, field) or NO_BASELINE for field in wanted}
     return [
-        f"{what} differs from what the gate saw (now {today[:12]}, gate saw {then[field][:12]})"
+        f"{what} differs from the evaluated one (now {today[:12]}, evaluated {then[field][:12]})"
         for field, (what, today) in wanted.items()
         if then[field] != today
     ]
@@ -237,15 +237,15 @@ def _unfit(attestation: GateAttestation, now: datetime) -> list[str]:
     issued, expires = (at.isoformat(timespec="seconds") for at in (attestation.issued_at, attestation.expires_at))
     if attestation.verdict != Verdict.PASS.value:
         return [
-            f"the gate's verdict of {issued} was {attestation.verdict!r}; only a pass is promoted "
+            f"the gate's verdict of {issued} is {attestation.verdict!r}; only a pass may be promoted "
             f"(report of run {attestation.evaluation_id})"
         ]
     if attestation.scope != "gate":
-        return [f"evaluation {attestation.evaluation_id} was not made on the suite's whole gate set"]
+        return [f"evaluation {attestation.evaluation_id} did not use the suite's whole gate set"]
     if attestation.issued_at > now + CLOCK_SKEW:
         return [
-            f"the attestation of {issued} lies in the future: this machine's clock ({now.isoformat(timespec='seconds')}) "
-            "went back, or the other's was ahead; set the clock"
+            f"the attestation of {issued} is dated in the future: this machine's clock ({now.isoformat(timespec='seconds')}) "
+            "is behind, or the evaluating machine's was ahead; set the clock"
         ]
     if now > attestation.expires_at:
         return [f"the attestation of {issued} expired on {expires}"]

@@ -1,4 +1,4 @@
-"""The ledger: every release of a task as a chain of signed envelopes, kept in MLflow's version tags and in a file beside it."""
+"""The ledger: a task's releases as a chain of signed envelopes, kept in MLflow's version tags and in a copy on disk."""
 
 import getpass
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """One envelope of the ledger. ``release`` is None when it does not verify; ``problem`` then says why.
+    """One envelope of the ledger. ``release`` is None if it does not verify; ``problem`` then says why.
 
-    ``where`` names the places that hold it; ``in_registry`` and ``in_file`` say which of the two copies do.
+    ``where`` names its places; ``in_registry`` and ``in_file`` tell which of the two copies of the ledger hold it.
     """
 
     envelope: str
@@ -52,14 +52,14 @@ def ledger_path(task: str, settings: Settings) -> Path:
 
 
 class Ledger:
-    """The releases of one task; reading it contacts the store once per version."""
+    """The releases of one task; reading them needs one request to the store per version."""
 
     def __init__(self, task: str, tracking: Tracking, settings: Settings, keys: TrustedKeys) -> None:
         self._task, self._tracking, self._settings, self._keys = task, tracking, settings, keys
         self._path = ledger_path(task, settings)
 
     def entries(self) -> list[LedgerEntry]:
-        """Return all envelopes, the verified ones in their sequence and the others last."""
+        """Return all envelopes: the verified ones in sequence, then the others."""
         found: dict[str, LedgerEntry] = {}
         for version, tags in self._tracking.version_tags(self._task):
             for name, text in sorted(tags.items()):
@@ -75,7 +75,7 @@ class Ledger:
         return sorted(found.values(), key=lambda entry: entry.release.sequence if entry.release else 1 << 62)
 
     def releases(self) -> list[Release]:
-        """Return the verified releases, newest first; `omni verify` names the others."""
+        """Return the verified releases, newest first; `omni verify` reports the others."""
         return [entry.release for entry in reversed(self.entries()) if entry.release is not None]
 
     def _entry(self, text: str, what: str, tag: tuple[int, str] | None) -> LedgerEntry:
@@ -84,7 +84,7 @@ class Ledger:
             found, statement = read_release(text, self._keys, what)
             digest, keyid = statement.digest, statement.keyid
             if found.task != self._task or (tag is not None and tag != (found.registry_version, found.tag)):
-                # Its own place holds it already, or it is missing there: a copy must not hide either.
+                # Reject a copy: the original is in its own place, or missing there, which the copy must not hide.
                 digest = None
                 raise RegistryError(f"{what} is a copy of release {found.sequence} of task {found.task!r}")
             release = found
@@ -131,7 +131,7 @@ class Ledger:
         after: int,
         signer: "Signer",
     ) -> Release:
-        """Sign a release, write it beside its attestation, move the alias, and copy the ledger; one at a time.
+        """Sign a release, write it with its attestation, move the alias, and copy the ledger, under a lock.
 
         Args:
             pair: content of the version, verified by the caller.
@@ -140,12 +140,13 @@ class Ledger:
             gate_run_id: MLflow run that holds the evidence.
             attestation: its envelope.
             why: the releaser's reason.
-            from_digest: digest in production when the caller decided; None for nothing.
+            from_digest: digest in production when the caller decided; None without production.
             after: sequence of the newest release when the caller decided; 0 for none.
             signer: whose signature the release carries.
 
         Raises:
-            RegistryError: somebody else released in between, no service would take it, the clock went back, or the store failed.
+            RegistryError: another release came in between, services would refuse this one, the clock went back, or the store
+                failed.
             SigningError: the release could not be signed; nothing was written.
         """
         with self._tracking.release_lock(self._task):
@@ -175,7 +176,7 @@ class Ledger:
     def _refuse_if_moved(self, last: LedgerEntry | None, after: int, now: datetime, kind: str) -> None:
         newest = last.release if last is not None else None
         if (newest.sequence if newest else 0) != after:
-            raise RegistryError("production moved while this release was being decided; run `omni eval` again")
+            raise RegistryError("production changed while this release was being decided; run `omni eval` again")
         if kind == "promote" and newest and newest.moment > now + CLOCK_SKEW:
             raise RegistryError(
                 f"release {after} is dated {newest.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "
@@ -185,7 +186,7 @@ class Ledger:
     def _place(self, release: Release, envelope: str, attestation: str, entries: Sequence[LedgerEntry]) -> None:
         """Verify the signed release, write it to the store and copy the ledger, which had ``entries`` so far."""
         version = release.registry_version
-        # As a service will: what no service takes is not written, whatever the caller believed it had checked.
+        # The same check as a service makes: a release that services would refuse must not be written.
         verify_released(
             envelope,
             attestation,
@@ -196,8 +197,8 @@ class Ledger:
             keys=self._keys,
             what=f"release {release.sequence}",
         )
-        # The attestation first, the alias last: a service never sees a release without its evidence, and a release that was
-        # written and not pointed at is finished by promoting the same pair again.
+        # Write the attestation first and move the alias last, so that a service never sees a release without its evidence.
+        # After an interruption in between, promoting the same pair again completes the release.
         self._tracking.place(
             release.task, version, {attestation_tag(release.attestation): attestation, release.tag: envelope}
         )
@@ -211,7 +212,7 @@ class Ledger:
 
 
 def chain_problems(entries: Sequence[LedgerEntry]) -> dict[int, str]:
-    """Return what is wrong with the chain, by sequence: missing releases, two of one number, a link to something else."""
+    """Return the chain's problems by sequence: missing releases, two with one number, a link to another release."""
     problems: dict[int, str] = {}
     previous: LedgerEntry | None = None
     for entry in entries:
@@ -227,7 +228,7 @@ def chain_problems(entries: Sequence[LedgerEntry]) -> dict[int, str]:
         elif release.sequence > before + 1:
             for number in range(before + 1, release.sequence):
                 problems[number] = (
-                    "it is missing: somebody removed it; put it back from a backup of the store or the ledger"
+                    "it is missing: somebody removed it; restore it from a backup of the store or the ledger"
                 )
         elif release.previous != linked:
             problems[release.sequence] = (

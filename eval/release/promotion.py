@@ -1,4 +1,4 @@
-"""Register, promote, roll back: how a pair that earned it becomes production, and how the last one comes back."""
+"""Registers pairs, promotes a pair whose gate passed to production, and rolls production back."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -60,7 +60,7 @@ def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registe
 
     Raises:
         PairError: the file is missing or wrong.
-        RegistryError: the store did not take it or gave back something else.
+        RegistryError: the store rejected it or returned other content.
     """
     pair, _, _ = _load(task_name, pair_name, settings)
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
@@ -68,8 +68,8 @@ def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Desk:
-    """What a release is made with: the open store, its ledger as it was read at the start, and who signs."""
+class _ReleaseContext:
+    """The resources for one release: the open store, its ledger as read at the start, and the signer."""
 
     tracking: Tracking
     ledger: Ledger
@@ -84,13 +84,13 @@ class _Desk:
         return self.releases[0] if self.releases else None
 
 
-def _open_desk(task_name: str, settings: Settings) -> _Desk:
+def _open_context(task_name: str, settings: Settings) -> _ReleaseContext:
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
     check_store(settings.registry.uri)
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     ledger = Ledger(task_name, tracking, settings, keys)
-    return _Desk(
+    return _ReleaseContext(
         tracking=tracking,
         ledger=ledger,
         keys=keys,
@@ -101,7 +101,7 @@ def _open_desk(task_name: str, settings: Settings) -> _Desk:
 
 
 def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -> Release:
-    """Move the alias to the pair, if a signed attestation of a passing gate for exactly this content is on record.
+    """Release the pair if the store has a signed attestation that exactly this content passed the gate.
 
     Raises:
         Refused: there is no such evidence, or no reason was given.
@@ -109,21 +109,21 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         PairError, CaseError, RegistryError: something could not be read or written.
     """
     if not why.strip():
-        raise Refused('say why: omni promote PAIR --why "one sentence"')
+        raise Refused('a reason is required: omni promote PAIR --why "one sentence"')
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
     suite = load_suite(task_name)
     _refuse_misbehaviour(pair, suite, settings)
     check_store(settings.registry.uri)
-    desk = _open_desk(task_name, settings)
+    context = _open_context(task_name, settings)
     try:
-        production = _production(task_name, desk)
+        production = _production(task_name, context)
     except RegistryError as err:
-        return _restore(desk, pair, why, err)
+        return _restore(context, pair, why, err)
     production_digest = production.pair.digest if production else None
     if production_digest == pair.digest:
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
     evidence, reasons = refusals(
-        read_evidence(desk.tracking.records(task_name, pair_name), desk.keys),
+        read_evidence(context.tracking.records(task_name, pair_name), context.keys),
         task_name=task_name,
         pair_name=pair_name,
         pair_digest=pair.digest,
@@ -137,123 +137,123 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
     )
     if evidence is None:
         raise Refused(f"{pair_name} {pair.digest[:12]} is not promoted: " + "; ".join(reasons))
-    return desk.ledger.publish(
+    return context.ledger.publish(
         pair,
-        desk.tracking.register(pair),
+        context.tracking.register(pair),
         kind="promote",
         gate_run_id=evidence.mlflow_run_id,
         attestation=evidence.envelope,
         why=why.strip(),
         from_digest=production_digest,
-        after=desk.newest.sequence if desk.newest else 0,
-        signer=desk.signer,
+        after=context.newest.sequence if context.newest else 0,
+        signer=context.signer,
     )
 
 
-def _production(task_name: str, desk: _Desk) -> Production | None:
-    # Without this, whoever deletes the alias or points it at a weak old pair chooses what a candidate is compared with.
-    production, newest = desk.tracking.production(task_name), desk.newest
+def _production(task_name: str, context: _ReleaseContext) -> Production | None:
+    # Otherwise a person could choose a weak baseline by deleting the alias or pointing it at an old pair.
+    production, newest = context.tracking.production(task_name), context.newest
     if newest is not None and production is None:
         raise RegistryError(
-            f"no release in the registry is in production, although release {newest.sequence} was made: the alias or its "
-            "version's tags were removed by hand"
+            f"release {newest.sequence} was made, but the registry has no release in production: somebody removed the alias or "
+            "its version's tags by hand; see `omni verify`"
         )
     if newest is not None and production is not None and production.release.sequence != newest.sequence:
         raise RegistryError(
-            f"the alias points at release {production.release.sequence} and the newest is {newest.sequence}: it was moved by "
-            "hand, or a release was interrupted"
+            f"the alias points at release {production.release.sequence}, but the newest is {newest.sequence}: somebody moved it "
+            "by hand, or a release was interrupted; see `omni verify`"
         )
     return production
 
 
 def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
-    """Refuse a pair that misbehaved after its gate had passed: the gate could not know of it then."""
+    """Refuse a pair whose latest behaviour run failed, even if that run is newer than its gate."""
     result = find_result(pair.digest, suite, settings)
     failed = [] if result is None else [c for c in checks_of(result, suite) if c.verdict is Verdict.FAIL]
     if result is not None and failed:
         raise Refused(
             f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
             + "; ".join(check_line(check) for check in failed)
-            + f". Mend the pair, then run `omni gate {pair.name} --task {suite.task}`"
+            + f". Fix the pair, then run `omni gate {pair.name} --task {suite.task}`"
         )
 
 
-def _restore(desk: _Desk, pair: Pair, why: str, damage: RegistryError) -> Release:
-    """Release the production pair once more from its file, under a clean version: the registered one was tampered with.
+def _restore(context: _ReleaseContext, pair: Pair, why: str, damage: RegistryError) -> Release:
+    """Release the production pair again from its file as a new version, because its registered version was tampered with.
 
-    It earned its place by the attestation that its release names; nothing else may be promoted over a damaged registry.
+    The attestation of its earlier release is the evidence. No other pair may be promoted over a damaged registry.
     """
-    newest = desk.newest
+    newest = context.newest
     if newest is None:
-        raise Refused(f"{damage}. No release of it verifies: see `omni verify`") from damage
+        raise Refused(f"{damage}. No release in the ledger verifies: see `omni verify`") from damage
     if newest.pair_digest != pair.digest:
         raise Refused(
-            f"{damage}. Put production back first: omni promote {newest.pair_name} --task {pair.task} --why ..., or, if its "
+            f"{damage}. Repair production first: omni promote {newest.pair_name} --task {pair.task} --why ..., or, if its "
             f"file has changed, omni rollback --to {newest.sequence} --task {pair.task} --why ..."
         ) from damage
-    return _release_again(desk, pair, newest, "restore", why)
+    return _release_again(context, pair, newest, "restore", why)
 
 
 def _release_again(
-    desk: _Desk, pair: Pair, earlier: Release, kind: Literal["restore", "rollback"], why: str
+    context: _ReleaseContext, pair: Pair, earlier: Release, kind: Literal["restore", "rollback"], why: str
 ) -> Release:
-    envelope = desk.ledger.attestation(earlier)
+    envelope = context.ledger.attestation(earlier)
     if envelope is None:
         raise Refused(
             f"the gate attestation {earlier.attestation[:12]} of release {earlier.sequence} is gone from the registry and from "
-            f"MLflow run {earlier.gate_run_id}: put the store's backup back; reports/out holds a copy of each attestation"
+            f"MLflow run {earlier.gate_run_id}: restore the store from a backup; reports/out holds a copy of each attestation"
         )
-    attestation, _ = read_attestation(envelope, desk.keys, f"the gate attestation of release {earlier.sequence}")
-    if (attestation.pair_digest, attestation.environment) != (pair.digest, desk.settings.environment):
+    attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {earlier.sequence}")
+    if (attestation.pair_digest, attestation.environment) != (pair.digest, context.settings.environment):
         raise Refused(
-            f"release {earlier.sequence} was earned by {attestation.pair_digest[:12]} in {attestation.environment!r}, not by "
-            f"{pair.digest[:12]} in {desk.settings.environment!r}"
+            f"the gate attestation of release {earlier.sequence} is for {attestation.pair_digest[:12]} in "
+            f"{attestation.environment!r}, not for {pair.digest[:12]} in {context.settings.environment!r}"
         )
-    newest = desk.newest
+    newest = context.newest
     assert newest is not None
-    return desk.ledger.publish(
+    return context.ledger.publish(
         pair,
-        desk.tracking.register(pair),
+        context.tracking.register(pair),
         kind=kind,
         gate_run_id=earlier.gate_run_id,
         attestation=envelope,
         why=why.strip(),
         from_digest=newest.pair_digest,
         after=newest.sequence,
-        signer=desk.signer,
+        signer=context.signer,
     )
 
 
 def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> Release:
-    """Release again what release ``to`` (default: the newest release of another digest) had released.
+    """Release the pair of release ``to`` again (default: the newest release of another digest).
 
     Raises:
-        Refused: there is nothing to go back to, or no reason was given.
+        Refused: there is no release to go back to, or no reason was given.
         SigningError: there is no usable signing key.
         RegistryError: the store failed, or the version was changed since.
     """
     if not why.strip():
-        raise Refused('say why: omni rollback --why "one sentence"')
+        raise Refused('a reason is required: omni rollback --why "one sentence"')
     check_store(settings.registry.uri)
-    desk = _open_desk(task_name, settings)
-    newest = desk.newest
+    context = _open_context(task_name, settings)
+    newest = context.newest
     if newest is None:
-        raise Refused(f"nothing of task {task_name!r} was ever released")
+        raise Refused(f"task {task_name!r} has no releases to go back to")
     if to is None:
-        target = next((release for release in desk.releases if release.pair_digest != newest.pair_digest), None)
+        target = next((release for release in context.releases if release.pair_digest != newest.pair_digest), None)
     else:
-        target = next((release for release in desk.releases if release.sequence == to), None)
+        target = next((release for release in context.releases if release.sequence == to), None)
     if target is None:
         raise Refused(
             f"there is no earlier release of another pair to return to; see `omni history --task {task_name}`"
         )
-    pair = desk.tracking.pair_of(task_name, target.registry_version)
+    pair = context.tracking.pair_of(task_name, target.registry_version)
     if pair.digest != target.pair_digest:
         raise Refused(
-            f"version {target.registry_version} holds {pair.digest[:12]}, release {target.sequence} was of "
+            f"version {target.registry_version} holds {pair.digest[:12]}, but release {target.sequence} released "
             f"{target.pair_digest[:12]}: somebody rewrote it; name another release with --to, see `omni history`"
         )
-    return _release_again(desk, pair, target, "rollback", why)
+    return _release_again(context, pair, target, "rollback", why)
 
 
 def release_history(task_name: str, settings: Settings) -> list[Release]:

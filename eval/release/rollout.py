@@ -40,21 +40,21 @@ def advance_rollout(
     shadow_only: bool = False,
     restart: bool = False,
 ) -> Rollout:
-    """Put the pair beside production at the next step of its plan, if its gate passed against this production.
+    """Move the candidate to the next step of its plan if its gate passed against the present production.
 
     Args:
-        task_name: whose rollout.
+        task_name: the task of the rollout.
         pair_name: the candidate.
-        why: the reason, for those who come after.
+        why: the reason, kept in the signed statement.
         settings: store, keys, environment.
-        steps: rising shares in per cent; the plan of a rollout that begins, the same one later.
-        shadow_percent: share of the other customers whose requests the candidate answers unseen.
-        shadow_only: nobody sees the candidate's answers yet.
+        steps: rising shares in per cent; the plan cannot change during a rollout.
+        shadow_percent: share of the other customers whose requests the candidate also answers, unseen.
+        shadow_only: do not show the candidate's answers to customers yet.
         restart: begin at the first step again, also after the service stopped the rollout.
 
     Raises:
         RolloutError: an impossible plan or share.
-        Refused: no reason, no evidence, nothing in production, or the step before was stopped.
+        Refused: no reason, no evidence, no pair in production, or the service stopped the step before.
         SigningError: there is no usable signing key.
         PairError, CaseError, RegistryError: something could not be read or written.
     """
@@ -92,10 +92,10 @@ def advance_rollout(
 
 
 def _checked(why: str, steps: Sequence[int], shadow_percent: int, shadow_only: bool) -> tuple[int, ...]:
-    """Return the plan, or refuse an impossible one, and a step without a reason."""
+    """Return the plan; refuse an invalid plan and a step without a reason."""
     plan = _plan(steps)
     if not why.strip():
-        raise Refused('say why: omni rollout PAIR --why "one sentence"')
+        raise Refused('a reason is required: omni rollout PAIR --why "one sentence"')
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
         raise RolloutError("--shadow is a share of the customers from 1 to 100 per cent")
     return plan
@@ -117,7 +117,7 @@ def _refuse_to_continue(before: Rollout, plan: tuple[int, ...], steps: Sequence[
     stopped = stop_reason(before, settings)
     if stopped is not None:
         raise Refused(
-            f"the service stopped step {before.sequence} ({stopped}). Mend the pair, or begin again with --restart"
+            f"the service stopped step {before.sequence} ({stopped}). Fix the pair, or begin again with --restart"
         )
     if before.percent and before.steps != plan and steps != DEFAULT_STEPS:
         raise Refused(f"the rollout's plan is {_listed(before.steps)}; to begin with another one: --restart")
@@ -141,7 +141,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
         RegistryError: the store could not be read or written.
     """
     if not why.strip():
-        raise Refused('say why: omni rollout-end --why "one sentence"')
+        raise Refused('a reason is required: omni rollout-end --why "one sentence"')
     signer = signer_to_release(settings)
     tracking, keys = _open_store(settings)
     with tracking.release_lock(task_name):
@@ -191,7 +191,7 @@ def _next(plan: Sequence[int], percent: int, pair: Pair) -> int:
     step = next((step for step in plan if step > percent), None)
     if step is None:
         raise Refused(
-            f"{pair.name} has the last step of its plan ({percent} per cent): "
+            f"{pair.name} has reached the last step of its plan ({percent} per cent); promote it: "
             f"omni promote {pair.name} --task {pair.task} --why ..."
         )
     return step
@@ -202,7 +202,7 @@ def _continues(last: Rollout, pair: Pair, production: Production) -> bool:
 
 
 def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | None:
-    """Return the step with the highest sequence that verifies, at whichever version."""
+    """Return the verified step with the highest sequence, over all versions."""
     found: list[Rollout] = []
     for version, tags in tracking.version_tags(task_name):
         for name, text in tags.items():
@@ -211,7 +211,7 @@ def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | 
             try:
                 rollout = read_rollout(text, keys, f"{name} at version {version}")
             except RegistryError:
-                continue  # a forged one proves nothing, and the service refuses it
+                continue  # the service refuses a forged step, too
             if (rollout.task, rollout.tag) == (task_name, name):
                 found.append(rollout)
     return max(found, key=lambda rollout: rollout.sequence, default=None)

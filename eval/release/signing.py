@@ -1,4 +1,4 @@
-"""Signs statements: with a key file, a key in the environment, or AWS KMS. Not part of the service, which only verifies."""
+"""Signs statements with a key file, a key in the environment, or AWS KMS; the service itself only verifies."""
 
 import fcntl
 import os
@@ -61,7 +61,7 @@ class KmsSigner(Signer):
     def from_priv_key_uri(
         cls, priv_key_uri: str, public_key: Key, secrets_handler: SecretsHandler | None = None
     ) -> "KmsSigner":
-        """Refused: the settings name the key, and ``open_signer`` makes the signer.
+        """Refuse: the settings name the key, and ``open_signer`` builds the signer.
 
         Raises:
             SigningError: always.
@@ -93,10 +93,10 @@ class KmsSigner(Signer):
 
 
 def open_signer(settings: Settings) -> Signer | None:
-    """Return who signs here: KMS, the environment's key, a key file, or in ``local`` a key of this checkout, made on first use.
+    """Return the signer: KMS, the environment's key, a key file, or in ``local`` this checkout's key, created on first use.
 
     Returns:
-        None in ``aws`` when no key is set: whoever only evaluates there needs none.
+        None in ``aws`` if no key is set, because evaluations do not need one there.
 
     Raises:
         SigningError: several keys are set, or the one that is cannot be used.
@@ -121,22 +121,25 @@ def open_signer(settings: Settings) -> Signer | None:
 
 
 def signer_to_evaluate(settings: Settings) -> Signer | None:
-    """Return the signer, opened before any model is asked: a key that cannot be used must not cost an evaluation.
+    """Return the signer. Call this before any model call, so that an unusable key does not waste an evaluation.
 
     Raises:
         SigningError: as ``open_signer``.
     """
     signer = open_signer(settings)
     if signer is None:
-        print("no signing key is set: this evaluation will not be attested and promotes nothing", file=sys.stderr)
+        print(
+            "no signing key is set: this evaluation gets no attestation, so it cannot be used for a promotion",
+            file=sys.stderr,
+        )
     return signer
 
 
 def signer_to_release(settings: Settings) -> Signer:
-    """Return the signer, after making sure that its signature will be accepted.
+    """Return the signer after checking that services will accept its signature.
 
     Raises:
-        SigningError: there is none, or its public half is not among the trusted keys.
+        SigningError: no key is set, or its public half is not among the trusted keys.
         ConfigurationError: the trusted keys cannot be read.
     """
     signer = open_signer(settings)
@@ -147,7 +150,7 @@ def signer_to_release(settings: Settings) -> Signer:
     trusted = load_trusted_keys(settings.trusted_keys_file)
     if signer.public_key.keyid not in trusted.keys:
         raise SigningError(
-            f"the signing key {signer.public_key.keyid[:12]} is not trusted: no service would take its release. Add its public "
+            f"the signing key {signer.public_key.keyid[:12]} is not trusted: services would refuse its releases. Add its public "
             f"half to {trusted.path} (openssl pkey -in <key file> -pubout) there and at every service"
         )
     return signer
@@ -157,7 +160,7 @@ def sign_statement(signer: Signer, statement: Mapping[str, Any]) -> str:
     """Return ``statement`` in a DSSE envelope, as one line of canonical JSON.
 
     Raises:
-        SigningError: it is larger than AWS KMS signs, or the signer failed.
+        SigningError: it is larger than AWS KMS can sign, or the signer failed.
     """
     envelope = Envelope(canonical_json(dict(statement)).encode(), PAYLOAD_TYPE, {})
     size = len(envelope.pae())
@@ -180,11 +183,11 @@ def _private_key(pem: bytes, where: str) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # `from None`: nothing of the key may reach a traceback.
         raise SigningError(
-            f"{where} is no unencrypted PEM private key: put the key back, or make one with "
+            f"{where} is not an unencrypted PEM private key: restore the key, or create one with "
             "`openssl genpkey -algorithm ed25519`"
         ) from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise SigningError(f"{where} is no Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
+        raise SigningError(f"{where} is not an Ed25519 key: create one with `openssl genpkey -algorithm ed25519`")
     return private
 
 
@@ -193,22 +196,22 @@ def _read_private(path: Path) -> bytes:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise SigningError(
-                    f"others may read the signing key {path}: run `chmod 600 {path}`, or better make a new one"
+                    f"others may read the signing key {path}: run `chmod 600 {path}`, or better create a new key"
                 )
             return file.read()
     except OSError as err:
-        raise SigningError(f"the signing key {path} cannot be read ({type(err).__name__}): put it back") from err
+        raise SigningError(f"the signing key {path} cannot be read ({type(err).__name__}): restore it") from err
 
 
 def _local_signer(settings: Settings) -> CryptoSigner:
     folder, path = settings.keys_dir, settings.keys_dir / "signing.pem"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two first evaluations at once must not make two keys
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two concurrent first evaluations must not create two keys
         if not path.exists():
             pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             write_whole(path, pem, mode=OWNER_ONLY, durable=True)
-            print(f"made a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
+            print(f"created a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
         private = _private_key(_read_private(path), str(path))
         if settings.release.trusted_keys is None:
             _trust(settings.trusted_keys_file, private.public_key())
@@ -216,7 +219,7 @@ def _local_signer(settings: Settings) -> CryptoSigner:
 
 
 def _trust(path: Path, public: Ed25519PublicKey) -> None:
-    """Append the public half, unless it is there: a key that was replaced stays trusted for what it signed."""
+    """Append the public half unless it is there; earlier keys stay, because they must verify earlier signatures."""
     if path.exists() and key_id(public) in load_trusted_keys(path).keys:
         return
     before = path.read_bytes() if path.exists() else b""

@@ -31,7 +31,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
     }
     assert outcome.report.exists()
 
-    with pytest.raises(Refused, match=r"verdict .* was 'fail'"):
+    with pytest.raises(Refused, match=r"verdict .* is 'fail'"):
         promote_pair("shout", "quiet", "try it", settings)
     assert promote_pair("shout", "loud", "first", settings).sequence == 1
     with pytest.raises(Refused, match="in production already"):
@@ -39,7 +39,7 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
 
     path = settings.prompts_dir / "shout" / "loud.prompty"
     path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
-    with pytest.raises(Refused, match="the pair's file differs from what the gate saw"):
+    with pytest.raises(Refused, match="the pair's file differs from the evaluated one"):
         promote_pair("shout", "loud", "one character changed", settings)
     compared = evaluate(Options(task="shout", pairs=("loud",)), settings).evaluation
     assert [(pair.pair_version, pair.is_production) for pair in compared.pairs] == [("1.1.0", False), ("1.0.0", True)]

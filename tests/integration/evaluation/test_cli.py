@@ -138,7 +138,7 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
     done = run(root, "eval")
     assert done.returncode == 0, done.stderr
     assert [pair["pair_name"] for pair in result_of(done)["pairs"]] == ["extractive"]
-    assert ": 0 calls live" in done.stdout
+    assert ": 0 model calls live" in done.stdout
     assert not (root / "state" / "logs" / "bedrock.log").exists()
     lines = done.stdout.splitlines()
     (bundled,) = [line for line in lines if line.startswith("Left out: echo, smollm2-short, smollm2-structured.")]
@@ -171,7 +171,7 @@ def test_a_part_of_the_set_is_no_evidence_for_a_release(root):
     run(root, "eval", "--pairs", "extractive", "--cases", "39")
     refused = run(root, "promote", "extractive", "--why", "x")
     assert refused.returncode == 1
-    assert "dataset 'gate' differs from what the gate saw" in refused.stderr
+    assert "dataset 'gate' differs from the evaluated one" in refused.stderr
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])

@@ -126,7 +126,7 @@ def test_a_release_decided_on_old_news_is_refused(tracking, settings, notary):
     pair = make_pair(version="3.0.0", system=ASKED)
     ledger = Ledger("demo", tracking, settings, notary.keys)
     version = tracking.register(pair)
-    with pytest.raises(RegistryError, match="production moved while"):
+    with pytest.raises(RegistryError, match="production changed while"):
         ledger.publish(
             pair,
             version,

@@ -150,7 +150,7 @@ def test_what_the_service_refuses_is_named_by_verify(tracking, settings, publish
     # One copy is left in the run of a real release; `verify` must not be content with it.
     monkeypatch.setattr(Tracking, "run_attestation", lambda self, run_id: tags[name])
     problem = broken(task, settings)["alias"]
-    assert "no service takes it" in problem
+    assert "services refuse it" in problem
     assert "omni promote" in problem
 
 
@@ -165,7 +165,7 @@ def test_rubbish_beside_a_release_does_not_stop_verify_or_the_next_release(track
     problems = broken(task, settings)
     for number in (7, 8, 9):
         assert "no signed statement" in problems[f"release {number} at version 1"]
-    assert "no service takes it" in problems["alias"]
+    assert "services refuse it" in problems["alias"]
     assert publish("one", "restore").sequence == 2  # under a clean version
     source = RegistryPairSource(task, settings)
     source.refresh()

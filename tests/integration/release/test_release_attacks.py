@@ -95,15 +95,15 @@ def test_what_tags_claim_promotes_nothing(settings):
     tracking = tracking_of(settings)
     (partial,) = tracking.records(TASK, "three")
     tracking._client.set_tag(partial.mlflow_run_id, TAG_VERDICT, "pass")
-    with pytest.raises(Refused, match="dataset 'gate' differs from what the gate saw"):
+    with pytest.raises(Refused, match="dataset 'gate' differs from the evaluated one"):
         promote_pair(TASK, "three", "x", settings)
     # The attestation of another pair, copied into this one's run.
     (one,) = tracking.records(TASK, "one")
     tracking._client.set_tag(partial.mlflow_run_id, TAG_ATTESTATION, one.attestation)
-    with pytest.raises(Refused, match="the pair's file differs from what the gate saw"):
+    with pytest.raises(Refused, match="the pair's file differs from the evaluated one"):
         promote_pair(TASK, "three", "x", settings)
     tracking._client.delete_tag(partial.mlflow_run_id, TAG_ATTESTATION)
-    with pytest.raises(Refused, match="was not attested"):
+    with pytest.raises(Refused, match="has no attestation"):
         promote_pair(TASK, "three", "x", settings)
 
 
@@ -129,7 +129,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(settings):
     assert codes.count(0) == 1, answers
     loser = answers[1 - codes.index(0)][1]
     # Told under the lock, or, when the other had finished before, by the evidence: it was compared with nothing.
-    assert "production moved while" in loser or "the production pair differs from what the gate saw" in loser
+    assert "production changed while" in loser or "the production pair differs from the evaluated one" in loser
     assert broken(settings) == {}
     assert len(ledger_path(TASK, settings).read_text(encoding="utf-8").splitlines()) == 1
 

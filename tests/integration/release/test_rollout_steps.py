@@ -200,7 +200,7 @@ def test_verify_names_a_step_without_its_evidence_and_a_moved_alias(settings):
     _write(settings, step.registry_version, name, tags[name])
     tracking._client.set_prompt_alias("shout", CANDIDATE_ALIAS, 1)
     assert list(_broken(settings)) == ["alias candidate"]
-    assert "moved by hand" in _broken(settings)["alias candidate"]
+    assert "moved the alias by hand" in _broken(settings)["alias candidate"]
 
 
 def test_an_alias_that_was_moved_by_hand_rolls_nothing_out(settings):

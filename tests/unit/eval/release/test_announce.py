@@ -7,7 +7,7 @@ import pytest
 from builders import make_pair
 
 import eval.release.announce as announcing
-from eval.release.announce import ReleaseDesk, announce, bucket_settings, export_releases, promises_of
+from eval.release.announce import VerifiedReleases, announce, bucket_settings, export_releases, promises_of
 from service.canonical import sha256_hex
 from service.errors import RegistryError, StoreError
 from service.release.statements import envelope_digest
@@ -44,42 +44,42 @@ class Ledger:
 
 
 @pytest.fixture
-def desk(notary):
+def releases(notary):
     envelope = notary.sign(notary.attestation(PAIR, figures_digest=sha256_hex(FIGURES)))
     release = notary.release(PAIR, attestation=envelope_digest(envelope, "it"))
-    made = object.__new__(ReleaseDesk)
+    made = object.__new__(VerifiedReleases)
     made._keys, made._tracking, made._ledger = notary.keys, Tracking(), Ledger(release, envelope)
     return made
 
 
-def test_a_release_goes_with_the_figures_that_its_attestation_fixes(desk):
-    (told,) = desk.all()
-    assert told.lacking is None
-    assert (told.record.prompt_version, told.record.pair, told.record.sequence) == ("1.2.0", "p", 1)
-    assert [(one.metric, one.value, one.low, one.high, one.n, one.unit) for one in told.record.promises] == [
+def test_a_release_goes_with_the_figures_that_its_attestation_fixes(releases):
+    (message,) = releases.all()
+    assert message.missing is None
+    assert (message.record.prompt_version, message.record.pair, message.record.sequence) == ("1.2.0", "p", 1)
+    assert [(one.metric, one.value, one.low, one.high, one.n, one.unit) for one in message.record.promises] == [
         ("supported", 0.9, 0.85, 0.94, 200, "rate"),
         ("backup.supported", 0.9, 0.85, 0.94, 40, "rate"),
     ]
 
 
 @pytest.mark.parametrize(("figures", "says"), [(FIGURES.replace("0.9,", "0.99,"), "were changed"), (None, "are gone")])
-def test_figures_that_do_not_verify_are_left_out_and_said(desk, figures, says):
-    desk._tracking.figures = figures
-    (told,) = desk.all()
-    assert told.record.promises == ()
-    assert says in told.lacking
+def test_figures_that_do_not_verify_are_left_out_with_the_reason(releases, figures, says):
+    releases._tracking.figures = figures
+    (message,) = releases.all()
+    assert message.record.promises == ()
+    assert says in message.missing
 
 
-def test_an_attestation_that_is_gone_is_said(desk):
-    desk._ledger.envelope = None
-    (told,) = desk.all()
-    assert (told.record.promises, "is gone" in told.lacking) == ((), True)
+def test_a_missing_attestation_is_reported(releases):
+    releases._ledger.envelope = None
+    (message,) = releases.all()
+    assert (message.record.promises, "is gone" in message.missing) == ((), True)
 
 
-def test_exported_rows_are_there_once(desk, tmp_path):
+def test_exporting_twice_adds_no_rows(releases, tmp_path):
     settings = Settings(state_dir=tmp_path)
-    assert export_releases(desk.all(), settings) == 3
-    assert export_releases(desk.all(), settings) == 0
+    assert export_releases(releases.all(), settings) == 3
+    assert export_releases(releases.all(), settings) == 0
     warehouse = DuckWarehouse(settings.warehouse_file, read_only=True)
     found = warehouse.query(
         "SELECT pair, n FROM omni_releases r JOIN omni_promises p USING (sequence) WHERE metric = 'supported'"
@@ -88,18 +88,18 @@ def test_exported_rows_are_there_once(desk, tmp_path):
     assert found.to_dict("records") == [{"pair": "p", "n": 200}]
 
 
-def test_what_the_loader_would_refuse_is_not_exported(desk, tmp_path):
-    (told,) = desk.all()
+def test_what_the_loader_would_refuse_is_not_exported(releases, tmp_path):
+    (message,) = releases.all()
     future = replace(
-        told, record=told.record.model_copy(update={"released_at": told.record.released_at.replace(year=2999)})
+        message, record=message.record.model_copy(update={"released_at": message.record.released_at.replace(year=2999)})
     )
     with pytest.raises(RegistryError, match="not in the future"):
         export_releases([future], Settings(state_dir=tmp_path))
 
 
 @pytest.fixture
-def release(desk):
-    return desk._ledger.release
+def release(releases):
+    return releases._ledger.release
 
 
 def test_without_a_bucket_a_release_stands_and_the_line_says_what_to_run(release, tmp_path):
@@ -110,14 +110,14 @@ def test_without_a_bucket_a_release_stands_and_the_line_says_what_to_run(release
     assert "omni releases --task demo" in note
 
 
-def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, desk, tmp_path, monkeypatch):
-    def down(told, settings):
+def test_a_bucket_that_is_down_takes_nothing_from_the_release(release, releases, tmp_path, monkeypatch):
+    def down(message, settings):
         raise StoreError("bucket 'x' cannot be reached")
 
-    monkeypatch.setattr(announcing, "ReleaseDesk", lambda task, settings: desk)
+    monkeypatch.setattr(announcing, "VerifiedReleases", lambda task, settings: releases)
     monkeypatch.setattr(announcing, "put_releases", down)
     note = announce(release, Settings(state_dir=tmp_path, aws_endpoint="http://127.0.0.1:1"))
-    assert "cannot be reached; tell it later: omni releases" in note
+    assert "cannot be reached; send it later: omni releases" in note
 
 
 def test_promises_of_nothing_are_none():

@@ -40,20 +40,20 @@ def test_a_passing_gate_for_exactly_this_is_enough():
     [
         (
             {"pair_digest": "x" * 64},
-            "the pair's file differs from what the gate saw (now pairpairpair, gate saw xxxxxxxxxxxx)",
+            "the pair's file differs from the evaluated one (now pairpairpair, evaluated xxxxxxxxxxxx)",
         ),
         ({"dataset_digest": "x" * 64}, "dataset 'dev' differs"),
         ({"suite_digest": "x" * 64}, "the suite differs"),
         ({"baseline_digest": "x" * 64}, "the production pair differs"),
         ({"environment": "aws"}, "the environment differs"),
-        ({"verdict": "inconclusive"}, "was 'inconclusive'; only a pass is promoted"),
-        ({"verdict": "fail"}, "was 'fail'"),
-        ({"scope": "other"}, "not made on the suite's whole gate set"),
+        ({"verdict": "inconclusive"}, "is 'inconclusive'; only a pass may be promoted"),
+        ({"verdict": "fail"}, "is 'fail'"),
+        ({"scope": "other"}, "did not use the suite's whole gate set"),
         (
             {"expires_at": datetime(2026, 11, 20, 23, tzinfo=UTC)},
             "the attestation of 2026-11-20T00:00:00+00:00 expired on 2026-11-20T23:00:00+00:00",
         ),
-        ({"issued_at": datetime(2026, 11, 21, 0, 6, tzinfo=UTC)}, "lies in the future: this machine's clock"),
+        ({"issued_at": datetime(2026, 11, 21, 0, 6, tzinfo=UTC)}, "is dated in the future: this machine's clock"),
     ],
 )
 def test_what_differs_is_named_with_the_remedy(change, reason):
@@ -81,7 +81,7 @@ def test_an_older_pass_does_not_outlive_a_newer_verdict_on_exactly_this(verdict)
     for order in ([newer, evidence()], [evidence(), newer]):  # the order is MLflow's, the time is signed
         found, reasons = refusals(order, **NOW)
         assert found is None
-        assert f"was '{verdict}'; only a pass is promoted" in reasons[0]
+        assert f"is '{verdict}'; only a pass may be promoted" in reasons[0]
     again = evidence("r3", issued_at=datetime(2026, 11, 20, 13, tzinfo=UTC))
     assert refusals([evidence(), newer, again], **NOW)[0] == again
 
@@ -91,14 +91,14 @@ def test_what_was_judged_as_production_was_not_compared_with_what_is_production_
     own = evidence(baseline_digest="pair" * 16)
     found, reasons = refusals([own], **NOW | {"production_digest": "prod" * 16})
     assert found is None
-    assert "the production pair differs from what the gate saw" in reasons[0]
+    assert "the production pair differs from the evaluated one" in reasons[0]
 
 
 def test_the_nearest_evaluation_explains_the_refusal():
     far = evidence(pair_digest="x" * 64, dataset_digest="x" * 64, suite_digest="x" * 64)
     _, reasons = refusals([far, evidence(suite_digest="x" * 64)], **NOW)
     assert [line for line in reasons if "differs" in line] == [
-        "the suite differs from what the gate saw (now suitsuitsuit, gate saw xxxxxxxxxxxx)"
+        "the suite differs from the evaluated one (now suitsuitsuit, evaluated xxxxxxxxxxxx)"
     ]
 
 
@@ -108,8 +108,10 @@ def test_a_clock_a_little_ahead_is_forgiven():
 
 
 def test_an_unproven_evaluation_says_why():
-    unproven = PairEvidence(mlflow_run_id="r", envelope="", attestation=None, problem="evaluation e1 was not attested")
-    assert refusals([unproven], **NOW)[1][0] == "evaluation e1 was not attested"
+    unproven = PairEvidence(
+        mlflow_run_id="r", envelope="", attestation=None, problem="evaluation e1 has no attestation"
+    )
+    assert refusals([unproven], **NOW)[1][0] == "evaluation e1 has no attestation"
     assert refusals([unproven, evidence("r2")], **NOW)[0].mlflow_run_id == "r2"
 
 
@@ -123,7 +125,7 @@ def test_what_the_runs_tags_say_proves_nothing(notary):
     found = read_evidence([record(genuine), record(None), record(forged), record('{"verdict": "pass"}')], notary.keys)
     assert found[0].attestation == attested
     assert [item.attestation for item in found[1:]] == [None, None, None]
-    assert "made without a signing key" in found[1].problem
+    assert "no signing key was set" in found[1].problem
     assert "not by a key trusted" in found[2].problem
     assert "no signed statement" in found[3].problem
 
@@ -131,7 +133,7 @@ def test_what_the_runs_tags_say_proves_nothing(notary):
 def test_what_a_stranger_calls_his_run_cannot_write_over_the_terminals_lines(notary):
     record = LoggedRun(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
     (found,) = read_evidence([record], notary.keys)
-    assert found.problem.startswith(r"evaluation \x1b[2Kok was not attested")
+    assert found.problem.startswith(r"evaluation \x1b[2Kok has no attestation")
 
 
 def _evaluated(dataset_name="dev"):
@@ -212,7 +214,7 @@ def test_a_part_of_the_set_or_another_set_is_attested_as_such(name):
 def test_where_behaviour_is_required_only_a_pass_is_promoted(behaviour):
     found, reasons = refusals([evidence(behaviour=behaviour)], **NOW, behaviour_required=True)
     assert found is None
-    assert f"this gate's was '{behaviour}'" in reasons[0]
+    assert f"this evaluation's is '{behaviour}'" in reasons[0]
     assert "omni gate p --task t" in reasons[0]
 
 

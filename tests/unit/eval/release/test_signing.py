@@ -96,12 +96,12 @@ def test_a_key_file_that_is_wrong_is_named(settings, tmp_path, notary):
     path.chmod(0o600)
     assert open_signer(chosen).public_key.keyid == notary.signer.public_key.keyid
     path.write_text(notary.private_pem()[:60], encoding="utf-8")
-    with pytest.raises(SigningError, match="no unencrypted PEM private key") as caught:
+    with pytest.raises(SigningError, match="not an unencrypted PEM private key") as caught:
         open_signer(chosen)
     assert notary.private_pem().splitlines()[1][:20] not in str(caught.value)
     assert caught.value.__cause__ is None
     path.write_bytes(private_pem(ec.generate_private_key(ec.SECP256R1())))
-    with pytest.raises(SigningError, match="no Ed25519 key"):
+    with pytest.raises(SigningError, match="not an Ed25519 key"):
         open_signer(chosen)
 
 
