@@ -1,1 +1,1 @@
-"""Judges (models that grade) and detectors, and how far both agree with labels."""
+"""Judges (models that grade), detectors, and the agreement of both with labels."""

@@ -45,7 +45,7 @@ OWN, PUBLIC = "own", "public"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeReport:
-    """A measured judge: its record, and why it does not gate ("" when it may)."""
+    """A measured judge: its record, and why it may not gate ("" if it may)."""
 
     spec: JudgeSpec
     record: Calibration
@@ -68,7 +68,7 @@ class CalibrateOptions:
 
 
 def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str], None]) -> list[JudgeReport]:
-    """Measure the judges that this environment can really ask, and store each record.
+    """Measure the judges whose own models answer in this environment, and store each record.
 
     ``say`` gets one line per thing that is left out, with its reason.
 
@@ -82,8 +82,8 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     if options.model is None and settings.environment == "local" and settings.bedrock.endpoint is None:
         for spec, judge in [item for item in judges if cards.get(item[1].pair.model).runs == "provider"]:
             say(
-                f"judge {spec.rubric}: none in this environment: {judge.pair.model} would be answered by the bundled "
-                "stand-in. To try the way there: --model local.smollm2-135m-instruct-q4"
+                f"judge {spec.rubric}: none in this environment: {judge.pair.model} would be replaced by the bundled "
+                "stand-in. To try the calibration with that: --model local.smollm2-135m-instruct-q4"
             )
             judges.remove((spec, judge))
     own = load_own(task, settings)

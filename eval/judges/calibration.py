@@ -1,4 +1,4 @@
-"""Measures judges and detectors against labels, and keeps what was measured for the gate."""
+"""Measures judges and detectors against labels, and stores the records for the gate."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ SEED = 20261121
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """One labelled row with what was said about it.
+    """One labelled row with its verdicts.
 
     ``group`` names what the row shares with others (its case): the rows of a group are resampled together. ``good`` is the
     label, ``kind`` the planted defect. ``votes`` are the repeated verdicts, None where unscored.
@@ -172,7 +172,7 @@ def shortfall(record: Calibration | None, spec: JudgeSpec, *, set_digest: str | 
     if found is None:
         return "not measured on the project's own calibration rows"
     if found.set_digest != set_digest:
-        return "measured on other calibration rows than there are now"
+        return "measured on calibration rows that have changed since"
     if found.unscored > max_unscored_rate * found.n:
         return f"{found.unscored} of {found.n} calibration rows could not be scored (bound {max_unscored_rate:.0%})"
     if found.bad_rows < spec.min_bad_rows:
@@ -206,7 +206,7 @@ def record_path(state_dir: Path, judge_digest: str) -> Path:
 
 
 def save(record: Calibration, state_dir: Path) -> Path:
-    """Write ``record``, whole or not at all, in place of an earlier one of the same judge."""
+    """Replace the judge's record by ``record`` atomically."""
     path = record_path(state_dir, record.judge_digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(asdict(record), indent=1))

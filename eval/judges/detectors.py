@@ -1,4 +1,4 @@
-"""Measures the suite's deterministic detectors against labelled rows: what they catch of each kind, and false alarms."""
+"""Measures the suite's deterministic detectors against labelled rows: recall of each kind of defect, and false alarms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from service.task import TaskResult, load_task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """What a detector said about one row: ``flagged`` means that it called the row bad."""
+    """A detector's verdict on one row: ``flagged`` means that it called the row bad."""
 
     row_id: str
     kind: str | None
@@ -23,7 +23,7 @@ class Detection:
 
     @property
     def held_out(self) -> bool:
-        """Rows with an even number are never looked at when a detector is tuned."""
+        """Return whether the row has an even number: detectors must not be tuned on such rows."""
         return int(self.row_id.rpartition("-")[2]) % 2 == 0
 
 

@@ -1,4 +1,4 @@
-"""Asks judges: loads their prompt files, keeps them away from their own models, and grades through gateway and call cache."""
+"""Asks judges: loads their prompt files, and grades through the gateway and the reply cache."""
 
 import asyncio
 import re
@@ -71,7 +71,7 @@ def load_judge(rubric: str, *, settings: Settings, cards: ModelCards, model: str
     path = settings.prompts_dir / "judges" / f"{rubric}.prompty"
     pair = load_pair(path, cards=cards, task_variables=GRADE_VARIABLES | PREFERENCE_VARIABLES)
     if pair.output.schema not in SCHEMA_NAMES:
-        raise PairError(f"{path}: output.schema {pair.output.schema!r} is no judge's; use {', '.join(SCHEMA_NAMES)}")
+        raise PairError(f"{path}: output.schema {pair.output.schema!r} is not a judge's; use {', '.join(SCHEMA_NAMES)}")
     menu = [label.lower() for label in pair.output.labels]
     if not 2 <= len(menu) <= 7 or len(set(menu)) != len(menu):
         raise PairError(f"{path}: output.labels must be 2 to 7 different grades, from worst to best")

@@ -1,4 +1,4 @@
-"""Judges in an evaluation: which can be asked here, what they say about each answer, and whether they may gate."""
+"""The judges of an evaluation: which can be asked in this environment, their grades, and whether they may gate."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -32,22 +32,22 @@ AnswersByArm = dict[tuple[str, ArmName], list[CaseResult]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The judges of a run: those to ask, and a note on each of the suite's judges that is not asked."""
+    """The judges of a run: those to ask, and a note on each other judge of the suite."""
 
     asked: tuple[tuple[JudgeSpec, Judge], ...] = ()
     left_out: tuple[JudgeNote, ...] = ()
 
     @property
     def pairs(self) -> list[Pair]:
-        """The judges' own prompts, for whoever prepares the gateway."""
+        """The judges' pairs, so that the caller can prepare the gateway for them."""
         return [judge.pair for _, judge in self.asked]
 
 
 def open_panel(suite: Suite, settings: Settings, cards: ModelCards, *, model: str | None) -> Panel:
-    """Return the suite's judges that this environment can really ask.
+    """Return the suite's judges whose own models answer in this environment.
 
-    In ``local`` a provider's model would be answered by the stand-in, whose grades say nothing, so it is left out unless
-    ``model`` names the judge's model.
+    In ``local`` the stand-in would answer for a provider's model, and its grades are meaningless, so such a judge is left out
+    unless ``model`` names the judge's model.
 
     Raises:
         PairError: a judge's file is wrong, or ``model`` has no card.
@@ -126,7 +126,7 @@ def judge_answers(
     digest = own_digest(task.name, settings)
     for spec, judge in panel.asked:
         if spec.pairwise and production is None:
-            notes.append(_note(judge, "", "not asked: nothing is in production to compare with", gates=False))
+            notes.append(_note(judge, "", "not asked: no pair is in production to compare with", gates=False))
             continue
         scores, answered_by = asyncio.run(_ask(spec, judge, bench, task, by_id, answers, production))
         for name in answered_by:
@@ -145,7 +145,7 @@ def judge_answers(
         short = shortfall(record, spec, set_digest=digest, max_unscored_rate=suite.max_unscored_rate)
         by = ", ".join(sorted(answered_by))
         if not short and record is not None and record.answered_by != by:
-            short = f"calibrated as answered by {record.answered_by}, here {by or 'nobody'} answered"
+            short = f"calibrated on answers of {record.answered_by}, but {by or 'no model'} answered here"
         metrics.append(spec)
         if short:
             notes.append(_note(judge, by, f"uncalibrated, shown only: {short}", gates=False))
@@ -195,7 +195,7 @@ async def _ask(
                 asked.append((judge, GradingQuestion(values=values), item.repeat))
         else:
             question = GradingQuestion(values={"source": source, "summary": item.result.output})
-            # Every repeat of the case is another answer; the judge's own repeats follow one another.
+            # Each repeat of a case is a separate answer; the judge's own repeats are numbered consecutively.
             asked += [(judge, question, item.repeat * spec.repeats + again) for again in range(spec.repeats)]
     grades = await bench.ask_all(asked, lambda grade: None)
     size = 2 if spec.pairwise else spec.repeats

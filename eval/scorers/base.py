@@ -1,4 +1,4 @@
-"""What a scorer is, what it sees, and how a failed answer or a crash of a scorer becomes an unscored value."""
+"""The interface of a scorer, its input, and the handling of failed answers and crashed scorers as unscored values."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -38,7 +38,7 @@ class Scorer(Protocol):
 def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
     """Return the scorer's scores, or every name unscored with the reason: a failed answer, or a crash of the scorer.
 
-    A failed answer is unscored, not zero: that it failed is counted by the metric ``answered``, once.
+    A failed answer is unscored, not zero, because the metric ``answered`` already counts the failure.
     """
     if context.result.failure is not None:
         return _rejected(scorer, context, f"no answer: {context.result.failure.value}")
@@ -52,9 +52,9 @@ def safe_score(scorer: Scorer, context: ScorerContext) -> dict[str, Score]:
 
 
 def _rejected(scorer: Scorer, context: ScorerContext, reason: str) -> dict[str, Score]:
-    """Return unscored values; a scorer that reads rejected answers still says what it found in one.
+    """Return unscored values, with the findings of a scorer that reads rejected answers.
 
-    An agent never sees a rejected answer, so it has no score; whoever mends the prompt wants to know what it invented.
+    Agents never see a rejected answer, so it has no score; its findings help the author of the prompt.
     """
     if not context.result.raw_text or not getattr(scorer, "reads_rejected", False):
         return unscored(scorer.scores, reason)

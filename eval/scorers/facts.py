@@ -1,4 +1,4 @@
-"""Whether an output carries the case's facts and keeps clear of the claims that would be false for it."""
+"""Scores whether an output states the case's facts and avoids its forbidden claims."""
 
 from eval.results import Score
 from eval.scorers.base import ScorerContext
@@ -16,7 +16,7 @@ class FactScorer:
     scores = ("fact_coverage", "forbidden_clear")
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return both scores; findings are missing statements, and false claims with the form that gave them away."""
+        """Return both scores; findings are missing statements, and false claims with the form that matched."""
         return {"fact_coverage": _coverage(context), "forbidden_clear": _clear(context)}
 
 
@@ -48,5 +48,5 @@ def _clear(context: ScorerContext) -> Score:
 
 
 def _positive(form: str) -> str:
-    # What was found; the words whose absence made it count would only hide it from a reader.
+    # Show only the words that were found; words that had to be absent would confuse a reader.
     return " + ".join(part for part in form.split(" + ") if not part.startswith("!"))

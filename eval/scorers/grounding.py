@@ -1,4 +1,4 @@
-"""Whether an output states only what its source supports, as far as a deterministic look-up can tell."""
+"""Scores with deterministic look-ups whether an output states only what its source supports."""
 
 from collections.abc import Callable
 

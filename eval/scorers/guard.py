@@ -1,4 +1,4 @@
-"""How often the guard would speak when serving: the arms are scored without it, so this is its own figure."""
+"""Scores whether the serving guard would object to an output; the evaluated answers themselves bypass the guard."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from service.guard import Guard, kinds_of
 
 
 class GuardScorer:
-    """Scores ``guard_clear``: 1.0 when the task's guard has nothing against the output, else 0.0.
+    """Scores ``guard_clear``: 1.0 if the task's guard accepts the output, else 0.0.
 
     ``guard_of`` makes the guard that the service asks (``Task.guard``). One minus the rate is the share of answers that the
     service would have repaired, or replaced by the next link of the chain.
@@ -23,6 +23,6 @@ class GuardScorer:
         self._guard_of = guard_of
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return the score; a finding names kinds alone, ``grounded`` and ``leak_free`` say what they saw."""
+        """Return the score; a finding names only the kind of objection, because ``grounded`` and ``leak_free`` give details."""
         kinds = kinds_of(self._guard_of(context.inputs)(context.output))
         return {"guard_clear": Score(value=0.0 if kinds else 1.0, findings=tuple(f"guard: {kind}" for kind in kinds))}

@@ -1,4 +1,4 @@
-"""What a judge's answer means: the form it fills in, how its grade is read, and how several grades become one score."""
+"""A judge's answers: their JSON schema, the parsing of a grade, and the score from several grades."""
 
 import json
 import statistics
@@ -33,7 +33,7 @@ class JudgeSpec:
     min_kappa: float = 0.6
     min_kappa_low: float = 0.4
     min_self_agreement: float = (
-        0.8  # below, one case in five changes its grade when asked again: noise of the size of a gate's margin
+        0.8  # below 0.80 one case in five changes its grade when asked again: noise as large as a gate's margin
     )
     min_bad_rows: int = 20
 

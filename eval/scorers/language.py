@@ -1,4 +1,4 @@
-"""Whether an output is written in the language that its readers work in."""
+"""Scores whether an output is written in English, the language in which agents work."""
 
 from functools import cache
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Whether an output prints a number or secret that an agent's screen must not show in full."""
+"""Scores whether an output prints a number or secret in full that an agent's screen must not show."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ _NEAR = 40  # characters before a short secret in which its kind must be named: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protected:
-    """What one case's output must keep back: the served account's number, and the texts whose secrets it may have seen."""
+    """What one case's output must not print: the served account's number, and secrets that occur in the input texts."""
 
     account_number: str
     texts: Sequence[str]

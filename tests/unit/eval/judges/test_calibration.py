@@ -106,7 +106,7 @@ def test_a_judge_at_its_bounds_gates():
         ({"self_agreement": None}, "self-agreement was not measured"),
         ({"unscored": 7}, "7 of 40 calibration rows could not be scored"),
         ({"bad_rows": 19}, "only 19 calibration rows"),
-        ({"set_digest": "older"}, "measured on other calibration rows"),
+        ({"set_digest": "older"}, "measured on calibration rows that have changed"),
         ({"set_name": "elsewhere"}, "not measured on the project's own"),
     ],
 )

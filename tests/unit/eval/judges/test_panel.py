@@ -104,7 +104,7 @@ def test_without_production_a_pairwise_judge_is_not_asked(tmp_path):
     told = Told(lambda text: grade("a"))
     judged = ask("preference", told, {NEW: results("x")}, tmp_path)
     assert told.calls == []
-    assert "nothing is in production" in judged.notes[0].status
+    assert "no pair is in production" in judged.notes[0].status
     assert judged.suite is SUITE
 
 
