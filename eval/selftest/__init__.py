@@ -1,1 +1,1 @@
-"""Plants bad pairs before the gate and looks whether it rejects each for the right reason, and lets a good one through."""
+"""Tests the gate: it must reject each planted fault for the right reason, and pass a good system."""

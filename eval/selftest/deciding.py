@@ -1,4 +1,4 @@
-"""Scores planted faults and decides on them in child processes, with the suite, the metrics and the gate of a real evaluation."""
+"""Scores planted faults and decides on them in child processes, with the suite, metrics and gate of a real evaluation."""
 
 import multiprocessing
 import signal
@@ -16,7 +16,7 @@ from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from service.pair import Pair
 
-# In place of production's digest: the good system stands as production, whatever pair the fault was planted in.
+# In place of production's digest: the good system acts as production for every planted fault.
 PRODUCTION = "0" * 64
 
 

@@ -1,4 +1,4 @@
-"""What answers in a self-test: a scripted good system, a memory of what a real one said, and the fault in between."""
+"""The gateways of a self-test: a scripted good system, one that remembers a real system's answers, and one that adds a fault."""
 
 import asyncio
 import json
@@ -42,10 +42,10 @@ def document_key(document: object) -> str:
 
 
 class ScriptedGateway:
-    """A scripted good model: answers each case as ``plan.good`` draws it, and needs the prompt to do so.
+    """A scripted good model: answers each case as ``plan.good`` draws it, from the prompt.
 
-    It says only what the prompt's history supports, and falls into ``plan.habits`` where the system message does not forbid
-    them. What follows from a lost instruction is thus declared here and not observed; the bundled engine shows real ones.
+    It states only what the prompt's history supports, and follows ``plan.habits`` if the system message does not forbid
+    them. The effect of a lost instruction is thus declared, not observed; the bundled engine shows real effects.
     """
 
     def __init__(self, plan: MutantPlan, cases: CasesByDocument, *, seed: int, answered_by: str) -> None:
@@ -53,7 +53,7 @@ class ScriptedGateway:
         self._prefixes: set[str] = set()
 
     async def complete(self, call: ModelCall) -> ModelReply:
-        """See ``Gateway.complete``; nothing is waited for, the latency is drawn."""
+        """See ``Gateway.complete``; the latency is drawn, without waiting."""
         case = self._cases[document_key(call.document)]
         draws = random.Random(f"{self._seed}:{case.id}")
         text = self._answer(call, case, draws)
@@ -88,7 +88,7 @@ class ScriptedGateway:
 
 
 class RememberingGateway:
-    """Asks ``inner`` each question once: a fault is planted in the very answers that the good system gave."""
+    """Asks ``inner`` each question once, so that faults are planted in exactly the answers that the good system gave."""
 
     def __init__(self, inner: Gateway, kept: "KeptAnswers | None" = None) -> None:
         """``kept`` holds answers of earlier runs and says what makes two questions one; without it, the document does too."""
@@ -113,10 +113,10 @@ class RememberingGateway:
 
 
 class KeptAnswers:
-    """What a model on the wire said in earlier self-tests: an interrupted one goes on, a repeated one asks nothing.
+    """A real model's answers from earlier self-tests, so that an interrupted self-test resumes and a repeated one is free.
 
-    A question is what the wire carries: model, messages and sampling, with ``about``, which names whatever else decides the
-    answer (weights, engine, seed).
+    The key is the request (model, messages, sampling) and ``about``, which names all else that decides the answer (weights,
+    engine, seed).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a planted fault is: how it spoils a good system, and which of the gate's checks must notice."""
+"""A planted fault: how it changes a good system, and which of the gate's checks must detect it."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ EditCase = Callable[[Case], Case]
 class Mutant:
     """A good system with one fault.
 
-    Exactly what is set is applied: ``edit_pair`` changes the prompt and ``narrow`` what the candidate is shown of a case, and
+    Only the fields that are set apply: ``edit_pair`` changes the prompt and ``narrow`` the inputs that the candidate sees, and
     the engine is asked again; ``doctor`` rewrites the good system's answer, ``edit_reply`` its usage or latency, before the
     task's own output check. ``plant`` changes the cases for both sides (an injected note, say). The fault counts as caught when
     the verdict is not pass and a check on one of ``targets`` (metric names) is worse than for the system against itself.
@@ -42,7 +42,7 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habit:
-    """What the scripted model does by habit when ``instruction`` is not in its system message."""
+    """The scripted model's behaviour if its system message lacks ``instruction``."""
 
     instruction: str
     doctor: Doctor
@@ -73,7 +73,7 @@ def drop_instruction(instruction: str) -> EditPair:
     def edit(pair: Pair) -> Pair:
         messages = tuple(replace(m, content=m.content.replace(instruction, "")) for m in pair.messages)
         if messages == pair.messages:
-            raise ValueError(f"pair {pair.name!r} does not hold {instruction!r}; mend the planted fault")
+            raise ValueError(f"pair {pair.name!r} does not contain {instruction!r}; fix the planted fault")
         kept = tuple(name for name in pair.variables if any(f"{{{{{name}}}}}" in m.content for m in messages))
         return replace(pair, messages=messages, variables=kept)
 

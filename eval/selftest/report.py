@@ -1,4 +1,4 @@
-"""What a self-test found: a table to read, and a JSON record that is kept beside the suite's digest."""
+"""The results of a self-test: a Markdown page, and a JSON record named after the suite's digest."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from service.files import write_whole
 
 
 def failure_lines(reports: Sequence[EngineReport]) -> list[str]:
-    """Return one line for each fault that escaped and each verdict that the good system did not deserve; empty when sound."""
+    """Return one line per escaped fault and per wrong verdict on the good system; empty if the gate is sound."""
     lines = []
     for report in reports:
         for name in report.escaped:
@@ -34,7 +34,7 @@ def failure_lines(reports: Sequence[EngineReport]) -> list[str]:
 
 def _why(trial: Trial) -> str:
     if trial.changed == 0:
-        return "it changed no answer; mend the planted fault"
+        return "it changed no answer; fix the planted fault"
     if trial.verdict is Verdict.PASS:
         return "the verdict is pass"
     blamed = ", ".join(trial.blamed) or "nothing that the fault changed"
@@ -53,7 +53,7 @@ def markdown(reports: Sequence[EngineReport], mutants: Sequence[Mutant], *, task
             f"## Engine {report.engine}: pair {report.pair}, {_cases(report)} of {report.dataset}, "
             f"seeds {', '.join(map(str, report.seeds))}, {report.seconds:.0f} s",
             "",
-            "| planted fault | what is wrong | must be noticed by | caught | of these fail | answers changed | noticed by |",
+            "| planted fault | what is wrong | must be detected by | caught | of these fail | answers changed | detected by |",
             "|---|---|---|---|---|---|---|",
         ]
         grouped = _by_mutant(report)
@@ -85,7 +85,7 @@ def _cases(report: EngineReport) -> str:
 
 
 def against_lines(report: EngineReport) -> list[str]:
-    """Return how the good system fared against itself and against other draws of itself, as false alarms over trials."""
+    """Return the false alarms of the good system against itself and against other draws of itself, over all trials."""
     lines = []
     for same, words in ((True, "against itself"), (False, "against another draw of itself")):
         own = [item for item in report.against if item.same is same]

@@ -1,4 +1,4 @@
-"""A self-test from start to outcome: reads task, suite, pairs and cases, tries every engine, keeps what was found."""
+"""Runs a self-test: reads task, suite, pairs and cases, tries every engine, stores the results."""
 
 import os
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class SelftestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelftestOutcome:
-    """What was found; ``problems`` is empty exactly when the gate can be trusted."""
+    """The results; ``problems`` is empty if and only if the gate can be trusted."""
 
     reports: tuple[EngineReport, ...]
     problems: tuple[str, ...]
@@ -127,7 +127,7 @@ def _part(dataset: Dataset, count: int | None, suite: Suite) -> Dataset:
 
 
 def _in_turn(dataset: Dataset, suite: Suite) -> Dataset:
-    """Return all cases in an order of which each beginning is spread over the suite's first slice as the whole is."""
+    """Return all cases in an order in which every prefix has the same shares of the suite's first slice as the whole."""
     drawn: dict[str, Case] = {}
     for count in range(1, len(dataset.cases) + 1):
         drawn |= {case.id: case for case in _part(dataset, count, suite).cases if case.id not in drawn}

@@ -53,7 +53,7 @@ class Trial:
 
     @property
     def caught(self) -> bool:
-        """Rejected, and a check that the fault is aimed at says so."""
+        """Whether the gate rejected the fault because of a check that the fault targets."""
         return self.verdict is not Verdict.PASS and bool(self.by)
 
 
@@ -84,7 +84,7 @@ class EngineReport:
 
     @property
     def escaped(self) -> tuple[str, ...]:
-        """Names of faults that got past the gate, or past the right check, at any seed; known blind spots apart."""
+        """Names of faults that passed the gate, or only failed another check, at any seed; known blind spots are left out."""
         return tuple(dict.fromkeys(trial.mutant for trial in self.trials if not trial.caught and not trial.blind))
 
     @property
@@ -96,7 +96,7 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What an engine's self-test works with.
+    """The inputs of an engine's self-test.
 
     ``answered``: how many cases that the good system's model answers to go by, taken in the dataset's order; None goes by every
     case. ``fresh`` asks the bundled model again, whatever earlier self-tests kept.
@@ -269,7 +269,7 @@ class _Session:
         except ValueError as err:
             raise ConfigurationError(f"fault {mutant.name!r} cannot be planted: {err}") from err
         shown = [mutant.narrow(case) for case in cases] if mutant.narrow is not None else cases
-        # Asked anew of another pair or another history, remembered otherwise.
+        # Ask the model again for a changed pair or history; otherwise use the remembered answer.
         self._known.update(by_document(shown, cases, self._documents(pair)))
         return pair, self._ask(pair, shown, cases, FaultyGateway(self._gateway, mutant, self._known, seed=self._seed))
 
@@ -296,7 +296,7 @@ class _Session:
 
 
 class _Forgetful(ReplyCache):
-    """Keeps nothing: its key knows the pair and the call, and not which fault was planted behind them."""
+    """A cache that stores nothing, because its key would not tell which fault was planted."""
 
     def put(self, key: str, reply: ModelReply, run_id: str) -> None:
         """Drop ``reply``."""
@@ -335,10 +335,10 @@ def _differs(ours: CaseResult, theirs: CaseResult) -> bool:
 
 
 def _against(engine: SelftestEngine, seed: int, gate: GateResult, *, same: bool) -> SelfComparison:
-    """Check the gate itself: what may the gate say of a system against itself?
+    """Return the wrong checks of the good system against itself or another draw of itself.
 
-    Against itself it must pass. Of another draw it may be unsure, but must not call it worse. The bundled model misses floors
-    by its own fault: there every comparison must pass, save one whose margin so few cases cannot show even where none differs.
+    Against itself it must pass. Against another draw the gate may be undecided, but must not fail. The bundled model is bad
+    enough to miss floors, so only its comparisons must pass, except those with a margin too small for so few cases.
     """
     objections = tuple(
         f"{check.kind} {check.name}: {check.verdict}" for check in gate.checks if check.verdict is not Verdict.PASS

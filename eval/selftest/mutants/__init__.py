@@ -7,10 +7,10 @@ from service.errors import ConfigurationError
 
 
 def load_plan(task: str) -> MutantPlan:
-    """Return the planted faults of ``task``: ``PLAN`` in ``eval/mutants/<task>.py``.
+    """Return the planted faults of ``task``: ``PLAN`` in ``eval/selftest/mutants/<task>.py``.
 
     Raises:
-        ConfigurationError: nobody planted faults for this task yet.
+        ConfigurationError: the task has no planted faults yet.
     """
     name = f"eval.selftest.mutants.{task}"
     try:
@@ -19,9 +19,9 @@ def load_plan(task: str) -> MutantPlan:
         if err.name != name:
             raise
         raise ConfigurationError(
-            f"task {task!r} has no planted faults, so nobody knows whether its gate can fail; write eval/mutants/{task}.py"
+            f"task {task!r} has no planted faults to test its gate with; write eval/selftest/mutants/{task}.py"
         ) from err
     plan = module.PLAN
     if not isinstance(plan, MutantPlan):
-        raise ConfigurationError(f"eval/mutants/{task}.py must define PLAN, a Plan")
+        raise ConfigurationError(f"eval/selftest/mutants/{task}.py must define PLAN, a MutantPlan")
     return plan
