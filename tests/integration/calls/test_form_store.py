@@ -125,7 +125,7 @@ async def test_a_lost_race_that_the_first_read_does_not_see_writes_nothing(store
         store.save_draft(form("late", name="Mine"), edit=1, who="a"),
         store.activate("tenant-a", "late", edit=1, who="a"),
     ):
-        with pytest.raises(FormChanged, match="just now"):
+        with pytest.raises(FormChanged, match="changed by another write"):
             await write
     monkeypatch.undo()
     head = await store.head("tenant-a", "late")
