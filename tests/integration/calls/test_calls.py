@@ -148,7 +148,7 @@ async def test_three_hours_are_scored(place: CallPlace) -> None:
     assert len(result.qa_evaluation.criteria) == 3
 
 
-async def test_without_a_tenant_there_is_a_letter_that_a_replay_lifts(place: CallPlace) -> None:
+async def test_an_object_without_a_tenant_has_a_dead_letter_until_replayed(place: CallPlace) -> None:
     place.put("later/calls/x.json")
     place.put("acme/calls/../../brand/calls/x.json")
     place.put("acme/elsewhere/x.json")
@@ -163,7 +163,7 @@ async def test_without_a_tenant_there_is_a_letter_that_a_replay_lifts(place: Cal
     assert set(place.letters(NO_TENANT)) == {"acme/calls/../../brand/calls/x.json", "acme/elsewhere/x.json"}
 
 
-async def test_a_dead_call_lives_again_after_the_fix(place: CallPlace) -> None:
+async def test_a_failed_call_is_scored_by_a_replay_after_the_fix(place: CallPlace) -> None:
     forms: Any = place.worker.forms
     sales = make_form(ACME, "sales")
     saved = await forms.save_draft(sales, edit=0, who="dana")
@@ -334,7 +334,7 @@ async def test_what_cannot_be_redacted_is_kept_nowhere(place: CallPlace) -> None
     assert [item.key for item in place.worker.results(ACME).listed("acme/") if "/dead/" not in item.key] == []
 
 
-async def test_the_walls_from_the_wrong_side(place: CallPlace) -> None:
+async def test_access_to_another_tenants_objects_is_refused(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     await place.worker.drain()
     job, acme, brand = place.jobs(ACME)["x.json"], place.worker.results(ACME), place.worker.results(BRAND)

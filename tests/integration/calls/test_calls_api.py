@@ -181,7 +181,7 @@ def test_a_cursor_opens_no_other_tenant_and_no_other_day(ask, worker):
         assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST"), wrong
 
 
-def test_a_word_over_http_stands_beside_the_model_and_moves_the_agreement(ask, worker, settings):
+def test_an_override_over_http_is_kept_and_changes_the_agreement(ask, worker, settings):
     call_id = call_of(worker, "acme", 0)
     second = call_of(worker, "acme", 1)
     before = ask("acme", "GET", f"/v1/calls/{call_id}").json()
@@ -219,7 +219,7 @@ def test_another_tenants_token_opens_nothing(ask, worker):
     assert ask("acme", "GET", f"/v1/calls/{call_id}").json()["overrides"] == []
 
 
-def test_a_word_waits_for_a_warehouse_that_is_in_use_and_is_carried_once(ask, worker, settings):
+def test_an_override_waits_for_a_busy_warehouse_and_is_loaded_once(ask, worker, settings):
     call_id = call_of(worker, "acme", 3)
     assert (
         ask(
@@ -246,7 +246,7 @@ def test_a_word_waits_for_a_warehouse_that_is_in_use_and_is_carried_once(ask, wo
     assert list(rows["call_id"]) == [call_id]
 
 
-def test_a_table_of_before_there_were_lists_gets_its_index(settings):
+def test_an_old_table_without_the_list_index_gets_it(settings):
     dynamodb = client("dynamodb", settings)
     keys = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
     dynamodb.create_table(

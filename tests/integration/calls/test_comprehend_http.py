@@ -101,7 +101,7 @@ def test_a_real_request_and_answer_after_a_throttle() -> None:
         hangs_up,
     ],
 )  # fmt: skip
-def test_whatever_else_comes_nothing_is_kept(answer: Answer) -> None:
+def test_any_other_answer_keeps_nothing(answer: Answer) -> None:
     with server(answer) as (one, _), pytest.raises((CallFailed, StoreError)) as caught:
         redact(one)
     if isinstance(caught.value, CallFailed):

@@ -28,7 +28,7 @@ def redactor() -> Iterator[PresidioRedactor]:
     log.propagate, log.handlers[:] = before
 
 
-def test_names_and_places_go_that_patterns_leave_and_the_matter_stays(redactor: PresidioRedactor) -> None:
+def test_presidio_removes_names_and_places_and_keeps_the_rest(redactor: PresidioRedactor) -> None:
     said = [
         turn("my wife sandra miller pays the march bill"),
         turn("it moved from springfield to chicago in october"),
@@ -47,7 +47,7 @@ def test_names_and_places_go_that_patterns_leave_and_the_matter_stays(redactor: 
     assert is_installed()
 
 
-def test_nothing_is_looked_up_and_nothing_is_said_of_a_text(
+def test_presidio_uses_no_network_and_logs_no_text(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def refused(*_: Any, **__: Any) -> Any:

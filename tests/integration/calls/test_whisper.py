@@ -36,7 +36,7 @@ def mono(body):
     return file.getvalue()
 
 
-def test_two_channels_are_two_speakers_and_one_is_nobody_known():
+def test_two_channels_are_two_speakers_and_one_channel_is_unknown():
     hears, sound = WhisperTranscriber(), spoken(SAID)
     turns = hears.hear(SOURCE, sound, Facts()).turns
     assert [turn.speaker for turn in turns] == ["agent", "customer", "agent"]
@@ -46,7 +46,7 @@ def test_two_channels_are_two_speakers_and_one_is_nobody_known():
     assert {turn.speaker for turn in hears.hear(SOURCE, mono(sound), Facts()).turns} == {"unknown"}
 
 
-def test_silence_has_no_turns_and_what_is_no_sound_a_reason():
+def test_silence_has_no_turns_and_an_invalid_recording_fails():
     hears = WhisperTranscriber()
     assert hears.hear(SOURCE, spoken([("agent", " ")]), Facts()).turns == ()
     with pytest.raises(CallFailed) as caught:

@@ -95,7 +95,7 @@ def test_steps_follow_the_plan_and_end_in_a_promotion(settings):
     assert _versions(control) == {"1.1.0"}  # as production now; the rollout beside the old one is void
 
 
-def test_what_did_not_earn_it_is_not_rolled_out(settings):
+def test_a_pair_without_valid_evidence_is_not_rolled_out(settings):
     with pytest.raises(Refused, match="'fail'"):
         _advance(settings, pair="quiet")
     path = settings.prompts_dir / "shout" / "loud.prompty"

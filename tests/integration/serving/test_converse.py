@@ -197,7 +197,7 @@ async def test_a_kept_connection_that_was_closed_meanwhile_costs_no_answer(bedro
     assert len(bedrock.seen) == 3
 
 
-async def test_what_drops_twice_is_an_error(bedrock, gateway):
+async def test_a_connection_that_drops_twice_is_an_error(bedrock, gateway):
     bedrock.answers += ["drop", "drop", said()]
     with pytest.raises(UpstreamUnavailable, match="ServerDisconnected"):
         await gateway.complete(call())
@@ -212,7 +212,7 @@ async def test_one_connection_serves_one_call_after_the_other(bedrock, gateway):
     assert sum(len(pool) for pool in session.connector._conns.values()) == 1
 
 
-async def test_an_answer_that_is_none_is_the_same_error(bedrock, gateway):
+async def test_an_invalid_answer_is_the_same_error(bedrock, gateway):
     bedrock.answers += [{"message": "what?"}] * 2
     with pytest.raises(litellm.APIConnectionError):
         await by_litellm(gateway, call())
@@ -274,7 +274,7 @@ async def test_an_api_key_goes_in_place_of_a_signature(bedrock, monkeypatch):
     assert "Credential=local/" in bedrock.seen[1].headers["Authorization"]  # a stand-in gets nobody's key
 
 
-async def test_no_key_is_said_before_anything_is_sent(bedrock, monkeypatch):
+async def test_a_missing_key_is_reported_before_anything_is_sent(bedrock, monkeypatch):
     from botocore.exceptions import NoCredentialsError
 
     converse = _of_bedrock(monkeypatch, bedrock.url)

@@ -143,7 +143,7 @@ def test_a_child_killed_in_mid_write_is_followed_by_another_that_writes_the_rest
     assert place.writer.snapshot()["accepted"] == 120
 
 
-def test_a_child_that_does_not_read_delays_nobody(place):
+def test_a_child_that_does_not_read_delays_no_request(place):
     place.writer.start()
     until(lambda: place.writer.pid is not None)
     os.kill(place.writer.pid, signal.SIGSTOP)
@@ -156,7 +156,7 @@ def test_a_child_that_does_not_read_delays_nobody(place):
     # What no name was sent of is for the replay, which leaves young files alone for ten seconds.
 
 
-def test_what_the_disk_does_not_take_is_written_from_here(place):
+def test_records_that_the_disk_refuses_are_written_by_the_parent(place):
     place.writer.start()
     place.spool._max_bytes = 10
     records = place.records(3)
@@ -169,7 +169,7 @@ def test_what_the_disk_does_not_take_is_written_from_here(place):
     assert place.writer.snapshot()["unspooled"] == 3
 
 
-def test_without_a_child_that_lives_this_process_writes(place, monkeypatch):
+def test_the_parent_writes_when_no_child_survives(place, monkeypatch):
     monkeypatch.setattr("service.summaries.writer_process._FIRST_PAUSE_S", 0.01)
     monkeypatch.setattr("service.summaries.writer_process.sys.executable", "/bin/false")
     records = place.records(5)

@@ -114,7 +114,7 @@ def test_forgeries_are_refused(world):
         assert not caught.value.missing
 
 
-def test_what_was_verified_as_one_kind_passes_for_no_other(world):
+def test_a_token_of_one_kind_is_refused_as_another(world):
     link = world.tokens.sign("widget", ("summaries",), kind="link").text
     assert world.tokens.read(link, kind="link").caller.client_id == "widget"
     for _ in range(2):
@@ -124,12 +124,12 @@ def test_what_was_verified_as_one_kind_passes_for_no_other(world):
             world.tokens.verify(f"Bearer {link}")
 
 
-def test_an_unsigned_check_would_notice(world):
+def test_the_forgery_helper_without_changes_makes_a_valid_token(world):
     # The same helper with nothing changed makes a token that is accepted: what is refused above is refused for its change.
     assert world.tokens.verify(world.forged()).client_id == "widget"
 
 
-def test_no_header_is_told_apart(world):
+def test_a_missing_header_differs_from_a_wrong_token(world):
     with pytest.raises(TokenRefused) as caught:
         world.tokens.verify(None)
     assert caught.value.missing
@@ -207,7 +207,7 @@ def test_a_damaged_file_leaves_the_last_good_one_in_use(world):
         read_keys(world.folder / "keys")
 
 
-def test_a_removed_client_is_out_within_seconds(world):
+def test_a_removed_client_is_refused_within_seconds(world):
     bearer = world.bearer()
     world.write_clients({"other": {"secrets": [hash_secret("x")], "scopes": ["summaries"]}})
     world.now += 6

@@ -45,7 +45,7 @@ def client_of(runtime, name=None, scope=None):
         yield client
 
 
-def test_a_token_from_the_endpoint_opens_the_door(runtime):
+def test_a_token_from_the_endpoint_is_accepted(runtime):
     with client_of(runtime) as client:
         form = {"grant_type": "client_credentials", "scope": "summaries"}
         with capture_logs() as logs:
@@ -85,7 +85,7 @@ def test_a_token_from_the_endpoint_opens_the_door(runtime):
         ({"grant_type": "client_credentials", "scope": "operator"}, ("widget", SECRET), 400, "invalid_scope"),
     ],
 )
-def test_token_requests_fail_in_rfc_6749s_words(runtime, form, auth, status, error):
+def test_token_errors_follow_rfc_6749(runtime, form, auth, status, error):
     with client_of(runtime) as client:
         answer = client.post(
             "/oauth/token", data=form, auth=auth, headers={"content-type": "application/x-www-form-urlencoded"}
@@ -96,7 +96,7 @@ def test_token_requests_fail_in_rfc_6749s_words(runtime, form, auth, status, err
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe=%ff", b"grant_type=%ff%fe", b'{"grant_type": "client_credentials"}'])
-def test_token_bodies_that_are_no_form(runtime, content):
+def test_token_requests_with_a_malformed_form_are_refused(runtime, content):
     with client_of(runtime) as client:
         for kind in ("application/x-www-form-urlencoded", "application/json"):
             answer = client.post("/oauth/token", content=content, headers={"content-type": kind})
@@ -123,7 +123,7 @@ def test_every_path_but_the_public_ones_needs_a_token(runtime):
                 assert answer.json()["code"] == "UNAUTHORIZED"
 
 
-def test_a_path_that_nobody_listed_is_the_operators():
+def test_an_unknown_path_needs_the_operator_scope():
     assert [
         scope_of(path) for path in (INSIGHTS, "/feedback", "/v1/summarize", "/v1/pairs", "/metrics", "/healthz")
     ] == [
@@ -155,7 +155,7 @@ def test_a_forged_token_is_401_and_not_echoed_or_logged(runtime):
     assert [entry["denied"] for entry in logs if entry["event"] == "ACCESS_DENIED"] == ["UNAUTHORIZED"]
 
 
-def test_two_authorization_headers_are_none(runtime):
+def test_duplicate_authorization_headers_are_ignored(runtime):
     with client_of(runtime) as client:
         token = runtime.access.tokens.issue("widget", SECRET, None).text
         headers = [("authorization", f"Bearer {token}"), ("authorization", "Bearer x")]
@@ -170,7 +170,7 @@ def test_too_many_requests_are_429_with_retry_after(runtime):
     assert 1 <= int(answers[2].headers["retry-after"]) <= 2
 
 
-def test_requests_in_flight_are_given_back(runtime):
+def test_finished_requests_leave_the_concurrency_count(runtime):
     with client_of(runtime, "widget") as client:
         for _ in range(3):
             client.post(INSIGHTS, json=BODY)

@@ -59,7 +59,7 @@ def word(client, call_id, criterion="greet", **changes):
     return client.put(f"/v1/calls/{call_id}/criteria/{criterion}/override", json=SAID | changes)
 
 
-def test_a_call_is_listed_read_and_answered_beside_the_model(runtime, calls):
+def test_a_call_is_listed_read_and_overridden(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(runtime, "lead-a") as client:
         listed = client.get("/v1/calls").json()
@@ -94,7 +94,7 @@ def test_an_equal_verdict_confirms_and_a_criterion_without_verdict_can_have_one(
         assert (blank["model_verdict"], blank["agrees"]) == (None, False)
 
 
-def test_said_twice_is_kept_once_whatever_edit_it_names(runtime, calls):
+def test_a_repeated_override_is_kept_once_whatever_edit_it_names(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(runtime, "lead-a") as client:
         answers = [word(client, call_id, edit=edit) for edit in (0, 0, 1, 7)]
@@ -104,7 +104,7 @@ def test_said_twice_is_kept_once_whatever_edit_it_names(runtime, calls):
         assert word(client, call_id, edit=1, reason="Another reason.").json()["edit"] == 2
 
 
-def test_who_has_not_read_the_newest_word_says_nothing(runtime, calls):
+def test_an_override_with_an_outdated_edit_is_refused(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     with client_of(runtime, "lead-a") as client:
         word(client, call_id)
@@ -120,7 +120,7 @@ def test_who_has_not_read_the_newest_word_says_nothing(runtime, calls):
         ]
 
 
-def test_of_two_at_the_same_moment_one_is_refused(runtime, calls):
+def test_one_of_two_simultaneous_overrides_is_refused(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     calls.of = lambda tenant, call: []  # what both read before either wrote
     with client_of(runtime, "lead-a") as client:
@@ -146,7 +146,7 @@ def test_of_two_at_the_same_moment_one_is_refused(runtime, calls):
         ("one", "greet", {"tenant": "tenant-b"}, 422, "INVALID_REQUEST", "tenant"),
     ],
 )
-def test_what_cannot_be_said_is_refused_with_a_reason(runtime, calls, call, criterion, changes, status, code, says):
+def test_an_impossible_override_is_refused_with_a_reason(runtime, calls, call, criterion, changes, status, code, says):
     ids = {
         "unknown": "call-" + "0" * 24,
         "one": calls.add("tenant-a", "one", VERDICTS),
@@ -188,7 +188,7 @@ def test_calls_come_in_pages_by_state_day_and_form(runtime, calls):
             assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST"), wrong
 
 
-def test_each_door_is_shut_to_another_tenant(runtime, calls):
+def test_every_endpoint_of_calls_refuses_another_tenant(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     theirs = calls.add("tenant-b", "one", VERDICTS)
     assert call_id != theirs
@@ -215,7 +215,7 @@ def test_each_door_is_shut_to_another_tenant(runtime, calls):
         "call-" + "0" * 24 + "%0a", "call-" + "0" * 24 + "%23greet", "", "OVERRIDE%23x",
     ],
 )  # fmt: skip
-def test_a_call_id_is_no_path(runtime, calls, path):
+def test_a_call_id_cannot_be_a_path(runtime, calls, path):
     asked = []
     calls.get = lambda tenant, call_id: asked.append((tenant, call_id))
     with client_of(runtime, "lead-a") as client:
@@ -238,7 +238,7 @@ def test_without_a_tenant_or_the_scope_there_are_no_calls(runtime, calls, name):
     assert calls.said == {}
 
 
-def test_a_call_of_before_the_list_knew_its_form_says_it_when_it_is_read(runtime, calls):
+def test_a_call_scored_before_items_held_the_form_shows_it_when_read(runtime, calls):
     call_id = calls.add("tenant-a", "one", VERDICTS)
     calls.jobs["tenant-a", call_id] = replace(calls.jobs["tenant-a", call_id], scored=None)
     with client_of(runtime, "lead-a") as client:
@@ -280,7 +280,7 @@ def test_text_that_is_not_unicode_is_refused(runtime, calls):
         assert client.put(path, content=body, headers={"content-type": "application/json"}).status_code == 422
 
 
-def test_a_service_without_a_store_and_one_whose_store_is_down_say_so(runtime, calls):
+def test_a_missing_or_failing_call_store_is_reported(runtime, calls):
     def down(*_, **__):
         raise StoreError("table 'calls' cannot be reached")
 

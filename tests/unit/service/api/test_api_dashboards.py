@@ -134,7 +134,7 @@ def test_one_pair(runtime):
         ("/v1/dashboards/cost?from=2000-01-01&to=2026-11-16", 422),
     ],
 )
-def test_what_cannot_be_asked_for_is_a_problem(runtime, path, status):
+def test_an_invalid_dashboard_query_is_a_problem(runtime, path, status):
     with browser(runtime) as client:
         answer = client.get(path, headers=bearer(runtime))
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
@@ -142,7 +142,7 @@ def test_what_cannot_be_asked_for_is_a_problem(runtime, path, status):
 
 
 @pytest.mark.parametrize("path", ["/v1/dashboards", "/v1/dashboards/cost"])
-def test_figures_are_the_operators(runtime, path):
+def test_dashboards_need_the_operator_scope(runtime, path):
     with browser(runtime) as client:
         assert client.get(path).status_code == 401
         assert client.get(path, headers=bearer(runtime, "widget")).status_code == 403
@@ -199,7 +199,7 @@ def test_a_pasted_token_opens_a_session_that_ends_with_it(runtime):
     assert session.expires_in_s == 600
 
 
-def test_the_cookie_is_out_of_scripts_reach_and_goes_nowhere_else(runtime):
+def test_the_cookie_is_http_only_and_limited_to_its_path(runtime):
     with browser(runtime) as client:
         token = bearer(runtime)["authorization"].removeprefix("Bearer ")
         answer = client.post("/dashboards/session", json={"token": token})
@@ -212,14 +212,14 @@ def test_the_cookie_is_out_of_scripts_reach_and_goes_nowhere_else(runtime):
         assert token not in answer.text
 
 
-def test_in_aws_the_cookie_travels_encrypted_only(runtime, api_runtime):
+def test_in_aws_the_cookie_is_secure(runtime, api_runtime):
     aws = Settings(environment="aws", state_dir=runtime.settings.state_dir, access_dir=runtime.settings.access.dir)
     with browser(api_runtime(settings=aws, access=runtime.access)) as client:
         token = bearer(runtime)["authorization"].removeprefix("Bearer ")
         assert "secure" in client.post("/dashboards/session", json={"token": token}).headers["set-cookie"].lower()
 
 
-def test_a_cookie_reads_dashboards_and_does_nothing_else(runtime):
+def test_a_cookie_can_only_read_dashboards(runtime):
     with browser(runtime) as client:
         client.post("/dashboards/session", json={"code": link_code(client, runtime)})
         value = cookie_of(client).value
@@ -241,7 +241,7 @@ def test_a_cookie_reads_dashboards_and_does_nothing_else(runtime):
         assert client.get("/v1/dashboards", headers={"cookie": f"{COOKIE}={token}"}).status_code == 401
 
 
-def test_a_client_that_is_no_operator_any_more_is_shut_out(runtime):
+def test_a_session_ends_when_its_client_loses_the_operator_scope(runtime):
     with browser(runtime) as client:
         client.post("/dashboards/session", json={"code": link_code(client, runtime)})
         assert client.get("/v1/dashboards").status_code == 200
@@ -273,7 +273,7 @@ def test_other_scopes_get_neither_link_nor_session(runtime, name):
 
 
 @pytest.mark.parametrize("given", [{}, {"token": "x"}, {"code": "x"}, {"code": "x", "token": "y"}, {"token": "é" * 50}])
-def test_nonsense_opens_nothing(runtime, given):
+def test_a_malformed_code_or_token_opens_no_session(runtime, given):
     with browser(runtime) as client:
         answer = client.post("/dashboards/session", json=given)
     assert answer.status_code == 401
@@ -292,14 +292,14 @@ def test_another_site_cannot_open_or_close_a_session(runtime, method):
             assert "set-cookie" not in answer.headers
 
 
-def test_signing_out_takes_the_cookie_back(runtime):
+def test_signing_out_deletes_the_cookie(runtime):
     with browser(runtime) as client:
         client.post("/dashboards/session", json={"code": link_code(client, runtime)})
         assert client.delete("/dashboards/session").status_code == 204
         assert client.get("/v1/dashboards").status_code == 401
 
 
-def test_the_page_is_public_holds_no_figure_and_trusts_nobody(runtime):
+def test_the_page_is_public_holds_no_figure_and_has_a_strict_policy(runtime):
     with browser(runtime) as client:
         for path in ("/dashboards", *(f"/dashboards/{name}" for name in ASSETS)):
             answer = client.get(path)
@@ -313,7 +313,7 @@ def test_the_page_is_public_holds_no_figure_and_trusts_nobody(runtime):
         assert client.get("/dashboards/other.js").status_code == 401
 
 
-def test_nothing_inline_and_nothing_from_elsewhere():
+def test_the_page_has_no_inline_code_and_loads_nothing_from_other_hosts():
     page = content(PAGE).decode()
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=", page) == []
     for name in (PAGE, *ASSETS):

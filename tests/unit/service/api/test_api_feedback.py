@@ -99,7 +99,7 @@ def test_several_summaries_are_409_with_their_request_ids(send):
     assert store.kept == []
 
 
-def test_what_never_was_is_404(send):
+def test_feedback_on_an_unknown_summary_is_404(send):
     answer = send(FakeFeedback(None), {"request_id": "req-none", "feedback": "helpful"})
     assert (answer.status_code, answer.json()["code"]) == (404, "SUMMARY_NOT_FOUND")
 
@@ -118,7 +118,7 @@ def test_what_never_was_is_404(send):
         ({"request_id": "r", "feedback": "helpful", "comment": "x" * 2001}, "comment"),
     ],
 )
-def test_wrong_bodies_are_422_and_nothing_is_asked(send, body, field):
+def test_wrong_bodies_are_422_and_no_store_is_asked(send, body, field):
     store = FakeFeedback()
     answer = send(store, body)
     assert (answer.status_code, answer.json()["code"]) == (422, "INVALID_REQUEST")
@@ -155,7 +155,7 @@ class FakeRollout:
         ("late", [], False),
     ],
 )
-def test_a_rollout_hears_each_verdict_once(send, effect, counted, current):
+def test_a_rollout_counts_each_feedback_once(send, effect, counted, current):
     rollout = FakeRollout()
     answer = send(
         FakeFeedback(effect=effect), {"request_id": "req-1", "feedback": "helpful"}, rollouts={"summarize": rollout}

@@ -67,7 +67,7 @@ def test_a_form_is_drafted_activated_and_revised(runtime):
         }
 
 
-def test_who_has_not_read_the_newest_edit_writes_nothing(runtime):
+def test_a_write_with_an_outdated_edit_is_refused(runtime):
     with client_of(runtime, "lead-a") as client:
         client.put("/v1/forms/support/draft", json=DRAFT)
         answers = [
@@ -78,7 +78,7 @@ def test_who_has_not_read_the_newest_edit_writes_nothing(runtime):
         assert client.get("/v1/forms/support").json()["draft"]["name"] == "Support"
 
 
-def test_what_is_not_there_is_404(runtime):
+def test_a_missing_form_version_or_draft_is_404(runtime):
     with client_of(runtime, "lead-a") as client:
         client.put("/v1/forms/support/draft", json=DRAFT)
         client.post("/v1/forms/support/activate", json={"edit": 1})
@@ -135,7 +135,7 @@ def test_a_wrong_form_is_explained_field_by_field(runtime, changes, field, messa
 
 
 @pytest.mark.parametrize("form_id", ["a%2Fb", "a b", "..", "x" * 49, "QA_TEMPLATE%23x"])
-def test_a_form_id_is_fit_for_a_key(runtime, form_id):
+def test_a_form_id_has_only_characters_for_keys(runtime, form_id):
     with client_of(runtime, "lead-a") as client:
         assert client.put(f"/v1/forms/{form_id}/draft", json=DRAFT).status_code in (404, 405, 422)
         assert client.get("/v1/forms").json()["forms"] == []
@@ -175,7 +175,7 @@ def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused
         assert json.loads(answer.json()["output"])["status"] == "not_scoreable"
 
 
-def test_a_token_of_before_a_move_to_another_tenant_is_refused(runtime, tmp_path):
+def test_a_token_issued_before_its_client_changed_tenant_is_refused(runtime, tmp_path):
     token = runtime.access.tokens.issue("lead-a", SECRET, None).text
     file = tmp_path / "access" / "clients.json"
     clients = json.loads(file.read_text(encoding="utf-8"))

@@ -482,7 +482,7 @@ def test_broken_body_is_a_422_problem(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_the_ends_of_the_calendar_are_no_mistake(as_of: str) -> None:
+def test_the_first_and_last_days_of_the_calendar_are_accepted(as_of: str) -> None:
     assert _post(World(), _task_body(as_of=as_of), path="/v1/summarize").status_code == 200
 
 
@@ -688,7 +688,7 @@ def test_failed_warm_up_is_logged_and_does_not_stop_the_service() -> None:
     assert [entry["error"] for entry in logs if entry["event"] == "WARM_UP_FAILED"] == ["ImportError"]
 
 
-def test_what_fails_while_the_model_client_is_loaded_is_no_models_fault() -> None:
+def test_failures_while_litellm_is_imported_do_not_open_a_breaker() -> None:
     loading = threading.Event()
     world = World()
     with _client(world, warm_up=loading.wait) as client:
@@ -707,7 +707,7 @@ def _wait_for_the_warm_up() -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_with_a_last_known_good_pair_the_registry_is_looked_at_after_the_model_client_is_loaded(fails: bool) -> None:
+def test_with_a_last_known_good_pair_the_registry_is_asked_after_the_warm_up(fails: bool) -> None:
     loading = threading.Event()
 
     def warm_up() -> None:
@@ -724,7 +724,7 @@ def test_with_a_last_known_good_pair_the_registry_is_looked_at_after_the_model_c
     assert not world.pairs.running
 
 
-def test_without_a_pair_the_registry_is_looked_at_at_once() -> None:
+def test_without_a_pair_the_registry_is_asked_at_once() -> None:
     loading = threading.Event()
     world = World(pairs=FakePairs(served=None))
     with _client(world, warm_up=loading.wait):

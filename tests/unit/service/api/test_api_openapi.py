@@ -102,7 +102,7 @@ def test_answers_of_the_summary_list_their_headers_and_events(document):
     assert document["openapi"].startswith("3.")
 
 
-def test_every_endpoint_of_the_seed_is_there(document):
+def test_every_required_endpoint_is_there(document):
     assert {
         "/omni-channel-insights",
         "/feedback",

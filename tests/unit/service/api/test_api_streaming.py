@@ -105,7 +105,7 @@ def test_a_plain_request_does_not_stream(ask):
     assert (model.streamed, model.completed) == (0, 1)
 
 
-def test_text_that_may_not_stand_is_replaced(ask):
+def test_streamed_text_that_fails_its_check_is_replaced(ask):
     found = events(ask(Model(pieces=("# Heading\n", "| a | b |"))))
     assert [name for name, _ in found] == ["text", "text", "verdict", "result"]
     assert found[-2][1]["accepted"] is False
@@ -119,7 +119,7 @@ def test_a_model_that_breaks_off_is_replaced_by_the_digest(ask):
     assert (found[-2][1]["accepted"], found[-1][1]["degraded"]) == (False, True)
 
 
-def test_what_has_no_pieces_comes_as_one(ask):
+def test_an_answer_without_pieces_is_sent_as_one(ask):
     found = events(ask())
     assert [name for name, _ in found] == ["text", "verdict", "result"]
     assert found[0][1]["text"] == found[2][1]["summary"]
@@ -179,7 +179,7 @@ async def test_a_caller_that_hangs_up_stops_the_model():
     assert stopped.is_set()
 
 
-async def test_the_first_voice_has_the_floor():
+async def test_only_the_first_arm_that_streams_is_sent():
     heard = []
     sink = TextSink(heard.append)
     with streaming_into(sink):

@@ -37,7 +37,7 @@ def test_a_key_says_tenant_and_form_folder():
         "",
     ],
 )
-def test_what_is_no_tenants_call_is_refused(key):
+def test_a_key_outside_a_tenants_calls_is_refused(key):
     with pytest.raises(CallFailed) as caught:
         read_key(key, etag="e1")
     assert caught.value.reason is FailureReason.BAD_KEY

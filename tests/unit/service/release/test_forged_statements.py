@@ -74,7 +74,7 @@ def test_a_genuine_release_in_another_form_is_refused(notary, name):
         envelope_digest(text, "it")
 
 
-def test_a_strangers_key_id_cannot_write_over_the_terminals_lines(notary):
+def test_a_forged_key_id_cannot_overwrite_terminal_lines(notary):
     text = _signed(notary.sign(notary.release(PAIR)), keyid="\x1b[1A\x1b[2Kok")
     with pytest.raises(RegistryError) as caught:
         read_release(text, notary.keys, "release 1")
@@ -85,7 +85,7 @@ def test_the_newest_release_is_found_behind_a_million():
     assert newest_release_tag({"omni.release.999999": "", "omni.release.1000000": ""}) == "omni.release.1000000"
 
 
-def test_a_number_written_another_way_is_not_served_another_way():
+def test_an_equal_number_written_differently_is_served_in_canonical_form():
     template, config = to_registry(PAIR)
     config = json.loads(json.dumps(config))
     config["omni_pair"]["sampling"]["max_output_tokens"] = 100.0  # the same digest, and no provider takes it
@@ -116,7 +116,7 @@ def released(notary, sequence):
     return verify_version("demo", found, "local", notary.keys)
 
 
-def test_an_error_that_nobody_foresaw_does_not_end_the_refreshing(settings, notary):
+def test_an_unexpected_error_does_not_stop_the_refresh_thread(settings, notary):
     answers = [released(notary, 1), ValueError("what is this"), released(notary, 2)]
 
     def fetch():

@@ -149,19 +149,19 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_everything_that_was_not_earned_is_refused(notary, name):
+def test_every_release_without_valid_evidence_is_refused(notary, name):
     attack, message = ATTACKS[name]
     with pytest.raises(RegistryError, match=message):
         verify_version("demo", attack(notary), "local", notary.keys)
 
 
-def test_a_stranger_who_signs_everything_properly_is_refused(notary):
+def test_valid_statements_signed_with_an_untrusted_key_are_refused(notary):
     stranger = type(notary)()
     with pytest.raises(RegistryError, match=r"is signed by .*, not by a key trusted in trusted\.pem"):
         verify_version("demo", version(stranger), "local", notary.keys)
 
 
-def test_a_strangers_signature_under_our_key_id_is_refused(notary):
+def test_a_foreign_signature_under_our_key_id_is_refused(notary):
     tags = notary.tags(make_pair())
     forged = json.loads(type(notary)().sign(notary.release(make_pair())))
     forged["signatures"][0]["keyid"] = notary.signer.public_key.keyid
@@ -196,7 +196,7 @@ def test_a_release_in_the_place_of_an_attestation_is_refused(notary):
         verify_version("demo", version(notary, tags=tags | {name: tags["omni.release.000001"]}), "local", notary.keys)
 
 
-def test_evidence_that_has_expired_since_goes_on_being_served_and_may_be_returned_to(notary):
+def test_expired_evidence_allows_serving_and_rollback(notary):
     old = {"issued_at": datetime(2026, 9, 1, tzinfo=UTC), "expires_at": datetime(2026, 10, 1, tzinfo=UTC)}
     evidence = notary.attestation(make_pair(), **old)
     digest = envelope_digest(notary.sign(evidence), "it")
@@ -206,7 +206,7 @@ def test_evidence_that_has_expired_since_goes_on_being_served_and_may_be_returne
         assert verify_version("demo", found, "local", notary.keys).pair == make_pair()
 
 
-def test_while_keys_rotate_both_count(notary):
+def test_both_keys_are_trusted_during_a_rotation(notary):
     new = type(notary)()
     both = TrustedKeys(path=Path("trusted.pem"), keys={**notary.keys.keys, **new.keys.keys})
     for signed_by in (notary, new):
@@ -249,7 +249,7 @@ def served(notary):
     return make
 
 
-def test_a_refused_newcomer_leaves_the_last_good_pair_in_place(settings, served):
+def test_a_refused_release_leaves_the_last_good_pair_in_place(settings, served):
     fetch = Script(served(make_pair(), 1))
     source = RegistryPairSource("demo", settings, fetch=fetch)
     source.refresh()
@@ -332,7 +332,7 @@ def test_without_trusted_keys_nothing_is_served_and_the_error_says_what_to_set(s
         source.current()
 
 
-def test_a_key_that_is_trusted_no_more_takes_its_releases_with_it(settings, served, notary):
+def test_releases_of_a_key_that_is_no_longer_trusted_are_refused(settings, served, notary):
     RegistryPairSource("demo", settings, fetch=Script(served(make_pair(), 7))).refresh()
     settings.release.trusted_keys.write_text(type(notary)().public_pem(), encoding="utf-8")
     with pytest.raises(RegistryError, match="not by a key trusted"):

@@ -69,7 +69,7 @@ def test_a_signed_step_reads_back_equal(notary):
     assert read_rollout(notary.sign(step()), notary.keys, "it") == step()
 
 
-def test_an_earned_step_verifies(notary):
+def test_a_step_with_valid_evidence_verifies(notary):
     assert verify(notary, tags(notary)).percent == 25
     assert verify(notary, {}) is None
 
@@ -167,7 +167,7 @@ def test_a_customer_of_a_smaller_step_stays_in_a_larger_one(account, one, other)
 
 
 @given(accounts)
-def test_nobody_and_everybody(account):
+def test_zero_percent_serves_none_and_a_hundred_serves_all(account):
     assert not step(percent=0).serves(account)
     assert step(percent=100).serves(account)
     assert not step(percent=100, shadow_percent=100).shadows(account)

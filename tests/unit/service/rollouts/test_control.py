@@ -98,7 +98,7 @@ def test_a_share_of_the_customers_gets_the_candidate_and_keeps_it(world):
     assert control.choose(None).pair.name == "old"
 
 
-def test_without_a_candidate_all_is_as_before(world):
+def test_without_a_candidate_production_answers_all(world):
     world.registry.found = None
     control = world.worker()
     control.observe(OLD.pair.digest, GOOD)
@@ -119,7 +119,7 @@ def test_a_bad_candidate_is_stopped_for_every_worker_and_after_a_restart(world):
     assert "errors: 300 of 300" in one.status()["stopped"]
 
 
-def test_workers_stop_on_what_none_of_them_saw_enough_of(world):
+def test_workers_stop_on_the_sum_of_their_counts(world):
     workers = [world.worker() for _ in range(4)]
     for worker in workers:
         feed(worker, 60, candidate=BAD)
@@ -127,7 +127,7 @@ def test_workers_stop_on_what_none_of_them_saw_enough_of(world):
     assert names(workers[-1]) == {"old"}
 
 
-def test_a_good_candidate_is_never_moved_on(world):
+def test_a_good_candidate_is_never_advanced_automatically(world):
     control = world.worker()
     feed(control, 2000)
     control.tick()
@@ -145,7 +145,7 @@ def test_a_new_step_begins_again_after_a_stop(world):
     assert not list(world.folder.glob("counts-1-*"))
 
 
-def test_a_step_that_was_left_behind_never_comes_back(world):
+def test_an_older_step_is_never_run_again(world):
     world.registry.found = candidate(sequence=3, percent=0)
     control = world.worker()
     world.registry.found = candidate(sequence=2)
@@ -236,7 +236,7 @@ def test_a_worker_with_a_damaged_file_is_missing_data(world):
     assert control.sides(candidate().rollout)["candidate"].requests == 300
 
 
-def test_a_folder_that_cannot_be_written_is_named_and_hurts_nobody(world, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_and_serving_continues(world, tmp_path):
     world.folder.parent.mkdir(exist_ok=True)
     world.folder.write_text("a file where the folder should be", encoding="utf-8")
     control = world.worker()

@@ -87,7 +87,7 @@ def test_a_candidate_that_does_better_is_not():
     assert why(counts(500), counts(4500, errors=300, degraded=300, guarded=300, latency_ms=4000, cost=1)) is None
 
 
-def test_what_hurts_both_stops_neither():
+def test_a_fault_on_both_sides_does_not_stop_the_rollout():
     assert why(counts(500, errors=250), counts(4500, errors=2250)) is None
 
 
@@ -97,11 +97,11 @@ def test_missing_data_never_stops(n, m):
     assert why(bad, counts(m)) is None
 
 
-def test_nothing_is_known_of_prices_that_are_missing():
+def test_missing_prices_never_stop_a_rollout():
     assert why(counts(500, cost=9.0), counts(500, cost=None)) is None
 
 
-def test_alone_it_is_held_to_bounds():
+def test_a_candidate_for_all_customers_is_held_to_absolute_bounds():
     assert why(counts(500, errors=10), LiveCounts(), alone=True) is None
     assert "errors" in why(counts(500, errors=100), LiveCounts(), alone=True)
 
@@ -151,7 +151,7 @@ USUAL = {"errors": 0.004, "degraded": 0.02, "guarded": 0.06}
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
-def test_an_equal_pair_is_left_alone_however_often_one_looks(share):
+def test_an_equal_pair_is_not_stopped_by_repeated_checks(share):
     stops = [_run(seed, share=share, candidate=USUAL, production=USUAL, requests=6000) for seed in range(30)]
     assert stops == [None] * 30
 

@@ -130,7 +130,7 @@ async def test_both_answers_are_kept_without_ids_for_the_owner_alone(tmp_path):
     assert Shadow(tmp_path)._pseudonym(ACCOUNT) != shadow._pseudonym(ACCOUNT)
 
 
-async def test_nobody_waits_and_a_crowd_is_left_out(tmp_path):
+async def test_requests_do_not_wait_for_shadows_and_excess_shadows_are_skipped(tmp_path):
     shadow, gate = Shadow(tmp_path, most_in_flight=3), asyncio.Event()
     model = Model(gate)
     await submitted(shadow, model, times=10)
@@ -141,7 +141,7 @@ async def test_nobody_waits_and_a_crowd_is_left_out(tmp_path):
     assert (model.calls, shadow.kept) == (3, 3)
 
 
-async def test_a_failing_candidate_closes_no_model_to_those_who_wait(tmp_path):
+async def test_a_failing_shadow_opens_no_breaker_of_real_requests(tmp_path):
     shadow = Shadow(tmp_path, most_in_flight=50)
     made = await submitted(shadow, Model(error=UpstreamUnavailable("down")), times=20)
     await shadow.drain()
@@ -179,7 +179,7 @@ def test_the_bound_holds_for_answers_that_come_together(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("broken", ["folder", "disk"])
-async def test_a_spool_that_fails_is_counted_and_hurts_nobody(tmp_path, broken, monkeypatch):
+async def test_a_shadow_file_that_cannot_be_written_is_counted_only(tmp_path, broken, monkeypatch):
     shadow = Shadow(tmp_path / "spool")
     if broken == "folder":
         (tmp_path / "spool").write_text("a file", encoding="utf-8")

@@ -54,18 +54,18 @@ def test_a_record_comes_back_from_s3_and_from_the_table():
 
 
 @pytest.mark.parametrize("name", ["date_range", "reused_from", "reuse_key", "channel_filter", "cost_usd"])
-def test_what_is_none_stays_none_in_the_table(name):
+def test_none_fields_stay_none_in_the_table(name):
     assert to_record(to_item(record(**{name: None}), ttl=WEEK)) == record(**{name: None})
 
 
-def test_an_object_of_before_the_fields_reads_as_the_defaults():
+def test_an_old_object_without_new_fields_reads_as_the_defaults():
     old = {name: value for name, value in json.loads(record().to_json()).items() if name not in LATER}
     found = SummaryRecord.model_validate(old)
     assert found.model_dump(include=set(LATER)) == DEFAULTS
     assert found == record(**DEFAULTS)
 
 
-def test_an_item_of_before_the_fields_reads_as_the_defaults():
+def test_an_old_item_without_new_fields_reads_as_the_defaults():
     old = {name: value for name, value in to_item(record(), ttl=WEEK).items() if name not in LATER}
     assert to_record(old) == record(**DEFAULTS)
 

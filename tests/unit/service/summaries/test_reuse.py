@@ -182,7 +182,7 @@ async def test_another_process_s_summary_is_found_in_the_table_and_then_remember
     assert (await world.request("r4")).reused_from is None
 
 
-async def test_a_table_that_fails_or_hangs_costs_a_miss_and_is_said() -> None:
+async def test_a_table_that_fails_or_hangs_is_a_logged_miss() -> None:
     world = World(table_error=StoreError("down"))
     with capture_logs() as logs:
         assert (await world.request("r1")).result.output == "Summary 1."
@@ -198,7 +198,7 @@ async def test_a_table_that_fails_or_hangs_costs_a_miss_and_is_said() -> None:
     assert slow.reuse.counts.lookup_failures == 1
 
 
-async def test_twins_share_one_call() -> None:
+async def test_identical_simultaneous_requests_share_one_answer() -> None:
     world = World(gate=asyncio.Event())
     assert world.gate is not None
     requests = [asyncio.ensure_future(world.request(f"r{n}")) for n in range(5)]
@@ -211,7 +211,7 @@ async def test_twins_share_one_call() -> None:
     assert world.reuse.counts.shared == 4
 
 
-async def test_twins_of_a_failure_fail_alike_and_nothing_is_remembered() -> None:
+async def test_identical_requests_share_a_failure_and_nothing_is_stored() -> None:
     world = World(error=ServiceError("no answer"), gate=asyncio.Event())
     assert world.gate is not None
     requests = [asyncio.ensure_future(world.request(f"r{n}")) for n in range(3)]
@@ -223,7 +223,7 @@ async def test_twins_of_a_failure_fail_alike_and_nothing_is_remembered() -> None
     assert (await world.request("r9")).reused_from is None
 
 
-async def test_a_twin_whose_leader_is_cut_off_asks_for_itself() -> None:
+async def test_a_waiting_request_asks_itself_when_the_leader_is_cancelled() -> None:
     world = World(gate=asyncio.Event())
     assert world.gate is not None
     leader = asyncio.ensure_future(world.request("r1"))
@@ -237,7 +237,7 @@ async def test_a_twin_whose_leader_is_cut_off_asks_for_itself() -> None:
     assert (world.calls, answer.reused_from) == (2, None)
 
 
-async def test_a_twin_out_of_patience_asks_for_itself() -> None:
+async def test_a_waiting_request_asks_itself_after_its_patience() -> None:
     world = World(gate=asyncio.Event())
     assert world.gate is not None
     leader = asyncio.ensure_future(world.request("r1"))
@@ -250,7 +250,7 @@ async def test_a_twin_out_of_patience_asks_for_itself() -> None:
 
 
 @pytest.mark.parametrize("arm", ["fallback", "none"])
-async def test_what_no_model_wrote_is_not_reused(arm: Any) -> None:
+async def test_an_answer_that_no_model_wrote_is_not_reused(arm: Any) -> None:
     world = World(result=TaskResult(output="Digest.", arm=arm, model="x", answered_by="x", latency_ms=1.0))
     for name in ("r1", "r2"):
         answer = await world.request(name)

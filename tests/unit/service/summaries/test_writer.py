@@ -197,7 +197,7 @@ def test_the_replay_thread_does_it_by_itself(fixture: Fixture) -> None:
     assert fixture.writer.snapshot()["replayed"] == 1
 
 
-def test_a_full_disk_and_a_full_spool_are_said_and_the_record_is_still_written(
+def test_a_full_disk_or_spool_is_logged_and_the_record_still_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fixture = Fixture(tmp_path / "spool", max_bytes=10)
@@ -225,7 +225,7 @@ def test_a_full_disk_and_a_full_spool_are_said_and_the_record_is_still_written(
     spool.add(_record())  # what failed takes no room
 
 
-def test_no_disk_and_no_store_keeps_it_in_memory_and_then_gives_up_aloud(tmp_path: Path) -> None:
+def test_without_disk_and_stores_records_stay_in_memory_until_they_are_logged_as_lost(tmp_path: Path) -> None:
     fixture = Fixture(tmp_path / "spool", max_bytes=10)
     fixture.table.error = StoreError("down")
     fixture.writer.keep(_record(1))
@@ -245,7 +245,7 @@ def test_no_disk_and_no_store_keeps_it_in_memory_and_then_gives_up_aloud(tmp_pat
     assert fixture.writer.snapshot()["lost"] == 1
 
 
-def test_a_record_that_a_store_refuses_for_good_is_put_aside(fixture: Fixture) -> None:
+def test_a_permanently_refused_record_is_set_aside(fixture: Fixture) -> None:
     fixture.table.error = RecordRefused("item too large")
     with capture_logs() as logs:
         fixture.writer.keep(_record())
@@ -306,7 +306,7 @@ def test_files_are_for_their_owner_alone_and_young_ones_of_others_are_left(tmp_p
     assert spool.read(path) == _record()
 
 
-def test_the_bound_counts_what_was_there_and_what_has_gone(tmp_path: Path) -> None:
+def test_the_size_limit_counts_existing_and_deleted_files(tmp_path: Path) -> None:
     size = len(_record().to_json())
     first = Spool(tmp_path, max_bytes=10 * size)
     paths = [first.add(_record(number)) for number in range(2)]

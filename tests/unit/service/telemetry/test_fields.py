@@ -38,7 +38,7 @@ def written(monkeypatch):
     root.setLevel(before[0])
 
 
-def test_a_log_that_is_set_up_anew_is_the_one_that_is_written_to(written):
+def test_a_log_that_is_configured_again_receives_the_lines(written):
     log(Event.SERVICE_STARTED)
     structlog.reset_defaults()
     with capture_logs() as anew:
@@ -76,7 +76,7 @@ def test_a_value_of_another_form_is_dropped(name, value):
     assert redact_log_fields(None, "info", {name: value}) == {DROPPED: [name]}
 
 
-def test_a_field_name_that_is_no_name_is_not_repeated():
+def test_an_invalid_field_name_is_not_repeated():
     assert redact_log_fields(None, "info", {"tel $ 0171": 1}) == {DROPPED: ["unnamed"]}
 
 
@@ -85,7 +85,7 @@ def test_long_digits_in_a_reason_are_masked():
     assert kept == {"reason": "account # and card #, 3 items"}
 
 
-def test_other_libraries_say_where_and_which_error_and_nothing_else(written):
+def test_other_libraries_records_keep_only_place_and_error(written):
     try:
         raise ValueError(SECRET)
     except ValueError:

@@ -60,7 +60,7 @@ ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cos
         (Event.DYNAMODB_QUERY_FAILURE, {"latency_ms": 3}, metrics.STORE_ERRORS, {"store": "dynamodb"}, 1),
     ],
 )
-def test_an_event_makes_its_figures(event, fields, instrument, labels, expected):
+def test_an_event_updates_its_metrics(event, fields, instrument, labels, expected):
     assert _delta(instrument, event, fields, **labels) == expected
 
 
@@ -186,7 +186,7 @@ def test_a_collector_that_hangs_blocks_no_request_and_no_shutdown():
         ([(b"traceparent", b"nonsense")], ("req-1", None)),
     ],
 )
-def test_correlation_takes_only_what_may_stand_in_a_log(headers, expected):
+def test_a_correlation_id_that_is_unsafe_to_log_is_ignored(headers, expected):
     assert correlation(headers, "req-1") == expected
 
 
@@ -197,7 +197,7 @@ def test_headers_of_a_collector():
     assert "secret" not in str(caught.value)
 
 
-def test_a_gauge_reads_when_looked_at():
+def test_a_gauge_reads_its_value_at_each_scrape():
     held = [3.0]
     metrics.gauge("omni_test_gauge", "test", lambda: held[0])
     held[0] = 4.0
@@ -228,7 +228,7 @@ def test_log_lines_keep_their_order_and_are_all_there_after_a_flush():
     assert out.getvalue().endswith("\nlater\n")
 
 
-def test_a_line_that_comes_while_the_thread_goes_to_sleep_is_written():
+def test_a_line_that_arrives_while_the_thread_goes_idle_is_written():
     class Wake(threading.Event):
         late = 1
 
@@ -249,7 +249,7 @@ def test_a_line_that_comes_while_the_thread_goes_to_sleep_is_written():
     assert writer.flush(20)
 
 
-def test_a_reader_that_stops_costs_lines_and_no_request():
+def test_a_stalled_reader_loses_lines_and_delays_no_request():
     out = _Stuck()
     writer = LineWriter(out, most_waiting=10)
     before = metrics.total(metrics.LOG_DROPPED)

@@ -46,7 +46,7 @@ def looks(*latenesses, from_s=0.1):
     return found
 
 
-def test_one_pause_is_no_crowd_and_lateness_that_lasts_is():
+def test_only_lasting_lateness_counts_as_crowded():
     assert not any(looks(*[0.0] * 10, 0.3, *[0.0] * 10))
     assert looks(*[0.0] * 10, *[0.15] * 5)[-1]
     assert not any(looks(*[0.05] * 30))

@@ -118,7 +118,7 @@ def output(s3, key, body=None):
         )
 
 
-def test_what_was_heard_is_waited_for_and_says_whether_it_was_redacted(amazon):
+def test_the_output_is_awaited_and_says_whether_it_was_redacted(amazon):
     make, transcribe, s3, slept, _ = amazon
     said = as_transcribe([{"speaker": "agent", "start_s": 1.0, "text": "Hello there"}], NAME)
     body = json.dumps(said).encode()

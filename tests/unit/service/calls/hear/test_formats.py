@@ -57,7 +57,7 @@ def test_webvtt_with_roles_before_a_colon_notes_and_no_speakers():
     ]  # fmt: skip
 
 
-def test_transcribes_voices_are_nobodys_until_somebody_says_which_is_the_agents():
+def test_voices_are_unknown_until_the_metadata_names_the_agents():
     items = [
         {
             "type": "pronunciation",
@@ -79,7 +79,7 @@ def test_transcribes_voices_are_nobodys_until_somebody_says_which_is_the_agents(
     ]
 
 
-def test_what_transcribe_took_out_is_counted_and_not_believed_without_a_flag():
+def test_details_that_transcribe_removed_are_counted_if_flagged():
     items = [
         {"type": "pronunciation", "start_time": "0.1", "alternatives": [{"content": "I'm"}]},
         {"type": "pronunciation", "start_time": "0.5", "alternatives": [{"content": "[PII]"}],
@@ -113,7 +113,7 @@ def test_call_analytics_names_roles_itself():
         b'{"turns": [{"speaker": "agent", "start_s": -1, "text": "Delphine"}]}',
     ],
 )  # fmt: skip
-def test_what_is_no_transcript_is_said_without_quoting_it(body):
+def test_an_unreadable_transcript_is_refused_without_quoting_it(body):
     with pytest.raises(CallFailed) as caught:
         read_transcript(body, NONE)
     assert caught.value.reason is FailureReason.UNREADABLE

@@ -61,7 +61,7 @@ def test_a_find_across_turns_goes_from_both(amazon):
     assert found.found == {"name": 2}
 
 
-def test_nothing_said_is_nothing_asked(amazon):
+def test_an_empty_call_sends_no_request(amazon):
     assert amazon[0].redact([]).turns == ()
     assert amazon[0].redact([turn(" "), turn("")]).found == {}
 
@@ -85,7 +85,7 @@ def test_an_answer_that_does_not_fit_fails_the_call(amazon, entity):
     assert "zofia" not in str(caught.value)
 
 
-def test_an_answer_without_entities_is_no_clean_call(amazon):
+def test_an_answer_without_entities_fails_the_call(amazon):
     redactor, stub, _ = amazon
     stub.add_response("detect_pii_entities", {})
     with pytest.raises(CallFailed, match="no 'Entities'"):

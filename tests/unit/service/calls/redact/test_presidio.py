@@ -139,7 +139,7 @@ def test_a_model_that_does_not_load_fails_the_call_and_says_what_to_install():
         (False, {"environment": "aws", "transcribe_language": "es-US"}, "amazon-comprehend-es"),
     ],
 )
-def test_who_redacts_is_what_the_settings_say_else_what_is_here(monkeypatch, installed, settings, by):
+def test_the_redactor_is_the_settings_or_the_installed_one(monkeypatch, installed, settings, by):
     monkeypatch.setattr(presidio, "is_installed", lambda: installed)
     assert build_redactor(Settings(**settings)).by.startswith(by)
 
@@ -152,7 +152,7 @@ def test_who_redacts_is_what_the_settings_say_else_what_is_here(monkeypatch, ins
         ({"redactor": "comprehend", "aws_endpoint": "http://127.0.0.1:1"}, "local AWS"),
     ],
 )
-def test_who_cannot_redact_is_no_worker(monkeypatch, settings, says):
+def test_an_unavailable_redactor_is_a_configuration_error(monkeypatch, settings, says):
     monkeypatch.setattr(presidio, "is_installed", lambda: False)
     with pytest.raises(ConfigurationError, match=says):
         build_redactor(Settings(**settings))

@@ -14,7 +14,7 @@ def turn(text, speaker="customer"):
     return Turn(speaker=speaker, start_s=0, text=text)
 
 
-def test_what_is_found_is_counted_by_kind_and_not_what_came_so():
+def test_finds_are_counted_by_kind_without_existing_tags():
     found = PatternRedactor().redact(
         [turn("I'm at d.marchetti@example.com, again d.marchetti@example.com"), turn("[name] said 4111 1111 1111 1111")]
     )
@@ -73,7 +73,7 @@ def test_what_speech_gives_away(text, kept):
         "yes",
     ],
 )
-def test_what_the_matter_is_about_stays(text):
+def test_details_that_the_call_is_about_are_kept(text):
     assert PatternRedactor().redact([turn(text)]).turns[0].text == text
 
 
