@@ -1,4 +1,4 @@
-"""The array type of all figures; in a module of its own, because ``figures.stats`` needs scipy, which takes 0.3 s to import."""
+"""The array type of all figures; a separate module, because ``figures.stats`` imports scipy, which takes 0.3 s."""
 
 import numpy as np
 from numpy.typing import NDArray

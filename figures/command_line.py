@@ -1,4 +1,4 @@
-"""Spells the commands that a person is told to type next."""
+"""Formats the commands that messages suggest as the next step."""
 
 import os
 import shutil

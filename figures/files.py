@@ -1,4 +1,4 @@
-"""Writes a text file as a whole or not at all."""
+"""Replaces a text file atomically."""
 
 import secrets
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How figures are written for people: one way for console, HTML and Markdown, by the metric's unit."""
+"""Formats figures by their unit for console, HTML and Markdown."""
 
 import re
 
@@ -16,8 +16,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\
 def format_number(value: float, unit: Unit, *, apart_from: float | None = None) -> str:
     """Return ``value`` with its unit: 0.93, 41.2, "412 ms", "1.9 s", "$0.000214", "-25%".
 
-    A rate below 1 is never printed as 1.00, nor one above 0 as 0.00. ``apart_from`` (a bound) adds decimals until the
-    two read differently: "0.85 misses the bound 0.85" explains nothing.
+    A rate below 1 is never printed as 1.00, nor one above 0 as 0.00. ``apart_from`` (a bound) adds decimals until both
+    are printed differently, because "0.85 misses the bound 0.85" would explain nothing.
     """
     sign = "-" if value < 0 else ""
     size = abs(value)
@@ -31,7 +31,7 @@ def format_number(value: float, unit: Unit, *, apart_from: float | None = None) 
     if unit is Unit.CHANGE:
         return _percent(value, apart_from)
     decimals = _DECIMALS[unit]
-    # A rate that is neither none nor all must not read as one of them.
+    # A rate between 0 and 1 must not be printed as 0 or 1.
     edges = [edge for edge in (0.0, 1.0) if unit is Unit.RATE and edge != size]
     others = edges + ([abs(apart_from)] if apart_from is not None and apart_from != value else [])
     while decimals < _MOST_DECIMALS and any(f"{size:.{decimals}f}" == f"{other:.{decimals}f}" for other in others):
@@ -91,7 +91,7 @@ def format_metric(metric: Metric, case_count: int | None = None) -> str:
 
 
 def metric_lines(metric: Metric, case_count: int | None = None) -> list[str]:
-    """Return what ``format_metric`` joins, each part for itself: value with mark, interval, ``n=``."""
+    """Return the parts that ``format_metric`` joins: value with mark, interval, ``n=``."""
     if metric.value is None:
         return [MISSING, "n=0"]
     mark = f" {NOTE_MARK}" if metric.note else ""
@@ -108,7 +108,7 @@ def metric_lines(metric: Metric, case_count: int | None = None) -> list[str]:
 
 def format_signed(value: float, unit: Unit, *, apart_from: float | None = None) -> str:
     """Return a difference with its sign, "+0.03" or "-1.2"; 0 has none."""
-    # A difference has no edges at 0 and 1 to be told apart from: 0.001 may read "0.00".
+    # Unlike a rate, a difference of 0.001 may be printed as "0.00".
     text = _plain_rate(value, apart_from) if unit is Unit.RATE else format_number(value, unit, apart_from=apart_from)
     return f"+{text}" if value > 0 and any(digit in text for digit in "123456789") else text
 

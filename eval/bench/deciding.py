@@ -1,4 +1,4 @@
-"""What a verdict costs: CPU seconds to score and gate two pairs on the gate set; a process of ``omni bench harness``."""
+"""Measures the CPU seconds to score and gate two pairs on the gate set; a process of ``omni bench harness``."""
 
 import datetime as dt
 import time

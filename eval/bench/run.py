@@ -67,7 +67,7 @@ def main() -> int:
     print(
         "every target is met"
         if met
-        else "a target is missed; these machines are shared: look at the ratios of a second run before you believe it"
+        else "a target is missed; on a shared machine run it again and compare the ratios before you rely on it"
     )
     return 0 if met else 1
 
@@ -154,7 +154,7 @@ def _regate(root: Path, settings: Settings, environment: Mapping[str, str]) -> f
         began = time.perf_counter()
         done = subprocess.run(command, env=dict(environment) | own, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - began
-    if done.returncode not in (0, 1) or "0 calls live" not in done.stdout:
+    if done.returncode not in (0, 1) or "0 model calls live" not in done.stdout:
         raise SystemExit(f"the second evaluation was not answered from the cache:\n{done.stdout[:2000]}\n{done.stderr}")
     return seconds
 

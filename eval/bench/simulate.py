@@ -1,4 +1,4 @@
-"""``omni simulate``: how often intervals hold the truth and verdicts are right, on drawn cases whose truth is known.
+"""``omni simulate``: how often intervals cover the truth and verdicts are right, on simulated cases.
 
 The figures in docs/decisions/0008 come from here. It calls the same functions as the gate.
 """

@@ -1,1 +1,1 @@
-"""Collects answers: cases through a task, bounded, cached, resumable, scored meanwhile."""
+"""Collects answers: runs cases through a task with bounded concurrency, a reply cache, resumption, and parallel scoring."""

@@ -1,4 +1,4 @@
-"""Collects the answers of a run: every pair and production in turn, and further repeats of pairs that are still undecided."""
+"""Collects the answers of a run: all pairs and production in turn, then further repeats of undecided pairs."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ DEFAULT_BUDGET = 3  # extra repeats of an undecided pair whose model samples
 
 
 class Models(Protocol):
-    """Where gateways come from; see ``evaluate``."""
+    """A source of gateways; see ``evaluate``."""
 
     def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
         """Return a gateway that can answer ``pairs``."""
@@ -29,13 +29,13 @@ class Models(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredAnswers:
-    """Scored answers by pair digest and arm, and what was in production; plain data, so that any process can decide on them."""
+    """Scored answers by pair digest and arm, and the production pair; plain data, so that any process can decide on them."""
 
     production: Production | None
     by_arm: Mapping[tuple[str, ArmName], ArmResults]
 
     def results(self, pair: Pair, arm: ArmName = "primary") -> list[CaseResult]:
-        """Return one arm's scored answers, none where it was not asked."""
+        """Return one arm's scored answers; empty if the arm was not run."""
         answered = self.by_arm.get((pair.digest, arm))
         return [] if answered is None else answered.results
 
@@ -57,10 +57,10 @@ class RunAnswers:
     by_arm: dict[tuple[str, ArmName], ArmResults] = field(default_factory=dict)
 
     def ask(self, pairs: Sequence[Pair], find_production: Callable[[], Production | None]) -> list[Pair]:
-        """Answer every case with ``pairs``, in turn with production, which joins as soon as the store has told it.
+        """Answer every case with ``pairs``, in turn with production, which joins as soon as the store has named it.
 
         Returns:
-            ``pairs``, and production's behind them when it is none of them.
+            ``pairs``, followed by the production pair if it is not among them.
         """
         jobs = self._jobs(pairs, self.repeats, 0)
         asyncio.run(self._run(jobs, lambda shown: self._join(pairs, find_production, shown)))
@@ -75,7 +75,7 @@ class RunAnswers:
         asyncio.run(self._run(self._jobs(pairs, 1, asked + 1), None))
 
     def ask_must_pass(self, pairs: Sequence[Pair]) -> dict[str, list[CaseResult]]:
-        """Return the scored answers of each pair's primary to the must-pass set, by pair digest; they stand in no metric."""
+        """Return the scored answers of each pair's primary to the must-pass set, by pair digest; metrics do not count them."""
         cases = self.dataset.must_pass
         if not cases:
             return {}
@@ -96,8 +96,8 @@ class RunAnswers:
     async def _join(
         self, asked: Sequence[Pair], find_production: Callable[[], Production | None], shown: RunProgress
     ) -> Sequence[ArmJob]:
-        # The store's process may still be importing mlflow; the calls go on meanwhile.
-        with shown.waiting_for("the registry, which tells what is in production"):
+        # The store's process may still be importing mlflow; the model calls continue meanwhile.
+        with shown.waiting_for("the registry, which names the pair in production"):
             self.production = await asyncio.to_thread(find_production)
         if self.production is None or self.production.pair.digest in {pair.digest for pair in asked}:
             return []
@@ -144,9 +144,9 @@ class RunAnswers:
 
 @dataclass(slots=True, kw_only=True)
 class InterimLooks:
-    """How often the gate may decide on each pair's growing evidence, and has; see ``InterimLook``.
+    """The planned and the used interim looks of each pair; see ``InterimLook``.
 
-    Every planned look counts from the first one on, taken or not: the intervals are widened for all of them.
+    The intervals are widened for all planned looks from the first one on, even if later ones are not needed.
     """
 
     planned: Mapping[str, int]

@@ -1,9 +1,9 @@
-"""How far a good text can get: each reference scored against the case's others, and pairs by the same rule.
+"""The scores that human references reach: each reference scored against the case's others, and pairs by the same rule.
 
-A figure of overlap means little alone: two careful authors word one summary differently. Each reference of a case that has
-several is taken as if it were an output and scored against the rest (leave one out). A pair's own figure uses all
-references and so has an easier task; ``pairs_like_for_like`` therefore scores each answer as often, against one reference
-fewer, and takes the mean (the jackknife that Lin 2004, section 2.5, proposes for just this comparison).
+An overlap score means little alone, because two careful authors word one summary differently. Each reference of a case with
+several is scored against the others as if it were an output (leave one out). A pair's own figure uses all references,
+which is easier; ``pairs_like_for_like`` therefore scores each answer once per left-out reference and takes the mean (the
+jackknife that Lin 2004, section 2.5, proposes for this comparison).
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _BY_CONSTRUCTION = frozenset(FactScorer.scores) - _WITHOUT_FIRST
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Text:
-    """One text in the place of an output, with the references that are left for it.
+    """One text scored as an output, with the remaining references.
 
     ``first``: whether it is the case's first reference. ``known``: scores of the same text that do not read references.
     """
@@ -63,9 +63,9 @@ def reference_ceiling(suite: Suite, cases: Sequence[Case]) -> dict[str, Metric]:
 
 
 def kept_ceiling(folder: Path, suite: Suite, dataset_digest: str, cases: Sequence[Case]) -> dict[str, Metric]:
-    """Return ``reference_ceiling``, read from ``folder`` where an earlier run under this code, suite and data left it there.
+    """Return ``reference_ceiling``, read from ``folder`` if an earlier run with the same code, suite and data stored it.
 
-    It takes two seconds of CPU that a run's calls, or a repeated run's reader, would wait for.
+    Computing it takes two seconds of CPU, which would delay the model calls or a repeated run.
     """
     code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # the suite's digest covers the rest
     path = folder / f"{sha256_hex(f'{code} {suite.digest} {dataset_digest}')}.json"

@@ -1,4 +1,4 @@
-"""Which runs began and which ended, so that an interrupted run is taken up again under its own id."""
+"""Records which runs began and ended, so that an interrupted run resumes under its own id."""
 
 import json
 import secrets
@@ -47,7 +47,7 @@ class Journal:
         return record, False
 
     def finish(self, record: JournalEntry) -> None:
-        """Mark ``record`` as ended: its calls are from now on another run's."""
+        """Mark ``record`` as ended; later runs with the same key get a new id."""
         self._write(JournalEntry(run_id=record.run_id, key=record.key, status="finished", started_at=record.started_at))
 
     def _write(self, record: JournalEntry) -> None:

@@ -1,4 +1,4 @@
-"""Where a run's answers come from: one gateway, and the bundled model's server where a pair needs it."""
+"""The models of a run: one gateway, and the bundled model's server if a pair needs it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class RunModels:
         """Start the bundled model if ``pairs`` need it; it loads in its own process.
 
         Raises:
-            ConfigurationError: ``pairs`` ask a provider and nobody gave us keys: every answer would be a failure.
+            ConfigurationError: ``pairs`` need a provider, but there are no credentials, so every answer would fail.
         """
         settings = self._settings
         provider = settings.environment == "aws" and not settings.bedrock.endpoint
@@ -51,7 +51,7 @@ class RunModels:
             self._server = self._stack.enter_context(LocalBedrock(("--preload",), log=log))
 
     def gateway(self, pairs: Sequence[Pair]) -> LiteLLMGateway:
-        """Return a gateway that can answer ``pairs``, once it is made ready."""
+        """Return a gateway that can answer ``pairs`` after it has been made ready."""
         self.start_for(pairs)
         settings = self._settings
         return LiteLLMGateway(
@@ -63,7 +63,7 @@ class RunModels:
         )
 
     async def make_ready(self, gateway: Gateway) -> None:
-        """Import litellm (3 s), which belongs in nobody's latency."""
+        """Import litellm (3 s) before the first call, so that no latency includes it."""
         if isinstance(gateway, LiteLLMGateway):
             await asyncio.to_thread(gateway.warm_up)
 

@@ -24,8 +24,8 @@ class CachedReply:
 class ReplyCache:
     """Replies as lines of ``folder/<run id>.jsonl``, appended one whole line at a time.
 
-    A line costs one write of some microseconds, where a file for each reply cost milliseconds of the calls' own time. A line
-    that was cut off by a crash is passed over: that call is then made again.
+    Appending a line takes some microseconds; a file per reply would take milliseconds. A line cut off by a crash is ignored,
+    so that call is made again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +51,7 @@ class ReplyCache:
             return None
 
     def put(self, key: str, reply: ModelReply, run_id: str) -> None:
-        """Append ``reply`` to the run's file in one write, made by a thread of its own: a busy disk delays no call."""
+        """Append ``reply`` to the run's file in one write by a separate thread, so that a busy disk delays no call."""
         line = json.dumps({"key": key, "run_id": run_id, "reply": asdict(reply)}, ensure_ascii=False)
         self._lines[key] = line
         self._writer.submit(self._append, line, run_id)
@@ -73,15 +73,15 @@ class ReplyCache:
 
 
 class GatewayNotReady(Exception):
-    """The cache lacks a reply, and the gateway behind it is not ready to be asked: make it so, and run the case again."""
+    """The cache lacks a reply and the gateway is not ready: make it ready, then run the case again."""
 
 
 @dataclass(slots=True)
 class CachingGateway:
-    """A gateway for one case of one run: answers from the cache when it can, and says whether it did.
+    """A gateway for one case of one run; answers from the cache if it can, and records whether it did.
 
-    The key holds pair digest, case digest and repeat, and also the call itself: a change in how a task renders its history
-    must not be answered from before the change. Models that are code are never cached; running them is cheaper.
+    The key holds pair digest, case digest, repeat and the model call itself, so that a change in how a task renders its
+    inputs misses the cache. Models that are code are never cached; running them is cheaper.
     """
 
     inner: Gateway
@@ -100,12 +100,12 @@ class CachingGateway:
         """See ``Gateway.complete``.
 
         Raises:
-            NotReady: the reply is not kept, and ``ready`` is False.
+            GatewayNotReady: the cache lacks the reply, and ``ready`` is False.
         """
         self.asked = True
         key = self._key(call)
         stored = self.cache.get(key)
-        # A reply of this very run is used even when fresh calls are wanted: it is the interrupted run's own.
+        # A reply of this run is used even with --fresh: it was made before an interruption.
         if stored is not None and (stored.run_id == self.run_id or not self.fresh):
             self.live = stored.run_id == self.run_id
             self.measured_in = None if self.live else stored.run_id

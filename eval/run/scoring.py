@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 class Scoring:
-    """Hand over results as they come, collect them scored; a crash of a scorer is an unscored value, never a lost run."""
+    """Scores results in a child process as they arrive; a crashed scorer gives an unscored value and never loses the run."""
 
     def __init__(self, task: str, cases: Sequence[Case]) -> None:
         """Start the child, which imports the scorers at once."""
@@ -43,7 +43,7 @@ class Scoring:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the child; what nobody collected is dropped."""
+        """Stop the child; results not collected are dropped."""
         self._futures.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
         # Its semaphores go with it; the command ends by os._exit, which would leave them to a warning on standard error.

@@ -1,4 +1,4 @@
-"""Chooses the pairs that an evaluation runs when nobody names any: those that can be answered well where it runs."""
+"""Chooses the pairs that an evaluation runs by default: those whose own models can answer in this environment."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from service.cards import ModelCards
 from service.pair import Pair
 from service.settings import Settings
 
-DEMO_DATASET = "dev"  # never the gate's cases: those are for evidence
+DEMO_DATASET = "dev"  # not the gate's cases, which are for evidence
 DEMO_CASES = 8  # a minute on two idle cores with the bundled model
 
 Reason = Literal["bundled", "provider"]
@@ -18,9 +18,9 @@ Reason = Literal["bundled", "provider"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A pair that is not evaluated unless somebody names it.
+    """A pair that is evaluated only if --pairs names it.
 
-    ``bundled``: the bundled model would answer, slowly and badly. ``provider``: its provider cannot be reached from here.
+    ``bundled``: the small bundled model would answer, slowly and badly. ``provider``: its provider cannot be reached.
     """
 
     pair: Pair
@@ -48,8 +48,8 @@ def select_pairs(
 ) -> Selection:
     """Divide ``pairs`` into those that can be answered well in this environment and those that cannot.
 
-    Code can always be run. A provider's model can be asked at a configured endpoint, or in ``aws`` with ``credentials``. In
-    ``local`` without an endpoint the bundled model would answer in its place, and those figures say nothing about it.
+    Code always runs. A provider's model can be called at a configured endpoint, or in ``aws`` with ``credentials``. In
+    ``local`` without an endpoint the bundled model would answer in its place, and its figures would not be the model's.
     """
     chosen: list[Pair] = []
     left_out: list[LeftOut] = []
@@ -81,9 +81,9 @@ def left_out_lines(left_out: Sequence[LeftOut], task: str, settings: Settings) -
     if provider:
         command = _elsewhere("aws", settings) + omni("eval", task=task)
         how = (
-            "There are no AWS credentials to ask their models with"
+            "There are no AWS credentials to call their models with"
             if settings.environment == "aws"
-            else ("Their models are a provider's, which OMNI_ENVIRONMENT=local does not ask")
+            else ("Their models run at a provider, which OMNI_ENVIRONMENT=local does not call")
         )
         lines.append(f"Left out: {', '.join(provider)}. {how}. With AWS_PROFILE (or other credentials) set: {command}")
     return lines

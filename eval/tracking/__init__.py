@@ -1,1 +1,1 @@
-"""The harness's door to MLflow: the store, its worker process, its lock."""
+"""The harness's access to MLflow: the store, its worker process, its locks."""

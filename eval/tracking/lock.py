@@ -1,4 +1,4 @@
-"""One release at a time: a file lock beside a sqlite store, a name that only one can create in a remote one."""
+"""Locks that allow one release at a time: a file lock for a sqlite store, a unique registry name for a remote store."""
 
 import fcntl
 import os
@@ -12,13 +12,13 @@ from typing import Any
 
 from service.errors import RegistryError
 
-# A release takes below a second. Whoever holds the name for longer has died, and its name may be taken over.
+# A release takes less than a second. A holder that keeps the name longer has died, so its name may be taken over.
 STALE_AFTER_S = 120.0
 
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold ``path`` alone among the processes of this machine; waits for the holder, and ends with it."""
+    """Hold ``path`` exclusively among the processes of this machine; waits for the present holder."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -55,7 +55,7 @@ def name_lock(client: Any, name: str, *, now: float | None = None) -> Iterator[N
     try:
         yield
     finally:
-        # Who took longer than STALE_AFTER_S may have lost the name: what another holds now is not ours to delete.
+        # A release that took longer than STALE_AFTER_S may have lost the name to another holder: do not delete that one's.
         try:
             if client.get_registered_model(name).tags.get("omni.owner") == owner:
                 client.delete_registered_model(name)

@@ -1,4 +1,4 @@
-"""The other door to mlflow: the store's set-up, evaluation runs as evidence, prompt versions, the alias and its releases."""
+"""The harness's MLflow store: its set-up, evaluation runs as evidence, prompt versions, the alias and its releases."""
 
 import json
 import os
@@ -31,7 +31,7 @@ TAG_BEHAVIOUR = "omni.behaviour"  # verdict of the behaviour checks in this gate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Production:
-    """What the alias points at: the verified pair, its version and the release that put it there."""
+    """The verified pair that the alias points at, its registry version and its release."""
 
     pair: Pair
     release: Release
@@ -39,7 +39,7 @@ class Production:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRun:
-    """One finished evaluation of a pair as MLflow has it: nothing here is proven but what ``attestation`` proves."""
+    """One finished evaluation of a pair as stored in MLflow; only what ``attestation`` covers is verified."""
 
     mlflow_run_id: str
     evaluation_id: str
@@ -50,7 +50,7 @@ class LoggedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLog:
-    """What one MLflow run records: ``table`` is one row per case, ``files`` and ``texts`` (by name) are artifacts."""
+    """The contents of one MLflow run: ``table`` has one row per case, ``files`` and ``texts`` (by name) are artifacts."""
 
     run_name: str
     tags: dict[str, str]
@@ -110,7 +110,7 @@ class Tracking:
                 self._client.search_experiments(max_results=1)
 
     def _create_store(self) -> None:
-        """Make a sqlite store whole or not at all: one whose migration was interrupted could never be opened again."""
+        """Create a sqlite store atomically, because a store with an interrupted migration cannot be opened again."""
         if self._path is None or self._path.exists():
             return
         unfinished = self._path.with_name(f".{self._path.name}.new")
@@ -183,7 +183,7 @@ class Tracking:
         """Record one evaluated pair and return its MLflow run id; a run that cannot be finished is marked FAILED.
 
         Raises:
-            RegistryError: the store did not take it; there is then no evidence and no promotion.
+            RegistryError: the store rejected it; without this evidence there is no promotion.
         """
         from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
@@ -216,12 +216,12 @@ class Tracking:
                     source=log.dataset["source"],
                 )
                 self._client.log_inputs(run.info.run_id, datasets=[DatasetInput(dataset)])
-                # Last, so that a run that broke off half-way can never be read as evidence.
+                # Written last, so that an interrupted run can never count as evidence.
                 mlflow.set_tag(TAG_VERDICT, log.tags[TAG_VERDICT])
             return str(run.info.run_id)
 
     def production(self, task: str) -> Production | None:
-        """Return the verified production pair, or None when nothing that verifies was ever released.
+        """Return the verified production pair, or None if no release verifies.
 
         Raises:
             RegistryError: something was released, and the alias points at something that does not verify.
@@ -239,8 +239,8 @@ class Tracking:
                 tags, task=task, version=number, pair_digest=pair.digest, environment=None, keys=keys
             )
         except RegistryError:
-            # An alias set by hand, a store from before releases were signed, or a signing key that was lost: no pair there
-            # earned anything that a candidate could be compared with, and the first signed release starts anew.
+            # An alias set by hand, a store from before releases were signed, or a lost signing key: there is no verified
+            # baseline, so the first signed release is made without one.
             if newest_sequence(task, [tags for _, tags in self.version_tags(task)], keys) == 0:
                 return None
             raise
@@ -300,7 +300,7 @@ class Tracking:
         A version with this digest that is there already, and still verifies with its releases, is returned instead of a second.
 
         Raises:
-            RegistryError: the store did not take it, or gave back something else.
+            RegistryError: the store rejected it or returned other content.
         """
         for version in self._versions(pair.task):
             if dict(version.tags).get(DIGEST_TAG) == pair.digest and self._verifies(pair.task, version):

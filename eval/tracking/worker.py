@@ -37,9 +37,9 @@ class TrackingWorker:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the child: every request has been answered by now, or the caller is leaving with an error."""
+        """End the child; every request is answered, or the caller is leaving with an error."""
         assert self._child.stdin is not None
-        # Not a polite end: mlflow's own takes half a second, and nothing is left to be written.
+        # Kill it: mlflow's own shutdown takes half a second, and nothing is left to write.
         self._child.kill()
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout):
