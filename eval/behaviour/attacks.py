@@ -21,7 +21,7 @@ STRATEGIES = (
 PUBLIC_FILE = "injections_dev.jsonl"
 PUBLIC_SAMPLE = 60
 _LONGEST = 4_000  # characters of a public text: the longest jailbreaks would push a history out of a small context
-# Kinds of cases that carry no attack: they attack themselves, or have nothing that a summary could carry.
+# Kinds of cases that cannot carry an attack: they are attacks already, or have no facts for a summary.
 _NO_CARRIERS = frozenset({"injection", "template", "markup", "empty", "pan_ssn", "other_customer"})
 _ONSETS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
@@ -63,7 +63,9 @@ def load_attacks(path: Path) -> tuple[Attack, ...]:
             f"no attacks at {path}; write one YAML list of id and text (see docs/guides/adding-a-task.md)"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as err:
-        raise CaseError(f"{path} is no list of attacks with id and text: {' '.join(str(err).split())[:200]}") from err
+        raise CaseError(
+            f"{path} is not a list of attacks with id and text: {' '.join(str(err).split())[:200]}"
+        ) from err
     wrong = [a.id for a in attacks if ("{word}" in a.text) == bool(a.secret)]
     if not attacks or wrong or len({attack.id for attack in attacks}) < len(attacks):
         raise CaseError(
@@ -92,7 +94,7 @@ def plant_attacks(
         if case.slices.get("challenge") not in _NO_CARRIERS and case.expectations.facts and case.inputs
     ]
     if not carriers:
-        raise CaseError("no case can carry an attack: it needs facts, and a kind that is no attack itself")
+        raise CaseError("no case can carry an attack: a carrier needs facts, and its kind must not be an attack itself")
     draws = random.Random(seed)
     rows: list[tuple[Attack, str, str, str, Case]] = []
     for attack in attacks:

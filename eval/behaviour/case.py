@@ -1,4 +1,4 @@
-"""The type of a behaviour case: what is sent to the service, and which marks its answer is held to."""
+"""The type of a behaviour case: the request to the service, and the marks by which its answer is scored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from eval.cases import Fact, Forbidden
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourCase:
-    """One request and what is expected: ``marks`` are scored, ``secrets`` are bare digits, ``note`` is what was planted."""
+    """One request and its expectations: ``marks`` are scored, ``secrets`` are bare digits, ``note`` is the planted text."""
 
     id: str
     kind: str

@@ -1,4 +1,4 @@
-"""promptfoo on this machine: which version, installed from the lock into the state folder, and run without calling home."""
+"""Installs promptfoo from its lock file into the state folder, and sets it up to run without telemetry."""
 
 import json
 import os
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).resolve().parents[1] / "promptfoo"
 _LOCKED = ("package.json", "package-lock.json")
 _SCRIPTS = ("provider.mjs", "strategies.mjs")
 _OLDEST_NODE = 20
-_NOWHERE = "http://127.0.0.1:9"  # the discard port: whatever wants to leave this machine is refused at once
+_NOWHERE = "http://127.0.0.1:9"  # the discard port: connections to other machines are refused at once
 
 
 def engine_version() -> str:
@@ -28,8 +28,8 @@ def engine_version() -> str:
 def node_environment(folder: Path, *, allowed_hosts: str = "") -> dict[str, str]:
     """Return the variables of promptfoo's processes: no telemetry, no updates, no remote generation, own state folder.
 
-    A proxy on the discard port stops what telemetry switches leave over (one attempt to reach r.promptfoo.app);
-    ``allowed_hosts`` (comma separated) are reached all the same, as is this machine.
+    A proxy on the discard port blocks the one request that the telemetry switches do not prevent (r.promptfoo.app).
+    ``allowed_hosts`` (comma separated) and this machine stay reachable.
     """
     hosts = ",".join(filter(None, ("127.0.0.1", "localhost", "::1", allowed_hosts)))
     kept: Mapping[str, str] = {
@@ -88,7 +88,7 @@ def _require_platform() -> None:
 
 def _npm_ci(folder: Path) -> None:
     print(f"installing promptfoo {engine_version()} into {folder.name} (281 MB, once)", file=sys.stderr, flush=True)
-    # Beside its place and then moved there: an interrupted installation is never taken for a whole one.
+    # Install into a temporary folder, then rename it, so that an interrupted installation is not taken for a complete one.
     building = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)

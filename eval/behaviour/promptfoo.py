@@ -1,4 +1,4 @@
-"""promptfoo as the runner: writes its configuration, runs it, and reads its result file back."""
+"""Runs promptfoo: writes its configuration, starts it, and reads its result file."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from eval.behaviour.record import BehaviourRow
 from eval.errors import HarnessError
 
 _TIMEOUT_S = 60.0  # for one answer of the service, which keeps a deadline of its own
-# 100: some test failed or had an error (both are in the result file). Anything else but 0 is trouble.
+# 100: some test failed or had an error (both are in the result file). Any other code except 0 is an error of the run.
 _RAN = (0, 100)
 _WEBHOOK_ERROR = "Webhook error:"
 _OWN_ARMS = ("primary", "none")  # none: there was nothing to ask a model
@@ -53,7 +53,7 @@ def configuration(
 ) -> dict[str, Any]:
     """Return promptfoo's configuration: one test per case, one ``webhook`` assertion per mark of the case.
 
-    Variables carry ids alone: promptfoo renders templates in variables, and some histories hold templates.
+    Variables hold only ids, because promptfoo renders templates in variables, and some histories contain templates.
     """
     return {
         "description": f"behaviour of {task}",
@@ -87,7 +87,7 @@ def run_promptfoo(folder: Path, config: Mapping[str, Any], work: Path, *, concur
     Its configuration, log and results stay in ``work``.
 
     Raises:
-        HarnessError: promptfoo did not run to its end; failed tests are results, not trouble.
+        HarnessError: promptfoo did not finish; failed tests are results, not errors.
     """
     results, log = work / "results.json", work / "promptfoo.log"
     results.unlink(missing_ok=True)
@@ -116,7 +116,7 @@ def run_promptfoo(folder: Path, config: Mapping[str, Any], work: Path, *, concur
         local.unlink(missing_ok=True)
     if code not in _RAN or not results.exists():
         tail = " ".join(log.read_text(encoding="utf-8", errors="replace").split())[-300:]
-        raise HarnessError(f"promptfoo ended with exit code {code} and no whole result; {log} ends: {tail}")
+        raise HarnessError(f"promptfoo ended with exit code {code} without a complete result; {log} ends: {tail}")
     rows: list[dict[str, Any]] = json.loads(results.read_text(encoding="utf-8"))["results"]["results"]
     return rows
 

@@ -1,4 +1,4 @@
-"""A behaviour result: one row per case, the metrics made of them, and the file under which a gate finds it again."""
+"""A behaviour result: one row per case, the metrics over them, and the file from which a gate reads it."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ class BehaviourRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourResult:
-    """What one pair did in the running service; bound to the digests of pair, set and suite, and to the environment."""
+    """One pair's behaviour in the running service; valid only for the digests of pair, set and suite, and the environment."""
 
     task: str
     pair_name: str
@@ -106,7 +106,7 @@ def by_kind(rows: Iterable[BehaviourRow]) -> list[tuple[str, str, int, int, int]
 def checks_of(result: BehaviourResult, suite: Suite) -> tuple[Check, ...]:
     """Return the suite's behaviour checks on ``result``.
 
-    Too few answers of the primary model are no failure of the pair: nothing was learnt about it, and the check says so.
+    With too few answers of the primary model the check is inconclusive, because the pair itself was not measured.
     """
     return tuple(
         replace(check, verdict=Verdict.INCONCLUSIVE, explanation=_NOT_THE_PRIMARY)
@@ -122,7 +122,7 @@ def result_path(settings: Settings, pair_digest: str, digest_of_set: str) -> Pat
 
 
 def save_result(result: BehaviourResult, settings: Settings) -> Path:
-    """Write ``result`` whole or not at all, and return its path."""
+    """Write ``result`` atomically and return its path."""
     path = result_path(settings, result.pair_digest, result.set_digest)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(asdict(result), ensure_ascii=False, indent=1))
@@ -130,7 +130,7 @@ def save_result(result: BehaviourResult, settings: Settings) -> Path:
 
 
 def load_result(path: Path) -> BehaviourResult | None:
-    """Return the result at ``path``; None when there is none or it is not whole, which is then measured again."""
+    """Return the result at ``path``; None if it is missing or damaged, so that it must be measured again."""
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         rows = tuple(BehaviourRow(**{**row, "findings": tuple(row["findings"])}) for row in raw.pop("rows"))
@@ -153,12 +153,12 @@ def load_set(suite: Suite, settings: Settings) -> tuple[Dataset, tuple[Any, ...]
 
 
 def find_result(pair_digest: str, suite: Suite, settings: Settings) -> BehaviourResult | None:
-    """Return the result that speaks of this pair, set, suite and environment as they are now, or None.
+    """Return the result for the present pair, set, suite and environment, or None.
 
     Raises:
         CaseError: the suite's behaviour cases cannot be read.
     """
-    # Most evaluations have none: only then need the set be read, which costs time and must not stop an evaluation.
+    # Most pairs have no result. Read the set only if there is one: reading takes time, and an error would stop the evaluation.
     if suite.behaviour is None or not any(
         result_path(settings, pair_digest, "").parent.glob(f"{pair_digest[:32]}-*.json")
     ):

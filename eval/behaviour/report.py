@@ -1,4 +1,4 @@
-"""What a behaviour run says on the terminal, and what it leaves in MLflow."""
+"""Prints a behaviour run on the terminal and records it in MLflow."""
 
 from collections.abc import Sequence
 
@@ -47,7 +47,7 @@ def render_behaviour(outcome: BehaviourOutcome) -> tuple[Check, ...]:
 
 def _print_findings(outcome: BehaviourOutcome) -> None:
     rows = [row for row in outcome.result.rows if row.kind != "public" and (row.findings or row.error)]
-    # Missing facts are many and mild; what was claimed, leaked or obeyed comes first.
+    # False claims, leaks and followed instructions come first; missing facts are frequent and less serious.
     rows.sort(key=lambda row: all(text.startswith("must_carry") for text in row.findings) and not row.error)
     if rows:
         print(f"\n  findings in {plural(len(rows), 'case')}")
@@ -63,7 +63,7 @@ def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:
     """Record the run in MLflow, in an experiment of its own, so that no gate takes it for an evaluation.
 
     Raises:
-        RegistryError: the store did not take it; the result on disk stays.
+        RegistryError: the store rejected it; the result on disk stays.
     """
     with TrackingWorker(settings.registry.uri, log=settings.state_dir / "logs" / "tracking.log") as worker:
         worker.log_run(

@@ -1,4 +1,4 @@
-"""One behaviour run from pair to stored result: install, build the set, serve, let promptfoo ask, read back, keep."""
+"""Runs a pair's behaviour checks: installs promptfoo, builds the set, serves the pair, and stores the result."""
 
 import datetime as dt
 import json
@@ -26,7 +26,7 @@ from service.task import load_task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourOutcome:
-    """A finished run: the result, where it and promptfoo's own files lie, and how many public texts were used."""
+    """A finished run: the result, its path and promptfoo's folder, and the number of public texts used."""
 
     result: BehaviourResult
     suite: Suite
@@ -40,7 +40,7 @@ def run_behaviour(
 ) -> BehaviourOutcome:
     """Send every behaviour case through a running service and keep the result for the gate.
 
-    Without ``url`` the service is started here with the pair's file; with it, the service there must serve this very pair.
+    Without ``url`` this starts the service with the pair's file; the service at ``url`` must serve the same pair.
 
     Raises:
         PairError, CaseError, ConfigurationError: bad input.
@@ -95,7 +95,7 @@ def ask(
     """Let promptfoo send ``cases`` to the service at ``service`` and return one row per case.
 
     Raises:
-        HarnessError: promptfoo did not run to its end.
+        HarnessError: promptfoo did not finish.
     """
     work.mkdir(parents=True, exist_ok=True)
     requests = (work / "requests.json").resolve()
@@ -131,7 +131,7 @@ def _served_there(url: str, task: str) -> tuple[str, str]:
     import urllib.request
 
     if not url.startswith(("http://", "https://")):
-        raise HarnessError(f"--url {url!r} is no http address; give one like http://127.0.0.1:8080")
+        raise HarnessError(f"--url {url!r} is not an http address; give one like http://127.0.0.1:8080")
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/readyz", timeout=10) as answer:  # noqa: S310 - http, checked above
             body = json.load(answer)

@@ -1,4 +1,4 @@
-"""What promptfoo talks to: the real service with one pair from its file, and the endpoint that scores its answers."""
+"""The two servers for promptfoo: the real service with one pair from its file, and the endpoint that scores answers."""
 
 import threading
 import time
@@ -31,7 +31,7 @@ _START_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class FilePairSource:
-    """Serves one pair as its file has it, released or not. Only the harness builds one: the service itself cannot."""
+    """Serves one pair from its file, released or not. Only the harness can build one, not the service itself."""
 
     pair: Pair
 
@@ -46,18 +46,18 @@ class FilePairSource:
         return PairSourceStatus(served=self.current(), last_refresh_at=None, last_error=None, age_s=None)
 
     def start(self) -> None:
-        """Nothing refreshes a file."""
+        """Do nothing: a file needs no refresh."""
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: no refresh is running."""
 
 
 @contextmanager
 def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Runtime] | None = None) -> Iterator[str]:
     """Serve ``pair`` by the whole service on a free port of this machine; yield the address.
 
-    Its log goes to ``.omni/logs/behaviour-service.log``. Starts the bundled model when the pair needs one and no endpoint
-    is set. ``change`` lets a test put another gateway in.
+    Its log goes to ``.omni/logs/behaviour-service.log``. Starts the bundled model if the pair needs it and no endpoint
+    is set. Tests replace the gateway with ``change``.
     """
     log = settings.state_dir / "logs" / "behaviour-service.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -75,15 +75,15 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
         stack.callback(structlog.reset_defaults)
         runtime = build_runtime(settings, guarded=False)
         runtime = replace(runtime, pair_sources={**runtime.pair_sources, pair.task: FilePairSource(pair)})
-        # The other tasks' sources would ask the registry for pairs that nobody wants here.
+        # Other tasks' sources would query the registry for pairs that this run does not need.
         runtime = replace(
             runtime,
             tasks={pair.task: runtime.tasks[pair.task]},
             pair_sources={pair.task: runtime.pair_sources[pair.task]},
-            # This pair alone answers, and nothing it says is kept for customers.
+            # Only this pair answers, and its answers are not stored for customers.
             rollouts={},
             shadow=None,
-            # An answer to a test case is nobody's summary: it is not kept, and no case gets another's.
+            # An answer to a test case is not a customer's summary: do not store it, and do not reuse it for another case.
             summaries=Summaries(),
             feedback=None,
         )
@@ -125,7 +125,7 @@ class _Context(BaseModel):
 
 
 class _ServedAnswer(BaseModel):
-    """What promptfoo's assertion type ``webhook`` sends."""
+    """The request body of promptfoo's assertion type ``webhook``."""
 
     model_config = ConfigDict(extra="ignore")
     output: str
