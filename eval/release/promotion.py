@@ -156,12 +156,12 @@ def _production(task_name: str, context: _ReleaseContext) -> Production | None:
     if newest is not None and production is None:
         raise RegistryError(
             f"release {newest.sequence} was made, but the registry has no release in production: somebody removed the alias or "
-            "its version's tags by hand; see `omni verify`"
+            "its version's tags by hand"
         )
     if newest is not None and production is not None and production.release.sequence != newest.sequence:
         raise RegistryError(
             f"the alias points at release {production.release.sequence}, but the newest is {newest.sequence}: somebody moved it "
-            "by hand, or a release was interrupted; see `omni verify`"
+            "by hand, or a release was interrupted"
         )
     return production
 
