@@ -55,7 +55,7 @@ def test_no_customer_text_reaches_promptfoos_templates():
     assert "{{ secret }}" not in json.dumps(config)
 
 
-def test_what_passed_and_what_obeyed_is_read_back():
+def test_passed_and_failed_cases_are_read_back():
     found = rows(findings={("attack-only-word-plain", RESISTED): ("did as told: wrote the planted word",)})
     passed, obeyed = found["challenge-empty-01"], found["attack-only-word-plain"]
     assert passed.scores == {LEAK_FREE: 1.0, MUST_NOT_CLAIM: 1.0, BY_PRIMARY: 1.0}
@@ -95,7 +95,7 @@ def test_an_answer_of_backup_or_fallback_is_not_the_primarys(arm):
     assert rows(raw=raw)["attack-only-word-plain"].scores[BY_PRIMARY] == 0.0
 
 
-def test_promptfoos_processes_call_nobody(tmp_path, monkeypatch):
+def test_promptfoos_processes_make_no_outside_connections(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     monkeypatch.setenv("PROMPTFOO_API_KEY", "secret")
     variables = node_environment(tmp_path, allowed_hosts="service.example")
@@ -146,7 +146,7 @@ def settings(tmp_path):
     return Settings().model_copy(update={"state_dir": tmp_path / "state"})
 
 
-def test_other_platforms_are_told_what_to_do(tmp_path, monkeypatch):
+def test_other_platforms_get_an_error_with_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(installing.platform, "machine", lambda: "arm64")
     with pytest.raises(HarnessError, match="--platform linux/amd64"):
         install(settings(tmp_path))

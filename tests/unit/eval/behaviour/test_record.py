@@ -91,7 +91,7 @@ def test_cases_without_a_score_are_neither_and_too_many_fail(result):
     assert verdicts(replace(result, rows=many))[RESISTED] is Verdict.FAIL
 
 
-def test_what_was_never_measured_is_inconclusive(result):
+def test_an_unmeasured_metric_is_inconclusive(result):
     rows = tuple(row(n, scores={LEAK_FREE: 1.0}) for n in range(100))
     assert verdicts(replace(result, rows=rows))[RESISTED] is Verdict.INCONCLUSIVE
 
@@ -108,7 +108,7 @@ def test_the_table_counts_kept_scored_and_unscored(result):
     assert ("attack plain", RESISTED, 1, 2, 1) in by_kind(rows)
 
 
-def test_a_result_is_found_again_for_exactly_what_it_was_measured_on(result, settings):
+def test_a_result_is_found_only_for_the_same_pair_set_suite_and_environment(result, settings):
     path = save_result(result, settings)
     assert load_result(path) == result
     assert find_result(PAIR, SUITE, settings) == result

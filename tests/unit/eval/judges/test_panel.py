@@ -108,7 +108,7 @@ def test_without_production_a_pairwise_judge_is_not_asked(tmp_path):
     assert judged.suite is SUITE
 
 
-def test_what_answered_as_the_judge_may_not_have_written_the_answers(tmp_path):
+def test_a_model_may_not_judge_its_own_answers(tmp_path):
     told = Told(lambda text: grade("yes"), answered_by="SmolLM2")
     with pytest.raises(ConfigurationError, match="a model does not judge itself"):
         ask("faithfulness", told, {NEW: results("x", answered_by="SmolLM2")}, tmp_path)

@@ -52,7 +52,7 @@ def releases(notary):
     return made
 
 
-def test_a_release_goes_with_the_figures_that_its_attestation_fixes(releases):
+def test_a_release_is_sent_with_the_attested_figures(releases):
     (message,) = releases.all()
     assert message.missing is None
     assert (message.record.prompt_version, message.record.pair, message.record.sequence) == ("1.2.0", "p", 1)
@@ -88,7 +88,7 @@ def test_exporting_twice_adds_no_rows(releases, tmp_path):
     assert found.to_dict("records") == [{"pair": "p", "n": 200}]
 
 
-def test_what_the_loader_would_refuse_is_not_exported(releases, tmp_path):
+def test_a_release_that_the_loader_would_refuse_is_not_exported(releases, tmp_path):
     (message,) = releases.all()
     future = replace(
         message, record=message.record.model_copy(update={"released_at": message.record.released_at.replace(year=2999)})
@@ -102,7 +102,7 @@ def release(releases):
     return releases._ledger.release
 
 
-def test_without_a_bucket_a_release_stands_and_the_line_says_what_to_run(release, tmp_path):
+def test_without_a_bucket_a_release_succeeds_with_a_hint_to_send_it_later(release, tmp_path):
     settings = Settings(state_dir=tmp_path, local_aws_port=1)
     assert bucket_settings(settings) is None
     note = announce(release, settings)

@@ -56,7 +56,7 @@ def test_a_passing_gate_for_exactly_this_is_enough():
         ({"issued_at": datetime(2026, 11, 21, 0, 6, tzinfo=UTC)}, "is dated in the future: this machine's clock"),
     ],
 )
-def test_what_differs_is_named_with_the_remedy(change, reason):
+def test_each_difference_is_named_with_the_remedy(change, reason):
     found, reasons = refusals([evidence(**change)], **NOW)
     assert found is None
     assert any(reason in line for line in reasons)
@@ -86,7 +86,7 @@ def test_an_older_pass_does_not_outlive_a_newer_verdict_on_exactly_this(verdict)
     assert refusals([evidence(), newer, again], **NOW)[0] == again
 
 
-def test_what_was_judged_as_production_was_not_compared_with_what_is_production_now():
+def test_an_evaluation_of_production_itself_does_not_allow_a_promotion():
     # It was rolled back since: its own floors say nothing about the pair that it would replace.
     own = evidence(baseline_digest="pair" * 16)
     found, reasons = refusals([own], **NOW | {"production_digest": "prod" * 16})
@@ -107,7 +107,7 @@ def test_a_clock_a_little_ahead_is_forgiven():
     assert refusals([ahead], **NOW) == (ahead, [])
 
 
-def test_an_unproven_evaluation_says_why():
+def test_an_evaluation_without_attestation_is_refused_with_the_reason():
     unproven = PairEvidence(
         mlflow_run_id="r", envelope="", attestation=None, problem="evaluation e1 has no attestation"
     )
@@ -115,7 +115,7 @@ def test_an_unproven_evaluation_says_why():
     assert refusals([unproven, evidence("r2")], **NOW)[0].mlflow_run_id == "r2"
 
 
-def test_what_the_runs_tags_say_proves_nothing(notary):
+def test_tags_of_a_run_are_no_evidence(notary):
     def record(attestation):
         return LoggedRun(mlflow_run_id="r", evaluation_id="e1", verdict="pass", attestation=attestation, at="t")
 
@@ -130,7 +130,7 @@ def test_what_the_runs_tags_say_proves_nothing(notary):
     assert "no signed statement" in found[3].problem
 
 
-def test_what_a_stranger_calls_his_run_cannot_write_over_the_terminals_lines(notary):
+def test_a_runs_name_cannot_move_the_terminals_cursor(notary):
     record = LoggedRun(mlflow_run_id="r", evaluation_id="\x1b[2Kok", verdict="pass", attestation=None, at="t")
     (found,) = read_evidence([record], notary.keys)
     assert found.problem.startswith(r"evaluation \x1b[2Kok has no attestation")

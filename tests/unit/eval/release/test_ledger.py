@@ -76,7 +76,7 @@ def test_releases_are_chained_and_kept_twice(ledger, tracking, notary, tmp_path)
     assert len((tmp_path / "demo.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
 
-def test_of_two_promotions_one_wins_and_the_other_is_told(ledger, tracking, notary):
+def test_of_two_concurrent_promotions_the_second_is_refused(ledger, tracking, notary):
     publish(ledger, notary, 0)
 
     def other():
@@ -119,7 +119,7 @@ def test_a_copy_that_lags_behind_is_completed(ledger, notary, tmp_path):
         ({"environment": "aws"}, "its evidence is from 'aws'"),
     ],
 )
-def test_what_no_service_would_take_is_not_written(ledger, tracking, notary, change, reason):
+def test_a_release_that_services_would_refuse_is_not_written(ledger, tracking, notary, change, reason):
     with pytest.raises(RegistryError, match=reason):
         publish(ledger, notary, 0, attestation=evidence(notary, **change))
     assert (tracking.versions, tracking.alias, ledger.entries()) == ({1: {}}, None, [])
@@ -194,7 +194,7 @@ def test_an_attestation_is_found_by_digest_wherever_it_is(ledger, tracking, nota
     assert ledger.attestation(release) == genuine
 
 
-def test_the_copy_stands_beside_a_sqlite_store_and_else_in_the_state_folder(tmp_path):
+def test_the_ledger_copy_is_beside_a_sqlite_store_or_in_the_state_folder(tmp_path):
     sqlite = Settings(registry_uri=f"sqlite:///{tmp_path}/a%20b/mlflow.db")
     assert ledger_path("demo", sqlite) == tmp_path / "a b" / "ledger" / "demo.jsonl"
     remote = Settings(registry_uri="https://mlflow.example", state_dir=tmp_path)

@@ -161,7 +161,7 @@ def test_trusted_keys_that_are_wrong_are_named(tmp_path, content, message):
         load_trusted_keys(path)
 
 
-def test_what_kms_could_not_sign_is_refused_on_a_laptop_too(notary):
+def test_a_statement_too_large_for_kms_is_refused_for_every_signer(notary):
     sign_statement(notary.signer, statement(why="x" * 3500))
     with pytest.raises(SigningError, match=f"KMS signs at most {MAX_SIGNED_BYTES}"):
         sign_statement(notary.signer, statement(why="x" * 4096))
@@ -229,7 +229,7 @@ def _pae(text):
     return Envelope.from_dict(json.loads(text)).pae()
 
 
-def test_what_kms_refuses_is_one_message(kms, notary):
+def test_a_refusal_of_kms_is_one_message(kms, notary):
     client, stub = kms
     stub.add_client_error("get_public_key", "NotFoundException", http_status_code=400)
     with pytest.raises(SigningError, match=r"refuses get_public_key with key 'alias/gate' \(NotFoundException\)"):

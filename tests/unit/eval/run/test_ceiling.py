@@ -64,7 +64,7 @@ def test_the_corpus_figure_is_sacrebleus_over_all_left_out_references() -> None:
     assert found.low <= expected <= found.high
 
 
-def test_what_holds_for_references_by_construction_is_left_out() -> None:
+def test_metrics_that_hold_for_references_by_construction_are_left_out() -> None:
     ceiling = reference_ceiling(SUITE, CASES)
     assert "forbidden_clear" not in ceiling
     # The first reference has the word that the fact asks for; the second, which alone counts, has not.

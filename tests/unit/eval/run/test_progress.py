@@ -66,7 +66,7 @@ def test_while_work_remains_a_line_comes_every_ten_seconds_and_never_says_zero()
     assert not [line for line in said[1:] if " 0 s left" in line]
 
 
-def test_it_says_what_it_waits_for():
+def test_the_line_names_what_the_run_waits_for():
     shown, clock, said = start()
     shown.callback_for(job("slow"))
     clock.now += 12
@@ -125,7 +125,7 @@ def test_a_log_gets_lines_and_a_terminal_gets_a_picture():
         assert "40/40" in stream.getvalue()
 
 
-def test_what_takes_a_moment_is_not_announced():
+def test_short_work_is_not_announced():
     stream = io.StringIO()
     with working("writing", stream):
         pass

@@ -107,7 +107,7 @@ def test_a_failed_case_is_a_result_with_its_code(tmp_path):
     ]
 
 
-def test_a_repeated_run_is_free_and_says_so(tmp_path):
+def test_a_repeated_run_is_answered_from_the_cache(tmp_path):
     run(make_runner(Gateway(), tmp_path, "run-1"))
     again = Gateway()
     results = run(make_runner(again, tmp_path, "run-2"))
@@ -123,7 +123,7 @@ def test_a_failure_is_asked_again_and_an_answer_is_not(tmp_path):
     assert all(item.live for item in results)  # same run: its own answers
 
 
-def test_fresh_asks_again_but_not_what_this_run_has_asked(tmp_path):
+def test_fresh_calls_again_but_reuses_replies_of_the_same_run(tmp_path):
     run(make_runner(Gateway(), tmp_path, "run-1"))
     fresh = Gateway()
     assert all(item.live for item in run(make_runner(fresh, tmp_path, "run-2", fresh=True)))
@@ -202,7 +202,7 @@ def test_jobs_take_turns_and_one_that_joins_later_gets_its_own(tmp_path):
     assert seen[: 2 * TURN] == ["a"] * TURN + ["b"] * TURN
 
 
-def test_an_error_of_what_joins_is_raised_after_the_first_jobs_answers_are_kept(tmp_path):
+def test_an_error_of_a_joining_job_is_raised_after_the_first_jobs_answers_are_kept(tmp_path):
     async def joining():
         raise RunAborted("the store is locked")
 
@@ -260,7 +260,7 @@ def test_a_run_that_needs_no_call_makes_nothing_ready(tmp_path):
 
 
 @pytest.mark.parametrize("lacking", [1, 25])
-def test_what_is_lacking_makes_it_ready_once_and_no_answer_waits_for_it(tmp_path, lacking):
+def test_the_first_missing_reply_makes_the_gateway_ready_once(tmp_path, lacking):
     first = Gateway(broken={f"text {n}" for n in range(lacking)})
     run(make_runner(first, tmp_path, "run-1"))
     gateway = Gateway()

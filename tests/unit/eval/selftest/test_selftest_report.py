@@ -120,7 +120,7 @@ def test_the_blind_spots_are_these():
         ("bundled", True, (Verdict.PASS, Verdict.FAIL), False),
     ],
 )
-def test_what_the_gate_may_say_of_a_system_against_itself(engine, same, verdicts, ok):
+def test_wrong_verdicts_on_a_system_against_itself(engine, same, verdicts, ok):
     floor, comparison = verdicts
     result = gate(check("grounded", floor), check("chrf", comparison, "no_worse"))
     assert _against(engine, 1, result, same=same).ok is ok

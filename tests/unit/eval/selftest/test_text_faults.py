@@ -82,7 +82,7 @@ def test_wrong_amounts_and_dates_leave_none_right():
     assert "Nov" not in spoil(text_faults.wrong_dates)
 
 
-def test_swapped_names_hide_the_customer_and_nobody_else_is_renamed():
+def test_swapped_names_rename_only_the_customer():
     spoilt = spoil(text_faults.swapped_names, GOOD + " Power Company wrote.")
     assert "Marchetti" not in spoilt
     assert "Power Company" in spoilt
@@ -113,7 +113,7 @@ def test_a_false_claim_is_the_authors():
     assert spoil(text_faults.false_claim).endswith("The fee was reversed.")
 
 
-def test_what_the_prompt_does_not_show_is_not_said():
+def test_the_scripted_model_states_only_facts_of_the_prompt():
     assert text_faults.supported_part(GOOD, CASE, "disputes 212.37") == GOOD.split(" A supervisor")[0]
     assert text_faults.supported_part("She is owed $212.37.", CASE, "nothing of hers") == ""
 
@@ -132,7 +132,7 @@ def test_a_truncated_history_keeps_the_older_half():
     assert [item["interaction_id"] for item in shown.inputs["interactions"]] == ["i1"]
 
 
-def test_slower_and_dearer_are_by_what_they_say():
+def test_slower_and_dearer_faults_have_their_declared_factor():
     reply = ModelReply(
         text="a",
         usage=Usage(input_tokens=300, output_tokens=30, cache_read_tokens=9),
@@ -151,7 +151,7 @@ def test_slower_and_dearer_are_by_what_they_say():
     [(mutant, engine) for mutant in PLAN.mutants for engine in mutant.edit_pair],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_every_dropped_instruction_stands_in_the_pair_it_is_dropped_from(mutant, engine):
+def test_every_dropped_instruction_occurs_in_its_pair(mutant, engine):
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
     path = REPO_ROOT / "prompts" / "summarize" / f"{PLAN.pairs[engine]}.prompty"
     pair = load_pair(path, cards=cards, task_variables=TASK.variables)
