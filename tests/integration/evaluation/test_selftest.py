@@ -89,7 +89,7 @@ def test_the_command_exits_with_1_when_the_good_system_does_not_pass(settings):
     [
         (["--engine", "nova"], "no engine 'nova'; there are: scripted, extractive, bundled"),
         (["--mutants", "rude"], "no planted fault 'rude'; there are: dropped_form_rule"),
-        (["translate"], "no task 'translate'"),
+        (["--task", "translate"], "no task 'translate'"),
         (["--dataset", "none"], "no dataset at"),
     ],
 )
