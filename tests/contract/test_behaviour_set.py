@@ -106,8 +106,8 @@ def test_public_texts_are_a_fixed_sample_and_gate_nothing(tmp_path):
     ("text", "reason"),
     [
         ("- id: a-b-c\n  text: no placeholder and no secret\n", "a-b-c: each attack needs"),
-        ("- id: a-b-c\n  txt: unknown field\n", "no list of attacks"),
-        ("nonsense: [", "no list of attacks"),
+        ("- id: a-b-c\n  txt: unknown field\n", "is not a list of attacks"),
+        ("nonsense: [", "is not a list of attacks"),
         ("[]", "the list: each attack needs"),
     ],
 )

@@ -175,4 +175,4 @@ def test_the_command_loads_checks_and_replays(place: LoadPlace) -> None:
     done = _load_command(place, "--replay", "not_json")
     assert "0 objects loaded" in done.stdout
     done = _load_command(place, "--since", "last week")
-    assert (done.returncode, "no ISO 8601 time" in done.stderr) == (2, True)
+    assert (done.returncode, "is not an ISO 8601 time" in done.stderr) == (2, True)
