@@ -26,6 +26,7 @@ DECIDING_CODE = (
     "figures/arrays.py",
     "figures/metric.py",
     "figures/stats.py",
+    "service/cards.py",
     "service/pair.py",
     "service/task.py",
     "service/attempt.py",

@@ -9,8 +9,10 @@ COULD_NOT_RUN = 2
 
 def report(
     week: Annotated[str, typer.Option(help="ISO week as 2026-W47; default: the last one that is over.")] = "",
-    task: Annotated[str, typer.Option(help="Which task.")] = "summarize",
-    zone: Annotated[str, typer.Option(help="Whose weeks and days; default: OMNI_REPORT_ZONE, else UTC.")] = "",
+    task: Annotated[str, typer.Option(help="Name of the task: a folder of service/tasks.")] = "summarize",
+    zone: Annotated[
+        str, typer.Option(help="IANA time zone of the weeks and days; default: OMNI_REPORT_ZONE, else UTC.")
+    ] = "",
 ) -> None:
     """Write page, digest and numbers of one week."""
     from figures.command_line import omni

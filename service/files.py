@@ -18,7 +18,6 @@ def write_whole(
     *,
     mode: int = _ANYBODY,
     durable: bool = False,
-    errors: str = "strict",
 ) -> None:
     """Replace the file ``path`` by ``content`` atomically. Its folder must exist.
 
@@ -31,14 +30,13 @@ def write_whole(
         durable: Sync file and folder to disk. Without it the file survives a crash of the process, but after a power failure it
             may be old or empty. That suits files that can be made again, and the spool, where a sync would add milliseconds to
             each request. Keys, clients, the ledger, the last known good pair and a stopped rollout are durable.
-        errors: For unpaired surrogates, which models produce and UTF-8 cannot encode: "strict" or "replace".
 
     Raises:
         OSError: the file could not be written; the old file is unchanged and the temporary file removed.
-        UnicodeEncodeError: ``content`` holds an unpaired surrogate and ``errors`` is "strict"; nothing was written.
+        UnicodeEncodeError: ``content`` holds an unpaired surrogate; nothing was written.
     """
     final, temporary = _names(path)
-    body = content.encode("utf-8", errors) if isinstance(content, str) else content
+    body = content.encode("utf-8") if isinstance(content, str) else content
     try:
         _write(temporary, body, mode, durable)
         os.replace(temporary, final)

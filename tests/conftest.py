@@ -18,7 +18,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 # boto3 parses its description of a service again for each client, 0.1 s; a run builds hundreds of clients.
 botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))
 
-with suppress(ImportError):  # the environment of `make test-ragas` has no hypothesis
+with suppress(ImportError):  # the environment of tools/test_ragas.sh has no hypothesis
     import hypothesis
 
     # A deadline per example fails on a busy machine. `make check` takes the smaller profile: --hypothesis-profile=check.

@@ -22,7 +22,6 @@ from reports.read.weeks import day_words
 
 _FIRST = {metric.name: place for place, metric in enumerate(METRICS)}
 _CLOSEST = {"release before": 0, "production beside it": 0, "week before": 1}
-_LONGEST_GAP = 14  # days without data that a series may bridge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 _FORMS = "forms"  # the folder of a tenant's sample folder that holds its forms
 _METADATA = ".meta.json"
 
-calls = typer.Typer(no_args_is_help=True, help="Score calls: run, work, watch, replay, check, rescore, override.")
+calls = typer.Typer(
+    no_args_is_help=True, help="Score recorded calls by a form, follow them to their results, and rate them."
+)
 
 Tenant = Annotated[str, typer.Option(help="Tenant of the calls.")]
 PairName = Annotated[
@@ -149,21 +151,21 @@ def rescore_calls(
 
 
 @calls.command("override")
-def override_verdict(
-    call_id: str,
-    criterion: str,
-    verdict: str,
+def override_rating(
+    call_id: Annotated[str, typer.Argument(help="Id of the call, as in its result.")],
+    criterion: Annotated[str, typer.Argument(help="Id of the criterion, as in the form.")],
+    rating: Annotated[str, typer.Argument(help="yes, no or na.")],
     tenant: Tenant,
     who: Annotated[str, typer.Option(help="Name of the person; default: this machine's user.")] = "",
     reason: Annotated[str, typer.Option(help="Why, in a sentence; personal data is removed.")] = "",
 ) -> None:
-    """Keep a person's verdict beside the model's; an equal one confirms it."""
+    """Store a person's rating of a criterion beside the model's; the same rating confirms it."""
 
     async def put(worker: "CallWorker") -> None:
         from service.calls.work.people import override
 
-        said = override(worker, tenant, call_id, criterion, verdict, who=who or getpass.getuser(), reason=reason)
-        model = "gave no verdict" if said.model_verdict is None else "agrees" if said.agrees else "differs"
+        said = override(worker, tenant, call_id, criterion, rating, who=who or getpass.getuser(), reason=reason)
+        model = "gave no rating" if said.model_verdict is None else "agrees" if said.agrees else "differs"
         print(f"recorded; the model {model}")
 
     _work(_here(), put, scores=False)

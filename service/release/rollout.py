@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -13,12 +13,12 @@ from service.errors import RegistryError
 from service.release.attestation import GateAttestation, read_attestation
 from service.release.release import attestation_tag
 from service.release.statements import TrustedKeys, build_statement, read_claims, shown
+from service.release.verification import CLOCK_SKEW
 from service.served import ServedPair
 
 CANDIDATE_ALIAS = "candidate"
 ROLLOUT_TAG_PREFIX = "omni.rollout."
 ROLLOUT_TYPE = "https://omni-insights.dev/rollout/v1"  # a name; nothing is fetched
-_CLOCK_SKEW = timedelta(minutes=5)
 _BUCKETS = 10_000
 _Percent = Annotated[int, Field(ge=0, le=100)]
 
@@ -155,7 +155,7 @@ def _missing_evidence(rollout: Rollout, attestation: GateAttestation) -> str | N
         return f"the verdict was {attestation.verdict!r} on {attestation.dataset_name!r}"
     if attestation.environment != rollout.environment:
         return f"its evidence is from {attestation.environment!r}"
-    if not attestation.issued_at - _CLOCK_SKEW <= rollout.moment <= attestation.expires_at:
+    if not attestation.issued_at - CLOCK_SKEW <= rollout.moment <= attestation.expires_at:
         return f"it is dated {rollout.at}, outside its attestation's time"
     if attestation.baseline_digest != rollout.production_digest:
         return "it was not compared with the pair that it runs beside"

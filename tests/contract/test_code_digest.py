@@ -35,7 +35,6 @@ CARRIERS = (
     "service/app.py",
     "service/aws/",
     "service/canonical.py",
-    "service/cards.py",
     "service/clock.py",
     "service/errors.py",
     "service/events.py",

@@ -1,6 +1,7 @@
 """Documents are true to the tree: sizes, links, paths, commands, requirement ids and the form of decisions."""
 
 import re
+import subprocess
 from itertools import pairwise
 from pathlib import Path
 
@@ -162,3 +163,10 @@ def test_every_setting_that_a_page_names_exists():
     for page in PAGES:
         named = set(re.findall(r"OMNI_[A-Z0-9_]+", page.read_text(encoding="utf-8")))
         assert named <= known, f"{_name(page)} names {sorted(named - known)}"
+
+
+def test_no_tracked_text_holds_a_conflict_marker():
+    found = subprocess.run(
+        ["git", "grep", "-nIE", "^(<<<<<<< |>>>>>>> )"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.stdout == ""

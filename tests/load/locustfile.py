@@ -1,6 +1,6 @@
 """Agents who ask for summaries: one locust process, every request written down before it is sent and after it is answered.
 
-Read by ``locust -f``; its settings come as ``LOAD_*`` variables from ``tests/load/driver.py``.
+Read by ``locust -f``; its settings come as ``LOAD_*`` variables from ``tests/load/run.py``.
 """
 
 import itertools

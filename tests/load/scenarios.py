@@ -93,7 +93,7 @@ LOAD = (
     ),
     # The plan to the letter (R-MODELS): 5 s for the primary, then the backup. It promises nothing; it shows why not.
     Scenario(
-        name="the letter: 5 s, then the backup; 10% of primary calls hang",
+        name="5 s for the primary, then the backup; 10% of primary calls hang",
         users=500,
         pacing_s=10.0,
         seconds=30,

@@ -18,7 +18,6 @@ from service.calls.failure import FailureReason, NotReady
 from service.calls.keys import CallObject
 
 State = Literal["received", "transcribed", "redacted", "scored", "done", "needs_review", "failed"]
-STATES: tuple[State, ...] = ("received", "transcribed", "redacted", "scored", "done", "needs_review", "failed")
 ENDED: frozenset[State] = frozenset({"done", "needs_review", "failed"})
 _BEFORE: dict[State, tuple[State, ...]] = {
     "transcribed": ("received",),
