@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from figures.command_line import omni
 from reports.compare.agreement import AgreementWeek
 from reports.compare.anomalies import Anomaly
-from reports.compare.baselines import AliasMove, PairInWeek
+from reports.compare.baselines import PairInWeek
 from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
 from reports.compare.findings import WeekFinding, names_of
@@ -35,7 +36,6 @@ class WeekFacts:
     task: str
     week: str
     pairs: Sequence[PairInWeek]
-    releases: Sequence[AliasMove]
     found: Sequence[WeekFinding]
     whole: Sequence[Comparison]
     unhelpful: ComparisonResult
@@ -54,8 +54,8 @@ class WeekFacts:
 def actions(facts: WeekFacts) -> list[Action]:
     """Return the recommended actions, the most urgent first; empty when there is nothing to do."""
     worse = facts.worse
-    done = _pair_actions(facts.pairs, facts.releases, worse)
-    done += [_slice_action(facts.week, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
+    done = _pair_actions(facts.task, facts.pairs, worse)
+    done += [_slice_action(facts, item) for item in worse if item.metric is HELPFUL and item.first.dimension][:3]
     if worse and not done:
         done.append(_cause_action(worse[0], facts.drifts))
     done += _case_actions(facts)
@@ -73,23 +73,21 @@ def actions(facts: WeekFacts) -> list[Action]:
 def _case_actions(facts: WeekFacts) -> list[Action]:
     """Return the actions that turn feedback into cases: for growing themes, and for unhelpful ratings above the target."""
     covered = {(item.first.dimension, item.first.value) for item in facts.worse if item.metric is HELPFUL}
-    done = []
-    for theme in facts.themes.themes:
-        if (theme.dimension, theme.value) not in covered and theme.grown:
-            slice_option = f" --slice {shlex.quote(f'{theme.dimension}={theme.value}')}" if theme.dimension else ""
-            done.append(
-                Action(
-                    do=f"Make cases from the growing theme “{', '.join(theme.terms)}”",
-                    because=f"{theme.size} texts this week, {theme.before} the week before",
-                    command=f"omni harvest propose --week {facts.week}{slice_option}",
-                )
-            )
+    done = [
+        Action(
+            do=f"Make cases from the growing theme “{', '.join(theme.terms)}”",
+            because=f"{theme.size} texts this week, {theme.before} the week before",
+            command=_propose(facts, theme.dimension, theme.value),
+        )
+        for theme in facts.themes.themes
+        if (theme.dimension, theme.value) not in covered and theme.grown
+    ]
     if facts.unhelpful is ComparisonResult.MISSED and not facts.worse:
         done.append(
             Action(
                 do="Make cases from the answers rated unhelpful and improve the prompt on them",
                 because="the unhelpful rate is above 15%, although nothing got worse this week",
-                command=f"omni harvest propose --week {facts.week}",
+                command=_propose(facts),
             )
         )
     return done
@@ -105,7 +103,7 @@ def _gate_actions(facts: WeekFacts) -> list[Action]:
             Action(
                 do="Before the next release, find out why production is worse than the gate promised",
                 because=f"it is worse in {names}",
-                command=f"omni eval --fresh --task {facts.task}",
+                command=omni("eval", "--fresh", task=facts.task),
             )
         )
     if any(item.what == "cost of the day" for item in facts.anomalies):
@@ -122,7 +120,7 @@ def _gate_actions(facts: WeekFacts) -> list[Action]:
             Action(
                 do=f"Check that the gate's cases still resemble the production inputs ({names})",
                 because=f"the inputs moved: PSI {max(item.psi for item in moved):.2f}",
-                command=f"omni cases --task {facts.task}",
+                command=omni("cases", task=facts.task),
             )
         )
     return done
@@ -144,15 +142,13 @@ def overruled_actions(agreed: AgreementWeek) -> list[Action]:
             Action(
                 do=f"Read the calls in which people overruled criterion {item.criterion} ({item.tenant}, {item.form_id})",
                 because=because,
-                command=f"omni sql {shlex.quote(asked)}",
+                command=omni("sql", shlex.quote(asked)),
             )
         )
     return done
 
 
-def _pair_actions(
-    pairs: Sequence[PairInWeek], releases: Sequence[AliasMove], worse: Sequence[WeekFinding]
-) -> list[Action]:
+def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFinding]) -> list[Action]:
     """Return an action for each worse pair: roll back a production pair, end a candidate's rollout."""
     done = []
     for pair in pairs:
@@ -165,17 +161,18 @@ def _pair_actions(
         if not mine or pair.before is None:
             continue
         what = names_of(mine)
+        why = ("--why", shlex.quote(f"worse: {what}"))
         if pair.role == "candidate":
             done.append(
                 Action(
                     do=f"End the rollout of {pair.label}",
                     because=f"it is worse than the production pair in the same week: {what}",
-                    command=f"omni rollout-end --why {shlex.quote(f'worse: {what}')}",
+                    command=omni("rollout-end", *why, task=task),
                 )
             )
         elif pair.role == "production":
             before = pair.before.release
-            to = f" --to {before.sequence}" if before is not None and before.sequence is not None else ""
+            to = ("--to", str(before.sequence)) if before is not None and before.sequence is not None else ()
             place = (
                 f"release {before.sequence}, {pair.before.label}" if to and before is not None else pair.before.label
             )
@@ -183,19 +180,24 @@ def _pair_actions(
                 Action(
                     do=f"Roll back to {place}",
                     because=f"it is worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
-                    command=f"omni rollback --why {shlex.quote(f'worse: {what}')}{to}",
+                    command=omni("rollback", *why, *to, task=task),
                 )
             )
     return done
 
 
-def _slice_action(week: str, item: WeekFinding) -> Action:
+def _slice_action(facts: WeekFacts, item: WeekFinding) -> Action:
     first = item.first
     return Action(
         do=f"Make cases from the unhelpful answers for {first.slice}, so that the gate catches this next time",
         because=f"the {item.metric.title} fell from {first.contrast.theirs.value:.2f} to {first.contrast.ours.value:.2f}",
-        command=f"omni harvest propose --week {week} --slice {shlex.quote(f'{first.dimension}={first.value}')}",
+        command=_propose(facts, first.dimension, first.value),
     )
+
+
+def _propose(facts: WeekFacts, dimension: str = "", value: str = "") -> str:
+    part = ("--slice", shlex.quote(f"{dimension}={value}")) if dimension else ()
+    return omni("harvest", "propose", "--week", facts.week, *part, task=facts.task)
 
 
 def _cause_action(item: WeekFinding, drifts: Sequence[Drift]) -> Action:

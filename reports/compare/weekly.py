@@ -124,7 +124,6 @@ def make_report(data: WeekData) -> WeeklyReport:
                         task=data.task,
                         week=data.week.name,
                         pairs=pairs,
-                        releases=releases,
                         found=found,
                         whole=of_pairs,
                         unhelpful=unhelpful.target if unhelpful is not None else ComparisonResult.NONE,

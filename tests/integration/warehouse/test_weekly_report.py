@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -62,13 +63,22 @@ class House:
             warehouse.close()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def on_the_path():
+    """The commands in a report name ``omni`` as in an activated environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+        patch.delenv("OMNI_SIMULATED", raising=False)
+        yield
+
+
 @pytest.fixture
 def house(tmp_path):
     return House(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory):
+def planted(tmp_path_factory, on_the_path):
     """A release in whose week one intent is rated helpful at 0.65 instead of 0.85."""
     made = House(tmp_path_factory.mktemp("planted"))
     return made.fill(rows(Scenario(week=WEEK, answers=60_000, planted=(OUTAGE,), seed=3))).report()
@@ -222,6 +232,19 @@ def test_the_advice_is_a_command_for_each_finding(planted):
     assert "omni harvest propose --week 2026-W46 --slice intent=outage" in commands
 
 
+def test_the_advice_is_for_the_task_of_the_report(house):
+    tables = rows(Scenario(week=WEEK, answers=60_000, planted=(OUTAGE,), seed=3))
+    for name, rows_of_it in tables.items():
+        if "task" in rows_of_it.column_names:
+            place = rows_of_it.column_names.index("task")
+            tasks = pa.array(["scorecard"] * len(rows_of_it), rows_of_it.schema.field("task").type)
+            tables[name] = rows_of_it.set_column(place, rows_of_it.schema.field("task"), tasks)
+    commands = [action.command for action in house.fill(tables).report(task="scorecard").actions if action.command]
+    assert commands[0].startswith("omni rollback --why 'worse: helpful rate for intent outage'")
+    assert "omni harvest propose --week 2026-W46 --slice intent=outage --task scorecard" in commands
+    assert all(command.endswith(" --task scorecard") for command in commands)
+
+
 def test_the_theme_of_the_planted_slice_is_named_with_examples_and_ids(planted):
     theme = next(theme for theme in planted.themes.themes if theme.value == "outage")
     assert theme.grown
@@ -364,6 +387,7 @@ def test_a_candidate_is_compared_with_production_beside_it(house):
     ]
     assert report.worse[0].first.baseline.against == "production beside it"
     assert report.actions[0].command.startswith("omni rollout-end --why ")
+    assert "--task" not in report.actions[0].command
 
 
 def test_texts_are_escaped_in_page_and_digest(house):
