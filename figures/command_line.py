@@ -7,16 +7,18 @@ from pathlib import Path
 
 PROGRAM = "omni"
 DEFAULT_TASK = "summarize"
+SIMULATED = "OMNI_SIMULATED"  # set where commands act on the simulated weeks; child processes inherit it
 
 
 def omni(*words: str, task: str = DEFAULT_TASK) -> str:
     """Return the command line that runs ``omni`` with ``words`` in the current folder's shell.
 
     The program is named by its path where the shell would not find it, as outside an activated virtual environment.
-    ``task`` is added where it is not the default one.
+    ``task`` is added where it is not the default one, and ``--traffic`` where this command acts on the simulated weeks.
     """
     program = PROGRAM if shutil.which(PROGRAM) else _beside_python()
-    return " ".join([program, *words, *(["--task", task] if task != DEFAULT_TASK else [])])
+    traffic = ["--traffic"] if os.environ.get(SIMULATED) else []
+    return " ".join([program, *traffic, *words, *(["--task", task] if task != DEFAULT_TASK else [])])
 
 
 def _beside_python() -> str:

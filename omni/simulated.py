@@ -4,9 +4,14 @@ from collections.abc import MutableMapping
 
 
 def use_simulated_store(environment: MutableMapping[str, str]) -> None:
-    """Set the variables in ``environment`` that the settings read; variables that are already set stay."""
+    """Set the variables in ``environment`` that the settings read; variables that are already set stay.
+
+    A marker is set too, by which the commands that messages suggest are for the simulated weeks.
+    """
+    from figures.command_line import SIMULATED
     from service.settings import REPO_ROOT
 
+    environment[SIMULATED] = "1"
     state = environment.setdefault("OMNI_STATE_DIR", str(REPO_ROOT / ".omni" / "traffic"))
     environment.setdefault("OMNI_REGISTRY_URI", f"sqlite:///{state}/mlflow.db")
     environment.setdefault("OMNI_LOCAL_AWS_PORT", "4577")

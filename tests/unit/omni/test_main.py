@@ -26,6 +26,7 @@ selftest calibrate simulate report-power bench""".split()
 def own_state(tmp_path, monkeypatch):
     monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("OMNI_REGISTRY_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("OMNI_SIMULATED", "")  # `omni traffic` sets it; the fixture takes it back
 
 
 def omni(*arguments):
@@ -176,7 +177,28 @@ def test_simulated_weeks_are_kept_apart():
         "OMNI_REGISTRY_URI": f"sqlite:///{state}/mlflow.db",
         "OMNI_LOCAL_AWS_PORT": "5000",
         "OMNI_LOCAL_BEDROCK_PORT": "4578",
+        "OMNI_SIMULATED": "1",
     }
+
+
+@pytest.mark.parametrize(("options", "suggested"), [((), "omni serve"), (("--traffic",), "omni --traffic serve")])
+def test_what_is_suggested_next_stays_in_the_simulated_weeks(monkeypatch, capsys, options, suggested):
+    release = SimpleNamespace(
+        sequence=1, pair_name="a", pair_digest="d" * 64, registry_version=1, from_digest=None, task="summarize"
+    )
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("eval.release.promotion.promote_pair", lambda *_: release)
+    monkeypatch.setattr("eval.release.announce.announce", lambda *_: None)
+    monkeypatch.setenv("OMNI_LOCAL_AWS_PORT", "5000")
+    monkeypatch.setenv("OMNI_LOCAL_BEDROCK_PORT", "5001")
+    assert omni(*options, "promote", "a", "--why", "y") == 0
+    assert capsys.readouterr().out.endswith(f"Next: serve it: {suggested}\n")
+
+
+@pytest.mark.parametrize(("met", "code"), [(True, 0), (False, 1)])
+def test_a_report_that_misses_its_target_is_exit_code_1(monkeypatch, met, code):
+    monkeypatch.setattr("reports.simulate.scale.measure", lambda sizes: met)
+    assert omni("bench", "report", "--answers", "10") == code
 
 
 def test_a_bench_without_the_repository_is_refused(monkeypatch, tmp_path, capsys):

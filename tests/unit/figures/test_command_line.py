@@ -1,0 +1,28 @@
+"""The commands that messages suggest: the program's name, the task, the simulated weeks."""
+
+import shutil
+
+import pytest
+
+from figures.command_line import SIMULATED, omni
+
+
+@pytest.fixture(autouse=True)
+def in_an_activated_environment(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.delenv(SIMULATED, raising=False)
+
+
+def test_the_task_is_named_where_it_is_not_the_default():
+    assert omni("rollback", "--to", "1", task="summarize") == "omni rollback --to 1"
+    assert omni("rollback", "--to", "1", task="scorecard") == "omni rollback --to 1 --task scorecard"
+
+
+def test_a_command_for_the_simulated_weeks_says_so(monkeypatch):
+    monkeypatch.setenv(SIMULATED, "1")
+    assert omni("rollback", task="scorecard") == "omni --traffic rollback --task scorecard"
+
+
+def test_outside_an_activated_environment_the_program_is_named_by_its_path(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert omni("serve").endswith("/omni serve")
