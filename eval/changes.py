@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from eval.errors import ChangesError
 
 # What any of these decides is decided for every pair: cards, code that is evaluated and code that judges, what is installed.
-_TOUCHES_ALL = ("prompts/models.yaml", "pyproject.toml", "requirements")
+_TOUCHES_ALL = ("prompts/models.yaml", "prompts/judges", "pyproject.toml", "requirements")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")  # the names go into command lines of workflows
 _PACKAGES = ("eval/", "figures/", "service/")
 # Parts of the harness that show results and never make them; the pairs need no new evidence for them.
@@ -36,7 +36,7 @@ def changed_pairs(root: Path, task: str, base: str, head: str | None = None) -> 
     """Return the pairs of ``task`` that differ between ``base`` and ``head`` (None: the working tree, new files included).
 
     Compared is the point where ``head`` left ``base``, as a pull request shows it. All pairs count as changed when cards,
-    cases, suite, scorers, the task's code, the service or the dependencies changed. A deleted pair is not evaluated.
+    judges, cases, suite, scorers, the task's code, the service or the dependencies changed. A deleted pair is not evaluated.
 
     Raises:
         ChangesError: git, the repository or a ref is missing, or the two have no history in common.
@@ -96,7 +96,7 @@ def _git(root: Path, *arguments: str) -> str:
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no common history"])[0]
         raise ChangesError(
-            f"git {arguments[0]} failed: {said}; name a commit that this checkout has with BASE= "
+            f"git {arguments[0]} failed: {said}; name a commit that this checkout has with --base "
             "(in CI, check out with fetch-depth: 0)"
         )
     return done.stdout

@@ -166,7 +166,8 @@ def sign_statement(signer: Signer, statement: Mapping[str, Any]) -> str:
     size = len(envelope.pae())
     if size > MAX_SIGNED_BYTES:
         raise SigningError(
-            f"the statement has {size} bytes and AWS KMS signs at most {MAX_SIGNED_BYTES}: shorten WHY or the names in it"
+            f"the statement has {size} bytes and AWS KMS signs at most {MAX_SIGNED_BYTES}: shorten the text of --why or "
+            "the names in it"
         )
     envelope.sign(signer)
     return canonical_json(envelope.to_dict())
