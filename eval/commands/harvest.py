@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
+from figures.command_line import omni
 
 if TYPE_CHECKING:
     from eval.harvest.propose import HarvestContext
@@ -55,7 +56,7 @@ def propose_cases(
             "  simulated traffic is made from the cases of dev; to propose from it nevertheless: --against gate,challenge"
         )
     if found.new:
-        print(f"{path}\nnext: omni harvest review --task {task}")
+        print(f"{path}\nnext: {omni('harvest', 'review', task=task)}")
 
 
 @harvest.command("review")
@@ -70,7 +71,8 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
 
     settings = Settings()
     if not sys.stdin.isatty():
-        print("error: no terminal: write decisions into the file and run `omni harvest accept`", file=sys.stderr)
+        accept = omni("harvest", "accept", task=task)
+        print(f"error: no terminal: write decisions into the file and run `{accept}`", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     console = Console()
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from eval.commands.arguments import TaskName
+from figures.command_line import omni
 from service.commands.output import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         print_json([_plain(row) for row in rows])
         return
     if not rows:
-        print(f"task {task!r} has no releases yet; see `omni promote`")
+        first = omni("promote", "PAIR", "--why", '"why, in one sentence"', task=task)
+        print(f"task {task!r} has no releases yet; release a pair: {first}")
     for row in rows:
         release, evidence = row.entry.release, row.attestation
         if release is not None:

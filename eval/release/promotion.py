@@ -15,6 +15,7 @@ from eval.results import Verdict
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
+from figures.command_line import omni
 from service.cards import ModelCards
 from service.clock import wall_clock
 from service.errors import RegistryError
@@ -245,13 +246,14 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
         target = next((release for release in context.releases if release.sequence == to), None)
     if target is None:
         raise Refused(
-            f"there is no earlier release of another pair to return to; see `omni history --task {task_name}`"
+            f"there is no earlier release of another pair to return to; see `{omni('history', task=task_name)}`"
         )
     pair = context.tracking.pair_of(task_name, target.registry_version)
     if pair.digest != target.pair_digest:
         raise Refused(
             f"version {target.registry_version} holds {pair.digest[:12]}, but release {target.sequence} released "
-            f"{target.pair_digest[:12]}: somebody rewrote it; name another release with --to, see `omni history`"
+            f"{target.pair_digest[:12]}: somebody rewrote it; name another release with --to, see "
+            f"`{omni('history', task=task_name)}`"
         )
     return _release_again(context, pair, target, "rollback", why)
 

@@ -195,6 +195,17 @@ def test_what_is_suggested_next_stays_in_the_simulated_weeks(monkeypatch, capsys
     assert capsys.readouterr().out.endswith(f"Next: serve it: {suggested}\n")
 
 
+def test_what_is_suggested_keeps_the_task(monkeypatch, capsys):
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("eval.release.audit.Audit", lambda *_: SimpleNamespace(history=list))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    assert omni("history", "--task", "scorecard") == 0
+    assert omni("harvest", "review", "--task", "scorecard") == 2
+    printed = capsys.readouterr()
+    assert 'omni promote PAIR --why "why, in one sentence" --task scorecard\n' in printed.out
+    assert "`omni harvest accept --task scorecard`" in printed.err
+
+
 @pytest.mark.parametrize(("met", "code"), [(True, 0), (False, 1)])
 def test_a_report_that_misses_its_target_is_exit_code_1(monkeypatch, met, code):
     monkeypatch.setattr("reports.simulate.scale.measure", lambda sizes: met)
