@@ -93,7 +93,7 @@ traffic: setup ## Simulated weeks of agents, then the report on them: make traff
 lint: setup ## Style, types, workflows and import contracts
 	@tools/lint.sh
 
-check: lint ## Lint and the fast tests; under two minutes
+check: lint ## Lint and the fast tests: about a minute
 	@$(VENV)/bin/python -m pytest tests/unit tests/contract -q -n auto --maxprocesses=4 --dist=worksteal --hypothesis-profile=check -m "not slow"
 
 test: lint ## Set everything up (browser, Node.js and speech too) and run all tests
