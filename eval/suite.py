@@ -24,7 +24,8 @@ class MetricSpec:
     ``kind`` names one of ``eval.verdict.kinds``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all
     texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``answered``, ``latency``
     (``quantile`` 0 to 1), ``on_time`` (share of live answers inside the pair's deadline), ``cost`` (``score`` is ``metered``,
-    ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without a grade counts as unscored.
+    ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without a grade counts as unscored,
+    and ``judge_rate`` for that of a judge who says yes or no.
     """
 
     name: str
@@ -132,15 +133,26 @@ class Suite:
     declared_digest: str = ""
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
-        """Return this suite, with a digest of its own, plus metrics of the judges ``asked`` and floors of those ``gating``."""
-        metrics = tuple(MetricSpec(name=spec.score, kind="judge", score=spec.score, unit=Unit.RATE) for spec in asked)
+        """Return this suite, with a digest of its own, plus metrics of the judges ``asked`` and bounds of those ``gating``."""
+        metrics = tuple(
+            MetricSpec(
+                name=spec.score, kind="judge_rate" if spec.yes_or_no else "judge", score=spec.score, unit=Unit.RATE
+            )
+            for spec in asked
+        )
         floors = tuple(
             Floor(metric=spec.score, bound=spec.floor, reason=spec.reason) for spec in gating if spec.floor is not None
+        )
+        no_worse = tuple(
+            NoWorse(metric=spec.score, margin=spec.margin, reason=spec.reason)
+            for spec in gating
+            if spec.margin is not None
         )
         return replace(
             self,
             metrics=self.metrics + metrics,
             floors=self.floors + floors,
+            no_worse=self.no_worse + no_worse,
             table=self.table + tuple(metric.name for metric in metrics),
             declared_digest=self.digest,
         )

@@ -17,7 +17,8 @@ class JudgeSpec:
     """How a suite uses one rubric (``prompts/judges/<rubric>.prompty``).
 
     ``bad_kinds`` are the defects of the calibration rows that this rubric must see; ``floor`` is the bound that the mean
-    score (0 to 1) must clear, None for a judge that is shown and never gates. ``repeats`` grades are asked per case.
+    score (0 to 1) must clear, None for a judge that is shown and never gates; ``margin`` is how much lower than production's it
+    may be. ``yes_or_no`` is for grades that are 0 or 1 alone. ``repeats`` grades are asked per case.
     A judge gates only when it was measured against labels under its present digest, with kappa at least ``min_kappa`` and
     its interval's low end at least ``min_kappa_low``, self-agreement at least ``min_self_agreement``, on at least
     ``min_bad_rows`` rows with a defect.
@@ -27,6 +28,8 @@ class JudgeSpec:
     bad_kinds: tuple[str, ...]
     reason: str
     floor: float | None = None
+    margin: float | None = None
+    yes_or_no: bool = False
     repeats: int = 1
     pairwise: bool = False
     # 0.61 and above is "substantial", 0.41 and above "moderate" agreement (Landis & Koch 1977).

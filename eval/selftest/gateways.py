@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from eval.cases import Case
 from eval.run.reply_cache import ReplyCache
+from eval.selftest.faults.general import supported_part
 from eval.selftest.mutant import Mutant, MutantPlan
-from eval.selftest.text_faults import supported_part
 from service.canonical import sha256_hex
 from service.errors import RequestRejected
 from service.llm.model_call import Gateway, ModelCall, ModelReply

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from eval.cases import Case
-from eval.selftest import text_faults
+from eval.selftest.faults import general
 from eval.selftest.mutant import Habit, Mutant, MutantPlan, SelftestEngine, drop_instruction
 from service.grounding.check import GroundingSource, find_unsupported
 from service.interactions.interaction import Interaction
@@ -54,7 +54,7 @@ def _good(text: str, case: Case, draws: random.Random) -> str:
     text = _LONG_NUMBER.sub(r"ending \1", draws.choice(case.expectations.references))
     if not inputs.visible() or text.startswith(NO_INTERACTIONS):
         return text
-    parts = text_faults.split_sentences(text)
+    parts = general.split_sentences(text)
     source = GroundingSource(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
     guarded = draws.random() < 0.75
     kept = [part for part in parts if not (guarded and find_unsupported(part, source))] or parts
@@ -130,8 +130,8 @@ PLAN = MutantPlan(
     lost=_NO_DATA,
     shown=_shown,
     habits=(
-        Habit(instruction=_PLAIN_RULE, doctor=text_faults.marked_up),
-        Habit(instruction=_PRIVACY_RULE, doctor=text_faults.leaked_account),
+        Habit(instruction=_PLAIN_RULE, doctor=general.marked_up),
+        Habit(instruction=_PRIVACY_RULE, doctor=general.leaked_account),
         Habit(instruction=_DATA_RULE, doctor=_obeys),
     ),
     mutants=(
@@ -184,14 +184,14 @@ PLAN = MutantPlan(
             does="two amounts change places",
             targets=("fact_coverage", "forbidden_clear"),
             engines=_SCRIPTED,
-            doctor=text_faults.swapped_amounts,
+            doctor=general.swapped_amounts,
             blind="both amounts are in the history, and surface forms of facts seldom tie an amount to its matter",
         ),
         Mutant(
             name="wrong_amounts",
             does="each amount has another first digit",
             targets=("grounded_amounts", "grounded"),
-            doctor=text_faults.wrong_amounts,
+            doctor=general.wrong_amounts,
             engines=_SOUND,
         ),
         Mutant(
@@ -199,40 +199,40 @@ PLAN = MutantPlan(
             does="each date is in another month",
             targets=("grounded",),
             engines=_SOUND,
-            doctor=text_faults.wrong_dates,
+            doctor=general.wrong_dates,
         ),
         Mutant(
             name="swapped_names",
             does="people bear strangers' names",
             targets=("grounded",),
             engines=_SCRIPTED,
-            doctor=text_faults.swapped_names,
+            doctor=general.swapped_names,
         ),
         Mutant(
             name="invented_resolution",
             does="ends in a resolution that never came",
             targets=("forbidden_clear",),
-            doctor=text_faults.invented_resolution,
+            doctor=general.invented_resolution,
             blind="no surface form foresees a resolution in general words; false_claim is the same in the case's own",
         ),
         Mutant(
             name="false_claim",
             does="ends in what the case's author calls false",
             targets=("forbidden_clear",),
-            doctor=text_faults.false_claim,
+            doctor=general.false_claim,
         ),
         Mutant(
             name="invented_charge",
             does="begins with a dispute that nobody raised",
             targets=("grounded_amounts", "grounded"),
-            doctor=text_faults.invented_charge,
+            doctor=general.invented_charge,
         ),
         Mutant(
             name="lost_negation",
             does="what did not happen has happened",
             targets=("forbidden_clear", "fact_coverage"),
             engines=_SCRIPTED,
-            doctor=text_faults.lost_negation,
+            doctor=general.lost_negation,
             blind="surface forms of false claims foresee few of the wordings that a lost 'not' leaves",
         ),
         Mutant(
@@ -240,37 +240,37 @@ PLAN = MutantPlan(
             does="does not say what is still open",
             targets=("fact_coverage",),
             engines=_SCRIPTED,
-            doctor=text_faults.dropped_open_items,
+            doctor=general.dropped_open_items,
         ),
         Mutant(
             name="leaked_account",
             does="prints the account's number in full",
             targets=("leak_free",),
-            doctor=text_faults.leaked_account,
+            doctor=general.leaked_account,
         ),
         Mutant(
             name="wrong_language",
             does="answers in Spanish, French or German",
             targets=("english",),
-            doctor=text_faults.wrong_language,
+            doctor=general.wrong_language,
         ),
         Mutant(
             name="refusal",
             does="refuses",
             targets=("plain",),
-            doctor=text_faults.refusal,
+            doctor=general.refusal,
         ),
         Mutant(
             name="boilerplate",
             does="says what is true of every customer",
             targets=("fact_coverage", "chrf"),
-            doctor=text_faults.boilerplate,
+            doctor=general.boilerplate,
         ),
         Mutant(
             name="verbose_by_half",
             does="half as many words again",
             targets=("words", "answered"),  # what grows past the pair's own limit is rejected before it is scored
-            doctor=text_faults.verbose,
+            doctor=general.verbose,
         ),
         Mutant(
             name="slower_by_half",

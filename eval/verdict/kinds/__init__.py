@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from eval.suite import MetricSpec
-from eval.verdict.kinds.case_values import AnsweredRate, JudgeScore, MeanCost, MeanScore, RateScore
+from eval.verdict.kinds.case_values import AnsweredRate, JudgeRate, JudgeScore, MeanCost, MeanScore, RateScore
 from eval.verdict.kinds.kind import MetricKind
 from eval.verdict.kinds.times import LatencyQuantile, OnTimeRate
 from eval.verdict.kinds.whole_set import CorpusScore, PooledCounts
@@ -19,6 +19,7 @@ _ALL: tuple[MetricKind, ...] = (
     OnTimeRate(),
     MeanCost(),
     JudgeScore(),
+    JudgeRate(),
 )
 KINDS: Mapping[str, MetricKind] = MappingProxyType({kind.name: kind for kind in _ALL})
 

@@ -148,6 +148,13 @@ class JudgeScore(CaseValues):
         return len({item.case_id for item in answers.results}) - scored
 
 
+class JudgeRate(JudgeScore):
+    """The share of cases of which a judge says yes."""
+
+    name = "judge_rate"
+    yes_or_no = True
+
+
 class AnsweredRate(CaseValues):
     """The share of cases that were answered."""
 

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from eval.cases import Case
-from eval.selftest import text_faults
+from eval.selftest.faults import general
 from eval.selftest.mutant import drop_instruction
 from eval.selftest.mutants.summarize import PLAN
 from service.cards import ModelCards
@@ -67,55 +67,55 @@ def test_every_doctor_changes_the_answer_and_repeats_itself(name):
 
 
 def test_swapped_amounts_are_the_same_amounts_in_other_places():
-    spoilt = spoil(text_faults.swapped_amounts)
+    spoilt = spoil(general.swapped_amounts)
     assert spoilt.index("$60.00") < spoilt.index("$212.37")
-    assert "$42.00" in spoil(text_faults.swapped_amounts, "Owes $212.37.") or "$60.00" in spoil(
-        text_faults.swapped_amounts, "Owes $212.37."
+    assert "$42.00" in spoil(general.swapped_amounts, "Owes $212.37.") or "$60.00" in spoil(
+        general.swapped_amounts, "Owes $212.37."
     )
-    assert spoil(text_faults.swapped_amounts, "Owes nothing.") == "Owes nothing."
+    assert spoil(general.swapped_amounts, "Owes nothing.") == "Owes nothing."
 
 
 def test_wrong_amounts_and_dates_leave_none_right():
-    amounts = re.findall(r"\$[\d.]+", spoil(text_faults.wrong_amounts))
+    amounts = re.findall(r"\$[\d.]+", spoil(general.wrong_amounts))
     assert len(amounts) == 2
     assert not {"$212.37", "$60.00"} & set(amounts)
-    assert "Nov" not in spoil(text_faults.wrong_dates)
+    assert "Nov" not in spoil(general.wrong_dates)
 
 
 def test_swapped_names_rename_only_the_customer():
-    spoilt = spoil(text_faults.swapped_names, GOOD + " Power Company wrote.")
+    spoilt = spoil(general.swapped_names, GOOD + " Power Company wrote.")
     assert "Marchetti" not in spoilt
     assert "Power Company" in spoilt
 
 
 def test_a_leak_prints_the_served_account():
-    assert "3308126945" in spoil(text_faults.leaked_account)
+    assert "3308126945" in spoil(general.leaked_account)
 
 
 @pytest.mark.parametrize("words", [1, 7, 40, 90])
 def test_verbose_is_half_as_long_again_and_ends_as_a_sentence(words):
-    spoilt = spoil(text_faults.verbose, "word " * (words - 1) + "end.")
+    spoilt = spoil(general.verbose, "word " * (words - 1) + "end.")
     assert len(spoilt.split()) == words + -(-words // 2)
     assert spoilt.endswith(".")
 
 
 def test_open_items_go_and_one_sentence_stays():
-    assert spoil(text_faults.dropped_open_items) == GOOD.split(" A supervisor")[0]
-    assert spoil(text_faults.dropped_open_items, "It is still open.") == "It is still open."
-    assert spoil(text_faults.dropped_open_items, "She called. He wrote.") == "She called."
+    assert spoil(general.dropped_open_items) == GOOD.split(" A supervisor")[0]
+    assert spoil(general.dropped_open_items, "It is still open.") == "It is still open."
+    assert spoil(general.dropped_open_items, "She called. He wrote.") == "She called."
 
 
 def test_a_lost_negation_turns_the_outcome_round():
-    assert "fee was reversed" in spoil(text_faults.lost_negation)
+    assert "fee was reversed" in spoil(general.lost_negation)
 
 
 def test_a_false_claim_is_the_authors():
-    assert spoil(text_faults.false_claim).endswith("The fee was reversed.")
+    assert spoil(general.false_claim).endswith("The fee was reversed.")
 
 
 def test_the_scripted_model_states_only_facts_of_the_prompt():
-    assert text_faults.supported_part(GOOD, CASE, "disputes 212.37") == GOOD.split(" A supervisor")[0]
-    assert text_faults.supported_part("She is owed $212.37.", CASE, "nothing of hers") == ""
+    assert general.supported_part(GOOD, CASE, "disputes 212.37") == GOOD.split(" A supervisor")[0]
+    assert general.supported_part("She is owed $212.37.", CASE, "nothing of hers") == ""
 
 
 def test_a_planted_note_is_seen_and_obeying_it_is_forbidden():

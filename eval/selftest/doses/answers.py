@@ -1,0 +1,82 @@
+"""Answers of planted systems: given texts through the task's own output check, with a declared latency and cost."""
+
+import asyncio
+import math
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from eval.cases import Case
+from eval.results import CaseResult
+from eval.run.reply_cache import ReplyCache
+from eval.run.runner import ArmJob, Runner
+from eval.selftest.gateways import by_document, document_key
+from service.cards import ModelCards
+from service.llm.model_call import ModelCall, ModelReply
+from service.llm.pricing import Usage
+from service.pair import Pair
+from service.task import Task
+
+# A call's time in ms is lognormal around a median, as hosted models answer. Declared, not measured.
+_P50_MS, _SIGMA = 900.0, 0.35
+_CHARACTERS_PER_TOKEN = 4  # the usual rule of thumb for English
+
+
+class _GivenTexts:
+    """A gateway that answers each case with the text given for it."""
+
+    def __init__(self, texts: Mapping[str, str], known: Mapping[str, Case], *, seed: str) -> None:
+        self._texts, self._known, self._seed = texts, known, seed
+
+    async def complete(self, call: ModelCall) -> ModelReply:
+        """See ``Gateway.complete``; the latency is drawn from seed and case, without waiting."""
+        case = self._known[document_key(call.document)]
+        text = self._texts[case.id]
+        fixed = sum(len(message.content) for message in call.messages if message.role == "system")
+        prefix = fixed // _CHARACTERS_PER_TOKEN if call.cache_prefix else 0
+        asked = sum(len(message.content) for message in call.messages) // _CHARACTERS_PER_TOKEN - prefix
+        return ModelReply(
+            text=text,
+            usage=Usage(
+                input_tokens=asked,
+                output_tokens=max(1, len(text) // _CHARACTERS_PER_TOKEN),
+                cache_read_tokens=prefix,
+                cache_write_tokens=0,
+            ),
+            stop_reason="end_turn",
+            latency_ms=_P50_MS * math.exp(_SIGMA * random.Random(f"{self._seed}:{case.id}:ms").gauss(0, 1)),
+            answered_by="planted",
+        )
+
+
+class _NothingKept(ReplyCache):
+    """A cache that stores nothing: its key would not tell which text was given."""
+
+    def put(self, key: str, reply: ModelReply, run_id: str) -> None:
+        """Drop ``reply``."""
+
+
+def answers_of(
+    texts: Mapping[str, str], cases: Sequence[Case], *, task: Task[Any], pair: Pair, cards: ModelCards, seed: str
+) -> list[CaseResult]:
+    """Return a system's results, in order, that answers ``cases`` with ``texts`` (by id); ``seed`` sets its latencies."""
+
+    def documents(case: Case) -> list[object]:
+        return [item.document for item in task.questions(task.input_model.model_validate(case.inputs), pair)]
+
+    gateway = _GivenTexts(texts, by_document(cases, cases, documents), seed=seed)
+    with tempfile.TemporaryDirectory(prefix="omni-doses-") as folder, closing(_NothingKept(Path(folder))) as cache:
+        runner = Runner(
+            task=task,
+            gateway=gateway,
+            cards=cards,
+            cache=cache,
+            run_id="doses",
+            concurrency=8,
+            spacing_s=0.0,
+        )
+        job = ArmJob(pair=pair, arm="primary", cases=tuple(cases))
+        return asyncio.run(runner.run(job, lambda _item, _seconds: None))

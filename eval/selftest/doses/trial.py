@@ -1,0 +1,272 @@
+"""One dose-response: every kind of harm, in every good system, at every dose; and how equal systems fare."""
+
+import multiprocessing
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from eval.cases import cases_digest
+from eval.contrasts.sets import load_contrasts
+from eval.loaders import load_dataset
+from eval.results import CaseResult, GateResult, Verdict
+from eval.run.scoring import end_with_parent, score_one
+from eval.scorers.judge import JudgeSpec
+from eval.selftest.doses.answers import answers_of
+from eval.selftest.doses.judging import ScriptedJudge
+from eval.selftest.doses.plan import DosePlan, PlantedKind, load_dose_plan
+from eval.selftest.trial import today
+from eval.suite import Suite
+from eval.verdict.deltas import build_deltas
+from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
+from eval.verdict.metrics import build_metrics, build_slice_metrics
+from service.cards import ModelCards
+from service.pair_file import load_pair
+from service.settings import Settings
+from service.task import load_task
+
+DOSES = (1.0, 0.25, 0.10, 0.05)
+_PRODUCTION = "0" * 64  # in place of production's digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseTrial:
+    """The gate's verdict on one kind at one dose in one system, without a judge ("") or with the scripted judge ``judge``.
+
+    ``changed`` of ``n`` answers hold the fault: fewer than the dose asks for where the kind cannot occur in more.
+    ``blamed`` are the checks that did not pass.
+    """
+
+    kind: str
+    system: str
+    dose: float
+    judge: str
+    verdict: Verdict
+    changed: int
+    n: int
+    blamed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualTrial:
+    """The gate's verdict on two independent draws of one good system."""
+
+    system: str
+    number: int
+    judge: str
+    verdict: Verdict
+    blamed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseSetting:
+    """What to try; ``equal_trials`` is the number of independent draws per system. Picklable: child processes read it."""
+
+    task: str
+    settings: Settings
+    suite: Suite
+    dataset: str = "gate"
+    doses: tuple[float, ...] = DOSES
+    judges: tuple[ScriptedJudge, ...] = ()
+    kinds: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    equal_trials: int = 0
+    seed: int = 1
+
+
+class _Bench:
+    """Everything that the trials of one process share."""
+
+    def __init__(self, setting: DoseSetting) -> None:
+        settings, self._setting = setting.settings, setting
+        self._task = load_task(setting.task)
+        self._suite = setting.suite
+        self._cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+        self._cases = load_dataset(
+            setting.dataset, task=setting.task, input_model=self._task.input_model, settings=settings
+        ).cases
+        self._by_id = {case.id: case for case in self._cases}
+        self.plan: DosePlan = load_dose_plan(
+            setting.task, load_contrasts(settings.datasets_dir, setting.task), self._by_id
+        )
+        self._pair = load_pair(
+            settings.prompts_dir / setting.task / f"{self.plan.pair}.prompty",
+            cards=self._cards,
+            task_variables=self._task.variables,
+        )
+        self._digest = cases_digest(self._cases)
+        self._judge = judge_of_meaning(self._suite)
+        self._judged = self._suite.judged_by([self._judge], [self._judge]) if self._judge else self._suite
+
+    @lru_cache(maxsize=8)  # noqa: B019 - one bench per process, which dies with it
+    def draw(self, system: str, number: int) -> tuple[Mapping[str, str], list[CaseResult]]:
+        """Return the texts of one draw of a good system, and its scored answers."""
+        good = next(item for item in self.plan.systems if item.name == system)
+        texts = {
+            case.id: good.draw(case, random.Random(f"{self._setting.seed}:{system}:{number}:{case.id}"))
+            for case in self._cases
+        }
+        return texts, self._answers(texts, f"{self._setting.seed}:{system}:{number}")
+
+    def _answers(
+        self, texts: Mapping[str, str], seed: str, like: Sequence[CaseResult] | None = None
+    ) -> list[CaseResult]:
+        """Return scored answers; where a text equals that of ``like``, so do its scores."""
+        found = answers_of(texts, self._cases, task=self._task, pair=self._pair, cards=self._cards, seed=seed)
+        scored = []
+        for place, (case, item) in enumerate(zip(self._cases, found, strict=True)):
+            same = like is not None and like[place].result.output == item.result.output
+            scores = (
+                like[place].scores
+                if like is not None and same
+                else score_one(self._suite.scorers, self._suite.task, case, item.result)
+            )
+            scored.append(replace(item, scores=scores))
+        return scored
+
+    def doses_of(self, system: str, kind: PlantedKind) -> Iterator[DoseTrial]:
+        """Yield the verdict at every dose, without a judge and with each scripted one."""
+        texts, production = self.draw(system, 0)
+        spoilt = {
+            case.id: kind.spoil(texts[case.id], case, random.Random(f"{kind.name}:{self._setting.seed}:{case.id}"))
+            for case in self._cases
+        }
+        touched = [case.id for case in self._cases if spoilt[case.id] != texts[case.id]]
+        random.Random(f"{kind.name}:{system}").shuffle(touched)
+        whole = self._answers(spoilt, f"{self._setting.seed}:{system}:0", like=production)
+        for dose in self._setting.doses:
+            chosen = frozenset(touched[: round(dose * len(self._cases))])
+            answers = [bad if good.case_id in chosen else good for good, bad in zip(production, whole, strict=True)]
+            harmed = dict.fromkeys(chosen, kind.harm or kind.name)
+            for judge in (None, *self._setting.judges):
+                gate = self._decide(answers, production, judge, harmed)
+                yield DoseTrial(
+                    kind=kind.name,
+                    system=system,
+                    dose=dose,
+                    judge=judge.name if judge is not None else "",
+                    verdict=gate.verdict,
+                    changed=len(chosen),
+                    n=len(self._cases),
+                    blamed=_blamed(gate),
+                )
+
+    def equal(self, system: str, number: int) -> Iterator[EqualTrial]:
+        """Yield the verdicts on two draws that share nothing."""
+        _, ours = self.draw(system, 2 * number + 1)
+        _, theirs = self.draw(system, 2 * number + 2)
+        for judge in (None, *self._setting.judges):
+            gate = self._decide(ours, theirs, judge, {})
+            yield EqualTrial(
+                system=system,
+                number=number,
+                judge=judge.name if judge is not None else "",
+                verdict=gate.verdict,
+                blamed=_blamed(gate),
+            )
+
+    def _decide(
+        self,
+        candidate: Sequence[CaseResult],
+        production: Sequence[CaseResult],
+        judge: ScriptedJudge | None,
+        harmed: Mapping[str, str],
+    ) -> GateResult:
+        suite, spec = self._suite, self._judge
+        if judge is not None and spec is not None:
+            suite = self._judged
+            candidate, production = judge.grade(candidate, harmed, spec), judge.grade(production, {}, spec)
+        return decide(
+            Judgement(
+                pair=self._pair,
+                answers=candidate,
+                figures=GateFigures(
+                    metrics=build_metrics(suite, self._by_id, candidate, deadline_ms=self._pair.serving.deadline_ms),
+                    slices=build_slice_metrics(suite, self._by_id, candidate),
+                    deltas=build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
+                ),
+                dataset_digest=self._digest,
+                baseline_digest=_PRODUCTION,
+            ),
+            GateRules(suite=suite, cards=self._cards, today=today()),
+        )
+
+
+def judge_of_meaning(suite: Suite) -> JudgeSpec | None:
+    """Return the suite's judge that is compared with production case by case, None if it has none."""
+    return next((spec for spec in suite.judges if spec.margin is not None and spec.yes_or_no), None)
+
+
+def _blamed(gate: GateResult) -> tuple[str, ...]:
+    found = (
+        f"{check.kind} {check.name}: {check.verdict}" for check in gate.checks if check.verdict is not Verdict.PASS
+    )
+    return tuple(dict.fromkeys(found))
+
+
+# --- one process per core --------------------------------------------------------------------------------------------------
+
+_child: dict[str, _Bench] = {}
+
+
+def _open(setting: DoseSetting) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    _child["bench"] = _Bench(setting)
+
+
+def _dose(system: str, kind: str) -> list[DoseTrial]:
+    bench = _child["bench"]
+    return list(bench.doses_of(system, next(item for item in bench.plan.kinds if item.name == kind)))
+
+
+def _equal(system: str, number: int) -> list[EqualTrial]:
+    return list(_child["bench"].equal(system, number))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseResults:
+    """All trials, in the plan's order, with the plan's kinds."""
+
+    trials: tuple[DoseTrial, ...]
+    equal: tuple[EqualTrial, ...]
+    kinds: tuple[PlantedKind, ...]
+    judges: tuple[ScriptedJudge, ...]
+    doses: tuple[float, ...]
+
+
+def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: None) -> DoseResults:
+    """Try every kind in every system, one process per core; ``say`` gets a line when a system is done.
+
+    Raises:
+        CaseError, ConfigurationError, PairError: bad input; nothing was tried.
+    """
+    bench = _Bench(setting)
+    systems = [item.name for item in bench.plan.systems if not setting.systems or item.name in setting.systems]
+    kinds = [item for item in bench.plan.kinds if not setting.kinds or item.name in setting.kinds]
+    trials: list[DoseTrial] = []
+    equal: list[EqualTrial] = []
+    with ProcessPoolExecutor(
+        max(1, min(4, os.cpu_count() or 1)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_open,
+        initargs=(setting,),
+    ) as pool:
+        for system in systems:
+            here = [kind for kind in kinds if not kind.systems or system in kind.systems]
+            planted = [pool.submit(_dose, system, kind.name) for kind in here]
+            drawn = [pool.submit(_equal, system, number) for number in range(setting.equal_trials)]
+            trials += [trial for future in planted for trial in future.result()]
+            equal += [trial for future in drawn for trial in future.result()]
+            say(f"{system}: {len(here)} kinds at {len(setting.doses)} doses, {setting.equal_trials} equal trials")
+    return DoseResults(
+        trials=tuple(trials),
+        equal=tuple(equal),
+        kinds=tuple(kinds),
+        judges=setting.judges,
+        doses=setting.doses,
+    )
