@@ -45,7 +45,7 @@ class EditRow(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contrast:
+class MinimalEdit:
     """A good answer and its edited ``text``. ``kept``: the kind, or the row, is for testing alone."""
 
     id: str
@@ -68,10 +68,10 @@ class ContrastSets:
     """All good answers (writer -> case id -> text) and all contrasts, with the digest of the files' bytes."""
 
     good: Mapping[str, Mapping[str, str]]
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[MinimalEdit, ...]
     digest: str
 
-    def of_cases(self, case_ids: Mapping[str, object] | frozenset[str]) -> tuple[Contrast, ...]:
+    def of_cases(self, case_ids: Mapping[str, object] | frozenset[str]) -> tuple[MinimalEdit, ...]:
         """Return the contrasts of these cases."""
         return tuple(item for item in self.contrasts if item.case_id in case_ids)
 
@@ -103,7 +103,7 @@ def load_contrasts(datasets_dir: Path, task: str) -> ContrastSets:
             raise CaseError(f"{place}: {answer.writer!r} answers case {answer.case_id!r} twice")
         by_case[answer.case_id] = answer.text
     files = [folder / f"{name}.jsonl" for name in ("dev", "gate", KEPT)]
-    contrasts: dict[str, Contrast] = {}
+    contrasts: dict[str, MinimalEdit] = {}
     for path in [path for path in files if path.exists()]:
         for place, row in _rows(path, EditRow):
             if row.id in contrasts:
@@ -113,7 +113,7 @@ def load_contrasts(datasets_dir: Path, task: str) -> ContrastSets:
     return ContrastSets(good=good, contrasts=tuple(contrasts.values()), digest=sha256_hex("\0".join(texts)))
 
 
-def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: str) -> Contrast:
+def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: str) -> MinimalEdit:
     text = answers.get(row.case_id)
     if text is None:
         raise CaseError(f"{place}: good.jsonl has no answer of {EDITED!r} to case {row.case_id!r}")
@@ -121,7 +121,7 @@ def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: st
         raise CaseError(f"{place}: 'before' must occur exactly once in the good answer, not {count} times")
     if row.before == row.after:
         raise CaseError(f"{place}: the edit changes nothing")
-    return Contrast(
+    return MinimalEdit(
         id=row.id,
         case_id=row.case_id,
         kind=row.kind,

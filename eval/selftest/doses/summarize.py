@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from eval.cases import Case
-from eval.contrasts.sets import EDITED, Contrast, ContrastSets
+from eval.contrasts.sets import EDITED, ContrastSets, MinimalEdit
 from eval.selftest.doses.plan import DosePlan, GoodSystem, PlantedKind
 from eval.selftest.faults import figures, general, meaning, register
 
@@ -171,7 +171,7 @@ _CODE_KINDS = (
 def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
     """Return the plan; the contrast sets' own kinds apply to the system whose answers they edit."""
     edits = sets.of_cases(frozenset(cases))
-    by_kind: dict[str, dict[str, Contrast]] = {}
+    by_kind: dict[str, dict[str, MinimalEdit]] = {}
     for item in edits:
         if item.wrong:
             by_kind.setdefault(item.kind, {})[item.case_id] = item
@@ -189,7 +189,7 @@ def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
         for kind in sets.wrong_kinds
         if kind in by_kind
     )
-    reworded: dict[str, list[Contrast]] = {}
+    reworded: dict[str, list[MinimalEdit]] = {}
     for item in edits:
         if not item.wrong and item.kind != "reorder":
             reworded.setdefault(item.case_id, []).append(item)
@@ -201,7 +201,7 @@ def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
     return DosePlan(pair="nova-micro", systems=systems, kinds=_CODE_KINDS + own)
 
 
-def _edited(edits: Mapping[str, Contrast], text: str, case: Case, draws: random.Random) -> str:
+def _edited(edits: Mapping[str, MinimalEdit], text: str, case: Case, draws: random.Random) -> str:
     edit = edits.get(case.id)
     if edit is None or text.count(edit.before) != 1:
         return text
@@ -213,7 +213,7 @@ def _plain(sets: ContrastSets, writer: str, case: Case) -> str:
     return sets.good[writer].get(case.id) or case.expectations.references[0]
 
 
-def _full(sets: ContrastSets, reworded: Mapping[str, list[Contrast]], case: Case, draws: random.Random) -> str:
+def _full(sets: ContrastSets, reworded: Mapping[str, list[MinimalEdit]], case: Case, draws: random.Random) -> str:
     text = _plain(sets, EDITED, case)
     for edit in reworded.get(case.id, ()):
         if draws.random() < 0.5 and text.count(edit.before) == 1:
@@ -228,5 +228,5 @@ def _terse(sets: ContrastSets, case: Case, draws: random.Random) -> str:
     return " ".join(parts)
 
 
-def _mixed(sets: ContrastSets, reworded: Mapping[str, list[Contrast]], case: Case, draws: random.Random) -> str:
+def _mixed(sets: ContrastSets, reworded: Mapping[str, list[MinimalEdit]], case: Case, draws: random.Random) -> str:
     return _full(sets, reworded, case, draws) if draws.random() < 0.5 else _terse(sets, case, draws)
