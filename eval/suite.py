@@ -53,7 +53,8 @@ class Floor:
 class NoWorse:
     """The 95% interval of candidate minus production on the same cases must lie above ``-margin``.
 
-    ``margin`` is in the metric's unit; for latency and cost it is a share of production's figure: 0.2 allows a fifth more.
+    ``margin`` is in the metric's unit; for corpus figures, latency and cost it is a share of production's figure: 0.2 allows a
+    fifth.
     """
 
     metric: str

@@ -75,6 +75,11 @@ class TaskResult:
     repaired: bool = False
 
     @property
+    def request_ms(self) -> float:
+        """Time of the whole run in ms; at least that of its calls, which a reply from a cache took without being waited for."""
+        return max(self.latency_ms, self.model_ms)
+
+    @property
     def cost_estimated(self) -> bool:
         """True if part of ``cost`` is an estimate, because a call returned no usage."""
         return self.estimated_usage != Usage()

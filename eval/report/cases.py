@@ -299,7 +299,7 @@ def _figures(item: CaseResult) -> str:
     result = item.result
     cost = MISSING if result.cost is None else format_number(float(result.cost.metered_usd), Unit.USD)
     when = "live" if item.live else "from the cache" + (f" (run {item.measured_in})" if item.measured_in else "")
-    parts = [f"{format_number(result.model_ms or result.latency_ms, Unit.MS)}, {when}", f"cost {cost}"]
+    parts = [f"{format_number(result.request_ms, Unit.MS)}, {when}", f"cost {cost}"]
     if result.answered_by:
         parts.append(f"answered by {result.answered_by}")
     return " · ".join(parts)

@@ -40,7 +40,7 @@ def latency_curves(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]
 
 def _live(pair: PairResult, arm: ArmName) -> list[float]:
     return [
-        item.result.model_ms
+        item.result.request_ms
         for item in results_of(pair, arm)
         if item.live and item.result.failure is None and item.result.arm != "none"
     ]

@@ -24,9 +24,9 @@ def build_deltas(
 ) -> dict[str, Metric]:
     """Return candidate minus production on the cases that both answered; positive is better for every metric.
 
-    Latency and cost are differences relative to production's figure (``Unit.CHANGE``). Latency is compared only if both were
-    called live and in turn in this run, so that both met the same load. A metric that cannot be compared has no value and
-    a note with the reason.
+    Corpus figures, latency and cost are differences relative to production's figure (``Unit.CHANGE``). Latency is compared only
+    if both were called live and in turn in this run, so that both met the same load. A metric that cannot be compared has no
+    value and a note with the reason.
     """
     shared = {item.case_id for item in candidate} & {item.case_id for item in production}
     margins = {gate.metric: gate.margin for gate in suite.no_worse}

@@ -24,7 +24,7 @@ Timing = Literal["in turn", "apart", "no calls"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """Times in ms of live model calls, never of cache hits, with the run that made the calls.
+    """Times in ms of requests whose model calls were live, never of cache hits, with the run that made the calls.
 
     ``by_case`` holds one time per repeat of each case.
     """
@@ -58,7 +58,7 @@ def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: 
     for item in results:
         if item.result.failure is None and item.result.arm != "none":
             run = by_run.setdefault(None if item.live else item.measured_in, {})
-            run.setdefault(item.case_id, []).append(item.result.model_ms)
+            run.setdefault(item.case_id, []).append(item.result.request_ms)
     sizes = {run: sum(map(len, values.values())) for run, values in by_run.items()}
     best: str | None = None
     if sizes.get(None, 0) < minimum:

@@ -1,4 +1,4 @@
-"""Kinds computed from the times of live model calls: a quantile, and the share inside the pair's deadline."""
+"""Kinds computed from the times of requests with live model calls: a quantile, and the share inside the pair's deadline."""
 
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ _NO_CALLS = "one of the two calls no model"
 
 
 class LatencyQuantile(MetricKind):
-    """A quantile of the calls' times in ms."""
+    """A quantile of the requests' times in ms."""
 
     name = "latency"
     axis: ClassVar[Axis] = "latency"

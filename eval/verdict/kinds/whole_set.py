@@ -14,6 +14,8 @@ from eval.verdict.paired import difference_interval, randomisation_test
 from eval.verdict.pooled import pooled, pooled_difference, pooled_interval
 from figures.stats import Interval, percentile_interval, resample_weights
 
+_NO_OVERLAP = "production's answers share no n-gram with the references"
+
 
 @lru_cache(maxsize=64)  # counting n-grams is the slow part; metrics, differences and interim looks share the counts
 def _counted(
@@ -42,9 +44,14 @@ def _score_of_all(corpus: CorpusMetric) -> float:
 
 
 class CorpusScore(MetricKind):
-    """A figure over all texts and their references: BLEU, chrF++."""
+    """A figure over all texts and their references: BLEU, chrF++.
+
+    A difference is a share of production's figure: two careful authors agree in 20 BLEU and a terse one in 9, so one margin in
+    points would be lax for some systems and unreachable for others.
+    """
 
     name = "corpus"
+    relative = True
 
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
         """Return the corpus score with its percentile bootstrap interval over cases."""
@@ -75,9 +82,11 @@ class CorpusScore(MetricKind):
         order = {case_id: place for place, case_id in enumerate(cases)}
         kept = [sorted((i for i in side if i.case_id in both), key=lambda i: order[i.case_id]) for side in sides]
         a, b = (_corpus(spec, side, cases) for side in kept)
+        if float(b.weighted_scores(resample_weights(len(both), seed)).min()) <= 0:  # nothing to be a share of
+            return Difference(interval=None, note=_NO_OVERLAP, comparable=False)
         return Difference(
             interval=difference_interval(
-                a.weighted_scores, b.weighted_scores, len(both), seed=seed, confidence=answers.confidence
+                a.weighted_scores, b.weighted_scores, len(both), seed=seed, confidence=answers.confidence, relative=True
             ),
             test=randomisation_test(a.statistics, b.statistics, a.from_sums, seed=seed),
         )

@@ -56,6 +56,16 @@ def test_latency_counts_live_answers_only():
     )
 
 
+def test_latency_is_the_whole_requests_and_never_less_than_its_calls():
+    waited = case_result(0, "a", ms=100.0)
+    waited = replace(waited, result=replace(waited.result, latency_ms=180.0))
+    scripted = case_result(1, "b", ms=300.0)
+    scripted = replace(scripted, result=replace(scripted.result, latency_ms=2.0))
+    found = live_latencies([waited, scripted], deadline_ms=150, minimum=1)
+    assert list(found.table().ravel()) == [180.0, 300.0]
+    assert found.on_time == {"case-0": 0.0, "case-1": 0.0}
+
+
 def test_without_live_calls_the_newest_run_that_measured_enough_is_named():
     answers = [case_result(n, "a", ms=100.0 + n, live=False, measured_in="run-2") for n in range(3)]
     answers += [case_result(0, "a", ms=9.0, live=False, measured_in="run-3")]
