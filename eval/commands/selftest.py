@@ -23,11 +23,20 @@ def selftest(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Ask the bundled model again even where answers are cached.")
     ] = False,
+    doses: Annotated[
+        bool, typer.Option("--doses", help="Plant each kind of harm in 100, 25, 10 and 5% of three systems' answers.")
+    ] = False,
+    trials: Annotated[
+        int, typer.Option(min=0, help="With --doses: independent draws of each good system; they must pass.")
+    ] = 50,
 ) -> None:
     """Plant faults in good systems: the gate must reject each for the right reason, and must pass the good systems.
 
     Exit code 1: the gate passed a fault or did not pass a good system.
     """
+    if doses:
+        _doses(task, dataset or "gate", names_of(mutants), trials)
+        return
     from eval.selftest.run import SelftestOptions, to_engines
     from eval.selftest.run import selftest as run_selftest
     from figures.formatting import plural
@@ -57,6 +66,23 @@ def selftest(
     print(f"\nTable: {outcome.path}")
     if outcome.problems:
         print(f"The gate is broken: {plural(len(outcome.problems), 'problem')}.", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int) -> None:
+    from eval.selftest.doses.run import DoseOptions, measure_doses
+    from figures.formatting import plural
+    from service.settings import Settings
+
+    outcome = measure_doses(
+        DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials),
+        Settings(),
+        say=lambda line: print(line, flush=True),
+    )
+    _print(outcome.page)
+    print(f"\nTable: {outcome.path}\nPicture: {outcome.path.with_suffix('.svg')}")
+    if outcome.missed:
+        print(f"The gate misses {plural(len(outcome.missed), 'bar')}.", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -102,6 +102,11 @@ class _Bench:
         self._judge = judge_of_meaning(self._suite)
         self._judged = self._suite.judged_by([self._judge], [self._judge]) if self._judge else self._suite
 
+    @property
+    def case_count(self) -> int:
+        """The number of cases that each system answers."""
+        return len(self._cases)
+
     @lru_cache(maxsize=8)  # noqa: B019 - one bench per process, which dies with it
     def draw(self, system: str, number: int) -> tuple[Mapping[str, str], list[CaseResult]]:
         """Return the texts of one draw of a good system, and its scored answers."""
@@ -237,6 +242,7 @@ class DoseResults:
     kinds: tuple[PlantedKind, ...]
     judges: tuple[ScriptedJudge, ...]
     doses: tuple[float, ...]
+    cases: int
 
 
 def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: None) -> DoseResults:
@@ -269,4 +275,5 @@ def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: No
         kinds=tuple(kinds),
         judges=setting.judges,
         doses=setting.doses,
+        cases=bench.case_count,
     )

@@ -1,0 +1,171 @@
+"""A dose-response as a table, a picture, a JSON record, and the list of bars that it misses."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from eval.results import Verdict
+from eval.selftest.doses.plan import PlantedKind
+from eval.selftest.doses.trial import DoseResults, DoseTrial, EqualTrial
+from figures.stats import rate_interval
+from service.files import write_whole
+
+# What the gate must reach: the share of seen kinds that may pass at a dose (none above 10%), and of equal systems that must.
+_NEVER_FROM, _RARELY_AT, _RARE_SHARE = 0.25, 0.10, 0.10
+_EQUAL_PASS, _EQUAL_FAIL = 0.80, 0.02
+_SIGN = {Verdict.FAIL: "reject", Verdict.INCONCLUSIVE: "unsure", Verdict.PASS: "PASS"}
+_RANK = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoseRow:
+    """One kind with one judge: the most lenient verdict over all systems at each dose, and the most answers it changed.
+
+    ``seen`` is False where only a judge could see the kind and there was none: its passes are passes for form and figures.
+    ``smallest`` is the smallest dose that passes in no system, None if the largest passes somewhere.
+    """
+
+    kind: PlantedKind
+    judge: str
+    verdicts: tuple[Verdict, ...]
+    changed: int
+    seen: bool
+    smallest: float | None
+
+
+def dose_rows(results: DoseResults, judge: str) -> list[DoseRow]:
+    """Return one row per kind, in the plan's order."""
+    rows = []
+    for kind in results.kinds:
+        trials = [trial for trial in results.trials if trial.kind == kind.name and trial.judge == judge]
+        worst = [_most_lenient(trial for trial in trials if trial.dose == dose) for dose in results.doses]
+        smallest = None
+        for dose, verdict in sorted(zip(results.doses, worst, strict=True), reverse=True):
+            if verdict is Verdict.PASS:
+                break
+            smallest = dose
+        rows.append(
+            DoseRow(
+                kind=kind,
+                judge=judge,
+                verdicts=tuple(worst),
+                changed=max(trial.changed for trial in trials),
+                seen=kind.seen_by == "code" or bool(judge),
+                smallest=smallest,
+            )
+        )
+    return rows
+
+
+def _most_lenient(trials: Iterable[DoseTrial]) -> Verdict:
+    return max((trial.verdict for trial in trials), key=_RANK.index)
+
+
+def missed_bars(results: DoseResults) -> list[str]:
+    """Return one line per bar that the gate misses; empty if it holds all of them."""
+    missed = []
+    for judge in ("", *(item.name for item in results.judges)):
+        rows = [row for row in dose_rows(results, judge) if row.seen]
+        by = f" with judge {judge}" if judge else ""
+        for dose in (dose for dose in results.doses if dose >= _NEVER_FROM):
+            place = results.doses.index(dose)
+            missed += [
+                f"{row.kind.name} passes at {dose:.0%}{by}" for row in rows if row.verdicts[place] is Verdict.PASS
+            ]
+        if _RARELY_AT in results.doses and rows:
+            place = results.doses.index(_RARELY_AT)
+            passed = [row.kind.name for row in rows if row.verdicts[place] is Verdict.PASS]
+            if len(passed) > _RARE_SHARE * len(rows):
+                missed.append(f"{len(passed)} of {len(rows)} kinds pass at {_RARELY_AT:.0%}{by}: {', '.join(passed)}")
+        missed += _equal_bars([item for item in results.equal if item.judge == judge], by)
+    return missed
+
+
+def _equal_bars(trials: Sequence[EqualTrial], by: str) -> list[str]:
+    missed = []
+    counts: dict[str, Counter[Verdict]] = {}
+    for trial in trials:
+        counts.setdefault(trial.system, Counter())[trial.verdict] += 1
+    for system, found in counts.items():
+        n = found.total()
+        if found[Verdict.PASS] < _EQUAL_PASS * n:
+            missed.append(f"equal draws of {system} pass only {found[Verdict.PASS]} of {n} times{by}")
+    failed, n = sum(found[Verdict.FAIL] for found in counts.values()), len(trials)
+    low = rate_interval(failed, n).low if n else None
+    if low is not None and low > _EQUAL_FAIL:
+        missed.append(f"equal draws fail {failed} of {n} times{by}, more than 1 in 50")
+    return missed
+
+
+def dose_markdown(results: DoseResults, *, task: str, suite_digest: str, cases: int) -> str:
+    """Return the dose-response as a Markdown page: what is missed, one table per judge, and the equal systems."""
+    missed = missed_bars(results)
+    lines = [
+        f"# Dose-response of the gate: {task}",
+        "",
+        f"Suite `{suite_digest[:12]}`, {cases} cases. Each kind of harm is planted in a share of the answers of good systems. "
+        "The table shows the most lenient verdict over the systems. A kind may occur in fewer answers than a dose asks for: "
+        '"changed" is the most that it changed.',
+        "",
+        *([f"- {line}" for line in missed] if missed else ["Every bar is met."]),
+        "",
+    ]
+    for judge in ("", *(item.name for item in results.judges)):
+        lines += _table(results, judge)
+    lines += _equal_lines(results)
+    return "\n".join(lines)
+
+
+def _table(results: DoseResults, judge: str) -> list[str]:
+    title = "Without a judge" if not judge else f"With scripted judge {judge}"
+    heads = [
+        "kind of harm",
+        "what it does",
+        *(f"{dose:.0%}" for dose in results.doses),
+        "changed",
+        "smallest dose seen",
+    ]
+    lines = [f"## {title}", "", f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for row in dose_rows(results, judge):
+        if judge and row.kind.seen_by == "code":
+            continue  # a judge adds nothing to what code sees
+        signs = ["unseen" if verdict is Verdict.PASS and not row.seen else _SIGN[verdict] for verdict in row.verdicts]
+        smallest = "nobody looked" if not row.seen else "none" if row.smallest is None else f"{row.smallest:.0%}"
+        name = row.kind.name + (" (kept)" if row.kind.kept else "")
+        lines.append(f"| {' | '.join((name, row.kind.does, *signs, str(row.changed), smallest))} |")
+    return [*lines, ""]
+
+
+def _equal_lines(results: DoseResults) -> list[str]:
+    lines = ["## Equal systems: two independent draws", ""]
+    for judge in ("", *(item.name for item in results.judges)):
+        here = [item for item in results.equal if item.judge == judge]
+        for system in dict.fromkeys(item.system for item in here):
+            found = [item for item in here if item.system == system]
+            counts = Counter(item.verdict for item in found)
+            blamed = Counter(check for item in found for check in item.blamed)
+            by = f", judge {judge}" if judge else ""
+            why = "; ".join(f"{check} ({count})" for check, count in blamed.most_common(4))
+            lines.append(
+                f"- {system}{by}: {counts[Verdict.PASS]} of {len(found)} pass, {counts[Verdict.INCONCLUSIVE]} undecided, "
+                f"{counts[Verdict.FAIL]} fail" + (f": {why}" if why else "")
+            )
+    return [*lines, ""]
+
+
+def keep_doses(results: DoseResults, page: str, picture: str, *, suite_digest: str, out_dir: Path) -> Path:
+    """Write ``<digest>-doses.md``, ``.svg`` and ``.json`` into ``out_dir``; return the page's path."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    stem = f"{suite_digest[:12]}-doses"
+    write_whole(out_dir / f"{stem}.svg", picture)
+    record = {
+        "suite_digest": suite_digest,
+        "trials": [asdict(trial) for trial in results.trials],
+        "equal": [asdict(trial) for trial in results.equal],
+    }
+    write_whole(out_dir / f"{stem}.json", json.dumps(record, indent=1))
+    path = out_dir / f"{stem}.md"
+    write_whole(path, page)
+    return path
