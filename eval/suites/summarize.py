@@ -143,35 +143,62 @@ SUITE = Suite(
             reason="the product requirement (R-LATENCY): p95 < 5 s for the whole request",
         ),
         Floor(
+            metric="latency_p99",
+            bound=8000.0,
+            reason="the slowest answer in a hundred may cost a digest, but must not hold up the call after it",
+        ),
+        Floor(
+            metric="on_time",
+            bound=0.93,
+            reason="later answers are replaced by the digest; with 200 cases two late ones still clear the bound, eight do not",
+        ),
+        Floor(
+            metric="bleu",
+            bound=2.0,
+            reason="a summary of another customer or in another language stays below 1, a terse faithful one reaches 8",
+        ),
+        Floor(
             metric="cost_cold",
-            bound=0.012,
-            reason="the plan's maximum for the primary model (R-COST); the only cost check if production is free",
+            bound=0.001,
+            reason="five times the metered cost of the plan's primary model ($0.0002 for 3,000 tokens in and 200 out); the only "
+            "cost check if production is free",
             arms=("primary",),
         ),
     ),
+    # Margins: with them two independent draws of one good system pass at least 8 times in 10, and a harm that code sees is not
+    # passed when one answer in ten has it (`omni selftest --doses`, docs/decisions/0032).
     no_worse=(
         NoWorse(
-            metric="chrf", margin=2.0, reason="about half the difference between two careful wordings of one summary"
+            metric="chrf",
+            margin=0.12,
+            reason="a system that answers in one of two hands by chance differs from itself by up to 9%",
         ),
         NoWorse(
             metric="bleu",
-            margin=2.0,
-            reason="same as chrF; BLEU is noisier, but R-BENCHMARK requires it to be reported",
+            margin=0.30,
+            reason="as for chrF; the same system differs from itself by up to 23%",
         ),
-        NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),
+        NoWorse(
+            metric="guard_clear",
+            margin=0.05,
+            reason="one case in twenty: the harms that code sees, all together, because each alone is rare",
+        ),
         NoWorse(
             metric="fact_coverage",
-            margin=0.06,
-            reason="one fact in seventeen; with 0.05 a pair that equals production would need about 270 cases "
-            "to pass four times in five",
+            margin=0.04,
+            reason="one fact in 25: less than leaving out the open items of one answer in ten",
         ),
-        NoWorse(metric="forbidden_clear", margin=0.05, reason="one case in twenty"),
+        NoWorse(metric="forbidden_clear", margin=0.04, reason="one case in 25"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
         NoWorse(
-            metric="latency_p95",
+            metric="latency_p50",
             margin=0.25,
-            reason="agents notice answers that take a quarter longer; with 200 cases the p95s of two equal pairs "
-            "differ by up to a sixth",
+            reason="agents notice answers that take a quarter longer; equal pairs stay within a fifth",
+        ),
+        NoWorse(
+            metric="latency_p95",
+            margin=0.50,
+            reason="with 200 cases the p95s of two equal pairs differ by up to a third; the median sees smaller changes",
         ),
         NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
         NoWorse(

@@ -189,21 +189,21 @@ PLAN = MutantPlan(
         Mutant(
             name="wrong_amounts",
             does="each amount has another first digit",
-            targets=("grounded_amounts", "grounded"),
+            targets=("grounded_amounts", "grounded", "guard_clear"),
             doctor=general.wrong_amounts,
             engines=_SOUND,
         ),
         Mutant(
             name="wrong_dates",
             does="each date is in another month",
-            targets=("grounded",),
+            targets=("grounded", "guard_clear"),
             engines=_SOUND,
             doctor=general.wrong_dates,
         ),
         Mutant(
             name="swapped_names",
             does="people bear strangers' names",
-            targets=("grounded",),
+            targets=("grounded", "guard_clear"),
             engines=_SCRIPTED,
             doctor=general.swapped_names,
         ),
@@ -223,7 +223,7 @@ PLAN = MutantPlan(
         Mutant(
             name="invented_charge",
             does="begins with a dispute that nobody raised",
-            targets=("grounded_amounts", "grounded"),
+            targets=("grounded_amounts", "grounded", "guard_clear"),
             doctor=general.invented_charge,
         ),
         Mutant(
@@ -274,7 +274,7 @@ PLAN = MutantPlan(
         Mutant(
             name="slower_by_half",
             does="each call takes half as long again",
-            targets=("latency_p95",),
+            targets=("latency_p50", "latency_p95"),
             engines=_SCRIPTED,
             edit_reply=_slower,
         ),
