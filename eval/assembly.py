@@ -19,7 +19,7 @@ from eval.run.answering import InterimLooks, ScoredAnswers
 from eval.run.journal import JournalEntry
 from eval.suite import Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
-from eval.verdict.must_pass import must_pass_checks
+from eval.verdict.must_pass import must_pass_checks, must_pass_slices
 from figures.metric import Metric
 from service.cards import ModelCards
 from service.gc_pause import paused_gc
@@ -139,6 +139,7 @@ class Assembly:
                 backup=self._metrics(pair, "backup", suite, answers, look.confidence),
                 slices=build_slice_metrics(suite, self.setting.cases, primary, confidence=look.confidence),
                 deltas=self._deltas(pair, suite, answers, look.confidence),
+                must_pass=must_pass_slices(suite, self.setting.cases, primary),
             ),
             dataset_digest=self.setting.dataset.digest,
             baseline_digest=None if answers.production is None else answers.production.pair.digest,

@@ -16,7 +16,10 @@ from service.canonical import canonical_json, sha256_hex
 
 
 class Fact(BaseModel):
-    """Something a good output carries: any of the ``accepted`` surface forms, shown by ``span`` in ``interaction_id``."""
+    """Something a good output carries: any of the ``accepted`` surface forms, shown by ``span`` in ``interaction_id``.
+
+    ``critical``: to omit it may endanger somebody, or cost the customer service or money at once.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,6 +27,7 @@ class Fact(BaseModel):
     accepted: tuple[str, ...] = Field(min_length=1)
     interaction_id: str
     span: str = Field(min_length=1)
+    critical: bool = False
 
 
 class Forbidden(BaseModel):

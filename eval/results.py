@@ -13,13 +13,15 @@ from service.task import TaskResult
 class Score:
     """One scorer's result for one case: a value with its rationale, or the reason why there is none (unscored is not zero).
 
-    ``findings`` are the reasons for a low value, one short text each.
+    ``findings`` are the reasons for a low value, one short text each. ``applies`` is False where the case leaves nothing to
+    score: it is then not missing from a comparison.
     """
 
     value: float | None
     rationale: str = ""
     findings: tuple[str, ...] = ()
     unscored: str | None = None
+    applies: bool = True
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.unscored is not None):

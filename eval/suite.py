@@ -84,11 +84,16 @@ class SliceFloor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MustPass:
-    """Every case of the must-pass set must reach ``at_least`` in ``score``; cases without that score are left out."""
+    """Every case of the must-pass set must reach ``at_least`` in ``score``; cases without that score are left out.
+
+    With ``slice`` the cases are those of the gate set that have it. Up to ``tolerated`` misses leave the verdict open; more fail.
+    """
 
     score: str
     at_least: float
     reason: str
+    slice: str = ""
+    tolerated: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from eval.suites import load_suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
+from eval.verdict.must_pass import must_pass_slices
 from service.cards import ModelCards
 from service.interactions.interaction import Interaction
 from service.pair_file import load_pair
@@ -43,6 +44,7 @@ def deciding_cpu_s(settings: Settings) -> float:
             metrics=build_metrics(suite, cases, side, deadline_ms=pair.serving.deadline_ms),
             slices=build_slice_metrics(suite, cases, side),
             deltas=build_deltas(suite, cases, side, production, timing="in turn"),
+            must_pass=must_pass_slices(suite, cases, side),
         )
         decide(
             Judgement(

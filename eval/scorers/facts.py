@@ -1,40 +1,49 @@
 """Scores whether an output states the case's facts and avoids its forbidden claims."""
 
+from collections.abc import Sequence
+
+from eval.cases import Fact
 from eval.results import Score
 from eval.scorers.base import ScorerContext
 from service.grounding.text import form_occurs
 
 
 class FactScorer:
-    """Scores ``fact_coverage`` (share of facts found) and ``forbidden_clear`` (1.0 when no forbidden claim is made).
+    """Scores ``fact_coverage``, ``critical_coverage`` and ``forbidden_clear``.
 
-    Each is unscored when the case lists none. Facts and claims are found by their surface forms (``service.grounding.text``): an
-    honest wording that no form foresees is missed, which lowers coverage and never raises it.
+    The first two are the shares of all facts and of the critical ones that are found; the third is 1.0 when no forbidden claim is
+    made. None of them applies to a case that lists none. Facts and claims are found by their surface forms
+    (``service.grounding.text``): an honest wording that no form foresees is missed, which lowers coverage and never raises it.
     """
 
     name = "facts"
-    scores = ("fact_coverage", "forbidden_clear")
+    scores = ("fact_coverage", "critical_coverage", "forbidden_clear")
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return both scores; findings are missing statements, and false claims with the form that matched."""
-        return {"fact_coverage": _coverage(context), "forbidden_clear": _clear(context)}
+        """Return the scores; findings are missing statements, and false claims with the form that matched."""
+        facts = context.case.expectations.facts
+        critical = [fact for fact in facts if fact.critical]
+        return {
+            "fact_coverage": _coverage(context, facts, "facts"),
+            "critical_coverage": _coverage(context, critical, "critical facts"),
+            "forbidden_clear": _clear(context),
+        }
 
 
-def _coverage(context: ScorerContext) -> Score:
-    facts = context.case.expectations.facts
+def _coverage(context: ScorerContext, facts: Sequence[Fact], what: str) -> Score:
     if not facts:
-        return Score(value=None, unscored="the case has no facts")
+        return Score(value=None, unscored=f"the case has no {what}", applies=False)
     missing = tuple(
         fact.statement for fact in facts if not any(form_occurs(form, context.output) for form in fact.accepted)
     )
     found = len(facts) - len(missing)
-    return Score(value=found / len(facts), rationale=f"{found} of {len(facts)} facts", findings=missing)
+    return Score(value=found / len(facts), rationale=f"{found} of {len(facts)} {what}", findings=missing)
 
 
 def _clear(context: ScorerContext) -> Score:
     claims = context.case.expectations.forbidden
     if not claims:
-        return Score(value=None, unscored="the case lists no forbidden claims")
+        return Score(value=None, unscored="the case lists no forbidden claims", applies=False)
     findings = []
     for claim in claims:
         form = next((form for form in claim.accepted if form_occurs(form, context.output)), None)

@@ -14,6 +14,7 @@ from eval.run.scoring import end_with_parent, score_one
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
+from eval.verdict.must_pass import must_pass_slices
 from service.pair import Pair
 
 # In place of production's digest: the good system acts as production for every planted fault.
@@ -99,6 +100,7 @@ def decide_against(
                 slices=build_slice_metrics(rules.suite, by_id, scored),
                 # Planted delays are added to the same calls: both sides met the same load.
                 deltas=build_deltas(rules.suite, by_id, scored, production, timing="in turn"),
+                must_pass=must_pass_slices(rules.suite, by_id, scored),
             ),
             dataset_digest=cases_digest(cases),
             baseline_digest=PRODUCTION,

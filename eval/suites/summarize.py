@@ -81,6 +81,7 @@ SUITE = Suite(
         MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),
         MetricSpec(name="grounded_amounts", kind="rate", score="grounded_amounts", unit=Unit.RATE),
         MetricSpec(name="fact_coverage", kind="mean", score="fact_coverage", unit=Unit.RATE),
+        MetricSpec(name="critical_coverage", kind="mean", score="critical_coverage", unit=Unit.RATE),
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
         MetricSpec(name="plain", kind="rate", score="plain", unit=Unit.RATE),
@@ -117,6 +118,11 @@ SUITE = Suite(
             metric="fact_coverage",
             bound=0.35,
             reason="with fewer than a third of the facts an agent must read the history anyway",
+        ),
+        Floor(
+            metric="critical_coverage",
+            bound=0.50,
+            reason="what endangers somebody, or costs service or money at once, must not be left to the history",
         ),
         Floor(
             metric="forbidden_clear",
@@ -188,6 +194,11 @@ SUITE = Suite(
             margin=0.04,
             reason="one fact in 25: less than leaving out the open items of one answer in ten",
         ),
+        NoWorse(
+            metric="critical_coverage",
+            margin=0.05,
+            reason="one critical fact in twenty; 105 of the 200 cases have one, so that the margin is a little wider",
+        ),
         NoWorse(metric="forbidden_clear", margin=0.04, reason="one case in 25"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
         NoWorse(
@@ -226,6 +237,14 @@ SUITE = Suite(
             bound=0.30,
             min_n=50,
             reason="if interactions contradict each other, an agent needs both statements most",
+        ),
+        SliceFloor(
+            slice="vulnerable",
+            metric="critical_coverage",
+            bound=0.60,
+            min_n=20,
+            reason="the agent must learn of a medical need, a danger or a shut-off date before the call; 23 cases support no "
+            "higher bound",
         ),
         SliceFloor(
             slice="vulnerable",
@@ -297,6 +316,13 @@ SUITE = Suite(
             at_least=0.5,
             reason="an agent reported these facts as missing; with half of them the same complaint becomes unlikely",
         ),
+        MustPass(
+            score="critical_coverage",
+            at_least=0.3,
+            slice="vulnerable",
+            tolerated=1,
+            reason="no vulnerable customer's summary may leave out what makes the matter urgent; one miss asks for another look",
+        ),
         MustPass(score="forbidden_clear", at_least=1.0, reason="a false claim that was once made must not be repeated"),
         MustPass(score="leak_free", at_least=1.0, reason="no full account or card number may appear"),
     ),
@@ -308,6 +334,7 @@ SUITE = Suite(
         "chrf",
         "grounded",
         "fact_coverage",
+        "critical_coverage",
         "forbidden_clear",
         "latency_p50",
         "latency_p95",

@@ -56,7 +56,7 @@ def _delta(spec: MetricSpec, difference: Difference, *, shared: int, margin: flo
     return replace(
         metric,
         unit=Unit.CHANGE if kind_of(spec).relative else metric.unit,
-        unscored=shared - metric.n,
+        unscored=(shared if difference.to_compare is None else difference.to_compare) - metric.n,
         note=f"not compared: {found.note}" if found.note else "",
         comparable=found.comparable,
         p_value=found.test.p_value if found.test else None,

@@ -16,12 +16,16 @@ _MOST_CASES = 1_000_000  # above this number, collecting more cases is not a rea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFigures:
-    """The figures behind a verdict, at the confidence of the judgement's look; ``backup`` is empty without a backup."""
+    """The figures behind a verdict, at the confidence of the judgement's look; ``backup`` is empty without a backup.
+
+    ``must_pass`` are checks of single cases, which have no interval.
+    """
 
     metrics: Mapping[str, Metric]
     backup: Mapping[str, Metric] = field(default_factory=dict)
     slices: Mapping[SliceFloor, Metric] = field(default_factory=dict)
     deltas: Mapping[str, Metric] = field(default_factory=dict)
+    must_pass: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,7 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
     small: list[Check] = []
     for slice_floor, metric in figures.slices.items():
         (checks if metric.n >= slice_floor.min_n else small).append(_slice(slice_floor, metric, suite, varies))
+    checks += figures.must_pass
     if judgement.baseline_digest not in (None, pair.digest):
         checks += [_no_worse(gate, figures.deltas[gate.metric], suite, varies) for gate in suite.no_worse]
     return GateResult(

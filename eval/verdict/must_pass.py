@@ -1,8 +1,10 @@
-"""Checks the must-pass set: cases that once went wrong in production. A pair that fails one of them is not released."""
+"""Checks cases that must pass one by one: those that once went wrong in production, and those of a slice at risk."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from eval.cases import Case
 from eval.results import CaseResult, Check, Score, Verdict
 from eval.suite import MustPass, Suite
 from figures.metric import Metric, Unit
@@ -18,13 +20,38 @@ def must_pass_checks(suite: Suite, results: Sequence[CaseResult]) -> tuple[Check
     """
     if not results:
         return ()
-    by_case: defaultdict[str, list[CaseResult]] = defaultdict(list)
+    by_case = _by_case(results)
+    return tuple(
+        _check(demand, by_case, "cases that went wrong before", "go wrong again", "is right")
+        for demand in suite.must_pass
+        if not demand.slice
+    )
+
+
+def must_pass_slices(suite: Suite, cases: Mapping[str, Case], results: Sequence[CaseResult]) -> tuple[Check, ...]:
+    """Return one check per ``MustPass`` of the suite that names a slice, over the gate set's cases of that slice."""
+    checks = []
+    for demand in suite.must_pass:
+        if not demand.slice:
+            continue
+        inside = [item for item in results if cases[item.case_id].slices.get(demand.slice) is True]
+        what = f"{demand.slice} cases"
+        if inside:
+            check = _check(
+                demand, _by_case(inside), what, f"stay below {demand.at_least:g}", f"reaches {demand.at_least:g}"
+            )
+            checks.append(replace(check, slice=demand.slice))
+    return tuple(checks)
+
+
+def _by_case(results: Sequence[CaseResult]) -> Mapping[str, Sequence[CaseResult]]:
+    found: defaultdict[str, list[CaseResult]] = defaultdict(list)
     for item in results:
-        by_case[item.case_id].append(item)
-    return tuple(_check(demand, by_case) for demand in suite.must_pass)
+        found[item.case_id].append(item)
+    return found
 
 
-def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]]) -> Check:
+def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]], what: str, wrong: str, right: str) -> Check:
     kept, missed = 0, []
     for case_id, answers in by_case.items():
         scores = [item.scores.get(demand.score) for item in answers if item.result.failure is None]
@@ -37,10 +64,10 @@ def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]]) -> Che
             missed.append(case_id)
     total = kept + len(missed)
     named = ", ".join(missed[:_NAMED]) + (f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else "")
-    if missed:
-        explanation = f"{len(missed)} of {total} cases that went wrong before go wrong again: {named}"
-    else:
-        explanation = f"each of the {total} cases that went wrong before is right"
+    explanation = (
+        f"{len(missed)} of {total} {what} {wrong}: {named}" if missed else f"each of the {total} {what} {right}"
+    )
+    verdict = Verdict.PASS if not missed else Verdict.INCONCLUSIVE if len(missed) <= demand.tolerated else Verdict.FAIL
     return Check(
         kind="must_pass",
         metric=Metric(
@@ -54,7 +81,7 @@ def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]]) -> Che
             method="each case",
         ),
         bound=1.0,
-        verdict=Verdict.FAIL if missed else Verdict.PASS,
+        verdict=verdict,
         reason=demand.reason,
         explanation=explanation,
     )

@@ -24,6 +24,7 @@ from eval.suite import Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
+from eval.verdict.must_pass import must_pass_slices
 from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -193,6 +194,7 @@ class _Bench:
                     metrics=build_metrics(suite, self._by_id, candidate, deadline_ms=self._pair.serving.deadline_ms),
                     slices=build_slice_metrics(suite, self._by_id, candidate),
                     deltas=build_deltas(suite, self._by_id, candidate, production, timing="in turn"),
+                    must_pass=must_pass_slices(suite, self._by_id, candidate),
                 ),
                 dataset_digest=self._digest,
                 baseline_digest=_PRODUCTION,

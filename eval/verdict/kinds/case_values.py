@@ -83,12 +83,18 @@ class CaseValues(MetricKind):
         """Return the mean of the cases' differences, with McNemar's test where they are yes or no."""
         ours, theirs = (self.case_means(spec, side) for side in (answers.ours, answers.theirs))
         difference = known({name: ours[name] - theirs[name] for name in ours})
+        to_compare = len(ours.keys() - self.without_value(spec, answers.ours))
         if not len(difference):
-            return Difference(interval=None)
+            return Difference(interval=None, to_compare=to_compare)
         if self.yes_or_no:
             interval = rate_difference_interval(difference, confidence=answers.confidence)
-            return Difference(interval=interval, test=mcnemar(difference), yes_or_no=difference)
-        return Difference(interval=_bounded(spec, difference, answers.suite.seed, answers.confidence, lowest=-1.0))
+            return Difference(interval=interval, test=mcnemar(difference), yes_or_no=difference, to_compare=to_compare)
+        interval = _bounded(spec, difference, answers.suite.seed, answers.confidence, lowest=-1.0)
+        return Difference(interval=interval, to_compare=to_compare)
+
+    def without_value(self, spec: MetricSpec, results: Sequence[CaseResult]) -> set[str]:
+        """Return the cases to which the figure does not apply, whatever is answered."""
+        return set()
 
 
 def _bounded(spec: MetricSpec, values: Floats, seed: int, confidence: float, *, lowest: float) -> Interval:
@@ -107,6 +113,11 @@ class MeanScore(CaseValues):
         """Return the answer's score."""
         score = item.scores.get(spec.score)
         return math.nan if score is None or score.value is None else score.value
+
+    def without_value(self, spec: MetricSpec, results: Sequence[CaseResult]) -> set[str]:
+        """Return the cases that leave the scorer nothing to score."""
+        found = ((item.case_id, item.scores.get(spec.score)) for item in results)
+        return {case_id for case_id, score in found if score is not None and not score.applies}
 
     def ceiling(self, spec: MetricSpec, cases: Sequence[Sequence[ScoredReference]], seed: int) -> Interval | None:
         """Return the mean over cases of the mean over a case's texts, because texts of one case are not independent."""

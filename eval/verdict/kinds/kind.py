@@ -130,7 +130,8 @@ class Measured:
 class Difference:
     """Candidate minus production; without an interval ``note`` says why, and ``comparable`` whether there could be one.
 
-    ``yes_or_no`` holds the cases' differences of a yes-or-no score, for its own test and power.
+    ``yes_or_no`` holds the cases' differences of a yes-or-no score, for its own test and power. ``to_compare`` is the number of
+    cases that should have been compared, None for all that both answered.
     """
 
     interval: Interval | None
@@ -138,6 +139,7 @@ class Difference:
     note: str = ""
     comparable: bool = True
     yes_or_no: Floats | None = None
+    to_compare: int | None = None
 
     def turned(self) -> "Difference":
         """Return the difference with its sign reversed, for metrics of which less is better."""

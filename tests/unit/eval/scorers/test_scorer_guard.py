@@ -31,6 +31,5 @@ def test_what_the_service_would_not_show_counts():
     assert (found.value, found.findings) == (0.0, ("guard: name",))
 
 
-def test_the_suite_reports_how_often_the_guard_would_speak_and_gates_nothing_by_it():
-    assert "guard_clear" in {metric.name for metric in SUITE.metrics}
-    assert "guard_clear" not in {check.metric for check in (*SUITE.floors, *SUITE.no_worse)}
+def test_the_gate_compares_with_production_how_often_the_guard_would_speak():
+    assert "guard_clear" in {check.metric for check in SUITE.no_worse}

@@ -104,14 +104,14 @@ def test_costs_are_not_compared_with_a_free_production():
 
 
 def test_rates_come_with_mcnemar_and_the_smallest_detectable_drop():
-    production = spread([case_result(0, "a", scores={"grounded": 1.0}) for _ in range(60)])
-    candidate = [replace(i, scores={"grounded": Score(value=float(n > 5))}) for n, i in enumerate(production)]
-    grounded = build_deltas(SUITE, MANY, candidate, production)["grounded"]
-    assert grounded.value == pytest.approx(-0.1)
-    assert grounded.p_value == pytest.approx(2 / 2**6)
-    assert grounded.test == "McNemar exact, +0 -6"
-    assert 0.05 < grounded.mde < 0.3
-    assert grounded.needed_n > 60
+    production = spread([case_result(0, "a", scores={"guard_clear": 1.0}) for _ in range(60)])
+    candidate = [replace(i, scores={"guard_clear": Score(value=float(n > 5))}) for n, i in enumerate(production)]
+    guard_clear = build_deltas(SUITE, MANY, candidate, production)["guard_clear"]
+    assert guard_clear.value == pytest.approx(-0.1)
+    assert guard_clear.p_value == pytest.approx(2 / 2**6)
+    assert guard_clear.test == "McNemar exact, +0 -6"
+    assert 0.05 < guard_clear.mde < 0.3
+    assert guard_clear.needed_n > 60
 
 
 def test_corpus_figures_are_tested_by_randomisation():
@@ -140,3 +140,18 @@ def test_repeats_do_not_narrow_a_difference_that_comes_from_the_cases():
     single = build_deltas(SUITE, MANY, once, base)["fact_coverage"]
     copied = build_deltas(SUITE, MANY, thrice, base)["fact_coverage"]
     assert (copied.low, copied.high, copied.n) == (pytest.approx(single.low), pytest.approx(single.high), 60)
+
+
+def test_cases_to_which_a_score_does_not_apply_are_not_missing():
+    def answers(value):
+        kept = case_result(0, "a", scores={"fact_coverage": value})
+        silent = [
+            replace(
+                case_result(n, "a"), scores={"fact_coverage": Score(value=None, unscored="none listed", applies=False)}
+            )
+            for n in (1, 2)
+        ]
+        return [kept, *silent]
+
+    delta = build_deltas(SUITE, CASES, answers(1.0), answers(0.5))["fact_coverage"]
+    assert (delta.n, delta.unscored) == (1, 0)

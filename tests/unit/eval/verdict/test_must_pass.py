@@ -1,6 +1,9 @@
+from dataclasses import replace
+
+from eval.cases import Case
 from eval.results import CaseResult, Score, Verdict
 from eval.suite import MustPass, Suite
-from eval.verdict.must_pass import must_pass_checks
+from eval.verdict.must_pass import must_pass_checks, must_pass_slices
 from figures.metric import Unit
 from service.task import TaskResult
 
@@ -72,3 +75,33 @@ def test_the_worst_of_several_answers_counts():
     answers = [result("a", repeat=0, facts=1.0, clear=1.0), result("a", repeat=1, facts=0.0, clear=1.0)]
     facts, _ = must_pass_checks(SUITE, answers)
     assert (facts.verdict, facts.metric.n) == (Verdict.FAIL, 1)
+
+
+RISK = replace(
+    SUITE,
+    must_pass=(MustPass(score="facts", at_least=0.3, reason="r", slice="vulnerable", tolerated=1),),
+    declared_digest="d",
+)
+AT_RISK = {
+    name: Case(id=name, inputs={}, slices={"vulnerable": name != "case-d"}) for name in ("case-a", "case-b", "case-d")
+}
+
+
+def test_a_slice_at_risk_is_checked_case_by_case_and_other_cases_are_not():
+    answers = [result("case-a", facts=0.3), result("case-b", facts=1.0), result("case-d", facts=0.0)]
+    (check,) = must_pass_slices(RISK, AT_RISK, answers)
+    assert (check.verdict, check.metric.n, check.slice) == (Verdict.PASS, 2, "vulnerable")
+    assert must_pass_checks(RISK, answers) == ()
+
+
+def test_one_tolerated_miss_leaves_the_verdict_open_and_two_fail():
+    one = [result("case-a", facts=0.29), result("case-b", facts=1.0)]
+    (check,) = must_pass_slices(RISK, AT_RISK, one)
+    assert check.verdict is Verdict.INCONCLUSIVE
+    assert "1 of 2 vulnerable cases stay below 0.3: case-a" in check.explanation
+    (check,) = must_pass_slices(RISK, AT_RISK, [result("case-a", facts=0.0), result("case-b", failed=True)])
+    assert check.verdict is Verdict.FAIL
+
+
+def test_a_gate_set_without_the_slice_makes_no_check():
+    assert must_pass_slices(RISK, AT_RISK, [result("case-d", facts=0.0)]) == ()
