@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.cases import Case, Dataset
-from eval.results import ArmName, CaseResult, Evaluation, PairResult
+from eval.results import ArmName, CaseResult, Evaluation, JudgeNote, PairResult
 from eval.run.answering import InterimLooks, ScoredAnswers
 from eval.run.journal import JournalEntry
 from eval.suite import Suite
@@ -64,12 +64,15 @@ class Assembly:
     ceiling: Mapping[str, Metric]
     started: float
 
-    def evaluation(self, suite: Suite, answers: ScoredAnswers, looks: InterimLooks) -> Evaluation:
-        """Return the evaluation of ``answers`` as they are now, under ``suite``."""
+    def evaluation(
+        self, suite: Suite, answers: ScoredAnswers, looks: InterimLooks, judges: Sequence[JudgeNote]
+    ) -> Evaluation:
+        """Return the evaluation of ``answers`` as they are now, under ``suite``; ``judges`` took part as they note."""
         from eval.run.ceiling import pairs_like_for_like
 
         rules = GateRules(suite=suite, cards=self.setting.cards, today=dt.datetime.now(dt.UTC).date())
-        pairs = tuple(self._pair_result(pair, rules, answers, looks) for pair in self.pairs)
+        looked_at = frozenset(kind for note in judges if note.gates for kind in note.kinds)
+        pairs = tuple(self._pair_result(pair, rules, answers, looks, looked_at) for pair in self.pairs)
         production = answers.production
         everything = [item for answered in answers.by_arm.values() for item in answered.results]
         return Evaluation(
@@ -93,13 +96,21 @@ class Assembly:
             like_for_like=pairs_like_for_like(
                 suite, self.setting.dataset.cases, {pair.digest: answers.results(pair) for pair in self.pairs}
             ),
+            judges=tuple(judges),
         )
 
-    def _pair_result(self, pair: Pair, rules: GateRules, answers: ScoredAnswers, looks: InterimLooks) -> PairResult:
+    def _pair_result(
+        self,
+        pair: Pair,
+        rules: GateRules,
+        answers: ScoredAnswers,
+        looks: InterimLooks,
+        looked_at: frozenset[str],
+    ) -> PairResult:
         from eval.behaviour.record import with_behaviour
 
         primary, backup = answers.results(pair), answers.results(pair, "backup")
-        judgement = self._judgement(pair, rules.suite, answers, looks)
+        judgement = replace(self._judgement(pair, rules.suite, answers, looks), looked_at=looked_at)
         shown = judgement.figures
         if judgement.look.planned > 1:  # people read 95% intervals; the gate allows for its further looks
             shown = replace(

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,10 +254,9 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
                 production=answers.production.pair.digest if answers.production is not None else None,
             )
             graded = answers.graded(judged.answers)
-            decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks)
+            decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks, judged.notes)
             _import_for_the_end()
-            evaluation = decided.result()
-            return replace(evaluation, judges=judged.notes), judged.suite
+            return decided.result(), judged.suite
 
     evaluation, judged_by = look()
     while again := looks.undecided(evaluation, assembly.pairs):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from figures.metric import Metric
+from service.release.unseen import verdict_headline
 from service.task import TaskResult
 
 
@@ -123,7 +124,8 @@ class InterimLook:
 class GateResult:
     """All checks of one pair; the verdict is fail if any check fails, else inconclusive if any is, else pass.
 
-    ``small_slices`` are slice floors with too few cases to gate; they are shown but do not count in the verdict.
+    ``small_slices`` are slice floors with too few cases to gate; they are shown but do not count in the verdict. ``looked_at``
+    and ``unseen`` divide the suite's ``judged_only`` kinds by name: those that a licensed judge looked at, and the others.
     """
 
     pair_name: str
@@ -134,6 +136,8 @@ class GateResult:
     checks: tuple[Check, ...]
     small_slices: tuple[Check, ...] = ()
     look: InterimLook = field(default_factory=InterimLook)
+    unseen: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
 
     def check(self, kind: CheckKind, name: str) -> Check | None:
         """Return the check of this kind on metric ``name``, or None."""
@@ -146,6 +150,11 @@ class GateResult:
         if not verdicts or Verdict.FAIL in verdicts:
             return Verdict.FAIL
         return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts else Verdict.PASS
+
+    @property
+    def headline(self) -> str:
+        """The verdict with what nobody looked at; reports print it in place of the bare verdict."""
+        return verdict_headline(self.verdict.value, self.unseen, self.looked_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +178,10 @@ class PairResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeNote:
-    """One judge of the suite in one run: its digest, the model that answered, and whether its figures gate."""
+    """One judge of the suite in one run: its digest, the model that answered, and whether its figures gate.
+
+    ``kinds`` are the suite's ``judged_only`` kinds, by name, that the judge was licensed for in this run.
+    """
 
     rubric: str
     digest: str
@@ -177,6 +189,7 @@ class JudgeNote:
     answered_by: str
     status: str
     gates: bool
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,14 @@ class MustPass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedKind:
+    """A kind of harm that no code of the suite can see: it counts as looked at only where a judge was licensed for it."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """What a pair must and must not do in the running service, whatever its inputs contain (``omni behave``).
 
@@ -117,6 +125,8 @@ class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases.
 
     ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
+    ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
+    gives its reason in a comment.
     """
 
     task: str
@@ -125,6 +135,7 @@ class Suite:
     metrics: tuple[MetricSpec, ...]
     floors: tuple[Floor, ...]
     no_worse: tuple[NoWorse, ...]
+    judged_only: tuple[JudgedKind, ...]
     max_unscored_rate: float
     minimum_latency_calls: int
     seed: int = 20261121
@@ -186,6 +197,7 @@ class Suite:
             "metrics": [_plain(spec) for spec in self.metrics],
             "floors": [_plain(floor) for floor in self.floors],
             "no_worse": [_plain(gate) for gate in self.no_worse],
+            "judged_only": [_plain(kind) for kind in self.judged_only],
             "slice_floors": [_plain(floor) for floor in self.slice_floors],
             "max_unscored_rate": self.max_unscored_rate,
             "minimum_latency_calls": self.minimum_latency_calls,
@@ -219,5 +231,5 @@ def _judge_prompt_digest(rubric: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 
-def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | MustPass | JudgeSpec) -> dict[str, Any]:
+def _plain(spec: MetricSpec | Floor | NoWorse | SliceFloor | MustPass | JudgedKind | JudgeSpec) -> dict[str, Any]:
     return {name: getattr(spec, name) for name in spec.__slots__}

@@ -32,6 +32,8 @@ from pydantic_settings import (
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 
+Stage = Literal["local", "dev", "test", "prod"]
+
 
 class SettingsGroup(BaseModel):
     """The settings of one feature; ``_ms`` and ``_s`` in a name are its unit. ``alias_generator`` builds the flat names."""
@@ -72,6 +74,10 @@ class ReleaseSettings(SettingsGroup):
     signing_kms_key: str | None = None  # id or ARN of an AWS KMS key of spec ECC_NIST_EDWARDS25519
     attestation_days: int = Field(default=30, ge=1, le=365)  # a promotion needs a passed gate that is not older
     ledger_dir: Path | None = None  # second copy of the releases; default: next to a sqlite store, else under state_dir
+    stage: Stage | None = None  # what the releases are for; read it through `Settings.stage`
+    # Whether a pair may be released and served although nobody looked at some kinds of harm, because no judge was licensed for
+    # them. None: `refuse` in `test` and `prod`, `allow` in `local` and `dev`.
+    unseen: Literal["refuse", "allow"] | None = Field(default=None, alias="release_unseen")
 
 
 class StoreSettings(SettingsGroup):
@@ -263,6 +269,11 @@ class Settings(BaseSettings):
         for group in type(self).model_fields.keys() - setting_places().keys():
             found |= given.get(group, {})
         return {name: value for name, value in found.items() if not _is_secret(setting_places()[name][2])}
+
+    @property
+    def stage(self) -> Stage:
+        """What the releases are for; unset, the strictest stage in ``aws`` and ``local`` on a person's own machine."""
+        return self.release.stage or ("prod" if self.environment == "aws" else "local")
 
     @property
     def prompts_dir(self) -> Path:

@@ -72,6 +72,7 @@ def gate_attestation(**changes):
         "evaluation_id": "e1",
         "verdict": "pass",
         "checks": {"pass": 3, "fail": 0, "inconclusive": 0},
+        "unseen": (),
         "figures_digest": "f" * 64,
         "cases_digest": "c" * 64,
         "issued_at": datetime(2026, 11, 20, tzinfo=UTC),

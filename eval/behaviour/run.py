@@ -48,7 +48,7 @@ def run_behaviour(
     """
     suite = load_suite(task_name)
     if suite.behaviour is None:
-        raise HarnessError(f"the suite of {task_name!r} declares no behaviour; see eval/suites/summarize.py for one")
+        raise HarnessError(f"the suite of {task_name!r} declares no behaviour; see eval/suites/summarize/ for one")
     task = load_task(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pair = load_pair(

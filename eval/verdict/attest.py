@@ -57,6 +57,8 @@ def attest(
             verdict=pair.gate.verdict.value,
             checks=counts,
             behaviour=behaviour_verdict(pair.gate.checks),
+            unseen=pair.gate.unseen,
+            looked_at=pair.gate.looked_at,
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),
@@ -67,13 +69,15 @@ def attest(
 
 
 def figures_text(pair: PairResult) -> str:
-    """Return every metric (value, low, high, n) and every check with its verdict, as canonical JSON."""
+    """Return metrics (value, low, high, n), checks with their verdicts and what nobody looked at, as canonical JSON."""
     return canonical_json(
         {
             "metrics": {name: _metric(metric) for name, metric in pair.metrics.items()},
             "backup_metrics": {name: _metric(metric) for name, metric in pair.backup_metrics.items()},
             "deltas": {name: _metric(metric) for name, metric in pair.deltas.items()},
             "checks": [_check(check) for check in pair.gate.checks],
+            "unseen": list(pair.gate.unseen),
+            "looked_at": list(pair.gate.looked_at),
         }
     )
 

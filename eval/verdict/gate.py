@@ -33,6 +33,7 @@ class Judgement:
     """The gate's input for one pair: the pair, the answers of both arms, and the figures computed from them.
 
     ``baseline_digest`` is the digest of the pair in production, from which ``deltas`` are differences; None without one.
+    ``looked_at`` names the suite's ``judged_only`` kinds that a licensed judge looked at.
     """
 
     pair: Pair
@@ -41,6 +42,7 @@ class Judgement:
     dataset_digest: str
     baseline_digest: str | None = None
     look: InterimLook = field(default_factory=InterimLook)
+    looked_at: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,8 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
         checks=tuple(checks),
         small_slices=tuple(small),
         look=judgement.look,
+        unseen=tuple(kind.name for kind in suite.judged_only if kind.name not in judgement.looked_at),
+        looked_at=tuple(kind.name for kind in suite.judged_only if kind.name in judgement.looked_at),
     )
 
 

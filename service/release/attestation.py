@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from service.release.statements import Statement, TrustedKeys, build_statement, read_claims
+from service.release.unseen import verdict_headline
 
 GATE_TYPE = "https://omni-insights.dev/gate/v1"  # a name; nothing is fetched
 _SUBJECT = ("pair_name", "pair_digest")
@@ -19,6 +20,9 @@ class GateAttestation:
     ``scope`` is ``gate`` only for the whole gate set of the suite; ``checks`` counts verdicts, ``behaviour`` is the worst of
     the behaviour checks. The run's ``figures.json`` holds every metric and check and its ``cases.json`` every case; the
     statement holds only their digests, because AWS KMS signs at most 4,096 bytes with Ed25519.
+
+    ``looked_at`` and ``unseen`` divide the kinds of harm that only a judge can see (``Suite.judged_only``): those that a
+    licensed judge looked at, and those that nobody looked at. ``unseen`` None: older evidence, which does not state them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -40,6 +44,8 @@ class GateAttestation:
     verdict: Literal["pass", "fail", "inconclusive"]
     checks: dict[str, int]
     behaviour: Literal["pass", "fail", "inconclusive", "not measured"] = "not measured"
+    unseen: tuple[str, ...] | None = None
+    looked_at: tuple[str, ...] = ()
     figures_digest: str
     cases_digest: str
     issued_at: datetime
@@ -49,6 +55,11 @@ class GateAttestation:
     def moments(self) -> tuple[datetime, ...]:
         """All times in the statement."""
         return (self.issued_at, self.expires_at)
+
+    @property
+    def headline(self) -> str:
+        """The verdict with what nobody looked at."""
+        return verdict_headline(self.verdict, self.unseen, self.looked_at)
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""

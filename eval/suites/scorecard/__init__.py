@@ -3,6 +3,7 @@
 from eval.pool import Pool
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
 from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
+from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
 from eval.suites.scorecard.pools import (
     Accuracy,
     Kappa,
@@ -105,6 +106,7 @@ SUITE = Suite(
         NoWorse(metric="latency_p95", margin=0.5, reason="nobody waits for a scorecard, but compute time costs money"),
         NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
     ),
+    judged_only=JUDGED_KINDS,
     # High, because 57 of the gate set's 120 calls have no labelled failure of a required criterion, so recall cannot score
     # them. Missing answers are caught by `answered`, missing quotes by `right_turn`.
     max_unscored_rate=0.5,

@@ -25,6 +25,8 @@ VARIABLES = {
     "OMNI_SIGNING_KEY": ("PEM", "release.signing_key", "PEM"),
     "OMNI_SIGNING_KMS_KEY": ("alias/k", "release.signing_kms_key", "alias/k"),
     "OMNI_ATTESTATION_DAYS": ("3", "release.attestation_days", 3),
+    "OMNI_STAGE": ("test", "release.stage", "test"),
+    "OMNI_RELEASE_UNSEEN": ("refuse", "release.unseen", "refuse"),
     "OMNI_LEDGER_DIR": ("/l", "release.ledger_dir", Path("/l")),
     "OMNI_AWS_ENDPOINT": ("http://a", "aws.endpoint", "http://a"),
     "OMNI_INTERACTIONS_TABLE": ("i", "stores.interactions_table", "i"),

@@ -34,6 +34,7 @@ SUITE = Suite(
     ),
     floors=(),
     no_worse=(),
+    judged_only=(),
     max_unscored_rate=0.1,
     minimum_latency_calls=2,
 )

@@ -34,6 +34,7 @@ SUITE = Suite(
     ),
     floors=(),
     no_worse=(),
+    judged_only=(),
     max_unscored_rate=0.15,
     minimum_latency_calls=2,
     table=("grounded", "fact_coverage", "forbidden_clear"),

@@ -47,6 +47,7 @@ SUITE = Suite(
     ),
     floors=(Floor(metric="grounded", bound=0.8, reason="an invented amount is a promise"),),
     no_worse=(NoWorse(metric="grounded", margin=0.05, reason="one case in twenty"),),
+    judged_only=(),
     max_unscored_rate=0.15,
     minimum_latency_calls=2,
     slices=("family",),

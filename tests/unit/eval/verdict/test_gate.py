@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from eval.results import CaseResult, GateResult, InterimLook, Verdict
-from eval.suite import Floor, MetricSpec, NoWorse, SliceFloor, Suite
+from eval.suite import Floor, JudgedKind, MetricSpec, NoWorse, SliceFloor, Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, answers_vary, decide
 from figures.metric import Metric, Unit
 from service.cards import ModelCard, ModelCards, Prices
@@ -24,6 +24,7 @@ SUITE = Suite(
     ),
     floors=(Floor(metric="quality", bound=0.8, reason="r"), Floor(metric="speed", bound=5000, reason="r")),
     no_worse=(NoWorse(metric="quality", margin=0.05, reason="r"),),
+    judged_only=(),
     max_unscored_rate=0.1,
     minimum_latency_calls=20,
 )
@@ -91,10 +92,16 @@ def gate(
     deltas=None,
     slices=None,
     baseline=None,
+    looked_at=frozenset(),
 ):
     figures = GateFigures(metrics=metrics or GOOD, backup=backup or {}, deltas=deltas or {}, slices=slices or {})
     judgement = Judgement(
-        pair=the_pair or pair(), answers=results, figures=figures, dataset_digest="d", baseline_digest=baseline
+        pair=the_pair or pair(),
+        answers=results,
+        figures=figures,
+        dataset_digest="d",
+        baseline_digest=baseline,
+        looked_at=looked_at,
     )
     return decide(judgement, GateRules(suite=suite, cards=ModelCards(list(cards)), today=TODAY))
 
@@ -205,6 +212,27 @@ def test_a_gate_on_an_unknown_metric_is_a_mistake():
 def test_the_suite_digest_sees_a_moved_bound():
     moved = replace(SUITE, floors=(Floor(metric="quality", bound=0.79, reason="r"), SUITE.floors[1]))
     assert moved.digest != SUITE.digest
+
+
+JUDGED = replace(
+    SUITE,
+    judged_only=tuple(JudgedKind(name=name, description=f"{name} harms") for name in ("negation", "mood", "roles")),
+)
+
+
+def test_what_no_judge_looked_at_is_unseen_in_the_suites_order():
+    assert (gate(suite=JUDGED).unseen, gate(suite=JUDGED).looked_at) == (("negation", "mood", "roles"), ())
+    some = gate(suite=JUDGED, looked_at=frozenset({"roles", "mood", "a kind of another suite"}))
+    assert (some.verdict, some.unseen, some.looked_at) == (Verdict.PASS, ("negation",), ("mood", "roles"))
+    assert some.headline == "pass; nobody looked at negation"
+    assert gate(suite=JUDGED, looked_at=frozenset(some.looked_at + some.unseen)).headline == "pass"
+    assert gate().headline == "pass"  # its suite declares that its code sees every harm
+
+
+def test_the_suite_digest_sees_a_kind_left_out_or_described_otherwise():
+    fewer = replace(JUDGED, judged_only=JUDGED.judged_only[:2])
+    other = replace(JUDGED, judged_only=(*JUDGED.judged_only[:2], JudgedKind(name="roles", description="other")))
+    assert len({SUITE.digest, JUDGED.digest, fewer.digest, other.digest}) == 4
 
 
 SLICE = SliceFloor(slice="hard", metric="quality", bound=0.7, min_n=30, reason="r")

@@ -14,6 +14,7 @@ SUITE = Suite(
     metrics=(),
     floors=(),
     no_worse=(),
+    judged_only=(),
     max_unscored_rate=0.1,
     minimum_latency_calls=1,
     must_pass=(MustPass(score="facts", at_least=0.5, reason="r"), MustPass(score="clear", at_least=1.0, reason="r")),

@@ -131,6 +131,7 @@ SUITE = Suite(
     metrics=(MetricSpec(name="share", kind="pooled", score="letters", unit=Unit.RATE),),
     floors=(),
     no_worse=(NoWorse(metric="share", margin=0.1, reason="test"),),
+    judged_only=(),
     max_unscored_rate=0.1,
     minimum_latency_calls=1,
 )

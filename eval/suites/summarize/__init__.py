@@ -17,6 +17,7 @@ from eval.scorers.leaks import LeakScorer, Protected
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
+from eval.suites.summarize.judged_kinds import JUDGED_KINDS
 from figures.metric import Unit
 from service.grounding.check import GroundingSource
 from service.guard import GroundingGuard
@@ -254,6 +255,7 @@ SUITE = Suite(
             reason="a false promise harms vulnerable customers most; the gate set's 23 such cases support no higher bound",
         ),
     ),
+    judged_only=JUDGED_KINDS,
     judges=(
         JudgeSpec(
             rubric="faithfulness",
