@@ -57,9 +57,11 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
             )
         if evidence is not None:
             print(
-                f"      evidence: evaluation {evidence.evaluation_id}, {evidence.verdict}, {evidence.dataset_name} "
+                f"      evidence: {evidence.headline}; evaluation {evidence.evaluation_id}, {evidence.dataset_name} "
                 f"n={evidence.case_count}, {evidence.environment}, answered by {', '.join(evidence.answered_by) or 'nobody'}"
             )
+        if row.although:
+            print(f"      released {row.although}")
         print(f"      {'signatures verified' if row.problem is None else f'NOT VERIFIED: {row.problem}'}")
 
 
@@ -67,10 +69,12 @@ def _plain(row: "HistoryRow") -> dict[str, Any]:
     """Return a row as JSON values; ``release`` and ``evidence`` are None where they do not verify."""
     release, evidence = row.entry.release, row.attestation
     told = ("sequence", "at", "kind", "pair_name", "pair_digest", "registry_version", "from_digest", "who", "why")
-    measured = ("evaluation_id", "verdict", "dataset_name", "case_count", "environment", "answered_by")
+    measured = ("evaluation_id", "verdict", "headline", "unseen", "looked_at", "dataset_name", "case_count")
     return {
-        "release": None if release is None else {name: getattr(release, name) for name in told},
-        "evidence": None if evidence is None else {name: getattr(evidence, name) for name in measured},
+        "release": None if release is None else {name: getattr(release, name) for name in (*told, "unseen_allowed_in")},
+        "evidence": None
+        if evidence is None
+        else {name: getattr(evidence, name) for name in (*measured, "environment", "answered_by")},
         "verified": row.problem is None,
         "problem": row.problem,
     }

@@ -14,7 +14,8 @@ from service.release.attestation import GateAttestation, read_attestation
 from service.release.registry import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
-from service.release.verification import verify_released
+from service.release.unseen import UnseenPolicy, unseen_text
+from service.release.verification import refuse_unseen, verify_released
 from service.settings import Settings
 
 PUT_BACK = "restore the store from a backup; the releases themselves are not affected"
@@ -27,6 +28,11 @@ class HistoryRow:
     entry: LedgerEntry
     attestation: GateAttestation | None
     problem: str | None
+
+    @property
+    def although(self) -> str:
+        """What the pair was released in spite of: "although nobody looked at ..."; "" if a judge looked at every kind."""
+        return _although(self.entry.release, self.attestation)
 
 
 class Audit:
@@ -77,12 +83,12 @@ class Audit:
             release = entry.release
             if release is None:
                 continue
-            yield self._release_item(entry, release, broken.get(release.sequence))
             attestation, problem = self._evidence(entry)
+            yield self._release_item(entry, release, _although(release, attestation), broken.get(release.sequence))
             yield AuditItem(
                 name=f"release {release.sequence} evidence",
                 detail=f"attestation {release.attestation[:12]}"
-                + (f", evaluation {attestation.evaluation_id}, {attestation.verdict}" if attestation else ""),
+                + (f", evaluation {attestation.evaluation_id}, {attestation.headline}" if attestation else ""),
                 problem=problem,
             )
             yield self._version_item(release)
@@ -94,7 +100,7 @@ class Audit:
         releases = [entry.release for entry in self._entries if entry.release is not None]
         yield from rollout_items(self._task, self._tracking, self._keys, self._settings, releases)
 
-    def _release_item(self, entry: LedgerEntry, release: Release, chain: str | None) -> AuditItem:
+    def _release_item(self, entry: LedgerEntry, release: Release, although: str, chain: str | None) -> AuditItem:
         problem = chain
         if problem is None and not entry.in_registry:
             problem = (
@@ -105,7 +111,7 @@ class Audit:
         return AuditItem(
             name=f"release {release.sequence}",
             detail=f"{release.kind} {release.pair_name} {release.pair_digest[:12]}, signed by {(entry.keyid or '?')[:12]}, "
-            f"in {copies if entry.in_registry else 'ledger'}",
+            f"in {copies if entry.in_registry else 'ledger'}" + (f"; released {although}" if although else ""),
             problem=problem,
         )
 
@@ -127,6 +133,7 @@ class Audit:
                 pair_digest=release.pair_digest,
                 environment=None,
                 keys=self._keys,
+                policy=None,
                 what=f"release {release.sequence}",
             )
         except RegistryError as err:
@@ -184,9 +191,21 @@ class Audit:
             served = self._tracking.production(self._task)
             found = served.release.sequence if served is not None else None
             problem = None if found == newest.sequence else f"it leads to release {found}, not {newest.sequence}"
+            attestation, _ = self._evidence(next(entry for entry in self._entries if entry.release is newest))
+            if attestation is not None:
+                policy = UnseenPolicy.of(self._settings)
+                refuse_unseen(f"release {newest.sequence}", attestation, newest.unseen_allowed_in, policy)
         except RegistryError as err:
             problem = str(err)
         if problem is not None:
             again = f"omni promote {newest.pair_name} --task {self._task} --why ..."
             problem = f"services refuse it: {problem}. `{again}` repairs it"
         return AuditItem(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)
+
+
+def _although(release: Release | None, attestation: GateAttestation | None) -> str:
+    if release is None or attestation is None:
+        return ""
+    text = unseen_text(attestation.unseen, attestation.looked_at)
+    allowed = f", an exception signed for stage {release.unseen_allowed_in!r}" if release.unseen_allowed_in else ""
+    return f"although {text}{allowed}" if text else ""

@@ -74,7 +74,8 @@ def _step_item(
     return AuditItem(
         name=f"rollout step {rollout.sequence}",
         detail=f"{rollout.pair_name} {rollout.pair_digest[:12]} for {rollout.percent}%, shadow {rollout.shadow_percent}%, by "
-        f"{rollout.who}",
+        f"{rollout.who}"
+        + (f", an exception signed for stage {rollout.unseen_allowed_in!r}" if rollout.unseen_allowed_in else ""),
         problem=_problem(task, step, copies, tracking, keys, releases),
     )
 
@@ -97,6 +98,7 @@ def _problem(
             pair_digest=pair.digest,
             environment=rollout.environment,
             keys=keys,
+            policy=None,
         )
     except RegistryError as err:
         return str(err)

@@ -16,8 +16,9 @@ from service.files import write_whole
 from service.pair import Pair
 from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
 from service.release.statements import TrustedKeys, envelope_digest
+from service.release.unseen import UnseenPolicy
 from service.release.verification import CLOCK_SKEW, verify_released
-from service.settings import Settings
+from service.settings import Settings, Stage
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -130,6 +131,7 @@ class Ledger:
         from_digest: str | None,
         after: int,
         signer: "Signer",
+        unseen_allowed_in: Stage | None = None,
     ) -> Release:
         """Sign a release, write it with its attestation, move the alias, and copy the ledger, under a lock.
 
@@ -143,6 +145,7 @@ class Ledger:
             from_digest: digest in production when the caller decided; None without production.
             after: sequence of the newest release when the caller decided; 0 for none.
             signer: whose signature the release carries.
+            unseen_allowed_in: the stage that takes it although nobody looked at some kinds of harm; None: no such exception.
 
         Raises:
             RegistryError: another release came in between, services would refuse this one, the clock went back, or the store
@@ -169,6 +172,7 @@ class Ledger:
                 why=why,
                 at=now.isoformat(timespec="seconds"),
                 environment=self._settings.environment,
+                unseen_allowed_in=unseen_allowed_in,
             )
             self._place(release, sign_statement(signer, release.statement()), attestation, entries)
             return release
@@ -195,6 +199,7 @@ class Ledger:
             pair_digest=release.pair_digest,
             environment=self._settings.environment,
             keys=self._keys,
+            policy=UnseenPolicy.of(self._settings),
             what=f"release {release.sequence}",
         )
         # Write the attestation first and move the alias last, so that a service never sees a release without its evidence.

@@ -10,6 +10,7 @@ from eval.loaders import load_gate
 from eval.release.evidence import read_evidence, refusals
 from eval.release.ledger import Ledger
 from eval.release.signing import signer_to_release
+from eval.release.unseen import Say, exception_of, say_aside
 from eval.report.conclusions import check_line
 from eval.results import Verdict
 from eval.suite import Suite
@@ -25,6 +26,7 @@ from service.release.attestation import read_attestation
 from service.release.registry import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
+from service.release.unseen import UnseenPolicy
 from service.settings import Settings
 from service.task import load_task
 
@@ -78,6 +80,8 @@ class _ReleaseContext:
     signer: "Signer"
     releases: tuple[Release, ...]
     settings: Settings
+    suite: Suite
+    say: Say
 
     @property
     def newest(self) -> Release | None:
@@ -85,7 +89,7 @@ class _ReleaseContext:
         return self.releases[0] if self.releases else None
 
 
-def _open_context(task_name: str, settings: Settings) -> _ReleaseContext:
+def _open_context(task_name: str, settings: Settings, say: Say) -> _ReleaseContext:
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
     check_store(settings.registry.uri)
@@ -98,11 +102,15 @@ def _open_context(task_name: str, settings: Settings) -> _ReleaseContext:
         signer=signer,
         releases=tuple(ledger.releases()),
         settings=settings,
+        suite=load_suite(task_name),
+        say=say,
     )
 
 
-def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -> Release:
+def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, say: Say = say_aside) -> Release:
     """Release the pair if the store has a signed attestation that exactly this content passed the gate.
+
+    ``say`` is told what nobody looked at, if the stage takes such evidence.
 
     Raises:
         Refused: there is no such evidence, or no reason was given.
@@ -115,13 +123,13 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
     suite = load_suite(task_name)
     _refuse_misbehaviour(pair, suite, settings)
     check_store(settings.registry.uri)
-    context = _open_context(task_name, settings)
+    context = _open_context(task_name, settings, say)
     try:
         production = _production(task_name, context)
     except RegistryError as err:
         return _restore(context, pair, why, err)
     production_digest = production.pair.digest if production else None
-    if production_digest == pair.digest:
+    if production_digest == pair.digest and not _needs_new_evidence(context):
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
     evidence, reasons = refusals(
         read_evidence(context.tracking.records(task_name, pair_name), context.keys),
@@ -136,8 +144,9 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         now=wall_clock(settings.clock_file)(),
         behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
-    if evidence is None:
+    if evidence is None or evidence.attestation is None:
         raise Refused(f"{pair_name} {pair.digest[:12]} is not promoted: " + "; ".join(reasons))
+    exception = exception_of(evidence.attestation, suite, UnseenPolicy.of(settings), say)
     return context.ledger.publish(
         pair,
         context.tracking.register(pair),
@@ -148,6 +157,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings) -
         from_digest=production_digest,
         after=context.newest.sequence if context.newest else 0,
         signer=context.signer,
+        unseen_allowed_in=exception,
     )
 
 
@@ -165,6 +175,19 @@ def _production(task_name: str, context: _ReleaseContext) -> Production | None:
             "by hand, or a release was interrupted"
         )
     return production
+
+
+def _needs_new_evidence(context: _ReleaseContext) -> bool:
+    """Return whether services of this stage refuse the pair in production because nobody looked at some kinds of harm.
+
+    Then the same pair may be promoted again: on evidence in which a judge looked, or with an exception.
+    """
+    newest = context.newest
+    envelope = None if newest is None else context.ledger.attestation(newest)
+    if newest is None or envelope is None:
+        return False
+    attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {newest.sequence}")
+    return UnseenPolicy.of(context.settings).lacks_exception(attestation.unseen, newest.unseen_allowed_in)
 
 
 def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
@@ -212,6 +235,8 @@ def _release_again(
         )
     newest = context.newest
     assert newest is not None
+    policy = UnseenPolicy.of(context.settings)
+    exception = exception_of(attestation, context.suite, policy, context.say, earlier.unseen_allowed_in)
     return context.ledger.publish(
         pair,
         context.tracking.register(pair),
@@ -222,11 +247,14 @@ def _release_again(
         from_digest=newest.pair_digest,
         after=newest.sequence,
         signer=context.signer,
+        unseen_allowed_in=exception,
     )
 
 
-def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> Release:
+def roll_back(task_name: str, why: str, to: int | None, settings: Settings, say: Say = say_aside) -> Release:
     """Release the pair of release ``to`` again (default: the newest release of another digest).
+
+    ``say`` is told what nobody looked at, if the stage takes such evidence.
 
     Raises:
         Refused: there is no release to go back to, or no reason was given.
@@ -236,7 +264,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings) -> R
     if not why.strip():
         raise Refused('a reason is required: omni rollback --why "one sentence"')
     check_store(settings.registry.uri)
-    context = _open_context(task_name, settings)
+    context = _open_context(task_name, settings, say)
     newest = context.newest
     if newest is None:
         raise Refused(f"task {task_name!r} has no releases to go back to")

@@ -10,6 +10,7 @@ from eval.errors import Refused, RolloutError
 from eval.loaders import load_gate
 from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.release.signing import sign_statement, signer_to_release
+from eval.release.unseen import Say, exception_of, say_aside
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
 from service.cards import ModelCards
@@ -20,7 +21,8 @@ from service.release.registry import check_store
 from service.release.release import attestation_tag
 from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
-from service.settings import Settings
+from service.release.unseen import UnseenPolicy
+from service.settings import Settings, Stage
 from service.task import load_task
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def advance_rollout(
     shadow_percent: int = 0,
     shadow_only: bool = False,
     restart: bool = False,
+    say: Say = say_aside,
 ) -> Rollout:
     """Move the candidate to the next step of its plan if its gate passed against the present production.
 
@@ -51,6 +54,7 @@ def advance_rollout(
         shadow_percent: share of the other customers whose requests the candidate also answers, unseen.
         shadow_only: do not show the candidate's answers to customers yet.
         restart: begin at the first step again, also after the service stopped the rollout.
+        say: is told what nobody looked at, if the stage takes such evidence.
 
     Raises:
         RolloutError: an impossible plan or share.
@@ -62,7 +66,7 @@ def advance_rollout(
     signer = signer_to_release(settings)
     tracking, keys = _open_store(settings)
     production = _production(task_name, pair_name, tracking)
-    pair, evidence = _earned(task_name, pair_name, production, tracking, keys, settings)
+    pair, evidence, exception = _earned(task_name, pair_name, production, tracking, keys, settings, say)
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         before = last if last is not None and _continues(last, pair, production) and not restart else None
@@ -82,10 +86,8 @@ def advance_rollout(
             steps=plan,
             gate_run_id=evidence.mlflow_run_id,
             attestation=envelope_digest(evidence.envelope, "the gate attestation"),
-            who=getpass.getuser(),
-            why=why.strip(),
-            at=datetime.now(UTC).isoformat(timespec="seconds"),
-            environment=settings.environment,
+            **_releaser(why, settings),
+            unseen_allowed_in=exception,
         )
         _place(rollout, {attestation_tag(rollout.attestation): evidence.envelope}, tracking, signer)
     return rollout
@@ -99,6 +101,16 @@ def _checked(why: str, steps: Sequence[int], shadow_percent: int, shadow_only: b
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
         raise RolloutError("--shadow is a share of the customers from 1 to 100 per cent")
     return plan
+
+
+def _releaser(why: str, settings: Settings) -> dict[str, Any]:
+    """Return the fields of a step that say who takes it, why, when and where."""
+    return {
+        "who": getpass.getuser(),
+        "why": why.strip(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": settings.environment,
+    }
 
 
 def _open_store(settings: Settings) -> tuple[Tracking, TrustedKeys]:
@@ -155,10 +167,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
                 "sequence": last.sequence + 1,
                 "percent": 0,
                 "shadow_percent": 0,
-                "who": getpass.getuser(),
-                "why": why.strip(),
-                "at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "environment": settings.environment,
+                **_releaser(why, settings),
             }
         )
         _place(rollout, {}, tracking, signer)
@@ -218,8 +227,15 @@ def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | 
 
 
 def _earned(
-    task_name: str, pair_name: str, production: Production, tracking: Tracking, keys: TrustedKeys, settings: Settings
-) -> tuple[Pair, PairEvidence]:
+    task_name: str,
+    pair_name: str,
+    production: Production,
+    tracking: Tracking,
+    keys: TrustedKeys,
+    settings: Settings,
+    say: Say,
+) -> tuple[Pair, PairEvidence, Stage | None]:
+    """Return the pair, the evidence that allows the step, and the stage of the exception to sign into it."""
     task, suite = load_task(task_name), load_suite(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pair = load_pair(
@@ -241,6 +257,6 @@ def _earned(
         now=datetime.now(UTC),
         behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
-    if evidence is None:
+    if evidence is None or evidence.attestation is None:
         raise Refused(f"{pair_name} {pair.digest[:12]} is not rolled out: " + "; ".join(reasons))
-    return pair, evidence
+    return pair, evidence, exception_of(evidence.attestation, suite, UnseenPolicy.of(settings), say)

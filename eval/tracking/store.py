@@ -236,7 +236,7 @@ class Tracking:
             )
             number = int(version.version)
             released = verify_tags(
-                tags, task=task, version=number, pair_digest=pair.digest, environment=None, keys=keys
+                tags, task=task, version=number, pair_digest=pair.digest, environment=None, keys=keys, policy=None
             )
         except RegistryError:
             # An alias set by hand, a store from before releases were signed, or a lost signing key: there is no verified

@@ -7,11 +7,14 @@ from service.errors import PairError, RegistryError
 from service.files import write_whole
 from service.pair import Pair
 from service.release.statements import TrustedKeys
+from service.release.unseen import UnseenPolicy
 from service.release.verification import verify_released
 from service.served import ServedPair
 
 
-def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedKeys) -> ServedPair | None:
+def read_last_known_good(
+    path: Path, task: str, environment: str, keys: TrustedKeys, policy: UnseenPolicy
+) -> ServedPair | None:
     """Return the pair kept in ``path``, or None when there is none or it is for another environment.
 
     Raises:
@@ -33,6 +36,7 @@ def read_last_known_good(path: Path, task: str, environment: str, keys: TrustedK
             pair_digest=pair.digest,
             environment=environment,
             keys=keys,
+            policy=policy,
             what="the last known good release",
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, PairError) as err:

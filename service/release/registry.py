@@ -17,9 +17,10 @@ from urllib.parse import unquote
 from service.errors import ConfigurationError, RegistryError
 from service.release.last_known_good import read_last_known_good, write_last_known_good
 from service.release.registry_record import from_registry
-from service.release.release import ALIAS
+from service.release.release import ALIAS, attestation_tag
 from service.release.rollout import CANDIDATE_ALIAS, RolloutCandidate, verify_rollout
 from service.release.statements import TrustedKeys, load_trusted_keys
+from service.release.unseen import UnseenPolicy
 from service.release.verification import newest_sequence, verify_tags
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
@@ -32,7 +33,8 @@ class RegistryPairSource:
     """Serves the pair behind a task's alias, also while the registry is down or holds something that does not verify.
 
     A version is accepted only if its content has the digest it was registered with, it carries a signed release for this
-    environment and the signed gate attestation named by that release, and the release is not older than the last one served.
+    environment and the signed gate attestation named by that release, this stage takes that attestation, and the release is not
+    older than the last one served.
     Otherwise ``last_error`` says why, and the last good pair stays in service.
     """
 
@@ -47,7 +49,8 @@ class RegistryPairSource:
         try:
             if self._file.exists():
                 keys = load_trusted_keys(settings.trusted_keys_file)
-                self._served = read_last_known_good(self._file, task, settings.environment, keys)
+                policy = UnseenPolicy.of(settings)
+                self._served = read_last_known_good(self._file, task, settings.environment, keys, policy)
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
@@ -166,7 +169,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     try:
         client = MlflowClient(tracking_uri=settings.registry.uri, registry_uri=settings.registry.uri)
         found = client.get_prompt_version_by_alias(task, ALIAS)
-        served = verify_version(task, found, settings.environment, keys)
+        served = verify_version(task, found, settings.environment, keys, UnseenPolicy.of(settings))
         if served.sequence > known:
             others = [dict(version.tags or {}) for version in all_versions(client, task)]
     except MlflowException as err:
@@ -218,10 +221,12 @@ def fetch_candidate(task: str, settings: Settings) -> RolloutCandidate | None:
         raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({err.error_code})") from err
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
         raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({type(err).__name__})") from err
-    return verify_candidate(task, found, settings.environment, keys)
+    return verify_candidate(task, found, settings.environment, keys, UnseenPolicy.of(settings))
 
 
-def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys) -> RolloutCandidate | None:
+def verify_candidate(
+    task: str, found: Any, environment: str, keys: TrustedKeys, policy: UnseenPolicy
+) -> RolloutCandidate | None:
     """Return the candidate and rollout step that an MLflow prompt version holds.
 
     Raises:
@@ -230,7 +235,13 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
     tags = dict(found.tags or {})
     pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
     rollout = verify_rollout(
-        tags, task=task, version=int(found.version), pair_digest=pair.digest, environment=environment, keys=keys
+        tags,
+        task=task,
+        version=int(found.version),
+        pair_digest=pair.digest,
+        environment=environment,
+        keys=keys,
+        policy=policy,
     )
     if rollout is None:
         raise RegistryError(f"alias {CANDIDATE_ALIAS!r} of task {task!r} was moved by hand; use `omni rollout`")
@@ -241,6 +252,7 @@ def verify_candidate(task: str, found: Any, environment: str, keys: TrustedKeys)
         released_at=rollout.at,
         released_by=rollout.who,
         source="registry",
+        attestation_envelope=tags.get(attestation_tag(rollout.attestation), ""),
         rollout_arm="candidate",
     )
     return RolloutCandidate(served=served, rollout=rollout)
@@ -261,7 +273,7 @@ def all_versions(client: Any, task: str) -> list[Any]:
             return found
 
 
-def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -> ServedPair:
+def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys, policy: UnseenPolicy) -> ServedPair:
     """Verify an MLflow prompt version and return its pair for serving.
 
     Raises:
@@ -270,7 +282,13 @@ def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys) -
     tags = dict(found.tags or {})
     pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
     released = verify_tags(
-        tags, task=task, version=int(found.version), pair_digest=pair.digest, environment=environment, keys=keys
+        tags,
+        task=task,
+        version=int(found.version),
+        pair_digest=pair.digest,
+        environment=environment,
+        keys=keys,
+        policy=policy,
     )
     return released.served(pair, "registry")
 

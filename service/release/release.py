@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import ConfigDict, TypeAdapter
 
 from service.release.statements import Statement, TrustedKeys, build_statement, read_claims
+from service.settings import Stage
 
 ALIAS = "production"
 DIGEST_TAG = "omni.pair_digest"
@@ -22,6 +23,8 @@ class Release:
     """One move of the alias. ``sequence`` grows by one with every move, rollbacks included; ``at`` is ISO 8601 UTC.
 
     ``attestation`` and ``previous`` are digests of envelopes: the evidence, and the release before this one (None for the first).
+    ``unseen_allowed_in`` is the stage for which the releaser set ``OMNI_RELEASE_UNSEEN=allow``: the pair is released there
+    although nobody looked at some kinds of harm. None: the release is no such exception.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -40,6 +43,7 @@ class Release:
     why: str
     at: str
     environment: Literal["local", "aws"]
+    unseen_allowed_in: Stage | None = None
 
     @property
     def tag(self) -> str:

@@ -13,8 +13,10 @@ from service.errors import RegistryError
 from service.release.attestation import GateAttestation, read_attestation
 from service.release.release import attestation_tag
 from service.release.statements import TrustedKeys, build_statement, read_claims, shown
-from service.release.verification import CLOCK_SKEW
+from service.release.unseen import UnseenPolicy
+from service.release.verification import CLOCK_SKEW, refuse_unseen
 from service.served import ServedPair
+from service.settings import Stage
 
 CANDIDATE_ALIAS = "candidate"
 ROLLOUT_TAG_PREFIX = "omni.rollout."
@@ -29,6 +31,7 @@ class Rollout:
 
     The candidate answers ``percent`` of the customers; 0 ends the rollout. For ``shadow_percent`` of the others it answers too,
     without showing the answer. ``steps`` is the plan. The step applies only while ``production_digest`` is in production.
+    ``unseen_allowed_in``: see ``Release``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -48,6 +51,7 @@ class Rollout:
     why: str
     at: str
     environment: Literal["local", "aws"]
+    unseen_allowed_in: Stage | None = None
 
     @property
     def tag(self) -> str:
@@ -118,9 +122,18 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
 
 
 def verify_rollout(
-    tags: Mapping[str, str], *, task: str, version: int, pair_digest: str, environment: str, keys: TrustedKeys
+    tags: Mapping[str, str],
+    *,
+    task: str,
+    version: int,
+    pair_digest: str,
+    environment: str,
+    keys: TrustedKeys,
+    policy: UnseenPolicy | None,
 ) -> Rollout | None:
     """Return the verified newest rollout step of a registry version whose content has digest ``pair_digest``, if any.
+
+    ``policy`` None skips only the check that this stage takes evidence in which nobody looked at some kinds of harm.
 
     Raises:
         RegistryError: forged, copied from elsewhere, for another environment, or without evidence that allows it.
@@ -145,6 +158,8 @@ def verify_rollout(
     problem = _missing_evidence(rollout, attestation)
     if problem is not None:
         raise RegistryError(f"{what} is not covered by its evidence: {problem}; use `omni eval`, then `omni rollout`")
+    if policy is not None:
+        refuse_unseen(what, attestation, rollout.unseen_allowed_in, policy)
     return rollout
 
 

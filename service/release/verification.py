@@ -9,7 +9,9 @@ from service.pair import Pair
 from service.release.attestation import GateAttestation, read_attestation
 from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, newest_release_tag, read_release
 from service.release.statements import TrustedKeys
+from service.release.unseen import UnseenPolicy, unseen_in_full
 from service.served import PairOrigin, ServedPair
+from service.settings import Stage
 
 CLOCK_SKEW = timedelta(minutes=5)  # between the machine that evaluates and the one that promotes
 
@@ -38,11 +40,19 @@ class Released:
 
 
 def verify_tags(
-    tags: Mapping[str, str], *, task: str, version: int, pair_digest: str, environment: str | None, keys: TrustedKeys
+    tags: Mapping[str, str],
+    *,
+    task: str,
+    version: int,
+    pair_digest: str,
+    environment: str | None,
+    keys: TrustedKeys,
+    policy: UnseenPolicy | None,
 ) -> Released:
     """Return the verified newest release in the tags of a registry version whose content has digest ``pair_digest``.
 
-    ``environment`` None skips only the check that the release is for this environment.
+    ``environment`` None skips only the check that the release is for this environment, ``policy`` None only the check that
+    this stage takes evidence in which nobody looked at some kinds of harm.
 
     Raises:
         RegistryError: never released, forged, copied from another version, or released without sufficient evidence.
@@ -68,6 +78,7 @@ def verify_tags(
         pair_digest=pair_digest,
         environment=environment,
         keys=keys,
+        policy=policy,
         what=what,
     )
 
@@ -81,12 +92,14 @@ def verify_released(
     pair_digest: str,
     environment: str | None,
     keys: TrustedKeys,
+    policy: UnseenPolicy | None,
     what: str,
 ) -> Released:
     """Verify a release and its attestation against each other and against the pair to serve.
 
     The attestation must have been valid when the pair was promoted. It does not expire in production: a month without an
-    evaluation is no reason to stop serving a pair, or to forbid a rollback to it.
+    evaluation is no reason to stop serving a pair, or to forbid a rollback to it. ``environment`` and ``policy``: see
+    ``verify_tags``.
 
     Raises:
         RegistryError: one of them does not verify or they do not belong together; ``what`` names the release.
@@ -104,11 +117,28 @@ def verify_released(
     problem = _missing_evidence(release, attestation)
     if problem is not None:
         raise RegistryError(f"{what} is not covered by its evidence: {problem}; use `omni eval`, then `omni promote`")
+    if policy is not None:
+        refuse_unseen(what, attestation, release.unseen_allowed_in, policy)
     return Released(
         release=release,
         attestation=attestation,
         release_envelope=release_envelope,
         attestation_envelope=attestation_envelope,
+    )
+
+
+def refuse_unseen(what: str, attestation: GateAttestation, allowed_in: Stage | None, policy: UnseenPolicy) -> None:
+    """Refuse evidence in which nobody looked at some kinds of harm, unless ``policy`` or the signed exception takes it.
+
+    Raises:
+        RegistryError: naming the kinds and the remedy; ``what`` names the statement.
+    """
+    if not policy.refuses(attestation.unseen, allowed_in):
+        return
+    raise RegistryError(
+        f"{what} is not taken in stage {policy.stage!r}: {unseen_in_full(attestation.unseen, attestation.looked_at)}. Calibrate "
+        "a judge of these kinds (`omni calibrate`), then `omni eval` and release again; or release again with "
+        f"OMNI_RELEASE_UNSEEN=allow and OMNI_STAGE={policy.stage}, which is signed into the release"
     )
 
 

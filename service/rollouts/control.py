@@ -98,6 +98,11 @@ class RolloutControl:
             "sides": {} if candidate is None else {s: c.to_json() for s, c in self.sides(candidate.rollout).items()},
         }
 
+    @property
+    def candidate(self) -> ServedPair | None:
+        """The candidate of the running or stopped rollout, or None."""
+        return None if self._candidate is None else self._candidate.served
+
     def start(self) -> None:
         """Start checking the registry and the counts in the background."""
         threading.Thread(target=self._loop, name="rollout", daemon=True).start()

@@ -58,6 +58,23 @@ def test_a_service_without_a_registry_serves_the_stored_last_known_good(settings
     assert (source.current().pair.version, source.current().sequence) == ("1.0.0", 3)
 
 
+def test_stored_evidence_does_not_state_what_nobody_looked_at_and_is_shown_so(settings):
+    row = Audit("summarize", settings).history()[0]
+    assert (row.attestation.unseen, row.entry.release.unseen_allowed_in) == (None, None)
+    assert row.attestation.headline == "pass for form and figures; whether anybody looked at meaning is not stated"
+
+
+def test_a_service_in_prod_does_not_serve_stored_evidence_that_does_not_state_it(settings):
+    prod = settings.model_copy(update={"stage": "prod"})
+    source = RegistryPairSource("summarize", prod)
+    source.refresh()
+    assert "release 3 of version 1" in source.status().last_error
+    assert "not taken in stage 'prod': whether anybody looked at meaning is not stated" in source.status().last_error
+    allowing = RegistryPairSource("summarize", prod.model_copy(update={"release_unseen": "allow"}))
+    allowing.refresh()
+    assert allowing.current().sequence == 3
+
+
 def test_the_pairs_digest_is_computed_as_before(settings):
     audit = Audit("summarize", settings)
     stored = audit.history()[0].entry.release

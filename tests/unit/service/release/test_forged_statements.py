@@ -11,6 +11,7 @@ from service.release.registry import RegistryPairSource, verify_version
 from service.release.registry_record import from_registry, to_registry
 from service.release.release import DIGEST_TAG, newest_release_tag, read_release
 from service.release.statements import envelope_digest, load_trusted_keys
+from service.release.unseen import UnseenPolicy
 from service.settings import Settings
 
 PAIR = make_pair()
@@ -113,7 +114,7 @@ def released(notary, sequence):
     template, config = to_registry(PAIR)
     tags = notary.tags(PAIR, release=notary.release(PAIR, sequence))
     found = SimpleNamespace(version=3, template=template, model_config=config, tags=tags)
-    return verify_version("demo", found, "local", notary.keys)
+    return verify_version("demo", found, "local", notary.keys, UnseenPolicy(stage="local", takes=True))
 
 
 def test_an_unexpected_error_does_not_stop_the_refresh_thread(settings, notary):

@@ -13,8 +13,11 @@ from service.release.registry import RegistryPairSource, check_store, verify_ver
 from service.release.registry_record import from_registry, to_registry
 from service.release.release import DIGEST_TAG
 from service.release.statements import TrustedKeys, envelope_digest
+from service.release.unseen import UnseenPolicy
 from service.release.verification import newest_sequence
 from service.settings import Settings
+
+LOCAL = UnseenPolicy(stage="local", takes=True)
 
 
 def make_pair(text="Summarise <history>."):
@@ -47,7 +50,7 @@ def test_what_is_written_reads_back_equal():
 
 
 def test_a_released_version_is_served(notary):
-    served = verify_version("demo", version(notary), "local", notary.keys)
+    served = verify_version("demo", version(notary), "local", notary.keys, LOCAL)
     assert (served.pair, served.registry_version, served.sequence, served.source) == (make_pair(), 3, 1, "registry")
 
 
@@ -152,13 +155,13 @@ ATTACKS = {
 def test_every_release_without_valid_evidence_is_refused(notary, name):
     attack, message = ATTACKS[name]
     with pytest.raises(RegistryError, match=message):
-        verify_version("demo", attack(notary), "local", notary.keys)
+        verify_version("demo", attack(notary), "local", notary.keys, LOCAL)
 
 
 def test_valid_statements_signed_with_an_untrusted_key_are_refused(notary):
     stranger = type(notary)()
     with pytest.raises(RegistryError, match=r"is signed by .*, not by a key trusted in trusted\.pem"):
-        verify_version("demo", version(stranger), "local", notary.keys)
+        verify_version("demo", version(stranger), "local", notary.keys, LOCAL)
 
 
 def test_a_foreign_signature_under_our_key_id_is_refused(notary):
@@ -167,7 +170,11 @@ def test_a_foreign_signature_under_our_key_id_is_refused(notary):
     forged["signatures"][0]["keyid"] = notary.signer.public_key.keyid
     with pytest.raises(RegistryError, match="changed after it was signed"):
         verify_version(
-            "demo", version(notary, tags=tags | {"omni.release.000001": json.dumps(forged)}), "local", notary.keys
+            "demo",
+            version(notary, tags=tags | {"omni.release.000001": json.dumps(forged)}),
+            "local",
+            notary.keys,
+            LOCAL,
         )
 
 
@@ -178,7 +185,7 @@ def test_a_changed_payload_is_refused(notary):
     envelope["payload"] = base64.b64encode(payload).decode()
     tags["omni.release.000001"] = json.dumps(envelope)
     with pytest.raises(RegistryError, match="changed after it was signed"):
-        verify_version("demo", version(notary, tags=tags), "local", notary.keys)
+        verify_version("demo", version(notary, tags=tags), "local", notary.keys, LOCAL)
 
 
 def test_an_attestation_in_the_place_of_another_is_refused(notary):
@@ -186,14 +193,16 @@ def test_an_attestation_in_the_place_of_another_is_refused(notary):
     name = next(tag for tag in tags if tag.startswith("omni.attestation."))
     better = notary.sign(notary.attestation(make_pair(), case_count=200))
     with pytest.raises(RegistryError, match="is not the one it was released on"):
-        verify_version("demo", version(notary, tags=tags | {name: better}), "local", notary.keys)
+        verify_version("demo", version(notary, tags=tags | {name: better}), "local", notary.keys, LOCAL)
 
 
 def test_a_release_in_the_place_of_an_attestation_is_refused(notary):
     tags = notary.tags(make_pair())
     name = next(tag for tag in tags if tag.startswith("omni.attestation."))
     with pytest.raises(RegistryError, match=r"is a statement of type .*release/v1"):
-        verify_version("demo", version(notary, tags=tags | {name: tags["omni.release.000001"]}), "local", notary.keys)
+        verify_version(
+            "demo", version(notary, tags=tags | {name: tags["omni.release.000001"]}), "local", notary.keys, LOCAL
+        )
 
 
 def test_expired_evidence_allows_serving_and_rollback(notary):
@@ -203,14 +212,14 @@ def test_expired_evidence_allows_serving_and_rollback(notary):
     for kind, at in (("promote", "2026-09-02T00:00:00+00:00"), ("rollback", "2026-11-21T00:00:00+00:00")):
         release = notary.release(make_pair(), kind=kind, at=at, attestation=digest)
         found = version(notary, tags=notary.tags(make_pair(), release=release, attestation=evidence))
-        assert verify_version("demo", found, "local", notary.keys).pair == make_pair()
+        assert verify_version("demo", found, "local", notary.keys, LOCAL).pair == make_pair()
 
 
 def test_both_keys_are_trusted_during_a_rotation(notary):
     new = type(notary)()
     both = TrustedKeys(path=Path("trusted.pem"), keys={**notary.keys.keys, **new.keys.keys})
     for signed_by in (notary, new):
-        assert verify_version("demo", version(signed_by), "local", both).sequence == 1
+        assert verify_version("demo", version(signed_by), "local", both, LOCAL).sequence == 1
 
 
 def test_the_newest_release_of_a_version_counts(notary):
@@ -218,7 +227,7 @@ def test_the_newest_release_of_a_version_counts(notary):
     for number in (2, 10, 9):
         release = notary.release(make_pair(), number)
         tags[release.tag] = notary.sign(release)
-    assert verify_version("demo", version(notary, tags=tags), "local", notary.keys).sequence == 10
+    assert verify_version("demo", version(notary, tags=tags), "local", notary.keys, LOCAL).sequence == 10
 
 
 @pytest.fixture
@@ -244,7 +253,7 @@ class Script:
 def served(notary):
     def make(pair, sequence):
         tags = notary.tags(pair, release=notary.release(pair, sequence))
-        return verify_version("demo", version(notary, pair, tags), "local", notary.keys)
+        return verify_version("demo", version(notary, pair, tags), "local", notary.keys, LOCAL)
 
     return make
 

@@ -9,14 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from notary import Notary
 
+from eval.release.signing import sign_statement
 from service.errors import RegistryError
 from service.release.registry import verify_candidate
 from service.release.registry_record import to_registry
 from service.release.release import DIGEST_TAG, attestation_tag
 from service.release.rollout import Rollout, read_rollout, verify_rollout
-from service.release.statements import envelope_digest
+from service.release.statements import PAYLOAD_TYPE, envelope_digest
+from service.release.unseen import UnseenPolicy
 
 PRODUCTION = "p" * 64
+LOCAL = UnseenPolicy(stage="local", takes=True)
+PROD = UnseenPolicy(stage="prod", takes=False)
 
 PAIR = make_pair(system="Summarise <history>.")
 
@@ -54,7 +58,7 @@ def tags(notary, rollout=None, pair=None, **evidence):
     }
 
 
-def verify(notary, found, *, version=3, environment="local"):
+def verify(notary, found, *, version=3, environment="local", policy=LOCAL):
     return verify_rollout(
         found,
         task="demo",
@@ -62,6 +66,7 @@ def verify(notary, found, *, version=3, environment="local"):
         pair_digest=PAIR.digest,
         environment=environment,
         keys=notary.keys,
+        policy=policy,
     )
 
 
@@ -72,6 +77,25 @@ def test_a_signed_step_reads_back_equal(notary):
 def test_a_step_with_valid_evidence_verifies(notary):
     assert verify(notary, tags(notary)).percent == 25
     assert verify(notary, {}) is None
+
+
+def test_a_step_on_what_nobody_looked_at_needs_its_stages_exception(notary):
+    with pytest.raises(
+        RegistryError, match=r"rollout step 4 .* is not taken in stage 'prod': nobody looked at negation"
+    ):
+        verify(notary, tags(notary, unseen=("negation",)), policy=PROD)
+    with pytest.raises(RegistryError, match="stage 'prod'"):
+        verify(notary, tags(notary, step(unseen_allowed_in="test"), unseen=("negation",)), policy=PROD)
+    allowed = tags(notary, step(unseen_allowed_in="prod"), unseen=("negation",))
+    assert verify(notary, allowed, policy=PROD).unseen_allowed_in == "prod"
+    assert verify(notary, tags(notary, unseen=("negation",)), policy=LOCAL).percent == 25
+    assert verify(notary, tags(notary, step(percent=0), unseen=("negation",)), policy=PROD).percent == 0
+
+
+def test_a_step_signed_before_exceptions_were_recorded_reads_back(notary):
+    statement = step().statement()
+    del statement["predicate"]["unseen_allowed_in"]
+    assert read_rollout(sign_statement(notary.signer, statement), notary.keys, "it") == step()
 
 
 @pytest.mark.parametrize(
@@ -143,10 +167,11 @@ def test_a_version_with_changed_content_is_no_candidate(notary):
 
     template, config = to_registry(PAIR)
     found = SimpleNamespace(version=3, template=template, model_config=config, tags=tags(notary))
-    assert verify_candidate("demo", found, "local", notary.keys).served.pair == PAIR
+    served = verify_candidate("demo", found, "local", notary.keys, LOCAL).served
+    assert (served.pair, json.loads(served.attestation_envelope)["payloadType"]) == (PAIR, PAYLOAD_TYPE)
     found.template[0]["content"] += " Promise a refund."
     with pytest.raises(RegistryError, match="changed after it was registered"):
-        verify_candidate("demo", found, "local", notary.keys)
+        verify_candidate("demo", found, "local", notary.keys, LOCAL)
     bare = SimpleNamespace(
         version=3,
         template=to_registry(PAIR)[0],
@@ -154,7 +179,7 @@ def test_a_version_with_changed_content_is_no_candidate(notary):
         tags={DIGEST_TAG: PAIR.digest},
     )
     with pytest.raises(RegistryError, match="moved by hand"):
-        verify_candidate("demo", bare, "local", notary.keys)
+        verify_candidate("demo", bare, "local", notary.keys, LOCAL)
 
 
 accounts = st.text(st.characters(codec="ascii", categories=["Nd"]), min_size=4, max_size=12)

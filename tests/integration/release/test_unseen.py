@@ -1,0 +1,179 @@
+"""Evidence in which nobody looked at some kinds of harm, from the evaluation to the service, with a real store."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from starlette.testclient import TestClient
+from throw_away import ThrowAway
+
+from eval import evaluate as evaluation_module
+from eval.commands.release import history
+from eval.errors import Refused
+from eval.evaluate import Options, evaluate
+from eval.release.audit import Audit
+from eval.release.promotion import promote_pair, roll_back
+from eval.release.rollout import advance_rollout
+from eval.results import JudgeNote
+from eval.tracking.store import Tracking
+from service.access.control import local_token
+from service.app import create_app
+from service.errors import RegistryError
+from service.release.registry import RegistryPairSource, fetch_candidate
+from service.settings import Settings
+
+# mlflow's own dependencies warn; ours do not get to.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+KINDS = ("sarcasm", "threat", "flattery", "boast", "gossip")
+HEADLINE = "pass for form and figures; nobody looked at meaning (5 kinds)"
+
+
+@pytest.fixture
+def local(tmp_path):
+    """Settings of stage `local`, and a store in which `loud` has passed; only a judge could see five kinds of harm."""
+    task = ThrowAway(tmp_path)
+    suite = tmp_path / "suites" / "shout.py"
+    kinds = "".join(f'JudgedKind(name="{name}", description="{name} in a shout"), ' for name in KINDS)
+    text = suite.read_text(encoding="utf-8").replace("judged_only=()", f"judged_only=({kinds})")
+    suite.write_text(text.replace("import Floor,", "import Floor, JudgedKind,"), encoding="utf-8")
+    settings = Settings(
+        root=tmp_path,
+        state_dir=tmp_path / "state",
+        registry_uri=f"sqlite:///{tmp_path}/mlflow/mlflow.db",
+        registry_refresh_s=0.2,
+        required_tasks=("shout",),
+    )
+    evaluate(Options(task="shout", pairs=("loud",)), settings)
+    yield settings
+    task.remove()
+
+
+def in_prod(settings, **more):
+    return settings.model_copy(update={"stage": "prod", **more})
+
+
+def served(settings):
+    source = RegistryPairSource("shout", settings)
+    source.refresh()
+    return source.current()
+
+
+def shown(settings):
+    """What the running service tells an operator."""
+    with TestClient(create_app(settings)) as client:
+        token = {"authorization": f"Bearer {local_token(settings).text}"}
+        for _ in range(200):
+            pairs = client.get("/v1/pairs", headers=token).json()["pairs"]
+            if pairs:
+                return pairs[0]
+            time.sleep(0.05)
+    raise AssertionError("the service serves no pair")
+
+
+def judged(monkeypatch, *kinds):
+    """A judge that is licensed for ``kinds`` takes part in every evaluation from here on."""
+    real = evaluation_module.judge_answers
+    note = JudgeNote(
+        rubric="tone", digest="d" * 64, model="m", answered_by="m", status="licensed", gates=True, kinds=kinds
+    )
+
+    def judge_answers(*arguments, **options):
+        graded = real(*arguments, **options)
+        return replace(graded, notes=(*graded.notes, note))
+
+    monkeypatch.setattr(evaluation_module, "judge_answers", judge_answers)
+
+
+def test_in_local_the_promotion_goes_on_and_everybody_is_told(local, capsys):
+    said = []
+    assert promote_pair("shout", "loud", "first", local, said.append).unseen_allowed_in is None
+    named = f"nobody looked at meaning (5 kinds): {', '.join(KINDS)}"
+    assert said == [f"note: {named}. Stage 'local' takes such evidence; test and prod refuse it"]
+    (row,) = Audit("shout", local).history()
+    assert (row.attestation.headline, row.although) == (HEADLINE, "although nobody looked at meaning (5 kinds)")
+    evidence = shown(local)["evidence"]
+    assert (evidence["headline"], evidence["unseen"], evidence["looked_at"]) == (HEADLINE, list(KINDS), [])
+    (run,) = Tracking(local.registry.uri)._client.search_runs(["1"])
+    assert (run.data.tags["omni.verdict"], run.data.tags["omni.headline"]) == ("pass", HEADLINE)
+    assert run.data.tags["omni.unseen"] == ", ".join(KINDS)
+
+
+def test_prod_refuses_to_promote_to_roll_out_and_to_serve_it(local):
+    with pytest.raises(Refused) as caught:
+        promote_pair("shout", "loud", "first", in_prod(local))
+    for words in (", ".join(KINDS), "stage 'prod'", "OMNI_RELEASE_UNSEEN=allow", "has no judge whose figures gate"):
+        assert words in str(caught.value)
+    assert Audit("shout", local).history() == []
+
+    promote_pair("shout", "loud", "first", local)  # another machine, under a laxer policy
+    with pytest.raises(RegistryError, match=r"not taken in stage 'prod': nobody looked at meaning"):
+        served(in_prod(local))
+    assert served(local).sequence == 1
+    # The pair that a laxer service kept on this disk is no way round it.
+    with pytest.raises(RegistryError, match="the last known good release is not taken in stage 'prod'"):
+        RegistryPairSource("shout", in_prod(local)).current()
+    problems = [item.problem for item in Audit("shout", in_prod(local)).items() if item.problem]
+    assert len(problems) == 1
+    assert "services refuse it: release 1 is not taken in stage 'prod'" in problems[0]
+    with pytest.raises(Refused, match="stage 'prod'"):
+        roll_back("shout", "again", 1, in_prod(local))
+
+    _next_version(local)
+    with pytest.raises(Refused, match="stage 'prod'"):
+        advance_rollout("shout", "loud", "some", in_prod(local))
+    advance_rollout("shout", "loud", "some", local, steps=(50, 100))
+    with pytest.raises(RegistryError, match=r"rollout step 1 .* is not taken in stage 'prod'"):
+        fetch_candidate("shout", in_prod(local))
+
+
+def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch, capsys):
+    allowing = in_prod(local, release_unseen="allow")
+    said = []
+    assert promote_pair("shout", "loud", "the outage", allowing, said.append).unseen_allowed_in == "prod"
+    assert "The exception for stage 'prod' is signed into the release" in said[0]
+    assert served(in_prod(local)).sequence == 1
+    found = shown(in_prod(local))
+    assert (found["release"]["unseen_allowed_in"], found["evidence"]["headline"]) == ("prod", HEADLINE)
+    with pytest.raises(RegistryError, match="not taken in stage 'test'"):
+        served(in_prod(local, stage="test"))
+    assert [item.problem for item in Audit("shout", in_prod(local)).items() if item.problem] == []
+    monkeypatch.setenv("OMNI_STATE_DIR", str(local.state_dir))
+    monkeypatch.setenv("OMNI_REGISTRY_URI", local.registry.uri)
+    capsys.readouterr()
+    history("shout")
+    assert (
+        "released although nobody looked at meaning (5 kinds), an exception signed for stage 'prod'"
+        in capsys.readouterr().out
+    )
+
+    _next_version(local)
+    assert advance_rollout("shout", "loud", "some", allowing, steps=(50, 100)).unseen_allowed_in == "prod"
+    assert fetch_candidate("shout", in_prod(local)).rollout.percent == 50
+    promote_pair("shout", "loud", "better", allowing)
+    back = roll_back("shout", "worse", None, in_prod(local))  # what was allowed once may come back in an emergency
+    assert (back.sequence, back.unseen_allowed_in, served(in_prod(local)).sequence) == (3, "prod", 3)
+
+
+def test_a_licensed_judge_makes_the_verdict_plain_and_prod_takes_it(local, monkeypatch):
+    promote_pair("shout", "loud", "first", local)
+    judged(monkeypatch, *KINDS[:3])
+    pair = evaluate(Options(task="shout", pairs=("loud",)), local).evaluation.pairs[0]
+    assert pair.gate.headline == "pass; nobody looked at boast, gossip"
+    with pytest.raises(Refused, match="nobody looked at boast, gossip"):
+        promote_pair("shout", "loud", "again", in_prod(local))
+    judged(monkeypatch, *KINDS)
+    assert evaluate(Options(task="shout", pairs=("loud",)), local).evaluation.pairs[0].gate.headline == "pass"
+    # The same pair, promoted again, because services of this stage refuse the evidence that it is in production on.
+    said = []
+    assert promote_pair("shout", "loud", "a judge has looked", in_prod(local), said.append).sequence == 2
+    assert (said, served(in_prod(local)).sequence) == ([], 2)
+    with pytest.raises(Refused, match="in production already"):
+        promote_pair("shout", "loud", "once more", in_prod(local))
+
+
+def _next_version(settings):
+    path = settings.prompts_dir / "shout" / "loud.prompty"
+    path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
+    text = path.read_text(encoding="utf-8").replace("Shout what", "Please shout what")
+    path.write_text(text, encoding="utf-8")
+    evaluate(Options(task="shout", pairs=("loud",)), settings)
