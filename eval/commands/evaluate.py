@@ -73,6 +73,7 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
         from eval.results import NOT_MEASURED, behaviour_verdict
         from eval.run.selection import left_out_lines
         from figures.command_line import omni
+        from service.release.unseen import UnseenPolicy
         from service.settings import Settings
 
     settings = Settings()
@@ -88,7 +89,8 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
     if whole and outcome.suite.behaviour is not None and unmeasured:
         again = omni("gate", unmeasured[0], task=options.task)
         lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To measure it and decide again: {again}")
-    step = next_step(outcome.evaluation, outcome.suite, named=options.pairs, bundled=outcome.bundled)
+    policy = UnseenPolicy.of(settings)
+    step = next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs, bundled=outcome.bundled)
     print("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
     return outcome
 

@@ -67,6 +67,8 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             TAG_SUITE: pair.gate.suite_digest,
             TAG_BASELINE: pair.gate.baseline_digest or NO_BASELINE,
             TAG_BEHAVIOUR: behaviour_verdict(pair.gate.checks),
+            "omni.headline": pair.gate.headline,
+            "omni.unseen": ", ".join(pair.gate.unseen) or "none",
             DIGEST_TAG: pair.pair_digest,
             NAME_TAG: pair.pair_name,
             ENVIRONMENT_TAG: evaluation.environment,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eval.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
-from eval.suite import MetricSpec, Suite
+from eval.suite import JudgedKind, MetricSpec, Suite
 from figures.formatting import MISSING, format_number, format_signed, plural
 from figures.metric import Unit
+from service.release.unseen import unseen_text
 
 if TYPE_CHECKING:
     from eval.verdict.kinds.kind import MetricKind
@@ -54,7 +55,7 @@ def candidates(evaluation: Evaluation) -> list[PairResult]:
 
 
 def headline(evaluation: Evaluation) -> str:
-    """Return the evaluation's outcome in one sentence."""
+    """Return the evaluation's outcome with what nobody looked at, in one or two sentences."""
     judged = candidates(evaluation) or list(evaluation.pairs)
     passing = [pair.pair_name for pair in judged if pair.gate.verdict is Verdict.PASS]
     noun = "candidate" if candidates(evaluation) else "pair"
@@ -63,15 +64,49 @@ def headline(evaluation: Evaluation) -> str:
     if len(judged) == 1:
         name = judged[0].pair_name
         endings = {
-            Verdict.PASS: f"{name} passes the gate.",
-            Verdict.FAIL: f"{name} fails the gate.",
-            Verdict.INCONCLUSIVE: f"{name} is undecided: there is too little evidence to release it.",
+            Verdict.PASS: f"{name} passes the gate",
+            Verdict.FAIL: f"{name} fails the gate",
+            Verdict.INCONCLUSIVE: f"{name} is undecided: there is too little evidence to release it",
         }
-        return endings[judged[0].gate.verdict]
+        gate = judged[0].gate
+        rest = gate.headline.removeprefix(gate.verdict.value)
+        return f"{endings[gate.verdict]}{rest}."
+    unseen = dict.fromkeys(text for pair in judged if (text := unseen_text(pair.gate.unseen, pair.gate.looked_at)))
+    limits = "".join(f" {text[0].upper()}{text[1:]}." for text in unseen)
     if not passing:
-        return f"None of {len(judged)} {noun}s passes the gate."
+        return f"None of {len(judged)} {noun}s passes the gate.{limits}"
     verb = "passes" if len(passing) == 1 else "pass"
-    return f"{len(passing)} of {len(judged)} {noun}s {verb} the gate: {', '.join(passing)}."
+    return f"{len(passing)} of {len(judged)} {noun}s {verb} the gate: {', '.join(passing)}.{limits}"
+
+
+def verdict_lead(pair: PairResult) -> str:
+    """Return what a line about the pair begins with: the verdict; of a pass also what limits it."""
+    gate = pair.gate
+    limit = gate.headline.removeprefix(gate.verdict.value) if gate.verdict is Verdict.PASS else ""
+    return f"{VERDICT_WORDS[gate.verdict]}{limit}"
+
+
+def verdict_reason(pair: PairResult) -> str:
+    """Return the verdict's reason; of a verdict other than pass also, in a second sentence, what nobody looked at."""
+    gate = pair.gate
+    rest = "" if gate.verdict is Verdict.PASS else gate.headline.removeprefix(gate.verdict.value)
+    return f"{why(pair)}{rest}"
+
+
+def limit_text(pair: PairResult) -> str:
+    """Return what stands beside the verdict's badge: what the verdict is limited to and what nobody looked at; "" for neither."""
+    return pair.gate.headline.removeprefix(pair.gate.verdict.value).lstrip("; .")
+
+
+def unseen_count(pair: PairResult) -> str:
+    """Return how many kinds of harm nobody looked at, for narrow columns: "12 kinds unseen"; "" for none."""
+    return f"{plural(len(pair.gate.unseen), 'kind')} unseen" if pair.gate.unseen else ""
+
+
+def unseen_kinds(evaluation: Evaluation, suite: Suite) -> list[JudgedKind]:
+    """Return the kinds of harm that nobody looked at in the answers of a pair of ``evaluation``, in the suite's order."""
+    names = {name for pair in evaluation.pairs for name in pair.gate.unseen}
+    return [kind for kind in suite.judged_only if kind.name in names]
 
 
 def baseline_sentence(evaluation: Evaluation) -> str:

@@ -28,7 +28,10 @@ from eval.report.conclusions import (
     small_slice_text,
     stand_in_warning,
     table_metrics,
-    why,
+    unseen_count,
+    unseen_kinds,
+    verdict_lead,
+    verdict_reason,
     worst_results,
 )
 from eval.results import CaseResult, Evaluation, PairResult, Verdict
@@ -127,7 +130,7 @@ class _Printer:
             table.add_row(Text.assemble(spec.name, (f" {arrow}", "dim")), *cells)
         table.add_section()
         table.add_row("answered by", *[self._answered_by(pair) for pair in self._evaluation.pairs])
-        table.add_row("verdict", *[_verdict_text(pair) for pair in self._evaluation.pairs])
+        table.add_row("verdict", *[_verdict_cell(pair) for pair in self._evaluation.pairs])
         self._console.print(table)
         counts = {metric.n for pair in self._evaluation.pairs for metric in pair.metrics.values()}
         legend = "↑ higher is better, ↓ lower is better."
@@ -251,12 +254,16 @@ class _Printer:
         return text
 
     def verdicts(self) -> None:
-        """Print each pair's verdict with the checks that did not pass."""
+        """Print each pair's verdict with the checks that did not pass, then what nobody looked at."""
+        from rich.text import Text
+
         self._title("Verdicts")
         for pair in self._evaluation.pairs:
-            line = _verdict_text(pair)
+            lead = verdict_lead(pair)
+            line = Text(lead, style=_COLOURS[pair.gate.verdict])
             mark = " (production)" if pair.is_production else ""
-            line.append(f" {one_line(pair.pair_name, 60)}{mark}: {why(pair)}", style="not bold default")
+            name = f"{'.' if ' ' in lead else ''} {one_line(pair.pair_name, 60)}{mark}"
+            line.append(f"{name}: {verdict_reason(pair)}", style="not bold default")
             self._console.print(line)
             gate = pair.gate
             look = gate.look
@@ -279,6 +286,11 @@ class _Printer:
             self.say("Why these bounds", "dim")
             for reason, name in sorted(reasons.items(), key=lambda item: item[1]):
                 self.say(one_line(f"{name}: {reason}", 400), "dim", indent=2)
+        unseen = unseen_kinds(self._evaluation, self._suite)
+        if unseen:
+            names = ", ".join(kind.name for kind in unseen)
+            self.say("Nobody looked at these kinds of harm, which only a licensed judge can see", "yellow")
+            self.say(f"{names}: the report describes each", "dim", indent=2)
 
     def worst_cases(self) -> None:
         """Print each pair's failures by code and its worst cases with their findings."""
@@ -316,7 +328,8 @@ class _Printer:
             self.say(f"and {total - len(items)} more: see the report", indent=4)
 
 
-def _verdict_text(pair: PairResult) -> "Text":
+def _verdict_cell(pair: PairResult) -> "Text":
     from rich.text import Text
 
-    return Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
+    text = Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
+    return text.append(f"\n{count}", style="not bold yellow") if (count := unseen_count(pair)) else text

@@ -11,6 +11,7 @@ def render_junit(evaluation: Evaluation) -> str:
     """Return the document. A failed check is a failure, and so is an undecided one, of type ``inconclusive``.
 
     Neither may be released, so neither may look green. The evaluation's cases are left out: they have scores, not verdicts.
+    A kind of harm that nobody looked at is a skipped test case.
     """
     root = ET.Element("testsuites", name=_text(f"{evaluation.task} on {evaluation.dataset_name}"))
     for pair in evaluation.pairs:
@@ -20,15 +21,16 @@ def render_junit(evaluation: Evaluation) -> str:
             root,
             "testsuite",
             name=_text(f"{evaluation.task}/{pair.pair_name}"),
-            tests=str(max(len(checks), 1)),
+            tests=str(max(len(checks), 1) + len(pair.gate.unseen)),
             failures=str(missed if checks else 1),
             errors="0",
-            skipped="0",
+            skipped=str(len(pair.gate.unseen)),
             time=f"{pair.seconds:.3f}",
             timestamp=evaluation.started_at,
         )
         properties = ET.SubElement(element, "properties")
         for name, value in (
+            ("headline", pair.gate.headline),
             ("verdict", pair.gate.verdict.value),
             ("run", evaluation.run_id),
             ("environment", evaluation.environment),
@@ -51,6 +53,9 @@ def render_junit(evaluation: Evaluation) -> str:
             ET.SubElement(
                 case, "failure", message="the gate made no checks, and a gate without checks fails", type="fail"
             )
+        for kind in pair.gate.unseen:
+            case = ET.SubElement(element, "testcase", classname=group, name=_text(f"judged: {kind}"), time="0")
+            ET.SubElement(case, "skipped", message="nobody looked at it: no judge was licensed for it")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
 

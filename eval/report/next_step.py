@@ -7,6 +7,7 @@ from eval.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviou
 from eval.suite import Suite
 from figures.command_line import omni
 from figures.formatting import one_line
+from service.release.unseen import UnseenPolicy, unseen_text
 
 DEV = "dev"
 _UNDECIDED_REPEATS = 3  # more than before
@@ -14,10 +15,16 @@ _REASON = '"why, in one sentence"'
 
 
 def next_step(
-    evaluation: Evaluation, suite: Suite, *, named: Collection[str] = (), bundled: Collection[str] = ()
+    evaluation: Evaluation,
+    suite: Suite,
+    policy: UnseenPolicy,
+    *,
+    named: Collection[str] = (),
+    bundled: Collection[str] = (),
 ) -> str:
     """Return the command to type after ``evaluation``, behind a few words that say what it is for.
 
+    ``policy``: whether this stage releases a pair although nobody looked at some kinds of harm.
     ``named``: the pairs that were asked for; the step is about one of them where there are any. ``bundled``: pairs that the
     bundled model answers, which are shown and never released.
     """
@@ -29,14 +36,14 @@ def next_step(
         return f"that was a demo; evaluate what is no demo: {omni('eval', task=evaluation.task)}"
     passed = [pair for pair in real if pair.gate.verdict is Verdict.PASS]
     if passed:
-        return _after_pass(_best(passed, suite), evaluation, suite)
+        return _after_pass(_best(passed, suite), evaluation, suite, policy)
     undecided = [pair for pair in real if pair.gate.verdict is Verdict.INCONCLUSIVE]
     if undecided:
         return _after_undecided(_best(undecided, suite), evaluation, suite)
     return _after_fail(min(real, key=lambda pair: len(open_checks(pair))), evaluation)
 
 
-def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite) -> str:
+def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite, policy: UnseenPolicy) -> str:
     name, task = pair.pair_name, evaluation.task
     if replaced_models(evaluation, pair):
         return f"a stand-in answered; ask the real model: OMNI_ENVIRONMENT=aws {omni('gate', name, task=task)}"
@@ -44,6 +51,9 @@ def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite) -> str:
         return f"evaluate it on the gate's cases: {omni('eval', '--pairs', name, task=task)}"
     if _behaviour_is_missing(pair, evaluation, suite):
         return f"judge its behaviour too, which {evaluation.environment} requires: {omni('gate', name, task=task)}"
+    if policy.refuses(pair.gate.unseen):
+        text = unseen_text(pair.gate.unseen, pair.gate.looked_at)
+        return f"have a licensed judge look, as {text}, and stage {policy.stage} refuses that: {omni('calibrate', task=task)}"
     return f"release it: {omni('promote', name, '--why', _REASON, task=task)}"
 
 

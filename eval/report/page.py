@@ -26,7 +26,10 @@ from eval.report.conclusions import (
     results_of,
     stand_in_warning,
     table_metrics,
-    why,
+    unseen_count,
+    unseen_kinds,
+    verdict_lead,
+    verdict_reason,
 )
 from eval.report.junit import render_junit
 from eval.results import CaseResult, Check, Evaluation, PairResult
@@ -86,6 +89,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         baseline=baseline_sentence(evaluation),
         warning=stand_in_warning(evaluation),
         cards=view.pair_cards(evaluation),
+        unseen=unseen_kinds(evaluation, suite),
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
         note_mark=NOTE_MARK,
@@ -131,7 +135,7 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
     lines += [
         "| | " + " | ".join(_cell(p.pair_name) + (" (production)" if p.is_production else "") for p in e.pairs) + " |",
         "|---|" + "---|" * len(e.pairs),
-        "| **verdict** | " + " | ".join(f"**{VERDICT_WORDS[pair.gate.verdict]}**" for pair in e.pairs) + " |",
+        "| **verdict** | " + " | ".join(_verdict_cell(pair) for pair in e.pairs) + " |",
     ]
     for spec in table_metrics(suite):
         found = [pair.metrics.get(spec.name) for pair in e.pairs]
@@ -149,12 +153,26 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         lines += ["", *_ceiling_lines(e, suite)]
     lines += ["", "## Why", ""]
     for pair in e.pairs:
-        lines.append(f"- **{_cell(pair.pair_name)}: {VERDICT_WORDS[pair.gate.verdict]}.** {_cell(why(pair))}")
+        lines.append(f"- **{_cell(pair.pair_name)}: {_cell(verdict_lead(pair))}.** {_cell(verdict_reason(pair))}")
         lines += [f"  - {_cell(check_line(check))}" for check in open_checks(pair)]
         codes = failures_by_code(results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
+    if unseen := unseen_kinds(e, suite):
+        lines += [
+            "",
+            "## Nobody looked at these kinds of harm",
+            "",
+            "Only a judge that is licensed for them can see them.",
+            "",
+        ]
+        lines += [f"- {_cell(kind.name)}: {_cell(kind.description)}" for kind in unseen]
     return _within_limit(lines)
+
+
+def _verdict_cell(pair: PairResult) -> str:
+    word, count = VERDICT_WORDS[pair.gate.verdict], unseen_count(pair)
+    return f"**{word}**, {count}" if count else f"**{word}**"
 
 
 def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
@@ -211,6 +229,9 @@ def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
     return {
         **{name: _jsonable(getattr(pair, name)) for name in PairResult.__slots__ if name in plain},
         "verdict": pair.gate.verdict.value,
+        "headline": pair.gate.headline,
+        "unseen": list(pair.gate.unseen),
+        "looked_at": list(pair.gate.looked_at),
         "checks": [_check_json(check) for check in pair.gate.checks],
         "baseline_digest": pair.gate.baseline_digest,
         **{group: {name: asdict(metric) for name, metric in getattr(pair, group).items()} for group in groups},

@@ -19,6 +19,7 @@ from eval.report.conclusions import (
     failures_by_code,
     format_check_value,
     judge_status,
+    limit_text,
     replaced_models,
     results_of,
     table_metrics,
@@ -73,11 +74,12 @@ class MetricRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairCard:
-    """One pair's verdict, and the models that answered for it."""
+    """One pair's verdict with what nobody looked at (``limit``), and the models that answered for it."""
 
     name: str
     version: str
     badge: Badge
+    limit: str
     why: str
     model: str
     backup: str
@@ -138,6 +140,7 @@ def pair_cards(evaluation: Evaluation) -> list[PairCard]:
             name=pair.pair_name,
             version=pair.pair_version,
             badge=badge(pair.gate.verdict),
+            limit=limit_text(pair),
             why=why(pair),
             model=pair.model,
             backup=pair.backup or "",

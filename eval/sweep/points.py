@@ -25,6 +25,7 @@ class SweepPoint:
     stand_in: bool
     is_production: bool
     verdict: Verdict
+    headline: str
     quality: Metric | None
     cost: Metric | None
     latency: Metric | None
@@ -98,6 +99,7 @@ def _point(
         stand_in=bool(replaced_models(evaluation, pair)),
         is_production=pair.is_production,
         verdict=pair.gate.verdict,
+        headline=pair.gate.headline,
         quality=quality,
         cost=cost,
         latency=latency,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from eval.report.conclusions import baseline_sentence, judge_status, stand_in_warning, table_metrics, why
+from eval.report.conclusions import baseline_sentence, judge_status, limit_text, stand_in_warning, table_metrics, why
 from eval.report.page import TEMPLATES
 from eval.report.view import badge
 from eval.results import Evaluation
@@ -68,7 +68,7 @@ def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, poin
         (
             point,
             badge(point.verdict),
-            why(pairs[point.name]),
+            "; ".join(filter(None, (limit_text(pairs[point.name]), why(pairs[point.name])))),
             [
                 format_metric(metric, evaluation.case_count)
                 if (metric := pairs[point.name].metrics.get(spec.name))

@@ -51,7 +51,7 @@ def scatter(points: Sequence[SweepPoint], axis: str, *, higher_is_better: bool, 
             marks.append(_line(x(across.low), x(across.high), centre[1], centre[1], "range thin"))
         if quality.low is not None and quality.high is not None:
             marks.append(_line(centre[0], centre[0], y(quality.low), y(quality.high), "range thin"))
-        words = f"{number} {point.name}: {format_metric(quality)}, {format_metric(across)}, {point.verdict.value}"
+        words = f"{number} {point.name}: {format_metric(quality)}, {format_metric(across)}, {point.headline}"
         kind = f"cell {point.verdict.value}{' standin' if point.stand_in else ''}"
         marks.append(
             Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="8"><title>{}</title></circle>').format(

@@ -9,6 +9,7 @@ from eval.report.next_step import next_step
 from eval.results import Check, Evaluation, GateResult, InterimLook, PairResult, Verdict
 from eval.suite import Behaviour, MetricSpec, Suite
 from figures.metric import Metric, Unit
+from service.release.unseen import UnseenPolicy
 
 SUITE = Suite(
     task="summarize",
@@ -17,9 +18,11 @@ SUITE = Suite(
     metrics=(MetricSpec(name="grounded", kind="rate", score="grounded", unit=Unit.RATE),),
     floors=(),
     no_worse=(),
+    judged_only=(),
     max_unscored_rate=0.15,
     minimum_latency_calls=2,
 )
+TAKES = UnseenPolicy(stage="local", takes=True)
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 
@@ -36,7 +39,7 @@ def check(verdict, kind="floor"):
     return Check(kind=kind, metric=metric(0.5), bound=0.8, verdict=verdict, reason="why", explanation="how")
 
 
-def pair(name, *checks, value=0.5, production=False, looks=1):
+def pair(name, *checks, value=0.5, production=False, looks=1, unseen=()):
     gate = GateResult(
         pair_name=name,
         pair_digest=name,
@@ -45,6 +48,7 @@ def pair(name, *checks, value=0.5, production=False, looks=1):
         baseline_digest=None,
         checks=checks,
         look=InterimLook(number=looks, planned=looks),
+        unseen=unseen,
     )
     return PairResult(
         pair_name=name,
@@ -80,8 +84,8 @@ def evaluation(*pairs, dataset="gate", task="summarize", environment="local"):
     )
 
 
-def step(*pairs, suite=SUITE, named=(), bundled=(), **where):
-    return next_step(evaluation(*pairs, **where), suite, named=named, bundled=bundled)
+def step(*pairs, suite=SUITE, policy=TAKES, named=(), bundled=(), **where):
+    return next_step(evaluation(*pairs, **where), suite, policy, named=named, bundled=bundled)
 
 
 def test_a_pair_that_passed_on_the_gates_cases_is_to_be_released():
@@ -142,3 +146,12 @@ def test_the_step_is_about_what_was_asked_for():
 def test_outside_the_virtual_environment_the_program_is_named_by_its_path(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert "/omni promote a" in step(pair("a", check(PASS)))
+
+
+def test_where_the_stage_refuses_unseen_kinds_a_judge_comes_before_the_release():
+    passed = pair("a", check(PASS), unseen=("negation",))
+    refusing = UnseenPolicy(stage="prod", takes=False)
+    said = "have a licensed judge look, as nobody looked at negation, and stage prod refuses that: omni calibrate"
+    assert step(passed, policy=refusing) == said
+    assert "omni promote a" in step(passed)
+    assert "omni promote a" in step(pair("a", check(PASS)), policy=refusing)
