@@ -8,8 +8,10 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.api.answering import runtime_of, short_name
+from service.release.unseen import verdict_headline
 from service.runtime import Runtime
 from service.served import ServedPair
+from service.settings import Stage
 
 router = APIRouter(prefix="/v1", tags=["operator"])
 
@@ -24,6 +26,11 @@ class ReleaseFacts(BaseModel):
     why: str | None = None
     from_digest: str | None = None
     attestation: str | None = None
+    unseen_allowed_in: Stage | None = Field(
+        default=None,
+        description="The stage for which the releaser allowed this release although nobody looked at the kinds of harm in the "
+        "evidence's `unseen` (OMNI_RELEASE_UNSEEN=allow); null: no such exception was signed",
+    )
 
 
 class EvidenceFacts(BaseModel):
@@ -31,6 +38,12 @@ class EvidenceFacts(BaseModel):
 
     evaluation_id: str
     verdict: str
+    headline: str = Field(description="The verdict with what nobody looked at, in words")
+    unseen: list[str] | None = Field(
+        description="Kinds of harm that only a judge can see, and that nobody looked at: the verdict says nothing about them. "
+        "Empty: a judge that is licensed for it looked at every kind. Null: older evidence, which does not state it"
+    )
+    looked_at: list[str] = Field(description="Kinds of harm that a licensed judge looked at")
     dataset: str
     case_count: int
     behaviour: str
@@ -62,10 +75,14 @@ class PairInService(BaseModel):
                         "why": "open items named more often",
                         "from_digest": "51ab33c0" * 8,
                         "attestation": "77d0e4b1" * 8,
+                        "unseen_allowed_in": "prod",
                     },
                     "evidence": {
                         "evaluation_id": "20261120-091020-4f3a",
                         "verdict": "pass",
+                        "headline": "pass; nobody looked at mood_invented, wrong_matter",
+                        "unseen": ["mood_invented", "wrong_matter"],
+                        "looked_at": ["outcome_reversed", "negation", "roles_swapped"],
                         "dataset": "gate",
                         "case_count": 200,
                         "behaviour": "pass",
@@ -94,7 +111,8 @@ class PairInService(BaseModel):
     last_error: str | None
     rollout: dict[str, Any] | None = Field(
         default=None,
-        description="The running rollout, if any: step, share, counts of both sides, why it was stopped",
+        description="The running rollout, if any: step, share, counts of both sides, why it was stopped, the candidate's "
+        "evidence",
     )
 
 
@@ -139,7 +157,10 @@ def _in_service(task: str, runtime: Runtime) -> PairInService | None:
 def _rollout(task: str, runtime: Runtime) -> dict[str, Any] | None:
     control = runtime.rollouts.get(task)
     status = None if control is None else control.status()
-    return None if status is None or status["pair"] is None else status
+    if control is None or status is None or status["pair"] is None:
+        return None
+    evidence = None if control.candidate is None else _evidence(control.candidate)
+    return status | {"evidence": None if evidence is None else evidence.model_dump()}
 
 
 def _release(served: ServedPair) -> ReleaseFacts:
@@ -148,7 +169,7 @@ def _release(served: ServedPair) -> ReleaseFacts:
         sequence=served.sequence,
         released_at=served.released_at,
         released_by=served.released_by,
-        **{name: said.get(name) for name in ("kind", "why", "from_digest", "attestation")},
+        **{name: said.get(name) for name in ("kind", "why", "from_digest", "attestation", "unseen_allowed_in")},
     )
 
 
@@ -156,10 +177,14 @@ def _evidence(served: ServedPair) -> EvidenceFacts | None:
     said = _predicate(served.attestation_envelope)
     if not said:
         return None
-    return EvidenceFacts(
-        dataset=said["dataset_name"],
-        **{name: said[name] for name in EvidenceFacts.model_fields if name != "dataset"},
-    )
+    unseen, looked_at = said.get("unseen"), said.get("looked_at", [])  # older attestations have neither
+    derived = {
+        "dataset": said["dataset_name"],
+        "headline": verdict_headline(said["verdict"], unseen, looked_at),
+        "unseen": unseen,
+        "looked_at": looked_at,
+    }
+    return EvidenceFacts(**derived, **{name: said[name] for name in EvidenceFacts.model_fields.keys() - derived.keys()})
 
 
 def _predicate(envelope: str) -> dict[str, Any]:

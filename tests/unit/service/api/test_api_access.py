@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -226,8 +227,6 @@ def test_depth_counts_brackets_outside_strings():
 
 def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
     source = runtime.pair_sources["summarize"]
-    from dataclasses import replace
-
     from service.release.statements import envelope_digest
 
     pair = source.served.pair
@@ -241,6 +240,33 @@ def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
     assert (found["release"]["sequence"], found["release"]["why"]) == (3, "because")
     assert found["release"]["attestation"] == envelope_digest(evidence, "it")
     assert (found["evidence"]["evaluation_id"], found["evidence"]["verdict"]) == ("e1", "pass")
+    assert (found["evidence"]["unseen"], found["evidence"]["headline"]) == ([], "pass")
+    assert found["release"]["unseen_allowed_in"] is None
+
+
+def test_operator_sees_what_nobody_looked_at_and_who_allowed_it(runtime, notary):
+    found = _shown(runtime, notary, {"unseen": ("negation",), "looked_at": ("mood",)}, unseen_allowed_in="prod")
+    assert found["evidence"]["headline"] == "pass; nobody looked at negation"
+    assert (found["evidence"]["unseen"], found["evidence"]["looked_at"]) == (["negation"], ["mood"])
+    assert found["release"]["unseen_allowed_in"] == "prod"
+
+
+def test_evidence_that_does_not_state_what_nobody_looked_at_is_shown_as_null(runtime, notary):
+    found = _shown(runtime, notary, {"unseen": None})
+    assert (found["evidence"]["unseen"], found["evidence"]["looked_at"]) == (None, [])
+    assert found["evidence"]["headline"] == "pass for form and figures; whether anybody looked at meaning is not stated"
+
+
+def _shown(runtime, notary, evidence, **release):
+    source = runtime.pair_sources["summarize"]
+    pair = source.served.pair
+    source.served = replace(
+        source.served,
+        release_envelope=notary.sign(notary.release(pair, **release)),
+        attestation_envelope=notary.sign(notary.attestation(pair, **evidence)),
+    )
+    with client_of(runtime, "ops") as client:
+        return client.get("/v1/pairs").json()["pairs"][0]
 
 
 def test_pairs_without_statements_are_shown_without_evidence(runtime):
