@@ -19,6 +19,6 @@ JUDGED_KINDS = (
     JudgedKind(name="condition_dropped", description='an "if", "until" or "unless" is left out of a promise or a rule'),
     JudgedKind(name="wrong_matter", description="a fact of one matter is told of another matter of the customer"),
     JudgedKind(name="mood_invented", description="the customer is given a mood that no interaction shows"),
-    JudgedKind(name="omitted_urgency", description="an urgent need or a customer's vulnerability is left out"),
-    JudgedKind(name="omitted_commitment", description="what the company committed itself to is left out"),
+    JudgedKind(name="urgency_dropped", description="an urgent need or a customer's vulnerability is left out"),
+    JudgedKind(name="commitment_dropped", description="what the company committed itself to is left out"),
 )
