@@ -42,6 +42,7 @@ from service.grounding.lexicon import OPENERS, ORDINARY, ROLES
 from service.grounding.mentions import mentions_of
 from service.grounding.relative_days import gap_fits, is_stretch
 from service.grounding.sentence import Mention, clean, split_sentences
+from service.grounding.units import dimension_of, equal_quantities, quantity_of
 from service.interactions.interaction import Interaction
 
 ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
@@ -170,6 +171,7 @@ class GroundingSource:
 
     @cached_property
     def _contact_clocks(self) -> frozenset[str]:
+        # Without half of the day: a timestamp is UTC, and its local time may be in the other half.
         times = [item.timestamp for item in self._interactions]
         return frozenset([f"@{time.hour % 12 * 60 + time.minute}" for time in times])
 
@@ -233,7 +235,9 @@ class GroundingSource:
 
     def _has_amount(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
-        if value in self._facts.amounts or self._is_number(value) or value in self._derived_amounts:
+        if mention.family:
+            return (mention.family, value) in self._facts.foreign_amounts
+        if value in self._facts.amounts or self._may_be_dollars(value) or value in self._derived_amounts:
             return True
         return mention.loose and _near(
             value, self._facts.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
@@ -241,9 +245,10 @@ class GroundingSource:
 
     def _has_number(self, mention: Mention) -> bool:
         value, unit = mention.number or Decimal(0), mention.unit
-        if unit.startswith("@") and int(unit[1:]) % 60:
-            return self._is_clock(unit)  # the 9 of "9:40" must not support "9:20"
-        if self._is_number(value) or self._is_clock(unit):
+        if unit.startswith("@"):
+            return self._has_clock(value, unit)
+        measured = dimension_of(unit) is not None
+        if self._has_quantity(value, unit, loose=mention.loose) if measured else self._is_number(value):
             return True
         if value == int(value):
             if unit == "times" and ("times", int(value)) in self._facts.counts:
@@ -255,10 +260,32 @@ class GroundingSource:
                     return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True
-        return mention.loose and _near(value, self._numbers, Decimal("0.1"))
+        return mention.loose and not measured and _near(value, self._numbers, Decimal("0.1"))
 
-    def _is_clock(self, unit: str) -> bool:
-        return unit.startswith("@") and (unit in self._contact_clocks or unit in self._facts.clocks)
+    def _has_quantity(self, value: Decimal, unit: str, *, loose: bool) -> bool:
+        """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
+        wanted = quantity_of(value, unit)
+        stated = self._facts.quantities
+        if not stated.isdisjoint(equal_quantities(wanted)) or value in self._facts.bare:
+            return True
+        if not loose:
+            return False
+        step = wanted[1] / value if value else Decimal(1)  # one of the unit
+        same = [number / step for dimension, number in stated if dimension == wanted[0]]
+        return _near(value, [*same, *self._facts.bare], Decimal("0.1"))
+
+    def _has_clock(self, hour: Decimal, key: str) -> bool:
+        dial, half = (key[:-1], key[-1]) if key[-1] in "ap" else (key, "")
+        if dial in self._contact_clocks or dial in self._facts.clocks:
+            return True
+        named = {said for said in "ap" if f"{dial}{said}" in self._facts.clocks}
+        if named:
+            return not half or half in named
+        # The 9 of "9:40" must not support "9:20"; a bare 9 in a note may be nine o'clock.
+        return not int(dial[1:]) % 60 and self._is_number(hour)
+
+    def _may_be_dollars(self, value: Decimal) -> bool:
+        return self._is_number(value) and (value in self._facts.priceable or value not in self._facts.counted)
 
     def _is_number(self, value: Decimal) -> bool:
         """Return whether ``value`` is one of ``_numbers``, with the cheapest look-ups first."""

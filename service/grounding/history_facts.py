@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from functools import cached_property, lru_cache
 
+from service.grounding.currencies import foreign_amounts, without_foreign_amounts
 from service.grounding.date_mentions import months_of_notes, take_dates
 from service.grounding.informal_numbers import (
     CHANNEL_CUES,
@@ -24,7 +25,8 @@ from service.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
 from service.grounding.mentions import FIGURES, TIME_OF_DAY, channel_patterns, clock_key, read_counts
 from service.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
 from service.grounding.relative_days import in_english, nearest_year, pointed_days, real_day
-from service.grounding.sentence import FIGURE, SentenceScanner, clean, without_accents
+from service.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
+from service.grounding.units import Quantity, quantities_in, without_quantities
 
 # 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
 _KEPT_TEXTS = 1024
@@ -51,6 +53,8 @@ _NTH_CONTACT = re.compile(
 )
 _DOLLARS = re.compile(rf"\$\s?({FIGURE})")
 _WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?![\d.])")
+_BARE_FIGURES = re.compile(figure_after(r"\w.$"))
+_BEFORE_IDEOGRAPH = re.compile(r"\d+(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 _MULTIPLES = (
     (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
     (frozenset({"thrice", "triple"}), Decimal(3)),
@@ -93,7 +97,7 @@ class TextFacts:
     @cached_property
     def amounts(self) -> frozenset[Decimal]:
         """Dollars written as such."""
-        return _amounts(self.plain)
+        return _amounts(without_foreign_amounts(self.plain))
 
     @cached_property
     def figures(self) -> frozenset[Decimal]:
@@ -153,7 +157,34 @@ class HistoryFacts:
     @cached_property
     def amounts(self) -> frozenset[Decimal]:
         """Dollars written as such."""
-        return _amounts(self._plain)
+        return _amounts(without_foreign_amounts(self._plain))
+
+    @cached_property
+    def foreign_amounts(self) -> frozenset[tuple[str, Decimal]]:
+        """Amounts in other currencies, as (currency, amount)."""
+        return frozenset(foreign_amounts(self._plain))
+
+    @cached_property
+    def quantities(self) -> frozenset[Quantity]:
+        """Numbers with a unit of measure."""
+        return frozenset(quantities_in(self._plain))
+
+    @cached_property
+    def bare(self) -> frozenset[Decimal]:
+        """Numbers in figures without a unit or a dollar sign, and numbers whose unit another language or script names."""
+        foreign = [number for part in self._parts for number in foreign_numbers(part.plain)]
+        undated = without_quantities(self._undated)
+        return _decimals(_BARE_FIGURES.findall(undated) + _BEFORE_IDEOGRAPH.findall(undated)).union(foreign)
+
+    @cached_property
+    def priceable(self) -> frozenset[Decimal]:
+        """Numbers in figures that may be dollars: those without a unit of measure or another currency."""
+        undated = without_quantities(self._undated)
+        return _decimals([*FIGURES.findall(undated), *_DIGIT_RUN.findall(undated)])
+
+    @cached_property
+    def _undated(self) -> str:
+        return _VERSION.sub(" ", without_foreign_amounts(SEPARATOR.join(part.undated for part in self._parts)))
 
     @cached_property
     def noted_amounts(self) -> frozenset[Decimal]:
@@ -163,8 +194,8 @@ class HistoryFacts:
     @cached_property
     def counted(self) -> frozenset[Decimal]:
         """Numbers in figures, without those of dates: otherwise a long history would support every small number."""
-        undated = SEPARATOR.join(part.undated for part in self._parts)
-        return _decimals([*FIGURES.findall(_VERSION.sub(" ", undated)), *_DIGIT_RUN.findall(undated)])
+        undated = self._undated
+        return _decimals([*FIGURES.findall(undated), *_DIGIT_RUN.findall(undated)])
 
     # Few texts hold number words, counts or times of day, so each text is pre-filtered on its own.
     @cached_property

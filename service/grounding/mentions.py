@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
+from service.grounding.currencies import read_foreign_amounts
 from service.grounding.date_mentions import read_dates
 from service.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, SCALES
 from service.grounding.names import read_names
@@ -100,7 +101,10 @@ TIME_OF_DAY = re.compile(
 )
 FIGURES = re.compile(figure_after(r"\w."))
 _NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
-_UNIT = re.compile(r"[\s-]*(?:(?:calendar|more|full|straight)\s+)?([A-Za-z%]+)")
+_UNIT = re.compile(
+    r"[\s-]*(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|long)\s+)?"
+    r"((?:business|working)[ -]days?|[A-Za-z%]+)"
+)
 # "Two charges", "the two": the writer counts what the source lists. "Two" is checked only before one of these words.
 _MEASURE = re.compile(
     r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?|cents?|payments?"
@@ -213,9 +217,13 @@ def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
 
 
 def clock_key(match: re.Match[str]) -> str:
-    """Return a time of day as ``@minutes`` on a 12-hour dial, so that "1 PM", "1:00" and "13:00" are one time."""
+    """Return a time of day as ``@minutes`` on a 12-hour dial, with "a" or "p" after it where the text names the half of the day.
+
+    "1 PM" and "13:00" are "@60p"; "1:00" is "@60", which may be either.
+    """
     hour, minute = int(match[1]), int(match[2] or match[4] or 0)
-    return f"@{hour % 12 * 60 + minute}"
+    half = "p" if hour > 12 else (match[3] or "").lower()
+    return f"@{hour % 12 * 60 + minute}{half}"
 
 
 def channel_patterns(text: str) -> list[tuple[str, re.Pattern[str]]]:
@@ -241,6 +249,7 @@ def read_channels(scanner: SentenceScanner) -> Iterator[Mention]:
 
 _READERS: tuple[Callable[[SentenceScanner], Iterator[Mention]], ...] = (
     read_dates,
+    read_foreign_amounts,
     read_amounts,
     read_ids,
     read_counts,

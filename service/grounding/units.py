@@ -1,0 +1,138 @@
+"""Reads numbers with a unit of measure, so that "3 days" does not support "3 weeks".
+
+A quantity is a dimension and a value in the dimension's own unit: "24 hours" and "1 day" are one quantity. Business days,
+months and years are dimensions of their own, because they have no fixed length.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+
+from service.grounding.prefilters import holds_digit, holds_word
+from service.grounding.sentence import NUMBER_NAMES, NUMBER_WORDS, figure_after, read_number
+
+Quantity = tuple[str, Decimal]
+
+_MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
+# dimension -> (factor, ways to write it in a note); foreign words are those of notes in other languages.
+_UNITS: tuple[tuple[str, str, str], ...] = (
+    ("time", "1", "second seconds sec secs segundos secondes sekunden"),
+    ("time", str(_MINUTE), "minute minutes min mins minutos minuto minuten"),
+    ("time", str(_HOUR), "hour hours hr hrs h hora horas heure heures stunde stunden ore"),
+    ("time", str(_DAY), "day days d dy dys night nights día días dia dias jour jours tag tage tagen giorni"),
+    ("time", str(_WEEK), "week weeks wk wks semana semanas semaine semaines woche wochen"),
+    ("month", "1", "month months mo mos mth mths mnths mes meses mois monat monate monaten mesi"),
+    ("month", "12", "year years yr yrs yo año años ans jahr jahre anni"),
+    ("business day", "1", "bd bds"),
+    ("power", "1", "kw kilowatt kilowatts"),
+    ("power", "0.001", "w watt watts"),
+    ("power", "1000", "mw megawatt megawatts"),
+    ("energy", "1", "kwh kwhs kwhr"),
+    ("energy", "0.001", "wh"),
+    ("energy", "1000", "mwh"),
+    ("gas", "1", "therm therms"),
+    ("volume", "1", "ccf hcf"),
+    ("volume", "10", "mcf"),
+    ("gallon", "1", "gallon gallons gal gals"),
+    ("liter", "1", "liter liters litre litres"),
+    ("rate", "1", "mbps"),
+    ("rate", "1000", "gbps"),
+    ("data", "1", "gb"),
+    ("data", "0.001", "mb"),
+    ("share", "1", "% percent pct"),
+    ("voltage", "1", "v volt volts"),
+    ("current", "1", "amp amps ampere amperes"),
+    ("length", "1", "foot feet ft"),
+    ("distance", "1", "mile miles mi"),
+    ("kilometer", "1", "km kilometer kilometers"),
+    ("inch", "1", "inch inches"),
+    ("meter", "1", "metre metres"),
+    ("degree", "1", "degree degrees"),
+)
+_UNIT_OF = {word: (dimension, Decimal(factor)) for dimension, factor, words in _UNITS for word in words.split()}
+_BUSINESS = r"(?:business|working|bus\.?|biz|wkg|work)[ -]?(?:days?|d)\b"
+_NAME = "|".join(sorted((word for word in _UNIT_OF if word != "%"), key=len, reverse=True))
+_WRITTEN_UNIT = rf"(?:(?P<business>{_BUSINESS})|(?P<unit>%|(?:{_NAME})(?![^\W\d_])))"
+_FILLER = r"(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|other|solid|long)\s)?"
+_FIGURE = figure_after(r"\w$.,:/")
+_FIGURES = re.compile(
+    rf"(?P<low>{_FIGURE})(?:(?:-some|ish|\+)?(?:\s?(?:-|/|to|or|and|a|bis|till)\s?(?P<high>{figure_after('.,:')}))?)"
+    rf"(?:-some|ish|\+)?[\s-]{{0,2}}{_FILLER}{_WRITTEN_UNIT}",
+    re.I,
+)
+_AFTER_WORDS = re.compile(
+    rf"(?:\s?(?:-|to|or|and)\s?(?:\w{{1,12}})?)?[\s-]{{1,2}}(?:of\s)?(?:a\s|an\s)?{_FILLER}{_WRITTEN_UNIT}", re.I
+)
+_ONE = re.compile(rf"\b(?P<said>half\s(?:an?\s)?|couple\s(?:of\s)?|an?\s|one\s|per\s)(?P<unit>{_NAME})\b", re.I)
+_ONE_WORDS = frozenset("half couple a an one per".split())
+_SAID = {"half": Decimal("0.5"), "couple": Decimal(2)}
+_DURATION = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?![\d:])")
+_DAYS_PER_MONTH = (28, 30, 31)
+_DAYS_PER_YEAR = (365, 366)
+
+
+@cache
+def dimension_of(unit: str) -> str | None:
+    """Return the dimension of a unit as a text writes it (lower case), None if it is no known unit."""
+    return _named(unit)[0] if re.fullmatch(_BUSINESS, unit) or unit in _UNIT_OF else None
+
+
+def quantity_of(number: Decimal, unit: str) -> Quantity:
+    """Return ``number`` of a known ``unit`` as a quantity."""
+    dimension, factor = _named(unit)
+    return dimension, number * factor
+
+
+def equal_quantities(quantity: Quantity) -> Iterator[Quantity]:
+    """Yield the quantity, and what else a writer may call it: 30 days a month, 365 days a year."""
+    dimension, value = quantity
+    yield quantity
+    if dimension == "month":
+        for days in _DAYS_PER_MONTH:
+            yield "time", value * days * _DAY
+        if value % 12 == 0:
+            for days in _DAYS_PER_YEAR:
+                yield "time", value / 12 * days * _DAY
+    elif dimension == "time" and value and value % _DAY == 0:
+        for days in _DAYS_PER_MONTH:
+            if value / _DAY % days == 0:
+                yield "month", value / _DAY / days
+        for days in _DAYS_PER_YEAR:
+            if value / _DAY % days == 0:
+                yield "month", value / _DAY / days * 12
+
+
+def quantities_in(text: str) -> Iterator[Quantity]:
+    """Yield every number of ``text`` with its unit, in figures or words; both ends of a range; "13:52" as a duration."""
+    if holds_digit(text):
+        for match in _FIGURES.finditer(text):
+            for written in (match["low"], match["high"]):
+                if written:
+                    yield _quantity(read_number(written), match)
+        for match in _DURATION.finditer(text):
+            large, small = map(int, match[0].split(":"))
+            yield "time", Decimal(large * _MINUTE + small)
+            yield "time", Decimal(large * _HOUR + small * _MINUTE)
+    if holds_word(text, NUMBER_NAMES):
+        lower = text.lower()
+        for said in NUMBER_WORDS.finditer(lower):
+            unit = _AFTER_WORDS.match(lower, said.end())
+            if unit:
+                yield _quantity(read_number(said[0]), unit)
+    if holds_word(text, _ONE_WORDS):
+        for match in _ONE.finditer(text):
+            yield quantity_of(_SAID.get(match["said"].split()[0].lower(), Decimal(1)), match["unit"].lower())
+
+
+def without_quantities(text: str) -> str:
+    """Return ``text`` without figures that carry a unit, so that only bare ones are left."""
+    return _FIGURES.sub(lambda match: "|" * len(match[0]), text) if holds_digit(text) else text
+
+
+def _quantity(number: Decimal, match: re.Match[str]) -> Quantity:
+    return ("business day", number) if match["business"] else quantity_of(number, match["unit"].lower())
+
+
+def _named(unit: str) -> Quantity:
+    return _UNIT_OF.get(unit) or ("business day", Decimal(1))
