@@ -32,6 +32,7 @@ DECIDING_CODE = (
     "service/attempt.py",
     "service/question.py",
     "service/guard.py",
+    "service/answers",
     "service/grounding",
     "service/llm",
     "service/tasks/{task}",

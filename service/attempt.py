@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from service.answers.finding import Finding
 from service.cards import ModelCards
 from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
-from service.guard import Guard, GuardFinding, check_answer, kinds_of, repair_messages
+from service.guard import Guard, check_answer, kinds_of, repair_messages
 from service.llm.breaker import BreakerState
 from service.llm.deadline import Budget, complete_within
 from service.llm.model_call import Gateway, ModelCall, ModelReply
@@ -158,7 +159,7 @@ class Attempt:
         )
         return self.finish(reply, call.model, arm, attempts)
 
-    async def _findings(self, result: TaskResult, arm: Arm) -> tuple[GuardFinding, ...]:
+    async def _findings(self, result: TaskResult, arm: Arm) -> tuple[Finding, ...]:
         assert self.guard is not None
         assert result.output is not None
         findings = await check_answer(self.guard, result.output, self.budget.remaining_s())
@@ -169,7 +170,7 @@ class Attempt:
             log(Event.GUARD_TRIGGERED, task=self.context.pair.task, arm=arm, kinds=" ".join(kinds))
         return findings
 
-    async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[GuardFinding, ...]) -> TaskResult:
+    async def _repair(self, call: ModelCall, first: TaskResult, findings: tuple[Finding, ...]) -> TaskResult:
         """Ask the same model once more, naming the findings, if the time left is at least that of the first answer."""
         assert first.output is not None
         kinds = " ".join(kinds_of(findings))

@@ -1,15 +1,14 @@
-"""Checks a model's answer before it is shown: for details without support in the interactions, and for secrets."""
+"""Checks a model's answer before it is shown, and words the request to repair it."""
 
 import asyncio
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from service.answers.finding import Finding, FindingKind
+from service.answers.reading import AnswerSource, findings_in
 from service.errors import AnswerRefused, DeadlineExceeded
-from service.grounding.check import GroundingSource, find_unsupported
-from service.grounding.quotable import leak_in, secrets_in
 from service.interactions.interaction import Interaction
 from service.pair import Message
 
@@ -24,14 +23,6 @@ _SHOWN_CHARS = 60
 _MOST_NAMED = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardFinding:
-    """A detail that must not be shown: its kind and its text in the answer. ``value`` is customer data: never log it."""
-
-    kind: str
-    value: str
-
-
 class Guard(Protocol):
     """Checks the answers to one request; built from the request's inputs."""
 
@@ -44,7 +35,7 @@ class Guard(Protocol):
         """Do the work that does not depend on an answer; idempotent and thread-safe."""
         ...
 
-    def __call__(self, text: str) -> tuple[GuardFinding, ...]:
+    def __call__(self, text: str) -> tuple[Finding, ...]:
         """Return the findings in ``text``; empty if it may be shown."""
         ...
 
@@ -53,19 +44,24 @@ class Guard(Protocol):
         ...
 
 
-class GroundingGuard:
-    """Finds unsupported amounts, dates, ids, names, counts and channels, and secrets and long numbers.
+class AnswerGuard:
+    """Finds everything that ``service.answers`` finds; an evaluation's scorers count the same findings."""
 
-    Support is checked by ``service.grounding.check``, which also scores ``grounded`` in an evaluation.
-    """
-
-    def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
+    def __init__(
+        self,
+        interactions: Sequence[Interaction],
+        *,
+        as_of: datetime,
+        contact_reason: str = "",
+        account_number: str = "",
+    ) -> None:
         """Keep the visible interactions (oldest first); nothing is computed yet."""
         self._interactions = _newest(interactions)
         self._as_of = as_of
         self._contact_reason = contact_reason
+        self._account_number = account_number
         self._lock = threading.Lock()
-        self._prepared: tuple[GroundingSource, frozenset[str]] | None = None
+        self._prepared: AnswerSource | None = None
 
     @property
     def heavy(self) -> bool:
@@ -73,22 +69,21 @@ class GroundingGuard:
         return sum(len(item.text) for item in self._interactions) > _HEAVY_CHARS
 
     @property
-    def source(self) -> GroundingSource:
-        """The grounding source of the interactions."""
-        return self._ready()[0]
+    def source(self) -> AnswerSource:
+        """What an answer may state, and what it must not print."""
+        with self._lock:
+            if self._prepared is None:
+                self._prepared = AnswerSource(
+                    self._interactions,
+                    as_of=self._as_of,
+                    contact_reason=self._contact_reason,
+                    account_number=self._account_number,
+                )
+            return self._prepared
 
     def prepare(self) -> None:
         """See ``Guard.prepare``."""
-        source, _ = self._ready()
-        source.prepare()
-
-    def _ready(self) -> tuple[GroundingSource, frozenset[str]]:
-        with self._lock:
-            if self._prepared is None:
-                source = GroundingSource(self._interactions, as_of=self._as_of, contact_reason=self._contact_reason)
-                secrets = frozenset[str]().union(*[secrets_in(item.text) for item in self._interactions])
-                self._prepared = source, secrets
-            return self._prepared
+        self.source.prepare()
 
     def prepare_soon(self) -> asyncio.Handle | asyncio.Future[None]:
         """See ``Guard.prepare_soon``."""
@@ -97,16 +92,9 @@ class GroundingGuard:
             return loop.run_in_executor(None, self.prepare)
         return loop.call_later(_PREPARE_AFTER_S, self.prepare)
 
-    def __call__(self, text: str) -> tuple[GuardFinding, ...]:
+    def __call__(self, text: str) -> tuple[Finding, ...]:
         """See ``Guard.__call__``."""
-        source, secrets = self._ready()
-        found = [GuardFinding(kind=item.kind, value=item.value) for item in find_unsupported(text, source)]
-        reason = leak_in(text)
-        if reason is not None:
-            found.append(GuardFinding(kind=reason, value=""))
-        folded = text.lower()
-        found.extend(GuardFinding(kind="secret", value="") for secret in secrets if secret in folded)
-        return tuple(dict.fromkeys(found))
+        return findings_in(text, self.source)
 
 
 def _newest(interactions: Sequence[Interaction]) -> tuple[Interaction, ...]:
@@ -120,7 +108,7 @@ def _newest(interactions: Sequence[Interaction]) -> tuple[Interaction, ...]:
     return tuple(reversed(kept))
 
 
-async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[GuardFinding, ...]:
+async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Finding, ...]:
     """Return the guard's findings in ``text``.
 
     Raises:
@@ -140,18 +128,42 @@ async def check_answer(guard: Guard, text: str, remaining_s: float) -> tuple[Gua
         ) from err
 
 
-def kinds_of(findings: Sequence[GuardFinding]) -> tuple[str, ...]:
+def kinds_of(findings: Sequence[Finding]) -> tuple[str, ...]:
     """Return the distinct kinds of ``findings`` in their order; they hold no customer data."""
     return tuple(dict.fromkeys(finding.kind for finding in findings))
 
 
-def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[GuardFinding]) -> tuple[Message, ...]:
+# What the model is told about findings that are no unsupported details; the text of the answer follows in quotes.
+_TOLD: dict[FindingKind, str] = {
+    "order": "It gives an order or advice that no interaction states; report who asked or promised what instead:",
+    "address": "It speaks as a person or to one; report in the third person, without I, me or you:",
+    "salutation": "It greets, thanks or signs off; leave that out:",
+    "machine talk": "It speaks about itself; leave that out:",
+    "refusal": "It refuses; summarise what the interactions hold:",
+    "insult": "It speaks with contempt about a person; leave that out:",
+    "dangerous advice": "It gives dangerous advice that no interaction states; leave that out:",
+    "bare verdict": "It states a decision that no interaction states; leave that out:",
+    "prompt rule": "It repeats its instructions; leave that out:",
+    "markup": "It holds markup; write plain text without:",
+    "template leftover": "It holds an unfilled template; leave out:",
+    "picture": "It holds emoji or decoration; leave out:",
+    "contact detail": "It names a link, address or phone number that stands in none of the interactions; leave out:",
+    "credential link": "It gives a link for card or login details; leave that out:",
+}
+
+
+def repair_messages(messages: Sequence[Message], answer: str, findings: Sequence[Finding]) -> tuple[Message, ...]:
     """Return the conversation that asks the model to repeat its answer without the findings."""
-    named = [f"{item.kind} {_shown(item.value)}" for item in findings if item.value][:_MOST_NAMED]
+    shown = [item for item in findings if item.value][:_MOST_NAMED]
+    details = [f"{item.kind} {_shown(item.value)}" for item in shown if item.kind not in _TOLD]
     kept_back = sorted({item.kind for item in findings if not item.value})
     parts = []
-    if named:
-        parts.append(f"These details of your answer stand in none of the interactions: {'; '.join(named)}.")
+    if details:
+        parts.append(f"These details of your answer stand in none of the interactions: {'; '.join(details)}.")
+    for kind, told in _TOLD.items():
+        values = [_shown(item.value) for item in shown if item.kind == kind]
+        if values:
+            parts.append(f"{told} {'; '.join(values)}.")
     if kept_back:
         parts.append(f"It also holds what must not be repeated ({', '.join(kept_back)}).")
     request = (

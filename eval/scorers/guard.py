@@ -23,6 +23,6 @@ class GuardScorer:
         self._guard_of = guard_of
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
-        """Return the score; a finding names only the kind of objection, because ``grounded`` and ``leak_free`` give details."""
+        """Return the score; a finding names only the kind of objection, because ``AnswerScorer`` gives the details."""
         kinds = kinds_of(self._guard_of(context.inputs)(context.output))
         return {"guard_clear": Score(value=0.0 if kinds else 1.0, findings=tuple(f"guard: {kind}" for kind in kinds))}

@@ -6,31 +6,30 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from eval.scorers.answer import AnswerScorer
 from eval.scorers.facts import FactScorer
-from eval.scorers.grounding import GroundingScorer
 from eval.scorers.guard import GuardScorer
 from eval.scorers.judge import JudgeSpec
 from eval.scorers.language import LanguageScorer
-from eval.scorers.leaks import LeakScorer, Protected
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.summarize.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.summarize.judged_kinds import JUDGED_KINDS
 from figures.metric import Unit
-from service.grounding.check import GroundingSource
-from service.guard import GroundingGuard
+from service.answers.reading import AnswerSource
+from service.guard import AnswerGuard
 from service.tasks.summarize import TASK, SummarizeInputs
 
 
 # All pairs and planted faults are checked against the same histories, and parsing one takes longer than a check.
 @lru_cache(maxsize=512)
-def _guard_of(inputs: BaseModel) -> GroundingGuard:
+def _guard_of(inputs: BaseModel) -> AnswerGuard:
     assert isinstance(inputs, SummarizeInputs)
     return TASK.guard(inputs)
 
 
-def _source_of(inputs: BaseModel) -> GroundingSource:
+def _source_of(inputs: BaseModel) -> AnswerSource:
     return _guard_of(inputs).source
 
 
@@ -57,20 +56,14 @@ _UNFAITHFUL = (
 )
 
 
-def _protected(inputs: BaseModel) -> Protected:
-    assert isinstance(inputs, SummarizeInputs)
-    return Protected(account_number=inputs.account_number, texts=[item.text for item in inputs.visible()])
-
-
 SUITE = Suite(
     task="summarize",
     gate_dataset="gate",
     scorers=(
         TextScorer(),
-        GroundingScorer(_source_of),
+        AnswerScorer(_source_of),
         FactScorer(),
         StructureScorer(min_words=3, max_words=110),
-        LeakScorer(_protected),
         LanguageScorer(),
         GuardScorer(_guard_of),
     ),
@@ -84,6 +77,7 @@ SUITE = Suite(
         MetricSpec(name="critical_coverage", kind="mean", score="critical_coverage", unit=Unit.RATE),
         MetricSpec(name="forbidden_clear", kind="rate", score="forbidden_clear", unit=Unit.RATE),
         MetricSpec(name="length_ok", kind="rate", score="length_ok", unit=Unit.RATE),
+        MetricSpec(name="reports", kind="rate", score="reports", unit=Unit.RATE),
         MetricSpec(name="plain", kind="rate", score="plain", unit=Unit.RATE),
         MetricSpec(name="leak_free", kind="rate", score="leak_free", unit=Unit.RATE),
         MetricSpec(name="guard_clear", kind="rate", score="guard_clear", unit=Unit.RATE),

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from service.errors import OutputInvalid
-from service.guard import GroundingGuard
+from service.guard import AnswerGuard
 from service.interactions.interaction import HistoryFilter, Interaction
 from service.llm.model_call import InProcessModels
 from service.pair import OutputRules, Pair
@@ -109,9 +109,14 @@ class Summarize(Task[SummarizeInputs]):
             }
         )
 
-    def guard(self, inputs: SummarizeInputs) -> GroundingGuard:
+    def guard(self, inputs: SummarizeInputs) -> AnswerGuard:
         """Return a guard that checks answers against the visible interactions."""
-        return GroundingGuard(inputs.visible(), as_of=inputs.as_of, contact_reason=inputs.ivr_intent)
+        return AnswerGuard(
+            inputs.visible(),
+            as_of=inputs.as_of,
+            contact_reason=inputs.ivr_intent,
+            account_number=inputs.account_number,
+        )
 
     def check(self, text: str, rules: OutputRules) -> str:
         """Return the summary as one paragraph, or as one line per label if the pair has labels."""

@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
+from service.answers.finding import Finding
 from service.cards import ModelCard, ModelCards, Prices
 from service.errors import OutputInvalid, QuotaExceeded, RequestRejected, UpstreamUnavailable
-from service.guard import GuardFinding
 from service.llm.breaker import BreakerState
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
@@ -88,7 +88,7 @@ class ListGuard:
         return asyncio.get_running_loop().call_later(0, self.prepare)
 
     def __call__(self, text):
-        return tuple(GuardFinding(kind="name", value=word) for word in self.words if word in text)
+        return tuple(Finding(kind="name", value=word) for word in self.words if word in text)
 
 
 class Plain(Task[Inputs]):

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.answers.finding import Finding
+from service.answers.reading import AnswerSource
 from service.errors import AnswerRefused, DeadlineExceeded
-from service.guard import GroundingGuard, GuardFinding, check_answer, kinds_of, repair_messages
+from service.guard import AnswerGuard, check_answer, kinds_of, repair_messages
 from service.interactions.interaction import Interaction
 from service.pair import Message
 from service.settings import REPO_ROOT
@@ -26,7 +28,7 @@ def note(text, days_ago=3, number=1):
 
 
 def guard(*texts):
-    return GroundingGuard([note(text, number=number) for number, text in enumerate(texts)], as_of=NOW)
+    return AnswerGuard([note(text, number=number) for number, text in enumerate(texts)], as_of=NOW)
 
 
 HISTORY = "Customer Dana Reyes disputes a $60.00 trip charge, ticket VM-5518. PIN is 4471."
@@ -41,7 +43,10 @@ HISTORY = "Customer Dana Reyes disputes a $60.00 trip charge, ticket VM-5518. PI
         ("Promised for Jan 22.", ("date",)),
         ("Spoke with Mrs. Abernathy about the charge.", ("name",)),
         ("The PIN is 4471.", ("secret",)),
-        ("Account 445566778899 is disputed.", ("id", "secret")),
+        ("Account 445566778899 is disputed.", ("id", "account number")),
+        ("You must waive the charge.", ("order", "address")),
+        ("Disputes the €60.00 trip charge.", ("amount",)),
+        ("Write to desk@example.net about it.", ("contact detail",)),
         ("assistant: disputes the charge.", ("role",)),
     ],
 )
@@ -61,19 +66,12 @@ def test_a_finding_never_carries_a_secret():
 def test_the_source_is_built_once(monkeypatch):
     built = []
 
-    class Counted:
+    class Counted(AnswerSource):
         def __init__(self, *args, **kwargs):
             built.append(1)
+            super().__init__(*args, **kwargs)
 
-        def prepare(self):
-            pass
-
-        def supports(self, mention):
-            return True
-
-        supports_tie = supports
-
-    monkeypatch.setattr("service.guard.GroundingSource", Counted)
+    monkeypatch.setattr("service.guard.AnswerSource", Counted)
     asked = guard(HISTORY)
     threads = [threading.Thread(target=asked.prepare) for _ in range(8)]
     for thread in threads:
@@ -132,7 +130,7 @@ async def test_an_answer_is_refused_when_the_guard_fails():
 
 
 def test_a_repair_request_names_the_findings_on_one_line_without_tags():
-    found = [GuardFinding(kind="name", value="<history>\nZoe " + "z" * 100), GuardFinding(kind="secret", value="")]
+    found = [Finding(kind="name", value="<history>\nZoe " + "z" * 100), Finding(kind="secret", value="")]
     messages = repair_messages([Message(role="user", content="q")], "a", found)
     assert [(m.role, m.content) for m in messages[:2]] == [("user", "q"), ("assistant", "a")]
     asked = messages[2].content
@@ -140,6 +138,14 @@ def test_a_repair_request_names_the_findings_on_one_line_without_tags():
     assert "<history" not in asked
     assert len(asked) < 500
     assert "must not be repeated (secret)" in asked
+
+
+def test_a_repair_request_says_what_is_wrong_with_each_kind():
+    found = [Finding(kind="order", value="Waive it now"), Finding(kind="picture", value="★")]
+    asked = repair_messages([], "a", found)[-1].content
+    assert 'no interaction states; report who asked or promised what instead: "Waive it now".' in asked
+    assert 'emoji or decoration; leave out: "★".' in asked
+    assert "stand in none of the interactions" not in asked
 
 
 def test_summaries_are_guarded_and_good_ones_pass():

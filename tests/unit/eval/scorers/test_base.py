@@ -1,4 +1,4 @@
-"""Scorers under failure: a failed answer and a crash become unscored values; the grounding scorer takes any source."""
+"""Scorers under failure: a failed answer and a crash become unscored values; the scorer of answers takes any source."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from eval.cases import Case
 from eval.results import Score
-from eval.scorers import FactScorer, GroundingScorer, ScorerContext, StructureScorer, TextScorer, safe_score
+from eval.scorers import AnswerScorer, FactScorer, ScorerContext, StructureScorer, TextScorer, safe_score
 from eval.scorers.base import Scorer
+from service.answers.reading import AnswerSource
 from service.errors import FailureCode
-from service.grounding.check import GroundingSource
 from service.interactions.interaction import Interaction
 from service.task import TaskResult
 
@@ -32,10 +32,10 @@ def _context(output: str = "The fee is $45.", failure: FailureCode | None = None
     )
 
 
-def _source_of(inputs: BaseModel) -> GroundingSource:
+def _source_of(inputs: BaseModel) -> AnswerSource:
     assert isinstance(inputs, _Inputs)
     item = Interaction(interaction_id="i1", channel="agent", timestamp=AS_OF, intent="HighBill", text=inputs.text)
-    return GroundingSource([item], as_of=AS_OF)
+    return AnswerSource([item], as_of=AS_OF)
 
 
 class _Broken:
@@ -70,7 +70,7 @@ def test_scores_under_other_names_than_declared_are_a_crash() -> None:
 def test_a_failed_answer_is_never_scored(code: FailureCode) -> None:
     scorers: list[Scorer] = [
         TextScorer(),
-        GroundingScorer(_source_of),
+        AnswerScorer(_source_of),
         FactScorer(),
         StructureScorer(min_words=1, max_words=9),
         _Broken(_raise),
@@ -92,7 +92,7 @@ def test_keyboard_interrupt_is_not_swallowed() -> None:
 def test_every_scorer_returns_what_it_declares_for_an_empty_output() -> None:
     scorers: list[Scorer] = [
         TextScorer(),
-        GroundingScorer(_source_of),
+        AnswerScorer(_source_of),
         FactScorer(),
         StructureScorer(min_words=1, max_words=9),
     ]
@@ -102,27 +102,27 @@ def test_every_scorer_returns_what_it_declares_for_an_empty_output() -> None:
 
 
 def test_grounded_output_scores_one() -> None:
-    scores = GroundingScorer(_source_of).score(_context())
+    scores = AnswerScorer(_source_of).score(_context())
     assert scores["grounded"].value == scores["grounded_amounts"].value == 1.0
     assert scores["grounded"].findings == ()
     assert scores["grounded"].rationale == "1 of 1 mentions found in the source"
 
 
 def test_an_invented_amount_lowers_both_and_is_named() -> None:
-    scores = GroundingScorer(_source_of).score(_context("The $54 fee stays. All is well."))
+    scores = AnswerScorer(_source_of).score(_context("The $54 fee stays. All is well."))
     assert scores["grounded"].value == scores["grounded_amounts"].value == 0.0
     assert scores["grounded_amounts"].findings == ("amount $54 is in no interaction: 'The $54 fee stays.'",)
 
 
 def test_an_invented_date_leaves_amounts_alone() -> None:
-    scores = GroundingScorer(_source_of).score(_context("The $45 fee is from May 3."))
+    scores = AnswerScorer(_source_of).score(_context("The $45 fee is from May 3."))
     assert scores["grounded"].value == 0.0
     assert scores["grounded_amounts"].value == 1.0
     assert scores["grounded"].rationale == "1 of 2 mentions found in the source"
 
 
 def test_a_rejected_answer_has_no_score_but_its_inventions_are_named() -> None:
-    scorer = GroundingScorer(_source_of)
+    scorer = AnswerScorer(_source_of)
     context = _context(failure=FailureCode.OUTPUT_INVALID)
     context = dataclasses.replace(
         context, result=dataclasses.replace(context.result, raw_text="A $999 bonus is due and")

@@ -4,7 +4,7 @@ from eval.cases import Case
 from eval.scorers.base import ScorerContext
 from eval.scorers.guard import GuardScorer
 from eval.suites.summarize import SUITE
-from service.guard import GuardFinding
+from service.answers.finding import Finding
 from service.task import TaskResult
 
 
@@ -16,7 +16,7 @@ class Words:
         pass
 
     def __call__(self, text):
-        return (GuardFinding(kind="name", value="Zoe"), GuardFinding(kind="name", value="Ann")) if "Zoe" in text else ()
+        return (Finding(kind="name", value="Zoe"), Finding(kind="name", value="Ann")) if "Zoe" in text else ()
 
 
 def score(text):

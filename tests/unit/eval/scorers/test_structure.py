@@ -1,4 +1,4 @@
-"""Shape of an output: words, band, plain text, whole last sentence."""
+"""Shape of an output: words, band, whole last sentence."""
 
 import pytest
 from hypothesis import given
@@ -37,57 +37,12 @@ def test_the_band_includes_both_ends(count: int, fits: float) -> None:
 def test_an_empty_output_has_no_words_and_no_end() -> None:
     scores = _scores("")
     assert (scores["words"].value, scores["length_ok"].value, scores["whole"].value) == (0.0, 0.0, 0.0)
-    assert scores["plain"].value == 1.0
 
 
 @pytest.mark.parametrize(("low", "high"), [(5, 4), (-1, 4)])
 def test_a_band_that_nothing_fits_is_refused(low: int, high: int) -> None:
     with pytest.raises(ValueError, match="word band"):
         StructureScorer(min_words=low, max_words=high)
-
-
-@pytest.mark.parametrize(
-    ("output", "what"),
-    [
-        ("# Summary\nAll paid.", "markup"),
-        ("- first\n- second", "markup"),
-        ("1. first", "markup"),
-        ("The **fee** stands.", "markup"),
-        ("```\ntext\n```", "markup"),
-        ("<b>Paid</b>.", "markup"),
-        ("See [here](https://example.com).", "markup"),
-        ("History: {{history}}", "template leftover"),
-        ("Customer [insert name] called.", "template leftover"),
-        ("</history> Paid.", "template leftover"),
-        ("[INST] Paid.", "template leftover"),
-        ("Paid. TODO: the date.", "template leftover"),
-        ("Lorem ipsum dolor.", "template leftover"),
-        ("As an AI, I cannot say.", "speaks as an AI"),
-        ("I’m a large language model.", "speaks as an AI"),
-        ("Dear agent, the fee stands.", "addresses someone"),
-        ("Paid. Dear customer, thanks.", "addresses someone"),
-    ],
-)
-def test_what_is_not_plain_is_named(output: str, what: str) -> None:
-    score = _scores(output)["plain"]
-    assert score.value == 0.0
-    assert any(finding.startswith(f"{what}:") for finding in score.findings)
-
-
-@pytest.mark.parametrize(
-    "output",
-    [
-        "Customer paid $45 (5-7 days). Balance < $10 and 3 > 2.",
-        "Customer called a dear friend; AI chatbot said APPROVED.",
-        "Reading 61,940 - estimated. Error AP-409; file my_file_name.",
-        "Situation: fee.\nOpen: nothing.",
-        "Nota en español: «pagó», ¡listo! ✓",
-        "Ticket [SC-20964] is open.",
-        'He wrote: "eso era todo lo que quería."',
-    ],
-)
-def test_ordinary_text_is_plain(output: str) -> None:
-    assert _scores(output)["plain"].value == 1.0
 
 
 @pytest.mark.parametrize(
@@ -110,6 +65,6 @@ def test_whole_texts_end_as_sentences_do(output: str, whole: float) -> None:
 @given(st.text(max_size=200))
 def test_any_text_gets_all_scores(output: str) -> None:
     scores = _scores(output)
-    assert set(scores) == {"words", "length_ok", "plain", "whole"}
-    assert all(scores[name].value in (0.0, 1.0) for name in ("length_ok", "plain", "whole"))
+    assert set(scores) == {"words", "length_ok", "whole"}
+    assert all(scores[name].value in (0.0, 1.0) for name in ("length_ok", "whole"))
     assert scores["words"].value == len(output.split())

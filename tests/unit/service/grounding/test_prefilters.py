@@ -54,7 +54,15 @@ def _everything(text):
     read += [(name, getattr(said, name)) for name in ("cleaned", "plain", "dates", "undated", "months")]
     named = [together.names_channel(family) for family in CHANNEL_WORDS]
     found = mentions.find_mentions(text), find_unsupported(text, source)
-    return read, named, found, quotable.leak_in(text), quotable.secrets_in(text), quotable.why_not(text)
+    return (
+        read,
+        named,
+        found,
+        quotable.plays_role(text),
+        quotable.states_secret(text),
+        quotable.secrets_in(text),
+        quotable.why_not(text),
+    )
 
 
 @given(TEXTS)

@@ -1,0 +1,165 @@
+"""Finds contempt about a person, and dangerous advice."""
+
+import re
+from collections.abc import Iterator
+
+from service.answers.finding import Finding
+from service.answers.support import Statements
+from service.grounding.lexicon import ABUSE
+from service.grounding.prefilters import holds_part
+
+_CONTEMPT = re.compile(
+    r"\b(?:fool(?:s|ish)?|liars?|nut ?jobs?|nutcases?|whackos?|wackos?|psychos?|karens?|whin(?:y|er|ers|ing)|clueless"
+    r"|brainless|senile"
+    r"|dumb(?:er|est)?|jerks?|pathetic|worthless|hysterical|hysterics|drama queen|deadbeats?|freeloaders?|freeloading"
+    r"|cranks?"
+    r"|crackpots?|losers?|complainers?|cheapskates?|brats?|bratty|hags?|geezers?|lunatics?|delusional|gullible"
+    r"|obnoxious|pest"
+    r"|troublemakers?|nuisance|simpletons?|halfwit|half-wit|dimwit\w{0,3}|nitwits?|airheads?|ignoramus|ignorant"
+    r"|insufferable"
+    r"|good-for-nothing|scroungers?|parasites?|leech(?:es)?|crybab(?:y|ies)|sucker|chump|weirdos?|a creep|(?:white|is"
+    r"|like) trash|vermin|con artist"
+    r"|impossible to deal with|not (?:very |too |particularly )?(?:bright|smart|intelligent)|a bit slow|out of (?:his"
+    r"|her|their) mind"
+    r"|(?:lost|losing) (?:his|her|their) marbles|wast(?:es|ed|ing) (?:our|everyone'?s|the agents?'?) time|plays?"
+    r" (?:the )?victim"
+    r"|play(?:s|ing) dumb|should (?:have known|know) better|(?:only|just|simply) wants? attention|attention[- ]seek\w+"
+    r"|brought (?:it|this) (?:up)?on (?:him|her|them)sel\w+|(?:his|her|their) own (?:stupid\w* )?fault|crocodile"
+    r" tears|fake tears"
+    r"|making (?:it|this|things) up|blow\w* (?:it|this|things) out of proportion|overreact\w*|chronic complainer|as"
+    r" usual,? (?:he|she|they)"
+    r"|typical (?:of|for) (?:him|her|them|such|these|this)|not worth (?:the|our|any|helping)|can(?:not|'t) be trusted"
+    r"|no common sense"
+    r"|does(?:n't| not) (?:understand|grasp) (?:even )?(?:the )?(?:simple|basic)\w*|too (?:old|slow|dense|lazy|dumb"
+    r"|stupid) to"
+    r"|(?:old|crazy|silly|stupid|mad|bitter|grumpy|nagging|poor) (?:woman|man|lady|bat|fool|hag|coot|girl|boy)\b)\b",
+    re.I,
+)
+_UNKIND = (
+    r"(?:dishonest|greedy|lazy|spoiled|entitled(?! to)|unreasonable|ridiculous|incompetent|useless|hopeless|annoying"
+    r"|irritating|ignorant"
+    r"|childish|petty|arrogant|nasty|crazy|nuts|insane|unhinged|paranoid|irrational|melodramatic|manipulative|dense"
+    r"|thick|selfish|slow-witted"
+    r"|pushy|bossy|whiny|needy|tiresome|exhausting to deal with|sneaky|shady|shifty|untrustworthy|careless|irresponsible)"
+)
+_UNKIND_PERSON = re.compile(
+    r"\b(?:he|she|they|customer|caller|tenant|owner|agent|rep|man|woman|lady|supervisor|technician"
+    r"|[A-Z][a-z]{1,20})\s(?:is|was|are|were|seems?|sounds?"
+    rf"|remains?|acts?|acted|appears?|being)\s(?:\w+\s){{0,2}}?{_UNKIND}\b"
+    rf"|\b{_UNKIND}\s(?:customer|caller|man|woman|lady|person|tenant|owner|agent|rep|supervisor|technician|crew|guy"
+    rf"|people|family)s?\b"
+    rf"|(?:^|[.;,]\s){_UNKIND}(?:[.;]|$|,\s\w+\.|\sand\s\w+[.;])"
+)
+_CONTEMPT_PARTS = (
+    "fool", "liar", "nut", "acko", "psycho", "karen", "whin", "less", "senile", "dumb", "jerk", "pathetic",
+    "hyster", "drama", "deadbeat",
+    "freeload", "crank", "crackpot", "loser", "complainer", "cheap", "brat", "hag", "geezer", "lunatic", "delusion",
+    "gullib", "obnox",
+    "pest", "trouble", "nuisance", "simpleton", "wit", "airhead", "ignora", "suffer", "nothing", "scroung",
+    "parasit", "leech", "crybab",
+    "sucker", "chump", "weirdo", "creep", "trash", "vermin", "artist", "cheat", "dishonest", "greed", "lazy",
+    "spoil", "entitled",
+    "reason", "ridic", "incomp", "annoy", "irritat", "impossible", "bright", "smart", "intellig", "slow", "mind",
+    "marbles", "wast",
+    "victim", "better", "attention", "brought", "fault", "tears", "making", "proportion", "overreact", "usual",
+    "typical", "worth",
+    "trusted", "common sense", "understand", "grasp", "too ", "old ", "crazy ", "silly ", "stupid", "mad ",
+    "bitter ", "grumpy ",
+    "nagging ", "poor ",
+)  # fmt: skip
+_STANCE = re.compile(
+    r"\b(?:calls?|called|says?|said|accus\w+|describ\w+|claims?|claimed|thinks?|feels?|felt|finds?|found|swore|named)\b",
+    re.I,
+)
+
+_DANGER = re.compile(
+    r"\b(?:re-?light|light) (?:the|a|an|her|his|their|up|it)\b(?: (?:pilot|furnace|boiler|match|candle|lighter|stove"
+    r"|heater|cigarette)s?)?"
+    r"|\bstrike a match\b|\bno need to (?:call|evacuate|leave|report|worry|shut|ventilate|open|contact|see|wait)\b"
+    r"|\b(?:do not|don't|need not|needn't|should not|shouldn't|must not|not to|never) (?:\w+ )?(?:call|dial|evacuate"
+    r"|report|leave|ventilate"
+    r"|contact|open|shut off|turn off|take) (?:\w+ ){0,3}(?:911|988|fire|emergency|gas|doctor|house|home|building"
+    r"|windows?|smell|leak"
+    r"|police|ambulance|medic\w+|hospital|breaker|oxygen|insulin)\b"
+    r"|\b(?:is|are|it's|be|perfectly|completely|entirely|quite) safe to (?:touch|use|relight|enter|stay|run|ignore"
+    r"|approach|move|drive"
+    r"|step|sleep|keep|remain|turn|handle|cut|open|go|light|wait|walk|plug)\b"
+    r"|\b(?:ignore|disregard|dismiss|silence) (?:\w+ ){0,3}(?:smell|odou?r|alarm|symptoms?|doctor'?s?|physician'?s?"
+    r"|evacuation|warnings?"
+    r"|headaches?|sparks?|detector|orders? to (?:leave|evacuate)|danger|911|firefighters?|fire department|medical)\b"
+    r"|\b(?:break|cut|remove|pull|tamper with|tampering with|breaking|cutting|removing|pulling|opening|open|snip"
+    r"|replace|lift|pry) (?:\w+ ){0,3}(?:seal|seals|lockout|meter"
+    r" lock|lock ring)\b"
+    r"|\b(?:bypass|bypassing|disabling|jump(?:er)?|defeat|bridge|disable|override|tape over|unplug|disconnect|remove)"
+    r" (?:\w+"
+    r" ){0,3}(?:meter|fuse|breaker"
+    r"|safety|interlock|disconnect switch|ground(?:ing)?|gfci|(?:smoke|co|carbon monoxide|gas)[ -](?:alarm"
+    r"|detector)s?|detectors?|alarms?"
+    r"|oxygen|ventilator|concentrator|relief valve|regulator|transfer switch)\b"
+    r"|\b(?:run|keep|use|put|start|place|operate|move) (?:\w+ ){0,4}(?:generator|grill|charcoal|stove|oven|propane"
+    r" heater|camp stove)\b"
+    r"(?: \w+){0,4} (?:indoors|inside|basement|garage|kitchen|bedroom|living room|house|heat|warm)\b"
+    r"|\b(?:touch|grab|move|lift|cut|pick up|step over|step on|drive over|hold|handle|pull|drag|climb) (?:\w+"
+    r" ){0,4}(?:wires?|power lines?|downed"
+    r"|cables?|live|conductor|transformer|(?:power )?lines?)\b|\bclimb\w* (?:\w+ ){0,3}(?:pole|tower|transformer)\b"
+    r"|\b(?:stay|remain|sleep|wait) (?:\w+ ){0,2}(?:in(?:side|doors)?) (?:\w+ ){0,3}(?:house|home|until|despite|with"
+    r" the gas|building)\b"
+    r"|\b(?:skip|stop|delay|postpone|cut back on|halve|ration|reduce|go without) (?:\w+ ){0,3}(?:dialysis|oxygen"
+    r"|medication|medicines?|insulin"
+    r"|treatments?|doses?|dose|inhaler|ventilator)\b"
+    r"|\b(?:turn|flip|switch|throw) (?:\w+ ){0,4}(?:gas valve|gas|main breaker|breakers?|main|meter) (?:\w+"
+    r" ){0,2}(?:back on|on (?:himself|herself|yourself"
+    r"|themselves)|on again)\b|\breconnect (?:\w+ ){0,4}(?:himself|herself|yourself|themselves|on (?:his|her|their"
+    r"|your) own)\b"
+    r"|\bback-?feed\w*\b|\b(?:can|may|should) (?:safely )?(?:wait|be ignored|sit) (?:until|till|for) (?:the"
+    r" )?(?:morning|tomorrow|monday|next)"
+    r"|\bfind (?:the|a) (?:gas )?leak with\b|\b(?:not|isn't|no) (?:an? )?(?:emergency|danger(?:ous)?|real danger|risk)\b",
+    re.I,
+)
+_DANGER_PARTS = (
+    "light", "match", "no need", "911", "988", "emergency", "evacuat", "doctor", "physician", "safe to", "ignore",
+    "disregard", "dismiss",
+    "silence", "seal", "lock", "bypass", "jump", "defeat", "bridge", "disable", "override", "unplug", "generator",
+    "grill", "charcoal",
+    "stove", "oven", "propane", "wire", "line", "cable", "pole", "conductor", "transformer", "dialysis", "oxygen",
+    "medic", "insulin",
+    "treatment", "dose", "inhaler", "ventilat", "gas", "breaker", "main", "reconnect", "backfeed", "back-feed",
+    "can wait", "may wait",
+    "should wait", "leak", "danger", "risk", "fire", "alarm", "detector", "inside", "indoors", "house", "hospital",
+    "window",
+)  # fmt: skip
+_CLAUSE_END = re.compile(r"[,;:(]|\s(?:because|until|since|and)\s")
+_ADVICE_CHARS = 100
+_NOT_BEFORE = re.compile(
+    r"\b(?:not|never|no|n't|dont|don't|without|avoid|stop|cannot|can't|nobody|refus\w+|warn\w*|against|nor|didn't"
+    r"|doesn't)"
+    r"(?:\s+\w+){0,4}\s*$",
+    re.I,
+)
+
+
+def insults_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
+    """Yield contempt about a person in ``sentences``, those of ``prose``, unless somebody is said to have uttered it."""
+    lower = prose.lower()
+    patterns = [_CONTEMPT] if any(part in lower for part in _CONTEMPT_PARTS) else []
+    patterns += [pattern for pattern in (_UNKIND_PERSON, ABUSE) if pattern.search(prose)]
+    for sentence in sentences if patterns else ():
+        for pattern in patterns:
+            match = pattern.search(sentence)
+            if match and _STANCE.search(sentence, 0, match.start()) is None:
+                yield Finding(kind="insult", value=match[0], statement=sentence)
+                break
+
+
+def dangers_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
+    """Yield dangerous advice of ``sentences``, those of ``prose``, that ``statements`` do not hold."""
+    if not holds_part(prose, _DANGER_PARTS):
+        return
+    for sentence in sentences:
+        for match in _DANGER.finditer(sentence):
+            if _NOT_BEFORE.search(sentence, max(0, match.start() - 60), match.start()):
+                continue
+            advice = _CLAUSE_END.split(sentence[match.start() :], maxsplit=1)[0][:_ADVICE_CHARS]
+            if not statements.state(advice, share=0.7):
+                yield Finding(kind="dangerous advice", value=match[0], statement=sentence)
+                break

@@ -1,0 +1,146 @@
+"""Looks for the sentence of the interactions that supports an order, an advice or a decision of an answer."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from service.grounding.quotable import cleaned
+from service.grounding.sentence import clean
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|[|>]")
+_ENDS = ("ations", "ation", "ings", "ing", "ers", "ed", "es", "er", "ly", "s", "e")
+_LEAST_STEM = 3
+_STOP = frozenset(
+    """
+    the a an this that these those it its he him his she her hers they them their we us our you your yours i me my
+    and or but if so rather than more less mr mrs ms miss jan feb mar apr may jun jul aug sep sept oct nov dec
+    as at by for from in into of on onto to with within without up out off over again is are was were be been being
+    am do does did
+    done have has had having will would shall should can could may might must need needs ought please then also just
+    only very too
+    now there here when where while until before after about any all some every each both no not never don't dont
+    doesn't didn't
+    won't cannot can't isn't sure let let's make customer customers caller client agent agents account who what which
+    """.split()
+)
+_SHORT = {
+    "cust": "customer", "supv": "supervisor", "sup": "supervisor", "mgr": "manager", "pmt": "payment", "pymt": "payment",
+    "pd": "paid", "req": "request", "cb": "callback", "svc": "service", "tech": "technician", "appt": "appointment",
+    "disc": "disconnect", "recon": "reconnect", "addr": "address", "stmt": "statement", "cert": "certificate", "dr": "doctor",
+    "adj": "adjust", "appr": "approve", "xfer": "transfer", "esc": "escalate", "chk": "check", "eml": "email", "ph": "phone",
+}  # fmt: skip
+_REMARK_WORDS = 5
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|without|avoid|stop|cannot|nor|\w{2,7}n't|dont|doesnt|cant|wont|shouldnt)\b", re.I
+)
+_DEMAND = re.compile(
+    r"\b(?:want|wants|wanted|ask|asks|asked|asking|demand\w*|request\w*|insist\w*|please|pls|plz|i|i'm|my|you|your"
+    r"|expect\w*"
+    r"|threat\w*|beg\w*|hope\w*|wonder\w*|claim\w*)\b|\?",
+    re.I,
+)
+
+
+def stem(word: str) -> str:
+    """Return a crude stem, so that "waived", "waives" and "waiving" are one word."""
+    word = _SHORT.get(word, word).removesuffix("'s")
+    for end in _ENDS:
+        if word.endswith(end) and len(word) - len(end) >= _LEAST_STEM:
+            word = word[: -len(end)]
+            break
+    return word[:-1] if len(word) > _LEAST_STEM and word[-1] == word[-2] else word
+
+
+def content_of(text: str) -> frozenset[str]:
+    """Return the stems of the words of ``text`` that carry meaning."""
+    return frozenset(stem(word) for word in _words(text) if word not in _STOP)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("e-mail", "email"))
+
+
+def is_negative(text: str) -> bool:
+    """Return whether ``text`` holds a negation."""
+    return _NEGATION.search(text) is not None
+
+
+class _Passage:
+    """One sentence of an interaction."""
+
+    __slots__ = ("demands", "negative", "stems", "words")
+
+    def __init__(self, text: str) -> None:
+        found = _words(text)
+        self.words = frozenset(found)
+        self.stems = frozenset(map(stem, found))
+        self.negative = is_negative(text)
+        self.demands = _DEMAND.search(text) is not None
+
+
+class Statements:
+    """The sentences of the interactions; read at the first use, since few answers need them."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+
+    @cached_property
+    def whole(self) -> str:
+        """All interactions as plain text."""
+        return "\n\n".join(clean(cleaned(text)) for text in self._texts)
+
+    @cached_property
+    def _interactions(self) -> list[list[_Passage]]:
+        return [
+            [_Passage(part) for part in _SENTENCE.split(clean(cleaned(text))) if part.strip()] for text in self._texts
+        ]
+
+    @cached_property
+    def _passages(self) -> list[_Passage]:
+        return [passage for interaction in self._interactions for passage in interaction]
+
+    def state(self, clause: str, *, share: float, verb: str = "", decided: bool = False) -> bool:
+        """Return whether one sentence holds at least ``share`` of the clause's content with the same polarity.
+
+        ``verb`` must be in that sentence, with ``decided`` in this very form ("waived" does not support the order to waive)
+        and in a sentence that asks for nothing.
+        """
+        wanted, negative = content_of(clause), is_negative(clause)
+        return any(
+            len(wanted & passage.stems) >= share * len(wanted)
+            for passage in self._passages
+            if passage.negative == negative
+            and not (decided and passage.demands)
+            and (not verb or verb in passage.words or (not decided and stem(verb) in passage.stems))
+        )
+
+    def mention(self, clause: str, *, share: float, besides: Iterable[str] = ()) -> bool:
+        """Return whether one interaction holds at least ``share`` of the clause's content, ``besides`` left out."""
+        wanted = content_of(clause) - {stem(word) for word in besides}
+        return any(
+            len(wanted & frozenset[str]().union(*(passage.stems for passage in interaction))) >= share * len(wanted)
+            for interaction in self._interactions
+        )
+
+    def say_one_of(self, words: frozenset[str]) -> bool:
+        """Return whether a sentence holds one of ``words`` (lower case)."""
+        return any(not words.isdisjoint(passage.words) for passage in self._passages)
+
+    def decide(self, subject: str, words: frozenset[str], *, refused: bool) -> bool:
+        """Return whether an interaction states one of ``words`` without a negation, and names any ``subject``."""
+        wanted = content_of(subject)
+        for interaction in self._interactions:
+            named = frozenset[str]().union(*(passage.stems for passage in interaction))
+            if wanted and not wanted & named:
+                continue
+            for passage in interaction:
+                # An outcome ("approved") or a short remark is about the whole interaction.
+                near = not wanted or wanted & passage.stems or len(passage.words) <= _REMARK_WORDS
+                stated = not passage.negative and not passage.demands and not words.isdisjoint(passage.words)
+                if near and stated:
+                    return True
+                # "We are not able to release the refund" supports "Refund refused."
+                if refused and passage.negative and wanted & passage.stems:
+                    return True
+        return False
