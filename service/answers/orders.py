@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from service.answers.finding import Finding
 from service.answers.prose import is_reported
-from service.answers.support import Statements, content_of
+from service.answers.support import Statements, content_of, is_negative
 from service.grounding.prefilters import holds_word
 
 # Verbs that decide something: an instruction must stand in the interactions in this form, and a customer's wish is none.
@@ -21,7 +21,7 @@ _DECIDE = frozenset(
     increase extend
     lower raise apply charge bill award give offer release suspend halt block unblock unlock reset delete pay
     discount write erase
-    clear drop honor honour concede admit accept promise guarantee commit settle
+    clear drop skip honor honour concede admit accept promise guarantee commit settle
     """.split()
 )
 _ACT = frozenset(
@@ -54,6 +54,13 @@ _RISKY = re.compile(
     r"|requests?|demands?|complaints?|claims?|concerns?|customers?|wish\w*|questions?)\b",
     re.I,
 )
+# What the customer is to be told must be in the interactions, not only its subject.
+_TELL = frozenset(
+    "tell inform advise remind explain assure reassure apologize apologise promise guarantee confirm say instruct"
+    " warn notify"
+    " acknowledge thank provide ensure verify insist admit".split()
+)
+_RINGS = frozenset({"call", "callback", "ring", "phone", "contact"})
 _RECORD = re.compile(
     r"\b(?:texts?|messages?|notes?|bot|assistant|chat|e-?mails?|letters?|record|entry|status|log|mail|sms|auto-?reply"
     r"|flag|code"
@@ -72,7 +79,7 @@ _AMBIGUOUS = frozenset(
     schedule book
     increase promise guarantee ring look set put read cover show double mark delay push press need demand sign try
     say help lie
-    raise adjust wait settle go come deal
+    raise adjust wait settle go come deal repeat disconnect reconnect pay override put lift remedy stay consult
     """.split()
 )
 _OBJECT = re.compile(
@@ -92,7 +99,9 @@ _PAST = frozenset(
     """
     got came had was were heard told sent received paid went rang saw made did gave met found said knew spoke wrote
     left took
-    began arrived ran felt kept lost held put set a the any his her again before quite fully really so once an in on to
+    began arrived ran felt kept lost held put set a the any his her again before quite fully really so once an in on
+    to with at by
+    from for about after more less much very yet both only one all and or through via
     """.split()
 )
 _FINITE = re.compile(
@@ -222,12 +231,15 @@ def _modal_orders(sentence: str) -> Iterator[re.Match[str]]:
 
 
 def _supported(clause: str, verb: str, statements: Statements) -> bool:
-    if verb in _MANNER:
-        if verb in ("ignore", "disregard"):
-            # Which record is wrong is a statement about the records.
-            harmless = _RECORD.search(clause) and not _RISKY.search(clause)
-            return bool(harmless) or statements.state(clause, share=0.7, verb=verb)
-        if content_of(clause) - content_of(verb):
-            return statements.mention(clause, share=0.5, besides=(verb,))
-        return statements.say_one_of(frozenset({verb, "call", "callback", "ring", "phone"}))
-    return statements.state(clause, share=0.5, verb=verb, decided=verb in _DECIDE)
+    if verb in _DECIDE:
+        return statements.state(clause, share=0.5, verb=verb, decided=True)
+    if verb in ("ignore", "disregard"):
+        # Which record is wrong is a statement about the records.
+        harmless = _RECORD.search(clause) and not _RISKY.search(clause)
+        return bool(harmless) or statements.state(clause, share=0.7, verb=verb)
+    if is_negative(clause) and verb not in _MANNER:
+        return statements.state(clause, share=0.5)
+    # Advice on how to deal with a customer is seldom worded as the interactions word it.
+    if content_of(clause) - content_of(verb):
+        return statements.mention(clause, share=0.6 if verb in _TELL else 0.3, besides=(verb,))
+    return statements.say_one_of(frozenset({verb, *(_RINGS if verb in _RINGS else ())}))

@@ -9,6 +9,12 @@ from service.grounding.sentence import clean
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)*")
 _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+|[|>]")
+_IRREGULAR = {
+    "gave": "give", "given": "give", "sent": "send", "told": "tell", "paid": "pay", "went": "go", "gone": "go", "held": "hold",
+    "kept": "keep", "spoke": "speak", "spoken": "speak", "wrote": "write", "written": "write", "left": "leave", "took": "take",
+    "taken": "take", "made": "make", "said": "say", "got": "get", "came": "come", "rang": "ring", "saw": "see", "seen": "see",
+    "found": "find", "met": "meet", "brought": "bring", "bought": "buy", "understood": "understand", "chose": "choose",
+}  # fmt: skip
 _ENDS = ("ations", "ation", "ings", "ing", "ers", "ed", "es", "er", "ly", "s", "e")
 _LEAST_STEM = 3
 _STOP = frozenset(
@@ -30,9 +36,10 @@ _SHORT = {
     "disc": "disconnect", "recon": "reconnect", "addr": "address", "stmt": "statement", "cert": "certificate", "dr": "doctor",
     "adj": "adjust", "appr": "approve", "xfer": "transfer", "esc": "escalate", "chk": "check", "eml": "email", "ph": "phone",
 }  # fmt: skip
-_REMARK_WORDS = 5
 _NEGATION = re.compile(
-    r"\b(?:not|no|never|without|avoid|stop|cannot|nor|\w{2,7}n't|dont|doesnt|cant|wont|shouldnt)\b", re.I
+    r"\b(?:not|no|neither|none|nothing|nobody|never|without|avoid|stop|cannot|nor|\w{2,7}n't|dont|doesnt|cant|wont"
+    r"|shouldnt)\b",
+    re.I,
 )
 _DEMAND = re.compile(
     r"\b(?:want|wants|wanted|ask|asks|asked|asking|demand\w*|request\w*|insist\w*|please|pls|plz|i|i'm|my|you|your"
@@ -44,7 +51,7 @@ _DEMAND = re.compile(
 
 def stem(word: str) -> str:
     """Return a crude stem, so that "waived", "waives" and "waiving" are one word."""
-    word = _SHORT.get(word, word).removesuffix("'s")
+    word = (_IRREGULAR.get(word) or _SHORT.get(word, word)).removesuffix("'s")
     for end in _ENDS:
         if word.endswith(end) and len(word) - len(end) >= _LEAST_STEM:
             word = word[: -len(end)]
@@ -135,10 +142,7 @@ class Statements:
             if wanted and not wanted & named:
                 continue
             for passage in interaction:
-                # An outcome ("approved") or a short remark is about the whole interaction.
-                near = not wanted or wanted & passage.stems or len(passage.words) <= _REMARK_WORDS
-                stated = not passage.negative and not passage.demands and not words.isdisjoint(passage.words)
-                if near and stated:
+                if not passage.negative and not passage.demands and not words.isdisjoint(passage.words):
                     return True
                 # "We are not able to release the refund" supports "Refund refused."
                 if refused and passage.negative and wanted & passage.stems:

@@ -17,7 +17,7 @@ _SUPPORT: dict[str, frozenset[str]] = {
         ),
         (
             "closed resolved settled completed complete done fixed solved finished sorted",
-            "closes cleared restored resolution closing",
+            "closes cleared restored resolution closing corrected satisfied happy",
         ),
         ("denied declined rejected refused disallowed", "denies rejects declines refuses"),
         ("waived", "waives removed reversed credited"),
@@ -55,6 +55,11 @@ _VERDICT = re.compile(
     re.I,
 )
 _TALK = re.compile(r"\b(?:chat|call|conversation|session|office|lobby|line)\b", re.I)
+# "The first was paid": what it refers to stands in the sentence before.
+_ANAPHORIC = re.compile(
+    r"\b(?:first|second|third|last|other|one|ones|both|all|half|rest|latter|former|each|this|that|it|everything)\b",
+    re.I,
+)
 _SAID = re.compile(r"\b(?:says|said|told|tells|claims|claimed|wrote|writes|thinks|believes|wants|asks|asked)\b", re.I)
 
 
@@ -66,7 +71,7 @@ def verdicts_in(prose: str, sentences: list[str], statements: Statements) -> Ite
         match = _VERDICT.match(sentence)
         if match is None or not sentence.lstrip("|\"'( ")[:1].isupper() or is_negative(sentence):
             continue
-        if _TALK.search(match["subject"]) or _SAID.search(match["subject"]):
+        if any(pattern.search(match["subject"]) for pattern in (_TALK, _SAID, _ANAPHORIC)):
             continue
         predicate = match["predicate"].lower()
         if not statements.decide(match["subject"], _SUPPORT[predicate], refused=predicate in _REFUSALS):

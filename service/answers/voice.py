@@ -15,7 +15,7 @@ _NUMBERED = (
 )
 _PERSON = re.compile(
     rf"{_NUMBERED}\bI(?:'(?:m|ll|ve|d))?\b(?!\.\s?[A-Z]|-\d|/)|\b[Mm](?:e|y|yself)\b(?!-)|\b(?:Im|Ive)\b"
-    r"|(?<![Tt]hank[ -])\b[Yy](?:ou(?:'(?:re|ll|ve|d)|rs?|rself|rselves)?|'all)\b(?!-)|\b[Ll]et(?:'s| us)\b"
+    r"|(?<![Tt]hank[ -])\b[Yy](?:ou(?:'(?:re|ll|ve|d)|rs?|rself|rselves)?|'all)\b(?!-)|\b[Ll]et's\b|(?:^|[.:;] )Let us\b"
     r"|\b[Ww]e(?:'re|'d|'ll)? (?:apologi[sz]e\b|appreciate|hope|thank|look forward|understand (?:that|how|your|the)"
     r"|regret|value|recommend"
     r"|suggest|advise|believe|think|feel|are sorry|are (?:happy|glad|here|pleased|committed)|sorry|happy|glad|pleased"

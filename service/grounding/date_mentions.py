@@ -44,8 +44,7 @@ _SLASH_YEAR = re.compile(rf"{_MONTH_FIGURES}/(20\d\d)(?![\d/])")
 _ISO = re.compile(r"(2(?<=\b2)0\d\d)-(\d\d)-(\d\d)(?!\d)")
 _SLASH = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
 _MONTH_WORDS = frozenset(
-    "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember september oct"
-    " october nov"
+    "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember september oct october nov"
     " november dec december".split()
 )
 DAY_DIGITS = re.compile(r"\d{1,2}")

@@ -21,8 +21,7 @@ _WORDS: dict[str, frozenset[str]] = {
     "Spanish": frozenset(
         "que los las del por para con una su sus mi se es está esta estoy pero porque como muy más ya hoy ayer hay fue "
         "sin hasta cuando dónde cómo qué usted ustedes nos le lo al yo tengo tiene quiero puede pueden gracias servicio "
-        "cuenta factura saldo pago pague llame luz semana días mes este desde también dice señor señora sr sra el la"
-        " de".split()
+        "cuenta factura saldo pago pague llame luz semana días mes este desde también dice señor señora sr sra el la de".split()
     ),
     "Portuguese": frozenset(
         "que não uma para com por mas você vocês está estou meu minha obrigado obrigada conta fatura muito isso ele ela "

@@ -5,8 +5,7 @@ import re
 # Words for contact channels, per channel family. The same words in the history support a mention of the channel.
 CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     "phone": re.compile(
-        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e(?! numbers?\b)|es|ed|ing)|telephon\w*|voice"
-        r" ?mails?|rang|ring"
+        r"\b(?:(?<!so-)call(?:s|ed|er|ers|ing|back|backs)?|phon(?:e(?! numbers?\b)|es|ed|ing)|telephon\w*|voice ?mails?|rang|ring"
         r"|cld|clld|clr|vm)\b",
         re.I,
     ),
@@ -75,10 +74,8 @@ ROLES = frozenset(
     nothing neighbour visitor treasurer applicant victim business applicant holder person family couple household mom
     dad roommate guardian lawyer attorney doctor nurse each one provider inspector plumber driver foreman adjuster
     engineer letter text survey story case claim also still then records collector dispatcher assistant reviewer clerk
-    operator senior mail website portal later again first barber beekeeper baker butcher farmer rancher grower
-    teacher driver
-    student renter retiree pensioner veteran caregiver caretaker caller buyer seller manager owner-operator baker
-    carpenter
+    operator senior mail website portal later again first barber beekeeper baker butcher farmer rancher grower teacher driver
+    student renter retiree pensioner veteran caregiver caretaker caller buyer seller manager owner-operator baker carpenter
     grandson granddaughter grandmother grandfather grandparent stepson stepdaughter uncle aunt nephew niece cousin
     in-law son-in-law daughter-in-law mother-in-law father-in-law brother-in-law sister-in-law partner fiancé fiancée
     girlfriend boyfriend ex translator interpreter pastor reverend priest rabbi imam captain chief professor principal
@@ -101,13 +98,10 @@ OPENERS = frozenset(
 # Published word lists are unmaintained or need a classifier; contact centres need only a short list.
 ABUSE = re.compile(
     r"\b(?:\w{0,7}fuck\w{0,8}|\w{0,5}shit\w{0,6}|bitch\w{0,4}|bastards?|ass ?holes?|dumb ?ass(?:es)?|arsed?|arseholes?"
-    r"|(?:god)?damn\w{0,3}|crap(?:py)?|piss(?:ed|ing)?|dickheads?|cunts?|wankers?|pricks?|slut\w{0,3}|whore\w{0,3}"
-    r"|wtf|stfu"
-    r"|retard\w{0,3}|idiot\w{0,3}|moron\w{0,3}|imbeciles?|stupid\w{0,5}|scum\w{0,4}|hell|fags?|faggots?|dykes?"
-    r"|trann(?:y|ies)"
+    r"|(?:god)?damn\w{0,3}|crap(?:py)?|piss(?:ed|ing)?|dickheads?|cunts?|wankers?|pricks?|slut\w{0,3}|whore\w{0,3}|wtf|stfu"
+    r"|retard\w{0,3}|idiot\w{0,3}|moron\w{0,3}|imbeciles?|stupid\w{0,5}|scum\w{0,4}|hell|fags?|faggots?|dykes?|trann(?:y|ies)"
     r"|nigg(?:er|a)\w{0,2}|chinks?|spics?|kikes?|gooks?|wetbacks?|gyps(?:y|ies)|jungle.bunn\w{1,3}|(?:towel|rag).heads?"
-    r"|go back (?:to )?where (?:you|she|he|they) came|(?:talks?|speaks?) american|mierda|puta|pendejo\w{0,2}"
-    r"|cabr[oó]n\w{0,2}"
+    r"|go back (?:to )?where (?:you|she|he|they) came|(?:talks?|speaks?) american|mierda|puta|pendejo\w{0,2}|cabr[oó]n\w{0,2}"
     r"|(?:white|black|brown|asian|mexican|indian|foreign) (?:girl|guy|boy|man|woman|lady|person|people)s?)\b",
     re.I,
 )

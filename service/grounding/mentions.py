@@ -48,8 +48,7 @@ _ID_NAMED = re.compile(
 )
 _ID_LONG = re.compile(r"\d(?<![\w$.,]\d)\d{4,}(?![\w]|\.\d)")
 _ID_WORDS = frozenset(
-    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit permits check"
-    " checks request"
+    "account accounts acct order orders ticket tickets case cases claim claims confirmation permit permits check checks request"
     " requests reference references ref work invoice invoices complaint complaints application incident ending".split()
 )
 _YEARS = re.compile(r"20\d\d-20\d\d")
@@ -79,16 +78,14 @@ _SINGLE = re.compile(
 )
 _VERB_TIMES = re.compile(
     r"\b(?:(?P<phone>call(?:ed|s)?|phoned)|(?P<email>e-?mailed)|(?P<chat>chatted)|(?P<sms>texted)"
-    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent|support|about|it"
-    r"|this))*"
+    r"|(?P<all>contacted|wrote|written|reached))\b(?:\s+(?:us|in|out|back|the|utility|company|agent|support|about|it|this))*"
     rf"\s+(?:(?P<n>{_NUMBER_ATOM})(?:\s+times|x)\b|(?P<twice>twice)|(?P<thrice>thrice))",
     re.I,
 )
 _TIMES = re.compile(rf"(?<![\w$.,])(?:({_NUMBER_ATOM})(?:\s+times|x)\b|(twice)\b|(thrice)\b)", re.I)
 # A text that one of the four patterns above matches holds at least one of these words.
 _COUNT_WORDS = frozenset(
-    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews tweets posts"
-    " interaction"
+    "calls voicemails emails mails chats sessions texts messages smses requests forms contacts reviews tweets posts interaction"
     " interactions contact".split()
 )
 _SINGLE_WORDS = frozenset({"single", "only", "just"})
@@ -110,19 +107,15 @@ _UNIT = re.compile(
 )
 # "Two charges", "the two": the writer counts what the source lists. "Two" is checked only before one of these words.
 _MEASURE = re.compile(
-    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?"
-    r"|cents?|payments?"
-    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?|degrees?|people"
-    r"|persons?"
+    r"[\s-]+(?:[a-z]+[\s-]+){0,2}?(?:seconds?|minutes?|hours?|days?|nights?|weeks?|months?|years?|times?|dollars?|cents?|payments?"
+    r"|installments?|parts?|halves|percent|kwh?|watts?|volts?|amps?|feet|foot|inches|miles?|yards?|degrees?|people|persons?"
     r"|children|kids|sons|daughters|trucks?|crews?|visits?|or|to|of|-)\b",
     re.I,
 )
 # "Two things remain", "both issues": the writer's own count, which no source states.
 _TALLY = re.compile(
-    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?"
-    r"|notes?"
-    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories|tries|attempts?"
-    r"|reasons?"
+    r"(?:\s+(?:[a-z-]+\s+)?(?:things?|issues?|items?|matters?|points?|questions?|problems?|topics?|concerns?|records?|notes?"
+    r"|sources?|sides?|loose ends|versions?|answers?|departments?|teams?|staff|agents?|ways?|stories|tries|attempts?|reasons?"
     r"|explanations?|promises|mistakes|errors|contradictions|accounts of|complaints)\b"
     r"|\s+(?:remain|are|were|left)\b)",
     re.I,
