@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from service.answers.finding import Finding
 from service.answers.prose import is_reported
-from service.answers.support import Statements, content_of, is_negative
+from service.answers.support import Statements, content_of
 from service.grounding.prefilters import holds_word
 
 # Verbs that decide something: an instruction must stand in the interactions in this form, and a customer's wish is none.
@@ -20,7 +20,7 @@ _DECIDE = frozenset(
     reopen reconnect restore disconnect deny reject refuse decline void override expedite escalate transfer reduce
     increase extend
     lower raise apply charge bill award give offer release suspend halt block unblock unlock reset delete pay
-    discount write erase
+    discount erase
     clear drop skip honor honour concede admit accept promise guarantee commit settle
     """.split()
 )
@@ -56,17 +56,11 @@ _RISKY = re.compile(
 )
 # What the customer is to be told must be in the interactions, not only its subject.
 _TELL = frozenset(
-    "tell inform advise remind explain assure reassure apologize apologise promise guarantee confirm say instruct"
-    " warn notify"
-    " acknowledge thank provide ensure verify insist admit".split()
+    "tell inform advise remind explain assure reassure apologize apologise promise guarantee instruct warn notify thank".split()
 )
+_ANY = 0.01
+_ABSTAINS = re.compile(r"(?:do not|don't|dont|never)\b", re.I)
 _RINGS = frozenset({"call", "callback", "ring", "phone", "contact"})
-_RECORD = re.compile(
-    r"\b(?:texts?|messages?|notes?|bot|assistant|chat|e-?mails?|letters?|record|entry|status|log|mail|sms|auto-?reply"
-    r"|flag|code"
-    r"|bill|reading|invoice|figure)\b",
-    re.I,
-)
 _BASE = _DECIDE | _ACT | _MANNER
 # These are also nouns or adjectives ("Credit has not decided", "Check 2216 cleared"): an order needs an object after them.
 _AMBIGUOUS = frozenset(
@@ -84,7 +78,6 @@ _AMBIGUOUS = frozenset(
 )
 _OBJECT = re.compile(
     r"\s+(?:the|a|an|this|that|these|those|him|her|them|it|his|their|any|all|every|each|both|either|whether|what"
-    r"|up|out|back"
     r"|immediately|now|asap|customers?|mr|mrs|ms|dr|\$\d)\b",
     re.I,
 )
@@ -92,7 +85,7 @@ _NO_OBJECT = re.compile(
     r"\s+(?:of|is|was|has|had|were|are|from|at|did|does|and|or|but|not|stands?|remains?|awaits?|dated)\b|\s*[,:(|]",
     re.I,
 )
-_HOW = re.compile(r"\s+(?:to|by|in|only|with|after|before|on|no|through|via|at)\b", re.I)
+_HOW = re.compile(r"\s+(?:up|back|to|by|in|only|with|after|before|on|no|through|via|at)\b", re.I)
 _FOREVER = frozenset({"do", "don't", "dont", "never", "always"})
 _AFTER_NEVER = re.compile(r"\s+(?:not\s+|ever\s+|also\s+)?([A-Za-z'-]+)")
 _PAST = frozenset(
@@ -214,7 +207,7 @@ def _verb_at(sentence: str, place: int) -> tuple[int, str] | None:
 def _is_order(verb: str, sentence: str, end: int) -> bool:
     if verb not in _AMBIGUOUS:
         return _NO_OBJECT.match(sentence, end) is None
-    followed = _OBJECT.match(sentence, end) or (verb in _MANNER and _HOW.match(sentence, end))
+    followed = _OBJECT.match(sentence, end) or (verb in _MANNER | {"follow"} and _HOW.match(sentence, end))
     return bool(followed) and _FINITE.search(_clause(sentence, end)) is None
 
 
@@ -231,15 +224,15 @@ def _modal_orders(sentence: str) -> Iterator[re.Match[str]]:
 
 
 def _supported(clause: str, verb: str, statements: Statements) -> bool:
-    if verb in _DECIDE:
+    abstains = _ABSTAINS.match(clause) is not None
+    if verb in _DECIDE and not abstains:
         return statements.state(clause, share=0.5, verb=verb, decided=True)
     if verb in ("ignore", "disregard"):
         # Which record is wrong is a statement about the records.
-        harmless = _RECORD.search(clause) and not _RISKY.search(clause)
-        return bool(harmless) or statements.state(clause, share=0.7, verb=verb)
-    if is_negative(clause) and verb not in _MANNER:
-        return statements.state(clause, share=0.5)
+        return not _RISKY.search(clause) or statements.state(clause, share=0.7, verb=verb)
+    if abstains and verb not in _MANNER:
+        return statements.state(clause, share=0.5) or statements.mention(clause, share=0.6, besides=(verb,))
     # Advice on how to deal with a customer is seldom worded as the interactions word it.
     if content_of(clause) - content_of(verb):
-        return statements.mention(clause, share=0.6 if verb in _TELL else 0.3, besides=(verb,))
+        return statements.mention(clause, share=0.6 if verb in _TELL else _ANY, besides=(verb,))
     return statements.say_one_of(frozenset({verb, *(_RINGS if verb in _RINGS else ())}))

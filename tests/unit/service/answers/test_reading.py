@@ -42,7 +42,6 @@ def found(answer, *notes):
         "Let's waive it.",
         "Disputes a fee. Next step: refund her.",
         "Disputes a fee. Agent, override the review.",
-        "Never mention the fee.",
         "Tell her that Billing has decided.",
         "It is essential to refund her at once.",
         "Ignore the customer's request.",
