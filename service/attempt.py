@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from service.answers.echoes import echoes_in
 from service.answers.finding import Finding
 from service.cards import ModelCards
 from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
@@ -163,6 +164,7 @@ class Attempt:
         assert self.guard is not None
         assert result.output is not None
         findings = await check_answer(self.guard, result.output, self.budget.remaining_s())
+        findings += echoes_in(result.output, self.context.pair.messages)
         if findings:
             kinds = kinds_of(findings)
             self.guarded.update(dict.fromkeys(kinds))

@@ -13,7 +13,8 @@ class GuardScorer:
     """Scores ``guard_clear``: 1.0 if the task's guard accepts the output, else 0.0.
 
     ``guard_of`` makes the guard that the service asks (``Task.guard``). One minus the rate is the share of answers that the
-    service would have repaired, or replaced by the next link of the chain.
+    service would have repaired, or replaced by the next link of the chain; the service also refuses passages of the pair's
+    own messages, which a scorer does not know (``service.answers.echoes``).
     """
 
     name = "guard"

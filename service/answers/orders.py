@@ -226,7 +226,8 @@ def _modal_orders(sentence: str) -> Iterator[re.Match[str]]:
 def _supported(clause: str, verb: str, statements: Statements) -> bool:
     abstains = _ABSTAINS.match(clause) is not None
     if verb in _DECIDE and not abstains:
-        return statements.state(clause, share=0.5, verb=verb, decided=True)
+        matter = content_of(clause) - content_of(verb)
+        return bool(matter) and statements.state(clause, share=0.5, verb=verb, decided=True)
     if verb in ("ignore", "disregard"):
         # Which record is wrong is a statement about the records.
         return not _RISKY.search(clause) or statements.state(clause, share=0.7, verb=verb)

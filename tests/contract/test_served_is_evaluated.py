@@ -155,3 +155,24 @@ def test_what_the_guard_refuses_is_scored_and_never_served(tmp_path):
         assert item.result.output is not None  # the evaluation sees what the model wrote
         assert served["summary"] != item.result.output
         assert served["degraded"]
+
+
+class Echoes(References):
+    """A model that ends a truthful summary with a sentence of its own prompt."""
+
+    async def complete(self, call):
+        reply = await super().complete(call)
+        if CARDS.get(call.model).wire == "in_process":
+            return reply
+        return replace(
+            reply, text=f"{reply.text} A closed ticket is not a solved problem when the customer writes again."
+        )
+
+
+def test_an_answer_that_repeats_its_prompt_is_never_served(tmp_path):
+    pair = pair_named("nova-lite")
+    sentence = "A closed ticket is not a solved problem when the customer writes"
+    assert sentence in " ".join(message.content for message in pair.messages)
+    served = serve(pair, CASES[0], Echoes())
+    assert sentence not in served["summary"]
+    assert served["degraded"]
