@@ -30,7 +30,7 @@ _ACT = frozenset(
     review send mail
     forward schedule book arrange assign dispatch document log record update take make treat proceed begin start stop
     try get find
-    look monitor prioritize prioritise handle address resolve fix acknowledge provide request obtain collect submit
+    look monitor prioritize prioritise address resolve fix acknowledge provide request obtain collect submit
     file prepare
     complete process continue hold put set move turn connect consult refer direct order instruct warn urge demand
     insist thank inspect
@@ -40,14 +40,13 @@ _ACT = frozenset(
     report correct
     replace install change switch convert enroll rebook reschedule retry return show learn know consider cover
     include skip
-    remember deal help calm listen push press convince persuade pretend hide conceal lie
+    deal help calm listen push press convince persuade pretend hide conceal lie
     """.split()
 )
 # How to reach the customer and what to read: supported where an interaction mentions the same matter.
 _MANNER = frozenset(
     "call phone contact speak talk write reply answer respond email e-mail text message use keep leave avoid ignore"
-    " disregard note"
-    " watch see mind expect beware".split()
+    " disregard".split()
 )
 _RISKY = re.compile(
     r"\b(?:smell|odor|alarm|doctor|physician|evacuat\w+|medical|warning|danger|sparks?|detector|notice|police"
@@ -136,7 +135,7 @@ _MODAL_ORDER = re.compile(
     r"|rejected|refused|reopened|forgiven|lowered|reduced|extended|apologi[sz]ed|handled|prioriti[sz]ed|dispatched"
     r"|flagged|blocked|ignored"
     r"|voided|adjusted|expedited|honou?red|treated|kept|verified|assured|thanked|warned|monitored)\b"
-    r"|(?:^|[.:;|]\s)(?:must|should|need(?:s)? to|have to|ought to)\s+(?:not\s)?[a-z]+"
+    r"|(?:^|[.:;|]\s)(?:must|should|need(?:s)? to|have to|ought to)\s+(?:not\s)?(?P<bare>[a-z]+)"
     r"|\bit is (?:essential|important|recommended|imperative|necessary|crucial|advisable|best|vital|critical"
     r"|mandatory) (?:to|that)\b"
     r"|\b(?:is|are) (?:strongly )?(?:recommended|advised|required|urged) to\b|\brecommend(?:ed)? (?:that|to|action)\b"
@@ -218,7 +217,10 @@ def _clause(sentence: str, place: int) -> str:
 def _modal_orders(sentence: str) -> Iterator[re.Match[str]]:
     for pattern in (_POLITE, _MODAL_ORDER):
         for match in pattern.finditer(sentence):
-            if not is_reported(sentence, match.start()):
+            # "Must send the form" leaves out the customer; "must refund her" can only mean the reader.
+            bare = match.groupdict().get("bare")
+            theirs = bare is not None and bare.lower() not in _DECIDE | _TELL
+            if not theirs and not is_reported(sentence, match.start()):
                 yield match
                 break
 

@@ -105,8 +105,7 @@ SUITE = Suite(
         Floor(
             metric="grounded",
             bound=0.80,
-            reason="amounts, dates, ids, names, channels and counts must occur in the history; the bound allows "
-            "for the checker's false alarms",
+            reason="all details of an answer must occur in the history; the bound allows for the checker's false alarms",
         ),
         Floor(
             metric="fact_coverage",
