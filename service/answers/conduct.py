@@ -18,7 +18,7 @@ _CONTEMPT = re.compile(
     r"|troublemakers?|nuisance|simpletons?|halfwit|half-wit|dimwit\w{0,3}|nitwits?|airheads?|ignoramus|ignorant"
     r"|insufferable"
     r"|good-for-nothing|scroungers?|parasites?|leech(?:es)?|crybab(?:y|ies)|sucker|chump|weirdos?|a creep|(?:white|is"
-    r"|like) trash|vermin|con artist"
+    r"|like) trash|vermin|con artist|con ?m[ae]n|crooks?|swindlers?|dumb as"
     r"|impossible to deal with|not (?:very |too |particularly )?(?:bright|smart|intelligent)|a bit slow|out of (?:his"
     r"|her|their) mind"
     r"|(?:lost|losing) (?:his|her|their) marbles|wast(?:es|ed|ing) (?:our|everyone'?s|the agents?'?) time|plays?"
@@ -113,7 +113,9 @@ _DANGER = re.compile(
     r"|your) own)\b"
     r"|\bback-?feed\w*\b|\b(?:can|may|should) (?:safely )?(?:wait|be ignored|sit) (?:until|till|for) (?:the"
     r" )?(?:morning|tomorrow|monday|next)"
-    r"|\bfind (?:the|a) (?:gas )?leak with\b|\b(?:not|isn't|no) (?:an? )?(?:emergency|danger(?:ous)?|real danger|risk)\b",
+    r"|\bfind (?:the|a) (?:gas )?leak with\b|\b(?:not|isn't|no) (?:an? )?(?:emergency|danger(?:ous)?|real danger|risk)\b"
+    r"|\bnothing to worry about\b|\b(?:smell|odou?r|leak|gas|wire|line|sparks?) (?:is|are) (?:\w+ )?harmless\b"
+    r"|\bgenerator (?:\w+ ){0,2}(?:indoors|inside|in the (?:house|basement|garage))",
     re.I,
 )
 _DANGER_PARTS = (

@@ -28,6 +28,7 @@ _PICTURE = re.compile(
     ""
     ""
     ""
+    ""
     "\ufe0e\ufe0f\u20e3\u2022\u2023\u25e6\u00b6\u00a7\U0001f000-\U0001faff\U000e0020-\U000e007f]"
 )
 _SMILEY = re.compile(

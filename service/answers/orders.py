@@ -21,7 +21,7 @@ _DECIDE = frozenset(
     increase extend
     lower raise apply charge bill award give offer release suspend halt block unblock unlock reset delete pay
     discount erase
-    clear drop skip honor honour concede admit accept promise guarantee commit settle
+    clear drop skip comp forgo honor honour concede admit accept promise guarantee commit settle
     """.split()
 )
 _ACT = frozenset(
@@ -38,7 +38,7 @@ _ACT = frozenset(
     permit require
     determine identify gather complete determine transfer compile generate read rush hurry double postpone delay mark
     report correct
-    replace install change switch convert enroll rebook reschedule retry return show learn know consider cover
+    replace install change switch convert enroll rebook reschedule retry return show hand learn know consider cover
     include skip
     deal help calm listen push press convince persuade pretend hide conceal lie
     """.split()
@@ -55,7 +55,8 @@ _RISKY = re.compile(
 )
 # What the customer is to be told must be in the interactions, not only its subject.
 _TELL = frozenset(
-    "tell inform advise remind explain assure reassure apologize apologise promise guarantee instruct warn notify thank".split()
+    "tell inform advise remind explain assure reassure apologize apologise promise guarantee instruct warn notify"
+    " thank".split()
 )
 _ANY = 0.01
 _ABSTAINS = re.compile(r"(?:do not|don't|dont|never)\b", re.I)
@@ -116,7 +117,8 @@ _POLITE = re.compile(
     r"\b(?:please|kindly|make sure|be sure|see to it|ensure that|remember to|don't forget|do not forget)\b", re.I
 )
 _READER = (
-    r"(?:agents?|reps?|representatives?|staff|(?:the )?team|we|you|whoever|next agent|advisors?|csrs?|the (?:utility"
+    r"(?:agents?|reps?|representatives?|staff|(?:the )?team|we|you|whoever|next agent|advisors?"
+    r"|csrs?|the (?:utility"
     r"|company|desk)"
     r"|colleagues?|personnel|employees)"
 )
@@ -139,7 +141,8 @@ _MODAL_ORDER = re.compile(
     r"|\bit is (?:essential|important|recommended|imperative|necessary|crucial|advisable|best|vital|critical"
     r"|mandatory) (?:to|that)\b"
     r"|\b(?:is|are) (?:strongly )?(?:recommended|advised|required|urged) to\b|\brecommend(?:ed)? (?:that|to|action)\b"
-    r"|\b(?:action|follow-up) (?:is )?(?:required|needed):|\bit (?:would|might) be (?:best|wise|good) to\b",
+    r"|\b(?:action|follow-up) (?:is )?(?:required|needed):|\bit(?:'s| is| would be| might be) (?:best|wise|good|time)"
+    r" to\b|(?:^|[.:;] )time to\b",
     re.I,
 )
 _MODAL_WORDS = frozenset(

@@ -48,7 +48,8 @@ _REFUSALS = frozenset({"denied", "declined", "rejected", "refused", "disallowed"
 _CUES = frozenset(_SUPPORT)
 _PREDICATES = "|".join(sorted(_SUPPORT, key=len, reverse=True))
 _VERDICT = re.compile(
-    rf"^[\s|\"'(]*(?:[A-Z][a-z]{{1,12}}:\s)?(?P<subject>(?:(?:the|this|her|his|their)\s)?(?:[\w'-]+\s){{0,2}}?)(?:(?:is|was|are|were|has|have|been|now"
+    rf"^[\s|\"'(]*(?:[A-Z][a-z]{{1,12}}:\s)?(?P<subject>(?:(?:the|this|her|his"
+    rf"|their)\s)?(?:[\w'-]+\s){{0,2}}?)(?:(?:is|was|are|were|has|have|been|now"
     rf"|fully|already"
     rf"|hereby|officially|be|and|{_PREDICATES})\s){{0,4}}(?P<predicate>{_PREDICATES})(?:\s(?:today|now|in full|already"
     r"|successfully|immediately|as requested|without conditions|permanently))?[\s.!\"')]*$",

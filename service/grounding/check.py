@@ -40,9 +40,9 @@ from service.grounding.history_facts import (
 )
 from service.grounding.lexicon import OPENERS, ORDINARY, ROLES
 from service.grounding.mentions import mentions_of
-from service.grounding.relative_days import gap_fits, is_stretch
+from service.grounding.relative_days import counts_from_day, gap_fits, is_stretch
 from service.grounding.sentence import Mention, clean, split_sentences
-from service.grounding.units import dimension_of, equal_quantities, quantity_of
+from service.grounding.units import TIMES, dimension_of, equal_quantities, quantity_of
 from service.interactions.interaction import Interaction
 
 ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
@@ -247,9 +247,11 @@ class GroundingSource:
         value, unit = mention.number or Decimal(0), mention.unit
         if unit.startswith("@"):
             return self._has_clock(value, unit)
-        measured = dimension_of(unit) is not None
+        measured = dimension_of(unit)
         if self._has_quantity(value, unit, loose=mention.loose) if measured else self._is_number(value):
             return True
+        if measured and (value, measured in TIMES) in self._facts.numbers_with_unit and not counts_from_day(mention):
+            return False  # stated with another unit: a gap between two days of the source may be chance
         if value == int(value):
             if unit == "times" and ("times", int(value)) in self._facts.counts:
                 return True
@@ -266,7 +268,9 @@ class GroundingSource:
         """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
         wanted = quantity_of(value, unit)
         stated = self._facts.quantities
-        if not stated.isdisjoint(equal_quantities(wanted)) or value in self._facts.bare:
+        if not stated.isdisjoint(equal_quantities(wanted)):
+            return True
+        if value in self._facts.bare and (value, wanted[0] in TIMES) not in self._facts.numbers_with_unit:
             return True
         if not loose:
             return False

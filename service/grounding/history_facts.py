@@ -26,7 +26,7 @@ from service.grounding.mentions import FIGURES, TIME_OF_DAY, channel_patterns, c
 from service.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
 from service.grounding.relative_days import in_english, nearest_year, pointed_days, real_day
 from service.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
-from service.grounding.units import Quantity, quantities_in, without_quantities
+from service.grounding.units import Measurement, Quantity, measured_in, without_quantities
 
 # 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
 _KEPT_TEXTS = 1024
@@ -166,8 +166,17 @@ class HistoryFacts:
 
     @cached_property
     def quantities(self) -> frozenset[Quantity]:
-        """Numbers with a unit of measure."""
-        return frozenset(quantities_in(self._plain))
+        """What the numbers with a unit of measure name."""
+        return frozenset(found.quantity for found in self._measured)
+
+    @cached_property
+    def numbers_with_unit(self) -> frozenset[tuple[Decimal, bool]]:
+        """Numbers that carry a unit, each with True if that unit is one of time."""
+        return frozenset((found.number, found.of_time) for found in self._measured)
+
+    @cached_property
+    def _measured(self) -> frozenset[Measurement]:
+        return frozenset(measured_in(self._plain))
 
     @cached_property
     def bare(self) -> frozenset[Decimal]:
@@ -213,7 +222,8 @@ class HistoryFacts:
         """Times of day, as keys of ``service.grounding.mentions.clock_key``."""
         in_words = [clock for part in self._parts for clock in clocks_in_words(part.plain)]
         in_figures = clocks_in_figures(self._plain)
-        return frozenset([*in_words, *in_figures, *map(clock_key, TIME_OF_DAY.finditer(self._plain))])
+        timed = self._plain.replace("&nbsp;", " ")  # "3:41&nbsp;PM" in a mail's HTML
+        return frozenset([*in_words, *in_figures, *map(clock_key, TIME_OF_DAY.finditer(timed))])
 
 
 class TextDays:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from service.grounding.lexicon import SMALL_NUMBERS
 from service.grounding.prefilters import holds_digit, holds_word, same_letters
+from service.grounding.sentence import LEAD, Mention
 
 _HALF_A_YEAR = 182
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -35,6 +36,8 @@ _SPAN_UNITS = frozenset(
     for unit in "day days bd bds bizday bizdays wk wks week weeks hr hrs hour hours h".split()
 )
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b")  # in lower case
+_COUNTED_FROM = re.compile(r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:ago|earlier|later|after|before|since|prior)\b", re.I)
+_COUNTED_AFTER = re.compile(r"\b(?:after|since|for|past|last)\s+(?:the\s+)?(?:past\s+|last\s+)?$", re.I)
 _ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _ORDINALS = {
@@ -145,6 +148,12 @@ def pointed_days(text: str, written: date) -> set[date]:
 def is_stretch(unit: str) -> bool:
     """Return whether ``unit`` is a unit of ``gap_fits``."""
     return unit.removesuffix("s") in ("day", "night", "week", "month")
+
+
+def counts_from_day(mention: Mention) -> bool:
+    """Return whether the text counts from one day to another: "two months after the move", "after two months"."""
+    before = mention.statement.partition(mention.value)[0]
+    return _COUNTED_FROM.match(mention.rest) is not None or _COUNTED_AFTER.search(before[-LEAD:]) is not None
 
 
 def gap_fits(days: int, said: int, unit: str) -> bool:

@@ -8,11 +8,27 @@ import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
+from typing import NamedTuple
 
 from service.grounding.prefilters import holds_digit, holds_word
 from service.grounding.sentence import NUMBER_NAMES, NUMBER_WORDS, figure_after, read_number
 
 Quantity = tuple[str, Decimal]
+
+
+class Measurement(NamedTuple):
+    """A number with its unit as written, and the quantity that both together name."""
+
+    number: Decimal
+    quantity: Quantity
+
+    @property
+    def of_time(self) -> bool:
+        """True for stretches of time, also those without a fixed length."""
+        return self.quantity[0] in TIMES
+
+
+TIMES = frozenset({"time", "month", "business day"})
 
 _MINUTE, _HOUR, _DAY, _WEEK = 60, 3_600, 86_400, 604_800
 # dimension -> (factor, ways to write it in a note); foreign words are those of notes in other languages.
@@ -103,26 +119,28 @@ def equal_quantities(quantity: Quantity) -> Iterator[Quantity]:
                 yield "month", value / _DAY / days * 12
 
 
-def quantities_in(text: str) -> Iterator[Quantity]:
-    """Yield every number of ``text`` with its unit, in figures or words; both ends of a range; "13:52" as a duration."""
+def measured_in(text: str) -> Iterator[Measurement]:
+    """Yield every number of ``text`` with its unit, in figures or words; both ends of a range; "13:52" as minutes."""
     if holds_digit(text):
         for match in _FIGURES.finditer(text):
             for written in (match["low"], match["high"]):
                 if written:
-                    yield _quantity(read_number(written), match)
+                    yield _measured(read_number(written), match)
         for match in _DURATION.finditer(text):
-            large, small = map(int, match[0].split(":"))
-            yield "time", Decimal(large * _MINUTE + small)
-            yield "time", Decimal(large * _HOUR + small * _MINUTE)
+            minutes, seconds = map(int, match[0].split(":"))
+            # A writer rounds "8:52" to nine minutes, or cuts it to eight.
+            for stated in {minutes * _MINUTE + seconds, minutes * _MINUTE, (minutes + 1) * _MINUTE}:
+                yield Measurement(Decimal(minutes), ("time", Decimal(stated)))
     if holds_word(text, NUMBER_NAMES):
         lower = text.lower()
         for said in NUMBER_WORDS.finditer(lower):
             unit = _AFTER_WORDS.match(lower, said.end())
             if unit:
-                yield _quantity(read_number(said[0]), unit)
+                yield _measured(read_number(said[0]), unit)
     if holds_word(text, _ONE_WORDS):
         for match in _ONE.finditer(text):
-            yield quantity_of(_SAID.get(match["said"].split()[0].lower(), Decimal(1)), match["unit"].lower())
+            number = _SAID.get(match["said"].split()[0].lower(), Decimal(1))
+            yield Measurement(number, quantity_of(number, match["unit"].lower()))
 
 
 def without_quantities(text: str) -> str:
@@ -130,8 +148,8 @@ def without_quantities(text: str) -> str:
     return _FIGURES.sub(lambda match: "|" * len(match[0]), text) if holds_digit(text) else text
 
 
-def _quantity(number: Decimal, match: re.Match[str]) -> Quantity:
-    return ("business day", number) if match["business"] else quantity_of(number, match["unit"].lower())
+def _measured(number: Decimal, match: re.Match[str]) -> Measurement:
+    return Measurement(number, quantity_of(number, "business day" if match["business"] else match["unit"].lower()))
 
 
 def _named(unit: str) -> Quantity:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from service.grounding.check import GroundingSource, find_unsupported
-from service.grounding.units import equal_quantities, quantities_in
+from service.grounding.units import equal_quantities, measured_in
 from service.interactions.interaction import Interaction
 
 AS_OF = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
@@ -74,6 +74,8 @@ def test_an_amount_in_its_own_currency_is_supported(note, answer):
         ("Waited 45 min.", "Waited 45 hours."),
         ("Line gets 20 Mbps.", "Line gets 20 Gbps."),
         ("Hold for 48 hrs.", "Hold for 48 days."),
+        ("Usage 402 kWh, 402 at the meter.", "Used 402 therms."),
+        ("Moves in 28 days, first wrote on Oct 23.", "Moves in 28 weeks."),
     ],
 )
 def test_a_number_with_another_unit_is_unsupported(note, answer):
@@ -122,6 +124,9 @@ def test_the_time_of_a_contact_may_be_in_either_half_of_the_day():
 
 
 def test_a_quantity_is_read_with_its_unit():
-    assert set(quantities_in("3-5 days")) == {("time", Decimal(259_200)), ("time", Decimal(432_000))}
-    assert set(quantities_in("about two weeks")) == {("time", Decimal(1_209_600))}
+    assert {found.quantity for found in measured_in("3-5 days")} == {
+        ("time", Decimal(259_200)),
+        ("time", Decimal(432_000)),
+    }
+    assert {found.quantity for found in measured_in("about two weeks")} == {("time", Decimal(1_209_600))}
     assert ("time", Decimal(86_400 * 30)) in set(equal_quantities(("month", Decimal(1))))
