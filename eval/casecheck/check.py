@@ -11,11 +11,13 @@ from eval.casecheck.balance import CaseBalance, balance_of
 from eval.casecheck.calibration import CalibrationFindings, check_calibration
 from eval.casecheck.card import card_problems
 from eval.casecheck.case import case_problems
+from eval.casecheck.claims import ClaimFindings, check_claims, missing_claims
 from eval.casecheck.files import CALIBRATION, CaseLine, CaseProblem, case_paths, read_case_file, repeated_ids
 from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
 from eval.casecheck.rules import CaseRules
 from eval.casecheck.specificity import false_match_rate
 from eval.cases import cases_digest
+from eval.claims.labels import CLAIMS
 from eval.errors import CaseError
 from figures.stats import Interval
 from service.task import Task
@@ -29,6 +31,7 @@ class Findings:
     balances: tuple[CaseBalance, ...]
     digests: Mapping[str, str]
     calibration: CalibrationFindings | None
+    claims: ClaimFindings | None = None
 
 
 def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only: str | None = None) -> Findings:
@@ -46,7 +49,9 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     paths = case_paths(folder)
     calibration_path = folder / f"{CALIBRATION}.jsonl"
     has_calibration = calibration_path.exists()
-    known = [path.stem for path in paths] + ([CALIBRATION] if has_calibration else [])
+    claims_path = folder / f"{CLAIMS}.jsonl"
+    has_claims = claims_path.exists()
+    known = [path.stem for path in paths] + [CALIBRATION] * has_calibration + [CLAIMS] * has_claims
     if only is not None and only not in known:
         raise CaseError(
             f"no dataset {only!r} in {folder}; datasets there: {', '.join(known)}. Name one with --dataset."
@@ -76,9 +81,17 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     elif rules.calibration is not None and only is None:
         problems.append(CaseProblem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
 
+    claims = None
+    if has_claims:
+        claims = check_claims(claims_path, lines, rules.claims_of)
+        problems += claims.problems
+    elif rules.claims_of and only is None:
+        problems.append(missing_claims())
+
     digests = {file: cases_digest(line.case for line in found) for file, found in by_file.items()}
-    if has_calibration:
-        digests[CALIBRATION] = hashlib.sha256(calibration_path.read_bytes()).hexdigest()
+    for name, path in ((CALIBRATION, calibration_path), (CLAIMS, claims_path)):
+        if path.exists():
+            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     problems += card_problems(folder, digests)
 
     order = {name: number for number, name in enumerate(known)}
@@ -88,6 +101,7 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
         balances=tuple(balance for balance in balances if only in (None, balance.file)),
         digests=digests,
         calibration=calibration if only in (None, CALIBRATION) else None,
+        claims=claims if only in (None, CLAIMS) else None,
     )
 
 

@@ -9,9 +9,11 @@ from pydantic import BaseModel
 
 from eval.casecheck.rules import CaseRules, Passage
 from eval.cases import Case, parse_case
+from eval.claims.labels import CLAIMS
 from eval.errors import CaseError
 
 CALIBRATION = "judge_calibration"  # this file holds labelled outputs for the cases of other files instead of cases
+_NO_CASES = (CALIBRATION, CLAIMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +74,12 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
 
 
 def case_paths(folder: Path) -> list[Path]:
-    """Return the case files of ``folder`` by name, without the judge's calibration file.
+    """Return the case files of ``folder`` by name, without the judges' files.
 
     Raises:
         CaseError: there are none.
     """
-    paths = sorted(path for path in folder.glob("*.jsonl") if path.stem != CALIBRATION)
+    paths = sorted(path for path in folder.glob("*.jsonl") if path.stem not in _NO_CASES)
     if not paths:
         raise CaseError(f"no case file in {folder}; write dev.jsonl there (see docs/guides/adding-a-task.md)")
     return paths

@@ -7,6 +7,7 @@ from eval.casecheck.balance import CaseBalance
 from eval.casecheck.calibration import OVERLAP_AUC, CalibrationFindings
 from eval.casecheck.check import Findings
 from eval.casecheck.files import CALIBRATION
+from eval.claims.labels import CLAIMS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +40,15 @@ def render_findings(findings: Findings, console: "Console") -> None:
         console.print(
             f"{CALIBRATION}: {findings.calibration.rows} rows, {_counted(count)}, "
             f"digest {findings.digests[CALIBRATION][:12]}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if findings.claims is not None:
+        found = findings.claims
+        count = sum(problem.concerns(CLAIMS) for problem in findings.problems)
+        console.print(
+            f"{CLAIMS}: {found.rows} rows ({found.critical} critical), {found.contrasts} contrasts, {_counted(count)}, "
+            f"digest {findings.digests[CLAIMS][:12]}",
             markup=False,
             soft_wrap=True,
         )

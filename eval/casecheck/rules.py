@@ -96,6 +96,7 @@ class CaseRules:
     after_now: tuple[tuple[str, SliceValue], ...] = ()
     files: Mapping[str, FileRules] = field(default_factory=dict)
     calibration: CalibrationRules | None = None
+    claims_of: tuple[str, ...] = ()  # files whose facts and forbidden claims must all be labelled in claims.jsonl
 
 
 def is_declared(slices: Mapping[str, SliceValue], declared: tuple[tuple[str, SliceValue], ...]) -> bool:
