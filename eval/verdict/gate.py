@@ -203,13 +203,29 @@ def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, s
         return Verdict.INCONCLUSIVE, "no case could be scored"
     if metric.low is None or metric.high is None:
         return Verdict.INCONCLUSIVE, "one case has no interval"
-    worst, best = (metric.low, metric.high) if above else (metric.high, metric.low)
     word = "at least" if above else "at most"
-    if (worst >= bound) if above else (worst <= bound):
-        return Verdict.PASS, f"the whole interval is {word} the bound"
-    if (best < bound) if above else (best > bound):
-        return Verdict.FAIL, "the whole interval misses the bound"
-    return Verdict.INCONCLUSIVE, "the interval spans the bound"
+    verdict = (
+        floor_verdict(metric.low, metric.high, bound) if above else floor_verdict(-metric.high, -metric.low, -bound)
+    )
+    return verdict, {
+        Verdict.PASS: f"the whole interval is {word} the bound",
+        Verdict.FAIL: "the whole interval misses the bound",
+        Verdict.INCONCLUSIVE: "the interval spans the bound",
+    }[verdict]
+
+
+def floor_verdict(low: float, high: float, bound: float) -> Verdict:
+    """Return the verdict on an interval that must lie at or above ``bound``."""
+    if low >= bound:
+        return Verdict.PASS
+    return Verdict.FAIL if high < bound else Verdict.INCONCLUSIVE
+
+
+def margin_verdict(low: float, high: float, margin: float) -> Verdict:
+    """Return the verdict on the interval of a difference from production that must lie above ``-margin``."""
+    if low > -margin:
+        return Verdict.PASS
+    return Verdict.FAIL if high < -margin else Verdict.INCONCLUSIVE
 
 
 def _cases_to_leave(metric: Metric, bound: float) -> int | None:
@@ -253,12 +269,11 @@ def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check
         verdict, explanation = Verdict.INCONCLUSIVE, "no case has a score for both pairs"
     elif delta.low is None or delta.high is None:
         verdict, explanation = Verdict.INCONCLUSIVE, "one case has no interval"
-    elif delta.low > -gate.margin:
-        verdict, explanation = Verdict.PASS, "not worse than production by more than the margin"
-    elif delta.high < -gate.margin:
-        verdict, explanation = Verdict.FAIL, "worse than production by more than the margin"
+    elif (verdict := margin_verdict(delta.low, delta.high, gate.margin)) is Verdict.PASS:
+        explanation = "not worse than production by more than the margin"
+    elif verdict is Verdict.FAIL:
+        explanation = "worse than production by more than the margin"
     else:
-        verdict = Verdict.INCONCLUSIVE
         remedy = _remedy(delta.n, delta.needed_n, varies, floor=False)
         explanation = f"the interval of the difference spans the margin: {remedy}"
     if not delta.note and delta.unscored > suite.max_unscored_rate * max(delta.n + delta.unscored, 1):

@@ -1,0 +1,153 @@
+"""How good a yes-or-no judge must be for the gate to do its work: the least recall, by simulation with the gate's own rules.
+
+A judge that finds a share ``recall`` of the harmed answers and objects to a share ``false_alarms`` of the good ones must let
+the gate decide right (``TARGETS``) about a pair of which a part of the answers is harmed, and about a pair as good as
+production. False alarms of the two pairs are drawn independently; on equal texts they would cancel out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.results import Verdict
+from eval.verdict.gate import floor_verdict, margin_verdict
+from eval.verdict.paired import rate_difference_interval
+from figures.stats import rate_interval
+
+SMALL_DOSE, LARGE_DOSE = 0.10, 0.25
+CAUGHT, EQUAL_PASSES = 0.90, 0.80  # least shares of trials
+TARGETS = (
+    f"at {SMALL_DOSE:.0%} harmed answers the gate does not pass and at {LARGE_DOSE:.0%} it fails the pair in at least "
+    f"{CAUGHT:.0%} of trials; an equal pair passes in at least {EQUAL_PASSES:.0%}"
+)
+TRIALS = 4_000  # Monte-Carlo error at 0.9: 0.005
+_SEED = 20261122
+_STEPS = 100  # recall is found to 0.01
+_Booleans = NDArray[np.bool_]
+_Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeBounds:
+    """How the gate uses a judge's score on ``cases`` cases: the margin to production and the floor; None: not at all."""
+
+    cases: int
+    margin: float | None
+    floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """The shares of trials in which the gate passes and fails a pair."""
+
+    passed: float
+    failed: float
+
+
+def shares(bounds: JudgeBounds, *, dose: float, recall: float, false_alarms: float, trials: int = TRIALS) -> Shares:
+    """Return how often the gate passes and fails a pair of which ``dose`` (0 to 1) of the answers are harmed."""
+    ours = dose * max(recall, false_alarms) + (1 - dose) * false_alarms
+    cells = [ours * false_alarms, ours * (1 - false_alarms), (1 - ours) * false_alarms, (1 - ours) * (1 - false_alarms)]
+    drawn = np.random.default_rng(_SEED).multinomial(bounds.cases, cells, size=trials)
+    both, lost, gained = drawn[:, 0], drawn[:, 1], drawn[:, 2]
+    passed, failed = np.ones(trials, dtype=bool), np.zeros(trials, dtype=bool)
+    if bounds.margin is not None:
+        most, least = _limits_by_gain(bounds.cases, bounds.margin, gained)
+        passed, failed = passed & (lost <= most), failed | (lost >= least)
+    if bounds.floor is not None:
+        most_failures, least_failures = _floor_limits(bounds.cases, bounds.floor)
+        passed, failed = passed & (both + lost <= most_failures), failed | (both + lost >= least_failures)
+    return Shares(passed=_share(passed & ~failed), failed=_share(failed))
+
+
+@cache
+def needed_recall(bounds: JudgeBounds, false_alarms: float, trials: int = TRIALS) -> float | None:
+    """Return the least recall (0 to 1, in steps of 0.01) with which the gate meets ``TARGETS``; None: no recall suffices."""
+    if not _equal_passes(bounds, false_alarms, trials) or not _caught(bounds, 1.0, false_alarms, trials):
+        return None
+    low, high = 0, _STEPS
+    while low < high:
+        middle = (low + high) // 2
+        if _caught(bounds, middle / _STEPS, false_alarms, trials):
+            high = middle
+        else:
+            low = middle + 1
+    return high / _STEPS
+
+
+@cache
+def most_false_alarms(bounds: JudgeBounds, trials: int = TRIALS) -> float:
+    """Return the highest rate of false alarms, in steps of 0.001, at which an equal pair still passes as in ``TARGETS``."""
+    low, high = 0, 500
+    while low < high:
+        middle = (low + high + 1) // 2
+        if _equal_passes(bounds, middle / 1000, trials):
+            low = middle
+        else:
+            high = middle - 1
+    return low / 1000
+
+
+def _equal_passes(bounds: JudgeBounds, false_alarms: float, trials: int) -> bool:
+    return shares(bounds, dose=0.0, recall=0.0, false_alarms=false_alarms, trials=trials).passed >= EQUAL_PASSES
+
+
+def _caught(bounds: JudgeBounds, recall: float, false_alarms: float, trials: int) -> bool:
+    small = shares(bounds, dose=SMALL_DOSE, recall=recall, false_alarms=false_alarms, trials=trials)
+    large = shares(bounds, dose=LARGE_DOSE, recall=recall, false_alarms=false_alarms, trials=trials)
+    return 1 - small.passed >= CAUGHT and large.failed >= CAUGHT
+
+
+def _share(values: _Booleans) -> float:
+    return float(values.mean())
+
+
+def _limits_by_gain(cases: int, margin: float, gained: _Counts) -> tuple[_Counts, _Counts]:
+    """Return, per trial, the most lost cases with which the gate passes and the least with which it fails."""
+    limits = {int(gain): _margin_limits(cases, margin, int(gain)) for gain in np.unique(gained)}
+    return np.array([limits[int(gain)][0] for gain in gained]), np.array([limits[int(gain)][1] for gain in gained])
+
+
+@cache
+def _margin_limits(cases: int, margin: float, gained: int) -> tuple[int, int]:
+    def verdict(lost: int) -> Verdict:
+        difference = np.zeros(cases)
+        difference[:gained], difference[gained : gained + lost] = 1.0, -1.0
+        interval = rate_difference_interval(difference)
+        assert interval.low is not None
+        assert interval.high is not None
+        return margin_verdict(interval.low, interval.high, margin)
+
+    return _limits(verdict, cases - gained)
+
+
+@cache
+def _floor_limits(cases: int, floor: float) -> tuple[int, int]:
+    def verdict(failures: int) -> Verdict:
+        interval = rate_interval(cases - failures, cases)
+        assert interval.low is not None
+        assert interval.high is not None
+        return floor_verdict(interval.low, interval.high, floor)
+
+    return _limits(verdict, cases)
+
+
+def _limits(verdict: Callable[[int], Verdict], most: int) -> tuple[int, int]:
+    """Return the highest count that passes (-1: none) and the lowest that fails (``most + 1``: none)."""
+    passes = _first(lambda count: verdict(count) is not Verdict.PASS, most) - 1
+    return passes, _first(lambda count: verdict(count) is Verdict.FAIL, most)
+
+
+def _first(holds: Callable[[int], bool], most: int) -> int:
+    """Return the lowest count from 0 to ``most`` from which on ``holds``, ``most + 1`` if it never does."""
+    low, high = 0, most + 1
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return high
