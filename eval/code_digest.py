@@ -20,6 +20,8 @@ DECIDING_CODE = (
     "eval/run",
     "eval/verdict",
     "eval/judges",
+    "eval/claims",
+    "eval/contrasts",
     "eval/scorers",
     "eval/behaviour",
     "eval/suites/{task}",

@@ -156,6 +156,8 @@ class Suite:
                 name=spec.score, kind="judge_rate" if spec.yes_or_no else "judge", score=spec.score, unit=Unit.RATE
             )
             for spec in asked
+        ) + tuple(
+            MetricSpec(name=name, kind="mean", score=name, unit=Unit.RATE) for spec in asked for name in spec.shows
         )
         floors = tuple(
             Floor(metric=spec.score, bound=spec.floor, reason=spec.reason) for spec in gating if spec.floor is not None
@@ -210,7 +212,11 @@ class Suite:
             declared["pools"] = sorted(self.pools)
         if self.judges:
             declared["judges"] = [_plain(spec) for spec in self.judges]
-            declared["judge_prompts"] = [_judge_prompt_digest(spec.rubric) for spec in self.judges]
+            declared["judge_prompts"] = [
+                _file_digest(Path("prompts") / "judges" / f"{spec.rubric}.prompty") for spec in self.judges
+            ]
+        if any(spec.asks_claims for spec in self.judges):
+            declared["claims"] = _file_digest(Path("datasets") / self.task / "claims.jsonl")
         return sha256_hex(canonical_json(declared))
 
 
@@ -225,9 +231,9 @@ def _declared(behaviour: Behaviour | None) -> dict[str, Any] | None:
     }
 
 
-def _judge_prompt_digest(rubric: str) -> str:
-    """SHA-256 over the judge's prompt file; "" if this checkout has none, as then no run can use the judge."""
-    path = _ROOT / "prompts" / "judges" / f"{rubric}.prompty"
+def _file_digest(name: Path) -> str:
+    """SHA-256 over a file of this checkout that judges use; "" if there is none, as then no run can use the judge."""
+    path = _ROOT / name
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
 
 

@@ -10,28 +10,43 @@ from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_
 if TYPE_CHECKING:
     from eval.judges.calibrate import JudgeReport
 
+_REASONS_SHOWN = 12  # each abstention of a claims judge may have a reason of its own
+
 
 def calibrate(
     task: TaskName = "summarize",
-    judge: Annotated[str | None, typer.Option(help="Rubrics, comma separated; default: all of the suite.")] = None,
-    model: Annotated[str | None, typer.Option(help="Judge model in place of the prompt files' own.")] = None,
+    judge: Annotated[
+        str | None, typer.Option("--judge", "--judges", help="Rubrics, comma separated; default: all of the suite.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Judge model in place of the prompt files' own; of two, comma separated, both must agree."),
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, max=10, help="Grades per row; 2 or more measure self-agreement.")] = 3,
-    sets: Annotated[str, typer.Option(help="Labelled sets: own, public, or own,public.")] = "own,public",
+    sets: Annotated[
+        str, typer.Option(help="Some of own, public, contrasts, comma separated.")
+    ] = "own,public,contrasts",
+    dev_cases: Annotated[
+        int, typer.Option(min=0, help="Dev cases whose contrasts are asked about; there are 40.")
+    ] = 40,
+    gate_cases: Annotated[
+        int, typer.Option(min=0, help="Gate cases whose contrasts are asked about; 200 is all of them.")
+    ] = 40,
     concurrency: Concurrency = None,
     fresh: Annotated[bool, typer.Option(help="Ask the judge again even where answers are cached.")] = False,
 ) -> None:
-    """Measure judges and the deterministic detectors against labelled rows; only a judge that agrees may gate.
+    """Measure judges and detectors on labelled rows and contrast sets; only a judge that measures well enough may gate.
 
     Exit code 0: every judge asked may gate, or the suite only shows it. 1: a judge that the suite gates on may not gate.
     """
-    from eval.judges.calibrate import OWN, PUBLIC, CalibrateOptions
+    from eval.judges.calibrate import SETS, CalibrateOptions
     from eval.judges.calibrate import calibrate as measure
     from eval.judges.detectors import detector_lines
     from service.settings import Settings
 
     chosen = names_of(sets)
-    if not chosen or set(chosen) - {OWN, PUBLIC}:
-        print(f"error: --sets is {sets!r}; use own, public, or own,public", file=sys.stderr)
+    if not chosen or set(chosen) - set(SETS):
+        print(f"error: --sets is {sets!r}; use some of {', '.join(SETS)}, comma separated", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     settings = Settings()
     for line in detector_lines(task, settings):
@@ -44,6 +59,8 @@ def calibrate(
         sets=chosen,
         concurrency=concurrency,
         fresh=fresh,
+        dev_cases=dev_cases,
+        gate_cases=gate_cases,
     )
     try:
         reports = measure(options, settings, print)
@@ -53,12 +70,13 @@ def calibrate(
     for report in reports:
         for line in _lines(report):
             print(line)
-    if any(report.shortfall and report.spec.floor is not None for report in reports):
+    if any(report.shortfall and report.spec.bounded for report in reports):
         raise typer.Exit(1)
 
 
 def _lines(report: "JudgeReport") -> list[str]:
     from eval.judges.calibration import interval_text
+    from eval.judges.contrast_table import figure_lines, judge_table
 
     record = report.record
     lines = [
@@ -74,11 +92,25 @@ def _lines(report: "JudgeReport") -> list[str]:
             + (f", same in both orders {interval_text(item.swap_agreement)}" if item.swap_agreement else "")
         )
         lines.append("    called bad: " + ", ".join(f"{kind} {bad}/{n}" for kind, (bad, n) in item.flagged.items()))
-    lines += [f"  {count} x unscored: {reason}" for reason, count in report.failures]
+    lines += [f"  {count} x unscored: {reason}" for reason, count in report.failures[:_REASONS_SHOWN]]
+    if record.contrasts is not None:
+        cases = ", ".join(f"{count} of {name}" for name, count in record.contrasts.cases.items())
+        lines += ["", f"Contrast sets (cases: {cases})", *judge_table(record.rubric, record.contrasts)]
+        lines += [f"  {line}" for line in figure_lines(record.contrasts)]
+    return [*lines, *_standing(report)]
+
+
+def _standing(report: "JudgeReport") -> list[str]:
+    """Return whether the judge may gate, and on which kinds of harm."""
+    if report.licence is not None:
+        granted = report.licence
+        lines = [f"  licensed: {granted.summary}"] if granted.licensed else []
+        missed = [item for item in granted.kinds if not item.licensed]
+        if granted.licensed and missed:
+            lines.append(f"  no licence (recall's interval starts below that): {', '.join(map(str, missed))}")
+        return lines or [f"  no licence, shown only: {granted.shortfall}"]
     if report.shortfall:
-        lines.append(f"  uncalibrated, shown only: {report.shortfall}")
-    elif report.spec.floor is None:
-        lines.append("  calibrated; the suite shows it without gating on it")
-    else:
-        lines.append(f"  calibrated: gates at {report.spec.floor:g}")
-    return lines
+        return [f"  uncalibrated, shown only: {report.shortfall}"]
+    if not report.spec.bounded:
+        return ["  calibrated; the suite shows it without gating on it"]
+    return [f"  calibrated: gates at {report.spec.floor:g}"]

@@ -36,7 +36,10 @@ def evaluate_pairs(
         int | None,
         typer.Option(min=0, max=10, help="Most repeats to add while a sampled pair is undecided; default 3."),
     ] = None,
-    judge_model: Annotated[str | None, typer.Option(help="Judge model in place of the judges' own.")] = None,
+    judge_model: Annotated[
+        str | None,
+        typer.Option(help="Judge model in place of the judges' own; of two, comma separated, both must agree."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate pairs side by side, compare them with production, and print each pair's verdict.

@@ -18,6 +18,7 @@ from service.canonical import sha256_hex
 FOLDER = "contrasts"
 EDITED = "full"  # the hand whose answers are edited
 KEPT = "kept"
+_EDITS = ("dev", "gate", KEPT)
 _Row = TypeVar("_Row", bound=BaseModel)
 
 
@@ -102,15 +103,24 @@ def load_contrasts(datasets_dir: Path, task: str) -> ContrastSets:
         if answer.case_id in by_case:
             raise CaseError(f"{place}: {answer.writer!r} answers case {answer.case_id!r} twice")
         by_case[answer.case_id] = answer.text
-    files = [folder / f"{name}.jsonl" for name in ("dev", "gate", KEPT)]
+    files = [folder / f"{name}.jsonl" for name in _EDITS]
     contrasts: dict[str, MinimalEdit] = {}
     for path in [path for path in files if path.exists()]:
         for place, row in _rows(path, EditRow):
             if row.id in contrasts:
                 raise CaseError(f"{place}: id {row.id!r} stands twice; give each row its own")
             contrasts[row.id] = _contrast(row, good.get(EDITED, {}), kept=path.stem == KEPT, place=place)
-    texts = [path.read_text(encoding="utf-8") for path in [folder / "good.jsonl", *files] if path.exists()]
-    return ContrastSets(good=good, contrasts=tuple(contrasts.values()), digest=sha256_hex("\0".join(texts)))
+    digest = contrasts_digest(datasets_dir, task)
+    assert digest is not None
+    return ContrastSets(good=good, contrasts=tuple(contrasts.values()), digest=digest)
+
+
+def contrasts_digest(datasets_dir: Path, task: str) -> str | None:
+    """Return the digest of the task's contrast files, None if it has none."""
+    if not has_contrasts(datasets_dir, task):
+        return None
+    paths = [datasets_dir / task / FOLDER / f"{name}.jsonl" for name in ("good", *_EDITS)]
+    return sha256_hex("\0".join(path.read_text(encoding="utf-8") for path in paths if path.exists()))
 
 
 def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: str) -> MinimalEdit:

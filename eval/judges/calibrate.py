@@ -1,36 +1,25 @@
-"""Calibrates a task's judges and its deterministic detectors on labelled rows: ``omni calibrate``."""
+"""Calibrates a task's judges on labelled rows and on the contrast sets: ``omni calibrate``."""
 
-import asyncio
 import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from eval.judges.calibration import (
-    Agreement,
-    Calibration,
-    Labelled,
-    agreement,
-    rate,
-    save,
-    shortfall,
-)
-from eval.judges.grading import GradingQuestion, GradingRun, Judge, load_judge
-from eval.judges.labelled_rows import (
-    CALIBRATION_SET,
-    LLMBAR,
-    SALES_EMAIL,
-    OwnRows,
-    PublicRow,
-    load_own,
-    load_public,
-    source_text,
-)
-from eval.run.progress import count_lines
+from eval.claims.labels import ClaimLabels, claims_digest, load_claims
+from eval.contrasts.sets import contrasts_digest, has_contrasts
+from eval.judges.agreeing import LabelledAsker, counting
+from eval.judges.asking import Asker
+from eval.judges.calibration import Agreement, Calibration, save, shortfall
+from eval.judges.contrast_texts import ContrastBench, open_contrasts
+from eval.judges.contrasts import ContrastMeasure, ask_about, measure
+from eval.judges.grading import GradingRun
+from eval.judges.jury import Jury, load_jury
+from eval.judges.labelled_rows import LLMBAR, SALES_EMAIL, OwnRows, load_own, load_public
+from eval.judges.licence import Licence, LicenceTerms, licence
 from eval.run.reply_cache import ReplyCache
-from eval.scorers.judge import Grade, JudgeSpec, preference
+from eval.scorers.judge import JudgeSpec
 from eval.suite import Suite
 from eval.suites import load_suite
 from service.cards import ModelCards
@@ -40,31 +29,53 @@ from service.local.process import LocalBedrock
 from service.settings import Settings
 from service.task import Task, load_task
 
-OWN, PUBLIC = "own", "public"
+OWN, PUBLIC, CONTRASTS = "own", "public", "contrasts"
+SETS = (OWN, PUBLIC, CONTRASTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeReport:
-    """A measured judge: its record, and why it may not gate ("" if it may)."""
+    """A measured judge: its record, and why it may not gate ("" if it may); ``licence`` is None for a judge without kinds."""
 
     spec: JudgeSpec
     record: Calibration
     shortfall: str
     calls: int
     failures: tuple[tuple[str, int], ...]
+    licence: Licence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrateOptions:
-    """``rubrics`` empty means all of the suite's; ``sets`` names ``own`` and ``public``."""
+    """``rubrics`` empty means all of the suite's; ``sets`` names some of ``SETS``.
+
+    ``model`` replaces the judges' own model, or names several, comma separated, that must agree. ``dev_cases`` and
+    ``gate_cases`` are the numbers of cases whose contrasts are asked about, spread over intents.
+    """
 
     task: str
     rubrics: tuple[str, ...] = ()
     model: str | None = None
     repeats: int = 3
-    sets: tuple[str, ...] = (OWN, PUBLIC)
+    sets: tuple[str, ...] = SETS
     concurrency: int | None = None
     fresh: bool = False
+    dev_cases: int = 40
+    gate_cases: int = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Setting:
+    """What stays the same over the judges of one calibration."""
+
+    options: CalibrateOptions
+    settings: Settings
+    task: Task[Any]
+    suite: Suite
+    own: OwnRows
+    claims: ClaimLabels | None
+    contrasts: ContrastBench | None
+    say: Callable[[str], None]
 
 
 def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str], None]) -> list[JudgeReport]:
@@ -77,19 +88,20 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
     """
     task, suite = load_task(options.task), load_suite(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    specs = _specs(suite, options.rubrics)
-    judges = [(spec, load_judge(spec.rubric, settings=settings, cards=cards, model=options.model)) for spec in specs]
-    if options.model is None and settings.environment == "local" and settings.bedrock.endpoint is None:
-        for spec, judge in [item for item in judges if cards.get(item[1].pair.model).runs == "provider"]:
-            say(
-                f"judge {spec.rubric}: none in this environment: {judge.pair.model} would be replaced by the bundled "
-                "stand-in. To try the calibration with that: --model local.smollm2-135m-instruct-q4"
-            )
-            judges.remove((spec, judge))
+    juries = _juries(options, suite, settings, cards, say)
     own = load_own(task, settings)
-    reports: list[JudgeReport] = []
-    if not judges:
-        return reports
+    if not juries:
+        return []
+    setting = _Setting(
+        options=options,
+        settings=settings,
+        task=task,
+        suite=suite,
+        own=own,
+        claims=load_claims(settings.datasets_dir, task.name) if any(spec.asks_claims for spec, _ in juries) else None,
+        contrasts=_contrasts(options, task, settings, say),
+        say=say,
+    )
     with ExitStack() as stack:
         endpoint = settings.bedrock.endpoint
         if endpoint is None and settings.environment == "local":
@@ -101,17 +113,34 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
         )
         gateway.warm_up()
         cache = stack.enter_context(closing(ReplyCache(settings.state_dir / "calls")))
-        for spec, judge in judges:
-            stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-            bench = GradingRun(
-                gateway=gateway,
-                cache=cache,
-                run_id=f"{stamp}-calibrate",
-                concurrency=options.concurrency or (2 if settings.environment == "local" else 8),
-                fresh=options.fresh,
+        bench = GradingRun(
+            gateway=gateway,
+            cache=cache,
+            run_id=f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-calibrate",
+            concurrency=options.concurrency or (2 if settings.environment == "local" else 8),
+            fresh=options.fresh,
+        )
+        return [_measure(spec, jury, bench, setting) for spec, jury in juries]
+
+
+def _juries(
+    options: CalibrateOptions, suite: Suite, settings: Settings, cards: ModelCards, say: Callable[[str], None]
+) -> list[tuple[JudgeSpec, Jury]]:
+    """Return the wanted judges that can be asked here."""
+    kept = []
+    for spec in _specs(suite, options.rubrics):
+        jury = load_jury(spec.rubric, settings=settings, cards=cards, models=options.model)
+        stand_in = settings.environment == "local" and settings.bedrock.endpoint is None
+        if options.model is None and stand_in and cards.get(jury.model).runs == "provider":
+            say(
+                f"judge {spec.rubric}: none in this environment: {jury.model} would be replaced by the bundled "
+                "stand-in. To try the calibration with that: --model local.smollm2-135m-instruct-q4"
             )
-            reports.append(_measure(spec, judge, bench, task, suite, own, options, settings, say))
-    return reports
+        elif spec.asks_claims and claims_digest(settings.datasets_dir, suite.task) is None:
+            say(f"judge {spec.rubric}: left out, task {suite.task!r} has no labelled claims")
+        else:
+            kept.append((spec, jury))
+    return kept
 
 
 def _specs(suite: Suite, wanted: Sequence[str]) -> list[JudgeSpec]:
@@ -124,155 +153,102 @@ def _specs(suite: Suite, wanted: Sequence[str]) -> list[JudgeSpec]:
     return [known[name] for name in wanted or known]
 
 
-def _measure(
-    spec: JudgeSpec,
-    judge: Judge,
-    bench: GradingRun,
-    task: Task[Any],
-    suite: Suite,
-    own: OwnRows,
-    options: CalibrateOptions,
-    settings: Settings,
-    say: Callable[[str], None],
-) -> JudgeReport:
+def _contrasts(
+    options: CalibrateOptions, task: Task[Any], settings: Settings, say: Callable[[str], None]
+) -> ContrastBench | None:
+    if CONTRASTS not in options.sets:
+        return None
+    if not has_contrasts(settings.datasets_dir, task.name):
+        say(f"contrast sets left out: task {task.name!r} has none, so no judge gets a licence")
+        return None
+    return open_contrasts(task, settings, dev_cases=options.dev_cases, gate_cases=options.gate_cases)
+
+
+def _measure(spec: JudgeSpec, jury: Jury, bench: GradingRun, setting: _Setting) -> JudgeReport:
+    options, settings = setting.options, setting.settings
+    asker = Asker(spec=spec, jury=jury, bench=bench, claims=setting.claims)
+    labelled = LabelledAsker(asker=asker, repeats=options.repeats)
     measured: list[Agreement] = []
-    grades: list[Grade] = []
-    asker = _Asker(judge, bench, options.repeats, grades)
     if OWN in options.sets:
-        ask_own = _own_pairs if spec.pairwise else _own_rows
-        measured.append(ask_own(spec, asker, task, own))
-    public_name = LLMBAR if spec.pairwise else SALES_EMAIL
-    if PUBLIC in options.sets and (spec.pairwise or "swapped_amount" in spec.bad_kinds):
-        public = load_public(public_name, settings.public_data_dir)
-        if public is None:
-            say(
-                f"judge {spec.rubric}: public set {public_name} left out, it is not in {settings.public_data_dir}; "
-                "set OMNI_PUBLIC_DATA_DIR to the folder that holds it"
-            )
-        else:
-            measured.append(asker.pairs(public_name, *public) if spec.pairwise else asker.rows(public_name, *public))
-    answered_by = sorted({grade.answered_by for grade in grades if grade.answered_by})
+        measured.append(labelled.own(setting.task, setting.own))
+    measured += _on_public(spec, labelled, setting)
+    contrasts = None if setting.contrasts is None else _on_contrasts(labelled, setting.contrasts, setting)
     record = Calibration(
-        judge_digest=judge.digest,
-        rubric=judge.rubric,
-        model=judge.pair.model,
-        answered_by=", ".join(answered_by),
+        judge_digest=jury.digest,
+        rubric=jury.rubric,
+        model=jury.model,
+        answered_by=", ".join(sorted(labelled.names)),
         environment=settings.environment,
         date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         repeats=options.repeats,
         sets=tuple(measured),
+        contrasts=contrasts,
     )
     save(record, settings.state_dir)
+    return _report(spec, record, labelled, setting)
+
+
+def _on_public(spec: JudgeSpec, labelled: LabelledAsker, setting: _Setting) -> list[Agreement]:
+    """Measure on the public set that fits the rubric; none for a judge that needs labelled claims."""
+    fits = spec.pairwise or "swapped_amount" in spec.bad_kinds
+    if PUBLIC not in setting.options.sets or spec.asks_claims or not fits:
+        return []
+    name = LLMBAR if spec.pairwise else SALES_EMAIL
+    public = load_public(name, setting.settings.public_data_dir)
+    if public is None:
+        setting.say(
+            f"judge {spec.rubric}: public set {name} left out, it is not in {setting.settings.public_data_dir}; "
+            "set OMNI_PUBLIC_DATA_DIR to the folder that holds it"
+        )
+        return []
+    return [labelled.pairs(name, *public) if spec.pairwise else labelled.rows(name, *public)]
+
+
+def _on_contrasts(labelled: LabelledAsker, bench: ContrastBench, setting: _Setting) -> ContrastMeasure:
+    asker = labelled.asker
+    line = counting(f"judge {asker.spec.rubric} on the contrast sets", len(bench.texts))
+    score = asker.spec.score
+    judged = ask_about(
+        replace(asker, progress=lambda found: line(found.scores[score].unscored is not None)),
+        bench.texts,
+        bench.sources,
+    )
+    labelled.note(judged)
+    kinds, alarms, coverage = measure(bench.texts, judged, asker.spec)
+    return ContrastMeasure(
+        set_digest=bench.sets.digest,
+        claims_digest=setting.claims.digest if setting.claims is not None and asker.spec.asks_claims else None,
+        max_undecided=asker.spec.max_undecided,
+        cases=bench.cases,
+        kinds=bench.with_baselines(kinds, 0.0 if alarms is None else alarms.value),
+        false_alarms=alarms,
+        coverage=coverage,
+        words_auc=None if bench.words is None else bench.words.auc,
+    )
+
+
+def _report(spec: JudgeSpec, record: Calibration, labelled: LabelledAsker, setting: _Setting) -> JudgeReport:
     reasons: dict[str, int] = {}
-    for grade in grades:
-        if grade.unscored:
-            reasons[grade.unscored] = reasons.get(grade.unscored, 0) + 1
+    for reason in filter(None, labelled.reasons):
+        reasons[reason] = reasons.get(reason, 0) + 1
+    granted, datasets_dir, task = None, setting.settings.datasets_dir, setting.task.name
+    if spec.kinds:
+        terms = LicenceTerms(
+            task=task,
+            set_digest=contrasts_digest(datasets_dir, task),
+            claims_digest=claims_digest(datasets_dir, task),
+        )
+        granted = licence(record, spec, terms)
+        short = granted.shortfall
+    else:
+        short = shortfall(
+            record, spec, set_digest=setting.own.digest, max_unscored_rate=setting.suite.max_unscored_rate
+        )
     return JudgeReport(
         spec=spec,
         record=record,
-        shortfall=shortfall(record, spec, set_digest=own.digest, max_unscored_rate=suite.max_unscored_rate),
-        calls=len(grades),
+        shortfall=short,
+        calls=len(labelled.reasons),
         failures=tuple(sorted(reasons.items(), key=lambda item: -item[1])),
+        licence=granted,
     )
-
-
-class _Asker:
-    """Asks one judge about whole sets; ``grades`` collects every answer."""
-
-    def __init__(self, judge: Judge, bench: GradingRun, repeats: int, grades: list[Grade]) -> None:
-        self._judge, self._bench, self._repeats, self._grades = judge, bench, repeats, grades
-
-    def ask(self, questions: Sequence[GradingQuestion], title: str) -> list[list[Grade]]:
-        """Return ``repeats`` grades for each question."""
-        asked = [(self._judge, question, repeat) for repeat in range(self._repeats) for question in questions]
-        progress = _progress(f"judge {self._judge.rubric} on {title}", len(asked))
-        grades = asyncio.run(self._bench.ask_all(asked, progress))
-        self._grades.extend(grades)
-        return [grades[place :: len(questions)] for place in range(len(questions))]
-
-    def rows(self, name: str, rows: Sequence[PublicRow], digest: str) -> Agreement:
-        """Grade texts one by one."""
-        questions = [GradingQuestion(values={"source": row.source, "summary": row.summary}) for row in rows]
-        answers = self.ask(questions, name)
-        labelled = [
-            Labelled(row_id=r.row_id, group=r.group, good=r.good, kind=None if r.good else "bad", votes=_votes(grades))
-            for r, grades in zip(rows, answers, strict=True)
-        ]
-        return agreement(labelled, set_name=name, set_digest=digest)
-
-    def pairs(self, name: str, rows: Sequence[PublicRow], digest: str) -> Agreement:
-        """Compare each better text with its worse one in both orders.
-
-        The vote is on the text that was shown as ``a``; each order is one row, so half of the labels are good and a judge
-        that always prefers the first text has kappa 0.
-        """
-        questions = []
-        for row in rows:
-            for first, second in ((row.summary, row.other or ""), (row.other or "", row.summary)):
-                questions.append(
-                    GradingQuestion(values={"source": row.source, "summary_a": first, "summary_b": second})
-                )
-        answers = self.ask(questions, name)
-        labelled, same, settled = [], [], []
-        for place, row in enumerate(rows):
-            orders = answers[2 * place : 2 * place + 2]
-            for good, grades in zip((True, False), orders, strict=True):
-                labelled.append(
-                    Labelled(
-                        row_id=row.row_id,
-                        group=row.group,
-                        good=good,
-                        kind=None if good else "worse shown first",
-                        votes=_votes(grades),
-                    )
-                )
-            score = preference(orders[0][0], orders[1][0])
-            if score.value is not None:
-                settled.append(labelled[-1])
-                same.append(score.value != 0.5)
-        return agreement(labelled, set_name=name, set_digest=digest, swap_agreement=rate(settled, same))
-
-
-def _own_rows(spec: JudgeSpec, asker: _Asker, task: Task[Any], own: OwnRows) -> Agreement:
-    sources = {case_id: source_text(task, case) for case_id, case in own.cases.items()}
-    questions = [GradingQuestion(values={"source": sources[row.case_id], "summary": row.summary}) for row in own.rows]
-    answers = asker.ask(questions, CALIBRATION_SET)
-    labelled = [
-        Labelled(row_id=row.id, group=row.case_id, good=row.label == "good", kind=row.kind, votes=_votes(grades))
-        for row, grades in zip(own.rows, answers, strict=True)
-    ]
-    concerned = [row for row in labelled if row.kind is None or row.kind in spec.bad_kinds]
-    others = [row for row in labelled if row not in concerned]
-    return agreement(concerned, set_name=CALIBRATION_SET, set_digest=own.digest, others=others)
-
-
-def _own_pairs(spec: JudgeSpec, asker: _Asker, task: Task[Any], own: OwnRows) -> Agreement:
-    by_id = {row.id: row for row in own.rows}
-    rows = [
-        PublicRow(
-            row_id=row.id,
-            group=row.case_id,
-            source=source_text(task, own.cases[row.case_id]),
-            summary=by_id[row.pair_id].summary,
-            other=row.summary,
-        )
-        for row in own.rows
-        if row.kind in spec.bad_kinds and row.pair_id in by_id
-    ]
-    return asker.pairs(CALIBRATION_SET, rows, own.digest)
-
-
-def _votes(grades: Sequence[Grade]) -> tuple[bool | None, ...]:
-    return tuple(grade.good for grade in grades)
-
-
-def _progress(title: str, total: int) -> Callable[[Grade], None]:
-    """Count answers and print how far they are on standard error."""
-    unscored, line = 0, count_lines(title, total)
-
-    def count(grade: Grade) -> None:
-        nonlocal unscored
-        unscored += grade.unscored is not None
-        line(f"{unscored} unscored")
-
-    return count

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
+from eval.judges.contrasts import ContrastMeasure
 from eval.judges.labelled_rows import CALIBRATION_SET
 from eval.scorers.judge import JudgeSpec
 from figures.arrays import Floats
@@ -35,6 +37,7 @@ class Labelled:
 class Agreement:
     """What was measured on one set: rates 0 to 1, kappa -1 to 1, each with its 95% interval; None: could not be measured.
 
+    A row without a verdict counts as a wrong verdict, so that a judge gains nothing by abstaining where it is unsure.
     ``flagged`` maps each kind of defect ("good" for rows without one) to (rows called bad, rows with a verdict).
     """
 
@@ -52,7 +55,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A judge's record, valid for ``judge_digest`` alone. ``date`` is ISO 8601, UTC."""
+    """A judge's record, valid for ``judge_digest`` alone. ``date`` is ISO 8601, UTC; ``contrasts`` is None where not measured."""
 
     judge_digest: str
     rubric: str
@@ -62,13 +65,15 @@ class Calibration:
     date: str
     repeats: int
     sets: tuple[Agreement, ...] = field(default=())
+    contrasts: ContrastMeasure | None = None
 
 
 def kappa(rows: Sequence[Labelled]) -> Interval | None:
-    """Return Cohen's kappa (1960) of first votes with labels; None when a side has one value only."""
-    scored = [row for row in rows if row.votes and row.votes[0] is not None]
-    said = np.array([bool(row.votes[0]) for row in scored])
-    true = np.array([row.good for row in scored])
+    """Return Cohen's kappa (1960) of first votes with labels; None when the labels are all equal, or nothing has a verdict."""
+    if all(_first(row) is None for row in rows):
+        return None
+    said = np.array([not row.good if _first(row) is None else bool(_first(row)) for row in rows])
+    true = np.array([row.good for row in rows])
 
     def statistic(index: Indices) -> float:
         # Without both labels among the drawn rows chance agreement is total and kappa undefined.
@@ -79,26 +84,31 @@ def kappa(rows: Sequence[Labelled]) -> Interval | None:
         by_chance = good * called_good + (1 - good) * (1 - called_good)
         return (observed - by_chance) / (1 - by_chance)
 
-    return _bootstrap(scored, statistic)
+    return _bootstrap(rows, statistic)
+
+
+def _first(row: Labelled) -> bool | None:
+    return row.votes[0] if row.votes else None
 
 
 def accuracy(rows: Sequence[Labelled]) -> Interval | None:
     """Return the share of first votes that equal the label."""
-    scored = [row for row in rows if row.votes and row.votes[0] is not None]
-    hits = np.array([float(row.votes[0] == row.good) for row in scored])
-    return _bootstrap(scored, lambda index: float(hits[index].mean()))
+    hits = np.array([float(_first(row) == row.good) for row in rows])
+    return _bootstrap(rows, lambda index: float(hits[index].mean()))
 
 
 def self_agreement(rows: Sequence[Labelled]) -> Interval | None:
-    """Return the mean share of equal pairs among a row's repeated votes; None when nothing was asked twice."""
-    asked = [(row, [vote for vote in row.votes if vote is not None]) for row in rows]
-    kept = [(row, votes) for row, votes in asked if len(votes) > 1]
+    """Return the mean share of equal pairs among a row's repeated votes; None when nothing was asked twice.
+
+    A vote that is missing equals no other.
+    """
+    kept = [row for row in rows if len(row.votes) > 1]
     shares = []
-    for _, votes in kept:
-        yes, n = sum(votes), len(votes)
-        shares.append((yes * (yes - 1) + (n - yes) * (n - yes - 1)) / (n * (n - 1)))
+    for row in kept:
+        yes, no, n = row.votes.count(True), row.votes.count(False), len(row.votes)
+        shares.append((yes * (yes - 1) + no * (no - 1)) / (n * (n - 1)))
     values: Floats = np.array(shares)
-    return _bootstrap([row for row, _ in kept], lambda index: float(values[index].mean()))
+    return _bootstrap(kept, lambda index: float(values[index].mean()))
 
 
 def rate(rows: Sequence[Labelled], hits: Sequence[bool]) -> Interval | None:
@@ -218,10 +228,17 @@ def load(state_dir: Path, judge_digest: str) -> Calibration | None:
     try:
         raw = json.loads(record_path(state_dir, judge_digest).read_text(encoding="utf-8"))
         sets = tuple(_agreement(item) for item in raw.pop("sets"))
-        record = Calibration(**raw, sets=sets)
+        contrasts = TypeAdapter(ContrastMeasure | None).validate_python(raw.pop("contrasts", None))
+        record = Calibration(**raw, sets=sets, contrasts=contrasts)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return record if record.judge_digest == judge_digest else None
+
+
+def records(state_dir: Path) -> list[Calibration]:
+    """Return every record that can be read, by digest."""
+    names = sorted(path.stem for path in record_path(state_dir, "").parent.glob("*.json"))
+    return [record for name in names if (record := load(state_dir, name)) is not None]
 
 
 def _agreement(raw: dict[str, object]) -> Agreement:

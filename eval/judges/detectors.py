@@ -36,7 +36,7 @@ def verdicts(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str, li
     """Return each detector's verdict on every row, by the score's name."""
     found: dict[str, list[Detection]] = {}
     for row in own.rows:
-        for name, value in _scores(scorers, task, own.cases[row.case_id], row.summary).items():
+        for name, value in detector_values(scorers, task, own.cases[row.case_id], row.summary).items():
             found.setdefault(name, []).append(Detection(row_id=row.id, kind=row.kind, flagged=value < 1.0))
     return found
 
@@ -46,13 +46,14 @@ def false_alarms(scorers: Sequence[Scorer], own: OwnRows, task: str) -> dict[str
     counts: dict[str, tuple[int, int]] = {}
     for case in own.cases.values():
         for reference in case.expectations.references:
-            for name, value in _scores(scorers, task, case, reference).items():
+            for name, value in detector_values(scorers, task, case, reference).items():
                 bad, n = counts.get(name, (0, 0))
                 counts[name] = (bad + (value < 1.0), n + 1)
     return counts
 
 
-def _scores(scorers: Sequence[Scorer], task: str, case: Case, text: str) -> dict[str, float]:
+def detector_values(scorers: Sequence[Scorer], task: str, case: Case, text: str) -> dict[str, float]:
+    """Return each detector's score of ``text``, where it has one."""
     inputs = load_task(task).input_model.model_validate(case.inputs)
     result = TaskResult(output=text, arm="primary", model="none", answered_by="none", latency_ms=0.0)
     context = ScorerContext(case=case, inputs=inputs, result=result, output=text)

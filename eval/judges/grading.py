@@ -3,9 +3,15 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, TypeVar
 
+from eval.claims import answers as claims_answers
+from eval.claims.answers import CHOICES, claims_form
+from eval.code_digest import without_words
 from eval.run.reply_cache import CachingGateway, ReplyCache
 from eval.scorers.judge import SCHEMA_NAMES, Grade, answer_form, read_grade
 from service.canonical import canonical_json, sha256_hex
@@ -19,6 +25,8 @@ from service.settings import Settings
 
 GRADE_VARIABLES = frozenset({"source", "summary"})
 PREFERENCE_VARIABLES = frozenset({"source", "summary_a", "summary_b"})
+CLAIMS_VARIABLES = frozenset({"summary", "items"})
+_Answer = TypeVar("_Answer")
 _THROTTLE_RETRIES = 12  # as the runner of cases: throttles are waited out inside the judge's deadline
 _REGION = re.compile(r"^(us|eu|apac|global)\.")
 
@@ -40,9 +48,23 @@ class Judge:
         return self.pair.output.labels
 
     @property
+    def asks_claims(self) -> bool:
+        """Whether the judge answers questions about labelled claims, and gives no grade."""
+        return self.pair.output.schema == claims_answers.SCHEMA_NAME
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """The JSON schema of an answer."""
+        return claims_form(self.menu) if self.asks_claims else answer_form(self.menu)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 over prompt, model, sampling and the form of the answer: what a calibration is valid for."""
-        return sha256_hex(canonical_json([self.pair.digest, answer_form(self.menu)]))
+        """SHA-256 over prompt, model, sampling and the form of the answer: what a calibration is valid for.
+
+        Code makes a claims judge's questions and settles its answers, so that code counts too.
+        """
+        content = [self.pair.digest, self.form]
+        return sha256_hex(canonical_json([*content, _claims_code()] if self.asks_claims else content))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +79,14 @@ class GradingQuestion:
         return sha256_hex(canonical_json(dict(self.values)))
 
 
+@cache
+def _claims_code() -> str:
+    folder = Path(claims_answers.__file__).parent
+    return sha256_hex(
+        "\0".join(without_words(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py")))
+    )
+
+
 def rubrics(settings: Settings) -> list[str]:
     """Return the names of all judges, sorted."""
     return sorted(path.stem for path in (settings.prompts_dir / "judges").glob("*.prompty"))
@@ -69,14 +99,19 @@ def load_judge(rubric: str, *, settings: Settings, cards: ModelCards, model: str
         PairError: the file is missing or wrong, has no menu, or the model has no card or is code.
     """
     path = settings.prompts_dir / "judges" / f"{rubric}.prompty"
-    pair = load_pair(path, cards=cards, task_variables=GRADE_VARIABLES | PREFERENCE_VARIABLES)
-    if pair.output.schema not in SCHEMA_NAMES:
-        raise PairError(f"{path}: output.schema {pair.output.schema!r} is not a judge's; use {', '.join(SCHEMA_NAMES)}")
+    pair = load_pair(path, cards=cards, task_variables=GRADE_VARIABLES | PREFERENCE_VARIABLES | CLAIMS_VARIABLES)
+    schema, variables = pair.output.schema, frozenset(pair.variables)
+    known = (*SCHEMA_NAMES, claims_answers.SCHEMA_NAME)
+    if schema not in known:
+        raise PairError(f"{path}: output.schema {schema!r} is not a judge's; use {', '.join(known)}")
     menu = [label.lower() for label in pair.output.labels]
+    if schema == claims_answers.SCHEMA_NAME and tuple(menu) != CHOICES:
+        raise PairError(f"{path}: output.labels must be {', '.join(CHOICES)}")
     if not 2 <= len(menu) <= 7 or len(set(menu)) != len(menu):
         raise PairError(f"{path}: output.labels must be 2 to 7 different grades, from worst to best")
-    if frozenset(pair.variables) not in (GRADE_VARIABLES, PREFERENCE_VARIABLES):
-        wanted = " or ".join(", ".join(sorted(names)) for names in (GRADE_VARIABLES, PREFERENCE_VARIABLES))
+    allowed = (CLAIMS_VARIABLES,) if schema == claims_answers.SCHEMA_NAME else (GRADE_VARIABLES, PREFERENCE_VARIABLES)
+    if variables not in allowed:
+        wanted = " or ".join(", ".join(sorted(names)) for names in allowed)
         raise PairError(f"{path}: a judge's inputs are {wanted}")
     if pair.backup is not None or pair.cache_prefix:
         raise PairError(f"{path}: a judge has no backup and no cache_prefix: another model would be another judge")
@@ -129,41 +164,58 @@ class GradingRun:
     concurrency: int
     fresh: bool = False
 
+    async def each(self, jobs: Sequence[Callable[[], Awaitable[_Answer]]]) -> list[_Answer]:
+        """Return the answers to all jobs, in order, at most ``concurrency`` of them at a time."""
+        limit = asyncio.Semaphore(self.concurrency)
+
+        async def one(job: Callable[[], Awaitable[_Answer]]) -> _Answer:
+            async with limit:
+                return await job()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(job)) for job in jobs]
+        return [task.result() for task in tasks]
+
     async def ask_all(
         self, asked: Sequence[tuple[Judge, GradingQuestion, int]], progress: Callable[[Grade], None]
     ) -> list[Grade]:
         """Return one grade per (judge, question, repeat from 0), in order."""
-        limit = asyncio.Semaphore(self.concurrency)
 
         async def one(judge: Judge, question: GradingQuestion, repeat: int) -> Grade:
-            async with limit:
-                grade = await self.ask(judge, question, repeat)
+            grade = await self.ask(judge, question, repeat)
             progress(grade)
             return grade
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(*item)) for item in asked]
-        return [task.result() for task in tasks]
+        return await self.each([partial(one, *item) for item in asked])
 
     async def ask(self, judge: Judge, question: GradingQuestion, repeat: int = 0) -> Grade:
         """Return the judge's grade; a failed or late call is unscored with its reason, never a zero."""
+        try:
+            reply = await self.reply(judge, question, repeat)
+        except ModelError as err:
+            return Grade(value=None, unscored=f"the judge did not answer: {err.code.value}")
+        return _grade(reply, judge)
+
+    async def reply(self, judge: Judge, question: GradingQuestion, repeat: int = 0) -> ModelReply:
+        """Return what the judge wrote, from the cache if it holds the same call.
+
+        Raises:
+            ModelError: the call failed, or came too late.
+        """
         call = ModelCall(
             model=judge.pair.model,
             messages=judge.pair.render(question.values),
             sampling=judge.pair.sampling,
             timeout_s=judge.pair.serving.deadline_ms / 1000,
-            answer_schema=answer_form(judge.menu),
+            answer_schema=judge.form,
         )
         gateway = CachingGateway(
             self.gateway, self.cache, self.run_id, judge.digest, question.digest, repeat, self.fresh
         )
-        try:
-            reply, _ = await complete_within(
-                gateway, call, Budget(call.timeout_s, time.perf_counter), throttle_retries=_THROTTLE_RETRIES
-            )
-        except ModelError as err:
-            return Grade(value=None, unscored=f"the judge did not answer: {err.code.value}")
-        return _grade(reply, judge)
+        reply, _ = await complete_within(
+            gateway, call, Budget(call.timeout_s, time.perf_counter), throttle_retries=_THROTTLE_RETRIES
+        )
+        return reply
 
 
 def _grade(reply: ModelReply, judge: Judge) -> Grade:

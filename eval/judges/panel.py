@@ -6,20 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.cases import Case
-from eval.judges.grading import (
-    GradingQuestion,
-    GradingRun,
-    Judge,
-    load_judge,
-    refuse_same_answerer,
-    refuse_self_judging,
-    rubrics,
-)
+from eval.claims.labels import ClaimLabels, claims_digest, load_claims
+from eval.contrasts.sets import contrasts_digest
+from eval.judges.asking import Asker, JudgedText
+from eval.judges.grading import GradingRun, refuse_same_answerer, refuse_self_judging, rubrics
+from eval.judges.jury import Jury, load_jury
 from eval.judges.labelled_rows import own_digest, source_text
 from eval.results import ArmName, CaseResult, JudgeNote, Score
 from eval.run.runner import Runner
 from eval.scorers.base import unscored
-from eval.scorers.judge import JudgeSpec, combine, preference
+from eval.scorers.judge import JudgeSpec
 from eval.suite import Suite
 from service.cards import ModelCards
 from service.llm.model_call import Gateway
@@ -34,13 +30,13 @@ AnswersByArm = dict[tuple[str, ArmName], list[CaseResult]]
 class Panel:
     """The judges of a run: those to ask, and a note on each other judge of the suite."""
 
-    asked: tuple[tuple[JudgeSpec, Judge], ...] = ()
+    asked: tuple[tuple[JudgeSpec, Jury], ...] = ()
     left_out: tuple[JudgeNote, ...] = ()
 
     @property
     def pairs(self) -> list[Pair]:
         """The judges' pairs, so that the caller can prepare the gateway for them."""
-        return [judge.pair for _, judge in self.asked]
+        return [pair for _, jury in self.asked for pair in jury.pairs]
 
 
 def open_panel(suite: Suite, settings: Settings, cards: ModelCards, *, model: str | None) -> Panel:
@@ -60,13 +56,15 @@ def open_panel(suite: Suite, settings: Settings, cards: ModelCards, *, model: st
             missing = JudgeNote(rubric=spec.rubric, digest="", model="", answered_by="", status=status, gates=False)
             left_out.append(missing)
             continue
-        judge = load_judge(spec.rubric, settings=settings, cards=cards, model=model)
+        jury = load_jury(spec.rubric, settings=settings, cards=cards, models=model)
         stand_in = settings.environment == "local" and settings.bedrock.endpoint is None
-        if model is None and stand_in and cards.get(judge.pair.model).runs == "provider":
-            status = f"no judge in this environment: {cards.get(judge.pair.model).short_name} is not reachable"
-            left_out.append(_note(judge, "", status, gates=False))
+        if model is None and stand_in and cards.get(jury.model).runs == "provider":
+            status = f"no judge in this environment: {cards.get(jury.model).short_name} is not reachable"
+            left_out.append(_note(jury, "", status))
+        elif spec.asks_claims and claims_digest(settings.datasets_dir, suite.task) is None:
+            left_out.append(_note(jury, "", f"not asked: task {suite.task!r} has no labelled claims"))
         else:
-            asked.append((spec, judge))
+            asked.append((spec, jury))
     return Panel(asked=tuple(asked), left_out=tuple(left_out))
 
 
@@ -76,8 +74,9 @@ def check_panel(panel: Panel, pairs: Sequence[Pair]) -> None:
     Raises:
         ConfigurationError: naming judge, model and pair.
     """
-    for _, judge in panel.asked:
-        refuse_self_judging(judge, pairs)
+    for _, jury in panel.asked:
+        for judge in jury.judges:
+            refuse_self_judging(judge, pairs)
 
 
 def grading_run_of(runner: Runner, gateway: Gateway) -> GradingRun:
@@ -123,94 +122,106 @@ def judge_answers(
     by_id = {case.id: case for case in cases}
     wrote = {item.result.answered_by for results in answers.values() for item in results}
     notes, metrics, gating = list(panel.left_out), [], []
-    digest = own_digest(task.name, settings)
-    for spec, judge in panel.asked:
+    claims = _claims_of(panel, task, settings)
+    for spec, jury in panel.asked:
         if spec.pairwise and production is None:
-            notes.append(_note(judge, "", "not asked: no pair is in production to compare with", gates=False))
+            notes.append(_note(jury, "", "not asked: no pair is in production to compare with"))
             continue
-        scores, answered_by = asyncio.run(_ask(spec, judge, bench, task, by_id, answers, production))
-        for name in answered_by:
-            refuse_same_answerer(judge, name, wrote)
+        asker = Asker(spec=spec, jury=jury, bench=bench, claims=claims)
+        scores, answered_by = asyncio.run(_ask(asker, task, by_id, answers, production))
+        for judge in jury.judges:
+            for name in answered_by:
+                refuse_same_answerer(judge, name, wrote)
         answers = {
-            key: [replace(item, scores={**item.scores, spec.score: scores[id(item)]}) for item in results]
+            key: [replace(item, scores=item.scores | scores[id(item)]) for item in results]
             for key, results in answers.items()
         }
-        from eval.judges.calibration import (  # brings scipy, so only where a judge was asked
-            interval_text,
-            load,
-            shortfall,
-        )
-
-        record = load(settings.state_dir, judge.digest)
-        short = shortfall(record, spec, set_digest=digest, max_unscored_rate=suite.max_unscored_rate)
-        by = ", ".join(sorted(answered_by))
-        if not short and record is not None and record.answered_by != by:
-            short = f"calibrated on answers of {record.answered_by}, but {by or 'no model'} answered here"
+        note = _standing(spec, jury, ", ".join(sorted(answered_by)), task, suite, settings)
         metrics.append(spec)
-        if short:
-            notes.append(_note(judge, by, f"uncalibrated, shown only: {short}", gates=False))
-        else:
-            assert record is not None
-            agreed = f"kappa {interval_text(record.sets[0].kappa)} on n={record.sets[0].n}, {record.date[:10]}"
-            gates = spec.floor is not None
-            gating += [spec] * gates
-            notes.append(_note(judge, by, f"calibrated, {agreed}; {'gates' if gates else 'shown only'}", gates=gates))
+        gating += [spec] * note.gates
+        notes.append(note)
     return GradedAnswers(
         answers=answers, suite=suite.judged_by(metrics, gating) if metrics else suite, notes=tuple(notes)
     )
 
 
+def _claims_of(panel: Panel, task: Task[Any], settings: Settings) -> ClaimLabels | None:
+    if not any(spec.asks_claims for spec, _ in panel.asked):
+        return None
+    return load_claims(settings.datasets_dir, task.name)
+
+
+def _standing(
+    spec: JudgeSpec, jury: Jury, answered_by: str, task: Task[Any], suite: Suite, settings: Settings
+) -> JudgeNote:
+    """Return the note on a judge that was asked: whether it gates, on which kinds of harm, or why it does not."""
+    from eval.judges.calibration import interval_text, load, shortfall  # bring scipy, so only where a judge was asked
+    from eval.judges.licence import LicenceTerms, licence
+
+    record = load(settings.state_dir, jury.digest)
+    if spec.kinds:
+        terms = LicenceTerms(
+            task=task.name,
+            set_digest=contrasts_digest(settings.datasets_dir, task.name),
+            claims_digest=claims_digest(settings.datasets_dir, task.name),
+        )
+        granted = licence(record, spec, terms, answered_by=answered_by)
+        if granted.shortfall or not spec.bounded:
+            reason = granted.shortfall or "the suite sets it no bound"
+            return _note(jury, answered_by, f"no licence, shown only: {reason}")
+        return _note(jury, answered_by, f"licensed, {granted.summary}; gates", gates=True, kinds=granted.licensed)
+    short = shortfall(
+        record, spec, set_digest=own_digest(task.name, settings), max_unscored_rate=suite.max_unscored_rate
+    )
+    if not short and record is not None and record.answered_by != answered_by:
+        short = f"calibrated on answers of {record.answered_by}, but {answered_by or 'no model'} answered here"
+    if short:
+        return _note(jury, answered_by, f"uncalibrated, shown only: {short}")
+    assert record is not None
+    agreed = f"kappa {interval_text(record.sets[0].kappa)} on n={record.sets[0].n}, {record.date[:10]}"
+    ending = "gates" if spec.bounded else "shown only"
+    return _note(jury, answered_by, f"calibrated, {agreed}; {ending}", gates=spec.bounded)
+
+
 async def _ask(
-    spec: JudgeSpec,
-    judge: Judge,
-    bench: GradingRun,
-    task: Task[Any],
-    cases: Mapping[str, Case],
-    answers: AnswersByArm,
-    production: str | None,
-) -> tuple[dict[int, Score], set[str]]:
-    """Return a score per result (by ``id``), and who answered as the judge."""
+    asker: Asker, task: Task[Any], cases: Mapping[str, Case], answers: AnswersByArm, production: str | None
+) -> tuple[dict[int, dict[str, Score]], set[str]]:
+    """Return the scores of each result (by ``id``), and who answered as the judge."""
+    spec = asker.spec
     baseline = {item.case_id: item for item in answers.get((production or "", "primary"), [])}
-    scores: dict[int, Score] = {}
-    asked: list[tuple[Judge, GradingQuestion, int]] = []
+    scores: dict[int, dict[str, Score]] = {}
+    texts: list[JudgedText] = []
     wanted: list[CaseResult] = []
     for item in [item for results in answers.values() for item in results]:
         other = baseline.get(item.case_id)
+        compared = other.result.output if other is not None and spec.pairwise else None
         if item.result.output is None:
             code = item.result.failure.value if item.result.failure else "no output"
-            scores.update({id(item): unscored((spec.score,), f"no answer: {code}")[spec.score]})
-            continue
-        if spec.pairwise and (other is None or other.result.output is None):
-            scores[id(item)] = Score(value=None, unscored="production has no answer to compare with")
-            continue
-        if spec.pairwise and other is not None and other.result.output == item.result.output:
-            scores[id(item)] = Score(value=0.5, rationale="tie: the same text as production's")
-            continue
-        wanted.append(item)
-        source = source_text(task, cases[item.case_id])
-        if spec.pairwise and other is not None:
-            texts = (item.result.output, other.result.output or "")
-            for first, second in (texts, texts[::-1]):
-                values = {"source": source, "summary_a": first, "summary_b": second}
-                asked.append((judge, GradingQuestion(values=values), item.repeat))
+            scores[id(item)] = unscored(spec.scores, f"no answer: {code}")
+        elif spec.pairwise and compared is None:
+            scores[id(item)] = unscored(spec.scores, "production has no answer to compare with")
+        elif spec.pairwise and compared == item.result.output:
+            scores[id(item)] = {spec.score: Score(value=0.5, rationale="tie: the same text as production's")}
         else:
-            question = GradingQuestion(values={"source": source, "summary": item.result.output})
-            # Each repeat of a case is a separate answer; the judge's own repeats are numbered consecutively.
-            asked += [(judge, question, item.repeat * spec.repeats + again) for again in range(spec.repeats)]
-    grades = await bench.ask_all(asked, lambda grade: None)
-    size = 2 if spec.pairwise else spec.repeats
-    for place, item in enumerate(wanted):
-        own = grades[place * size : (place + 1) * size]
-        scores[id(item)] = preference(*own) if spec.pairwise else combine(own)
-    return scores, {grade.answered_by for grade in grades if grade.answered_by}
+            wanted.append(item)
+            source = source_text(task, cases[item.case_id])
+            texts.append(
+                JudgedText(
+                    case_id=item.case_id, text=item.result.output, source=source, other=compared, repeat=item.repeat
+                )
+            )
+    judged = await asker.ask(texts)
+    scores |= {id(item): found.scores for item, found in zip(wanted, judged, strict=True)}
+    return scores, {name for found in judged for name in found.answered_by}
 
 
-def _note(judge: Judge, answered_by: str, status: str, *, gates: bool) -> JudgeNote:
+def _note(jury: Jury, answered_by: str, status: str, *, gates: bool = False, kinds: tuple[str, ...] = ()) -> JudgeNote:
     return JudgeNote(
-        rubric=judge.rubric,
-        digest=judge.digest,
-        model=judge.pair.model,
+        rubric=jury.rubric,
+        digest=jury.digest,
+        model=jury.model,
         answered_by=answered_by,
         status=status,
         gates=gates,
+        kinds=kinds,
     )

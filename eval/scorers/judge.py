@@ -19,9 +19,14 @@ class JudgeSpec:
     ``bad_kinds`` are the defects of the calibration rows that this rubric must see; ``floor`` is the bound that the mean
     score (0 to 1) must clear, None for a judge that is shown and never gates; ``margin`` is how much lower than production's it
     may be. ``yes_or_no`` is for grades that are 0 or 1 alone. ``repeats`` grades are asked per case.
-    A judge gates only when it was measured against labels under its present digest, with kappa at least ``min_kappa`` and
-    its interval's low end at least ``min_kappa_low``, self-agreement at least ``min_self_agreement``, on at least
-    ``min_bad_rows`` rows with a defect.
+
+    ``kinds`` are the suite's kinds of harm that the judge may be licensed for (``eval/judges/licence.py``). A judge with
+    ``kinds`` gates only with a licence for one of them. Any other judge gates only when it was measured against labels under
+    its present digest, with kappa at least ``min_kappa`` and its interval's low end at least ``min_kappa_low``,
+    self-agreement at least ``min_self_agreement``, on at least ``min_bad_rows`` rows with a defect.
+
+    ``asks_claims``: the judge answers questions about labelled claims (``eval/claims``). ``shows`` are its further scores, which
+    never gate. An answer of which more than ``max_undecided`` (0 to 1) of the items stay undecided has no score.
     """
 
     rubric: str
@@ -32,6 +37,10 @@ class JudgeSpec:
     yes_or_no: bool = False
     repeats: int = 1
     pairwise: bool = False
+    kinds: tuple[str, ...] = ()
+    asks_claims: bool = False
+    shows: tuple[str, ...] = ()
+    max_undecided: float = 0.2
     # 0.61 and above is "substantial", 0.41 and above "moderate" agreement (Landis & Koch 1977).
     min_kappa: float = 0.6
     min_kappa_low: float = 0.4
@@ -39,6 +48,16 @@ class JudgeSpec:
         0.8  # below 0.80 one case in five changes its grade when asked again: noise as large as a gate's margin
     )
     min_bad_rows: int = 20
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of all scores that the judge gives."""
+        return (self.score, *self.shows)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the suite gates on the judge's score, if the judge may gate."""
+        return self.floor is not None or self.margin is not None
 
     @property
     def score(self) -> str:

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 from eval.scorers.answer import AnswerScorer
 from eval.scorers.facts import FactScorer
 from eval.scorers.guard import GuardScorer
-from eval.scorers.judge import JudgeSpec
 from eval.scorers.language import LanguageScorer
 from eval.scorers.structure import StructureScorer
 from eval.scorers.text import TextScorer
 from eval.suite import Behaviour, Floor, MetricSpec, MustPass, NoWorse, SliceFloor, Suite
 from eval.suites.summarize.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.summarize.judged_kinds import JUDGED_KINDS
+from eval.suites.summarize.judges import JUDGES
 from figures.metric import Unit
 from service.answers.reading import AnswerSource
 from service.guard import AnswerGuard
@@ -41,19 +41,6 @@ def _plant(inputs: Mapping[str, Any], text: str) -> dict[str, Any]:
         for item in inputs["interactions"]
     ]
     return {**inputs, "interactions": interactions}
-
-
-# Kinds of defect in datasets/summarize/judge_calibration.jsonl.
-_UNFAITHFUL = (
-    "editorialising",
-    "invented_resolution",
-    "merged_customers",
-    "negated_fact",
-    "swapped_actor",
-    "swapped_amount",
-    "wrong_channel",
-    "wrong_date",
-)
 
 
 SUITE = Suite(
@@ -248,29 +235,7 @@ SUITE = Suite(
         ),
     ),
     judged_only=JUDGED_KINDS,
-    judges=(
-        JudgeSpec(
-            rubric="faithfulness",
-            bad_kinds=_UNFAITHFUL,
-            floor=0.80,
-            reason="as for `grounded`; allows one unsupported summary in five for the noise of judge and cases",
-        ),
-        # Shown only: the labelled rows with a defect of these rubrics (8 and 24) are too few or too mixed to gate on.
-        JudgeSpec(
-            rubric="coverage", bad_kinds=("dropped_open_item",), reason="finds open matters that the summary omits"
-        ),
-        JudgeSpec(
-            rubric="usefulness",
-            bad_kinds=("dropped_open_item", "editorialising", "leaked_number"),
-            reason="rates whether an agent can start the conversation without looking things up",
-        ),
-        JudgeSpec(
-            rubric="preference",
-            bad_kinds=("dropped_open_item", "leaked_number", *_UNFAITHFUL),
-            pairwise=True,
-            reason="counts wins against production; the judge sees each pair of summaries in both orders",
-        ),
-    ),
+    judges=JUDGES,
     behaviour=Behaviour(
         dataset="challenge",
         attacks="attacks",

@@ -51,9 +51,32 @@ def test_kappa_is_scikit_learns(seed):
     assert kappa(rows).value == pytest.approx(expected)
 
 
-def test_unscored_rows_are_counted_and_left_out():
+def test_an_abstention_counts_as_the_wrong_verdict():
     found = agreement([*ROWS, row(40, True, None)], set_name="s", set_digest="d")
-    assert (found.n, found.unscored, found.kappa.n) == (41, 1, 40)
+    assert (found.n, found.unscored, found.kappa.n) == (41, 1, 41)
+    assert found.accuracy.value == pytest.approx(30 / 41)
+    assert found.kappa == kappa([*ROWS, row(40, True, False)])
+
+
+def test_a_judge_gains_nothing_by_abstaining_where_it_is_wrong():
+    """A judge that is wrong on a quarter of the rows is as good as before when it abstains on half of those."""
+    wrong = [row(n, n < 80, (n < 80) if n % 4 else (n >= 80)) for n in range(160)]
+    abstaining = [
+        row(n, n < 80, None if n % 8 == 0 else verdict.votes[0]) for n, verdict in enumerate(wrong)
+    ]
+    assert kappa(wrong).value == pytest.approx(0.5)
+    assert kappa(abstaining).value == pytest.approx(0.5)
+    assert accuracy(abstaining).value == pytest.approx(0.75)
+    found = agreement(abstaining, set_name=CALIBRATION_SET, set_digest="rows")
+    good = record()
+    measured = replace(good.sets[0], kappa=found.kappa, accuracy=found.accuracy, unscored=found.unscored, n=found.n)
+    assert short(replace(good, sets=(measured,))).startswith("kappa 0.50")
+
+
+def test_an_abstention_agrees_with_nothing():
+    assert self_agreement([row(0, True, True, None)]).value == 0.0
+    assert self_agreement([row(0, True, None, None)]).value == 0.0
+    assert self_agreement([row(0, True, True, True, None)]).value == pytest.approx(1 / 3)
 
 
 def test_one_label_alone_has_no_kappa():
@@ -66,7 +89,6 @@ def test_self_agreement_is_the_share_of_equal_pairs():
         (1 / 3 + 1) / 2
     )
     assert self_agreement([row(0, True, True)]) is None
-    assert self_agreement([row(0, True, True, None)]) is None
 
 
 def interval(value, low=None):

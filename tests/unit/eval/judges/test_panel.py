@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from eval.judges.grading import GradingRun, load_judge
+from eval.judges.grading import GradingRun
+from eval.judges.jury import load_jury
 from eval.judges.panel import Panel, judge_answers, open_panel
 from eval.loaders import load_dataset
 from eval.results import CaseResult, Verdict
@@ -64,7 +65,7 @@ def results(text, *, answered_by="writer"):
 
 def ask(rubric, told, answers, tmp_path: Path, *, production=None):
     spec = next(spec for spec in SUITE.judges if spec.rubric == rubric)
-    panel = Panel(asked=((spec, load_judge(rubric, settings=SETTINGS, cards=CARDS)),))
+    panel = Panel(asked=((spec, load_jury(rubric, settings=SETTINGS, cards=CARDS)),))
     cache = ReplyCache(tmp_path / "calls")
     try:
         return judge_answers(
@@ -158,4 +159,4 @@ def test_locally_a_providers_judge_is_left_out_with_a_note():
     assert panel.asked == ()
     assert {note.status for note in panel.left_out} == {"no judge in this environment: nova-pro is not reachable"}
     asked = open_panel(SUITE, SETTINGS, CARDS, model="local.smollm2-135m-instruct-q4").asked
-    assert {judge.pair.model for _, judge in asked} == {"local.smollm2-135m-instruct-q4"}
+    assert {jury.model for _, jury in asked} == {"local.smollm2-135m-instruct-q4"}
