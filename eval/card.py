@@ -8,6 +8,7 @@ from typing import Any
 
 from eval.cases import Dataset
 from eval.errors import CardError, CaseError
+from eval.judges.contrast_card import contrast_card
 from eval.loaders import load_dataset
 from eval.run.ceiling import reference_ceiling
 from eval.suite import Suite
@@ -38,6 +39,8 @@ class CardColumn:
 
 def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> tuple[str, list[str]]:
     """Return the Markdown of every dataset's table, and what is left out with the command that would put it in.
+
+    The contrast sets' table follows, where the task has them.
 
     Figures come from the newest finished evaluation of each pair whose pair, cases and suite are today's; the references'
     from the cases themselves.
@@ -74,6 +77,7 @@ def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> t
         parts.append(_dataset_part(dataset, suite, columns))
     if not found:
         raise CardError("no figure for the card: " + "; ".join(missing))
+    parts += contrast_card(task_name, settings, cards)
     return "\n".join(parts), missing
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eval.bench.licences import licence_lines
 from eval.scorers.corpus import bleu_from_sums
 from eval.verdict.paired import (
     cases_needed,
@@ -236,9 +237,10 @@ def main() -> int:
             f"{drop:>8.3f}{needed:>8.0f}{'' if good else '   above 5%'}"
         )
     print(
-        f"\nfalse pass: the candidate is truly worse by exactly the margin. sees: the drop shown with {POWER:.0%} power.\n"
-        + ("every figure is inside its bounds" if sound else "a figure is outside its bounds")
+        f"\nfalse pass: the candidate is truly worse by exactly the margin. sees: the drop shown with {POWER:.0%} power."
     )
+    print("\n" + "\n".join(licence_lines()))
+    print("\n" + ("every figure is inside its bounds" if sound else "a figure is outside its bounds"))
     return 0 if sound else 1
 
 
