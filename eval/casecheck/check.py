@@ -1,7 +1,7 @@
 """Runs every check over a task's folder of case files."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from eval.casecheck.balance import CaseBalance, balance_of
 from eval.casecheck.calibration import CalibrationFindings, check_calibration
 from eval.casecheck.card import card_problems
 from eval.casecheck.case import case_problems
-from eval.casecheck.claims import ClaimFindings, check_claims, missing_claims
+from eval.casecheck.claims import ClaimFindings, check_claims
 from eval.casecheck.files import CALIBRATION, CaseLine, CaseProblem, case_paths, read_case_file, repeated_ids
 from eval.casecheck.overlap import copied_passages, copied_references, reworded_cases
 from eval.casecheck.rules import CaseRules
@@ -47,11 +47,8 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
         CaseError: a file cannot be read, or there is no file ``only``.
     """
     paths = case_paths(folder)
-    calibration_path = folder / f"{CALIBRATION}.jsonl"
-    has_calibration = calibration_path.exists()
-    claims_path = folder / f"{CLAIMS}.jsonl"
-    has_claims = claims_path.exists()
-    known = [path.stem for path in paths] + [CALIBRATION] * has_calibration + [CLAIMS] * has_claims
+    judging = [path for name in (CALIBRATION, CLAIMS) if (path := folder / f"{name}.jsonl").exists()]
+    known = [path.stem for path in (*paths, *judging)]
     if only is not None and only not in known:
         raise CaseError(
             f"no dataset {only!r} in {folder}; datasets there: {', '.join(known)}. Name one with --dataset."
@@ -74,24 +71,12 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     ]
     balances = [balance_of(file, found, rules.files.get(file)) for file, found in by_file.items()]
     problems += [problem for balance in balances for problem in balance.problems]
-    calibration = None
-    if has_calibration:
-        calibration = check_calibration(calibration_path, lines, rules.calibration)
-        problems += calibration.problems
-    elif rules.calibration is not None and only is None:
-        problems.append(CaseProblem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
-
-    claims = None
-    if has_claims:
-        claims = check_claims(claims_path, lines, rules.claims_of)
-        problems += claims.problems
-    elif rules.claims_of and only is None:
-        problems.append(missing_claims())
+    calibration, claims, found = _judges_files(folder, lines, rules, complete=only is None)
+    problems += found
 
     digests = {file: cases_digest(line.case for line in found) for file, found in by_file.items()}
-    for name, path in ((CALIBRATION, calibration_path), (CLAIMS, claims_path)):
-        if path.exists():
-            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    for path in judging:
+        digests[path.stem] = hashlib.sha256(path.read_bytes()).hexdigest()
     problems += card_problems(folder, digests)
 
     order = {name: number for number, name in enumerate(known)}
@@ -103,6 +88,27 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
         calibration=calibration if only in (None, CALIBRATION) else None,
         claims=claims if only in (None, CLAIMS) else None,
     )
+
+
+def _judges_files(
+    folder: Path, lines: Sequence[CaseLine], rules: CaseRules, *, complete: bool
+) -> tuple[CalibrationFindings | None, ClaimFindings | None, list[CaseProblem]]:
+    """Check the files that judges use; with ``complete`` a required file that is missing is a problem."""
+    calibration, claims, problems = None, None, list[CaseProblem]()
+    path = folder / f"{CALIBRATION}.jsonl"
+    if path.exists():
+        calibration = check_calibration(path, lines, rules.calibration)
+        problems += calibration.problems
+    elif rules.calibration is not None and complete:
+        problems.append(CaseProblem(file=CALIBRATION, line=0, id="", text="is missing; the judge cannot be calibrated"))
+    path = folder / f"{CLAIMS}.jsonl"
+    if path.exists():
+        claims = check_claims(path, lines, rules.claims_of)
+        problems += claims.problems
+    elif rules.claims_of and complete:
+        text = "is missing; the claims judge cannot be asked"
+        problems.append(CaseProblem(file=CLAIMS, line=0, id="", text=text))
+    return calibration, claims, problems
 
 
 def measure_specificity(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eval.casecheck.files import CaseLine, CaseProblem, numbered_lines
 from eval.cases import Case
-from eval.claims.labels import CLAIMS, FORBIDDEN, ClaimRow, read_claim
+from eval.claims.labels import FORBIDDEN, ClaimRow, read_claim
 from eval.errors import CaseError
 
 # A contrast is about as long as its statement, and one of a fact shares words with it. Over 3,000 contrasts by hand
@@ -57,11 +57,6 @@ def check_claims(path: Path, lines: Sequence[CaseLine], files: Sequence[str]) ->
         critical=sum(row.critical for row in rows.values()),
         contrasts=sum(len(row.contrasts) for row in rows.values()),
     )
-
-
-def missing_claims() -> CaseProblem:
-    """Return the problem of a task whose judges need the file."""
-    return CaseProblem(file=CLAIMS, line=0, id="", text="is missing; the claims judge cannot be asked")
 
 
 def _wanted(case: Case) -> list[str]:

@@ -8,7 +8,7 @@ from eval.cases import Case
 from eval.contrasts.sets import ContrastSets, load_contrasts
 from eval.judges.agreeing import sources_of
 from eval.judges.baseline import WordScores, flags_at, word_scores
-from eval.judges.contrasts import ContrastText, KindMeasure, Label, choose_cases, texts_of
+from eval.judges.contrasts import ContrastLabel, ContrastText, KindMeasure, choose_cases, texts_of
 from eval.judges.detectors import detector_values
 from eval.loaders import load_dataset
 from eval.suites import load_suite
@@ -30,7 +30,7 @@ class ContrastBench:
     @property
     def kinds(self) -> tuple[KindMeasure, ...]:
         """Every kind with its number of texts, objected to by nobody."""
-        counts: dict[tuple[Label, str, bool], int] = {}
+        counts: dict[tuple[ContrastLabel, str, bool], int] = {}
         for text in self.texts:
             key = (text.label, text.kind, text.kept)
             counts[key] = counts.get(key, 0) + 1

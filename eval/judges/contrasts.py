@@ -16,7 +16,7 @@ from eval.scorers.judge import JudgeSpec
 from figures.arrays import Floats
 from figures.stats import Interval, effective_cases, rate_interval
 
-Label = Literal["wrong", "right", "good"]
+ContrastLabel = Literal["wrong", "right", "good"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class ContrastText:
 
     id: str
     case_id: str
-    label: Label
+    label: ContrastLabel
     kind: str
     kept: bool
     text: str
@@ -41,7 +41,7 @@ class KindMeasure:
     """
 
     kind: str
-    label: Label
+    label: ContrastLabel
     kept: bool
     n: int
     flagged: int
@@ -143,7 +143,7 @@ def measure(
         for text, found in zip(texts, judged, strict=True)
         if not (spec.pairwise and text.good is None)
     ]
-    groups: dict[tuple[Label, bool, str], list[tuple[ContrastText, bool | None, JudgedScores]]] = {}
+    groups: dict[tuple[ContrastLabel, bool, str], list[tuple[ContrastText, bool | None, JudgedScores]]] = {}
     for row in rows:
         groups.setdefault((row[0].label, row[0].kept, row[0].kind), []).append(row)
     kinds = tuple(
@@ -163,7 +163,7 @@ def measure(
     return kinds, clustered_rate(fine), clustered_rate(decided)
 
 
-_ORDER: dict[Label, int] = {"wrong": 0, "right": 1, "good": 2}
+_ORDER: dict[ContrastLabel, int] = {"wrong": 0, "right": 1, "good": 2}
 
 
 def clustered_rate(rows: Sequence[tuple[str, bool]]) -> Interval | None:

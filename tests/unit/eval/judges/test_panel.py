@@ -123,7 +123,8 @@ def test_a_judge_that_fails_leaves_cases_unscored_and_a_gate_on_it_fails(tmp_pat
 
     judged = ask("faithfulness", Told(mostly_down), {NEW: results("x")}, tmp_path)
     assert values(judged, NEW, "judge_faithfulness") == [1.0, None, None, None]
-    suite = SUITE.judged_by(SUITE.judges[:1], SUITE.judges[:1])
+    spec = next(spec for spec in SUITE.judges if spec.rubric == "faithfulness")
+    suite = SUITE.judged_by([spec], [spec])
     assert suite.digest == SUITE.digest
     metrics = build_metrics(suite, {case.id: case for case in CASES}, judged.answers[NEW], deadline_ms=5000)
     metric = metrics["judge_faithfulness"]
