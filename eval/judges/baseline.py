@@ -66,7 +66,7 @@ def flags_at(scores: WordScores, edits: Sequence[MinimalEdit], false_alarms: flo
     """Return which edits the baseline calls wrong when it objects to at most ``false_alarms`` (0 to 1) of the right ones."""
     right = np.sort([scores.scores[edit.id] for edit in edits if not edit.wrong])[::-1]
     allowed = min(int(false_alarms * len(right)), len(right) - 1)
-    return {name: score > right[allowed] for name, score in scores.scores.items()}
+    return {name: bool(score > right[allowed]) for name, score in scores.scores.items()}
 
 
 def _auc(

@@ -40,7 +40,9 @@ def test_the_first_five_pairs_are_there():
 
 def test_every_judge_of_every_suite_has_its_file():
     wanted = {spec.rubric for name in task_names() for spec in load_suite(name).judges}
-    assert {path.stem for path in JUDGES} == wanted == {"claims", "coverage", "faithfulness", "preference", "usefulness"}
+    assert (
+        {path.stem for path in JUDGES} == wanted == {"claims", "coverage", "faithfulness", "preference", "usefulness"}
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -61,9 +61,7 @@ def test_an_abstention_counts_as_the_wrong_verdict():
 def test_a_judge_gains_nothing_by_abstaining_where_it_is_wrong():
     """A judge that is wrong on a quarter of the rows is as good as before when it abstains on half of those."""
     wrong = [row(n, n < 80, (n < 80) if n % 4 else (n >= 80)) for n in range(160)]
-    abstaining = [
-        row(n, n < 80, None if n % 8 == 0 else verdict.votes[0]) for n, verdict in enumerate(wrong)
-    ]
+    abstaining = [row(n, n < 80, None if n % 8 == 0 else verdict.votes[0]) for n, verdict in enumerate(wrong)]
     assert kappa(wrong).value == pytest.approx(0.5)
     assert kappa(abstaining).value == pytest.approx(0.5)
     assert accuracy(abstaining).value == pytest.approx(0.75)
