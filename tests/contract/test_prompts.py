@@ -38,6 +38,15 @@ def test_the_first_five_pairs_are_there():
     }
 
 
+def test_a_judge_is_licensed_for_kinds_that_its_suite_declares():
+    for suite in map(load_suite, task_names()):
+        declared = {kind.name for kind in suite.judged_only}
+        for spec in suite.judges:
+            assert set(spec.kinds) <= declared, spec.rubric
+            assert spec.bounded or not spec.kinds, f"{spec.rubric}: a licence is for nothing without floor or margin"
+            assert spec.yes_or_no or not spec.kinds, f"{spec.rubric}: licences are derived for yes-or-no scores"
+
+
 def test_every_judge_of_every_suite_has_its_file():
     wanted = {spec.rubric for name in task_names() for spec in load_suite(name).judges}
     assert (

@@ -94,4 +94,5 @@ CASE_RULES = CaseRules(
         cases_of="dev",
         omissions=("dropped_open_item",),
     ),
+    claims_of=("dev", "gate"),
 )

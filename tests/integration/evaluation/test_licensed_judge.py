@@ -17,6 +17,7 @@ from eval.judges.calibrate import CONTRASTS, CalibrateOptions, calibrate
 from eval.loaders import load_dataset
 from eval.results import Verdict
 from eval.selftest.faults.meaning import reversed_outcome
+from eval.suites import load_suite
 from eval.tracking.store import Production
 from service.cards import ModelCards
 from service.llm.model_call import ModelReply
@@ -156,6 +157,9 @@ def test_a_licensed_judge_rejects_a_quarter_of_reversed_outcomes(monkeypatch, me
     assert claims.kinds == report.licence.licensed
     assert judge_checks(pair) == {"judge_claims": Verdict.FAIL}
     assert pair.gate.verdict is Verdict.FAIL
+    assert set(pair.gate.looked_at) == set(claims.kinds)
+    assert "outcome_reversed" not in pair.gate.unseen
+    assert "urgency_dropped" in pair.gate.unseen
     assert pair.metrics["claims_stated"].value > 0
     assert pair.metrics["critical_stated"].n > 0
     findings = [case.scores["judge_claims"].findings for case in pair.cases if case.scores["judge_claims"].value == 0.0]
@@ -175,4 +179,6 @@ def test_without_a_licence_the_same_harm_is_unseen(monkeypatch, measured):
     assert claims.status.startswith("no licence, shown only: no kind reaches")
     assert judge_checks(pair) == {}
     assert pair.gate.verdict is not Verdict.FAIL
+    assert len(pair.gate.unseen) == len(load_suite("summarize").judged_only)
+    assert "nobody looked at meaning" in pair.gate.headline.lower()
     assert pair.metrics["judge_claims"].value is not None
