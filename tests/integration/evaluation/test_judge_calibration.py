@@ -1,4 +1,4 @@
-"""Judges over the real wire: one that knows the labels passes calibration and gates, a coin-flipping one is refused."""
+"""Judges over the real wire: one that knows the labels is measured; coin-flipping and talking ones get no licence."""
 
 import json
 import shutil
@@ -65,16 +65,23 @@ def scripted(root, request):
         )
 
 
-def measure(settings, said, *, repeats=2):
+def measure(settings, said, *, repeats=2, sets=("own", "public")):
     options = CalibrateOptions(
-        task="summarize", rubrics=("faithfulness",), model=SCRIPTED_MODEL_ID, repeats=repeats, concurrency=16
+        task="summarize",
+        rubrics=("faithfulness",),
+        model=SCRIPTED_MODEL_ID,
+        repeats=repeats,
+        sets=sets,
+        concurrency=16,
+        dev_cases=10,
+        gate_cases=0,
     )
     (report,) = calibrate(options, settings, said.append)
     return report
 
 
 @pytest.mark.parametrize("scripted", [PERFECT], indirect=True, ids=["perfect"])
-def test_a_perfect_judge_passes_calibration_and_then_gates(scripted):
+def test_a_judge_that_knows_the_labels_agrees_fully_and_gates_only_with_a_licence(scripted):
     said = []
     report = measure(scripted, said)
 
@@ -83,7 +90,7 @@ def test_a_perfect_judge_passes_calibration_and_then_gates(scripted):
     assert (own.kappa.value, own.self_agreement.value) == (1.0, 1.0)
     assert own.flagged["good"] == (0, 80)
     assert own.flagged["swapped_amount"] == (8, 8)
-    assert report.shortfall == ""
+    assert report.shortfall.startswith("not measured on the contrast sets; run ")
     assert report.record.answered_by == "scripted"
     assert load(scripted.state_dir, report.record.judge_digest) == report.record
     assert any("consistency_sales_email left out" in line for line in said)
@@ -92,9 +99,10 @@ def test_a_perfect_judge_passes_calibration_and_then_gates(scripted):
     evaluation = evaluate(options, scripted).evaluation
     (pair,) = evaluation.pairs
     faithfulness = next(note for note in evaluation.judges if note.rubric == "faithfulness")
-    assert faithfulness.gates, faithfulness.status
+    assert not faithfulness.gates
+    assert faithfulness.status.startswith("no licence, shown only: not measured on the contrast sets")
     assert faithfulness.digest == report.record.judge_digest
-    assert [check.name for check in pair.gate.checks if check.name.startswith("judge_")] == ["judge_faithfulness"]
+    assert not [check for check in pair.gate.checks if check.name.startswith("judge_")]
     assert pair.metrics["judge_faithfulness"].n == 8
     coverage = next(note for note in evaluation.judges if note.rubric == "coverage")
     assert not coverage.gates
@@ -103,14 +111,16 @@ def test_a_perfect_judge_passes_calibration_and_then_gates(scripted):
 
 @pytest.mark.parametrize("scripted", [COIN], indirect=True, ids=["coin"])
 def test_a_coin_flipping_judge_is_refused_and_does_not_gate(scripted):
-    report = measure(scripted, [])
-    assert report.shortfall.startswith("kappa ")
+    report = measure(scripted, [], sets=("own", "contrasts"))
+    assert report.shortfall.startswith("false alarms 0.")
     assert report.record.sets[0].kappa.high < 0.5
+    assert report.record.contrasts.cases == {"dev": 10, "gate": 0}
+    assert 0.3 < report.record.contrasts.false_alarms.value < 0.7
 
     options = Options(task="summarize", pairs=("extractive",), case_count=8, judge_model=SCRIPTED_MODEL_ID)
     evaluation = evaluate(options, scripted).evaluation
     faithfulness = next(note for note in evaluation.judges if note.rubric == "faithfulness")
-    assert "uncalibrated, shown only: kappa" in faithfulness.status
+    assert "no licence, shown only: false alarms 0." in faithfulness.status
     (pair,) = evaluation.pairs
     assert pair.metrics["judge_faithfulness"].value is not None
     assert not [check for check in pair.gate.checks if check.name.startswith("judge_")]
@@ -118,12 +128,14 @@ def test_a_coin_flipping_judge_is_refused_and_does_not_gate(scripted):
 
 @pytest.mark.parametrize("scripted", [PROSE], indirect=True, ids=["prose"])
 def test_prose_is_unscored_and_counted_never_zero(scripted):
-    report = measure(scripted, [], repeats=1)
+    report = measure(scripted, [], repeats=1, sets=("own", "contrasts"))
     own = report.record.sets[0]
     assert own.unscored == own.n == 144
     assert own.kappa is None
-    assert "144 of 144 calibration rows could not be scored" in report.shortfall
-    assert report.failures == (("the judge gave prose without a grade", 160),)
+    assert report.shortfall.startswith("it decides only 0.00")
+    ((reason, count),) = report.failures
+    assert reason == "the judge gave prose without a grade"
+    assert count == report.calls > 160
 
 
 @pytest.mark.parametrize("scripted", [PERFECT], indirect=True, ids=["perfect"])
