@@ -72,6 +72,8 @@ def _row_faults(row: ClaimRow, case: Case | None) -> list[str]:
         kind = "forbidden claim" if row.source == FORBIDDEN else "fact"
         return [f"case {row.case_id!r} has no {kind} number {row.number}; mend the number, or remove the row"]
     found = []
+    if row.source == "fact" and row.critical != case.expectations.facts[row.number - 1].critical:
+        found.append("the case and this row differ on whether the fact is critical; mend one of them")
     statement = _words(row.statement)
     for dimension, text in row.contrasts.items():
         words = _words(text)

@@ -3,6 +3,7 @@
 import pytest
 
 from eval.bench import simulate
+from eval.bench.licences import CASE_COUNTS, FALSE_ALARMS, MARGINS, licence_lines
 
 pytestmark = pytest.mark.slow
 TRIALS = 400
@@ -33,3 +34,14 @@ def test_the_simulation_would_notice_an_interval_that_is_too_narrow():
         return simulate.rate_interval(int(rng.binomial(200, 0.9)), 200, confidence=0.8)
 
     assert simulate.coverage("narrow", narrow, 0.9, trials=TRIALS).share < 0.9
+
+
+def test_the_licence_table_has_a_dash_where_no_recall_suffices():
+    lines = licence_lines()
+    assert len(lines) == 3 + len(FALSE_ALARMS) + 2
+    head, few, many = lines[1].split(), lines[3].split(), lines[8].split()
+    assert head == ["margin", *(f"{margin:.2f}" for margin in MARGINS for _ in CASE_COUNTS)]
+    assert few[:3] == ["false", "alarms", "0.00"]
+    assert "–" not in few
+    assert many[3:7] == ["–"] * 4
+    assert lines[-1].startswith("Enough means: at 10% harmed answers the gate does not pass")

@@ -131,6 +131,7 @@ def test_complete_labels_have_no_problem_and_are_counted(tmp_path):
             [FACT | {"contrasts": FACT["contrasts"] | {"role": FACT["contrasts"]["polarity"]}}, FALSE],
             "two contrasts are equal",
         ),
+        ([FACT | {"critical": True}, FALSE], "differ on whether the fact is critical"),
         ([FACT, FALSE, "no row"], "claims.jsonl:3: the line"),
     ],
 )
