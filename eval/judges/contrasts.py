@@ -14,7 +14,7 @@ from eval.judges.jury import same_answer
 from eval.results import Score
 from eval.scorers.judge import JudgeSpec
 from figures.arrays import Floats
-from figures.stats import Interval, effective_cases, rate_interval
+from figures.stats import Interval, rate_interval
 
 ContrastLabel = Literal["wrong", "right", "good"]
 
@@ -167,7 +167,11 @@ _ORDER: dict[ContrastLabel, int] = {"wrong": 0, "right": 1, "good": 2}
 
 
 def clustered_rate(rows: Sequence[tuple[str, bool]]) -> Interval | None:
-    """Return the mean over cases of a case's share of hits, with Wilson's interval at the size that the cases are worth."""
+    """Return the mean over cases of a case's share of hits, with Wilson's interval for that many cases.
+
+    The texts of a case differ in a few words, so they count as one observation; errors that are independent of each other would
+    allow a narrower interval.
+    """
     by_case: dict[str, list[bool]] = {}
     for case_id, hit in rows:
         by_case.setdefault(case_id, []).append(hit)
@@ -175,8 +179,7 @@ def clustered_rate(rows: Sequence[tuple[str, bool]]) -> Interval | None:
         return None
     means: Floats = np.array([sum(hits) / len(hits) for hits in by_case.values()])
     total = min(float(means.sum()), float(len(means)))
-    effective = effective_cases(means, max(map(len, by_case.values())))
-    return rate_interval(total, len(means), effective_n=effective)
+    return rate_interval(total, len(means))
 
 
 def _agreed(found: Sequence[JudgedScores], spec: JudgeSpec) -> int | None:
