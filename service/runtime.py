@@ -30,6 +30,7 @@ from service.telemetry.loop_lag import Crowding
 
 if TYPE_CHECKING:
     from service.aws.queries import DynamoQueries
+    from service.summaries.archive import Archive
 
 
 def _new_id() -> str:
@@ -176,7 +177,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         tasks=tasks,
         pair_sources=sources,
         rollouts=build_rollouts(settings, sources),
-        shadow=Shadow(settings.state_dir / "shadow"),
+        shadow=Shadow(settings.state_dir / "shadow", archive=_shadow_archive(settings, s3)),
         dashboards=build_dashboards(settings),
         warm_up=gateway.warm_up,
         access=open_access(settings) if guarded else None,
@@ -190,6 +191,15 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
     if unknown:
         raise ConfigurationError(f"OMNI_REQUIRED_TASKS names {', '.join(unknown)}; tasks: {', '.join(tasks)}")
     return tasks
+
+
+def _shadow_archive(settings: Settings, s3: Any) -> "Archive | None":
+    """Return the bucket of the answers, in which shadow answers stand apart; None in `local` without a local AWS endpoint."""
+    if settings.environment == "local" and settings.aws.endpoint is None:
+        return None
+    from service.summaries.archive import Archive
+
+    return Archive(s3, settings.stores.archive_bucket)
 
 
 def _stores(

@@ -1,4 +1,4 @@
-"""Shadow answers: a candidate answers real requests without showing them; both answers are kept for the harness to score.
+"""Shadow answers: a candidate answers real requests without showing them; both answers are kept for `omni shadow report`.
 
 Ids in the kept inputs are replaced by pseudonyms.
 """
@@ -6,19 +6,20 @@ Ids in the kept inputs are replaced by pseudonyms.
 import asyncio
 import hashlib
 import hmac
-import json
 import os
 import threading
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from secrets import token_bytes
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from service.errors import StoreError
 from service.llm.reliability import Reliability
 from service.release.rollout import RolloutCandidate
+from service.rollouts.shadow_record import AnswerRecord, ShadowRecord
 from service.task import Task, TaskContext, TaskResult
 from service.telemetry.log import Event, log
 
@@ -27,11 +28,34 @@ _MOST_IN_FLIGHT = 8
 _MOST_BYTES = 100_000_000
 
 
-class Shadow:
-    """Runs candidates after the response is ready, and appends one line per request to ``<folder>/<task>.jsonl``."""
+class ShadowArchive(Protocol):
+    """Where records outlive this machine."""
 
-    def __init__(self, folder: Path, *, most_in_flight: int = _MOST_IN_FLIGHT, most_bytes: int = _MOST_BYTES) -> None:
-        self._folder, self._most_in_flight, self._most_bytes = folder, most_in_flight, most_bytes
+    def put_json(self, key: str, text: str) -> str:
+        """Write ``text`` as object ``key``. Blocking.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        ...
+
+
+class Shadow:
+    """Runs candidates after the response is ready, and keeps one record per request.
+
+    A record becomes an object of ``archive``; without an archive, or while it fails, a line of ``<folder>/<task>.jsonl``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        archive: ShadowArchive | None = None,
+        most_in_flight: int = _MOST_IN_FLIGHT,
+        most_bytes: int = _MOST_BYTES,
+    ) -> None:
+        self._folder, self._archive = folder, archive
+        self._most_in_flight, self._most_bytes = most_in_flight, most_bytes
         # A random key of this process: pseudonyms join lines of its traffic and cannot be traced back to a person.
         self._key = token_bytes(32)
         self._appending = threading.Lock()
@@ -82,18 +106,31 @@ class Shadow:
             if kept is None:
                 self.left_out += 1
                 return
-            row = {
-                "at": now.isoformat(),
-                "task": task.name,
-                "rollout": candidate.rollout.sequence,
-                "inputs": kept.model_dump(mode="json"),
-                "shown": {"pair_digest": shown_digest} | _answer(shown),
-                "unseen": {"pair_digest": context.pair.digest} | _answer(unseen),
-            }
-            await asyncio.to_thread(self._append, task.name, json.dumps(row, ensure_ascii=False))
+            record = ShadowRecord(
+                id=token_bytes(8).hex(),
+                at=now,
+                task=task.name,
+                rollout=candidate.rollout.sequence,
+                inputs=kept.model_dump(mode="json"),
+                shown=AnswerRecord.of(shown, shown_digest),
+                unseen=AnswerRecord.of(unseen, context.pair.digest),
+            )
+            await asyncio.to_thread(self._keep, record)
         except Exception as err:  # a failed shadow must not affect any request
             self.failed += 1
             log(Event.SHADOW_FAILED, task=task.name, error=type(err).__name__)
+
+    def _keep(self, record: ShadowRecord) -> None:
+        text = record.model_dump_json()
+        if self._archive is not None:
+            try:
+                self._archive.put_json(record.object_key, text)
+            except StoreError as err:  # the report reads the file of this machine, too
+                log(Event.SHADOW_FAILED, task=record.task, error=type(err).__name__)
+            else:
+                self.kept += 1
+                return
+        self._append(record.task, text)
 
     def _append(self, name: str, line: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -118,17 +155,3 @@ class Shadow:
 
     def _pseudonym(self, value: str) -> str:
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()[:16]
-
-
-def _answer(result: TaskResult) -> dict[str, Any]:
-    return {
-        "output": result.output,
-        "arm": result.arm,
-        "model": result.model,
-        "answered_by": result.answered_by,
-        "latency_ms": round(result.latency_ms, 1),
-        "cost_usd": None if result.cost is None else format(result.cost.metered_usd, "f"),
-        "failure": result.failure,
-        "guarded": list(result.guarded),
-        "repaired": result.repaired,
-    }

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.cards import ModelCards
-from service.errors import UpstreamUnavailable
+from service.errors import StoreError, UpstreamUnavailable
 from service.interactions.interaction import Interaction
 from service.llm.breaker import BreakerState
 from service.llm.model_call import ModelReply
@@ -20,6 +20,7 @@ from service.llm.reliability import Reliability
 from service.pair_file import load_pair
 from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.shadow import Shadow
+from service.rollouts.shadow_record import ShadowRecord
 from service.served import ServedPair
 from service.settings import REPO_ROOT
 from service.task import TaskContext
@@ -192,6 +193,37 @@ async def test_a_shadow_file_that_cannot_be_written_is_counted_only(tmp_path, br
     assert (shadow.failed, shadow.kept) == (2, 0)
     if broken == "disk":
         assert (tmp_path / "spool" / "summarize.jsonl").read_text(encoding="utf-8") == ""
+
+
+class Bucket:
+    def __init__(self, error=None):
+        self.error, self.objects = error, {}
+
+    def put_json(self, key, text):
+        if self.error is not None:
+            raise self.error
+        self.objects[key] = text
+
+
+async def test_with_an_archive_each_answer_is_one_object_of_its_hour(tmp_path):
+    bucket = Bucket()
+    shadow = Shadow(tmp_path, archive=bucket)
+    await submitted(shadow, Model(), times=3)
+    await shadow.drain()
+    assert (shadow.kept, len(bucket.objects), list(tmp_path.iterdir())) == (3, 3, [])
+    for key, text in bucket.objects.items():
+        record = ShadowRecord.model_validate_json(text)
+        assert key == f"omni-shadow/summarize/2026/11/21/09/{record.id}.json"
+        assert not any(secret in text for secret in (ACCOUNT, CONTACT, "i-4711"))
+
+
+async def test_while_the_archive_fails_answers_are_kept_on_this_machine(tmp_path):
+    shadow = Shadow(tmp_path, archive=Bucket(error=StoreError("down")))
+    with capture_logs() as logs:
+        await submitted(shadow, Model(), times=2)
+        await shadow.drain()
+    assert [entry["event"] for entry in logs] == ["SHADOW_FAILED"] * 2
+    assert (shadow.kept, len(rows(tmp_path))) == (2, 2)
 
 
 async def test_inputs_that_may_not_be_kept_are_not(tmp_path):
