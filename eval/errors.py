@@ -47,3 +47,7 @@ class HarvestError(HarnessError):
 
 class BackfillError(HarnessError):
     """The backfill cannot run as asked."""
+
+
+class ShadowError(HarnessError):
+    """Shadow answers are missing or cannot be judged; the message says which and what to do."""

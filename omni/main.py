@@ -24,6 +24,7 @@ from eval.commands.release import history, verify
 from eval.commands.releases import releases
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
+from eval.commands.shadow import shadow
 from eval.commands.sweep import sweep
 from eval.commands.traffic import traffic
 from eval.commands.ui import ui
@@ -91,6 +92,7 @@ def build_app() -> typer.Typer:
     for station, commands in ((EVALUATE, _EVALUATE), (RELEASE, _RELEASE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)
+    app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
     add_service_commands(app)
     for station, commands in ((WAREHOUSE, _WAREHOUSE), (MEASURE, _MEASURE)):
         for name, command in commands.items():

@@ -21,7 +21,10 @@ class ScorerContext:
 
 
 class Scorer(Protocol):
-    """Turns one case into scores: ``scores`` names all that ``score`` returns, each time."""
+    """Turns one case into scores: ``scores`` names all that ``score`` returns, each time.
+
+    A scorer that scores nothing without the case's expectations says so with ``needs_labels = True``.
+    """
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ class FactScorer:
 
     name = "facts"
     scores = ("fact_coverage", "critical_coverage", "forbidden_clear")
+    needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return the scores; findings are missing statements, and false claims with the form that matched."""

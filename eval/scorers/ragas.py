@@ -41,6 +41,7 @@ class RagasTextScorer:
 
     name = "ragas text"
     scores = ("ragas_bleu", "ragas_chrf", "ragas_rouge_l", "ragas_similarity")
+    needs_labels = True
 
     def __init__(self) -> None:
         require_ragas()

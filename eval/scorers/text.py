@@ -29,6 +29,7 @@ class TextScorer:
     name = "text"
     reads_references = True
     scores = ("bleu", "chrf", "rouge_l")
+    needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return the three scores of the output against the case's references."""

@@ -12,6 +12,7 @@ class VerdictScorer:
 
     name = "verdicts"
     scores = ("verdicts",)
+    needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return the share, with one finding per wrong criterion."""
@@ -33,6 +34,7 @@ class ScoreScorer:
 
     name = "score"
     scores = ("score_error", "passed_right")
+    needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return both; unscored if the scorecard or the labels have no score."""
@@ -52,6 +54,7 @@ class EndingScorer:
 
     name = "ending"
     scores = ("resolution", "tone_customer", "tone_agent")
+    needs_labels = True
 
     def score(self, context: ScorerContext) -> dict[str, Score]:
         """Return the three."""
