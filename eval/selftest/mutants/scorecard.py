@@ -101,6 +101,13 @@ def _elsewhere(answers: CriterionAnswers, case: Case, draws: random.Random) -> C
     return spoilt
 
 
+def _first_words(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
+    """Quote the call's first turn for everything: always said, and evidence of hardly anything."""
+    turns = ScorecardInputs.model_validate(case.inputs).turns
+    first = next((" ".join(turn.text.split()) for turn in turns if turn.spoken), "")
+    return {name: answer | {"quote": first, "turn": 0} for name, answer in answers.items()}
+
+
 def _unquoted(answers: CriterionAnswers, case: Case, draws: random.Random) -> CriterionAnswers:
     return {name: answer | {"quote": "", "turn": -1} for name, answer in answers.items()}
 
@@ -119,6 +126,10 @@ def _refuses(text: str, case: Case, draws: random.Random) -> str:
 
 def _slower(reply: ModelReply) -> ModelReply:
     return replace(reply, latency_ms=reply.latency_ms * 2)
+
+
+def _after_the_deadline(reply: ModelReply) -> ModelReply:
+    return replace(reply, latency_ms=reply.latency_ms + 125_000)
 
 
 def _dearer(reply: ModelReply) -> ModelReply:
@@ -176,14 +187,21 @@ PLAN = MutantPlan(
         Mutant(
             name="quotes_from_elsewhere",
             does="each quote is another turn of the agent's",
-            targets=("right_turn",),
+            targets=("right_turn", "evidence_right"),
             engines=_SOUND,
             doctor=_spoilt(_elsewhere),
         ),
         Mutant(
+            name="first_words_as_evidence",
+            does="the call's first turn is quoted for everything",
+            targets=("evidence_right",),
+            engines=_SOUND,
+            doctor=_spoilt(_first_words),
+        ),
+        Mutant(
             name="no_quotes",
             does="nothing is quoted",
-            targets=("right_turn", "quotes_verified"),
+            targets=("quotes_verified",),
             engines=_SOUND,
             doctor=_spoilt(_unquoted),
         ),
@@ -211,6 +229,13 @@ PLAN = MutantPlan(
             targets=("latency_p95",),
             engines=_SCRIPTED,
             edit_reply=_slower,
+        ),
+        Mutant(
+            name="after_the_deadline",
+            does="each call takes two minutes longer",
+            targets=("on_time", "latency_p95"),
+            engines=_SCRIPTED,
+            edit_reply=_after_the_deadline,
         ),
         Mutant(
             name="dearer_by_a_third",

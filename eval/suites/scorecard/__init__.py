@@ -6,6 +6,7 @@ from eval.suites.scorecard.case_rules import CASE_RULES as CASE_RULES
 from eval.suites.scorecard.judged_kinds import JUDGED_KINDS
 from eval.suites.scorecard.pools import (
     Accuracy,
+    EvidenceRight,
     Kappa,
     QuotesVerified,
     RequiredFailPrecision,
@@ -22,6 +23,7 @@ _POOLS: dict[str, Pool] = {
     "kappa": Kappa(),
     "kappa_macro": Kappa(per_criterion=True),
     "quotes_verified": QuotesVerified(),
+    "evidence_right": EvidenceRight(),
     "yes_proven": YesProven(),
     "right_turn": RightTurn(),
     "required_fail_recall": RequiredFailRecall(),
@@ -60,7 +62,13 @@ SUITE = Suite(
         Floor(
             metric="quotes_verified",
             bound=0.90,
-            reason="agents see these quotes as their own words; one invented quote in ten destroys their trust",
+            reason="agents see these quotes as their own words; one invented or missing quote in ten destroys their trust",
+        ),
+        Floor(
+            metric="evidence_right",
+            bound=0.30,
+            reason="with less than a third of the evidence right, a reviewer must hear the call anyway; the keyword baseline "
+            "reaches 0.48 [0.43, 0.53] on the gate set (2026-11-22)",
         ),
         Floor(
             metric="kappa",
@@ -70,8 +78,15 @@ SUITE = Suite(
         Floor(metric="schema_valid", bound=0.80, reason="repairs of an answer's format must stay the exception"),
         Floor(
             metric="latency_p95",
-            bound=300_000.0,
-            reason="half of the ten minutes for a call (R-QA-LIMITS) go to the model; also decides if production calls no model",
+            bound=120_000.0,
+            reason="50 calls at once, ten scored at a time, within the ten minutes of a call (R-QA-LIMITS): five rounds of two "
+            "minutes; also decides if production calls no model",
+        ),
+        Floor(
+            metric="on_time",
+            bound=0.90,
+            reason="an answer after the pair's own deadline is thrown away in production, and the call waits for another try",
+            arms=("primary",),
         ),
         Floor(
             metric="cost_cold",
@@ -100,6 +115,11 @@ SUITE = Suite(
             reason="one call in twenty; with 120 calls a pair's comparison with itself already has an interval of ±0.03",
         ),
         NoWorse(
+            metric="evidence_right",
+            margin=0.10,
+            reason="one piece of evidence in ten; a pair's comparison with itself has an interval of about ±0.05",
+        ),
+        NoWorse(
             metric="right_turn", margin=0.10, reason="often two turns show the same, so the other turn is no error"
         ),
         NoWorse(metric="answered", margin=0.05, reason="one call in twenty, as for quotes_verified"),
@@ -108,7 +128,7 @@ SUITE = Suite(
     ),
     judged_only=JUDGED_KINDS,
     # High, because 57 of the gate set's 120 calls have no labelled failure of a required criterion, so recall cannot score
-    # them. Missing answers are caught by `answered`, missing quotes by `right_turn`.
+    # them. Missing answers are caught by `answered`, missing quotes by `quotes_verified`.
     max_unscored_rate=0.5,
     minimum_latency_calls=20,
     slices=("form", "turns", "outcome", "compliance", "polite_fail", "vulnerable", "injection", "foreign", "late"),
@@ -120,6 +140,7 @@ SUITE = Suite(
         "passed_right",
         "required_fail_recall",
         "quotes_verified",
+        "evidence_right",
         "right_turn",
         "schema_valid",
         "latency_p95",

@@ -45,17 +45,39 @@ class Accuracy(Ratio):
 
 
 class QuotesVerified(Ratio):
-    """Share of the quotes that occur in the transcript."""
+    """Share of the answers that owe a quote whose quote occurs in the transcript: a yes without one counts as not verified."""
 
     def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
-        """Return verified quotes and all."""
-        given = [
+        """Return verified quotes, and all that were given or are missing."""
+        owed = [
             item.evidence
             for result in results
             for item in card_of(result.output or "").criteria
-            if item.evidence in ("verified", "unverified")
+            if item.evidence != "none"
         ]
-        return _shared(given.count("verified"), len(given), results)
+        return _shared(owed.count("verified"), len(owed), results)
+
+
+class EvidenceRight(Ratio):
+    """Share of the evidence that shows what it is cited for: words of the labelled turn, for the labelled verdict.
+
+    Unlike ``quotes_verified`` it can fail for a pair whose quotes code takes from the transcript. An answer that owes no quote
+    and gives none does not count, nor does one that is right about something that was not said.
+    """
+
+    def counts(self, case: Case, results: Sequence[TaskResult]) -> Mapping[str, float]:
+        """Return evidence that is right, and all that was given or is missing."""
+        pairs = [
+            (label, item)
+            for result in results
+            for label, item in _answered(case, result)
+            if item.evidence != "none" and not (label.turn is None and item.verdict == label.verdict)
+        ]
+        right = sum(
+            item.verdict == label.verdict and item.evidence == "verified" and item.turn == label.turn
+            for label, item in pairs
+        )
+        return _shared(right, len(pairs), results)
 
 
 class YesProven(Ratio):

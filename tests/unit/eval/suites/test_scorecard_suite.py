@@ -14,8 +14,10 @@ from eval.suites import load_case_rules, load_suite
 from eval.suites.scorecard.labels import ScorecardExpectations
 from eval.suites.scorecard.pools import Kappa
 from eval.verdict.pooled import pooled, pooled_interval
+from service.cards import ModelCards
+from service.pair_file import load_pair
 from service.settings import REPO_ROOT
-from service.task import TaskResult
+from service.task import TaskResult, load_task
 from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.card import make_card
 from service.tasks.scorecard.reading import Reading
@@ -170,11 +172,40 @@ def test_evidence_figures_by_hand() -> None:
         "empathy": {"verdict": "yes", "quote": "My bill is wrong", "turn": 2},  # said, in another turn
         "plan": {"verdict": "yes"},
     }
-    assert figure("quotes_verified", (case_of(), output_of(**odd))) == 0.5
+    assert figure("quotes_verified", (case_of(), output_of(**odd))) == pytest.approx(1 / 3)  # one is missing
+    assert figure("evidence_right", (case_of(), output_of(**odd))) == 0.0
+    assert figure("evidence_right", (case_of(), output_of(**RIGHT))) == 1.0
     assert figure("yes_proven", (case_of(), output_of(**odd))) == pytest.approx(1 / 3)
     assert figure("right_turn", (case_of(), output_of(**odd))) == 0.0
     assert figure("right_turn", (case_of(), output_of(**RIGHT))) == 1.0
     assert figure("quotes_verified", (case_of(), output_of(**{n: {"verdict": "no"} for n in RIGHT}))) is None
+
+
+def test_evidence_that_code_took_from_the_call_can_be_wrong() -> None:
+    """Each quote is said, so ``quotes_verified`` is 1: only one of them shows what it is cited for."""
+    copied = {
+        "greet": YES,
+        "empathy": {"verdict": "yes", "quote": "Bye then, and thanks", "turn": 3},  # another turn than the labelled one
+        "plan": {"verdict": "yes", "quote": "I am sorry to hear that", "turn": 2},  # the wrong verdict
+    }
+    assert figure("quotes_verified", (case_of(), output_of(**copied))) == 1.0
+    assert figure("evidence_right", (case_of(), output_of(**copied))) == pytest.approx(1 / 3)
+    # A right answer about something that was not said owes no evidence, and what it quotes is not judged.
+    right = RIGHT | {"plan": {"verdict": "no", "quote": "Bye then, and thanks", "turn": 3}}
+    assert figure("evidence_right", (case_of(), output_of(**right))) == 1.0
+
+
+def test_no_bound_of_time_lies_above_every_deadline() -> None:
+    """A bound that no shipped pair's answer can break while it is in time decides nothing."""
+    task = load_task("scorecard")
+    cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+    deadlines = [
+        load_pair(path, cards=cards, task_variables=task.variables).serving.deadline_ms
+        for path in (REPO_ROOT / "prompts" / "scorecard").glob("*.prompty")
+    ]
+    bounds = {floor.metric: floor.bound for floor in SUITE.floors}
+    assert bounds["latency_p95"] <= max(deadlines)
+    assert 0.5 < bounds["on_time"] < 1.0
 
 
 def test_failed_required_criteria_are_found_or_not() -> None:
