@@ -11,10 +11,13 @@ _HOP = {"host", "content-length", "transfer-encoding", "connection"}
 
 
 class AwsProxy:
-    """Forwards to ``upstream``. ``rules`` maps ``dynamodb`` or ``s3`` to (kind, share); kinds: throttle, down, hang."""
+    """Forwards to ``upstream``. ``rules`` maps ``dynamodb`` or ``s3`` to (kind, share); kinds: throttle, down, hang.
+
+    ``quiet_since`` is when a scenario ended its fault before its own end (epoch, s), else None.
+    """
 
     def __init__(self, upstream, seed=0):
-        self.upstream, self.rules, self.hits = upstream, {}, 0
+        self.upstream, self.rules, self.hits, self.quiet_since = upstream, {}, 0, None
         self._draws = random.Random(seed)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)

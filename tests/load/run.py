@@ -122,13 +122,13 @@ def run(scenario, rig, proxy, folder, processes=1):
         for rule in scenario.model_faults:
             rig.fault(**rule)
         stack.callback(rig.no_faults)
-        proxy.rules = dict(scenario.store_faults)
+        proxy.rules, proxy.quiet_since = dict(scenario.store_faults), None
         stack.callback(lambda: setattr(proxy, "rules", {}))
         meter, started = Meter(rig, every), time.perf_counter()
         locust = _locust(scenario, rig, [each.url for each in every], records, folder / "locust.log")
         happening = _EVENTS.get(scenario.event)
         if happening:
-            thread = threading.Thread(target=happening, args=(scenario, rig, service, notes, stack, server))
+            thread = threading.Thread(target=happening, args=(scenario, rig, service, notes, stack, server, proxy))
             thread.start()
             thread.join()
         try:
@@ -146,7 +146,8 @@ def run(scenario, rig, proxy, folder, processes=1):
         said = [line for each in sorted(folder.glob("service*.log")) for line in read_lines(each)]
     if not records.exists():
         raise SystemExit(f"error: locust sent nothing:\n{(folder / 'locust.log').read_text()[-2000:]}")
-    return replace(tally(scenario.name, read_lines(records), said, note), mixed=mixed)
+    row = tally(scenario.name, read_lines(records), said, note, fault_until=proxy.quiet_since)
+    return replace(row, mixed=mixed)
 
 
 def _locust(scenario, rig, urls, records, log):
@@ -264,7 +265,7 @@ class MlflowServer:
         self.kill()
 
 
-def _mlflow_killed(scenario, rig, service, notes, stack, server):
+def _mlflow_killed(scenario, rig, service, notes, stack, server, proxy):
     time.sleep(scenario.seconds / 3)
     before = service.readiness()
     server.kill()
@@ -277,7 +278,7 @@ def _mlflow_killed(scenario, rig, service, notes, stack, server):
     )
 
 
-def _alias_moved(scenario, rig, service, notes, stack, server):
+def _alias_moved(scenario, rig, service, notes, stack, server, proxy):
     pair = the_pair(rig.settings)
     until, moves = time.monotonic() + scenario.seconds - 4, 0
     time.sleep(1)
@@ -291,7 +292,7 @@ def _alias_moved(scenario, rig, service, notes, stack, server):
         stack.callback(rig.releases.publish, pair, "rollback")
 
 
-def _registry_down(scenario, rig, service, notes, stack, server):
+def _registry_down(scenario, rig, service, notes, stack, server, proxy):
     time.sleep(scenario.seconds / 3)
     path = Path(rig.settings.registry.uri.removeprefix("sqlite:///"))
     gone = path.with_suffix(".gone")
@@ -299,20 +300,26 @@ def _registry_down(scenario, rig, service, notes, stack, server):
     stack.callback(gone.rename, path)
 
 
-def _kill(scenario, rig, service, notes, stack, server):
+def _store_back(scenario, rig, service, notes, stack, server, proxy):
+    time.sleep(scenario.seconds / 2)
+    proxy.rules, proxy.quiet_since = {}, time.time()
+
+
+def _kill(scenario, rig, service, notes, stack, server, proxy):
     time.sleep(scenario.seconds / 2)
     service.kill()
     service.start()
     notes.append(f"ready again {service.ready_s:.1f} s after the kill")
 
 
-def _registry_hangs(scenario, rig, service, notes, stack, server):
+def _registry_hangs(scenario, rig, service, notes, stack, server, proxy):
     notes.append(f"ready in {service.ready_s:.1f} s from the last known good pair")
 
 
 _EVENTS = {
     "registry_down": _registry_down,
     "kill": _kill,
+    "store_back": _store_back,
     "registry_hangs": _registry_hangs,
     "mlflow_killed": _mlflow_killed,
     "alias_moved": _alias_moved,

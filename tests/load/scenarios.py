@@ -14,6 +14,9 @@ class Scenario:
     the service says that it is ready. ``event`` is something that the driver does in the middle. ``serving`` replaces fields of
     the pair's serving policy. ``most_failed``, ``most_late`` and ``most_degraded`` are shares of the requests sent, ``most_lost``
     is their number, ``most_p95_ms`` and ``most_p99_ms`` are of all answers, degraded and failed ones too; None promises nothing.
+    ``least_reused`` is the share of transfers that a stored summary answers. Where a fault leaves nothing to answer with,
+    ``only_code`` is the one code that each failure must have, and ``none_answered`` says that an answer would be invented;
+    ``most_failed_after`` is the share that may still fail once the fault has ended (event ``store_back``).
     """
 
     name: str
@@ -36,12 +39,17 @@ class Scenario:
     most_degraded: float | None = None
     most_p95_ms: float | None = 5300  # the deadline and what it takes to answer when it strikes
     most_p99_ms: float | None = None
+    least_reused: float | None = None
+    only_code: str | None = None
+    none_answered: bool = False
+    most_failed_after: float | None = None
 
 
 TENTH_HANGS = ({"kind": "hang", "model": PRIMARY, "rate": 0.1},)
 
 LOAD = (
     Scenario(name="50 agents", users=50, pacing_s=2.0, seconds=15),
+    # A burst may cost the last ones a digest, and none of them its answer: R-LATENCY holds for all 500.
     Scenario(
         name="500 at once, every 10 s",
         users=500,
@@ -49,7 +57,9 @@ LOAD = (
         seconds=21,
         spread=False,
         most_late=None,
-        most_p95_ms=None,
+        most_p95_ms=5000,
+        most_p99_ms=8000,
+        most_degraded=0.10,
     ),
     Scenario(
         name="500 agents, 10 s between calls",
@@ -91,7 +101,8 @@ LOAD = (
         most_p95_ms=5000,
         most_p99_ms=8000,
     ),
-    # The plan to the letter (R-MODELS): 5 s for the primary, then the backup. It promises nothing; it shows why not.
+    # The plan to the letter (R-MODELS): 5 s for the primary, then the backup. It shows why not: a tenth comes too late. Its own
+    # promise is only that a hanging call fails nothing and ends within its deadline of 12 s.
     Scenario(
         name="5 s for the primary, then the backup; 10% of primary calls hang",
         users=500,
@@ -100,17 +111,21 @@ LOAD = (
         model_faults=TENTH_HANGS,
         serving={"deadline_ms": 12000, "hedge_delay_ms": 5000},
         most_late=None,
-        most_failed=1.0,
-        most_p95_ms=None,
+        most_failed=0.0,
+        most_p95_ms=12_300,
     ),
     Scenario(
         name="100 to 1,000 agents, one question in 10 s each",
         pacing_s=10.0,
         steps=((100, 10), (250, 10), (500, 10), (1000, 12)),
         most_late=None,
-        most_p95_ms=None,
+        # Twice what it is built for: the digest answers for the model then, and in time (R-LATENCY, R-LOAD).
+        most_p95_ms=5000,
+        most_p99_ms=8000,
     ),
-    Scenario(name="agent transfer within 5 min", users=60, pacing_s=8.0, seconds=24, transfer=True),
+    # R-REUSE asks for more than 70% in real life. Here nothing happens to a customer between the two agents, so only a digest
+    # is not reused: 93% on a machine with five times the load that it has cores for.
+    Scenario(name="agent transfer within 5 min", users=60, pacing_s=8.0, seconds=24, transfer=True, least_reused=0.85),
 )
 
 CHAOS = (
@@ -121,7 +136,18 @@ CHAOS = (
     Scenario(name="both models hung", model_faults=({"kind": "hang", "model": "*", "rate": 1.0},), most_late=0.05),
     # botocore tries twice: 30% throttled calls are 9% failed reads where nothing waits longer.
     Scenario(name="DynamoDB throttled, 30%", store_faults={"dynamodb": ("throttle", 0.3)}, most_failed=0.15),
-    Scenario(name="DynamoDB down", store_faults={"dynamodb": ("down", 1.0)}, most_failed=1.0),
+    # No history, no summary: each request fails, at once and as what it is. A 200 would be a summary of a history that nobody
+    # read. When DynamoDB is back, so are the answers.
+    Scenario(
+        name="DynamoDB down",
+        store_faults={"dynamodb": ("down", 1.0)},
+        seconds=21,
+        event="store_back",
+        most_failed=0.7,
+        only_code="UPSTREAM_UNAVAILABLE",
+        none_answered=True,
+        most_failed_after=0.05,
+    ),
     Scenario(name="S3 down", store_faults={"s3": ("down", 1.0)}, needs="service.summaries.archive"),
     Scenario(name="registry down", event="registry_down"),
     Scenario(name="registry hangs, cold start", event="registry_hangs"),
@@ -177,6 +203,7 @@ def broken(scenario, row):
         problems.append(f"{row.degraded / row.sent:.1%} degraded, promised at most {scenario.most_degraded:.1%}")
     if scenario.most_p99_ms is not None and row.p99 > scenario.most_p99_ms:
         problems.append(f"99% of the answers took up to {row.p99:.0f} ms, promised {scenario.most_p99_ms:.0f} ms")
+    problems += _reuse_and_outage(scenario, row)
     if row.lost > scenario.most_lost:
         problems.append(f"{row.lost} requests got no answer at all, promised at most {scenario.most_lost}")
     if row.unfinished > scenario.most_lost:
@@ -188,3 +215,25 @@ def broken(scenario, row):
     if scenario.most_p95_ms is not None and row.p95 > scenario.most_p95_ms:
         problems.append(f"95% of the answers took up to {row.p95:.0f} ms, promised {scenario.most_p95_ms:.0f} ms")
     return tuple(problems)
+
+
+def _reuse_and_outage(scenario, row):
+    """Return the broken promises about transfers and about a store that is down for a while."""
+    problems = []
+    if scenario.least_reused is not None and (row.reused is None or row.reused < scenario.least_reused):
+        measured = (
+            "no transfer was answered" if row.reused is None else f"{row.reused:.0%} of the transfers were reused"
+        )
+        problems.append(f"{measured}, promised at least {scenario.least_reused:.0%}")
+    others = {code: count for code, count in row.codes.items() if code != scenario.only_code}
+    if scenario.only_code is not None and others:
+        problems.append(f"failures were also named {', '.join(sorted(others))}, promised only {scenario.only_code}")
+    if scenario.none_answered and row.answered_during:
+        problems.append(f"{row.answered_during} answers while there was nothing to answer from")
+    if scenario.most_failed_after is not None:
+        if not row.sent_after:
+            problems.append("nothing was sent after the fault had ended")
+        elif row.failed_after / row.sent_after > scenario.most_failed_after:
+            share = row.failed_after / row.sent_after
+            problems.append(f"{share:.1%} failed after the fault, promised at most {scenario.most_failed_after:.1%}")
+    return problems

@@ -6,11 +6,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 DEADLINE_MS = 5000  # what the whole request may take
+GRACE_S = 3.0  # how long the service may take to find that a store is back
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One scenario's outcome; every request sent is in exactly one of in_time, late, degraded, failed, lost."""
+    """One scenario's outcome; every request sent is in exactly one of in_time, late, degraded, failed, lost.
+
+    Where a fault ends before the scenario does, ``answered_during`` counts the requests with an answer among those that were
+    over before that; ``sent_after`` and ``failed_after`` count the requests sent ``GRACE_S`` or more later.
+    """
 
     name: str
     sent: int = 0
@@ -28,14 +33,19 @@ class Row:
     p95: float = 0.0
     p99: float = 0.0
     reused: float | None = None
+    answered_during: int = 0
+    sent_after: int = 0
+    failed_after: int = 0
     codes: dict = field(default_factory=dict)
     models: dict = field(default_factory=dict)
     note: str = ""
     broken: tuple[str, ...] = ()
 
 
-def tally(name, records, log, note=""):
+def tally(name, records, log, note="", fault_until=None):
     """Return the row of one scenario from the clients' ``records`` and the service's ``log``, both lists of dictionaries.
+
+    ``fault_until`` is the time (epoch, s) at which the scenario's fault ended, None for one that lasts.
 
     ``double`` counts requests that the service completed more than once, ``wrong`` answers that belong to somebody else's
     request, ``unfinished`` requests that the service took and never ended.
@@ -62,11 +72,25 @@ def tally(name, records, log, note=""):
         p50=statistics.median(times),
         p95=quantile(times, 0.95),
         p99=quantile(times, 0.99),
+        **_around(fault_until, sent, answered),
         reused=sum(row["cache_hit"] for row in transfers) / len(transfers) if transfers else None,
         codes=dict(Counter(row["code"] for row in done if row.get("code"))),
         models=dict(Counter(row["model"] for row in done if row.get("model"))),
         note=note,
     )
+
+
+def _around(until, sent, answered):
+    if until is None:
+        return {}
+    good = {name for name, row in answered.items() if row["status"] == 200}
+    during = [name for name in good if sent[name]["at"] + answered[name]["ms"] / 1000 < until]
+    after = [name for name, row in sent.items() if row["at"] >= until + GRACE_S]
+    return {
+        "answered_during": len(during),
+        "sent_after": len(after),
+        "failed_after": sum(name not in good for name in after),
+    }
 
 
 def _kind(row):
@@ -127,6 +151,7 @@ def markdown(rows, heading):
     for row in rows:
         extra = [f"{code}: {count}" for code, count in row.codes.items()]
         extra += [f"transfers answered from a stored summary: {row.reused:.0%}"] if row.reused is not None else []
+        extra += [f"{row.failed_after} of {row.sent_after} failed after the fault"] if row.sent_after else []
         extra += [f"taken and never ended: {row.unfinished}"] if row.unfinished else []
         extra += [f"answers to another request: {row.wrong}"] if row.wrong else []
         extra += [f"answers that are a mixture: {row.mixed}"] if row.mixed else []

@@ -92,12 +92,89 @@ def test_a_half_written_line_is_left_out(tmp_path):
         ({"degraded": 6}, "degraded"),
         ({"mixed": 1}, "mixture"),
         ({"sent": 0}, "no request"),
+        ({"reused": 0.69}, "69% of the transfers"),
+        ({"reused": None}, "no transfer"),
+        ({"codes": {"INTERNAL_ERROR": 1, "UPSTREAM_UNAVAILABLE": 7}}, "also named INTERNAL_ERROR,"),
+        ({"answered_during": 1}, "nothing to answer from"),
+        ({"sent_after": 0}, "nothing was sent after"),
+        ({"failed_after": 2}, "after the fault"),
     ],
 )
 def test_promises_can_be_broken(scenarios, changes, problem):
-    row = tally.Row(name="x", **{"sent": 100, "in_time": 100, "p95": 2000.0} | changes)
-    found = scenarios.broken(scenarios.Scenario(name="x", most_degraded=0.05, most_p99_ms=8000), row)
-    assert (found == ()) if problem is None else problem in " ".join(found)
+    good = {"sent": 100, "in_time": 100, "p95": 2000.0, "reused": 0.9, "sent_after": 20}
+    row = tally.Row(name="x", **good | {"codes": {"UPSTREAM_UNAVAILABLE": 1}} | changes)
+    promised = scenarios.Scenario(
+        name="x",
+        most_degraded=0.05,
+        most_p99_ms=8000,
+        least_reused=0.7,
+        only_code="UPSTREAM_UNAVAILABLE",
+        none_answered=True,
+        most_failed_after=0.05,
+    )
+    found = scenarios.broken(promised, row)
+    assert (found == ()) if problem is None else problem in " ".join(found) + ","
+
+
+def _bad(scenario):
+    """A service that answers everything, right, and much too slowly, reuses nothing and fails when it should not."""
+    return tally.Row(
+        name=scenario.name,
+        sent=1000,
+        failed=1000,
+        p95=14_000.0,
+        p99=15_000.0,
+        reused=0.0,
+        codes={"INTERNAL_ERROR": 1000},
+    )
+
+
+def test_every_scenario_has_a_bound_that_a_bad_service_breaks(scenarios):
+    for scenario in (*scenarios.LOAD, *scenarios.CHAOS):
+        broken = scenarios.broken(scenario, _bad(scenario))
+        assert any("failed" in problem or "named" in problem for problem in broken), scenario.name
+        assert scenario.most_failed < 1.0, f"{scenario.name} lets every request fail"
+        assert scenario.most_p95_ms is not None, f"{scenario.name} promises nothing about time"
+
+
+def _scenario(scenarios, name):
+    return next(item for item in (*scenarios.LOAD, *scenarios.CHAOS) if item.name == name)
+
+
+# What each check was written for: a good run, and the one figure in it that must break the promise.
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("agent transfer within 5 min", {"reused": 0.93}, {"reused": 0.6}),
+        ("agent transfer within 5 min", {"reused": 0.93}, {"reused": None}),
+        ("500 at once, every 10 s", {"p95": 4300.0}, {"p95": 5100.0}),
+        ("500 at once, every 10 s", {"degraded": 20}, {"degraded": 200}),
+        ("100 to 1,000 agents, one question in 10 s each", {"p95": 4300.0}, {"p95": 5100.0}),
+        ("DynamoDB down", {"sent_after": 90}, {"failed": 1000, "sent_after": 90, "failed_after": 90}),
+        ("DynamoDB down", {"failed": 500, "sent_after": 90}, {"sent_after": 90, "answered_during": 3}),
+        ("DynamoDB down", {"sent_after": 90}, {"sent_after": 90, "codes": {"INTERNAL_ERROR": 4}}),
+    ],
+)
+def test_a_check_holds_for_a_good_run_and_breaks_for_a_bad_one(scenarios, name, good, bad):
+    scenario = _scenario(scenarios, name)
+    usual = {"sent": 1000, "p95": 2600.0, "p99": 4400.0}
+    assert scenarios.broken(scenario, tally.Row(name=name, **usual | good)) == ()
+    assert scenarios.broken(scenario, tally.Row(name=name, **usual | bad)) != ()
+
+
+def test_requests_around_the_end_of_a_fault_are_told_apart():
+    records = [
+        *({"sent": name, "at": at, "transfer": False} for name, at in (("a", 1.0), ("b", 4.9), ("c", 7.0), ("d", 8.0))),
+        {"sent": "e", "at": 9.0, "transfer": False},
+        _answer("a", ms=500.0),  # over while the fault lasted
+        _answer("b", ms=500.0),  # over after it
+        _answer("c", status=503, code="UPSTREAM_UNAVAILABLE"),  # within the grace
+        _answer("d", status=503, code="UPSTREAM_UNAVAILABLE"),
+        _answer("e"),
+    ]
+    row = tally.tally("x", records, [], fault_until=5.0)
+    assert (row.answered_during, row.sent_after, row.failed_after) == (1, 2, 1)
+    assert tally.tally("x", records, []).sent_after == 0
 
 
 def test_what_is_not_built_yet_is_named(scenarios):
