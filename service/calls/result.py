@@ -95,7 +95,7 @@ class RedactionFacts(_Part):
 
 
 class Source(_Part):
-    """Where the call came from. ``pii_redacted``: a redactor checked every turn (``redaction`` has its counts)."""
+    """Where the call came from. ``pii_redacted``: a second look at the redacted turns found nothing."""
 
     object_key: str
     etag: str

@@ -7,7 +7,7 @@ from datetime import datetime
 from service.calls.failure import CallFailed, FailureReason, NotReady
 from service.calls.hear.transcriber import Heard
 from service.calls.keys import CallObject, raw_answer_key
-from service.calls.redact.transcript import RedactedTranscript
+from service.calls.redact.transcript import RedactedTranscript, leftovers
 from service.calls.result import (
     CallResult,
     Entity,
@@ -34,6 +34,8 @@ from service.tasks.scorecard.transcript import Turn, unscoreable
 _UNUSABLE = frozenset(
     {FailureCode.OUTPUT_INVALID, FailureCode.FAILED_SAFETY_GUIDELINES, FailureCode.INSUFFICIENT_CONTENT}
 )
+
+_LEFT = "personal_data_left"  # reason for a review: the redacted transcript still holds what a pattern finds
 
 
 class ModelBusy(NotReady):
@@ -89,6 +91,8 @@ class CallScorer:
         """Return a call's result; see ``card`` for what it raises."""
         card, found, served = await self.card(source.call_id, form, redaction.turns)
         review = ("answer_unusable",) if card is None else reviews_of(card)
+        left = leftovers(redaction.turns)
+        review += (_LEFT,) * bool(left)
         nothing = unscoreable(redaction.turns)
         if nothing is not None:
             review = (*review, "no_agent" if any(turn.spoken for turn in redaction.turns) else "no_speech")
@@ -97,7 +101,7 @@ class CallScorer:
             call_id=source.call_id,
             call_date=call_date,
             scored_at=now,
-            needs_review=card is None or card.needs_review,
+            needs_review=card is None or card.needs_review or bool(left),
             review=review,
             sentiment=None if card is None else sentiment_of(card),
             customer_tone=None if card is None else card.tone.customer,
@@ -113,7 +117,7 @@ class CallScorer:
                 etag=source.etag,
                 transcribe_job=heard.job,
                 transcriber=heard.by,
-                pii_redacted=len(redaction.turns) == len(heard.turns),
+                pii_redacted=not left,
                 redaction=RedactionFacts(
                     by=redaction.by, turns=len(redaction.turns), found=redaction.found, transcriber_found=heard.claimed
                 ),

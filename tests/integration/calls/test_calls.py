@@ -54,6 +54,26 @@ async def place(stack: Settings, tmp_path: Path, request: pytest.FixtureRequest)
     return await make_place(stack, tmp_path, name)
 
 
+class Sloppy(PatternRedactor):
+    """Redacts every turn but the last one."""
+
+    def redact(self, turns: Any) -> Any:
+        found = super().redact(turns)
+        return replace(found, turns=(*found.turns[:-1], turns[-1]))
+
+
+async def test_what_a_redactor_left_is_said_and_a_person_looks_at_it(place: CallPlace) -> None:
+    worker = replace(place.worker, redactor=Sloppy())
+    place.put(
+        "acme/calls/sloppy.json", turns=[*TURNS, {"speaker": "customer", "start_s": 99.0, "text": "I am a@b.com"}]
+    )
+    await worker.drain()
+    result = place.result(place.jobs(ACME)["sloppy.json"])
+    assert result.source.pii_redacted is False
+    assert result.needs_review
+    assert "personal_data_left" in result.review
+
+
 async def test_a_call_becomes_a_result_rows_and_a_place_on_the_leaderboard(place: CallPlace) -> None:
     place.put("acme/calls/one.json", call_date="2026-11-16T09:00:00Z", agent_id="a-104")
     with capture_logs() as logs:

@@ -1,12 +1,16 @@
 """Redaction of calls: before anything else sees a turn, and none when in doubt."""
 
+import json
+
 import pytest
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.redact import transcript
-from service.calls.redact.transcript import PatternRedactor, redacted_further
+from service.calls.redact.transcript import PatternRedactor, leftovers, redacted_further
 from service.redaction.entities import EntitySpan
 from service.redaction.free_text import LONGEST_TEXT
+from service.settings import REPO_ROOT
+from service.tasks.scorecard import ScorecardInputs
 from service.tasks.scorecard.transcript import Turn
 
 
@@ -105,3 +109,16 @@ def test_finds_that_do_not_fit_their_turns_fail_the_call(finds):
     with pytest.raises(CallFailed) as caught:
         redacted_further(before, finds, "two")
     assert caught.value.reason is FailureReason.REDACTION
+
+
+def test_a_second_look_finds_what_a_redactor_left():
+    assert leftovers([turn("It is [name], card [number]."), turn("My bill of $284.60 from October 3 is wrong.")]) == {}
+    left = leftovers([turn("It is [name]."), turn("Card 4111 1111 1111 1111, mail d.marchetti@example.com")])
+    assert left == {"email": 1, "number": 1}
+
+
+def test_a_second_look_finds_nothing_that_the_first_did_not():
+    path = REPO_ROOT / "datasets" / "scorecard" / "gate.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines():
+        turns = ScorecardInputs.model_validate(json.loads(line)["inputs"]).turns
+        assert leftovers(PatternRedactor().redact(turns).turns) == {}
