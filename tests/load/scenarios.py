@@ -136,12 +136,12 @@ CHAOS = (
     Scenario(name="both models hung", model_faults=({"kind": "hang", "model": "*", "rate": 1.0},), most_late=0.05),
     # botocore tries twice: 30% throttled calls are 9% failed reads where nothing waits longer.
     Scenario(name="DynamoDB throttled, 30%", store_faults={"dynamodb": ("throttle", 0.3)}, most_failed=0.15),
-    # No history, no summary: each request fails, at once and as what it is. A 200 would be a summary of a history that nobody
+    # No history, no summary: each request fails, in time and as what it is. A 200 would be a summary of a history that nobody
     # read. When DynamoDB is back, so are the answers.
     Scenario(
         name="DynamoDB down",
         store_faults={"dynamodb": ("down", 1.0)},
-        seconds=21,
+        seconds=26,
         event="store_back",
         most_failed=0.7,
         only_code="UPSTREAM_UNAVAILABLE",
