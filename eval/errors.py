@@ -9,6 +9,10 @@ class CaseError(HarnessError):
     """A dataset cannot be read; the message names file, line and remedy."""
 
 
+class AlreadyRunning(HarnessError):
+    """Another process does the same work; the message names it."""
+
+
 class RunAborted(HarnessError):
     """The run cannot continue; the answers so far are in the reply cache."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eval.alone import working_alone
 from eval.assembly import Assembly, RunSetting, import_deciding_code, reference_ceiling, write_report
 from eval.cases import Case, Dataset, stratified
 from eval.judges.panel import Panel, check_panel, grading_run_of, judge_answers, open_panel
@@ -78,6 +79,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
     """Run an evaluation to its end.
 
     Raises:
+        AlreadyRunning: another process makes the same run; no model was asked.
         PairError, CaseError, ConfigurationError: bad input; no model was asked.
         SigningError: the signing key cannot be used; no model was asked.
         RunAborted: the model server died; the same command resumes.
@@ -107,7 +109,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         setting = RunSetting(task=task, suite=suite, dataset=dataset, cards=cards, settings=settings)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
         journal = Journal(settings.state_dir / "runs")
-        record = _open_record(journal, _run_key(options, setting, pairs))
+        record = _open_record(stack, journal, _run_key(options, setting, pairs), options.task)
         answers = _open_answers(stack, options, setting, models, pairs, record)
         ceiling = answers.scoring.compute(reference_ceiling, setting)
         answers.scoring.compute(import_deciding_code)
@@ -199,8 +201,11 @@ def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair]) -> st
     )
 
 
-def _open_record(journal: Journal, key: str) -> JournalEntry:
+def _open_record(stack: ExitStack, journal: Journal, key: str, task: str) -> JournalEntry:
+    """Return the run's record; no other process may open it until ``stack`` ends."""
+    lock = stack.enter_context(working_alone(journal.lock_path(key), f"an evaluation of task {task!r}"))
     record, resumed = journal.open(key)
+    lock.name(f"run {record.run_id} of task {task!r} with these pairs and cases")
     if resumed:
         print(f"resuming run {record.run_id}, interrupted earlier: its answers are kept")
     return record

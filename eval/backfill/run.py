@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from eval.alone import working_alone
 from eval.backfill.engines import BackfillEngine
 from eval.backfill.work import ChunkDone, Mode, Work, WorkItem, chunk_path, read_done
 from eval.errors import BackfillError
@@ -64,12 +65,24 @@ def backfill(
     The budget is checked between chunks: a chunk starts only if it fits at the mean cost per item so far.
 
     Raises:
+        AlreadyRunning: another process works in the folder.
         BackfillError: the folder holds other work, or two items have the same id.
     """
     ordered = sorted(items, key=lambda item: item.id)
     if len({item.id for item in ordered}) != len(ordered):
         raise BackfillError("an id occurs twice among the items; give each request one line")
-    _claim(order, ordered)
+    with working_alone(order.folder.with_name(f".{order.folder.name}.lock"), f"the backfill in {order.folder}"):
+        _claim(order, ordered)
+        return _work_off(order, ordered, engine, settings, say)
+
+
+def _work_off(
+    order: BackfillOrder,
+    ordered: Sequence[WorkItem],
+    engine: BackfillEngine,
+    settings: Settings,
+    say: Callable[[BackfillProgress], None],
+) -> BackfillProgress:
     chunks = [
         (number, ordered[at : at + order.chunk_size])
         for number, at in enumerate(range(0, len(ordered), order.chunk_size))

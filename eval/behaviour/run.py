@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.alone import working_alone
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.cases import build_cases
 from eval.behaviour.install import engine_version, install
@@ -43,6 +44,7 @@ def run_behaviour(
     Without ``url`` this starts the service with the pair's file; the service at ``url`` must serve the same pair.
 
     Raises:
+        AlreadyRunning: another process measures the same pair.
         PairError, CaseError, ConfigurationError: bad input.
         HarnessError: promptfoo cannot be installed or run, or the service at ``url`` serves something else.
     """
@@ -64,7 +66,10 @@ def run_behaviour(
     if concurrency is None:
         concurrency = 4 if all(cards.get(m).wire == "in_process" for m in (pair.model, pair.backup) if m) else 2
     work = settings.state_dir / "behaviour" / "runs" / f"{pair.name}-{pair.digest[:12]}"
-    with _service(pair, settings, url) as service:
+    with (
+        working_alone(work / ".lock", f"the behaviour of {pair.name} ({pair.digest[:12]})"),
+        _service(pair, settings, url) as service,
+    ):
         rows = ask(cases, pair=pair, service=service, folder=folder, work=work, concurrency=concurrency)
     unanswered = [row.error for row in rows if row.error]
     if len(unanswered) == len(rows):

@@ -1,6 +1,8 @@
 """``harvest``: propose cases from what went wrong in production, review them, add the accepted ones."""
 
 import sys
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,14 +42,16 @@ def propose_cases(
     configure_logging("WARNING")
     week = week or week_of((datetime.now(UTC) - timedelta(weeks=1)).date())
     path = proposals_path(task, settings)
-    earlier = read_proposals(path)
-    warehouse = open_warehouse(settings, read_only=True)
-    try:
-        candidates = find_candidates(warehouse, task, week, part)
-    finally:
-        warehouse.close()
-    found = propose(candidates, earlier, open_stores(settings), _context(task, settings, against), week=week, most=most)
-    write_proposals(path, [*earlier, *found.new])
+    with _alone(path, "proposing cases"):
+        earlier = read_proposals(path)
+        warehouse = open_warehouse(settings, read_only=True)
+        try:
+            candidates = find_candidates(warehouse, task, week, part)
+        finally:
+            warehouse.close()
+        context = _context(task, settings, against)
+        found = propose(candidates, earlier, open_stores(settings), context, week=week, most=most)
+        write_proposals(path, [*earlier, *found.new])
     print(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
     for reason, count in found.left_out.most_common():
         print(f"  left out, {reason}: {count}")
@@ -75,8 +79,10 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
         print(f"error: no terminal: write decisions into the file and run `{accept}`", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     console = Console()
+    path = proposals_path(task, settings)
     try:
-        counts = review(proposals_path(task, settings), _context(task, settings, against), console, Prompt.ask)
+        with _alone(path, "a review of proposals"):
+            counts = review(path, _context(task, settings, against), console, Prompt.ask)
     except (KeyboardInterrupt, EOFError):
         print("\nstopped; every decision so far is kept")
         return
@@ -91,7 +97,9 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
     from service.settings import Settings
 
     settings = Settings()
-    accepted, refused = apply(proposals_path(task, settings), _context(task, settings, against))
+    path = proposals_path(task, settings)
+    with _alone(path, "accepting proposals"):
+        accepted, refused = apply(path, _context(task, settings, against))
     for name in accepted:
         print(f"accepted {name} into {settings.datasets_dir / task / 'regression.jsonl'}")
     for line in refused:
@@ -100,6 +108,12 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
         print('no line says "decision": "accept"')
     if refused:
         raise typer.Exit(1)
+
+
+def _alone(proposals: Path, what: str) -> AbstractContextManager[object]:
+    from eval.alone import working_alone
+
+    return working_alone(proposals.with_suffix(".lock"), f"{what} in {proposals}")
 
 
 def _context(task: str, settings: "Settings", against: str) -> "HarvestContext":

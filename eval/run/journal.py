@@ -28,6 +28,10 @@ class Journal:
         self._folder = folder
         self._clock = clock
 
+    def lock_path(self, key: str) -> Path:
+        """Return the lock file of the runs with ``key``: whoever holds it may open them."""
+        return self._folder / f"{key[:32]}.lock"
+
     def open(self, key: str) -> tuple[JournalEntry, bool]:
         """Return the unfinished run with ``key``, or a new one; the flag says whether it is resumed."""
         for path in sorted(self._folder.glob("*.json"), reverse=True):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from eval.alone import working_alone
 from eval.errors import TrafficError
 from eval.loaders import load_dataset
 from eval.traffic.drive import Driver, TrafficCounts
@@ -38,6 +39,7 @@ def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str]
     """Start the service, replay the weeks of ``options`` including both releases, and return the counts.
 
     Raises:
+        AlreadyRunning: another process plays traffic in this state.
         TrafficError: the state holds traffic with other options or other releases, or the service or the gate refused.
         ServiceError: a process does not start.
     """
@@ -46,7 +48,12 @@ def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str]
             "simulated traffic invents customers and runs only in the environment `local`: set OMNI_ENVIRONMENT=local"
         )
     folder = traffic_folder(settings)
-    _claim(options, settings, folder)
+    with working_alone(folder / ".lock", f"simulated traffic in {folder}"):
+        _claim(options, settings, folder)
+        return _play(options, settings, folder, say)
+
+
+def _play(options: TrafficOptions, settings: Settings, folder: Path, say: Callable[[str], None]) -> TrafficCounts:
     plan = plan_traffic(options, settings)
     write_truth(plan, folder / "truth.json")
     with open_world(settings, folder) as world:

@@ -201,6 +201,24 @@ def test_an_interrupted_run_is_taken_up_with_no_case_twice_and_none_missing(root
     assert asked <= 37 + 2
 
 
+def test_an_identical_run_beside_a_running_one_is_refused_by_name_and_changes_nothing(root):
+    with LocalBedrock(("--echo-latency-ms", "300")) as server:
+        arguments = ("eval", "--pairs", "echo", "--concurrency", "2")
+        first = start(root, *arguments, OMNI_BEDROCK_ENDPOINT=server.url)
+        wait_for_cached(root, 4, first)
+        (record,) = (root / "state" / "runs").glob("*.json")
+        beside = run(root, *arguments, OMNI_BEDROCK_ENDPOINT=server.url)
+        assert first.poll() is None, "the first run ended too early to be met"
+        first.communicate(timeout=120)
+    assert (beside.returncode, beside.stdout) == (2, ""), beside.stderr
+    assert beside.stderr.startswith(
+        f"error: run {record.stem} of task 'summarize' with these pairs and cases is at work"
+    )
+    assert f"(process {first.pid}, since " in beside.stderr
+    assert first.returncode == 1, "an echo is no summary, and that is all that is wrong"
+    assert len(list((root / "state" / "runs").glob("*.json"))) == 1
+
+
 def test_a_second_run_is_answered_from_the_cache_and_says_so(root):
     with LocalBedrock() as server:
         run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
