@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from eval.errors import CaseError
 from service.canonical import canonical_json, sha256_hex
+from service.strict import NotStrict, lines_of, parse_json, read_strict
 
 
 class Fact(BaseModel):
@@ -105,20 +106,12 @@ def load_cases(path: Path, *, input_model: type[BaseModel], expectations: type[E
     Raises:
         CaseError: naming file, line, field and remedy of the first thing that is wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         known = sorted(p.stem for p in path.parent.glob("*.jsonl"))
-        raise CaseError(
-            f"no dataset at {path}; datasets there: {', '.join(known) or 'none'}. Name one with --dataset."
-        ) from None
-    except (OSError, UnicodeDecodeError) as err:
-        raise CaseError(f"{path} cannot be read as UTF-8 text: {err}") from err
+        raise CaseError(f"no dataset at {path}; datasets there: {', '.join(known) or 'none'}. Name one with --dataset.")
     cases: list[Case] = []
     line_of: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in numbered_lines(path):
         case, _ = parse_case(line, f"{path}:{number}", input_model, expectations)
         if case.id in line_of:
             raise CaseError(
@@ -140,11 +133,9 @@ def parse_case(
         CaseError: naming ``where``, the field and the remedy of the first thing that is wrong.
     """
     try:
-        raw = json.loads(line)
-    except json.JSONDecodeError as err:
-        raise CaseError(
-            f"{where}: not JSON ({err.msg} at column {err.colno}); each line is one whole JSON object"
-        ) from err
+        raw = parse_json(line)
+    except NotStrict as err:
+        raise CaseError(f"{where}: {err}; each line is one whole JSON object") from err
     try:
         if isinstance(raw, dict) and isinstance(raw.get("expectations"), dict):
             raw["expectations"] = expectations.model_validate(raw["expectations"])
@@ -158,6 +149,19 @@ def parse_case(
                 field = f"{name}.{field}"
         raise CaseError(f"{where}: field {field!r}: {first['msg']}; mend the line and run again") from err
     return case, inputs
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of ``path`` that are not blank, numbered from 1.
+
+    Raises:
+        CaseError: the file cannot be read as text, or it is too large.
+    """
+    try:
+        text = read_strict(path)
+    except (OSError, NotStrict) as err:
+        raise CaseError(f"{path} cannot be read: {err}") from err
+    return [(number, line) for number, line in enumerate(lines_of(text), start=1) if line.strip()]
 
 
 def stratified(dataset: Dataset, count: int, *, by: str = "intent_family") -> Dataset:

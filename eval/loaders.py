@@ -1,6 +1,5 @@
 """Finds a dataset by name: a case file of the task, or public data that is turned into cases on the fly."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from eval.cases import Case, Dataset, Expectations, load_cases
+from eval.cases import Case, Dataset, Expectations, load_cases, numbered_lines
 from eval.errors import CaseError
 from eval.suite import Suite
 from eval.suites import load_case_rules
 from service.settings import Settings
+from service.strict import parse_json
 
 _TWEETSUMM_TIME = "2017-11-30T12:00:00Z"  # the tweets are from late 2017; the file carries no times
 _TWEETSUMM_NOW = "2017-12-01T12:00:00Z"
@@ -61,10 +61,9 @@ def load_tweetsumm(folder: Path) -> Dataset:
     if not path.exists():
         raise CaseError(f"the public data set is not at {path}; set OMNI_PUBLIC_DATA_DIR to the folder that holds it")
     cases = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in numbered_lines(path):
         try:
-            row = json.loads(line)
-            cases.append(_tweetsumm_case(row))
+            cases.append(_tweetsumm_case(parse_json(line)))
         except (ValueError, KeyError, TypeError) as err:
             raise CaseError(f"{path}:{number}: not a TweetSumm row ({type(err).__name__}: {err})") from err
     return Dataset(name="tweetsumm", cases=tuple(cases), source=str(path))

@@ -6,10 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import ConfigurationError, PairError
+from service.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
 
 
 class Prices(BaseModel):
@@ -64,11 +64,11 @@ class ModelCards:
             ConfigurationError: the file is missing, not YAML, or a card has a wrong or unknown field.
         """
         try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            _, raw = parse_yaml(read_strict(path, MOST_YAML_BYTES))
             return cls([ModelCard.model_validate(item) for item in raw["models"]])
         except FileNotFoundError:
             raise ConfigurationError(f"the file of the model cards is missing: {path}") from None
-        except (yaml.YAMLError, KeyError, TypeError) as err:
+        except (OSError, NotStrict, KeyError, TypeError) as err:
             raise ConfigurationError(f"{path} is not a YAML file with a list `models`: {err}") from err
         except ValidationError as err:
             first = err.errors(include_url=False)[0]

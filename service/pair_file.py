@@ -1,6 +1,7 @@
 """Reads pair files (``prompts/<task>/<pair>.prompty``); every error names the file, the line and the remedy."""
 
 import difflib
+import math
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from service.cards import ModelCards
 from service.errors import PairError
 from service.pair import MINIMUM_HISTORY_TOKENS, VARIABLE, Message, OutputRules, Pair, Role, Sampling, ServingPolicy
+from service.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
 
 _ROLE_LINE = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
 _SCHEMA: dict[str, frozenset[str]] = {
@@ -50,15 +52,9 @@ class _FrontMatter:
         self.lines: dict[str, int] = {}
         front = "\n".join(lines[1:end])
         try:
-            node = yaml.compose(front, Loader=yaml.SafeLoader)
-            data = yaml.safe_load(front)
-        except yaml.YAMLError as err:
-            mark = getattr(err, "problem_mark", None)
-            self.fail(
-                "",
-                f"front matter is not YAML ({getattr(err, 'problem', err)}); put a text with ': ' in quotes",
-                line=mark.line + 2 if mark else 2,
-            )
+            node, data = parse_yaml(front)
+        except NotStrict as err:
+            self.fail("", f"front matter: {err}; put a text with ': ' in quotes", line=(err.line or 1) + 1)
         if not isinstance(data, dict):
             self.fail("", "front matter must be a mapping of keys", line=2)
         self.data: dict[str, Any] = data
@@ -128,12 +124,12 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        return read_strict(path, MOST_YAML_BYTES).replace("\r\n", "\n")
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.prompty"))) or "none"
         raise PairError(f"no pair file {path}; pairs there: {known}") from None
-    except (OSError, UnicodeDecodeError) as err:
-        raise PairError(f"{path} cannot be read as UTF-8 text: {err}") from err
+    except (OSError, NotStrict) as err:
+        raise PairError(f"{path} cannot be read: {err}") from err
 
 
 def _output(source: _FrontMatter) -> OutputRules:
@@ -326,7 +322,7 @@ def _number(
     if value is None and default is not None:
         return default
     kind = "a whole number" if whole else "a number"
-    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
         source.fail(key, f"{key!r} must be {kind} (found {value!r})")
     if value < 0 or (value == 0 and not zero):
         source.fail(key, f"{key!r} must be above zero (found {value})")

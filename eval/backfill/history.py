@@ -1,6 +1,5 @@
 """Reads a backfill's items from a file of inputs or from the requests that the service answered in one week."""
 
-import json
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from eval.errors import BackfillError
 from eval.harvest.candidates import week_bounds
 from eval.harvest.source import open_stores
 from service.settings import Settings
+from service.strict import NotStrict, lines_of, parse_json, read_strict
 from service.warehouse import open_warehouse
 
 _ANSWERED = """
@@ -27,14 +27,14 @@ def items_of_file(path: Path) -> list[WorkItem]:
     """
     items = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as err:
+        lines = lines_of(read_strict(path))
+    except (OSError, NotStrict) as err:
         raise BackfillError(f"{path} cannot be read: {err}") from err
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            row: dict[str, Any] = json.loads(line)
+            row: dict[str, Any] = parse_json(line)
             items.append(WorkItem(id=str(row["id"]), inputs=dict(row["inputs"]), text=row.get("text")))
         except (ValueError, KeyError, TypeError) as err:
             raise BackfillError(

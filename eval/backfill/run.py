@@ -14,6 +14,7 @@ from service.canonical import canonical_json, sha256_hex
 from service.files import write_whole
 from service.pair import Pair
 from service.settings import Settings
+from service.strict import lines_of
 
 _PLAN = "plan.json"
 
@@ -120,7 +121,7 @@ def _work_off(
 
 def rows_of(folder: Path) -> list[str]:
     """Return the lines of all finished chunks, in the order of their items."""
-    return [line for path in sorted(folder.glob("chunk-*.jsonl")) for line in path.read_text("utf-8").splitlines()]
+    return [line for path in sorted(folder.glob("chunk-*.jsonl")) for line in lines_of(path.read_text("utf-8"))]
 
 
 def _count(state: BackfillProgress, done: ChunkDone) -> None:

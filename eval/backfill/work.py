@@ -16,6 +16,7 @@ from service.files import write_whole
 from service.guard import kinds_of
 from service.pair import Pair
 from service.settings import Settings
+from service.strict import lines_of
 from service.task import Task, TaskContext, load_task
 
 _PATIENCE = 10.0  # no agent is waiting, so a slow answer is better than the digest
@@ -65,7 +66,7 @@ def chunk_path(folder: Path, number: int) -> Path:
 
 def read_done(path: Path, number: int) -> ChunkDone:
     """Return the counts and the cost of a finished chunk."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8"))]
     return _done(number, rows)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.cases import Case
 from eval.errors import CaseError
+from service.strict import MOST_YAML_BYTES, NotStrict, lines_of, parse_json, parse_yaml, read_strict
 
 PLAIN = "plain"
 # promptfoo's strategies that need neither network nor model (0.121.20); each disguises one text.
@@ -56,13 +56,13 @@ def load_attacks(path: Path) -> tuple[Attack, ...]:
         CaseError: missing or wrong; the message names the file, the entry and the remedy.
     """
     try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+        _, rows = parse_yaml(read_strict(path, MOST_YAML_BYTES))
         attacks = tuple(Attack.model_validate(row) for row in rows)
     except FileNotFoundError:
         raise CaseError(
             f"no attacks at {path}; write one YAML list of id and text (see docs/guides/adding-a-task.md)"
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, ValidationError) as err:
+    except (OSError, NotStrict, TypeError, ValidationError) as err:
         raise CaseError(
             f"{path} is not a list of attacks with id and text: {' '.join(str(err).split())[:200]}"
         ) from err
@@ -128,10 +128,12 @@ def public_attacks(folder: Path, cases: Sequence[Case], *, seed: int) -> list[Pl
         return []
     carriers = [c for c in cases if c.slices.get("challenge") not in _NO_CARRIERS and c.expectations.facts]
     groups: dict[str, list[tuple[str, str]]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["label"] == 1 and len(row["text"]) <= _LONGEST:
-            groups.setdefault(str(row["category"]), []).append((str(row["id"]), str(row["text"])))
+    try:
+        for row in map(parse_json, lines_of(read_strict(path))):
+            if row["label"] == 1 and len(row["text"]) <= _LONGEST:
+                groups.setdefault(str(row["category"]), []).append((str(row["id"]), str(row["text"])))
+    except (OSError, NotStrict, KeyError, TypeError) as err:
+        raise CaseError(f"{path} does not hold injection texts ({err}); put the public file there again") from err
     draws = random.Random(seed)
     for group in groups.values():
         draws.shuffle(group)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.casecheck.case import carried_by, full_numbers
-from eval.casecheck.files import CaseLine, CaseProblem, numbered_lines
+from eval.casecheck.files import CaseLine, CaseProblem
 from eval.casecheck.rules import CalibrationRules
+from eval.cases import numbered_lines
 from figures.stats import Interval, percentile_interval, resample_weights
 from service.grounding.text import fold
 

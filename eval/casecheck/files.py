@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from eval.casecheck.rules import CaseRules, Passage
-from eval.cases import Case, parse_case
+from eval.cases import Case, numbered_lines, parse_case
 from eval.claims.labels import CLAIMS
 from eval.errors import CaseError
 
@@ -58,19 +58,6 @@ class CaseLine:
     def problem(self, text: str, also: "CaseLine | None" = None) -> CaseProblem:
         """Return ``text`` as a problem of this line."""
         return CaseProblem(file=self.file, line=self.line, id=self.case.id, text=text, also=also.file if also else "")
-
-
-def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of ``path`` that are not blank, numbered from 1.
-
-    Raises:
-        CaseError: the file cannot be read as UTF-8 text.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise CaseError(f"{path} cannot be read as UTF-8 text: {err}") from err
-    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
 
 
 def case_paths(folder: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from eval.cases import numbered_lines
 from eval.errors import CaseError
 from service.canonical import sha256_hex
 
@@ -144,7 +145,7 @@ def _contrast(row: EditRow, answers: Mapping[str, str], *, kept: bool, place: st
 
 
 def _rows(path: Path, model: type[_Row]) -> Iterator[tuple[str, _Row]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in numbered_lines(path):
         place = f"{path}:{number}"
         try:
             yield place, model.model_validate_json(line)

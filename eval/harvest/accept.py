@@ -12,6 +12,7 @@ from eval.cases import Case, cases_digest
 from eval.harvest.proposal import Proposal
 from eval.harvest.propose import REGRESSION, HarvestContext
 from service.files import write_whole
+from service.strict import lines_of
 
 _PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/verdict/must_pass.py`"
 _ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)
@@ -42,7 +43,7 @@ def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[Case
 def accept(case: Case, folder: Path) -> Path:
     """Append ``case`` to the folder's ``regression.jsonl`` unless it is there already, update the card, and return the file."""
     path = folder / f"{REGRESSION}.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    lines = lines_of(path.read_text(encoding="utf-8")) if path.exists() else []
     known = [Case.model_validate_json(line) for line in lines if line.strip()]
     if case.id not in {item.id for item in known}:
         known.append(case)

@@ -11,6 +11,7 @@ from eval.cases import Case
 from eval.errors import HarvestError
 from service.files import OWNER_ONLY, write_whole
 from service.settings import Settings
+from service.strict import lines_of
 
 Decision = Literal["open", "accept", "drop", "done"]
 
@@ -63,7 +64,7 @@ def read_proposals(path: Path) -> list[Proposal]:
     if not path.exists():
         return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines_of(path.read_text(encoding="utf-8")), start=1):
         if not line.strip():
             continue
         try:

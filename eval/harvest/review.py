@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -19,6 +18,7 @@ from eval.cases import Expectations
 from eval.harvest.accept import accept, problems_of
 from eval.harvest.proposal import Decision, Proposal, read_proposals, replaced, write_proposals
 from eval.harvest.propose import HarvestContext
+from service.strict import NotStrict, parse_yaml
 
 KEYS = "a accept   e edit   d drop   s skip   q quit"
 _HEAD = """# What a good summary of this history must contain. Checked when you save and close; an empty file changes nothing.
@@ -117,11 +117,11 @@ def _edited(proposal: Proposal, console: Console) -> Proposal:
             return proposal
         text = file.read_text(encoding="utf-8")
     try:
-        given: Any = yaml.safe_load(text)
+        _, given = parse_yaml(text)
         if given is None:
             return proposal
         expectations = Expectations.model_validate(given)
-    except (yaml.YAMLError, ValidationError) as err:
+    except (NotStrict, ValidationError) as err:
         console.print(f"not saved, the expectations are not valid: {escape(str(err).splitlines()[0])}")
         return proposal
     return proposal.model_copy(update={"case": proposal.case.model_copy(update={"expectations": expectations})})

@@ -1,17 +1,17 @@
 """Reads labelled rows: the task's own calibration rows and public sets, as questions to judges."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from eval.cases import Case, load_cases
+from eval.cases import Case, load_cases, numbered_lines
 from eval.errors import CaseError
 from eval.suites import load_case_rules
 from service.canonical import sha256_hex
 from service.settings import Settings
+from service.strict import parse_json
 from service.task import Task
 
 CALIBRATION_SET = "judge_calibration"  # the project's own labelled rows: the ones that decide
@@ -74,7 +74,7 @@ def load_own(task: Task[Any], settings: Settings) -> OwnRows:
     if not path.exists():
         raise CaseError(f"task {task.name!r} has no calibration rows; write {path}")
     rows: list[CalibrationRow] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in numbered_lines(path):
         try:
             row = CalibrationRow.model_validate_json(line)
         except ValidationError as err:
@@ -110,14 +110,13 @@ def load_public(name: str, folder: Path) -> tuple[tuple[PublicRow, ...], str] | 
     path = folder / f"{name}.jsonl"
     if not path.exists():
         return None
-    text = path.read_text(encoding="utf-8")
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in numbered_lines(path):
         try:
-            rows.append(_PUBLIC[name](json.loads(line)))
+            rows.append(_PUBLIC[name](parse_json(line)))
         except (ValueError, KeyError, TypeError) as err:
             raise CaseError(f"{path}:{number}: not a row of {name} ({type(err).__name__}: {err})") from err
-    return tuple(rows), sha256_hex(text)
+    return tuple(rows), sha256_hex(path.read_text(encoding="utf-8"))
 
 
 def _sales_email(row: dict[str, Any]) -> PublicRow:

@@ -19,6 +19,7 @@ from service.release.statements import TrustedKeys, envelope_digest
 from service.release.unseen import UnseenPolicy
 from service.release.verification import CLOCK_SKEW, verify_released
 from service.settings import Settings, Stage
+from service.strict import lines_of
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -104,7 +105,7 @@ class Ledger:
 
     def _lines(self) -> list[str]:
         try:
-            return [line for line in self._path.read_text(encoding="utf-8").splitlines() if line.strip()]
+            return [line for line in lines_of(self._path.read_text(encoding="utf-8")) if line.strip()]
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as err:

@@ -9,6 +9,7 @@ from pathlib import Path
 from service.canonical import sha256_hex
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
+from service.strict import lines_of
 
 _KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
 
@@ -37,7 +38,7 @@ class ReplyCache:
         for path in sorted(
             folder.glob("*.jsonl")
         ):  # run ids begin with their time: a later reply replaces an earlier one
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            for line in lines_of(path.read_text(encoding="utf-8", errors="replace")):
                 if line.startswith(_KEY) and line.endswith("}"):
                     self._lines[line[len(_KEY) : len(_KEY) + 64]] = line
 

@@ -1,0 +1,159 @@
+"""Reads text, JSON and YAML that somebody else wrote: strictly, with bounds on size and depth."""
+
+import json
+import math
+import re
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+MOST_BYTES = 64_000_000
+MOST_YAML_BYTES = 1_000_000
+_MOST_DEPTH = 50
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_MARK = "\ufeff"
+
+
+class NotStrict(ValueError):
+    """A text is not what it should be; the message says what is wrong. ``line`` counts from 1, None where it is unknown."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def read_strict(path: Path, most_bytes: int = MOST_BYTES) -> str:
+    """Return the text of a file.
+
+    Raises:
+        NotStrict: it is no regular file, larger than ``most_bytes``, not UTF-8, begins with a byte order mark, or holds NUL.
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    # A pipe or a device would block or never end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NotStrict("it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise NotStrict(f"it is larger than {most_bytes / 1e6:g} MB")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as err:
+        line = content.count(b"\n", 0, err.start) + 1
+        raise NotStrict(f"it is not UTF-8 text (byte {content[err.start]:#04x} in line {line})", line) from None
+    if text.startswith(_MARK):
+        raise NotStrict("it begins with a byte order mark: save it as UTF-8 without one", 1)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise NotStrict(f"it holds a NUL character in line {line}", line)
+    return text
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of ``text``, which end with a line feed only.
+
+    ``str.splitlines`` would also split at U+2028 and U+0085, which a JSON string may hold as they are.
+    """
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        NotStrict: it is not JSON, nests too deeply, names a key twice, or holds a number without a finite value or half a
+            surrogate pair.
+    """
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite, parse_int=_whole
+        )
+    except json.JSONDecodeError as err:
+        raise NotStrict(f"not JSON ({err.msg} at column {err.colno})", err.lineno) from None
+    except RecursionError:
+        raise NotStrict("nested too deeply") from None
+    if "\\u" in text and _has_surrogate(value):
+        raise NotStrict("a text holds half a surrogate pair, which is no character")
+    return value
+
+
+def parse_yaml(text: str) -> tuple[yaml.Node | None, Any]:
+    """Return the node and the value of a YAML text; both None where it is empty.
+
+    Anchors are refused: an alias may name its own parent, and ten lines of aliases may stand for gigabytes.
+
+    Raises:
+        NotStrict: it is not YAML, uses an anchor, or nests too deeply; ``line`` counts within ``text``.
+    """
+    if len(text) > MOST_YAML_BYTES:
+        raise NotStrict(f"it is larger than {MOST_YAML_BYTES / 1e6:g} MB")
+    try:
+        _check_events(text)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        return node, yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        mark = getattr(err, "problem_mark", None)
+        problem = getattr(err, "problem", None) or " ".join(str(err).split())
+        raise NotStrict(f"not YAML ({problem:.200})", mark.line + 1 if mark else None) from None
+    except (ValueError, OverflowError, RecursionError) as err:  # a date that is none, a number of 5,000 digits
+        if isinstance(err, NotStrict):
+            raise
+        raise NotStrict(f"not YAML ({err!s:.200})") from None
+
+
+def _check_events(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else None
+        if getattr(event, "anchor", None) is not None:
+            raise NotStrict("it uses a YAML anchor or alias (& or *): write the value out", line)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MOST_DEPTH:
+            raise NotStrict("nested too deeply", line)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise NotStrict(f"the key {twice[:80]!r} stands twice in one object")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotStrict(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise NotStrict(f"the number {digits[:40]} is too large")
+    return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 100:
+        raise NotStrict(f"a number of {len(digits)} digits is too large")
+    return int(digits)
+
+
+def _has_surrogate(value: Any) -> bool:
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            if _SURROGATE.search(item):
+                return True
+        elif isinstance(item, dict):
+            left += [*item, *item.values()]
+        elif isinstance(item, list):
+            left += item
+    return False
