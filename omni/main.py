@@ -1,112 +1,22 @@
-"""``omni <command>``: every command, grouped by station of the loop.
-
-Exit codes: 0 pass, 1 the gate rejects (or something is down or missing, where a command's help says so), 2 could not run,
-130 after Ctrl-C.
-"""
+"""The entry point of ``omni``: imports the commands, runs one, and ends the process with its exit code."""
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from eval.commands.backfill import backfill
-from eval.commands.behave import behave
-from eval.commands.calibrate import calibrate
-from eval.commands.card import card
-from eval.commands.cases import check_cases
-from eval.commands.changed import changed, pr_gate
-from eval.commands.evaluate import evaluate_pairs
-from eval.commands.gate import gate
-from eval.commands.harvest import harvest
-from eval.commands.promote import promote, register, rollback
-from eval.commands.release import history, verify
-from eval.commands.releases import releases
-from eval.commands.rollout import rollout, rollout_end
-from eval.commands.selftest import selftest
-from eval.commands.shadow import shadow
-from eval.commands.sweep import sweep
-from eval.commands.traffic import traffic
-from eval.commands.ui import ui
-from eval.errors import HarnessError
-from omni.bench import bench, simulate
-from omni.simulated import use_simulated_store
-from reports.commands import report, report_power
-from reports.errors import ReportError
-from service.commands.register import CALLS, SERVE, WAREHOUSE, Commands
-from service.commands.register import COMMANDS as SERVICE_COMMANDS
-from service.commands.register import add_commands as add_service_commands
-from service.commands.running import Debug, new_app, run_app
-from service.errors import ServiceError
-
-# No heavy import at the top: `--help` must not wait for pandas, mlflow or litellm.
-
-EVALUATE, RELEASE, MEASURE = "Evaluate", "Release", "Measure"
-STATIONS = (EVALUATE, RELEASE, SERVE, WAREHOUSE, MEASURE, CALLS)
-_EVALUATE: Commands = {
-    "eval": evaluate_pairs,
-    "gate": gate,
-    "behave": behave,
-    "sweep": sweep,
-    "cases": check_cases,
-    "card": card,
-    "ui": ui,
-}
-_RELEASE: Commands = {
-    "register": register,
-    "promote": promote,
-    "rollback": rollback,
-    "rollout": rollout,
-    "rollout-end": rollout_end,
-    "history": history,
-    "verify": verify,
-    "changed": changed,
-    "pr-gate": pr_gate,
-}
-_WAREHOUSE: Commands = {"releases": releases, "report": report, "backfill": backfill, "traffic": traffic}
-_MEASURE: Commands = {"selftest": selftest, "calibrate": calibrate, "simulate": simulate, "report-power": report_power}
-
-
-def build_app() -> typer.Typer:
-    """Return the command line with all commands, in the order of the help."""
-    app = new_app(
-        "Evaluate prompt and model pairs, release what passes, serve it, report on it.\n\n"
-        "Exit codes: 0 pass, 1 the gate rejects, 2 could not run.",
-        completion=True,
-    )
-
-    @app.callback()
-    def options(
-        context: typer.Context,
-        debug: Debug = False,
-        simulated: Annotated[
-            bool,
-            typer.Option("--traffic", help="Use the simulated weeks of `omni traffic`: own state, registry, ports."),
-        ] = False,
-    ) -> None:
-        # No docstring: typer would show it in place of the app's help. `run_app` reads --debug itself.
-        del debug
-        if simulated or context.invoked_subcommand == "traffic":
-            use_simulated_store(os.environ)
-
-    for station, commands in ((EVALUATE, _EVALUATE), (RELEASE, _RELEASE)):
-        for name, command in commands.items():
-            app.command(name, rich_help_panel=station)(command)
-    app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
-    add_service_commands(app)
-    for station, commands in ((WAREHOUSE, _WAREHOUSE), (MEASURE, _MEASURE)):
-        for name, command in commands.items():
-            app.command(name, rich_help_panel=station)(command)
-    app.add_typer(harvest, name="harvest", rich_help_panel=WAREHOUSE)
-    app.add_typer(bench, name="bench", rich_help_panel=MEASURE)
-    return app
+_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
-    """Run the command line and end the process with its exit code."""
-    code = run_app(build_app(), name="omni", expected=(ServiceError, HarnessError, ReportError))
-    typed = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
-    if typed not in SERVICE_COMMANDS:
+    """Run the command line and end the process with its exit code; Ctrl-C is one line, also while modules are imported."""
+    try:
+        from omni.app import may_skip_shutdown, run
+
+        code, skip = run(), may_skip_shutdown()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code, skip = _INTERRUPTED, True
+    if skip:
         # Skip the interpreter's shutdown: freeing litellm's and sacrebleu's modules takes half a second, and the operating
         # system frees them anyway (mypy exits in the same way). Child processes and files are closed by this point. The
         # service's commands take the normal exit, because their threads may still be writing.

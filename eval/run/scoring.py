@@ -3,10 +3,9 @@
 import gc
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from multiprocessing.util import Finalize
 from types import TracebackType
@@ -19,6 +18,7 @@ from eval.results import CaseResult, Score
 from eval.scorers.base import Scorer, ScorerContext, safe_score
 from eval.suites import load_suite
 from service.gc_pause import paused_gc
+from service.pools import SpawnedPool
 from service.task import TaskResult, load_task
 
 R = TypeVar("R")
@@ -32,9 +32,7 @@ class Scoring:
         self._cases = {case.id: case for case in cases}
         self._futures: dict[int, Future[dict[str, Score]]] = {}
         paths = (list(service.tasks.__path__), list(eval.suites.__path__))
-        self._pool = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=_open, initargs=(task, *paths)
-        )
+        self._pool = SpawnedPool(1, initializer=_open, initargs=(task, *paths))
         self._pool.submit(os.getpid)  # a pool starts its child with the first job; this one is only that
 
     def __enter__(self) -> "Scoring":
@@ -80,7 +78,6 @@ _child: dict[str, str | Sequence[Scorer]] = {}
 
 def _open(task: str, task_paths: list[str], suite_paths: list[str]) -> None:
     os.nice(5)  # the calls' own process comes first: its delays would be counted as the model's
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=end_with_parent, daemon=True).start()
     # Last of all, and without freeing every imported module first: the parent would wait for that, up to a second.
     Finalize(None, os._exit, args=(0,), exitpriority=-1000)

@@ -1,10 +1,8 @@
 """Scores planted faults and decides on them in child processes, with the suite, metrics and gate of a real evaluation."""
 
-import multiprocessing
-import signal
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from types import TracebackType
 
@@ -16,6 +14,7 @@ from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
 from service.pair import Pair
+from service.pools import SpawnedPool
 
 # In place of production's digest: the good system acts as production for every planted fault.
 PRODUCTION = "0" * 64
@@ -26,9 +25,7 @@ class DecidingPool:
 
     def __init__(self, rules: GateRules, *, workers: int) -> None:
         self._workers = workers
-        self._pool = ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=_open, initargs=(rules,)
-        )
+        self._pool = SpawnedPool(workers, initializer=_open, initargs=(rules,))
 
     def __enter__(self) -> "DecidingPool":
         return self
@@ -57,7 +54,6 @@ _child: dict[str, GateRules] = {}
 
 
 def _open(rules: GateRules) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=end_with_parent, daemon=True).start()
     _child["rules"] = rules
 

@@ -51,11 +51,24 @@ def run_app(
     except SystemExit as ended:
         return _code_of(ended)
     except Exception as err:
+        if _was_interrupted(err):
+            print("interrupted", file=sys.stderr)
+            return INTERRUPTED
         if debug:
             traceback.print_exc()
         print(f"error: {_line(err, expected)}", file=sys.stderr)
         return COULD_NOT_RUN
     return 0
+
+
+def _was_interrupted(err: BaseException) -> bool:
+    """Return True if Ctrl-C came while ``err`` arose: a compiled module whose import is cut off reports something else."""
+    before: BaseException | None = err
+    while before is not None:
+        if isinstance(before, KeyboardInterrupt):
+            return True
+        before = before.__cause__ or before.__context__
+    return False
 
 
 def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:

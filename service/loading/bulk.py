@@ -5,9 +5,7 @@ was loaded before with the same content is skipped. An interrupted file is loade
 """
 
 import hashlib
-import multiprocessing
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +24,7 @@ from service.loading.loader import Opened
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched, kind_of_line
 from service.loading.queries import known_versions
+from service.pools import SpawnedPool
 from service.telemetry.fields import set_account_key
 
 CHUNK_LINES = 20_000
@@ -77,12 +76,9 @@ class BulkLoader:
         """
         files = _files(folder)
         total, timings, begun = LoadTally(), Timings(), self.clock()
-        context = multiprocessing.get_context("spawn")  # a forked process would hang: DuckDB has threads
         with (
             closing(self.open_warehouse()) as warehouse,
-            ProcessPoolExecutor(
-                self.processes, mp_context=context, initializer=_begin, initargs=(self.account_key,)
-            ) as pool,
+            SpawnedPool(self.processes, initializer=set_account_key, initargs=(self.account_key,)) as pool,
         ):
             warehouse.migrate()
             digests = {file: _digest(file) for file in files}
@@ -139,12 +135,6 @@ def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float
         for number, line in enumerate(chunk.lines, start=chunk.first)
     )
     return len(chunk.lines), prepare(items, now), time.process_time() - begun
-
-
-def _begin(account_key: bytes) -> None:
-    # Ctrl-C reaches every process; only the merging process handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_account_key(account_key)
 
 
 def _nowhere(dead: Sequence[Dead]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from omni.main import build_app
+from omni.app import build_app
 from service.settings import setting_places
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from eval.commands.changed import MARKER
-from omni.main import build_app
+from omni.app import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / ".github").rglob("*.yml"))

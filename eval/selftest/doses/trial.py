@@ -1,12 +1,9 @@
 """One dose-response: every kind of harm, in every good system, at every dose; and how equal systems fare."""
 
-import multiprocessing
 import os
 import random
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -27,6 +24,7 @@ from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
 from service.cards import ModelCards
 from service.pair_file import load_pair
+from service.pools import SpawnedPool
 from service.settings import Settings
 from service.task import load_task
 
@@ -221,7 +219,6 @@ _child: dict[str, _Bench] = {}
 
 
 def _open(setting: DoseSetting) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=end_with_parent, daemon=True).start()
     _child["bench"] = _Bench(setting)
 
@@ -258,12 +255,7 @@ def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: No
     kinds = [item for item in bench.plan.kinds if not setting.kinds or item.name in setting.kinds]
     trials: list[DoseTrial] = []
     equal: list[EqualTrial] = []
-    with ProcessPoolExecutor(
-        max(1, min(4, os.cpu_count() or 1)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_open,
-        initargs=(setting,),
-    ) as pool:
+    with SpawnedPool(max(1, min(4, os.cpu_count() or 1)), initializer=_open, initargs=(setting,)) as pool:
         for system in systems:
             here = [kind for kind in kinds if not kind.systems or system in kind.systems]
             planted = [pool.submit(_dose, system, kind.name) for kind in here]

@@ -13,7 +13,7 @@ from eval.casecheck.check import check_folder
 from eval.casecheck.files import read_case_file
 from eval.errors import CaseError
 from eval.suites import load_case_rules
-from omni.main import build_app
+from omni.app import build_app
 from service.task import load_task
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from eval.errors import HarnessError, Refused
-from omni.main import STATIONS, build_app
+from omni.app import STATIONS, build_app
 from reports.errors import ReportError
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.running import run_app

@@ -25,6 +25,13 @@ def raising(error: BaseException):
     return command
 
 
+def cut_off_import() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as interrupt:
+        raise ImportError("numpy.core.multiarray failed to import") from interrupt
+
+
 COMMANDS = {
     "fine": lambda: None,
     "no": raising(typer.Exit(1)),
@@ -33,6 +40,7 @@ COMMANDS = {
     "wordless": raising(RuntimeError()),
     "many-lines": raising(ValueError("first\nsecond")),
     "ctrl-c": raising(KeyboardInterrupt()),
+    "cut-off-import": cut_off_import,
     "no-answer": raising(EOFError()),
     "closed-pipe": closed_pipe,
     "script": raising(SystemExit("error: the harness could not run")),
@@ -64,6 +72,7 @@ def run(*arguments: str) -> int:
         ("known", 2),
         ("unknown", 2),
         ("ctrl-c", 130),
+        ("cut-off-import", 130),
         ("no-answer", 2),
         ("closed-pipe", 2),
         ("script", 2),
@@ -86,6 +95,7 @@ def test_exit_codes(command, code):
             "error: unexpected ValueError: first (add --debug to the command for the traceback)\n",
         ),
         ("ctrl-c", "interrupted\n"),
+        ("cut-off-import", "interrupted\n"),
         ("script", "error: the harness could not run\n"),
     ],
 )
