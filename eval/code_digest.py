@@ -42,6 +42,7 @@ DECIDING_CODE = (
 # Inside those folders, and without a say: a contract test follows the imports and compares.
 WITHOUT_A_SAY = {
     "eval/__init__.py": "exports nothing",
+    "eval/alone.py": "keeps two processes apart",
     "eval/card.py": "writes the data card",
     "eval/changes.py": "selects pairs",
     "eval/code_digest.py": "names the code",

@@ -35,6 +35,7 @@ from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import Task, load_task
+from service.terminal import say
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -207,7 +208,7 @@ def _open_record(stack: ExitStack, journal: Journal, key: str, task: str) -> Jou
     record, resumed = journal.open(key)
     lock.name(f"run {record.run_id} of task {task!r} with these pairs and cases")
     if resumed:
-        print(f"resuming run {record.run_id}, interrupted earlier: its answers are kept")
+        say(f"resuming run {record.run_id}, interrupted earlier: its answers are kept")
     return record
 
 
@@ -266,7 +267,7 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
     evaluation, judged_by = look()
     while again := looks.undecided(evaluation, assembly.pairs):
         names = ", ".join(f"{pair.name} (look {looks.at(pair).number} of {looks.at(pair).planned})" for pair in again)
-        print(f"undecided, asking once more: {names}", file=sys.stderr, flush=True)
+        say(f"undecided, asking once more: {names}", file=sys.stderr, flush=True)
         answers.ask_again(again)
         evaluation, judged_by = look()
     return evaluation, judged_by

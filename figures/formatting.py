@@ -1,7 +1,5 @@
 """Formats figures by their unit for console, HTML and Markdown."""
 
-import re
-
 from figures.metric import Metric, Unit
 
 MISSING = "–"
@@ -9,8 +7,6 @@ NOTE_MARK = "†"
 
 _DECIMALS = {Unit.RATE: 2, Unit.SCORE: 1, Unit.WORDS: 1}
 _MOST_DECIMALS = 6
-# C0, DEL and C1 controls would move a terminal's cursor; bidirectional controls reorder what stands around a text.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 
 
 def format_number(value: float, unit: Unit, *, apart_from: float | None = None) -> str:
@@ -143,17 +139,6 @@ def format_p(metric: Metric) -> str:
 def format_mde(metric: Metric) -> str:
     """Return the smallest true drop that the cases show, "sees 0.04"; "" where nothing was measured."""
     return "" if metric.mde is None else f"sees {format_number(metric.mde, metric.unit)}"
-
-
-def without_controls(text: str) -> str:
-    """Return ``text`` without the characters that steer a terminal or reorder a line; line ends and tabs stay."""
-    return _CONTROLS.sub("", text)
-
-
-def one_line(text: str, limit: int = 160) -> str:
-    """Return ``text`` on one line without control characters, cut at ``limit`` characters with an ellipsis."""
-    flat = " ".join(without_controls(text).split())
-    return flat if len(flat) <= limit else f"{flat[: limit - 1].rstrip()}…"
 
 
 def plural(count: int, noun: str) -> str:

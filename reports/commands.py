@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from service.terminal import say
+
 TARGET_MISSED = 1
 
 
@@ -20,9 +22,9 @@ def report(
     from service.settings import Settings
 
     written = write_weekly(Settings(), week=week, task=task, zone=zone)
-    print(written.headline)
-    print(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
-    print(
+    say(written.headline)
+    say(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
+    say(
         f"Next: turn what was unhelpful into cases: {omni('harvest', 'propose', *(['--week', week] if week else []), task=task)}"
     )
 
@@ -35,7 +37,7 @@ def report_power(
     from reports.simulate.power import simulate
 
     for line in simulate(seeds=seeds, draws=draws):
-        print(line, flush=True)
+        say(line, flush=True)
 
 
 def bench_report(

@@ -12,6 +12,7 @@ from pathlib import Path
 from eval.errors import HarnessError
 from service.canonical import sha256_hex
 from service.settings import Settings
+from service.terminal import say
 
 PROJECT = Path(__file__).resolve().parents[1] / "promptfoo"
 _LOCKED = ("package.json", "package-lock.json")
@@ -87,7 +88,7 @@ def _require_platform() -> None:
 
 
 def _npm_ci(folder: Path) -> None:
-    print(f"installing promptfoo {engine_version()} into {folder.name} (281 MB, once)", file=sys.stderr, flush=True)
+    say(f"installing promptfoo {engine_version()} into {folder.name} (281 MB, once)", file=sys.stderr, flush=True)
     # Install into a temporary folder, then rename it, so that an interrupted installation is not taken for a complete one.
     building = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(building, ignore_errors=True)

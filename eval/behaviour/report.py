@@ -9,9 +9,11 @@ from eval.report.conclusions import check_line
 from eval.results import Check, behaviour_verdict
 from eval.tracking.store import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
 from eval.tracking.worker import TrackingWorker
-from figures.formatting import format_metric, one_line, plural
+from figures.formatting import format_metric, plural
+from service.inert import one_line
 from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
 from service.settings import Settings
+from service.terminal import say
 
 _SHOWN = 12
 
@@ -20,28 +22,28 @@ def render_behaviour(outcome: BehaviourOutcome) -> tuple[Check, ...]:
     """Print metrics, the table per kind, findings and checks; return the checks."""
     result, suite = outcome.result, outcome.suite
     metrics = result.metrics(suite.seed)
-    print(f"\n{result.pair_name} {result.pair_digest[:12]} in the running service, {plural(len(result.rows), 'case')}")
+    say(f"\n{result.pair_name} {result.pair_digest[:12]} in the running service, {plural(len(result.rows), 'case')}")
     for mark in MARKS:
         metric = metrics[mark]
         if metric.n + metric.unscored:
             note = f"  ({metric.unscored} unscored)" if metric.unscored else ""
-            print(f"  {mark:<22} {format_metric(metric, len(result.rows))}{note}")
-    print("\n  kind, strategy: cases without a finding, of those scored")
+            say(f"  {mark:<22} {format_metric(metric, len(result.rows))}{note}")
+    say("\n  kind, strategy: cases without a finding, of those scored")
     lines: dict[str, list[str]] = {}
     for kind, mark, kept, scored, unscored in by_kind(result.rows):
         lines.setdefault(kind, []).append(f"{mark} {kept}/{scored}" + (f" (+{unscored} unscored)" if unscored else ""))
     for kind, cells in lines.items():
-        print(f"  {kind:<28} {', '.join(cells)}")
+        say(f"  {kind:<28} {', '.join(cells)}")
     _print_findings(outcome)
     answered = sorted({row.answered_by for row in result.rows if row.answered_by})
-    print(f"\nAnswered by {', '.join(answered) or 'nothing'}. Result: {outcome.path}")
-    print(f"promptfoo's own results, with every answer: {outcome.work / 'results.json'}")
+    say(f"\nAnswered by {', '.join(answered) or 'nothing'}. Result: {outcome.path}")
+    say(f"promptfoo's own results, with every answer: {outcome.work / 'results.json'}")
     if not outcome.public_texts:
-        print("Public injection texts were left out: OMNI_PUBLIC_DATA_DIR does not hold injections_dev.jsonl.")
+        say("Public injection texts were left out: OMNI_PUBLIC_DATA_DIR does not hold injections_dev.jsonl.")
     checks = checks_of(result, suite)
-    print()
+    say()
     for check in checks:
-        print(check_line(check))
+        say(check_line(check))
     return checks
 
 
@@ -50,13 +52,13 @@ def _print_findings(outcome: BehaviourOutcome) -> None:
     # False claims, leaks and followed instructions come first; missing facts are frequent and less serious.
     rows.sort(key=lambda row: all(text.startswith("must_carry") for text in row.findings) and not row.error)
     if rows:
-        print(f"\n  findings in {plural(len(rows), 'case')}")
+        say(f"\n  findings in {plural(len(rows), 'case')}")
     for row in rows[:_SHOWN]:
-        print(
+        say(
             f"  {row.case_id}: {one_line('; '.join([*row.findings, row.error][: len(row.findings) + bool(row.error)]), 200)}"
         )
     if len(rows) > _SHOWN:
-        print(f"  and {len(rows) - _SHOWN} more, in the result")
+        say(f"  and {len(rows) - _SHOWN} more, in the result")
 
 
 def log_behaviour(outcome: BehaviourOutcome, settings: Settings) -> None:

@@ -21,6 +21,7 @@ from service.settings import Settings
 from service.task import TaskResult, load_task
 from service.tasks.summarize import SummarizeInputs
 from service.tasks.summarize.digest import extractive_digest
+from service.terminal import say
 
 
 def deciding_cpu_s(settings: Settings) -> float:
@@ -75,4 +76,4 @@ def _scored(suite: Suite, cases: dict[str, Case], answers: list[CaseResult]) -> 
 
 
 if __name__ == "__main__":
-    print(deciding_cpu_s(Settings()))
+    say(deciding_cpu_s(Settings()))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from service.local.process import LocalBedrock
 from service.settings import Settings
+from service.terminal import say
 
 CASES, LATENCY_MS, CONCURRENCY, ROUNDS = 200, 200, 20, 3
 IDEAL_S = CASES / CONCURRENCY * LATENCY_MS / 1000
@@ -55,16 +56,16 @@ class _Measured:
 
 def main() -> int:
     """Run the benchmark, print its table, and return 0 when every target is met, else 1."""
-    print(
+    say(
         f"{CASES} cases, {LATENCY_MS} ms a call, {CONCURRENCY} in flight: ideal {IDEAL_S:.1f} s; "
         f"medians of {ROUNDS} rounds",
         flush=True,
     )
     found = _measure(Settings())
     for row in _rows(found):
-        print(f"{row[0]:<44}{row[1]:>12}{row[2]:>12}   {row[3]}")
+        say(f"{row[0]:<44}{row[1]:>12}{row[2]:>12}   {row[3]}")
     met = _met(found)
-    print(
+    say(
         "every target is met"
         if met
         else "a target is missed; on a shared machine run it again and compare the ratios before you rely on it"

@@ -21,6 +21,7 @@ from eval.verdict.paired import (
 )
 from figures.arrays import Floats
 from figures.stats import POWER, Interval, mean_interval, quantile_interval, rate_interval
+from service.terminal import say
 
 CASES, TRIALS = 200, 1_000
 _TRUTH_CASES = 400_000
@@ -216,15 +217,15 @@ def reach(comparison: SimulatedCheck, cases: int, *, trials: int = 100, seed: in
 def main() -> int:
     """Print the tables; 1 when coverage leaves 0.92 to 0.98 at the gate's size or false promotions exceed 5%."""
     sound = True
-    print(f"Coverage of 95% intervals, {TRIALS:,} simulated sets each (Monte-Carlo error below 0.01)")
-    print(f"{'':<42}{'n=40':>8}{f'n={CASES}':>8}")
+    say(f"Coverage of 95% intervals, {TRIALS:,} simulated sets each (Monte-Carlo error below 0.01)")
+    say(f"{'':<42}{'n=40':>8}{f'n={CASES}':>8}")
     for small, full in zip(coverages(40), coverages(CASES), strict=True):
         good = 0.92 <= full.share <= 0.98
         sound &= good
-        print(f"{full.name:<42}{small.share:>8.3f}{full.share:>8.3f}{'' if good else '   outside 0.92 to 0.98'}")
-    print(f"\nNo-worse checks at n={CASES}")
-    print(f"{'':<28}{'margin':>8}{'false':>8}{'power':>8}{'power':>8}{'sees':>8}{'needs':>8}")
-    print(f"{'':<28}{'':>8}{'pass':>8}{'d=0':>8}{'n=40':>8}{'(MDE)':>8}{'cases':>8}")
+        say(f"{full.name:<42}{small.share:>8.3f}{full.share:>8.3f}{'' if good else '   outside 0.92 to 0.98'}")
+    say(f"\nNo-worse checks at n={CASES}")
+    say(f"{'':<28}{'margin':>8}{'false':>8}{'power':>8}{'power':>8}{'sees':>8}{'needs':>8}")
+    say(f"{'':<28}{'':>8}{'pass':>8}{'d=0':>8}{'n=40':>8}{'(MDE)':>8}{'cases':>8}")
     for comparison in COMPARISONS:
         false = passes(comparison, CASES, -comparison.margin)
         power = passes(comparison, CASES, 0.0)
@@ -232,15 +233,13 @@ def main() -> int:
         drop, needed = reach(comparison, CASES)
         good = false.share - 2 * false.error <= 0.05
         sound &= good
-        print(
+        say(
             f"{comparison.name:<28}{comparison.margin:>8.2f}{false.share:>8.3f}{power.share:>8.3f}{small.share:>8.3f}"
             f"{drop:>8.3f}{needed:>8.0f}{'' if good else '   above 5%'}"
         )
-    print(
-        f"\nfalse pass: the candidate is truly worse by exactly the margin. sees: the drop shown with {POWER:.0%} power."
-    )
-    print("\n" + "\n".join(licence_lines()))
-    print("\n" + ("every figure is inside its bounds" if sound else "a figure is outside its bounds"))
+    say(f"\nfalse pass: the candidate is truly worse by exactly the margin. sees: the drop shown with {POWER:.0%} power.")
+    say("\n" + "\n".join(licence_lines()))
+    say("\n" + ("every figure is inside its bounds" if sound else "a figure is outside its bounds"))
     return 0 if sound else 1
 
 

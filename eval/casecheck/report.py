@@ -19,7 +19,7 @@ _WIDTH = 100
 def render_findings(findings: Findings, console: "Console") -> None:
     """Print problems, balance tables, the calibration rows and a line per file; all but the problems fit 100 columns."""
     for problem in findings.problems:
-        console.print(str(problem), markup=False, soft_wrap=True)
+        console.print(str(problem), soft_wrap=True)
     if findings.problems:
         console.print()
     if findings.balances:
@@ -32,7 +32,6 @@ def render_findings(findings: Findings, console: "Console") -> None:
         console.print(
             f"{balance.file}: {balance.cases} cases, {balance.second_references} second references, "
             f"{_counted(count)}, digest {findings.digests[balance.file][:12]}",
-            markup=False,
             soft_wrap=True,
         )
     if findings.calibration is not None:
@@ -40,7 +39,6 @@ def render_findings(findings: Findings, console: "Console") -> None:
         console.print(
             f"{CALIBRATION}: {findings.calibration.rows} rows, {_counted(count)}, "
             f"digest {findings.digests[CALIBRATION][:12]}",
-            markup=False,
             soft_wrap=True,
         )
     if findings.claims is not None:

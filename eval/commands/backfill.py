@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName
+from service.terminal import say
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -65,14 +66,14 @@ def backfill(
     try:
         state = work_off(order, items, engine_of(engine, workers), settings, _say)
     except KeyboardInterrupt:
-        print("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     lost = f", {gone} left out because their history is gone" if gone else ""
-    print(
+    say(
         f"{state.items} of {len(items)} items ({state.resumed} chunks done before), {state.failed} failed{lost}: {order.folder}"
     )
     if state.stopped:
-        print(state.stopped)
+        say(state.stopped)
         raise typer.Exit(1)
 
 
@@ -100,7 +101,7 @@ def _amount(budget: str) -> "Decimal":
 
 
 def _say(state: "BackfillProgress") -> None:
-    print(
+    say(
         f"{state.done} of {state.chunks} chunks, {state.items} items, {state.cost_usd:f} USD",
         file=sys.stderr,
         flush=True,

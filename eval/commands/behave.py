@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
+from service.terminal import say
 
 
 def behave(
@@ -32,10 +33,10 @@ def behave(
         from eval.behaviour.install import install
         from service.settings import Settings
 
-        print(f"promptfoo is in {install(Settings())}")
+        say(f"promptfoo is in {install(Settings())}")
         return
     if not pair:
-        print("error: name the pair: omni behave PAIR", file=sys.stderr)
+        say("error: name the pair: omni behave PAIR", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     if not measure_behaviour(task, pair, url=url, concurrency=concurrency, if_declared=if_declared):
         raise typer.Exit(GATE_REJECTS)
@@ -50,7 +51,7 @@ def measure_behaviour(task: str, pair: str, *, url: str | None, concurrency: int
     from service.settings import Settings
 
     if if_declared and load_suite(task).behaviour is None:
-        print(f"note: the suite of {task!r} declares no behaviour; its evaluation alone decides", file=sys.stderr)
+        say(f"note: the suite of {task!r} declares no behaviour; its evaluation alone decides", file=sys.stderr)
         return True
     settings = Settings()
     try:
@@ -58,6 +59,6 @@ def measure_behaviour(task: str, pair: str, *, url: str | None, concurrency: int
         checks = render_behaviour(outcome)
         log_behaviour(outcome, settings)
     except KeyboardInterrupt:
-        print("error: interrupted; nothing was kept. Run the same command again.", file=sys.stderr)
+        say("error: interrupted; nothing was kept. Run the same command again.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     return all(check.verdict is Verdict.PASS for check in checks)

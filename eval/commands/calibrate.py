@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
+from service.terminal import say
 
 if TYPE_CHECKING:
     from eval.judges.calibrate import JudgeReport
@@ -46,11 +47,11 @@ def calibrate(
 
     chosen = names_of(sets)
     if not chosen or set(chosen) - set(SETS):
-        print(f"error: --sets is {sets!r}; use some of {', '.join(SETS)}, comma separated", file=sys.stderr)
+        say(f"error: --sets is {sets!r}; use some of {', '.join(SETS)}, comma separated", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     settings = Settings()
     for line in detector_lines(task, settings):
-        print(line)
+        say(line)
     options = CalibrateOptions(
         task=task,
         rubrics=names_of(judge),
@@ -63,13 +64,13 @@ def calibrate(
         gate_cases=gate_cases,
     )
     try:
-        reports = measure(options, settings, print)
+        reports = measure(options, settings, say)
     except KeyboardInterrupt:
-        print("error: interrupted. Answers are kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. Answers are kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     for report in reports:
         for line in _lines(report):
-            print(line)
+            say(line)
     if any(report.shortfall and report.spec.bounded for report in reports):
         raise typer.Exit(1)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName, names_of
+from service.terminal import say
 
 
 def card(
@@ -27,10 +28,10 @@ def card(
     names = names_of(dataset) or (load_suite(task).gate_dataset, *public_datasets(task))
     table, missing = card_table(task, names, settings)
     for line in missing:
-        print(f"note: {line}", file=sys.stderr)
+        say(f"note: {line}", file=sys.stderr)
     if not write:
-        print(table)
+        say(table)
         return
     path = settings.datasets_dir / task / "README.md"
     write_table(path, table)
-    print(f"written to {path}")
+    say(f"written to {path}")

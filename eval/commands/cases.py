@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName
+from service.terminal import say
 
 
 def check_cases(
@@ -20,7 +21,7 @@ def check_cases(
     """Check all case files: each case, near-copies, balance, the judge's labels. Exit code 1: problems found."""
     from eval.casecheck.check import check_folder, measure_specificity
     from eval.casecheck.report import render_findings
-    from eval.report.console import open_console
+    from eval.report.console import result_console
     from eval.suites import load_case_rules
     from service.settings import Settings
     from service.task import load_task
@@ -28,10 +29,10 @@ def check_cases(
     loaded = load_task(task)
     folder = Settings().datasets_dir / task
     findings = check_folder(folder, loaded, load_case_rules(task), only=dataset)
-    render_findings(findings, open_console())
+    render_findings(findings, result_console())
     if specificity:
         for file, rate in measure_specificity(folder, loaded, load_case_rules(task), only=dataset).items():
-            print(
+            say(
                 f"{file}: a fact is found in {rate.value:.1%} [{rate.low:.1%}, {rate.high:.1%}] of other cases' references"
             )
     if findings.problems:

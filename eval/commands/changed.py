@@ -8,6 +8,7 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
 from service.commands.output import AsJson, print_json
+from service.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +37,12 @@ def changed(
 
     found = changed_pairs(Settings().root, task, base, head)
     for line in found.reasons:
-        print(line, file=sys.stderr)
+        say(line, file=sys.stderr)
     if as_json:
         print_json({"task": task, "pairs": found.pairs, "reasons": found.reasons})
         return
     for name in found.pairs:
-        print(name)
+        say(name)
 
 
 def pr_gate(
@@ -69,12 +70,12 @@ def pr_gate(
 
     def write(text: str) -> None:
         write_whole(comment, f"{MARKER}\n{text}")
-        print(f"\nComment: {comment}")
+        say(f"\nComment: {comment}")
 
     try:
         found = changed_pairs(settings.root, task, base)
         for line in found.reasons:
-            print(line)
+            say(line)
         if not found.pairs:
             write(NOTHING)
             return
@@ -89,14 +90,14 @@ def pr_gate(
         write(f"# The gate could not run\n\n```text\n{str(err).replace('```', '')[:2_000]}\n```\n")
         raise
     except KeyboardInterrupt:
-        print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
     text = outcome.report.with_name(MARKDOWN_NAME).read_text(encoding="utf-8")
     if replaced:
         text = f"> **Not evaluated:** {names}. Only a stand-in would answer for their models here.\n\n{text}"
     write(text)
-    print(f"Report: {outcome.report}")
+    say(f"Report: {outcome.report}")
     judged = [pair for pair in outcome.evaluation.pairs if pair.pair_name in found.pairs]
     if replaced or any(pair.gate.verdict is not Verdict.PASS for pair in judged):
         raise typer.Exit(GATE_REJECTS)

@@ -17,6 +17,7 @@ from eval.commands.arguments import (
 )
 from service.commands.output import AsJson, human_text, print_json
 from service.gc_pause import paused_gc
+from service.terminal import say
 
 if TYPE_CHECKING:
     from eval.evaluate import FinishedEvaluation, Options
@@ -83,7 +84,7 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
     try:
         outcome = evaluate(options, settings)
     except KeyboardInterrupt:
-        print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
     lines = left_out_lines(outcome.left_out, options.task, settings)
@@ -94,7 +95,7 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
         lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To measure it and decide again: {again}")
     policy = UnseenPolicy.of(settings)
     step = next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs, bundled=outcome.bundled)
-    print("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
+    say("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
     return outcome
 
 

@@ -9,6 +9,7 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
 from figures.command_line import omni
+from service.terminal import open_console, say
 
 if TYPE_CHECKING:
     from eval.harvest.propose import HarvestContext
@@ -52,21 +53,20 @@ def propose_cases(
         context = _context(task, settings, against)
         found = propose(candidates, earlier, open_stores(settings), context, week=week, most=most)
         write_proposals(path, [*earlier, *found.new])
-    print(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
+    say(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
     for reason, count in found.left_out.most_common():
-        print(f"  left out, {reason}: {count}")
+        say(f"  left out, {reason}: {count}")
     if found.left_out["copy of dev"]:
-        print(
+        say(
             "  simulated traffic is made from the cases of dev; to propose from it nevertheless: --against gate,challenge"
         )
     if found.new:
-        print(f"{path}\nnext: {omni('harvest', 'review', task=task)}")
+        say(f"{path}\nnext: {omni('harvest', 'review', task=task)}")
 
 
 @harvest.command("review")
 def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
     """Show the open proposals one by one: accept, edit, drop, skip. Each decision is kept at once."""
-    from rich.console import Console
     from rich.prompt import Prompt
 
     from eval.harvest.proposal import proposals_path
@@ -76,17 +76,17 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
     settings = Settings()
     if not sys.stdin.isatty():
         accept = omni("harvest", "accept", task=task)
-        print(f"error: no terminal: write decisions into the file and run `{accept}`", file=sys.stderr)
+        say(f"error: no terminal: write decisions into the file and run `{accept}`", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
-    console = Console()
+    console = open_console()
     path = proposals_path(task, settings)
     try:
         with _alone(path, "a review of proposals"):
             counts = review(path, _context(task, settings, against), console, Prompt.ask)
     except (KeyboardInterrupt, EOFError):
-        print("\nstopped; every decision so far is kept")
+        say("\nstopped; every decision so far is kept")
         return
-    print(", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing is open")
+    say(", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing is open")
 
 
 @harvest.command("accept")
@@ -101,11 +101,11 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
     with _alone(path, "accepting proposals"):
         accepted, refused = apply(path, _context(task, settings, against))
     for name in accepted:
-        print(f"accepted {name} into {settings.datasets_dir / task / 'regression.jsonl'}")
+        say(f"accepted {name} into {settings.datasets_dir / task / 'regression.jsonl'}")
     for line in refused:
-        print(f"refused {line}")
+        say(f"refused {line}")
     if not accepted and not refused:
-        print('no line says "decision": "accept"')
+        say('no line says "decision": "accept"')
     if refused:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ import typer
 
 from eval.commands.arguments import GATE_REJECTS, PairName, TaskName, Why
 from figures.command_line import omni
+from service.terminal import say
 
 if TYPE_CHECKING:
     from service.release.release import Release
@@ -18,8 +19,8 @@ def register(pair: PairName, task: TaskName = "summarize") -> None:
     from service.settings import Settings
 
     done = register_pair(task, pair, Settings())
-    print(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
-    print(f"Next: evaluate it: {omni('eval', '--pairs', pair, task=task)}")
+    say(f"{task}/{pair} {done.digest[:12]} is version {done.version} in the registry; read back and equal")
+    say(f"Next: evaluate it: {omni('eval', '--pairs', pair, task=task)}")
 
 
 def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
@@ -32,12 +33,12 @@ def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
         release = promote_pair(task, pair, why, Settings())
     except Refused as err:
         exit_refused(err)
-    print(
+    say(
         f"release {release.sequence}: {task} now serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}), was {(release.from_digest or 'nothing')[:12]}"
     )
     _announce(release)
-    print(f"Next: serve it: {omni('serve')}")
+    say(f"Next: serve it: {omni('serve')}")
 
 
 def rollback(
@@ -56,17 +57,17 @@ def rollback(
         release = roll_back(task, why, to, Settings())
     except Refused as err:
         exit_refused(err)
-    print(
+    say(
         f"release {release.sequence}: {task} serves {release.pair_name} {release.pair_digest[:12]} "
         f"(registry version {release.registry_version}) again"
     )
     _announce(release)
-    print(f"Next: check everything behind it: {omni('verify', task=task)}")
+    say(f"Next: check everything behind it: {omni('verify', task=task)}")
 
 
 def exit_refused(refusal: Exception) -> NoReturn:
     """Print why the gate's evidence does not allow the release, and exit with code 1."""
-    print(f"error: {refusal}", file=sys.stderr)
+    say(f"error: {refusal}", file=sys.stderr)
     raise typer.Exit(GATE_REJECTS) from refusal
 
 
@@ -75,4 +76,4 @@ def _announce(release: "Release") -> None:
     from service.settings import Settings
 
     if (note := announce(release, Settings())) is not None:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", file=sys.stderr)

@@ -8,6 +8,7 @@ import typer
 from eval.commands.arguments import TaskName
 from figures.command_line import omni
 from service.commands.output import AsJson, print_json
+from service.terminal import say
 
 if TYPE_CHECKING:
     from eval.release.audit import HistoryRow
@@ -26,12 +27,12 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         items.append(item)
         if not as_json:
             state = "ok    " if item.problem is None else "BROKEN"
-            print(f"{state}  {item.name}: {item.problem or item.detail}", flush=True)
+            say(f"{state}  {item.name}: {item.problem or item.detail}", flush=True)
     broken = sum(item.problem is not None for item in items)
     if as_json:
         print_json({"task": task, "checked": len(items), "broken": broken, "items": [asdict(item) for item in items]})
     else:
-        print(f"{task}: {len(items)} checked, {broken} broken")
+        say(f"{task}: {len(items)} checked, {broken} broken")
     if broken:
         raise typer.Exit(1)
 
@@ -47,22 +48,22 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         return
     if not rows:
         first = omni("promote", "PAIR", "--why", '"why, in one sentence"', task=task)
-        print(f"task {task!r} has no releases yet; release a pair: {first}")
+        say(f"task {task!r} has no releases yet; release a pair: {first}")
     for row in rows:
         release, evidence = row.entry.release, row.attestation
         if release is not None:
-            print(
+            say(
                 f"{release.sequence:>4}  {release.at}  {release.kind:<8}  {release.pair_name} {release.pair_digest[:12]} "
                 f"(v{release.registry_version})  {release.who}: {release.why}"
             )
         if evidence is not None:
-            print(
+            say(
                 f"      evidence: {evidence.headline}; evaluation {evidence.evaluation_id}, {evidence.dataset_name} "
                 f"n={evidence.case_count}, {evidence.environment}, answered by {', '.join(evidence.answered_by) or 'nobody'}"
             )
         if row.although:
-            print(f"      released {row.although}")
-        print(f"      {'signatures verified' if row.problem is None else f'NOT VERIFIED: {row.problem}'}")
+            say(f"      released {row.although}")
+        say(f"      {'signatures verified' if row.problem is None else f'NOT VERIFIED: {row.problem}'}")
 
 
 def _plain(row: "HistoryRow") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName
+from service.terminal import say
 
 
 def releases(
@@ -23,12 +24,12 @@ def releases(
     messages = VerifiedReleases(task, settings).all()
     for one in messages:
         if one.missing is not None:
-            print(f"release {one.record.sequence} is sent without the gate's figures: {one.missing}", file=sys.stderr)
+            say(f"release {one.record.sequence} is sent without the gate's figures: {one.missing}", file=sys.stderr)
     target = None if export else bucket_settings(settings)
     promises = sum(len(one.record.promises) for one in messages)
     what = f"{len(messages)} verified releases of {task} with {promises} figures of the gate"
     if target is None:
-        print(f"{what}: {export_releases(messages, settings)} rows new or changed in the warehouse")
+        say(f"{what}: {export_releases(messages, settings)} rows new or changed in the warehouse")
     else:
         new = put_releases(messages, target)
-        print(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `omni load-events` loads them")
+        say(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `omni load-events` loads them")

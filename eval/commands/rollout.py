@@ -6,6 +6,7 @@ import typer
 
 from eval.commands.arguments import PairName, TaskName, Why
 from eval.commands.promote import exit_refused
+from service.terminal import say
 
 
 def rollout(
@@ -39,7 +40,7 @@ def rollout(
         )
     except Refused as err:
         exit_refused(err)
-    print(
+    say(
         f"rollout step {done.sequence}: {done.pair_name} {done.pair_digest[:12]} answers {done.percent}% of the customers of "
         f"{task} beside {done.production_digest[:12]}"
         + (f", and {done.shadow_percent}% of the others unseen" if done.shadow_percent else "")
@@ -57,4 +58,4 @@ def rollout_end(why: Why, task: TaskName = "summarize") -> None:
         done = end_rollout(task, why, Settings())
     except Refused as err:
         exit_refused(err)
-    print(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")
+    say(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
+from service.terminal import say
 
 
 def selftest(
@@ -54,18 +55,18 @@ def selftest(
                 fresh=fresh,
             ),
             Settings(),
-            say=lambda line: print(line, flush=True),
+            say=lambda line: say(line, flush=True),
         )
     except KeyboardInterrupt:
-        print(
+        say(
             "error: interrupted; the bundled model's answers are kept, run the same command again to go on.",
             file=sys.stderr,
         )
         raise typer.Exit(COULD_NOT_RUN) from None
     _print(outcome.page)
-    print(f"\nTable: {outcome.path}")
+    say(f"\nTable: {outcome.path}")
     if outcome.problems:
-        print(f"The gate is broken: {plural(len(outcome.problems), 'problem')}.", file=sys.stderr)
+        say(f"The gate is broken: {plural(len(outcome.problems), 'problem')}.", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -77,12 +78,12 @@ def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int) -> None
     outcome = measure_doses(
         DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials),
         Settings(),
-        say=lambda line: print(line, flush=True),
+        say=lambda line: say(line, flush=True),
     )
     _print(outcome.page)
-    print(f"\nTable: {outcome.path}\nPicture: {outcome.path.with_suffix('.svg')}")
+    say(f"\nTable: {outcome.path}\nPicture: {outcome.path.with_suffix('.svg')}")
     if outcome.missed:
-        print(f"The gate misses {plural(len(outcome.missed), 'bar')}.", file=sys.stderr)
+        say(f"The gate misses {plural(len(outcome.missed), 'bar')}.", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -96,6 +97,6 @@ def _print(page: str) -> None:
         widths = [max(len(cell) for cell in column) for column in zip(*block, strict=True)] if block else []
         for row in block:
             if not all(set(cell) <= {"-"} for cell in row):
-                print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+                say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         block = []
-        print(line.replace("**", "").lstrip("# ") if line.startswith("#") else line.replace("**", "").replace("`", ""))
+        say(line.replace("**", "").lstrip("# ") if line.startswith("#") else line.replace("**", "").replace("`", ""))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, CaseCount, Concurrency, DatasetName, Repeats, TaskName, names_of
+from service.terminal import say
 
 
 def sweep(
@@ -43,7 +44,7 @@ def sweep(
     try:
         outcome, page = run_sweep(options, Settings())
     except KeyboardInterrupt:
-        print("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
-    print(f"\nReport: {outcome.report}\nSweep: {page}")
+    say(f"\nReport: {outcome.report}\nSweep: {page}")

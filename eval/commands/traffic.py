@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN
+from service.terminal import say
 
 
 def traffic(
@@ -46,19 +47,19 @@ def traffic(
         from eval.traffic.offline import write_offline
 
         for line in write_offline(options, settings):
-            print(line)
+            say(line)
         return
     try:
-        counts = run_traffic(options, settings, lambda line: print(line, file=sys.stderr, flush=True))
+        counts = run_traffic(options, settings, lambda line: say(line, file=sys.stderr, flush=True))
     except KeyboardInterrupt:
-        print("error: interrupted. What was played is kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. What was played is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
-    print(
+    say(
         f"{counts.summaries} contacts, {counts.transfers} transfers ({counts.reused} answered by a stored summary), "
         f"{counts.verdicts} verdicts ({counts.unhelpful} not helpful), {counts.failed} requests given up, "
         f"{counts.seconds:.0f} s"
     )
-    print(f"planted differences (the ground truth): {traffic_folder(settings) / 'truth.json'}")
+    say(f"planted differences (the ground truth): {traffic_folder(settings) / 'truth.json'}")
     if load:
         from service.commands.load import load_events
         from service.local import stack

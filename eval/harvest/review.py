@@ -7,11 +7,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import ValidationError
-from rich.console import Console
-from rich.markup import escape
 from rich.panel import Panel
 
 from eval.cases import Expectations
@@ -20,6 +19,9 @@ from eval.harvest.proposal import Decision, Proposal, read_proposals, replaced, 
 from eval.harvest.propose import HarvestContext
 from service.strict import NotStrict, parse_yaml
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 KEYS = "a accept   e edit   d drop   s skip   q quit"
 _HEAD = """# What a good summary of this history must contain. Checked when you save and close; an empty file changes nothing.
 # A fact has: statement; accepted (words of one sentence joined by ' + '; 'word*' matches a prefix, '!word' must not occur);
@@ -27,7 +29,7 @@ _HEAD = """# What a good summary of this history must contain. Checked when you 
 """
 
 
-def review(path: Path, context: HarvestContext, console: Console, ask: Callable[[str], str]) -> Counter[str]:
+def review(path: Path, context: HarvestContext, console: "Console", ask: Callable[[str], str]) -> Counter[str]:
     """Show the open proposals of ``path``, carry out the person's decisions, and count accepted, dropped and skipped ones.
 
     Raises:
@@ -58,7 +60,7 @@ def review(path: Path, context: HarvestContext, console: Console, ask: Callable[
                     _keep(path, proposal, "done")
                     counts["accepted"] += 1
                     break
-                console.print("[bold]not accepted:[/bold]", *(f"\n  {escape(problem)}" for problem in problems))
+                console.print("not accepted:", *(f"\n  {problem}" for problem in problems), style="bold")
     return counts
 
 
@@ -90,7 +92,7 @@ def _keep(path: Path, proposal: Proposal, decision: Decision) -> None:
     write_proposals(path, replaced(read_proposals(path), proposal.model_copy(update={"decision": decision})))
 
 
-def _show(proposal: Proposal, context: HarvestContext, console: Console, left: int) -> None:
+def _show(proposal: Proposal, context: HarvestContext, console: "Console", left: int) -> None:
     said, case = proposal.provenance, proposal.case
     console.rule(f"{case.id} ({left} open)")
     console.print(
@@ -98,14 +100,14 @@ def _show(proposal: Proposal, context: HarvestContext, console: Console, left: i
     )
     for passage in context.rules.passages(context.task.input_model.model_validate(case.inputs)):
         when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
-        console.print(Panel(escape(passage.text), title=f"{passage.id} {when}", title_align="left"))
-    console.print(Panel(escape(proposal.shown), title="summary shown to the agent", title_align="left"))
+        console.print(Panel(passage.text, title=f"{passage.id} {when}", title_align="left"))
+    console.print(Panel(proposal.shown, title="summary shown to the agent", title_align="left"))
     if proposal.comment:
-        console.print(Panel(escape(proposal.comment), title="the agent's comment", title_align="left"))
-    console.print(Panel(escape(_yaml(case.expectations)), title="expectations (draft)", title_align="left"))
+        console.print(Panel(proposal.comment, title="the agent's comment", title_align="left"))
+    console.print(Panel(_yaml(case.expectations), title="expectations (draft)", title_align="left"))
 
 
-def _edited(proposal: Proposal, console: Console) -> Proposal:
+def _edited(proposal: Proposal, console: "Console") -> Proposal:
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{proposal.id}.yaml"
@@ -122,7 +124,7 @@ def _edited(proposal: Proposal, console: Console) -> Proposal:
             return proposal
         expectations = Expectations.model_validate(given)
     except (NotStrict, ValidationError) as err:
-        console.print(f"not saved, the expectations are not valid: {escape(str(err).splitlines()[0])}")
+        console.print(f"not saved, the expectations are not valid: {str(err).splitlines()[0]}")
         return proposal
     return proposal.model_copy(update={"case": proposal.case.model_copy(update={"expectations": expectations})})
 

@@ -26,6 +26,7 @@ from service.canonical import canonical_json
 from service.files import OWNER_ONLY, write_whole
 from service.release.statements import PAYLOAD_TYPE, key_id, load_trusted_keys, verifying_key
 from service.settings import Settings
+from service.terminal import say
 
 # AWS KMS takes no more per message, and Ed25519 there signs messages, not digests. Checked for every signer, so that a laptop
 # finds out before production does. https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html, read 2026-11-21.
@@ -128,7 +129,7 @@ def signer_to_evaluate(settings: Settings) -> Signer | None:
     """
     signer = open_signer(settings)
     if signer is None:
-        print(
+        say(
             "no signing key is set: this evaluation gets no attestation, so it cannot be used for a promotion",
             file=sys.stderr,
         )
@@ -212,7 +213,7 @@ def _local_signer(settings: Settings) -> CryptoSigner:
         if not path.exists():
             pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
             write_whole(path, pem, mode=OWNER_ONLY, durable=True)
-            print(f"created a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
+            say(f"created a signing key in {path} (its public half: {settings.trusted_keys_file})", file=sys.stderr)
         private = _private_key(_read_private(path), str(path))
         if settings.release.trusted_keys is None:
             _trust(settings.trusted_keys_file, private.public_key())

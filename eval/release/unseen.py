@@ -9,13 +9,14 @@ from figures.command_line import omni
 from service.release.attestation import GateAttestation
 from service.release.unseen import UnseenPolicy, unseen_in_full
 from service.settings import Stage
+from service.terminal import say
 
 Say = Callable[[str], object]
 
 
 def say_aside(text: str) -> None:
     """Print ``text`` for a person, beside a command's own output."""
-    print(text, file=sys.stderr)
+    say(text, file=sys.stderr)
 
 
 def exception_of(

@@ -13,10 +13,11 @@ from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, w
 from eval.report.conclusions import ScoreFinding, badness, findings_of, problem_lines, worst_results
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
-from figures.formatting import MISSING, format_number, one_line, plural, without_controls
+from figures.formatting import MISSING, format_number, plural
 from figures.metric import Unit
 from service.errors import ConfigurationError
 from service.grounding.text import form_occurs, sentences
+from service.inert import one_line, visible
 from service.task import load_task
 
 WORST_LISTED = 10
@@ -180,7 +181,7 @@ def _heading(record: Mapping[str, Any]) -> str:
 
 
 def _text(record: Mapping[str, Any]) -> str:
-    return without_controls(str(record.get("text", "")))
+    return visible(str(record.get("text", "")))
 
 
 def _plain(value: object) -> str:
@@ -275,7 +276,7 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
         state_text=words[state],
         segments=tuple(mark_output(result.output or "", findings, case)),
         failure=f"{result.failure.value}: {result.failure_message}" if result.failure is not None else "",
-        raw_text=without_controls(result.raw_text),
+        raw_text=visible(result.raw_text),
         missing=tuple(finding.text for finding in findings if finding.text in facts),
         findings=tuple((f.score, _without_quote(f, result.output or "")) for f in findings if f.text not in facts),
         unscored=() if result.failure is not None else tuple(sorted((name, str(reason)) for name, reason in reasons)),
@@ -287,8 +288,8 @@ def _answer(case: Case, pair: PairResult, item: CaseResult, suite: Suite, place:
 
 def _without_quote(finding: ScoreFinding, output: str) -> str:
     """Return the finding's text without the quoted passage if that is marked in the output."""
-    start, end = _find(finding.quote, without_controls(output))
-    return without_controls(finding.text if start == end else finding.head)
+    start, end = _find(finding.quote, visible(output))
+    return visible(finding.text if start == end else finding.head)
 
 
 def _score_text(value: float) -> str:
@@ -310,7 +311,7 @@ def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> li
 
     The pieces joined are the output without its control characters.
     """
-    output = without_controls(output)
+    output = visible(output)
     levels = [0] * len(output)
     for finding in findings:
         start, end = _find(finding.quote, output)

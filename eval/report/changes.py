@@ -9,7 +9,7 @@ from typing import Literal
 from eval.report.conclusions import case_metrics, results_of
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
-from figures.formatting import without_controls
+from service.inert import visible
 
 CHANGED_LISTED = 10
 _NO_ANSWER = 100.0  # a missing answer weighs more than any loss of scores
@@ -39,10 +39,10 @@ class ChangedList:
 def word_changes(before: str, after: str) -> tuple[list[TextPiece], float]:
     """Return the words of both texts in order, and the share of words in common (0 to 1; 1 for equal texts).
 
-    Joining the pieces of kind "" and "ins" gives ``after`` without control characters; "" and "del" give ``before`` apart
+    Joining the pieces of kind "" and "ins" gives ``after`` as it is shown; "" and "del" give ``before`` apart
     from its white space.
     """
-    old, new = (_TOKEN.findall(without_controls(text)) for text in (before, after))
+    old, new = (_TOKEN.findall(visible(text)) for text in (before, after))
     matcher = difflib.SequenceMatcher(None, [_key(token) for token in old], [_key(token) for token in new], False)
     changes: list[TextPiece] = []
     common = 0

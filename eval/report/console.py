@@ -36,17 +36,10 @@ from eval.report.conclusions import (
 )
 from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
-from figures.formatting import (
-    NOTE_MARK,
-    format_mde,
-    format_number,
-    format_p,
-    format_signed,
-    metric_lines,
-    one_line,
-    plural,
-)
+from figures.formatting import NOTE_MARK, format_mde, format_number, format_p, format_signed, metric_lines, plural
 from figures.metric import Metric
+from service.inert import one_line
+from service.terminal import open_console
 
 if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
     from rich.console import Console
@@ -62,17 +55,15 @@ _NAME_WIDTH = 18
 _COLOURS = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
 
 
-def open_console(stream: IO[str] | None = None) -> "Console":
+def result_console(stream: IO[str] | None = None) -> "Console":
     """Return a console on ``stream`` (default: standard output); plain and 120 columns wide if it is not a terminal."""
-    from rich.console import Console
-
     stream = sys.stdout if stream is None else stream
-    return Console(file=stream, width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False)
+    return open_console(stream, width=None if stream.isatty() else WIDTH_WITHOUT_TERMINAL)
 
 
 def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | None" = None) -> None:
-    """Print ``evaluation`` to ``console`` (default: ``open_console()``); five pairs fit into 100 columns."""
-    printer = _Printer(evaluation, suite, open_console() if console is None else console)
+    """Print ``evaluation`` to ``console`` (default: ``result_console()``); five pairs fit into 100 columns."""
+    printer = _Printer(evaluation, suite, result_console() if console is None else console)
     printer.header()
     printer.metrics()
     printer.ceiling()

@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 from eval.report.conclusions import check_line, check_name
 from eval.results import Evaluation, Verdict
-from figures.formatting import without_controls
+from service.inert import xml_text
 
 
 def render_junit(evaluation: Evaluation) -> str:
@@ -13,14 +13,14 @@ def render_junit(evaluation: Evaluation) -> str:
     Neither may be released, so neither may look green. The evaluation's cases are left out: they have scores, not verdicts.
     A kind of harm that nobody looked at is a skipped test case.
     """
-    root = ET.Element("testsuites", name=_text(f"{evaluation.task} on {evaluation.dataset_name}"))
+    root = ET.Element("testsuites", name=xml_text(f"{evaluation.task} on {evaluation.dataset_name}"))
     for pair in evaluation.pairs:
         checks = pair.gate.checks
         missed = sum(1 for check in checks if check.verdict is not Verdict.PASS)
         element = ET.SubElement(
             root,
             "testsuite",
-            name=_text(f"{evaluation.task}/{pair.pair_name}"),
+            name=xml_text(f"{evaluation.task}/{pair.pair_name}"),
             tests=str(max(len(checks), 1) + len(pair.gate.unseen)),
             failures=str(missed if checks else 1),
             errors="0",
@@ -39,28 +39,22 @@ def render_junit(evaluation: Evaluation) -> str:
             ("suite_digest", evaluation.suite_digest),
             ("answered_by", ", ".join(pair.answered_by) or "nothing"),
         ):
-            ET.SubElement(properties, "property", name=name, value=_text(value))
-        group = _text(f"{evaluation.task}.{pair.pair_name}")
+            ET.SubElement(properties, "property", name=name, value=xml_text(value))
+        group = xml_text(f"{evaluation.task}.{pair.pair_name}")
         for check in checks:
             name = f"{check.kind}: {check_name(check)}"
-            case = ET.SubElement(element, "testcase", classname=group, name=_text(name), time="0")
+            case = ET.SubElement(element, "testcase", classname=group, name=xml_text(name), time="0")
             if check.verdict is not Verdict.PASS:
-                line = _text(check_line(check))
+                line = xml_text(check_line(check))
                 failure = ET.SubElement(case, "failure", message=line, type=check.verdict.value)
-                failure.text = _text(check.reason)
+                failure.text = xml_text(check.reason)
         if not checks:
             case = ET.SubElement(element, "testcase", classname=group, name="gate", time="0")
             ET.SubElement(
                 case, "failure", message="the gate made no checks, and a gate without checks fails", type="fail"
             )
         for kind in pair.gate.unseen:
-            case = ET.SubElement(element, "testcase", classname=group, name=_text(f"judged: {kind}"), time="0")
+            case = ET.SubElement(element, "testcase", classname=group, name=xml_text(f"judged: {kind}"), time="0")
             ET.SubElement(case, "skipped", message="nobody looked at it: no judge was licensed for it")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
-
-
-def _text(text: str) -> str:
-    # A character that XML 1.0 forbids even when escaped would make the whole file unreadable.
-    kept = (c for c in without_controls(text) if not ("\ud800" <= c <= "\udfff" or c in "\ufffe\uffff"))
-    return "".join(kept)

@@ -35,8 +35,9 @@ from eval.report.junit import render_junit
 from eval.results import CaseResult, Check, Evaluation, PairResult
 from eval.suite import Suite
 from figures.files import write_whole
-from figures.formatting import NOTE_MARK, format_difference, format_metric, one_line, plural
+from figures.formatting import NOTE_MARK, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
+from service.inert import markdown, visible
 
 HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"
@@ -59,7 +60,7 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
-    write_whole(folder / JSON_NAME, json.dumps(to_json(evaluation), indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / JSON_NAME, visible(json.dumps(to_json(evaluation), indent=1, ensure_ascii=False)) + "\n")
     write_whole(folder / JUNIT_NAME, render_junit(evaluation))
     path = folder / HTML_NAME
     write_whole(path, render_html(evaluation, suite, cases))
@@ -83,7 +84,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     curves, axis = latency.latency_curves(evaluation)
-    return environment.get_template("report.html.j2").render(
+    page = environment.get_template("report.html.j2").render(
         e=evaluation,
         headline=headline(evaluation),
         baseline=baseline_sentence(evaluation),
@@ -115,15 +116,16 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         script=script,
         script_digest=script_digest,
     )
+    return visible(page)
 
 
 def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
     """Return verdicts, metrics, and the checks that did not pass, in fewer than ``MARKDOWN_LIMIT`` characters."""
     e = evaluation
     lines = [
-        f"# {_cell(headline(e))}",
+        f"# {markdown(headline(e))}",
         "",
-        _cell(
+        markdown(
             f"Task {e.task}, dataset {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}), "
             f"environment {e.environment}, {plural(e.calls_live, 'model call')} live, {e.calls_cached:,} from the cache, "
             f"run {e.run_id}. {baseline_sentence(e)}"
@@ -131,9 +133,11 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         "",
     ]
     if warning := stand_in_warning(e):
-        lines += [f"> **Stand-in.** {_cell(warning)}", ""]
+        lines += [f"> **Stand-in.** {markdown(warning)}", ""]
     lines += [
-        "| | " + " | ".join(_cell(p.pair_name) + (" (production)" if p.is_production else "") for p in e.pairs) + " |",
+        "| | "
+        + " | ".join(markdown(p.pair_name) + (" (production)" if p.is_production else "") for p in e.pairs)
+        + " |",
         "|---|" + "---|" * len(e.pairs),
         "| **verdict** | " + " | ".join(_verdict_cell(pair) for pair in e.pairs) + " |",
     ]
@@ -147,14 +151,16 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         row = " | ".join(format_difference(delta) if delta else "–" for delta in found)
         lines.append(f"| {gate.metric} vs production | {row} |")
     lines += ["| answered by | " + " | ".join(_answered_by(e, pair) for pair in e.pairs) + " |", ""]
-    lines += [f"{NOTE_MARK} {_cell(note)}" for note in metric_notes(e)]
-    lines.append(f"Judge: {_cell(judge_status(e))}.")
+    lines += [f"{NOTE_MARK} {markdown(note)}" for note in metric_notes(e)]
+    lines.append(f"Judge: {markdown(judge_status(e))}.")
     if e.ceiling:
         lines += ["", *_ceiling_lines(e, suite)]
     lines += ["", "## Why", ""]
     for pair in e.pairs:
-        lines.append(f"- **{_cell(pair.pair_name)}: {_cell(verdict_lead(pair))}.** {_cell(verdict_reason(pair))}")
-        lines += [f"  - {_cell(check_line(check))}" for check in open_checks(pair)]
+        lines.append(
+            f"- **{markdown(pair.pair_name)}: {markdown(verdict_lead(pair))}.** {markdown(verdict_reason(pair))}"
+        )
+        lines += [f"  - {markdown(check_line(check))}" for check in open_checks(pair)]
         codes = failures_by_code(results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))
@@ -166,8 +172,8 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
             "Only a judge that is licensed for them can see them.",
             "",
         ]
-        lines += [f"- {_cell(kind.name)}: {_cell(kind.description)}" for kind in unseen]
-    return _within_limit(lines)
+        lines += [f"- {markdown(kind.name)}: {markdown(kind.description)}" for kind in unseen]
+    return visible(_within_limit(lines))
 
 
 def _verdict_cell(pair: PairResult) -> str:
@@ -178,7 +184,7 @@ def _verdict_cell(pair: PairResult) -> str:
 def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
     n = ceiling_cases(evaluation)
     columns = [evaluation.ceiling, *(evaluation.like_for_like.get(p.pair_digest, {}) for p in evaluation.pairs)]
-    names = ["reference against reference", *(_cell(pair.pair_name) for pair in evaluation.pairs)]
+    names = ["reference against reference", *(markdown(pair.pair_name) for pair in evaluation.pairs)]
     lines = [f"{ceiling_title(evaluation)}:", "", "| | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     for spec in ceiling_metrics(evaluation, suite):
         cells = [format_metric(found[spec.name], n) if spec.name in found else "–" for found in columns]
@@ -187,15 +193,9 @@ def _ceiling_lines(evaluation: Evaluation, suite: Suite) -> list[str]:
 
 
 def _answered_by(evaluation: Evaluation, pair: PairResult) -> str:
-    names = _cell(", ".join(pair.answered_by) or "nothing")
+    names = markdown(", ".join(pair.answered_by) or "nothing")
     replaced = replaced_models(evaluation, pair)
-    return f"{names}, **not** {_cell(', '.join(replaced))}" if replaced else names
-
-
-def _cell(text: str) -> str:
-    """Return ``text`` on one line, with the special characters of Markdown and HTML escaped."""
-    flat = one_line(text, 1_000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("*", "\\*").replace("[", "\\[")
+    return f"{names}, **not** {markdown(', '.join(replaced))}" if replaced else names
 
 
 def _within_limit(lines: list[str]) -> str:

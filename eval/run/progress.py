@@ -12,6 +12,8 @@ from eval.results import CaseResult
 from eval.run.estimate import CODE_CALL_S, Estimate
 from eval.run.runner import ArmJob, Progress
 from figures.formatting import plural
+from service.terminal import open_console
+from service.terminal import say as print_line
 
 # Without a terminal: how long nothing is printed at most while work remains, and how often the clock is looked at.
 LINE_EVERY_S = 10.0
@@ -146,7 +148,7 @@ def show_progress(in_flight: Callable[[ArmJob], int], stream: IO[str] | None = N
         with _bars(RunProgress(in_flight=in_flight), stream) as shown:
             yield shown
         return
-    shown = RunProgress(in_flight=in_flight, say=lambda line: print(line, file=stream, flush=True))
+    shown = RunProgress(in_flight=in_flight, say=lambda line: print_line(line, file=stream, flush=True))
     with _every(_TICK_S, shown.tick):
         yield shown
 
@@ -161,7 +163,7 @@ def working(what: str, stream: IO[str] | None = None) -> Iterator[None]:
         now = time.monotonic()
         if now - last >= (_WORTH_SAYING_S if last == began else LINE_EVERY_S):
             last = now
-            print(f"{what} ({_seconds(now - began)})", file=stream or sys.stderr, flush=True)
+            print_line(f"{what} ({_seconds(now - began)})", file=stream or sys.stderr, flush=True)
 
     with _every(_TICK_S, tick):
         yield
@@ -176,7 +178,7 @@ def count_lines(
     say: Callable[[str], None] | None = None,
 ) -> Callable[[str], None]:
     """Return what counts one finished call of ``total``; it prints a line every ten seconds and at the end, with its note."""
-    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+    say = say or (lambda line: print_line(line, file=sys.stderr, flush=True))
     estimate, done = Estimate(), 0
     began = before = said = clock()
     estimate.plan(title, total, parallel=1, now=began)
@@ -232,7 +234,7 @@ def _every(seconds: float, action: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def _bars(shown: RunProgress, stream: IO[str]) -> Iterator[RunProgress]:
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.live import Live
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -245,5 +247,5 @@ def _bars(shown: RunProgress, stream: IO[str]) -> Iterator[RunProgress]:
             table.add_row(row.title, ProgressBar(total=row.job.size, completed=row.done, width=28), count, row.notes)
         return Group(table, Text(shown.line(), style="dim"))
 
-    with Live(get_renderable=picture, console=Console(file=stream), refresh_per_second=4):
+    with Live(get_renderable=picture, console=open_console(stream), refresh_per_second=4):
         yield shown

@@ -15,6 +15,7 @@ from eval.sweep.svg import scatter
 from figures.files import write_whole
 from figures.formatting import format_metric
 from figures.svg import STYLE_SHEET
+from service.inert import visible
 
 SCHEMA = "sweep-report-v1"
 HTML_NAME, JSON_NAME = "sweep.html", "sweep.json"
@@ -36,7 +37,7 @@ def write_sweep(
         "quality": quality.name,
         "points": [asdict(point) for point in points],
     }
-    write_whole(folder / JSON_NAME, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
+    write_whole(folder / JSON_NAME, visible(json.dumps(plain, indent=1, ensure_ascii=False)) + "\n")
     path = folder / HTML_NAME
     write_whole(path, render_sweep(evaluation, suite, quality, points))
     return path
@@ -78,7 +79,7 @@ def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, poin
         )
         for point in points
     ]
-    return environment.get_template("sweep.html.j2").render(
+    page = environment.get_template("sweep.html.j2").render(
         e=evaluation,
         quality=quality,
         pictures=pictures,
@@ -91,3 +92,4 @@ def render_sweep(evaluation: Evaluation, suite: Suite, quality: MetricSpec, poin
         judge=judge_status(evaluation),
         style=STYLE_SHEET.read_text(encoding="utf-8"),
     )
+    return visible(page)

@@ -10,11 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from figures.arrays import Floats
-from figures.formatting import one_line
 from reports.read.counts import slice_name
 from reports.read.data import MOST_WORDS, WeekData
 from reports.read.queries import DIMENSIONS
 from reports.read.samples import Rate
+from service.inert import one_line
 
 MOST_THEMES = 6
 SMALLEST_THEME = 5

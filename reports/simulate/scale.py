@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from service.terminal import say
+
 TARGET_SIZE, TARGET_S, TARGET_MB = 1_000_000, 60.0, 4096.0
 _FEEDBACK_SHARE = 0.2
 _LOAD = """
@@ -42,17 +44,17 @@ print(json.dumps([seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024,
 def measure(sizes: tuple[int, ...]) -> bool:
     """Print one line per size; return False if a size of ``TARGET_SIZE`` or more missed the target."""
     met = True
-    print(f"{'answers':>10} {'feedback':>10} {'report':>8} {'CPU':>8} {'memory':>9}")
+    say(f"{'answers':>10} {'feedback':>10} {'report':>8} {'CPU':>8} {'memory':>9}")
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="omni-report-") as folder:
             seconds, busy, megabytes, feedback, headline = _one(Path(folder), size)
-        print(
+        say(
             f"{size:>10,} {feedback:>10,} {seconds:>6.1f} s {busy:>6.1f} s {megabytes:>6,.0f} MB  {headline}",
             flush=True,
         )
         if size >= TARGET_SIZE:
             met = met and seconds < TARGET_S and megabytes < TARGET_MB
-            print(
+            say(
                 f"target at {TARGET_SIZE:,}: under {TARGET_S:.0f} s and {TARGET_MB / 1024:.0f} GB: {'met' if met else 'MISSED'}"
             )
     return met

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from figures.files import write_whole
-from figures.formatting import one_line
 from reports.compare.agreement import base_sentence, is_small, kappa_text
 from reports.compare.findings import figure
 from reports.compare.gate_promises import calibration_sentence
@@ -12,6 +11,7 @@ from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import AGREEMENT, BY_NAME, SMALLEST
 from reports.write.headline import coverage_sentence, headline, more_findings, span, target_sentence
 from reports.write.view import badge, result_of
+from service.inert import markdown, visible
 
 NAME = "digest.md"
 _SHOWN = (
@@ -37,23 +37,23 @@ def write_digest(report: WeeklyReport, folder: Path) -> Path:
 def render(report: WeeklyReport) -> str:
     """Return the digest."""
     data = report.data
-    lines = [f"# {_plain(headline(report))}", "", f"{data.task}, {data.week.name} ({span(report)})."]
+    lines = [f"# {markdown(headline(report))}", "", f"{data.task}, {data.week.name} ({span(report)})."]
     if data.answers == 0:
         shown = [
             "",
             "The service answered no requests, or the loader loaded no events.",
-            *(f"- {_plain(line)}" for line in more_findings(report)),
+            *(f"- {markdown(line)}" for line in more_findings(report)),
         ]
-        return "\n".join([*lines, *shown, *_agreement(report)]) + "\n"
+        return visible("\n".join([*lines, *shown, *_agreement(report)])) + "\n"
     lines[-1] += f" {coverage_sentence(report)}"
-    lines += ["", target_sentence(report), *(f"- {_plain(line)}" for line in more_findings(report))]
+    lines += ["", target_sentence(report), *(f"- {markdown(line)}" for line in more_findings(report))]
     if report.actions:
         lines += ["", "## What to do", ""]
         for number, action in enumerate(report.actions, start=1):
-            lines.append(f"{number}. **{_plain(action.do)}**, because {_plain(action.because)}.")
+            lines.append(f"{number}. **{markdown(action.do)}**, because {markdown(action.because)}.")
             if action.command:
                 lines.append(f"   `{action.command}`")
-    lines += ["", "## Figures", "", "| | " + " | ".join(_plain(column.label) for column in report.columns) + " |"]
+    lines += ["", "## Figures", "", "| | " + " | ".join(markdown(column.label) for column in report.columns) + " |"]
     lines.append("|---|" + "---|" * len(report.columns))
     for name in _SHOWN:
         found = [report.figures[name, column.digest, 0] for column in report.columns]
@@ -69,9 +69,9 @@ def render(report: WeeklyReport) -> str:
         lines += ["", "## Unhelpful feedback", ""]
         for theme in report.themes.themes[:_THEMES]:
             new = ", growing" if theme.grown else ""
-            mostly = f", mostly {_plain(theme.mostly)}" if theme.mostly else ""
-            lines.append(f"- {_plain(', '.join(theme.terms)) or 'other'}: {theme.size}{new}{mostly}")
-    return "\n".join(lines) + "\n"
+            mostly = f", mostly {markdown(theme.mostly)}" if theme.mostly else ""
+            lines.append(f"- {markdown(', '.join(theme.terms)) or 'other'}: {theme.size}{new}{mostly}")
+    return visible("\n".join(lines)) + "\n"
 
 
 def _agreement(report: WeeklyReport) -> list[str]:
@@ -79,13 +79,13 @@ def _agreement(report: WeeklyReport) -> list[str]:
     found = report.agreement
     if not found.calls and not found.reviewed:
         return []
-    lines = ["", "## Scored calls: people and the model", "", _plain(base_sentence(found))]
+    lines = ["", "## Scored calls: people and the model", "", markdown(base_sentence(found))]
     shown = [item for item in found.criteria if not is_small(item)]
     for item in shown:
         where = f"{item.tenant}, {item.form_id} {item.version}, {item.criterion}"
         result = f" {badge(item.result)[0]}".rstrip()
         lines.append(
-            f"- {_plain(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
+            f"- {markdown(where)}: {figure(AGREEMENT, item.now.rate.interval())}, n={item.now.n:,}, kappa "
             f"{kappa_text(item.now.kappa)}{result}{' (people confirmed no verdict)' if item.only_overruled else ''}"
         )
     if len(shown) < len(found.criteria):
@@ -105,10 +105,4 @@ def _small(report: WeeklyReport) -> list[str]:
     words = {item.slice: result_of(item)[0] for item in few}
     shown = ", ".join(f"{name} ({words[name].removeprefix('… ').split(':')[0]})" for name in slices[:4])
     more = f" and {len(slices) - 4} more" if len(slices) > 4 else ""
-    return [f"Too few to say: {_plain(shown)}{more}.", ""]
-
-
-def _plain(text: str) -> str:
-    """Return ``text`` on one line with the special characters of Markdown and HTML escaped."""
-    flat = one_line(text, 1_000).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("`", "\\`").replace("*", "\\*")
+    return [f"Too few to say: {markdown(shown)}{more}.", ""]

@@ -29,6 +29,7 @@ from reports.write.view import (
     slice_rows,
     slice_summary,
 )
+from service.inert import visible
 
 NAME = "index.html"
 MOST_FINDINGS = 4  # findings listed below the headline; the tables show all of them
@@ -74,7 +75,7 @@ def render(report: WeeklyReport) -> str:
         lstrip_blocks=True,
     )
     style = STYLE_SHEET.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
-    return environment.get_template("weekly.html.j2").render(
+    page = environment.get_template("weekly.html.j2").render(
         r=report,
         look=_SCREENS[report.outcome],
         week=report.data.week,
@@ -92,6 +93,7 @@ def render(report: WeeklyReport) -> str:
         smallest=SMALLEST,
         **(_body(report) if report.data.answers else {}),
     )
+    return visible(page)
 
 
 def _body(report: WeeklyReport) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from service.terminal import say
+
 
 def token(
     scope: Annotated[str | None, typer.Option(help="Space-separated scopes; default: all.")] = None,
@@ -15,7 +17,7 @@ def token(
     from service.settings import Settings
 
     try:
-        print(local_token(Settings(), scope).text)
+        say(local_token(Settings(), scope).text)
     except InvalidScope as err:
         raise ConfigurationError(str(err)) from err
 
@@ -33,5 +35,5 @@ def client(
 
     settings = Settings()
     secret = add_client(settings, name, scopes.split(), tenant=tenant)
-    print(f"client {name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
-    print(secret)
+    say(f"client {name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
+    say(secret)

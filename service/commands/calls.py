@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.errors import ConfigurationError, WarehouseBusy
+from service.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def write_sample_calls(folder: Annotated[Path, typer.Argument(help="Folder to wr
     from service.settings import Settings
 
     for line in write_samples(Settings(), folder):
-        print(line)
+        say(line)
 
 
 @calls.command("run")
@@ -124,7 +125,7 @@ def check_calls(tenant: Tenant) -> None:
         from service.calls.work.replay import count_calls
 
         found = count_calls(worker, tenant)
-        print("\n".join(found.lines()))
+        say("\n".join(found.lines()))
         if not found.balanced:
             raise typer.Exit(1)
 
@@ -145,7 +146,7 @@ def rescore_calls(
         from service.calls.work.people import find_form, rescore
 
         form = await find_form(worker, tenant, form_id, version)
-        print("\n".join((await rescore(worker, form, most=most)).lines()))
+        say("\n".join((await rescore(worker, form, most=most)).lines()))
 
     _work(_here(), score, pair=pair)
 
@@ -166,7 +167,7 @@ def override_rating(
 
         said = override(worker, tenant, call_id, criterion, rating, who=who or getpass.getuser(), reason=reason)
         model = "gave no rating" if said.model_verdict is None else "agrees" if said.agrees else "differs"
-        print(f"recorded; the model {model}")
+        say(f"recorded; the model {model}")
 
     _work(_here(), put, scores=False)
 
@@ -212,10 +213,10 @@ def _carry(worker: "CallWorker") -> None:
     try:
         count = carry(worker)
     except WarehouseBusy as err:  # they stay pending until the next time
-        print(f"overrides were not carried to the warehouse: {err}", file=sys.stderr)
+        say(f"overrides were not carried to the warehouse: {err}", file=sys.stderr)
         return
     if count:
-        print(f"{count} overrides carried to the warehouse")
+        say(f"{count} overrides carried to the warehouse")
 
 
 async def _run(settings: "Settings", folder: Path, tenant: str | None, worker: "CallWorker") -> None:
@@ -229,7 +230,7 @@ async def _run(settings: "Settings", folder: Path, tenant: str | None, worker: "
         for file, metadata in _files(place):
             worker.inputs.put(f"{name}/calls/{file.relative_to(place).as_posix()}", file.read_bytes(), metadata)
             count += 1
-        print(f"{name}: {count} files uploaded")
+        say(f"{name}: {count} files uploaded")
     tally = await worker.drain(wait_s=2)
     for name in known:
         tally.add(await watch(worker, name))
@@ -240,10 +241,10 @@ async def _run(settings: "Settings", folder: Path, tenant: str | None, worker: "
         _show(settings, name)
         found = count_calls(worker, name)
         balanced = balanced and found.balanced
-        print("\n".join(found.lines()))
+        say("\n".join(found.lines()))
         for job in worker.jobs.of(name):
             if job.state == "failed":
-                print(f"  {job.source.key}: failed, {job.reason}: {job.detail}")
+                say(f"  {job.source.key}: failed, {job.reason}: {job.detail}")
     if not balanced:
         raise typer.Exit(1)
 
@@ -310,13 +311,13 @@ def _show(settings: "Settings", tenant: str) -> None:
         }
     for title, frame in tables.items():
         if len(frame):
-            print(f"\n{tenant}: {title}")
+            say(f"\n{tenant}: {title}")
             print_table(frame)
 
 
 def _say(tally: "CallTally") -> None:
     states = ", ".join(f"{count} {name}" for name, count in sorted(tally.states.items())) or "no call ended"
-    print(states)
+    say(states)
     for count, what in (
         (tally.known, "already processed"),
         (tally.waiting, "waiting"),
@@ -324,9 +325,9 @@ def _say(tally: "CallTally") -> None:
         (tally.foreign, "messages about other objects"),
     ):
         if count:
-            print(f"{count} {what}", file=sys.stderr)
+            say(f"{count} {what}", file=sys.stderr)
     for reason, count in sorted(tally.reasons.items()):
-        print(f"{count} failed: {reason}", file=sys.stderr)
+        say(f"{count} failed: {reason}", file=sys.stderr)
 
 
 def with_model(settings: "Settings", pair: str | None) -> "Settings":

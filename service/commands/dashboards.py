@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.terminal import say
+
 if TYPE_CHECKING:
     from service.settings import Settings
 
@@ -34,8 +36,8 @@ def dashboards(
     link = fetch_link(
         url or f"http://{settings.serving.host}:{settings.serving.port}", local_token(settings, "operator").text
     )
-    print(link)
-    print("this link opens the dashboards once, within two minutes", file=sys.stderr)
+    say(link)
+    say("this link opens the dashboards once, within two minutes", file=sys.stderr)
     if browser:
         import webbrowser
 
@@ -56,4 +58,4 @@ def _export(settings: "Settings", file: Path, account: str, data_source: str | N
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as err:
         raise ConfigurationError(f"{file} cannot be written ({type(err).__name__})") from err
-    print(f"{file}: " + ", ".join(f"{len(requests)} {name}" for name, requests in content.items()))
+    say(f"{file}: " + ", ".join(f"{len(requests)} {name}" for name, requests in content.items()))

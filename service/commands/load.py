@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from service.errors import ConfigurationError, ServiceError
+from service.terminal import say
 
 if TYPE_CHECKING:
     from service.loading.loader import Loader
@@ -91,7 +92,7 @@ def _check(settings: "Settings", archive: "Archive", since: datetime | None) -> 
 
     with closing(open_warehouse(settings, read_only=True)) as warehouse:
         found = balance(archive, warehouse, since=since, now=datetime.now(UTC))
-    print("\n".join(found.lines()))
+    say("\n".join(found.lines()))
     if not found.balanced:
         raise typer.Exit(1)
 
@@ -109,30 +110,28 @@ class _Progress:
         self._objects += tally.objects
         rate = self._objects / max(time.monotonic() - self._begun, 1e-3)
         end = "\r" if sys.stderr.isatty() else "\n"
-        print(f"{self._objects} objects, {rate:.0f}/s", file=sys.stderr, end=end, flush=True)
+        say(f"{self._objects} objects, {rate:.0f}/s", file=sys.stderr, end=end, flush=True)
 
 
 def _say(tally: "LoadTally") -> None:
     repeated = f", {tally.repeated} rows there already" if tally.repeated else ""
-    print(
-        f"{tally.loaded} objects loaded, {tally.rows} rows new or changed{repeated}; {tally.verdicts} verdicts joined"
-    )
+    say(f"{tally.loaded} objects loaded, {tally.rows} rows new or changed{repeated}; {tally.verdicts} verdicts joined")
     for count, what in (
         (tally.copies, "of them copies under another name"),
         (tally.known, "announced again and left alone"),
         (tally.foreign, "messages about nothing of ours"),
     ):
         if count:
-            print(f"{count} {what}")
+            say(f"{count} {what}")
     for reason, count in sorted(tally.dead.items()):
-        print(
+        say(
             f"{count} dead: {reason} (see omni-channel/dead/{reason}/; after a fix: omni load-events --replay {reason})"
         )
 
 
 def _follow(loader: "Loader") -> NoReturn:
     pause_s = 1.0
-    print("loading whatever the queue names; stop with Ctrl-C", flush=True)
+    say("loading whatever the queue names; stop with Ctrl-C", flush=True)
     while True:
         try:
             for tally in loader.follow():
@@ -142,7 +141,7 @@ def _follow(loader: "Loader") -> NoReturn:
         except (
             ServiceError
         ) as err:  # a store or a reader of the warehouse in the way: nothing is lost, the messages come again
-            print(f"error: {err}; again in {pause_s:.0f} s", file=sys.stderr, flush=True)
+            say(f"error: {err}; again in {pause_s:.0f} s", file=sys.stderr, flush=True)
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -153,20 +152,20 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
 
     def progress(file: Path, tally: "LoadTally", timings: Timings) -> None:
         end = "\r" if sys.stderr.isatty() else "\n"
-        print(f"{file.name}: {tally.loaded} loaded, {tally.dead.total()} dead", file=sys.stderr, end=end, flush=True)
+        say(f"{file.name}: {tally.loaded} loaded, {tally.dead.total()} dead", file=sys.stderr, end=end, flush=True)
 
     loader = BulkLoader(open_warehouse=partial(open_warehouse, settings), account_key=key, report=progress)
     tally, timings = loader.load(folder)
-    print(
+    say(
         f"{timings.lines} lines in {timings.wall_s:.1f} s: {timings.prepare_cpu_s:.1f} CPU s of preparing, "
         f"merged in {timings.merge_s:.1f} s, verdicts in {timings.verdicts_s:.1f} s"
     )
     if tally.known:
-        print(f"{tally.known} files were loaded before")
+        say(f"{tally.known} files were loaded before")
         tally.known = 0
-    print(f"{tally.loaded} objects loaded, {tally.rows} rows new or changed, {tally.repeated} there already")
+    say(f"{tally.loaded} objects loaded, {tally.rows} rows new or changed, {tally.repeated} there already")
     for reason, count in sorted(tally.dead.items()):
-        print(f"{count} dead: {reason}; omni_loads names file and line")
+        say(f"{count} dead: {reason}; omni_loads names file and line")
 
 
 def _since(text: str | None) -> tuple[datetime | None, bool]:

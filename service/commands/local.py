@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.output import AsJson, print_json
+from service.terminal import say
 
 if TYPE_CHECKING:
     from service.local.stack import StackPart
@@ -18,7 +19,7 @@ def print_part(part: "StackPart") -> None:
     """Print a stand-in's state, endpoint and process id."""
     state = "started" if part.started_now else "already running"
     answers = f", answered by {part.detail}" if part.detail else ""
-    print(f"{part.name}: {state} at {part.endpoint} (pid {part.pid}{answers})")
+    say(f"{part.name}: {state} at {part.endpoint} (pid {part.pid}{answers})")
 
 
 def up(without_bedrock: WithoutBedrock = False) -> None:
@@ -30,14 +31,14 @@ def up(without_bedrock: WithoutBedrock = False) -> None:
     settings = Settings()
     aws = stack.up_aws(settings)
     print_part(aws)
-    print(f"  OMNI_AWS_ENDPOINT={aws.endpoint}")
-    print(f"  table {settings.stores.interactions_table}; sample customers:")
+    say(f"  OMNI_AWS_ENDPOINT={aws.endpoint}")
+    say(f"  table {settings.stores.interactions_table}; sample customers:")
     for account, what in SAMPLE_CUSTOMERS.items():
-        print(f"    {account}  {what}")
+        say(f"    {account}  {what}")
     if not without_bedrock:
         bedrock = stack.up_bedrock(settings)
         print_part(bedrock)
-        print(f"  OMNI_BEDROCK_ENDPOINT={bedrock.endpoint}")
+        say(f"  OMNI_BEDROCK_ENDPOINT={bedrock.endpoint}")
 
 
 def down() -> None:
@@ -46,7 +47,7 @@ def down() -> None:
     from service.settings import Settings
 
     for name, ran in stack.down(Settings()):
-        print(f"{name}: {'stopped' if ran else 'was not running'}")
+        say(f"{name}: {'stopped' if ran else 'was not running'}")
 
 
 def status(as_json: AsJson = False) -> None:
@@ -59,6 +60,6 @@ def status(as_json: AsJson = False) -> None:
         print_json([{name: getattr(part, name) for name in ("name", "healthy", "endpoint", "pid")} for part in parts])
     for part in parts if not as_json else ():
         state = "healthy" if part.healthy else "running, but does not answer" if part.pid else "not running"
-        print(f"{part.name}: {state}" + (f" at {part.endpoint} (pid {part.pid})" if part.pid else ""))
+        say(f"{part.name}: {state}" + (f" at {part.endpoint} (pid {part.pid})" if part.pid else ""))
     if not all(part.healthy for part in parts):
         raise typer.Exit(1)

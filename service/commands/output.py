@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from service.terminal import say
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document; everything else goes to standard error.")
 ]
@@ -25,4 +27,4 @@ def human_text(*, as_json: bool) -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Print ``value`` as JSON; types that JSON lacks (money, times, paths) become strings."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str, allow_nan=False))
+    say(json.dumps(value, indent=2, ensure_ascii=False, default=str, allow_nan=False))

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from service.terminal import say
+
 
 def reconcile(
     log: Annotated[
@@ -24,6 +26,6 @@ def reconcile(
 
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     found = count(settings, hours=hours, logs=log or [], path=PATH, now=datetime.now(UTC))
-    print("\n".join(found.lines()))
+    say("\n".join(found.lines()))
     if not found.balanced:
         raise typer.Exit(1)

@@ -7,6 +7,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from service.terminal import say
+
 COULD_NOT_RUN, INTERRUPTED = 2, 130
 _DEBUG = "--debug"
 
@@ -52,11 +54,11 @@ def run_app(
         return _code_of(ended)
     except Exception as err:
         if _was_interrupted(err):
-            print("interrupted", file=sys.stderr)
+            say("interrupted", file=sys.stderr)
             return INTERRUPTED
         if debug:
             traceback.print_exc()
-        print(f"error: {_line(err, expected)}", file=sys.stderr)
+        say(f"error: {_line(err, expected)}", file=sys.stderr)
         return COULD_NOT_RUN
     return 0
 
@@ -81,10 +83,10 @@ def _without_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
 
 def _code_of(ended: SystemExit) -> int:
     if isinstance(ended.code, str):
-        print(ended.code, file=sys.stderr)
+        say(ended.code, file=sys.stderr)
         return COULD_NOT_RUN
     if ended.code == INTERRUPTED:
-        print("interrupted", file=sys.stderr)
+        say("interrupted", file=sys.stderr)
     if isinstance(ended.__context__, OSError | typer.Abort):
         return COULD_NOT_RUN  # the output was closed, or a prompt got no answer; exit code 1 would look like a verdict
     return ended.code or 0

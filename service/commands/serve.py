@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.local import WithoutBedrock, print_part
+from service.terminal import say
 
 if TYPE_CHECKING:
     import socket
@@ -40,11 +41,9 @@ def serve(
         from service.app import create_app
 
         address, bound = listener.getsockname()[:2]
-        print(
-            f"serving on http://{address}:{bound} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True
-        )
+        say(f"serving on http://{address}:{bound} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
         if settings.environment == "local":
-            print(f"Next, in a second terminal: {_sample_request(address, bound)}", flush=True)
+            say(f"Next, in a second terminal: {_sample_request(address, bound)}", flush=True)
         config = uvicorn.Config(
             create_app(settings, runtime),
             log_config=None,

@@ -26,6 +26,7 @@ from service.local.engines import (
 from service.local.faults import FaultPlan
 from service.local.options import ServerOptions, parse_arguments
 from service.local.scripted_model import SCRIPTED_MODEL_ID, ScriptedEngine
+from service.terminal import say
 
 HOST = "127.0.0.1"
 
@@ -116,11 +117,11 @@ def main(arguments: Sequence[str]) -> int:
         model = None if options.models and options.models <= modelless else find_model()
         listener = _bind(options.port)
     except EngineUnavailable as err:
-        print(err, file=sys.stderr, flush=True)
+        say(err, file=sys.stderr, flush=True)
         return 2
     except OSError as err:
         remedy = "stop the program that listens there, or pass --port 0 for a free port"
-        print(f"cannot listen on {HOST} port {options.port} ({err.strerror}): {remedy}", file=sys.stderr, flush=True)
+        say(f"cannot listen on {HOST} port {options.port} ({err.strerror}): {remedy}", file=sys.stderr, flush=True)
         return 2
     for name in (signal.SIGTERM, signal.SIGINT):
         # Before the event loop runs there is nothing to clean up, so an early stop also exits with code 0.

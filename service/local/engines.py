@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
+from service.terminal import say
 
 if TYPE_CHECKING:
     import aiohttp
@@ -219,7 +220,7 @@ class SmolEngine:
                     # Keep a reference: the server stops when it is garbage-collected.
                     self._server = server = await asyncio.to_thread(self._start)
                 except (RuntimeError, ImportError) as err:
-                    print(f"loading {self._model.name} failed: {err}", file=sys.stderr, flush=True)
+                    say(f"loading {self._model.name} failed: {err}", file=sys.stderr, flush=True)
                     raise BedrockError(ErrorKind.INTERNAL, f"the local model did not load: {err}") from err
                 # No time limit here: the caller has a deadline, and closing the request frees its slot.
                 self._session = aiohttp.ClientSession(
@@ -334,7 +335,7 @@ def _engine_error(status: int, text: str) -> BedrockError:
             ErrorKind.VALIDATION,
             "The model returned the following errors: Input is too long for requested model.",
         )
-    print(f"llama.cpp answered {status}: {text[:500]}", file=sys.stderr, flush=True)
+    say(f"llama.cpp answered {status}: {text[:500]}", file=sys.stderr, flush=True)
     return BedrockError(ErrorKind.INTERNAL, f"the local model failed with status {status}, see the stand-in's log")
 
 

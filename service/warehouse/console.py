@@ -4,7 +4,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
+from service.inert import csv_cell
 from service.settings import Settings
+from service.terminal import open_console, say
 from service.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ def answer(settings: Settings, sql: str, *, form: Literal["table", "csv", "json"
     finally:
         warehouse.close()
     if form == "csv":
-        print(frame.to_csv(index=False), end="")
+        say(frame.map(csv_cell).rename(columns=csv_cell).to_csv(index=False), end="")
     elif form == "json":
         rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-        print(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
+        say(json.dumps(rows, indent=2, ensure_ascii=False, default=str))
     else:
         print_table(frame)
 
@@ -39,11 +41,10 @@ def answer(settings: Settings, sql: str, *, form: Literal["table", "csv", "json"
 def print_table(frame: "pd.DataFrame") -> None:
     """Print a frame as a table for a person."""
     from rich.box import SIMPLE
-    from rich.console import Console
     from rich.table import Table
 
     # A pipe has no width, and rich's default of 80 columns would break words.
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console = open_console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     table = Table(box=SIMPLE, header_style="bold")
     for name in frame.columns:
         number = frame[name].dtype.kind in "iuf"
@@ -52,7 +53,7 @@ def print_table(frame: "pd.DataFrame") -> None:
         table.add_row(*(shown(value) for value in row))
     console.print(table)
     rows = "1 row" if len(frame) == 1 else f"{len(frame)} rows"
-    print(rows if len(frame) <= _MOST_ROWS else f"the first {_MOST_ROWS} of {rows}; --csv prints all")
+    say(rows if len(frame) <= _MOST_ROWS else f"the first {_MOST_ROWS} of {rows}; --csv prints all")
 
 
 def shown(value: Any) -> str:
@@ -69,4 +70,4 @@ def shown(value: Any) -> str:
             if value == value.normalize() and value.tz is None
             else f"{value:%Y-%m-%d %H:%M:%S}"
         )
-    return str(value).replace("[", r"\[")
+    return str(value)

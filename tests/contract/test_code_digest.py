@@ -40,15 +40,19 @@ CARRIERS = (
     "service/events.py",
     "service/files.py",
     "service/gc_pause.py",
+    "service/inert.py",
     "service/interactions/",
     "service/local/",
     "service/pair_file.py",
+    "service/pools.py",
     "service/redaction/",
     "service/release/",
     "service/runtime.py",
     "service/served.py",
     "service/settings.py",
+    "service/strict.py",
     "service/telemetry/",
+    "service/terminal.py",
 )
 
 

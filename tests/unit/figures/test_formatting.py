@@ -10,9 +10,7 @@ from figures.formatting import (
     format_metric,
     format_number,
     format_signed,
-    one_line,
     plural,
-    without_controls,
 )
 from figures.metric import Metric, Unit
 
@@ -109,13 +107,6 @@ def test_a_requirement_has_no_figure_and_a_check_without_one_says_so() -> None:
     assert format_check_value(check("requirement", value=0.0)) == ""
     assert bound_text(check("requirement")) == "must hold"
     assert format_check_value(check(value=None, low=None, high=None, n=0)) == "– n=0"
-
-
-def test_control_characters_and_line_ends_leave_a_line() -> None:
-    assert one_line("a\x1b[31m red\r\n\tb\u202ec") == "a[31m red bc"
-    assert without_controls("two\nlines\t\x07") == "two\nlines\t"
-    assert one_line("word " * 50, limit=12) == "word word w…"
-    assert len(one_line("x" * 500, limit=100)) == 100
 
 
 def test_a_count_agrees_with_its_noun() -> None:

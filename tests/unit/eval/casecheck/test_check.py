@@ -9,7 +9,7 @@ from eval.casecheck.check import check_folder, measure_specificity
 from eval.casecheck.report import render_findings
 from eval.casecheck.rules import CaseRules, FileRules
 from eval.errors import CaseError
-from eval.report.console import open_console
+from eval.report.console import result_console
 from service.task import Task
 
 
@@ -39,7 +39,7 @@ def write(folder, file, *texts):
 
 def printed(findings):
     stream = io.StringIO()
-    render_findings(findings, open_console(stream))
+    render_findings(findings, result_console(stream))
     return stream.getvalue()
 
 

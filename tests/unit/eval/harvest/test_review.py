@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from eval.cases import Case, load_cases
 from eval.harvest.proposal import Proposal, Provenance, read_proposals, write_proposals
@@ -13,6 +12,7 @@ from eval.harvest.propose import HarvestContext
 from eval.harvest.review import review
 from eval.suites import load_case_rules
 from service.task import load_task
+from service.terminal import open_console
 
 ROOT = Path(__file__).resolve().parents[4]
 SPAN = "The terrier behind the gate is blind and must hear a voice first."
@@ -68,7 +68,7 @@ def path(tmp_path):
 def play(path, context, *keys):
     pressed = iter(keys)
     out = io.StringIO()
-    counts = review(path, context, Console(file=out, width=120), lambda _: next(pressed))
+    counts = review(path, context, open_console(out, width=120), lambda _: next(pressed))
     return counts, out.getvalue()
 
 

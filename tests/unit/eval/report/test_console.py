@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from eval.report import console as eval_console
-from eval.report.console import WIDTH_WITHOUT_TERMINAL, open_console, render_evaluation
+from eval.report.console import WIDTH_WITHOUT_TERMINAL, render_evaluation, result_console
 from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
 from figures.metric import Metric, Unit
@@ -206,7 +206,7 @@ def test_text_of_a_model_can_neither_steer_the_terminal_nor_be_markup() -> None:
 
 
 def test_a_stream_that_is_no_terminal_is_120_columns_wide() -> None:
-    console = open_console(io.StringIO())
+    console = result_console(io.StringIO())
     assert console.width == WIDTH_WITHOUT_TERMINAL == 120
     assert not console.is_terminal
 

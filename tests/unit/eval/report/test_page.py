@@ -362,7 +362,7 @@ def test_an_answer_that_is_not_unicode_does_not_cost_the_report(evaluation: Eval
     odd = replace(odd, result=replace(odd.result, output="half a pair \ud800 and \x1b[2J a control"))
     pair = make_pair("odd", Verdict.PASS, 0.9, [odd])
     text = write_report(replace(evaluation, pairs=(pair,)), SUITE, CASES, tmp_path).read_text(encoding="utf-8")
-    assert "half a pair ?" in text
+    assert "half a pair \\ud800 and \\u001b[2J a control" in text
     assert "\x1b" not in text
 
 

@@ -1,0 +1,33 @@
+"""The one way to a terminal: everything printed is shown inert."""
+
+import sys
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING, Any
+
+from service.inert import visible
+
+if TYPE_CHECKING:  # rich takes 60 ms to import, and most commands need none of it
+    from rich.console import Console
+
+
+def say(*words: object, sep: str = " ", end: str = "\n", file: IO[str] | None = None, flush: bool = False) -> None:
+    """Print as ``print`` does; characters that would steer the terminal are shown as escapes."""
+    print(visible(sep.join(map(str, words))), end=end, file=file, flush=flush)
+
+
+def open_console(stream: IO[str] | None = None, **options: Any) -> "Console":
+    """Return a rich console on ``stream`` (default: standard output) that shows every text inert.
+
+    A text in square brackets is no markup and ``:name:`` no emoji: styles come from ``rich.text.Text`` and ``style=``.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class InertConsole(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    return InertConsole(
+        file=sys.stdout if stream is None else stream, markup=False, emoji=False, highlight=False, **options
+    )
