@@ -158,6 +158,15 @@ class ServingSettings(SettingsGroup):
     port: int = Field(default=8080, ge=0, le=65_535)
     required_tasks: tuple[str, ...] = ("summarize",)  # /readyz is 503 until each of them has a pair in production
     max_body_bytes: int = Field(default=262_144, ge=1024)
+    # A connection before its request is known; 431, 408 or the end of the connection beyond these.
+    max_header_bytes: int = Field(default=32_768, ge=4096)  # request line, headers and trailers together
+    max_headers: int = Field(default=100, ge=20)
+    header_timeout_s: float = Field(
+        default=10.0, gt=0
+    )  # from the connection, or from the first byte of a later request
+    write_timeout_s: float = Field(default=30.0, gt=0)  # for a client that does not read its answer
+    max_connections: int = Field(default=4096, ge=16)  # of the process; at most its file descriptors less 256
+    max_connections_per_peer: int = Field(default=2048, ge=1)  # of one address: a load balancer is one, too
     # Mean lateness of the event loop above which digests answer; 0: never.
     crowded_from_s: float = Field(default=0.15, ge=0)
 

@@ -38,6 +38,7 @@ def serve(
         runtime = build_runtime(settings)
         import uvicorn
 
+        from service.api.http.connections import bounded_protocol
         from service.app import create_app
 
         address, bound = listener.getsockname()[:2]
@@ -46,6 +47,8 @@ def serve(
             say(f"Next, in a second terminal: {_sample_request(address, bound)}", flush=True)
         config = uvicorn.Config(
             create_app(settings, runtime),
+            http=bounded_protocol(settings.serving),
+            ws="none",  # no endpoint speaks it, and an upgrade would leave the bounded protocol
             log_config=None,
             access_log=False,
             # Longer than the load balancer's (NLB: 350 s): otherwise it sends a request into a connection that we are closing.
