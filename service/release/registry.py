@@ -16,9 +16,10 @@ from urllib.parse import unquote
 
 from service.errors import ConfigurationError, RegistryError
 from service.release.last_known_good import read_last_known_good, write_last_known_good
+from service.release.ledger_copy import newest_in_ledger
 from service.release.registry_record import from_registry
 from service.release.release import ALIAS, attestation_tag
-from service.release.rollout import CANDIDATE_ALIAS, RolloutCandidate, verify_rollout
+from service.release.rollout import CANDIDATE_ALIAS, RolloutCandidate, newest_step, verify_rollout
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.unseen import UnseenPolicy
 from service.release.verification import newest_sequence, verify_tags
@@ -188,6 +189,12 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
             f"the alias points at release {served.sequence}, but release {last} is newer: the alias was moved by hand; "
             "a rollback is a new release: use `omni rollback`"
         )
+    kept = newest_in_ledger(task, settings, keys) if served.sequence > known else 0
+    if kept > served.sequence:
+        raise RegistryError(
+            f"the newest release in the registry is {served.sequence}, but the ledger holds release {kept}: it was removed "
+            "from the registry; see `omni verify`"
+        )
     return served
 
 
@@ -199,11 +206,17 @@ def _bound(settings: Settings) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
-def fetch_candidate(task: str, settings: Settings) -> RolloutCandidate | None:
+def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> RolloutCandidate | None:
     """Return the candidate of ``task`` from MLflow with the newest step of its rollout, or None.
 
+    Args:
+        task: name of the task.
+        settings: the registry, the trusted keys and the environment.
+        known: step that was found to be the newest before. For any other step all versions are searched: if another step is
+            newer, somebody pointed the alias at a rollout that was replaced or ended.
+
     Raises:
-        RegistryError: unreachable, or the alias points at something that does not verify.
+        RegistryError: unreachable, or the alias points at something that does not verify or was replaced.
         ConfigurationError: the trusted keys cannot be read.
     """
     keys = load_trusted_keys(settings.trusted_keys_file)
@@ -212,21 +225,47 @@ def fetch_candidate(task: str, settings: Settings) -> RolloutCandidate | None:
 
     from mlflow import MlflowClient
 
+    others: list[dict[str, str]] = []
     try:
         client = MlflowClient(tracking_uri=settings.registry.uri, registry_uri=settings.registry.uri)
         found = client.get_prompt_version_by_alias(task, CANDIDATE_ALIAS)
+        candidate = verify_candidate(task, found, settings.environment, keys, UnseenPolicy.of(settings))
+        if candidate.rollout.sequence != known:
+            others = [dict(version.tags or {}) for version in all_versions(client, task)]
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({err.error_code})") from err
+    except RegistryError:
+        raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
         raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({type(err).__name__})") from err
-    return verify_candidate(task, found, settings.environment, keys, UnseenPolicy.of(settings))
+    last = newest_step(task, others, keys)
+    if last > candidate.rollout.sequence:
+        raise RegistryError(
+            f"alias {CANDIDATE_ALIAS!r} points at rollout step {candidate.rollout.sequence}, but step {last} is newer: the "
+            "alias was moved by hand; use `omni rollout` again"
+        )
+    return candidate
+
+
+class CandidateReader:
+    """Fetches a task's candidate again and again; all versions are searched only when its step has changed."""
+
+    def __init__(self, task: str, settings: Settings) -> None:
+        self._task, self._settings, self._known = task, settings, 0
+
+    def __call__(self) -> RolloutCandidate | None:
+        """See ``fetch_candidate``."""
+        found = fetch_candidate(self._task, self._settings, known=self._known)
+        if found is not None:
+            self._known = found.rollout.sequence
+        return found
 
 
 def verify_candidate(
     task: str, found: Any, environment: str, keys: TrustedKeys, policy: UnseenPolicy
-) -> RolloutCandidate | None:
+) -> RolloutCandidate:
     """Return the candidate and rollout step that an MLflow prompt version holds.
 
     Raises:

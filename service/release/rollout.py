@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -111,7 +111,8 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
     Raises:
         RegistryError: the newest step does not verify, or is a copy of another step.
     """
-    tag = max((name for name in tags if name.startswith(ROLLOUT_TAG_PREFIX)), default=None)
+    names = (name for name in tags if name.startswith(ROLLOUT_TAG_PREFIX))
+    tag = max(names, key=lambda name: (len(name), name), default=None)  # by length first: 1,000,000 has one digit more
     if tag is None:
         return None
     what = f"rollout step {shown(tag.removeprefix(ROLLOUT_TAG_PREFIX).lstrip('0'), 12)} of {where}"
@@ -119,6 +120,22 @@ def newest_rollout(tags: Mapping[str, str], keys: TrustedKeys, where: str) -> Ro
     if rollout.tag != tag:
         raise RegistryError(f"{what} is a copy of step {rollout.sequence}; use `omni rollout` again")
     return rollout
+
+
+def newest_step(task: str, versions: Sequence[Mapping[str, str]], keys: TrustedKeys) -> int:
+    """Return the highest sequence of a verified rollout step of ``task`` in the ``versions``' tags, or 0."""
+    best = 0
+    for tags in versions:
+        for name, text in tags.items():
+            if not name.startswith(ROLLOUT_TAG_PREFIX):
+                continue
+            try:
+                rollout = read_rollout(text, keys, name)
+            except RegistryError:
+                continue  # ignore forged steps; `omni verify` reports them
+            if rollout.task == task:
+                best = max(best, rollout.sequence)
+    return best
 
 
 def verify_rollout(

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,9 @@ class RolloutControl:
         candidate = self._candidate
         if candidate is None or candidate.rollout.production_digest != production.pair.digest:
             return None
-        return None if self._state.get("stopped") else candidate
+        if self._state.get("stopped") or _replaced(candidate.rollout, production):
+            return None
+        return candidate
 
     def _counts(self, pair_digest: str) -> LiveCounts | None:
         candidate = self._candidate
@@ -237,16 +239,24 @@ class RolloutControl:
             self._wake.clear()
 
 
+def _replaced(rollout: Rollout, production: ServedPair) -> bool:
+    """Return whether a release followed on the step: a pair that is rolled back must not come back by its old rollout.
+
+    After promotion and rollback of the candidate, the pair in production is again the one that the step was made beside.
+    """
+    return bool(production.released_at) and rollout.moment < datetime.fromisoformat(production.released_at)
+
+
 def build_rollouts(settings: Settings, sources: Mapping[str, PairSource]) -> dict[str, RolloutControl]:
     """Return each task's rollout control on top of its production pair source; contacts nothing."""
     from service.release.registry import (
-        fetch_candidate,  # imports mlflow, which tests with fakes must not load
+        CandidateReader,  # imports mlflow, which tests with fakes must not load
     )
 
     return {
         name: RolloutControl(
             source,
-            partial(fetch_candidate, name, settings),
+            CandidateReader(name, settings),
             settings.state_dir / "rollout" / name,
             every_s=settings.registry.refresh_s,
         )

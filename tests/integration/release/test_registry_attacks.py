@@ -9,10 +9,11 @@ from builders import make_pair
 from notary import Notary
 
 from eval.release.audit import Audit
-from eval.release.ledger import Ledger
+from eval.release.ledger import Ledger, ledger_path
 from eval.tracking.lock import name_lock
 from eval.tracking.store import Tracking
 from service.errors import RegistryError
+from service.release.ledger_copy import ledger_copy
 from service.release.registry import RegistryPairSource
 from service.release.release import ALIAS
 from service.settings import Settings
@@ -193,3 +194,66 @@ def test_a_lock_that_was_taken_over_is_left_to_its_new_holder(tracking):
     client.delete_registered_model(name)
     with name_lock(client, name):
         client.delete_registered_model(name)  # gone altogether: what was done under it is done
+
+
+def remove_release(tracking, task, release):
+    tracking._client.delete_prompt_version_tag(task, str(release.registry_version), release.tag)
+
+
+def test_a_release_removed_from_the_registry_is_noticed_by_a_cold_start(tracking, settings, publish, task, tmp_path):
+    first = publish("bad")
+    second = publish("good")
+    remove_release(tracking, task, second)
+    point(tracking, task, first.registry_version)
+    cold = settings.model_copy(update={"state_dir": tmp_path / "new"})
+    source = RegistryPairSource(task, cold)
+    source.refresh()
+    with pytest.raises(RegistryError, match="the ledger holds release 2: it was removed from the registry"):
+        source.current()
+    assert ledger_copy(task, cold) == ledger_path(task, cold)
+
+
+def test_a_ledger_that_cannot_be_read_is_no_empty_one(settings, publish, task):
+    publish("one")
+    ledger_copy(task, settings).write_bytes(b"\xff\xfe")
+    source = RegistryPairSource(task, settings)
+    source.refresh()
+    assert "cannot be read (UnicodeDecodeError)" in source.status().last_error
+
+
+def test_a_complete_chain_of_a_stranger_s_key_releases_nothing(tracking, settings, publish, task, tmp_path):
+    publish("one")
+    stranger, pair = Notary(), make_pair(task, "evil")
+    theirs = settings.model_copy(update={"state_dir": tmp_path / "theirs", "ledger_dir": tmp_path / "theirs"})
+    now = datetime.now(UTC)
+    evidence = stranger.attestation(pair, baseline_digest=None, issued_at=now, expires_at=now + timedelta(days=1))
+    Ledger(task, tracking, theirs, stranger.keys).publish(
+        pair,
+        tracking.register(pair),
+        kind="promote",
+        gate_run_id="0" * 32,
+        attestation=stranger.sign(evidence),
+        why="w",
+        from_digest=None,
+        after=0,
+        signer=stranger.signer,
+    )
+    for state in ("warm", "cold"):
+        source = RegistryPairSource(task, settings.model_copy(update={"state_dir": tmp_path / state}))
+        source.refresh()
+        with pytest.raises(RegistryError, match="not by a key trusted in"):
+            source.current()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"null", b"[" * 100_000, b'{"environment": "local"}'])
+def test_a_corrupt_last_known_good_pair_is_named_and_replaced(settings, publish, task, content):
+    publish("one")
+    RegistryPairSource(task, settings).refresh()
+    path = settings.state_dir / "served" / f"{task}.json"
+    path.write_bytes(content)
+    source = RegistryPairSource(task, settings)
+    assert source.status().served is None
+    assert "last known good pair on disk is damaged" in source.status().last_error
+    source.refresh()
+    assert source.current().pair.name == "one"
+    assert RegistryPairSource(task, settings).current().pair.name == "one"

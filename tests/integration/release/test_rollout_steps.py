@@ -17,6 +17,7 @@ from eval.release.rollout import advance_rollout, end_rollout
 from eval.tracking.store import Tracking
 from service.app import create_app
 from service.errors import RegistryError
+from service.release import registry
 from service.release.registry import RegistryPairSource, fetch_candidate
 from service.release.release import attestation_tag
 from service.release.rollout import CANDIDATE_ALIAS
@@ -246,3 +247,53 @@ def _ask(client, text):
     answer = client.post("/v1/shout", json={"text": text}).json()
     assert answer["output"] == text.upper()
     return answer["prompt_version"]
+
+
+def _point(settings, version):
+    tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
+    tracking._client.set_prompt_alias("shout", CANDIDATE_ALIAS, version)
+
+
+def _another_passes(settings):
+    (settings.prompts_dir / "shout" / "other.prompty").write_text(
+        ThrowAway.pair("other", "local.shout-v1", version="3.0.0"), encoding="utf-8"
+    )
+    evaluate(Options(task="shout", pairs=("other",)), settings)
+
+
+def test_a_replaced_rollout_does_not_come_back_on_an_empty_state_folder(settings):
+    first = _advance(settings, steps=(50, 100))
+    _another_passes(settings)
+    second = _advance(settings, pair="other", steps=(10, 100))
+    assert second.sequence > first.sequence
+    _point(settings, first.registry_version)
+    shutil.rmtree(settings.state_dir / "rollout", ignore_errors=True)
+    control = _control(settings)
+    assert _versions(control) == {"1.0.0"}
+    assert "step 2 is newer: the alias was moved by hand" in control.status()["last_error"]
+    _point(settings, second.registry_version)
+    control.tick()
+    assert control.status()["percent"] == 10
+
+
+def test_an_ended_rollout_does_not_come_back_through_another_version(settings):
+    first = _advance(settings, steps=(50, 100))
+    _another_passes(settings)
+    _advance(settings, pair="other", steps=(10, 100))
+    end_rollout("shout", "enough", settings)
+    _point(settings, first.registry_version)
+    shutil.rmtree(settings.state_dir / "rollout", ignore_errors=True)
+    assert _versions(_control(settings)) == {"1.0.0"}
+
+
+def test_the_versions_are_searched_only_when_the_step_changes(settings, monkeypatch):
+    searched = []
+    search = registry.all_versions
+    monkeypatch.setattr(registry, "all_versions", lambda *given: searched.append(given) or search(*given))
+    _advance(settings, steps=(50, 100))
+    read = registry.CandidateReader("shout", settings)
+    assert [read().rollout.sequence for _ in range(3)] == [1, 1, 1]
+    assert len(searched) == 1
+    _advance(settings)
+    assert [read().rollout.sequence for _ in range(3)] == [2, 2, 2]
+    assert len(searched) == 2

@@ -271,3 +271,15 @@ def test_a_step_of_another_candidate_forgets_the_counts(world):
     feed(control, 90, candidate=BAD)
     control.tick()
     assert not control.status()["stopped"]
+
+
+def test_a_rolled_back_candidate_does_not_come_back_by_its_old_rollout(world):
+    control = world.worker()
+    assert names(control) == {"old", "new"}
+    # It was promoted, and then rolled back: the pair beside which the step was made is in production again.
+    world.production.pair = replace(OLD, released_at="2026-11-21T00:00:01+00:00")
+    assert names(control) == {"old"}
+    assert names(world.worker()) == {"old"}
+    world.registry.found = candidate(sequence=2, at="2026-11-21T00:00:01+00:00")
+    control.tick()
+    assert names(control) == {"old", "new"}
