@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -139,11 +140,15 @@ class Task(ABC, Generic[In]):
             backup = pair.backup
             if chain == "backup":
                 return await attempt.ask(call, backup, "backup")
+            may_hedge = attempt.hedging(pair.model, backup)
+            if attempt.relieves():
+                with suppress(ModelError):
+                    return await attempt.ask(call, backup, "backup")
             return await first_good(
                 lambda: attempt.ask(call, pair.model, "primary"),
                 lambda: attempt.ask(call, backup, "backup"),
                 hedge_delay_s=pair.serving.hedge_delay_ms / 1000,
-                may_hedge=attempt.hedging(pair.model, backup),
+                may_hedge=may_hedge,
                 remaining_s=attempt.budget.remaining_s,
             )
         return await attempt.ask(call, pair.model, "primary")

@@ -20,7 +20,7 @@ MINIMUM_CALL_S = 0.05
 # How long a call may overrun its own timeout before the request stops waiting for it.
 _OVERRUN_S = 0.02
 # How often a request that may not hedge yet asks again: the breaker of its primary may have opened since.
-_ASK_AGAIN_S = 0.1
+_ASK_AGAIN_S = 0.05
 
 
 @dataclass(slots=True)
@@ -48,9 +48,14 @@ class Budget:
 
 
 async def complete_within(
-    gateway: Gateway, call: ModelCall, budget: Budget, *, throttle_retries: int
+    gateway: Gateway,
+    call: ModelCall,
+    budget: Budget,
+    *,
+    throttle_retries: int,
+    may_retry: Callable[[], bool] = lambda: True,
 ) -> tuple[ModelReply, int]:
-    """Call a model; retry throttled calls, after a back-off with jitter, as long as the budget allows.
+    """Call a model; retry throttled calls, after a back-off with jitter, as long as budget and ``may_retry`` allow.
 
     Returns:
         The reply and the number of attempts.
@@ -71,7 +76,7 @@ async def complete_within(
         return await ask(), 1
     except QuotaExceeded as err:
         left_s = until - time.monotonic()
-        if not throttle_retries or left_s <= 0:
+        if not throttle_retries or left_s <= 0 or not may_retry():
             raise
         first = err
     attempts = 0
@@ -107,7 +112,7 @@ async def first_good(
         primary: asks the pair's own model.
         backup: asks the backup model; called at most once.
         hedge_delay_s: seconds that the primary may take before the backup starts.
-        may_hedge: called after ``hedge_delay_s`` and then every 0.1 s, until it returns True or the primary has ended.
+        may_hedge: called after ``hedge_delay_s`` and then every 0.05 s, until it returns True or the primary has ended.
         remaining_s: returns the seconds left of the request, which holds even if a call ignores its own timeout.
 
     Raises:

@@ -1,13 +1,16 @@
-"""Limits how many requests may start a backup because their primary is slow: a share per pair over a sliding window."""
+"""Limits how many requests may start a further call, a backup or a retry: a share per pair or model over a sliding window."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-SHARE = 0.10
+SHARE = 0.12
+RETRY_SHARE = 0.10
 WINDOW_S = 60
 # Hedges allowed at any traffic: a tenth of fewer than ten requests is none, and three extra calls a minute overload no model.
 FLOOR = 3
+# Above this part of the budget, one request in `_RELIEF_EACH` goes straight to the backup.
+_PRESSED, _RELIEF_EACH, _LEAST_REQUESTS = 0.9, 5, 50
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class HedgeBudget:
     requests: int = 0
     hedges: int = 0
     refused: int = 0  # since the start, for the operator
+    _turn: int = 0
     _seconds: deque[list[int]] = field(default_factory=deque)  # [second, requests, hedges]
 
     def request(self) -> None:
@@ -32,15 +36,26 @@ class HedgeBudget:
         self._now()[1] += 1
         self.requests += 1
 
-    def allow(self) -> bool:
-        """Return whether one more hedge may start, and count it if so."""
+    def allow(self, part: float = 1.0) -> bool:
+        """Return whether one more hedge may start within ``part`` (0 to 1) of the share, and count it if so."""
         second = self._now()
-        if self.hedges + 1 > max(self.floor, self.share * self.requests):
+        if self.hedges + 1 > max(self.floor, part * self.share * self.requests):
             self.refused += 1
             return False
         second[2] += 1
         self.hedges += 1
         return True
+
+    def relieve(self) -> bool:
+        """Return whether a request should do without its primary: one in five while the hedges are nearly used up.
+
+        It needs no second call, so the hedges are left to the requests whose primary hangs.
+        """
+        self._now()
+        if self.requests < _LEAST_REQUESTS or self.hedges + 1 <= _PRESSED * self.share * self.requests:
+            return False
+        self._turn = (self._turn + 1) % _RELIEF_EACH
+        return self._turn == 0
 
     def _now(self) -> list[int]:
         second = int(self.clock())
@@ -55,16 +70,17 @@ class HedgeBudget:
 
 @dataclass(slots=True)
 class HedgeBudgets:
-    """One hedge budget per pair digest, for the last 16 pairs; a new release starts with an empty one."""
+    """One budget per pair digest (or model), for the last 16 of them; a new release starts with an empty one."""
 
     clock: Callable[[], float]
+    share: float = SHARE
     _by_pair: dict[str, HedgeBudget] = field(default_factory=dict)
 
-    def of(self, pair_digest: str) -> HedgeBudget:
-        """Return the budget of the pair with this digest."""
-        budget = self._by_pair.get(pair_digest)
+    def of(self, name: str) -> HedgeBudget:
+        """Return the budget of the pair with this digest, or of the model with this id."""
+        budget = self._by_pair.get(name)
         if budget is None:
             while len(self._by_pair) >= 16:  # a long-lived process sees many releases
                 del self._by_pair[next(iter(self._by_pair))]
-            budget = self._by_pair[pair_digest] = HedgeBudget(self.clock)
+            budget = self._by_pair[name] = HedgeBudget(self.clock, self.share)
         return budget

@@ -1,4 +1,4 @@
-"""Circuit breakers and hedge budgets that all requests of a process share, and the gateway that reports outcomes to them."""
+"""Breakers, throttles and budgets that all requests of a process share, and the gateway that reports outcomes to them."""
 
 import asyncio
 import math
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from service.cards import ModelCards
 from service.errors import DeadlineExceeded, ModelError, QuotaExceeded, UpstreamUnavailable
 from service.llm.breaker import Breakers, Permit
-from service.llm.hedging import HedgeBudgets
+from service.llm.hedging import RETRY_SHARE, HedgeBudgets
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
+from service.llm.throttling import ModelThrottle, Throttles
 
 # With the models of our cards, English prose has 4 to 4.5 characters per token.
 _CHARS_PER_TOKEN = 4
@@ -18,69 +19,91 @@ _CHARS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """The breakers and hedge budgets of a process; ``clock`` is monotonic, in seconds."""
+    """The breakers, throttles, hedge and retry budgets of a process; ``clock`` is monotonic, in seconds."""
 
     clock: Callable[[], float]
     breakers: Breakers = field(init=False)
-    hedges: HedgeBudgets = field(init=False)
+    hedges: HedgeBudgets = field(init=False)  # per pair
+    retries: HedgeBudgets = field(init=False)  # per model
+    throttles: Throttles = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "breakers", Breakers(self.clock))
         object.__setattr__(self, "hedges", HedgeBudgets(self.clock))
+        object.__setattr__(self, "retries", HedgeBudgets(self.clock, RETRY_SHARE))
+        object.__setattr__(self, "throttles", Throttles(self.clock))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedGateway:
-    """Passes calls on while the model's circuit breaker allows it, and reports their outcome to the breaker.
+    """Passes calls on while the model's breaker and throttle allow it, and reports their outcome to both.
 
     A cancelled or timed-out call counts against its model only if it ran for ``slow_s`` seconds or longer, since a request may
-    have had little time left. ``on_unanswered`` is called for each call that was sent but returned no usage, because the
-    provider charges for it all the same. With ``breakers`` None every call is allowed.
+    have had little time left; a call that is still running after ``overdue_s`` counts at once. ``on_unanswered`` is called for
+    each call that was sent but returned no usage, because the provider charges for it all the same. With ``shared`` None every
+    call is allowed.
     """
 
     gateway: Gateway
     cards: ModelCards
-    breakers: Breakers | None
+    shared: Reliability | None
     clock: Callable[[], float]
     slow_s: float
+    overdue_s: float
     on_unanswered: Callable[[ModelCall], None]
 
     async def complete(self, call: ModelCall) -> ModelReply:
-        """See ``Gateway.complete``; raises ``UpstreamUnavailable`` at once while the breaker is open."""
+        """See ``Gateway.complete``; raises ``UpstreamUnavailable`` at once while the breaker is open or a call is held back."""
         card = self.cards.get(call.model)
-        if card.wire == "in_process":
+        if card.wire == "in_process" or self.shared is None:
+            return await self._sent(call)
+        permit = self.shared.breakers.admit(call.model)
+        if permit is None:
+            raise UpstreamUnavailable(
+                f"{card.short_name} is not called for a while: its circuit breaker opened after repeated failures"
+            )
+        throttle = self.shared.throttles.of(call.model)
+        if not throttle.admit():
+            permit.give_back()
+            raise UpstreamUnavailable(f"{card.short_name} throttles most calls: this one was not sent")
+        overdue = asyncio.get_running_loop().call_later(self.overdue_s, permit.overdue)
+        try:
+            return await self._watched(call, permit, throttle)
+        finally:
+            overdue.cancel()
+            permit.give_back()
+
+    async def _sent(self, call: ModelCall) -> ModelReply:
+        try:
             return await self.gateway.complete(call)
-        permit: Permit | None = None
-        if self.breakers is not None:
-            permit = self.breakers.admit(call.model)
-            if permit is None:
-                raise UpstreamUnavailable(
-                    f"{card.short_name} is not called for a while: its circuit breaker opened after repeated failures"
-                )
+        except (asyncio.CancelledError, DeadlineExceeded):
+            if self.cards.get(call.model).wire != "in_process":
+                self.on_unanswered(call)
+            raise
+
+    async def _watched(self, call: ModelCall, permit: Permit, throttle: ModelThrottle) -> ModelReply:
         started = self.clock()
         try:
-            reply = await self.gateway.complete(call)
+            reply = await self._sent(call)
         except (asyncio.CancelledError, DeadlineExceeded):
-            self.on_unanswered(call)
-            if permit is not None and self.clock() - started >= self.slow_s:
-                permit.failed()
+            if self.clock() - started >= self.slow_s:
+                permit.failed(cut_off=True)
             raise
-        except ModelError as err:
-            if permit is None:
-                raise
+        except QuotaExceeded:
+            throttle.settled(accepted=False)
+            permit.throttled()
+            raise
+        except UpstreamUnavailable:
+            permit.failed()
+            raise
+        except ModelError:
             # A refusal or a rejected request is still an answer: the model is reachable.
-            if isinstance(err, (QuotaExceeded, UpstreamUnavailable)):
-                permit.failed()
-            else:
-                permit.succeeded()
+            throttle.settled(accepted=True)
+            permit.succeeded()
             raise
-        else:
-            if permit is not None:
-                permit.succeeded()
-            return reply
-        finally:
-            if permit is not None:
-                permit.give_back()
+        throttle.settled(accepted=True)
+        permit.succeeded()
+        return reply
 
 
 def estimated_usage(call: ModelCall) -> Usage:

@@ -13,7 +13,8 @@ class Scenario:
     ``model_faults`` are rules of the Bedrock stand-in, ``store_faults`` of the store proxy. ``cold`` sends requests as soon as
     the service says that it is ready. ``event`` is something that the driver does in the middle. ``serving`` replaces fields of
     the pair's serving policy. ``most_failed``, ``most_late`` and ``most_degraded`` are shares of the requests sent, ``most_lost``
-    is their number, ``most_p95_ms`` and ``most_p99_ms`` are of all answers, degraded and failed ones too; None promises nothing.
+    is their number, ``least_primary`` the primary's share of them, ``most_p50_ms`` and the like are of all answers, degraded and
+    failed ones too; None promises nothing.
     ``least_reused`` is the share of transfers that a stored summary answers. Where a fault leaves nothing to answer with,
     ``only_code`` is the one code that each failure must have, and ``none_answered`` says that an answer would be invented;
     ``most_failed_after`` is the share that may still fail once the fault has ended (event ``store_back``).
@@ -37,6 +38,8 @@ class Scenario:
     most_late: float | None = 0.01
     most_lost: int = 0
     most_degraded: float | None = None
+    least_primary: float | None = None
+    most_p50_ms: float | None = None
     most_p95_ms: float | None = 5300  # the deadline and what it takes to answer when it strikes
     most_p99_ms: float | None = None
     least_reused: float | None = None
@@ -130,10 +133,31 @@ LOAD = (
 
 CHAOS = (
     Scenario(name="no fault"),
-    Scenario(name="primary throttled, 30%", model_faults=({"kind": "throttle", "model": PRIMARY, "rate": 0.3},)),
+    Scenario(
+        name="primary throttled, 30%",
+        model_faults=({"kind": "throttle", "model": PRIMARY, "rate": 0.3},),
+        least_primary=0.6,
+        most_p95_ms=5000,
+    ),
+    Scenario(
+        name="10% of primary calls hang",
+        users=100,
+        pacing_s=5.0,
+        seconds=30,
+        model_faults=TENTH_HANGS,
+        most_degraded=0.03,
+        most_p95_ms=5000,
+    ),
     Scenario(name="primary hung", model_faults=({"kind": "hang", "model": PRIMARY, "rate": 1.0},)),
     Scenario(name="both models down", model_faults=({"kind": "unavailable", "model": "*", "rate": 1.0},)),
-    Scenario(name="both models hung", model_faults=({"kind": "hang", "model": "*", "rate": 1.0},), most_late=0.05),
+    # The first answers wait for their deadline; after a few, the digest comes at once.
+    Scenario(
+        name="both models hung",
+        seconds=24,
+        model_faults=({"kind": "hang", "model": "*", "rate": 1.0},),
+        most_late=0.05,
+        most_p50_ms=1000,
+    ),
     # botocore tries twice: 30% throttled calls are 9% failed reads where nothing waits longer.
     Scenario(name="DynamoDB throttled, 30%", store_faults={"dynamodb": ("throttle", 0.3)}, most_failed=0.15),
     # No history, no summary: each request fails, in time and as what it is. A 200 would be a summary of a history that nobody
@@ -201,6 +225,10 @@ def broken(scenario, row):
         problems.append(f"{row.mixed} answers were a mixture of two releases")
     if scenario.most_degraded is not None and row.degraded / row.sent > scenario.most_degraded:
         problems.append(f"{row.degraded / row.sent:.1%} degraded, promised at most {scenario.most_degraded:.1%}")
+    if scenario.least_primary is not None and row.models.get("nova-lite", 0) < scenario.least_primary * row.sent:
+        problems.append(
+            f"{row.models.get('nova-lite', 0) / row.sent:.1%} answered by the primary, promised {scenario.least_primary:.0%}"
+        )
     if scenario.most_p99_ms is not None and row.p99 > scenario.most_p99_ms:
         problems.append(f"99% of the answers took up to {row.p99:.0f} ms, promised {scenario.most_p99_ms:.0f} ms")
     problems += _reuse_and_outage(scenario, row)
@@ -212,6 +240,8 @@ def broken(scenario, row):
         problems.append(f"{row.failed / row.sent:.1%} failed, promised at most {scenario.most_failed:.1%}")
     if scenario.most_late is not None and row.late / row.sent > scenario.most_late:
         problems.append(f"{row.late / row.sent:.1%} came after 5 s, promised at most {scenario.most_late:.1%}")
+    if scenario.most_p50_ms is not None and row.p50 > scenario.most_p50_ms:
+        problems.append(f"half of the answers took up to {row.p50:.0f} ms, promised {scenario.most_p50_ms:.0f} ms")
     if scenario.most_p95_ms is not None and row.p95 > scenario.most_p95_ms:
         problems.append(f"95% of the answers took up to {row.p95:.0f} ms, promised {scenario.most_p95_ms:.0f} ms")
     return tuple(problems)
