@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from service.calls.failure import CallFailed, FailureReason
 from service.calls.hear.transcriber import Facts, Heard
-from service.tasks.scorecard.transcript import MOST_TURNS, Speaker, Turn
+from service.tasks.scorecard.transcript import MOST_CHARS, MOST_TURNS, Speaker, Turn
 
 MOST_BYTES = 32 * 1024 * 1024  # a call of three hours has about 2 MB of Transcribe's JSON
 _NAMED = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -62,29 +62,55 @@ def read_transcript(body: bytes, facts: Facts) -> Heard:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _unreadable("neither UTF-8 text nor a recording of a known format") from None
-    if text.lstrip().startswith("WEBVTT"):
-        return Heard(turns=_merged(_vtt_turns(text)), by="webvtt", facts=facts)
+    vtt = text.lstrip().startswith("WEBVTT")
+    try:
+        heard = Heard(turns=_merged(_vtt_turns(text)), by="webvtt", facts=facts) if vtt else _from_json(text, facts)
+    except ValidationError as err:
+        wrong = sorted(
+            {".".join("*" if isinstance(part, int) else str(part) for part in e["loc"][:3]) for e in err.errors()}
+        )
+        raise _unreadable(f"a transcript with invalid {', '.join(wrong[:5])}") from None
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        ArithmeticError,
+    ):  # the last: numbers and dates too large
+        form = "WebVTT" if vtt else "Amazon Transcribe's format"
+        raise _unreadable(f"{form}, but parts are missing, of a wrong type or out of range") from None
+    return _storable(heard)
+
+
+def _from_json(text: str, facts: Facts) -> Heard:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         raise _unreadable("neither JSON nor WebVTT nor a recording of a known format") from None
     if not isinstance(found, dict):
         raise _unreadable(f"JSON, but a {type(found).__name__} instead of an object")
-    try:
-        if "turns" in found:
-            return _own(found, facts)
-        if isinstance(found.get("results"), dict):
-            return _standard(found, facts)
-        if isinstance(found.get("Transcript"), list):
-            return _analytics(found, facts)
-    except ValidationError as err:
-        wrong = sorted(
-            {".".join("*" if isinstance(part, int) else str(part) for part in e["loc"][:3]) for e in err.errors()}
-        )
-        raise _unreadable(f"a transcript with invalid {', '.join(wrong[:5])}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise _unreadable("Amazon Transcribe's format, but parts are missing or of a wrong type") from None
+    if "turns" in found:
+        return _own(found, facts)
+    if isinstance(found.get("results"), dict):
+        return _standard(found, facts)
+    if isinstance(found.get("Transcript"), list):
+        return _analytics(found, facts)
     raise _unreadable("JSON without 'turns' (our format), 'results' or 'Transcript' (Amazon Transcribe's)")
+
+
+def _storable(heard: Heard) -> Heard:
+    """Refuse what could be read, but not be stored and read back; otherwise the call would be tried again for ever."""
+    for number, turn in enumerate(heard.turns):
+        if len(turn.text) > MOST_CHARS:
+            raise CallFailed(
+                FailureReason.TOO_LARGE, f"turn {number} has {len(turn.text)} characters; the limit is {MOST_CHARS}"
+            )
+    try:
+        "".join([*(turn.text for turn in heard.turns), heard.job or "", *(heard.claimed or ())]).encode()
+    except UnicodeEncodeError:
+        raise _unreadable("a text holds half a surrogate pair, which is no character") from None
+    return heard
 
 
 def _own(found: dict[str, Any], facts: Facts) -> Heard:
@@ -229,7 +255,11 @@ def facts_of(metadata: dict[str, str], modified: datetime) -> Facts:
         moment = None
     if moment is None or moment.tzinfo is None:
         moment = modified
-    return Facts(call_date=moment.astimezone(UTC), **named)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # a date in year 1 or 9999 whose zone takes it out of the calendar
+        moment = modified.astimezone(UTC)
+    return Facts(call_date=moment, **named)
 
 
 def _unreadable(detail: str) -> CallFailed:

@@ -238,6 +238,16 @@ class CallWorker:
         except (NotReady, StoreError):
             await _blocking(self.jobs.release, job)
             raise
+        except Exception as err:
+            # An input that no parser expected: it is tried again, and then it has a reason like every other failure.
+            if job.attempts >= MOST_ATTEMPTS:
+                detail = (
+                    f"{type(err).__name__} in state {job.state}, {job.attempts} times: report it with the call's id"
+                )
+                await self._fail(job, CallFailed(FailureReason.STUCK, detail), tally)
+                return None
+            await _blocking(self.jobs.release, job)
+            raise
 
     async def _go_on(self, job: CallJob) -> _Ready:
         source, results = job.source, self.results(job.tenant)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Speaker = Literal["agent", "customer", "system", "unknown"]
 MOST_TURNS = 20_000
+MOST_CHARS = 100_000  # of a turn
 _SPACES = re.compile(r"\s+")
 _WORD = re.compile(r"\w")
 
@@ -19,7 +20,7 @@ class Turn(BaseModel):
 
     speaker: Speaker
     start_s: float = Field(ge=0, le=7 * 86_400, allow_inf_nan=False)
-    text: Annotated[str, StringConstraints(max_length=100_000)]
+    text: Annotated[str, StringConstraints(max_length=MOST_CHARS)]
 
     @property
     def spoken(self) -> bool:

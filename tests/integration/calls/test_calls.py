@@ -245,6 +245,27 @@ async def test_a_busy_model_is_waited_for_and_then_given_up_with_a_reason(place:
     assert dict((await replay(place.worker, ACME)).states) == {"done": 1}
 
 
+async def test_an_input_that_breaks_a_step_is_given_up_with_a_reason(
+    place: CallPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("Delphine Marchetti")
+
+    monkeypatch.setattr("service.calls.work.worker.read_transcript", broken)
+    place.put("acme/calls/x.json")
+    announced = [Announced(key=item.key, etag=item.etag) for item in place.worker.inputs.listed(ACME)]
+    for _ in range(MOST_ATTEMPTS - 1):
+        tally, again = await place.worker.work(announced)
+        assert (tally.waiting, len(again)) == (1, 1)
+    tally, again = await place.worker.work(announced)
+    assert (dict(tally.reasons), again) == ({"stuck": 1}, set())
+    letter = place.letters(ACME)["acme/calls/x.json"]
+    assert "ZeroDivisionError in state received" in letter.detail
+    assert "Delphine" not in letter.detail
+    monkeypatch.undo()
+    assert dict((await replay(place.worker, ACME)).states) == {"done": 1}
+
+
 async def test_a_stuck_call_is_taken_up_and_at_last_given_up(place: CallPlace) -> None:
     place.put("acme/calls/x.json")
     (item,) = place.worker.inputs.listed(ACME)

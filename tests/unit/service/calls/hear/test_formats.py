@@ -120,6 +120,53 @@ def test_an_unreadable_transcript_is_refused_without_quoting_it(body):
     assert "Delphine" not in str(caught.value)
 
 
+LONG = "a" * 100_001
+LINE = "b" * 60_000
+FAR = "0001-01-01T00:00:00+14:00"
+
+
+def transcribe(**results):
+    return json.dumps({"results": results}).encode()
+
+
+def word(content="x", start="1.0", **more):
+    return {"type": "pronunciation", "start_time": start, "alternatives": [{"content": content}], **more}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (f"WEBVTT\n\n00:01.000 --> 00:02.000\n{LONG}", "unreadable"),
+        ("WEBVTT\n\n999:01:00.000 --> 999:02:00.000\nhello", "unreadable"),
+        # Each cue is short enough; one speaker's cues in a row are one turn.
+        (f"WEBVTT\n\n00:01.000 --> 00:02.000\n<v Agent>{LINE}\n\n00:02.000 --> 00:03.000\n<v Agent>{LINE}", "too_large"),
+        (transcribe(items=[word(LINE, speaker_label="a"), word(LINE, speaker_label="a")]), "too_large"),
+        (transcribe(items=[word(start=10**400)]), "unreadable"),
+        (transcribe(items=[word("\ud800")]), "unreadable"),
+        (transcribe(items=[word(redactions=[{"type": "\ud800"}])]), "unreadable"),
+        (json.dumps({"jobName": "\ud800", "results": {"items": [word()]}}).encode(), "unreadable"),
+        (json.dumps({"Transcript": [{"ParticipantRole": "x", "BeginOffsetMillis": 10**400, "Content": "x"}]}), "unreadable"),
+        (json.dumps({"turns": TURNS, "call_date": FAR}).encode(), "unreadable"),
+    ],
+    ids=["cue", "hours", "merged-cues", "merged-words", "start", "surrogate", "kind", "job", "offset", "date"],
+)  # fmt: skip
+def test_what_could_be_read_and_not_be_kept_has_a_reason(body, reason):
+    with pytest.raises(CallFailed) as caught:
+        read_transcript(body.encode() if isinstance(body, str) else body, NONE)
+    assert caught.value.reason == reason
+
+
+def test_a_date_outside_the_calendar_in_the_metadata_is_ignored():
+    modified = datetime(2026, 11, 16, tzinfo=UTC)
+    assert facts_of({"call-date": FAR}, modified).call_date == modified
+
+
+@given(st.text(alphabet="WEBVT0123456789:.-> \n<v/Agent", max_size=80))
+def test_any_webvtt_is_a_transcript_or_a_reason(text):
+    with contextlib.suppress(CallFailed):
+        read_transcript(f"WEBVTT\n\n{text}".encode(), NONE)
+
+
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(),
