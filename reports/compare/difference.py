@@ -116,6 +116,16 @@ def with_result(found: Contrast, *, significant: bool) -> Contrast:
     return replace(found, result=result)
 
 
+def includes_zero(between: Interval | None) -> bool:
+    """Return whether the interval of a difference has both ends and zero between them."""
+    return (
+        between is not None
+        and between.low is not None
+        and between.high is not None
+        and between.low <= 0 <= between.high
+    )
+
+
 def improvement(value: float, between: Interval, metric: WeeklyMetric) -> tuple[float, float | None]:
     """Return the difference and the bad end of its interval, with the sign turned so that positive is better."""
     if metric.higher_is_better:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reports.compare.difference import Contrast, difference, with_result
+from reports.compare.difference import Contrast, difference, includes_zero, with_result
 from reports.compare.outcomes import ComparisonResult
 from reports.read.metrics import HELPFUL
 from reports.read.samples import Sample
@@ -48,7 +48,8 @@ def judge_family(family: Sequence[Tested], share: float = FALSE_SHARE) -> list[C
     """Return the contrasts of one family with their results, in order.
 
     Worse and better ones also get the interval that allows for their selection: confidence ``1 - R w q / m`` (Benjamini &
-    Yekutieli 2005), where R of m hypotheses were rejected, w is the weight and q is ``share``.
+    Yekutieli 2005), where R of m hypotheses were rejected, w is the weight and q is ``share``. Where that interval includes zero
+    although the test rejects, as can happen for quantiles, the contrast counts as not significant.
     """
     tested = [place for place, (found, _, _) in enumerate(family) if found.tested]
     weights = family_weights([family[place][0].metric is HELPFUL for place in tested])
@@ -64,6 +65,10 @@ def judge_family(family: Sequence[Tested], share: float = FALSE_SHARE) -> list[C
         judged = replace(with_result(found, significant=place in levels), compared=len(tested))
         if judged.result in (ComparisonResult.WORSE, ComparisonResult.BETTER):
             sides = ours.interval(levels[place]), theirs.interval(levels[place])
-            judged = replace(judged, adjusted=difference(found.metric, *sides), level=1 - levels[place])
+            adjusted = difference(found.metric, *sides)
+            if includes_zero(adjusted):
+                judged = replace(with_result(found, significant=False), compared=len(tested))
+            else:
+                judged = replace(judged, adjusted=adjusted, level=1 - levels[place])
         done.append(judged)
     return done

@@ -206,3 +206,19 @@ def test_a_difference_significant_alone_is_not_among_a_hundred():
     even = (Rate(successes=85, n=100), Rate(successes=85, n=100))
     assert judge_family(_family(bad))[0].result is ComparisonResult.WORSE
     assert judge_family(_family(bad, *[even] * 99))[0].result is ComparisonResult.INCONCLUSIVE
+
+
+def test_a_change_whose_adjusted_interval_includes_zero_is_neither_better_nor_worse():
+    """The test counts the answers above a quantile and the interval is from order statistics, so they can disagree."""
+    rng = np.random.default_rng(3)
+    even = tuple(_quantile(rng.lognormal(7, 0.3, 200)) for _ in range(2))
+    moved = []
+    for seed in range(40):
+        draws = np.random.default_rng(seed)
+        slow, fast = _quantile(draws.lognormal(7.0, 0.5, 200)), _quantile(draws.lognormal(6.8, 0.35, 200))
+        for sides in ((fast, slow), (slow, fast)):
+            family = [(contrast(P95, *both), *both) for both in (sides, *[even] * 8)]
+            moved.append(judge_family(family)[0])
+    moved = [item for item in moved if item.result in (ComparisonResult.BETTER, ComparisonResult.WORSE)]
+    assert {item.result for item in moved} == {ComparisonResult.BETTER, ComparisonResult.WORSE}
+    assert all(item.adjusted.low > 0 or item.adjusted.high < 0 for item in moved)
