@@ -13,9 +13,10 @@ from service.warehouse.opening import open_warehouse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
-    """The paths of the files written, and the report's headline."""
+    """The paths of the files written, the report's headline and the sentence with its figures."""
 
     headline: str
+    evidence: str
     page: Path
     digest: Path
     numbers: Path
@@ -53,13 +54,14 @@ def write_weekly(
         warehouse.close()
     from reports.compare.weekly import make_report
     from reports.write import digest, numbers, page
-    from reports.write.headline import headline
+    from reports.write.headline import evidence_sentence, headline
 
     report = make_report(data)
     folder = settings.root / "reports" / "out" / "weekly" / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
     return WrittenReport(
         headline=headline(report),
+        evidence=evidence_sentence(report),
         page=page.write_page(report, folder),
         digest=digest.write_digest(report, folder),
         numbers=numbers.write_numbers(report, folder),

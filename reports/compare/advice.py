@@ -22,9 +22,13 @@ _FEW_RATINGS = 0.10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A recommended action, its reason, and the command to type; ``command`` is "" where a person must investigate first."""
+    """A recommended action, its reason, and the command to type; ``command`` is "" where a person must investigate first.
+
+    ``short`` is the action in at most three words, for the headline.
+    """
 
     do: str
+    short: str
     because: str
     command: str = ""
 
@@ -64,6 +68,7 @@ def actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do="Ask agents to rate more",
+                short="ask for ratings",
                 because=f"only {facts.ratings.overall.value:.1%} of the answers were rated",
             )
         )
@@ -76,6 +81,7 @@ def _case_actions(facts: WeekFacts) -> list[Action]:
     done = [
         Action(
             do=f"Make cases from the growing theme “{', '.join(theme.terms)}”",
+            short="make cases",
             because=f"{theme.size} texts this week, {theme.before} the week before",
             command=_propose(facts, theme.dimension, theme.value),
         )
@@ -86,6 +92,7 @@ def _case_actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do="Make cases from the answers rated unhelpful and improve the prompt on them",
+                short="make cases",
                 because="the unhelpful rate is above 15%, although nothing got worse this week",
                 command=_propose(facts),
             )
@@ -102,6 +109,7 @@ def _gate_actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do="Before the next release, find out why production is worse than the gate promised",
+                short="find out why",
                 because=f"it is worse in {names}",
                 command=omni("eval", "--fresh", task=facts.task),
             )
@@ -110,6 +118,7 @@ def _gate_actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do="Check the days that cost more than 1.5 times the usual amount",
+                short="check the cost",
                 because="they are listed as anomalies",
             )
         )
@@ -119,6 +128,7 @@ def _gate_actions(facts: WeekFacts) -> list[Action]:
         done.append(
             Action(
                 do=f"Check that the gate's cases still resemble the production inputs ({names})",
+                short="check the cases",
                 because=f"the inputs moved: PSI {max(item.psi for item in moved):.2f}",
                 command=omni("cases", task=facts.task),
             )
@@ -141,6 +151,7 @@ def overruled_actions(agreed: AgreementWeek) -> list[Action]:
         done.append(
             Action(
                 do=f"Read the calls in which people overruled criterion {item.criterion} ({item.tenant}, {item.form_id})",
+                short="read the calls",
                 because=because,
                 command=omni("sql", shlex.quote(asked)),
             )
@@ -166,6 +177,7 @@ def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFi
             done.append(
                 Action(
                     do=f"End the rollout of {pair.label}",
+                    short="end the rollout",
                     because=f"it is worse than the production pair in the same week: {what}",
                     command=omni("rollout-end", *why, task=task),
                 )
@@ -179,6 +191,7 @@ def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFi
             done.append(
                 Action(
                     do=f"Roll back to {place}",
+                    short="roll back",
                     because=f"it is worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
                     command=omni("rollback", *why, *to, task=task),
                 )
@@ -190,6 +203,7 @@ def _slice_action(facts: WeekFacts, item: WeekFinding) -> Action:
     first = item.first
     return Action(
         do=f"Make cases from the unhelpful answers for {first.slice}, so that the gate catches this next time",
+        short="make cases",
         because=f"the {item.metric.title} fell from {first.contrast.theirs.value:.2f} to {first.contrast.ours.value:.2f}",
         command=_propose(facts, first.dimension, first.value),
     )
@@ -203,4 +217,6 @@ def _propose(facts: WeekFacts, dimension: str = "", value: str = "") -> str:
 def _cause_action(item: WeekFinding, drifts: Sequence[Drift]) -> Action:
     moved = [drift.name for drift in drifts if drift.result != "stable" and drift.result != "too few to say"]
     because = f"no release explains it; {'inputs moved: ' + ', '.join(moved) if moved else 'the inputs are stable'}"
-    return Action(do=f"Find out what changed {item.since_words} (no pair changed)", because=because)
+    return Action(
+        do=f"Find out what changed {item.since_words} (no pair changed)", short="find out why", because=because
+    )

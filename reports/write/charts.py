@@ -14,7 +14,7 @@ from reports.compare.findings import WeekFinding
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.data import WeekData
-from reports.read.metrics import HELPFUL, P95
+from reports.read.metrics import COST, HELPFUL, P95
 from reports.write.plots import SHAPES, ChartLine, ChartPoint, Mark, chart, legend
 
 _SMALLEST_WEEK = 5  # smallest number of ratings behind a weekly dot
@@ -23,8 +23,9 @@ _SMALLEST_DAY = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """A drawing with title, caption and legend."""
+    """A drawing with title, caption and legend; ``about``: its metric's name, with " of " and the slice if it shows one."""
 
+    about: str
     title: str
     caption: str
     drawing: Markup
@@ -32,7 +33,20 @@ class Chart:
 
 
 def charts(report: WeeklyReport) -> list[Chart]:
-    """Return the charts that have data."""
+    """Return the charts that have data; first the one that shows what the headline says."""
+    found = _all_charts(report)
+    lead = next((item for item in found if item.about == _headline_metric(report)), None)
+    return sorted(found, key=lambda item: item is not lead)
+
+
+def _headline_metric(report: WeeklyReport) -> str:
+    if not report.worse:
+        return HELPFUL.name
+    item = report.worse[0]
+    return f"{item.metric.name} of {item.first.slice}" if item.first.dimension else item.metric.name
+
+
+def _all_charts(report: WeeklyReport) -> list[Chart]:
     data, marks = report.data, _marks(report, "")
     worse = [
         item
@@ -42,6 +56,7 @@ def charts(report: WeeklyReport) -> list[Chart]:
     found = [
         _chart(
             report,
+            HELPFUL.name,
             "Helpful rate by week",
             "Each dot is one week of a pair with its 95% interval. Dashed: 85%, because at most 15% may be unhelpful.",
             [ChartLine(name=label, points=_weekly(data.daily, digest)) for digest, label in _pairs(report)],
@@ -63,11 +78,12 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
     return [
         _chart(
             report,
+            P95.name,
             "Latency by day",
             "All answers including reused ones. Dashed: p50.",
             [
                 ChartLine(name="p95", points=_points(busy["day"], busy["p95"]), dots=False),
-                ChartLine(name="p50", points=_points(busy["day"], busy["p50"]), dots=False, dashed=True),
+                ChartLine(name="p50", points=_points(busy["day"], busy["p50"]), dots=False),
             ],
             Unit.MS,
             _marks(report, P95.title),
@@ -75,6 +91,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
         ),
         _chart(
             report,
+            COST.name,
             "Cost per 1,000 answers by day",
             "Metered, over all answers with a price; reused answers cost nothing.",
             [ChartLine(name="cost", points=_ratio(of_1000, "cost", "priced"), dots=False)],
@@ -84,11 +101,12 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
         ),
         _chart(
             report,
+            "degraded_rate",
             "Degraded answers, backup model and grounding violations by day",
             "Shares of all answers, of requests for a new summary, and of model answers.",
             [
                 ChartLine(name="grounding violations", points=_ratio(busy, "flagged", "modelled"), dots=False),
-                ChartLine(name="backup model", points=_ratio(busy, "failover", "asked"), dots=False, dashed=True),
+                ChartLine(name="backup model", points=_ratio(busy, "failover", "asked"), dots=False),
                 ChartLine(name="degraded answers", points=_ratio(busy, "degraded", "answers")),
             ],
             Unit.RATE,
@@ -100,6 +118,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
 
 def _chart(
     report: WeeklyReport,
+    about: str,
     title: str,
     caption: str,
     lines: Sequence[ChartLine],
@@ -110,7 +129,7 @@ def _chart(
     from_zero: bool = False,
 ) -> Chart:
     drawing = chart(lines, report.data.week, unit=unit, title=title, marks=marks, bound=bound, from_zero=from_zero)
-    return Chart(title=title, caption=caption, drawing=drawing, legend=legend(lines))
+    return Chart(about=about, title=title, caption=caption, drawing=drawing, legend=legend(lines))
 
 
 def _slice_chart(report: WeeklyReport, item: WeekFinding, marks: Sequence[Mark]) -> Chart:
@@ -123,7 +142,17 @@ def _slice_chart(report: WeeklyReport, item: WeekFinding, marks: Sequence[Mark])
         ChartLine(name=first.slice, points=_weekly(rows, "all")),
         ChartLine(name="all other answers", points=_weekly(others, "all")),
     ]
-    return _chart(report, title, "All pairs together.", lines, Unit.RATE, marks, bound=0.85)
+    about = f"{HELPFUL.name} of {first.slice}"
+    return _chart(
+        report,
+        about,
+        title,
+        "All pairs together. Dashed: 85%, because at most 15% may be unhelpful.",
+        lines,
+        Unit.RATE,
+        marks,
+        bound=0.85,
+    )
 
 
 def _marks(report: WeeklyReport, series: str) -> list[Mark]:

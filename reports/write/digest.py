@@ -9,21 +9,19 @@ from reports.compare.gate_promises import calibration_sentence
 from reports.compare.outcomes import SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import AGREEMENT, BY_NAME, SMALLEST
-from reports.write.headline import coverage_sentence, headline, more_findings, span, target_sentence
+from reports.write.figure_table import KEY_FIGURES
+from reports.write.headline import (
+    coverage_sentence,
+    evidence_sentence,
+    headline,
+    more_findings,
+    span,
+    target_sentence,
+)
 from reports.write.view import badge, result_of
 from service.inert import markdown, visible
 
 NAME = "digest.md"
-_SHOWN = (
-    "helpful_rate",
-    "unhelpful_rate",
-    "feedback_share",
-    "edit_rate",
-    "degraded_rate",
-    "latency_p95",
-    "cost_written",
-    "grounding_rate",
-)
 _THEMES = 3
 
 
@@ -37,7 +35,8 @@ def write_digest(report: WeeklyReport, folder: Path) -> Path:
 def render(report: WeeklyReport) -> str:
     """Return the digest."""
     data = report.data
-    lines = [f"# {markdown(headline(report))}", "", f"{data.task}, {data.week.name} ({span(report)})."]
+    lines = [f"# {markdown(headline(report))}", "", markdown(evidence_sentence(report)), ""]
+    lines.append(f"{data.task}, {data.week.name} ({span(report)}).")
     if data.answers == 0:
         shown = [
             "",
@@ -55,7 +54,7 @@ def render(report: WeeklyReport) -> str:
                 lines.append(f"   `{action.command}`")
     lines += ["", "## Figures", "", "| | " + " | ".join(markdown(column.label) for column in report.columns) + " |"]
     lines.append("|---|" + "---|" * len(report.columns))
-    for name in _SHOWN:
+    for name in KEY_FIGURES:
         found = [report.figures[name, column.digest, 0] for column in report.columns]
         cells = [
             f"{figure(item.metric, item.side)} n={item.side.n:,} {SIGNS[item.target]}".strip()

@@ -1,60 +1,103 @@
-"""The sentences at the top of page and digest: the outcome, further findings, the target and the coverage."""
+"""The sentences at the top of page and digest: headline, evidence, further findings, the target and the coverage."""
 
-from figures.formatting import format_number, plural
+from figures.formatting import format_number, one_line, plural
 from reports.compare.agreement import fall_sentence
 from reports.compare.comparisons import Comparison
-from reports.compare.findings import change_text, finding_sentence
+from reports.compare.findings import WeekFinding, change_text, finding_sentence
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
 from reports.read.weeks import day_words
 
+MOST_WORDS = 12  # what is read at a glance
 WORDS = {
-    "worse": "Worse",
-    "better": "Better",
-    "no worse": "No worse",
-    "inconclusive": "Inconclusive",
-    "too few to say": "Too few ratings to say",
-    "first week": "Nothing to compare with",
-    "no data": "No data",
+    "no worse": "Nothing got worse this week",
+    "inconclusive": "Too little evidence to say whether answers got worse",
+    "too few to say": "Too few ratings to say whether answers got worse",
+    "first week": "First week: nothing to compare with yet",
 }
+_ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before "answers"
+_LONGEST_NAME = 24
 
 
 def headline(report: WeeklyReport) -> str:
-    """Return the week's outcome with figures and the first recommended action."""
-    outcome = WORDS[report.outcome]
-    week = report.data.week
+    """Return the week's outcome and the first action in at most ``MOST_WORDS`` words."""
+    wordings = _wordings(report)
+    return next((text for text in wordings if len(text.split()) <= MOST_WORDS), wordings[-1])
+
+
+def _wordings(report: WeeklyReport) -> list[str]:
+    """Return headlines of the same content, the most specific first; the last one has few words whatever the data are."""
+    do = f": {report.actions[0].short}" if report.actions else ""
+    if not do and report.outcome in ("better", "no worse"):
+        do = ": no action needed"
     if report.outcome == "no data":
-        return f"No data: the warehouse holds no answers of task {report.data.task} in {week.name}."
+        return [f"No answers in {report.data.week.name}{do}"]
     if report.worse:
-        first = report.worse[0]
-        return f"{finding_sentence(first)}. {_do(report)}"
+        return _changed(report.worse[0], "got worse", do)
     if report.agreement.fallen:
-        return f"{fall_sentence(report.agreement.fallen[0])}. {_do(report)}"
+        name = one_line(report.agreement.fallen[0].criterion, _LONGEST_NAME)
+        return [f"People and model agree less on criterion {name}{do}", f"People and model agree less{do}"]
     if report.outcome == "better":
-        first = next(item for item in report.findings if item.metric is HELPFUL)
-        return f"{finding_sentence(first)}."
+        return _changed(next(item for item in report.findings if item.metric is HELPFUL), "got better", do)
+    if report.outcome == "no worse" and _misses_target(report):
+        return [f"Nothing got worse, but the {UNHELPFUL.title} misses its target{do}"]
+    return [WORDS[report.outcome] + do]
+
+
+def _changed(item: WeekFinding, verb: str, do: str) -> list[str]:
+    first, metric = item.first, item.metric
+    what = "Answers" if metric is HELPFUL else f"{metric.title[0].upper()}{metric.title[1:]}"
+    subject = f"{what} for {one_line(first.slice, 2 * _LONGEST_NAME)}" if first.dimension else what
+    if metric is HELPFUL and first.dimension in _ADJECTIVES:
+        subject = f"{one_line(first.value, _LONGEST_NAME).capitalize()} answers"
+    release = item.since.release if item.since is not None and item.since.release is not None else None
+    if release is None and first.baseline.against == "release before":
+        release = first.baseline.release
+    cause = "this week"
+    if first.baseline.against == "production beside it":
+        cause = f"with candidate {one_line(first.baseline.label, _LONGEST_NAME)}"
+    elif release is not None and release.sequence is not None:
+        cause = f"with {release.name}"
+    return [
+        f"{subject} {verb} {cause}{do}",
+        f"{subject} {verb}{do}",
+        f"{what} {verb} {cause}{do}",
+        f"{what} {verb}{do}",
+    ]
+
+
+def evidence_sentence(report: WeeklyReport) -> str:
+    """Return the figures behind the headline in one sentence."""
+    if report.outcome == "no data":
+        return f"The warehouse holds no answers of task {report.data.task} in this week."
+    if report.worse:
+        return f"{finding_sentence(report.worse[0])}."
+    if report.agreement.fallen:
+        return f"{fall_sentence(report.agreement.fallen[0])}."
+    if report.outcome == "better":
+        return f"{finding_sentence(next(item for item in report.findings if item.metric is HELPFUL))}."
     deciding = _helpful(report)
     if deciding is None:
-        return f"{outcome}: {_rated(report)}"
+        return _rated(report)
     found = deciding.contrast
     if found.result is ComparisonResult.TOO_FEW:
-        return f"{outcome}: n={min(found.ours.n, found.theirs.n)}, at least {SMALLEST} are needed. {_others(report)}"
+        return f"Only {min(found.ours.n, found.theirs.n)} ratings on one side, at least {SMALLEST} are needed. {_others(report)}"
     now, before = (format_number(side.value, HELPFUL.unit) for side in (found.ours, found.theirs))
     text = (
-        f"{outcome}: {HELPFUL.title} {now} (n={found.ours.n:,}) against {before} (n={found.theirs.n:,}) "
+        f"{HELPFUL.title.capitalize()} {now} (n={found.ours.n:,}) against {before} (n={found.theirs.n:,}) "
         f"{_place(deciding)}, difference {change_text(deciding)}"
     )
     if report.outcome == "inconclusive":
         return f"{text}; the interval includes the margin of {HELPFUL.margin}."
-    return f"{text}; no slice is worse. {_do(report)}".strip()
+    return f"{text}; no slice is worse."
 
 
 def more_findings(report: WeeklyReport) -> list[str]:
-    """Return one sentence for each change that the headline does not report."""
+    """Return one sentence for each change that the evidence does not report."""
     falls = report.agreement.fallen
     if report.outcome != "no data" and not report.worse:
-        falls = falls[1:]  # the headline reports the first one
+        falls = falls[1:]  # the evidence reports the first one
     rest = report.worse[1:] + [item for item in report.findings if item.result is ComparisonResult.BETTER]
     if report.outcome == "better":
         rest = [item for item in rest if item is not next(f for f in report.findings if f.metric is HELPFUL)]
@@ -114,15 +157,15 @@ def _place(item: Comparison) -> str:
     return label if against == "week before" else f"on {label}"
 
 
-def _do(report: WeeklyReport) -> str:
-    return f"{report.actions[0].do}." if report.actions else "No action needed." if not report.worse else ""
+def _misses_target(report: WeeklyReport) -> bool:
+    return report.figures[UNHELPFUL.name, report.columns[0].digest, 0].target is ComparisonResult.MISSED
 
 
 def _rated(report: WeeklyReport) -> str:
     last = report.figures.get((HELPFUL.name, report.columns[0].digest, -1)) if report.columns else None
     if last is None or last.side is None:
-        return f"there are no ratings from the week before. {target_sentence(report)}"
-    return f"no answers were rated this week. {_others(report)}"
+        return f"There are no ratings from the week before. {target_sentence(report)}"
+    return f"No answers were rated this week. {_others(report)}"
 
 
 def _others(report: WeeklyReport) -> str:

@@ -8,26 +8,26 @@ from figures.formatting import format_number, plural
 from figures.metric import Unit
 from figures.svg import STYLE_SHEET
 from reports.compare.anomalies import OUTSIDE, anomaly_line
-from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
+from reports.compare.false_discovery import FALSE_SHARE
 from reports.compare.findings import change_text, figure, names_of
 from reports.compare.gate_promises import NOT_COMPARABLE, GatePromise, calibration_sentence
-from reports.compare.outcomes import LOOKS, ComparisonResult
+from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST, UNHELPFUL
+from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST
 from reports.read.weeks import day_words
 from reports.write.agreement_view import TITLES, calls_section
 from reports.write.charts import charts, daily_table
-from reports.write.headline import coverage_sentence, headline, more_findings, span, target_sentence
+from reports.write.figure_table import figure_lines
+from reports.write.headline import coverage_sentence, evidence_sentence, headline, more_findings, span, target_sentence
 from reports.write.view import (
     badge,
     baseline_title,
     baselines_of,
     change_rows,
-    figure_rows,
     moved,
+    result_counts,
     sides,
     slice_rows,
-    slice_summary,
 )
 from service.inert import visible
 
@@ -81,12 +81,14 @@ def render(report: WeeklyReport) -> str:
         week=report.data.week,
         style=style,
         headline=headline(report),
+        evidence=evidence_sentence(report),
         target=target_sentence(report),
         coverage=coverage_sentence(report),
         span=span(report),
         more=more_findings(report)[:MOST_FINDINGS],
         further=max(len(more_findings(report)) - MOST_FINDINGS, 0),
-        cards=_cards(report),
+        plural=plural,
+        pairs=_pairs(report),
         calls=calls_section(report.agreement),
         calls_titles=TITLES,
         agreement_margin=AGREEMENT.margin,
@@ -98,16 +100,23 @@ def render(report: WeeklyReport) -> str:
 
 def _body(report: WeeklyReport) -> dict[str, Any]:
     whole_baselines = baselines_of(report.whole)
+    key_lines, more_lines = figure_lines(report)
     return {
         "charts": charts(report),
         "days": daily_table(report.data),
-        "figure_rows": figure_rows(report),
+        "key_lines": key_lines,
+        "more_lines": more_lines,
         "change_titles": [baseline_title(baseline) for baseline in whole_baselines],
         "change_rows": change_rows(report, whole_baselines),
         "slice_tables": [
-            (baseline_title(baseline), slice_summary(report, baseline), slice_rows(report, baseline))
+            (
+                baseline_title(baseline),
+                result_counts([item for item in report.sliced if item.baseline == baseline]),
+                slice_rows(report, baseline),
+            )
             for baseline in baselines_of(report.sliced)
         ],
+        "whole_summary": result_counts(report.whole),
         "sliced_metrics": SLICED,
         "moved": [
             {
@@ -128,22 +137,17 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
         "changes": [_change(report, place) for place in range(len(report.changes))],
         "anomalies": [anomaly_line(report.data, item) for item in report.anomalies],
         "drifts": report.drifts,
-        "rate": lambda value: format_number(value, Unit.RATE),
         "shares": report.selection.shares,
-        "overall_share": report.selection.overall,
         "selection": _selection(report),
         "themes": report.themes,
-        "family": (len(report.whole), len(report.sliced)),
         "tested": (
             next((item.contrast.compared for item in report.whole), 0),
             next((item.contrast.compared for item in report.sliced), 0),
         ),
         "margins": COMPARED,
         "false_share": FALSE_SHARE,
-        "first_share": FIRST_SHARE,
         "outside": OUTSIDE,
         "oddities": [(count, ODDITIES[name]) for name, count in report.data.oddities.items() if count],
-        "plural": plural,
     }
 
 
@@ -160,9 +164,9 @@ def _promise(item: GatePromise) -> dict[str, Any]:
     }
 
 
-def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
-    """Return one card per pair: role, result, and the four most important figures."""
-    cards = []
+def _pairs(report: WeeklyReport) -> list[dict[str, Any]]:
+    """Return each pair's role, result, and what it is."""
+    found = []
     for pair in report.pairs:
         mine = [item for item in (*report.whole, *report.sliced) if item.baseline.digest == pair.digest]
         if not mine and len(report.pairs) == 1:
@@ -176,33 +180,24 @@ def _cards(report: WeeklyReport) -> list[dict[str, Any]]:
             ComparisonResult.TOO_FEW,
         )
         best = next((result for result in order if result in helpful), ComparisonResult.NONE)
-        result = ComparisonResult.WORSE if worse else best
-        figures = []
-        for name in (HELPFUL.name, UNHELPFUL.name, "latency_p95", "cost_written"):
-            found = report.figures[name, pair.digest, 0]
-            text = f"{figure(found.metric, found.side)}, n={found.side.n:,}" if found.side is not None else "none"
-            figures.append((found.metric.title, text))
+        text, look = badge(ComparisonResult.WORSE if worse else best)
         released = (
             f"{pair.release.name}, {day_words(pair.release.at.astimezone(report.data.week.zone).date())}"
             if pair.release
             else "not released"
         )
-        why = names_of(worse)
-        text, look = badge(result)
-        cards.append(
+        found.append(
             {
                 "name": pair.label,
                 "role": pair.role,
-                "badge": (text or "nothing to compare with", look),
-                "look": LOOKS[result],
-                "why": f"Worse: {why}." if why else "",
+                "badge": (text or "nothing to compare with", look or "few"),
+                "why": names_of(worse),
                 "released": released,
                 "models": ", ".join(pair.models) or "none",
                 "answers": f"{pair.answers:,}",
-                "figures": figures,
             }
         )
-    return cards
+    return found
 
 
 def _change(report: WeeklyReport, place: int) -> str:

@@ -1,4 +1,4 @@
-"""Draws the weekly report's charts over days as inline SVG; shape and label identify a series, never colour alone."""
+"""Draws the weekly report's charts over days as inline SVG; stroke, shape and label identify a series, never colour."""
 
 import math
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 560.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70.0, 14.0, 26.0, 30.0
 _TICKS = 4
 SHAPES = ("circle", "square", "triangle", "diamond")
+_STROKES = ("trend", "trend dashed", "trend dotted", "trend long")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,6 @@ class ChartLine:
     name: str
     points: Sequence[ChartPoint]
     dots: bool = True
-    dashed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +77,7 @@ def chart(
     for place, line in enumerate(drawn):
         ordered = sorted(line.points, key=lambda point: point.day)
         path = " ".join(f"{x(point.day):.1f},{y(point.value):.1f}" for point in ordered)
-        kind = "trend dashed" if line.dashed else "trend"
-        parts.append(Markup('<polyline class="{}" points="{}"/>').format(kind, path))
+        parts.append(Markup('<polyline class="{}" points="{}"/>').format(_STROKES[place % len(_STROKES)], path))
         for point in ordered if line.dots else ():
             if point.low is not None and point.high is not None:
                 parts.append(_line(x(point.day), x(point.day), y(point.low), y(point.high), "range thin"))
@@ -89,17 +88,15 @@ def chart(
 
 
 def legend(lines: Sequence[ChartLine]) -> Markup:
-    """Return the legend: each series' shape with its name; "" for a single series."""
+    """Return the legend: each series' stroke and shape with its name; "" for a single series."""
     drawn = [line for line in lines if line.points]
     if len(drawn) < 2:
         return Markup("")
     items = []
     for place, line in enumerate(drawn):
-        mark = (
-            _shape(SHAPES[place % len(SHAPES)], 12.0, 7.0)
-            if line.dots
-            else Markup('<polyline class="{}" points="1,7 23,7"/>').format("trend dashed" if line.dashed else "trend")
-        )
+        mark = Markup('<polyline class="{}" points="1,7 23,7"/>').format(_STROKES[place % len(_STROKES)])
+        if line.dots:
+            mark += _shape(SHAPES[place % len(SHAPES)], 12.0, 7.0)
         items.append(
             Markup('<span><svg class="key" viewBox="0 0 24 14" aria-hidden="true">{}</svg>{}</span>').format(
                 mark, line.name

@@ -11,13 +11,13 @@ from figures.formatting import MISSING, format_number
 from figures.metric import Metric, Unit
 from figures.stats import POWER, Interval, normal_quantile
 from figures.svg import difference as draw_difference
-from figures.svg import difference_limit, metric_scale, whisker
+from figures.svg import difference_limit
 from reports.compare.comparisons import Baseline, Comparison
 from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
-from reports.compare.findings import change_text, figure
+from reports.compare.findings import change_text
 from reports.compare.outcomes import LOOKS, SIGNS, ComparisonResult
-from reports.compare.weekly import WeekFigure, WeeklyReport
-from reports.read.metrics import COMPARED, COST, HELPFUL, METRICS, SLICED, SMALLEST, WeeklyMetric
+from reports.compare.weekly import WeeklyReport
+from reports.read.metrics import COMPARED, HELPFUL, SLICED, WeeklyMetric
 
 _NOTHING = Markup("")
 
@@ -47,69 +47,8 @@ def badge(result: ComparisonResult) -> tuple[str, str]:
     return f"{SIGNS[result]} {result.value}".strip(), LOOKS[result]
 
 
-def figure_rows(report: WeeklyReport) -> list[ReportRow]:
-    """Return this week's figures with one column per pair, and the week before's in small print."""
-    return [
-        ReportRow(
-            name=metric.title,
-            remark=metric.reason,
-            cells=tuple(_figure_cell(report, metric, column.digest) for column in report.columns),
-        )
-        for metric in METRICS
-    ]
-
-
-def _figure_cell(report: WeeklyReport, metric: WeeklyMetric, digest: str) -> ReportCell:
-    now, before = (report.figures[metric.name, digest, period] for period in (0, -1))
-    past = f"week before: {format_number(before.side.value, metric.unit)}, n={before.side.n:,}" if before.side else ""
-    if now.side is None:
-        empty = "no priced answer" if metric is COST else "no data"
-        return ReportCell(remark="; ".join(filter(None, (empty, past))))
-    shown = [item.side for item in _peers(report, metric) if item.side is not None]
-    scale = _scale(metric, shown)
-    label = f"{metric.title}: {figure(metric, now.side)}, n={now.side.n:,}"
-    result, look = badge(now.target) if now.target is not ComparisonResult.NONE else ("", "")
-    if now.side.n < SMALLEST:
-        result, look = f"… n={now.side.n}: too few to say", "few"
-    remark = f"n={now.side.n:,}" + (f"; {past}" if past else "")
-    if metric is COST:
-        remark += _stated(report, digest, now)
-    return ReportCell(
-        text=figure(metric, now.side),
-        drawing=whisker(_metric(metric, now.side), scale, bound=metric.target, label=label),
-        result=result,
-        look=look,
-        remark=remark,
-    )
-
-
-def _scale(metric: WeeklyMetric, sides: Sequence[Interval]) -> tuple[float, float]:
-    """Return the common scale of a metric's cells; low rates get a narrower scale, so that their intervals are visible."""
-    top = max([*(side.high or side.value for side in sides), metric.target or 0.0])
-    if metric.unit is Unit.RATE and top < 0.4:
-        return 0.0, max(top * 1.4, 0.01)
-    return metric_scale([_metric(metric, side) for side in sides], metric.target)
-
-
-def _peers(report: WeeklyReport, metric: WeeklyMetric) -> list[WeekFigure]:
-    return [report.figures[metric.name, column.digest, period] for column in report.columns for period in (0, -1)]
-
-
-def _stated(report: WeeklyReport, digest: str, now: WeekFigure) -> str:
-    """Return the planned cost of the pair's model and its ratio to the metered cost; "" where no cost was planned."""
-    pair = next((pair for pair in report.pairs if pair.digest == digest or len(report.pairs) == 1), None)
-    if pair is None or pair.stated_cost is None or now.side is None:
-        return ""
-    low, high = pair.stated_cost
-    text = f"; planned ${low} to ${high}"
-    return text + (
-        f", {float(low) / now.side.value:.0f} to {float(high) / now.side.value:.0f} times the metered cost"
-        if now.side.value > 0
-        else ""
-    )
-
-
-def _metric(metric: WeeklyMetric, side: Interval, *, unit: Unit | None = None) -> Metric:
+def as_metric(metric: WeeklyMetric, side: Interval, *, unit: Unit | None = None) -> Metric:
+    """Return a figure of the week in the form that the drawings take."""
     return Metric(
         name=metric.name,
         unit=unit or metric.unit,
@@ -164,7 +103,7 @@ def _turned(item: Comparison) -> Metric | None:
         low = None if between.high is None else -between.high
         high = None if between.low is None else -between.low
         between = Interval(value=-between.value, low=low, high=high, n=between.n)
-    return _metric(metric, between, unit=Unit.CHANGE if metric.relative else metric.unit)
+    return as_metric(metric, between, unit=Unit.CHANGE if metric.relative else metric.unit)
 
 
 def _change_cell(item: Comparison | None, limit: float) -> ReportCell:
@@ -260,17 +199,14 @@ def moved(report: WeeklyReport) -> list[tuple[Comparison, str, str]]:
     return [(item, *result_of(item)) for item in found]
 
 
-def slice_summary(report: WeeklyReport, baseline: Baseline) -> str:
-    """Return how many comparisons of the table had each result."""
-    results = [item.result for item in report.sliced if item.baseline == baseline]
-    counts = [
-        f"{results.count(result)} {result.value}"
-        for result in (
-            ComparisonResult.WORSE,
-            ComparisonResult.BETTER,
-            ComparisonResult.NO_WORSE,
-            ComparisonResult.INCONCLUSIVE,
-            ComparisonResult.TOO_FEW,
-        )
-    ]
-    return ", ".join(text for text in counts if not text.startswith("0 "))
+def result_counts(items: Sequence[Comparison]) -> str:
+    """Return how many of ``items`` had each result: "2 worse, 9 no worse"."""
+    results = [item.result for item in items]
+    order = (
+        ComparisonResult.WORSE,
+        ComparisonResult.BETTER,
+        ComparisonResult.NO_WORSE,
+        ComparisonResult.INCONCLUSIVE,
+        ComparisonResult.TOO_FEW,
+    )
+    return ", ".join(f"{results.count(result)} {result.value}" for result in order if result in results)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pytest
 from empty_warehouse import empty_warehouse
 
+from reports.compare.findings import WeekFinding
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import make_report
 from reports.errors import WeekError
@@ -25,7 +27,8 @@ from reports.read.weeks import Week
 from reports.run import write_weekly
 from reports.simulate.synthetic import Planted, Scenario, rows
 from reports.write import digest, numbers, page
-from reports.write.headline import headline
+from reports.write.figure_table import KEY_FIGURES
+from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
 from service.errors import WarehouseBusy, WarehouseError
 from service.events import EVENTS, FeedbackEvent, SummaryEvent
@@ -198,7 +201,7 @@ def test_figures_by_hand(worked):
 
 def test_a_first_week_says_that_there_is_nothing_to_compare_with(worked):
     assert worked.outcome == "first week"
-    assert headline(worked).startswith("Nothing to compare with")
+    assert headline(worked).startswith("First week: nothing to compare with yet")
     assert "nothing to compare with" in page.render(worked)
 
 
@@ -209,9 +212,36 @@ def test_metered_cost_is_shown_beside_the_planned_cost(worked):
 # The planted slice, and weeks without a change
 
 
-def test_the_first_sentence_names_slice_pair_release_interval_and_remedy(planted):
-    said = headline(planted)
-    for part in ("Worse since release 2", "intent outage", "nova-lite v1.1.0", "Roll back to release 1"):
+def test_the_headline_says_what_got_worse_why_and_what_to_do(planted):
+    assert headline(planted) == "Outage answers got worse with release 2: roll back"
+
+
+@pytest.mark.parametrize("value", ["outage", "a " * 60, "w" * 200, "4-10"])
+@pytest.mark.parametrize("dimension", ["intent", "client", "history"])
+def test_a_headline_has_twelve_words_at_most_whatever_the_slices_are_called(planted, dimension, value):
+    for item in planted.whole:
+        for action in planted.actions:
+            finding = WeekFinding(
+                result=ComparisonResult.WORSE,
+                comparisons=(replace(item, dimension=dimension, value=value),),
+                since=None,
+                since_words="this week",
+            )
+            said = headline(replace(planted, findings=[finding], actions=[action]))
+            assert len(said.split()) <= MOST_WORDS
+            assert len(said) <= 140
+            assert said.endswith(action.short)
+
+
+@pytest.mark.parametrize("outcome", ["no worse", "inconclusive", "too few to say", "first week", "no data"])
+def test_a_headline_without_a_change_has_twelve_words_at_most(planted, outcome):
+    said = headline(replace(planted, outcome=outcome, findings=[]))
+    assert len(said.split()) <= MOST_WORDS
+
+
+def test_the_evidence_names_slice_pair_release_and_interval(planted):
+    said = evidence_sentence(planted)
+    for part in ("Worse since release 2", "intent outage", "nova-lite v1.1.0", "0.65 (n=327) against 0.85"):
         assert part in said
     first = planted.worse[0].first
     assert first.contrast.adjusted.low < -0.2 < first.contrast.adjusted.high < 0
@@ -290,8 +320,9 @@ def test_ten_weeks_without_change_raise_no_alarm(tmp_path):
 
 def test_a_week_without_data_has_a_page_that_says_so(house):
     written = write_weekly(house.settings, week="2026-W46", now=LATER)
-    assert written.headline == "No data: the warehouse holds no answers of task summarize in 2026-W46."
-    assert "No data" in written.page.read_text(encoding="utf-8")
+    assert written.headline == "No answers in 2026-W46"
+    assert written.evidence == "The warehouse holds no answers of task summarize in this week."
+    assert written.headline in written.page.read_text(encoding="utf-8")
     assert list(pd.read_parquet(written.numbers).columns) == list(COLUMNS)
 
 
@@ -368,7 +399,8 @@ def test_seven_ratings_are_too_few_for_a_conclusion(house):
     made += [summary(WEEK.start + timedelta(hours=hour), "not_helpful" if hour < 7 else None) for hour in range(40)]
     report = house.fill(table(made)).report()
     assert report.outcome == "too few to say"
-    assert headline(report).startswith("Too few ratings to say: n=7, at least 20 are needed")
+    assert headline(report).startswith("Too few ratings to say whether answers got worse")
+    assert evidence_sentence(report).startswith("Only 7 ratings on one side, at least 20 are needed.")
     assert "n=7: too few to say" in page.render(report)
 
 
@@ -435,7 +467,9 @@ def test_exit_codes(house, week, code):
         text=True,
     )
     assert done.returncode == code, done.stderr
-    assert done.stdout.startswith("No data") if code == 0 else done.stderr.startswith("error: no week"), done.stderr
+    assert (
+        done.stdout.startswith("No answers in 2026-W46\n") if code == 0 else done.stderr.startswith("error: no week")
+    ), done.stderr
 
 
 # The written files
@@ -492,6 +526,16 @@ def test_the_page_is_self_contained_and_accessible(planted):
     assert all(link.startswith("#") and link[1:] in outline.ids for link in outline.links)
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert "<script" not in text
+
+
+def test_the_page_shows_the_trend_before_the_advice_and_folds_the_details(planted):
+    text = page.render(planted)
+    shown = text[: text.index('<details class="part"')]
+    order = [text.index(part) for part in ("<h1>", 'class="evidence"', 'class="chart"', 'id="do"', 'id="figures"')]
+    assert order == sorted(order)
+    assert "Helpful rate for intent outage" in shown
+    assert shown.count("<tr>") == 1 + len(KEY_FIGURES)
+    assert shown.count("<svg") - shown.count('class="key"') == 1 + len(KEY_FIGURES)
 
 
 def test_colour_is_never_the_only_signal(planted):
