@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from axe import LOOKS, WIDTHS, violations
 from playwright.sync_api import expect
 
 from service.access.clients import hash_secret, new_secret
@@ -208,6 +209,19 @@ def test_nothing_is_wider_than_the_page(served, open_page, width):
         )
         assert small >= 10  # letters keep their size at every width
     assert page.complaints == []
+
+
+@pytest.mark.parametrize(("scheme", "media"), LOOKS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_violates_no_rule_of_wcag(served, open_page, width, scheme, media):
+    page = enter(open_page(width, color_scheme=scheme), served)
+    for name in NAMES:
+        choose(page, name)
+        for summary in page.locator("summary").all():
+            summary.click()
+        page.emulate_media(media=media)
+        assert violations(page) == [], name
+        page.emulate_media(media="screen")
 
 
 def test_the_checks_see_faults(served, open_page):
