@@ -344,3 +344,15 @@ def test_without_motion_and_in_print(served, open_page):
     assert page.is_hidden("#filters")
     assert page.is_hidden("[role=tablist]")
     assert page.is_visible('[data-name="trend"] svg')
+
+
+def test_the_parts_of_a_column_differ_by_more_than_colour(served, open_page):
+    page = enter(open_page(), served)
+    patterns = {}
+    for part in page.locator("svg .stripes").all():
+        index = part.get_attribute("class").split()[-1]
+        patterns[index] = part.evaluate(
+            "(node) => getComputedStyle(node).strokeDasharray + getComputedStyle(node).stroke"
+        )
+    assert len(patterns) > 1
+    assert len(set(patterns.values())) == len(patterns)

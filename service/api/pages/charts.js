@@ -156,6 +156,11 @@ function closed(points) {
   return runs.filter((run) => run.length > 1);
 }
 
+// Stripes tell the parts of a column apart without their colour: a line as wide as the column, whose dashes are the stripes.
+export function stripes(middle, wide, from, to, index) {
+  return svg("line", { x1: rounded(middle), x2: rounded(middle), y1: rounded(from), y2: rounded(to), "stroke-width": rounded(wide), class: `stripes p${index}` });
+}
+
 function stacks(root, visual, x, y, bottom) {
   const wide = Math.max(Math.min(x.step * 0.75, 38), 1.5);
   visual.rows.forEach((row, at) => {
@@ -166,6 +171,7 @@ function stacks(root, visual, x, y, bottom) {
       const [from, to] = [y.place(sum), y.place(sum + figure.value)];
       sum += figure.value;
       root.append(svg("rect", { x: rounded(x.places[at] - wide / 2), y: rounded(to), width: rounded(wide), height: rounded(Math.max(from - to, 0.5)), class: `s${index} stack` }, title(row, measure, figure)));
+      root.append(stripes(x.places[at], wide, y.place(sum), y.place(sum - figure.value), index));
     });
   });
 }

@@ -1,6 +1,6 @@
 // The dashboards' page: who is asking, which range and pair, and which of the dashboards; figures come from /v1/dashboards.
 
-import { draw, highest, isLog, targets } from "./charts.js";
+import { draw, highest, isLog, stripes, targets } from "./charts.js";
 import { countText, fullDayText, intervalText, keyText, valueText, verdict } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -233,6 +233,7 @@ function swatch(kind, index) {
   for (const [key, value] of Object.entries({ width: kind === "columns" ? 12 : 22, height: 12, "aria-hidden": "true" })) icon.setAttribute(key, value);
   for (const [key, value] of Object.entries(shape)) mark.setAttribute(key, value);
   icon.append(mark);
+  if (kind === "columns") icon.append(stripes(6, 12, 0, 12, index));
   return icon;
 }
 
