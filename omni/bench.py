@@ -45,6 +45,22 @@ def bench_service(
     _run_script("overhead.py", *(["--profile"] if profile else []), LOAD_SERVICE_PYTHON=str(python))
 
 
+@bench.command("floor")
+def bench_floor(
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Learn the digest's weights first, and write them and its new model id.")
+    ] = False,
+) -> None:
+    """Compare the extractive digest with the first, last and random statements of equal length, and plant attacks in it."""
+    from eval.floor.measure import fit_floor, print_floor
+    from service.settings import Settings
+
+    if fit:
+        print(f"the digest is {fit_floor(Settings())} now; run `omni bench floor` to measure it")
+        return
+    print_floor(Settings())
+
+
 @bench.command("warehouse")
 def bench_warehouse(
     sizes: Annotated[str, typer.Option(help="Answers, comma separated.")] = "10000,100000,1000000",

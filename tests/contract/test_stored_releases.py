@@ -19,6 +19,7 @@ from service.task import load_task
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # mlflow's own dependencies warn
 STORED = Path(__file__).resolve().parents[1] / "recorded" / "store_2026_11_22.tar.xz"
+PAIR_FILE = STORED.parent / "summarize" / "extractive.prompty"  # as it was promoted
 STORED_UNDER = "/srv/omni"  # the folder that the store's artifact addresses name
 
 
@@ -79,8 +80,9 @@ def test_the_pairs_digest_is_computed_as_before(settings):
     audit = Audit("summarize", settings)
     stored = audit.history()[0].entry.release
     cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
-    path = REPO_ROOT / "prompts" / "summarize" / "extractive.prompty"
-    assert load_pair(path, cards=cards, task_variables=load_task("summarize").variables).digest == stored.pair_digest
+    assert (
+        load_pair(PAIR_FILE, cards=cards, task_variables=load_task("summarize").variables).digest == stored.pair_digest
+    )
 
 
 def test_a_changed_envelope_is_told(settings):

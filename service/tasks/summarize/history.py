@@ -10,7 +10,7 @@ from itertools import pairwise
 from service.grounding.text import sentences
 from service.interactions.interaction import Interaction
 from service.llm.tokens import CHARS_PER_TOKEN, estimated_tokens
-from service.tasks.summarize.digest import signal_weight
+from service.tasks.summarize.signals import signal_weight
 
 _SENTENCE_CHARS = 160
 # Only the start and end of a longer text are searched for its most important sentence.

@@ -20,6 +20,7 @@ from service.errors import PairError
 from service.pair_file import load_pair
 from service.settings import REPO_ROOT, Settings
 from service.task import TaskResult, load_task
+from service.tasks.summarize.digest import MODEL_ID
 
 SUITE = load_suite("summarize")
 PROMPTS = ("extractive", "smollm2-short")
@@ -31,7 +32,7 @@ def options(*models: str, **changes: object) -> SweepOptions:
 
 
 def test_the_matrix_has_every_prompt_with_every_model_and_code_once() -> None:
-    found = cells(options("smollm2-135m", "local.extractive-digest-v2", "smollm2-135m"), Settings())
+    found = cells(options("smollm2-135m", MODEL_ID, "smollm2-135m"), Settings())
     assert [pair.name for pair in found] == [
         "extractive@smollm2-135m", "extractive@extractive-digest", "smollm2-short@smollm2-135m",
     ]  # fmt: skip

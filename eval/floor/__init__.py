@@ -1,0 +1,1 @@
+"""The floor of ``summarize``: learning the extractive digest's weights, and measuring it against simpler digests."""
