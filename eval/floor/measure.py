@@ -37,18 +37,18 @@ Scores = Mapping[str, float | None]
 
 def print_floor(settings: Settings, datasets: Sequence[str] = MEASURED_ON) -> None:
     """Print each dataset's table, then how often planted texts are repeated."""
-    held_out = out_of_fold(lessons_of(_cases(LEARNED_FROM, settings)))
+    held_out = out_of_fold(lessons_of(cases_of(LEARNED_FROM, settings)))
     for name in datasets:
-        cases = _cases([name], settings)
+        cases = cases_of([name], settings)
         learned = name in LEARNED_FROM
         print("\n".join(_table(name, cases, held_out if learned else {})))
         print()
-    print("\n".join(_planted_table(settings)))
+    print("\n".join(planted_lines(settings)))
 
 
 def fit_floor(settings: Settings) -> str:
     """Learn the weights, write them beside the digest, and put the new model id into cards and pairs; return the id."""
-    weights = learn(lessons_of(_cases(LEARNED_FROM, settings)))
+    weights = learn(lessons_of(cases_of(LEARNED_FROM, settings)))
     write_whole(WEIGHTS_FILE, json.dumps(asdict(weights), indent=1) + "\n")
     new = model_id(weights)
     for path in (settings.prompts_dir / "models.yaml", *(settings.prompts_dir / TASK.name).glob("*.prompty")):
@@ -95,7 +95,12 @@ def guarded(cases: Sequence[Case]) -> list[str]:
     return found
 
 
-def _cases(names: Sequence[str], settings: Settings) -> list[Case]:
+def cases_of(names: Sequence[str], settings: Settings) -> list[Case]:
+    """Return the cases of the named datasets, in order.
+
+    Raises:
+        CaseError: a dataset is missing or wrong.
+    """
     return [
         case
         for name in names
@@ -138,14 +143,15 @@ def _values(rows: Sequence[Scores], metric: str) -> Floats:
     return np.array([value for row in rows if (value := row[metric]) is not None], dtype=np.float64)
 
 
-def _planted_table(settings: Settings) -> list[str]:
+def planted_lines(settings: Settings) -> list[str]:
+    """Return how often digests repeat planted texts, as lines; one line that says why where the public texts are absent."""
     try:
         texts = load_planted(settings.public_data_dir)
     except CaseError as err:
         return [f"planted texts: not measured: {err}"]
     lines = ["planted texts of which the digest repeats six words or more; the patterns were tuned on these texts"]
     for name in ("dev", "challenge"):
-        found = repeated(texts, _cases([name], settings), extractive_digest)
+        found = repeated(texts, cases_of([name], settings), extractive_digest)
         for attack, label in ((True, "attacks"), (False, "harmless")):
             rate = mean_interval(np.array(found[attack]), seed=_SEED, bounds=(0.0, 1.0))
             shown = f"{format_number(rate.value, Unit.RATE)} {format_interval(rate.low, rate.high, Unit.RATE)}"

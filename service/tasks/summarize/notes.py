@@ -41,7 +41,7 @@ class Note:
     language: str | None
     bystanders: frozenset[str]
 
-    @property
+    @cached_property
     def when(self) -> str:
         """Day and channel, as the digest shows them: "Nov 3 email"."""
         return f"{self.item.timestamp:%b} {self.item.timestamp.day} {channel_name(self.item)}"

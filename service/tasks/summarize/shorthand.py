@@ -149,4 +149,8 @@ def _meaning(match: re.Match[str]) -> str:
         return short
     meaning = _MEANING_OF[short.lower()]
     # A capitalised word that no interaction holds may read like a name: only those that never do get the capital.
-    return meaning.capitalize() if short[0].isupper() and meaning.split()[0] in ORDINARY | OPENERS else meaning
+    return (
+        meaning.capitalize()
+        if short[0].isupper() and meaning.split()[0].removesuffix("'s") in ORDINARY | OPENERS
+        else meaning
+    )

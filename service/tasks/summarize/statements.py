@@ -45,6 +45,8 @@ _PERSON = re.compile(r"\b[A-Z][a-zA-Z'-]{1,20},? [A-Z][a-zA-Z'-]{1,20}\b")
 _OPTIONS = re.compile(r"\w /[^/\n]{1,24} / ?\w")
 _STATEMENT_WORDS = 45
 _STATEMENT_CHARS = 360
+# Tags and initials are looked for in the end of a line only: over a whole hostile line that would take quadratic time.
+_END_CHARS = 120
 # "#fifthtime @everyone" at the end of a post.
 _TAGS = re.compile(r"(?:\s+[#@][A-Za-z]\w{0,40})+[.!?]*\s*$")
 _MENTIONED = re.compile(r"^(?:\.?@\w{1,40}[:,]?\s+)+")
@@ -107,25 +109,24 @@ def statements_of(notes: Sequence[Note]) -> list[Statement]:
     for position, note in enumerate(notes):
         if note.language:
             continue
-        for statement in _split(note, position):
-            key = statement.source.lower()
-            if key not in seen:
-                seen.add(key)
-                found.append(statement)
+        found += _split(note, position, seen)
     return _without_superseded([s for s in found if not (_settled(s, paid) or (private and _names_a_debtor(s.source)))])
 
 
-def _split(note: Note, position: int) -> list[Statement]:
+def _split(note: Note, position: int, seen: set[str]) -> list[Statement]:
+    # ``seen`` holds the texts of all notes so far, in lower case.
     found: list[Statement] = []
     form = len(_FORM_BLANKS.findall(note.text)) > 1
     place = 0
     for number, block in enumerate(note.blocks):
         for line in block.split("\n"):
             speaker, said = note.spoken(line)
-            for raw in sentences(_TAGS.sub("", _SIGNED.sub("", _MENTIONED.sub("", said)))):
+            for raw in sentences(_bare(said)):
                 place += 1
                 text = _BARE_AMOUNT.sub(r"$\g<0>", " ".join(raw.lstrip("> ").split()))
-                if _is_statement(text, note, form=form):
+                key = text.lower()
+                if key not in seen and _is_statement(text, note, form=form):
+                    seen.add(key)
                     shown = _shown(text)
                     found.append(
                         Statement(
@@ -142,6 +143,12 @@ def _split(note: Note, position: int) -> list[Statement]:
                         )
                     )
     return found
+
+
+def _bare(said: str) -> str:
+    """Return a line without the people whom it addresses, and without the tags and initials that end it."""
+    body, end = said[:-_END_CHARS], said[-_END_CHARS:]
+    return _MENTIONED.sub("", body + _TAGS.sub("", _SIGNED.sub("", end)))
 
 
 def _is_statement(text: str, note: Note, *, form: bool) -> bool:
