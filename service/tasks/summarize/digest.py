@@ -42,7 +42,7 @@ class ReadHistory:
 def extractive_digest(interactions: Sequence[Interaction]) -> str:
     """Return a digest of at most 108 words; the same interactions, oldest first, give the same text.
 
-    It gives the number of interactions and their days, then the statements that learned weights prefer, in their order, each
+    It gives the number of interactions and the first day, then the statements that learned weights prefer, in their order, each
     contact under its day and channel, and the latest outcome. Shorthand is written out; what somebody says in the first or
     second person is quoted. Statements that ``service.grounding.quotable`` rejects and planted texts are left out. For texts in
     other languages it gives amounts, references and dates only. An empty history gives "No interactions found."
@@ -70,8 +70,8 @@ def digest_of(history: ReadHistory, weights: Weights) -> str:
     room = _WORD_BUDGET - len(" ".join([*history.opening, history.closing]).split())
     chosen = choose(history.candidates, room, weights, history.secrets)
     text = _joined(history, chosen)
-    # Statements without a long number may form one where they meet: the least valuable ones make way.
-    while chosen and leak_in(text) is not None:
+    # The least valuable ones make way where a speaker named again needs room, or where two statements' figures form a number.
+    while chosen and (len(text.split()) > _WORD_BUDGET or leak_in(text) is not None):
         chosen.pop()
         text = _joined(history, chosen)
     return text
@@ -94,12 +94,9 @@ def _told(chosen: Sequence[Statement]) -> Iterator[str]:
 
 
 def _head(interactions: Sequence[Interaction]) -> str:
-    first, last = interactions[0].timestamp, interactions[-1].timestamp
-    if len(interactions) == 1:
-        return f"1 interaction on {first:%b} {first.day}."
-    if first.date() == last.date():
-        return f"{len(interactions)} interactions on {first:%b} {first.day}."
-    return f"{len(interactions)} interactions from {first:%b} {first.day} to {last:%b} {last.day}."
+    first = interactions[0].timestamp
+    day = f"{first:%b} {first.day}"
+    return f"1 interaction on {day}." if len(interactions) == 1 else f"{len(interactions)} interactions since {day}."
 
 
 def _outcome(note: Note) -> str:

@@ -48,6 +48,8 @@ _ADDRESSED = re.compile(
     r"(?:act|pretend|respond|reply|answer|role-?play|play|simulate|always|never|imagine|speak|behave)\b"
     r"|role-?play|in character\b|persona\b|unfiltered\b|uncensored\b|morals?\b|ethical?(?:ly)?\b|openai\b|gpt\b"
     r"|(?:an?|the|this) (?:ai|chatbot|language model|llm)\b|prompts\b|(?:the|your|this|system|initial|original) prompt\b"
+    r"|(?:computer|machine|robot|software),? (?:forget|ignore|write|put|note|say|record)\b|forget what\b.{0,30}\btold\b"
+    r"|(?:put|write|mark|log|note) (?:it |me |this |that )?down (?:that|as)\b"
     r"|hypothetical\b|fictional\b|stay in\b.{0,12}\bmode\b"
     r"|what (?:were|are) you(?:r)? (?:told|instruct\w*|rules?|initial|original)\b"
     r"|(?:the|this) (?:code|coding) (?:snippet|block|solution)\b|(?:subsequent|following) code\b"

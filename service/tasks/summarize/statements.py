@@ -1,16 +1,21 @@
 """Splits notes into the statements that an extractive digest may choose from, without those that later contacts overtake."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from service.grounding.text import fold, sentences
 from service.tasks.summarize.notes import Note
 from service.tasks.summarize.shorthand import written_out
 
-_NOISE = re.compile(
-    r"^(hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(ay)?|agent:?\s*(hi|hello))\b", re.I
+_GREETING = re.compile(
+    r"^(?:(?:hi|hello|hey|dear|thanks?|thank you|ok(?:ay)?|good (?:morning|afternoon|evening))\b"
+    r"[^,.!?:;$\d]{0,24}[,.!:;-]{1,3}\s?){1,3}",
+    re.I,
 )
+_SMALL_TALK = re.compile(r"^(?:hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(?:ay)?)\b", re.I)
+_SMALL_TALK_WORDS = 7
+_CLAUSE = re.compile(r"(?<=[,)]) (?=(?:and|but|so|which|then|because|if|while|although)\b)| (?:-{1,2}|[–—]) ")
 # A later statement replaces an earlier one if it is a correction and both share words.
 _CORRECTS = re.compile(
     r"\b(?:correction|correcting|corrects|was (?:wrong|incorrect|a mistake|an error)|typo|scratch that|supersedes|replaces the"
@@ -25,6 +30,18 @@ _FORM_BLANKS = re.compile(r"_{3,}")
 _BARE_AMOUNT = re.compile(
     r"(?<![\w$€£.,:/#+-])(?<!\bv )(?:\d{1,3}(?:,\d{3}){1,2}|\d{1,5})\.\d\d"
     r"(?![\w%.:/-]|,\d|\s?(?:%|kwh?|c/|cents?|hrs?|hours|am\b|pm\b|therms|volts?|v\b))",
+    re.I,
+)
+# "65 recon fee", "pay 275 by": a whole number beside a word for money.
+_AFTER_PAYING = "|".join(
+    rf"(?<=\b{word} )" for word in ("paid", "pay", "pd", "owes", "owe", "offers", "offered", "fee")
+)
+_WHOLE_AMOUNT = re.compile(
+    r"(?<![\w$€£.,:/#+-])(?:"
+    rf"(?:{_AFTER_PAYING})[1-9]\d{{1,3}}(?=$|[ ,;.](?!\d)"
+    r"(?!\s?(?:days?|bd|hrs?|hours|months?|mos?|weeks?|wks?|times?|x|of|am|pm|st|th|percent|kwh|%)\b))"
+    r"|[1-9]\d{1,3}(?= (?:recon\w*|late|returned|trip|dollar|guarantee|overdraft) (?:fee|charge|credit)\b"
+    r"|\s(?:fee|deposit|dep|refund|credit)\b))",
     re.I,
 )
 _AMOUNT = re.compile(r"(?<![\d.,])(\d{1,3}(?:,\d{3}){1,2}\.\d\d|\d{1,5}\.\d\d)(?!\d)")
@@ -45,6 +62,8 @@ _PERSON = re.compile(r"\b[A-Z][a-zA-Z'-]{1,20},? [A-Z][a-zA-Z'-]{1,20}\b")
 _OPTIONS = re.compile(r"\w /[^/\n]{1,24} / ?\w")
 _STATEMENT_WORDS = 45
 _STATEMENT_CHARS = 360
+_COLUMN = re.compile(r"(?<!\s)\s?\|\s?")
+_STEP = re.compile(r"(?<=[\w.:)'\"]) ?> ?(?=[\w$'\"])")
 # Tags and initials are looked for in the end of a line only: over a whole hostile line that would take quadratic time.
 _END_CHARS = 120
 # "#fifthtime @everyone" at the end of a post.
@@ -65,7 +84,7 @@ _WITHHELD = re.compile(
     re.I,
 )
 # A contemptuous name for a customer, and faces drawn with signs.
-_SCORN = re.compile(r"\bkarens?\b|\^\^")
+_SCORN = re.compile(r"\b(?:karens?|senile)\b|\^\^")
 # "tomorrow, Nov 5": the day is relative to the contact, and a reader takes it as relative to today.
 _TWO_DAYS = re.compile(r"\b(?:today|tomorrow|tonight|yesterday)\b\W{1,3}(?:on )?(?:[A-Z][a-z]{2,8}\.? )?\d", re.I)
 _COUNTRY = re.compile(r"\bU\.?S\.?\b")
@@ -121,9 +140,9 @@ def _split(note: Note, position: int, seen: set[str]) -> list[Statement]:
     for number, block in enumerate(note.blocks):
         for line in block.split("\n"):
             speaker, said = note.spoken(line)
-            for raw in sentences(_bare(said)):
+            for raw in _pieces(_as_prose(_bare(said))):
                 place += 1
-                text = _BARE_AMOUNT.sub(r"$\g<0>", " ".join(raw.lstrip("> ").split()))
+                text = _WHOLE_AMOUNT.sub(r"$\g<0>", _BARE_AMOUNT.sub(r"$\g<0>", " ".join(raw.lstrip("> ").split())))
                 key = text.lower()
                 if key not in seen and _is_statement(text, note, form=form):
                     seen.add(key)
@@ -151,6 +170,20 @@ def _bare(said: str) -> str:
     return _MENTIONED.sub("", body + _TAGS.sub("", _SIGNED.sub("", end)))
 
 
+def _pieces(line: str) -> Iterator[str]:
+    """Yield the sentences of a line without greetings; those that are too long clause by clause."""
+    for sentence in sentences(line):
+        bare = _GREETING.sub("", sentence)
+        yield from [bare] if len(bare.split()) <= _STATEMENT_WORDS else _CLAUSE.split(bare)
+
+
+def _as_prose(line: str) -> str:
+    """Return a line of a log ("PAY>CARD | APPROVED") with commas, and without asterisks."""
+    if "<" not in line:  # otherwise the signs may be markup, which is not quoted
+        line = _STEP.sub(", ", _COLUMN.sub(", ", line))
+    return line.replace("*", "")
+
+
 def _is_statement(text: str, note: Note, *, form: bool) -> bool:
     words = len(text.split())
     return not (
@@ -161,7 +194,7 @@ def _is_statement(text: str, note: Note, *, form: bool) -> bool:
         or (form and _OPTIONS.search(text))
         or words > _STATEMENT_WORDS
         or len(text) > _STATEMENT_CHARS
-        or _NOISE.match(text)
+        or (words < _SMALL_TALK_WORDS and _SMALL_TALK.match(text))
         or any(name in text.lower() for name in note.bystanders)
     )
 

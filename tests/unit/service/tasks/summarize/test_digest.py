@@ -265,3 +265,27 @@ def test_the_card_and_the_pairs_name_the_weights_in_use():
     pairs = [path.read_text(encoding="utf-8") for path in (REPO_ROOT / "prompts" / "summarize").glob("*.prompty")]
     named = {name for pair in pairs for name in re.findall(r"local\.extractive-digest\S+", pair)}
     assert named == {MODEL_ID}
+
+
+def test_the_steps_of_a_log_are_quoted_without_its_signs():
+    log = note("PAY>CARD>$100.00 APPROVED | REMAINING $43.77", channel="ivr")
+    assert "Nov 19 ivr: PAY, CARD, $100.00 APPROVED, REMAINING $43.77." in extractive_digest([log])
+
+
+def test_whole_amounts_beside_a_word_for_money_get_a_dollar_sign_and_other_numbers_do_not():
+    digest = extractive_digest([note("65 recon fee reversed. Can pay 275 by 11/20. Fee 10 days late, paid 12 times.")])
+    assert "$65 reconnect fee reversed. Can pay $275 by 11/20. Fee 10 days late, paid 12 times." in digest
+
+
+def test_a_greeting_is_cut_off_and_what_follows_it_is_kept():
+    digest = extractive_digest([note("Hi Tamsin, the $45 fee is still open. Thank you! Dear Ms. Quist,\nOk thanks")])
+    assert digest == "1 interaction on Nov 19. Nov 19 agent: the $45 fee is still open."
+
+
+def test_a_sentence_that_is_too_long_is_quoted_clause_by_clause():
+    clauses = [
+        f"the ${number}.10 fee of case {number} is open and was billed on 11/{number}" for number in range(10, 16)
+    ]
+    digest = extractive_digest([note(", and ".join(clauses))])
+    assert "the $10.10 fee of case 10 is open and was billed on 11/10." in digest
+    assert len(digest.split()) <= 110

@@ -109,7 +109,7 @@ def test_a_digest_states_counts_money_and_what_is_open():
         ),
     ]
     digest = extractive_digest(history)
-    assert digest.startswith("2 interactions from Nov 11 to Nov 18. Nov 11 agent: ")
+    assert digest.startswith("2 interactions since Nov 11. Nov 11 agent: ")
     assert "$45 late fee of Oct 3" in digest
     assert "will call back by Nov 22" in digest
     assert digest.endswith("Latest outcome: callback pending.")
