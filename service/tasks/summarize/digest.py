@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from service.grounding.quotable import cleaned, leak_in, secrets_in, why_not
+from service.grounding.quotable import cleaned, holds_number, secrets_in, why_not
 from service.grounding.relative_days import in_english
 from service.interactions.interaction import Interaction
 from service.tasks.summarize.features import Candidate, candidates_of
@@ -71,7 +71,7 @@ def digest_of(history: ReadHistory, weights: Weights) -> str:
     chosen = choose(history.candidates, room, weights, history.secrets)
     text = _joined(history, chosen)
     # The least valuable ones make way where a speaker named again needs room, or where two statements' figures form a number.
-    while chosen and (len(text.split()) > _WORD_BUDGET or leak_in(text) is not None):
+    while chosen and (len(text.split()) > _WORD_BUDGET or holds_number(text)):
         chosen.pop()
         text = _joined(history, chosen)
     return text

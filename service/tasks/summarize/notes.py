@@ -21,7 +21,7 @@ _LABEL = re.compile(
     r"^[ \t]*([A-Za-z][\w.'-]{0,20}(?: [\w.'-]{1,20}){0,2})(?: ?\(([\w .'-]{1,20})\))?[ \t]?:[ \t]+(?=\S)", re.M
 )
 _ROLES = {
-    **dict.fromkeys(("customer", "cust", "caller", "cx"), "Customer"),
+    **dict.fromkeys(("customer", "cust", "caller", "cx", "you", "me"), "Customer"),
     **dict.fromkeys(("agent", "rep", "csr", "advisor", "representative"), "Agent"),
     **dict.fromkeys(("bot", "virtual assistant"), "Bot"),
 }

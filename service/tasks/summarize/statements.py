@@ -13,8 +13,11 @@ _GREETING = re.compile(
     r"[^,.!?:;$\d]{0,24}[,.!:;-]{1,3}\s?){1,3}",
     re.I,
 )
-_SMALL_TALK = re.compile(r"^(?:hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(?:ay)?)\b", re.I)
+_SMALL_TALK = re.compile(
+    r"^(?:hi|hello|hey|dear|thanks?|thank you|regards|best|sent from|ok(?:ay)?|happy to|glad to)\b", re.I
+)
 _SMALL_TALK_WORDS = 7
+_WRITTEN_OUT_WORDS = 4
 _CLAUSE = re.compile(r"(?<=[,)]) (?=(?:and|but|so|which|then|because|if|while|although)\b)| (?:-{1,2}|[–—]) ")
 # A later statement replaces an earlier one if it is a correction and both share words.
 _CORRECTS = re.compile(
@@ -83,8 +86,8 @@ _WITHHELD = re.compile(
     r"|\bnot (?:disclosed|shared|given out)\b",
     re.I,
 )
-# A contemptuous name for a customer, and faces drawn with signs.
-_SCORN = re.compile(r"\b(?:karens?|senile)\b|\^\^")
+# A contemptuous name for a customer, faces and outcries drawn with signs, and blanks.
+_SCORN = re.compile(r"\b(?:karens?|senile)\b|\^\^|!\?!|__")
 # "tomorrow, Nov 5": the day is relative to the contact, and a reader takes it as relative to today.
 _TWO_DAYS = re.compile(r"\b(?:today|tomorrow|tonight|yesterday)\b\W{1,3}(?:on )?(?:[A-Z][a-z]{2,8}\.? )?\d", re.I)
 _COUNTRY = re.compile(r"\bU\.?S\.?\b")
@@ -204,7 +207,8 @@ def _shown(text: str) -> str:
     if _ORDER.match(bare) or _PERSONAL.search(_COUNTRY.sub("", bare)):
         # The full stop follows the closing mark: a sentence ends where the digest's does.
         return f'"{bare.rstrip(".").replace(chr(34), chr(39))}".'
-    whole = written_out(bare)
+    # A few words alone are shown as they stand: written out, they could read like a decision that nobody stated.
+    whole = written_out(bare) if len(bare.split()) >= _WRITTEN_OUT_WORDS else bare
     return whole if whole[-1:] in ".!?" else f"{whole}."
 
 
