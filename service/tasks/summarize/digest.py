@@ -10,7 +10,7 @@ from service.interactions.interaction import Interaction
 from service.tasks.summarize.features import Candidate, candidates_of
 from service.tasks.summarize.notes import Note, read_note
 from service.tasks.summarize.selection import Weights, choose
-from service.tasks.summarize.statements import Statement, statements_of
+from service.tasks.summarize.statements import NoteSentence, statements_of
 
 WEIGHTS = Weights.load()
 
@@ -77,11 +77,11 @@ def digest_of(history: ReadHistory, weights: Weights) -> str:
     return text
 
 
-def _joined(history: ReadHistory, chosen: Sequence[Statement]) -> str:
+def _joined(history: ReadHistory, chosen: Sequence[NoteSentence]) -> str:
     return " ".join([*history.opening, *_told(chosen), history.closing]).strip()
 
 
-def _told(chosen: Sequence[Statement]) -> Iterator[str]:
+def _told(chosen: Sequence[NoteSentence]) -> Iterator[str]:
     position, speaker = -1, ""
     for statement in sorted(chosen, key=lambda s: (s.position, s.place)):
         if statement.position != position:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.tasks.summarize.signals import SIGNALS
-from service.tasks.summarize.statements import Statement
+from service.tasks.summarize.statements import NoteSentence
 
 _TOKEN = re.compile(r"[a-z]{3,}|\d[\d.,/:-]*\d|\d")
 _ZERO_CENTS = re.compile(r"\.00(?!\d)")
@@ -32,7 +32,7 @@ _TRADE = re.compile(
 class Candidate:
     """A statement that the digest may choose, with its features and its content words."""
 
-    statement: Statement
+    statement: NoteSentence
     features: Mapping[str, float]
     content: frozenset[str]
 
@@ -64,7 +64,7 @@ def content_words(text: str) -> frozenset[str]:
     return frozenset(_TOKEN.findall(_ZERO_CENTS.sub("", text.lower()))) - _COMMON
 
 
-def candidates_of(statements: Sequence[Statement], notes: int) -> list[Candidate]:
+def candidates_of(statements: Sequence[NoteSentence], notes: int) -> list[Candidate]:
     """Return the statements that belong to the history, with their features; ``notes`` is how many notes there are.
 
     ``statements`` are in the history's order; the newest 1,000 are described. The time is proportional to their words.
@@ -89,7 +89,7 @@ def candidates_of(statements: Sequence[Statement], notes: int) -> list[Candidate
     return found
 
 
-def _signals(s: Statement) -> dict[str, float]:
+def _signals(s: NoteSentence) -> dict[str, float]:
     found = {name: 1.0 for name, pattern in SIGNALS.items() if pattern.search(s.source)}
     words = len(s.source.split())
     if s.note.item.channel in _CHANNELS:
@@ -103,7 +103,7 @@ def _signals(s: Statement) -> dict[str, float]:
     }
 
 
-def _place(s: Statement, notes: int, last_place: int) -> dict[str, float]:
+def _place(s: NoteSentence, notes: int, last_place: int) -> dict[str, float]:
     age = notes - 1 - s.position
     place = s.place / max(last_place, 1)
     found = {
@@ -129,7 +129,7 @@ def _place(s: Statement, notes: int, last_place: int) -> dict[str, float]:
     return found
 
 
-def _recurrence(s: Statement, words: Sequence[_Use], figures: Sequence[_Use]) -> dict[str, float]:
+def _recurrence(s: NoteSentence, words: Sequence[_Use], figures: Sequence[_Use]) -> dict[str, float]:
     size = max(len(words), 1)
     return {
         "content": math.log1p(len(words)),
@@ -143,7 +143,7 @@ def _recurrence(s: Statement, words: Sequence[_Use], figures: Sequence[_Use]) ->
     }
 
 
-def _belongs(s: Statement, features: Mapping[str, float], shared: int, size: int) -> bool:
+def _belongs(s: NoteSentence, features: Mapping[str, float], shared: int, size: int) -> bool:
     """Return whether ``s`` has to do with the account or with the rest of the history: planted texts seldom do.
 
     ``shared`` of its ``size`` content words occur in other paragraphs or contacts too. A question or an order needs more than

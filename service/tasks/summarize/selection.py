@@ -8,7 +8,7 @@ from pathlib import Path
 from service.canonical import canonical_json, sha256_hex
 from service.grounding.quotable import why_not
 from service.tasks.summarize.features import Candidate
-from service.tasks.summarize.statements import Statement
+from service.tasks.summarize.statements import NoteSentence
 
 WEIGHTS_FILE = Path(__file__).with_name("digest_weights.json")
 _MOST_TRIED = 400
@@ -43,7 +43,9 @@ class Weights:
         return sum(self.features.get(name, 0.0) * value for name, value in candidate.features.items())
 
 
-def choose(candidates: Sequence[Candidate], words: int, weights: Weights, secrets: frozenset[str]) -> list[Statement]:
+def choose(
+    candidates: Sequence[Candidate], words: int, weights: Weights, secrets: frozenset[str]
+) -> list[NoteSentence]:
     """Return the statements worth most within ``words`` words (day, channel and speaker included), the best first.
 
     Greedy. At most 400 candidates are compared, so that the time stays proportional to the history's length.
@@ -57,7 +59,7 @@ def choose(candidates: Sequence[Candidate], words: int, weights: Weights, secret
             pair[1].statement.place,
         ),
     )[:_MOST_TRIED]
-    chosen: list[Statement] = []
+    chosen: list[NoteSentence] = []
     contents: list[frozenset[str]] = []
     said: set[str] = set()
     introduced: set[tuple[int, str]] = set()
@@ -84,7 +86,7 @@ def choose(candidates: Sequence[Candidate], words: int, weights: Weights, secret
     return chosen
 
 
-def _cost(s: Statement, introduced: set[tuple[int, str]]) -> int:
+def _cost(s: NoteSentence, introduced: set[tuple[int, str]]) -> int:
     prefix = 0 if (s.position, "") in introduced else len(s.note.when.split())
     return s.words + prefix + (0 if (s.position, s.speaker) in introduced or not s.speaker else len(s.speaker.split()))
 
@@ -93,7 +95,7 @@ def _is_among(content: frozenset[str], others: Sequence[frozenset[str]]) -> bool
     return any(len(content & other) >= _SAME * len(content | other) for other in others)
 
 
-def _may_quote(statement: Statement, secrets: frozenset[str]) -> bool:
+def _may_quote(statement: NoteSentence, secrets: frozenset[str]) -> bool:
     # Expensive, so it is checked last, for the few statements that would be chosen.
     lowered = statement.source.lower()
     return not (

@@ -103,7 +103,7 @@ _ORDER = re.compile(rf"^(?:please |kindly |can you |could you )?(?:{'|'.join(_OR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class NoteSentence:
     """A sentence of a note: as it was written, and as the digest shows it (shorthand written out, or speech in quotes).
 
     ``position``, ``block`` and ``place`` count notes, paragraphs of the note, and its sentences from 1. ``order``: it tells
@@ -122,9 +122,9 @@ class Statement:
     from_thread: bool
 
 
-def statements_of(notes: Sequence[Note]) -> list[Statement]:
+def statements_of(notes: Sequence[Note]) -> list[NoteSentence]:
     """Return the statements of the English notes in their order, each text once."""
-    found: list[Statement] = []
+    found: list[NoteSentence] = []
     seen: set[str] = set()
     paid = _settled_amounts(notes)
     private = any(_DISCLOSED.search(note.text) for note in notes)
@@ -135,9 +135,9 @@ def statements_of(notes: Sequence[Note]) -> list[Statement]:
     return _without_superseded([s for s in found if not (_settled(s, paid) or (private and _names_a_debtor(s.source)))])
 
 
-def _split(note: Note, position: int, seen: set[str]) -> list[Statement]:
+def _split(note: Note, position: int, seen: set[str]) -> list[NoteSentence]:
     # ``seen`` holds the texts of all notes so far, in lower case.
-    found: list[Statement] = []
+    found: list[NoteSentence] = []
     form = len(_FORM_BLANKS.findall(note.text)) > 1
     place = 0
     for number, block in enumerate(note.blocks):
@@ -151,7 +151,7 @@ def _split(note: Note, position: int, seen: set[str]) -> list[Statement]:
                     seen.add(key)
                     shown = _shown(text)
                     found.append(
-                        Statement(
+                        NoteSentence(
                             note=note,
                             position=position,
                             block=number,
@@ -222,7 +222,7 @@ def _settled_amounts(notes: Sequence[Note]) -> dict[str, int]:
     }
 
 
-def _settled(statement: Statement, paid: dict[str, int]) -> bool:
+def _settled(statement: NoteSentence, paid: dict[str, int]) -> bool:
     return bool(_OWED.search(statement.source)) and any(
         paid.get(amount[1], -1) > statement.position for amount in _AMOUNT.finditer(statement.source)
     )
@@ -232,7 +232,7 @@ def _names_a_debtor(text: str) -> bool:
     return bool(_OWED.search(text) and _PERSON.search(text))
 
 
-def _without_superseded(statements: list[Statement]) -> list[Statement]:
+def _without_superseded(statements: list[NoteSentence]) -> list[NoteSentence]:
     """Return ``statements`` without those that a later interaction corrects."""
     corrections = [
         (statement.position, _content(statement.source))
