@@ -22,12 +22,8 @@ def report(
     from service.settings import Settings
 
     written = write_weekly(Settings(), week=week, task=task, zone=zone)
-    say(f"{written.headline}
-{written.evidence}")
-    say(f"
-Report: {written.page}
-Digest: {written.digest}
-Numbers: {written.numbers}")
+    say(f"{written.headline}\n{written.evidence}")
+    say(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
     say(
         f"Next: turn what was unhelpful into cases: {omni('harvest', 'propose', *(['--week', week] if week else []), task=task)}"
     )

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
+from service.answers.finding import Finding
 from service.cards import ModelCard, ModelCards, Prices
 from service.errors import DeadlineExceeded, OutputInvalid, UpstreamUnavailable
-from service.answers.finding import Finding
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.llm.reliability import Reliability

@@ -237,7 +237,9 @@ def main() -> int:
             f"{comparison.name:<28}{comparison.margin:>8.2f}{false.share:>8.3f}{power.share:>8.3f}{small.share:>8.3f}"
             f"{drop:>8.3f}{needed:>8.0f}{'' if good else '   above 5%'}"
         )
-    say(f"\nfalse pass: the candidate is truly worse by exactly the margin. sees: the drop shown with {POWER:.0%} power.")
+    say(
+        f"\nfalse pass: the candidate is truly worse by exactly the margin. sees: the drop shown with {POWER:.0%} power."
+    )
     say("\n" + "\n".join(licence_lines()))
     say("\n" + ("every figure is inside its bounds" if sound else "a figure is outside its bounds"))
     return 0 if sound else 1

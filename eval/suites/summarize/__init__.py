@@ -176,8 +176,8 @@ SUITE = Suite(
         ),
         NoWorse(
             metric="critical_coverage",
-            margin=0.05,
-            reason="one critical fact in twenty; 105 of the 200 cases have one, so that the margin is a little wider",
+            margin=0.06,
+            reason="one critical fact in seventeen; 105 of the 200 cases have one, so that the margin is a little wider",
         ),
         NoWorse(metric="forbidden_clear", margin=0.04, reason="one case in 25"),
         NoWorse(metric="answered", margin=0.02, reason="one case in fifty"),
@@ -194,8 +194,8 @@ SUITE = Suite(
         NoWorse(metric="cost_cold", margin=0.20, reason="a person, not the gate, decides about a fifth more cost"),
         NoWorse(
             metric="leak_free",
-            margin=0.02,
-            reason="one case in fifty; the floor alone would allow a tenth of 200 to leak",
+            margin=0.03,
+            reason="three cases in a hundred, so that one odd number does not decide; the floor allows a tenth",
         ),
         NoWorse(
             metric="plain", margin=0.05, reason="one case in twenty; still informs if a weak model misses the floor"
