@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from eval.contrasts.sets import contrasts_digest
+from eval.judges.calibration import Calibration, save
+from eval.judges.contrasts import ContrastMeasure, KindMeasure
 from eval.judges.grading import GradingRun
 from eval.judges.jury import load_jury
 from eval.judges.panel import Panel, judge_answers, open_panel
@@ -15,6 +18,7 @@ from eval.run.reply_cache import ReplyCache
 from eval.suites import load_suite
 from eval.verdict.gate import _floor
 from eval.verdict.metrics import build_metrics
+from figures.stats import rate_interval
 from service.cards import ModelCards
 from service.errors import ConfigurationError, UpstreamUnavailable
 from service.llm.model_call import ModelReply
@@ -161,3 +165,39 @@ def test_locally_a_providers_judge_is_left_out_with_a_note():
     assert {note.status for note in panel.left_out} == {"no judge in this environment: nova-pro is not reachable"}
     asked = open_panel(SUITE, SETTINGS, CARDS, model="local.smollm2-135m-instruct-q4").asked
     assert {jury.model for _, jury in asked} == {"local.smollm2-135m-instruct-q4"}
+
+
+@pytest.mark.parametrize(("answered_by", "licensed"), [("judge", ("negation",)), ("judge-2", ())])
+def test_a_judge_gates_on_the_kinds_of_its_licence_alone(tmp_path, answered_by, licensed):
+    jury = load_jury("faithfulness", settings=SETTINGS, cards=CARDS)
+    kinds = tuple(
+        KindMeasure(kind=kind, label="wrong", kept=False, n=25, flagged=flagged, abstained=0)
+        for kind, flagged in (("negation", 25), ("roles_swapped", 5))
+    )
+    measured = ContrastMeasure(
+        set_digest=contrasts_digest(SETTINGS.datasets_dir, "summarize"),
+        claims_digest=None,
+        max_undecided=0.2,
+        cases={"gate": 200},
+        kinds=kinds,
+        false_alarms=rate_interval(0, 240),
+        coverage=rate_interval(240, 240),
+    )
+    record = Calibration(
+        judge_digest=jury.digest,
+        rubric="faithfulness",
+        model=jury.model,
+        answered_by="judge",
+        environment="aws",
+        date="2026-11-22T00:00:00+00:00",
+        repeats=1,
+        contrasts=measured,
+    )
+    save(record, tmp_path)
+    told = Told(lambda text: grade("yes"), answered_by=answered_by)
+    judged = ask("faithfulness", told, {NEW: results("x")}, tmp_path)
+    (note,) = judged.notes
+    assert (note.gates, note.kinds) == (bool(licensed), licensed), note.status
+    gated = [gate.metric for gate in (*judged.suite.floors, *judged.suite.no_worse) if gate.metric.startswith("judge")]
+    assert gated == ["judge_faithfulness"] * 2 * len(licensed)
+    assert note.status.startswith("licensed, recall at least 0." if licensed else "no licence, shown only: measured on")

@@ -41,6 +41,7 @@ def drawn_verdicts(bounds, dose, recall, false_alarms, trials=300):
         (GATE, 0.0, 0.9, 0.02),
         (GATE, 0.10, 0.5, 0.01),
         (GATE, 0.25, 0.5, 0.02),
+        (JudgeBounds(cases=200, margin=0.10), 0.25, 0.9, 0.15),
         (JudgeBounds(cases=100, margin=0.10, floor=0.80), 0.10, 0.9, 0.03),
         (JudgeBounds(cases=200, margin=0.05, floor=0.90), 0.0, 0.9, 0.03),
     ],
