@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.casecheck.files import CaseLine, CaseProblem, numbered_lines
-from eval.cases import Case
+from eval.casecheck.files import CaseLine, CaseProblem
+from eval.cases import Case, numbered_lines
 from eval.claims.labels import FORBIDDEN, ClaimRow, read_claim
 from eval.errors import CaseError
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from eval.judges.calibration import Calibration, interval_text
 from eval.judges.contrasts import ContrastMeasure
 from eval.scorers.judge import JudgeSpec
-from eval.verdict.needed_recall import EQUAL_PASSES, JudgeBounds, most_false_alarms, needed_recall
+from eval.verdict.needed_recall import EQUAL_PASSES, GATE_CASES, JudgeBounds, most_false_alarms, needed_recall
 from figures.command_line import omni
 from figures.stats import Interval
 
-CASES = 200  # the gate set's size that a licence is derived for
 LEAST_COVERAGE = 0.9
 
 
@@ -71,7 +70,7 @@ class Licence:
 
 def bounds_of(spec: JudgeSpec) -> JudgeBounds:
     """Return how the gate uses the judge's score."""
-    return JudgeBounds(cases=CASES, margin=spec.margin, floor=spec.floor)
+    return JudgeBounds(cases=GATE_CASES, margin=spec.margin, floor=spec.floor)
 
 
 def licence(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, *, answered_by: str = "") -> Licence:

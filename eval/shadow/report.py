@@ -13,8 +13,9 @@ from eval.results import Check, Verdict
 from eval.shadow.decide import ScoredRequest, ShadowResult
 from eval.shadow.stored import StoredShadows
 from figures.files import write_whole
-from figures.formatting import MISSING, format_difference, format_metric, one_line, plural
+from figures.formatting import MISSING, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
+from service.inert import one_line
 
 SCHEMA = "shadow-report-v1"
 HTML_NAME, JSON_NAME = "shadow.html", "shadow.json"

@@ -23,6 +23,7 @@ TARGETS = (
     f"at {SMALL_DOSE:.0%} harmed answers the gate does not pass and at {LARGE_DOSE:.0%} it fails the pair in at least "
     f"{CAUGHT:.0%} of trials; an equal pair passes in at least {EQUAL_PASSES:.0%}"
 )
+GATE_CASES = 200  # the size of the gate sets, for which licences are derived
 TRIALS = 4_000  # Monte-Carlo error at 0.9: 0.005
 _SEED = 20261122
 _STEPS = 100  # recall is found to 0.01

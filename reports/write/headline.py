@@ -1,6 +1,6 @@
 """The sentences at the top of page and digest: headline, evidence, further findings, the target and the coverage."""
 
-from figures.formatting import format_number, one_line, plural
+from figures.formatting import format_number, plural
 from reports.compare.agreement import fall_sentence
 from reports.compare.comparisons import Comparison
 from reports.compare.findings import WeekFinding, change_text, finding_sentence
@@ -8,6 +8,7 @@ from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
 from reports.read.weeks import day_words
+from service.inert import one_line
 
 MOST_WORDS = 12  # what is read at a glance
 WORDS = {

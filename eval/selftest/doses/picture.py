@@ -62,6 +62,8 @@ def _block(title: str, rows: list[DoseRow], doses: tuple[float, ...], top: int) 
         line = top + number * _ROW
         parts.append(f'<text x="8" y="{line + 13}">{escape(row.kind.name)}</text>')
         for place, verdict in enumerate(row.verdicts):
+            if verdict is None:
+                continue
             fill, ink, word = _LOOK[_look(verdict, row)]
             left = _NAME + place * _CELL
             parts.append(

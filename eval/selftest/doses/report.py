@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from service.files import write_whole
 # What the gate must reach: the share of seen kinds that may pass at a dose (none above 10%), and of equal systems that must.
 _NEVER_FROM, _RARELY_AT, _RARE_SHARE = 0.25, 0.10, 0.10
 _EQUAL_PASS, _EQUAL_FAIL = 0.80, 0.02
-_SIGN = {Verdict.FAIL: "reject", Verdict.INCONCLUSIVE: "unsure", Verdict.PASS: "PASS"}
+_SIGN: Mapping[Verdict, str] = {Verdict.FAIL: "reject", Verdict.INCONCLUSIVE: "unsure", Verdict.PASS: "PASS"}
 _RANK = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 
 
@@ -23,13 +23,14 @@ _RANK = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
 class DoseRow:
     """One kind with one judge: the most lenient verdict over all systems at each dose, and the most answers it changed.
 
+    A verdict is None where fewer answers can have the fault than the dose asks for.
     ``seen`` is False where only a judge could see the kind and there was none: its passes are passes for form and figures.
     ``smallest`` is the smallest dose that passes in no system, None if the largest passes somewhere.
     """
 
     kind: PlantedKind
     judge: str
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[Verdict | None, ...]
     changed: int
     seen: bool
     smallest: float | None
@@ -40,12 +41,12 @@ def dose_rows(results: DoseResults, judge: str) -> list[DoseRow]:
     rows = []
     for kind in results.kinds:
         trials = [trial for trial in results.trials if trial.kind == kind.name and trial.judge == judge]
-        worst = [_most_lenient(trial for trial in trials if trial.dose == dose) for dose in results.doses]
+        worst = [_most_lenient([t for t in trials if t.dose == dose and t.reached]) for dose in results.doses]
         smallest = None
-        for dose, verdict in sorted(zip(results.doses, worst, strict=True), reverse=True):
+        for dose, verdict in sorted(zip(results.doses, worst, strict=True), key=lambda item: -item[0]):
             if verdict is Verdict.PASS:
                 break
-            smallest = dose
+            smallest = dose if verdict is not None else None
         rows.append(
             DoseRow(
                 kind=kind,
@@ -59,8 +60,8 @@ def dose_rows(results: DoseResults, judge: str) -> list[DoseRow]:
     return rows
 
 
-def _most_lenient(trials: Iterable[DoseTrial]) -> Verdict:
-    return max((trial.verdict for trial in trials), key=_RANK.index)
+def _most_lenient(trials: Sequence[DoseTrial]) -> Verdict | None:
+    return max((trial.verdict for trial in trials), key=_RANK.index) if trials else None
 
 
 def missed_bars(results: DoseResults) -> list[str]:
@@ -74,11 +75,12 @@ def missed_bars(results: DoseResults) -> list[str]:
             missed += [
                 f"{row.kind.name} passes at {dose:.0%}{by}" for row in rows if row.verdicts[place] is Verdict.PASS
             ]
-        if _RARELY_AT in results.doses and rows:
+        if _RARELY_AT in results.doses:
             place = results.doses.index(_RARELY_AT)
-            passed = [row.kind.name for row in rows if row.verdicts[place] is Verdict.PASS]
-            if len(passed) > _RARE_SHARE * len(rows):
-                missed.append(f"{len(passed)} of {len(rows)} kinds pass at {_RARELY_AT:.0%}{by}: {', '.join(passed)}")
+            tried = [row for row in rows if row.verdicts[place] is not None]
+            passed = [row.kind.name for row in tried if row.verdicts[place] is Verdict.PASS]
+            if len(passed) > _RARE_SHARE * len(tried):
+                missed.append(f"{len(passed)} of {len(tried)} kinds pass at {_RARELY_AT:.0%}{by}: {', '.join(passed)}")
         missed += _equal_bars([item for item in results.equal if item.judge == judge], by)
     return missed
 
@@ -106,8 +108,8 @@ def dose_markdown(results: DoseResults, *, task: str, suite_digest: str, cases: 
         f"# Dose-response of the gate: {task}",
         "",
         f"Suite `{suite_digest[:12]}`, {cases} cases. Each kind of harm is planted in a share of the answers of good systems. "
-        "The table shows the most lenient verdict over the systems. A kind may occur in fewer answers than a dose asks for: "
-        '"changed" is the most that it changed.',
+        'The table shows the most lenient verdict over the systems; "-" where fewer answers can have the fault than the dose '
+        'asks for, "changed" is the most that it changed.',
         "",
         *([f"- {line}" for line in missed] if missed else ["Every bar is met."]),
         "",
@@ -131,11 +133,19 @@ def _table(results: DoseResults, judge: str) -> list[str]:
     for row in dose_rows(results, judge):
         if judge and row.kind.seen_by == "code":
             continue  # a judge adds nothing to what code sees
-        signs = ["unseen" if verdict is Verdict.PASS and not row.seen else _SIGN[verdict] for verdict in row.verdicts]
-        smallest = "nobody looked" if not row.seen else "none" if row.smallest is None else f"{row.smallest:.0%}"
+        signs = [_sign(verdict, row) for verdict in row.verdicts]
+        smallest = "nobody looked" if not row.seen else "-" if row.smallest is None else f"{row.smallest:.0%}"
         name = row.kind.name + (" (kept)" if row.kind.kept else "")
         lines.append(f"| {' | '.join((name, row.kind.does, *signs, str(row.changed), smallest))} |")
     return [*lines, ""]
+
+
+def _sign(verdict: Verdict | None, row: DoseRow) -> str:
+    if verdict is None:
+        return "-"
+    if verdict is Verdict.PASS and not row.seen:
+        return "unseen"
+    return _SIGN[verdict]
 
 
 def _equal_lines(results: DoseResults) -> list[str]:

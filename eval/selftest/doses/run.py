@@ -8,13 +8,13 @@ from eval.errors import HarnessError
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.picture import dose_picture
 from eval.selftest.doses.report import dose_markdown, keep_doses, missed_bars
-from eval.selftest.doses.trial import DoseSetting, run_doses
+from eval.selftest.doses.trial import DoseSetting, judge_of_meaning, run_doses
 from eval.suite import Suite
 from eval.suites import load_suite
+from eval.verdict.needed_recall import GATE_CASES, JudgeBounds, needed_recall
 from service.settings import Settings
 
-# A judge that just earns a licence at 200 cases (``omni simulate`` prints the table that it comes from).
-LICENSED = ScriptedJudge(name="licensed", usual_recall=0.80, false_alarms=0.02)
+_FALSE_ALARMS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,6 @@ class DoseOptions:
     dataset: str = "gate"
     kinds: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
-    judges: tuple[ScriptedJudge, ...] = (LICENSED,)
     equal_trials: int = 50
 
 
@@ -36,6 +35,18 @@ class DoseOutcome:
     page: str
     path: Path
     missed: tuple[str, ...]
+
+
+def barely_licensed(suite: Suite) -> tuple[ScriptedJudge, ...]:
+    """Return a scripted judge with just the recall that a licence asks for; none if the suite has no judge of meaning."""
+    spec = judge_of_meaning(suite)
+    if spec is None:
+        return ()
+    bounds = JudgeBounds(cases=GATE_CASES, margin=spec.margin, floor=spec.floor)
+    needed = needed_recall(bounds, _FALSE_ALARMS)
+    if needed is None:
+        return ()
+    return (ScriptedJudge(name=f"recall {needed:.2f}", usual_recall=needed, false_alarms=_FALSE_ALARMS),)
 
 
 def measure_doses(
@@ -60,7 +71,7 @@ def measure_doses(
             dataset=options.dataset,
             kinds=options.kinds,
             systems=options.systems,
-            judges=options.judges,
+            judges=barely_licensed(suite),
             equal_trials=options.equal_trials,
         ),
         say,

@@ -29,6 +29,7 @@ from service.settings import Settings
 from service.task import load_task
 
 DOSES = (1.0, 0.25, 0.10, 0.05)
+_REACHED = 0.8
 _PRODUCTION = "0" * 64  # in place of production's digest
 
 
@@ -48,6 +49,11 @@ class DoseTrial:
     changed: int
     n: int
     blamed: tuple[str, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether about as many answers hold the fault as the dose asks for."""
+        return self.changed >= _REACHED * self.dose * self.n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
