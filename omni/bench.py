@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from reports.commands import bench_report
+from service.terminal import say
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what harness, service, warehouse and report cost.")
 bench.command("report")(bench_report)
@@ -56,7 +57,7 @@ def bench_floor(
     from service.settings import Settings
 
     if fit:
-        print(f"the digest is {fit_floor(Settings())} now; run `omni bench floor` to measure it")
+        say(f"the digest is {fit_floor(Settings())} now; run `omni bench floor` to measure it")
         return
     print_floor(Settings())
 

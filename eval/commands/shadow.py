@@ -6,6 +6,7 @@ import typer
 
 from eval.commands.arguments import GATE_REJECTS, TaskName
 from service.commands.output import AsJson, human_text, print_json
+from service.terminal import say
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -39,7 +40,7 @@ def report_shadows(
 
     with human_text(as_json=as_json):
         report, page = shadow_report(task, _with_local_aws(Settings()), candidate=candidate, most=most)
-        print("\n".join([*console_lines(report), f"Report: {page}"]))
+        say("\n".join([*console_lines(report), f"Report: {page}"]))
     if as_json:
         print_json({**to_json(report), "report": str(page)})
     if report.result.gate.verdict is not Verdict.PASS:

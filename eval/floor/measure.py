@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.tasks.summarize import TASK, SummarizeInputs
 from service.tasks.summarize.digest import MODEL_ID, WEIGHTS, digest_of, extractive_digest, model_id, read_history
 from service.tasks.summarize.selection import WEIGHTS_FILE, Weights
+from service.terminal import say
 
 LEARNED_FROM = ("dev", "challenge", "tweetsumm")
 MEASURED_ON = ("gate", "tweetsumm")
@@ -41,9 +42,9 @@ def print_floor(settings: Settings, datasets: Sequence[str] = MEASURED_ON) -> No
     for name in datasets:
         cases = cases_of([name], settings)
         learned = name in LEARNED_FROM
-        print("\n".join(_table(name, cases, held_out if learned else {})))
-        print()
-    print("\n".join(planted_lines(settings)))
+        say("\n".join(_table(name, cases, held_out if learned else {})))
+        say("")
+    say("\n".join(planted_lines(settings)))
 
 
 def fit_floor(settings: Settings) -> str:

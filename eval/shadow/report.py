@@ -15,7 +15,7 @@ from eval.shadow.stored import StoredShadows
 from figures.files import write_whole
 from figures.formatting import MISSING, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
-from service.inert import one_line
+from service.inert import one_line, visible
 
 SCHEMA = "shadow-report-v1"
 HTML_NAME, JSON_NAME = "shadow.html", "shadow.json"
@@ -161,7 +161,7 @@ def render_shadow(report: ShadowReport) -> str:
         lstrip_blocks=True,
     )
     result = report.result
-    return environment.get_template("shadow.html.j2").render(
+    page = environment.get_template("shadow.html.j2").render(
         report=report,
         result=result,
         badge=badge(result.gate.verdict),
@@ -171,6 +171,7 @@ def render_shadow(report: ShadowReport) -> str:
         worst=[(item, _findings(item.ours), _findings(item.theirs)) for item in _worst(result.requests)],
         style=STYLE_SHEET.read_text(encoding="utf-8"),
     )
+    return visible(page)
 
 
 def _cells(report: ShadowReport) -> list[tuple[str, str, str, str]]:

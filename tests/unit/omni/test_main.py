@@ -19,7 +19,7 @@ from service.settings import REPO_ROOT
 NAMES = """
 eval gate behave sweep cases card ui register promote rollback rollout rollout-end history verify changed pr-gate
 serve up down status token client load-events sql reconcile dashboards releases report backfill traffic harvest calls
-selftest calibrate simulate report-power bench""".split()
+selftest calibrate simulate report-power bench shadow""".split()
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ def test_the_service_alone_offers_the_same_functions():
 def test_groups_hold_what_the_guides_name():
     found = commands(typer.main.get_command(build_app()))
     assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
-    assert set(commands(found["bench"])) == {"harness", "service", "warehouse", "report", "seeds"}
+    assert set(commands(found["bench"])) == {"harness", "service", "warehouse", "report", "seeds", "floor"}
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 
 
