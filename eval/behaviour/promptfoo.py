@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from eval.behaviour.assertions import OwnBounds, own_assertions
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.install import node_environment
 from eval.behaviour.marks import BY_PRIMARY
@@ -49,11 +50,19 @@ def disguise(folder: Path, texts: Sequence[tuple[str, str]], *, seed: int) -> li
 
 
 def configuration(
-    cases: Sequence[BehaviourCase], *, service: str, task: str, pair_digest: str, scorer: str, requests: Path
+    cases: Sequence[BehaviourCase],
+    *,
+    service: str,
+    task: str,
+    pair_digest: str,
+    scorer: str | None,
+    requests: Path,
+    bounds: OwnBounds,
 ) -> dict[str, Any]:
-    """Return promptfoo's configuration: one test per case, one ``webhook`` assertion per mark of the case.
+    """Return promptfoo's configuration: one test per case, with promptfoo's own assertions and a ``webhook`` per mark.
 
-    Variables hold only ids, because promptfoo renders templates in variables, and some histories contain templates.
+    Without ``scorer`` the webhooks are left out: promptfoo alone can run the rest. Variables hold only ids, because promptfoo
+    renders templates in variables, and some histories contain templates.
     """
     return {
         "description": f"behaviour of {task}",
@@ -74,7 +83,14 @@ def configuration(
             {
                 "description": case.id,
                 "vars": {"case_id": case.id, "kind": case.kind, "strategy": case.strategy},
-                "assert": [{"type": "webhook", "value": f"{scorer}/{mark}", "metric": mark} for mark in case.marks],
+                "assert": [
+                    *(
+                        {"type": "webhook", "value": f"{scorer}/{mark}", "metric": mark}
+                        for mark in case.marks
+                        if scorer
+                    ),
+                    *own_assertions(case, bounds),
+                ],
             }
             for case in cases
         ],
@@ -152,7 +168,7 @@ def _row(
         )
     metadata: Mapping[str, Any] = response.get("metadata") or {}
     graded = {
-        part["assertion"]["metric"]: part
+        part["assertion"].get("metric"): part
         for part in (raw.get("gradingResult") or {}).get("componentResults") or []
         if part.get("assertion")
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.alone import working_alone
+from eval.behaviour.assertions import OwnBounds, bounds_of
 from eval.behaviour.case import BehaviourCase
 from eval.behaviour.cases import build_cases
 from eval.behaviour.install import engine_version, install
@@ -23,6 +24,8 @@ from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import load_task
+
+ALONE = "promptfoo_alone.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,8 @@ def run_behaviour(
         working_alone(work / ".lock", f"the behaviour of {pair.name} ({pair.digest[:12]})"),
         _service(pair, settings, url) as service,
     ):
-        rows = ask(cases, pair=pair, service=service, folder=folder, work=work, concurrency=concurrency)
+        bounds = own_bounds(suite, pair, cards)
+        rows = ask(cases, pair=pair, service=service, folder=folder, work=work, concurrency=concurrency, bounds=bounds)
     unanswered = [row.error for row in rows if row.error]
     if len(unanswered) == len(rows):
         raise HarnessError(f"the service answered none of {len(rows)} cases ({unanswered[0]}); nothing was measured")
@@ -95,9 +99,18 @@ def run_behaviour(
 
 
 def ask(
-    cases: Sequence[BehaviourCase], *, pair: Pair, service: str, folder: Path, work: Path, concurrency: int
+    cases: Sequence[BehaviourCase],
+    *,
+    pair: Pair,
+    service: str,
+    folder: Path,
+    work: Path,
+    concurrency: int,
+    bounds: OwnBounds | None = None,
 ) -> tuple[Any, ...]:
     """Let promptfoo send ``cases`` to the service at ``service`` and return one row per case.
+
+    ``work`` also gets ``promptfoo_alone.json``, which promptfoo can run without this harness while the service runs.
 
     Raises:
         HarnessError: promptfoo did not finish.
@@ -105,13 +118,32 @@ def ask(
     work.mkdir(parents=True, exist_ok=True)
     requests = (work / "requests.json").resolve()
     requests.write_text(json.dumps({case.id: dict(case.inputs) for case in cases}, ensure_ascii=False), "utf-8")
+
+    def configured(scorer: str | None) -> dict[str, Any]:
+        return configuration(
+            cases,
+            service=service,
+            task=pair.task,
+            pair_digest=pair.digest,
+            scorer=scorer,
+            requests=requests,
+            bounds=bounds or OwnBounds(),
+        )
+
+    alone = configured(None)
+    alone["providers"][0]["id"] = f"file://{(folder / 'provider.mjs').resolve()}"
+    (work / ALONE).write_text(json.dumps(alone, ensure_ascii=False, indent=1), "utf-8")
     scorer = WebhookScorer({case.id: case for case in cases}, print_progress(len(cases), pair.name))
     with running(scorer.app()) as address:
-        config = configuration(
-            cases, service=service, task=pair.task, pair_digest=pair.digest, scorer=address, requests=requests
-        )
+        config = configured(address)
         raw = run_promptfoo(folder, config, work.resolve(), concurrency=concurrency)
     return read_rows(cases, raw, scorer.findings)
+
+
+def own_bounds(suite: Suite, pair: Pair, cards: ModelCards) -> OwnBounds:
+    """Return what promptfoo's own assertions hold every answer of ``pair`` to."""
+    priced = all(cards.get(model).prices is not None for model in (pair.model, pair.backup) if model)
+    return bounds_of(suite, most_words=pair.output.max_words, deadline_ms=pair.serving.deadline_ms, priced=priced)
 
 
 @contextmanager

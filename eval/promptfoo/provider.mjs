@@ -32,6 +32,8 @@ export default class ServiceProvider {
         return { error: `answered by another pair: ${body.pair} ${String(body.pair_digest).slice(0, 12)}` };
       return {
         output: body.output,
+        // An answer of a model without prices has no cost; promptfoo's own assertion says so.
+        ...(body.cost_usd != null && { cost: Number(body.cost_usd) }),
         latencyMs: Math.round(performance.now() - began),
         metadata: { arm: body.arm, answered_by: body.answered_by },
       };
