@@ -30,6 +30,14 @@ def bench_harness() -> None:
     _end(main())
 
 
+@bench.command("history")
+def bench_history() -> None:
+    """Measure what compressing long histories keeps of the facts, saves in tokens, and takes in time."""
+    from eval.bench.history import main
+
+    _end(main())
+
+
 @bench.command("service")
 def bench_service(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the CPU time goes.")] = False,
