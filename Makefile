@@ -100,8 +100,7 @@ test: lint ## Set everything up (browser, Node.js and speech too) and run all te
 	@tools/setup.sh chromium node extras && $(VENV)/bin/python -m pytest -q -n auto --maxprocesses=4 --dist=worksteal --show-capture=no # a failing service logs thousands of lines
 
 bench: setup ## Compressed histories, and the harness against a bare loop on an echo model; omni bench --help has more
-	$(omni) bench history
-	$(omni) bench harness
+	$(omni) bench history && $(OMNI) bench harness
 
 load: setup ## Load the service: 50 agents, 500 at once, 100 to 1,000, transfers: make load [ONLY=transfer] [PROCESSES=1]
 	@PYTHONPATH=. $(VENV)/bin/python tests/load/run.py load $(call option,ONLY,only) $(or $(call option,PROCESSES,processes),--processes=2)
