@@ -13,6 +13,8 @@ _CLIP_MEAN, _CLIP_RECENT = 5.0, 3.0
 _STEADY = 1.25
 # Times on two clocks differ by so much.
 _TOGETHER_S = 0.01
+# After so many calls and seconds a slow run's pace is worth saying, although too few have finished for an estimate.
+_ENOUGH_TO_SAY, _LONG_S = 2, 30.0
 # What a call of code is assumed to take before the first has finished.
 CODE_CALL_S = 0.05
 
@@ -71,27 +73,37 @@ class _Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeLeft:
-    """Seconds until the last planned call has finished, None while unknown; a lower bound where not ``complete``."""
+    """Seconds until the last planned call has finished, None while unknown; a lower bound where not ``complete``.
+
+    ``rough``: judged by few calls, so that it may be off by a factor.
+    """
 
     seconds: float | None
     complete: bool = True
+    rough: bool = False
 
     def __str__(self) -> str:
         """Return the time as a person would say it: coarse, rounded up, and never zero."""
         if self.seconds is None:
             return "estimating the time left"
+        if self.rough:
+            return f"at this pace {_in_words(self.seconds)} left"
         about = "about" if self.complete else "more than"
         if self.seconds <= 5:
             return "a few seconds left" if self.complete else "estimating the time left"
-        if self.seconds <= 55:
-            return f"{about} {math.ceil(self.seconds / 5) * 5} s left"
-        if self.seconds <= 110:
-            return f"{about} {math.ceil(self.seconds / 10) * 10} s left"
-        if self.seconds <= 570:
-            return f"{about} {round(self.seconds / 30) / 2:g} min left"
-        if self.seconds <= 5_400:
-            return f"{about} {math.ceil(self.seconds / 60)} min left"
-        return f"{about} {self.seconds / 3600:.1f} h left"
+        return f"{about} {_in_words(self.seconds)} left"
+
+
+def _in_words(seconds: float) -> str:
+    if seconds <= 55:
+        return f"{math.ceil(seconds / 5) * 5} s"
+    if seconds <= 110:
+        return f"{math.ceil(seconds / 10) * 10} s"
+    if seconds <= 570:
+        return f"{round(seconds / 30) / 2:g} min"
+    if seconds <= 5_400:
+        return f"{math.ceil(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 @dataclass(slots=True)
@@ -104,6 +116,7 @@ class Estimate:
     _kinds: dict[Hashable, _Kind] = field(default_factory=dict)
     _last: float | None = None
     _end: float | None = None
+    _began: float = math.inf
 
     def plan(self, kind: Hashable, calls: int, *, parallel: int, now: float, assumed_s: float | None = None) -> None:
         """Expect ``calls`` more calls of ``kind``, of which ``parallel`` are in flight at a time.
@@ -114,6 +127,7 @@ class Estimate:
         found.planned += calls
         found.last_wave_from = None
         self._last = now if self._last is None else self._last
+        self._began = min(self._began, now)
 
     def finished(self, kind: Hashable, seconds: float, now: float) -> None:
         """Count one finished call of ``kind`` that took ``seconds``, retries and waiting included."""
@@ -139,12 +153,21 @@ class Estimate:
         known = [kind for kind in waiting if kind.pace is not None]
         if not any(kind.settled for kind in known):
             self._end = None
-            return TimeLeft(seconds=None)
+            return self._rough(waiting, now)
         found = self._computed(known, now)
         shown = 0.0 if self._end is None else self._end - now
         if not found / _STEADY <= shown <= found * _STEADY:
             self._end, shown = now + found, found
         return TimeLeft(seconds=shown, complete=len(known) == len(waiting))
+
+    def _rough(self, waiting: list[_Kind], now: float) -> TimeLeft:
+        """Return the time left by the few slow calls that began after the first had finished; nothing is known before them."""
+        slow = [kind for kind in waiting if kind.assumed_s is None]
+        calls = [(seconds, kind.parallel) for kind in slow for seconds in kind.later]
+        if len(calls) < _ENOUGH_TO_SAY or now - self._began < _LONG_S:
+            return TimeLeft(seconds=None)
+        pace = statistics.fmean(seconds / parallel for seconds, parallel in calls)
+        return TimeLeft(seconds=pace * sum(kind.left for kind in slow), rough=True)
 
     def _computed(self, kinds: list[_Kind], now: float) -> float:
         last = now if self._last is None else self._last

@@ -57,7 +57,7 @@ def seconds_of(words):
         return None
     if words == "a few seconds left":
         return 5.0
-    number, unit = re.fullmatch(r"(?:about|more than) ([\d.]+) (s|min|h) left", words).groups()
+    number, unit = re.fullmatch(r"(?:about|more than|at this pace) ([\d.]+) (s|min|h) left", words).groups()
     return float(number) * {"s": 1, "min": 60, "h": 3600}[unit]
 
 
@@ -104,8 +104,28 @@ def test_after_a_fifth_of_the_run_the_time_left_is_right_within_a_factor_of_thre
     for now, end, words in moments(**run):
         said, truth = seconds_of(words), end - now
         assert not re.search(r"\b0\b(?!\.)", words), f"{words!r} at {now:.1f} of {end:.1f} s"
-        if now >= end / 5 and said is not None:
+        if words.startswith("at this pace"):
+            assert truth / 5 - slack <= said <= 5 * truth + slack, f"{words!r} at {now:.1f} of {end:.1f} s"
+        elif now >= end / 5 and said is not None:
             assert said <= 3 * truth + slack, f"{words!r} at {now:.1f} of {end:.1f} s"
             assert truth <= 3 * said + slack or words.startswith("more"), f"{words!r} at {now:.1f} of {end:.1f} s"
         if now >= 0.6 * end:
             assert said is not None, f"still estimating at {now:.1f} of {end:.1f} s"
+
+
+def test_a_slow_run_tells_its_pace_before_it_can_estimate():
+    estimate = Estimate()
+    estimate.plan("slow", 120, parallel=2, now=0.0)
+    estimate.finished("slow", 50.0, 50.0)  # holds what is done once, so it tells nothing of the others
+    estimate.finished("slow", 30.0, 80.0)
+    assert str(estimate.time_left(81.0)) == "estimating the time left"
+    estimate.finished("slow", 30.0, 81.0)
+    assert str(estimate.time_left(81.0)) == "at this pace 30 min left"
+
+
+def test_a_quick_run_says_no_pace_from_its_first_calls():
+    estimate = Estimate()
+    estimate.plan("quick", 400, parallel=2, now=0.0)
+    for number in range(1, 4):
+        estimate.finished("quick", 2.0, number * 2.0)
+    assert str(estimate.time_left(6.0)) == "estimating the time left"
