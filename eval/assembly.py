@@ -90,6 +90,7 @@ class Assembly:
             pairs=pairs,
             calls_live=sum(1 for item in everything if item.live and self._called_a_model(item)),
             calls_cached=sum(1 for item in everything if not item.live),
+            code_models=tuple(sorted({item.result.model for item in everything if self._is_code(item)})),
             seconds=time.perf_counter() - self.started,
             stand_in=STAND_IN if self.setting.settings.environment == "local" else None,
             ceiling=dict(self.ceiling),
@@ -182,8 +183,11 @@ class Assembly:
         return build_deltas(suite, self.setting.cases, ours, theirs, timing=timing, confidence=confidence)
 
     def _called_a_model(self, item: CaseResult) -> bool:
+        return item.result.model in self.setting.cards and not self._is_code(item)
+
+    def _is_code(self, item: CaseResult) -> bool:
         model = item.result.model
-        return model in self.setting.cards and self.setting.cards.get(model).wire != "in_process"
+        return model in self.setting.cards and self.setting.cards.get(model).wire == "in_process"
 
 
 def reference_ceiling(setting: RunSetting) -> dict[str, Metric]:

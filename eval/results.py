@@ -215,3 +215,4 @@ class Evaluation:
     ceiling: dict[str, Metric] = field(default_factory=dict)  # references scored against each other
     like_for_like: dict[str, dict[str, Metric]] = field(default_factory=dict)  # the same by pair digest
     judges: tuple[JudgeNote, ...] = ()
+    code_models: tuple[str, ...] = ()  # ids of the models that are code: their answers are computed, not called

@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
 from eval.cases import Case
-from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, word_changes
+from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, score_moves, word_changes
 from eval.report.conclusions import ScoreFinding, badness, findings_of, problem_lines, worst_results
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
@@ -32,6 +32,9 @@ class _Filtered(Protocol):
 
     def visible(self) -> Sequence[BaseModel]:
         """Return the records that the model sees."""
+
+
+Against = Literal["", "worse", "better", "other words", "equal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,7 @@ class ShownAnswer:
     changes: tuple[TextPiece, ...] = ()  # compared with production's answer; empty if one of the two is missing
     in_common: str = ""
     readable: bool = False  # whether the page shows the word differences without a click
+    against: Against = ""  # how the answer compares with production's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,8 +211,8 @@ def _case_view(
     for pair, item in answers:
         place = sorted(order[pair.pair_name, item.arm]).index(item.repeat)
         shown = _answer(case, pair, item, suite, place)
-        if production is not None and not pair.is_production and item.result.output is not None:
-            shown = _with_changes(shown, production, item)
+        if production is not None and not pair.is_production:
+            shown = _with_changes(shown, production, item, suite)
         views[item.arm == "primary" and place == 0].append(shown)
     return CaseView(
         id=case.id,
@@ -228,15 +232,19 @@ def _case_view(
     )
 
 
-def _with_changes(answer: ShownAnswer, production: CaseResult, item: CaseResult) -> ShownAnswer:
-    if production.result.output is None:
-        return replace(answer, in_common="production has no answer to this case")
-    changes, share = word_changes(production.result.output, item.result.output or "")
+def _with_changes(answer: ShownAnswer, production: CaseResult, item: CaseResult, suite: Suite) -> ShownAnswer:
+    moves = [(after - before) * sign for _, before, after, sign in score_moves(item, production, suite)]
+    against: Against = "worse" if any(move < 0 for move in moves) else "better" if moves else "other words"
+    if production.result.output is None or item.result.output is None:
+        missing = "production has no answer to this case" if production.result.output is None else ""
+        return replace(answer, in_common=missing, against=against if moves else "")
+    changes, share = word_changes(production.result.output, item.result.output)
     return replace(
         answer,
-        changes=tuple(changes),
+        changes=tuple(changes) if share < 1 else (),
         in_common=f"{share:.0%} of words in common with production",
         readable=share >= READABLE_SHARE,
+        against=against if moves or share < 1 else "equal",
     )
 
 

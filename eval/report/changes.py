@@ -87,7 +87,7 @@ def _changed(pair: PairResult, production: dict[str, CaseResult], suite: Suite) 
         if item.case_id in found:
             continue  # a repeat
         theirs = production[item.case_id]
-        moves = _moves(item, theirs, suite)
+        moves = score_moves(item, theirs, suite)
         _, kept = word_changes(theirs.result.output or "", item.result.output or "")
         if kept == 1.0 and not moves:
             continue
@@ -108,7 +108,7 @@ def _changed(pair: PairResult, production: dict[str, CaseResult], suite: Suite) 
     )
 
 
-def _moves(ours: CaseResult, theirs: CaseResult, suite: Suite) -> Sequence[tuple[str, float, float, int]]:
+def score_moves(ours: CaseResult, theirs: CaseResult, suite: Suite) -> Sequence[tuple[str, float, float, int]]:
     """Return name, production's value, the candidate's and the direction (+1: higher is better) of each changed score."""
     moves = []
     if (ours.result.failure is None) != (theirs.result.failure is None):

@@ -117,6 +117,18 @@ def baseline_sentence(evaluation: Evaluation) -> str:
     return f"In production: {evaluation.production_name}{version}."
 
 
+def calls_sentence(evaluation: Evaluation) -> str:
+    """Return where the answers came from: "0 live model calls, 74 answers from the cache, 37 computed by code"."""
+    e = evaluation
+    live = [item.result for pair in e.pairs for item in pair.cases if item.live]
+    counts = {
+        "computed by code": sum(result.model in e.code_models for result in live),
+        "that needed no model": sum(result.arm == "none" for result in live),
+    }
+    text = f"{plural(e.calls_live, 'live model call')}, {plural(e.calls_cached, 'answer')} from the cache"
+    return text + "".join(f", {count:,} {what}" for what, count in counts.items() if count)
+
+
 def replaced_models(evaluation: Evaluation, pair: PairResult) -> dict[str, tuple[str, ...]]:
     """Return the names of the stand-ins that answered, by the provider model that they replaced.
 

@@ -1,26 +1,26 @@
-"""Prints an evaluation: pairs side by side, the comparison with production, verdicts with reasons, the worst cases."""
+"""Prints an evaluation: verdicts first, then why, the figures side by side, the comparison with production, the worst cases."""
 
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from eval.report.conclusions import (
     VERDICT_SIGNS,
     VERDICT_WORDS,
     baseline_sentence,
+    calls_sentence,
     candidates,
     ceiling_cases,
     ceiling_metrics,
     ceiling_title,
-    check_line,
-    check_name,
     failures_by_code,
     failures_by_message,
     headline,
     judge_lines,
+    limit_text,
     metric_notes,
-    open_checks,
     problem_lines,
     replaced_models,
     results_of,
@@ -28,12 +28,11 @@ from eval.report.conclusions import (
     small_slice_text,
     stand_in_warning,
     table_metrics,
-    unseen_count,
     unseen_kinds,
-    verdict_lead,
-    verdict_reason,
+    why,
     worst_results,
 )
+from eval.report.reasons import CheckGroup, check_groups, with_cause
 from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
 from figures.formatting import NOTE_MARK, format_mde, format_number, format_p, format_signed, metric_lines, plural
@@ -65,10 +64,11 @@ def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | 
     """Print ``evaluation`` to ``console`` (default: ``result_console()``); five pairs fit into 100 columns."""
     printer = _Printer(evaluation, suite, result_console() if console is None else console)
     printer.header()
-    printer.metrics()
-    printer.ceiling()
-    printer.comparison()
     printer.verdicts()
+    printer.reasons()
+    printer.metrics()
+    printer.comparison()
+    printer.ceiling()
     printer.worst_cases()
     printer.say(headline(evaluation), "bold")
 
@@ -96,7 +96,7 @@ class _Printer:
         e = self._evaluation
         self.say(
             f"{e.task} on {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}) "
-            f"in {e.environment}: {plural(e.calls_live, 'model call')} live, {e.calls_cached:,} from the cache",
+            f"in {e.environment}: {calls_sentence(e)}",
             "bold",
         )
         warning = stand_in_warning(e)
@@ -109,6 +109,7 @@ class _Printer:
         """Print all pairs side by side, one metric per row."""
         from rich.text import Text
 
+        self._title("Figures")
         table = self._table("95% interval below")
         for pair in self._evaluation.pairs:
             name = Text(self._fold(pair.pair_name, len(self._evaluation.pairs)), style="bold")
@@ -121,7 +122,6 @@ class _Printer:
             table.add_row(Text.assemble(spec.name, (f" {arrow}", "dim")), *cells)
         table.add_section()
         table.add_row("answered by", *[self._answered_by(pair) for pair in self._evaluation.pairs])
-        table.add_row("verdict", *[_verdict_cell(pair) for pair in self._evaluation.pairs])
         self._console.print(table)
         counts = {metric.n for pair in self._evaluation.pairs for metric in pair.metrics.values()}
         legend = "↑ higher is better, ↓ lower is better."
@@ -245,43 +245,62 @@ class _Printer:
         return text
 
     def verdicts(self) -> None:
-        """Print each pair's verdict with the checks that did not pass, then what nobody looked at."""
+        """Print one line per pair: verdict, how many checks passed, and why, or what a pass is limited to."""
         from rich.text import Text
 
-        self._title("Verdicts")
+        self._console.print()
+        table = self._table("pair")
+        table.columns[0].max_width = None
+        for title in ("verdict", "checks passed", "why"):
+            table.add_column(title, overflow="fold", vertical="top")
         for pair in self._evaluation.pairs:
-            lead = verdict_lead(pair)
-            line = Text(lead, style=_COLOURS[pair.gate.verdict])
-            mark = " (production)" if pair.is_production else ""
-            name = f"{'.' if ' ' in lead else ''} {one_line(pair.pair_name, 60)}{mark}"
-            line.append(f"{name}: {verdict_reason(pair)}", style="not bold default")
-            self._console.print(line)
-            gate = pair.gate
-            look = gate.look
-            if look.planned > 1:
+            checks = pair.gate.checks
+            name = Text(one_line(pair.pair_name, 60), style="bold")
+            if pair.is_production:
+                name.append("\n(production)", style="cyan")
+            passed = sum(check.verdict is Verdict.PASS for check in checks)
+            verdict = Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
+            said = Text(with_cause(pair, self._suite, why(pair)))
+            limit = Text(limit_text(pair), style="yellow")
+            parts = [limit, said] if pair.gate.verdict is Verdict.PASS else [said, limit]
+            cell = Text("\n").join([part for part in parts if part.plain])
+            table.add_row(name, verdict, f"{passed} of {len(checks)}", cell)
+        self._console.print(table)
+
+    def reasons(self) -> None:
+        """Print each pair's checks that did not pass by reason, then what nobody looked at."""
+        for pair in self._evaluation.pairs:
+            gate, groups = pair.gate, check_groups(pair, self._suite)
+            if groups or gate.look.planned > 1 or gate.small_slices:
+                self._title(one_line(pair.pair_name, 60))
+            if gate.look.planned > 1:
+                look = gate.look
                 text = f"interim look {look.number} of {look.planned}, decided with {look.confidence:.2%} intervals"
                 self.say(text, "dim", indent=2)
-            missed = open_checks(pair)
-            for check in missed[:CHECKS_SHOWN]:
-                colour = _COLOURS[check.verdict].removeprefix("bold ")
-                self.say(one_line(check_line(check), 400), colour, indent=2)
-            if len(missed) > CHECKS_SHOWN:
-                self.say(f"and {plural(len(missed) - CHECKS_SHOWN, 'check')} more: see the report", "dim", indent=2)
+            self._print_groups(groups)
             if gate.small_slices:
                 small = "; ".join(small_slice_text(check) for check in gate.small_slices)
                 self.say(f"slices too small to gate: {small}", "dim", indent=2)
-        # Printed once for all pairs: five pairs that miss the same bound would repeat its reason ten times.
-        shown = [check for pair in self._evaluation.pairs for check in open_checks(pair)[:CHECKS_SHOWN]]
-        reasons = {check.reason: check_name(check) for check in reversed(shown)}
-        if reasons:
-            self.say("Why these bounds", "dim")
-            for reason, name in sorted(reasons.items(), key=lambda item: item[1]):
-                self.say(one_line(f"{name}: {reason}", 400), "dim", indent=2)
         unseen = unseen_kinds(self._evaluation, self._suite)
         if unseen:
             names = ", ".join(kind.name for kind in unseen)
+            self._console.print()
             self.say("Nobody looked at these kinds of harm, which only a licensed judge can see", "yellow")
             self.say(f"{names}: the report describes each", "dim", indent=2)
+
+    def _print_groups(self, groups: Sequence[CheckGroup]) -> None:
+        left = CHECKS_SHOWN
+        for group in groups:
+            if left <= 0:
+                break
+            first, *rest = group.lines
+            self.say(one_line(first, 400), _COLOURS[group.verdict].removeprefix("bold "), indent=2)
+            for line in rest[:left]:
+                self.say(one_line(line, 400), indent=4)
+            left -= max(len(rest), 1)
+        hidden = sum(len(group.checks) for group in groups) - CHECKS_SHOWN
+        if hidden > 0:
+            self.say(f"and {plural(hidden, 'check')} more, and why each bound: see the report", "dim", indent=2)
 
     def worst_cases(self) -> None:
         """Print each pair's failures by code and its worst cases with their findings."""
@@ -317,10 +336,3 @@ class _Printer:
             self.say(f"{item.case_id}: {shown}{more}", indent=4)
         if total is not None and total > len(items):
             self.say(f"and {total - len(items)} more: see the report", indent=4)
-
-
-def _verdict_cell(pair: PairResult) -> "Text":
-    from rich.text import Text
-
-    text = Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
-    return text.append(f"\n{count}", style="not bold yellow") if (count := unseen_count(pair)) else text

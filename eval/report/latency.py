@@ -23,6 +23,7 @@ def latency_curves(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]
         for arm in _ARMS
         if results_of(pair, arm) or arm == "primary"
     }
+    computed = {pair.pair_name for pair in evaluation.pairs if pair.model in evaluation.code_models}
     scale = latency_scale([value for values in live.values() for value in values])
     curves = []
     for name, values in live.items():
@@ -31,11 +32,15 @@ def latency_curves(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]
             continue
         quantiles = [float(value) for value in np.quantile(values, [0.5, 0.95])]
         words = (
-            f"{plural(len(values), 'live call')}, p50 {format_number(quantiles[0], Unit.MS)}, "
+            f"{_counted(len(values), name in computed)}, p50 {format_number(quantiles[0], Unit.MS)}, "
             f"p95 {format_number(quantiles[1], Unit.MS)}, slowest {format_number(max(values), Unit.MS)}"
         )
         curves.append((name, words, latency_curve(values, scale, quantiles, label=f"{name}: {words}")))
     return curves, latency_axis(scale) if any(live.values()) else Markup("")
+
+
+def _counted(count: int, computed: bool) -> str:
+    return f"{plural(count, 'answer')} computed by code" if computed else plural(count, "live call")
 
 
 def _live(pair: PairResult, arm: ArmName) -> list[float]:

@@ -13,15 +13,14 @@ from eval.cases import Case
 from eval.report.conclusions import (
     VERDICT_WORDS,
     baseline_sentence,
+    calls_sentence,
     ceiling_cases,
     ceiling_metrics,
     ceiling_title,
-    check_line,
     failures_by_code,
     headline,
     judge_status,
     metric_notes,
-    open_checks,
     replaced_models,
     results_of,
     stand_in_warning,
@@ -32,6 +31,7 @@ from eval.report.conclusions import (
     verdict_reason,
 )
 from eval.report.junit import render_junit
+from eval.report.reasons import check_groups, with_cause
 from eval.results import CaseResult, Check, Evaluation, PairResult
 from eval.suite import Suite
 from figures.files import write_whole
@@ -88,8 +88,9 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         e=evaluation,
         headline=headline(evaluation),
         baseline=baseline_sentence(evaluation),
+        calls=calls_sentence(evaluation),
         warning=stand_in_warning(evaluation),
-        cards=view.pair_cards(evaluation),
+        cards=view.pair_cards(evaluation, suite),
         unseen=unseen_kinds(evaluation, suite),
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
@@ -127,7 +128,7 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         "",
         markdown(
             f"Task {e.task}, dataset {e.dataset_name} ({plural(e.case_count, 'case')}, {e.dataset_digest[:8]}), "
-            f"environment {e.environment}, {plural(e.calls_live, 'model call')} live, {e.calls_cached:,} from the cache, "
+            f"environment {e.environment}, {calls_sentence(e)}, "
             f"run {e.run_id}. {baseline_sentence(e)}"
         ),
         "",
@@ -157,10 +158,11 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         lines += ["", *_ceiling_lines(e, suite)]
     lines += ["", "## Why", ""]
     for pair in e.pairs:
-        lines.append(
-            f"- **{markdown(pair.pair_name)}: {markdown(verdict_lead(pair))}.** {markdown(verdict_reason(pair))}"
-        )
-        lines += [f"  - {markdown(check_line(check))}" for check in open_checks(pair)]
+        said = with_cause(pair, suite, verdict_reason(pair))
+        lines.append(f"- **{markdown(pair.pair_name)}: {markdown(verdict_lead(pair))}.** {markdown(said)}")
+        for group in check_groups(pair, suite):
+            first, *rest = group.lines
+            lines += [f"  - {markdown(first)}", *(f"    - {markdown(line)}" for line in rest)]
         codes = failures_by_code(results_of(pair))
         if codes:
             lines.append("  - no answer: " + ", ".join(f"{code} {count}" for code, count in codes))

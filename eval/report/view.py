@@ -9,15 +9,12 @@ import numpy as np
 from markupsafe import Markup
 
 from eval.cases import Case
+from eval.report.check_table import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows
 from eval.report.conclusions import (
-    VERDICT_SIGNS,
-    VERDICT_WORDS,
-    bound_text,
+    calls_sentence,
     candidates,
     case_metrics,
-    check_name,
     failures_by_code,
-    format_check_value,
     judge_status,
     limit_text,
     replaced_models,
@@ -25,7 +22,8 @@ from eval.report.conclusions import (
     table_metrics,
     why,
 )
-from eval.results import CaseResult, Check, Evaluation, PairResult, Verdict
+from eval.report.reasons import with_cause
+from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
 from figures.formatting import format_difference, format_metric, format_number
@@ -41,15 +39,6 @@ from figures.svg import (
 
 SMALL_SLICE = 10
 SUMMARIES_PER_MONTH = 300_000  # R-VOLUME: about 10,000 a day
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Badge:
-    """A verdict as word and sign, so that the page does not rely on colour alone."""
-
-    verdict: str
-    word: str
-    sign: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,28 +70,15 @@ class PairCard:
     badge: Badge
     limit: str
     why: str
+    open_words: str
     model: str
     backup: str
     answered_by: str
     stand_in: bool
     is_production: bool
     failures: tuple[tuple[str, int], ...]
-    checks: tuple["CheckLine", ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckLine:
-    """One check as the report prints it."""
-
-    name: str
-    badge: Badge
-    value: str
-    bound: str
-    n: str
-    explanation: str
-    reason: str
-    p_value: str = ""
-    smallest_drop: str = ""
+    groups: tuple[ReasonRows, ...]
+    passed: tuple[CheckLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,12 +104,7 @@ class CostRow:
     stated: str
 
 
-def badge(verdict: Verdict) -> Badge:
-    """Return the badge of ``verdict``."""
-    return Badge(verdict=verdict.value, word=VERDICT_WORDS[verdict], sign=VERDICT_SIGNS[verdict])
-
-
-def pair_cards(evaluation: Evaluation) -> list[PairCard]:
+def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
     """Return one card per pair in the evaluation's order."""
     return [
         PairCard(
@@ -141,39 +112,19 @@ def pair_cards(evaluation: Evaluation) -> list[PairCard]:
             version=pair.pair_version,
             badge=badge(pair.gate.verdict),
             limit=limit_text(pair),
-            why=why(pair),
+            why=with_cause(pair, suite, why(pair)),
+            open_words=open_words(pair, suite),
             model=pair.model,
             backup=pair.backup or "",
             answered_by=", ".join(pair.answered_by) or "nothing",
             stand_in=bool(replaced_models(evaluation, pair)),
             is_production=pair.is_production,
             failures=tuple(failures_by_code(results_of(pair))),
-            checks=tuple(_check_line(check) for check in pair.gate.checks),
+            groups=reason_rows(pair, suite),
+            passed=passed_lines(pair),
         )
         for pair in evaluation.pairs
     ]
-
-
-def _check_line(check: Check) -> CheckLine:
-    metric = check.metric
-    return CheckLine(
-        name=check_name(check),
-        badge=badge(check.verdict),
-        value=format_check_value(check),
-        bound=bound_text(check),
-        n="" if check.kind == "requirement" else str(metric.n),
-        explanation=check.explanation,
-        reason=check.reason,
-        p_value=_p_text(metric),
-        smallest_drop="" if metric.mde is None else format_number(abs(metric.mde), metric.unit),
-    )
-
-
-def _p_text(metric: Metric) -> str:
-    if metric.p_value is None:
-        return ""
-    text = "<0.001" if metric.p_value < 0.001 else f"{metric.p_value:.3f}"
-    return f"{text} ({metric.test})" if metric.test else text
 
 
 def metric_rows(evaluation: Evaluation, suite: Suite, *, arm: str = "primary") -> list[MetricRow]:
@@ -350,7 +301,7 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
         ("started", e.started_at),
         ("took", format_number(e.seconds * 1000, Unit.MS)),
         ("environment", e.environment),
-        ("model calls", f"{e.calls_live:,} live, {e.calls_cached:,} from the cache"),
+        ("answers from", calls_sentence(e)),
         ("stands in for provider models", e.stand_in or "nothing"),
         ("judge", judge_status(e)),
         ("code", e.code_version),

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from eval.report.check_table import badge
 from eval.report.conclusions import baseline_sentence, judge_status, limit_text, stand_in_warning, table_metrics, why
 from eval.report.page import TEMPLATES
-from eval.report.view import badge
 from eval.results import Evaluation
 from eval.suite import MetricSpec, Suite
 from eval.sweep.points import SweepPoint

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_evaluation import CASES, SUITE, tiny_evaluation
 
 from eval.bench.run import ECHO_PAIR
+from eval.report.page import write_report
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,3 +52,40 @@ def test_the_report_reads_at_this_width(report, open_page, width):
     assert page.locator("h1").count() == 1
     assert page.complaints == []
     assert page.hosts <= {"", "data:"}
+
+
+def test_cases_are_searched_and_filtered_without_a_network(open_page, tmp_path):
+    page = open_page()
+    page.goto(write_report(tiny_evaluation(), SUITE, CASES, tmp_path).as_uri())
+    page.context.set_offline(True)
+
+    def shown():
+        return [box.get_attribute("id") for box in page.locator("details.case:visible").all()]
+
+    assert len(shown()) == len(CASES)
+    page.fill("#find", "tiny-07")
+    assert shown() == ["case-tiny-07"]
+    assert page.inner_text("#shown") == "1 of 12 cases"
+    page.fill("#find", "")
+    page.select_option("#state", "failed")
+    assert shown() == ["case-tiny-01"]
+    page.select_option("#state", "")
+    page.select_option("#against", "worse")
+    assert shown() == ["case-tiny-01", "case-tiny-00"]
+    page.select_option("#pair", "borrowed")
+    assert shown() == []
+    assert page.complaints == []
+
+
+def test_a_wide_screen_shows_figures_beside_the_comparison_and_both_answers_of_a_case(open_page, tmp_path):
+    page = open_page(1400)
+    page.goto(write_report(tiny_evaluation(), SUITE, CASES, tmp_path).as_uri() + "#case-tiny-00")
+
+    def top(place):
+        return page.locator(place).first.bounding_box()["y"]
+
+    assert abs(top("#metrics h2") - top("#production h2")) < 5
+    page.evaluate("() => document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    assert abs(top("#case-tiny-00 .sides > div:first-child") - top("#case-tiny-00 .sides > div:last-child")) < 5
+    page.set_viewport_size({"width": 420, "height": 900})
+    assert top("#metrics h2") < top("#production h2")

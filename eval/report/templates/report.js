@@ -2,13 +2,14 @@
 // Filters the list of cases and opens the case that a link points at. Without JavaScript the page shows all cases.
 const cases = [...document.querySelectorAll("details.case")];
 const text = new Map(cases.map((box) => [box, box.textContent.toLowerCase()]));
-const [find, state, pair, shown] = ["find", "state", "pair", "shown"].map((id) => document.getElementById(id));
+const [find, state, pair, against, shown] = ["find", "state", "pair", "against", "shown"].map((id) => document.getElementById(id));
 const filter = () => {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
   for (const box of cases) {
     const answers = box.dataset.states.split("|").map((item) => item.split("="));
-    const wanted = answers.some(([name, is]) => (!pair.value || name === pair.value) && (!state.value || is === state.value));
+    const wanted = answers.some(([name, is, beside]) =>
+      (!pair.value || name === pair.value) && (!state.value || is === state.value) && (!against || !against.value || beside === against.value));
     const visible = wanted && words.every((word) => text.get(box).includes(word));
     box.hidden = !visible;
     count += visible ? 1 : 0;

@@ -184,7 +184,7 @@ def test_junit_has_one_suite_per_pair_and_no_green_for_what_is_undecided() -> No
 @pytest.mark.parametrize("width", [1, 40])
 def test_a_huge_comment_is_cut_between_lines_with_a_note(width: int) -> None:
     checks = tuple(
-        make_check(Verdict.FAIL, f"<b>{number}</b> | `code` " + "long " * 40) for number in range(400 // width)
+        make_check(Verdict.FAIL, f"<b>{number}</b> | `code` " + "long " * 40) for number in range(4_000 // width)
     )
     pairs = tuple(make_pair(f"pair-{number}", [], checks) for number in range(width))
     evaluation = make_evaluation(pairs, production_name=None)

@@ -171,6 +171,31 @@ def test_an_evaluation_without_figures_has_a_page(evaluation: Evaluation) -> Non
     assert "dead is undecided" in text
 
 
+def test_answers_of_code_are_told_apart_from_model_calls(evaluation: Evaluation) -> None:
+    computed = replace(evaluation, calls_live=0, calls_cached=0, code_models=("amazon.nova-lite-v1:0",))
+    text = read(render_html(computed, SUITE, CASES)).text
+    assert "0 live model calls, 0 answers from the cache, 36 computed by code." in text
+    assert "12 answers computed by code, p50" in text
+    assert not re.search(r"[1-9]\d* live call", text)
+
+
+def test_a_changed_answer_stands_beside_productions_with_the_differences_marked(page: str) -> None:
+    sides = re.findall(r'<div class="sides">(.*?)</details>', page, re.S)
+    assert sides
+    production, candidate = re.findall(r"<p class=\"output\">(.*?)</p>", sides[0], re.S)
+    assert "<del>" in production
+    assert "<ins>" not in production
+    assert "<ins>" in candidate
+    assert "<del>" not in candidate
+    assert re.sub(r"<[^>]+>", "", production).split() == "Customer disputes a $45 charge .".split()
+
+
+def test_each_case_says_how_its_answers_compare_with_productions(page: str) -> None:
+    states = dict(re.findall(r'id="case-(tiny-\d+)" data-states="([^"]*)"', page))
+    assert states["tiny-00"] == "current=ok=|bad-one=faults=worse|borrowed=ok=equal"
+    assert states["tiny-01"].startswith("current=ok=|bad-one=failed=worse")
+
+
 def test_write_report_leaves_whole_files_only(evaluation: Evaluation, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "run"
     path = write_report(evaluation, SUITE, CASES, folder)
@@ -216,7 +241,7 @@ def test_the_markdown_report_has_verdict_table_and_failed_checks(evaluation: Eva
 
 def test_the_markdown_report_stays_below_the_limit_and_says_that_it_was_cut(evaluation: Evaluation) -> None:
     bad = evaluation.pairs[1]
-    checks = bad.gate.checks * 800
+    checks = bad.gate.checks * 3_000
     many = replace(evaluation, pairs=(replace(bad, gate=replace(bad.gate, checks=checks)),))
     text = render_markdown(many, SUITE)
     assert len(text) < MARKDOWN_LIMIT

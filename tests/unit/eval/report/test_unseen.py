@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -116,16 +117,16 @@ def test_the_outcome_of_several_pairs_says_it_once():
 
 def test_the_console_says_it_in_table_verdicts_and_last_line():
     text = console(pair("a"), pair("b", FAIL))
-    assert f"PASS for form and figures; {ALL}. a: the check passes" in text
-    assert "FAIL b: 1 of 1 check fails: grounded. Nobody looked at meaning (5 kinds)" in text
-    assert text.count("5 kinds unseen") == 2
+    assert re.search(rf"^a +PASS +1 of 1 +for form and figures; {re.escape(ALL)} *\n +the check passes", text, re.M)
+    failed = r"^b +FAIL +0 of 1 +1 of 1 check fails: grounded *\n +Nobody looked at meaning \(5 kinds\)"
+    assert re.search(failed, text, re.M)
     assert ", ".join(NAMES) in text
     assert text.rstrip().endswith("1 of 2 candidates passes the gate: a. Nobody looked at meaning (5 kinds).")
 
 
 def test_where_a_judge_looked_at_every_kind_the_verdict_is_plain():
     text = console(pair("a", unseen=()))
-    assert "PASS a: the check passes" in text
+    assert re.search(r"^a +PASS +1 of 1 +the check passes", text, re.M)
     assert "obody" not in text
     assert "unseen" not in text
 
