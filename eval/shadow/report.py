@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.report.check_table import badge
 from eval.report.conclusions import VERDICT_SIGNS, VERDICT_WORDS, check_line
 from eval.report.page import TEMPLATES
-from eval.report.view import badge
 from eval.results import Check, Verdict
 from eval.shadow.decide import ScoredRequest, ShadowResult
 from eval.shadow.stored import StoredShadows

@@ -3,9 +3,11 @@
 import pytest
 from axe import LOOKS, WIDTHS, focus_path, violations
 from empty_warehouse import empty_warehouse
+from shadowed import judged, record, report_of
 from tiny_evaluation import CASES, SUITE, tiny_evaluation
 
 from eval.report.page import write_report
+from eval.shadow.report import write_shadow_report
 from eval.sweep.points import sweep_points
 from eval.sweep.report import write_sweep
 from reports.compare.weekly import make_report
@@ -17,7 +19,7 @@ from service.events import EVENTS
 from service.warehouse.duck import DuckWarehouse
 
 pytestmark = pytest.mark.slow
-NAMES = ("evaluation", "weekly", "sweep")
+NAMES = ("evaluation", "weekly", "sweep", "shadow")
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,14 @@ def pages(tmp_path_factory):
     return {
         "evaluation": write_report(evaluation, SUITE, CASES, folder / "evaluation"),
         "weekly": _weekly(folder),
+        "shadow": write_shadow_report(_shadow(), folder / "shadow"),
         "sweep": write_sweep(evaluation, SUITE, quality, sweep_points(evaluation, SUITE, quality), folder / "sweep"),
     }
+
+
+def _shadow():
+    worse = {"output": "The customer waits for $999.99.", "guarded": []}
+    return report_of(judged(record(number, ours=worse if number % 3 == 0 else None) for number in range(60)))
 
 
 def _weekly(folder):
