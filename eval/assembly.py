@@ -20,6 +20,7 @@ from eval.run.journal import JournalEntry
 from eval.suite import Suite
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.must_pass import must_pass_checks, must_pass_slices
+from figures.files import out_folder
 from figures.metric import Metric
 from service.cards import ModelCards
 from service.gc_pause import paused_gc
@@ -212,7 +213,7 @@ def write_report(setting: RunSetting, evaluation: Evaluation, suite: Suite) -> P
     """Write the run's report in all its forms and return the page's path."""
     from eval.report import page
 
-    folder = setting.settings.root / "reports" / "out" / "eval" / evaluation.run_id
+    folder = out_folder(setting.settings.root, "eval") / evaluation.run_id
     return page.write_report(evaluation, suite, setting.cases, folder)
 
 

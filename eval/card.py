@@ -13,7 +13,7 @@ from eval.loaders import load_dataset
 from eval.run.ceiling import reference_ceiling
 from eval.suite import Suite
 from eval.suites import load_suite
-from figures.files import write_whole
+from figures.files import out_folder, write_whole
 from figures.formatting import NOTE_MARK, format_metric, plural
 from figures.metric import Metric, Unit
 from service.cards import ModelCards
@@ -101,7 +101,7 @@ def write_table(path: Path, table: str) -> None:
 def _reports(settings: Settings, task: str) -> list[dict[str, Any]]:
     """Return the finished evaluations of ``task`` in this environment, newest first; other files are passed over."""
     reports = []
-    for path in sorted((settings.root / "reports" / "out" / "eval").glob("*/report.json"), reverse=True):
+    for path in sorted(out_folder(settings.root, "eval").glob("*/report.json"), reverse=True):
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
             if report["task"] == task and report["environment"] == settings.environment and "ceiling" in report:

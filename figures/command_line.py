@@ -17,8 +17,13 @@ def omni(*words: str, task: str = DEFAULT_TASK) -> str:
     ``task`` is added where it is not the default one, and ``--traffic`` where this command acts on the simulated weeks.
     """
     program = PROGRAM if shutil.which(PROGRAM) else _beside_python()
-    traffic = ["--traffic"] if os.environ.get(SIMULATED) else []
+    traffic = ["--traffic"] if is_simulated() else []
     return " ".join([program, *traffic, *words, *(["--task", task] if task != DEFAULT_TASK else [])])
+
+
+def is_simulated() -> bool:
+    """Return True if this command acts on simulated weeks, so that whatever it writes has to say so."""
+    return bool(os.environ.get(SIMULATED))
 
 
 def _beside_python() -> str:

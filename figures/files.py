@@ -1,7 +1,15 @@
-"""Replaces a text file atomically."""
+"""Says where results are written, and writes text files atomically."""
 
 import secrets
 from pathlib import Path
+
+from figures.command_line import is_simulated
+
+
+def out_folder(root: Path, kind: str) -> Path:
+    """Return the folder for results of ``kind``, such as "eval"; those of simulated weeks have one of their own."""
+    out = root / "reports" / "out"
+    return (out / "simulated" if is_simulated() else out) / kind
 
 
 def write_whole(path: Path, text: str) -> None:

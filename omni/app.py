@@ -30,7 +30,7 @@ from eval.commands.traffic import traffic
 from eval.commands.ui import ui
 from eval.errors import HarnessError
 from omni.bench import bench, simulate
-from omni.simulated import use_simulated_store
+from omni.simulated import mark_simulated, use_simulated_store
 from reports.commands import report, report_power
 from reports.errors import ReportError
 from service.commands.register import CALLS, SERVE, WAREHOUSE, Commands
@@ -88,6 +88,8 @@ def build_app() -> typer.Typer:
         del debug
         if simulated or context.invoked_subcommand == "traffic":
             use_simulated_store(os.environ)
+        else:
+            mark_simulated(os.environ)
 
     for station, commands in ((EVALUATE, _EVALUATE), (RELEASE, _RELEASE)):
         for name, command in commands.items():

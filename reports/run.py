@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from figures.command_line import is_simulated
+from figures.files import out_folder
 from reports.errors import WeekError
 from reports.read.weeks import Week
 from service.settings import Settings
@@ -26,6 +28,8 @@ def write_weekly(
     settings: Settings, *, week: str = "", task: str = "summarize", zone: str = "", now: datetime | None = None
 ) -> WrittenReport:
     """Write page, digest and numbers to ``reports/out/weekly/<week>/``. The warehouse is open only while it is read.
+
+    A simulated week goes to ``reports/out/simulated/weekly/<week>/``, and its files' names, like their contents, say so.
 
     Args:
         settings: which warehouse to read, and the root folder to write below.
@@ -56,8 +60,8 @@ def write_weekly(
     from reports.write import digest, numbers, page
     from reports.write.headline import evidence_sentence, headline
 
-    report = make_report(data)
-    folder = settings.root / "reports" / "out" / "weekly" / chosen.name
+    report = make_report(data, simulated=is_simulated())
+    folder = out_folder(settings.root, "weekly") / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
     return WrittenReport(
         headline=headline(report),

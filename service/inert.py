@@ -12,7 +12,7 @@ _UNSAFE = re.compile(
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _FULL_WIDTH = ("＝", "＋", "－", "＠")  # spreadsheets take them for their narrow forms
 # Markup and table cells, and what GitHub makes links and mentions of by itself.
-_MARKDOWN = re.compile(r"[\\`*|\[<>&@]|(?<=:)//|(?<=www)\.", re.IGNORECASE)
+_MARKDOWN = re.compile(r"[\\`*|<>&@]|\](?=[(\[:])|(?<=:)//|(?<=www)\.", re.IGNORECASE)
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;", "@": "&#64;"}
 
 

@@ -22,11 +22,15 @@ def open_console(stream: IO[str] | None = None, **options: Any) -> "Console":
     """
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
+    from rich.text import Text
 
     class InertConsole(Console):
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
                 yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(visible(text), **options)  # before the layout, which gives the escapes their room
 
     return InertConsole(
         file=sys.stdout if stream is None else stream, markup=False, emoji=False, highlight=False, **options

@@ -67,7 +67,7 @@ def rollback(
 
 def exit_refused(refusal: Exception) -> NoReturn:
     """Print why the gate's evidence does not allow the release, and exit with code 1."""
-    say(f"error: {refusal}", file=sys.stderr)
+    say(f"error: {refusal}".replace("\n", "\n  "), file=sys.stderr)
     raise typer.Exit(GATE_REJECTS) from refusal
 
 

@@ -8,10 +8,13 @@ import typer
 from eval.commands.arguments import TaskName
 from figures.command_line import omni
 from service.commands.output import AsJson, print_json
+from service.inert import one_line
 from service.terminal import say
 
 if TYPE_CHECKING:
     from eval.release.audit import HistoryRow
+
+_LONGEST = 2_000  # characters of a line; on one line, because a name with a line feed could forge a second, good one
 
 
 def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
@@ -27,7 +30,7 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         items.append(item)
         if not as_json:
             state = "ok    " if item.problem is None else "BROKEN"
-            say(f"{state}  {item.name}: {item.problem or item.detail}", flush=True)
+            say(f"{state}  {one_line(f'{item.name}: {item.problem or item.detail}', _LONGEST)}", flush=True)
     broken = sum(item.problem is not None for item in items)
     if as_json:
         print_json({"task": task, "checked": len(items), "broken": broken, "items": [asdict(item) for item in items]})
@@ -52,9 +55,10 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     for row in rows:
         release, evidence = row.entry.release, row.attestation
         if release is not None:
+            said = one_line(f"{release.who}: {release.why}", _LONGEST)
             say(
                 f"{release.sequence:>4}  {release.at}  {release.kind:<8}  {release.pair_name} {release.pair_digest[:12]} "
-                f"(v{release.registry_version})  {release.who}: {release.why}"
+                f"(v{release.registry_version})  {said}"
             )
         if evidence is not None:
             say(
@@ -62,8 +66,9 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
                 f"n={evidence.case_count}, {evidence.environment}, answered by {', '.join(evidence.answered_by) or 'nobody'}"
             )
         if row.although:
-            say(f"      released {row.although}")
-        say(f"      {'signatures verified' if row.problem is None else f'NOT VERIFIED: {row.problem}'}")
+            say(f"      released {one_line(row.although, _LONGEST)}")
+        problem = "signatures verified" if row.problem is None else f"NOT VERIFIED: {row.problem}"
+        say(f"      {one_line(problem, _LONGEST)}")
 
 
 def _plain(row: "HistoryRow") -> dict[str, Any]:

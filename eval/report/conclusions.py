@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eval.results import ArmName, CaseResult, Check, CheckKind, Evaluation, PairResult, Verdict
 from eval.suite import JudgedKind, MetricSpec, Suite
+from figures.command_line import is_simulated
 from figures.formatting import MISSING, format_number, format_signed, plural
 from figures.metric import Unit
 from service.release.unseen import unseen_text
@@ -114,7 +115,8 @@ def baseline_sentence(evaluation: Evaluation) -> str:
     if evaluation.production_name is None:
         return _NOTHING_IN_PRODUCTION
     version = "" if evaluation.production_version is None else f" (registry version {evaluation.production_version})"
-    return f"In production: {evaluation.production_name}{version}."
+    where = "In the simulation's production" if is_simulated() else "In production"
+    return f"{where}: {evaluation.production_name}{version}."
 
 
 def calls_sentence(evaluation: Evaluation) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from eval.errors import SweepError
 from eval.evaluate import FinishedEvaluation, Options, evaluate, load_pairs
 from eval.sweep.points import quality_spec, sweep_points
+from figures.files import out_folder
 from service.cards import ModelCard, ModelCards
 from service.errors import PairError
 from service.pair import Pair
@@ -108,6 +109,6 @@ def sweep(options: SweepOptions, settings: Settings) -> tuple[FinishedEvaluation
         settings,
     )
     spec = quality_spec(outcome.suite, options.quality)
-    folder = settings.root / "reports" / "out" / "sweep" / outcome.evaluation.run_id
+    folder = out_folder(settings.root, "sweep") / outcome.evaluation.run_id
     points = sweep_points(outcome.evaluation, outcome.suite, spec)
     return outcome, write_sweep(outcome.evaluation, outcome.suite, spec, points, folder)

@@ -1,6 +1,7 @@
 """Writes the simulated weeks' records to one file without running a service, for statistics over many seeds."""
 
 import random
+import shlex
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from eval.traffic.releases import FIRST_STEP, LATENCY_MS, SECOND_STEP, TASK
 from eval.traffic.run import plan_traffic, traffic_folder
 from eval.traffic.stories import Episode
 from eval.traffic.truth import summary_of, write_truth
+from figures.command_line import omni
 from service.canonical import sha256_hex
 from service.cards import ModelCards
 from service.events import SCHEMA_VERSION
@@ -41,7 +43,7 @@ def write_offline(options: TrafficOptions, settings: Settings) -> list[str]:
             file.write(record.model_dump_json() + "\n")
     return [
         "written: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
-        f"To load the file: omni load-events --bulk {path}",
+        f"To load the file: {omni('load-events', '--bulk', shlex.quote(str(path)))}",
     ]
 
 

@@ -76,6 +76,7 @@ class WeeklyReport:
     agreement: AgreementWeek
     actions: Sequence[Action]
     counts: WeekCounts
+    simulated: bool = False  # the week was invented by `omni traffic`
 
     @property
     def worse(self) -> list[WeekFinding]:
@@ -83,8 +84,8 @@ class WeeklyReport:
         return [item for item in self.findings if item.result is ComparisonResult.WORSE]
 
 
-def make_report(data: WeekData) -> WeeklyReport:
-    """Return a week's report, also for a week without answers."""
+def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
+    """Return a week's report, also for a week without answers; ``simulated`` says that its figures are invented."""
     counts = WeekCounts(data)
     releases = releases_of(data)
     pairs = pairs_in_week(data, releases)
@@ -140,6 +141,7 @@ def make_report(data: WeekData) -> WeeklyReport:
             *overruled_actions(agreed),
         ],
         counts=counts,
+        simulated=simulated,
     )
 
 

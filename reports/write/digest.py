@@ -11,8 +11,10 @@ from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import AGREEMENT, BY_NAME, SMALLEST
 from reports.write.figure_table import KEY_FIGURES
 from reports.write.headline import (
+    SIMULATED_NOTE,
     coverage_sentence,
     evidence_sentence,
+    file_name,
     headline,
     more_findings,
     span,
@@ -27,7 +29,7 @@ _THEMES = 3
 
 def write_digest(report: WeeklyReport, folder: Path) -> Path:
     """Write ``digest.md`` into ``folder``, as a whole or not at all."""
-    path = folder / NAME
+    path = folder / file_name(report, NAME)
     write_whole(path, render(report))
     return path
 
@@ -37,6 +39,8 @@ def render(report: WeeklyReport) -> str:
     data = report.data
     lines = [f"# {markdown(headline(report))}", "", markdown(evidence_sentence(report)), ""]
     lines.append(f"{data.task}, {data.week.name} ({span(report)}).")
+    if report.simulated:
+        lines[1:1] = ["", f"> **{SIMULATED_NOTE}**"]
     if data.answers == 0:
         shown = [
             "",

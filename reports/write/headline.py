@@ -21,9 +21,20 @@ _ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before
 _LONGEST_NAME = 24
 
 
+SIMULATED_NOTE = (
+    "Simulated week: `omni traffic` invented customers, ratings and releases. It says nothing about real production; the "
+    "commands below act on the simulation alone."
+)
+
+
+def file_name(report: WeeklyReport, name: str) -> str:
+    """Return ``name`` as the report's files are called: those of a simulated week begin with ``simulated-``."""
+    return f"simulated-{name}" if report.simulated else name
+
+
 def headline(report: WeeklyReport) -> str:
-    """Return the week's outcome and the first action in at most ``MOST_WORDS`` words."""
-    wordings = _wordings(report)
+    """Return the week's outcome and the first action in at most ``MOST_WORDS`` words; a simulated week says so first."""
+    wordings = [f"Simulated week: {text}" if report.simulated else text for text in _wordings(report)]
     return next((text for text in wordings if len(text.split()) <= MOST_WORDS), wordings[-1])
 
 

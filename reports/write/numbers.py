@@ -10,16 +10,17 @@ from reports.compare.comparisons import EVERY_PAIR, Comparison
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
+from reports.write.headline import file_name
 
 NAME = "numbers.parquet"
-COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high", "n", "verdict", "against")
+COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high", "n", "verdict", "against", "simulated")
 
 
 def numbers(report: WeeklyReport) -> pd.DataFrame:
     """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
 
     ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
-    minus ``against``, for latency and cost as a share of ``against``.
+    minus ``against``, for latency and cost as a share of ``against``. ``simulated`` is the same in every row.
     """
     week = report.data.week
     rows: list[tuple[object, ...]] = []
@@ -46,15 +47,16 @@ def numbers(report: WeeklyReport) -> pd.DataFrame:
         ):
             if side is not None:
                 rows.append(("agreement", place, pairs, name, week.name, *_ends(side), verdict, ""))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
     floats = dict.fromkeys(("value", "low", "high"), "float64")
     texts = dict.fromkeys(("section", "slice", "pair", "metric", "week", "verdict", "against"), "string")
-    return frame.astype(floats | texts | {"n": "int64"})
+    return frame.astype(floats | texts | {"n": "int64"}).assign(simulated=report.simulated)
 
 
 def write_numbers(report: WeeklyReport, folder: Path) -> Path:
     """Write ``numbers.parquet`` into ``folder``, as a whole or not at all."""
-    path, temporary = folder / NAME, folder / f".{NAME}.tmp"
+    path = folder / file_name(report, NAME)
+    temporary = path.with_name(f".{path.name}.tmp")
     numbers(report).to_parquet(temporary, index=False)
     temporary.replace(path)
     return path

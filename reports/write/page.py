@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from figures.command_line import omni
 from figures.files import write_whole
 from figures.formatting import format_number, plural
 from figures.metric import Unit
@@ -18,7 +19,16 @@ from reports.read.weeks import day_words
 from reports.write.agreement_view import TITLES, calls_section
 from reports.write.charts import charts, daily_table
 from reports.write.figure_table import figure_lines
-from reports.write.headline import coverage_sentence, evidence_sentence, headline, more_findings, span, target_sentence
+from reports.write.headline import (
+    SIMULATED_NOTE,
+    coverage_sentence,
+    evidence_sentence,
+    file_name,
+    headline,
+    more_findings,
+    span,
+    target_sentence,
+)
 from reports.write.view import (
     badge,
     baseline_title,
@@ -55,7 +65,7 @@ ODDITIES = {
 
 def write_page(report: WeeklyReport, folder: Path) -> Path:
     """Write ``index.html`` into ``folder``, as a whole or not at all."""
-    path = folder / NAME
+    path = folder / file_name(report, NAME)
     write_whole(path, render(report))
     return path
 
@@ -82,6 +92,9 @@ def render(report: WeeklyReport) -> str:
         style=style,
         headline=headline(report),
         evidence=evidence_sentence(report),
+        load_command=omni("load-events"),
+        reconcile_command=omni("reconcile"),
+        simulated_note=SIMULATED_NOTE if report.simulated else "",
         target=target_sentence(report),
         coverage=coverage_sentence(report),
         span=span(report),

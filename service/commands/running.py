@@ -57,8 +57,9 @@ def run_app(
             say("interrupted", file=sys.stderr)
             return INTERRUPTED
         if debug:
-            traceback.print_exc()
-        say(f"error: {_line(err, expected)}", file=sys.stderr)
+            say(traceback.format_exc(), end="", file=sys.stderr)
+        # Indented: a quoted text with a line feed cannot begin a line of its own.
+        say(f"error: {_line(err, expected)}".replace("\n", "\n  "), file=sys.stderr)
         return COULD_NOT_RUN
     return 0
 

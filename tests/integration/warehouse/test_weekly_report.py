@@ -32,6 +32,7 @@ from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
 from service.errors import WarehouseBusy, WarehouseError
 from service.events import EVENTS, FeedbackEvent, SummaryEvent
+from service.inert import visible
 from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
@@ -422,15 +423,52 @@ def test_a_candidate_is_compared_with_production_beside_it(house):
     assert "--task" not in report.actions[0].command
 
 
+def test_every_file_of_a_simulated_week_says_so_and_stands_apart(house, monkeypatch):
+    real, before = _written_week(house), house.report()
+    monkeypatch.setenv("OMNI_SIMULATED", "1")
+    made = _written_week(house)
+    files = [made.page, made.digest, made.numbers]
+    assert [path.name for path in files] == ["simulated-index.html", "simulated-digest.md", "simulated-numbers.parquet"]
+    assert {path.parent for path in files}.isdisjoint({real.page.parent})
+    assert made.headline.startswith("Simulated week. ")
+    for path in (made.page, made.digest):
+        text = path.read_text(encoding="utf-8")
+        assert "It says nothing about real production" in text
+        commands = re.findall(r"(?:<code>|`)(omni(?: --traffic)? [a-z-]+ [^<`]*)", text)
+        assert commands
+        assert [command for command in commands if not command.startswith("omni --traffic ")] == []
+    assert pd.read_parquet(made.numbers)["simulated"].all()
+    for path in (real.page, real.digest):
+        assert "Simulated week" not in path.read_text(encoding="utf-8")
+    assert not pd.read_parquet(real.numbers)["simulated"].any()
+    assert headline(before) == real.headline
+
+
+def _written_week(house):
+    """Write the report of a week in which the new release is worse, so that there is something to do."""
+    rng, made = np.random.default_rng(1), []
+    for place in range(600):
+        new = place % 2 == 0
+        arm = {"pair": "short", "pair_digest": "c" * 64, "rollout_arm": "candidate"} if new else {}
+        rated = "helpful" if rng.random() < (0.5 if new else 0.9) else "not_helpful"
+        made.append(summary(WEEK.start + timedelta(minutes=10 * place), rated, **arm))
+    return write_weekly(house.fill(table(made)).settings, week="2026-W46", now=LATER)
+
+
 def test_texts_are_escaped_in_page_and_digest(house):
     at, made = WEEK.start + timedelta(hours=2), []
     for place in range(30):
-        answer = summary(at + timedelta(minutes=place), "not_helpful", ivr_intent="<script>alert(1)</script>|x")
-        made += [answer, feedback(answer, comment="<img src=x onerror=alert(1)> misses the ticket")]
+        answer = summary(
+            at + timedelta(minutes=place), "not_helpful", ivr_intent="<script>alert(1)</script>|x\x1b[2J\u202e"
+        )
+        made += [answer, feedback(answer, comment="<img src=x onerror=alert(1)> \x1b]0;owned\x07 misses the ticket")]
     report = house.fill(table(made)).report()
     assert "<script>" not in page.render(report)
     assert "<img" not in page.render(report)
     assert "<script>" not in digest.render(report)
+    for text in (page.render(report), digest.render(report)):
+        assert visible(text) == text
+    assert "\\u001b[2J" in page.render(report)
 
 
 def test_a_locked_warehouse_is_reported_and_no_page_is_written(house):

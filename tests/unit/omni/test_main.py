@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 import typer
 
 from eval.errors import HarnessError, Refused
+from eval.release.audit_item import AuditItem
 from omni.app import STATIONS, build_app
+from omni.simulated import mark_simulated, use_simulated_store
 from reports.errors import ReportError
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.running import run_app
@@ -87,6 +90,47 @@ def test_every_command_prints_its_help(capsys, name):
 def test_an_unknown_command_is_exit_code_2_with_a_suggestion(capsys):
     assert omni("promot") == 2
     assert "promote" in capsys.readouterr().err
+
+
+PLANTED = "release 1\x1b[2K\nok      release 2: forged\u202e"
+
+
+class PlantedAudit:
+    """A store whose tags, reasons and names were written to steer the terminal and to forge lines."""
+
+    def __init__(self, *_):
+        pass
+
+    def items(self):
+        return [AuditItem(name=PLANTED, detail="signature", problem=PLANTED), AuditItem(name=PLANTED, detail=PLANTED)]
+
+    def history(self):
+        release = Mock(sequence=1, at="now", kind="promote", pair_name="p", pair_digest="d", registry_version=1)
+        release.who = release.why = PLANTED
+        entry = Mock(release=release)
+        return [Mock(entry=entry, attestation=None, although=PLANTED, problem=PLANTED)]
+
+
+@pytest.mark.parametrize(("command", "lines"), [("verify", 3), ("history", 3)])
+def test_planted_text_neither_steers_the_terminal_nor_forges_a_line(monkeypatch, capsys, command, lines):
+    monkeypatch.setattr("eval.release.audit.Audit", PlantedAudit)
+    omni(command)
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == lines
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "\\u001b[2K" in out
+
+
+def test_an_error_that_quotes_planted_text_is_inert(monkeypatch, capsys):
+    def refuse(*_):
+        raise Refused(f"pair {PLANTED} was never evaluated")
+
+    monkeypatch.setattr("eval.release.promotion.promote_pair", refuse)
+    assert omni("promote", "x", "--why", "y") == 1
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert not any(line.startswith("ok ") for line in err.splitlines())
 
 
 def test_a_refusal_is_exit_code_1_and_one_line(monkeypatch, capsys):
@@ -167,8 +211,6 @@ def test_changed_as_json_holds_pairs_and_reasons(monkeypatch, capsys):
 
 
 def test_simulated_weeks_are_kept_apart():
-    from omni.simulated import use_simulated_store
-
     environment = {"OMNI_LOCAL_AWS_PORT": "5000"}
     use_simulated_store(environment)
     state = str(REPO_ROOT / ".omni" / "traffic")
@@ -179,6 +221,15 @@ def test_simulated_weeks_are_kept_apart():
         "OMNI_LOCAL_BEDROCK_PORT": "4578",
         "OMNI_SIMULATED": "1",
     }
+
+
+@pytest.mark.parametrize(("trace", "marked"), [("begun.json", True), ("truth.json", True), ("other.json", False)])
+def test_a_state_that_holds_simulated_weeks_is_known_without_the_option(tmp_path, trace, marked):
+    (tmp_path / "traffic").mkdir()
+    (tmp_path / "traffic" / trace).write_text("{}", encoding="utf-8")
+    environment = {"OMNI_STATE_DIR": str(tmp_path)}
+    mark_simulated(environment)
+    assert ("OMNI_SIMULATED" in environment) is marked
 
 
 @pytest.mark.parametrize(("options", "suggested"), [((), "omni serve"), (("--traffic",), "omni --traffic serve")])

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tiny_evaluation import CASES, SCRIPT, SUITE, answer, make_pair, metric, tiny_evaluation
+from tiny_evaluation import CASES, SCRIPT, SUITE, answer, floor, interaction, make_pair, metric, tiny_evaluation
 
 from eval.report.cases import case_views
 from eval.report.conclusions import replaced_models
@@ -17,6 +17,7 @@ from eval.results import Evaluation, Verdict
 from figures.formatting import format_number
 from figures.metric import Unit
 from service.errors import FailureCode
+from service.inert import visible
 
 
 @pytest.fixture(scope="module")
@@ -204,13 +205,29 @@ def test_write_report_leaves_whole_files_only(evaluation: Evaluation, tmp_path: 
     assert sorted(item.name for item in folder.iterdir()) == ["junit.xml", "report.html", "report.json", "report.md"]
 
 
-def test_an_answer_that_is_not_unicode_does_not_cost_the_report(evaluation: Evaluation, tmp_path: Path) -> None:
-    odd = answer(0)
-    odd = replace(odd, result=replace(odd.result, output="half a pair \ud800 and \x1b[2J a control"))
-    pair = make_pair("odd", Verdict.PASS, 0.9, [odd])
-    text = write_report(replace(evaluation, pairs=(pair,)), SUITE, CASES, tmp_path).read_text(encoding="utf-8")
-    assert "half a pair \\ud800 and \\u001b[2J a control" in text
-    assert "\x1b" not in text
+PLANTED = "odd\x1b]0;owned\x07\u202e\x9b2J\u2028\ud800 \0<b>"
+
+
+def test_codes_in_names_answers_and_reasons_reach_no_file_of_the_report(evaluation: Evaluation, tmp_path: Path) -> None:
+    odd, failed = answer(0, bad=True), answer(1, failure=FailureCode.OUTPUT_INVALID)
+    odd = replace(odd, result=replace(odd.result, output=PLANTED, answered_by=PLANTED), scores={
+        name: replace(score, findings=(PLANTED,)) for name, score in odd.scores.items()
+    })  # fmt: skip
+    failed = replace(failed, result=replace(failed.result, failure_message=PLANTED, raw_text=PLANTED))
+    check = replace(floor(Verdict.FAIL, 0.6), reason=PLANTED, explanation=PLANTED)
+    pair = make_pair(PLANTED, Verdict.FAIL, 0.9, [odd, failed], answered_by=(PLANTED,), pair_version=PLANTED)
+    pair = replace(pair, gate=replace(pair.gate, pair_name=PLANTED, checks=(check,)))
+    said = [interaction("i1", "2026-11-03T14:12:00Z", PLANTED)]
+    case = CASES["tiny-00"].model_copy(
+        update={"inputs": {**CASES["tiny-00"].inputs, "account_number": PLANTED, "interactions": said}}
+    )
+    shown = replace(evaluation, pairs=(pair,), production_name=PLANTED, stand_in=PLANTED, dataset_name=PLANTED)
+    write_report(shown, SUITE, {**CASES, "tiny-00": case}, tmp_path)
+    for path in tmp_path.iterdir():
+        text = path.read_bytes().decode("utf-8")
+        assert visible(text) == text, path.name
+        assert "u001b]0;owned" in text, path.name
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["pairs"][0]["pair_name"] == PLANTED
 
 
 def test_the_json_report_has_scores_per_case_and_no_customers_text(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -234,7 +251,7 @@ def test_the_markdown_report_has_verdict_table_and_failed_checks(evaluation: Eva
     assert "| **verdict** | **PASS** | **FAIL** | **PASS** |" in text
     assert "| grounded ↑ | 0.90 [0.85, 0.95] | 0.60 [0.55, 0.65] | 0.95 [0.90, 1.00] |" in text
     assert "| grounded vs production | – | -0.30 [-0.40, -0.20] | +0.05 [+0.01, +0.09] |" in text
-    assert "FAIL grounded 0.60 \\[0.55, 0.65], needs at least 0.80" in text
+    assert "FAIL grounded 0.60 [0.55, 0.65], needs at least 0.80" in text
     assert "Small-1B (stand-in), **not** amazon.nova-lite-v1:0" in text
     assert "no answer: OUTPUT_INVALID 1" in text
 
@@ -251,4 +268,4 @@ def test_the_markdown_report_stays_below_the_limit_and_says_that_it_was_cut(eval
 def test_a_pairs_name_cannot_break_the_markdown_table(evaluation: Evaluation) -> None:
     odd = replace(evaluation.pairs[1], pair_name="a|b<b>\n[x](y)")
     text = render_markdown(replace(evaluation, pairs=(odd,)), SUITE)
-    assert "| | a\\|b&lt;b&gt; \\[x](y) |" in text
+    assert "| | a\\|b&lt;b&gt; [x\\](y) |" in text

@@ -63,6 +63,19 @@ def test_many_rows_are_cut_for_a_person_and_whole_for_a_program(filled, capsys):
     assert lines[2] == "key-001,[e],half written,1,0.25,2026-11-21 12:01:00+00:00,2026-11-21"
 
 
+def test_a_spreadsheet_computes_nothing_and_a_terminal_obeys_nothing(filled, capsys):
+    sql = "SELECT '=1+1' AS a, '@x' AS b, '-1+1' AS c, -1 AS d, CHR(27) || '[2J' AS e, 'a=b' AS f, 'x' AS \"=g\""
+    assert main(["sql", "--csv", sql]) == 0
+    assert capsys.readouterr().out == "a,b,c,d,e,f,'=g\n'=1+1,'@x,'-1+1,-1,\\u001b[2J,a=b,x\n"
+    for form in ("--json", "--csv"):
+        assert main(["sql", form, sql]) == 0
+        assert "\x1b" not in capsys.readouterr().out
+    assert main(["sql", "SELECT CHR(27) || '[2J' AS \"e\", '[red]x[/blue]' AS f"]) == 0
+    out = capsys.readouterr().out
+    assert "\\u001b[2J" in out
+    assert "[red]x[/blue]" in out
+
+
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
