@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from eval.cases import numbered_lines
 from eval.errors import CaseError
 from service.canonical import sha256_hex
 
@@ -97,7 +98,7 @@ def load_claims(datasets_dir: Path, task: str) -> ClaimLabels:
         raise CaseError(f"task {task!r} has no labelled claims; write {path} first")
     by_case: dict[str, list[ClaimRow]] = {}
     lines: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in numbered_lines(path):
         row = read_claim(line, f"{path}:{number}")
         if row.id in lines:
             raise CaseError(f"{path}:{number}: id {row.id!r} stands in line {lines[row.id]} too; label each claim once")

@@ -43,7 +43,7 @@ def print_floor(settings: Settings, datasets: Sequence[str] = MEASURED_ON) -> No
         cases = cases_of([name], settings)
         learned = name in LEARNED_FROM
         say("\n".join(_table(name, cases, held_out if learned else {})))
-        say("")
+        say()
     say("\n".join(planted_lines(settings)))
 
 

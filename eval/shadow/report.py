@@ -141,7 +141,8 @@ def write_shadow_report(report: ShadowReport, folder: Path) -> Path:
     import json
 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(folder / JSON_NAME, json.dumps(to_json(report), indent=1, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(to_json(report), indent=1, ensure_ascii=False, default=str)
+    write_whole(folder / JSON_NAME, visible(text) + "\n")
     path = folder / HTML_NAME
     write_whole(path, render_shadow(report))
     for name in (HTML_NAME, JSON_NAME):

@@ -8,6 +8,7 @@ from eval.shadow.decide import judge_shadows
 from eval.shadow.report import ShadowReport, write_shadow_report
 from eval.shadow.stored import choose_candidate, read_shadows
 from eval.suites import load_suite
+from figures.files import out_folder
 from service.cards import ModelCards
 from service.errors import PairError
 from service.pair import Pair
@@ -54,9 +55,7 @@ def shadow_report(task_name: str, settings: Settings, *, candidate: str | None, 
         made_at=now,
         environment=settings.environment,
     )
-    folder = (
-        settings.root / "reports" / "out" / "shadow" / f"{task_name}-{now:%Y%m%dT%H%M%S}-{comparison.candidate[:12]}"
-    )
+    folder = out_folder(settings.root, "shadow") / f"{task_name}-{now:%Y%m%dT%H%M%S}-{comparison.candidate[:12]}"
     return report, write_shadow_report(report, folder)
 
 

@@ -430,7 +430,7 @@ def test_every_file_of_a_simulated_week_says_so_and_stands_apart(house, monkeypa
     files = [made.page, made.digest, made.numbers]
     assert [path.name for path in files] == ["simulated-index.html", "simulated-digest.md", "simulated-numbers.parquet"]
     assert {path.parent for path in files}.isdisjoint({real.page.parent})
-    assert made.headline.startswith("Simulated week. ")
+    assert made.headline.startswith("Simulated week: ")
     for path in (made.page, made.digest):
         text = path.read_text(encoding="utf-8")
         assert "It says nothing about real production" in text
