@@ -98,6 +98,30 @@ def test_every_option_arrives_byte_for_byte(make, text):
     assert given == ["eval", *(f"--{name.lower()}={text}" for name in names)]
 
 
+def options_of(target):
+    """The variables that the recipe of ``target`` passes on, with the option of each."""
+    recipe = re.findall(rf"^{target}:[^\n]*\n\t([^\n]*)\n", MAKEFILE, re.MULTILINE)[0]
+    return re.findall(r"\$\(call option,([A-Z_]+),([a-z-]+)\)", recipe)
+
+
+@pytest.mark.parametrize("target", [name for name in TARGETS if options_of(name) and name not in ("load", "chaos")])
+def test_every_option_of_every_target_arrives_byte_for_byte(make, target):
+    text = "5$ less & \"quoted\" '$HOME' `touch made` $(shell touch made) ;touch made \\ #"
+    ((command, *given),) = make(target, *(f"{name}={text}" for name, _ in options_of(target)))[-1:]
+    assert target in (command, *given)
+    for _, option in options_of(target):
+        assert f"--{option}={text}" in given
+
+
+@pytest.mark.parametrize(("target", "name"), [("load", "ONLY"), ("load", "PROCESSES"), ("chaos", "ONLY")])
+def test_the_load_targets_pass_on_what_is_typed(tmp_path, make, target, name):
+    python = tmp_path / ".venv" / "bin" / "python"
+    shutil.copy(tmp_path / ".venv" / "bin" / "omni", python)
+    text = "$(shell touch made) `touch made` ;touch made \"'"
+    (given,) = make(target, f"{name}={text}")
+    assert f"--{name.lower()}={text}" in given
+
+
 def test_a_variable_of_no_target_is_not_executed_either(make):
     assert make("history", "SOMETHING=$(shell touch made)") == [["history"]]
 
