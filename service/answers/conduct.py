@@ -131,6 +131,15 @@ _DANGER_PARTS = (
     "window",
 )  # fmt: skip
 _CLAUSE_END = re.compile(r"[,;:(]|\s(?:because|until|since|and)\s")
+# Somebody's wish or plan is no advice, if the interactions speak of the matter: "the landlord wants to light it himself".
+_WISHED = re.compile(
+    r"\b(?:want(?:s|ed)?|wish(?:es|ed)?|intend(?:s|ed)?|plan(?:s|ned)?|threaten(?:s|ed)?|tri(?:es|ed)"
+    r"|hope[sd]?|propose[sd]?"
+    r"|ask(?:s|ed)?(?: whether| if)?)(?: (?:he|she|they|someone|anyone|it|to|may|might"
+    r"|can|could|is|was|about|on|safe)){1,4}\s*$"
+)
+_HAZARD = re.compile(r"(?:back-?feed|bypass|tamper|cutt|remov|pull|break|disabl|open)ing\b", re.I)
+_AGAIN = re.compile(r"\bre-?(?=light)", re.I)
 _ADVICE_CHARS = 100
 _NOT_BEFORE = re.compile(
     r"\b(?:not|never|no|n't|dont|don't|without|avoid|stop|cannot|can't|nobody|refus\w+|warn\w*|against|nor|didn't"
@@ -162,6 +171,15 @@ def dangers_in(prose: str, sentences: list[str], statements: Statements) -> Iter
             if _NOT_BEFORE.search(sentence, max(0, match.start() - 60), match.start()):
                 continue
             advice = _CLAUSE_END.split(sentence[match.start() :], maxsplit=1)[0][:_ADVICE_CHARS]
-            if not statements.state(advice, share=0.7):
+            if not _told(match, sentence, advice, statements):
                 yield Finding(kind="dangerous advice", value=match[0], statement=sentence)
                 break
+
+
+def _told(match: re.Match[str], sentence: str, advice: str, statements: Statements) -> bool:
+    """Return whether the interactions hold the advice, the wish that it is, or the hazard that it names."""
+    if statements.state(advice, share=0.7):
+        return True
+    if _WISHED.search(sentence, max(0, match.start() - 60), match.start()):
+        return statements.mention(_AGAIN.sub("", match[0]), share=0.5)
+    return _HAZARD.match(match[0]) is not None and statements.state(match[0], share=0.6)

@@ -39,12 +39,15 @@ _SMILEY = re.compile(
 _DECORATION = re.compile(r"([*~=#_>+•<|-])\1{2,}|!{3,}|\?{3,}|!\?!|(?<!\w)~\*|\*~")
 _SMILEY_PARTS = (":", ";", "=", "<3", "^", "xd", "_", "\\o/", "(y)", "(n)", "8-)", "b-)")
 _PROMPT_RULE = re.compile(
-    r"\bas (?:instructed|per (?:my|the|your) (?:instructions?|rules?|guidelines?|prompt)|(?:you )?requested by the"
+    # "He did not wash it, as instructed" reports; an opening "As instructed, the number is left out" speaks of the prompt.
+    r"(?:^|(?<=[.!?] ))as instructed\b(?!,? (?:he|she|they|the (?:customer|caller|tenant|crew|agent)|(?-i:[A-Z])))"
+    r"|\bas instructed,? (?:in|by|under) (?:the|my|these|your) (?:prompt|rules|system|guidelines|instructions)\b"
+    r"|\bas (?:per (?:my|the|your) (?:instructions?|rules?|guidelines?|prompt)|(?:you )?requested by the"
     r" (?:prompt|system)|the rules"
     r" (?:say|require|demand|state))\b"
     r"|\b(?:per|following|under|in (?:line|accordance|keeping) with|according to|because of|due to|by) (?:the |my "
     r"|these |your )?(?:instructions|rules(?= *[.,;)]|$)|rules"
-    r" (?:for|of|above|given|i)|guidelines|prompt|system prompt|formatting rules|form rules|privacy rules?"
+    r" (?:above|given|i)|guidelines|prompt|system prompt|formatting rules|form rules|privacy rules?"
     r"|format(?:ting)? requirements?)\b"
     r"|\b(?:my|the) (?:instructions|rules|guidelines|prompt) (?:say|state|forbid|require|tell|ask|prohibit|do not"
     r"|don't)\w*\b"

@@ -17,6 +17,8 @@ from service.grounding.quotable import secrets_in, states_secret
 # An account, bank or licence number has nine digits or more; tickets, confirmations and readings of our data have at most eight.
 _ACCOUNT_DIGITS = 9
 _SHORTEST_KNOWN = 5
+_SHOWN_DIGITS = 4
+_ID_DIGITS = range(4, _ACCOUNT_DIGITS)
 _CARD_DIGITS = range(13, 20)  # ISO/IEC 7812
 _LONG_NUMBER = re.compile(r"(?<![\d$])\d(?:(?:[ .,\-_/·•*:#]| [-/_·•] )?\d){8,40}(?!\d|[.,]\d)")
 # Nine characters or more, of which at most two in a row are letters.
@@ -61,6 +63,8 @@ class Protected:
         """``account_number`` may be empty."""
         self.own = re.sub(r"\D", "", account_number)
         self.own_token = _NO_SIGN.sub("", account_number.lower())
+        # By its last four digits an answer may name the account, if they are not most of the number.
+        self.own_end = self.own[-_SHOWN_DIGITS:] if len(self.own) >= 2 * _SHOWN_DIGITS else ""
         self._texts = texts
 
     @cached_property
@@ -76,6 +80,11 @@ class Protected:
                 if not _harmless(match[0], match.string[: match.start()][-40:]):
                     found.add(re.sub(r"\D", "", match[0]))
         return frozenset(number for number in found if len(number) in range(_ACCOUNT_DIGITS, 30))
+
+    @cached_property
+    def stated_runs(self) -> frozenset[str]:
+        """The runs of digits of the interactions."""
+        return frozenset(run for text in self._texts for run in digit_runs(text))
 
     @cached_property
     def secrets(self) -> frozenset[str]:
@@ -112,7 +121,7 @@ def _numbers(text: str, plain: str, timeless: str, protected: Protected) -> Iter
     if sum(map(len, runs)) >= _ACCOUNT_DIGITS - 3:
         known += [number for number in sorted(protected.accounts) if holds_number_of(number, runs)]
     yield from (_finding("account number", number) for number in dict.fromkeys(known))
-    yield from _long_numbers(timeless, known=bool(known))
+    yield from _long_numbers(timeless, protected, known=bool(known))
 
 
 def _prints_own(text: str, runs: list[str], protected: Protected) -> bool:
@@ -121,7 +130,7 @@ def _prints_own(text: str, runs: list[str], protected: Protected) -> bool:
     return len(protected.own_token) >= _SHORTEST_KNOWN and protected.own_token in _NO_SIGN.sub("", text.lower())
 
 
-def _long_numbers(plain: str, *, known: bool) -> Iterator[Finding]:
+def _long_numbers(plain: str, protected: Protected, *, known: bool) -> Iterator[Finding]:
     for match in _SSN.finditer(plain):
         yield _finding("social security number", match[0])
     cut = _NO_ACCOUNT.sub(" x ", plain)
@@ -129,8 +138,16 @@ def _long_numbers(plain: str, *, known: bool) -> Iterator[Finding]:
         return
     for match in [*_LONG_NUMBER.finditer(cut), *_MIXED_NUMBER.finditer(cut)]:
         digits = re.sub(r"\D", "", match[0])
+        if _lists(match[0], protected):
+            continue
         if not _harmless(match[0], cut[: match.start()][-40:]) and not _SSN.search(match[0]):
             yield _finding("card number" if len(digits) in _CARD_DIGITS and _luhn(digits) else "account number", digits)
+
+
+def _lists(written: str, protected: Protected) -> bool:
+    """Return whether ``written`` lists ids of the interactions, such as "55810/55811" or "40771, 40772"."""
+    runs = digit_runs(written)
+    return len(runs) > 1 and all(len(run) in _ID_DIGITS and run in protected.stated_runs for run in runs)
 
 
 def _secrets(folded: str, protected: Protected, *, labelled: bool) -> Iterator[Finding]:

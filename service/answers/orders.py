@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from service.answers.finding import Finding
 from service.answers.prose import is_reported
-from service.answers.support import Statements, content_of
+from service.answers.support import Statements, content_of, stem
 from service.grounding.prefilters import holds_word
 
 # Verbs that decide something: an instruction must stand in the interactions in this form, and a customer's wish is none.
@@ -59,8 +59,9 @@ _TELL = frozenset(
     " thank".split()
 )
 _ANY = 0.01
-_ABSTAINS = re.compile(r"(?:do not|don't|dont|never)\b", re.I)
+_ABSTAINS = re.compile(r"(?:do not|don't|dont|never)\b|\w+ (?:\w+ )?(?:nothing|no|none)\b", re.I)
 _RINGS = frozenset({"call", "callback", "ring", "phone", "contact"})
+_DECIDE_STEMS = frozenset(map(stem, _DECIDE))
 _BASE = _DECIDE | _ACT | _MANNER
 # These are also nouns or adjectives ("Credit has not decided", "Check 2216 cleared"): an order needs an object after them.
 _AMBIGUOUS = frozenset(
@@ -82,7 +83,9 @@ _OBJECT = re.compile(
     re.I,
 )
 _NO_OBJECT = re.compile(
-    r"\s+(?:of|is|was|has|had|were|are|from|at|did|does|and|or|but|not|stands?|remains?|awaits?|dated)\b|\s*[,:(|]",
+    r"\s+(?:of|is|was|has|had|were|are|from|at|did|does|and|or|but|not|stands?|remains?|awaits?|dated"
+    # "Cancel deadline Nov 17", "Reset code expired": two nouns
+    r"|deadlines?|dates?|codes?|forms?|windows?|periods?|options?|buttons?|links?|confirmation|number)\b|\s*[,:(|]",
     re.I,
 )
 _HOW = re.compile(r"\s+(?:up|back|to|by|in|only|with|after|before|on|no|through|via|at)\b", re.I)
@@ -113,9 +116,8 @@ _MARKS = re.compile(r"[\s\"'(|.-]*")
 _MOST_LEADS = 3
 _STARTS = re.compile(r"(?:^|:\s|,\s(?:and\s|then\s|so\s)?|\s-\s|\band\s(?:then\s)?|\bor\s|\bthen\s|\|\s?)", re.I)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
-_POLITE = re.compile(
-    r"\b(?:please|kindly|make sure|be sure|see to it|ensure that|remember to|don't forget|do not forget)\b", re.I
-)
+_PLEASE = re.compile(r"\b(?:please|kindly)\b", re.I)
+_POLITE = re.compile(r"\b(?:make sure|be sure|see to it|ensure that|remember to|don't forget|do not forget)\b", re.I)
 _READER = (
     r"(?:agents?|reps?|representatives?|staff|(?:the )?team|we|you|whoever|next agent|advisors?"
     r"|csrs?|the (?:utility"
@@ -158,14 +160,18 @@ def orders_in(prose: str, sentences: list[str], statements: Statements) -> Itera
     if not holds_word(prose, _CUES):
         return
     for sentence in sentences:
-        for clause, verb in _imperatives(sentence):
+        orders = [] if sentence.endswith("?") else list(_imperatives(sentence))
+        for clause, verb in orders:
             if not _supported(clause, verb, statements):
                 yield Finding(kind="order", value=clause.strip(), statement=sentence)
-        for match in _modal_orders(sentence):
+        # "Please answer by e-mail" says how to reach the customer, for which less support is asked.
+        polite = not orders or any(verb not in _MANNER for _, verb in orders)
+        for match in _modal_orders(sentence, polite=polite):
             clause = re.split(r"[,;:]", sentence[match.start() :], maxsplit=1)[0]
             verb = match[0].split()[-1].lower()
-            decided = verb in _DECIDE or verb.endswith(("ed", "en", "aid", "ld"))
-            if not statements.state(clause, share=0.6, verb=verb if decided else "", decided=decided):
+            decided = verb in _DECIDE or stem(verb) in _DECIDE_STEMS
+            backed = statements.state(clause, share=0.6, verb=verb if decided else "", decided=decided)
+            if not backed and (decided or not statements.mention(clause, share=0.6, besides=(verb,))):
                 yield Finding(kind="order", value=clause.strip(), statement=sentence)
 
 
@@ -217,8 +223,9 @@ def _clause(sentence: str, place: int) -> str:
     return re.split(r"[;:]|, (?:and|then)\b|\s(?:and|but|because|since)\s", sentence[place:], maxsplit=1)[0]
 
 
-def _modal_orders(sentence: str) -> Iterator[re.Match[str]]:
-    for pattern in (_POLITE, _MODAL_ORDER):
+def _modal_orders(sentence: str, *, polite: bool) -> Iterator[re.Match[str]]:
+    """Yield orders with a modal verb or such as "make sure", and with "please" if ``polite``."""
+    for pattern in (*((_PLEASE,) if polite else ()), _POLITE, _MODAL_ORDER):
         for match in pattern.finditer(sentence):
             # "Must send the form" leaves out the customer; "must refund her" can only mean the reader.
             bare = match.groupdict().get("bare")

@@ -35,11 +35,14 @@ class AnswerSource:
         account_number: str = "",
     ) -> None:
         """Read the dates; everything else is read when a check first needs it."""
-        texts = [f"{item.text}\n{item.outcome or ''}\n{item.channel}" for item in interactions]
-        self.grounding = GroundingSource(interactions, as_of=as_of, contact_reason=contact_reason)
+        ordered = sorted(interactions, key=lambda item: item.timestamp)
+        texts = [f"{item.text}\n{item.outcome or ''}\n{item.channel}" for item in ordered]
+        self.protected = Protected(account_number, texts)
+        self.grounding = GroundingSource(
+            interactions, as_of=as_of, contact_reason=contact_reason, account_end=self.protected.own_end
+        )
         self.statements = Statements(texts)
         self.contacts = ContactDetails(texts)
-        self.protected = Protected(account_number, texts)
         self._words: str | None = None
 
     def prepare(self) -> None:

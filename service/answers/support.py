@@ -21,20 +21,28 @@ _STOP = frozenset(
     """
     the a an this that these those it its he him his she her hers they them their we us our you your yours i me my
     and or but if so rather than more less mr mrs ms miss jan feb mar apr may jun jul aug sep sept oct nov dec
+    january february march april june july august september october november december
     as at by for from in into of on onto to with within without up out off over again is are was were be been being
     am do does did
     done have has had having will would shall should can could may might must need needs ought please then also just
     only very too
-    now there here when where while until before after about any all some every each both no not never don't dont
+    now there here when where while until before after about any all some every each both no not never none nothing
+    nobody don't dont
     doesn't didn't
     won't cannot can't isn't sure let let's make customer customers caller client agent agents account who what which
     """.split()
 )
 _SHORT = {
-    "cust": "customer", "supv": "supervisor", "sup": "supervisor", "mgr": "manager", "pmt": "payment", "pymt": "payment",
-    "pd": "paid", "req": "request", "cb": "callback", "svc": "service", "tech": "technician", "appt": "appointment",
+    "cust": "customer", "supv": "supervisor", "sup": "supervisor", "mgr": "manager", "pmt": "pay", "pymt": "pay",
+    "pd": "pay", "req": "request", "cb": "call", "svc": "service", "tech": "technician", "appt": "appointment",
     "disc": "disconnect", "recon": "reconnect", "addr": "address", "stmt": "statement", "cert": "certificate", "dr": "doctor",
     "adj": "adjust", "appr": "approve", "xfer": "transfer", "esc": "escalate", "chk": "check", "eml": "email", "ph": "phone",
+    "rcpt": "receipt", "rcvd": "receive", "ck": "check", "amt": "amount", "ltr": "letter", "mtr": "meter", "bal": "balance",
+    "dep": "deposit", "arr": "arrangement", "ext": "extension", "sched": "schedule", "est": "estimate", "callback": "call",
+    "payment": "pay", "payments": "pay",
+    "mon": "monday", "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday",
+    "fri": "friday", "sat": "saturday", "sun": "sunday", "pwr": "power", "elec": "electric",
+    "lic": "license", "info": "information",
 }  # fmt: skip
 _NEGATION = re.compile(
     r"\b(?:not|no|neither|none|nothing|nobody|never|without|avoid|stop|cannot|nor|\w{2,7}n't|dont|doesnt|cant|wont"
@@ -47,6 +55,10 @@ _DEMAND = re.compile(
     r"|threat\w*|beg\w*|hope\w*|wonder\w*|claim\w*)\b|\?",
     re.I,
 )
+
+
+_DENIED_WORDS = 4
+_NEWEST = 2
 
 
 def stem(word: str) -> str:
@@ -68,6 +80,11 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("e-mail", "email"))
 
 
+_ANY_MATTER = content_of(
+    "case matter issue ticket order request work job complaint problem dispute situation inquiry question everything"
+)
+
+
 def is_negative(text: str) -> bool:
     """Return whether ``text`` holds a negation."""
     return _NEGATION.search(text) is not None
@@ -76,20 +93,33 @@ def is_negative(text: str) -> bool:
 class _Passage:
     """One sentence of an interaction."""
 
-    __slots__ = ("demands", "negative", "stems", "words")
+    __slots__ = ("_text", "demands", "negative", "stems", "words")
 
     def __init__(self, text: str) -> None:
+        self._text = text.lower()
         found = _words(text)
         self.words = frozenset(found)
         self.stems = frozenset(map(stem, found))
         self.negative = is_negative(text)
         self.demands = _DEMAND.search(text) is not None
 
+    def affirms(self, words: frozenset[str]) -> bool:
+        """Return whether the sentence holds one of ``words`` with no negation among the four words before it."""
+        stated = words & self.words
+        if not stated or not self.negative:
+            return bool(stated)
+        return any(
+            _NEGATION.search(" ".join(self._text[: place.start()].split()[-_DENIED_WORDS:])) is None
+            for word in stated
+            for place in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", self._text)
+        )
+
 
 class Statements:
     """The sentences of the interactions; read at the first use, since few answers need them."""
 
     def __init__(self, texts: Sequence[str]) -> None:
+        """``texts`` are the interactions', oldest first."""
         self._texts = texts
 
     @cached_property
@@ -135,14 +165,18 @@ class Statements:
         return any(not words.isdisjoint(passage.words) for passage in self._passages)
 
     def decide(self, subject: str, words: frozenset[str], *, refused: bool) -> bool:
-        """Return whether an interaction states one of ``words`` without a negation, and names any ``subject``."""
+        """Return whether an interaction states one of ``words`` without a negation, and names any ``subject``.
+
+        A subject that names no matter in particular ("the case is closed") is what the newest interactions are about.
+        """
         wanted = content_of(subject)
-        for interaction in self._interactions:
+        anything = wanted <= _ANY_MATTER
+        for interaction in self._interactions[-_NEWEST:] if anything else self._interactions:
             named = frozenset[str]().union(*(passage.stems for passage in interaction))
-            if wanted and not wanted & named:
+            if not anything and not wanted & named:
                 continue
             for passage in interaction:
-                if not passage.negative and not passage.demands and not words.isdisjoint(passage.words):
+                if not passage.demands and passage.affirms(words):
                     return True
                 # "We are not able to release the refund" supports "Refund refused."
                 if refused and passage.negative and wanted & passage.stems:

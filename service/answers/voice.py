@@ -14,7 +14,8 @@ _NUMBERED = (
     r"(?<!Phase )(?<!Unit )(?<!Class )(?<!Type )(?<!Part )(?<!Section )(?<!Title )(?<!Level )(?<!Schedule )(?<!Stage )"
 )
 _PERSON = re.compile(
-    rf"{_NUMBERED}\bI(?:'(?:m|ll|ve|d))?\b(?!\.\s?[A-Z]|-\d|/)|\b[Mm](?:e|y|yself)\b(?!-)|\b(?:Im|Ive)\b"
+    rf"{_NUMBERED}\bI(?:'(?:m|ll|ve|d))?\b(?!\.\s?[A-Z]|-\d|/)|\b[Mm](?:e|yself)\b(?!-)|\bmy\b(?!-)|\bMy\b(?!-| [A-Z][a-z])"
+    r"|\b(?:Im|Ive)\b"
     r"|(?<![Tt]hank[ -])\b[Yy](?:ou(?:'(?:re|ll|ve|d)|rs?|rself|rselves)?|'all)\b(?!-)|\b[Ll]et's\b|(?:^|[.:;] )Let us\b"
     r"|\b[Ww]e(?:'re|'d|'ll)? (?:apologi[sz]e\b|appreciate|hope|thank|look forward|understand (?:that|how|your|the)"
     r"|regret|value|recommend"
@@ -25,7 +26,7 @@ _PERSON = re.compile(
 _LETTER = re.compile(
     r"(?:^|(?<=[.!?\n]\s)|(?<=\n))(?:dear\b|(?:hi|hello|hey|greetings|good (?:morning|afternoon|evening|day))\b(?=["
     r" ,!.:])"
-    r"|thank(?:s| you)\b(?! note| letter| card)|best,|(?:best|kind|warm|kindest|many) (?:regards|wishes|thanks)"
+    r"|thank(?:s| you)\b(?! note| letter| card| to\b)|best,|(?:best|kind|warm|kindest|many) (?:regards|wishes|thanks)"
     r"|regards,|sincerely"
     r"|yours (?:truly|sincerely|faithfully)|respectfully,|cheers\b|warmly,|to whom it may concern)"
     r"|\bdear (?:customer|agent|sir|madam|valued|mr|mrs|ms|colleague|team|reader)\b"
@@ -51,10 +52,12 @@ _MACHINE = re.compile(
     r"|(?:^\W{0,3}|(?<=[.!?] ))(?:sure|certainly|of course|absolutely|understood|got it|okay|ok|great question|no"
     r" problem)[,!.]"
     r"|(?:^\W{0,3}|(?<=[.!?] ))(?:\w+ )?(?:summary|answer|output|response|recap|tl;dr)\s?:"
-    r"|\b(?:this|the|my|above) (?:summary|answer|response|output|text|paragraph) (?:is|was|has been|follows|omits"
-    r"|leaves out|excludes|avoids"
-    r"|contains|includes|does not|doesn't|covers|provides|reflects|summari[sz]es|above|below|complies|adheres|meets"
-    r"|uses|keeps)\b"
+    r"|\b(?:(?:this|my|above) (?:summary|answer|response|output|text|paragraph)|the (?:summary|output|paragraph)) (?:is|was"
+    r"|has been|follows|omits|leaves out|excludes|avoids|contains|includes|does not|doesn't|covers|provides|reflects"
+    r"|summari[sz]es|above|below|complies|adheres|meets|uses|keeps)\b"
+    # Customers wait for "the answer", and "the text" may be a message on their phone.
+    r"|\bthe (?:answer|response|text) (?:omits|leaves out|excludes|avoids|covers|reflects|summari[sz]es|above|below|complies"
+    r"|adheres|keeps|(?:does not|doesn't) (?:mention|include|name|repeat|list|cover))\b"
     r"|\b(?:based on|according to|from|in|using) (?:the |your |this )?(?:provided|given|supplied|available|above"
     r"|following|input|shared)"
     r" (?:text|history|interactions?|information|data|notes?|context|input|transcripts?|records?|conversation|details)\b"

@@ -21,25 +21,26 @@ sentence without a further sign of a name. The share of texts without findings i
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
 
+from service.grounding.arithmetic import near, sums_and_differences
+from service.grounding.currencies import may_name_currency
 from service.grounding.date_ties import DateTie, date_ties_in, day_fits
 from service.grounding.history_facts import (
     SEPARATOR,
-    WORD,
     HistoryFacts,
     InteractionFacts,
     TextDays,
     facts_of,
     families_of,
 )
-from service.grounding.lexicon import OPENERS, ORDINARY, ROLES
 from service.grounding.mentions import mentions_of
+from service.grounding.name_forms import NameForms
 from service.grounding.relative_days import counts_from_day, gap_fits, is_stretch
 from service.grounding.sentence import Mention, clean, split_sentences
 from service.grounding.units import TIMES, dimension_of, equal_quantities, quantity_of
@@ -49,8 +50,12 @@ ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count"
 
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
 _BETWEEN = re.compile(
-    r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue)\b", re.I
+    r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue|ahead|in advance|past"
+    r"|short of|prior)\b",
+    re.I,
 )
+_THREADS = frozenset({"sms", "social", "chat"})
+_MESSAGE = re.compile(r"^[^\n:\]]{1,30}[:\]]", re.M)
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
 _WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
@@ -72,12 +77,21 @@ class GroundingSource:
     """The facts of a customer's interactions and what can be derived from them; one source can check any number of texts.
 
     ``interactions`` are those that the text was made from (the visible ones), in any order. ``as_of`` is the time of
-    the request; its day is always supported. ``contact_reason`` is the intent of the present contact.
+    the request; its day is always supported. ``contact_reason`` is the intent of the present contact, ``account_end`` the last
+    digits of the served account, by which an answer may name it.
     """
 
-    def __init__(self, interactions: Sequence[Interaction], *, as_of: datetime, contact_reason: str = "") -> None:
+    def __init__(
+        self,
+        interactions: Sequence[Interaction],
+        *,
+        as_of: datetime,
+        contact_reason: str = "",
+        account_end: str = "",
+    ) -> None:
         """Read the dates; all other facts are read when a mention first needs them."""
         self._as_of = as_of.date()
+        self._account_end = account_end
         self._interactions = interactions
         self._parts = [facts_of(SEPARATOR.join((item.text, item.intent, item.outcome or ""))) for item in interactions]
         self._dated = [
@@ -92,6 +106,8 @@ class GroundingSource:
 
     def supports(self, mention: Mention) -> bool:
         """Return whether the source states the mention or it can be derived from the source."""
+        if mention.kind in ("id", "number") and mention.value == self._account_end and not dimension_of(mention.unit):
+            return True
         match mention.kind:
             case "amount":
                 found = self._has_amount(mention)
@@ -102,7 +118,7 @@ class GroundingSource:
             case "id":
                 found = self._has_id(mention.token)
             case "name":
-                found = self._has_name(mention.words)
+                found = self._names.hold(mention.words)
             case "channel":
                 found = mention.family in self._channel_families or self._facts.names_channel(mention.family)
             case "count":
@@ -121,9 +137,13 @@ class GroundingSource:
         assert item.amount is not None
         if not any(facts.has_amount(item.amount) for facts in self._interaction_facts):
             return True
+        # A text that writes the day and no amount ("refund ck mailed 10/5") speaks of an amount that another one states.
         return any(
-            (facts.has_amount(item.amount) or facts.has_figure(item.amount)) and facts.has_day(item.month, item.day)
+            facts.has_amount(item.amount)
+            or facts.has_figure(item.amount)
+            or (facts.writes_day(item.month, item.day) and not facts.names_amounts)
             for facts in self._interaction_facts
+            if facts.has_day(item.month, item.day)
         )
 
     @cached_property
@@ -153,17 +173,19 @@ class GroundingSource:
     def _written_words(self) -> frozenset[str]:
         return self._facts.written_words.union(*(item.channel.split("_") for item in self._interactions))
 
-    @cached_property
-    def _words(self) -> frozenset[str]:
-        return self._written_words | self._facts.camel_words | self._facts.initials
+    @property
+    def _names(self) -> NameForms:
+        return NameForms(self._facts, self._written_words)
 
     @cached_property
     def _derived_amounts(self) -> frozenset[Decimal]:
-        return self._facts.noted_amounts | _sums_and_differences(self._facts.amounts)
+        return self._facts.noted_amounts | sums_and_differences(self._facts.amounts)
 
     @cached_property
     def _years(self) -> frozenset[Decimal]:
-        return frozenset(Decimal(year) for year in {day.year for day in self._known_days | self._pointed})
+        return frozenset(
+            Decimal(year) for year in {day.year for day in self._known_days | self._pointed} | self._facts.short_years
+        )
 
     @cached_property
     def _numbers(self) -> frozenset[Decimal]:
@@ -198,7 +220,9 @@ class GroundingSource:
 
     @cached_property
     def _named(self) -> frozenset[int]:
-        return frozenset(day.day for dated in self._dated for day in dated.named)
+        """The days of the month that the source names or on which something happened."""
+        named = frozenset(day for dated in self._dated for day in dated.named)
+        return frozenset(day.day for day in named | self._known_days | self._pointed)
 
     @cached_property
     def _gaps(self) -> frozenset[int]:
@@ -213,6 +237,11 @@ class GroundingSource:
         counts: dict[str, set[int]] = defaultdict(set)
         for (family, _), count in self._windows.items():
             counts["phone" if family == "answered" else family].add(count)
+        # One interaction may hold several messages of a thread: any number of them up to all.
+        for item in self._interactions:
+            lines = len(_MESSAGE.findall(item.text)) if item.channel in _THREADS else 0
+            for family in families_of(item.channel):
+                counts[family].update(range(2, lines + 1))
         return counts
 
     @cached_property
@@ -239,7 +268,7 @@ class GroundingSource:
             return (mention.family, value) in self._facts.foreign_amounts
         if value in self._facts.amounts or self._may_be_dollars(value) or value in self._derived_amounts:
             return True
-        return mention.loose and _near(
+        return mention.loose and near(
             value, self._facts.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
         )
 
@@ -252,6 +281,8 @@ class GroundingSource:
             return True
         if measured and (value, measured in TIMES) in self._facts.numbers_with_unit and not counts_from_day(mention):
             return False  # stated with another unit: a gap between two days of the source may be chance
+        if not measured and self._is_price(value, mention.statement):
+            return True
         if value == int(value):
             if unit == "times" and ("times", int(value)) in self._facts.counts:
                 return True
@@ -262,7 +293,11 @@ class GroundingSource:
                     return True
             if unit in _ORDINAL_ENDS and value in self._named:
                 return True
-        return mention.loose and not measured and _near(value, self._numbers, Decimal("0.1"))
+        return mention.loose and not measured and near(value, self._numbers, Decimal("0.1"))
+
+    def _is_price(self, value: Decimal, statement: str) -> bool:
+        """Return whether ``value`` is an amount in another currency: "the euro price of 549.00"."""
+        return may_name_currency(statement) and any(value == amount for _, amount in self._facts.foreign_amounts)
 
     def _has_quantity(self, value: Decimal, unit: str, *, loose: bool) -> bool:
         """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
@@ -276,7 +311,7 @@ class GroundingSource:
             return False
         step = wanted[1] / value if value else Decimal(1)  # one of the unit
         same = [number / step for dimension, number in stated if dimension == wanted[0]]
-        return _near(value, [*same, *self._facts.bare], Decimal("0.1"))
+        return near(value, [*same, *self._facts.bare], Decimal("0.1"))
 
     def _has_clock(self, hour: Decimal, key: str) -> bool:
         dial, half = (key[:-1], key[-1]) if key[-1] in "ap" else (key, "")
@@ -296,7 +331,7 @@ class GroundingSource:
         if value in self._facts.counted or value in self._facts.said:
             return True
         near = any(abs(value - day.year) <= _MOST_YEARS_POINTED for day in self._known_days)
-        return near and value in self._years
+        return (near or value in self._facts.short_years) and value in self._years
 
     def _has_count(self, mention: Mention) -> bool:
         family, count = mention.family, int(mention.number or 0)
@@ -325,50 +360,8 @@ class GroundingSource:
                 known.endswith(token) or known.startswith(token) for known in self._facts.tokens
             )
         parts = _ALNUM_PART.findall(token)
-        return len(parts) == 2 and len(parts[1]) > 1 and parts[0] in self._words and parts[1] in self._facts.tokens
-
-    def _has_name(self, words: tuple[str, ...]) -> bool:
-        if all(self._has_word(word) for word in words):
-            return True
-        # "Social Security" where the notes write SSN (n for number).
-        letters = "".join(word[0] for word in words)
-        return len(words) > 1 and bool({letters, f"{letters}n"} & self._facts.capitals)
-
-    def _has_word(self, word: str) -> bool:
-        return all(
-            self._written_words & (forms := {part, part.removesuffix("s"), f"{part}s"})
-            or self._words & forms
-            or self._abbreviated(part)
-            for part in WORD.findall(word)
-        )
-
-    def _abbreviated(self, word: str) -> bool:
-        """Return whether the notes abbreviate the word: to 4 letters or more ("REV PROT"), 3 capitals, or consonants ("Crk")."""
-        consonants = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
-        if 2 < len(consonants) < len(word) and consonants in self._words:
-            return True
-        # "this" is no abbreviation of "Thistlewood".
-        starts = {word[:length] for length in range(4, len(word) - 2)} - ORDINARY - ROLES - OPENERS
-        return bool(starts & self._words) or word[:3] in self._facts.capitals
-
-
-def _sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
-    derived: set[Decimal] = set()
-    ordered = sorted(stated)
-    for place, low in enumerate(ordered):
-        for high in ordered[place:]:
-            derived.add(low + high)
-            # Without this condition every amount would support "$0 is due".
-            if high > low:
-                derived.add(high - low)
-    return derived
-
-
-def _near(value: Decimal, known: Iterable[Decimal], share: Decimal) -> bool:
-    """Return whether a known value is within ``share`` of ``value`` and one unit (1 or more) of its last non-zero digit."""
-    exponent = value.normalize().as_tuple().exponent
-    step = max(Decimal(1), Decimal(10) ** exponent) if isinstance(exponent, int) else Decimal(1)
-    return any(abs(value - other) <= min(step, value * share) for other in known)
+        known = len(parts) == 2 and len(parts[1]) > 1 and parts[1] in self._facts.tokens
+        return known and self._names.hold_letters(parts[0])
 
 
 # The score, the guard and the count of checked mentions all read the same answer.

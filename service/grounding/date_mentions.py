@@ -20,7 +20,8 @@ _LIST_DAY = _DAY + r"(?!\s+(?!(?:is|was|has|as|this|its|his|plus)\b)[a-z]+s\b)"
 _MORE_DAYS = rf"(?:(?:,\s*{_LIST_DAY})*,?\s*(?:and|&|or)\s+{_LIST_DAY}|\s*(?:-|to|through)\s*{_LIST_DAY})"
 MONTH_DAY = rf"\b({_MONTH})\s*({_DAY}{_MORE_DAYS}?)(?:,?\s+(20\d\d)\b)?"
 _MONTH_DAY = re.compile(MONTH_DAY)
-_DAY_MONTH = re.compile(rf"\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?")
+# The day is no part of an amount: "the $198.25 November bill".
+_DAY_MONTH = re.compile(rf"(?<![\d.,$])\b({_DAY})\s+(?:of\s+)?({_MONTH})(?:,?\s+(20\d\d)\b)?")
 _BEFORE_MONTH = re.compile(
     rf"\d(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}"
 )  # a part of the pattern above, faster to search for
@@ -39,9 +40,11 @@ _MONTH_IN_NOTES = re.compile(
     r"|dec(?:ember)?)\b"
 )
 # 1 to 12; begins with the digit for the reason given in service.grounding.sentence.
-_MONTH_FIGURES = r"([0-9](?<![\d/$.#-].)(?:(?<=1)[0-2]|(?<=0)[1-9]|(?<!0)))"
+# After a hyphen only where that follows a date: "7/3-7/24".
+_MONTH_FIGURES = r"([0-9](?:(?<![\d/$.#-].)|(?<=\d/\d-.)|(?<=/\d\d-.))(?:(?<=1)[0-2]|(?<=0)[1-9]|(?<!0)))"
 _SLASH_YEAR = re.compile(rf"{_MONTH_FIGURES}/(20\d\d)(?![\d/])")
 _ISO = re.compile(r"(2(?<=\b2)0\d\d)-(\d\d)-(\d\d)(?!\d)")
+_SLASH_SPAN = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])-(3[01]|[12]\d|0?[1-9])(?![\d/.])")
 _SLASH = re.compile(rf"{_MONTH_FIGURES}/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])")
 _MONTH_WORDS = frozenset(
     "jan january feb february mar march apr april may jun june jul july aug august sep sept sepember september oct october nov"
@@ -97,6 +100,9 @@ def _in_figures(scanner: SentenceScanner) -> Iterator[Dated]:
             yield Dated(*match.span(), int(match[2]), int(match[3]), int(match[1]))
     if "/" not in scanner.remaining:
         return
+    for match in scanner.take(_SLASH_SPAN) if "-" in scanner.remaining else ():
+        for day in (match[2], match[3]):
+            yield Dated(*match.span(), int(match[1]), int(day))
     for match in scanner.take(_SLASH):
         year = None if match[3] is None else int(match[3]) % 100 + 2000
         yield Dated(*match.span(), int(match[1]), int(match[2]), year)
@@ -126,8 +132,13 @@ def month_days(text: str) -> tuple[re.Match[str], ...]:
     return tuple(_MONTH_DAY.finditer(text.lower()))
 
 
+# With a capital they are months, unless they ask: "May I pay on Friday?"
+_SPRING = re.compile(r"\bMarch\b|\bMay\b(?!\s+(?:I|we|he|she|you|they|it|be|the|not)\b)")
+
+
 def months_of_notes(text: str) -> set[int]:
     """Return the months (1 to 12) that a note names, capitalised or not."""
     if not names_month(text):
         return set()
-    return {month_number(match[0]) for match in _MONTH_IN_NOTES.finditer(text.lower())}
+    lower = {month_number(match[0]) for match in _MONTH_IN_NOTES.finditer(text.lower())}
+    return lower | {month_number(match[0]) for match in _SPRING.finditer(text)}

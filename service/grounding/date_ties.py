@@ -48,7 +48,10 @@ def date_ties_in(sentence: str) -> Iterator[DateTie]:
     if not dates:
         return
     contacts = [
-        (family, found) for family, pattern in channel_patterns(sentence) for found in pattern.finditer(sentence)
+        (family, found)
+        for family, pattern in channel_patterns(sentence)
+        for found in pattern.finditer(sentence)
+        if found[0].lower() != "online"  # how a customer paid, in most texts, and not how they were in touch
     ]
     for match in dates:
         days = DAY_DIGITS.findall(match[2])

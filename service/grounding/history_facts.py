@@ -19,12 +19,13 @@ from service.grounding.informal_numbers import (
     clocks_in_figures,
     clocks_in_words,
     foreign_numbers,
+    without_cents,
     worded_numbers,
 )
 from service.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
 from service.grounding.mentions import FIGURES, TIME_OF_DAY, channel_patterns, clock_key, read_counts
 from service.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
-from service.grounding.relative_days import in_english, nearest_year, pointed_days, real_day
+from service.grounding.relative_days import in_english, nearest_year, ordinal_days, pointed_days, real_day
 from service.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
 from service.grounding.units import Measurement, Quantity, measured_in, without_quantities
 
@@ -42,7 +43,10 @@ _LETTERS_NUMBER = re.compile(r"\b([A-Za-z]{1,5})[ #:]+(\d{2,})\b")
 _NO_TOKEN = re.compile(r"[^a-z0-9]")
 _DIGIT_RUN = re.compile(r"\d+")
 _VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
+_TWO_CAPITALS = re.compile(r"\b[A-Z]{2}\b")
 _THREE_CAPITALS = re.compile(r"\b[A-Z]{3}\b")
+_SHORT_YEAR = re.compile(r"'(?<!\w')(\d\d)\b(?!['.:,]\d)")
+_CENTURY = 2000
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INITIALS = re.compile(
     r"(?<![\w'.])(?:[^\W\d_][\w'.]{0,30}\s+(?:(?:of|the|and|for|to)\s+){0,2}){1,5}[^\W\d_][\w']{0,30}"
@@ -149,6 +153,11 @@ class HistoryFacts:
         """Words of three capital letters, in lower case, without ordinary ones."""
         return frozenset(map(str.lower, _THREE_CAPITALS.findall(self._cleaned))) - ORDINARY
 
+    @cached_property
+    def codes(self) -> frozenset[str]:
+        """Words of two capital letters, in capitals."""
+        return frozenset(_TWO_CAPITALS.findall(self._cleaned))
+
     def names_channel(self, family: str) -> bool:
         """Return whether the history names the channel or implies it ("on hold", "iOS")."""
         named = holds_part(self._cleaned, CHANNEL_PARTS[family]) and CHANNEL_WORDS[family].search(self._cleaned)
@@ -187,8 +196,8 @@ class HistoryFacts:
 
     @cached_property
     def priceable(self) -> frozenset[Decimal]:
-        """Numbers in figures that may be dollars: those without a unit of measure or another currency."""
-        undated = without_quantities(self._undated)
+        """Numbers in figures that may be dollars: those without a unit of measure, cents or another currency."""
+        undated = without_cents(without_quantities(self._undated))
         return _decimals([*FIGURES.findall(undated), *_DIGIT_RUN.findall(undated)])
 
     @cached_property
@@ -205,6 +214,11 @@ class HistoryFacts:
         """Numbers in figures, without those of dates: otherwise a long history would support every small number."""
         undated = self._undated
         return _decimals([*FIGURES.findall(undated), *_DIGIT_RUN.findall(undated)])
+
+    @cached_property
+    def short_years(self) -> frozenset[int]:
+        """Years of which a note gives the last two digits: "on acct since '19"."""
+        return frozenset(_CENTURY + int(written) for written in _SHORT_YEAR.findall(self._plain))
 
     # Few texts hold number words, counts or times of day, so each text is pre-filtered on its own.
     @cached_property
@@ -236,6 +250,14 @@ class TextDays:
             (month, day, year or nearest_year(month, day or 15, written)) for month, day, year in facts.dates
         }
         self.dates.update([(month, None, nearest_year(month, 15, written)) for month in facts.months])
+        # "May was a half month, we opened on the 14th".
+        self.dates.update(
+            [
+                (month, day, nearest_year(month, day, written))
+                for month in facts.months
+                for day in ordinal_days(facts.plain)
+            ]
+        )
 
     @cached_property
     def named(self) -> frozenset[date]:
@@ -268,9 +290,18 @@ class InteractionFacts:
         wanted = (month, day)
         return (
             wanted in self._local_days
-            or any(wanted == (found[0], found[1]) for found in self._days.dates)
+            or self.writes_day(month, day)
             or any(wanted == (found.month, found.day) for found in self._days.pointed)
         )
+
+    def writes_day(self, month: int, day: int) -> bool:
+        """Return whether the interaction's text writes this day with its month."""
+        return any((month, day) == (found[0], found[1]) for found in self._days.dates)
+
+    @property
+    def names_amounts(self) -> bool:
+        """Whether the interaction states any amount in dollars."""
+        return bool(self._facts.amounts)
 
     def has_amount(self, amount: Decimal) -> bool:
         """Return whether the interaction states this amount in dollars."""

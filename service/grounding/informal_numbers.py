@@ -71,6 +71,11 @@ def amounts_of_notes(text: str) -> Iterator[Decimal]:
             yield read_number(match[1]) + read_number(match[2]) / 100
 
 
+def without_cents(text: str) -> str:
+    """Return ``text`` without amounts in cents: "17.9 cents" supports no "$17.90"."""
+    return _CENTS.sub("|", text)
+
+
 def clocks_in_figures(text: str) -> Iterator[str]:
     """Yield times of day as ``service.grounding.mentions.clock_key`` writes them: ``@minutes`` on a 12-hour dial."""
     for pattern in (_RUN_TOGETHER, _HOURS):
@@ -80,8 +85,9 @@ def clocks_in_figures(text: str) -> Iterator[str]:
 
 def clocks_in_words(text: str) -> Iterator[str]:
     """Yield times of day written in words, in the same format."""
-    if _names_noon(text):
-        yield _key(0)
+    if holds_word(text, _NOON_NAMES):
+        for match in _NOON.finditer(text):
+            yield "@0a" if match[0].lower() == "midnight" else "@0p"
     if not holds_word(text, _PAST_WAYS):
         return
     lower = text.lower()

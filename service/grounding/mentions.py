@@ -29,6 +29,7 @@ from service.grounding.sentence import (
     read_number,
     split_sentences,
 )
+from service.grounding.units import METERED
 
 DOLLARS = re.compile(rf"\$\s?({FIGURE})(?:\s?(k|thousand)\b)?", re.I)
 _FIGURE_ALONE = figure_after(r"\w$.,")
@@ -101,8 +102,10 @@ TIME_OF_DAY = re.compile(
 )
 FIGURES = re.compile(figure_after(r"\w."))
 _NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
+_NOON = re.compile(r"\b(?:noon|midday|midnight)\b", re.I)
+_NOON_NAMES = frozenset({"noon", "midday", "midnight"})
 _UNIT = re.compile(
-    r"[\s-]*(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|long)\s+)?"
+    rf"[\s-]*(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|long)\s+)?{METERED}"
     r"((?:business|working)[ -]days?|[A-Za-z%]+)"
 )
 # "Two charges", "the two": the writer counts what the source lists. "Two" is checked only before one of these words.
@@ -199,6 +202,9 @@ def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
             continue
         scanner.blank(*match.span())
         yield scanner.mention("number", *match.span(), number=Decimal(match[1]), unit=clock_key(match))
+    for match in scanner.take(_NOON) if holds_word(scanner.text, _NOON_NAMES) else ():
+        key = "@0a" if match[0].lower() == "midnight" else "@0p"
+        yield scanner.mention("number", *match.span(), number=Decimal(12), unit=key)
     patterns = [_NUMBER] if digits else []
     patterns += [NUMBER_WORDS] if holds_word(scanner.text, NUMBER_NAMES) else []
     for pattern in patterns:

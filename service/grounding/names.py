@@ -14,7 +14,9 @@ _NAME_VERB = re.compile(
     r"|called|phoned|texted|e-?mailed|tweeted|advised|spoke|waived)\b"
 )
 # "Authorized Corinne": a first word with such an ending describes the name after it and is no part of it.
-_DERIVED = ("ed", "ing", "ly", "ist", "ion")
+_DERIVED = ("ed", "ing", "ly", "ist", "ion", "man", "woman", "person", "er", "or", "ee", "ent", "ant")
+# "Danger reported:", "Refund promised by the desk": what was done, not who did it.
+_PASSIVE = re.compile(r"\s+\w+ed(?:[.:;,]|\s+(?:by|from|in|on|at|for|to|via|twice|once|again|since|until)\b|$)")
 _SHOUTED = re.compile(r"\A\W*[A-Z]{2,}(?:[ -]+[A-Z]{2,})+(?=[:.,;!?]|$)")
 _CACHED = 40  # characters; common words repeat, and caching longer ones would only fill the memory
 _MIDDLE = frozenset({"of", "de", "la", "del", "and", "&", "the"})
@@ -27,7 +29,8 @@ def read_names(scanner: SentenceScanner) -> Iterator[Mention]:
     for match in _CAPITALISED.finditer(left):
         if not is_name(match, left):
             continue
-        if run and not _joins(left[run[-1].end() : match.start()]):
+        # A possessive ends a name: in "Ada's Social Security number", two are named.
+        if run and (run[-1][0].endswith("'s") or not _joins(left[run[-1].end() : match.start()])):
             yield _name(scanner, run)
             run = []
         run.append(match)
@@ -40,7 +43,11 @@ def _joins(between: str) -> bool:
 
 
 def _name(scanner: SentenceScanner, run: list[re.Match[str]]) -> Mention:
-    words = tuple(bare(match[0]) for match in run)
+    # "Polish-speaking": the part without a capital is no name.
+    words = tuple(
+        bare("-".join(part for part in match[0].split("-") if not part[:1].islower() or part == match[0]))
+        for match in run
+    )
     return scanner.mention("name", run[0].start(), run[-1].end(), words=words)
 
 
@@ -97,7 +104,12 @@ def is_name(match: re.Match[str], sentence: str) -> bool:
         return True
     if _role(plain) or plain in OPENERS:
         return False
-    if match[0].endswith("'s") or _NAME_VERB.match(sentence, match.end()):
+    if match[0].endswith("'s"):
+        return True
+    if _NAME_VERB.match(sentence, match.end()) and not _PASSIVE.match(sentence, match.end()):
         return True
     following = _CAPITALISED.match(sentence, match.end() + 1)
-    return following is not None and bare(following[0]) not in ORDINARY and not plain.endswith(_DERIVED)
+    if following is None or bare(following[0]) in ORDINARY or plain.endswith(_DERIVED):
+        return False
+    # "Replacement LED": an acronym is no surname.
+    return not following[0].isupper() or match[0].isupper()

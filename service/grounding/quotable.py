@@ -110,7 +110,7 @@ _SECRETS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ),
         (
             ("routing", "aba", "iban", "acct", "account", "a/c", "checking", "savings", "card"),
-            r"\b(?:routing|aba|iban|acct|account|a/c|checking|savings|card)(?: number| no\.?| num| #)?\W{0,3}"
+            r"\b(?:routing|aba|iban|acct|account|a/c|checking|savings|card)(?: number| no\.?| num| #)?[^\w;]{0,3}"
             r"(?:(?:in|is|was|ending) )?#?\d(?:[ -]?\d){5,}",
         ),
     )

@@ -8,6 +8,7 @@ from service.grounding.prefilters import holds_digit, holds_word, same_letters
 from service.grounding.sentence import LEAD, Mention
 
 _HALF_A_YEAR = 182
+_DAYS_OF_MONTH = range(1, 32)
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKDAY = re.compile(
     r"\b(?:(mon|fri|sun)(?:day)?|(tue)(?:s(?:day)?)?|(wed)(?:nesday)?|(thu)(?:rs?(?:day)?)?|(sat)(?:urday)?)s?\b", re.I
@@ -139,10 +140,16 @@ def pointed_days(text: str, written: date) -> set[date]:
     if holds_word(text, _SPAN_UNITS):
         for match in _SPAN.finditer(_NUMBER_WORD.sub(lambda m: str(SMALL_NUMBERS[m[0]]), text.lower())):
             pointed |= _spans(match, written)
-    if holds_word(text, _ORDINAL_ENDS) and holds_digit(text):
-        for match in _ORDINAL_DAY.finditer(text):
-            pointed |= _bare_days(int(match[1]), written)
+    for day in ordinal_days(text):
+        pointed |= _bare_days(day, written)
     return pointed
+
+
+def ordinal_days(text: str) -> list[int]:
+    """Return the days of the month that ``text`` names without one: "by the 20th"."""
+    if not holds_word(text, _ORDINAL_ENDS) or not holds_digit(text):
+        return []
+    return [day for match in _ORDINAL_DAY.finditer(text) if (day := int(match[1])) in _DAYS_OF_MONTH]
 
 
 def is_stretch(unit: str) -> bool:

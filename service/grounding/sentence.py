@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from service.grounding.lexicon import SCALES, SMALL_NUMBERS
+from service.grounding.lexicon import OPENERS, ROLES, SCALES, SMALL_NUMBERS
 from service.grounding.prefilters import holds_digit, replaced, same_letters
 from service.grounding.text import MONTHS
 
@@ -64,10 +64,14 @@ LOOSE = re.compile(
 )
 
 _SENTENCE_END = re.compile(r"[.!?;\n](?:(?<!\n)[\"')\]]*\s+|(?<=\n)\n*)")
-NOT_AN_END = re.compile(
-    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|Jr|Sr|vs|approx|acct|dept|Apt|a\.m|p\.m|" + "|".join(MONTHS) + r"|sept)|\b[A-Z])\.$",
-    re.I,
-)
+# A title never ends a sentence; an initial ends one where a word follows that is no name ("unit B. The crew"), the others
+# where any word with a capital follows ("at 3 p.m. Power came back").
+NOT_AN_END = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Jr|Sr|vs)|(?-i:(?<!['\w])[A-Z]))\.$", re.I)
+_NO_NAMES = OPENERS | ROLES
+_INITIAL = re.compile(r"(?<!['\w])[A-Z]\.$")
+_OFTEN_NO_END = re.compile(r"\b(?:no|approx|acct|dept|apt|a\.m|p\.m|" + "|".join(MONTHS) + r"|sept)\.$", re.I)
+_CAPITALISED = re.compile(r"[A-Z][a-z]+")
+_NEW_SENTENCE = re.compile(r"(?!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Eastern|Central|Mountain|Pacific)[a-z]*\b)[A-Z][a-z]")
 _LONGEST_NO_END = 7  # "approx."
 LEAD = 24  # characters searched before a match: longer than any word that may be there
 _CLEAN = (
@@ -96,12 +100,24 @@ def split_sentences(text: str) -> list[str]:
     for match in _SENTENCE_END.finditer(text):
         mark = match[0][0]
         end = match.start() + (mark != "\n")
-        if mark == "." and "\n" not in match[0] and NOT_AN_END.search(text, max(start, end - _LONGEST_NO_END), end):
+        if (
+            mark == "."
+            and "\n" not in match[0]
+            and _continues(text, max(start, end - _LONGEST_NO_END), end, match.end())
+        ):
             continue
         parts.append(text[start:end].strip())
         start = match.end()
     parts.append(text[start:].strip())
     return [part for part in parts if part]
+
+
+def _continues(text: str, start: int, end: int, following: int) -> bool:
+    """Return whether the dot before ``end`` ends no sentence."""
+    if NOT_AN_END.search(text, start, end):
+        word = _CAPITALISED.match(text, following)
+        return word is None or _INITIAL.search(text, start, end) is None or word[0].lower() not in _NO_NAMES
+    return bool(_OFTEN_NO_END.search(text, start, end)) and not _NEW_SENTENCE.match(text, following)
 
 
 def words_to_number(words: str) -> Decimal:

@@ -70,7 +70,9 @@ _UNIT_OF = {word: (dimension, Decimal(factor)) for dimension, factor, words in _
 _BUSINESS = r"(?:business|working|bus\.?|biz|wkg|work)[ -]?(?:days?|d)\b"
 _NAME = "|".join(sorted((word for word in _UNIT_OF if word != "%"), key=len, reverse=True))
 _WRITTEN_UNIT = rf"(?:(?P<business>{_BUSINESS})|(?P<unit>%|(?:{_NAME})(?![^\W\d_])))"
-_FILLER = r"(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|other|solid|long)\s)?"
+# "412 night kWh": a word may describe what is metered.
+METERED = r"(?:[a-z-]{2,12}\s(?=(?i:kwh|kw|therms?|gallons?|gals?|ccf|mcf|hcf)\b))?"
+_FILLER = rf"(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|other|solid|long)\s)?{METERED}"
 _FIGURE = figure_after(r"\w$.,:/")
 _FIGURES = re.compile(
     rf"(?P<low>{_FIGURE})(?:(?:-some|ish|\+)?(?:\s?(?:-|/|to|or|and|a|bis|till)\s?(?P<high>{figure_after('.,:')}))?)"
@@ -123,9 +125,8 @@ def measured_in(text: str) -> Iterator[Measurement]:
     """Yield every number of ``text`` with its unit, in figures or words; both ends of a range; "13:52" as minutes."""
     if holds_digit(text):
         for match in _FIGURES.finditer(text):
-            for written in (match["low"], match["high"]):
-                if written:
-                    yield _measured(read_number(written), match)
+            for number in _ends(match):
+                yield _measured(number, match)
         for match in _DURATION.finditer(text):
             minutes, seconds = map(int, match[0].split(":"))
             # A writer rounds "8:52" to nine minutes, or cuts it to eight.
@@ -145,7 +146,20 @@ def measured_in(text: str) -> Iterator[Measurement]:
 
 def without_quantities(text: str) -> str:
     """Return ``text`` without figures that carry a unit, so that only bare ones are left."""
-    return _FIGURES.sub(lambda match: "|" * len(match[0]), text) if holds_digit(text) else text
+    return _FIGURES.sub(_blanked, text) if holds_digit(text) else text
+
+
+def _ends(match: re.Match[str]) -> list[Decimal]:
+    """Return the numbers that carry the unit: one, or both ends of a range. In "5,000/60 mo" only the second does."""
+    low, high = read_number(match["low"]), match["high"]
+    if high is None:
+        return [low]
+    return [low, read_number(high)] if low <= read_number(high) else [read_number(high)]
+
+
+def _blanked(match: re.Match[str]) -> str:
+    kept = match["low"] if len(_ends(match)) == 1 and match["high"] else ""
+    return kept + "|" * (len(match[0]) - len(kept))
 
 
 def _measured(number: Decimal, match: re.Match[str]) -> Measurement:

@@ -104,3 +104,9 @@ def test_ordinary_words_stay_words(text):
 @pytest.mark.parametrize("text", ["9" * 20_000, "one " * 5_000, "3-" * 10_000, "a1" * 10_000, "(402) " * 4_000])
 def test_hostile_texts_end(text):
     leaks(text, text)
+
+
+def test_ids_of_the_interactions_side_by_side_are_no_account_number():
+    assert leaks("Meters 55810/55811 were crossed.", "mtr 55810 feeds A, 55811 feeds B") == []
+    assert leaks("Meters 55810/55811 were crossed.", "mtr 55810 feeds A") != []
+    assert leaks("Account 33081/26945 is past due.", "see 33081 and 26945") != []

@@ -198,3 +198,68 @@ def test_a_link_for_card_details_is_found_although_the_interactions_hold_it():
 )
 def test_hostile_answers_are_read_in_time(text):
     found(text, text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("Cancel deadline Nov 17 for her.", "cancel by Nov 17"),
+        ("Remove the $60 fee?", "asks to remove the $60 fee"),
+        ("Give out nothing about her.", "no info to anyone but her"),
+        ("Please answer by e-mail.", "wants the answer by email"),
+        ("Send a receipt after payment, please.", "she'd like rcpt when paid"),
+        ("She must be called before Friday.", "adv cb to her by Fri"),
+    ],
+)
+def test_telegraphic_notes_and_questions_are_no_orders(answer, note):
+    assert "order" not in found(answer, note)
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("October's bill is paid.", "Paid the bill in full while on w/ me so no late chg."),
+        ("The order is closed.", "TS-512 closed."),
+        ("The work is complete.", "limb off, drop back up. complete."),
+    ],
+)
+def test_a_verdict_that_an_interaction_words_otherwise_is_supported(answer, note):
+    assert "bare verdict" not in found(answer, note)
+
+
+def test_a_verdict_is_denied_by_a_negation_before_its_word_and_settled_by_the_newest_interactions():
+    assert "bare verdict" in found("The bill is paid.", "the bill was not yet paid")
+    assert "bare verdict" in found("The case is closed.", "ticket closed", "reopened it", "still waiting for the crew")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Thanks to her call, Billing reviews it.",
+        "She paid on time, as instructed.",
+        "A new form falls under the rules of that day.",
+        "He was warned that the answer is likely no.",
+        "The form is uploaded in My Account.",
+    ],
+)
+def test_a_report_s_own_words_are_no_letter_and_no_prompt(answer):
+    assert found(answer) == []
+
+
+def test_a_reported_wish_and_a_hazard_that_the_notes_name_are_no_advice():
+    note = "landlord wants to light the furnace himself, told NO. Found gen backfeeding thru dryer outlet"
+    assert "dangerous advice" not in found("The landlord wanted to relight it.", note)
+    assert "dangerous advice" not in found("A backfeeding generator made the cut necessary.", note)
+    assert "dangerous advice" in found("He can relight the furnace.", note)
+    assert "dangerous advice" in found("He can backfeed the house.", note)
+
+
+def test_the_served_account_s_last_four_digits_may_be_named_and_no_others():
+    assert found("Nothing is open on the account ending 6945.") == []
+    assert "id" in found("Nothing is open on the account ending 6954.")
+    assert "account number" in found("Nothing is open on account 3308126945.")
+    assert "number" in found("She used 6945 kWh.")
+
+
+def test_a_phone_number_after_account_is_no_secret():
+    assert found("Dana Reyes disputes a fee on this account; 555-0142 is her phone number.") == []

@@ -504,3 +504,70 @@ def test_any_text_can_be_read_and_each_value_is_in_its_sentence(text: str) -> No
     for mention in find_mentions(text):
         assert isinstance(mention, Mention)
         assert mention.value in mention.statement
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("Power failed on Sawmill Road.", "outage on Sawmill Rd tap"),
+        ("She lives in Sherbrooke, Quebec, and has a Canadian bank.", "home is Sherbrooke QC, pays CAD 240"),
+        ("Halina B., Polish-speaking, called.", "Halina B speaks Polish"),
+        ("Ada's Social Security number was used.", "Ada: opened online w/ her SSN"),
+        ("Danger reported: low wires.", "wires hanging low"),
+        ("Replacement LED head due soon.", "new LED head ordered"),
+        ("She awaits a yes or no. The notice stands.", "asks for a yes or no"),
+        ("She takes it at 3 p.m. When asked, she agreed.", "3 p.m. is fine"),
+        ("That was the phone company's. Cleaning is open.", "phone co's"),
+        ("The crew went to unit B. The tag is off.", "unit B"),
+    ],
+)
+def test_names_in_the_forms_of_notes_and_first_words_are_supported(answer, note):
+    assert [item for item in _kinds(answer, _source(note)) if item[0] == "name"] == []
+
+
+def test_a_name_that_no_note_holds_is_found_after_a_sentence_that_ends_in_an_abbreviation():
+    assert _kinds("She takes it at 3 p.m. Carla Voss said so.", _source("3 p.m. is fine")) == [("name", "Carla Voss")]
+    assert _kinds("Power failed on Sawmill Lane.", _source("outage on Sawmill Rd")) == [("name", "Sawmill Lane")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("Empty from July 3 to July 24.", "house empty 7/3-7/24"),
+        ("Filled on June 27 and 28.", "fill dates 6/27-28"),
+        ("The $25.10 November bill stands.", "Nov bill $25.10"),
+        ("Vans come in March.", "6 vans for March."),
+        ("They opened on May 14.", "May was a half month, we opened on the 14th"),
+        ("On the account since 2019.", "she's on acct since '19"),
+        ("Called on the 3rd.", "hello"),
+        ("412 night kWh were billed.", "412 kWh 11p-6a"),
+        ("A loan over 60 months, up to $5,000.", "loan up to 5,000 / 60 mo"),
+        ("The euro price of 549.00 is fine.", "price EUR 549.00"),
+        ("It came two days ahead of the due date of Nov 5.", "due 11/5"),
+    ],
+)
+def test_dates_and_numbers_in_the_forms_of_notes_are_supported(answer, note):
+    assert _kinds(answer, _source(note)) == []
+
+
+def test_noon_and_midnight_are_two_times_of_day():
+    assert _kinds("Crew by noon.", _source("crew by 12 pm")) == []
+    assert _kinds("Crew by midnight.", _source("crew by noon")) == [("number", "midnight")]
+
+
+def test_cents_are_no_dollars():
+    assert _kinds("It costs 17.9 cents.", _source("price 17.9 cents")) == []
+    assert _kinds("It costs 17.9 dollars.", _source("price 17.9 cents")) == [("amount", "17.9 dollars")]
+
+
+def test_a_note_with_the_day_and_no_amount_may_speak_of_another_note_s_amount():
+    told = ("refund of $249.36 is coming", "refund ck mailed 10/5")
+    assert _kinds("The $249.36 refund was mailed on October 5.", _source(*told)) == []
+    other = ("refund of $249.36 is coming", "paid $12.00 on 10/5")
+    assert _kinds("The $249.36 refund was mailed on October 5.", _source(*other)) != []
+
+
+def test_messages_of_one_thread_may_be_counted():
+    thread = "IN: stop the power\nOUT: unsubscribed\nIN: no\nIN: hello??"
+    assert _kinds("Two further texts got no answer.", _source(thread, channel="sms")) == []
+    assert _kinds("Nine further texts got no answer.", _source(thread, channel="sms")) != []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from service.grounding import date_mentions, history_facts, informal_numbers, mentions, names, sentence
 
 FIGURE = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+AFTER_DATE = r"(?:(?<![\d/$.#-])|(?<=\d/\d-)|(?<=/\d\d-))"  # a hyphen only after a date
 PLAIN = {
     mentions.FIGURES: rf"(?<![\w.]){FIGURE}",
     mentions._NUMBER: rf"(?<![\w$.@])(?:{FIGURE})(?=[^\d]|$)",
@@ -30,8 +31,8 @@ PLAIN = {
     ),
     informal_numbers._HOURS: r"(?<![\w$.,:/#-])([01]?\d|2[0-3])\s?h\s?([0-5]\d)?\b",
     date_mentions._ISO: r"\b(20\d\d)-(\d\d)-(\d\d)(?!\d)",
-    date_mentions._SLASH: r"(?<![\d/$.#-])(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])",
-    date_mentions._SLASH_YEAR: r"(?<![\d/$.#-])(1[0-2]|0?[1-9])/(20\d\d)(?![\d/])",
+    date_mentions._SLASH: AFTER_DATE + r"(1[0-2]|0?[1-9])/(3[01]|[12]\d|0?[1-9])(?:/(20\d\d|\d\d))?(?![\d/])",
+    date_mentions._SLASH_YEAR: AFTER_DATE + r"(1[0-2]|0?[1-9])/(20\d\d)(?![\d/])",
     history_facts._FRACTION: r"(?<![\d/])([1-6])/([1-6])(?![\d/])",
     history_facts._VERSION: r"\b[vV](?=\d)",
     names._CAPITALISED: r"(?<![\w@#/$.-])[^\W\d_a-z][\w'&]*(?:-[^\W\d_][\w']*)*",
@@ -84,14 +85,31 @@ def test_sentences_end_as_with_the_plain_pattern(text):
     ends = re.compile(r"(?<=[.!?;])(?:[\"')\]]*)\s+|\n+")
     parts, start = [], 0
     for match in ends.finditer(text):
-        if "\n" not in match[0] and sentence.NOT_AN_END.search(
-            text, max(start, match.start() - sentence.LEAD), match.start()
-        ):
+        before = text[max(start, match.start() - sentence.LEAD) : match.start()]
+        often = re.search(r"\b(?:no|approx|nov|sept|a\.m)\.$", before, re.I)
+        capital = re.match("[A-Z][a-z]", text[match.end() :])
+        if "\n" not in match[0] and (sentence.NOT_AN_END.search(before) or (often and not capital)):
             continue
         parts.append(text[start : match.start()].strip())
         start = match.end()
     parts.append(text[start:].strip())
     assert sentence.split_sentences(text) == [part for part in parts if part]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Off at 3 p.m. Power is back.", ["Off at 3 p.m.", "Power is back."]),
+        ("Off at 3 p.m. Monday.", ["Off at 3 p.m. Monday."]),
+        ("Due Oct. 5, or no. 7.", ["Due Oct. 5, or no. 7."]),
+        ("A yes or no. The notice stands.", ["A yes or no.", "The notice stands."]),
+        ("It is July's. That stands.", ["It is July's.", "That stands."]),
+        ("To unit B. The tag is off.", ["To unit B.", "The tag is off."]),
+        ("Halina B. Wrobel called.", ["Halina B. Wrobel called."]),
+    ],
+)
+def test_an_abbreviation_ends_a_sentence_where_the_next_word_begins_one(text, parts):
+    assert sentence.split_sentences(text) == parts
 
 
 def test_a_scanner_without_digits_is_not_searched_for_digits_again():
