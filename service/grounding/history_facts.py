@@ -23,7 +23,7 @@ from service.grounding.informal_numbers import (
     worded_numbers,
 )
 from service.grounding.lexicon import CHANNEL_PARTS, CHANNEL_WORDS, ORDINARY
-from service.grounding.mentions import FIGURES, TIME_OF_DAY, channel_patterns, clock_key, read_counts
+from service.grounding.mentions import FIGURES, channel_patterns, clock_key, read_counts, times_of_day
 from service.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
 from service.grounding.relative_days import in_english, nearest_year, ordinal_days, pointed_days, real_day
 from service.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
@@ -58,6 +58,8 @@ _NTH_CONTACT = re.compile(
 _DOLLARS = re.compile(rf"\$\s?({FIGURE})")
 _WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?![\d.])")
 _BARE_FIGURES = re.compile(figure_after(r"\w.$"))
+# The 13 of "Q-WAIT 13:52" is no bare number: as a duration it carries a unit.
+_TIMED = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?::[0-5]\d)?(?![\d:])")
 _BEFORE_IDEOGRAPH = re.compile(r"\d+(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 _MULTIPLES = (
     (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
@@ -191,7 +193,7 @@ class HistoryFacts:
     def bare(self) -> frozenset[Decimal]:
         """Numbers in figures without a unit or a dollar sign, and numbers whose unit another language or script names."""
         foreign = [number for part in self._parts for number in foreign_numbers(part.plain)]
-        undated = without_quantities(self._undated)
+        undated = _TIMED.sub("|", without_quantities(self._undated))
         return _decimals(_BARE_FIGURES.findall(undated) + _BEFORE_IDEOGRAPH.findall(undated)).union(foreign)
 
     @cached_property
@@ -237,7 +239,7 @@ class HistoryFacts:
         in_words = [clock for part in self._parts for clock in clocks_in_words(part.plain)]
         in_figures = clocks_in_figures(self._plain)
         timed = self._plain.replace("&nbsp;", " ")  # "3:41&nbsp;PM" in a mail's HTML
-        return frozenset([*in_words, *in_figures, *map(clock_key, TIME_OF_DAY.finditer(timed))])
+        return frozenset([*in_words, *in_figures, *map(clock_key, times_of_day(timed))])
 
 
 class TextDays:

@@ -100,6 +100,11 @@ _CENT_NAMES = frozenset({"cent", "cents"})
 TIME_OF_DAY = re.compile(
     hour_after(r"\d:$.") + r"(?:(?::([0-5]\d))?\s?([ap])(?:\.m\.|m\b|\b)|:([0-5]\d)(?![\d:]))", re.I
 )
+_HALF_NAMES = frozenset({"morning", "afternoon", "evening"})
+_HALF_SAID = re.compile(r"\s(?:in the |this |that )?(morning|afternoon|evening)\b", re.I)
+_BARE_HOUR = re.compile(
+    hour_after(r"\d:$./-") + r"()()()(?=\s(?:in the|this|that) (?:morning|afternoon|evening)\b)", re.I
+)
 FIGURES = re.compile(figure_after(r"\w."))
 _NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
 _NOON = re.compile(r"\b(?:noon|midday|midnight)\b", re.I)
@@ -197,8 +202,13 @@ def _family(match: re.Match[str]) -> str:
 def read_numbers(scanner: SentenceScanner) -> Iterator[Mention]:
     """Yield the remaining numbers, in figures or words; "one", more often an article, is not read."""
     digits = scanner.holds_digit()
-    for match in list(TIME_OF_DAY.finditer(scanner.remaining)) if digits else ():
-        if match[2] is None and match[4] is None and not re.search(r"[ap]\.?m", match[0], re.I):
+    for match in list(times_of_day(scanner.remaining)) if digits else ():
+        if (
+            match.re is TIME_OF_DAY
+            and match[2] is None
+            and match[4] is None
+            and not re.search(r"[ap]\.?m", match[0], re.I)
+        ):
             continue
         scanner.blank(*match.span())
         yield scanner.mention("number", *match.span(), number=Decimal(match[1]), unit=clock_key(match))
@@ -228,8 +238,22 @@ def clock_key(match: re.Match[str]) -> str:
     "1 PM" and "13:00" are "@60p"; "1:00" is "@60", which may be either.
     """
     hour, minute = int(match[1]), int(match[2] or match[4] or 0)
-    half = "p" if hour > 12 else (match[3] or "").lower()
+    half = "p" if hour > 12 else (match[3] or _half_said(match)).lower()
     return f"@{hour % 12 * 60 + minute}{half}"
+
+
+def _half_said(match: re.Match[str]) -> str:
+    said = _HALF_SAID.match(match.string, match.end())
+    if said is None:
+        return ""
+    return "a" if said[1].lower() == "morning" else "p"
+
+
+def times_of_day(text: str) -> Iterator[re.Match[str]]:
+    """Yield the times of day in ``text``, also a bare hour before "in the morning"; groups as ``clock_key`` reads them."""
+    yield from TIME_OF_DAY.finditer(text)
+    if holds_word(text, _HALF_NAMES):
+        yield from _BARE_HOUR.finditer(text)
 
 
 def channel_patterns(text: str) -> list[tuple[str, re.Pattern[str]]]:

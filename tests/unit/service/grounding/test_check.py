@@ -571,3 +571,15 @@ def test_messages_of_one_thread_may_be_counted():
     thread = "IN: stop the power\nOUT: unsubscribed\nIN: no\nIN: hello??"
     assert _kinds("Two further texts got no answer.", _source(thread, channel="sms")) == []
     assert _kinds("Nine further texts got no answer.", _source(thread, channel="sms")) != []
+
+
+def test_the_half_of_the_day_may_be_said_in_words():
+    assert _kinds("Calls at 7 in the evening.", _source("calls at 7 in the evening")) == []
+    assert _kinds("Calls at 7 in the evening.", _source("calls at 7 pm")) == []
+    assert _kinds("Calls at 7 in the morning.", _source("calls at 7 in the evening")) == [("number", "7")]
+    assert _kinds("Calls at 7:40 AM.", _source("calls at 7:40 in the evening")) == [("number", "7:40 AM")]
+
+
+def test_minutes_of_a_wait_support_no_seconds():
+    assert _kinds("The wait was almost 14 minutes.", _source("Q-WAIT 13:52")) == []
+    assert _kinds("The wait was almost 14 seconds.", _source("Q-WAIT 13:52")) == [("number", "14")]
