@@ -30,13 +30,16 @@ def selftest(
     trials: Annotated[
         int, typer.Option(min=0, help="With --doses: independent draws of each good system; they must pass.")
     ] = 50,
+    write: Annotated[
+        bool, typer.Option("--write", help="With --doses: keep the result for the reports of evaluations.")
+    ] = False,
 ) -> None:
     """Plant faults in good systems: the gate must reject each for the right reason, and must pass the good systems.
 
     Exit code 1: the gate passed a fault or did not pass a good system.
     """
     if doses:
-        _doses(task, dataset or "gate", names_of(mutants), trials)
+        _doses(task, dataset or "gate", names_of(mutants), trials, write=write)
         return
     from eval.selftest.run import SelftestOptions, to_engines
     from eval.selftest.run import selftest as run_selftest
@@ -70,13 +73,13 @@ def selftest(
         raise typer.Exit(1)
 
 
-def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int) -> None:
+def _doses(task: str, dataset: str, kinds: tuple[str, ...], trials: int, *, write: bool) -> None:
     from eval.selftest.doses.run import DoseOptions, measure_doses
     from figures.formatting import plural
     from service.settings import Settings
 
     outcome = measure_doses(
-        DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials),
+        DoseOptions(task=task, dataset=dataset, kinds=kinds, equal_trials=trials, write=write),
         Settings(),
         say=lambda line: say(line, flush=True),
     )

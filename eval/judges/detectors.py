@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.cases import Case
+from eval.contrasts.fresh_cases import CERTIFICATION, MOST_FALSE_ALARMS, TUNED_ON, count_false_alarms
 from eval.errors import CaseError
 from eval.judges.labelled_rows import CALIBRATION_SET, OwnRows, load_own
 from eval.scorers.base import Scorer, ScorerContext
@@ -81,6 +82,20 @@ def detector_lines(task: str, settings: Settings) -> list[str]:
         for title, rows in (("all rows", found), ("held out", [item for item in found if item.held_out])):
             lines.append(f"    {title}: {_summary(rows)}")
         lines.append("    caught by kind, all rows: " + ", ".join(_by_kind(found)))
+    return lines + _fresh_lines(task, settings)
+
+
+def _fresh_lines(task: str, settings: Settings) -> list[str]:
+    """Return a line per set of fresh cases: how many of their good answers the guard refuses."""
+    lines = []
+    for name, about in ((CERTIFICATION, "nothing was tuned on them"), (TUNED_ON, "tuned on")):
+        found = count_false_alarms(load_task(task), name, settings.datasets_dir)
+        if found is not None:
+            kinds = ", ".join(f"{kind} {count}" for kind, count in found.kinds.items())
+            lines.append(
+                f"guard on {name} ({found.cases} cases, {about}): refuses {found.refused} of {found.answers} good answers, "
+                f"{_text(found.share)}; bound {MOST_FALSE_ALARMS:.2f}" + (f"; {kinds}" if kinds else "")
+            )
     return lines
 
 

@@ -73,6 +73,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
 
     from eval.report import cases as case_pages
     from eval.report import ceiling, changes, latency, view
+    from eval.report.sensitivity import sensitivity_of
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -112,6 +113,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         changed=changes.changed_lists(evaluation, suite),
         worst=case_pages.worst_lists(evaluation, suite),
         cases=case_pages.case_views(evaluation, suite, cases),
+        sensitivity=sensitivity_of(suite),
         provenance=view.provenance(evaluation, suite, cases),
         style=STYLE_SHEET.read_text(encoding="utf-8"),
         script=script,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from eval.report.sensitivity import SensitivityRow
 from eval.results import Verdict
 from eval.selftest.doses.plan import PlantedKind
 from eval.selftest.doses.trial import DoseResults, DoseTrial, EqualTrial
@@ -163,6 +164,22 @@ def _equal_lines(results: DoseResults) -> list[str]:
                 f"{counts[Verdict.FAIL]} fail" + (f": {why}" if why else "")
             )
     return [*lines, ""]
+
+
+def write_sensitivity(results: DoseResults, path: Path, *, suite_digest: str, measured: str) -> None:
+    """Write down for the reports, at ``path``, the smallest dose that the gate sees of each kind."""
+    rows = [
+        asdict(
+            SensitivityRow(
+                kind=row.kind.name, does=row.kind.does, judge=row.judge, smallest=row.smallest, seen=row.seen
+            )
+        )
+        for judge in ("", *(item.name for item in results.judges))
+        for row in dose_rows(results, judge)
+        if not judge or row.kind.seen_by == "judge"
+    ]
+    record = {"suite_digest": suite_digest, "measured": measured, "cases": results.cases, "rows": rows}
+    write_whole(path, json.dumps(record, indent=1) + "\n")
 
 
 def keep_doses(results: DoseResults, page: str, picture: str, *, suite_digest: str, out_dir: Path) -> Path:

@@ -1,13 +1,15 @@
 """Measures a task's dose-response and keeps table, picture and record."""
 
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from eval.errors import HarnessError
+from eval.report.sensitivity import path_of
 from eval.selftest.doses.judging import ScriptedJudge
 from eval.selftest.doses.picture import dose_picture
-from eval.selftest.doses.report import dose_markdown, keep_doses, missed_bars
+from eval.selftest.doses.report import dose_markdown, keep_doses, missed_bars, write_sensitivity
 from eval.selftest.doses.trial import DoseSetting, judge_of_meaning, run_doses
 from eval.suite import Suite
 from eval.suites import load_suite
@@ -19,13 +21,17 @@ _FALSE_ALARMS = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseOptions:
-    """What to try: the kinds (none: all), and how many independent draws of each good system."""
+    """What to try: the kinds (none: all), and how many independent draws of each good system.
+
+    ``write`` keeps the smallest doses beside the task's cases, where the reports of evaluations read them.
+    """
 
     task: str = "summarize"
     dataset: str = "gate"
     kinds: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     equal_trials: int = 50
+    write: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,4 +92,11 @@ def measure_doses(
         suite_digest=suite.digest,
         out_dir=settings.root / "reports" / "out" / "selftest",
     )
+    if options.write:
+        write_sensitivity(
+            results,
+            path_of(options.task, settings.root),
+            suite_digest=suite.digest,
+            measured=f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
+        )
     return DoseOutcome(page=page, path=path, missed=tuple(missed_bars(results)))

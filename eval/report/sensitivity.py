@@ -1,0 +1,53 @@
+"""How small a fault of each kind the gate can still see: the last dose-response that was written down for the task."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.suite import Suite
+from service.settings import REPO_ROOT
+
+FILE = "sensitivity.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityRow:
+    """One kind of harm: what it does, who sees it, and the smallest share of answers (0 to 1) that the gate does not pass.
+
+    ``smallest`` is None where even the largest share that was tried passes; ``seen`` is False where nobody looked.
+    """
+
+    kind: str
+    does: str
+    judge: str
+    smallest: float | None
+    seen: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitivity:
+    """A written dose-response. ``current`` says whether it was measured with the suite as it is now."""
+
+    rows: tuple[SensitivityRow, ...]
+    measured: str
+    cases: int
+    current: bool
+
+
+def path_of(task: str, root: Path = REPO_ROOT) -> Path:
+    """Return where a task's dose-response is written down."""
+    return root / "datasets" / task / FILE
+
+
+def sensitivity_of(suite: Suite, root: Path = REPO_ROOT) -> Sensitivity | None:
+    """Return the dose-response of the suite's task; None if none was written down, or not one of ours."""
+    try:
+        raw = json.loads(path_of(suite.task, root).read_text(encoding="utf-8"))
+        return Sensitivity(
+            rows=tuple(SensitivityRow(**row) for row in raw["rows"]),
+            measured=str(raw["measured"]),
+            cases=int(raw["cases"]),
+            current=raw["suite_digest"] == suite.digest,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
