@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service.api import calls, dashboards, feedback, forms, health, insights, metrics, pairs, tokens
+from service.api import calls, dashboards, docs, feedback, forms, health, insights, metrics, pairs, tokens
 from service.api.http.access import AccessControl
 from service.api.http.limits import BodyLimits
 from service.api.http.openapi import complete
@@ -27,12 +27,13 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None, runtime: Runtime | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, runtime: Runtime | None = None, *, patience_s: float = 0.0) -> FastAPI:
     """Return the application. It reads the environment only when neither argument is given, and only when it starts.
 
     Args:
         settings: the settings to build the runtime from; ``Settings()`` when left out.
         runtime: a ready runtime to use instead; the application opens and closes it.
+        patience_s: how long to wait at the start until each required task has a pair, or a reason why not.
     """
 
     @asynccontextmanager
@@ -41,6 +42,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         with exporting(app.state.runtime.settings):
             app.state.runtime.open()
             try:
+                await app.state.runtime.until_known(patience_s)
                 yield
             finally:
                 await app.state.runtime.close()
@@ -50,6 +52,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
         version="1.0.0",
         description="Summaries of a customer's interactions for the agent who takes the next contact.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's loads scripts of another host, unpinned; ours is `service.api.docs`
         redoc_url=None,
         # FastAPI would use the process's global OpenTelemetry providers, which are MLflow's; ours are in
         # `service.telemetry.tracing`.
@@ -70,6 +73,7 @@ def create_app(settings: Settings | None = None, runtime: Runtime | None = None)
     tasks = runtime.tasks.values() if runtime else [load_task(name) for name in task_names()]
     app.include_router(tasks_router(tasks))
     app.include_router(health.router)
+    app.include_router(docs.router)
     app.include_router(metrics.router)
     return app
 

@@ -1,5 +1,6 @@
 """The composition root: the only place that builds clients; tests pass ``create_app`` a runtime made of fakes."""
 
+import asyncio
 import os
 import threading
 import time
@@ -31,6 +32,9 @@ from service.telemetry.loop_lag import Crowding
 if TYPE_CHECKING:
     from service.aws.queries import DynamoQueries
     from service.summaries.archive import Archive
+
+
+_LOOK_AGAIN_S = 0.05
 
 
 def _new_id() -> str:
@@ -90,6 +94,18 @@ class Runtime:
             )
             warming.start()
         log(Event.SERVICE_STARTED, environment=self.settings.environment, tasks=" ".join(sorted(self.tasks)))
+
+    async def until_known(self, patience_s: float) -> None:
+        """Wait at most ``patience_s`` seconds until each required task has a pair, or a reason why it has none."""
+        until = time.monotonic() + patience_s
+        # The pair sources refresh in threads and know no event loop.
+        while time.monotonic() < until and not self._is_known():  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _is_known(self) -> bool:
+        sources = self.pair_sources
+        found = [sources[name].status() for name in self.settings.serving.required_tasks if name in sources]
+        return all(status.served is not None or status.last_error is not None for status in found)
 
     async def close(self) -> None:
         """Stop the pair sources' threads, write the pending records and close the stores."""

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import runtime_of
+from service.api.http.problems import RETRY_AFTER_S
 from service.runtime import Runtime
 
 router = APIRouter(tags=["health"])
@@ -73,6 +74,8 @@ async def readyz(request: Request, response: Response) -> Readiness:
     readiness = readiness_of(runtime_of(request))
     response.status_code = 200 if readiness.ready else 503
     response.headers["Cache-Control"] = "no-store"
+    if not readiness.ready:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return readiness
 
 

@@ -12,7 +12,11 @@ from service.terminal import say
 if TYPE_CHECKING:
     import socket
 
+    from service.runtime import Runtime
     from service.settings import Settings
+
+# How long a start waits for the first answer of the registry before it listens without a pair.
+_PATIENCE_S = 15.0
 
 
 def serve(
@@ -26,9 +30,8 @@ def serve(
     # Passed as settings, so that they are validated like the environment variables.
     given = {name: value for name, value in (("port", port), ("host", host)) if value is not None}
     settings = Settings(**given)
-    # Bind the port first: start nothing for a service that cannot listen.
-    listener = _listen(settings)
-    with listener:
+    # Claim the port first: start nothing for a service that cannot listen. It listens when it can answer.
+    with _bound(settings) as claimed:
         settings = _with_stand_ins(settings, without_bedrock=without_bedrock)
         from service.runtime import build_runtime
         from service.telemetry.log import configure_logging
@@ -41,14 +44,11 @@ def serve(
         from service.api.http.connections import bounded_protocol
         from service.app import create_app
 
-        address, bound = listener.getsockname()[:2]
-        say(f"serving on http://{address}:{bound} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
-        if settings.environment == "local":
-            say(f"Next, in a second terminal: {_sample_request(address, bound)}", flush=True)
         config = uvicorn.Config(
-            create_app(settings, runtime),
+            create_app(settings, runtime, patience_s=_PATIENCE_S),
             http=bounded_protocol(settings.serving),
             ws="none",  # no endpoint speaks it, and an upgrade would leave the bounded protocol
+            backlog=2048,
             log_config=None,
             access_log=False,
             # Longer than the load balancer's (NLB: 350 s): otherwise it sends a request into a connection that we are closing.
@@ -56,7 +56,17 @@ def serve(
             timeout_graceful_shutdown=10,
         )
         server = uvicorn.Server(config)
-        server.run(sockets=[listener])
+        started = server.startup
+
+        async def startup(sockets: "list[socket.socket] | None" = None) -> None:
+            await started(sockets=sockets)
+            _announce(settings, runtime, *claimed.getsockname()[:2])
+
+        server.startup = startup  # type: ignore[method-assign]
+        try:
+            server.run(sockets=[claimed])
+        except OSError as err:  # another service was starting on this port, too, and was faster
+            raise _taken(settings, err) from err
     if not server.started:
         raise typer.Exit(2)
 
@@ -70,24 +80,54 @@ def _sample_request(host: str, port: int) -> str:
     )
 
 
-def _listen(settings: "Settings") -> "socket.socket":
+def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int) -> None:
+    """Print where the service listens: it says "serving" only if it has a pair to serve."""
+    from service.api.health import readiness_of
+
+    readiness = readiness_of(runtime)
+    if not readiness.ready:
+        say(f"listening on http://{address}:{port}, not serving yet: {'; '.join(readiness.reasons)}", flush=True)
+        return
+    say(f"serving on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
+    if settings.environment == "local":
+        say(f"Next, in a second terminal: {_sample_request(address, port)}", flush=True)
+
+
+def _bound(settings: "Settings") -> "socket.socket":
+    """Return a socket that is bound and does not listen: until the service is ready, clients are refused and go elsewhere.
+
+    A socket that listens early accepts requests seconds before anybody reads them.
+    """
+    try:
+        # After bind alone, a second service could bind, too: only listening shows whether another program has the port.
+        with _new_socket(settings, settings.serving.port) as probe:
+            probe.listen(1)
+            port = probe.getsockname()[1]
+        return _new_socket(settings, port)
+    except OSError as err:
+        raise _taken(settings, err) from err
+
+
+def _new_socket(settings: "Settings", port: int) -> "socket.socket":
     import socket
 
+    made = socket.socket(socket.AF_INET6 if ":" in settings.serving.host else socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((settings.serving.host, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _taken(settings: "Settings", err: OSError) -> Exception:
     from service.errors import ConfigurationError
 
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.serving.host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.serving.host, settings.serving.port))
-        # Listen at once: after bind alone a second service could also bind, and would fail only later.
-        listener.listen(2048)
-    except OSError as err:
-        listener.close()
-        raise ConfigurationError(
-            f"port {settings.serving.port} on {settings.serving.host} cannot be used ({err.strerror}): "
-            f"stop the program that holds it, or choose another: omni serve --port {settings.serving.port + 10}"
-        ) from err
-    return listener
+    return ConfigurationError(
+        f"port {settings.serving.port} on {settings.serving.host} cannot be used ({err.strerror}): "
+        f"stop the program that holds it, or choose another: omni serve --port {settings.serving.port + 10}"
+    )
 
 
 def _with_writer_process(settings: "Settings") -> "Settings":

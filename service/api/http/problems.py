@@ -46,6 +46,7 @@ _TITLES: Mapping[str, str] = {
     "REASON_NOT_REDACTED": "The reason cannot be kept",
 }
 _LONGEST_NAME = 64
+RETRY_AFTER_S = 2  # of every 503: the registry is asked again after 5 s, a store within one
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -149,7 +150,8 @@ def problem(
         errors=errors,
         request_ids=request_ids,
     )
-    return ProblemResponse(body.model_dump(exclude_none=True), status_code=status)
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return ProblemResponse(body.model_dump(exclude_none=True), status_code=status, headers=headers)
 
 
 def problem_of(err: ServiceError, request_id: str) -> ProblemResponse:
