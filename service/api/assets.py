@@ -1,4 +1,4 @@
-"""Serves the dashboards' page, styles and scripts from ``pages/``: no build step, nothing loaded from another host."""
+"""The files of the dashboards and of the API's page in ``pages/``: no build step, nothing loaded from another host."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +11,11 @@ ASSETS: Mapping[str, str] = {
     "page.js": "text/javascript; charset=utf-8",
     "charts.js": "text/javascript; charset=utf-8",
     "words.js": "text/javascript; charset=utf-8",
+}
+DOCS_PAGE = "docs.html"
+DOCS_ASSETS: Mapping[str, str] = {
+    "docs.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript; charset=utf-8",
 }
 # Content security policy: only our own script and style files, nothing inline, and text never becomes markup.
 HEADERS: Mapping[str, str] = {

@@ -12,16 +12,16 @@ from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
 from service.access.throttle import LimitExceeded
 from service.access.tokens import Caller
-from service.api.assets import ASSETS
+from service.api.assets import ASSETS, DOCS_ASSETS
 from service.api.http.problems import problem
 from service.telemetry.log import Event, log
 
 REALM = "omni-insights"
 # Paths without a token: they return no customer data, or a client needs them to get a token.
-PUBLIC = frozenset(
-    {"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
-)
+PUBLIC = frozenset({"/healthz", "/readyz", "/oauth/token", "/.well-known/jwks.json", "/openapi.json"})
 PUBLIC |= {
+    "/docs",
+    *(f"/docs/{name}" for name in DOCS_ASSETS),
     "/dashboards",
     "/dashboards/session",
     *(f"/dashboards/{name}" for name in ASSETS),
