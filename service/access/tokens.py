@@ -1,5 +1,6 @@
 """Issues and verifies access tokens: JWTs (RFC 9068, ES256) with a client, its scopes and an expiry time."""
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -173,8 +174,10 @@ class Tokens:
             starts, ends = float(claims["nbf"]), float(claims["exp"])
         except jwt.PyJWTError as err:
             raise TokenRefused("the token is forged, damaged, or meant for another service") from err
-        except (TypeError, ValueError) as err:
+        except (TypeError, ValueError, OverflowError) as err:
             raise TokenRefused("the token's times are not numbers") from err
+        if not (math.isfinite(starts) and math.isfinite(ends)):
+            raise TokenRefused("the token's times are not numbers")
         now = self._now()
         if not starts - _LEEWAY_S <= now < ends + _LEEWAY_S:
             raise TokenRefused("the token has expired, or is not valid yet: get a new one at POST /oauth/token")

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RETRY_AFTER_S
+from service.api.http.problems import RETRY_AFTER_S, without_paths
 from service.runtime import Runtime
 
 router = APIRouter(tags=["health"])
@@ -87,7 +87,10 @@ def readiness_of(runtime: Runtime) -> Readiness:
         required = name in runtime.settings.serving.required_tasks
         status = source.status()
         tasks[name] = state = TaskReadiness(
-            required=required, age_s=status.age_s, last_refresh_at=status.last_refresh_at, last_error=status.last_error
+            required=required,
+            age_s=status.age_s,
+            last_refresh_at=status.last_refresh_at,
+            last_error=None if status.last_error is None else without_paths(status.last_error),
         )
         served = status.served
         if served is not None:
@@ -116,5 +119,5 @@ def _nothing_served(runtime: Runtime, task: str, refreshed: str | None, error: s
         return f"task {task}: the first registry lookup has not finished yet: wait a few seconds"
     pairs = sorted(path.stem for path in (runtime.settings.prompts_dir / task).glob("*.prompty"))
     name = "extractive" if "extractive" in pairs else pairs[0] if pairs else "<pair>"
-    said = f" (the registry said: {error})" if error else ""
+    said = f" (the registry said: {without_paths(error)})" if error else ""
     return f'no pair released for task {task}: run omni promote {name} --why "first release" --task {task}{said}'

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.api.answering import Timer, answer, runtime_of, short_name, start_timer, usd
 from service.api.http.problems import RESPONSES
@@ -18,6 +18,7 @@ from service.interactions.interaction import Channel, HistoryFilter, Interaction
 from service.interactions.reader import InteractionPage
 from service.runtime import Runtime
 from service.served import ServedPair
+from service.summaries.items import is_side_key
 from service.summaries.reuse import ReuseOutcome
 from service.tasks.summarize import Summarize, SummarizeInputs
 from service.telemetry.log import Event, account_hash, log
@@ -27,6 +28,12 @@ PATH = "/omni-channel-insights"
 _PROCESS_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:omni-channel-insights:process")
 _PRINTABLE = r"^[^\x00-\x1f\x7f]+$"  # ids become keys of stores and lines of logs
 _ContactId = Annotated[str, Field(min_length=1, max_length=128, pattern=_PRINTABLE)]
+
+
+def _no_side_key(process_id: str) -> str:
+    if is_side_key(process_id):
+        raise ValueError("must not end in '#req-' and twelve digits: that is the key of an earlier answer")
+    return process_id
 
 
 class InsightsRequest(HistoryFilter):
@@ -51,7 +58,7 @@ class InsightsRequest(HistoryFilter):
 
     account_number: str = Field(min_length=4, max_length=32, pattern=_PRINTABLE)
     contact_id: _ContactId
-    unique_process_id: _ContactId | None = None
+    unique_process_id: Annotated[_ContactId, AfterValidator(_no_side_key)] | None = None
     initial_contact_id: _ContactId | None = None
     ivr_intent: str = Field(default="misc", max_length=120)
     channel_filter: Annotated[tuple[Channel, ...], Field(min_length=1)] | None = None

@@ -3,7 +3,7 @@
 from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
 Channel = Literal["ivr", "agent", "chat", "email", "sms", "web", "mobile_app", "social"]
 CHANNELS: tuple[str, ...] = get_args(Channel)
@@ -30,6 +30,13 @@ class HistoryFilter(BaseModel):
     max_history_days: int = Field(default=90, ge=1, le=3650)
     max_interactions: int = Field(default=10, ge=1, le=200)
     channel_filter: tuple[Channel, ...] | None = None
+
+    @field_validator("max_history_days", "max_interactions", mode="before")
+    @classmethod
+    def _is_a_number(cls, value: object) -> object:
+        if isinstance(value, bool):  # an int in Python: `true` would mean 1
+            raise ValueError("must be a whole number, not true or false")
+        return value
 
     def since(self, as_of: datetime) -> datetime:
         """Return the oldest timestamp inside the window, in the zone of ``as_of``; never before the calendar begins."""

@@ -106,6 +106,8 @@ class InteractionStore:
                 missing if wanted.channel_filter is None else min(missing * _FILTERED_PAGE_FACTOR, _LARGEST_PAGE)
             )
             answer, repeated = await patient_query(self._queries, arguments, patience_s=left_s)
+            if not isinstance(answer.get("Items"), list):
+                raise StoreError(f"table {self._table!r} answered with no list of items")
             pages += 1
             throttled += repeated
             capacity += float(answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0))
@@ -120,6 +122,8 @@ class InteractionStore:
                         table=self._table,
                         reason=str(err),
                     )
+            if skipped and not found and "LastEvaluatedKey" not in answer:
+                raise StoreError(f"table {self._table!r}: none of the {skipped} interactions can be read; see the log")
             more = "LastEvaluatedKey" in answer and len(found) < wanted.max_interactions
             if more:
                 arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -1,5 +1,6 @@
 """Converts a summary record to and from an item of the table ``SummaryCache``."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,6 +32,11 @@ _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 def side_key(unique_process_id: str, request_id: str) -> str:
     """Return the key of an answer that was replaced by a newer one of the same process."""
     return f"{unique_process_id}{_SIDE}{request_id}"
+
+
+def is_side_key(text: str) -> bool:
+    """Return whether ``text`` has the form of ``side_key``: as a process id, it would collide with an earlier answer's row."""
+    return re.search(rf"{_SIDE}req-[0-9a-f]{{12}}\Z", text) is not None
 
 
 def to_item(record: SummaryRecord, *, ttl: timedelta) -> dict[str, dict[str, Any]]:

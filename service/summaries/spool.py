@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from service.errors import ServiceError
 from service.files import OWNER_ONLY, write_whole
 from service.summaries.record import SummaryRecord
+from service.telemetry.log import Event, log
 
 _SUFFIX = ".json"
 _ASIDE = "aside"
@@ -104,6 +105,7 @@ class Spool:
         except FileNotFoundError:
             return None
         except ValidationError:
+            log(Event.SUMMARY_REFUSED, request_id=_id_of(path), error="DamagedSpoolFile")
             self.set_aside(path)
             return None
 
@@ -137,4 +139,10 @@ class Spool:
 
 
 def _ids(folder: Path) -> set[str]:
-    return {"req-" + path.stem.partition("-req-")[2] for path in folder.glob(f"*{_SUFFIX}")}
+    return {_id_of(path) for path in folder.glob(f"*{_SUFFIX}")}
+
+
+def _id_of(path: Path) -> str:
+    """Return the request id in a file's name; a file that somebody else put there counts under its whole name."""
+    _, found, rest = path.stem.partition("-req-")
+    return f"req-{rest}" if found else path.stem

@@ -1,6 +1,7 @@
 """Limits of a request's body: size, time to arrive, UTF-8, nesting depth."""
 
 import asyncio
+import json
 import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -87,7 +88,27 @@ async def _read(scope: Scope, receive: Receive, limit: int) -> bytes | None:
         raise _Refused(422, "INVALID_REQUEST", "the body is not UTF-8") from err
     if depth_exceeds(body, MAX_DEPTH):
         raise _Refused(422, "INVALID_REQUEST", f"the body is nested deeper than {MAX_DEPTH} levels")
+    if _repeats_a_key(body):
+        raise _Refused(
+            422, "INVALID_REQUEST", "a name occurs twice in one JSON object: it is unclear which value counts"
+        )
     return body
+
+
+def _repeats_a_key(body: bytes) -> bool:
+    """Return whether any JSON object in ``body`` has one name twice; what is no JSON is for others to refuse."""
+
+    def check(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise _Refused(422, "INVALID_REQUEST", "")
+
+    try:
+        json.loads(body, object_pairs_hook=check)
+    except _Refused:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def depth_exceeds(body: bytes, limit: int) -> bool:

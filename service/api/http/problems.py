@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem bodies: a code for programs and a sentence for people, without customer text or sent values."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -46,6 +47,10 @@ _TITLES: Mapping[str, str] = {
     "REASON_NOT_REDACTED": "The reason cannot be kept",
 }
 _LONGEST_NAME = 64
+# A path on this machine's disk; the paths of our own endpoints stay.
+_PATH = re.compile(
+    r"(?<![\w:/.])(?:sqlite:///)?/(?!(?:v1|oauth|dashboards|docs|\.well-known)/)(?:[\w.@+~-]+/)+[\w.@+~-]*"
+)
 RETRY_AFTER_S = 2  # of every 503: the registry is asked again after 5 s, a store within one
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 
@@ -160,7 +165,12 @@ def problem_of(err: ServiceError, request_id: str) -> ProblemResponse:
     if isinstance(err, TaskFailedError):
         code, status = err.failure, HTTP_STATUS[err.failure]
     log(Event.REQUEST_FAILED, failure_code=code.value, status=status, error=type(err).__name__)
-    return problem(request_id, status=status, code=code.value, detail=str(err))
+    return problem(request_id, status=status, code=code.value, detail=without_paths(str(err)))
+
+
+def without_paths(text: str) -> str:
+    """Return ``text`` with the names of this machine's files only: callers need no folders of ours."""
+    return _PATH.sub(lambda found: found[0].rpartition("/")[2], text)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -248,3 +248,21 @@ def test_put_many_gives_up_on_a_table_that_accepts_nothing() -> None:
 
     with pytest.raises(StoreError, match="did not accept 1 writes"):
         InteractionTable(Full(), "t").put_many("1234", [_interaction()])
+
+
+def _malformed(*names: str) -> dict[str, Any]:
+    page = _page(*names, last=True)
+    for item in page["Items"]:
+        item["channel"] = {"S": "pigeon"}
+    return page
+
+
+@pytest.mark.parametrize("before", [(), ({"Items": [], "LastEvaluatedKey": {"occurred_at": {"S": "z"}}},)])
+def test_a_history_of_which_nothing_can_be_read_is_not_an_empty_one(before: tuple[dict[str, Any], ...]) -> None:
+    with pytest.raises(StoreError, match="none of the 2 interactions can be read"):
+        _history(FakeDynamo(*before, _malformed("b", "a")))
+
+
+def test_an_answer_without_items_is_not_an_empty_history() -> None:
+    with pytest.raises(StoreError, match="no list of items"):
+        _history(FakeDynamo({"Count": 0}))

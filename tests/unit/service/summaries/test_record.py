@@ -13,7 +13,7 @@ from service.access.keys import make_key
 from service.app import create_app
 from service.events import SCHEMA_VERSION
 from service.settings import Settings
-from service.summaries.items import to_item, to_record
+from service.summaries.items import is_side_key, side_key, to_item, to_record
 from service.summaries.record import SeenInteraction, SummaryRecord
 
 WEEK = timedelta(days=7)
@@ -92,3 +92,8 @@ def test_the_record_names_the_tokens_client_and_the_environment(api_runtime, tmp
         SCHEMA_VERSION,
     )
     assert answer.json()["request_id"] == found.request_id
+
+
+def test_a_process_id_in_the_form_of_a_side_key_is_recognised():
+    assert is_side_key(side_key("p", "req-0123456789ab"))
+    assert not any(is_side_key(name) for name in ("p", "p#1", "p#req-", "req-0123456789ab", "p#req-0123456789ab-x"))

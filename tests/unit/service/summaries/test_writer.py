@@ -285,6 +285,18 @@ def test_closing_drains_and_what_is_not_drained_stays_on_disk(tmp_path: Path) ->
     fixture.table.hold.set()
 
 
+def test_a_damaged_file_is_logged_and_named_for_the_reconciliation(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=10_000)
+    path = spool.add(_record(7))
+    path.write_bytes(b"{")
+    (tmp_path / "stray.json").write_bytes(b"\xff")
+    with capture_logs() as logs:
+        assert [spool.read(found) for found in spool.waiting()] == [None, None]
+    refused = {entry["request_id"]: entry["error"] for entry in logs if entry["event"] == "SUMMARY_REFUSED"}
+    assert refused == {"req-000000000007": "DamagedSpoolFile", "stray": "DamagedSpoolFile"}
+    assert spool.request_ids() == (set(), {"req-000000000007", "stray"})
+
+
 def test_damaged_files_are_put_aside_and_half_written_ones_deleted(tmp_path: Path) -> None:
     spool = Spool(tmp_path, max_bytes=10**6)
     path = spool.add(_record())

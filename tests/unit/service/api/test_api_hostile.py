@@ -1,0 +1,98 @@
+"""Requests that mean two things, collide with our own keys, or make an error say too much."""
+
+from dataclasses import replace
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.api.http.problems import without_paths
+from service.app import create_app
+from service.errors import RegistryError
+from service.served import PairSourceStatus
+
+BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
+
+
+@pytest.fixture
+def client(api_runtime):
+    with TestClient(create_app(runtime=api_runtime())) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"account_number": "1234567890", "contact_id": "c", "account_number": "2000000001"}',
+        '{"account_number": "1234567890", "contact_id": "c", "account\\u005fnumber": "2000000001"}',
+        '{"account_number": "1234567890", "contact_id": "c", "x": [{"a": 1, "a": 2}]}',
+    ],
+    ids=["plain", "escaped", "inside"],
+)
+@pytest.mark.parametrize("path", ["/omni-channel-insights", "/feedback", "/v1/summarize"])
+def test_a_name_that_occurs_twice_is_refused(client, path, body):
+    answer = client.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 422
+    assert "occurs twice" in answer.json()["detail"]
+    assert "2000000001" not in answer.text
+
+
+def test_one_name_in_several_objects_is_no_repetition(client):
+    text = '{"account_number": "1234567890", "contact_id": "c", "x": [{"a": 1}, {"a": 1}]}'
+    answer = client.post("/omni-channel-insights", content=text, headers={"content-type": "application/json"})
+    assert [error["field"] for error in answer.json()["errors"]] == ["x"]
+
+
+@pytest.mark.parametrize("name", ["max_interactions", "max_history_days"])
+@pytest.mark.parametrize("value", [True, False])
+def test_true_is_no_number(client, name, value):
+    answer = client.post("/omni-channel-insights", json=BODY | {name: value})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, name)
+
+
+def test_a_process_id_cannot_take_the_key_of_an_earlier_answer(client):
+    answer = client.post("/omni-channel-insights", json=BODY | {"unique_process_id": "p#req-0123456789ab"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "unique_process_id")
+    assert client.post("/omni-channel-insights", json=BODY | {"unique_process_id": "p#1"}).status_code == 200
+
+
+ERROR = (
+    "the trusted public keys cannot be read from /srv/omni/keys/trusted.pem (FileNotFoundError): set OMNI_TRUSTED_KEYS"
+)
+
+
+class Nothing:
+    """A pair source whose last look at the registry failed with ``ERROR``."""
+
+    def current(self):
+        raise RegistryError(f"no verified pair to serve: {ERROR}")
+
+    def status(self):
+        return PairSourceStatus(served=None, last_refresh_at=None, last_error=ERROR, age_s=None)
+
+    def start(self):
+        pass
+
+    stop = start
+
+
+def test_no_answer_names_a_folder_of_this_machine(api_runtime):
+    runtime = replace(api_runtime(), pair_sources={"summarize": Nothing()})
+    with TestClient(create_app(runtime=runtime)) as client:
+        answers = [client.get("/readyz"), client.post("/omni-channel-insights", json=BODY)]
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert all("/srv" not in answer.text and "trusted.pem" in answer.text for answer in answers)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "the registry at sqlite:////srv/mlflow/mlflow.db does not answer",
+            "the registry at mlflow.db does not answer",
+        ),
+        ("delete /srv/omni/.omni/served/summarize.json; or wait", "delete summarize.json; or wait"),
+        ("POST /oauth/token, and https://a.example/b/c", "POST /oauth/token, and https://a.example/b/c"),
+    ],
+)
+def test_only_names_of_files_are_left_of_paths(text, shown):
+    assert without_paths(text) == shown
