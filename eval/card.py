@@ -13,6 +13,7 @@ from eval.loaders import load_dataset
 from eval.run.ceiling import reference_ceiling
 from eval.suite import Suite
 from eval.suites import load_suite
+from figures.command_line import omni
 from figures.files import out_folder, write_whole
 from figures.formatting import NOTE_MARK, format_metric, plural
 from figures.metric import Metric, Unit
@@ -71,7 +72,7 @@ def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> t
         if absent:
             missing.append(
                 f"{name}: no finished evaluation of {', '.join(absent)} with today's pair, cases and suite; run "
-                f"omni eval --pairs {','.join(absent)} --dataset {name} --task {task_name}"
+                f"{omni('eval', '--pairs', ','.join(absent), '--dataset', name, task=task_name)}"
             )
         found += len(columns)
         parts.append(_dataset_part(dataset, suite, columns))

@@ -1,12 +1,16 @@
 """Formats the commands that messages suggest as the next step."""
 
 import os
+import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 PROGRAM = "omni"
 DEFAULT_TASK = "summarize"
+REASON = ("--why", '"why, in one sentence"')
+_QUOTED = re.compile(r"""(?:'[^']*'|"[^"$`\\]*")+""")
 SIMULATED = "OMNI_SIMULATED"  # set where commands act on the simulated weeks; child processes inherit it
 
 
@@ -15,10 +19,12 @@ def omni(*words: str, task: str = DEFAULT_TASK) -> str:
 
     The program is named by its path where the shell would not find it, as outside an activated virtual environment.
     ``task`` is added where it is not the default one, and ``--traffic`` where this command acts on the simulated weeks.
+    A word that a shell would read as more than one word is quoted; a word in quotes stays as it is.
     """
     program = PROGRAM if shutil.which(PROGRAM) else _beside_python()
     traffic = ["--traffic"] if is_simulated() else []
-    return " ".join([program, *traffic, *words, *(["--task", task] if task != DEFAULT_TASK else [])])
+    typed = [word if _QUOTED.fullmatch(word) else shlex.quote(word) for word in words]
+    return " ".join([program, *traffic, *typed, *(["--task", shlex.quote(task)] if task != DEFAULT_TASK else [])])
 
 
 def is_simulated() -> bool:

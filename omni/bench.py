@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from figures.command_line import omni
 from reports.commands import bench_report
 from service.terminal import say
 
@@ -65,7 +66,7 @@ def bench_floor(
     from service.settings import Settings
 
     if fit:
-        say(f"the digest is {fit_floor(Settings())} now; run `omni bench floor` to measure it")
+        say(f"the digest is {fit_floor(Settings())} now; run `{omni('bench', 'floor')}` to measure it")
         return
     print_floor(Settings())
 

@@ -19,6 +19,7 @@ from eval.behaviour.serving import WebhookScorer, print_progress, running, serve
 from eval.errors import HarnessError
 from eval.suite import Suite
 from eval.suites import load_suite
+from figures.command_line import omni
 from service.cards import ModelCards
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -176,6 +177,6 @@ def _served_there(url: str, task: str) -> tuple[str, str]:
         raise HarnessError(f"the service at {url} is not ready (HTTP {err.code}); see {url}/readyz") from err
     except (OSError, ValueError) as err:
         raise HarnessError(
-            f"no service answers at {url} ({err}); start one with omni serve, or leave --url out"
+            f"no service answers at {url} ({err}); start one with {omni('serve')}, or leave --url out"
         ) from err
     return str(body.get("tasks", {}).get(task, {}).get("pair_digest") or ""), str(body.get("environment"))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
+from figures.command_line import omni
 from service.terminal import say
 
 
@@ -36,7 +37,7 @@ def behave(
         say(f"promptfoo is in {install(Settings())}")
         return
     if not pair:
-        say("error: name the pair: omni behave PAIR", file=sys.stderr)
+        say(f"error: name the pair: {omni('behave', 'PAIR', task=task)}", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     if not measure_behaviour(task, pair, url=url, concurrency=concurrency, if_declared=if_declared):
         raise typer.Exit(GATE_REJECTS)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName
+from figures.command_line import omni
 from service.terminal import say
 
 
@@ -32,4 +33,4 @@ def releases(
         say(f"{what}: {export_releases(messages, settings)} rows new or changed in the warehouse")
     else:
         new = put_releases(messages, target)
-        say(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `omni load-events` loads them")
+        say(f"{what}: {new} new objects in bucket {target.stores.archive_bucket}; `{omni('load-events')}` loads them")

@@ -15,7 +15,7 @@ def ui(port: Annotated[int, typer.Option(help="TCP port on 127.0.0.1.")] = 5000)
     uri = Settings().registry.uri
     if not uri.startswith("sqlite:///"):
         raise ConfigurationError(
-            f"the registry is {uri}: open that address in a browser; `omni ui` is for local stores"
+            f"the registry is {uri}: open that address in a browser; this command is for local stores"
         )
     folder = os.path.dirname(uri.removeprefix("sqlite:///"))  # noqa: PTH120 - text in, text out
     os.makedirs(folder, exist_ok=True)  # noqa: PTH103

@@ -11,6 +11,7 @@ from typing import Any
 from eval.release.evidence import FIGURES_FILE
 from eval.release.ledger import Ledger
 from eval.tracking.store import Tracking
+from figures.command_line import omni
 from service.canonical import sha256_hex
 from service.errors import RegistryError
 from service.events import SCHEMA_VERSION
@@ -170,7 +171,7 @@ def announce(release: Release, settings: Settings) -> str | None:
     """
     from service.errors import ServiceError
 
-    again = f"; send it later: omni releases --task {release.task}"
+    again = f"; send it later: {omni('releases', task=release.task)}"
     try:
         target = bucket_settings(settings)
         if target is None:

@@ -8,6 +8,7 @@ from eval.release.audit_rollout import rollout_items
 from eval.release.evidence import FIGURES_FILE
 from eval.release.ledger import Ledger, LedgerEntry, chain_problems, ledger_path
 from eval.tracking.store import CASES_FILE, Tracking
+from figures.command_line import REASON, omni
 from service.canonical import sha256_hex
 from service.errors import RegistryError
 from service.release.attestation import GateAttestation, read_attestation
@@ -120,7 +121,8 @@ class Audit:
         assert release is not None
         envelope = self._ledger.attestation(release)
         if envelope is None:
-            return None, f"attestation {release.attestation[:12]} is gone; {PUT_BACK}, or `omni eval` and promote again"
+            again = omni("eval", task=self._task)
+            return None, f"attestation {release.attestation[:12]} is gone; {PUT_BACK}, or `{again}` and promote again"
         try:
             attestation, _ = read_attestation(
                 envelope, self._keys, f"the gate attestation of release {release.sequence}"
@@ -181,11 +183,12 @@ class Audit:
             return AuditItem(name="alias", detail=detail, problem=problem)
         newest = releases[-1]
         if target != newest.registry_version:
+            back = omni("rollback", "--to", str(newest.sequence), *REASON, task=self._task)
             return AuditItem(
                 name="alias",
                 detail=detail,
                 problem=f"release {newest.sequence} is the newest and points at version {newest.registry_version}: the alias was "
-                f"moved by hand; omni rollback --to {newest.sequence} --task {self._task} --why ... puts it back",
+                f"moved by hand; `{back}` puts it back",
             )
         try:
             served = self._tracking.production(self._task)
@@ -198,7 +201,7 @@ class Audit:
         except RegistryError as err:
             problem = str(err)
         if problem is not None:
-            again = f"omni promote {newest.pair_name} --task {self._task} --why ..."
+            again = omni("promote", newest.pair_name, *REASON, task=self._task)
             problem = f"services refuse it: {problem}. `{again}` repairs it"
         return AuditItem(name="alias", detail=f"{detail}, the newest release ({newest.sequence})", problem=problem)
 

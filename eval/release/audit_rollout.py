@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 from eval.release.audit_item import AuditItem
 from eval.tracking.store import Tracking
+from figures.command_line import REASON, omni
 from service.errors import RegistryError
 from service.release.release import Release
 from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout, verify_rollout
 from service.release.statements import TrustedKeys, shown
 from service.settings import Settings
-
-_AGAIN = "`omni rollout` again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ def rollout_items(
                     if number > max(steps, default=0)
                     else "later ones are there"
                 )
-                + f"; somebody removed tag {ROLLOUT_TAG_PREFIX}{number:06d}. Services remember it; {_AGAIN} to go on"
+                + f"; somebody removed tag {ROLLOUT_TAG_PREFIX}{number:06d}. Services remember it; {_again(task)} to go on"
             )
             yield AuditItem(name=f"rollout step {number}", detail="sequence", problem=what)
         for step in steps.get(number, ()):
@@ -85,7 +84,7 @@ def _problem(
 ) -> str | None:
     rollout = step.rollout
     if copies > 1:
-        return f"{copies} steps have this number: one is a copy on another version; {_AGAIN}"
+        return f"{copies} steps have this number: one is a copy on another version; {_again(task)}"
     # The service checks only the newest step of a version; this checks every step.
     tags = {name: text for name, text in step.tags.items() if not name.startswith(ROLLOUT_TAG_PREFIX)}
     tags[rollout.tag] = step.tags[rollout.tag]
@@ -103,8 +102,12 @@ def _problem(
     except RegistryError as err:
         return str(err)
     if rollout.production_digest not in {release.pair_digest for release in releases}:
-        return f"it runs beside {rollout.production_digest[:12]}, which was never released; {_AGAIN}"
+        return f"it runs beside {rollout.production_digest[:12]}, which was never released; {_again(task)}"
     return None
+
+
+def _again(task: str) -> str:
+    return f"`{omni('rollout', 'PAIR', *REASON, task=task)}` again"
 
 
 def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterator[AuditItem]:
@@ -117,7 +120,7 @@ def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterato
     elif target != newest.version:
         problem = (
             f"step {newest.rollout.sequence} is the newest and belongs to version {newest.version}: somebody moved the alias by "
-            "hand, and services refuse it. `omni rollout` or `omni rollout-end` repairs it"
+            f"hand, and services refuse it. {_again(task)}, or `{omni('rollout-end', *REASON, task=task)}`, repairs it"
         )
     detail = f"{CANDIDATE_ALIAS} -> version {target}" if target is not None else f"{CANDIDATE_ALIAS} is not set"
     yield AuditItem(name="alias candidate", detail=detail, problem=problem)

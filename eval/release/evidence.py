@@ -25,6 +25,7 @@ from eval.tracking.store import (
     table_text,
 )
 from eval.verdict.attest import attest, finite, write_statement_files
+from figures.command_line import omni
 from service.errors import RegistryError
 from service.release.attestation import GateAttestation, read_attestation
 from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
@@ -190,8 +191,9 @@ def refusals(
     Returns:
         The evidence and no reasons, or None and the reasons, each saying which digest differs and what to do.
     """
+    again = omni("eval", "--pairs", pair_name, task=task_name)
     if not candidates:
-        return None, [f"pair {pair_name!r} was never evaluated: run `omni eval --pairs {pair_name} --task {task_name}`"]
+        return None, [f"pair {pair_name!r} was never evaluated: run `{again}`"]
     wanted = {
         "pair_digest": ("the pair's file", pair_digest),
         "dataset_digest": (f"dataset {dataset_name!r}", dataset_digest),
@@ -213,13 +215,13 @@ def refusals(
         if not best and behaviour_required and attestation.behaviour != "pass":
             best = [
                 f"the suite requires behaviour evidence in {environment!r}, but this evaluation's is {attestation.behaviour!r}: "
-                f"run `omni gate {pair_name} --task {task_name}`"
+                f"run `{omni('gate', pair_name, task=task_name)}`"
             ]
         if not best:
             return evidence, []
     else:
         best = min(apart, key=len)
-    return None, [*best, f"run `omni eval --pairs {pair_name} --task {task_name}` to evaluate its present state"]
+    return None, [*best, f"run `{again}` to evaluate its present state"]
 
 
 def _differences(evidence: PairEvidence, wanted: Mapping[str, tuple[str, str]]) -> list[str]:

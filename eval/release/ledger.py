@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from eval.release.signing import sign_statement
 from eval.tracking.store import Tracking
+from figures.command_line import omni
 from service.clock import wall_clock
 from service.errors import RegistryError
 from service.files import write_whole
@@ -181,7 +182,8 @@ class Ledger:
     def _refuse_if_moved(self, last: LedgerEntry | None, after: int, now: datetime, kind: str) -> None:
         newest = last.release if last is not None else None
         if (newest.sequence if newest else 0) != after:
-            raise RegistryError("production changed while this release was being decided; run `omni eval` again")
+            again = omni("eval", task=self._task)
+            raise RegistryError(f"production changed while this release was being decided; run `{again}` again")
         if kind == "promote" and newest and newest.moment > now + CLOCK_SKEW:
             raise RegistryError(
                 f"release {after} is dated {newest.at}: this machine's clock ({now.isoformat(timespec='seconds')}) "

@@ -16,7 +16,7 @@ from eval.results import Verdict
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
-from figures.command_line import omni
+from figures.command_line import REASON, omni
 from service.cards import ModelCards
 from service.clock import wall_clock
 from service.errors import RegistryError
@@ -118,7 +118,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
         PairError, CaseError, RegistryError: something could not be read or written.
     """
     if not why.strip():
-        raise Refused('a reason is required: omni promote PAIR --why "one sentence"')
+        raise Refused(f"a reason is required: {omni('promote', pair_name, *REASON, task=task_name)}")
     pair, dataset, suite_digest = _load(task_name, pair_name, settings)
     suite = load_suite(task_name)
     _refuse_misbehaviour(pair, suite, settings)
@@ -198,7 +198,7 @@ def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
         raise Refused(
             f"{pair.name} {pair.digest[:12]} is not promoted: the behaviour run of {result.at} fails "
             + "; ".join(check_line(check) for check in failed)
-            + f". Fix the pair, then run `omni gate {pair.name} --task {suite.task}`"
+            + f". Fix the pair, then run `{omni('gate', pair.name, task=suite.task)}`"
         )
 
 
@@ -209,11 +209,13 @@ def _restore(context: _ReleaseContext, pair: Pair, why: str, damage: RegistryErr
     """
     newest = context.newest
     if newest is None:
-        raise Refused(f"{damage}. No release in the ledger verifies: see `omni verify`") from damage
+        verify = omni("verify", task=pair.task)
+        raise Refused(f"{damage}. No release in the ledger verifies: see `{verify}`") from damage
     if newest.pair_digest != pair.digest:
+        again = omni("promote", newest.pair_name, *REASON, task=pair.task)
+        back = omni("rollback", "--to", str(newest.sequence), *REASON, task=pair.task)
         raise Refused(
-            f"{damage}. Repair production first: omni promote {newest.pair_name} --task {pair.task} --why ..., or, if its "
-            f"file has changed, omni rollback --to {newest.sequence} --task {pair.task} --why ..."
+            f"{damage}. Repair production first: `{again}`, or, if its file has changed, `{back}`"
         ) from damage
     return _release_again(context, pair, newest, "restore", why)
 
@@ -262,7 +264,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings, say:
         RegistryError: the store failed, or the version was changed since.
     """
     if not why.strip():
-        raise Refused('a reason is required: omni rollback --why "one sentence"')
+        raise Refused(f"a reason is required: {omni('rollback', *REASON, task=task_name)}")
     check_store(settings.registry.uri)
     context = _open_context(task_name, settings, say)
     newest = context.newest

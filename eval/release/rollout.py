@@ -13,6 +13,7 @@ from eval.release.signing import sign_statement, signer_to_release
 from eval.release.unseen import Say, exception_of, say_aside
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
+from figures.command_line import REASON, omni
 from service.cards import ModelCards
 from service.errors import RegistryError
 from service.pair import Pair
@@ -62,7 +63,8 @@ def advance_rollout(
         SigningError: there is no usable signing key.
         PairError, CaseError, RegistryError: something could not be read or written.
     """
-    plan = _checked(why, steps, shadow_percent, shadow_only)
+    _require_reason(why, "rollout", pair_name, task=task_name)
+    plan = _checked(steps, shadow_percent, shadow_only)
     signer = signer_to_release(settings)
     tracking, keys = _open_store(settings)
     production = _production(task_name, pair_name, tracking)
@@ -93,11 +95,14 @@ def advance_rollout(
     return rollout
 
 
-def _checked(why: str, steps: Sequence[int], shadow_percent: int, shadow_only: bool) -> tuple[int, ...]:
-    """Return the plan; refuse an invalid plan and a step without a reason."""
-    plan = _plan(steps)
+def _require_reason(why: str, *command: str, task: str) -> None:
     if not why.strip():
-        raise Refused('a reason is required: omni rollout PAIR --why "one sentence"')
+        raise Refused(f"a reason is required: {omni(*command, *REASON, task=task)}")
+
+
+def _checked(steps: Sequence[int], shadow_percent: int, shadow_only: bool) -> tuple[int, ...]:
+    """Return the plan; refuse an invalid one."""
+    plan = _plan(steps)
     if not 0 <= shadow_percent <= 100 or (shadow_only and shadow_percent == 0):
         raise RolloutError("--shadow is a share of the customers from 1 to 100 per cent")
     return plan
@@ -138,9 +143,8 @@ def _refuse_to_continue(before: Rollout, plan: tuple[int, ...], steps: Sequence[
 def _production(task_name: str, pair_name: str, tracking: Tracking) -> Production:
     production = tracking.production(task_name)
     if production is None:
-        raise Refused(
-            f"nothing of task {task_name!r} is in production: omni promote {pair_name} --task {task_name} --why ..."
-        )
+        first = omni("promote", pair_name, *REASON, task=task_name)
+        raise Refused(f"nothing of task {task_name!r} is in production: {first}")
     return production
 
 
@@ -152,8 +156,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
         SigningError: there is no usable signing key.
         RegistryError: the store could not be read or written.
     """
-    if not why.strip():
-        raise Refused('a reason is required: omni rollout-end --why "one sentence"')
+    _require_reason(why, "rollout-end", task=task_name)
     signer = signer_to_release(settings)
     tracking, keys = _open_store(settings)
     with tracking.release_lock(task_name):
@@ -201,7 +204,7 @@ def _next(plan: Sequence[int], percent: int, pair: Pair) -> int:
     if step is None:
         raise Refused(
             f"{pair.name} has reached the last step of its plan ({percent} per cent); promote it: "
-            f"omni promote {pair.name} --task {pair.task} --why ..."
+            f"{omni('promote', pair.name, *REASON, task=pair.task)}"
         )
     return step
 

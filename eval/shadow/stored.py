@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from eval.errors import ShadowError
+from figures.command_line import REASON, omni
 from service.rollouts.shadow_record import ShadowRecord, shadow_prefix
 from service.settings import Settings
 from service.summaries.archive import Archive
@@ -80,7 +81,8 @@ def choose_candidate(records: Sequence[ShadowRecord], digest: str | None) -> Com
         ShadowError: there are no records, or none of this candidate.
     """
     if not records:
-        raise ShadowError("no shadow answers are stored; start them with `omni rollout PAIR --why ... --shadow 5`")
+        start = omni("rollout", "PAIR", *REASON, "--shadow", "5")
+        raise ShadowError(f"no shadow answers are stored; start them with `{start}`")
     wanted = [item for item in records if item.unseen.pair_digest.startswith(digest or "")]
     if not wanted:
         known = ", ".join(sorted({item.unseen.pair_digest[:12] for item in records}))

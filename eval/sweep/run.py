@@ -6,6 +6,7 @@ from pathlib import Path
 from eval.errors import SweepError
 from eval.evaluate import FinishedEvaluation, Options, evaluate, load_pairs
 from eval.sweep.points import quality_spec, sweep_points
+from figures.command_line import omni
 from figures.files import out_folder
 from service.cards import ModelCard, ModelCards
 from service.errors import PairError
@@ -50,7 +51,8 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
         PairError: a pair file is wrong, or a model has no card.
     """
     if not options.models:
-        raise SweepError("name the models to sweep: omni sweep --models smollm2-135m,extractive-digest")
+        again = omni("sweep", "--models", "smollm2-135m,extractive-digest", task=options.task)
+        raise SweepError(f"name the models to sweep: {again}")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     chosen = list(dict.fromkeys(_card(name, cards).id for name in options.models))
     replaced = [model for model in chosen if _only_stand_in(cards.get(model), settings)]

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from eval.tracking.lock import file_lock, name_lock
+from figures.command_line import omni
 from service.canonical import canonical_json
 from service.errors import ConfigurationError, RegistryError
 from service.pair import Pair
@@ -159,9 +160,9 @@ class Tracking:
         except Exception as err:  # mlflow lets sqlalchemy's, alembic's and requests' errors through unwrapped
             text = str(err)
             if "locked" in text:
-                hint = "another process holds it; close that (see `omni ui`) and run again"
+                hint = f"another process holds it; close that (see `{omni('ui')}`) and run again"
             elif "not a database" in text or "malformed" in text:
-                hint = "the file is damaged: move it away, then run `omni eval` to start a new store"
+                hint = f"the file is damaged: move it away, then run `{omni('eval')}` to start a new store"
             else:
                 first_line = text.splitlines()[0][:160] if text else ""
                 hint = f"check the address and that the file can be written ({type(err).__name__}: {first_line})"

@@ -1,5 +1,6 @@
 """The commands that messages suggest: the program's name, the task, the simulated weeks."""
 
+import shlex
 import shutil
 
 import pytest
@@ -16,6 +17,25 @@ def in_an_activated_environment(monkeypatch):
 def test_the_task_is_named_where_it_is_not_the_default():
     assert omni("rollback", "--to", "1", task="summarize") == "omni rollback --to 1"
     assert omni("rollback", "--to", "1", task="scorecard") == "omni rollback --to 1 --task scorecard"
+
+
+@pytest.mark.parametrize(
+    ("word", "typed"),
+    [
+        ("extractive", "extractive"),
+        ("x;touch f", "'x;touch f'"),
+        ("$(touch f)", "'$(touch f)'"),
+        ("a\nb", "'a\nb'"),
+        ('"why, in one sentence"', '"why, in one sentence"'),
+        ('"$(touch f)"', "'\"$(touch f)\"'"),
+        ("'SELECT 1'", "'SELECT 1'"),
+        ("it's", "'it'\"'\"'s'"),
+        ("'x'; touch f; 'y'", "''\"'\"'x'\"'\"'; touch f; '\"'\"'y'\"'\"''"),
+    ],
+)
+def test_a_shell_reads_each_word_as_one_word_and_executes_none(word, typed):
+    assert omni("promote", word) == f"omni promote {typed}"
+    assert len(shlex.split(omni("promote", word))) == 3
 
 
 def test_a_command_for_the_simulated_weeks_says_so(monkeypatch):

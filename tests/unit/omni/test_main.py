@@ -20,7 +20,7 @@ from service.errors import ServiceError
 from service.settings import REPO_ROOT
 
 NAMES = """
-eval gate behave sweep cases card ui register promote rollback rollout rollout-end history verify changed pr-gate
+eval gate behave sweep cases card ui register promote rollback rollout rollout-end shadow history verify changed pr-gate
 serve up down status token client load-events sql reconcile dashboards releases report backfill traffic harvest calls
 selftest calibrate simulate report-power bench shadow""".split()
 
