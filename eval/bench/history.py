@@ -25,6 +25,7 @@ from service.pair_file import load_pair
 from service.settings import Settings
 from service.tasks.summarize import TASK, SummarizeInputs
 from service.tasks.summarize.digest import extractive_digest
+from service.terminal import say
 
 COMPRESSED, WHOLE = "nova-micro-compressed", "nova-micro"
 QUALITY_SIZES, TIME_SIZES = (50, 200), (10, 50, 100, 200)
@@ -87,7 +88,7 @@ def main() -> int:
     }
     cases = load_cases(settings.datasets_dir / "summarize" / "gate.jsonl", input_model=SummarizeInputs).cases
     budget = pairs[COMPRESSED].serving.max_history_tokens
-    print(
+    say(
         f"{_CASES} of {len(cases)} gate cases, histories lengthened with other customers' contacts; budget {budget} tokens\n"
     )
     _print_quality(cases, pairs)
@@ -112,7 +113,7 @@ def long_cases(cases: Sequence[Case], size: int, count: int = _CASES) -> list[Lo
 
 
 def _print_quality(cases: Sequence[Case], pairs: dict[str, Pair]) -> None:
-    print(
+    say(
         "contacts  facts in the prompt, whole  compressed                 digest's summary           tokens whole  compressed"
     )
     for size in QUALITY_SIZES:
@@ -124,19 +125,19 @@ def _print_quality(cases: Sequence[Case], pairs: dict[str, Pair]) -> None:
         shares = [_mean([covered(item.facts, text) for item, text in zip(made, texts, strict=True)])
                   for texts in (prompts[WHOLE], prompts[COMPRESSED], digests)]  # fmt: skip
         tokens = [statistics.median(map(estimated_tokens, prompts[name])) for name in (WHOLE, COMPRESSED)]
-        print(
+        say(
             f"{size:>8}  {_text(shares[0]):<26}  {_text(shares[1]):<25}  {_text(shares[2]):<25}  "
             f"{tokens[0]:>12,.0f}  {tokens[1]:>10,.0f}"
         )
 
 
 def _print_time(cases: Sequence[Case], pairs: dict[str, Pair]) -> None:
-    print("\ncontacts  prompt built in (median), whole  compressed")
+    say("\ncontacts  prompt built in (median), whole  compressed")
     for size in TIME_SIZES:
         made = long_cases(cases, size, count=20)
         medians = {name: statistics.median(_times(pair, made)) for name, pair in pairs.items()}
         cells = [format_number(medians[name] * 1000, Unit.MS) for name in (WHOLE, COMPRESSED)]
-        print(f"{size:>8}  {cells[0]:<31}  {cells[1]}")
+        say(f"{size:>8}  {cells[0]:<31}  {cells[1]}")
 
 
 def _times(pair: Pair, made: Sequence[LongCase]) -> list[float]:
