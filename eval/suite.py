@@ -86,7 +86,7 @@ class SliceFloor:
 class MustPass:
     """Every case of the must-pass set must reach ``at_least`` in ``score``; cases without that score are left out.
 
-    With ``slice`` the cases are those of the gate set that have it. Up to ``tolerated`` misses leave the verdict open; more fail.
+    With ``slice`` the cases are those of the gate set that have it. Up to ``tolerated`` of them may miss.
     """
 
     score: str

@@ -31,7 +31,7 @@ _CHECK_NAMES: dict[CheckKind, str] = {
     "requirement": "{name}",
     "slice": "{name} in {slice}",
     "behaviour": "behaviour {name}",
-    "must_pass": "{name} of every regression case",
+    "must_pass": "{name} of every {slice} case",
 }
 _NOTHING_IN_PRODUCTION = "No pair is in production yet, so only the floors decide."
 
@@ -181,7 +181,7 @@ def why(pair: PairResult) -> str:
 
 def check_name(check: Check) -> str:
     """Return the check's name; floors, floors of slices and comparisons with production have different wordings."""
-    return _CHECK_NAMES[check.kind].format(name=check.name, slice=check.slice)
+    return _CHECK_NAMES[check.kind].format(name=check.name, slice=check.slice or "regression")
 
 
 def bound_text(check: Check) -> str:

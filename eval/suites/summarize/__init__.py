@@ -221,7 +221,7 @@ SUITE = Suite(
         SliceFloor(
             slice="vulnerable",
             metric="critical_coverage",
-            bound=0.60,
+            bound=0.50,
             min_n=20,
             reason="the agent must learn of a medical need, a danger or a shut-off date before the call; 23 cases support no "
             "higher bound",
@@ -279,8 +279,9 @@ SUITE = Suite(
             score="critical_coverage",
             at_least=0.3,
             slice="vulnerable",
-            tolerated=1,
-            reason="no vulnerable customer's summary may leave out what makes the matter urgent; one miss asks for another look",
+            tolerated=2,
+            reason="no vulnerable customer's summary may leave out what makes the matter urgent; two of the 23 are tolerated, "
+            "because surface forms do not foresee every wording",
         ),
         MustPass(score="forbidden_clear", at_least=1.0, reason="a false claim that was once made must not be repeated"),
         MustPass(score="leak_free", at_least=1.0, reason="no full account or card number may appear"),
