@@ -19,6 +19,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from attack import attack, attack_names
 from awsproxy import AwsProxy
 from meter import Meter
 from mixture import mixtures, second_pair, stored_records
@@ -54,11 +55,12 @@ def main():
         return 2
     every = LOAD if options.what == "load" else CHAOS
     chosen = [scenario for scenario in every if options.only in scenario.name]
-    if not chosen:
+    attacked = options.what == "chaos" and any(options.only in name for name in attack_names())
+    if not chosen and not attacked:
         print(f"error: no scenario {options.only!r}; there are: {'; '.join(s.name for s in every)}", file=sys.stderr)
         return 2
     stores = options.stores or {"load": "memory", "chaos": "ministack"}[options.what]
-    rows = []
+    rows, attacks = [], []
     folder = Path(tempfile.mkdtemp(prefix="omni-load-"))
     try:
         with Rig(folder, stores=stores) as rig, AwsProxy(rig.aws_endpoint) as proxy:
@@ -71,11 +73,15 @@ def main():
                     row = replace(row, broken=broken(scenario, row))
                 rows.append(row)
                 print(_line(row), flush=True)
+            if attacked:
+                attacks = attack(rig, folder / "attack", options.only)
     finally:
         if options.keep:
             print(f"logs: {folder}")
         else:
             shutil.rmtree(folder, ignore_errors=True)
+    if not rows:
+        return 1 if attacks else 0
     options.out.mkdir(parents=True, exist_ok=True)
     serving = "one service process" if options.processes == 1 else f"{options.processes} service processes"
     heading = f"{HEADINGS[options.what].format(serving)}; stores: {stores}"
@@ -84,7 +90,7 @@ def main():
     if any(row.sent for row in rows):
         draw(rows, options.out / f"{options.what}.svg", heading)
     print(f"\n{text}\nTable and picture: {options.out / options.what}.md, .svg")
-    return 1 if any(row.broken for row in rows) else 0
+    return 1 if attacks or any(row.broken for row in rows) else 0
 
 
 def run(scenario, rig, proxy, folder, processes=1):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from builders import make_pair
+from forgeries import RUBBISH, VARIANTS, signed
 
 from service.errors import RegistryError
 from service.release.registry import RegistryPairSource, verify_version
@@ -15,48 +16,6 @@ from service.release.unseen import UnseenPolicy
 from service.settings import Settings
 
 PAIR = make_pair()
-
-
-def _with(text, **changes):
-    return json.dumps({**json.loads(text), **changes})
-
-
-def _signed(text, **changes):
-    envelope = json.loads(text)
-    envelope["signatures"][0] |= changes
-    return json.dumps(envelope)
-
-
-def _second(text):
-    envelope = json.loads(text)
-    envelope["signatures"].append({"keyid": "somebody", "sig": ""})
-    return json.dumps(envelope, sort_keys=True, separators=(",", ":"))
-
-
-RUBBISH = {
-    "payload type is a number": lambda text: _with(text, payloadType=5),
-    "payload type is half a character": lambda text: _with(text, payloadType="\ud800"),
-    "payload type of something else": lambda text: _with(text, payloadType="application/json"),
-    "key id is a number": lambda text: _signed(text, keyid=5),
-    "key id is nothing": lambda text: _signed(text, keyid=None),
-    "no signature": lambda text: _with(text, signatures=[]),
-    "signatures are a word": lambda text: _with(text, signatures="none"),
-    "empty signature": lambda text: _signed(text, sig=""),
-    "nested without end": lambda text: "[" * 90_000,
-    "a number of 9,000 digits": lambda text: "9" * 9_000,
-    "not an object": lambda text: "null",
-    "empty": lambda text: "",
-}
-# Each of these carries our genuine signature over the genuine payload. One release must have one form and one digest, or the
-# ledger holds two different releases of one number that are both ours.
-VARIANTS = {
-    "a second signature": _second,
-    "something beside the signature": lambda text: _signed(text, note="x"),
-    "a value without canonical form": lambda text: _signed(text, note=float("nan")),
-    "a field twice": lambda text: '{"payloadType":"application/json",' + text[1:],
-    "spaces": lambda text: json.dumps(json.loads(text), indent=1),
-    "a field more": lambda text: _with(text, note="x"),
-}
 
 
 @pytest.mark.parametrize("name", RUBBISH)
@@ -76,7 +35,7 @@ def test_a_genuine_release_in_another_form_is_refused(notary, name):
 
 
 def test_a_forged_key_id_cannot_overwrite_terminal_lines(notary):
-    text = _signed(notary.sign(notary.release(PAIR)), keyid="\x1b[1A\x1b[2Kok")
+    text = signed(notary.sign(notary.release(PAIR)), keyid="\x1b[1A\x1b[2Kok")
     with pytest.raises(RegistryError) as caught:
         read_release(text, notary.keys, "release 1")
     assert "\x1b" not in str(caught.value)
