@@ -114,6 +114,8 @@ _DANGER = re.compile(
     r"|\bback-?feed\w*\b|\b(?:can|may|should) (?:safely )?(?:wait|be ignored|sit) (?:until|till|for) (?:the"
     r" )?(?:morning|tomorrow|monday|next)"
     r"|\bfind (?:the|a) (?:gas )?leak with\b|\b(?:not|isn't|no) (?:an? )?(?:emergency|danger(?:ous)?|real danger|risk)\b"
+    r"(?! of (?:an? |the )?"
+    r"(?:cut|shut|dis|los|late|being))"
     r"|\bnothing to worry about\b|\b(?:smell|odou?r|leak|gas|wire|line|sparks?) (?:is|are) (?:\w+ )?harmless\b"
     r"|\bgenerator (?:\w+ ){0,2}(?:indoors|inside|in the (?:house|basement|garage))",
     re.I,
@@ -137,6 +139,9 @@ _WISHED = re.compile(
     r"|hope[sd]?|propose[sd]?"
     r"|ask(?:s|ed)?(?: whether| if)?)(?: (?:he|she|they|someone|anyone|it|to|may|might"
     r"|can|could|is|was|about|on|safe)){1,4}\s*$"
+)
+_ASKED = re.compile(
+    r"\b(?:whether|asks? if|asked if|wonder(?:s|ed) if)(?: (?:he|she|they|it|the|her|his|their|\w+)){1,3}\s*$", re.I
 )
 _HAZARD = re.compile(r"(?:back-?feed|bypass|tamper|cutt|remov|pull|break|disabl|open)ing\b", re.I)
 _AGAIN = re.compile(r"\bre-?(?=light)", re.I)
@@ -180,6 +185,9 @@ def _told(match: re.Match[str], sentence: str, advice: str, statements: Statemen
     """Return whether the interactions hold the advice, the wish that it is, or the hazard that it names."""
     if statements.state(advice, share=0.7):
         return True
-    if _WISHED.search(sentence, max(0, match.start() - 60), match.start()):
+    lead = max(0, match.start() - 60)
+    if _ASKED.search(sentence, lead, match.start()):
+        return True
+    if _WISHED.search(sentence, lead, match.start()):
         return statements.mention(_AGAIN.sub("", match[0]), share=0.5)
     return _HAZARD.match(match[0]) is not None and statements.state(match[0], share=0.6)

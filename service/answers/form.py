@@ -40,17 +40,22 @@ _DECORATION = re.compile(r"([*~=#_>+•<|-])\1{2,}|!{3,}|\?{3,}|!\?!|(?<!\w)~\*|
 _SMILEY_PARTS = (":", ";", "=", "<3", "^", "xd", "_", "\\o/", "(y)", "(n)", "8-)", "b-)")
 _PROMPT_RULE = re.compile(
     # "He did not wash it, as instructed" reports; an opening "As instructed, the number is left out" speaks of the prompt.
-    r"(?:^|(?<=[.!?] ))as instructed\b(?!,? (?:he|she|they|the (?:customer|caller|tenant|crew|agent)|(?-i:[A-Z])))"
+    r"(?:^|(?<=[.!?] ))as instructed\b(?! by |,? (?:he|she|they|the (?:customer|caller|tenant|crew|agent)|(?-i:[A-Z])))"
     r"|\bas instructed,? (?:in|by|under) (?:the|my|these|your) (?:prompt|rules|system|guidelines|instructions)\b"
     r"|\bas (?:per (?:my|the|your) (?:instructions?|rules?|guidelines?|prompt)|(?:you )?requested by the"
     r" (?:prompt|system)|the rules"
     r" (?:say|require|demand|state))\b"
     r"|\b(?:per|following|under|in (?:line|accordance|keeping) with|according to|because of|due to|by) (?:the |my "
-    r"|these |your )?(?:instructions|rules(?= *[.,;)]|$)|rules"
+    r"|these |your )?(?:instructions|rules"
     r" (?:above|given|i)|guidelines|prompt|system prompt|formatting rules|form rules|privacy rules?"
     r"|format(?:ting)? requirements?)\b"
-    r"|\b(?:my|the) (?:instructions|rules|guidelines|prompt) (?:say|state|forbid|require|tell|ask|prohibit|do not"
-    r"|don't)\w*\b"
+    r"|\b(?:per|following|because of|due to|in (?:line|accordance|keeping) with) (?:the |my |these |your )?rules(?= *[.,;)]|$)"
+    r"|\b(?:my (?:instructions|rules|guidelines)|(?:my|the) prompt) (?:say|state|forbid|require|tell"
+    r"|ask|prohibit|do not|don't)\w*\b"
+    # A program has rules as well; what these are about is the answer.
+    r"|\bthe (?:instructions|rules|guidelines) (?:say|state|forbid|require|tell|ask|prohibit|do not|don't)\w* (?:\w+ ){0,3}"
+    r"(?:me|naming|nam(?:e|es)|mention\w*|repeat\w*|includ\w*|print\w*|stat(?:e|ing)|omit\w*|leav(?:e|ing) out|writ(?:e|ing)"
+    r"|us(?:e|ing)|summar\w+|words|answer\w*)\b"
     r"|\bI (?:do not|don't|never|must not|cannot|will not|won't|am not (?:allowed|permitted) to|was told (?:not )?to"
     r"|have been told) "
     r"(?:mention|repeat|include|state|use|print|show|reveal|disclose|give|share|name|infer|add|write|comment)\w*\b"

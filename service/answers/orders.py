@@ -73,7 +73,7 @@ _AMBIGUOUS = frozenset(
     email e-mail message note watch mind complete direct change switch flag follow lower clear void use drop award
     schedule book
     increase promise guarantee ring look set put read cover show double mark delay push press need demand sign try
-    say help lie
+    say help lie calm
     raise adjust wait settle go come deal repeat disconnect reconnect pay override put lift remedy stay consult
     """.split()
 )

@@ -24,7 +24,7 @@ _PERSON = re.compile(
     r"|truly|deeply|would like|strongly|kindly)\b|\b[Rr]est assured\b|\b[Oo]ur (?:sincere|deepest|apolog\w+)\b"
 )
 _LETTER = re.compile(
-    r"(?:^|(?<=[.!?\n]\s)|(?<=\n))(?:dear\b|(?:hi|hello|hey|greetings|good (?:morning|afternoon|evening|day))\b(?=["
+    r"(?:^|(?<=[.!?\n]\s)|(?<=\n))(?:dear\b(?! to\b)|(?:hi|hello|hey|greetings|good (?:morning|afternoon|evening|day))\b(?=["
     r" ,!.:])"
     r"|thank(?:s| you)\b(?! note| letter| card| to\b)|best,|(?:best|kind|warm|kindest|many) (?:regards|wishes|thanks)"
     r"|regards,|sincerely"
@@ -55,8 +55,8 @@ _MACHINE = re.compile(
     r"|\b(?:(?:this|my|above) (?:summary|answer|response|output|text|paragraph)|the (?:summary|output|paragraph)) (?:is|was"
     r"|has been|follows|omits|leaves out|excludes|avoids|contains|includes|does not|doesn't|covers|provides|reflects"
     r"|summari[sz]es|above|below|complies|adheres|meets|uses|keeps)\b"
-    # Customers wait for "the answer", and "the text" may be a message on their phone.
-    r"|\bthe (?:answer|response|text) (?:omits|leaves out|excludes|avoids|covers|reflects|summari[sz]es|above|below|complies"
+    # Customers wait for "the answer", and "the text" is a message on their phone.
+    r"|\bthe (?:answer|response) (?:omits|leaves out|excludes|avoids|covers|reflects|summari[sz]es|above|below|complies"
     r"|adheres|keeps|(?:does not|doesn't) (?:mention|include|name|repeat|list|cover))\b"
     r"|\b(?:based on|according to|from|in|using) (?:the |your |this )?(?:provided|given|supplied|available|above"
     r"|following|input|shared)"

@@ -39,7 +39,6 @@ WORD = re.compile(r"[^\W\d_]+")
 # "installment 1/3", "pin 2/3 NOMATCH": looks like a date from January to June, but rarely is one.
 _FRACTION = re.compile(r"([1-6](?<![\d/].))/([1-6])(?![\d/])")
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:[-_/.#][A-Za-z0-9]+)*")
-_LETTERS_NUMBER = re.compile(r"\b([A-Za-z]{1,5})[ #:]+(\d{2,})\b")
 _NO_TOKEN = re.compile(r"[^a-z0-9]")
 _DIGIT_RUN = re.compile(r"\d+")
 _VERSION = re.compile(r"[vV](?=\d)(?<=\b[vV])")  # "v7.3.0"
@@ -60,7 +59,6 @@ _WITH_CENTS = re.compile(r"\d(?<![\w.,]\d)(?:\d{0,2}(?:,\d{3})+|\d*)\.\d\d(?![\d
 _BARE_FIGURES = re.compile(figure_after(r"\w.$"))
 # The 13 of "Q-WAIT 13:52" is no bare number: as a duration it carries a unit.
 _TIMED = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?::[0-5]\d)?(?![\d:])")
-_BEFORE_IDEOGRAPH = re.compile(r"\d+(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af])")
 _MULTIPLES = (
     (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
     (frozenset({"thrice", "triple"}), Decimal(3)),
@@ -161,7 +159,7 @@ class HistoryFacts:
         return frozenset(_TWO_CAPITALS.findall(self._cleaned))
 
     def names_channel(self, family: str) -> bool:
-        """Return whether the history names the channel or implies it ("on hold", "iOS")."""
+        """Return whether the history names the channel or implies it ("on hold")."""
         named = holds_part(self._cleaned, CHANNEL_PARTS[family]) and CHANNEL_WORDS[family].search(self._cleaned)
         return bool(named or (family in CHANNEL_CUES and CHANNEL_CUES[family].search(self._cleaned)))
 
@@ -194,7 +192,7 @@ class HistoryFacts:
         """Numbers in figures without a unit or a dollar sign, and numbers whose unit another language or script names."""
         foreign = [number for part in self._parts for number in foreign_numbers(part.plain)]
         undated = _TIMED.sub("|", without_quantities(self._undated))
-        return _decimals(_BARE_FIGURES.findall(undated) + _BEFORE_IDEOGRAPH.findall(undated)).union(foreign)
+        return _decimals(_BARE_FIGURES.findall(undated)).union(foreign)
 
     @cached_property
     def priceable(self) -> frozenset[Decimal]:
@@ -360,8 +358,6 @@ def _tokens(plain: str) -> set[str]:
         tokens.add(compact)
         tokens.update(part for part in _NO_TOKEN.split(token) if part)
         tokens.update(_DIGIT_RUN.findall(compact))
-    # "SC 20964" is another spelling of "SC-20964".
-    tokens.update((letters + figures).lower() for letters, figures in _LETTERS_NUMBER.findall(plain))
     return tokens
 
 

@@ -48,13 +48,10 @@ _FOREIGN = {
     }.items()
     for number in numbers.split()
 }
-# Words that imply a channel without naming it: "cant pick up at work", "iOS 11.1".
+# Words that imply a channel without naming it: "cant pick up at work".
 CHANNEL_CUES = {
     "phone": re.compile(
         r"\b(?:on hold|pick(?:s|ed)? up|hung up|hang(?:s|ing)? up|dial(?:s|led|ed|ing)?|iphone\w*)\b", re.I
-    ),
-    "app": re.compile(
-        r"\b(?:ios|iphone\w*|ipad\w*|android|app ?store|google play|(?:re|un)install(?:ed|ing)?)\b", re.I
     ),
 }
 

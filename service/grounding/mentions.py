@@ -52,7 +52,6 @@ _ID_WORDS = frozenset(
     "account accounts acct order orders ticket tickets case cases claim claims confirmation permit permits check checks request"
     " requests reference references ref work invoice invoices complaint complaints application incident ending".split()
 )
-_YEARS = re.compile(r"20\d\d-20\d\d")
 
 _NUMBER_ATOM = rf"{FIGURE}|(?:{WORD_NUMBER})(?:-(?:{WORD_NUMBER}))?"
 _COUNT_NOUNS = (
@@ -136,8 +135,6 @@ def read_ids(scanner: SentenceScanner) -> Iterator[Mention]:
         return
     for pattern in (_ID_MIXED, _ID_DASHED, _ID_LONG):
         for match in pattern.finditer(scanner.remaining):
-            if _YEARS.fullmatch(match[0]):
-                continue
             scanner.blank(*match.span())
             yield scanner.mention("id", *match.span(), token=re.sub(r"[^a-z0-9]", "", match[0].lower()))
     if "#" not in scanner.remaining and not holds_word(scanner.text, _ID_WORDS):

@@ -240,6 +240,9 @@ def test_a_verdict_is_denied_by_a_negation_before_its_word_and_settled_by_the_ne
         "A new form falls under the rules of that day.",
         "He was warned that the answer is likely no.",
         "The form is uploaded in My Account.",
+        "According to the rules, a late fee stands.",
+        "The rules require the form.",
+        "The late fee was dear to her.",
     ],
 )
 def test_a_report_s_own_words_are_no_letter_and_no_prompt(answer):

@@ -583,3 +583,8 @@ def test_the_half_of_the_day_may_be_said_in_words():
 def test_minutes_of_a_wait_support_no_seconds():
     assert _kinds("The wait was almost 14 minutes.", _source("Q-WAIT 13:52")) == []
     assert _kinds("The wait was almost 14 seconds.", _source("Q-WAIT 13:52")) == [("number", "14")]
+
+
+def test_a_duplicate_is_two_and_unsigned_amounts_add_up():
+    assert _kinds("He was charged twice.", _source("duplicate charge")) == []
+    assert _kinds("It is $108.50 in all.", _source("96.40 and 12.10 due")) == []
