@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from itertools import pairwise
 
 from service.grounding.text import sentences
@@ -41,16 +42,26 @@ class _Form(IntEnum):
     WHOLE = 2
 
 
-@dataclass(slots=True)
+@dataclass
 class _ShownContact:
     number: int
     item: Interaction
-    texts: dict[_Form, str]
+    whole: str
     form: _Form = _Form.COUNTED
+
+    @cached_property
+    def short(self) -> str:
+        # Found only for those that need it: reading every sentence of a long history takes tens of milliseconds.
+        return _short(self.number, self.item)
 
     @property
     def text(self) -> str:
-        return self.texts[self.form]
+        return self.at(self.form)
+
+    def at(self, form: _Form) -> str:
+        if form is _Form.COUNTED:
+            return ""
+        return self.short if form is _Form.SHORT else self.whole
 
 
 def history_text(interactions: Sequence[Interaction], max_tokens: int | None = None) -> str:
@@ -80,27 +91,23 @@ def is_open(item: Interaction, later: Sequence[Interaction]) -> bool:
 
 
 def _fitted(interactions: Sequence[Interaction], max_tokens: int) -> str:
-    entries = [
-        _ShownContact(
-            number, item, {_Form.COUNTED: "", _Form.SHORT: _short(number, item), _Form.WHOLE: _block(number, item)}
-        )
-        for number, item in enumerate(interactions, start=1)
-    ]
+    entries = [_ShownContact(number, item, _block(number, item)) for number, item in enumerate(interactions, start=1)]
     newest, *earlier = reversed(entries)
-    newest.texts[_Form.WHOLE] = _cut(newest.texts[_Form.WHOLE], int(max_tokens * _NEWEST_SHARE))
+    newest.whole = _cut(newest.whole, int(max_tokens * _NEWEST_SHARE))
     newest.form = _Form.WHOLE
     still_open = [entry for entry in earlier if is_open(entry.item, interactions[entry.number :])]
-    telling = [entry for entry in earlier if signal_weight(f"{entry.item.text} {entry.item.outcome or ''}") >= _TELLING]
     _raise(earlier, _Form.WHOLE, entries, int(max_tokens * _RECENT_SHARE))
     _raise(still_open, _Form.WHOLE, entries, int(max_tokens * _OPEN_SHARE))
-    for candidates, form in (
-        (still_open, _Form.SHORT),
-        (telling, _Form.SHORT),
-        (earlier, _Form.SHORT),
-        (earlier, _Form.WHOLE),
-    ):
-        _raise(candidates, form, entries, max_tokens)
+    _raise(still_open, _Form.SHORT, entries, max_tokens)
+    telling = [entry for entry in earlier if not entry.form and _is_telling(entry.item)]
+    _raise(telling, _Form.SHORT, entries, max_tokens)
+    _raise(earlier, _Form.SHORT, entries, max_tokens)
+    _raise(earlier, _Form.WHOLE, entries, max_tokens)
     return _joined(entries)
+
+
+def _is_telling(item: Interaction) -> bool:
+    return signal_weight(f"{item.text} {item.outcome or ''}") >= _TELLING
 
 
 def _raise(candidates: Sequence[_ShownContact], form: _Form, entries: Sequence[_ShownContact], max_tokens: int) -> None:
@@ -109,7 +116,9 @@ def _raise(candidates: Sequence[_ShownContact], form: _Form, entries: Sequence[_
     for entry in candidates:
         if entry.form >= form:
             continue
-        more = _cost(entry.texts[form]) - (_cost(entry.text) if entry.form else 0)
+        if form is _Form.SHORT and used + _cost(_facts(entry.number, entry.item)) > max_tokens:
+            continue  # its first line alone is too long, so its sentence need not be found
+        more = _cost(entry.at(form)) - (_cost(entry.text) if entry.form else 0)
         if used + more <= max_tokens:
             entry.form = form
             used += more
