@@ -18,7 +18,7 @@ from reports.read.weeks import day_words
 OUTSIDE = 4.5
 SMALLEST_HISTORY = 10  # days
 SMALLEST_DAY = 30  # answers
-APPROVAL, APPROVAL_OVER, DEGRADED, DEAR_DAY, DEAR_DAYS = 0.80, 200, 0.05, 1.5, 14
+LOWEST_HELPFUL, OVER_RATINGS, DEGRADED, DEAR_DAY, DEAR_DAYS = 0.80, 200, 0.05, 1.5, 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +127,13 @@ def _thresholds(frame: pd.DataFrame) -> list[Anomaly]:
         day, answers = int(row.day), float(row.answers)  # type: ignore[arg-type]
         upto = frame[frame["day"] <= day][::-1]
         reached = upto["rated"].cumsum()
-        days = int((reached < APPROVAL_OVER).sum()) + 1
-        if reached.iloc[-1] >= APPROVAL_OVER and float(row.rated) > 0:  # type: ignore[arg-type]
+        days = int((reached < OVER_RATINGS).sum()) + 1
+        if reached.iloc[-1] >= OVER_RATINGS and float(row.rated) > 0:  # type: ignore[arg-type]
             rated, helpful = upto["rated"].iloc[:days].sum(), upto["helpful"].iloc[:days].sum()
-            if helpful / rated < APPROVAL:
-                share = format_number(helpful / rated, Unit.RATE, apart_from=APPROVAL)
+            if helpful / rated < LOWEST_HELPFUL:
+                share = format_number(helpful / rated, Unit.RATE, apart_from=LOWEST_HELPFUL)
                 found.append(Anomaly(day=day, what="helpful rate", seen=f"{share} of {rated:,} ratings",
-                                     expected=f"at least {APPROVAL:.2f} over {APPROVAL_OVER}", rule="R-ALERTS"))  # fmt: skip
+                                     expected=f"at least {LOWEST_HELPFUL:.2f} over {OVER_RATINGS}", rule="R-ALERTS"))  # fmt: skip
         degraded = float(row.degraded) / answers if answers >= SMALLEST_DAY else 0.0  # type: ignore[arg-type]
         if degraded > DEGRADED:
             found.append(Anomaly(day=day, what="degraded answers", seen=f"{degraded:.1%}", expected=f"at most {DEGRADED:.0%}",

@@ -21,7 +21,7 @@ _COOKIE_PATH = "/v1/dashboards"  # browsers send the cookie to these paths only
 _NO_STORE = {"Cache-Control": "no-store"}
 _FIGURE = {"value": 0.121, "low": 0.096, "high": 0.151, "n": 540, "small": False}
 _TARGET = {"at": 0.15, "better": "below", "label": "required: below 15%"}
-_MEASURE = {"name": "not_helpful_rate", "label": "Not helpful", "unit": "rate", "target": _TARGET}
+_MEASURE = {"name": "not_helpful_rate", "label": "Unhelpful rate", "unit": "rate", "target": _TARGET}
 _EXAMPLE: dict[str, Any] = {
     "name": "effectiveness",
     "title": "Summary Effectiveness",
@@ -40,7 +40,7 @@ _EXAMPLE: dict[str, Any] = {
     "visuals": [
         {
             "name": "by_pair",
-            "title": "Not helpful, by pair",
+            "title": "Unhelpful rate, by pair",
             "question": "Which pair are agents unhappy with?",
             "kind": "bars",
             "by": "pair",

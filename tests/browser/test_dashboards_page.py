@@ -107,7 +107,7 @@ def test_the_figures_are_the_hand_worked_ones(served, open_page):
     page = enter(open_page(), served)
     # 17 of 68: Wilson 0.16235 to 0.36439, all of it above the target.
     assert tile(page, "totals", "not_helpful_rate") == [
-        "Not helpful", "25.0%", "95% interval 16.2% to 36.4%", "n=68", "required: below 15%", "✗ fail"]  # fmt: skip
+        "Unhelpful rate", "25.0%", "95% interval 16.2% to 36.4%", "n=68", "required: below 15%", "✗ fail"]  # fmt: skip
     assert tile(page, "totals", "helpful_rate")[1] == "75.0%"
     assert tile(page, "totals", "helpful_per_not_helpful")[1] == "3.0 : 1"
     assert tile(page, "totals", "rated_rate")[1] == "91.9%"
@@ -168,7 +168,7 @@ def test_the_keyboard_reaches_and_does_everything(served, open_page):
         assert page.locator("[role=tab][tabindex='0']").count() == 1
     page.keyboard.press("Tab")
     assert focused(page) == "panel"
-    tab_to(page, "Table: Not helpful, by day", 3)
+    tab_to(page, "Table: Unhelpful rate, by day", 3)
     page.keyboard.press("Enter")
     assert page.is_visible('[data-name="trend"] table')
     page.keyboard.press("Tab")
