@@ -6,6 +6,7 @@ import threading
 
 import pytest
 import uvicorn
+from axe import LOOKS, WIDTHS, focus_path, violations
 from playwright.sync_api import expect
 
 from service.app import create_app
@@ -41,3 +42,23 @@ def test_the_page_shows_the_endpoints_and_tries_one_without_the_internet(open_pa
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.hosts - {"data:"} <= {address}
     assert page.complaints == []
+
+
+@pytest.mark.parametrize(("scheme", "media"), LOOKS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_violates_no_rule_of_wcag(open_page, address, width, scheme, media):
+    page = open_page(width, color_scheme=scheme)
+    page.goto(f"http://{address}/docs")
+    expect(page.locator("summary").filter(has_text="/omni-channel-insights")).to_be_visible()
+    page.evaluate("() => document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    page.emulate_media(media=media)
+    assert violations(page) == []
+
+
+def test_the_keyboard_reaches_every_endpoint(open_page, address):
+    page = open_page()
+    page.goto(f"http://{address}/docs")
+    expect(page.locator("summary").filter(has_text="/omni-channel-insights")).to_be_visible()
+    reached, bare = focus_path(page)
+    assert sum(name.startswith("SUMMARY") for name in reached) == page.locator("summary:visible").count()
+    assert bare == []
