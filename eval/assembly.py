@@ -23,8 +23,8 @@ from eval.verdict.must_pass import must_pass_checks, must_pass_slices
 from figures.files import out_folder
 from figures.metric import Metric
 from service.cards import ModelCards
-from service.gc_pause import paused_gc
 from service.pair import Pair
+from service.process.gc_pause import paused_gc
 from service.settings import Settings
 from service.task import Task
 

@@ -30,13 +30,13 @@ from eval.tracking.worker import TrackingWorker
 from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
 from service.clock import wall_clock
+from service.display.terminal import say
 from service.errors import ConfigurationError
-from service.gc_pause import paused_gc
 from service.pair import Pair
 from service.pair_file import load_pair
+from service.process.gc_pause import paused_gc
 from service.settings import Settings
 from service.task import Task, load_task
-from service.terminal import say
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer

@@ -10,7 +10,7 @@ import typer
 
 from figures.command_line import omni
 from reports.commands import bench_report
-from service.terminal import say
+from service.display.terminal import say
 
 bench = typer.Typer(no_args_is_help=True, help="Measure what harness, service, warehouse and report cost.")
 bench.command("report")(bench_report)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import say
+from service.display.terminal import say
 
 TARGET_MISSED = 1
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from eval.errors import HarnessError
 from service.canonical import sha256_hex
+from service.display.terminal import say
 from service.settings import Settings
-from service.terminal import say
 
 PROJECT = Path(__file__).resolve().parents[1] / "promptfoo"
 _LOCKED = ("package.json", "package-lock.json")

@@ -10,10 +10,10 @@ from eval.results import Check, behaviour_verdict
 from eval.tracking.store import TAG_DATASET, TAG_SUITE, TAG_TASK, TAG_VERDICT, RunLog
 from eval.tracking.worker import TrackingWorker
 from figures.formatting import format_metric, plural
-from service.inert import one_line
+from service.display.inert import one_line
+from service.display.terminal import say
 from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
 from service.settings import Settings
-from service.terminal import say
 
 _SHOWN = 12
 

@@ -15,13 +15,13 @@ from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
 from service.cards import ModelCards
+from service.display.terminal import say
 from service.interactions.interaction import Interaction
 from service.pair_file import load_pair
 from service.settings import Settings
 from service.task import TaskResult, load_task
 from service.tasks.summarize import SummarizeInputs
 from service.tasks.summarize.digest import extractive_digest
-from service.terminal import say
 
 
 def deciding_cpu_s(settings: Settings) -> float:

@@ -17,6 +17,7 @@ from figures.formatting import format_interval, format_number
 from figures.metric import Unit
 from figures.stats import Interval, mean_interval
 from service.cards import ModelCards
+from service.display.terminal import say
 from service.grounding.text import form_occurs
 from service.interactions.interaction import Interaction
 from service.llm.tokens import estimated_tokens
@@ -25,7 +26,6 @@ from service.pair_file import load_pair
 from service.settings import Settings
 from service.tasks.summarize import TASK, SummarizeInputs
 from service.tasks.summarize.digest import extractive_digest
-from service.terminal import say
 
 COMPRESSED, WHOLE = "nova-micro-compressed", "nova-micro"
 QUALITY_SIZES, TIME_SIZES = (50, 200), (10, 50, 100, 200)

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.display.terminal import say
 from service.local.process import LocalBedrock
 from service.settings import Settings
-from service.terminal import say
 
 CASES, LATENCY_MS, CONCURRENCY, ROUNDS = 200, 200, 20, 3
 IDEAL_S = CASES / CONCURRENCY * LATENCY_MS / 1000

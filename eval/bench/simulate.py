@@ -21,7 +21,7 @@ from eval.verdict.paired import (
 )
 from figures.arrays import Floats
 from figures.stats import POWER, Interval, mean_interval, quantile_interval, rate_interval
-from service.terminal import say
+from service.display.terminal import say
 
 CASES, TRIALS = 200, 1_000
 _TRUTH_CASES = 400_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.judges.calibrate import JudgeReport

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName, names_of
-from service.terminal import say
+from service.display.terminal import say
 
 
 def card(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import TaskName
-from service.terminal import say
+from service.display.terminal import say
 
 
 def check_cases(

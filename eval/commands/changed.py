@@ -8,7 +8,7 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
 from service.commands.output import AsJson, print_json
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,8 +16,8 @@ from eval.commands.arguments import (
     names_of,
 )
 from service.commands.output import AsJson, human_text, print_json
-from service.gc_pause import paused_gc
-from service.terminal import say
+from service.display.terminal import say
+from service.process.gc_pause import paused_gc
 
 if TYPE_CHECKING:
     from eval.evaluate import FinishedEvaluation, Options

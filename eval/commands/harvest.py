@@ -9,7 +9,7 @@ import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
 from figures.command_line import omni
-from service.terminal import open_console, say
+from service.display.terminal import open_console, say
 
 if TYPE_CHECKING:
     from eval.harvest.propose import HarvestContext

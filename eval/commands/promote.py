@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import GATE_REJECTS, PairName, TaskName, Why
 from figures.command_line import omni
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from service.release.release import Release

@@ -8,8 +8,8 @@ import typer
 from eval.commands.arguments import TaskName
 from figures.command_line import omni
 from service.commands.output import AsJson, print_json
-from service.inert import one_line
-from service.terminal import say
+from service.display.inert import one_line
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.release.audit import HistoryRow

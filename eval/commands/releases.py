@@ -7,7 +7,7 @@ import typer
 
 from eval.commands.arguments import TaskName
 from figures.command_line import omni
-from service.terminal import say
+from service.display.terminal import say
 
 
 def releases(

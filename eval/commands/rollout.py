@@ -6,7 +6,7 @@ import typer
 
 from eval.commands.arguments import PairName, TaskName, Why
 from eval.commands.promote import exit_refused
-from service.terminal import say
+from service.display.terminal import say
 
 
 def rollout(

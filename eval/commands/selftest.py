@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, TaskName, names_of
-from service.terminal import say
+from service.display.terminal import say
 
 
 def selftest(
@@ -41,6 +41,19 @@ def selftest(
     if doses:
         _doses(task, dataset or "gate", names_of(mutants), trials, write=write)
         return
+    _faults(task, engine, seeds, cases, dataset, mutants, fresh=fresh)
+
+
+def _faults(
+    task: str,
+    engine: str | None,
+    seeds: int | None,
+    cases: int | None,
+    dataset: str | None,
+    mutants: str | None,
+    *,
+    fresh: bool,
+) -> None:
     from eval.selftest.run import SelftestOptions, to_engines
     from eval.selftest.run import selftest as run_selftest
     from figures.formatting import plural

@@ -6,7 +6,7 @@ import typer
 
 from eval.commands.arguments import GATE_REJECTS, TaskName
 from service.commands.output import AsJson, human_text, print_json
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from service.settings import Settings

@@ -19,12 +19,12 @@ from figures.files import write_whole
 from figures.formatting import format_interval, format_number, format_signed
 from figures.metric import Unit
 from figures.stats import mean_interval
+from service.display.terminal import say
 from service.grounding.text import form_occurs
 from service.settings import Settings
 from service.tasks.summarize import TASK, SummarizeInputs
 from service.tasks.summarize.digest import MODEL_ID, WEIGHTS, digest_of, extractive_digest, model_id, read_history
 from service.tasks.summarize.selection import WEIGHTS_FILE, Weights
-from service.terminal import say
 
 LEARNED_FROM = ("dev", "challenge", "tweetsumm")
 MEASURED_ON = ("gate", "tweetsumm")

@@ -75,11 +75,10 @@ def advance_rollout(
         if before is not None:
             _refuse_to_continue(before, plan, steps, settings)
         plan = before.steps if before is not None and before.percent else plan
-        version = tracking.register(pair)
         rollout = Rollout(
             task=task_name,
             sequence=(last.sequence if last else 0) + 1,
-            registry_version=version,
+            registry_version=tracking.register(pair),
             pair_name=pair.name,
             pair_digest=pair.digest,
             production_digest=production.pair.digest,

@@ -23,10 +23,10 @@ from securesystemslib.signer import CryptoSigner, Key, SecretsHandler, Signature
 
 from eval.errors import SigningError
 from service.canonical import canonical_json
+from service.display.terminal import say
 from service.files import OWNER_ONLY, write_whole
 from service.release.statements import PAYLOAD_TYPE, key_id, load_trusted_keys, verifying_key
 from service.settings import Settings
-from service.terminal import say
 
 # AWS KMS takes no more per message, and Ed25519 there signs messages, not digests. Checked for every signer, so that a laptop
 # finds out before production does. https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html, read 2026-11-21.

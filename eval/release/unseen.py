@@ -6,10 +6,10 @@ from collections.abc import Callable
 from eval.errors import Refused
 from eval.suite import Suite
 from figures.command_line import omni
+from service.display.terminal import say
 from service.release.attestation import GateAttestation
 from service.release.unseen import UnseenPolicy, unseen_in_full
 from service.settings import Stage
-from service.terminal import say
 
 Say = Callable[[str], object]
 

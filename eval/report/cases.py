@@ -15,9 +15,9 @@ from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 from figures.formatting import MISSING, format_number, plural
 from figures.metric import Unit
+from service.display.inert import one_line, visible
 from service.errors import ConfigurationError
 from service.grounding.text import form_occurs, sentences
-from service.inert import one_line, visible
 from service.task import load_task
 
 WORST_LISTED = 10

@@ -9,7 +9,7 @@ from typing import Literal
 from eval.report.conclusions import case_metrics, results_of
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
-from service.inert import visible
+from service.display.inert import visible
 
 CHANGED_LISTED = 10
 _NO_ANSWER = 100.0  # a missing answer weighs more than any loss of scores

@@ -37,8 +37,8 @@ from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
 from figures.formatting import NOTE_MARK, format_mde, format_number, format_p, format_signed, metric_lines, plural
 from figures.metric import Metric
-from service.inert import one_line
-from service.terminal import open_console
+from service.display.inert import one_line
+from service.display.terminal import open_console
 
 if TYPE_CHECKING:  # rich takes 60 ms to import, and `--help` needs none of it
     from rich.console import Console

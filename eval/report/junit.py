@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 from eval.report.conclusions import check_line, check_name
 from eval.results import Evaluation, Verdict
-from service.inert import xml_text
+from service.display.inert import xml_text
 
 
 def render_junit(evaluation: Evaluation) -> str:

@@ -6,7 +6,7 @@ from eval.report.conclusions import candidates, open_checks, replaced_models, ta
 from eval.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.suite import Suite
 from figures.command_line import omni
-from service.inert import one_line
+from service.display.inert import one_line
 from service.release.unseen import UnseenPolicy, unseen_text
 
 DEV = "dev"

@@ -37,7 +37,7 @@ from eval.suite import Suite
 from figures.files import write_whole
 from figures.formatting import NOTE_MARK, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
-from service.inert import markdown, visible
+from service.display.inert import markdown, visible
 
 HTML_NAME, JSON_NAME, MARKDOWN_NAME, JUNIT_NAME = "report.html", "report.json", "report.md", "junit.xml"
 SCHEMA = "evaluation-report-v1"

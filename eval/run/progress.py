@@ -12,8 +12,8 @@ from eval.results import CaseResult
 from eval.run.estimate import CODE_CALL_S, Estimate
 from eval.run.runner import ArmJob, Progress
 from figures.formatting import plural
-from service.terminal import open_console
-from service.terminal import say as print_line
+from service.display.terminal import open_console
+from service.display.terminal import say as print_line
 
 # Without a terminal: how long nothing is printed at most while work remains, and how often the clock is looked at.
 LINE_EVERY_S = 10.0

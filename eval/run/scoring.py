@@ -17,8 +17,8 @@ from eval.cases import Case
 from eval.results import CaseResult, Score
 from eval.scorers.base import Scorer, ScorerContext, safe_score
 from eval.suites import load_suite
-from service.gc_pause import paused_gc
-from service.pools import SpawnedPool
+from service.process.gc_pause import paused_gc
+from service.process.pools import SpawnedPool
 from service.task import TaskResult, load_task
 
 R = TypeVar("R")

@@ -14,7 +14,7 @@ from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
 from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
 from service.pair import Pair
-from service.pools import SpawnedPool
+from service.process.pools import SpawnedPool
 
 # In place of production's digest: the good system acts as production for every planted fault.
 PRODUCTION = "0" * 64

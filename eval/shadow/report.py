@@ -15,7 +15,7 @@ from eval.shadow.stored import StoredShadows
 from figures.files import write_whole
 from figures.formatting import MISSING, format_difference, format_metric, plural
 from figures.svg import STYLE_SHEET
-from service.inert import one_line, visible
+from service.display.inert import one_line, visible
 
 SCHEMA = "shadow-report-v1"
 HTML_NAME, JSON_NAME = "shadow.html", "shadow.json"

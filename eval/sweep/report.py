@@ -15,7 +15,7 @@ from eval.sweep.svg import scatter
 from figures.files import write_whole
 from figures.formatting import format_metric
 from figures.svg import STYLE_SHEET
-from service.inert import visible
+from service.display.inert import visible
 
 SCHEMA = "sweep-report-v1"
 HTML_NAME, JSON_NAME = "sweep.html", "sweep.json"

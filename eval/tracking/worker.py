@@ -12,8 +12,8 @@ from typing import Any
 
 from eval.tracking.store import Production, RunLog, Tracking, production_to_json
 from service.errors import RegistryError
-from service.gc_pause import paused_gc
 from service.pair import Pair
+from service.process.gc_pause import paused_gc
 from service.release.release import Release
 
 

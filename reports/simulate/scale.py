@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from service.terminal import say
+from service.display.terminal import say
 
 TARGET_SIZE, TARGET_S, TARGET_MB = 1_000_000, 60.0, 4096.0
 _FEEDBACK_SHARE = 0.2

@@ -21,7 +21,7 @@ from reports.write.headline import (
     target_sentence,
 )
 from reports.write.view import badge, result_of
-from service.inert import markdown, visible
+from service.display.inert import markdown, visible
 
 NAME = "digest.md"
 _THEMES = 3

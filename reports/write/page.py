@@ -39,7 +39,7 @@ from reports.write.view import (
     sides,
     slice_rows,
 )
-from service.inert import visible
+from service.display.inert import visible
 
 NAME = "index.html"
 MOST_FINDINGS = 4  # findings listed below the headline; the tables show all of them

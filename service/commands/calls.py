@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.display.terminal import say
 from service.errors import ConfigurationError, WarehouseBusy
-from service.terminal import say
 
 if TYPE_CHECKING:
     import pandas as pd

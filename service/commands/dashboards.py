@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from service.settings import Settings

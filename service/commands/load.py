@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from service.display.terminal import say
 from service.errors import ConfigurationError, ServiceError
-from service.terminal import say
 
 if TYPE_CHECKING:
     from service.loading.loader import Loader

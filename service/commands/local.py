@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.output import AsJson, print_json
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     from service.local.stack import StackPart

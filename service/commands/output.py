@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.terminal import say
+from service.display.terminal import say
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document; everything else goes to standard error.")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from service.terminal import say
+from service.display.terminal import say
 
 
 def reconcile(

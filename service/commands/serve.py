@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.local import WithoutBedrock, print_part
-from service.terminal import say
+from service.display.terminal import say
 
 if TYPE_CHECKING:
     import socket

@@ -19,13 +19,13 @@ from service.errors import (
     SafetyRefused,
     UpstreamUnavailable,
 )
-from service.gc_pause import paused_gc
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
 from service.llm.model_call import InProcessModels, ModelCall, ModelReply, StopReason
 from service.llm.pricing import Usage
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
+from service.process.gc_pause import paused_gc
 from service.settings import Settings, stand_in_of
 
 _CLIENT_TIMEOUT_S = 600.0

@@ -24,7 +24,7 @@ from service.loading.loader import Opened
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched, kind_of_line
 from service.loading.queries import known_versions
-from service.pools import SpawnedPool
+from service.process.pools import SpawnedPool
 from service.telemetry.fields import set_account_key
 
 CHUNK_LINES = 20_000

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from service.display.terminal import say
 from service.local.bedrock_http import BedrockStandIn
 from service.local.converse_wire import BedrockError
 from service.local.engines import (
@@ -26,7 +27,6 @@ from service.local.engines import (
 from service.local.faults import FaultPlan
 from service.local.options import ServerOptions, parse_arguments
 from service.local.scripted_model import SCRIPTED_MODEL_ID, ScriptedEngine
-from service.terminal import say
 
 HOST = "127.0.0.1"
 

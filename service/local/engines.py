@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from service.display.terminal import say
 from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
-from service.terminal import say
 
 if TYPE_CHECKING:
     import aiohttp

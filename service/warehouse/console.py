@@ -4,9 +4,9 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from service.inert import csv_cell
+from service.display.inert import csv_cell
+from service.display.terminal import open_console, say
 from service.settings import Settings
-from service.terminal import open_console, say
 from service.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:

@@ -39,12 +39,12 @@ CARRIERS = (
     "service/errors.py",
     "service/events.py",
     "service/files.py",
-    "service/gc_pause.py",
-    "service/inert.py",
+    "service/process/gc_pause.py",
+    "service/display/inert.py",
     "service/interactions/",
     "service/local/",
     "service/pair_file.py",
-    "service/pools.py",
+    "service/process/pools.py",
     "service/redaction/",
     "service/release/",
     "service/runtime.py",
@@ -52,7 +52,7 @@ CARRIERS = (
     "service/settings.py",
     "service/strict.py",
     "service/telemetry/",
-    "service/terminal.py",
+    "service/display/terminal.py",
 )
 
 

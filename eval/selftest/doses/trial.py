@@ -24,7 +24,7 @@ from eval.verdict.metrics import build_metrics, build_slice_metrics
 from eval.verdict.must_pass import must_pass_slices
 from service.cards import ModelCards
 from service.pair_file import load_pair
-from service.pools import SpawnedPool
+from service.process.pools import SpawnedPool
 from service.settings import Settings
 from service.task import load_task
 

@@ -30,9 +30,9 @@ from reports.write import digest, numbers, page
 from reports.write.figure_table import KEY_FIGURES
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
+from service.display.inert import visible
 from service.errors import WarehouseBusy, WarehouseError
 from service.events import EVENTS, FeedbackEvent, SummaryEvent
-from service.inert import visible
 from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 

@@ -11,8 +11,8 @@ from eval.harvest.proposal import Proposal, Provenance, read_proposals, write_pr
 from eval.harvest.propose import HarvestContext
 from eval.harvest.review import review
 from eval.suites import load_case_rules
+from service.display.terminal import open_console
 from service.task import load_task
-from service.terminal import open_console
 
 ROOT = Path(__file__).resolve().parents[4]
 SPAN = "The terrier behind the gate is blind and must hear a voice first."

@@ -16,7 +16,7 @@ from eval.report.page import MARKDOWN_LIMIT, render_html, render_markdown
 from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
 from eval.suite import MetricSpec, Suite
 from figures.metric import Metric, Unit
-from service.inert import visible
+from service.display.inert import visible
 from service.task import TaskResult
 
 

@@ -16,8 +16,8 @@ from eval.report.view import cost_rows, slice_tables
 from eval.results import Evaluation, Verdict
 from figures.formatting import format_number
 from figures.metric import Unit
+from service.display.inert import visible
 from service.errors import FailureCode
-from service.inert import visible
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING, Any
 
-from service.inert import visible
+from service.display.inert import visible
 
 if TYPE_CHECKING:  # rich takes 60 ms to import, and most commands need none of it
     from rich.console import Console

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from service.pools import SpawnedPool
+from service.process.pools import SpawnedPool
 
 
 def blocked():

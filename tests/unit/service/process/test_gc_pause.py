@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from service.gc_pause import paused_gc
+from service.process.gc_pause import paused_gc
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inert import csv_cell, markdown, one_line, visible, xml_text
-from service.terminal import open_console, say
+from service.display.inert import csv_cell, markdown, one_line, visible, xml_text
+from service.display.terminal import open_console, say
 
 ACTING = {
     "escape": "\x1b[31mred",
