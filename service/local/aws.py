@@ -16,11 +16,11 @@ def endpoint(settings: Settings) -> str:
 
 
 def ministack(settings: Settings) -> Daemon:
-    """Return the background process. Its state is under ``settings.state_dir`` and survives a stop, but not a SIGKILL."""
+    """Return the background process. Its state is under ``settings.state_dir``; a SIGKILL loses the last seconds."""
     state = settings.state_dir / "ministack"
     return Daemon(
         name="ministack",
-        argv=python_argv("ministack"),
+        argv=python_argv("service.local.saved_aws"),
         run_dir=settings.state_dir / "run",
         env={
             "BIND_HOST": HOST,  # by default it listens on every interface

@@ -170,3 +170,11 @@ def test_no_tracked_text_holds_a_conflict_marker():
         ["git", "grep", "-nIE", "^(<<<<<<< |>>>>>>> )"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert found.stdout == ""
+
+
+def test_every_attack_names_a_test_that_exists():
+    rows = [line for line in (DOCS / "attacks.md").read_text(encoding="utf-8").splitlines() if "::" in line]
+    assert len(rows) >= 30
+    for row in rows:
+        path, name = re.findall(r"`([\w/]+\.py)::(\w+)`", row)[0]
+        assert re.search(rf"def {name}\(", (ROOT / "tests" / path).read_text(encoding="utf-8")), f"{path}::{name}"

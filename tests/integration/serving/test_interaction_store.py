@@ -1,7 +1,10 @@
 """The interaction store against a local DynamoDB (ministack): filter, paging, window, malformed items, timeouts."""
 
 import asyncio
+import os
+import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -221,6 +224,22 @@ def test_data_survives_a_stop(written: InteractionTable, read: Read, settings: S
     assert aws.ministack(settings).stop() is True
     assert aws.start(settings) is True
     assert _names(read("kept-1")) == ["kept"]
+
+
+def test_data_survives_a_kill(written: InteractionTable, read: Read, settings: Settings) -> None:
+    written.put_many("kept-2", [_interaction("kept", minutes_ago=1)])
+    process, saved = aws.ministack(settings), settings.state_dir / "ministack" / "state" / "dynamodb.json"
+    until = time.monotonic() + 60
+    while not (saved.exists() and "kept-2" in saved.read_text(encoding="utf-8")):
+        assert time.monotonic() < until, "the state was not saved"
+        time.sleep(0.2)
+    pid = process.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while process.pid() is not None:
+        time.sleep(0.05)
+    assert aws.start(settings) is True
+    assert _names(read("kept-2")) == ["kept"]
 
 
 def test_taken_port_and_other_settings_are_clear_errors(settings: Settings, silent_port: int) -> None:
