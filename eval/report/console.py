@@ -50,7 +50,7 @@ CHECKS_SHOWN = 8
 WORST_SHOWN = 3
 FAULTS_SHOWN = 3
 _LINES_PER_CASE = 2
-_NAME_WIDTH = 18
+_NAME_WIDTH = 20
 _COLOURS = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
 
 
