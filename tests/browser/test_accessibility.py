@@ -75,6 +75,13 @@ def test_a_page_violates_no_rule_of_wcag(pages, open_page, name, width, scheme, 
     assert page.complaints == []
 
 
+def test_the_weekly_report_is_six_phone_screens_long_at_most_with_its_details_folded(pages, open_page):
+    page = open_page(420)
+    page.goto(pages["weekly"].as_uri())
+    assert page.evaluate("document.documentElement.scrollHeight") <= 6 * 900
+    assert page.locator("#do").bounding_box()["y"] < 2 * 900
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_keyboard_reaches_everything_that_does_something(pages, open_page, name, width):
