@@ -2,7 +2,8 @@
 
 ``good.jsonl`` holds good answers by several hands, none of them a reference and none filtered by a detector. ``dev.jsonl`` and
 ``gate.jsonl`` edit the answers of the hand called ``full``; ``kept.jsonl`` holds the kinds of harm that nobody reads who builds a
-detector or a judge: they are for testing alone.
+detector or a judge: they are for testing alone. ``afterwards.jsonl`` holds kinds that somebody invented after detectors and sets
+were built, to see what happens; nothing is promised of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from service.canonical import sha256_hex
 
 FOLDER = "contrasts"
 EDITED = "full"  # the hand whose answers are edited
-KEPT = "kept"
+KEPT, AFTERWARDS = "kept", "afterwards"
 _EDITS = ("dev", "gate", KEPT)
 _Row = TypeVar("_Row", bound=BaseModel)
 
@@ -67,11 +68,15 @@ class MinimalEdit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContrastSets:
-    """All good answers (writer -> case id -> text) and all contrasts, with the digest of the files' bytes."""
+    """All good answers (writer -> case id -> text) and all contrasts, with the digest of their files' bytes.
+
+    ``afterwards`` are the edits that were invented later; they measure no judge and are outside the digest.
+    """
 
     good: Mapping[str, Mapping[str, str]]
     contrasts: tuple[MinimalEdit, ...]
     digest: str
+    afterwards: tuple[MinimalEdit, ...] = ()
 
     def of_cases(self, case_ids: Mapping[str, object] | frozenset[str]) -> tuple[MinimalEdit, ...]:
         """Return the contrasts of these cases."""
@@ -111,9 +116,14 @@ def load_contrasts(datasets_dir: Path, task: str) -> ContrastSets:
             if row.id in contrasts:
                 raise CaseError(f"{place}: id {row.id!r} stands twice; give each row its own")
             contrasts[row.id] = _contrast(row, good.get(EDITED, {}), kept=path.stem == KEPT, place=place)
+    later = folder / f"{AFTERWARDS}.jsonl"
+    afterwards = tuple(
+        _contrast(row, good.get(EDITED, {}), kept=True, place=place)
+        for place, row in (_rows(later, EditRow) if later.exists() else ())
+    )
     digest = contrasts_digest(datasets_dir, task)
     assert digest is not None
-    return ContrastSets(good=good, contrasts=tuple(contrasts.values()), digest=digest)
+    return ContrastSets(good=good, contrasts=tuple(contrasts.values()), digest=digest, afterwards=afterwards)
 
 
 def contrasts_digest(datasets_dir: Path, task: str) -> str | None:

@@ -29,7 +29,7 @@ class PlantedKind:
     """One kind of harm. ``seen_by`` says who must see it: code alone, or a judge of meaning.
 
     ``harm`` is the suite's name of it for a judge's licence. ``spoil`` returns the answer as it was where the kind cannot occur.
-    ``systems`` limits the kind to these systems; empty: all.
+    ``systems`` limits the kind to these systems; empty: all. Bars hold for ``promised`` kinds alone.
     """
 
     name: str
@@ -38,6 +38,7 @@ class PlantedKind:
     spoil: Doctor
     harm: str = ""
     kept: bool = False
+    promised: bool = True
     systems: tuple[str, ...] = ()
 
 

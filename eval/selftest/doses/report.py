@@ -69,7 +69,7 @@ def missed_bars(results: DoseResults) -> list[str]:
     """Return one line per bar that the gate misses; empty if it holds all of them."""
     missed = []
     for judge in ("", *(item.name for item in results.judges)):
-        rows = [row for row in dose_rows(results, judge) if row.seen]
+        rows = [row for row in dose_rows(results, judge) if row.seen and row.kind.promised]
         by = f" with judge {judge}" if judge else ""
         for dose in (dose for dose in results.doses if dose >= _NEVER_FROM):
             place = results.doses.index(dose)
@@ -136,7 +136,9 @@ def _table(results: DoseResults, judge: str) -> list[str]:
             continue  # a judge adds nothing to what code sees
         signs = [_sign(verdict, row) for verdict in row.verdicts]
         smallest = "nobody looked" if not row.seen else "-" if row.smallest is None else f"{row.smallest:.0%}"
-        name = row.kind.name + (" (kept)" if row.kind.kept else "")
+        name = row.kind.name + (
+            "" if not row.kind.kept else " (kept)" if row.kind.promised else " (invented afterwards)"
+        )
         lines.append(f"| {' | '.join((name, row.kind.does, *signs, str(row.changed), smallest))} |")
     return [*lines, ""]
 

@@ -1,7 +1,8 @@
 """The dose plan of ``summarize``: good answers by two hands, faults by code, and the contrast sets' own edits."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from eval.cases import Case
@@ -20,6 +21,10 @@ _SEEN_BY_CODE = frozenset(
         "account_spelled",
         "contact_added",
         "person_changed",
+        # Invented afterwards, of the sort that a program could see.
+        "placeholder_left",
+        "miscalculated_figure",
+        "sensitive_trait_inferred",
     }
 )
 # Code's faults and the contrast kinds that a judge's licence names alike.
@@ -171,23 +176,11 @@ _CODE_KINDS = (
 def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
     """Return the plan; the contrast sets' own kinds apply to the system whose answers they edit."""
     edits = sets.of_cases(frozenset(cases))
-    by_kind: dict[str, dict[str, MinimalEdit]] = {}
-    for item in edits:
-        if item.wrong:
-            by_kind.setdefault(item.kind, {})[item.case_id] = item
-    kept = {item.kind for item in edits if item.wrong and item.kept}
-    own = tuple(
-        PlantedKind(
-            name=f"edit:{kind}",
-            does="edits of the contrast sets" + (", kept for testing" if kind in kept else ""),
-            seen_by="code" if kind in _SEEN_BY_CODE else "judge",
-            harm=kind,
-            kept=kind in kept,
-            spoil=partial(_edited, by_kind[kind]),
-            systems=("full",),
-        )
-        for kind in sets.wrong_kinds
-        if kind in by_kind
+    own = _kinds_of([edit for edit in edits if edit.wrong], sets.wrong_kinds, "edits of the contrast sets")
+    later = [edit for edit in sets.afterwards if edit.case_id in cases]
+    own += tuple(
+        replace(kind, promised=False)
+        for kind in _kinds_of(later, sorted({edit.kind for edit in later}), "edits invented afterwards")
     )
     reworded: dict[str, list[MinimalEdit]] = {}
     for item in edits:
@@ -199,6 +192,26 @@ def dose_plan(sets: ContrastSets, cases: Mapping[str, Case]) -> DosePlan:
         GoodSystem(name="mixed", about="either of the two, by chance", draw=partial(_mixed, sets, reworded)),
     )
     return DosePlan(pair="nova-micro", systems=systems, kinds=_CODE_KINDS + own)
+
+
+def _kinds_of(edits: Sequence[MinimalEdit], names: Sequence[str], does: str) -> tuple[PlantedKind, ...]:
+    by_kind: dict[str, dict[str, MinimalEdit]] = {}
+    for item in edits:
+        by_kind.setdefault(item.kind, {})[item.case_id] = item
+    kept = {item.kind for item in edits if item.kept}
+    return tuple(
+        PlantedKind(
+            name=f"edit:{kind}",
+            does=does,
+            seen_by="code" if kind in _SEEN_BY_CODE else "judge",
+            harm=kind,
+            kept=kind in kept,
+            spoil=partial(_edited, by_kind[kind]),
+            systems=(EDITED,),
+        )
+        for kind in names
+        if kind in by_kind
+    )
 
 
 def _edited(edits: Mapping[str, MinimalEdit], text: str, case: Case, draws: random.Random) -> str:
