@@ -69,9 +69,10 @@ def check_groups(pair: PairResult, suite: Suite) -> list[CheckGroup]:
 
 def with_cause(pair: PairResult, suite: Suite, why: str) -> str:
     """Return ``why``, after the failed answers where these cost the pair several checks."""
-    failed = failed_answers(results_of(pair))
+    results = results_of(pair)
+    failed = failed_answers(results)
     shared = any(
-        group.reason == failed and sum(_lacks_scores(check, suite) for check in group.checks) > 1
+        group.reason == failed and sum(_lacks_scores(check, suite, results) for check in group.checks) > 1
         for group in check_groups(pair, suite)
     )
     return f"{failed}, so {why}" if shared else why
@@ -80,8 +81,9 @@ def with_cause(pair: PairResult, suite: Suite, why: str) -> str:
 def _reason(check: Check, pair: PairResult, suite: Suite) -> tuple[str, str]:
     """Return why the check did not pass, in words that checks may share, and what its explanation adds."""
     arm: ArmName = "backup" if check.name.startswith(_BACKUP) else "primary"
-    failed = failed_answers(results_of(pair, arm))
-    if failed and (_lacks_scores(check, suite) or _counts_failures(check, suite)):
+    results = results_of(pair, arm)
+    failed = failed_answers(results)
+    if failed and (_lacks_scores(check, suite, results) or _counts_failures(check, suite)):
         return ("the backup's " if arm == "backup" else "") + failed, ""
     if check.kind == "must_pass":
         return check.explanation, ""
@@ -89,11 +91,14 @@ def _reason(check: Check, pair: PairResult, suite: Suite) -> tuple[str, str]:
     return reason, detail
 
 
-def _lacks_scores(check: Check, suite: Suite) -> bool:
+def _lacks_scores(check: Check, suite: Suite, results: Sequence[CaseResult]) -> bool:
+    """Return whether too few cases have a score, and most of the others lack it because these ``results`` failed."""
     metric = check.metric
     if check.kind == "no_worse" and check.verdict is Verdict.FAIL:
         return False  # what is scored is worse already
-    return metric.unscored > suite.max_unscored_rate * max(metric.n + metric.unscored, 1)
+    failed = {item.case_id for item in results if item.result.failure is not None}
+    too_many = metric.unscored > suite.max_unscored_rate * max(metric.n + metric.unscored, 1)
+    return too_many and 2 * len(failed) > metric.unscored  # production's failures cost a comparison its scores too
 
 
 def _counts_failures(check: Check, suite: Suite) -> bool:

@@ -6,7 +6,7 @@ from tiny_evaluation import CASES, SUITE, answer, make_pair, metric, tiny_evalua
 
 from eval.report.console import open_console, render_evaluation
 from eval.report.page import render_html, render_markdown
-from eval.report.reasons import check_groups, failed_answers
+from eval.report.reasons import check_groups, failed_answers, with_cause
 from eval.results import Check, Verdict
 from eval.suite import MetricSpec
 from figures.metric import Unit
@@ -54,6 +54,18 @@ def test_other_checks_keep_their_own_reason():
         (Verdict.FAIL, "the whole interval misses the bound", 1),
         (Verdict.INCONCLUSIVE, "no case", 1),
     ]
+
+
+def test_scores_that_productions_failures_cost_are_not_put_down_to_the_candidate():
+    pair = broken()
+    one = [answer(0, failure=INVALID), *(answer(number) for number in range(1, 12))]
+    text = "not worse than production; 9 cases lack a score for one of the pairs"
+    checks = [check(name, Verdict.INCONCLUSIVE, text, kind="no_worse", n=3, unscored=9) for name in NAMES]
+    pair = replace(pair, cases=tuple(one), gate=replace(pair.gate, checks=tuple(checks)))
+    (group,) = check_groups(pair, SUITE)
+    assert group.reason == text
+    assert with_cause(pair, SUITE, "why") == "why"
+    assert with_cause(broken(), SUITE, "4 of 4 checks fail") == "5 of 12 answers were invalid, so 4 of 4 checks fail"
 
 
 def test_a_common_reason_is_said_once_and_what_differs_stays_with_its_check():
