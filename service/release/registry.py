@@ -182,7 +182,7 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
     except RegistryError:
         raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
-        raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({type(err).__name__})") from err
+        raise _unreadable(settings, err) from err
     last = newest_sequence(task, others, keys)
     if last > served.sequence:
         raise RegistryError(
@@ -196,6 +196,16 @@ def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPa
             "from the registry; see `omni verify`"
         )
     return served
+
+
+def _unreadable(settings: Settings, err: Exception) -> RegistryError:
+    what = f"the registry at {settings.registry.uri}"
+    if isinstance(err, (AttributeError, LookupError, TypeError, ValueError)):
+        return RegistryError(
+            f"{what} holds a damaged row that MLflow cannot read ({type(err).__name__}), such as an empty template: "
+            "restore the store from a backup, or promote again; see `omni verify`"
+        )
+    return RegistryError(f"{what} does not answer ({type(err).__name__})")
 
 
 def _bound(settings: Settings) -> None:
@@ -239,7 +249,7 @@ def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> Rollout
     except RegistryError:
         raise
     except Exception as err:  # sqlalchemy and requests errors come through unwrapped
-        raise RegistryError(f"the registry at {settings.registry.uri} does not answer ({type(err).__name__})") from err
+        raise _unreadable(settings, err) from err
     last = newest_step(task, others, keys)
     if last > candidate.rollout.sequence:
         raise RegistryError(

@@ -1,6 +1,8 @@
 """A stranger with write access to MLflow, our statements and a real sqlite store: what he writes is refused and named."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -257,3 +259,19 @@ def test_a_corrupt_last_known_good_pair_is_named_and_replaced(settings, publish,
     source.refresh()
     assert source.current().pair.name == "one"
     assert RegistryPairSource(task, settings).current().pair.name == "one"
+
+
+@pytest.mark.parametrize(
+    "key", ["mlflow.prompt.text", "_mlflow_prompt_type", "_mlflow_prompt_model_config", "omni.pair_digest"]
+)
+def test_an_empty_value_in_the_store_is_named_and_the_last_pair_stays(store, settings, publish, task, key):
+    publish("one")
+    source = RegistryPairSource(task, settings)
+    source.refresh()
+    with closing(sqlite3.connect(store / "mlflow.db")) as database, database:
+        emptied = database.execute("update model_version_tags set value = null where name = ? and key = ?", (task, key))
+    source.refresh()
+    assert source.current().pair.name == "one"
+    error = source.status().last_error
+    assert emptied.rowcount == 1
+    assert any(word in error for word in ("damaged row", "was changed", "holds no pair")), error
