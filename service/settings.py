@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -244,6 +245,19 @@ class Settings(BaseSettings):
                 grouped.setdefault(group, {})[name] = value
         return grouped
 
+    @model_validator(mode="after")
+    def _endpoints_are_web_addresses(self) -> Self:
+        named = {"OMNI_AWS_ENDPOINT": self.aws.endpoint, "OMNI_BEDROCK_ENDPOINT": self.bedrock.endpoint}
+        for name, address in (named | {"OMNI_OTLP_ENDPOINT": self.telemetry.otlp_endpoint}).items():
+            if address is None:
+                continue
+            parts = urlsplit(address)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+                raise ValueError(f"{name} is not the address of a web service, as in https://host:port")
+            if self.environment == "aws" and parts.scheme != "https" and name != "OMNI_OTLP_ENDPOINT":
+                raise ValueError(f"{name}: in `aws` prompts and histories travel over https only")
+        return self
+
     @field_validator("clock_file")
     @classmethod
     def _real_time_in_aws(cls, file: Path | None, others: ValidationInfo) -> Path | None:
@@ -355,7 +369,13 @@ def _is_secret(field: FieldInfo) -> bool:
 
 def wrong_settings(err: ValidationError) -> str:
     """Return one line with the name and the error of each wrong variable."""
-    return "; ".join(f"{_variable(problem['loc'])}: {problem['msg']}" for problem in err.errors())
+    return "; ".join(
+        # A rule about several settings names them itself.
+        f"{_variable(problem['loc'])}: {problem['msg']}"
+        if problem["loc"]
+        else problem["msg"].removeprefix("Value error, ")
+        for problem in err.errors()
+    )
 
 
 def _variable(place: tuple[int | str, ...]) -> str:

@@ -203,3 +203,27 @@ def test_flat_settings_make_the_same_settings_without_secrets(tmp_path):
     }
     assert secrets == {"signing_key", "log_key", "otlp_headers"}
     assert not secrets & settings.flat().keys()
+
+
+@pytest.mark.parametrize("name", ["aws_endpoint", "bedrock_endpoint", "otlp_endpoint"])
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "gopher://a", "//a", "a:80", "http://", "http://me:pw@a", "http://a?x"]
+)
+def test_an_endpoint_is_the_address_of_a_web_service(name, address):
+    with pytest.raises(ValidationError, match=f"OMNI_{name.upper()} is not the address"):
+        Settings(**{name: address})
+
+
+@pytest.mark.parametrize("name", ["aws_endpoint", "bedrock_endpoint"])
+def test_in_aws_customers_data_travels_over_https_only(name):
+    with pytest.raises(ValidationError, match="over https only"):
+        Settings(environment="aws", **{name: "http://10.0.0.1"})
+    assert Settings(environment="aws", **{name: "https://vpce-1.example"})
+    assert Settings(**{name: "http://127.0.0.1:4567"})
+
+
+def test_a_wrong_endpoint_is_one_plain_sentence():
+    with pytest.raises(ValidationError) as caught:
+        Settings(aws_endpoint="file:///etc/passwd")
+    expected = "OMNI_AWS_ENDPOINT is not the address of a web service, as in https://host:port"
+    assert wrong_settings(caught.value) == expected
