@@ -56,7 +56,6 @@ def _faults(
 ) -> None:
     from eval.selftest.run import SelftestOptions, to_engines
     from eval.selftest.run import selftest as run_selftest
-    from figures.formatting import plural
     from service.settings import Settings
 
     try:
@@ -81,8 +80,14 @@ def _faults(
         raise typer.Exit(COULD_NOT_RUN) from None
     _print(outcome.page)
     say(f"\nTable: {outcome.path}")
-    if outcome.problems:
-        say(f"The gate is broken: {plural(len(outcome.problems), 'problem')}.", file=sys.stderr)
+    _end(len(outcome.problems))
+
+
+def _end(problems: int) -> None:
+    from figures.formatting import plural
+
+    if problems:
+        say(f"The gate is broken: {plural(problems, 'problem')}.", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -64,8 +64,7 @@ def advance_rollout(
         PairError, CaseError, RegistryError: something could not be read or written.
     """
     _require_reason(why, "rollout", pair_name, task=task_name)
-    plan = _checked(steps, shadow_percent, shadow_only)
-    signer = signer_to_release(settings)
+    plan, signer = _checked(steps, shadow_percent, shadow_only), signer_to_release(settings)
     tracking, keys = _open_store(settings)
     production = _production(task_name, pair_name, tracking)
     pair, evidence, exception = _earned(task_name, pair_name, production, tracking, keys, settings, say)

@@ -294,7 +294,7 @@ def _plant(root, path, old, new):
     ("path", "old", "new", "message"),
     [
         ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:25: unknown variable 'hisotry'"),
-        ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:7: model 'local.extractiv-digest-v2' has no card"),
+        ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:7: model 'local.extractiv-digest-"),
         ("datasets/summarize/gate.jsonl", '{"id"', '{"id', "gate.jsonl:1: not JSON"),
         ("datasets/summarize/gate.jsonl", '"contact_id"', '"contact"', "gate.jsonl:1: field 'inputs.contact"),
         ("prompts/models.yaml", "short_name: nova-lite", "shortname: nova-lite", "models.yaml: wrong field"),
