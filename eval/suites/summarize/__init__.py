@@ -136,7 +136,7 @@ SUITE = Suite(
         Floor(
             metric="on_time",
             bound=0.90,
-            reason="later answers are replaced by the digest; of 40 cases none may be late (the interval of 40/40 starts at 0.91)",
+            reason="later answers are replaced by the digest; of 40 cases none may be (the interval of 40/40 starts at 0.91)",
         ),
         Floor(
             metric="bleu",
