@@ -146,7 +146,7 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
     (bundled,) = [line for line in lines if line.startswith("Left out: echo, smollm2-short, smollm2-structured.")]
     assert "a demo, no evidence" in bundled
     assert "eval --pairs echo --cases" in bundled
-    (provider,) = [line for line in lines if line.startswith("Left out: nova-lite, nova-micro, nova-micro-compressed.")]
+    (provider,) = [line for line in lines if line.startswith("Left out: nova-lite, nova-micro-compressed, nova-micro.")]
     assert provider.endswith("omni eval")
     assert lines[-1].startswith("Next: release it: ")
     assert "omni promote extractive --why" in lines[-1]
