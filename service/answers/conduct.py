@@ -144,6 +144,9 @@ _ASKED = re.compile(
     r"\b(?:whether|asks? if|asked if|wonder(?:s|ed) if)(?: (?:he|she|they|it|the|her|his|their|\w+)){1,3}\s*$", re.I
 )
 _HAZARD = re.compile(r"(?:back-?feed|bypass|tamper|cutt|remov|pull|break|disabl|open)ing\b", re.I)
+# "A dangerous backfeed": a noun, which names what happened.
+_NAMED_HAZARD = re.compile(r"\b(?:an?|the|this|that|of|by|(?:his|her|their|its))\s(?:\w+\s)?$", re.I)
+_BACKFEED = re.compile(r"\bback-?f[e]{1,2}d", re.I)
 _AGAIN = re.compile(r"\bre-?(?=light)", re.I)
 _ADVICE_CHARS = 100
 _NOT_BEFORE = re.compile(
@@ -190,4 +193,6 @@ def _told(match: re.Match[str], sentence: str, advice: str, statements: Statemen
         return True
     if _WISHED.search(sentence, lead, match.start()):
         return statements.mention(_AGAIN.sub("", match[0]), share=0.5)
+    if match[0].lower().startswith("back") and _NAMED_HAZARD.search(sentence, lead, match.start()):
+        return _BACKFEED.search(statements.whole) is not None
     return _HAZARD.match(match[0]) is not None and statements.state(match[0], share=0.6)

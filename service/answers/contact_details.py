@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from service.answers.finding import Finding
+from service.grounding.digits import with_plain_digits
 from service.grounding.prefilters import holds_digit, holds_part
 
 _TOP = (
@@ -74,7 +75,11 @@ class ContactDetails:
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
-        found = [*_PHONE.finditer(self._plain), *_RUN.finditer(self._plain)]
+        # "Call my daughter, five five five, oh one six six" in the transcript of a voicemail.
+        spoken = with_plain_digits(self._plain)
+        found = [
+            match for pattern in (_PHONE, _RUN) for text in (self._plain, spoken) for match in pattern.finditer(text)
+        ]
         return frozenset(re.sub(r"\W", "", match[0]).lower() for match in found)
 
     def hold(self, detail: str) -> bool:

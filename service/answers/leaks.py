@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
-from service.answers.digits import digit_runs, holds_number_of, with_plain_digits
 from service.answers.finding import Finding
+from service.grounding.digits import digit_runs, holds_number_of, with_plain_digits
 from service.grounding.prefilters import holds_digit
 from service.grounding.quotable import secrets_in, states_secret
 

@@ -61,6 +61,8 @@ _TELL = frozenset(
 _ANY = 0.01
 _ABSTAINS = re.compile(r"(?:do not|don't|dont|never)\b|\w+ (?:\w+ )?(?:nothing|no|none)\b", re.I)
 _RINGS = frozenset({"call", "callback", "ring", "phone", "contact"})
+# "Ring him in the morning" where he wrote "call me before noon".
+_DAYTIMES = content_of("early late morning mornings noon midday afternoon afternoons evening evenings daytime night")
 _DECIDE_STEMS = frozenset(map(stem, _DECIDE))
 _BASE = _DECIDE | _ACT | _MANNER
 # These are also nouns or adjectives ("Credit has not decided", "Check 2216 cleared"): an order needs an object after them.
@@ -246,6 +248,6 @@ def _supported(clause: str, verb: str, statements: Statements) -> bool:
     if abstains and verb not in _MANNER:
         return statements.state(clause, share=0.5) or statements.mention(clause, share=0.6, besides=(verb,))
     # Advice on how to deal with a customer is seldom worded as the interactions word it.
-    if content_of(clause) - content_of(verb):
+    if content_of(clause) - content_of(verb) - (_DAYTIMES if verb in _RINGS else frozenset()):
         return statements.mention(clause, share=0.6 if verb in _TELL else _ANY, besides=(verb,))
     return statements.say_one_of(frozenset({verb, *(_RINGS if verb in _RINGS else ())}))

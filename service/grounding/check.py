@@ -2,17 +2,13 @@
 
 Checked: amounts, dates, numbers, ids, personal and organisation names, channels and contact counts. Each is looked up in
 the interactions (text, intent, outcome, time, channel), in the reason of the present contact, and in what can be derived
-from them: relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and sums and
-differences. Where a text explicitly connects two of them (``service.grounding.date_ties``), the connection is checked, too:
-one interaction must have both the channel and the date, or both the amount and the date; a weekday must fit its date.
-
-Sums and differences: an amount counts as supported when it is the sum or the difference of exactly two amounts of the
-source. Agents need "$374.84 in all" for a bill paid twice. Three or more terms, products and percentages are not tried,
-because each further term makes more wrong amounts reachable by chance.
+from them: relative days ("by Friday", "within 5 days"), days between dates, counts per channel, and what follows from
+amounts and quantities (``service.grounding.arithmetic``). Where a text explicitly connects two of them
+(``service.grounding.date_ties``), the connection is checked, too: one interaction must have both the channel and the date,
+or both the amount and the date; a weekday must fit its date.
 
 The writer's own counts ("the two charges") and a heading in capitals ("SUICIDE RISK: ...") are not looked up. Informal
-spellings of notes ("1140", "18h", "431 DOLLARS 28 CENTS") support the plain spelling
-(``service.grounding.informal_numbers``).
+spellings of notes support the plain spelling (``service.grounding.informal_numbers``).
 
 Not checked: who did what (swapped actors), outcomes (a reversed one, "refunded" for "refund refused"), events without
 any of the kinds above, a true value attached to the wrong thing, weekdays and relative words, and names at the start of a
@@ -28,7 +24,7 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from service.grounding.arithmetic import near, sums_and_differences
+from service.grounding.arithmetic import differs, differs_from_said, follows, is_ratio, near, sums_and_differences
 from service.grounding.currencies import may_name_currency
 from service.grounding.date_ties import DateTie, date_ties_in, day_fits
 from service.grounding.history_facts import (
@@ -268,6 +264,10 @@ class GroundingSource:
             return (mention.family, value) in self._facts.foreign_amounts
         if value in self._facts.amounts or self._may_be_dollars(value) or value in self._derived_amounts:
             return True
+        shares = [number for dimension, number in self._facts.quantities if dimension == "share"]
+        stated = self._facts.amounts | self._facts.noted_amounts
+        if follows(value, stated, mention.statement, counts=self._numbers, percentages=shares):
+            return True
         return mention.loose and near(
             value, self._facts.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
         )
@@ -277,15 +277,17 @@ class GroundingSource:
         if unit.startswith("@"):
             return self._has_clock(value, unit)
         measured = dimension_of(unit)
-        if self._has_quantity(value, unit, loose=mention.loose) if measured else self._is_number(value):
+        if (
+            self._has_quantity(value, unit, mention.statement, loose=mention.loose)
+            if measured
+            else self._is_number(value)
+        ):
             return True
         if measured and (value, measured in TIMES) in self._facts.numbers_with_unit and not counts_from_day(mention):
             return False  # stated with another unit: a gap between two days of the source may be chance
-        if not measured and self._is_price(value, mention.statement):
+        if not measured and self._is_derived(mention):
             return True
         if value == int(value):
-            if unit == "times" and ("times", int(value)) in self._facts.counts:
-                return True
             # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
                 gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
@@ -295,11 +297,16 @@ class GroundingSource:
                 return True
         return mention.loose and not measured and near(value, self._numbers, Decimal("0.1"))
 
-    def _is_price(self, value: Decimal, statement: str) -> bool:
-        """Return whether ``value`` is an amount in another currency: "the euro price of 549.00"."""
-        return may_name_currency(statement) and any(value == amount for _, amount in self._facts.foreign_amounts)
+    def _is_derived(self, mention: Mention) -> bool:
+        value, sentence = mention.number or Decimal(0), mention.statement
+        if mention.unit == "times":
+            stated = self._facts.amounts, self._facts.quantities, self._facts.bare
+            return ("times", int(value)) in self._facts.counts or is_ratio(value, *stated, sentence)
+        # "The euro price of 549.00": an amount in another currency.
+        price = may_name_currency(sentence) and any(value == amount for _, amount in self._facts.foreign_amounts)
+        return price or differs_from_said(value, self._facts.counted, sentence)
 
-    def _has_quantity(self, value: Decimal, unit: str, *, loose: bool) -> bool:
+    def _has_quantity(self, value: Decimal, unit: str, statement: str, *, loose: bool) -> bool:
         """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
         wanted = quantity_of(value, unit)
         stated = self._facts.quantities
@@ -307,11 +314,11 @@ class GroundingSource:
             return True
         if value in self._facts.bare and (value, wanted[0] in TIMES) not in self._facts.numbers_with_unit:
             return True
-        if not loose:
-            return False
         step = wanted[1] / value if value else Decimal(1)  # one of the unit
         same = [number / step for dimension, number in stated if dimension == wanted[0]]
-        return near(value, [*same, *self._facts.bare], Decimal("0.1"))
+        if wanted[0] not in TIMES and differs(value, same, self._facts.bare, statement, loose=loose):
+            return True
+        return loose and near(value, [*same, *self._facts.bare], Decimal("0.1"))
 
     def _has_clock(self, hour: Decimal, key: str) -> bool:
         dial, half = (key[:-1], key[-1]) if key[-1] in "ap" else (key, "")
@@ -321,7 +328,8 @@ class GroundingSource:
         if named:
             return not half or half in named
         # The 9 of "9:40" must not support "9:20"; a bare 9 in a note may be nine o'clock.
-        return not int(dial[1:]) % 60 and self._is_number(hour)
+        hours = {hour, hour % 12 or Decimal(12), hour + 12 if half == "p" and hour < 12 else hour}
+        return not int(dial[1:]) % 60 and any(map(self._is_number, hours))
 
     def _may_be_dollars(self, value: Decimal) -> bool:
         return self._is_number(value) and (value in self._facts.priceable or value not in self._facts.counted)

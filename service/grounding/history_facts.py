@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 
 from service.grounding.currencies import foreign_amounts, without_foreign_amounts
 from service.grounding.date_mentions import months_of_notes, take_dates
+from service.grounding.digits import with_plain_digits
 from service.grounding.informal_numbers import (
     CHANNEL_CUES,
     amounts_of_notes,
@@ -27,7 +28,7 @@ from service.grounding.mentions import FIGURES, channel_patterns, clock_key, rea
 from service.grounding.prefilters import holds_digit, holds_part, holds_word, plain_words
 from service.grounding.relative_days import in_english, nearest_year, ordinal_days, pointed_days, real_day
 from service.grounding.sentence import FIGURE, SentenceScanner, clean, figure_after, without_accents
-from service.grounding.units import Measurement, Quantity, measured_in, without_quantities
+from service.grounding.units import Measurement, Quantity, measured_in, windows_in, without_quantities
 
 # 2 KB each at the median length of a note (140 characters; tracemalloc over the cases' texts). Longer texts are not cached.
 _KEPT_TEXTS = 1024
@@ -61,7 +62,12 @@ _BARE_FIGURES = re.compile(figure_after(r"\w.$"))
 _TIMED = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?::[0-5]\d)?(?![\d:])")
 _MULTIPLES = (
     (frozenset("twice double duplicate both pair couple".split()), Decimal(2)),
-    (frozenset({"thrice", "triple"}), Decimal(3)),
+    (frozenset({"thrice", "triple", "third"}), Decimal(3)),
+    (frozenset({"fourth", "quarter", "quadruple"}), Decimal(4)),
+    (frozenset({"fifth"}), Decimal(5)),
+    (frozenset({"sixth"}), Decimal(6)),
+    (frozenset({"dozen"}), Decimal(12)),
+    (frozenset({"fortnight"}), Decimal(14)),
 )
 _MULTIPLE = {value: re.compile(rf"\b(?:{'|'.join(sorted(words))})\b", re.I) for words, value in _MULTIPLES}
 _FAMILY_OF = {
@@ -146,7 +152,7 @@ class HistoryFacts:
     @cached_property
     def tokens(self) -> frozenset[str]:
         """Tokens that hold digits, whole and in parts, in lower case."""
-        return frozenset(_tokens(self._cleaned))
+        return frozenset(_tokens(self._cleaned) | _tokens(with_plain_digits(self._cleaned)))
 
     @cached_property
     def capitals(self) -> frozenset[str]:
@@ -176,7 +182,7 @@ class HistoryFacts:
     @cached_property
     def quantities(self) -> frozenset[Quantity]:
         """What the numbers with a unit of measure name."""
-        return frozenset(found.quantity for found in self._measured)
+        return frozenset(found.quantity for found in self._measured).union(windows_in(self._plain))
 
     @cached_property
     def numbers_with_unit(self) -> frozenset[tuple[Decimal, bool]]:

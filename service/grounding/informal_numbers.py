@@ -15,6 +15,7 @@ from service.grounding.sentence import NUMBER_NAMES, NUMBER_WORDS, WORD_NUMBER, 
 _FIGURES = r"(\d(?<!\d\d)\d*(?:\.\d+)?)"
 _CENTS = re.compile(rf"{_FIGURES}(?:\s*(?:cents?\b|¢|c/)|c\b)", re.I)
 _THOUSANDS = re.compile(rf"{_FIGURES}\s?k\b", re.I)
+_IN_DOLLARS = re.compile(rf"{_FIGURES}\s?(?:dollars?|bucks)\b", re.I)
 _SAID = rf"(?:\d[\d,]*|(?:{WORD_NUMBER})(?:(?:[ -]|\s+and\s+)(?:{WORD_NUMBER}))*)"
 _SPOKEN = re.compile(rf"\b({_SAID})\s+dollars?,?\s+(?:and\s+)?({_SAID})(?:\s+cents?)?\b", re.I)
 # "1140" and "855" in a note; "1100PM" and "11p"; "18h" and "21h30" as in French and Portuguese.
@@ -53,6 +54,8 @@ CHANNEL_CUES = {
     "phone": re.compile(
         r"\b(?:on hold|pick(?:s|ed)? up|hung up|hang(?:s|ing)? up|dial(?:s|led|ed|ing)?|iphone\w*)\b", re.I
     ),
+    "email": re.compile(r"[\w.+-]@[\w-]{1,63}\.\w|\be-?bill|\bpaperless|\binbox", re.I),
+    "web": re.compile(r"\b(?:electronic(?:ally)?|e-?sign\w*|links?|logged in|log ?in|upload\w*|download\w*)\b", re.I),
 }
 
 
@@ -64,6 +67,7 @@ def amounts_of_notes(text: str) -> Iterator[Decimal]:
         for match in _THOUSANDS.finditer(text):
             yield Decimal(match[1]) * 1000
     if holds_word(text, _DOLLAR_NAMES):
+        yield from (read_number(match[1]) for match in _IN_DOLLARS.finditer(text))
         for match in _SPOKEN.finditer(text):
             yield read_number(match[1]) + read_number(match[2]) / 100
 

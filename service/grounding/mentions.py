@@ -104,6 +104,7 @@ _HALF_SAID = re.compile(r"\s(?:in the |this |that )?(morning|afternoon|evening)\
 _BARE_HOUR = re.compile(
     hour_after(r"\d:$./-") + r"()()()(?=\s(?:in the|this|that) (?:morning|afternoon|evening)\b)", re.I
 )
+_ADDRESS = re.compile(r"\s+address", re.I)
 FIGURES = re.compile(figure_after(r"\w."))
 _NUMBER = re.compile(figure_after(r"\w$.@") + r"(?=[^\d]|$)")
 _NOON = re.compile(r"\b(?:noon|midday|midnight)\b", re.I)
@@ -269,7 +270,11 @@ def channel_patterns(text: str) -> list[tuple[str, re.Pattern[str]]]:
 def read_channels(scanner: SentenceScanner) -> Iterator[Mention]:
     """Yield each channel family that the sentence names, once."""
     for family, pattern in channel_patterns(scanner.remaining):
-        match = pattern.search(scanner.remaining)
+        # "His e-mail address" names no message, as "phone number" names no call.
+        found = (
+            match for match in pattern.finditer(scanner.remaining) if not _ADDRESS.match(match.string, match.end())
+        )
+        match = next(found, None)
         if match:
             yield scanner.mention("channel", *match.span(), family=family)
 

@@ -19,6 +19,11 @@ _SHORT_FORMS = {
         "canada": "cad", "british": "gbp uk", "britain": "uk", "mexican": "mxn", "european": "eur euros", "american": "us usa",
     }.items()
 }  # fmt: skip
+_LONG_FORMS = {
+    short: {word for word in _SHORT_FORMS if short in _SHORT_FORMS[word]}
+    for forms in _SHORT_FORMS.values()
+    for short in forms
+}
 # Postal codes of the states and provinces, which count in capitals only: "in" and "or" are words.
 _CODES = {
     name: code
@@ -62,7 +67,8 @@ class NameForms:
 
     def _shortened(self, word: str) -> bool:
         """Return whether the notes abbreviate the word: to 4 letters or more ("REV PROT"), 3 capitals, or consonants ("Crk")."""
-        if not self._written.isdisjoint(_SHORT_FORMS.get(word, ())) or _CODES.get(word) in self._facts.codes:
+        other_forms = (*_SHORT_FORMS.get(word, ()), *_LONG_FORMS.get(word, ()))
+        if not self._written.isdisjoint(other_forms) or _CODES.get(word) in self._facts.codes:
             return True
         consonants = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
         if 2 < len(consonants) < len(word) and self.hold_letters(consonants):

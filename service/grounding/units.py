@@ -69,7 +69,7 @@ _UNITS: tuple[tuple[str, str, str], ...] = (
 _UNIT_OF = {word: (dimension, Decimal(factor)) for dimension, factor, words in _UNITS for word in words.split()}
 _BUSINESS = r"(?:business|working|bus\.?|biz|wkg|work)[ -]?(?:days?|d)\b"
 _NAME = "|".join(sorted((word for word in _UNIT_OF if word != "%"), key=len, reverse=True))
-_WRITTEN_UNIT = rf"(?:(?P<business>{_BUSINESS})|(?P<unit>%|(?:{_NAME})(?![^\W\d_])))"
+_WRITTEN_UNIT = rf"(?:(?P<business>{_BUSINESS})|(?P<unit>%|(?!w/)(?:{_NAME})(?![^\W\d_])))"
 # "412 night kWh": a word may describe what is metered.
 METERED = r"(?:[a-z-]{2,12}\s(?=(?i:kwh|kw|therms?|gallons?|gals?|ccf|mcf|hcf)\b))?"
 _FILLER = rf"(?:(?:calendar|more|full|straight|whole|consecutive|additional|extra|other|solid|long)\s)?{METERED}"
@@ -85,7 +85,14 @@ _AFTER_WORDS = re.compile(
 _ONE = re.compile(rf"\b(?P<said>half\s(?:an?\s)?|couple\s(?:of\s)?|an?\s|one\s|per\s)(?P<unit>{_NAME})\b", re.I)
 _ONE_WORDS = frozenset("half couple a an one per".split())
 _SAID = {"half": Decimal("0.5"), "couple": Decimal(2)}
-_DURATION = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?![\d:])")
+# Not "9:30a": a time of day.
+_DURATION = re.compile(r"\d(?<![\d:.]\d)\d?:[0-5]\d(?![\d:]|\s?[ap]\.?(?:m\b|\b))", re.I)
+_WINDOW = re.compile(
+    r"\d(?<![\d:$.,/-]\d)\d?(?::[0-5]\d)?\s?(?:[ap]\.?m?\.?)?\s?(?:-|to|until|till?)\s?\d\d?(?::[0-5]\d)?\s?[ap]\.?(?:m\b|\b)",
+    re.I,
+)
+_CLOCK = re.compile(r"(\d\d?)(?::(\d\d))?")
+_DIAL = 12 * _HOUR
 _DAYS_PER_MONTH = (28, 30, 31)
 _DAYS_PER_YEAR = (365, 366)
 
@@ -142,6 +149,13 @@ def measured_in(text: str) -> Iterator[Measurement]:
         for match in _ONE.finditer(text):
             number = _SAID.get(match["said"].split()[0].lower(), Decimal(1))
             yield Measurement(number, quantity_of(number, match["unit"].lower()))
+
+
+def windows_in(text: str) -> Iterator[Quantity]:
+    """Yield how long the windows of ``text`` between two times of day last: "1-4 pm" three hours."""
+    for match in _WINDOW.finditer(text) if holds_digit(text) else ():
+        start, end = (int(hour) * _HOUR + int(minute or 0) * _MINUTE for hour, minute in _CLOCK.findall(match[0]))
+        yield "time", Decimal((end - start) % _DIAL or _DIAL)
 
 
 def without_quantities(text: str) -> str:

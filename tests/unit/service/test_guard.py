@@ -55,6 +55,34 @@ def test_unsupported_details_and_secrets_are_findings(answer, kinds):
     assert bool(guard(HISTORY)(answer)) is bool(kinds)
 
 
+@pytest.mark.parametrize(
+    ("history", "answer"),
+    [
+        ("Call my daughter, five five five, oh one six six.", "Her daughter is at 555-0166."),
+        ("Backfeed, generator in the dryer outlet.", "The crew met a dangerous backfeed."),
+        ("Call me before noon, I am out later.", "Ring him in the morning only."),
+        ("Your sister may sign electronically; we sent the link.", "She can sign online."),
+        ("E-bill went to a.b@example.net, a typo.", "The e-mail address was mistyped."),
+        ("Send it to 6 Lantern Court.", "The check goes to 6 Lantern Ct."),
+    ],
+)
+def test_other_words_for_what_the_notes_state_are_no_findings(history, answer):
+    assert guard(history)(answer) == ()
+
+
+@pytest.mark.parametrize(
+    ("history", "answer", "kind"),
+    [
+        ("Call my daughter, five five five, oh one six six.", "Her daughter is at 555-0168.", "contact detail"),
+        ("Generator in the dryer outlet.", "It follows a dangerous backfeed.", "dangerous advice"),
+        ("He asks about the bill.", "Ring him in the morning only.", "order"),
+        ("Send it to 6 Lantern Court.", "The check goes to 6 Lantern Ave.", "name"),
+    ],
+)
+def test_other_words_for_what_no_note_states_are_findings(history, answer, kind):
+    assert kind in kinds_of(guard(history)(answer))
+
+
 def test_a_secret_of_the_notes_is_found_without_its_label():
     assert kinds_of(guard("Password is hunter42x.")("He used hunter42x again.")) == ("secret",)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.answers.digits import with_plain_digits
 from service.answers.leaks import Protected, leaks_in
+from service.grounding.digits import with_plain_digits
 
 SERVED = "3308126945"
 

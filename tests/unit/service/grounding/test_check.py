@@ -265,10 +265,11 @@ def test_amounts_match_across_spellings(written: str, value: str) -> None:
     assert _kinds("The bill was $999.99 then.", _source(f"bill of {written} today")) == [("amount", "$999.99")]
 
 
-def test_amounts_may_be_sums_or_differences_of_two_and_of_no_more() -> None:
+def test_amounts_may_be_sums_or_differences_of_two_and_of_more_only_as_an_announced_total() -> None:
     source = _source("charged $187.42 and $34, then $100")
     assert _kinds("In all $374.84, $221.42 or $153.42.", source) == []
-    assert _kinds("In all $321.42.", source) == [("amount", "$321.42")]
+    assert _kinds("She owes $321.42.", source) == [("amount", "$321.42")]
+    assert _kinds("In all $321.42.", source) == []
 
 
 def test_a_zero_balance_does_not_follow_from_other_amounts() -> None:
