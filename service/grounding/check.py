@@ -302,7 +302,6 @@ class GroundingSource:
         if mention.unit == "times":
             stated = self._facts.amounts, self._facts.quantities, self._facts.bare
             return ("times", int(value)) in self._facts.counts or is_ratio(value, *stated, sentence)
-        # "The euro price of 549.00": an amount in another currency.
         price = may_name_currency(sentence) and any(value == amount for _, amount in self._facts.foreign_amounts)
         return price or differs_from_said(value, self._facts.counted, sentence)
 

@@ -55,6 +55,7 @@ CHANNEL_CUES = {
         r"\b(?:on hold|pick(?:s|ed)? up|hung up|hang(?:s|ing)? up|dial(?:s|led|ed|ing)?|iphone\w*)\b", re.I
     ),
     "email": re.compile(r"[\w.+-]@[\w-]{1,63}\.\w|\be-?bill|\bpaperless|\binbox", re.I),
+    "social": re.compile(r"\b(?:fb|insta)\b|(?<![\w.])@[a-z]\w{2,}", re.I),
     "web": re.compile(r"\b(?:electronic(?:ally)?|e-?sign\w*|links?|logged in|log ?in|upload\w*|download\w*)\b", re.I),
 }
 

@@ -39,6 +39,8 @@ _CODES = {
     )
 }
 
+_STATES = {code.lower(): name for name, code in _CODES.items()}
+
 
 class NameForms:
     """The words of a history against which names are looked up."""
@@ -69,6 +71,8 @@ class NameForms:
         """Return whether the notes abbreviate the word: to 4 letters or more ("REV PROT"), 3 capitals, or consonants ("Crk")."""
         other_forms = (*_SHORT_FORMS.get(word, ()), *_LONG_FORMS.get(word, ()))
         if not self._written.isdisjoint(other_forms) or _CODES.get(word) in self._facts.codes:
+            return True
+        if _STATES.get(word) in self._written:
             return True
         consonants = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
         if 2 < len(consonants) < len(word) and self.hold_letters(consonants):

@@ -64,6 +64,8 @@ def test_unsupported_details_and_secrets_are_findings(answer, kinds):
         ("Your sister may sign electronically; we sent the link.", "She can sign online."),
         ("E-bill went to a.b@example.net, a typo.", "The e-mail address was mistyped."),
         ("Send it to 6 Lantern Court.", "The check goes to 6 Lantern Ct."),
+        ("Moved to Windsor, Ontario.", "He lives in Windsor, ON."),
+        ("Posted on FB about it.", "The complaint was posted on Facebook."),
     ],
 )
 def test_other_words_for_what_the_notes_state_are_no_findings(history, answer):
