@@ -72,9 +72,17 @@ class Assembly:
         from eval.run.ceiling import pairs_like_for_like
 
         rules = GateRules(suite=suite, cards=self.setting.cards, today=dt.datetime.now(dt.UTC).date())
-        looked_at = frozenset(kind for note in judges if note.gates for kind in note.kinds)
-        pairs = tuple(self._pair_result(pair, rules, answers, looks, looked_at) for pair in self.pairs)
         production = answers.production
+        pairs = tuple(
+            self._pair_result(
+                pair,
+                rules,
+                answers,
+                looks,
+                looked_at_of(judges, suite, compared=production is not None and production.pair.digest != pair.digest),
+            )
+            for pair in self.pairs
+        )
         everything = [item for answered in answers.by_arm.values() for item in answered.results]
         return Evaluation(
             run_id=self.record.run_id,
@@ -189,6 +197,19 @@ class Assembly:
     def _is_code(self, item: CaseResult) -> bool:
         model = item.result.model
         return model in self.setting.cards and self.setting.cards.get(model).wire == "in_process"
+
+
+def looked_at_of(notes: Sequence[JudgeNote], suite: Suite, *, compared: bool) -> frozenset[str]:
+    """Return the kinds of harm that a judge looked at for a verdict: one whose score a floor bounds, or a comparison.
+
+    ``compared`` says whether the pair is compared with another one in production: without that a judge with a margin alone
+    decides nothing, however good it is.
+    """
+    by_rubric = {spec.rubric: spec for spec in suite.judges}
+    decides = {
+        rubric for rubric, spec in by_rubric.items() if spec.floor is not None or (compared and spec.margin is not None)
+    }
+    return frozenset(kind for note in notes if note.gates and note.rubric in decides for kind in note.kinds)
 
 
 def reference_ceiling(setting: RunSetting) -> dict[str, Metric]:

@@ -32,7 +32,7 @@ def calibrate(
     ] = 40,
     gate_cases: Annotated[
         int, typer.Option(min=0, help="Gate cases whose contrasts are asked about; 200 is all of them.")
-    ] = 40,
+    ] = 200,
     concurrency: Concurrency = None,
     fresh: Annotated[bool, typer.Option(help="Ask the judge again even where answers are cached.")] = False,
 ) -> None:

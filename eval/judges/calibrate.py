@@ -61,7 +61,7 @@ class CalibrateOptions:
     concurrency: int | None = None
     fresh: bool = False
     dev_cases: int = 40
-    gate_cases: int = 40
+    gate_cases: int = 200
 
 
 @dataclass(frozen=True, kw_only=True)

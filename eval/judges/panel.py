@@ -165,6 +165,8 @@ def _standing(
             set_digest=contrasts_digest(settings.datasets_dir, task.name),
             claims_digest=claims_digest(settings.datasets_dir, task.name),
         )
+        if not answered_by:
+            return _note(jury, answered_by, "no licence, shown only: nobody answered as this judge")
         granted = licence(record, spec, terms, answered_by=answered_by)
         if granted.shortfall or not spec.bounded:
             reason = granted.shortfall or "the suite sets it no bound"

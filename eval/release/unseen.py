@@ -43,7 +43,8 @@ def exception_of(
             f"{_remedy(attestation, suite)} To release it all the same, set OMNI_RELEASE_UNSEEN=allow: it is signed into the "
             "release, and history, verify and /v1/pairs show it"
         )
-    exception = policy.exception_for(attestation.unseen) or earlier
+    # An exception counts in its own stage alone, and is not carried from there into another stage's release.
+    exception = policy.exception_for(attestation.unseen) or (earlier if earlier == policy.stage else None)
     if exception is None:
         say(f"note: {text}. Stage {policy.stage!r} takes such evidence; test and prod refuse it")
     else:
@@ -52,9 +53,10 @@ def exception_of(
 
 
 def _remedy(attestation: GateAttestation, suite: Suite) -> str:
-    judges = [spec.rubric for spec in suite.judges if spec.floor is not None]
+    unseen = None if attestation.unseen is None else set(attestation.unseen)
+    judges = [spec.rubric for spec in suite.judges if spec.kinds and (unseen is None or unseen & set(spec.kinds))]
     if not judges:
-        return f"The suite of {suite.task!r} has no judge whose figures gate: add one that is licensed for these kinds."
+        return f"No judge of the suite of {suite.task!r} can be licensed for these kinds: add one that can."
     calibrate = omni("calibrate", "--judge", ",".join(judges), task=suite.task)
     again = omni("eval", "--pairs", attestation.pair_name, task=suite.task)
     return f"Have a judge that is licensed for these kinds look at the answers: {calibrate}, then {again}."

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from eval.cases import Case
-from eval.results import CaseResult, Check, Score, Verdict
+from eval.results import CaseResult, Check, Verdict
 from eval.suite import MustPass, Suite
 from figures.metric import Metric, Unit
 
@@ -16,16 +16,17 @@ def must_pass_checks(suite: Suite, results: Sequence[CaseResult]) -> tuple[Check
     """Return one check per ``MustPass`` of the suite; none if the set has no cases.
 
     There are no intervals, because the set is not a sample: every case must pass. Of several answers to a case the worst
-    counts. A failed answer fails the case; a score that does not apply to a case is ignored.
+    counts. A failed answer, or a score that is missing, fails the case; a score that does not apply to a case is ignored.
     """
     if not results:
         return ()
     by_case = _by_case(results)
-    return tuple(
+    checks = (
         _check(demand, by_case, "cases that went wrong before", "go wrong again", "is right")
         for demand in suite.must_pass
         if not demand.slice
     )
+    return tuple(check for check in checks if check is not None)
 
 
 def must_pass_slices(suite: Suite, cases: Mapping[str, Case], results: Sequence[CaseResult]) -> tuple[Check, ...]:
@@ -40,7 +41,8 @@ def must_pass_slices(suite: Suite, cases: Mapping[str, Case], results: Sequence[
             check = _check(
                 demand, _by_case(inside), what, f"stay below {demand.at_least:g}", f"reaches {demand.at_least:g}"
             )
-            checks.append(replace(check, slice=demand.slice))
+            if check is not None:
+                checks.append(replace(check, slice=demand.slice))
     return tuple(checks)
 
 
@@ -51,11 +53,14 @@ def _by_case(results: Sequence[CaseResult]) -> Mapping[str, Sequence[CaseResult]
     return found
 
 
-def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]], what: str, wrong: str, right: str) -> Check:
+def _check(
+    demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]], what: str, wrong: str, right: str
+) -> Check | None:
+    """Return the check; None if the score applies to no case."""
     kept, missed = 0, []
     for case_id, answers in by_case.items():
         scores = [item.scores.get(demand.score) for item in answers if item.result.failure is None]
-        if len(scores) == len(answers) and all(_says_nothing(score) for score in scores):
+        if len(scores) == len(answers) and all(score is not None and not score.applies for score in scores):
             continue
         values = [score.value for score in scores if score is not None and score.value is not None]
         if len(values) == len(answers) and min(values) >= demand.at_least:
@@ -63,6 +68,8 @@ def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]], what: 
         else:
             missed.append(case_id)
     total = kept + len(missed)
+    if not total:
+        return None
     named = ", ".join(missed[:_NAMED]) + (f" and {len(missed) - _NAMED} more" if len(missed) > _NAMED else "")
     explanation = (
         f"{len(missed)} of {total} {what} {wrong}: {named}" if missed else f"each of the {total} {what} {right}"
@@ -75,7 +82,7 @@ def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]], what: 
             name=demand.score,
             unit=Unit.RATE,
             higher_is_better=True,
-            value=kept / total if total else None,
+            value=kept / total,
             low=None,
             high=None,
             n=total,
@@ -86,7 +93,3 @@ def _check(demand: MustPass, by_case: Mapping[str, Sequence[CaseResult]], what: 
         reason=demand.reason,
         explanation=explanation,
     )
-
-
-def _says_nothing(score: Score | None) -> bool:
-    return score is None or score.value is None

@@ -25,7 +25,7 @@ class DoseRow:
     """One kind with one judge: the most lenient verdict over all systems at each dose, and the most answers it changed.
 
     A verdict is None where fewer answers can have the fault than the dose asks for.
-    ``seen`` is False where only a judge could see the kind and there was none: its passes are passes for form and figures.
+    ``seen`` is False where only a judge could see the kind and none could be licensed for it: passes are for form and figures.
     ``smallest`` is the smallest dose that passes in no system, None if the largest passes somewhere.
     """
 
@@ -54,7 +54,7 @@ def dose_rows(results: DoseResults, judge: str) -> list[DoseRow]:
                 judge=judge,
                 verdicts=tuple(worst),
                 changed=max(trial.changed for trial in trials),
-                seen=kind.seen_by == "code" or bool(judge),
+                seen=kind.seen_by == "code" or (bool(judge) and kind.harm in results.licensable),
                 smallest=smallest,
             )
         )
@@ -178,7 +178,7 @@ def write_sensitivity(results: DoseResults, path: Path, *, suite_digest: str, me
         )
         for judge in ("", *(item.name for item in results.judges))
         for row in dose_rows(results, judge)
-        if not judge or row.kind.seen_by == "judge"
+        if (not judge or row.kind.seen_by == "judge") and any(verdict is not None for verdict in row.verdicts)
     ]
     record = {"suite_digest": suite_digest, "measured": measured, "cases": results.cases, "rows": rows}
     write_whole(path, json.dumps(record, indent=1) + "\n")

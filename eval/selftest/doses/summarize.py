@@ -20,7 +20,9 @@ _SEEN_BY_CODE = frozenset(
         "time_changed",
         "account_spelled",
         "contact_added",
-        "person_changed",
+        "voice_broken",
+        "urgency_dropped",
+        "commitment_dropped",
         # Invented afterwards, of the sort that a program could see.
         "placeholder_left",
         "miscalculated_figure",

@@ -240,7 +240,7 @@ def _equal(system: str, number: int) -> list[EqualTrial]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoseResults:
-    """All trials, in the plan's order, with the plan's kinds."""
+    """All trials, in the plan's order, with the plan's kinds; ``licensable`` are the harms that the suite's judge can look at."""
 
     trials: tuple[DoseTrial, ...]
     equal: tuple[EqualTrial, ...]
@@ -248,6 +248,7 @@ class DoseResults:
     judges: tuple[ScriptedJudge, ...]
     doses: tuple[float, ...]
     cases: int
+    licensable: frozenset[str] = frozenset()
 
 
 def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: None) -> DoseResults:
@@ -276,4 +277,5 @@ def run_doses(setting: DoseSetting, say: Callable[[str], None] = lambda line: No
         judges=setting.judges,
         doses=setting.doses,
         cases=bench.case_count,
+        licensable=frozenset(judge.kinds if (judge := judge_of_meaning(setting.suite)) is not None else ()),
     )

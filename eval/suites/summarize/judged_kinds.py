@@ -1,4 +1,4 @@
-"""The kinds of harm in a summary that no code of the suite can see.
+"""The kinds of harm in a summary that no code of the suite can see; omissions are seen by the labelled facts.
 
 Measured on independently written defects (2026-11-22): comparing signatures of statements found 4% to 13% of negations,
 outcomes and roles at 10% false alarms, and trained classifiers were at chance. So only a judge can look at them.
@@ -19,6 +19,18 @@ JUDGED_KINDS = (
     JudgedKind(name="condition_dropped", description='an "if", "until" or "unless" is left out of a promise or a rule'),
     JudgedKind(name="wrong_matter", description="a fact of one matter is told of another matter of the customer"),
     JudgedKind(name="mood_invented", description="the customer is given a mood that no interaction shows"),
-    JudgedKind(name="urgency_dropped", description="an urgent need or a customer's vulnerability is left out"),
-    JudgedKind(name="commitment_dropped", description="what the company committed itself to is left out"),
+    JudgedKind(
+        name="claim_as_fact", description="what somebody only says or suspects is told as established, or the reverse"
+    ),
+    JudgedKind(
+        name="sequence_broken",
+        description="the order of events is turned round, or a replaced state is told as current",
+    ),
+    JudgedKind(name="part_as_whole", description="a part stands for all, or all for a part"),
+    JudgedKind(name="object_changed", description="another premises, meter, service or document than the right one"),
+    JudgedKind(name="recurrence_changed", description="how often something happens, or whether it goes on, is altered"),
+    JudgedKind(
+        name="bound_turned", description='a figure keeps its value and loses or changes its bound, such as "at least"'
+    ),
+    JudgedKind(name="person_changed", description="somebody of the history stands in another person's or team's place"),
 )

@@ -15,9 +15,8 @@ _UNFAITHFUL = (
     "wrong_channel",
     "wrong_date",
 )
-_OMISSIONS = ("urgency_dropped", "commitment_dropped")
 # What a statement can be wrong about. No labelled claim is about a mood.
-_STATEMENTS = tuple(kind.name for kind in JUDGED_KINDS if kind.name not in _OMISSIONS)
+_STATEMENTS = tuple(kind.name for kind in JUDGED_KINDS)
 _CLAIMS = tuple(name for name in _STATEMENTS if name != "mood_invented")
 
 JUDGES = (

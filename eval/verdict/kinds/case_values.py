@@ -59,14 +59,17 @@ class CaseValues(MetricKind):
                 kept.append(value)
         return {name: sum(kept) / len(kept) if kept else math.nan for name, kept in values.items()}
 
-    def unscored(self, answers: ArmAnswers, scored: int) -> int:
-        """Return how many cases lack a value, given that ``scored`` cases have one: the failed cases."""
-        return answers.failed_cases
+    def unscored(self, spec: MetricSpec, answers: ArmAnswers, scored: int) -> int:
+        """Return how many cases lack a value that should have one, given that ``scored`` cases have it."""
+        cases = {item.case_id for item in answers.results}
+        missing = len(cases - self.without_value(spec, answers.results)) - scored
+        # Of a case's repeats some may have failed: as many answers as make up a case count as one.
+        return max(missing, answers.failed_cases)
 
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
         """Return the mean with its interval: Wilson's for yes or no, else a bootstrap's."""
         values = known(self.case_means(spec, answers.results))
-        unscored = self.unscored(answers, len(values))
+        unscored = self.unscored(spec, answers, len(values))
         if self.yes_or_no:
             return Measured(interval=share_interval(values, answers), unscored=unscored)
         if not len(values):
@@ -154,7 +157,7 @@ class JudgeScore(CaseValues):
         score = item.scores.get(spec.score)
         return math.nan if score is None or score.value is None else score.value
 
-    def unscored(self, answers: ArmAnswers, scored: int) -> int:
+    def unscored(self, spec: MetricSpec, answers: ArmAnswers, scored: int) -> int:
         """Return the number of cases without a grade; a judge may fail to grade an answer that exists."""
         return len({item.case_id for item in answers.results}) - scored
 
@@ -176,7 +179,7 @@ class AnsweredRate(CaseValues):
         """Return 1 for an answer and 0 for a failure."""
         return float(item.result.failure is None)
 
-    def unscored(self, answers: ArmAnswers, scored: int) -> int:
+    def unscored(self, spec: MetricSpec, answers: ArmAnswers, scored: int) -> int:
         """Return 0, because a failure has a value here."""
         return 0
 
@@ -193,7 +196,7 @@ class MeanCost(CaseValues):
         cost = item.result.cost
         return math.nan if cost is None or item.result.failure else float(getattr(cost, f"{spec.score}_usd"))
 
-    def unscored(self, answers: ArmAnswers, scored: int) -> int:
+    def unscored(self, spec: MetricSpec, answers: ArmAnswers, scored: int) -> int:
         """Return the cases without a price."""
         return len({item.case_id for item in answers.results}) - scored
 

@@ -5,6 +5,7 @@ import pytest
 from builders import CASES, REFERENCES, case_result
 from sacrebleu.metrics import BLEU, CHRF
 
+from eval.results import Score
 from eval.suites import load_suite
 from eval.verdict.kinds.kind import live_latencies
 from eval.verdict.metrics import build_metrics, build_slice_metrics
@@ -36,7 +37,7 @@ def test_failures_are_unscored_not_zero():
     assert (metrics["fact_coverage"].value, metrics["fact_coverage"].n, metrics["fact_coverage"].unscored) == (
         1.0,
         1,
-        1,
+        2,
     )
     assert (metrics["bleu"].n, metrics["bleu"].unscored) == (2, 1)
     assert metrics["bleu"].value == pytest.approx(100)
@@ -132,3 +133,13 @@ def test_a_slices_metric_is_over_its_cases_only():
     found = {floor.label: metric for floor, metric in build_slice_metrics(SUITE, cases, answers).items()}
     assert (found["tempting_wrong"].value, found["tempting_wrong"].n) == (1.0, 2)
     assert found["vulnerable"].value is None
+
+
+def test_a_score_without_value_is_unscored_unless_it_does_not_apply():
+    crashed = Score(value=None, unscored="it crashed")
+    silent = Score(value=None, unscored="none listed", applies=False)
+    answers = [case_result(n, "a", scores={"fact_coverage": 1.0}) for n in range(3)]
+    answers[1] = replace(answers[1], scores={"fact_coverage": crashed})
+    answers[2] = replace(answers[2], scores={"fact_coverage": silent})
+    found = build_metrics(SUITE, CASES, answers, deadline_ms=5000)["fact_coverage"]
+    assert (found.n, found.unscored) == (1, 1)

@@ -37,7 +37,8 @@ def result(case_id, *, failed=False, repeat=0, **scores):
         result=answer,
         live=True,
         scores={
-            name: Score(value=value, unscored=None if value is not None else "none") for name, value in scores.items()
+            name: Score(value=value) if value is not None else Score(value=None, unscored="none listed", applies=False)
+            for name, value in scores.items()
         },
     )
 
@@ -106,3 +107,10 @@ def test_one_tolerated_miss_passes_and_is_named_and_two_fail():
 
 def test_a_gate_set_without_the_slice_makes_no_check():
     assert must_pass_slices(RISK, AT_RISK, [result("case-d", facts=0.0)]) == ()
+
+
+def test_a_score_that_is_missing_for_another_reason_fails_and_one_that_applies_nowhere_makes_no_check():
+    crashed = replace(result("a", facts=1.0), scores={"facts": Score(value=None, unscored="facts crashed: KeyError")})
+    (facts,) = must_pass_checks(replace(SUITE, must_pass=SUITE.must_pass[:1], declared_digest="d"), [crashed])
+    assert (facts.verdict, facts.metric.n) == (Verdict.FAIL, 1)
+    assert must_pass_checks(SUITE, [result("a", facts=None, clear=None)]) == ()

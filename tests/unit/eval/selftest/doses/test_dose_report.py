@@ -13,7 +13,7 @@ F, U, P = Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS
 
 
 def kind(name, seen_by="code"):
-    return PlantedKind(name=name, does=f"does {name}", seen_by=seen_by, spoil=lambda text, case, draws: text)
+    return PlantedKind(name=name, does=f"does {name}", seen_by=seen_by, harm=name, spoil=lambda text, case, draws: text)
 
 
 def trials(name, verdicts, system="full", judge=""):
@@ -33,7 +33,15 @@ def trials(name, verdicts, system="full", judge=""):
 
 
 def results(*kinds, found, equal=(), judges=()):
-    return DoseResults(trials=tuple(found), equal=tuple(equal), kinds=kinds, judges=judges, doses=DOSES, cases=200)
+    return DoseResults(
+        trials=tuple(found),
+        equal=tuple(equal),
+        kinds=kinds,
+        judges=judges,
+        doses=DOSES,
+        cases=200,
+        licensable=frozenset("m"),
+    )
 
 
 def equal(verdicts, judge=""):
@@ -97,3 +105,19 @@ def test_the_picture_says_every_verdict_in_words():
     picture = dose_picture(results(kind("a"), kind("m<", "judge"), found=found))
     for word in ("rejected", "undecided", "PASS", "unseen", "m&lt;"):
         assert word in picture
+
+
+def test_a_judge_sees_only_what_it_can_be_licensed_for():
+    found = trials("other", (P, P, P, P)) + trials("other", (F, F, F, F), judge="sharp")
+    page = dose_markdown(
+        results(kind("other", "judge"), found=found, judges=(JUDGE,)), task="t", suite_digest="0" * 64, cases=200
+    )
+    assert page.count("nobody looked") == 2
+
+
+def test_a_dose_that_fewer_answers_can_have_is_left_out():
+    found = [replace(trial, changed=min(trial.changed, 24)) for trial in trials("a", (P, P, U, P))]
+    (row,) = dose_rows(results(kind("a"), found=found), "")
+    assert row.verdicts == (None, None, U, P)
+    assert row.smallest == 0.10
+    assert missed_bars(results(kind("a"), found=found)) == []
