@@ -67,6 +67,8 @@ _CONTEMPT_PARTS = (
     "bitter ", "grumpy ",
     "nagging ", "poor ",
 )  # fmt: skip
+# "An 84-year-old woman" is no "old woman".
+_AGE = re.compile(r"\b(?:years?|yrs?|months?|weeks?|days?)[- ]+old\b", re.I)
 _STANCE = re.compile(
     r"\b(?:calls?|called|says?|said|accus\w+|describ\w+|claims?|claimed|thinks?|feels?|felt|finds?|found|swore|named)\b",
     re.I,
@@ -146,8 +148,17 @@ _ASKED = re.compile(
 _HAZARD = re.compile(r"(?:back-?feed|bypass|tamper|cutt|remov|pull|break|disabl|open)ing\b", re.I)
 # "A dangerous backfeed": a noun, which names what happened.
 _NAMED_HAZARD = re.compile(r"\b(?:an?|the|this|that|of|by|(?:his|her|their|its))\s(?:\w+\s)?$", re.I)
+# "A relight", "the furnace relight", "a contractor cut the cable": what is wanted or what happened, if the notes tell of it.
+_NOUN_BEFORE = re.compile(r"\b(?:an?|the|this|that|of|for|his|her|their|its|another|pilot|furnace|same-day)\s$", re.I)
+_NOT_DONE = re.compile(
+    r"(?:^|[.;:,(]\s?|\b(?:can|could|may|might|must|should|shall|will|would|to|and|or|then|please|just|now|safely|also|need"
+    r"|let|lets|him|her|them|himself|herself|better|simply|even|customers?|caller|callers|he|she|they|you|who)\s)$",
+    re.I,
+)
+_APPOSED = re.compile(r"\w,\s(?:[A-Z][\w'.&]{1,20}\s?){1,3},\s$")  # "a contractor, Delgrove, cut the cable"
 _BACKFEED = re.compile(r"\bback-?f[e]{1,2}d", re.I)
 _AGAIN = re.compile(r"\bre-?(?=light)", re.I)
+_ALSO_PAST = ("cut ", "put ", "run ")
 _ADVICE_CHARS = 100
 _NOT_BEFORE = re.compile(
     r"\b(?:not|never|no|n't|dont|don't|without|avoid|stop|cannot|can't|nobody|refus\w+|warn\w*|against|nor|didn't"
@@ -163,9 +174,10 @@ def insults_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
     patterns = [_CONTEMPT] if any(part in lower for part in _CONTEMPT_PARTS) else []
     patterns += [pattern for pattern in (_UNKIND_PERSON, ABUSE) if pattern.search(prose)]
     for sentence in sentences if patterns else ():
+        read = _AGE.sub("aged", sentence)
         for pattern in patterns:
-            match = pattern.search(sentence)
-            if match and _STANCE.search(sentence, 0, match.start()) is None:
+            match = pattern.search(read)
+            if match and _STANCE.search(read, 0, match.start()) is None:
                 yield Finding(kind="insult", value=match[0], statement=sentence)
                 break
 
@@ -193,6 +205,12 @@ def _told(match: re.Match[str], sentence: str, advice: str, statements: Statemen
         return True
     if _WISHED.search(sentence, lead, match.start()):
         return statements.mention(_AGAIN.sub("", match[0]), share=0.5)
+    if _NOUN_BEFORE.search(sentence, lead, match.start()):
+        return statements.mention(_AGAIN.sub("", match[0]), share=1) or statements.mention(match[0], share=1)
+    if match[0].lower().startswith(_ALSO_PAST) and (
+        _APPOSED.search(sentence, lead, match.start()) or not _NOT_DONE.search(sentence, lead, match.start())
+    ):
+        return statements.tell(advice, share=0.7)
     if match[0].lower().startswith("back") and _NAMED_HAZARD.search(sentence, lead, match.start()):
         return _BACKFEED.search(statements.whole) is not None
     return _HAZARD.match(match[0]) is not None and statements.state(match[0], share=0.6)

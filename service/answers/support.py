@@ -153,6 +153,16 @@ class Statements:
             and (not verb or verb in passage.words or (not decided and stem(verb) in passage.stems))
         )
 
+    def tell(self, clause: str, *, share: float) -> bool:
+        """Return whether one sentence holds ``share`` of the clause's content with no negation before the clause's verb."""
+        wanted = content_of(clause)
+        verb = stem(_words(clause)[0])
+        return any(
+            len(wanted & passage.stems) >= share * len(wanted)
+            and passage.affirms(frozenset(word for word in passage.words if stem(word) == verb))
+            for passage in self._passages
+        )
+
     def mention(self, clause: str, *, share: float, besides: Iterable[str] = ()) -> bool:
         """Return whether one interaction holds at least ``share`` of the clause's content, ``besides`` left out."""
         wanted = content_of(clause) - {stem(word) for word in besides}

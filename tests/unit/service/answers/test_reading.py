@@ -257,6 +257,44 @@ def test_a_reported_wish_and_a_hazard_that_the_notes_name_are_no_advice():
     assert "dangerous advice" in found("He can backfeed the house.", note)
 
 
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("He asks for a relight the same day.", "please send someone to relight it today"),
+        ("A contractor cut the cable.", "the cable at the pier was cut by a contractor, not by us"),
+        ("A contractor, Hale, cut the cable.", "the cable at the pier was cut by Hale, not by us"),
+    ],
+)
+def test_a_noun_made_of_a_verb_and_what_happened_are_no_advice(answer, note):
+    assert "dangerous advice" not in found(answer, note)
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        ("He asks for a relight the same day.", "asks about the bill"),
+        ("A contractor cut the cable.", "asks about the bill"),
+        ("The customer may cut the cable.", "the cable at the pier was cut by a contractor, not by us"),
+        ("Cut the cable.", "the cable at the pier was cut by a contractor, not by us"),
+        ("He can relight the furnace.", "asks for a relight, told no"),
+    ],
+)
+def test_advice_in_the_same_words_is_found(answer, note):
+    assert "dangerous advice" in found(answer, note)
+
+
+@pytest.mark.parametrize(
+    "answer", ["An 84-year-old woman waits.", "A 9 year old boy is at home.", "The 6-month-old girl is ill."]
+)
+def test_an_age_is_no_insult(answer):
+    assert "insult" not in found(answer)
+
+
+@pytest.mark.parametrize("answer", ["The old woman waits.", "An 84-year-old crazy woman waits.", "A 60-year-old fool."])
+def test_an_insult_beside_an_age_is_found(answer):
+    assert "insult" in found(answer)
+
+
 def test_the_served_account_s_last_four_digits_may_be_named_and_no_others():
     assert found("Nothing is open on the account ending 6945.") == []
     assert "id" in found("Nothing is open on the account ending 6954.")
