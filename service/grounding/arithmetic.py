@@ -18,7 +18,7 @@ _TOTAL = re.compile(
 )
 _MORE = re.compile(
     r"\b(?:more|less|fewer|above|below|over|under|higher|lower|rise|rose|risen|increase\w*|drop\w*|fell|fall|decrease\w*|decline\w*"
-    r"|difference|differ\w*|extra|excess|short|gap|jump\w*|up|down|beyond|exceed\w*|saved|apart)\b",
+    r"|difference|differ\w*|extra|excess|short|gap|jump\w*|up|down|beyond|exceed\w*|sav(?:es?|ed|ings?)|cheaper|dearer|apart|versus|against)\b",
     re.I,
 )
 _COUNTED = re.compile(r"\d(?<![\w$.,/:-]\d)(?:\d{0,2}(?:,\d{3})+|\d*)(?=[ -][a-z])")
@@ -30,6 +30,12 @@ _PARTS = (("hal", Decimal(2)), ("equal", Decimal(2)), ("third", Decimal(3)), ("q
 _MOST_TERMS = 4
 _MOST_AMOUNTS = 10  # 330 sums of three or four; a longer list would reach many amounts by chance
 _MOST_TIMES = 12
+_PRICE_SPREAD = 3
+_CENTS = re.compile(r"\d\s*(?:cents?\b|¢)", re.I)
+_UNIT_PRICE = re.compile(
+    r"(?:\b(?:per|an?|each|every)\s|/)\s?(?:kwh?|therms?|gal(?:lon)?s?|[chm]cf|unit|liter|mile|day|month|hour|foot)\b",
+    re.I,
+)
 _HALF_CENT = Decimal("0.005")
 
 
@@ -81,6 +87,24 @@ def differs(
             sum(chosen, Decimal(0)) for size in range(2, _MOST_TERMS + 1) for chosen in combinations(known, size)
         )
     return value in reached or (loose and near(value, reached, Decimal("0.05")))
+
+
+def price_gap(
+    value: Decimal, sentence: str, amounts: frozenset[Decimal], noted: frozenset[Decimal], bare: frozenset[Decimal]
+) -> bool:
+    """Return whether ``value`` is by how much two prices of one unit differ, as ``sentence`` says.
+
+    One of the two may be a bare figure ("17.9 c/kWh vs 11.2"), if neither is more than three times the other.
+    """
+    if not (_MORE.search(sentence) and (_UNIT_PRICE.search(sentence) or _CENTS.search(sentence))):
+        return False
+    cents = {amount * 100 for amount in noted if amount < 1}
+    return any(
+        abs(one - other) == wanted and max(one, other) <= _PRICE_SPREAD * min(one, other)
+        for wanted, prices in ((value * 100, cents), (value, {*amounts, *noted}))
+        for one in prices
+        for other in (*prices, *bare)
+    )
 
 
 def differs_from_said(value: Decimal, counts: frozenset[Decimal], sentence: str) -> bool:

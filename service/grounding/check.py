@@ -24,9 +24,18 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from service.grounding.arithmetic import differs, differs_from_said, follows, is_ratio, near, sums_and_differences
+from service.grounding.arithmetic import (
+    differs,
+    differs_from_said,
+    follows,
+    is_ratio,
+    near,
+    price_gap,
+    sums_and_differences,
+)
 from service.grounding.currencies import may_name_currency
 from service.grounding.date_ties import DateTie, date_ties_in, day_fits
+from service.grounding.derived_times import BETWEEN_DAYS, ContactCounts, days_after, happened, is_clock_gap
 from service.grounding.history_facts import (
     SEPARATOR,
     HistoryFacts,
@@ -37,7 +46,7 @@ from service.grounding.history_facts import (
 )
 from service.grounding.mentions import mentions_of
 from service.grounding.name_forms import NameForms
-from service.grounding.relative_days import counts_from_day, gap_fits, is_stretch
+from service.grounding.relative_days import counts_from_day, gap_fits, is_age, is_stretch
 from service.grounding.sentence import Mention, clean, split_sentences
 from service.grounding.units import TIMES, dimension_of, equal_quantities, quantity_of
 from service.interactions.interaction import Interaction
@@ -45,16 +54,8 @@ from service.interactions.interaction import Interaction
 ClaimKind = Literal["amount", "date", "number", "name", "id", "channel", "count", "contact"]
 
 _ALNUM_PART = re.compile(r"[a-z]+|\d+")
-_BETWEEN = re.compile(
-    r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:too\s+)?(?:early|late|later|earlier|apart|after|before|overdue|ahead|in advance|past"
-    r"|short of|prior)\b",
-    re.I,
-)
-_THREADS = frozenset({"sms", "social", "chat"})
-_MESSAGE = re.compile(r"^[^\n:\]]{1,30}[:\]]", re.M)
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
 _MOST_YEARS_POINTED = 3  # a note refers to at most 99 weeks ahead
-_WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
 _LOCAL_MIDNIGHT_UTC_H = (
     10  # Honolulu is ten hours behind UTC: before 10:00 UTC it is still the day before somewhere in the US
 )
@@ -225,38 +226,16 @@ class GroundingSource:
         return frozenset(abs((self._as_of - day).days) for day in self._stated_days)
 
     @cached_property
+    def _texts(self) -> list[str]:
+        return [part.plain for part in self._parts]
+
+    @cached_property
     def _stretches(self) -> frozenset[int]:
         return frozenset(abs((a - b).days) for a in self._stated_days for b in self._stated_days)
 
     @cached_property
-    def _counts(self) -> "dict[str, set[int]]":
-        counts: dict[str, set[int]] = defaultdict(set)
-        for (family, _), count in self._windows.items():
-            counts["phone" if family == "answered" else family].add(count)
-        # One interaction may hold several messages of a thread: any number of them up to all.
-        for item in self._interactions:
-            lines = len(_MESSAGE.findall(item.text)) if item.channel in _THREADS else 0
-            for family in families_of(item.channel):
-                counts[family].update(range(2, lines + 1))
-        return counts
-
-    @cached_property
-    def _totals(self) -> "dict[str, int]":
-        return {family: count for (family, window), count in self._windows.items() if window == "whole"}
-
-    @cached_property
-    def _windows(self) -> "dict[tuple[str, object], int]":
-        groups: dict[tuple[str, object], int] = defaultdict(int)
-        for item in self._interactions:
-            age = (self._as_of - item.timestamp.date()).days
-            windows: list[object] = ["whole", ("intent", item.intent), ("month", item.timestamp.month), ("day", age)]
-            windows += [("within", days) for days in _WINDOWS_DAYS if age <= days]
-            # "Four calls" may mean only the calls that an agent answered.
-            answered = ("answered",) if item.channel == "agent" else ()
-            for family in (*families_of(item.channel), *answered, "all"):
-                for window in windows:
-                    groups[family, window] += 1
-        return groups
+    def _contacts(self) -> ContactCounts:
+        return ContactCounts.of(self._interactions, self._as_of)
 
     def _has_amount(self, mention: Mention) -> bool:
         value = mention.number or Decimal(0)
@@ -268,6 +247,8 @@ class GroundingSource:
         stated = self._facts.amounts | self._facts.noted_amounts
         if follows(value, stated, mention.statement, counts=self._numbers, percentages=shares):
             return True
+        if price_gap(value, mention.statement, self._facts.amounts, self._facts.noted_amounts, self._facts.bare):
+            return True
         return mention.loose and near(
             value, self._facts.amounts | self._derived_amounts | self._numbers, Decimal("0.05")
         )
@@ -277,11 +258,9 @@ class GroundingSource:
         if unit.startswith("@"):
             return self._has_clock(value, unit)
         measured = dimension_of(unit)
-        if (
-            self._has_quantity(value, unit, mention.statement, loose=mention.loose)
-            if measured
-            else self._is_number(value)
-        ):
+        if self._has_quantity(mention, value) if measured else self._is_number(value):
+            return True
+        if measured == "time" and is_clock_gap(mention, self._texts):
             return True
         if measured and (value, measured in TIMES) in self._facts.numbers_with_unit and not counts_from_day(mention):
             return False  # stated with another unit: a gap between two days of the source may be chance
@@ -290,7 +269,7 @@ class GroundingSource:
         if value == int(value):
             # Gaps between any two days only after words such as "apart": a long history has gaps of every small number.
             if is_stretch(unit):
-                gaps = self._stretches if _BETWEEN.search(mention.rest) else self._gaps
+                gaps = self._stretches if BETWEEN_DAYS.search(mention.rest) else self._gaps
                 if any(gap_fits(gap, int(value), unit) for gap in gaps):
                     return True
             if unit in _ORDINAL_ENDS and value in self._named:
@@ -301,21 +280,24 @@ class GroundingSource:
         value, sentence = mention.number or Decimal(0), mention.statement
         if mention.unit == "times":
             stated = self._facts.amounts, self._facts.quantities, self._facts.bare
-            return ("times", int(value)) in self._facts.counts or is_ratio(value, *stated, sentence)
+            counted = ("times", int(value)) in self._facts.counts or is_ratio(value, *stated, sentence)
+            return counted or happened(mention, self._texts)
         price = may_name_currency(sentence) and any(value == amount for _, amount in self._facts.foreign_amounts)
         return price or differs_from_said(value, self._facts.counted, sentence)
 
-    def _has_quantity(self, value: Decimal, unit: str, statement: str, *, loose: bool) -> bool:
+    def _has_quantity(self, mention: Mention, value: Decimal) -> bool:
         """Return whether the source states this number with this unit, the same in another unit, or without any unit."""
-        wanted = quantity_of(value, unit)
+        loose, wanted = mention.loose, quantity_of(value, mention.unit)
         stated = self._facts.quantities
         if not stated.isdisjoint(equal_quantities(wanted)):
+            return True
+        if is_age(mention.rest) and value in self._facts.said:
             return True
         if value in self._facts.bare and (value, wanted[0] in TIMES) not in self._facts.numbers_with_unit:
             return True
         step = wanted[1] / value if value else Decimal(1)  # one of the unit
         same = [number / step for dimension, number in stated if dimension == wanted[0]]
-        if wanted[0] not in TIMES and differs(value, same, self._facts.bare, statement, loose=loose):
+        if wanted[0] not in TIMES and differs(value, same, self._facts.bare, mention.statement, loose=loose):
             return True
         return loose and near(value, [*same, *self._facts.bare], Decimal("0.1"))
 
@@ -343,18 +325,20 @@ class GroundingSource:
     def _has_count(self, mention: Mention) -> bool:
         family, count = mention.family, int(mention.number or 0)
         if mention.unit == "in all":
-            return self._totals.get(family) == count
-        return count in self._counts.get(family, ()) or bool({(family, count), ("times", count)} & self._facts.counts)
+            return self._contacts.totals.get(family) == count
+        if count in self._contacts.counts.get(family, ()):
+            return True
+        return bool({(family, count), ("times", count)} & self._facts.counts)
 
     def _has_date(self, mention: Mention) -> bool:
         years = self._days.get((mention.month, mention.day), set())
         if years if mention.year is None else mention.year in years:
             return True
         # Relative days of the notes ("by Friday") last: they are slower to compute.
-        return any(
-            day.month == mention.month and mention.day in (None, day.day) and mention.year in (None, day.year)
-            for day in self._pointed
-        )
+        if any(map(mention.names_day, self._pointed)):
+            return True
+        known = self._stated_days | self._pointed
+        return any(map(mention.names_day, days_after(mention.statement, self._facts.quantities, known)))
 
     def _has_id(self, token: str) -> bool:
         if token in self._facts.tokens:

@@ -38,6 +38,7 @@ _SPAN_UNITS = frozenset(
 )
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(SMALL_NUMBERS)})\b")  # in lower case
 _COUNTED_FROM = re.compile(r"\A[\s-]*(?:days?|weeks?|months?)\s+(?:ago|earlier|later|after|before|since|prior)\b", re.I)
+_AGE = re.compile(r"\A[\s-]*(?:years?|yrs?|months?|weeks?)[\s-]+(?:old\b|of\s+age\b)", re.I)
 _COUNTED_AFTER = re.compile(r"\b(?:after|since|for|past|last)\s+(?:the\s+)?(?:past\s+|last\s+)?$", re.I)
 _ORDINAL_DAY = re.compile(r"\b(?:the|on|by|since|til|till|until|before|after|thru)\s+(\d{1,2})(?:st|nd|rd|th)\b", re.I)
 _ORDINAL_ENDS = frozenset({"st", "nd", "rd", "th"})
@@ -157,6 +158,11 @@ def is_stretch(unit: str) -> bool:
     return unit.removesuffix("s") in ("day", "night", "week", "month")
 
 
+def is_age(rest: str) -> bool:
+    """Return whether what follows a number makes it an age: "ninety-year-old"."""
+    return _AGE.match(rest) is not None
+
+
 def counts_from_day(mention: Mention) -> bool:
     """Return whether the text counts from one day to another: "two months after the move", "after two months"."""
     before = mention.statement.partition(mention.value)[0]
@@ -175,6 +181,16 @@ def gap_fits(days: int, said: int, unit: str) -> bool:
     return False
 
 
+def business_day(start: date, count: int) -> date:
+    """Return the day ``count`` business days after ``start``, before it if negative."""
+    day, step = start, 1 if count > 0 else -1
+    left = abs(count)
+    while left:
+        day += timedelta(days=step)
+        left -= day.weekday() < 5
+    return day
+
+
 def _spans(match: re.Match[str], written: date) -> set[date]:
     sign = -1 if match[5] else 1
     unit = match[4].lower()
@@ -190,17 +206,8 @@ def _spans(match: re.Match[str], written: date) -> set[date]:
         else:
             if unit in ("day", "days") and (match[3] or "calendar").lower() == "calendar":
                 days.add(written + timedelta(days=sign * count))
-            days.add(_business_day(written, sign * count))
+            days.add(business_day(written, sign * count))
     return days
-
-
-def _business_day(start: date, count: int) -> date:
-    day, step = start, 1 if count > 0 else -1
-    left = abs(count)
-    while left:
-        day += timedelta(days=step)
-        left -= day.weekday() < 5
-    return day
 
 
 def _bare_days(day: int, written: date) -> set[date]:

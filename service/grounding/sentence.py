@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
@@ -36,6 +37,10 @@ class Mention(NamedTuple):  # created three times as fast as a frozen dataclass;
     unit: str = ""
     rest: str = ""
     loose: bool = False
+
+    def names_day(self, day: date) -> bool:
+        """Return whether a date that the text names may be ``day``."""
+        return day.month == self.month and self.day in (None, day.day) and self.year in (None, day.year)
 
 
 WORD_NUMBER = "|".join(sorted([*SMALL_NUMBERS, *SCALES], key=len, reverse=True))

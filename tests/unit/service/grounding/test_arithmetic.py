@@ -41,6 +41,11 @@ def _found(history: str, answer: str) -> list[str]:
         ("Son (9), called 9:30a.", "The nine-year-old son was mentioned."),
         ("Goodwill up to 75 w/ receipts.", "Goodwill is capped at $75."),
         ("12 lamps flicker", "12 lamps flicker."),
+        ("Luminor at 17.9 c/kWh vs our 11.2.", "The difference in price is 6.7 cents per kWh."),
+        ("10.4 cents per kWh instead of 13.9.", "It saves 3.5 cents a kWh."),
+        ("Enrolled at 17.8 cents. I was at 12.6 with you.", "She wants back the 5.2 cents' difference."),
+        ("Demand charge $18.40/kW, was 16.15.", "The rise is $2.25 per kW."),
+        ("Caller: I'm ninety.", "The ninety-year-old caller waits."),
         ("A dozen lamps flicker.", "12 lamps flicker."),
     ],
 )
@@ -53,6 +58,10 @@ def test_what_a_careful_writer_computes_is_supported(history: str, answer: str) 
     [
         ("Fridge $418, opener $269, food $140.", "The claims come to $837 in all.", "$837"),
         ("Fridge $418, opener $269, food $140.", "The opener costs $827.", "$827"),
+        ("Luminor at 17.9 c/kWh vs our 11.2.", "The difference in price is 7.6 cents per kWh.", "7.6 cents"),
+        ("Luminor at 17.9 c/kWh vs our 11.2.", "Our price is 6.7 cents per kWh.", "6.7 cents"),
+        ("Plan for 30 days at $42.50.", "The difference is $12.50.", "$12.50"),
+        ("Caller: I'm ninety.", "She waited ninety days.", "ninety"),
         ("412 lamps, $6 a lamp.", "The rebate would have been $2,472.", "$2,472"),
         ("Pays the farm $38 each month.", "The customer paid $114.", "$114"),
         ("Plan $360 over 4 mo.", "Each of four instalments is $95.", "$95"),
