@@ -12,7 +12,8 @@ from service.grounding.prefilters import holds_digit, holds_part
 _TOP = (
     r"(?:com|org|net|gov|edu|info|biz|io|co|us|uk|ca|mx|de|fr|es|it|eu|app|dev|xyz|site|online|website|top|shop|store"
     r"|click|link|live|help"
-    r"|support|pay|bank|energy|power|me|ly|gl|cc|tv|ru|cn|tk|ml|ga)"
+    r"|support|pay|bank|energy|power|me|ly|gl|cc|tv|ru|cn|tk|ml|ga|ai|finance|cloud|tech|money|services|care|club|vip|icu|page"
+    r"|world|life|today|email|digital|solutions|agency|team|zone)"
 )
 _TOP_WORDS = (".com", ".org", ".net", ".", "dot", "@", " at ", "[at", "(at", "http", "hxxp", "www", "://", "slash")
 _DOT = re.compile(
@@ -27,6 +28,8 @@ _SCHEME = re.compile(r"\b(?:hxxps?|h\*\*ps?|meow)(?=:|\[:\])|\[:\]", re.I)
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}", re.I)
 _LINK = re.compile(
     rf"\b(?:https?|ftp)://[^\s<>\"')\]]{{1,300}}|\bwww\.[^\s<>\"')\]]{{2,300}}"
+    # Any host with a path, whatever its top-level domain.
+    rf"|(?<![\w@.-])[a-z0-9][a-z0-9-]{{2,62}}\.[a-z]{{2,24}}/[a-z0-9][^\s<>\"')\]]{{0,300}}"
     # A sentence without a space after its full stop ("pls.Pay") is no host.
     rf"|(?<![\w@.-])(?:[a-z0-9](?:[a-z0-9-]{{0,62}}))(?:\.[a-z0-9-]{{1,63}}){{0,3}}\.(?-i:{_TOP}"
     rf"|{_TOP.upper()})\b(?:[/?#][^\s<>\"')\]]{{0,300}})?"

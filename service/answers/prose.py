@@ -13,6 +13,7 @@ _ATTRIBUTED = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+")
 _SHORT_WORDS = 3
+_PERSON = re.compile(r"\b(?:I|me|my|mine|we|us|our|you|your|yours)\b", re.I)
 # A verb of saying before a clause makes it reported speech: "She says you must waive every fee".
 _REPORTING = re.compile(
     r"\b(?:say(?:s|ing)?|said|tell(?:s|ing)?|told|ask(?:s|ed|ing)?|writ(?:es|ing|ten)|wrote|claim(?:s|ed|ing)?|posted"
@@ -38,8 +39,9 @@ def words_of(text: str) -> str:
 def own_prose(text: str, stated: Callable[[], str]) -> str:
     """Return ``text`` without quotations and attributed statements, each replaced by a bar.
 
-    A quotation of more than three words counts only if the interactions hold it word for word; ``stated`` returns their words
-    (``words_of``) and is called only when needed. ``text`` has plain quotes.
+    A quotation counts only if the interactions hold it word for word, or if it is short and speaks of its speaker; others are
+    read as the answer's own words. ``stated`` returns the interactions' words (``words_of``) and is called only when needed.
+    ``text`` has plain quotes.
     """
     first = _ATTRIBUTED.search(text)
     if first is not None:
@@ -60,4 +62,6 @@ def is_reported(sentence: str, place: int) -> bool:
 
 def _quotation(match: re.Match[str], stated: Callable[[], str]) -> str:
     quoted = match[1] or match[2]
-    return "|" if len(_WORD.findall(quoted)) <= _SHORT_WORDS or words_of(quoted) in stated() else match[0]
+    # A short quotation may inflect somebody's words ("my fault"); it may not slip an order, a verdict or an insult in.
+    short = len(_WORD.findall(quoted)) <= _SHORT_WORDS and _PERSON.search(quoted) is not None
+    return "|" if short or words_of(quoted) in stated() else quoted

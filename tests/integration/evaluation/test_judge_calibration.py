@@ -45,7 +45,8 @@ def root(tmp_path):
     raw = yaml.safe_load(cards.read_text(encoding="utf-8"))
     echo = next(card for card in raw["models"] if card["id"] == "local.echo-v1")
     raw["models"].append(echo | {"id": SCRIPTED_MODEL_ID, "short_name": "scripted"})
-    cards.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    # Through JSON: the same object twice would become a YAML alias, which cards may not hold.
+    cards.write_text(yaml.safe_dump(json.loads(json.dumps(raw, default=str))), encoding="utf-8")
     return tmp_path
 
 

@@ -159,7 +159,7 @@ def test_a_licensed_judge_rejects_a_quarter_of_reversed_outcomes(monkeypatch, me
     assert pair.gate.verdict is Verdict.FAIL
     assert set(pair.gate.looked_at) == set(claims.kinds)
     assert "outcome_reversed" not in pair.gate.unseen
-    assert "urgency_dropped" in pair.gate.unseen
+    assert "mood_invented" in pair.gate.unseen
     assert pair.metrics["claims_stated"].value > 0
     assert pair.metrics["critical_stated"].n > 0
     findings = [case.scores["judge_claims"].findings for case in pair.cases if case.scores["judge_claims"].value == 0.0]
