@@ -101,7 +101,10 @@ def price_gap(
     cents = {amount * 100 for amount in noted if amount < 1}
     return any(
         abs(one - other) == wanted and max(one, other) <= _PRICE_SPREAD * min(one, other)
-        for wanted, prices in ((value * 100, cents), (value, {*amounts, *noted}))
+        for wanted, prices in (
+            (value * 100, cents),
+            (value, {*amounts, *noted, *(number for number in bare if number < 1)}),
+        )
         for one in prices
         for other in (*prices, *bare)
     )

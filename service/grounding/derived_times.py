@@ -44,6 +44,7 @@ _THREADS = frozenset({"sms", "social", "chat"})
 _MESSAGE = re.compile(r"^[^\n:\]]{1,30}[:\]]", re.M)
 _WINDOWS_DAYS = (1, 2, 3, 7, 14, 30, 31)
 _EVENT = re.compile(r"\b([a-z]{3,20})(?:\s(?:it|him|her|them|this|that|us))?[\s,]*$", re.I)
+_DONE = re.compile(r"\b[a-z]{2,18}ed(?=(?:\s[a-z']+){1,2}\s*$)")
 _EVENT_AFTER = re.compile(r"\A\s*([a-z]{3,20})\b", re.I)
 _MOST_EVENTS = 4
 _LEAST_STEM, _LONGEST_STEM = 4, 6
@@ -135,6 +136,7 @@ def happened(mention: Mention, texts: Sequence[str]) -> bool:
     before, _, rest = mention.statement.partition(mention.value)
     times = int(mention.number or 0)
     named = [match[1].lower() for match in (_EVENT.search(before[-LEAD:]), _EVENT_AFTER.match(rest)) if match]
+    named += _DONE.findall(before[-LEAD:].lower())  # "missed the visit twice"
     if any(map(_OF_MONEY.match, named)):
         return False
     return 1 < times <= _MOST_EVENTS and any(

@@ -45,6 +45,7 @@ def _found(history: str, answer: str) -> list[str]:
         ("10.4 cents per kWh instead of 13.9.", "It saves 3.5 cents a kWh."),
         ("Enrolled at 17.8 cents. I was at 12.6 with you.", "She wants back the 5.2 cents' difference."),
         ("Demand charge $18.40/kW, was 16.15.", "The rise is $2.25 per kW."),
+        ("Supplier 0.179/kWh, ours 0.112.", "The supplier is 6.7 cents per kWh dearer."),
         ("Caller: I'm ninety.", "The ninety-year-old caller waits."),
         ("A dozen lamps flicker.", "12 lamps flicker."),
     ],

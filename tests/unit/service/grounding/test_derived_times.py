@@ -90,6 +90,7 @@ def test_other_days_and_stretches_are_not(answer: str) -> None:
     [
         ("The adjustment was refused twice.", ("Refused adj.", "You do not qualify for the small rate.")),
         ("She twice asked for a waiver.", ("Please waive it.", "Asks again abt the waiver.")),
+        ("The technician missed the visit twice.", ("Tech missed visit.", "missed it again")),
         ("The visit was rescheduled three times.", ("Resched to 9/4.", "Rescheduled.", "resched again")),
     ],
 )
