@@ -94,7 +94,7 @@ def _fresh_lines(task: str, settings: Settings) -> list[str]:
             kinds = ", ".join(f"{kind} {count}" for kind, count in found.kinds.items())
             lines.append(
                 f"guard on {name} ({found.cases} cases, {about}): refuses {found.refused} of {found.answers} good answers, "
-                f"{_text(found.share)}; bound {MOST_FALSE_ALARMS:.2f}" + (f"; {kinds}" if kinds else "")
+                f"{_text(found.share)}; aim at most {MOST_FALSE_ALARMS:.2f}" + (f"; {kinds}" if kinds else "")
             )
     return lines
 

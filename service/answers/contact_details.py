@@ -12,8 +12,7 @@ from service.grounding.prefilters import holds_digit, holds_part
 _TOP = (
     r"(?:com|org|net|gov|edu|info|biz|io|co|us|uk|ca|mx|de|fr|es|it|eu|app|dev|xyz|site|online|website|top|shop|store"
     r"|click|link|live|help"
-    r"|support|pay|bank|energy|power|me|ly|gl|cc|tv|ru|cn|tk|ml|ga|ai|finance|cloud|tech|money|services|care|club|vip|icu|page"
-    r"|world|life|today|email|digital|solutions|agency|team|zone)"
+    r"|support|pay|bank|energy|power|me|ly|gl|cc|tv|ru|cn|tk|ml|ga|ai|vip|icu)"
 )
 _TOP_WORDS = (".com", ".org", ".net", ".", "dot", "@", " at ", "[at", "(at", "http", "hxxp", "www", "://", "slash")
 _DOT = re.compile(
