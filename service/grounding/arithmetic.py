@@ -31,6 +31,7 @@ _MOST_TERMS = 4
 _MOST_AMOUNTS = 10  # 330 sums of three or four; a longer list would reach many amounts by chance
 _MOST_TIMES = 12
 _PRICE_SPREAD = 3
+_MOST_PRICES = 60  # a longer list would reach many differences by chance, and take long
 _CENTS = re.compile(r"\d\s*(?:cents?\b|¢)", re.I)
 _UNIT_PRICE = re.compile(
     r"(?:\b(?:per|an?|each|every)\s|/)\s?(?:kwh?|therms?|gal(?:lon)?s?|[chm]cf|unit|liter|mile|day|month|hour|foot)\b",
@@ -97,6 +98,8 @@ def price_gap(
     One of the two may be a bare figure ("17.9 c/kWh vs 11.2"), if neither is more than three times the other.
     """
     if not (_MORE.search(sentence) and (_UNIT_PRICE.search(sentence) or _CENTS.search(sentence))):
+        return False
+    if len(amounts) + len(noted) + len(bare) > _MOST_PRICES:
         return False
     cents = {amount * 100 for amount in noted if amount < 1}
     return any(
