@@ -32,6 +32,7 @@ _MOST_AMOUNTS = 10  # 330 sums of three or four; a longer list would reach many 
 _MOST_TIMES = 12
 _PRICE_SPREAD = 3
 _MOST_PRICES = 60  # a longer list would reach many differences by chance, and take long
+_MOST_PAIRS = 40_000  # two hundred values with each other: a few ms
 _CENTS = re.compile(r"\d\s*(?:cents?\b|¢)", re.I)
 _UNIT_PRICE = re.compile(
     r"(?:\b(?:per|an?|each|every)\s|/)\s?(?:kwh?|therms?|gal(?:lon)?s?|[chm]cf|unit|liter|mile|day|month|hour|foot)\b",
@@ -81,7 +82,7 @@ def differs(
     """
     known = sorted(set(measured))
     reached: set[Decimal] = set()
-    if _MORE.search(sentence):
+    if _MORE.search(sentence) and len(known) * (len(known) + len(bare)) <= _MOST_PAIRS:
         reached.update(abs(one - other) for one in known for other in (*known, *bare) if one != other)
     if _TOTAL.search(sentence) and len(known) <= _MOST_AMOUNTS:
         reached.update(
@@ -138,6 +139,7 @@ def is_ratio(
     for dimension, number in quantities:
         groups[dimension].add(number)
     pairs = [(amounts, amounts), *((numbers, numbers | bare) for numbers in groups.values())]
+    pairs = [(ones, others) for ones, others in pairs if len(ones) * len(others) <= _MOST_PAIRS]
     return any(
         abs(max(one, other) - min(one, other) * times) <= min(one, other) * times / 8
         for ones, others in pairs
@@ -148,9 +150,14 @@ def is_ratio(
 
 
 def sums_and_differences(stated: Iterable[Decimal]) -> set[Decimal]:
-    """Return every sum and every positive difference of two values, also of one with itself."""
+    """Return every sum and every positive difference of two values, also of one with itself; none of too many values.
+
+    From hundreds of amounts nearly every amount can be derived, and a hostile history could stop the event loop.
+    """
     derived: set[Decimal] = set()
     ordered = sorted(stated)
+    if len(ordered) ** 2 > _MOST_PAIRS:
+        return derived
     for place, low in enumerate(ordered):
         for high in ordered[place:]:
             derived.add(low + high)

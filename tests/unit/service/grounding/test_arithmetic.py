@@ -1,9 +1,11 @@
 """What follows from the amounts, quantities and times of a history, and what does not."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
+from service.grounding.arithmetic import sums_and_differences
 from service.grounding.check import GroundingSource, find_unsupported
 from service.interactions.interaction import Interaction
 
@@ -76,3 +78,9 @@ def test_what_a_careful_writer_computes_is_supported(history: str, answer: str) 
 )
 def test_what_does_not_follow_or_is_not_announced_is_found(history: str, answer: str, value: str) -> None:
     assert _found(history, answer) == [value]
+
+
+def test_nothing_is_derived_from_hundreds_of_amounts():
+    many = [Decimal(number) for number in range(1, 500)]
+    assert sums_and_differences(many) == set()
+    assert Decimal(3) in sums_and_differences(many[:2])
