@@ -15,6 +15,7 @@ from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
 from eval.release.rollout import advance_rollout
 from eval.results import JudgeNote
+from eval.scorers.judge import JudgeSpec
 from eval.tracking.store import Tracking
 from service.access.control import local_token
 from service.app import create_app
@@ -79,7 +80,9 @@ def judged(monkeypatch, *kinds):
 
     def judge_answers(*arguments, **options):
         graded = real(*arguments, **options)
-        return replace(graded, notes=(*graded.notes, note))
+        spec = JudgeSpec(rubric="tone", bad_kinds=(), reason="r", floor=0.5, kinds=kinds)
+        suite = replace(graded.suite, judges=(*graded.suite.judges, spec), declared_digest=graded.suite.digest)
+        return replace(graded, suite=suite, notes=(*graded.notes, note))
 
     monkeypatch.setattr(evaluation_module, "judge_answers", judge_answers)
 
@@ -101,7 +104,7 @@ def test_in_local_the_promotion_goes_on_and_everybody_is_told(local, capsys):
 def test_prod_refuses_to_promote_to_roll_out_and_to_serve_it(local):
     with pytest.raises(Refused) as caught:
         promote_pair("shout", "loud", "first", in_prod(local))
-    for words in (", ".join(KINDS), "stage 'prod'", "OMNI_RELEASE_UNSEEN=allow", "has no judge whose figures gate"):
+    for words in (", ".join(KINDS), "stage 'prod'", "OMNI_RELEASE_UNSEEN=allow", "No judge of the suite of"):
         assert words in str(caught.value)
     assert Audit("shout", local).history() == []
 
