@@ -48,6 +48,7 @@ def run_traffic(options: TrafficOptions, settings: Settings, say: Callable[[str]
             "simulated traffic invents customers and runs only in the environment `local`: set OMNI_ENVIRONMENT=local"
         )
     folder = traffic_folder(settings)
+    _refuse_other_releases(settings, folder)
     with working_alone(folder / ".lock", f"simulated traffic in {folder}"):
         _claim(options, settings, folder)
         return _play(options, settings, folder, say)
@@ -82,10 +83,14 @@ def _claim(options: TrafficOptions, settings: Settings, folder: Path) -> None:
                 f"{settings.state_dir} or set OMNI_STATE_DIR"
             )
         return
-    if Path(settings.registry.uri.removeprefix("sqlite:///")).exists():
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.write_text(json.dumps({"options": options.digest}), encoding="utf-8")
+
+
+def _refuse_other_releases(settings: Settings, folder: Path) -> None:
+    """Refuse, before anything is written, a registry that these simulated weeks did not begin."""
+    if not (folder / "begun.json").exists() and Path(settings.registry.uri.removeprefix("sqlite:///")).exists():
         raise TrafficError(
             f"the registry {settings.registry.uri} holds other releases, and simulated traffic would add its own to it: "
             "leave OMNI_STATE_DIR and OMNI_REGISTRY_URI unset, or set both to new places for the simulation"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps({"options": options.digest}), encoding="utf-8")

@@ -20,6 +20,8 @@ _HEADER = re.compile(
     re.MULTILINE,
 )
 NO_DELAY = Latency()
+_LEAST_WORDS = 8
+_OPENING = "The history of this customer shows the following:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +71,14 @@ def interactions_of(prompt: str) -> list[Interaction]:
 def digest(interactions: Sequence[Interaction], system: str, skips: Sequence[Skip] = ()) -> str:
     """Return the engine's answer to a prompt with this history and the system message ``system``."""
     unread = {skip.channel for skip in skips if skip.rule not in system}
-    return extractive_digest(
+    text = extractive_digest(
         [
             item.model_copy(update={"text": "", "outcome": None}) if item.channel in unread else item
             for item in interactions
         ]
     )
+    # A model writes a sentence also about next to nothing; pairs reject answers of a few words.
+    return text if len(text.split()) >= _LEAST_WORDS else f"{_OPENING} {text}"
 
 
 class DigestEngine:

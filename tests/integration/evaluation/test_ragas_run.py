@@ -153,7 +153,7 @@ def test_a_family_that_does_not_exist_is_named(root):
 
 @pytest.mark.skipif(not ABSENT, reason="ragas is installed here")
 def test_without_ragas_the_command_says_where_it_is(root, monkeypatch):
-    from omni.main import build_app
+    from omni.app import build_app
 
     monkeypatch.setenv("OMNI_ROOT", str(root))
     monkeypatch.setenv("OMNI_STATE_DIR", str(root / "state"))
