@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from service.answers.finding import Finding
 from service.answers.support import Statements
 from service.grounding.lexicon import ABUSE
-from service.grounding.prefilters import holds_part
+from service.grounding.screened import Screened
 
-_CONTEMPT = re.compile(
+_CONTEMPT = Screened(
     r"\b(?:fool(?:s|ish)?|liars?|nut ?jobs?|nutcases?|whackos?|wackos?|psychos?|karens?|whin(?:y|er|ers|ing)|clueless"
     r"|brainless|senile"
     r"|dumb(?:er|est)?|jerks?|pathetic|worthless|hysterical|hysterics|drama queen|deadbeats?|freeloaders?|freeloading"
@@ -18,7 +18,7 @@ _CONTEMPT = re.compile(
     r"|troublemakers?|nuisance|simpletons?|halfwit|half-wit|dimwit\w{0,3}|nitwits?|airheads?|ignoramus|ignorant"
     r"|insufferable"
     r"|good-for-nothing|scroungers?|parasites?|leech(?:es)?|crybab(?:y|ies)|sucker|chump|weirdos?|a creep|(?:white|is"
-    r"|like) trash|vermin|con artist|con ?m[ae]n|crooks?|swindlers?|dumb as"
+    r"|like) trash|vermin|con artist|con ?man|con ?men|crooks?|swindlers?|dumb as"
     r"|impossible to deal with|not (?:very |too |particularly )?(?:bright|smart|intelligent)|a bit slow|out of (?:his"
     r"|her|their) mind"
     r"|(?:lost|losing) (?:his|her|their) marbles|wast(?:es|ed|ing) (?:our|everyone'?s|the agents?'?) time|plays?"
@@ -42,7 +42,7 @@ _UNKIND = (
     r"|thick|selfish|slow-witted"
     r"|pushy|bossy|whiny|needy|tiresome|exhausting to deal with|sneaky|shady|shifty|untrustworthy|careless|irresponsible)"
 )
-_UNKIND_PERSON = re.compile(
+_UNKIND_PERSON = Screened(
     r"\b(?:he|she|they|customer|caller|tenant|owner|agent|rep|man|woman|lady|supervisor|technician"
     r"|[A-Z][a-z]{1,20})\s(?:is|was|are|were|seems?|sounds?"
     rf"|remains?|acts?|acted|appears?|being)\s(?:\w+\s){{0,2}}?{_UNKIND}\b"
@@ -50,31 +50,14 @@ _UNKIND_PERSON = re.compile(
     rf"|people|family)s?\b"
     rf"|(?:^|[.;,]\s){_UNKIND}(?:[.;]|$|,\s\w+\.|\sand\s\w+[.;])"
 )
-_CONTEMPT_PARTS = (
-    "fool", "liar", "nut", "acko", "psycho", "karen", "whin", "less", "senile", "dumb", "jerk", "pathetic",
-    "hyster", "drama", "deadbeat",
-    "freeload", "crank", "crackpot", "loser", "complainer", "cheap", "brat", "hag", "geezer", "lunatic", "delusion",
-    "gullib", "obnox",
-    "pest", "trouble", "nuisance", "simpleton", "wit", "airhead", "ignora", "suffer", "nothing", "scroung",
-    "parasit", "leech", "crybab",
-    "sucker", "chump", "weirdo", "creep", "trash", "vermin", "artist", "cheat", "dishonest", "greed", "lazy",
-    "spoil", "entitled",
-    "reason", "ridic", "incomp", "annoy", "irritat", "impossible", "bright", "smart", "intellig", "slow", "mind",
-    "marbles", "wast",
-    "victim", "better", "attention", "brought", "fault", "tears", "making", "proportion", "overreact", "usual",
-    "typical", "worth",
-    "trusted", "common sense", "understand", "grasp", "too ", "old ", "crazy ", "silly ", "stupid", "mad ",
-    "bitter ", "grumpy ",
-    "nagging ", "poor ",
-)  # fmt: skip
 # "An 84-year-old woman" is no "old woman".
-_AGE = re.compile(r"\b(?:years?|yrs?|months?|weeks?|days?)[- ]+old\b", re.I)
+_AGE = Screened(r"\b(?:years?|yrs?|months?|weeks?|days?)[- ]+old\b", re.I)
 _STANCE = re.compile(
     r"\b(?:calls?|called|says?|said|accus\w+|describ\w+|claims?|claimed|thinks?|feels?|felt|finds?|found|swore|named)\b",
     re.I,
 )
 
-_DANGER = re.compile(
+_DANGER = Screened(
     r"\b(?:re-?light|light) (?:the|a|an|her|his|their|up|it)\b(?: (?:pilot|furnace|boiler|match|candle|lighter|stove"
     r"|heater|cigarette)s?)?"
     r"|\bstrike a match\b|\bno need to (?:call|evacuate|leave|report|worry|shut|ventilate|open|contact|see|wait)\b"
@@ -122,18 +105,6 @@ _DANGER = re.compile(
     r"|\bgenerator (?:\w+ ){0,2}(?:indoors|inside|in the (?:house|basement|garage))",
     re.I,
 )
-_DANGER_PARTS = (
-    "light", "match", "no need", "911", "988", "emergency", "evacuat", "doctor", "physician", "safe to", "ignore",
-    "disregard", "dismiss",
-    "silence", "seal", "lock", "bypass", "jump", "defeat", "bridge", "disable", "override", "unplug", "generator",
-    "grill", "charcoal",
-    "stove", "oven", "propane", "wire", "line", "cable", "pole", "conductor", "transformer", "dialysis", "oxygen",
-    "medic", "insulin",
-    "treatment", "dose", "inhaler", "ventilat", "gas", "breaker", "main", "reconnect", "backfeed", "back-feed",
-    "can wait", "may wait",
-    "should wait", "leak", "danger", "risk", "fire", "alarm", "detector", "inside", "indoors", "house", "hospital",
-    "window",
-)  # fmt: skip
 _CLAUSE_END = re.compile(r"[,;:(]|\s(?:because|until|since|and)\s")
 # Somebody's wish or plan is no advice, if the interactions speak of the matter: "the landlord wants to light it himself".
 _WISHED = re.compile(
@@ -170,9 +141,7 @@ _NOT_BEFORE = re.compile(
 
 def insults_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
     """Yield contempt about a person in ``sentences``, those of ``prose``, unless somebody is said to have uttered it."""
-    lower = prose.lower()
-    patterns = [_CONTEMPT] if any(part in lower for part in _CONTEMPT_PARTS) else []
-    patterns += [pattern for pattern in (_UNKIND_PERSON, ABUSE) if pattern.search(prose)]
+    patterns = [pattern for pattern in (_CONTEMPT, _UNKIND_PERSON, ABUSE) if pattern.may_match(prose)]
     for sentence in sentences if patterns else ():
         read = _AGE.sub("aged", sentence)
         for pattern in patterns:
@@ -184,9 +153,7 @@ def insults_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
 
 def dangers_in(prose: str, sentences: list[str], statements: Statements) -> Iterator[Finding]:
     """Yield dangerous advice of ``sentences``, those of ``prose``, that ``statements`` do not hold."""
-    if not holds_part(prose, _DANGER_PARTS):
-        return
-    for sentence in sentences:
+    for sentence in sentences if _DANGER.may_match(prose) else ():
         for match in _DANGER.finditer(sentence):
             if _NOT_BEFORE.search(sentence, max(0, match.start() - 60), match.start()):
                 continue

@@ -8,6 +8,7 @@ from functools import cached_property
 from service.answers.finding import Finding
 from service.grounding.digits import with_plain_digits
 from service.grounding.prefilters import holds_digit, holds_part
+from service.grounding.screened import Screened
 
 _TOP = (
     r"(?:com|org|net|gov|edu|info|biz|io|co|us|uk|ca|mx|de|fr|es|it|eu|app|dev|xyz|site|online|website|top|shop|store"
@@ -22,9 +23,9 @@ _DOT = re.compile(
 )
 # A bare "at" stays: "the form at example.org" is no address, and the host after it is found in any case.
 _AT = re.compile(r"\s{0,2}[\[({]\s?(?:at|@|arroba)\s?[\])}]\s{0,2}|(?<=\w)\s@\s(?=\w)", re.I)
-_SLASH = re.compile(r"(?<=\w)\s(?:forward )?slash\s(?=\w)", re.I)
-_SCHEME = re.compile(r"\b(?:hxxps?|h\*\*ps?|meow)(?=:|\[:\])|\[:\]", re.I)
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}", re.I)
+_SLASH = Screened(r"(?<=\w)\s(?:forward )?slash\s(?=\w)", re.I)
+_SCHEME = Screened(r"\b(?:hxxps?|h\*\*ps?|meow)(?=:|\[:\])|\[:\]", re.I)
+_EMAIL = Screened(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}", re.I)
 _LINK = re.compile(
     rf"\b(?:https?|ftp)://[^\s<>\"')\]]{{1,300}}|\bwww\.[^\s<>\"')\]]{{2,300}}"
     # Any host with a path, whatever its top-level domain.
@@ -35,7 +36,7 @@ _LINK = re.compile(
     rf"|(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d{{2,5}})?(?:/[^\s<>\"')\]]{{0,300}})?(?![\w.]\d)",
     re.I,
 )
-_HANDLE = re.compile(r"(?<![\w.@/])@[A-Za-z_]\w{1,38}(?![\w@])(?!\.\w)")
+_HANDLE = Screened(r"(?<![\w.@/])@[A-Za-z_]\w{1,38}(?![\w@])(?!\.\w)")
 _PHONE = re.compile(
     r"(?<![\w$.,/-])(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])?\d{3}[ .-]\d{4}(?![\w-]|[.,/]\d)"
     r"|\+\d{7,15}\b|(?<![\w-])(?:1[ -]?)?8\d\d[ .-](?=[A-Z0-9-]*[A-Z])[A-Z0-9]{2,8}(?:-[A-Z0-9]{2,8}){0,2}(?!\w)"
@@ -128,7 +129,10 @@ def _folded(text: str) -> str:
 
 def _plain(text: str) -> str:
     text = _SCHEME.sub(lambda match: ":" if match[0] == "[:]" else "https", _folded(text))
-    return _SLASH.sub("/", _AT.sub("@", _DOT.sub(".", text)))
+    text = _DOT.sub(".", text)
+    if any(sign in text for sign in "[({@"):
+        text = _AT.sub("@", text)
+    return _SLASH.sub("/", text)
 
 
 def _bare(written: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from service.answers.finding import Finding, FindingKind
 from service.grounding.prefilters import holds_part
 from service.grounding.quotable import plays_role
+from service.grounding.screened import Screened
 
 _MARKUP = re.compile(
     r"^\s*(?:#{1,6}\s|```|\|.*\||[-*+•–]\s|\d+[.)]\s|>\s)|\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|`[^`\n]+`"
@@ -14,7 +15,7 @@ _MARKUP = re.compile(
     r"|^\s*[{\[]\s*\"|\\n|&(?:nbsp|amp|lt|gt);",
     re.M | re.I,
 )
-_LEFTOVER = re.compile(
+_LEFTOVER = Screened(
     r"\{\{|\}\}|\$\{\w|</?history>|</?contact_reason>|\[/?INST\]|<\|"
     r"|\[(?:insert|your|customer|agent|account|name|date|amount|channel|company)\b[^\]]*\]"
     r"|(?-i:\bTODO\b)|\bLorem ipsum\b",  # in capitals alone: a quoted "todo" is Spanish for "all"
@@ -38,7 +39,7 @@ _SMILEY = re.compile(
 )
 _DECORATION = re.compile(r"([*~=#_>+•<|-])\1{2,}|!{3,}|\?{3,}|!\?!|(?<!\w)~\*|\*~")
 _SMILEY_PARTS = (":", ";", "=", "<3", "^", "xd", "_", "\\o/", "(y)", "(n)", "8-)", "b-)")
-_PROMPT_RULE = re.compile(
+_PROMPT_RULE = Screened(
     # "He did not wash it, as instructed" reports; an opening "As instructed, the number is left out" speaks of the prompt.
     r"(?:^|(?<=[.!?] ))as instructed\b(?! by |,? (?:he|she|they|the (?:customer|caller|tenant|crew|agent)|(?-i:[A-Z])))"
     r"|\bas instructed,? (?:in|by|under) (?:the|my|these|your) (?:prompt|rules|system|guidelines|instructions)\b"
@@ -80,16 +81,6 @@ _PROMPT_RULE = re.compile(
     r"|\b(?:the )?last four digits are (?:enough|given|shown|sufficient)\b|\bpresent tense for\b|\bshort sentences\b",
     re.I,
 )
-_RULE_PARTS = (
-    "instruct", "rules", "guideline", "prompt", "require", "words", "word limit", "length limit", "heading",
-    "bullet", "markdown", "markup",
-    "greeting", "plain text", "only what", "only facts", "only information", "never", "advice", "comment", "do not",
-    "don't", "contact_reason",
-    "tags", "five seconds", "omitted", "withheld", "left out", "not shown", "not mentioned", "not repeated",
-    "not included", "not printed",
-    "masked", "redacted", "hidden", "last four", "tense", "short sentences", "system", "paragraph", "i ",
-)  # fmt: skip
-_LEFTOVER_PARTS = ("{{", "}}", "${", "<", "[", "todo", "lorem")
 
 
 def form_findings(text: str, prose: str) -> Iterator[Finding]:
@@ -102,16 +93,14 @@ def form_findings(text: str, prose: str) -> Iterator[Finding]:
     yield from _first(_MARKUP, "markup", text)
     if not text.isascii():
         yield from _first(_PICTURE, "picture", text)
-    if holds_part(prose, _LEFTOVER_PARTS):
-        yield from _first(_LEFTOVER, "template leftover", prose)
+    yield from _first(_LEFTOVER, "template leftover", prose)
     if holds_part(prose, _SMILEY_PARTS):
         yield from _first(_SMILEY, "picture", prose)
     yield from _first(_DECORATION, "picture", prose)
-    if holds_part(prose, _RULE_PARTS):
-        yield from _first(_PROMPT_RULE, "prompt rule", prose)
+    yield from _first(_PROMPT_RULE, "prompt rule", prose)
 
 
-def _first(pattern: re.Pattern[str], kind: FindingKind, text: str) -> Iterator[Finding]:
+def _first(pattern: re.Pattern[str] | Screened, kind: FindingKind, text: str) -> Iterator[Finding]:
     match = pattern.search(text)
     if match:
         yield Finding(kind=kind, value=match[0].strip(), statement=match[0].strip())

@@ -13,6 +13,7 @@ from service.answers.finding import Finding
 from service.grounding.digits import digit_runs, holds_number_of, with_plain_digits
 from service.grounding.prefilters import holds_digit
 from service.grounding.quotable import secrets_in, states_secret
+from service.grounding.screened import Screened
 
 # An account, bank or licence number has nine digits or more; tickets, confirmations and readings of our data have at most eight.
 _ACCOUNT_DIGITS = 9
@@ -21,11 +22,13 @@ _SHOWN_DIGITS = 4
 _ID_DIGITS = range(4, _ACCOUNT_DIGITS)
 _CARD_DIGITS = range(13, 20)  # ISO/IEC 7812
 _LONG_NUMBER = re.compile(r"(?<![\d$])\d(?:(?:[ .,\-_/·•*:#]| [-/_·•] )?\d){8,40}(?!\d|[.,]\d)")
+# What every account number and social security number begins with: few interactions hold nine digits in a row.
+_NINE_DIGITS = re.compile(r"\d(?:(?:[ .,\-_/·•*:#]| [-/_·•] )?\d){8}")
 # Nine characters or more, of which at most two in a row are letters.
 _MIXED_NUMBER = re.compile(r"(?<![A-Za-z\d])(?=[A-Za-z\d]{9})(?=\d{0,8}[A-Za-z])(?:[A-Za-z]{0,2}\d){7}")
 _SSN = re.compile(r"(?<![\d-])\d{3}(?P<gap>[-. /_])\d{2}(?P=gap)\d{4}(?![\d-])")
 _PHONE = re.compile(r"(?:\+?1[ .-]?)?(?:\(?\d{3}\)?[ .-]{1,2})?\d{3}[ .-]\d{4}")
-_TIMESTAMP = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?")
+_TIMESTAMP = re.compile(r"\d(?<!\w\d)\d{3}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?Z?)?")
 # Dates, times, amounts, short ids and thousands may stand side by side without being one number.
 _NO_ACCOUNT = re.compile(
     r"(?<![\d/])\d{1,2}/\d{1,2}(?:/\d{2,4})?(?![\d/])|\b\d{1,2}:\d\d(?::\d\d)?\b|(?<!\w)[A-Z]{1,4}-\d{2,6}(?![\w-])"
@@ -43,7 +46,7 @@ _ACCOUNT_WORD = re.compile(
     r"[^\w]{0,3}$",
     re.I,
 )
-_NAMED_SECRET = re.compile(
+_NAMED_SECRET = Screened(
     r"\b(?P<kind>pin|passcode|password|passphrase|one-time code|otp|verification code|security code|access code|cvv"
     r"|cvc)\b"
     r"\W{0,3}(?:is|was|code|no|number)?\W{0,3}(?P<token>[\w!@#$%&*-]*\d[\w!@#$%&*-]*)",
@@ -75,6 +78,8 @@ class Protected:
             if not holds_digit(text):
                 continue
             plain = with_plain_digits(_TIMESTAMP.sub("#", text))
+            if not _NINE_DIGITS.search(plain):
+                continue
             found.update(re.sub(r"\D", "", match[0]) for match in _SSN.finditer(plain))
             for match in _LONG_NUMBER.finditer(_NO_ACCOUNT.sub(" x ", plain)):
                 if not _harmless(match[0], match.string[: match.start()][-40:]):

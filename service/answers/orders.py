@@ -11,6 +11,7 @@ from service.answers.finding import Finding
 from service.answers.prose import is_reported
 from service.answers.support import Statements, content_of, stem
 from service.grounding.prefilters import holds_word
+from service.grounding.screened import Screened
 
 # Verbs that decide something: an instruction must stand in the interactions in this form, and a customer's wish is none.
 _DECIDE = frozenset(
@@ -118,8 +119,8 @@ _MARKS = re.compile(r"[\s\"'(|.-]*")
 _MOST_LEADS = 3
 _STARTS = re.compile(r"(?:^|:\s|,\s(?:and\s|then\s|so\s)?|\s-\s|\band\s(?:then\s)?|\bor\s|\bthen\s|\|\s?)", re.I)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
-_PLEASE = re.compile(r"\b(?:please|kindly)\b", re.I)
-_POLITE = re.compile(r"\b(?:make sure|be sure|see to it|ensure that|remember to|don't forget|do not forget)\b", re.I)
+_PLEASE = Screened(r"\b(?:please|kindly)\b", re.I)
+_POLITE = Screened(r"\b(?:make sure|be sure|see to it|ensure that|remember to|don't forget|do not forget)\b", re.I)
 _READER = (
     r"(?:agents?|reps?|representatives?|staff|(?:the )?team|we|you|whoever|next agent|advisors?"
     r"|csrs?|the (?:utility"
@@ -130,7 +131,7 @@ _MODAL = (
     r"(?:must|should|shall|need(?:s)? to|has to|have to|ought to|had better"
     r"|(?:are|is) (?:to|required to|supposed to|obliged to))"
 )
-_MODAL_ORDER = re.compile(
+_MODAL_ORDER = Screened(
     rf"\b{_READER}\s+(?:\w+ly\s|also\s|now\s)?{_MODAL}\s+(?:not\s|never\s|now\s|also\s|immediately\s|\w+ly\s)?[a-z]+"
     r"|\b\w+\s+(?:must|should|shall|needs? to|has to|have to|ought to)\s+(?:not\s|now\s|immediately\s|also\s"
     r"|\w+ly\s)?be\s"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from service.grounding.quotable import cleaned
 from service.grounding.sentence import clean
@@ -62,6 +62,7 @@ _DENIED_WORDS = 4
 _NEWEST = 2
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """Return a crude stem, so that "waived", "waives" and "waiving" are one word."""
     word = (_IRREGULAR.get(word) or _SHORT.get(word, word)).removesuffix("'s")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from service.answers.finding import Finding, FindingKind
 from service.answers.prose import is_reported
 from service.grounding.prefilters import holds_word
+from service.grounding.screened import Screened
 
 _PERSON_WORDS = frozenset(
     "i me my myself im ive id ill you your yours yourself yourselves ya yall u ur lets let we our rest".split()
@@ -23,7 +24,7 @@ _PERSON = re.compile(
     r"|sincerely"
     r"|truly|deeply|would like|strongly|kindly)\b|\b[Rr]est assured\b|\b[Oo]ur (?:sincere|deepest|apolog\w+)\b"
 )
-_LETTER = re.compile(
+_LETTER = Screened(
     r"(?:^|(?<=[.!?\n]\s)|(?<=\n))(?:dear\b(?! to\b)|(?:hi|hello|hey|greetings|good (?:morning|afternoon|evening|day))\b(?=["
     r" ,!.:])"
     r"|thank(?:s| you)\b(?! note| letter| card| to\b)|best,|(?:best|kind|warm|kindest|many) (?:regards|wishes|thanks)"
@@ -40,7 +41,7 @@ _LETTER_WORDS = frozenset(
     " cheers warmly"
     " whom have feel let hope hesitate happy luck take".split()
 )
-_MACHINE = re.compile(
+_MACHINE = Screened(
     r"\b(?:as an?|i am an?|i'm an?|being an?|this is an?) (?:ai\b|artificial intelligence|(?:large |small )?language"
     r" model|llm\b"
     r"|chatbot|automated summar\w+|bot\b|machine\b)"
@@ -73,7 +74,7 @@ _MACHINE_WORDS = frozenset(
     " count assistant openai chatgpt sure certainly course absolutely understood got okay ok question problem tl"
     " hope".split()
 )
-_REFUSES = re.compile(
+_REFUSES = Screened(
     r"\b(?:I(?:'m| am)?|we(?:'re| are)?) ?(?:can(?:'t|not)|won't|will not|unable to|not able to|must decline|refuse"
     r"|decline) ?(?:to )?"
     r"(?:help|assist|provide|summari[sz]e|comply|fulfil|generate|do that|answer|process|continue|create|write|produce"
@@ -122,7 +123,7 @@ def persons_in(prose: str, sentences: list[str]) -> Iterator[Finding]:
                 break
 
 
-def _all(pattern: re.Pattern[str], kind: FindingKind, text: str) -> Iterator[Finding]:
+def _all(pattern: Screened, kind: FindingKind, text: str) -> Iterator[Finding]:
     for match in pattern.finditer(text):
         if match[0].strip():
             yield Finding(kind=kind, value=match[0].strip(), statement=text)

@@ -35,7 +35,7 @@ _AFTER: dict[str, str] = {
     "BTC": r"BTC\b|bitcoins?\b",
     "other": r"[₩₽₺₪฿₫₴₦]|kronor\b|kroner\b|rubles?\b|zloty\b|dinars?\b|dirhams?\b|rand\b",
 }
-_LETTER_DOLLAR = re.compile(r"[A-Za-z]\$")
+_LETTER_DOLLAR = re.compile(r"\$(?<=[A-Za-z]\$)")
 _SIGNS = re.compile(r"[€£¥₹₿₱₩₽₺₪฿₫₴₦]")
 _NAMES = frozenset(
     "eur euro euros gbp pound pounds lb lbs quid pence jpy yen yuan rmb cny inr rupee rupees rs cad cdn canadian aud nzd"

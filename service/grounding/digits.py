@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from service.grounding.prefilters import plain_words
+from service.grounding.prefilters import words_in_order
 
 _ONES = {
     "zero": "0", "oh": "0", "o": "0", "nought": "0", "naught": "0", "nil": "0", "one": "1", "two": "2", "three": "3", "four": "4",
@@ -23,7 +23,8 @@ _TENS = {
     "ninety": "9",
 }
 _TIMES = {"double": 2, "triple": 3, "treble": 3}
-_NAMES = frozenset({*_ONES, *_TENS})
+_NAMES = frozenset({*_ONES, *_TENS, *_TIMES, "hundred"})
+_BETWEEN = frozenset({"and", "then", "dash", "hyphen", "space", "dot"})
 _WORDS = "|".join(sorted({*_ONES, *_TENS, *_TIMES, "hundred"}, key=len, reverse=True))
 _LEAST_WORDS = 3
 _SPOKEN = re.compile(
@@ -42,10 +43,27 @@ def with_plain_digits(text: str) -> str:
     """Return ``text`` with digits of other scripts, spoken digits and look-alike letters written as 0 to 9."""
     if not text.isascii():
         text = "".join(_digit(char) for char in unicodedata.normalize("NFKC", text))
-    words = plain_words(text)
-    if words is None or len(words & _NAMES) >= 2:
+    if _may_spell_digits(text):
         text = _SPOKEN.sub(lambda match: _spoken(match[0]), text)
     return _LOOKALIKE.sub(lambda match: match[0].translate(_LETTERS), text)
+
+
+def _may_spell_digits(text: str) -> bool:
+    """Return whether ``text`` may hold three number words in a row (never wrongly False)."""
+    words = words_in_order(text)
+    if words is None:
+        return True
+    if _NAMES.isdisjoint(words):
+        return False
+    in_row = 0
+    for word in words:
+        if word in _NAMES:
+            in_row += 1
+            if in_row == _LEAST_WORDS:
+                return True
+        elif word not in _BETWEEN:
+            in_row = 0
+    return False
 
 
 def digit_runs(text: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 import re
 
+from service.grounding.screened import Screened
+
 # Words for contact channels, per channel family. The same words in the history support a mention of the channel.
 CHANNEL_WORDS: dict[str, re.Pattern[str]] = {
     "phone": re.compile(
@@ -96,7 +98,7 @@ OPENERS = frozenset(
 )
 # Profanity, insults, slurs and remarks on race. Digests leave them out, because staff read digests aloud or on a shared screen.
 # Published word lists are unmaintained or need a classifier; contact centres need only a short list.
-ABUSE = re.compile(
+ABUSE = Screened(
     r"\b(?:\w{0,7}fuck\w{0,8}|\w{0,5}shit\w{0,6}|bitch\w{0,4}|bastards?|ass ?holes?|dumb ?ass(?:es)?|arsed?|arseholes?"
     r"|(?:god)?damn\w{0,3}|crap(?:py)?|piss(?:ed|ing)?|dickheads?|cunts?|wankers?|pricks?|slut\w{0,3}|whore\w{0,3}|wtf|stfu"
     r"|retard\w{0,3}|idiot\w{0,3}|moron\w{0,3}|imbeciles?|stupid\w{0,5}|scum\w{0,4}|hell|fags?|faggots?|dykes?|trann(?:y|ies)"

@@ -15,10 +15,16 @@ _SAME = (("\u0130", "I"), ("\u0131", "i"), ("\u017f", "s"), ("\u212a", "K"))
 _SMALL_LETTERS = bytes(ord(chr(code).lower()) if chr(code).isalpha() else ord(" ") for code in range(128)) + bytes(128)
 
 
+def words_in_order(text: str) -> list[str] | None:
+    """Return the runs of letters of an ASCII text in lower case, None for any other text."""
+    return text.encode().translate(_SMALL_LETTERS).decode().split() if text.isascii() else None
+
+
 @lru_cache(maxsize=64)
 def plain_words(text: str) -> frozenset[str] | None:
-    """Return the runs of letters of an ASCII text in lower case, None for any other text."""
-    return frozenset(text.encode().translate(_SMALL_LETTERS).decode().split()) if text.isascii() else None
+    """Return the distinct runs of letters of an ASCII text in lower case, None for any other text."""
+    words = words_in_order(text)
+    return None if words is None else frozenset(words)
 
 
 def same_letters(text: str) -> str:
