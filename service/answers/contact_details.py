@@ -36,6 +36,9 @@ _LINK = re.compile(
     rf"|(?<![\w.])\d{{1,3}}(?:\.\d{{1,3}}){{3}}(?::\d{{2,5}})?(?:/[^\s<>\"')\]]{{0,300}})?(?![\w.]\d)",
     re.I,
 )
+# What every link holds: a dot before a letter, dots between figures, or one of these parts.
+_DOTTED = re.compile(r"\.(?:[A-Za-z]|\d{1,3}\.\d)")
+_LINK_PARTS = ("://", "www.")
 _HANDLE = Screened(r"(?<![\w.@/])@[A-Za-z_]\w{1,38}(?![\w@])(?!\.\w)")
 _PHONE = re.compile(
     r"(?<![\w$.,/-])(?:\+?\d{1,3}[ .-]?)?(?:\(\d{3}\)[ .-]?|\d{3}[ .-])?\d{3}[ .-]\d{4}(?![\w-]|[.,/]\d)"
@@ -102,7 +105,8 @@ def contact_findings(text: str, known: ContactDetails) -> Iterator[Finding]:
     if holds_part(text, _TOP_WORDS):
         plain = _plain(text)
         seen: set[str] = set()
-        for pattern in (_EMAIL, _LINK, _HANDLE):
+        linked = _DOTTED.search(plain) is not None or holds_part(plain, _LINK_PARTS)
+        for pattern in (_EMAIL, _LINK, _HANDLE) if linked else (_EMAIL, _HANDLE):
             for match in pattern.finditer(plain):
                 detail = match[0].rstrip(".,;:!?")
                 if any(detail in other for other in seen):

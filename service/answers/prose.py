@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from service.grounding.sentence import split_sentences
 
-_QUOTED = re.compile(r"\"([^\"\n]{1,600})\"|(?<![\w'])'([^'\n]{2,300})'(?!\w)")
+# It begins with its only fixed part, so that the engine jumps from quotation mark to quotation mark.
+_QUOTED = re.compile(r"[\"'](?:(?<=\")([^\"\n]{1,600})\"|(?<=')(?<![\w'].)([^'\n]{2,300})'(?!\w))")
 # "Oct 7 chat: ..." as the digest writes it: what follows is the interaction's own text, up to the next of these.
 _ATTRIBUTED = re.compile(
     r"\b(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{1,2} (?:ivr|agent|email|chat|sms|web|mobile app|social)"

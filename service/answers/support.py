@@ -95,15 +95,21 @@ def is_negative(text: str) -> bool:
 class _Passage:
     """One sentence of an interaction."""
 
-    __slots__ = ("_text", "demands", "negative", "stems", "words")
-
     def __init__(self, text: str) -> None:
         self._text = text.lower()
         found = _words(text)
         self.words = frozenset(found)
         self.stems = frozenset(map(stem, found))
-        self.negative = is_negative(text)
-        self.demands = _DEMAND.search(text) is not None
+
+    @cached_property
+    def negative(self) -> bool:
+        """Whether it holds a negation."""
+        return is_negative(self._text)
+
+    @cached_property
+    def demands(self) -> bool:
+        """Whether it asks for something, or says that somebody did."""
+        return _DEMAND.search(self._text) is not None
 
     def affirms(self, words: frozenset[str]) -> bool:
         """Return whether the sentence holds one of ``words`` with no negation among the four words before it."""
@@ -148,10 +154,10 @@ class Statements:
         wanted, negative = content_of(clause), is_negative(clause)
         return any(
             len(wanted & passage.stems) >= share * len(wanted)
-            for passage in self._passages
-            if passage.negative == negative
+            and passage.negative == negative
             and not (decided and passage.demands)
             and (not verb or verb in passage.words or (not decided and stem(verb) in passage.stems))
+            for passage in self._passages
         )
 
     def tell(self, clause: str, *, share: float) -> bool:
