@@ -129,7 +129,9 @@ class Assembly:
                 backup=self._metrics(pair, "backup", rules.suite, answers),
             )
         gate = with_behaviour(decide(judgement, rules), rules.suite, self.setting.settings)
-        checks = must_pass_checks(rules.suite, self.must_pass.get(pair.digest, ()))
+        must_pass = self.must_pass.get(pair.digest, ())
+        checks = must_pass_checks(rules.suite, must_pass)
+        answered = (*judgement.answers, *must_pass)
         names = {item.result.answered_by for item in judgement.answers}
         return PairResult(
             pair_name=pair.name,
@@ -138,6 +140,7 @@ class Assembly:
             model=pair.model,
             backup=pair.backup,
             answered_by=tuple(sorted(names - {"", "none"})),
+            origins=tuple(sorted({origin for item in answered for origin in item.result.origins})),
             is_production=pair.digest == judgement.baseline_digest,
             cases=(*primary, *backup),
             metrics=dict(shown.metrics),

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from figures.metric import Metric
+from service.llm.model_call import AnswerOrigin
 from service.release.unseen import verdict_headline
 from service.task import TaskResult
 
@@ -159,7 +160,10 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairResult:
-    """Everything about one pair in one evaluation. ``metrics`` are the primary arm's, ``backup_metrics`` the backup's."""
+    """Everything about one pair in one evaluation. ``metrics`` are the primary arm's, ``backup_metrics`` the backup's.
+
+    ``origins`` are those of the pair's own answers, without its judges' and production's.
+    """
 
     pair_name: str
     pair_version: str
@@ -174,13 +178,15 @@ class PairResult:
     backup_metrics: dict[str, Metric] = field(default_factory=dict)
     deltas: dict[str, Metric] = field(default_factory=dict)
     seconds: float = 0.0
+    origins: tuple[AnswerOrigin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeNote:
     """One judge of the suite in one run: its digest, the model that answered, and whether its figures gate.
 
-    ``kinds`` are the suite's ``judged_only`` kinds, by name, that the judge was licensed for in this run.
+    ``kinds`` are the suite's ``judged_only`` kinds, by name, that the judge was licensed for in this run. ``origins`` are
+    those of its answers.
     """
 
     rubric: str
@@ -190,6 +196,7 @@ class JudgeNote:
     status: str
     gates: bool
     kinds: tuple[str, ...] = ()
+    origins: tuple[AnswerOrigin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

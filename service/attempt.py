@@ -12,7 +12,7 @@ from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
 from service.guard import Guard, check_answer, kinds_of, repair_messages
 from service.llm.breaker import BreakerState
 from service.llm.deadline import Budget, complete_within
-from service.llm.model_call import Gateway, ModelCall, ModelReply
+from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Cost, Usage, cost_of
 from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
 from service.pair import Pair
@@ -59,7 +59,8 @@ class TaskResult:
     ``cost`` is None for a model without prices. ``latency_ms`` covers the whole run, ``model_ms`` only the calls that answered.
     ``usage`` is metered; ``estimated_usage`` is for cancelled and timed-out calls; ``cost`` includes both. ``guarded`` lists the
     kinds of all guard findings of the run, also those in answers that were not shown, and ``guard_findings`` is their number.
-    ``repaired`` means that the output is a second attempt after such findings.
+    ``repaired`` means that the output is a second attempt after such findings. ``origins`` are those of the replies that gave the
+    output or failed to; empty if no model answered.
     """
 
     output: str | None
@@ -78,6 +79,7 @@ class TaskResult:
     guarded: tuple[str, ...] = ()
     guard_findings: int = 0
     repaired: bool = False
+    origins: tuple[AnswerOrigin, ...] = ()
 
     @property
     def request_ms(self) -> float:
@@ -103,6 +105,7 @@ def combined(answers: Sequence[TaskResult], output: str) -> TaskResult:
         output=output,
         arm="backup" if any(answer.arm == "backup" for answer in answers) else last.arm,
         answered_by=" + ".join(dict.fromkeys(answer.answered_by for answer in answers)),
+        origins=tuple(dict.fromkeys(origin for answer in answers for origin in answer.origins)),
         model_ms=sum(answer.model_ms for answer in answers),
         attempts=sum(answer.attempts for answer in answers),
         repaired=any(answer.repaired for answer in answers),
@@ -121,6 +124,7 @@ class Attempt:
     used: Usage = field(default_factory=Usage)
     estimated: Usage = field(default_factory=Usage)
     answered_by: str = ""
+    origins: tuple[AnswerOrigin, ...] = ()
     guarded: dict[str, None] = field(default_factory=dict)
     guard_findings: int = 0
 
@@ -273,7 +277,7 @@ class Attempt:
         Raises:
             OutputInvalid: the reply was cut off, or its text is not valid.
         """
-        self.answered_by = reply.answered_by
+        self.answered_by, self.origins = reply.answered_by, (reply.origin,)
         self._pay(reply.usage, model)
         self.used = self.used + reply.usage
         if reply.stop_reason == "max_tokens":
@@ -293,6 +297,7 @@ class Attempt:
             usage=self.used,
             cost=self.spent,
             attempts=attempts,
+            origins=self.origins,
         )
 
     def fall_back(self, model: str, output: str) -> TaskResult:
@@ -306,6 +311,7 @@ class Attempt:
                 answered_by=self.context.cards.get(model).short_name,
                 latency_ms=self.budget.elapsed_ms(),
                 attempts=1,
+                origins=("code",),
             )
         )
 
@@ -323,5 +329,6 @@ class Attempt:
                 failure=err.code,
                 failure_message=str(err),
                 raw_text=err.raw_text if isinstance(err, OutputInvalid) else "",
+                origins=self.origins,
             )
         )

@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from service.canonical import canonical_json, sha256_hex
 from service.cards import ModelCards
 from service.errors import ConfigurationError, ModelError, PairError
 from service.llm.deadline import Budget, complete_within
-from service.llm.model_call import Gateway, ModelCall, ModelReply
+from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -156,13 +156,17 @@ def _bare(model_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradingRun:
-    """Everything that asking needs and that stays the same over a run's questions."""
+    """Everything that asking needs and that stays the same over a run's questions.
+
+    ``origins`` collects those of each judge's replies, by the judge's digest.
+    """
 
     gateway: Gateway
     cache: ReplyCache
     run_id: str
     concurrency: int
     fresh: bool = False
+    origins: dict[str, set[AnswerOrigin]] = field(default_factory=dict)
 
     async def each(self, jobs: Sequence[Callable[[], Awaitable[_Answer]]]) -> list[_Answer]:
         """Return the answers to all jobs, in order, at most ``concurrency`` of them at a time."""
@@ -215,6 +219,7 @@ class GradingRun:
         reply, _ = await complete_within(
             gateway, call, Budget(call.timeout_s, time.perf_counter), throttle_retries=_THROTTLE_RETRIES
         )
+        self.origins.setdefault(judge.digest, set()).add(reply.origin)
         return reply
 
 

@@ -136,7 +136,9 @@ def judge_answers(
             key: [replace(item, scores=item.scores | scores[id(item)]) for item in results]
             for key, results in answers.items()
         }
+        heard = {origin for judge in jury.judges for origin in bench.origins.get(judge.digest, ())}
         note = _standing(spec, jury, ", ".join(sorted(answered_by)), task, suite, settings)
+        note = replace(note, origins=tuple(sorted(heard)))
         metrics.append(spec)
         gating += [spec] * note.gates
         notes.append(note)

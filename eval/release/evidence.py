@@ -74,6 +74,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             NAME_TAG: pair.pair_name,
             ENVIRONMENT_TAG: evaluation.environment,
             "omni.answered_by": ", ".join(pair.answered_by) or "none",
+            "omni.origins": ", ".join(pair.origins) or "none",
             "omni.code_version": evaluation.code_version,
         },
         params={
@@ -103,6 +104,7 @@ def _row(pair: PairResult, index: int) -> dict[str, Any]:
         "failure_message": result.failure_message,
         "raw_text": result.raw_text,
         "answered_by": result.answered_by,
+        "origin": " + ".join(result.origins),
         "live": item.live,
         "model_ms": round(result.model_ms, 3),
         "cost_usd": str(result.cost.metered_usd) if result.cost else "",

@@ -310,7 +310,8 @@ def _figures(item: CaseResult) -> str:
     when = "live" if item.live else "from the cache" + (f" (run {item.measured_in})" if item.measured_in else "")
     parts = [f"{format_number(result.request_ms, Unit.MS)}, {when}", f"cost {cost}"]
     if result.answered_by:
-        parts.append(f"answered by {result.answered_by}")
+        origin = f" ({' + '.join(result.origins)})" if result.origins else ""
+        parts.append(f"answered by {result.answered_by}{origin}")
     return " · ".join(parts)
 
 

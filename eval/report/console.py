@@ -122,6 +122,7 @@ class _Printer:
             table.add_row(Text.assemble(spec.name, (f" {arrow}", "dim")), *cells)
         table.add_section()
         table.add_row("answered by", *[self._answered_by(pair) for pair in self._evaluation.pairs])
+        table.add_row("origin", *[", ".join(pair.origins) or "–" for pair in self._evaluation.pairs])
         self._console.print(table)
         counts = {metric.n for pair in self._evaluation.pairs for metric in pair.metrics.values()}
         legend = "↑ higher is better, ↓ lower is better."

@@ -38,6 +38,7 @@ def render_junit(evaluation: Evaluation) -> str:
             ("dataset_digest", evaluation.dataset_digest),
             ("suite_digest", evaluation.suite_digest),
             ("answered_by", ", ".join(pair.answered_by) or "nothing"),
+            ("origin", ", ".join(pair.origins) or "none"),
         ):
             ET.SubElement(properties, "property", name=name, value=xml_text(value))
         group = xml_text(f"{evaluation.task}.{pair.pair_name}")

@@ -153,7 +153,8 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
         found = [pair.deltas.get(gate.metric) for pair in e.pairs]
         row = " | ".join(format_difference(delta) if delta else "–" for delta in found)
         lines.append(f"| {gate.metric} vs production | {row} |")
-    lines += ["| answered by | " + " | ".join(_answered_by(e, pair) for pair in e.pairs) + " |", ""]
+    lines += ["| answered by | " + " | ".join(_answered_by(e, pair) for pair in e.pairs) + " |"]
+    lines += ["| origin | " + " | ".join(", ".join(pair.origins) or "–" for pair in e.pairs) + " |", ""]
     lines += [f"{NOTE_MARK} {markdown(note)}" for note in metric_notes(e)]
     lines.append(f"Judge: {markdown(judge_status(e))}.")
     if e.ceiling:
@@ -228,7 +229,8 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
-    plain = {"pair_name", "pair_version", "pair_digest", "model", "backup", "answered_by", "is_production", "seconds"}
+    plain = {"pair_name", "pair_version", "pair_digest", "model", "backup", "answered_by", "origins"}
+    plain |= {"is_production", "seconds"}
     groups = ("metrics", "backup_metrics", "deltas")
     return {
         **{name: _jsonable(getattr(pair, name)) for name in PairResult.__slots__ if name in plain},
@@ -279,6 +281,7 @@ def _case_json(item: CaseResult) -> dict[str, Any]:
         "live": item.live,
         "measured_in": item.measured_in,
         "answered_by": result.answered_by,
+        "origins": list(result.origins),
         "failure": result.failure.value if result.failure is not None else None,
         "latency_ms": result.latency_ms,
         "model_ms": result.model_ms,

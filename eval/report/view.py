@@ -74,6 +74,7 @@ class PairCard:
     model: str
     backup: str
     answered_by: str
+    origins: str
     stand_in: bool
     is_production: bool
     failures: tuple[tuple[str, int], ...]
@@ -117,6 +118,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             model=pair.model,
             backup=pair.backup or "",
             answered_by=", ".join(pair.answered_by) or "nothing",
+            origins=", ".join(pair.origins),
             stand_in=bool(replaced_models(evaluation, pair)),
             is_production=pair.is_production,
             failures=tuple(failures_by_code(results_of(pair))),
@@ -311,6 +313,7 @@ def provenance(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) 
     for pair in e.pairs:
         answered = ", ".join(pair.answered_by) or "nothing"
         digest = f"sha256 {pair.pair_digest}; answered by {answered}"
+        digest += f" (origin: {', '.join(pair.origins)})" if pair.origins else ""
         lines.append((f"pair {pair.pair_name} {pair.pair_version}", digest))
     lines += [(f"judge {n.rubric}", f"{n.status}; {n.model}, sha256 {n.digest}") for n in e.judges]
     return lines + _signatures(suite, cases)

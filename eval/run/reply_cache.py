@@ -3,15 +3,18 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from service.canonical import sha256_hex
-from service.llm.model_call import Gateway, ModelCall, ModelReply
+from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.strict import lines_of
 
 _KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
+# Names that only our stand-ins have given themselves: what they answered before replies stated their origin is still known.
+_STAND_INS = frozenset({"SmolLM2-135M-Instruct-Q4_1", "echo", "digest", "scripted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,14 @@ class ReplyCache:
                     self._lines[line[len(_KEY) : len(_KEY) + 64]] = line
 
     def get(self, key: str) -> CachedReply | None:
-        """Return the stored reply; a line that cannot be read counts as absent."""
+        """Return the stored reply; a line that cannot be read, or whose origin nobody can tell, counts as absent."""
         try:
             raw = json.loads(self._lines[key])
             reply = ModelReply(**raw["reply"] | {"usage": Usage(**raw["reply"]["usage"])})
+            if "origin" not in raw["reply"]:
+                if reply.answered_by not in _STAND_INS:
+                    return None
+                reply = replace(reply, origin="stand-in")
             return CachedReply(reply=reply, run_id=raw["run_id"])
         except (ValueError, KeyError, TypeError):
             return None
@@ -73,6 +80,15 @@ class ReplyCache:
         os.write(self._files[run_id], line.encode() + b"\n")
 
 
+@runtime_checkable
+class KnownOrigins(Protocol):
+    """A gateway that knows before a call where its answer can come from."""
+
+    def origins_of(self, model: str) -> frozenset[AnswerOrigin]:
+        """Return where an answer of ``model`` can come from."""
+        ...
+
+
 class GatewayNotReady(Exception):
     """The cache lacks a reply and the gateway is not ready: make it ready, then run the case again."""
 
@@ -82,7 +98,8 @@ class CachingGateway:
     """A gateway for one case of one run; answers from the cache if it can, and records whether it did.
 
     The key holds pair digest, case digest, repeat and the model call itself, so that a change in how a task renders its
-    inputs misses the cache. Models that are code are never cached; running them is cheaper.
+    inputs misses the cache. Models that are code are never cached; running them is cheaper. A stored reply answers only where
+    the gateway's own answer could have the same origin: a stand-in's never counts as the provider's.
     """
 
     inner: Gateway
@@ -107,7 +124,11 @@ class CachingGateway:
         key = self._key(call)
         stored = self.cache.get(key)
         # A reply of this run is used even with --fresh: it was made before an interruption.
-        if stored is not None and (stored.run_id == self.run_id or not self.fresh):
+        if (
+            stored is not None
+            and (stored.run_id == self.run_id or not self.fresh)
+            and self._same_origin(stored.reply, call.model)
+        ):
             self.live = stored.run_id == self.run_id
             self.measured_in = None if self.live else stored.run_id
             return stored.reply
@@ -116,6 +137,9 @@ class CachingGateway:
         reply = await self.inner.complete(call)
         self.cache.put(key, reply, self.run_id)
         return reply
+
+    def _same_origin(self, reply: ModelReply, model: str) -> bool:
+        return not isinstance(self.inner, KnownOrigins) or reply.origin in self.inner.origins_of(model)
 
     def _key(self, call: ModelCall) -> str:
         content: dict[str, object] = {

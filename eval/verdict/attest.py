@@ -10,6 +10,7 @@ from eval.results import Check, Evaluation, PairResult, Verdict, behaviour_verdi
 from figures.metric import Metric
 from service.canonical import canonical_json, sha256_hex
 from service.files import write_whole
+from service.llm.model_call import AnswerOrigin
 from service.release.attestation import GateAttestation
 
 
@@ -52,6 +53,7 @@ def attest(
             code_version=evaluation.code_version,
             environment="aws" if evaluation.environment == "aws" else "local",
             answered_by=pair.answered_by,
+            origins=_origins(evaluation, pair),
             baseline_digest=pair.gate.baseline_digest,
             evaluation_id=evaluation.run_id,
             verdict=pair.gate.verdict.value,
@@ -66,6 +68,18 @@ def attest(
         ),
         figures=figures,
     )
+
+
+def _origins(evaluation: Evaluation, pair: PairResult) -> tuple[AnswerOrigin, ...]:
+    """Return the origins of all answers that the verdict of ``pair`` rests on, sorted."""
+    found = set(pair.origins)
+    for other in evaluation.pairs:
+        if other.is_production and pair.gate.baseline_digest is not None:
+            found.update(other.origins)
+    for note in evaluation.judges:
+        if note.gates:
+            found.update(note.origins)
+    return tuple(sorted(found))
 
 
 def figures_text(pair: PairResult) -> str:

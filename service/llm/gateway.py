@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from service.aws.clients import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
@@ -21,7 +22,7 @@ from service.errors import (
 )
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
-from service.llm.model_call import InProcessModels, ModelCall, ModelReply, StopReason
+from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply, StopReason
 from service.llm.pricing import Usage
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
@@ -30,6 +31,7 @@ from service.settings import Settings, stand_in_of
 
 _CLIENT_TIMEOUT_S = 600.0
 _ANSWERED_BY = "x-omni-answered-by"
+_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 _STOP_REASONS: dict[str, StopReason] = {"stop": "end_turn", "length": "max_tokens"}
 
 
@@ -131,7 +133,12 @@ class LiteLLMGateway:
             text = self._in_process[call.model](call.document)
             elapsed = (time.perf_counter() - started) * 1000
             return ModelReply(
-                text=text, usage=Usage(), stop_reason="end_turn", latency_ms=elapsed, answered_by=card.short_name
+                text=text,
+                usage=Usage(),
+                stop_reason="end_turn",
+                latency_ms=elapsed,
+                answered_by=card.short_name,
+                origin="code",
             )
         with self._errors(card, call):
             # The timeout includes the import: a request right after the start waits no longer than any other.
@@ -187,7 +194,21 @@ class LiteLLMGateway:
             answered_by=headers.get(_ANSWERED_BY)  # our stand-in names its model; Bedrock does not
             or (self._stand_in if card.runs == "provider" else None)
             or card.short_name,
+            origin=self._origin(headers),
         )
+
+    def _origin(self, headers: Mapping[str, str]) -> AnswerOrigin:
+        if _ANSWERED_BY in headers or self._stand_in is not None:
+            return "stand-in"
+        return "provider" if self._endpoint is None or _is_aws(self._endpoint) else "endpoint"
+
+    def origins_of(self, model: str) -> frozenset[AnswerOrigin]:
+        """Return where an answer of ``model`` can come from, as far as that is known before the call."""
+        if self._cards.get(model).wire == "in_process":
+            return frozenset({"code"})
+        if self._endpoint is None or _is_aws(self._endpoint):
+            return frozenset({"provider"} if self._stand_in is None else {"stand-in"})
+        return frozenset({"endpoint", "stand-in"} if self._stand_in is None else {"stand-in"})
 
     def _stream_arguments(self, call: ModelCall) -> dict[str, Any]:
         sampling = call.sampling
@@ -247,6 +268,12 @@ def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessMo
         stand_in=stand_in_of(settings),
         in_process=in_process,
     )
+
+
+def _is_aws(endpoint: str) -> bool:
+    """Return whether ``endpoint`` is AWS itself, as a VPC endpoint is: TLS proves the host's name."""
+    parts = urlsplit(endpoint)
+    return parts.scheme == "https" and (parts.hostname or "").endswith(_AWS_HOSTS)
 
 
 def _litellm_entry(card: ModelCard) -> dict[str, Any]:

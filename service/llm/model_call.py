@@ -8,6 +8,8 @@ from service.llm.pricing import Usage
 from service.pair import Message, Sampling
 
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "other"]
+# Where an answer was made, from what proves most of a provider's model to what proves nothing of it.
+AnswerOrigin = Literal["provider", "endpoint", "code", "stand-in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,18 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """A model's answer. ``answered_by`` names the model that really answered: on a laptop, the local stand-in."""
+    """A model's answer. ``answered_by`` names the model that really answered: on a laptop, the local stand-in.
+
+    ``origin`` is ``provider`` for the provider's own service, ``endpoint`` for a server that somebody named, ``code`` for code of
+    this package, and ``stand-in`` for a model that this project brings along. It is ``stand-in`` also for whoever does not say.
+    """
 
     text: str
     usage: Usage
     stop_reason: StopReason
     latency_ms: float
     answered_by: str
+    origin: AnswerOrigin = "stand-in"
 
 
 class Gateway(Protocol):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter
 
+from service.llm.model_call import AnswerOrigin
 from service.release.statements import Statement, TrustedKeys, build_statement, read_claims
 from service.release.unseen import verdict_headline
 
@@ -23,6 +24,9 @@ class GateAttestation:
 
     ``looked_at`` and ``unseen`` divide the kinds of harm that only a judge can see (``Suite.judged_only``): those that a
     licensed judge looked at, and those that nobody looked at. ``unseen`` None: older evidence, which does not state them.
+
+    ``origins`` are those of all answers that the verdict rests on: the pair's, those of the pair in production that it was
+    compared with, and those of the judges whose figures gate. Empty: older evidence, which does not state them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -39,6 +43,7 @@ class GateAttestation:
     code_version: str
     environment: Literal["local", "aws"]
     answered_by: tuple[str, ...]
+    origins: tuple[AnswerOrigin, ...] = ()
     baseline_digest: str | None
     evaluation_id: str
     verdict: Literal["pass", "fail", "inconclusive"]

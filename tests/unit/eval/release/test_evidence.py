@@ -6,7 +6,7 @@ import pytest
 from builders import gate_attestation
 
 from eval.release.evidence import PairEvidence, read_evidence, refusals
-from eval.results import Check, Evaluation, GateResult, PairResult, Verdict
+from eval.results import Check, Evaluation, GateResult, JudgeNote, PairResult, Verdict
 from eval.tracking.store import LoggedRun, table_text
 from eval.verdict.attest import attest
 from figures.metric import Metric, Unit
@@ -137,6 +137,16 @@ def test_a_runs_name_cannot_move_the_terminals_cursor(notary):
 
 
 def _evaluated(dataset_name="dev"):
+    pair, evaluation = _parts(dataset_name)
+    return _attested(evaluation, pair)
+
+
+def _attested(evaluation, pair):
+    now = datetime(2026, 11, 21, 12, 0, 0, 999, tzinfo=UTC)
+    return attest(evaluation, pair, gate_dataset="dev", cases=table_text([{"a": 1.0}]), now=now, days=30)
+
+
+def _parts(dataset_name="dev"):
     metric = Metric(
         name="bleu", unit=Unit.SCORE, higher_is_better=True, value=30.0, low=28.0, high=float("inf"), n=40, unscored=1
     )
@@ -185,8 +195,7 @@ def _evaluated(dataset_name="dev"):
         calls_cached=0,
         seconds=1.0,
     )
-    now = datetime(2026, 11, 21, 12, 0, 0, 999, tzinfo=UTC)
-    return attest(evaluation, pair, gate_dataset="dev", cases=table_text([{"a": 1.0}]), now=now, days=30)
+    return pair, evaluation
 
 
 def test_an_attestation_fixes_figures_cases_verdict_and_time():
@@ -221,3 +230,18 @@ def test_where_behaviour_is_required_only_a_pass_is_promoted(behaviour):
 def test_where_behaviour_is_required_a_pass_is_enough_and_elsewhere_nothing_is_asked():
     assert refusals([evidence(behaviour="pass")], **NOW, behaviour_required=True)[0] is not None
     assert refusals([evidence(behaviour="not measured")], **NOW)[0] is not None
+
+
+def test_an_attestation_names_the_origins_of_all_answers_that_its_verdict_rests_on():
+    pair, evaluation = _parts()
+    judge = JudgeNote(
+        rubric="r", digest="d", model="m", answered_by="a", status="s", gates=False, origins=("stand-in",)
+    )
+    production = replace(pair, pair_name="current", is_production=True, origins=("code",))
+    pair = replace(pair, origins=("provider",))
+    alone = replace(evaluation, pairs=(pair, production), judges=(judge,))
+    compared = replace(pair, gate=replace(pair.gate, baseline_digest="c" * 64))
+    gating = replace(alone, judges=(replace(judge, gates=True),))
+    assert _attested(alone, pair).attestation.origins == ("provider",)
+    assert _attested(alone, compared).attestation.origins == ("code", "provider")
+    assert _attested(gating, compared).attestation.origins == ("code", "provider", "stand-in")

@@ -153,3 +153,29 @@ async def test_a_hanging_model_ends_at_the_timeout():
     built, _ = gateway("hang")
     with pytest.raises(DeadlineExceeded, match="no answer within"):
         await built.complete(call(timeout_s=0.01))
+
+
+AWS_ENDPOINT = "https://vpce-1-a.bedrock-runtime.us-east-1.vpce.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "origin"),
+    [
+        ({}, {}, "provider"),
+        ({"endpoint": AWS_ENDPOINT}, {}, "provider"),
+        ({"endpoint": "http://amazonaws.com.example"}, {}, "endpoint"),
+        ({"endpoint": "https://127.0.0.1:1/.amazonaws.com"}, {}, "endpoint"),
+        ({"endpoint": "http://127.0.0.1:1"}, {"x-omni-answered-by": "echo"}, "stand-in"),
+        ({"endpoint": "http://127.0.0.1:1", "stand_in": "mine"}, {}, "stand-in"),
+    ],
+)
+async def test_an_answer_states_its_origin(options, headers, origin):
+    built, _ = gateway(ConverseAnswer(response=response(), headers=headers), **options)
+    assert (await built.complete(call())).origin == origin
+    assert origin in built.origins_of("amazon.x")
+
+
+async def test_codes_answer_has_the_origin_code():
+    built, _ = gateway(response())
+    assert (await built.complete(call("local.code", document=1))).origin == "code"
+    assert built.origins_of("local.code") == {"code"}
