@@ -64,6 +64,7 @@ def load(settings: Settings) -> None:
     from service.access.control import LOCAL_TENANT
     from service.aws.clients import client
     from service.aws.event_queue import create_queue
+    from service.aws.shared_state import create_shared_table
     from service.calls.store.form_store import FormStore, create_config_table
     from service.calls.store.states import create_jobs_table
     from service.interactions.table import InteractionTable, create_table
@@ -79,6 +80,7 @@ def load(settings: Settings) -> None:
         store.replace(account, interactions)
     create_summary_table(dynamodb, settings.summaries.table)
     create_config_table(dynamodb, settings.stores.config_table)
+    create_shared_table(dynamodb, settings.stores.shared_table)
     forms = FormStore(
         dynamodb, settings.stores.config_table, timeout_s=settings.stores.timeout_s, now=lambda: datetime.now(UTC)
     )

@@ -34,6 +34,7 @@ VARIABLES = {
     "OMNI_HISTORY_TIMEOUT_S": ("3.5", "stores.history_timeout_s", 3.5),
     "OMNI_SUMMARIES_TABLE": ("s", "summaries.table", "s"),
     "OMNI_CONFIG_TABLE": ("c", "stores.config_table", "c"),
+    "OMNI_SHARED_TABLE": ("h", "stores.shared_table", "h"),
     "OMNI_SUMMARY_DAYS": ("8", "summaries.days", 8),
     "OMNI_ARCHIVE_BUCKET": ("a", "stores.archive_bucket", "a"),
     "OMNI_REUSE_WINDOW_S": ("0", "summaries.reuse_window_s", 0.0),
