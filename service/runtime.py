@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from service.access.control import Access
+from service.aws.shared_watch import SharedWatch
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
 from service.cards import ModelCards
@@ -68,6 +69,7 @@ class Runtime:
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
     disconnect: Callable[[], Awaitable[None]] | None = None
+    watch: SharedWatch = field(default_factory=lambda: SharedWatch(None))
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
     crowding: Crowding = field(init=False)
 
@@ -115,6 +117,7 @@ class Runtime:
         self.summaries.close()
         for rollout in self.rollouts.values():
             rollout.stop()
+        self.watch.stop()
         if self.dashboards is not None:
             self.dashboards.close()
         if self.disconnect is not None:
@@ -139,6 +142,7 @@ class Runtime:
             source.start()
         for rollout in self.rollouts.values():
             rollout.start()
+        self.watch.start()
 
     def _warm_up(self, then_start_sources: bool) -> None:
         assert self.warm_up is not None
@@ -165,6 +169,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.access.control import account_key, open_access
     from service.aws.clients import client
     from service.aws.queries import DynamoQueries
+    from service.aws.shared_state import open_shared_state
     from service.interactions.observed import build_interactions
     from service.llm.gateway import build_gateway
     from service.llm.logged_gateway import LoggedGateway
@@ -182,6 +187,8 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     queries = DynamoQueries.beside(dynamodb, settings)
     if guarded:  # otherwise account hashes use this process's random key
         set_account_key(account_key(settings))
+    shared = open_shared_state(settings, dynamodb)
+    watch = SharedWatch(shared)
     sources = {name: RegistryPairSource(name, settings) for name in tasks}
     return Runtime(
         settings=settings,
@@ -192,7 +199,8 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         **_stores(settings, queries=queries, dynamodb=dynamodb, s3=s3, now=now),
         tasks=tasks,
         pair_sources=sources,
-        rollouts=build_rollouts(settings, sources),
+        rollouts=build_rollouts(settings, sources, shared, watch),
+        watch=watch,
         shadow=Shadow(settings.state_dir / "shadow", archive=_shadow_archive(settings, s3)),
         dashboards=build_dashboards(settings),
         warm_up=gateway.warm_up,

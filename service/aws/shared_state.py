@@ -26,6 +26,11 @@ _CHANGES = "changes"
 _LOST = "ConditionalCheckFailed"
 _MOST_COUNTS = 140  # DynamoDB allows 300 operators and 4 KB in an update expression
 _ATTEMPTS = 8
+_ONE_MORE: Mapping[str, Any] = {
+    "UpdateExpression": "ADD #version :one",
+    "ExpressionAttributeNames": {"#version": _VERSION},
+    "ExpressionAttributeValues": {":one": {"N": "1"}},
+}
 
 
 class SharedStateChanged(StoreError):
@@ -182,18 +187,16 @@ class SharedState:
             raise
         return True
 
+    def announce(self, partition: str) -> None:
+        """Announce a change of ``partition`` that is kept elsewhere, such as a release in the registry."""
+        self._called("update_item", Key=self._at(_CHANGES, partition), **_ONE_MORE)
+
     def changes(self) -> dict[str, int]:
         """Return each partition's number of changes so far; a partition that never had one is missing."""
         return {item.key: item.version for item in self.items(_CHANGES)}
 
     def _announced(self, write: dict[str, Any], partition: str, key: str) -> None:
-        marker = {
-            "TableName": self.table,
-            "Key": self._at(_CHANGES, partition),
-            "UpdateExpression": "ADD #version :one",
-            "ExpressionAttributeNames": {"#version": _VERSION},
-            "ExpressionAttributeValues": {":one": {"N": "1"}},
-        }
+        marker = {"TableName": self.table, "Key": self._at(_CHANGES, partition), **_ONE_MORE}
 
         def attempt() -> None:
             try:

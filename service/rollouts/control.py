@@ -1,10 +1,9 @@
 """Chooses the pair of each request during a rollout, counts both sides, and stops a bad candidate automatically.
 
-The workers of one machine share a folder: each writes its own counts there, adds up the counts of all, and on finding a reason to
-stop writes it there for the others. Machines do not share it: each decides by its own traffic.
+All tasks of a service share counts, the newest step seen and a stop, in the shared table (``service.aws.shared_state``). A task
+that cannot reach it goes on with what it knows and adds its counts later.
 """
 
-import json
 import os
 import threading
 import time
@@ -14,48 +13,49 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from service.aws.shared_state import SharedState
+from service.aws.shared_watch import SharedWatch
 from service.errors import ConfigurationError, RegistryError
-from service.files import write_whole
 from service.release.rollout import Rollout, RolloutCandidate
-from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop, summed
+from service.rollouts.live_counts import LiveCounts, Observation, RolloutSide, StopRule, reason_to_stop
+from service.rollouts.shared_counts import SharedCounts
+from service.rollouts.step_state import StepMemory, StepState, rollout_partition
 from service.served import PairSource, ServedPair
 from service.settings import Settings
 from service.telemetry.log import Event, log
 
-_MINUTE_S = 60
-# Only the last hour counts, so that many good hours do not hide a fault that begins late.
-_WINDOW_MINUTES = 60
-# An unreadable state file may have held a stop: the step counts as stopped until there is a new one.
-_DAMAGED = {"stopped": "the rollout's state on disk was damaged"}
+# How often a running rollout's counts are sent to the other tasks and judged.
+_SHARE_EVERY_S = 2.0
 
 
 FetchCandidate = Callable[[], RolloutCandidate | None]
 
 
 class RolloutControl:
-    """One task's rollout in one process; ``folder`` is shared with the other workers, ``wall`` is seconds since 1970."""
+    """One task's rollout in one process; ``folder`` belongs to all processes of this disk, ``wall`` is seconds since 1970."""
 
     def __init__(
         self,
+        task: str,
         production: PairSource,
         fetch: FetchCandidate,
         folder: Path,
         *,
+        shared: SharedState | None = None,
         every_s: float = 5.0,
         rule: StopRule | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """Read the shared state (the newest step seen, and any stop); asks the registry only after ``start``."""
+        """Read the copy on disk (the newest step seen, and any stop); asks registry and table only after ``start``."""
         self._production, self._fetch, self._folder = production, fetch, folder
         self._every_s, self._rule, self._wall = every_s, rule or StopRule(), wall
-        self._worker = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._memory = StepMemory(task, folder, shared)
+        writer = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._counts = SharedCounts(rollout_partition(task), folder, shared, writer=writer, wall=wall)
         self._candidate: RolloutCandidate | None = None
         self._error: str | None = None
-        self._lock = threading.Lock()
-        self._minutes: dict[int, dict[RolloutSide, LiveCounts]] = {}
         self._wake = threading.Event()
         self._stopped = False
-        self._state: dict[str, Any] = self._read_state()
 
     def choose(self, unit: str | None) -> ServedPair:
         """Return the pair that answers ``unit``: production's for None, and whenever no rollout is running.
@@ -76,26 +76,28 @@ class RolloutControl:
 
     def observe(self, pair_digest: str, seen: Observation) -> None:
         """Count a request that the pair with this digest answered or failed to answer."""
-        if (counts := self._counts(pair_digest)) is not None:
-            with self._lock:
-                counts.add(seen)
+        if (side := self._side(pair_digest)) is not None:
+            self._counts.count(side, lambda counts: counts.add(seen))
 
     def rate(self, pair_digest: str, *, helpful: bool, changed: bool = False) -> None:
         """Count an agent's feedback on an answer of the pair with this digest; ``changed``: it was the opposite before."""
-        if (counts := self._counts(pair_digest)) is not None:
-            with self._lock:
-                counts.rate(helpful=helpful, changed=changed)
+        if (side := self._side(pair_digest)) is not None:
+            self._counts.count(side, lambda counts: counts.rate(helpful=helpful, changed=changed))
 
     def status(self) -> dict[str, Any]:
-        """Return the rollout's state for operators: step, share, reason of a stop, and the counts of both sides."""
-        candidate, stopped = self._candidate, self._state.get("stopped")
+        """Return the rollout's state for operators: step, share, reason of a stop, and the counts of both sides.
+
+        ``shared_error`` says why this task decides by its own counts alone; None: it has those of all tasks.
+        """
+        candidate, stopped = self._candidate, self._memory.present.stopped
         return {
             "rollout": None if candidate is None else candidate.rollout.sequence,
             "pair": None if candidate is None else candidate.rollout.pair_name,
             "percent": 0 if candidate is None or stopped else candidate.rollout.percent,
             "stopped": stopped,
-            "last_error": self._error,
-            "sides": {} if candidate is None else {s: c.to_json() for s, c in self.sides(candidate.rollout).items()},
+            "last_error": self._error or self._memory.disk_error,
+            "shared_error": self._memory.shared_error or self._counts.error,
+            "sides": {} if candidate is None else {side: counts.to_json() for side, counts in self.sides().items()},
         }
 
     @property
@@ -107,136 +109,90 @@ class RolloutControl:
         """Start checking the registry and the counts in the background."""
         threading.Thread(target=self._loop, name="rollout", daemon=True).start()
 
+    def wake(self) -> None:
+        """Look at the registry and the shared table now: another task or a release command has changed something."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Stop the background checks."""
         self._stopped = True
         self._wake.set()
 
-    def tick(self) -> None:
-        """Ask the registry once, share this worker's counts, and stop the rollout if the rule says so. Never raises."""
-        try:
-            self._take(self._fetch())
-            self._error = None
-        except (RegistryError, ConfigurationError, OSError) as err:
-            self._error = str(err)  # the running step continues; a step that does not verify never starts
+    def tick(self, *, look: bool = True) -> None:
+        """Share this process's counts with all others, and stop the rollout if the rule says so. Never raises.
+
+        ``look`` asks the registry and the shared table for a newer step, or a stop, first.
+        """
+        if look:
+            self._memory.synchronize()
+            try:
+                self._take(self._fetch())
+                self._error = None
+            except (RegistryError, ConfigurationError, OSError) as err:
+                self._error = str(err)  # the running step continues; a step that does not verify never starts
         candidate = self._candidate
         if candidate is None:
             return
         try:
-            self._share(candidate.rollout)
-            self._state = self._read_state()
-            if self._state.get("stopped"):
-                return
-            reason = reason_to_stop(self.sides(candidate.rollout), self._rule, alone=candidate.rollout.percent == 100)
-            if reason is not None:
-                log(
-                    Event.ROLLOUT_STOPPED,
-                    pair=candidate.rollout.pair_name,
-                    step=candidate.rollout.sequence,
-                    reason=reason,
-                )
-                self._write_state({"sequence": candidate.rollout.sequence, "stopped": reason, "at": self._wall()})
+            self._counts.share()
         except OSError as err:
-            self._error = (
-                f"the rollout folder {self._folder} cannot be used ({type(err).__name__}); stops are not shared"
-            )
+            self._error = f"the rollout folder {self._folder} cannot be used ({type(err).__name__})"
+        if self._memory.present.stopped:
+            return
+        reason = reason_to_stop(self.sides(), self._rule, alone=candidate.rollout.percent == 100)
+        if reason is not None:
+            step = candidate.rollout.sequence
+            log(Event.ROLLOUT_STOPPED, pair=candidate.rollout.pair_name, step=step, reason=reason)
+            self._memory.remember(StepState(sequence=step, stopped=reason, at=self._wall()))
 
-    def sides(self, rollout: Rollout) -> dict[RolloutSide, LiveCounts]:
-        """Return both sides' counts of the last hour, summed over all workers that share the folder."""
-        oldest = int(self._wall() // _MINUTE_S) - _WINDOW_MINUTES
-        found: dict[RolloutSide, list[LiveCounts]] = {"candidate": [], "production": []}
-        for path in self._folder.glob(f"counts-{rollout.sequence}-*.json"):
-            try:
-                for minute, sides in json.loads(path.read_text(encoding="utf-8")).items():
-                    if int(minute) > oldest:
-                        for side, parts in found.items():
-                            parts.append(LiveCounts.from_json(sides[side]))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                continue  # an unreadable file of a worker is missing data, and missing data never stops a rollout
-        return {side: summed(parts) for side, parts in found.items()}
+    def sides(self) -> Mapping[RolloutSide, LiveCounts]:
+        """Return both sides' counts of the last hour, summed over all tasks, as of the last tick."""
+        return self._counts.sides()
 
     def _running(self, production: ServedPair) -> RolloutCandidate | None:
         candidate = self._candidate
         if candidate is None or candidate.rollout.production_digest != production.pair.digest:
             return None
-        if self._state.get("stopped") or _replaced(candidate.rollout, production):
+        if self._memory.present.stopped or not self._memory.knows(candidate.rollout.sequence):
             return None
-        return candidate
+        return None if _replaced(candidate.rollout, production) else candidate
 
-    def _counts(self, pair_digest: str) -> LiveCounts | None:
+    def _side(self, pair_digest: str) -> RolloutSide | None:
         candidate = self._candidate
         if candidate is None:
             return None
-        rollout = candidate.rollout
-        side: RolloutSide
-        if pair_digest == rollout.pair_digest:
-            side = "candidate"
-        elif pair_digest == rollout.production_digest:
-            side = "production"
-        else:
-            return None
-        minute = int(self._wall() // _MINUTE_S)
-        with self._lock:
-            sides = self._minutes.setdefault(minute, {"candidate": LiveCounts(), "production": LiveCounts()})
-        return sides[side]
+        if pair_digest == candidate.rollout.pair_digest:
+            return "candidate"
+        return "production" if pair_digest == candidate.rollout.production_digest else None
 
     def _take(self, found: RolloutCandidate | None) -> None:
         if found is None:
             self._candidate = None
             return
-        self._state = self._read_state()  # another worker may have seen this step, and stopped it
-        if "sequence" not in self._state and self._state:
-            self._write_state({"sequence": found.rollout.sequence, **self._state})
-        last = int(self._state.get("sequence", 0))
-        if found.rollout.sequence < last:
+        step, known = found.rollout.sequence, self._memory.present
+        if step < known.sequence:
             raise RegistryError(
-                f"the alias points at rollout step {found.rollout.sequence}, older than step {last}, which was seen before; "
+                f"the alias points at rollout step {step}, older than step {known.sequence}, which was seen before; "
                 "use `omni rollout` again"
             )
-        if self._candidate is None or found.rollout.sequence != self._candidate.rollout.sequence:
-            with self._lock:
-                self._minutes.clear()  # a new step starts with its own counts
-        if found.rollout.sequence > last:
-            self._write_state({"sequence": found.rollout.sequence})
-            for old in self._folder.glob("counts-*.json"):
-                if not old.name.startswith(f"counts-{found.rollout.sequence}-"):
-                    old.unlink(missing_ok=True)
+        if step > known.sequence:
+            # Without a sequence the state is damaged, and may have held a stop of this step.
+            self._memory.remember(StepState(sequence=step, stopped=None if known.sequence else known.stopped))
+        if self._candidate is None or step != self._candidate.rollout.sequence:
+            self._counts.begin(step)
         ended = found.rollout.percent == 0 and found.rollout.shadow_percent == 0
         self._candidate = None if ended else found
 
-    def _share(self, rollout: Rollout) -> None:
-        oldest = int(self._wall() // _MINUTE_S) - _WINDOW_MINUTES
-        with self._lock:
-            self._minutes = {minute: sides for minute, sides in self._minutes.items() if minute > oldest}
-            content = {
-                str(minute): {side: counts.to_json() for side, counts in sides.items()}
-                for minute, sides in self._minutes.items()
-            }
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self._folder / f"counts-{rollout.sequence}-{self._worker}.json", json.dumps(content))
-
-    def _read_state(self) -> dict[str, Any]:
-        try:
-            state = json.loads((self._folder / "state.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError):
-            return dict(_DAMAGED)
-        return state if isinstance(state, dict) else dict(_DAMAGED)
-
-    def _write_state(self, state: dict[str, Any]) -> None:
-        self._state = state
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self._folder / "state.json", json.dumps(state), durable=True)
-        except OSError as err:
-            self._error = f"the rollout folder {self._folder} cannot be written ({type(err).__name__})"
-
     def _loop(self) -> None:
+        look_at = 0.0
         while not self._stopped:
-            self.tick()
-            self._wake.wait(self._every_s)
+            look = self._wake.is_set() or time.monotonic() >= look_at
             self._wake.clear()
+            if look:
+                look_at = time.monotonic() + self._every_s
+            self.tick(look=look)
+            pause = max(look_at - time.monotonic(), 0.0)
+            self._wake.wait(pause if self._candidate is None else min(pause, _SHARE_EVERY_S))
 
 
 def _replaced(rollout: Rollout, production: ServedPair) -> bool:
@@ -247,18 +203,25 @@ def _replaced(rollout: Rollout, production: ServedPair) -> bool:
     return bool(production.released_at) and rollout.moment < datetime.fromisoformat(production.released_at)
 
 
-def build_rollouts(settings: Settings, sources: Mapping[str, PairSource]) -> dict[str, RolloutControl]:
+def build_rollouts(
+    settings: Settings, sources: Mapping[str, PairSource], shared: SharedState | None, watch: SharedWatch
+) -> dict[str, RolloutControl]:
     """Return each task's rollout control on top of its production pair source; contacts nothing."""
     from service.release.registry import (
         CandidateReader,  # imports mlflow, which tests with fakes must not load
     )
 
-    return {
+    made = {
         name: RolloutControl(
+            name,
             source,
             CandidateReader(name, settings),
             settings.state_dir / "rollout" / name,
+            shared=shared,
             every_s=settings.registry.refresh_s,
         )
         for name, source in sources.items()
     }
+    for name, control in made.items():
+        watch.on_change(rollout_partition(name), control.wake)
+    return made

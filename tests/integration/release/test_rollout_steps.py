@@ -71,7 +71,7 @@ def _control(settings):
     source = RegistryPairSource("shout", settings)
     source.refresh()
     control = RolloutControl(
-        source, lambda: fetch_candidate("shout", settings), settings.state_dir / "rollout" / "shout"
+        "shout", source, lambda: fetch_candidate("shout", settings), settings.state_dir / "rollout" / "shout"
     )
     control.tick()
     return control

@@ -125,7 +125,7 @@ def _serve(settings, folder, candidate, *, archive):
         environment="local",
     )
     found = RolloutCandidate(served=_served(CANDIDATE), rollout=rollout)
-    control = RolloutControl(Source(), lambda: found, folder / "rollout")
+    control = RolloutControl("summarize", Source(), lambda: found, folder / "rollout")
     control.tick()
     queries = DynamoQueries.beside(client("dynamodb", settings, attempts=1), settings)
     runtime = Runtime(

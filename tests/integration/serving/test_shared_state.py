@@ -49,6 +49,8 @@ def test_each_write_of_a_text_raises_its_partitions_number_and_a_refused_one_doe
     assert state.changes() == {"a": 2, "b": 1}
     state.delete("a", "x")
     assert state.changes() == {"a": 3, "b": 1}
+    state.announce("c")
+    assert state.changes() == {"a": 3, "b": 1, "c": 1}
 
 
 def test_a_batch_is_counted_once_however_often_it_is_sent(state):

@@ -2,66 +2,15 @@ import json
 from dataclasses import replace
 
 import pytest
-from builders import make_pair
+from rollout_world import NEW, OLD, Production, Registry, candidate, served
 from structlog.testing import capture_logs
 
 from service.errors import RegistryError
-from service.release.rollout import Rollout, RolloutCandidate
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
-from service.served import ServedPair
 
 UNITS = [f"{number:010d}" for number in range(400)]
 BAD, GOOD = Observation(latency_ms=1000, error=True), Observation(latency_ms=1000)
-
-
-def served(name):
-    pair = make_pair(name=name, asked=f"{name} <text>{{{{text}}}}</text>")
-    return ServedPair(pair=pair, registry_version=1, sequence=1, released_at="", released_by="me", source="registry")
-
-
-OLD, NEW = served("old"), served("new")
-
-
-class Production:
-    def __init__(self, pair=OLD):
-        self.pair = pair
-
-    def current(self):
-        return self.pair
-
-
-class Registry:
-    """What the alias ``candidate`` points at; an exception is raised."""
-
-    def __init__(self, found):
-        self.found = found
-
-    def __call__(self):
-        if isinstance(self.found, Exception):
-            raise self.found
-        return self.found
-
-
-def candidate(sequence=1, percent=50, **changes):
-    fields = {
-        "task": "demo",
-        "sequence": sequence,
-        "registry_version": 2,
-        "pair_name": "new",
-        "pair_digest": NEW.pair.digest,
-        "production_digest": OLD.pair.digest,
-        "percent": percent,
-        "shadow_percent": 0,
-        "steps": (50, 100),
-        "gate_run_id": "r",
-        "attestation": "a",
-        "who": "me",
-        "why": "w",
-        "at": "2026-11-21T00:00:00+00:00",
-        "environment": "local",
-    }
-    return RolloutCandidate(served=NEW, rollout=Rollout(**fields | changes))
 
 
 class World:
@@ -70,7 +19,7 @@ class World:
         self.now = 1_000_000.0
 
     def worker(self):
-        made = RolloutControl(self.production, self.registry, self.folder, wall=lambda: self.now)
+        made = RolloutControl("demo", self.production, self.registry, self.folder, wall=lambda: self.now)
         made.tick()
         return made
 
@@ -233,7 +182,7 @@ def test_a_worker_with_a_damaged_file_is_missing_data(world):
     (world.folder / "counts-1-9-x.json").write_text('{"16666": {"candidate": 3}}', encoding="utf-8")
     feed(control)
     control.tick()
-    assert control.sides(candidate().rollout)["candidate"].requests == 300
+    assert control.sides()["candidate"].requests == 300
 
 
 def test_a_folder_that_cannot_be_written_is_reported_and_serving_continues(world, tmp_path):
