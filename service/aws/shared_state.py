@@ -5,6 +5,7 @@ number in the partition ``changes``, in the same transaction: one query of a few
 ``service.aws.shared_watch`` makes that query every second.
 """
 
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from service.aws.bounded import StoreThrottled, patiently, translated
+from service.aws.bounded import FIRST_WAIT_S, StoreThrottled, patiently, translated
 from service.aws.tables import make_table, plain_table
 from service.errors import StoreError
 from service.settings import Settings
@@ -25,7 +26,7 @@ _COUNT, _WRITER = "n.", "w."
 _CHANGES = "changes"
 _LOST = "ConditionalCheckFailed"
 _MOST_COUNTS = 140  # DynamoDB allows 300 operators and 4 KB in an update expression
-_ATTEMPTS = 8
+_ATTEMPTS = 12
 _ONE_MORE: Mapping[str, Any] = {
     "UpdateExpression": "ADD #version :one",
     "ExpressionAttributeNames": {"#version": _VERSION},
@@ -136,7 +137,7 @@ class SharedState:
 
         ``decide`` gets None for a missing item. It is called again if another task changes the item in between.
         """
-        for _ in range(_ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS + 1):
             found = self.get(partition, key)
             present = None if found is None else found.text
             wanted = decide(present)
@@ -145,6 +146,7 @@ class SharedState:
             try:
                 self.put(partition, key, wanted, expected=0 if found is None else found.version)
             except SharedStateChanged:
+                time.sleep(random.uniform(0, FIRST_WAIT_S * attempt))  # several tasks may have begun at the same time
                 continue
             return wanted
         raise StoreThrottled(f"{self._store}: {key!r} of {partition!r} is changed all the time")
