@@ -175,6 +175,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.llm.logged_gateway import LoggedGateway
     from service.llm.streaming import StreamingGateway
     from service.release.registry import RegistryPairSource
+    from service.release.release_copies import ReleaseCopies, release_partition
     from service.telemetry.fields import set_account_key
 
     tasks = _tasks(settings)
@@ -189,7 +190,12 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         set_account_key(account_key(settings))
     shared = open_shared_state(settings, dynamodb)
     watch = SharedWatch(shared)
-    sources = {name: RegistryPairSource(name, settings) for name in tasks}
+    bucket = _bucket(settings, s3)
+    sources = {
+        name: RegistryPairSource(name, settings, copies=ReleaseCopies(name, settings, shared, bucket)) for name in tasks
+    }
+    for name, source in sources.items():
+        watch.on_change(release_partition(name), source.wake)
     return Runtime(
         settings=settings,
         cards=cards,
@@ -201,7 +207,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         pair_sources=sources,
         rollouts=build_rollouts(settings, sources, shared, watch),
         watch=watch,
-        shadow=Shadow(settings.state_dir / "shadow", archive=_shadow_archive(settings, s3)),
+        shadow=Shadow(settings.state_dir / "shadow", archive=bucket),
         dashboards=build_dashboards(settings),
         warm_up=gateway.warm_up,
         access=open_access(settings) if guarded else None,
@@ -217,8 +223,8 @@ def _tasks(settings: Settings) -> dict[str, Task[Any]]:
     return tasks
 
 
-def _shadow_archive(settings: Settings, s3: Any) -> "Archive | None":
-    """Return the bucket of the answers, in which shadow answers stand apart; None in `local` without a local AWS endpoint."""
+def _bucket(settings: Settings, s3: Any) -> "Archive | None":
+    """Return the bucket of answers, shadow answers and copies of releases; None in `local` without a local AWS endpoint."""
     if settings.environment == "local" and settings.aws.endpoint is None:
         return None
     from service.summaries.archive import Archive

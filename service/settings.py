@@ -61,7 +61,8 @@ class RegistrySettings(SettingsGroup, alias_generator="registry_{}".format):
     """The registry (MLflow): an sqlite store or an HTTP server."""
 
     uri: str = f"sqlite:///{REPO_ROOT / 'mlflow' / 'store' / 'mlflow.db'}"
-    refresh_s: float = Field(default=5.0, gt=0)
+    # A release reaches a service after at most 1.1 times this, and after a second where the tasks share a table.
+    refresh_s: float = Field(default=4.0, gt=0)
     timeout_s: int = Field(default=2, ge=1)
 
 

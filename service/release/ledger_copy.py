@@ -1,10 +1,12 @@
-"""Reads the second copy of the releases, so that a release removed from the registry is noticed on a cold start, too."""
+"""Reads the second copy of releases and rollout steps, so that one removed from the registry is noticed on a cold start, too."""
 
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
 from service.errors import RegistryError
-from service.release.release import read_release
+from service.release.release import Release, read_release
+from service.release.rollout import Rollout, read_rollout
 from service.release.statements import TrustedKeys
 from service.settings import Settings
 
@@ -20,25 +22,52 @@ def ledger_copy(task: str, settings: Settings) -> Path:
     return beside / "ledger" / f"{task}.jsonl"
 
 
+def rollout_ledger_copy(task: str, settings: Settings) -> Path:
+    """Return the file copy of the task's rollout steps: JSON lines, one signed envelope each."""
+    return ledger_copy(task, settings).with_name(f"{task}.rollouts.jsonl")
+
+
 def newest_in_ledger(task: str, settings: Settings, keys: TrustedKeys) -> int:
     """Return the highest sequence of a verified release of ``task`` in the ledger's copy; 0 without a copy on this machine.
 
     Raises:
         RegistryError: the copy exists and cannot be read.
     """
-    path = ledger_copy(task, settings)
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return 0
-    except (OSError, UnicodeDecodeError) as err:
-        raise RegistryError(f"the ledger {path} cannot be read ({type(err).__name__}); put it back") from err
+    return _newest(ledger_copy(task, settings), task, settings, lambda line, what: read_release(line, keys, what)[0])
+
+
+def newest_step_in_ledger(task: str, settings: Settings, keys: TrustedKeys) -> int:
+    """Return the highest sequence of a verified rollout step of ``task`` in the copy; 0 without a copy on this machine.
+
+    Raises:
+        RegistryError: the copy exists and cannot be read.
+    """
+    return _newest(
+        rollout_ledger_copy(task, settings), task, settings, lambda line, what: read_rollout(line, keys, what)
+    )
+
+
+def _newest(path: Path, task: str, settings: Settings, read: Callable[[str, str], Release | Rollout]) -> int:
     best = 0
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(ledger_lines(path), start=1):
         try:
-            release, _ = read_release(line, keys, f"line {number} of {path}")
+            found = read(line, f"line {number} of {path}")
         except RegistryError:
             continue  # ignore forged lines; `omni verify` reports them
-        if release.task == task and release.environment == settings.environment:
-            best = max(best, release.sequence)
+        if found.task == task and found.environment == settings.environment:
+            best = max(best, found.sequence)
     return best
+
+
+def ledger_lines(path: Path) -> list[str]:
+    """Return the lines of a copy; none if there is no copy on this machine.
+
+    Raises:
+        RegistryError: the copy exists and cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as err:
+        raise RegistryError(f"the ledger {path} cannot be read ({type(err).__name__}); put it back") from err

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from service.errors import ConfigurationError, RegistryError
+from service.errors import ConfigurationError, RegistryError, StoreError
 from service.release.last_known_good import read_last_known_good, write_last_known_good
-from service.release.ledger_copy import newest_in_ledger
-from service.release.registry_record import from_registry
-from service.release.release import ALIAS, attestation_tag
-from service.release.rollout import CANDIDATE_ALIAS, RolloutCandidate, newest_step, verify_rollout
-from service.release.statements import TrustedKeys, load_trusted_keys
+from service.release.ledger_copy import newest_in_ledger, newest_step_in_ledger
+from service.release.registry_version import verify_candidate, verify_version
+from service.release.release import ALIAS
+from service.release.release_copies import ReleaseCopies
+from service.release.rollout import CANDIDATE_ALIAS, RolloutCandidate, newest_step
+from service.release.statements import load_trusted_keys
 from service.release.unseen import UnseenPolicy
-from service.release.verification import newest_sequence, verify_tags
+from service.release.verification import newest_sequence
 from service.served import PairSourceStatus, ServedPair
 from service.settings import Settings
 
@@ -39,8 +40,15 @@ class RegistryPairSource:
     Otherwise ``last_error`` says why, and the last good pair stays in service.
     """
 
-    def __init__(self, task: str, settings: Settings, *, fetch: FetchServed | None = None) -> None:
-        """Read the last known good pair from disk; the registry is first asked after ``start``."""
+    def __init__(
+        self,
+        task: str,
+        settings: Settings,
+        *,
+        fetch: FetchServed | None = None,
+        copies: ReleaseCopies | None = None,
+    ) -> None:
+        """Read the last known good pair from disk; the registry and ``copies`` are first asked after ``start``."""
         self._task = task
         self._settings = settings
         self._fetch = fetch or (lambda: fetch_released(task, settings, known=self._known()))
@@ -55,7 +63,9 @@ class RegistryPairSource:
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
         self._refreshed_at: float | None = None
+        self._copies = copies or ReleaseCopies(task, settings, None, None)
         self._unkept = False  # the served pair is not on disk yet
+        self._uncopied = True  # nor known to be in the copies
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -88,32 +98,61 @@ class RegistryPairSource:
         """Ask the registry once and serve its pair if it verifies; a failure is kept as ``last_error``, never raised."""
         try:
             found = self._fetch()
-            served = self._served
-            if served is not None and found.sequence < served.sequence:
-                raise RegistryError(
-                    f"the alias points at release {found.sequence}, older than release {served.sequence} that was served; "
-                    "a rollback is a new release: use `omni rollback`"
-                )
-            if (
-                served is not None
-                and found.sequence == served.sequence
-                and (found.pair.digest, found.registry_version) != (served.pair.digest, served.registry_version)
-            ):
-                raise RegistryError(
-                    f"there are two different releases {found.sequence}: the alias points at one, the other was "
-                    "served; see `omni verify`"
-                )
+            self._refuse_older(found)
         except (RegistryError, ConfigurationError) as err:
             self._error = str(err)
+            self._serve_copy()
             return
         except Exception as err:  # the registry may hold any content; the thread must survive all of it
             self._error = f"the registry holds something that cannot be read ({type(err).__name__}: {err!s:.200})"
+            self._serve_copy()
             return
+        served = self._served
         self._error = None
         self._refreshed_at = time.time()
         self._served = found
         if served is None or (found.sequence, found.pair.digest) != (served.sequence, served.pair.digest):
-            self._unkept = True
+            self._unkept = self._uncopied = True
+        self._keep(found)
+
+    def _refuse_older(self, found: ServedPair) -> None:
+        served, newest = self._served, self._copies.newest()
+        last = max(newest, served.sequence if served is not None else 0)
+        if found.sequence < last:
+            whom = "that was served" if newest < last else "that a task of this service has served"
+            raise RegistryError(
+                f"the alias points at release {found.sequence}, older than release {last} {whom}; "
+                "a rollback is a new release: use `omni rollback`"
+            )
+        if (
+            served is not None
+            and found.sequence == served.sequence
+            and (found.pair.digest, found.registry_version) != (served.pair.digest, served.registry_version)
+        ):
+            raise RegistryError(
+                f"there are two different releases {found.sequence}: the alias points at one, the other was "
+                "served; see `omni verify`"
+            )
+
+    def _serve_copy(self) -> None:
+        """Serve the copy in the bucket while the registry gives nothing and the disk had nothing."""
+        if self._served is not None:
+            return
+        try:
+            self._served = self._copies.read()
+        except (RegistryError, ConfigurationError) as err:
+            self._error = f"{self._error}; {err}"
+
+    def _keep(self, found: ServedPair) -> None:
+        if self._uncopied:
+            try:
+                self._copies.keep(found)
+                self._uncopied = False
+            except StoreError as err:
+                self._error = (
+                    f"release {found.sequence} is served, and its copy for other tasks cannot be written ({err}): a task with "
+                    "an empty disk would need the registry"
+                )
         if self._unkept:
             try:
                 write_last_known_good(self._file, found, self._settings.environment)
@@ -133,6 +172,11 @@ class RegistryPairSource:
         self._thread = threading.Thread(target=self._loop, name=f"registry-{self._task}", daemon=True)
         self._thread.start()
 
+    def wake(self) -> None:
+        """Ask the registry now: another task or a release command has told of a new release."""
+        self._copies.look_again()
+        self._wake.set()
+
     def stop(self) -> None:
         """See ``PairSource.stop``."""
         self._stopped = True
@@ -140,10 +184,10 @@ class RegistryPairSource:
 
     def _loop(self) -> None:
         while not self._stopped:
+            self._wake.clear()
             self.refresh()
             # Jitter, so that the processes do not ask at the same time.
-            self._wake.wait(self._settings.registry.refresh_s * random.uniform(0.8, 1.2))
-            self._wake.clear()
+            self._wake.wait(self._settings.registry.refresh_s * random.uniform(0.9, 1.1))
 
 
 def fetch_released(task: str, settings: Settings, *, known: int = 0) -> ServedPair:
@@ -256,6 +300,12 @@ def fetch_candidate(task: str, settings: Settings, *, known: int = 0) -> Rollout
             f"alias {CANDIDATE_ALIAS!r} points at rollout step {candidate.rollout.sequence}, but step {last} is newer: the "
             "alias was moved by hand; use `omni rollout` again"
         )
+    kept = newest_step_in_ledger(task, settings, keys) if candidate.rollout.sequence != known else 0
+    if kept > candidate.rollout.sequence:
+        raise RegistryError(
+            f"the newest rollout step in the registry is {candidate.rollout.sequence}, but the ledger holds step {kept}: it was "
+            "removed from the registry; use `omni rollout` again"
+        )
     return candidate
 
 
@@ -273,40 +323,6 @@ class CandidateReader:
         return found
 
 
-def verify_candidate(
-    task: str, found: Any, environment: str, keys: TrustedKeys, policy: UnseenPolicy
-) -> RolloutCandidate:
-    """Return the candidate and rollout step that an MLflow prompt version holds.
-
-    Raises:
-        RegistryError: changed content, no step, or one that does not verify for this task, version, pair and environment.
-    """
-    tags = dict(found.tags or {})
-    pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
-    rollout = verify_rollout(
-        tags,
-        task=task,
-        version=int(found.version),
-        pair_digest=pair.digest,
-        environment=environment,
-        keys=keys,
-        policy=policy,
-    )
-    if rollout is None:
-        raise RegistryError(f"alias {CANDIDATE_ALIAS!r} of task {task!r} was moved by hand; use `omni rollout`")
-    served = ServedPair(
-        pair=pair,
-        registry_version=rollout.registry_version,
-        sequence=rollout.sequence,
-        released_at=rollout.at,
-        released_by=rollout.who,
-        source="registry",
-        attestation_envelope=tags.get(attestation_tag(rollout.attestation), ""),
-        rollout_arm="candidate",
-    )
-    return RolloutCandidate(served=served, rollout=rollout)
-
-
 def all_versions(client: Any, task: str) -> list[Any]:
     """Return every version of the prompt ``task`` from an MLflow client, newest first.
 
@@ -320,26 +336,6 @@ def all_versions(client: Any, task: str) -> list[Any]:
         token = page.token
         if not token:
             return found
-
-
-def verify_version(task: str, found: Any, environment: str, keys: TrustedKeys, policy: UnseenPolicy) -> ServedPair:
-    """Verify an MLflow prompt version and return its pair for serving.
-
-    Raises:
-        RegistryError: changed content, or no release and attestation that verify for this task, version, pair and environment.
-    """
-    tags = dict(found.tags or {})
-    pair = from_registry(found.template, found.model_config, tags, f"version {found.version} of prompt {task!r}")
-    released = verify_tags(
-        tags,
-        task=task,
-        version=int(found.version),
-        pair_digest=pair.digest,
-        environment=environment,
-        keys=keys,
-        policy=policy,
-    )
-    return released.served(pair, "registry")
 
 
 def check_store(uri: str) -> None:

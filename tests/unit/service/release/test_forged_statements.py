@@ -8,8 +8,9 @@ from builders import make_pair
 from forgeries import RUBBISH, VARIANTS, signed
 
 from service.errors import RegistryError
-from service.release.registry import RegistryPairSource, verify_version
+from service.release.registry import RegistryPairSource
 from service.release.registry_record import from_registry, to_registry
+from service.release.registry_version import verify_version
 from service.release.release import DIGEST_TAG, newest_release_tag, read_release
 from service.release.statements import envelope_digest, load_trusted_keys
 from service.release.unseen import UnseenPolicy

@@ -11,8 +11,8 @@ from notary import Notary
 
 from eval.release.signing import sign_statement
 from service.errors import RegistryError
-from service.release.registry import verify_candidate
 from service.release.registry_record import to_registry
+from service.release.registry_version import verify_candidate
 from service.release.release import DIGEST_TAG, attestation_tag
 from service.release.rollout import Rollout, read_rollout, verify_rollout
 from service.release.statements import PAYLOAD_TYPE, envelope_digest
