@@ -98,6 +98,7 @@ class InsightsResponse(BaseModel):
                     "failure_code": None,
                     "cost_usd": "0.000228",
                     "interactions_considered": 5,
+                    "kept": True,
                 }
             ]
         },
@@ -131,6 +132,10 @@ class InsightsResponse(BaseModel):
     failure_code: Literal[None]
     cost_usd: str | None
     interactions_considered: int
+    kept: bool = Field(
+        description="Stored durably before it was sent. False: the store did not confirm in time, and the answer waits on the "
+        "service's own disk until it does; lost only if that machine is lost first"
+    )
 
 
 class _PlainRoute(APIRoute):
@@ -215,12 +220,13 @@ async def summarise(body: InsightsRequest, request: Request) -> InsightsResponse
     insights = _response(
         inputs, answered, page=page, served=served, runtime=runtime, timer=timer, request_id=request.state.request_id
     )
-    _keep(insights, inputs, page, answered, served=served, request=request)
+    kept = await _keep(insights, inputs, page, answered, served=served, request=request, timer=timer)
+    insights = insights.model_copy(update={"kept": kept, "latency_ms": round(timer.elapsed_ms())})
     _log_completed(insights, account=account, arm=answered.result.arm)
     return insights
 
 
-def _keep(
+async def _keep(
     insights: InsightsResponse,
     inputs: SummarizeInputs,
     page: InteractionPage,
@@ -228,10 +234,11 @@ def _keep(
     *,
     served: ServedPair,
     request: Request,
-) -> None:
+    timer: Timer,
+) -> bool:
     runtime = runtime_of(request)
     caller = getattr(request.state, "caller", None)  # None without access control (the harness)
-    runtime.summaries.keep(
+    return await runtime.summaries.keep(
         summary_record(
             insights.model_dump(),
             inputs,
@@ -240,7 +247,8 @@ def _keep(
             client="unknown" if caller is None else caller.client_id,
             rollout_arm=served.rollout_arm,
             environment=runtime.settings.environment,
-        )
+        ),
+        patience_s=max(served.pair.serving.deadline_ms - timer.elapsed_ms(), 0.0) / 1000,
     )
 
 
@@ -323,6 +331,7 @@ def _response(
         failure_code=None,
         cost_usd=usd(result),
         interactions_considered=len(page.interactions),
+        kept=False,  # until it is
     )
 
 

@@ -70,6 +70,7 @@ def load(settings: Settings) -> None:
     from service.interactions.table import InteractionTable, create_table
     from service.local.samples import sample_histories
     from service.summaries.archive import create_bucket
+    from service.summaries.outbox_table import create_outbox_table
     from service.summaries.record import FEEDBACK_PREFIX, PROCESSED_PREFIX, RELEASES_PREFIX
     from service.summaries.table import create_summary_table
 
@@ -79,6 +80,7 @@ def load(settings: Settings) -> None:
     for account, interactions in sample_histories(datetime.now(UTC).date()).items():
         store.replace(account, interactions)
     create_summary_table(dynamodb, settings.summaries.table)
+    create_outbox_table(dynamodb, settings.summaries.outbox_table)
     create_config_table(dynamodb, settings.stores.config_table)
     create_shared_table(dynamodb, settings.stores.shared_table)
     forms = FormStore(

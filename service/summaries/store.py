@@ -5,15 +5,17 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.aws.queries import TableQueries
+from service.aws.queries import EventLoopTables
 from service.settings import Settings
 from service.summaries.feedback import Feedback
+from service.summaries.outbox_table import LeftBehind
 from service.summaries.record import SummaryRecord
 from service.summaries.reuse import Reuse
 from service.summaries.writer import RecordStore, SummaryWriter
 
 if TYPE_CHECKING:
     from service.summaries.archive import Archive
+    from service.summaries.outbox import Outbox
     from service.summaries.table import SummaryTable
 
 
@@ -24,8 +26,8 @@ class RecordKeeper(Protocol):
         """Start, and also write the records that an earlier process left."""
         ...
 
-    def keep(self, record: SummaryRecord) -> None:
-        """Accept one record without waiting for a store. Never raises."""
+    def keep(self, record: SummaryRecord, *, kept: bool = False) -> None:
+        """Accept one record without waiting for a store; ``kept``: the outbox holds it already. Never raises."""
         ...
 
     def close(self) -> None:
@@ -38,14 +40,19 @@ class RecordKeeper(Protocol):
 
 
 class Summaries:
-    """Reuse, writer and feedback of one process. Without arguments it reuses nothing and keeps nothing."""
+    """Reuse, outbox, writer and feedback of one process. Without arguments it reuses nothing and keeps nothing."""
 
     def __init__(
-        self, reuse: Reuse | None = None, writer: RecordKeeper | None = None, feedback: Feedback | None = None
+        self,
+        reuse: Reuse | None = None,
+        writer: RecordKeeper | None = None,
+        feedback: Feedback | None = None,
+        outbox: "Outbox | None" = None,
     ) -> None:
         self.reuse = reuse or Reuse(window_s=0, recent=None, now=datetime.now, clock=lambda: 0.0)
         self.feedback = feedback
         self._writer = writer
+        self._outbox = outbox
 
     def open(self) -> None:
         """Start the writer, which also replays the records that an earlier process left."""
@@ -57,10 +64,19 @@ class Summaries:
         if self._writer is not None:
             self._writer.close()
 
-    def keep(self, record: SummaryRecord) -> None:
-        """Keep an answered request; returns without waiting for a store."""
-        if self._writer is not None:
-            self._writer.keep(record)
+    async def keep(self, record: SummaryRecord, *, patience_s: float) -> bool:
+        """Keep an answered request; return whether it survives the loss of this process and its disk.
+
+        The answer waits for the outbox, at most ``patience_s`` and its own bound; both stores follow afterwards in any case.
+        """
+        kept = False
+        try:
+            if self._outbox is not None:
+                kept = await self._outbox.keep(record, patience_s=patience_s)
+        finally:  # also when the client has gone
+            if self._writer is not None:
+                self._writer.keep(record, kept=kept)
+        return kept
 
     def snapshot(self) -> Mapping[str, int]:
         """Return all counts since the start, for metrics: reuse and writes."""
@@ -73,7 +89,7 @@ class Summaries:
 def build_summaries(
     settings: Settings,
     *,
-    queries: TableQueries,
+    queries: EventLoopTables,
     dynamodb: Any,
     s3: Any,
     now: Callable[[], datetime],
@@ -81,14 +97,17 @@ def build_summaries(
 ) -> Summaries:
     """Build the stores of ``settings`` from two boto3 clients and the event loop's ``queries``; contacts nothing."""
     from service.summaries.feedback_store import FeedbackStore
+    from service.summaries.outbox import Outbox
+    from service.summaries.outbox_table import OutboxTable
     from service.summaries.recent import RecentSummaries
 
     table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
     recent = RecentSummaries(queries, settings.summaries.table, timeout_s=settings.stores.timeout_s)
     return Summaries(
         reuse=Reuse(window_s=settings.summaries.reuse_window_s, recent=recent.of_account, now=now, clock=clock),
-        writer=_writer(settings, table, archive),
+        writer=_writer(settings, table, archive, OutboxTable(dynamodb, settings.summaries.outbox_table)),
         feedback=FeedbackStore(table, archive, timeout_s=settings.stores.timeout_s, now=now),
+        outbox=Outbox(queries, settings.summaries.outbox_table, wait_s=settings.summaries.keep_wait_ms / 1000),
     )
 
 
@@ -101,14 +120,15 @@ def build_table_and_archive(settings: Settings, *, dynamodb: Any, s3: Any) -> "t
     return table, Archive(s3, settings.stores.archive_bucket)
 
 
-def _writer(settings: Settings, table: RecordStore, archive: RecordStore) -> RecordKeeper:
+def _writer(settings: Settings, table: RecordStore, archive: RecordStore, outbox: LeftBehind) -> RecordKeeper:
     from service.summaries.spool import Spool
+    from service.summaries.sweep import Sweep
     from service.summaries.writer_process import WriterProcess
 
     def new_spool() -> Spool:
         return Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024)
 
     def here() -> SummaryWriter:
-        return SummaryWriter(table, archive, new_spool())
+        return SummaryWriter(table, archive, new_spool(), sweep=Sweep(outbox))
 
     return WriterProcess(settings, new_spool(), here) if settings.summaries.writer_process else here()

@@ -14,6 +14,7 @@ from service.aws.bounded import RecordRefused, patiently
 from service.errors import ServiceError, StoreError
 from service.summaries.record import SummaryRecord
 from service.summaries.spool import Spool, SpoolError
+from service.summaries.sweep import Sweep
 from service.telemetry import metrics
 from service.telemetry.log import Event, log
 
@@ -38,6 +39,15 @@ class RecordStore(Protocol):
             RecordRefused: the store will never take this record.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """A record to write; ``path`` is its file in the spool, ``kept`` True when the outbox holds it for certain."""
+
+    record: SummaryRecord
+    path: Path | None = None
+    kept: bool = False
 
 
 @dataclass(slots=True)
@@ -94,8 +104,9 @@ class SummaryWriter:
     """Accepts records without waiting for a store; ``start`` it, and ``close`` it to drain.
 
     A record is first written to the spool and then, in threads, to both stores in parallel; its file goes when both hold it.
-    A background thread replays the remaining files: after a failure, an overflow, or the death of an earlier process. Both writes
-    are idempotent, so a record that is written twice exists once.
+    A background thread replays the remaining files: after a failure, an overflow, or the death of an earlier process. With
+    ``sweep`` it also clears the outbox and writes what other processes left in it. Both writes are idempotent, so a record that
+    is written twice exists once.
     """
 
     def __init__(
@@ -104,6 +115,7 @@ class SummaryWriter:
         archive: RecordStore,
         spool: Spool,
         *,
+        sweep: Sweep | None = None,
         replay_every_s: float = 1.0,
         others_after_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
@@ -114,6 +126,7 @@ class SummaryWriter:
             _Store("summary-object", archive, first_pause_s=replay_every_s, clock=clock),
         )
         self._spool = spool
+        self._sweep = sweep
         self._replay_every_s = replay_every_s
         self._others_after_s = others_after_s
         self._counts = WriteCounts()
@@ -128,37 +141,40 @@ class SummaryWriter:
         self._replayer = threading.Thread(target=self._replay_for_ever, name="summary-replay", daemon=True)
         self._replayer.start()
 
-    def keep(self, record: SummaryRecord) -> None:
-        """Accept one record: writes a small file (well under 1 ms); both stores follow in the background. Never raises."""
+    def keep(self, record: SummaryRecord, *, kept: bool = False) -> None:
+        """Accept one record: writes a small file (well under 1 ms); both stores follow in the background. Never raises.
+
+        ``kept`` says that the outbox holds it: then it is not lost even if disk and memory cannot take it.
+        """
         path: Path | None = None
         try:
             path = self._spool.add(record)
         except SpoolError as err:
             log(Event.SUMMARY_SPOOL_FAILURE, request_id=record.request_id, error=str(err))
-        self._accept(record, path)
+        self._accept(_Waiting(record=record, path=path, kept=kept))
 
     def take(self, path: Path) -> None:
         """Accept a record that another process put into the spool; ignores one that is gone or already written."""
         record = self._spool.read(path)
         if record is not None and record.request_id not in self._in_flight:
-            self._accept(record, path)
+            self._accept(_Waiting(record=record, path=path))
 
-    def _accept(self, record: SummaryRecord, path: Path | None) -> None:
+    def _accept(self, waiting: _Waiting) -> None:
         with self._lock:
             self._counts.accepted += 1
-            self._counts.unspooled += path is None
+            self._counts.unspooled += waiting.path is None
             # While both stores are down, writing would only wait for timeouts: the file is enough, the replay retries it.
             down = all(store.paused for store in self._stores)
             if down or self._stop.is_set() or len(self._in_flight) >= _MOST_PENDING:
                 metrics.count(metrics.SPOOLED)
-                if path is None:
-                    self._find_room(record)
+                self._find_room(waiting)
                 return
-            self._in_flight.add(record.request_id)
-        self._stores[0].pool.submit(self._write, record, path, replay=False)
+            self._in_flight.add(waiting.record.request_id)
+        self._stores[0].pool.submit(self._write, waiting, replay=False)
 
-    def _write(self, record: SummaryRecord, path: Path | None, *, replay: bool) -> bool:
+    def _write(self, waiting: _Waiting, *, replay: bool) -> bool:
         # Returns whether the record is settled: both stores hold it, or one refused it permanently.
+        record, path = waiting.record, waiting.path
         error = self._both(record, replay=replay)
         refused = isinstance(error, RecordRefused)
         if isinstance(error, ServiceError) and not isinstance(error, _Paused):
@@ -170,6 +186,10 @@ class SummaryWriter:
             self._spool.set_aside(path)
         elif path is not None and error is None:
             self._spool.remove(path)
+        if self._sweep is not None and refused:
+            self._sweep.refused(record.request_id, str(error))
+        elif self._sweep is not None and error is None:
+            self._sweep.settled(record.request_id)
         with self._lock:
             self._in_flight.discard(record.request_id)
             if error is None or refused:
@@ -181,8 +201,7 @@ class SummaryWriter:
                 self._counts.failures += 1
                 if not replay:
                     metrics.count(metrics.SPOOLED)
-                if path is None and record.request_id not in self._homeless:
-                    self._find_room(record)
+                self._find_room(waiting)
         return error is None or refused
 
     def _both(self, record: SummaryRecord, *, replay: bool) -> ServiceError | None:
@@ -192,7 +211,10 @@ class SummaryWriter:
         # A refusal counts only when the other store did not fail; an error is more informative than a pause.
         return min(errors, key=lambda err: (isinstance(err, RecordRefused), isinstance(err, _Paused)), default=None)
 
-    def _find_room(self, record: SummaryRecord) -> None:
+    def _find_room(self, waiting: _Waiting) -> None:
+        record = waiting.record
+        if waiting.path is not None or waiting.kept or record.request_id in self._homeless:
+            return
         if len(self._homeless) < _MOST_HOMELESS:
             self._homeless[record.request_id] = record
         else:
@@ -208,15 +230,31 @@ class SummaryWriter:
                 continue
             try:
                 self.replay()
+                self.sweep()
             except Exception as err:  # the thread must survive: log the error and try again later
                 log(Event.SUMMARY_WRITE_FAILURE, error=type(err).__name__)
 
     def replay(self) -> int:
         """Write the waiting records, oldest first, until all are settled or a store fails; return the number settled."""
-        waiting = self._waiting()
+        return self._write_all(self._waiting())
+
+    def sweep(self) -> int:
+        """Clear the outbox and write what other processes left in it, when that is due; return the number settled.
+
+        Raises:
+            StoreError: the outbox does not answer.
+        """
+        if self._sweep is None:
+            return 0
+        self._sweep.clear()
+        done = self._write_all(_Waiting(record=found, kept=True) for found in self._sweep.left_behind())
+        self._sweep.clear()
+        return done
+
+    def _write_all(self, waiting: Iterator[_Waiting]) -> int:
         done, size = 0, 1  # a single record first, to test whether the stores are back
         while batch := list(islice(waiting, size)):
-            futures = [self._stores[0].pool.submit(self._write, record, path, replay=True) for record, path in batch]
+            futures = [self._stores[0].pool.submit(self._write, entry, replay=True) for entry in batch]
             results = [future.result() for future in futures]
             done += sum(results)
             if not all(results):
@@ -224,16 +262,16 @@ class SummaryWriter:
             size = _REPLAY_BATCH
         return done
 
-    def _waiting(self) -> Iterator[tuple[SummaryRecord, Path | None]]:
+    def _waiting(self) -> Iterator[_Waiting]:
         with self._lock:
             homeless = list(self._homeless.values())
         for record in homeless:
-            yield record, None
+            yield _Waiting(record=record)
         for path in self._spool.waiting(older_than_s=self._others_after_s):
             with self._lock:
                 mine = any(path.stem.endswith(request_id) for request_id in self._in_flight)
             if not mine and (found := self._spool.read(path)) is not None:
-                yield found, path
+                yield _Waiting(record=found, path=path)
 
     def close(self, *, drain_s: float = 5.0) -> None:
         """Stop replaying and wait up to ``drain_s`` for pending writes; the rest waits on disk for the next start."""
@@ -252,6 +290,8 @@ class SummaryWriter:
                 except SpoolError:
                     self._give_up(record)
             self._homeless.clear()
+        if self._sweep is not None:
+            self._sweep.clear()
 
     def snapshot(self) -> Mapping[str, int]:
         """Return the counts since the start, and the number of records in memory."""

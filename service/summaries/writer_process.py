@@ -65,12 +65,15 @@ class WriterProcess:
         self._watcher = threading.Thread(target=self._watch, name="summary-writer", daemon=True)
         self._watcher.start()
 
-    def keep(self, record: SummaryRecord) -> None:
-        """Accept one record: writes a small file; the child writes to both stores later. Never raises."""
+    def keep(self, record: SummaryRecord, *, kept: bool = False) -> None:
+        """Accept one record: writes a small file; the child writes to both stores later. Never raises.
+
+        ``kept`` is that of ``SummaryWriter.keep``.
+        """
         try:
             path = self._spool.add(record)
         except SpoolError:
-            self._writer_here().keep(record)  # logs the failure, and tries the stores
+            self._writer_here().keep(record, kept=kept)  # logs the failure, and tries the stores
             return
         self._accepted += 1
         # Under the lock: a descriptor that was closed meanwhile may belong to another file.
@@ -189,6 +192,7 @@ def _for_the_child(settings: Settings) -> bytes:
         "aws_endpoint",
         "store_timeout_s",
         "summaries_table",
+        "outbox_table",
         "summary_days",
         "archive_bucket",
         "spool_max_mb",

@@ -10,7 +10,9 @@ from datetime import timedelta
 from service.aws.clients import client
 from service.settings import Settings
 from service.summaries.archive import Archive
+from service.summaries.outbox_table import OutboxTable
 from service.summaries.spool import Spool
+from service.summaries.sweep import Sweep
 from service.summaries.table import SummaryTable
 from service.summaries.writer import SummaryWriter
 from service.telemetry import metrics
@@ -33,6 +35,7 @@ def main() -> int:
         SummaryTable(dynamodb, settings.summaries.table, ttl=timedelta(days=settings.summaries.days)),
         Archive(s3, settings.stores.archive_bucket),
         Spool(settings.spool_folder, max_bytes=settings.summaries.spool_max_mb * 1024 * 1024),
+        sweep=Sweep(OutboxTable(dynamodb, settings.summaries.outbox_table)),
     )
     writer.start()
     ended = threading.Event()

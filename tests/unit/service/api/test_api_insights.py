@@ -236,6 +236,7 @@ def test_answer_has_every_field_and_header() -> None:
         "failure_code": None,
         "cost_usd": "0.000228",  # (3000 * 0.06 + 200 * 0.24) / 1,000,000
         "interactions_considered": 2,
+        "kept": False,  # there is no store here
     }
     assert {name: answer.headers[name] for name in answer.headers if name.startswith("x-")} == {
         "x-model-used": "nova-lite",

@@ -78,7 +78,12 @@ def test_the_record_names_the_tokens_client_and_the_environment(api_runtime, tmp
     settings = Settings(state_dir=tmp_path, access_dir=folder)
     runtime = api_runtime(settings=settings, access=open_access(settings))
     kept = []
-    runtime.summaries.keep = kept.append
+
+    async def keep(record, *, patience_s):
+        kept.append(record)
+        return True
+
+    runtime.summaries.keep = keep
     with TestClient(create_app(runtime=runtime)) as caller:
         token = runtime.access.tokens.issue("widget", secret, "summaries").text
         body = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
@@ -92,6 +97,7 @@ def test_the_record_names_the_tokens_client_and_the_environment(api_runtime, tmp
         SCHEMA_VERSION,
     )
     assert answer.json()["request_id"] == found.request_id
+    assert answer.json()["kept"] is True
 
 
 def test_a_process_id_in_the_form_of_a_side_key_is_recognised():
