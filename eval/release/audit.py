@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from eval.release.audit_item import AuditItem
 from eval.release.audit_rollout import rollout_items
 from eval.release.evidence import FIGURES_FILE
-from eval.release.ledger import Ledger, LedgerEntry, chain_problems, ledger_path
+from eval.release.ledger import Ledger, LedgerEntry, chain_problems
 from eval.tracking.store import CASES_FILE, Tracking
 from figures.command_line import REASON, omni
 from service.canonical import sha256_hex
 from service.errors import RegistryError
 from service.release.attestation import GateAttestation, read_attestation
+from service.release.ledger_copy import ledger_copy
 from service.release.registry import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
@@ -105,7 +106,7 @@ class Audit:
         problem = chain
         if problem is None and not entry.in_registry:
             problem = (
-                f"it is in {ledger_path(self._task, self._settings)} but no longer in the registry: somebody removed tag "
+                f"it is in {ledger_copy(self._task, self._settings)} but no longer in the registry: somebody removed tag "
                 f"{release.tag} of version {release.registry_version}; promote the pair in production again"
             )
         copies = "registry and ledger" if entry.in_file else "registry; the next release adds it to the ledger here"

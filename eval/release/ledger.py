@@ -4,9 +4,7 @@ import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote
 
 from eval.release.signing import sign_statement
 from eval.tracking.store import Tracking
@@ -15,6 +13,7 @@ from service.clock import wall_clock
 from service.errors import RegistryError
 from service.files import write_whole
 from service.pair import Pair
+from service.release.ledger_copy import ledger_copy
 from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, read_release
 from service.release.statements import TrustedKeys, envelope_digest
 from service.release.unseen import UnseenPolicy
@@ -43,23 +42,12 @@ class LedgerEntry:
     in_file: bool
 
 
-def ledger_path(task: str, settings: Settings) -> Path:
-    """Return the file copy of the task's ledger: JSON lines, one envelope each."""
-    if settings.release.ledger_dir is not None:
-        return settings.release.ledger_dir / f"{task}.jsonl"
-    uri = settings.registry.uri
-    beside = (
-        Path(unquote(uri.removeprefix("sqlite:///"))).parent if uri.startswith("sqlite:///") else settings.state_dir
-    )
-    return beside / "ledger" / f"{task}.jsonl"
-
-
 class Ledger:
     """The releases of one task; reading them needs one request to the store per version."""
 
     def __init__(self, task: str, tracking: Tracking, settings: Settings, keys: TrustedKeys) -> None:
         self._task, self._tracking, self._settings, self._keys = task, tracking, settings, keys
-        self._path = ledger_path(task, settings)
+        self._path = ledger_copy(task, settings)
 
     def entries(self) -> list[LedgerEntry]:
         """Return all envelopes: the verified ones in sequence, then the others."""

@@ -3,7 +3,6 @@
 import getpass
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
@@ -15,6 +14,7 @@ from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
 from service.pair_file import load_pair
@@ -111,7 +111,7 @@ def _releaser(why: str, settings: Settings) -> dict[str, Any]:
     return {
         "who": getpass.getuser(),
         "why": why.strip(),
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": wall_clock(settings.clock_file)().isoformat(timespec="seconds"),
         "environment": settings.environment,
     }
 
@@ -208,7 +208,9 @@ def _next(plan: Sequence[int], percent: int, pair: Pair) -> int:
 
 
 def _continues(last: Rollout, pair: Pair, production: Production) -> bool:
-    return (last.pair_digest, last.production_digest) == (pair.digest, production.pair.digest)
+    """Return whether ``last`` belongs to the rollout that is to go on: a release since then ended its plan."""
+    same = (last.pair_digest, last.production_digest) == (pair.digest, production.pair.digest)
+    return same and last.moment >= production.release.moment
 
 
 def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | None:
@@ -255,7 +257,7 @@ def _earned(
         suite_digest=suite.digest,
         production_digest=production.pair.digest,
         environment=settings.environment,
-        now=datetime.now(UTC),
+        now=wall_clock(settings.clock_file)(),
         behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
     )
     if evidence is None or evidence.attestation is None:

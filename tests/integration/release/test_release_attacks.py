@@ -11,10 +11,10 @@ import pytest
 from eval.errors import Refused
 from eval.evaluate import Options, evaluate
 from eval.release.audit import Audit
-from eval.release.ledger import ledger_path
 from eval.release.promotion import promote_pair, roll_back
 from eval.tracking.store import CASES_FILE, TAG_ATTESTATION, TAG_VERDICT, Tracking
 from service.errors import RegistryError
+from service.release.ledger_copy import ledger_copy
 from service.release.registry import RegistryPairSource
 from service.release.release import ALIAS
 from service.settings import Settings
@@ -131,7 +131,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(settings):
     # Told under the lock, or, when the other had finished before, by the evidence: it was compared with nothing.
     assert "production changed while" in loser or "the production pair differs from the evaluated one" in loser
     assert broken(settings) == {}
-    assert len(ledger_path(TASK, settings).read_text(encoding="utf-8").splitlines()) == 1
+    assert len(ledger_copy(TASK, settings).read_text(encoding="utf-8").splitlines()) == 1
 
 
 def test_an_alias_deleted_or_moved_does_not_choose_the_comparison(settings):
@@ -205,7 +205,7 @@ def test_a_lost_key_starts_anew_and_a_replaced_one_does_not(settings):
 
 def test_a_ledger_that_cannot_be_read_is_named(settings):
     promote_pair(TASK, "one", "first", settings)
-    path = ledger_path(TASK, settings)
+    path = ledger_copy(TASK, settings)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(RegistryError, match=r"the ledger .*summarize\.jsonl cannot be read"):
         roll_back(TASK, "x", None, settings)

@@ -4,6 +4,7 @@ import base64
 import json
 import shutil
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,10 +13,11 @@ from throw_away import ThrowAway
 from eval.errors import Refused, RolloutError
 from eval.evaluate import Options, evaluate
 from eval.release.audit import Audit
-from eval.release.promotion import promote_pair
+from eval.release.promotion import promote_pair, roll_back
 from eval.release.rollout import advance_rollout, end_rollout
 from eval.tracking.store import Tracking
 from service.app import create_app
+from service.clock import set_clock
 from service.errors import RegistryError
 from service.release import registry
 from service.release.registry import RegistryPairSource, fetch_candidate
@@ -129,6 +131,19 @@ def test_a_stopped_rollout_is_not_moved_on_but_begun_again(settings):
     assert _advance(settings, restart=True, steps=(50, 100)).percent == 50
     control.tick()
     assert _versions(control) == {"1.0.0", "1.1.0"}
+
+
+def test_a_release_ends_the_plan_and_the_next_rollout_of_the_pair_begins_anew(settings, tmp_path):
+    clock = tmp_path / "clock"
+    set_clock(clock, datetime.now(UTC))
+    settings = settings.model_copy(update={"clock_file": clock})
+    assert _advance(settings, steps=(10, 50, 100)).percent == 10
+    set_clock(clock, datetime.now(UTC) + timedelta(hours=1))
+    promote_pair("shout", "loud", "good enough", settings)
+    set_clock(clock, datetime.now(UTC) + timedelta(hours=2))
+    roll_back("shout", "worse after all", None, settings)
+    assert _advance(settings, steps=(20, 100)).percent == 20
+    assert _advance(settings).percent == 100
 
 
 def test_a_rollout_ends_and_stays_ended(settings):

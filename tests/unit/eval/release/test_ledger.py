@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from builders import make_pair
 
-from eval.release.ledger import Ledger, chain_problems, ledger_path
+from eval.release.ledger import Ledger, chain_problems
 from service.errors import RegistryError
+from service.release.ledger_copy import ledger_copy
 from service.settings import Settings
 
 PAIR = make_pair()
@@ -196,6 +197,6 @@ def test_an_attestation_is_found_by_digest_wherever_it_is(ledger, tracking, nota
 
 def test_the_ledger_copy_is_beside_a_sqlite_store_or_in_the_state_folder(tmp_path):
     sqlite = Settings(registry_uri=f"sqlite:///{tmp_path}/a%20b/mlflow.db")
-    assert ledger_path("demo", sqlite) == tmp_path / "a b" / "ledger" / "demo.jsonl"
+    assert ledger_copy("demo", sqlite) == tmp_path / "a b" / "ledger" / "demo.jsonl"
     remote = Settings(registry_uri="https://mlflow.example", state_dir=tmp_path)
-    assert ledger_path("demo", remote) == tmp_path / "ledger" / "demo.jsonl"
+    assert ledger_copy("demo", remote) == tmp_path / "ledger" / "demo.jsonl"
