@@ -142,6 +142,7 @@ class Assembly:
             answered_by=tuple(sorted(names - {"", "none"})),
             origins=tuple(sorted({origin for item in answered for origin in item.result.origins})),
             is_production=pair.digest == judgement.baseline_digest,
+            role=pair.role,
             cases=(*primary, *backup),
             metrics=dict(shown.metrics),
             gate=replace(gate, checks=(*gate.checks, *checks)),

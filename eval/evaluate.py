@@ -23,7 +23,7 @@ from eval.run.progress import working
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
 from eval.run.scoring import Scoring
-from eval.run.selection import LeftOut, is_bundled, left_out_lines, select_pairs
+from eval.run.selection import LeftOut, left_out_lines, select_pairs
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.worker import TrackingWorker
@@ -74,7 +74,6 @@ class FinishedEvaluation:
     suite: Suite
     report: Path
     left_out: tuple[LeftOut, ...]
-    bundled: tuple[str, ...]  # names of the pairs that the bundled model answers
     cases: Mapping[str, Case]
 
 
@@ -148,7 +147,6 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         suite=suite,
         report=report,
         left_out=tuple(item for item in left_out if item.pair.digest not in {pair.digest for pair in pairs}),
-        bundled=tuple(pair.name for pair in pairs if is_bundled(pair, cards)),
         cases=setting.cases,
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from figures.metric import Metric
 from service.llm.model_call import AnswerOrigin
+from service.pair import PairRole
 from service.release.unseen import verdict_headline
 from service.task import TaskResult
 
@@ -179,6 +180,13 @@ class PairResult:
     deltas: dict[str, Metric] = field(default_factory=dict)
     seconds: float = 0.0
     origins: tuple[AnswerOrigin, ...] = ()
+    role: PairRole = "candidate"
+
+    @property
+    def label(self) -> str:
+        """What reports put beside the name: "production", "floor" or "demo", or two of these; "" for a candidate."""
+        words = (("production",) if self.is_production else ()) + ((self.role,) if self.role != "candidate" else ())
+        return ", ".join(words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from service.canonical import canonical_json, sha256_hex
 from service.errors import PairError
 
 Role = Literal["system", "user", "assistant"]
+PairRole = Literal["candidate", "floor", "demo"]
 VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 # Less has no room for the newest interaction and a line about the others.
@@ -60,7 +61,9 @@ class ServingPolicy:
 class Pair:
     """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
 
-    ``description`` is not part of the digest. ``cache_prefix`` asks the provider to cache the system message.
+    ``description`` and ``role`` are not part of the digest. ``cache_prefix`` asks the provider to cache the system message.
+    A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be released, too. A ``demo``
+    shows something, never has to pass the gate, and is released to stage ``local`` alone.
     """
 
     name: str
@@ -75,11 +78,12 @@ class Pair:
     variables: tuple[str, ...]
     cache_prefix: bool = False
     description: str = ""
+    role: PairRole = "candidate"
 
     def content(self) -> dict[str, Any]:
         """Return the content that the digest covers, as plain JSON types."""
         fields = asdict(self)
-        del fields["description"]
+        del fields["description"], fields["role"]
         if self.serving.max_history_tokens is None:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]

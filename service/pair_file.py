@@ -5,19 +5,41 @@ import math
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import yaml
 
 from service.cards import ModelCards
 from service.errors import PairError
-from service.pair import MINIMUM_HISTORY_TOKENS, VARIABLE, Message, OutputRules, Pair, Role, Sampling, ServingPolicy
+from service.pair import (
+    MINIMUM_HISTORY_TOKENS,
+    VARIABLE,
+    Message,
+    OutputRules,
+    Pair,
+    PairRole,
+    Role,
+    Sampling,
+    ServingPolicy,
+)
 from service.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
 
 _ROLE_LINE = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
 _SCHEMA: dict[str, frozenset[str]] = {
     "": frozenset(
-        ["name", "description", "task", "version", "model", "backup", "inputs", "output", "serving", "cache_prefix"]
+        [
+            "name",
+            "description",
+            "role",
+            "task",
+            "version",
+            "model",
+            "backup",
+            "inputs",
+            "output",
+            "serving",
+            "cache_prefix",
+        ]
     ),
     "model": frozenset({"id", "options"}),
     "model.options": frozenset({"temperature", "topP", "maxOutputTokens", "stopSequences"}),
@@ -119,6 +141,7 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
         messages=messages,
         variables=variables,
         cache_prefix=cache_prefix,
+        role=_role(source),
     )
 
 
@@ -167,6 +190,14 @@ def _cache_prefix(source: _FrontMatter, messages: tuple[Message, ...]) -> bool:
             "cache_prefix needs a system message without variables: a changing prefix is never reused",
         )
     return cache_prefix
+
+
+def _role(source: _FrontMatter) -> PairRole:
+    role = source.get("role")
+    if role is not None and role not in get_args(PairRole):
+        source.fail("role", f"unknown role {role!r}; one of: {', '.join(get_args(PairRole))}")
+    found: PairRole = role or "candidate"
+    return found
 
 
 def _sampling(source: _FrontMatter) -> Sampling:

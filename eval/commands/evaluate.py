@@ -48,7 +48,7 @@ def evaluate_pairs(
 ) -> None:
     """Evaluate pairs side by side, compare them with production, and print each pair's verdict.
 
-    Exit code 0: every pair named by --pairs passes; without --pairs, at least one pair passes.
+    Exit code 0: every pair named by --pairs passes, demos apart; without --pairs, at least one pair passes.
     """
     from eval.evaluate import Options
 
@@ -98,18 +98,17 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
         again = omni("gate", unmeasured[0], task=options.task)
         lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To measure it and decide again: {again}")
     policy = UnseenPolicy.of(settings)
-    step = next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs, bundled=outcome.bundled)
+    step = next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs)
     say("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
     return outcome
 
 
 def passes(outcome: "FinishedEvaluation", names: tuple[str, ...]) -> bool:
-    """Return True if every pair of ``names`` passes or, without names, if at least one pair passes."""
+    """Return True if every pair of ``names`` passes or, without names, if at least one pair passes; demos never have to."""
     from eval.results import Verdict
 
-    passed = [
-        pair.gate.verdict is Verdict.PASS for pair in outcome.evaluation.pairs if not names or pair.pair_name in names
-    ]
+    named = [pair for pair in outcome.evaluation.pairs if not names or pair.pair_name in names]
+    passed = [pair.gate.verdict is Verdict.PASS for pair in named if not names or pair.role != "demo"]
     return all(passed) if names else any(passed)
 
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
-from eval.cases import Dataset
 from eval.errors import Refused
-from eval.loaders import load_gate
+from eval.release.candidate import load_candidate, refuse_demo
 from eval.release.evidence import read_evidence, refusals
 from eval.release.ledger import Ledger
 from eval.release.signing import signer_to_release
@@ -17,18 +16,15 @@ from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
-from service.cards import ModelCards
 from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
-from service.pair_file import load_pair
 from service.release.attestation import read_attestation
 from service.release.registry import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.unseen import UnseenPolicy
 from service.settings import Settings
-from service.task import load_task
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -47,17 +43,6 @@ class Registered:
         return self.pair.digest
 
 
-def _load(task_name: str, pair_name: str, settings: Settings) -> tuple[Pair, Dataset, str]:
-    task = load_task(task_name)
-    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    pair = load_pair(
-        settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
-    )
-    suite = load_suite(task_name)
-    dataset = load_gate(suite, input_model=task.input_model, settings=settings)
-    return pair, dataset, suite.digest
-
-
 def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registered:
     """Write the pair file's content into the registry.
 
@@ -65,7 +50,7 @@ def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registe
         PairError: the file is missing or wrong.
         RegistryError: the store rejected it or returned other content.
     """
-    pair, _, _ = _load(task_name, pair_name, settings)
+    pair = load_candidate(task_name, pair_name, settings).pair
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     return Registered(pair=pair, version=tracking.register(pair))
 
@@ -119,8 +104,9 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
     """
     if not why.strip():
         raise Refused(f"a reason is required: {omni('promote', pair_name, *REASON, task=task_name)}")
-    pair, dataset, suite_digest = _load(task_name, pair_name, settings)
-    suite = load_suite(task_name)
+    candidate = load_candidate(task_name, pair_name, settings)
+    pair, dataset, suite = candidate.pair, candidate.dataset, candidate.suite
+    refuse_demo(pair, settings)
     _refuse_misbehaviour(pair, suite, settings)
     check_store(settings.registry.uri)
     context = _open_context(task_name, settings, say)
@@ -138,7 +124,7 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
         pair_digest=pair.digest,
         dataset_digest=dataset.digest,
         dataset_name=dataset.name,
-        suite_digest=suite_digest,
+        suite_digest=suite.digest,
         production_digest=production_digest,
         environment=settings.environment,
         now=wall_clock(settings.clock_file)(),

@@ -6,25 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
-from eval.loaders import load_gate
+from eval.release.candidate import load_candidate, refuse_demo
 from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.release.signing import sign_statement, signer_to_release
 from eval.release.unseen import Say, exception_of, say_aside
-from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
-from service.cards import ModelCards
 from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
-from service.pair_file import load_pair
 from service.release.registry import check_store
 from service.release.release import attestation_tag
 from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.release.unseen import UnseenPolicy
 from service.settings import Settings, Stage
-from service.task import load_task
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -239,14 +235,11 @@ def _earned(
     say: Say,
 ) -> tuple[Pair, PairEvidence, Stage | None]:
     """Return the pair, the evidence that allows the step, and the stage of the exception to sign into it."""
-    task, suite = load_task(task_name), load_suite(task_name)
-    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    pair = load_pair(
-        settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
-    )
+    candidate = load_candidate(task_name, pair_name, settings)
+    pair, dataset, suite = candidate.pair, candidate.dataset, candidate.suite
+    refuse_demo(pair, settings)
     if pair.digest == production.pair.digest:
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
-    dataset = load_gate(suite, input_model=task.input_model, settings=settings)
     evidence, reasons = refusals(
         read_evidence(tracking.records(task_name, pair_name), keys),
         task_name=task_name,

@@ -113,8 +113,8 @@ class _Printer:
         table = self._table("95% interval below")
         for pair in self._evaluation.pairs:
             name = Text(self._fold(pair.pair_name, len(self._evaluation.pairs)), style="bold")
-            if pair.is_production:
-                name.append("\n(production)", style="cyan")
+            if pair.label:
+                name.append(f"\n({pair.label})", style="cyan")
             table.add_column(name, overflow="fold", vertical="top")
         for spec in table_metrics(self._suite):
             cells = [self._cell(pair.metrics.get(spec.name)) for pair in self._evaluation.pairs]
@@ -257,8 +257,8 @@ class _Printer:
         for pair in self._evaluation.pairs:
             checks = pair.gate.checks
             name = Text(one_line(pair.pair_name, 60), style="bold")
-            if pair.is_production:
-                name.append("\n(production)", style="cyan")
+            if pair.label:
+                name.append(f"\n({pair.label})", style="cyan")
             passed = sum(check.verdict is Verdict.PASS for check in checks)
             verdict = Text(VERDICT_WORDS[pair.gate.verdict], style=_COLOURS[pair.gate.verdict])
             said = Text(with_cause(pair, self._suite, why(pair)))

@@ -20,18 +20,16 @@ def next_step(
     policy: UnseenPolicy,
     *,
     named: Collection[str] = (),
-    bundled: Collection[str] = (),
 ) -> str:
     """Return the command to type after ``evaluation``, behind a few words that say what it is for.
 
     ``policy``: whether this stage releases a pair although nobody looked at some kinds of harm.
-    ``named``: the pairs that were asked for; the step is about one of them where there are any. ``bundled``: pairs that the
-    bundled model answers, which are shown and never released.
+    ``named``: the pairs that were asked for; the step is about one of them where there are any.
     """
     judged = [pair for pair in candidates(evaluation) if not named or pair.pair_name in named]
     if not judged:
         return _for_production(evaluation, suite)
-    real = [pair for pair in judged if pair.pair_name not in bundled]
+    real = [pair for pair in judged if pair.role != "demo"]
     if not real:
         return f"that was a demo; evaluate what is no demo: {omni('eval', task=evaluation.task)}"
     passed = [pair for pair in real if pair.gate.verdict is Verdict.PASS]

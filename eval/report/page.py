@@ -138,9 +138,7 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
     if warning := stand_in_warning(e):
         lines += [f"> **Stand-in.** {markdown(warning)}", ""]
     lines += [
-        "| | "
-        + " | ".join(markdown(p.pair_name) + (" (production)" if p.is_production else "") for p in e.pairs)
-        + " |",
+        "| | " + " | ".join(markdown(p.pair_name) + (f" ({p.label})" if p.label else "") for p in e.pairs) + " |",
         "|---|" + "---|" * len(e.pairs),
         "| **verdict** | " + " | ".join(_verdict_cell(pair) for pair in e.pairs) + " |",
     ]
@@ -230,7 +228,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def _pair_json(pair: PairResult, evaluation: Evaluation) -> dict[str, Any]:
     plain = {"pair_name", "pair_version", "pair_digest", "model", "backup", "answered_by", "origins"}
-    plain |= {"is_production", "seconds"}
+    plain |= {"is_production", "role", "seconds"}
     groups = ("metrics", "backup_metrics", "deltas")
     return {
         **{name: _jsonable(getattr(pair, name)) for name in PairResult.__slots__ if name in plain},

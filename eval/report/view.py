@@ -77,6 +77,7 @@ class PairCard:
     origins: str
     stand_in: bool
     is_production: bool
+    label: str
     failures: tuple[tuple[str, int], ...]
     groups: tuple[ReasonRows, ...]
     passed: tuple[CheckLine, ...]
@@ -121,6 +122,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             origins=", ".join(pair.origins),
             stand_in=bool(replaced_models(evaluation, pair)),
             is_production=pair.is_production,
+            label=pair.label,
             failures=tuple(failures_by_code(results_of(pair))),
             groups=reason_rows(pair, suite),
             passed=passed_lines(pair),

@@ -1,4 +1,4 @@
-"""Chooses the pairs that an evaluation runs by default: those whose own models can answer in this environment."""
+"""Chooses the pairs that an evaluation runs by default: candidates and floors whose own models can answer here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from service.settings import Settings
 DEMO_DATASET = "dev"  # not the gate's cases, which are for evidence
 DEMO_CASES = 8  # a minute on two idle cores with the bundled model
 
-Reason = Literal["bundled", "provider"]
+Reason = Literal["demo", "provider"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """A pair that is evaluated only if --pairs names it.
 
-    ``bundled``: the small bundled model would answer, slowly and badly. ``provider``: its provider cannot be reached.
+    ``demo``: the pair's file says so. ``provider``: its provider cannot be reached.
     """
 
     pair: Pair
@@ -46,7 +46,7 @@ def select_pairs(
     *,
     credentials: Callable[[], bool] = has_credentials,
 ) -> Selection:
-    """Divide ``pairs`` into those that can be answered well in this environment and those that cannot.
+    """Divide ``pairs`` into those to evaluate and those that are demos or that their own models cannot answer here.
 
     Code always runs. A provider's model can be called at a configured endpoint, or in ``aws`` with ``credentials``. In
     ``local`` without an endpoint the bundled model would answer in its place, and its figures would not be the model's.
@@ -55,8 +55,8 @@ def select_pairs(
     left_out: list[LeftOut] = []
     reachable: bool | None = None
     for pair in pairs:
-        if is_bundled(pair, cards):
-            left_out.append(LeftOut(pair=pair, reason="bundled"))
+        if pair.role == "demo":
+            left_out.append(LeftOut(pair=pair, reason="demo"))
             continue
         if any(cards.get(model).runs == "provider" for model in (pair.model, pair.backup) if model):
             if reachable is None:
@@ -71,12 +71,10 @@ def select_pairs(
 def left_out_lines(left_out: Sequence[LeftOut], task: str, settings: Settings) -> list[str]:
     """Return a line for each reason: which pairs were left out, why, and the command that evaluates them or one of them."""
     lines = []
-    bundled = [item.pair.name for item in left_out if item.reason == "bundled"]
-    if bundled:
-        command = _elsewhere("local", settings) + demo_command(bundled[0], task, settings)
-        lines.append(
-            f"Left out: {', '.join(bundled)}. The small bundled model would answer: a demo, no evidence. Try it: {command}"
-        )
+    demos = [item.pair.name for item in left_out if item.reason == "demo"]
+    if demos:
+        command = _elsewhere("local", settings) + demo_command(demos[0], task, settings)
+        lines.append(f"Left out: {', '.join(demos)}. A demo never has to pass. Try one: {command}")
     provider = [item.pair.name for item in left_out if item.reason == "provider"]
     if provider:
         command = _elsewhere("aws", settings) + omni("eval", task=task)
@@ -90,7 +88,7 @@ def left_out_lines(left_out: Sequence[LeftOut], task: str, settings: Settings) -
 
 
 def demo_command(pair_name: str, task: str, settings: Settings) -> str:
-    """Return the command that shows a bundled model's pair on few cases, of the development set where the task has one."""
+    """Return the command that shows a demo on few cases, of the development set where the task has one."""
     words = ["eval", "--pairs", pair_name]
     if (settings.datasets_dir / task / f"{DEMO_DATASET}.jsonl").exists():
         words += ["--dataset", DEMO_DATASET]
@@ -99,12 +97,6 @@ def demo_command(pair_name: str, task: str, settings: Settings) -> str:
 
 def _elsewhere(environment: str, settings: Settings) -> str:
     return "" if settings.environment == environment else f"OMNI_ENVIRONMENT={environment} "
-
-
-def is_bundled(pair: Pair, cards: ModelCards) -> bool:
-    """Return whether a model that this project brings along answers for ``pair``."""
-    card = cards.get(pair.model)
-    return card.runs == "local" and card.wire != "in_process"
 
 
 def _provider_reachable(settings: Settings, credentials: Callable[[], bool]) -> bool:

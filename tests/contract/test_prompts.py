@@ -38,6 +38,17 @@ def test_the_first_five_pairs_are_there():
     }
 
 
+def test_every_task_has_a_floor_and_no_pair_of_the_bundled_model_has_to_pass():
+    pairs = [_load(path) for path in PAIRS]
+    assert {pair.task for pair in pairs if pair.role == "floor"} == {pair.task for pair in pairs}
+    for pair in pairs:
+        card = CARDS.get(pair.model)
+        expected = {("local", "in_process"): "floor", ("local", "bedrock"): "demo"}.get(
+            (card.runs, card.wire), "candidate"
+        )
+        assert pair.role == expected, pair.name
+
+
 def test_a_judge_is_licensed_for_kinds_that_its_suite_declares():
     for suite in map(load_suite, task_names()):
         declared = {kind.name for kind in suite.judged_only}

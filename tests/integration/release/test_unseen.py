@@ -129,6 +129,17 @@ def test_prod_refuses_to_promote_to_roll_out_and_to_serve_it(local):
         fetch_candidate("shout", in_prod(local))
 
 
+def test_a_demo_is_released_to_local_alone(local):
+    path = local.prompts_dir / "shout" / "loud.prompty"
+    path.write_text(path.read_text().replace("task: shout", "task: shout\nrole: demo"), encoding="utf-8")
+    with pytest.raises(Refused, match="loud is a demo, and stage 'dev' serves none"):
+        promote_pair("shout", "loud", "first", local.model_copy(update={"stage": "dev"}))
+    promote_pair("shout", "loud", "first", local)
+    _next_version(local, role="demo")
+    with pytest.raises(Refused, match="loud is a demo"):
+        advance_rollout("shout", "loud", "some", local.model_copy(update={"stage": "dev"}))
+
+
 def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch, capsys):
     allowing = in_prod(local, release_unseen="allow")
     said = []
@@ -174,9 +185,13 @@ def test_a_licensed_judge_makes_the_verdict_plain_and_prod_takes_it(local, monke
         promote_pair("shout", "loud", "once more", in_prod(local))
 
 
-def _next_version(settings):
+def _next_version(settings, role="candidate"):
     path = settings.prompts_dir / "shout" / "loud.prompty"
     path.write_text(ThrowAway.pair("loud", "local.shout-v1", version="1.1.0"), encoding="utf-8")
-    text = path.read_text(encoding="utf-8").replace("Shout what", "Please shout what")
+    text = (
+        path.read_text(encoding="utf-8")
+        .replace("Shout what", "Please shout what")
+        .replace("task: shout", f"task: shout\nrole: {role}")
+    )
     path.write_text(text, encoding="utf-8")
     evaluate(Options(task="shout", pairs=("loud",)), settings)

@@ -60,6 +60,12 @@ def test_a_good_file_loads(load):
     assert [message.role for message in pair.messages] == ["system", "user"]
 
 
+def test_the_role_is_read_and_is_no_part_of_the_digest(load):
+    demo = load(GOOD.replace("version: 1.0.0", "version: 1.0.0\nrole: demo"))
+    assert (demo.role, load(GOOD).role) == ("demo", "candidate")
+    assert demo.digest == load(GOOD).digest
+
+
 def test_line_endings_do_not_change_the_digest(load):
     assert load(GOOD.replace("\n", "\r\n")).digest == load(GOOD).digest
 
@@ -89,6 +95,8 @@ def test_line_endings_do_not_change_the_digest(load):
         ("hedge_delay_ms: 2500", "max_history_tokens: 100", 19, "max_history_tokens 100 is below 200"),
         ("name: good", "name: other", 2, "the file's path requires 'good'"),
         ("task: demo", "task: other", 3, "the file's path requires 'demo'"),
+        ("version: 1.0.0", "version: 1.0.0\nrole: flor", 5, "unknown role 'flor'; one of: candidate, floor, demo"),
+        ("version: 1.0.0", "version: 1.0.0\nrole: [demo]", 5, "unknown role ['demo']"),
         ("version: 1.0.0", "version: 1.0", 4, "in quotes"),
         ("version: 1.0.0", "version: 1.0.0\nversion: 2.0.0", 5, "appears twice"),
         ("{{history}}", "{{histroy}}", 25, "unknown variable 'histroy'; did you mean 'history'"),

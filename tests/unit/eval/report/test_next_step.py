@@ -39,7 +39,7 @@ def check(verdict, kind="floor"):
     return Check(kind=kind, metric=metric(0.5), bound=0.8, verdict=verdict, reason="why", explanation="how")
 
 
-def pair(name, *checks, value=0.5, production=False, looks=1, unseen=()):
+def pair(name, *checks, value=0.5, production=False, looks=1, unseen=(), role="candidate"):
     gate = GateResult(
         pair_name=name,
         pair_digest=name,
@@ -61,6 +61,7 @@ def pair(name, *checks, value=0.5, production=False, looks=1, unseen=()):
         cases=(),
         metrics={"grounded": metric(value)},
         gate=gate,
+        role=role,
     )
 
 
@@ -84,8 +85,8 @@ def evaluation(*pairs, dataset="gate", task="summarize", environment="local"):
     )
 
 
-def step(*pairs, suite=SUITE, policy=TAKES, named=(), bundled=(), **where):
-    return next_step(evaluation(*pairs, **where), suite, policy, named=named, bundled=bundled)
+def step(*pairs, suite=SUITE, policy=TAKES, named=(), **where):
+    return next_step(evaluation(*pairs, **where), suite, policy, named=named)
 
 
 def test_a_pair_that_passed_on_the_gates_cases_is_to_be_released():
@@ -129,9 +130,9 @@ def test_an_undecided_pair_gets_more_evidence_where_that_exists():
 
 
 def test_a_demo_is_never_to_be_released():
-    said = step(pair("a", check(PASS)), bundled=("a",))
+    said = step(pair("a", check(PASS), role="demo"))
     assert said == "that was a demo; evaluate what is no demo: omni eval"
-    assert "omni promote b" in step(pair("a", check(PASS), value=0.9), pair("b", check(PASS)), bundled=("a",))
+    assert "omni promote b" in step(pair("a", check(PASS), value=0.9, role="demo"), pair("b", check(PASS)))
 
 
 def test_with_production_alone_it_is_to_be_served_or_looked_after():

@@ -17,8 +17,8 @@ CARDS = ModelCards(
     ]
 )
 PAIRS = [
-    make_pair(name="floor", model="code"),
-    make_pair(name="demo", model="small", backup="code"),
+    make_pair(name="floor", model="code", role="floor"),
+    make_pair(name="demo", model="small", backup="code", role="demo"),
     make_pair(name="candidate", model="nova", backup="code"),
     make_pair(name="backed", model="code", backup="nova"),
 ]
@@ -38,10 +38,10 @@ def select(environment="local", endpoint=None, credentials=False):
     return select_pairs(PAIRS, CARDS, settings, credentials=lambda: credentials)
 
 
-def test_locally_code_runs_and_nothing_that_a_stand_in_or_the_bundled_model_would_answer():
+def test_locally_code_runs_and_neither_demos_nor_what_a_stand_in_would_answer():
     found = select()
     assert names(found.pairs) == ["floor"]
-    assert names(found.without("bundled")) == ["demo"]
+    assert names(found.without("demo")) == ["demo"]
     assert names(found.without("provider")) == ["candidate", "backed"]
 
 
@@ -51,7 +51,13 @@ def test_locally_code_runs_and_nothing_that_a_stand_in_or_the_bundled_model_woul
 def test_where_the_provider_can_be_reached_its_candidates_run_and_the_demo_does_not(where):
     found = select(**where)
     assert names(found.pairs) == ["floor", "candidate", "backed"]
-    assert names(found.without("bundled")) == ["demo"]
+    assert names(found.without("demo")) == ["demo"]
+
+
+def test_a_pair_is_a_demo_because_its_file_says_so_whatever_answers_it():
+    pairs = [make_pair(name="a", model="small"), make_pair(name="b", model="code", role="demo")]
+    found = select_pairs(pairs, CARDS, Settings(), credentials=lambda: False)
+    assert (names(found.pairs), names(found.without("demo"))) == (["a"], ["b"])
 
 
 def test_without_credentials_aws_evaluates_the_floor():
@@ -70,7 +76,7 @@ def test_a_line_for_each_reason_names_the_pairs_and_the_command():
     settings = Settings(environment="local", bedrock={"bedrock_endpoint": None})
     demo, provider = left_out_lines(select().left_out, "summarize", settings)
     assert demo.startswith("Left out: demo. ")
-    assert "no evidence" in demo
+    assert "A demo never has to pass" in demo
     assert demo.endswith("omni eval --pairs demo --dataset dev --cases 8")
     assert provider.startswith("Left out: candidate, backed. ")
     assert "OMNI_ENVIRONMENT=aws" in provider
