@@ -1,5 +1,7 @@
 """The weekly report's commands of ``omni``; heavy imports stay inside the functions."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -15,6 +17,9 @@ def report(
     zone: Annotated[
         str, typer.Option(help="IANA time zone of the weeks and days; default: OMNI_REPORT_ZONE, else UTC.")
     ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print headline, evidence and paths as one JSON document; for scripts.")
+    ] = False,
 ) -> None:
     """Write page, digest and numbers of one week."""
     from figures.command_line import omni
@@ -22,6 +27,9 @@ def report(
     from service.settings import Settings
 
     written = write_weekly(Settings(), week=week, task=task, zone=zone)
+    if as_json:
+        say(json.dumps(asdict(written), indent=2, ensure_ascii=False, default=str))
+        return
     say(f"{written.headline}\n{written.evidence}")
     say(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
     say(

@@ -15,10 +15,15 @@ from service.warehouse.opening import open_warehouse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
-    """The paths of the files written, the report's headline and the sentence with its figures."""
+    """The paths of the files written, the report's headline and the sentence with its figures.
 
+    ``report_id`` is the same for every report on this task and week; ``note`` says that the week is simulated, else "".
+    """
+
+    report_id: str
     headline: str
     evidence: str
+    note: str
     page: Path
     digest: Path
     numbers: Path
@@ -58,14 +63,16 @@ def write_weekly(
         warehouse.close()
     from reports.compare.weekly import make_report
     from reports.write import digest, numbers, page
-    from reports.write.headline import evidence_sentence, headline
+    from reports.write.headline import SIMULATED_NOTE, evidence_sentence, file_name, headline
 
     report = make_report(data, simulated=is_simulated())
     folder = out_folder(settings.root, "weekly") / chosen.name
     folder.mkdir(parents=True, exist_ok=True)
     return WrittenReport(
+        report_id=file_name(report, f"weekly-{task}-{chosen.name}"),
         headline=headline(report),
         evidence=evidence_sentence(report),
+        note=SIMULATED_NOTE if report.simulated else "",
         page=page.write_page(report, folder),
         digest=digest.write_digest(report, folder),
         numbers=numbers.write_numbers(report, folder),

@@ -494,20 +494,35 @@ def test_a_missing_warehouse_is_reported(tmp_path):
 
 @pytest.mark.parametrize(("week", "code"), [("2026-W46", 0), ("2026-46", 2), ("2026-W54", 2)])
 def test_exit_codes(house, week, code):
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "OMNI_ROOT": str(house.settings.root), "OMNI_STATE_DIR": str(house.settings.state_dir),
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "omni", "report", "--week", week],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    done = _omni_report(house, "--week", week)
     assert done.returncode == code, done.stderr
     assert (
         done.stdout.startswith("No answers in 2026-W46\n") if code == 0 else done.stderr.startswith("error: no week")
     ), done.stderr
+
+
+def _omni_report(house, *arguments, **environment):
+    own = {
+        "PYTHONPATH": str(ROOT), "OMNI_ROOT": str(house.settings.root), "OMNI_STATE_DIR": str(house.settings.state_dir),
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "omni", "report", *arguments],
+        cwd=ROOT,
+        env=os.environ | own | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("simulated", "prefix"), [("", ""), ("1", "simulated-")])
+def test_a_script_gets_one_document_that_names_the_report(house, simulated, prefix):
+    done = _omni_report(house, "--week", "2026-W46", "--json", OMNI_SIMULATED=simulated)
+    told = json.loads(done.stdout)
+    assert told["report_id"] == f"{prefix}weekly-summarize-2026-W46"
+    assert told["headline"].endswith("No answers in 2026-W46")
+    assert bool(told["note"]) is bool(simulated)
+    assert Path(told["page"]).read_text(encoding="utf-8").count(told["headline"]) >= 1
+    assert Path(told["digest"]).is_file()
 
 
 # The written files
