@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from eval.commands.arguments import COULD_NOT_RUN, Concurrency, TaskName, names_of
+from figures.command_line import omni
 from service.display.terminal import say
 
 if TYPE_CHECKING:
@@ -35,11 +36,19 @@ def calibrate(
     ] = 200,
     concurrency: Concurrency = None,
     fresh: Annotated[bool, typer.Option(help="Ask the judge again even where answers are cached.")] = False,
+    due: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="DAYS", help="Measure nothing; tell which judges are due after so many days."),
+    ] = None,
 ) -> None:
     """Measure judges and detectors on labelled rows and contrast sets; only a judge that measures well enough may gate.
 
-    Exit code 0: every judge asked may gate, or the suite only shows it. 1: a judge that the suite gates on may not gate.
+    Exit code 0: every judge asked may gate, or the suite only shows it. 1: a judge that the suite gates on may not gate, or
+    with --due has to be measured again.
     """
+    if due is not None:
+        _tell_due(task, due)
+        return
     from eval.judges.calibrate import SETS, CalibrateOptions
     from eval.judges.calibrate import calibrate as measure
     from eval.judges.detectors import detector_lines
@@ -72,6 +81,21 @@ def calibrate(
         for line in _lines(report):
             say(line)
     if any(report.shortfall and report.spec.bounded for report in reports):
+        raise typer.Exit(1)
+
+
+def _tell_due(task: str, days: int) -> None:
+    from datetime import UTC, datetime
+
+    from eval.judges.due import judges_due
+    from service.settings import Settings
+
+    found = judges_due(task, Settings(), days=days, now=datetime.now(UTC))
+    for item in found:
+        state = f"due, {item.reason}" if item.reason else f"holds, measured {item.measured[:10]}"
+        say(f"judge {item.rubric} on {item.model}: {state}")
+    if any(item.reason for item in found):
+        say(f"measure them: {omni('calibrate', task=task)}")
         raise typer.Exit(1)
 
 

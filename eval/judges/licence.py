@@ -83,7 +83,7 @@ def licence(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, *,
         answered_by: what answered in this run; "" before anything answered.
     """
     found = None if record is None else record.contrasts
-    reason = _ended(record, found, spec, terms, answered_by)
+    reason = outdated(record, spec, terms, answered_by)
     if reason:
         return Licence(refused=f"{reason}; run {omni('calibrate', '--judge', spec.rubric, task=terms.task)}")
     assert found is not None
@@ -105,14 +105,9 @@ def _kind(name: str, found: ContrastMeasure, needed: float) -> KindLicence:
     return KindLicence(kind=name, recall=recall, needed=needed, licensed=licensed)
 
 
-def _ended(
-    record: Calibration | None,
-    found: ContrastMeasure | None,
-    spec: JudgeSpec,
-    terms: LicenceTerms,
-    answered_by: str,
-) -> str:
+def outdated(record: Calibration | None, spec: JudgeSpec, terms: LicenceTerms, answered_by: str = "") -> str:
     """Return why the measurement does not hold any more, or never was; "" if it holds."""
+    found = None if record is None else record.contrasts
     if record is None:
         return "never measured with this prompt and model"
     if terms.set_digest is None:
