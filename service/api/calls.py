@@ -4,7 +4,6 @@ The tenant is the one of the token's client. An override never changes the model
 """
 
 from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -21,6 +20,7 @@ from service.calls.store.overrides import Override
 from service.calls.store.pages import MOST, WrongCursor
 from service.calls.store.states import CallJob, State
 from service.errors import StoreError
+from service.json_types import WHOLE_NUMBER, IsoDay
 from service.tasks.scorecard.arithmetic import Rating
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
@@ -130,7 +130,9 @@ class OverrideRequest(BaseModel):
     )
 
     edit: Annotated[
-        int, Field(ge=0, le=100_000_000, description="`edit` of the override as you read it; 0 when there was none")
+        int,
+        Field(ge=0, le=100_000_000, description="`edit` of the override as you read it; 0 when there was none"),
+        WHOLE_NUMBER,
     ]
     verdict: Rating
     reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] = Field(
@@ -142,12 +144,15 @@ class OverrideRequest(BaseModel):
 async def list_calls(
     request: Request,
     state: State | None = None,
-    day: Annotated[date | None, Query(description="The UTC day of the call")] = None,
+    day: Annotated[IsoDay | None, Query(description="The UTC day of the call")] = None,
     form_id: _FormId = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 50,
     after: _Cursor = None,
 ) -> CallList | Response:
-    """Return the tenant's calls, newest first; ``state``, ``day`` and ``form_id`` filter them."""
+    """Return the tenant's calls, newest first; ``state``, ``day`` and ``form_id`` filter them.
+
+    ``after`` is the `next` of a page with the same ``day``.
+    """
     tenant, calls = tenant_of(request), _calls(request)
     ask = partial(calls.pages.page, tenant, limit=limit, day=day, state=state, form_id=form_id, after=after)
     try:

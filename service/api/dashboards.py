@@ -14,6 +14,7 @@ from service.api.http.problems import Problem, problem
 from service.dashboards.definitions import ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import RangeInvalid, WarehouseUnreadable
 from service.dashboards.reader import Asked, DashboardData
+from service.json_types import IsoDay
 from service.telemetry.log import Event, log
 
 router = APIRouter(tags=["operator"])
@@ -202,14 +203,17 @@ async def dashboard(
     response: Response,
     name: str,
     from_day: Annotated[
-        date | None, Query(alias="from", description="First day (UTC); four weeks before `to` by default")
+        IsoDay | None, Query(alias="from", description="First day (UTC); four weeks before `to` by default")
     ] = None,
     to_day: Annotated[
-        date | None, Query(alias="to", description="Last day (UTC); the newest in the warehouse by default")
+        IsoDay | None, Query(alias="to", description="Last day (UTC); the newest in the warehouse by default")
     ] = None,
     pair: Annotated[str | None, Query(max_length=64, description="One pair; all pairs by default")] = None,
 ) -> Any:
-    """Return one dashboard's figures, each with n and interval; they are at most 30 seconds old."""
+    """Return one dashboard's figures, each with n and interval; they are at most 30 seconds old.
+
+    `from` must not be after `to`, and the range may hold 731 days at most.
+    """
     response.headers.update(_NO_STORE)
     runtime, known = runtime_of(request), load_dashboards().get(name)
     if known is None:

@@ -27,6 +27,12 @@ _EXAMPLES: list[dict[str, Any]] = [
 router = APIRouter(tags=["feedback"])
 
 
+def _named_by(*names: str) -> dict[str, Any]:
+    absent = {"unique_process_id", "contact_id", "customer_account", "request_id"} - set(names)
+    types = {name: {"type": "string"} for name in names} | {name: {"type": "null"} for name in sorted(absent)}
+    return {"required": list(names), "properties": types}
+
+
 class FeedbackRequest(BaseModel):
     """Whether one summary helped; it is named by its process id, by contact and account, or by its request id."""
 
@@ -36,9 +42,9 @@ class FeedbackRequest(BaseModel):
         json_schema_extra={
             "examples": list(_EXAMPLES),
             "oneOf": [
-                {"required": ["unique_process_id"]},
-                {"required": ["contact_id", "customer_account"]},
-                {"required": ["request_id"]},
+                _named_by("unique_process_id"),
+                _named_by("contact_id", "customer_account"),
+                _named_by("request_id"),
             ],
         },
     )

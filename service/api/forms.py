@@ -3,22 +3,26 @@
 The tenant is the one of the token's client.
 """
 
-from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.answering import runtime_of
-from service.api.http.problems import RESPONSES, FieldProblem, Problem, problem
+from service.api.http.problems import RESPONSES, FieldProblem, Problem, message_of, problem
 from service.api.http.tenancy import tenant_of
 from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
 from service.errors import StoreError
-from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, Section
+from service.json_types import WHOLE_NUMBER
+from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])
 _FormId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$")]
-_Edit = Annotated[int, Field(ge=0, le=1_000_000_000, description="`edit` of the form as you read it; 0 for a new form")]
+_Edit = Annotated[
+    int,
+    Field(ge=0, le=1_000_000_000, description="`edit` of the form as you read it; 0 for a new form"),
+    WHOLE_NUMBER,
+]
 _DENIED: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "The client belongs to no tenant"},
     **{status: RESPONSES[status] for status in (422, 500, 503)},
@@ -103,7 +107,7 @@ class DraftRequest(BaseModel):
 
     edit: _Edit
     name: Name
-    pass_threshold: Decimal
+    pass_threshold: PassThreshold
     sections: tuple[Section, ...] = Field(min_length=1, max_length=MOST_SECTIONS)
 
 
@@ -143,14 +147,17 @@ async def get_form(
 
 @router.put("/{form_id}/draft", response_model=FormAnswer, responses={**_DENIED, **_CHANGED})
 async def save_draft(form_id: _FormId, body: DraftRequest, request: Request) -> FormAnswer | Response:
-    """Write the form's draft. Calls are scored by the active version until the draft is activated."""
+    """Write the form's draft. Calls are scored by the active version until the draft is activated.
+
+    Each section and each criterion needs an id of its own, and a form has at most 40 criteria.
+    """
     tenant = tenant_of(request)
     fields = body.model_dump(exclude={"edit"})
     try:
         draft = Form.model_validate({**fields, "form_id": form_id, "tenant": tenant, "version": 1})
     except ValidationError as err:  # rules of the whole form: duplicate ids, too many criteria
         errors = [
-            FieldProblem(field=".".join(map(str, e["loc"])) or "sections", message=e["msg"]) for e in err.errors()
+            FieldProblem(field=".".join(map(str, e["loc"])) or "sections", message=message_of(e)) for e in err.errors()
         ]
         detail = "; ".join(error.message for error in errors)
         return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=detail, errors=errors)

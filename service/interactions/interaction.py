@@ -3,7 +3,9 @@
 from datetime import date, datetime, timedelta
 from typing import Literal, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from service.json_types import IsoTime
 
 Channel = Literal["ivr", "agent", "chat", "email", "sms", "web", "mobile_app", "social"]
 CHANNELS: tuple[str, ...] = get_args(Channel)
@@ -16,7 +18,7 @@ class Interaction(BaseModel):
 
     interaction_id: str = Field(min_length=1, max_length=64)
     channel: Channel
-    timestamp: AwareDatetime
+    timestamp: IsoTime
     intent: str = Field(max_length=120)
     text: str = Field(max_length=20_000)
     outcome: str | None = Field(default=None, max_length=200)

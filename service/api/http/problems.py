@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from service.errors import FailureCode, ServiceError
 from service.task import TaskResult
@@ -191,7 +192,7 @@ async def _on_service_error(request: Request, err: Exception) -> ProblemResponse
 
 async def _on_invalid_request(request: Request, err: Exception) -> ProblemResponse:
     assert isinstance(err, RequestValidationError)
-    errors = [FieldProblem(field=_field(item["loc"]), message=_message(item)) for item in err.errors()]
+    errors = [FieldProblem(field=_field(item["loc"]), message=message_of(item)) for item in err.errors()]
     log(Event.REQUEST_FAILED, failure_code="INVALID_REQUEST", status=422, wrong_fields=len(errors))
     names = ", ".join(dict.fromkeys(error.field for error in errors))
     return problem(
@@ -204,7 +205,8 @@ def _field(location: tuple[Any, ...]) -> str:
     return (".".join(parts) or "body")[:_LONGEST_NAME]
 
 
-def _message(error: Mapping[str, Any]) -> str:
+def message_of(error: Mapping[str, Any]) -> str:
+    """Return the sentence of one of pydantic's errors."""
     if error["type"] == "json_invalid":
         return "the body is not valid JSON"
     if error["type"] == "extra_forbidden":
@@ -224,4 +226,16 @@ async def _on_http_exception(request: Request, err: Exception) -> ProblemRespons
     code = HTTPStatus(err.status_code).name
     answer = problem(_request_id(request), status=err.status_code, code=code, detail=str(err.detail))
     answer.headers.update(err.headers or {})
+    if err.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names the methods of the first route with this path only; each method of ours is a route of its own.
+        answer.headers["Allow"] = ", ".join(_methods_of(request))
     return answer
+
+
+def _methods_of(request: Request) -> list[str]:
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]

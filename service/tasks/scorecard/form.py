@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 MOST_CRITERIA = 40
 MOST_SECTIONS = 20
@@ -13,6 +23,13 @@ MOST_SECTIONS = 20
 _ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,47}$"
 _LARGEST_WEIGHT = Decimal(1000)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_DECIMALS = 4
+# The validators below as patterns, for the OpenAPI document: spaces around a text do not count.
+_PLAIN = r"[^\x00-\x08\x0b-\x1f\x7f]"
+_PLAIN_END = r"[^\s\x00-\x08\x0b-\x1f\x7f]"
+_ANY_TEXT = {"pattern": f"^{_PLAIN}*$"}
+_SOME_TEXT = {"pattern": f"^{_PLAIN}*{_PLAIN_END}{_PLAIN}*$"}
+_THREE_CHARACTERS = {"pattern": rf"^\s*{_PLAIN_END}{_PLAIN}+{_PLAIN_END}\s*$"}
 
 
 def _plain(text: str) -> str:
@@ -21,10 +38,51 @@ def _plain(text: str) -> str:
     return text
 
 
+def _as_written(value: Any) -> Any:
+    """Return a JSON number as it was written: 0.1 + 0.2 is sent as 0.30000000000000004."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return round(value, 12) if isinstance(value, float) else value
+
+
+def _number(text_pattern: str, **bounds: float) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "multipleOf": 10**-_DECIMALS, **bounds},
+                {"type": "string", "pattern": text_pattern},
+            ]
+        },
+        mode="validation",
+    )
+
+
+_Weight = Annotated[
+    Decimal,
+    BeforeValidator(_as_written),
+    _number(
+        r"^(?:1000(?:\.0{1,4})?|0\.(?=0*[1-9])[0-9]{1,4}|[1-9][0-9]{0,2}(?:\.[0-9]{1,4})?)$",
+        exclusiveMinimum=0,
+        maximum=1000,
+    ),
+]
+PassThreshold = Annotated[
+    Decimal, BeforeValidator(_as_written), _number(r"^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$", minimum=0, maximum=1)
+]
 Id = Annotated[str, StringConstraints(pattern=_ID)]
 TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,61}$")]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120), AfterValidator(_plain)]
-_Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=600), AfterValidator(_plain)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=120),
+    AfterValidator(_plain),
+    Field(json_schema_extra=_SOME_TEXT),
+]
+_Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=600),
+    AfterValidator(_plain),
+    Field(json_schema_extra=_ANY_TEXT),
+]
 
 
 class Criterion(BaseModel):
@@ -38,27 +96,23 @@ class Criterion(BaseModel):
 
     id: Id
     question: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=3, max_length=300), AfterValidator(_plain)
+        str,
+        StringConstraints(strip_whitespace=True, min_length=3, max_length=300),
+        AfterValidator(_plain),
+        Field(json_schema_extra=_THREE_CHARACTERS),
     ]
     guidance: _Text = ""
-    weight: Decimal
+    weight: _Weight
     required: bool = False
     applies_when: _Text | None = None
     holds: Literal["once", "throughout"] = "once"
-
-    @field_validator("weight", mode="before")
-    @classmethod
-    def _weight_is_a_number(cls, weight: Any) -> Any:
-        if isinstance(weight, bool):
-            raise ValueError("a weight must be a number, not true or false")
-        return weight
 
     @field_validator("weight")
     @classmethod
     def _weight_counts(cls, weight: Decimal) -> Decimal:
         if not 0 < weight <= _LARGEST_WEIGHT:
             raise ValueError("a weight must be above 0 and at most 1000; leave out a criterion that must not count")
-        if -int(weight.as_tuple().exponent) > 4:
+        if -int(weight.as_tuple().exponent) > _DECIMALS:
             raise ValueError("a weight must have at most 4 decimals")
         return weight
 
@@ -75,7 +129,7 @@ class Section(BaseModel):
 
     id: Id
     title: Name
-    criteria: tuple[Criterion, ...] = Field(min_length=1)
+    criteria: tuple[Criterion, ...] = Field(min_length=1, json_schema_extra={"maxItems": MOST_CRITERIA})
 
 
 class Form(BaseModel):
@@ -87,13 +141,13 @@ class Form(BaseModel):
     tenant: TenantId
     name: Name
     version: int = Field(ge=1, le=1_000_000)
-    pass_threshold: Decimal
+    pass_threshold: PassThreshold
     sections: tuple[Section, ...] = Field(min_length=1, max_length=MOST_SECTIONS)
 
     @field_validator("pass_threshold")
     @classmethod
     def _threshold_is_a_share(cls, threshold: Decimal) -> Decimal:
-        if not 0 <= threshold <= 1 or -int(threshold.as_tuple().exponent) > 4:
+        if not 0 <= threshold <= 1 or -int(threshold.as_tuple().exponent) > _DECIMALS:
             raise ValueError("a pass_threshold must be from 0 to 1 with at most 4 decimals: 0.7, not 70")
         return threshold
 

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import OutputInvalid
 from service.guard import AnswerGuard
 from service.interactions.interaction import HistoryFilter, Interaction
+from service.json_types import IsoTime
 from service.llm.model_call import InProcessModels
 from service.pair import OutputRules, Pair
 from service.task import Task
@@ -43,7 +44,7 @@ class SummarizeInputs(HistoryFilter):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
-    as_of: AwareDatetime
+    as_of: IsoTime
     account_number: str = Field(min_length=4, max_length=32)
     contact_id: str = Field(min_length=1, max_length=128)
     initial_contact_id: str | None = Field(default=None, min_length=1, max_length=128)

@@ -1,11 +1,15 @@
-"""What the OpenAPI document allows, and what it does not: no request makes the service fail, and answers are as documented."""
+"""What the OpenAPI document allows, and what it does not: the service takes the one, refuses the other, and never fails."""
+
+import json
+import re
 
 import pytest
 import schemathesis
 from builders import FakeCalls, FakeForms
 from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode
+from schemathesis import GenerationMode, engine
 from schemathesis.checks import not_a_server_error
+from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -23,6 +27,21 @@ from service.warehouse import open_warehouse
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # its own warnings about generated data
 
 EXAMPLES = 100
+ENGINE_EXAMPLES = 40
+# Rules about several fields, which JSON Schema cannot express: what the operation's description says, and how it refuses.
+RULES = {
+    "PUT /v1/forms/{form_id}/draft": {
+        "an id of its own": "(section|criterion) id '.*' appears twice; give each (section|criterion) its own id",
+        "at most 40 criteria": "[0-9]+ criteria; a form has at most 40: split it into two forms",
+    },
+    "GET /v1/dashboards/{name}": {
+        "`from` must not be after `to`": "the range ends before it begins: `from` must not be after `to`",
+        "may hold 731 days at most": "the range is longer than 731 days: choose a shorter one",
+    },
+    "GET /v1/calls": {
+        "`after` is the `next` of a page": "the cursor (was not issued by this service|belongs to another day than .*)",
+    },
+}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -93,3 +112,38 @@ def test_no_request_makes_the_service_fail(api, mode):
         # Of a task's own inputs some are read more kindly than documented: a time may be a number.
         strict = {name: codes for name, codes in statuses.items() if name != "POST /v1/summarize"}
         assert all(min(codes) >= 400 for codes in strict.values())
+
+
+def test_requests_and_answers_are_as_documented(api):
+    """Every check that schemathesis has, on every operation: examples, edge cases, random requests, and requests in a row."""
+    schema, token = api
+    schema.config.headers = {"authorization": f"Bearer {token}"}
+    schema.config.generation.deterministic = True
+    schema.config.generation.max_examples = ENGINE_EXAMPLES
+    document = schema.raw_schema
+    operations = {f"{method.upper()} {path}" for path, found in document["paths"].items() for method in found}
+    tried, faults = set(), {}
+    for event in engine.from_schema(schema).execute():
+        assert not isinstance(event, FatalError), event.exception
+        if isinstance(event, NonFatalError):
+            faults[event.label, "error"] = str(event.info)
+        if not isinstance(event, ScenarioFinished):
+            continue
+        for case_id, checks in event.recorder.checks.items():
+            case = event.recorder.cases[case_id].value
+            tried.add(case.operation.label)
+            for check in checks:
+                if check.failure_info and not _is_a_rule(document, case, event.recorder.interactions.get(case_id)):
+                    found = check.failure_info
+                    faults[case.operation.label, check.name] = f"{found.failure.message}\n{found.code_sample[:1000]}"
+    assert not faults, "\n\n".join(f"{name}: {text}" for name, text in faults.items())
+    assert tried == operations
+
+
+def _is_a_rule(document, case, interaction):
+    if interaction is None or interaction.response is None or interaction.response.status_code != 422:
+        return False
+    description = " ".join(document["paths"][case.operation.path][case.operation.method.lower()]["description"].split())
+    detail = json.loads(interaction.response.content)["detail"]
+    rules = RULES.get(case.operation.label, {})
+    return any(said in description and re.fullmatch(refusal, detail, re.DOTALL) for said, refusal in rules.items())

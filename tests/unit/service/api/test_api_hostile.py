@@ -49,6 +49,11 @@ def test_true_is_no_number(client, name, value):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, name)
 
 
+def test_a_method_that_a_path_lacks_is_answered_with_all_that_it_has(client):
+    answer = client.put("/dashboards/session", json={})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, POST")
+
+
 def test_a_process_id_cannot_take_the_key_of_an_earlier_answer(client):
     answer = client.post("/omni-channel-insights", json=BODY | {"unique_process_id": "p#req-0123456789ab"})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "unique_process_id")

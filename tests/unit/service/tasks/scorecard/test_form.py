@@ -141,7 +141,7 @@ def test_one_more_yes_never_lowers_the_percentage(criteria: list[tuple[Decimal, 
         (raw_form({"id": "a", "weight": "NaN"}), "finite"),
         (raw_form({"id": "a", "weight": "Infinity"}), "finite"),
         (raw_form({"id": "a", "weight": 0.00001}), "at most 4 decimals"),
-        (raw_form({"id": "a", "weight": True}), "a weight must be a number"),
+        (raw_form({"id": "a", "weight": True}), "must be a number, not true or false"),
         (raw_form({"id": "a"}, {"id": "b"}, {"id": "a"}), "criterion id 'a' appears twice"),
         (raw_form({"id": "Greet"}, {"id": "greet"}), "criterion id 'greet' appears twice"),
         (
