@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from service.answers.finding import Finding
 from service.answers.support import Statements
 from service.grounding.lexicon import ABUSE
-from service.grounding.screened import Screened
+from service.grounding.prefilters import Screened
 
 _CONTEMPT = Screened(
     r"\b(?:fool(?:s|ish)?|liars?|nut ?jobs?|nutcases?|whackos?|wackos?|psychos?|karens?|whin(?:y|er|ers|ing)|clueless"

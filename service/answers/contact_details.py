@@ -7,8 +7,7 @@ from functools import cached_property
 
 from service.answers.finding import Finding
 from service.grounding.digits import with_plain_digits
-from service.grounding.prefilters import holds_digit, holds_part
-from service.grounding.screened import Screened
+from service.grounding.prefilters import Screened, holds_digit, holds_part
 
 _TOP = (
     r"(?:com|org|net|gov|edu|info|biz|io|co|us|uk|ca|mx|de|fr|es|it|eu|app|dev|xyz|site|online|website|top|shop|store"

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator
 
 from service.answers.finding import Finding, FindingKind
-from service.grounding.prefilters import holds_part
+from service.grounding.prefilters import Screened, holds_part
 from service.grounding.quotable import plays_role
-from service.grounding.screened import Screened
 
 _MARKUP = re.compile(
     r"^\s*(?:#{1,6}\s|```|\|.*\||[-*+•–]\s|\d+[.)]\s|>\s)|\*\*[^*\n]+\*\*|(?<!\w)__[^_\n]+__(?!\w)|`[^`\n]+`"

@@ -11,9 +11,8 @@ from functools import cached_property
 
 from service.answers.finding import Finding
 from service.grounding.digits import digit_runs, holds_number_of, with_plain_digits
-from service.grounding.prefilters import holds_digit
+from service.grounding.prefilters import Screened, holds_digit
 from service.grounding.quotable import secrets_in, states_secret
-from service.grounding.screened import Screened
 
 # An account, bank or licence number has nine digits or more; tickets, confirmations and readings of our data have at most eight.
 _ACCOUNT_DIGITS = 9

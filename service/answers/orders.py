@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from service.answers.finding import Finding
 from service.answers.prose import is_reported
 from service.answers.support import Statements, content_of, stem
-from service.grounding.prefilters import holds_word
-from service.grounding.screened import Screened
+from service.grounding.prefilters import Screened, holds_word
 
 # Verbs that decide something: an instruction must stand in the interactions in this form, and a customer's wish is none.
 _DECIDE = frozenset(

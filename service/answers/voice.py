@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from service.answers.finding import Finding, FindingKind
 from service.answers.prose import is_reported
-from service.grounding.prefilters import holds_word
-from service.grounding.screened import Screened
+from service.grounding.prefilters import Screened, holds_word
 
 _PERSON_WORDS = frozenset(
     "i me my myself im ive id ill you your yours yourself yourselves ya yall u ur lets let we our rest".split()

@@ -2,7 +2,7 @@
 
 import re
 
-from service.grounding.screened import Screened
+from service.grounding.prefilters import Screened
 
 # Words for contact channels, per channel family. The same words in the history support a mention of the channel.
 CHANNEL_WORDS: dict[str, re.Pattern[str]] = {

@@ -2,11 +2,17 @@
 
 A check may return True although the pattern matches nothing, but never False where it would match. A text with non-ASCII
 letters always passes, since ignoring case there is more than converting to lower case.
+
+Python's engine tries every alternative at every character. Looking for the fixed parts of the alternatives first
+(``str.__contains__``) takes a small share of that; ``Screened`` derives them from the pattern itself.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from re import _constants as ops  # type: ignore[attr-defined]
+from re import _parser  # type: ignore[attr-defined]
+from typing import Any
 
 _DIGIT = re.compile(r"\d")
 # Letters that re.IGNORECASE treats as i, k or s; a word that it matched must also be found in a dictionary.
@@ -59,3 +65,116 @@ def holds_part(text: str, parts: Iterable[str]) -> bool:
 def holds_digit(text: str) -> bool:
     """Return whether ``text`` holds a digit of any script (exact, unlike the other checks)."""
     return _DIGIT.search(text) is not None
+
+
+Parts = tuple[str, ...]
+
+
+class Screened:
+    """A compiled pattern, and for each of its alternatives the parts of which a match holds one, several times over.
+
+    For ``(?:as instructed|(?:per|under) the (?:rules|prompt))`` these are "as instructed"; and one of "rules" and "prompt", one
+    of "per" and "under", and " the ". Texts with other letters than ASCII are never screened, since ignoring case there is
+    more than converting to lower case.
+    """
+
+    __slots__ = ("alternatives", "pattern", "rarest")
+
+    def __init__(self, pattern: str, flags: int = 0) -> None:
+        self.pattern = re.compile(pattern, flags)
+        needed = [_needed_by(parsed) for parsed in _alternatives(_parser.parse(pattern, flags))]
+        # An alternative of which nothing is known may match any text.
+        self.alternatives: tuple[tuple[Parts, ...], ...] = tuple(needed) if all(needed) else ()
+        self.rarest: Parts = _shortest({part for parts in self.alternatives for part in parts[0]})
+
+    def may_match(self, text: str) -> bool:
+        """Return False only if the pattern matches nowhere in ``text``."""
+        if not self.rarest or not text.isascii():
+            return True
+        lower = text.lower()
+        return _holds(lower, self.rarest) and any(
+            all(_holds(lower, parts) for parts in needed) for needed in self.alternatives
+        )
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """See ``re.Pattern.search``."""
+        return self.pattern.search(text) if self.may_match(text) else None
+
+    def finditer(self, text: str) -> Iterator[re.Match[str]]:
+        """See ``re.Pattern.finditer``."""
+        return self.pattern.finditer(text) if self.may_match(text) else iter(())
+
+    def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
+        """See ``re.Pattern.sub``."""
+        return self.pattern.sub(replacement, text) if self.may_match(text) else text
+
+
+def _holds(lower: str, parts: Parts) -> bool:
+    for part in parts:  # noqa: SIM110 - `any` with a generator takes twice as long
+        if part in lower:
+            return True
+    return False
+
+
+def _alternatives(parsed: Any) -> list[Any]:
+    """Return the alternatives that a whole parsed pattern consists of."""
+    items = [item for item in parsed if item[0] is not ops.AT]
+    if len(items) == 1 and items[0][0] is ops.SUBPATTERN:
+        return _alternatives(items[0][1][3])
+    if len(items) == 1 and items[0][0] is ops.BRANCH:
+        return list(items[0][1][1])
+    return [parsed]
+
+
+def _needed_by(parsed: Any) -> tuple[Parts, ...]:
+    """Return sets of parts in lower case, the presumably rarest first; each match of ``parsed`` holds one of every set."""
+    return tuple(_shortest(parts) for parts in sorted({found for found in _candidates(parsed) if found}, key=_rarity))
+
+
+def _rarity(parts: frozenset[str]) -> tuple[int, int]:
+    return -min(map(len, parts)), len(parts)
+
+
+def _shortest(parts: Iterable[str]) -> Parts:
+    """Return ``parts`` without those that hold another one and are therefore found with it."""
+    known = frozenset(parts)
+    return tuple(sorted(part for part in known if not any(other in part for other in known - {part})))
+
+
+def _required_of(parsed: Any) -> frozenset[str] | None:
+    """Return parts of which each match of a parsed sequence holds one, or None if there are none for sure."""
+    return min((found for found in _candidates(parsed) if found), key=_rarity, default=None)
+
+
+def _candidates(parsed: Any) -> Iterator[frozenset[str] | None]:
+    letters = ""
+    for operation, argument in parsed:
+        letter = _letter(operation, argument)
+        if letter is not None:
+            letters += letter
+            continue
+        if letters:
+            yield frozenset({letters})
+            letters = ""
+        if operation is ops.SUBPATTERN:
+            yield _required_of(argument[3])
+        elif operation is ops.BRANCH:
+            yield _either(argument[1])
+        elif operation in (ops.MAX_REPEAT, ops.MIN_REPEAT) and argument[0] >= 1:
+            yield _required_of(argument[2])
+    if letters:
+        yield frozenset({letters})
+
+
+def _letter(operation: Any, argument: Any) -> str | None:
+    """Return the ASCII letter in lower case that one item of a parsed sequence is, "m" for "[Mm]", or None."""
+    codes = [argument] if operation is ops.LITERAL else []
+    if operation is ops.IN and all(kind is ops.LITERAL for kind, _ in argument):
+        codes = [code for _, code in argument]
+    letters = {chr(code).lower() if code < 128 else None for code in codes}
+    return letters.pop() if len(letters) == 1 else None
+
+
+def _either(branches: Any) -> frozenset[str] | None:
+    required = [_required_of(branch) for branch in branches]
+    return None if None in required else frozenset[str]().union(*(parts for parts in required if parts))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.answers import conduct, form, orders, voice
 from service.grounding import lexicon
-from service.grounding.screened import Screened
+from service.grounding.prefilters import Screened
 
 PATTERNS = [
     value

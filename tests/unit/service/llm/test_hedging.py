@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.llm.hedging import FLOOR, HedgeBudget, HedgeBudgets
+from service.llm.hedging import FLOOR, SHARE, HedgeBudget, HedgeBudgets
 
 
 def test_twelve_of_a_hundred_requests_may_be_hedged():
@@ -61,4 +61,4 @@ def test_no_window_has_more_hedges_than_the_share_allows(steps):
             hedges.append(now[0])
             # The window is kept by whole seconds: it may hold up to one second less than its length.
             recent = sum(at > now[0] - 60 for at in requests)
-            assert sum(at > now[0] - 59 for at in hedges) <= max(FLOOR, 0.1 * recent)
+            assert sum(at > now[0] - 59 for at in hedges) <= max(FLOOR, SHARE * recent)
