@@ -18,6 +18,7 @@ from eval.behaviour.marks import grade
 from eval.errors import HarnessError
 from eval.run.progress import count_lines
 from service.app import create_app
+from service.aws.shared_watch import SharedWatch
 from service.cards import ModelCards
 from service.local.process import LocalBedrock
 from service.pair import Pair
@@ -82,6 +83,7 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
             pair_sources={pair.task: runtime.pair_sources[pair.task]},
             # Only this pair answers, and its answers are not stored for customers.
             rollouts={},
+            watch=SharedWatch(None),
             shadow=None,
             # An answer to a test case is not a customer's summary: do not store it, and do not reuse it for another case.
             summaries=Summaries(),

@@ -73,7 +73,18 @@ def exit_refused(refusal: Exception) -> NoReturn:
 
 def _announce(release: "Release") -> None:
     from eval.release.announce import announce
+    from service.release.release_copies import release_partition
     from service.settings import Settings
 
     if (note := announce(release, Settings())) is not None:
+        say(f"note: {note}", file=sys.stderr)
+    tell(release_partition(release.task))
+
+
+def tell(partition: str) -> None:
+    """Let the running services look at once; print a note if they cannot be told."""
+    from eval.release.services import tell_services
+    from service.settings import Settings
+
+    if (note := tell_services(partition, Settings())) is not None:
         say(f"note: {note}", file=sys.stderr)

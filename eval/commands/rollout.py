@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from eval.commands.arguments import PairName, TaskName, Why
-from eval.commands.promote import exit_refused
+from eval.commands.promote import exit_refused, tell
 from service.display.terminal import say
 
 
@@ -28,6 +28,7 @@ def rollout(
     """
     from eval.errors import Refused, RolloutError
     from eval.release.rollout import advance_rollout
+    from service.rollouts.step_state import rollout_partition
     from service.settings import Settings
 
     try:
@@ -46,12 +47,14 @@ def rollout(
         + (f", and {done.shadow_percent}% of the others unseen" if done.shadow_percent else "")
         + f"; plan {','.join(map(str, done.steps))}"
     )
+    tell(rollout_partition(task))
 
 
 def rollout_end(why: Why, task: TaskName = "summarize") -> None:
     """End the rollout: production answers all customers again."""
     from eval.errors import Refused
     from eval.release.rollout import end_rollout
+    from service.rollouts.step_state import rollout_partition
     from service.settings import Settings
 
     try:
@@ -59,3 +62,4 @@ def rollout_end(why: Why, task: TaskName = "summarize") -> None:
     except Refused as err:
         exit_refused(err)
     say(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")
+    tell(rollout_partition(task))

@@ -1,21 +1,23 @@
 """Verifies the rollout steps of a task: signatures, contents, missing steps, and the alias ``candidate``.
 
 Steps are numbered without gaps over all candidates, so a later step reveals a removed one. A removed newest step is revealed
-by the state files of this machine's services, which remember the highest step that they have seen.
+by the ledger's copy, and by the services, which remember the highest step that they have seen.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from eval.release.audit_item import AuditItem
+from eval.release.services import step_of_services
 from eval.tracking.store import Tracking
 from figures.command_line import REASON, omni
-from service.errors import RegistryError
+from service.errors import RegistryError, StoreError
+from service.release.ledger_copy import newest_step_in_ledger
 from service.release.release import Release
 from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout, verify_rollout
 from service.release.statements import TrustedKeys, shown
+from service.rollouts.step_state import read_step_on_disk
 from service.settings import Settings
 
 
@@ -47,13 +49,13 @@ def rollout_items(
                 yield AuditItem(name=where, detail="signature", problem=problem)
                 continue
             steps[rollout.sequence].append(_Step(version=version, rollout=rollout, tags=tags))
-    seen = _seen(task, settings)
+    seen = _seen(task, settings, keys)
     for number in range(1, max([*steps, seen], default=0) + 1):
         if number not in steps:
             what = (
                 f"step {number} is gone: "
                 + (
-                    "a service of this machine has seen it"
+                    "a service has seen it, or the ledger's copy holds it"
                     if number > max(steps, default=0)
                     else "later ones are there"
                 )
@@ -126,10 +128,11 @@ def _alias_items(task: str, tracking: Tracking, newest: _Step | None) -> Iterato
     yield AuditItem(name="alias candidate", detail=detail, problem=problem)
 
 
-def _seen(task: str, settings: Settings) -> int:
-    """Return the number of the highest step that a service of this machine has accepted."""
+def _seen(task: str, settings: Settings, keys: TrustedKeys) -> int:
+    """Return the number of the highest step that a service has accepted or that the ledger's copy holds."""
     try:
-        state = json.loads((settings.state_dir / "rollout" / task / "state.json").read_text(encoding="utf-8"))
-        return int(state["sequence"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        shared = step_of_services(task, settings).sequence
+    except StoreError:
+        shared = 0  # the copy on disk and the ledger's remain
+    on_disk = read_step_on_disk(settings.state_dir / "rollout" / task).sequence
+    return max(shared, on_disk, newest_step_in_ledger(task, settings, keys))

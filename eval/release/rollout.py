@@ -1,25 +1,28 @@
 """Moves a rollout by one step: a signed statement on the candidate's version, and the alias ``candidate`` pointed at it."""
 
 import getpass
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
 from eval.release.candidate import load_candidate, refuse_demo
 from eval.release.evidence import PairEvidence, read_evidence, refusals
+from eval.release.rollout_ledger import copy_steps, tagged_steps
+from eval.release.services import step_of_services
 from eval.release.signing import sign_statement, signer_to_release
 from eval.release.unseen import Say, exception_of, say_aside
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
 from service.clock import wall_clock
-from service.errors import RegistryError
+from service.errors import StoreError
 from service.pair import Pair
+from service.release.ledger_copy import newest_step_in_ledger
 from service.release.registry import check_store
 from service.release.release import attestation_tag
-from service.release.rollout import CANDIDATE_ALIAS, ROLLOUT_TAG_PREFIX, Rollout, read_rollout
+from service.release.rollout import CANDIDATE_ALIAS, Rollout
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.release.unseen import UnseenPolicy
+from service.rollouts.step_state import read_step_on_disk
 from service.settings import Settings, Stage
 
 if TYPE_CHECKING:
@@ -72,7 +75,7 @@ def advance_rollout(
         plan = before.steps if before is not None and before.percent else plan
         rollout = Rollout(
             task=task_name,
-            sequence=(last.sequence if last else 0) + 1,
+            sequence=_next_number(task_name, last, keys, settings),
             registry_version=tracking.register(pair),
             pair_name=pair.name,
             pair_digest=pair.digest,
@@ -86,6 +89,7 @@ def advance_rollout(
             unseen_allowed_in=exception,
         )
         _place(rollout, {attestation_tag(rollout.attestation): evidence.envelope}, tracking, signer)
+        copy_steps(task_name, tracking, keys, settings)
     return rollout
 
 
@@ -161,23 +165,35 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
         rollout = Rollout(
             **fields
             | {
-                "sequence": last.sequence + 1,
+                "sequence": _next_number(task_name, last, keys, settings),
                 "percent": 0,
                 "shadow_percent": 0,
                 **_releaser(why, settings),
             }
         )
         _place(rollout, {}, tracking, signer)
+        copy_steps(task_name, tracking, keys, settings)
     return rollout
 
 
 def stop_reason(rollout: Rollout, settings: Settings) -> str | None:
-    """Return why the services of this machine stopped ``rollout``, or None when they did not."""
+    """Return why a service stopped ``rollout``, or None when none did.
+
+    Raises:
+        Refused: the table that the services share does not answer, so a stop may be unknown.
+    """
+    on_disk = read_step_on_disk(settings.state_dir / "rollout" / rollout.task)
     try:
-        state = json.loads((settings.state_dir / "rollout" / rollout.task / "state.json").read_text(encoding="utf-8"))
-        return str(state["stopped"]) if state.get("sequence") == rollout.sequence and state.get("stopped") else None
-    except (OSError, ValueError, AttributeError):
-        return None
+        states = (on_disk, step_of_services(rollout.task, settings))
+    except StoreError as err:
+        raise Refused(
+            f"nobody can tell whether the services stopped step {rollout.sequence}: {err}. Try again, or begin again with "
+            "--restart"
+        ) from err
+    for state in states:
+        if state.sequence == rollout.sequence and state.pair in (None, rollout.pair_digest) and state.stopped:
+            return state.stopped
+    return None
 
 
 def _plan(steps: Sequence[int]) -> tuple[int, ...]:
@@ -211,18 +227,13 @@ def _continues(last: Rollout, pair: Pair, production: Production) -> bool:
 
 def _newest(task_name: str, tracking: Tracking, keys: TrustedKeys) -> Rollout | None:
     """Return the verified step with the highest sequence, over all versions."""
-    found: list[Rollout] = []
-    for version, tags in tracking.version_tags(task_name):
-        for name, text in tags.items():
-            if not name.startswith(ROLLOUT_TAG_PREFIX):
-                continue
-            try:
-                rollout = read_rollout(text, keys, f"{name} at version {version}")
-            except RegistryError:
-                continue  # the service refuses a forged step, too
-            if (rollout.task, rollout.tag) == (task_name, name):
-                found.append(rollout)
+    found = (step.rollout for step in tagged_steps(task_name, tracking, keys))
     return max(found, key=lambda rollout: rollout.sequence, default=None)
+
+
+def _next_number(task_name: str, last: Rollout | None, keys: TrustedKeys, settings: Settings) -> int:
+    # A step that was removed from the registry keeps its number: `omni verify` reports it as missing.
+    return 1 + max(last.sequence if last else 0, newest_step_in_ledger(task_name, settings, keys))
 
 
 def _earned(

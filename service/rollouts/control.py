@@ -143,7 +143,8 @@ class RolloutControl:
         if reason is not None:
             step = candidate.rollout.sequence
             log(Event.ROLLOUT_STOPPED, pair=candidate.rollout.pair_name, step=step, reason=reason)
-            self._memory.remember(StepState(sequence=step, stopped=reason, at=self._wall()))
+            stop = StepState(sequence=step, pair=candidate.rollout.pair_digest, stopped=reason, at=self._wall())
+            self._memory.remember(stop)
 
     def sides(self) -> Mapping[RolloutSide, LiveCounts]:
         """Return both sides' counts of the last hour, summed over all tasks, as of the last tick."""
@@ -177,7 +178,8 @@ class RolloutControl:
             )
         if step > known.sequence:
             # Without a sequence the state is damaged, and may have held a stop of this step.
-            self._memory.remember(StepState(sequence=step, stopped=None if known.sequence else known.stopped))
+            stopped = None if known.sequence else known.stopped
+            self._memory.remember(StepState(sequence=step, pair=found.rollout.pair_digest, stopped=stopped))
         if self._candidate is None or step != self._candidate.rollout.sequence:
             self._counts.begin(step)
         ended = found.rollout.percent == 0 and found.rollout.shadow_percent == 0

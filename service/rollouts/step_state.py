@@ -20,9 +20,13 @@ _KEY = "step"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepState:
-    """``stopped`` is the reason, ``at`` its time in seconds since 1970. Sequence 0: no step was seen yet."""
+    """``stopped`` is the reason, ``at`` its time in seconds since 1970. Sequence 0: no step was seen yet.
+
+    ``pair`` is the digest of the step's candidate; states that were written before it was kept have None.
+    """
 
     sequence: int = 0
+    pair: str | None = None
     stopped: str | None = None
     at: float | None = None
 
@@ -51,6 +55,16 @@ def read_shared_step(task: str, shared: SharedState) -> StepState:
     """
     found = shared.get(rollout_partition(task), _KEY)
     return StepState() if found is None else _parsed(found.text, task, shared)
+
+
+def read_step_on_disk(folder: Path) -> StepState:
+    """Return the copy in a task's rollout folder; a damaged one counts as stopped."""
+    try:
+        return _ADAPTER.validate_json((folder / "state.json").read_bytes())
+    except FileNotFoundError:
+        return StepState()
+    except (OSError, ValidationError):
+        return _DAMAGED_DISK
 
 
 class StepMemory:
@@ -109,12 +123,7 @@ class StepMemory:
             self.disk_error = f"the rollout folder {self._folder} cannot be written ({type(err).__name__})"
 
     def _on_disk(self) -> StepState:
-        try:
-            return _ADAPTER.validate_json((self._folder / "state.json").read_bytes())
-        except FileNotFoundError:
-            return StepState()
-        except (OSError, ValidationError):
-            return _DAMAGED_DISK
+        return read_step_on_disk(self._folder)
 
 
 def _parsed(text: str | None, task: str, shared: SharedState) -> StepState:

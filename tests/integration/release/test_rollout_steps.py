@@ -20,9 +20,11 @@ from service.app import create_app
 from service.clock import set_clock
 from service.errors import RegistryError
 from service.release import registry
+from service.release.ledger_copy import newest_step_in_ledger, rollout_ledger_copy
 from service.release.registry import RegistryPairSource, fetch_candidate
 from service.release.release import attestation_tag
 from service.release.rollout import CANDIDATE_ALIAS
+from service.release.statements import load_trusted_keys
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
 from service.runtime import build_runtime
@@ -155,7 +157,8 @@ def test_a_rollout_ends_and_stays_ended(settings):
     assert (ended.sequence, ended.percent) == (2, 0)
     control.tick()
     assert _versions(control) == {"1.0.0"}
-    # Somebody removes the end from the registry: what was seen is remembered.
+    # Somebody removes the end from the registry and from the ledger's copy: what was seen is remembered.
+    rollout_ledger_copy("shout", settings).unlink()
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     tracking._client.delete_prompt_version_tag("shout", str(ended.registry_version), ended.tag)
     control.tick()
@@ -299,6 +302,51 @@ def test_an_ended_rollout_does_not_come_back_through_another_version(settings):
     _point(settings, first.registry_version)
     shutil.rmtree(settings.state_dir / "rollout", ignore_errors=True)
     assert _versions(_control(settings)) == {"1.0.0"}
+
+
+def _remove_newest(settings):
+    """Take the newest step out of the registry and point the alias at the one before it."""
+    first, second = _advance(settings, steps=(100,)), end_rollout("shout", "enough", settings)
+    _write(settings, second.registry_version, second.tag, None)
+    shutil.rmtree(settings.state_dir / "rollout", ignore_errors=True)
+    return first, second
+
+
+def test_an_end_that_was_removed_from_the_registry_is_noticed_by_a_cold_start(settings):
+    _remove_newest(settings)
+    control = _control(settings)
+    assert _versions(control) == {"1.0.0"}
+    assert "the ledger holds step 2: it was removed from the registry" in control.status()["last_error"]
+    assert "the ledger's copy holds it" in _broken(settings)["rollout step 2"]
+
+
+def test_a_step_after_a_removed_one_takes_a_new_number(settings):
+    _remove_newest(settings)
+    third = _advance(settings, steps=(50, 100), restart=True)
+    assert third.sequence == 3
+    control = _control(settings)
+    assert control.status()["percent"] == 50
+    assert list(_broken(settings)) == ["rollout step 2"]
+
+
+def test_forged_lines_of_the_ledgers_copy_do_not_count_and_an_unreadable_copy_is_no_empty_one(settings):
+    step = _advance(settings, steps=(100,))
+    path = rollout_ledger_copy("shout", settings)
+    line = path.read_text(encoding="utf-8").strip()
+    path.write_text(f"{line}\n{{}}\n{line[:-9]}\n", encoding="utf-8")
+    assert newest_step_in_ledger("shout", settings, load_trusted_keys(settings.trusted_keys_file)) == step.sequence
+    path.write_bytes(b"\xff\xfe")
+    control = _control(settings)
+    assert _versions(control) == {"1.0.0"}
+    assert "cannot be read (UnicodeDecodeError)" in control.status()["last_error"]
+
+
+def test_the_copy_holds_each_step_once(settings):
+    for _ in range(2):
+        _advance(settings, steps=(50, 100))
+    end_rollout("shout", "enough", settings)
+    assert len(set(rollout_ledger_copy("shout", settings).read_text(encoding="utf-8").splitlines())) == 3
+    assert len(rollout_ledger_copy("shout", settings).read_text(encoding="utf-8").splitlines()) == 3
 
 
 def test_the_versions_are_searched_only_when_the_step_changes(settings, monkeypatch):

@@ -1,0 +1,36 @@
+"""Tells the running services of a release or rollout step, and asks what they know of a rollout, through their shared table."""
+
+from eval.release.announce import bucket_settings
+from service.aws.shared_state import SharedState, open_shared_state
+from service.errors import StoreError
+from service.rollouts.step_state import StepState, read_shared_step
+from service.settings import Settings
+
+
+def tell_services(partition: str, settings: Settings) -> str | None:
+    """Let the services look at the registry within a second; return a warning if the table does not answer.
+
+    Without a running stack there is nobody to tell. A service that was not told looks every few seconds by itself.
+    """
+    try:
+        shared = _shared(settings)
+        if shared is not None:
+            shared.announce(partition)
+    except StoreError as err:
+        return f"services will look by themselves within {settings.registry.refresh_s * 1.1:.0f} s: {err}"
+    return None
+
+
+def step_of_services(task: str, settings: Settings) -> StepState:
+    """Return the newest rollout step that any service has seen, and its stop.
+
+    Raises:
+        StoreError: the table does not answer.
+    """
+    shared = _shared(settings)
+    return StepState() if shared is None else read_shared_step(task, shared)
+
+
+def _shared(settings: Settings) -> SharedState | None:
+    target = bucket_settings(settings)
+    return None if target is None else open_shared_state(target)
