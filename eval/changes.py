@@ -72,14 +72,19 @@ def _touches_all(name: str, task: str) -> bool:
 
 
 def _changed_files(root: Path, base: str, head: str | None) -> list[str]:
-    start = _git(root, "merge-base", base, head or "HEAD").strip()
-    names = _git(root, "diff", "--name-only", "-z", "--no-renames", start, *([head] if head else []), "--").split("\0")
+    start = git(root, "merge-base", base, head or "HEAD").strip()
+    names = git(root, "diff", "--name-only", "-z", "--no-renames", start, *([head] if head else []), "--").split("\0")
     if head is None:
-        names += _git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+        names += git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
     return sorted({name for name in names if name})
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git(root: Path, *arguments: str) -> str:
+    """Return what git prints.
+
+    Raises:
+        ChangesError: it cannot be run, or it failed.
+    """
     if any(argument.startswith("-") and argument not in _OPTIONS for argument in arguments):
         raise ChangesError(f"{arguments[-1]!r} is no name of a commit")
     try:
@@ -88,7 +93,7 @@ def _git(root: Path, *arguments: str) -> str:
             cwd=root,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
     except (OSError, subprocess.SubprocessError) as err:
@@ -102,4 +107,6 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
-_OPTIONS = frozenset({"--name-only", "-z", "--no-renames", "--", "--others", "--exclude-standard"})
+_OPTIONS = frozenset(
+    {"--name-only", "-z", "--no-renames", "--", "--others", "--exclude-standard", "--quiet", "--detach", "--force"}
+)

@@ -55,3 +55,7 @@ class BackfillError(HarnessError):
 
 class ShadowError(HarnessError):
     """Shadow answers are missing or cannot be judged; the message says which and what to do."""
+
+
+class CodeGateError(HarnessError):
+    """A code change cannot be judged: the base's code does not run here, git fails, or there is no pair to ask."""

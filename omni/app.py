@@ -16,6 +16,7 @@ from eval.commands.calibrate import calibrate
 from eval.commands.card import card
 from eval.commands.cases import check_cases
 from eval.commands.changed import changed, pr_gate
+from eval.commands.code_gate import code_gate
 from eval.commands.evaluate import evaluate_pairs
 from eval.commands.gate import gate
 from eval.commands.harvest import harvest
@@ -62,6 +63,7 @@ _RELEASE: Commands = {
     "verify": verify,
     "changed": changed,
     "pr-gate": pr_gate,
+    "code-gate": code_gate,
 }
 _WAREHOUSE: Commands = {"releases": releases, "report": report, "backfill": backfill, "traffic": traffic}
 _MEASURE: Commands = {"selftest": selftest, "calibrate": calibrate, "simulate": simulate, "report-power": report_power}

@@ -16,6 +16,7 @@ CaseCount = Annotated[
 ]
 Repeats = Annotated[int, typer.Option(min=1, max=20, help="Answers per case, for models with a temperature above 0.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=256, help="Model calls in flight; default 2 local, 8 aws.")]
+Base = Annotated[str, typer.Option(help="The commit to compare with.")]
 Why = Annotated[str, typer.Option(help="Reason, kept in the release history.")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, TaskName
+from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, Base, TaskName
 from service.commands.output import AsJson, print_json
 from service.display.terminal import say
 
@@ -24,7 +24,6 @@ NOT_EVALUATED = (
 NOTHING = "# No pair changed\n\nThis change affects no pair and no part of the gate, so no pair was evaluated.\n"
 MARKER = "<!-- prompt-gate -->"
 
-Base = Annotated[str, typer.Option(help="The commit to compare with.")]
 Head = Annotated[str | None, typer.Option(help="The changed commit; default: the working tree.")]
 
 

@@ -1,0 +1,151 @@
+"""Answers the gate's cases with one checkout's code: a pair's own answers, and what the service shows of scripted ones."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from eval.cases import Case
+from eval.loaders import load_gate
+from eval.results import ArmName
+from eval.run.models import RunModels
+from eval.run.reply_cache import ReplyCache
+from eval.run.runner import PATIENCE, ArmJob, Runner
+from eval.selftest.gateways import FaultyGateway, ScriptedGateway, by_document
+from eval.selftest.mutant import Mutant, MutantPlan
+from eval.selftest.mutants import load_plan
+from eval.suites import load_suite
+from service.cards import ModelCards
+from service.llm.model_call import Gateway
+from service.pair import Pair
+from service.pair_file import load_pair
+from service.settings import Settings
+from service.task import Task, TaskContext, TaskResult, load_task
+
+ANSWERS, SHOWN_GOOD, SHOWN_BAD = "answers", "good answers shown", "planted faults shown"
+_SEED = 1
+_AT_A_TIME = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredCase:
+    """One answer to one case; cases of two checkouts are the same if their inputs are."""
+
+    case_id: str
+    inputs_digest: str
+    repeat: int
+    result: TaskResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideAnswers:
+    """The answers of one checkout, by part of the check; ``faults`` names the planted faults in ``SHOWN_BAD``."""
+
+    task: str
+    pair: str
+    parts: dict[str, list[AnsweredCase]]
+    faults: tuple[str, ...] = ()
+
+
+SIDE_ANSWERS: TypeAdapter[SideAnswers] = TypeAdapter(SideAnswers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPair:
+    """The pair to ask: the file ``name`` of each checkout, or ``content``, which is the same for both."""
+
+    name: str
+    content: Mapping[str, Any] | None = None
+
+
+def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAnswers:
+    """Answer the gate's cases with the code of this checkout.
+
+    Besides the pair's own answers these are what the service would show of scripted ones: good answers, which its guard must
+    let through, and answers with planted faults. A pair that is code never meets the guard.
+
+    Raises:
+        PairError, CaseError, ConfigurationError: something is missing or wrong.
+    """
+    task = load_task(task_name)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    cases = load_gate(load_suite(task_name), input_model=task.input_model, settings=settings).cases
+    pair = Pair.from_content(asked.content) if asked.content is not None else _read(task, asked.name, cards, settings)
+    parts = _own_answers(task, pair, cards, cases, settings)
+    plan = load_plan(task_name)
+    faults = tuple(
+        fault
+        for fault in plan.mutants
+        if fault.doctor and "scripted" in fault.engines and not (fault.blind or fault.plant)
+    )
+    scripted = _Scripted(task, plan, replace(_read(task, plan.pairs["scripted"], cards, settings), backup=None), cards)
+    parts[SHOWN_GOOD] = asyncio.run(scripted.shown(cases, ()))
+    parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, faults))
+    return SideAnswers(task=task_name, pair=pair.name, parts=parts, faults=tuple(fault.name for fault in faults))
+
+
+def _read(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> Pair:
+    path = settings.prompts_dir / task.name / f"{name}.prompty"
+    return load_pair(path, cards=cards, task_variables=task.variables)
+
+
+def _own_answers(
+    task: Task[Any], pair: Pair, cards: ModelCards, cases: Sequence[Case], settings: Settings
+) -> dict[str, list[AnsweredCase]]:
+    arms: tuple[ArmName, ...] = ("primary", "backup") if pair.backup is not None else ("primary",)
+    found: dict[str, list[AnsweredCase]] = {}
+    digests = {case.id: case.inputs_digest for case in cases}
+    with ExitStack() as stack:
+        models = RunModels(stack, cards, settings, task)
+        runner = Runner(
+            task=task,
+            gateway=models.gateway([pair]),
+            cards=cards,
+            cache=stack.enter_context(closing(ReplyCache(settings.state_dir / "calls"))),
+            run_id="code-gate",
+            concurrency=_AT_A_TIME,
+            make_ready=models.make_ready,
+            server_died=models.died,
+        )
+        for arm in arms:
+            answered = asyncio.run(runner.run(ArmJob(pair=pair, arm=arm, cases=tuple(cases)), lambda _item, _s: None))
+            found[ANSWERS if arm == "primary" else f"{ANSWERS} of the backup"] = [
+                AnsweredCase(
+                    case_id=item.case_id,
+                    inputs_digest=digests[item.case_id],
+                    repeat=item.repeat,
+                    result=item.result,
+                )
+                for item in answered
+            ]
+    return found
+
+
+class _Scripted:
+    """Serves scripted answers the way the service does: output rules, guard, one repair, and the task's own fallback."""
+
+    def __init__(self, task: Task[Any], plan: MutantPlan, pair: Pair, cards: ModelCards) -> None:
+        self._task, self._plan, self._pair, self._cards = task, plan, pair, cards
+
+    async def shown(self, cases: Sequence[Case], faults: Sequence[Mutant]) -> list[AnsweredCase]:
+        """Return what is shown of each case's answer, with one of ``faults`` after the other planted in it."""
+        known = by_document(cases, cases, self._documents)
+        good = ScriptedGateway(self._plan, known, seed=_SEED, answered_by="scripted")
+        spoilt = [FaultyGateway(good, fault, known, seed=_SEED) for fault in faults]
+        at_a_time = asyncio.Semaphore(_AT_A_TIME)
+
+        async def one(number: int, case: Case) -> AnsweredCase:
+            gateway: Gateway = spoilt[number % len(spoilt)] if spoilt else good
+            context = TaskContext(pair=self._pair, gateway=gateway, cards=self._cards, patience=PATIENCE)
+            async with at_a_time:
+                result = await self._task.run(self._task.input_model.model_validate(case.inputs), context)
+            return AnsweredCase(case_id=case.id, inputs_digest=case.inputs_digest, repeat=0, result=result)
+
+        return list(await asyncio.gather(*(one(number, case) for number, case in enumerate(cases))))
+
+    def _documents(self, case: Case) -> list[object]:
+        inputs = self._task.input_model.model_validate(case.inputs)
+        return [question.document for question in self._task.questions(inputs, self._pair)]

@@ -1,0 +1,176 @@
+"""Runs the code gate of a task: which pair, both checkouts' answers, the base's judgement, and whether the scorers moved."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.changes import git
+from eval.codegate.checkout import SideFailed, base_files, run_side
+from eval.codegate.judging import CODE_JUDGEMENT, VALUES, CodeJudgement
+from eval.errors import CodeGateError
+from eval.results import Verdict
+from eval.run.selection import select_pairs
+from eval.tracking.store import Tracking
+from service.cards import ModelCards
+from service.errors import RegistryError
+from service.pair import Pair
+from service.pair_file import load_pair
+from service.release.registry import check_store
+from service.settings import Settings
+from service.task import load_task, task_names
+
+_DEPENDENCIES = ("requirements", "pyproject.toml")
+_MOVED = 1e-9  # figures are computed twice from the same texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedFigure:
+    """A figure of the base's own answers that the branch's scorers read differently."""
+
+    part: str
+    metric: str
+    before: float | None
+    after: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeOutcome:
+    """The outcome for one task: the base's judgement, or ``problem`` if the branch's code could not answer.
+
+    ``pair`` and ``chosen`` say which pair was asked and why; ``moved`` are the figures that the branch's scorers change.
+    """
+
+    task: str
+    pair: str
+    chosen: str
+    base: str
+    judgement: CodeJudgement | None
+    problem: str = ""
+    moved: tuple[MovedFigure, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The judgement's verdict; fail without one."""
+        return Verdict.FAIL if self.judgement is None else self.judgement.verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    name: str
+    content: Mapping[str, Any] | None
+    chosen: str
+
+
+def judged_tasks(settings: Settings) -> list[str]:
+    """Return the tasks with a floor, whose answers any machine can compute."""
+    return [name for name in task_names() if _floor(name, settings) is not None]
+
+
+def run_code_gate(
+    task: str, base: str, settings: Settings, say: Callable[[str], object] = lambda line: None
+) -> CodeOutcome:
+    """Answer the gate's cases with the code of ``base`` and of the working tree, and let the base judge both.
+
+    Compared is the commit where the branch left ``base``, as a pull request shows it.
+
+    Raises:
+        CodeGateError: the base's code cannot be run, or there is no pair to ask.
+        RegistryError: the registry holds something in production that does not verify.
+    """
+    commit = git(settings.root, "merge-base", base, "HEAD").strip()
+    asked = _choose(task, settings)
+    say(f"{task}: {asked.name} ({asked.chosen}) on the code of {commit[:12]} and on this one")
+    with tempfile.TemporaryDirectory(prefix="omni-code-gate-") as folder, base_files(settings.root, commit) as tree:
+        files = {
+            name: Path(folder) / f"{name}.json" for name in ("asked", "base", "branch", "judged", "ours", "theirs")
+        }
+        files["asked"].write_text(
+            json.dumps({"task": task, "name": asked.name, "content": asked.content}), encoding="utf-8"
+        )
+        outcome: dict[str, Any] = {"task": task, "pair": asked.name, "chosen": asked.chosen, "base": commit}
+        _run_base(tree, commit, settings, "answers", str(files["asked"]), str(files["base"]))
+        try:
+            # Second, so that it finds the base's replies of models in the cache wherever it asks the same.
+            run_side(settings.root, "answers", str(files["asked"]), str(files["branch"]))
+        except SideFailed as err:
+            return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot answer the cases: {err}")
+        _run_base(tree, commit, settings, "judge", str(files["base"]), str(files["branch"]), str(files["judged"]))
+        judgement = CODE_JUDGEMENT.validate_json(files["judged"].read_bytes())
+        try:
+            run_side(settings.root, "figures", str(files["base"]), str(files["ours"]))
+        except SideFailed as err:
+            return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot score the base's answers: {err}")
+        _run_base(tree, commit, settings, "figures", str(files["base"]), str(files["theirs"]))
+        moved = _moved(*(VALUES.validate_json(files[name].read_bytes()) for name in ("theirs", "ours")))
+        return CodeOutcome(**outcome, judgement=judgement, moved=moved)
+
+
+def _run_base(tree: Path, commit: str, settings: Settings, *arguments: str) -> None:
+    try:
+        run_side(tree, *arguments)
+    except SideFailed as err:
+        changed = git(settings.root, "diff", "--name-only", commit, "--", *_DEPENDENCIES).split()
+        because = (
+            f"; {', '.join(changed)} changed, so that it may need other packages than are installed here"
+            if changed
+            else ""
+        )
+        raise CodeGateError(
+            f"the code of the base {commit[:12]} cannot be run here: {err}{because}. Nothing was compared: evaluate both "
+            "commits, each with its own packages"
+        ) from err
+
+
+def _choose(task: str, settings: Settings) -> _Asked:
+    """Return production's pair if its own model can answer here, else the floor, each checkout's own."""
+    floor = _floor(task, settings)
+    production = _production(task, settings)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    why = "nothing is in production here"
+    if production is not None:
+        known = all(model in cards for model in (production.model, production.backup) if model)
+        card = cards.get(production.model) if known else None
+        if card is not None and card.runs == "provider" and select_pairs([production], cards, settings).pairs:
+            return _Asked(name=production.name, content=production.content(), chosen="in production")
+        why = f"the model of {production.name}, which is in production, cannot be asked here"
+        if card is not None and card.wire == "in_process":
+            path = settings.prompts_dir / task / f"{production.name}.prompty"
+            if path.exists():
+                return _Asked(name=production.name, content=None, chosen="in production")
+    if floor is None:
+        raise CodeGateError(f"task {task!r} has no pair to ask: {why}, and none says `role: floor` in prompts/{task}")
+    return _Asked(name=floor.name, content=None, chosen=f"the floor, as {why}")
+
+
+def _floor(task_name: str, settings: Settings) -> Pair | None:
+    task, cards = load_task(task_name), ModelCards.load(settings.prompts_dir / "models.yaml")
+    for path in sorted((settings.prompts_dir / task_name).glob("*.prompty")):
+        pair = load_pair(path, cards=cards, task_variables=task.variables)
+        if pair.role == "floor":
+            return pair
+    return None
+
+
+def _production(task: str, settings: Settings) -> Pair | None:
+    try:
+        check_store(settings.registry.uri)
+    except RegistryError:
+        return None  # a runner without the registry
+    found = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file).production(task)
+    return None if found is None else found.pair
+
+
+def _moved(
+    theirs: Mapping[str, Mapping[str, float | None]], ours: Mapping[str, Mapping[str, float | None]]
+) -> tuple[MovedFigure, ...]:
+    return tuple(
+        MovedFigure(part=part, metric=metric, before=before, after=after)
+        for part, figures in theirs.items()
+        for metric, before in figures.items()
+        if metric in ours.get(part, {})
+        and (after := ours[part][metric]) != before
+        and (before is None or after is None or abs(after - before) > _MOVED)
+    )

@@ -1,0 +1,38 @@
+"""The child process of the code gate, run by each checkout's own code: ``python -m eval.codegate.side answers|judge|figures``."""
+
+import json
+import sys
+from pathlib import Path
+
+from eval.codegate.answers import SIDE_ANSWERS, AskedPair, answer_cases
+from eval.codegate.judging import CODE_JUDGEMENT, VALUES, figures_of, judge_sides
+from eval.errors import HarnessError
+from service.display.terminal import say
+from service.errors import ServiceError
+from service.files import write_whole
+from service.settings import Settings
+
+
+def main(arguments: list[str]) -> int:
+    """Do one step; ``arguments`` are its name, the files that it reads, and last the file that it writes."""
+    step, *read, target = arguments
+    settings = Settings()
+    try:
+        if step == "answers":
+            asked = json.loads(Path(read[0]).read_text(encoding="utf-8"))
+            pair = AskedPair(name=asked["name"], content=asked["content"])
+            done = SIDE_ANSWERS.dump_json(answer_cases(asked["task"], pair, settings))
+        elif step == "judge":
+            base, branch = (SIDE_ANSWERS.validate_json(Path(name).read_bytes()) for name in read)
+            done = CODE_JUDGEMENT.dump_json(judge_sides(base, branch, settings))
+        else:
+            done = VALUES.dump_json(figures_of(SIDE_ANSWERS.validate_json(Path(read[0]).read_bytes()), settings))
+    except (HarnessError, ServiceError) as err:
+        say(f"error: {err}", file=sys.stderr)
+        return 2
+    write_whole(Path(target), done)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""`code-gate` as a whole process, in a repository that holds this project's own code."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[3]
+GIT = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+CODE = ("eval", "figures", "omni", "reports", "service", "prompts", "datasets", "infra")
+FLOOR = "service/tasks/scorecard/__init__.py"
+
+
+def git(root: Path, *arguments: str) -> None:
+    subprocess.run([*GIT, *arguments], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A repository with this project's code and cases on `main`."""
+    root = tmp_path / "repo"
+    for name in CODE:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    (root / ".gitignore").write_text("__pycache__/\n.omni/\n")
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "one")
+    git(root, "checkout", "-q", "-b", "work")
+    return root
+
+
+def change(root: Path, name: str, old: str, new: str) -> None:
+    text = (root / name).read_text(encoding="utf-8")
+    assert old in text
+    (root / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def judge(root: Path, *options: str) -> tuple[int, str]:
+    environment = os.environ | {
+        "PYTHONPATH": str(root),
+        "OMNI_ROOT": str(root),
+        "OMNI_STATE_DIR": str(root.parent / "state"),
+        "OMNI_REGISTRY_URI": f"sqlite:///{root.parent}/none.db",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "omni", "code-gate", "--base", "main", *options],
+        env=environment, cwd=root, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    left = subprocess.run([*GIT, "worktree", "list"], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert len(left.splitlines()) == 1, left
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_harmless_change_is_green(root: Path) -> None:
+    change(root, "service/task.py", "_NO_MODEL", "_NOBODY")
+    (root / "service" / "task.py").write_text(
+        (root / "service" / "task.py").read_text().replace("_NO_MODEL", "_NOBODY")
+    )
+    code, said = judge(root, "--task", "summarize")
+    assert code == 0, said
+    assert "summarize: extractive on this code: PASS, all answers are the same" in said
+
+
+def test_a_digest_that_drops_statements_is_red_and_named(root: Path) -> None:
+    change(root, "service/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
+    code, said = judge(root, "--task", "summarize")
+    assert code == 1, said
+    assert "FAIL, worse than on" in said
+    assert "worse: fact_coverage 0." in said
+    assert "answers: 200 cases" in said
+
+
+def test_a_guard_that_is_switched_off_is_red_and_named_although_no_model_is_asked(root: Path) -> None:
+    change(root, "service/task.py", "self.guard(inputs) if serving else None", "None")
+    code, said = judge(root, "--task", "summarize", "--json")
+    assert code == 1, said
+    ((found,), _) = json.JSONDecoder().raw_decode(said[said.index("[") :])
+    assert "guard_clear of planted faults shown 1 → 0." in found["headline"]
+    parts = {part["part"]: part["different"] for part in found["judgement"]["parts"]}
+    assert parts["answers"] == 0
+    assert parts["planted faults shown"] > 50
+
+
+def test_code_that_cannot_answer_is_red(root: Path) -> None:
+    change(root, FLOOR, "        schema = pair.output.schema\n", "        raise RuntimeError('no more')\n")
+    code, said = judge(root, "--task", "scorecard")
+    assert code == 1, said
+    assert "FAIL, this code cannot answer the cases: RuntimeError: no more" in said
+
+
+def test_a_base_that_cannot_be_run_here_is_an_error_and_never_green(root: Path) -> None:
+    # The branch stops needing a package that the base still imports.
+    (root / FLOOR).write_text("import a_package_of_before\n" + (root / FLOOR).read_text())
+    git(root, "commit", "-qam", "two")
+    git(root, "branch", "-f", "main")
+    change(root, FLOOR, "import a_package_of_before\n", "")
+    change(root, "pyproject.toml", "[project]", "[project] # fewer packages")
+    code, said = judge(root, "--task", "scorecard")
+    assert code == 2, said
+    assert (
+        "cannot be run here: ModuleNotFoundError: No module named 'a_package_of_before'; pyproject.toml changed" in said
+    )
+    assert "Nothing was compared" in said
+
+
+def test_a_base_that_is_older_than_the_check_is_an_error(root: Path) -> None:
+    git(root, "rm", "-rq", "eval/codegate")
+    git(root, "commit", "-qm", "before")
+    git(root, "branch", "-f", "main")
+    shutil.copytree(ROOT / "eval" / "codegate", root / "eval" / "codegate")
+    code, said = judge(root, "--task", "scorecard")
+    assert code == 2, said
+    assert "is older than this check" in said
