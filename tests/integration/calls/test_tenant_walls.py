@@ -1,0 +1,282 @@
+"""Every operation of the service, with every other tenant's token, names and ids: nothing is read, revealed or changed.
+
+The operations come from the OpenAPI document, so that a new one is attacked, too; a parameter that nobody thought of fails here.
+"""
+
+import asyncio
+import copy
+import json
+from contextlib import closing
+from dataclasses import replace
+
+import httpx
+import pytest
+from call_place import ACME, BRAND, add_tenant, make_form, make_place
+
+from service.access.control import add_client, open_access
+from service.app import create_app
+from service.aws.clients import client
+from service.cards import ModelCards
+from service.dashboards.reader import DashboardReader
+from service.pair_file import load_pair
+from service.runtime import build_runtime
+from service.settings import REPO_ROOT
+from service.task import load_task
+from service.warehouse import open_warehouse
+
+pytest.importorskip("ministack", reason="the local AWS is a development dependency: make setup")
+
+CHAIN = "chain"  # a tenant without forms and calls
+TENANTS = (ACME, BRAND, CHAIN)
+# What only one tenant may ever see: in its forms, its calls, and its people's reasons.
+WORDS = {ACME: "zephyrine", BRAND: "quillandra", CHAIN: "morvantide"}
+ABSENT = {
+    "tenant": "nobody",
+    "form_id": "nobody-qa",
+    "call_id": "call-000000000000000000000000",
+    "criterion": "nobody-criterion",
+}
+# Parameters that name no tenant's data, with a value that finds some.
+HARMLESS = {
+    "name": "effectiveness", "version": 1, "state": "done", "day": "2026-11-16", "limit": 50,
+    "from": "2026-11-01", "to": "2026-11-30", "pair": "keywords",
+}  # fmt: skip
+VARIANTS = ("as documented", "tenant in the query", "tenant in a header")
+
+
+def owned_form(tenant):
+    word = WORDS[tenant]
+    sections = [
+        {
+            "id": "all", "title": f"All {word}",
+            "criteria": [
+                {"id": f"{tenant}-greet", "question": f"Did the agent say good morning to {word}?", "weight": 1},
+                {"id": "sorry", "question": "Was the agent sorry?", "guidance": f"As {word} wants it.", "weight": 1},
+            ],
+        }
+    ]  # fmt: skip
+    return make_form(tenant, f"{tenant}-qa", name=f"Support {word}", sections=sections)
+
+
+@pytest.fixture
+async def place(local_aws, tmp_path):
+    """Two tenants with forms, drafts, scored calls, a failed call and overrides, and one with nothing."""
+    made = await make_place(local_aws(store_timeout_s=20.0, redactor="patterns"), tmp_path, "walls")
+    for tenant in (ACME, BRAND):
+        word = WORDS[tenant]
+        await add_tenant(made.worker, tenant, owned_form(tenant))
+        head = await made.worker.forms.head(tenant, f"{tenant}-qa")
+        await made.worker.forms.save_draft(head.active, edit=head.edit, who=f"lead-{word}")
+        turns = [
+            {"speaker": "agent", "start_s": 0.0, "text": f"Good morning, {word} speaking, how can I help you today?"},
+            {"speaker": "customer", "start_s": 5.0, "text": f"I am calling about the {word} on my bill."},
+        ]
+        made.put(f"{tenant}/calls/{tenant}-qa/{word}.json", turns, call_date="2026-11-16T09:00:00Z")
+        made.put_bytes(f"{tenant}/calls/{word}-broken.json", f"{{{word}".encode())
+    made.worker.forms.add_tenant(CHAIN, CHAIN)
+    await made.worker.drain()
+    reviews = build_runtime(made.settings, guarded=False).calls
+    for tenant in (ACME, BRAND):
+        call = scored_call(made, tenant)
+        reviews.override(
+            tenant, call, f"{tenant}-greet", "no", reason=f"never says {WORDS[tenant]}", who="lead", edit=None
+        )
+    return made
+
+
+def scored_call(place, tenant):
+    return next(job.call_id for job in place.worker.jobs.of(tenant) if job.scored is not None)
+
+
+@pytest.fixture
+async def tenants(place, api_runtime):
+    """Send a request as a client of a tenant (None: of no tenant) to the whole service; also its OpenAPI document."""
+    settings = place.settings
+    runtime = api_runtime(settings=settings)
+    cards = ModelCards.load(REPO_ROOT / "prompts" / "models.yaml")
+    task = load_task("scorecard")
+    file = REPO_ROOT / "prompts" / "scorecard" / "keywords.prompty"
+    source = copy.copy(runtime.pair_sources["summarize"])
+    source.served = replace(source.served, pair=load_pair(file, cards=cards, task_variables=task.variables))
+    built = build_runtime(settings, guarded=False)
+    tokens = {}
+    for tenant in (*TENANTS, None):
+        scopes = ["summaries", "feedback", "operator"]
+        secret = add_client(settings, f"lead-of-{tenant}", scopes, tenant=tenant)
+        tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
+    app = create_app(
+        runtime=replace(
+            runtime,
+            tasks=runtime.tasks | {"scorecard": task},
+            pair_sources=runtime.pair_sources | {"scorecard": source},
+            gateway=built.gateway,
+            feedback=built.feedback,
+            forms=built.forms,
+            calls=built.calls,
+            access=open_access(settings),
+            dashboards=DashboardReader(lambda: open_warehouse(settings, read_only=True)),
+        )
+    )
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as http:
+
+            async def send(tenant, method, path, **more):
+                headers = {"authorization": f"Bearer {tokens[tenant]}"} | more.pop("headers", {})
+                while True:
+                    answer = await http.request(method, path, headers=headers, **more)
+                    if answer.status_code != 429:
+                        return answer
+                    await asyncio.sleep(float(answer.headers["retry-after"]))
+
+            yield send, app.openapi()
+
+
+def names_of(place, tenant, edit):
+    """Return what an attacker may know of a tenant's data: its name, and the ids and the edit of its objects."""
+    call = scored_call(place, tenant)
+    return {"tenant": tenant, "form_id": f"{tenant}-qa", "call_id": call, "criterion": f"{tenant}-greet", "edit": edit}
+
+
+def requests_of(document, names, cursor):
+    """Yield a label and the request of every operation, once per variant, with ``names`` wherever it takes a name."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            query, target = {}, path
+            for parameter in operation.get("parameters", []):
+                key = parameter["name"]
+                value = ({"after": cursor, "form_id": names["form_id"]} | HARMLESS | names)[key]
+                if parameter["in"] == "path":
+                    target = target.replace(f"{{{key}}}", str(value))
+                elif key in ("form_id", "after", "from", "to"):  # the others narrow down what is found
+                    query[key] = value
+            for variant in VARIANTS:
+                headers = {"x-tenant": names["tenant"], "tenant-id": names["tenant"]} if "header" in variant else {}
+                more = {"tenant": names["tenant"], "tenant_id": names["tenant"]} if "query" in variant else {}
+                sent = {"params": query | more, "headers": headers, **body_of(document, operation, names)}
+                yield f"{method.upper()} {path}, {variant}", (method.upper(), target), sent
+
+
+def body_of(document, operation, names):
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" not in content:
+        example = next((kind["schema"]["example"] for kind in content.values()), None)
+        return {} if example is None else {"data": example}
+    schema = content["application/json"]["schema"]
+    example = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]["examples"][0]
+    return {"json": named(example, names)}
+
+
+def named(value, names):
+    if isinstance(value, dict):
+        return {key: names.get(key, named(item, names)) for key, item in value.items()}
+    return [named(item, names) for item in value] if isinstance(value, list) else value
+
+
+def without_names(answer, names):
+    """Return an answer's status and text, without what the attacker sent and what differs each time."""
+    text = answer.text
+    for name in sorted((name for name in names.values() if isinstance(name, str)), key=len, reverse=True):
+        text = text.replace(name, "NAME")
+    body = json.loads(text) if answer.headers.get("content-type", "").endswith("json") else text
+    if isinstance(body, dict):
+        for key in ("request_id", "path", "age_s", "latency_ms", "generated_at", "prompt_cache_read_tokens"):
+            body.pop(key, None)
+    return answer.status_code, body
+
+
+def stored(place):
+    """Return every item and object of every store by its owner: items by their partition, objects by their key's first part."""
+    found = {}
+    settings = place.settings
+    with closing(client("dynamodb", settings)) as dynamodb, closing(client("s3", settings)) as s3:
+        for table in dynamodb.list_tables()["TableNames"]:
+            for item in dynamodb.scan(TableName=table)["Items"]:
+                owner = item.get("pk", {}).get("S", "none").removeprefix("TENANT#")
+                found.setdefault(owner, []).append((table, json.dumps(item, sort_keys=True)))
+        for bucket in s3.list_buckets()["Buckets"]:
+            for item in s3.list_objects_v2(Bucket=bucket["Name"]).get("Contents", []):
+                owner = item["Key"].partition("/")[0]
+                found.setdefault(owner, []).append((bucket["Name"], item["Key"], item["ETag"]))
+    found["the warehouse"] = list(place.tables().items())
+    return {owner: sorted(items) for owner, items in found.items()}
+
+
+async def cursor_at(send, tenant):
+    page = (await send(tenant, "GET", "/v1/calls", params={"limit": 1})).json()
+    return page["next"]
+
+
+async def walls_hold(place, send, document):
+    before = stored(place)
+    for owner in (ACME, BRAND):
+        assert WORDS[owner] in str(before[owner])
+    for attacker in (*TENANTS, None):
+        for victim in (tenant for tenant in (ACME, BRAND) if tenant != attacker):
+            await attack(place, send, document, attacker, victim)
+        after = stored(place)
+        changed = {owner for owner in before.keys() | after.keys() if before.get(owner) != after.get(owner)}
+        assert changed <= {attacker}, f"a client of {attacker} changed what belongs to {changed}"
+        before = after
+
+
+async def test_another_tenant_s_names_find_and_change_nothing(place, tenants):
+    await walls_hold(place, *tenants)
+
+
+def named_in_query(request):
+    return request.query_params.get("tenant", request.state.caller.tenant)
+
+
+def named_in_header(request):
+    return request.headers.get("x-tenant", request.state.caller.tenant)
+
+
+@pytest.mark.parametrize(
+    ("place_of_check", "broken"),
+    [
+        ("service.api.calls.tenant_of", named_in_query),
+        ("service.api.forms.tenant_of", named_in_query),
+        ("service.api.forms.tenant_of", named_in_header),
+        ("service.api.tasks.require_tenant", lambda request, tenant: None),
+    ],
+)
+async def test_a_broken_wall_is_noticed(place, tenants, monkeypatch, place_of_check, broken):
+    monkeypatch.setattr(place_of_check, broken)
+    with pytest.raises(AssertionError):
+        await walls_hold(place, *tenants)
+
+
+async def attack(place, send, document, attacker, victim):
+    head = await place.worker.forms.head(victim, f"{victim}-qa")
+    names, cursor = names_of(place, victim, head.edit), await cursor_at(send, victim)
+    absent = ABSENT | {"edit": head.edit, "tenant": f"nobody-but-{victim}", "form_id": f"nobody-{victim}-qa"}
+    foreign = [WORDS[tenant] for tenant in TENANTS if tenant != attacker]
+    tried = set()
+    pairs = zip(requests_of(document, names, cursor), requests_of(document, absent, cursor), strict=True)
+    for (label, target, sent), (_, other_target, other_sent) in pairs:
+        answer, other = await send(attacker, *target, **sent), await send(attacker, *other_target, **other_sent)
+        told = f"{label}, by {attacker} about {victim}: {answer.status_code} {answer.text[:500]}"
+        assert answer.status_code < 500, told
+        assert not [word for word in foreign if word in f"{answer.text} {answer.headers}"], told
+        # Whether another tenant has such an object makes no difference that the attacker could see.
+        assert without_names(answer, names) == without_names(other, absent), f"{told}\n{other.text[:500]}"
+        tried.add(label.partition(",")[0])
+    assert len(tried) == sum(len(operations) for operations in document["paths"].values())
+
+
+async def test_the_owner_finds_and_changes_what_others_do_not(place, tenants):
+    """The requests of the test above reach the data: sent by their owner they are answered with it."""
+    send, document = tenants
+    head = await place.worker.forms.head(ACME, f"{ACME}-qa")
+    names = names_of(place, ACME, head.edit)
+    before, reached = stored(place), set()
+    for label, target, sent in requests_of(document, names, await cursor_at(send, ACME)):
+        answer = await send(ACME, *target, **sent)
+        if WORDS[ACME] in answer.text or (answer.status_code == 200 and target[0] != "GET"):
+            reached.add(label.partition(",")[0])
+    assert reached >= {
+        "GET /v1/forms", "GET /v1/forms/{form_id}", "PUT /v1/forms/{form_id}/draft", "GET /v1/calls/{call_id}",
+        "POST /v1/scorecard",
+    }, reached  # fmt: skip
+    assert stored(place)[ACME] != before[ACME]
