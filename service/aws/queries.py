@@ -17,8 +17,7 @@ import stamina
 from aiodynamo import errors
 from aiodynamo.client import Client
 from aiodynamo.credentials import Credentials, Key
-from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.http.types import HttpImplementation
+from aiodynamo.http.types import HttpImplementation, Request, RequestFailed, Response
 from aiodynamo.models import RetryConfig, RetryTimeout
 from botocore.exceptions import BotoCoreError
 from yarl import URL
@@ -149,7 +148,7 @@ class DynamoQueries:
                 trust_env=self._through_proxy and is_proxied(str(self._url)),
             )
             client = Client(
-                AIOHTTP(session),
+                _OneHost(session),
                 _FoundKey(self._key),
                 self._region,
                 self._url,
@@ -186,6 +185,22 @@ async def patient_query(
         with attempt:
             return await queries.query(**arguments), attempt.num
     raise AssertionError("retry_context ends with a return or a raise")
+
+
+class _OneHost:
+    """Sends aiodynamo's requests; its own adapter follows a redirect, and would take a query's key to another host."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            async with self._session.request(
+                request.method, request.url, headers=request.headers, data=request.body, allow_redirects=False
+            ) as answer:
+                return Response(answer.status, await answer.read())
+        except aiohttp.ClientError as err:
+            raise RequestFailed(err) from err
 
 
 class _Once(RetryConfig):

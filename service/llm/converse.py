@@ -93,7 +93,7 @@ class Converse:
         """
         request = self._request(call, messages)
         status, headers, content = await self._send(request, await self._headers(request))
-        if status >= 400:
+        if status >= 300:
             raise self._error(call.model, status, headers, content)
         return self._answer(call.model, request, headers, content)
 
@@ -170,7 +170,9 @@ class Converse:
     async def _post(self, request: _Request, headers: dict[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         session = await self._session()
         # encoded=True: the URL must be sent exactly as signed, with its "%3A"
-        async with session.post(URL(request.url, encoded=True), data=request.body, headers=headers) as answer:
+        target = URL(request.url, encoded=True)
+        # A redirect would take the prompt to an address that nobody configured.
+        async with session.post(target, data=request.body, headers=headers, allow_redirects=False) as answer:
             return answer.status, answer.headers, await answer.read()
 
     async def _session(self) -> aiohttp.ClientSession:

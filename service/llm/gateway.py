@@ -161,7 +161,9 @@ class LiteLLMGateway:
                     await self._warm()
                 started = time.perf_counter()
                 arguments = self._stream_arguments(call)
-                stream = await self._litellm.acompletion(**arguments, **unlogged(self._unlogged, arguments))
+                stream = await self._litellm.acompletion(
+                    client=self._stream_client(), **arguments, **unlogged(self._unlogged, arguments)
+                )
                 # Closed also when the client disconnects: the model stops generating and the connection is free again.
                 async with contextlib.aclosing(stream):
                     async for chunk in stream:
@@ -209,6 +211,13 @@ class LiteLLMGateway:
         if self._endpoint is None or _is_aws(self._endpoint):
             return frozenset({"provider"} if self._stand_in is None else {"stand-in"})
         return frozenset({"endpoint", "stand-in"} if self._stand_in is None else {"stand-in"})
+
+    def _stream_client(self) -> Any:
+        from litellm.llms.custom_httpx.http_handler import get_async_httpx_client
+
+        # litellm keeps one per event loop; without this one it follows redirects, and takes the prompt along.
+        params = {"timeout": _CLIENT_TIMEOUT_S, "follow_redirects": False}
+        return get_async_httpx_client(llm_provider=self._litellm.LlmProviders.BEDROCK, params=params)
 
     def _stream_arguments(self, call: ModelCall) -> dict[str, Any]:
         sampling = call.sampling
