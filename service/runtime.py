@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from service.access.control import Access
+from service.aws.shared_state import SharedState
 from service.aws.shared_watch import SharedWatch
 from service.calls.reviews import CallReviews
 from service.calls.store.forms import Forms
@@ -24,6 +25,7 @@ from service.rollouts.control import RolloutControl, build_rollouts
 from service.rollouts.shadow import Shadow
 from service.served import PairSource, ServedPair
 from service.settings import Settings
+from service.shared_limits import SharedLimits
 from service.summaries.feedback import Feedback
 from service.summaries.store import Summaries
 from service.task import Task, load_task, task_names
@@ -69,15 +71,19 @@ class Runtime:
     shadow: Shadow | None = None
     dashboards: DashboardReader | None = None
     disconnect: Callable[[], Awaitable[None]] | None = None
+    shared: SharedState | None = None
     watch: SharedWatch = field(default_factory=lambda: SharedWatch(None))
     reliability: Reliability = field(init=False)  # its clock is the runtime's own
     crowding: Crowding = field(init=False)
+    limits: SharedLimits = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reliability", Reliability(self.clock))
         object.__setattr__(
             self, "crowding", Crowding(from_s=self.settings.serving.crowded_from_s, clock=time.monotonic)
         )
+        throttle = None if self.access is None else self.access.throttle
+        object.__setattr__(self, "limits", SharedLimits(self.shared, throttle, self.reliability))
 
     def open(self) -> None:
         """Start each task's pair source and, in the background, the gateway's warm-up; readiness does not wait for it."""
@@ -118,6 +124,7 @@ class Runtime:
         for rollout in self.rollouts.values():
             rollout.stop()
         self.watch.stop()
+        self.limits.stop()
         if self.dashboards is not None:
             self.dashboards.close()
         if self.disconnect is not None:
@@ -143,6 +150,7 @@ class Runtime:
         for rollout in self.rollouts.values():
             rollout.start()
         self.watch.start()
+        self.limits.start()
 
     def _warm_up(self, then_start_sources: bool) -> None:
         assert self.warm_up is not None
@@ -206,6 +214,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         tasks=tasks,
         pair_sources=sources,
         rollouts=build_rollouts(settings, sources, shared, watch),
+        shared=shared,
         watch=watch,
         shadow=Shadow(settings.state_dir / "shadow", archive=bucket),
         dashboards=build_dashboards(settings),

@@ -83,6 +83,7 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
             pair_sources={pair.task: runtime.pair_sources[pair.task]},
             # Only this pair answers, and its answers are not stored for customers.
             rollouts={},
+            shared=None,
             watch=SharedWatch(None),
             shadow=None,
             # An answer to a test case is not a customer's summary: do not store it, and do not reuse it for another case.

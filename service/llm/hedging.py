@@ -17,14 +17,16 @@ _PRESSED, _RELIEF_EACH, _LEAST_REQUESTS = 0.9, 5, 50
 class HedgeBudget:
     """Counts requests and hedges of the last minute, per second; ``clock`` is monotonic, in seconds.
 
-    In any window the hedges are at most ``max(floor, share * requests)``, as counted when the last of them was allowed.
-    Without this limit, hedging would double the load on a model that is slow because of load.
+    In any window the hedges of a task are at most ``max(floor, share * requests)``, as counted when the last was allowed.
+    Without this limit, hedging would double the load on a model that is slow because of load. Each of ``tasks()`` tasks of the
+    service has a part of the floor, but at least one; the shares of their requests add up by themselves.
     """
 
     clock: Callable[[], float]
     share: float = SHARE
     window_s: int = WINDOW_S
     floor: int = FLOOR
+    tasks: Callable[[], int] = lambda: 1
     requests: int = 0
     hedges: int = 0
     refused: int = 0  # since the start, for the operator
@@ -39,7 +41,7 @@ class HedgeBudget:
     def allow(self, part: float = 1.0) -> bool:
         """Return whether one more hedge may start within ``part`` (0 to 1) of the share, and count it if so."""
         second = self._now()
-        if self.hedges + 1 > max(self.floor, part * self.share * self.requests):
+        if self.hedges + 1 > max(self.floor // self.tasks(), 1, part * self.share * self.requests):
             self.refused += 1
             return False
         second[2] += 1
@@ -74,6 +76,7 @@ class HedgeBudgets:
 
     clock: Callable[[], float]
     share: float = SHARE
+    tasks: int = 1  # of the service; see `service.shared_limits`
     _by_pair: dict[str, HedgeBudget] = field(default_factory=dict)
 
     def of(self, name: str) -> HedgeBudget:
@@ -82,5 +85,5 @@ class HedgeBudgets:
         if budget is None:
             while len(self._by_pair) >= 16:  # a long-lived process sees many releases
                 del self._by_pair[next(iter(self._by_pair))]
-            budget = self._by_pair[name] = HedgeBudget(self.clock, self.share)
+            budget = self._by_pair[name] = HedgeBudget(self.clock, self.share, tasks=lambda: self.tasks)
         return budget
