@@ -175,6 +175,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     """
     # Imported here, so that a test with fakes does not load boto3, mlflow and litellm.
     from service.access.control import account_key, open_access
+    from service.access.items import PARTITION as ACCESS
     from service.aws.clients import client
     from service.aws.queries import DynamoQueries
     from service.aws.shared_state import open_shared_state
@@ -198,6 +199,9 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         set_account_key(account_key(settings))
     shared = open_shared_state(settings, dynamodb)
     watch = SharedWatch(shared)
+    access = open_access(settings, shared) if guarded else None
+    if access is not None:
+        watch.on_change(ACCESS, access.refresh)
     bucket = _bucket(settings, s3)
     sources = {
         name: RegistryPairSource(name, settings, copies=ReleaseCopies(name, settings, shared, bucket)) for name in tasks
@@ -219,7 +223,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         shadow=Shadow(settings.state_dir / "shadow", archive=bucket),
         dashboards=build_dashboards(settings),
         warm_up=gateway.warm_up,
-        access=open_access(settings) if guarded else None,
+        access=access,
         disconnect=queries.aclose,
     )
 

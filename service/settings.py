@@ -151,9 +151,10 @@ class RedshiftSettings(SettingsGroup, alias_generator="redshift_{}".format):
 
 
 class AccessSettings(SettingsGroup, alias_generator="access_{}".format):
-    """Access control: a folder with `keys/*.pem` and `clients.json`; in `local` both are created on first use under state_dir."""
+    """Access control: clients and token keys are in the shared table; files in `dir` are taken over into it once."""
 
     dir: Path | None = None
+    kms_key: str = "alias/omni-token-keys"  # id, ARN or alias of the KMS key that seals private token keys
     issuer: str = "omni-insights"
     audience: str = "omni-insights"
 
@@ -336,7 +337,7 @@ class Settings(BaseSettings):
 
     @property
     def access_folder(self) -> Path:
-        """Folder of the token keys and the clients file."""
+        """Folder of token keys and clients, where no table holds them or did not yet."""
         return self.access.dir or self.state_dir / "access"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from eval.errors import TrafficError
 from eval.traffic.plan import CLIENTS
 from eval.traffic.releases import FIRST, TASK, stand_in_arguments, write_root
-from service.access.control import add_client
+from service.access.control import open_changes
 from service.cards import ModelCards
 from service.clock import set_clock
 from service.local import aws
@@ -43,7 +43,8 @@ class World:
         ).model
         self.bedrock = stack.enter_context(LocalBedrock(stand_in_arguments(self.model), log=folder / "bedrock.log"))
         aws.start(settings)
-        self.secrets = {name: add_client(settings, name, ["summaries", "feedback"]) for name in CLIENTS}
+        changes = open_changes(aws.with_endpoint(settings))
+        self.secrets = {name: changes.add_client(name, ["summaries", "feedback"]) for name in CLIENTS}
         self.url = ""
 
     def set_clock(self, moment: datetime) -> None:

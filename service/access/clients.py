@@ -1,19 +1,16 @@
-"""The clients that may get tokens: hashed secrets, scopes and limits, in one JSON file that is re-read when it changes."""
+"""The clients that may get tokens: hashed secrets, scopes and limits."""
 
 import hashlib
 import hmac
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.access.errors import InvalidClient
-from service.access.watched_file import Watched, stamp_of
 from service.errors import ConfigurationError
 
 Scope = Literal["summaries", "feedback", "operator"]
@@ -22,7 +19,6 @@ _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 TENANT = r"^[a-z0-9][a-z0-9-]{0,61}$"
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ClientId = Annotated[str, StringConstraints(pattern=f"^{CLIENT_ID.pattern}$")]
 
 
 class Client(BaseModel):
@@ -38,28 +34,27 @@ class Client(BaseModel):
     rate_per_s: float = Field(default=50.0, gt=0)
     burst: int = Field(default=100, ge=1)
     concurrent: int = Field(default=100, ge=1)
+    # Seconds since 1970: of a client that was revoked and added again, older tokens stay refused.
+    tokens_from: float = 0.0
 
 
-class _ClientsFile(BaseModel):
+class Revoked(BaseModel):
+    """What is left of a revoked client: a file of clients that is found later does not bring it back."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    clients: dict[_ClientId, Client]
+    revoked_at: float  # seconds since 1970
 
 
 class Clients:
-    """The clients in a file. A client that is removed is refused within seconds, even with a token that is still valid."""
+    """The clients of ``clients``, which returns them by id and may return others later."""
 
-    def __init__(self, file: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the file.
-
-        Raises:
-            ConfigurationError: it is missing or not valid.
-        """
-        self._watched = Watched(lambda: read_clients(file), lambda: stamp_of([file]), clock=clock)
+    def __init__(self, clients: Callable[[], Mapping[str, Client]]) -> None:
+        self._clients = clients
 
     def get(self, client_id: str) -> Client | None:
         """Return the client, or None when there is none of this id."""
-        return self._watched.get().get(client_id)
+        return self._clients().get(client_id)
 
     def authenticate(self, client_id: str, secret: str) -> Client:
         """Return the client whose secret this is.
@@ -77,36 +72,22 @@ class Clients:
         return client
 
 
-def read_clients(file: Path) -> Mapping[str, Client]:
-    """Return the clients of ``file`` by id.
+def parse_client(text: str, source: str) -> Client | Revoked:
+    """Return the client of a stored item; messages name ``source``.
 
     Raises:
-        ConfigurationError: missing or not valid; the message names field and file, never a value.
+        ConfigurationError: ``text`` is not valid; the message names field and source, never a value.
     """
     try:
-        return parse_clients(file.read_text(encoding="utf-8"), file)
-    except OSError as err:
-        raise ConfigurationError(
-            f"the clients file {file} cannot be read ({type(err).__name__}): set OMNI_ACCESS_DIR; "
-            "in local, `omni serve` and `omni token` make one"
-        ) from err
-    except UnicodeDecodeError as err:
-        raise ConfigurationError(f"the clients file {file} is not JSON: {err}") from err
-
-
-def parse_clients(text: str, file: Path) -> Mapping[str, Client]:
-    """Return the clients in ``text`` by id; messages name ``file`` as its source.
-
-    Raises:
-        ConfigurationError: ``text`` is not valid; the message names field and file, never a value.
-    """
-    try:
-        return _ClientsFile.model_validate(json.loads(text)).clients
+        found = json.loads(text)
+        if isinstance(found, dict) and "revoked_at" in found:
+            return Revoked.model_validate(found)
+        return Client.model_validate(found)
     except ValidationError as err:
         wrong = "; ".join(".".join(map(str, item["loc"])) + f": {item['msg']}" for item in err.errors())
-        raise ConfigurationError(f"the clients file {file} is wrong: {wrong}") from err
+        raise ConfigurationError(f"{source} is wrong: {wrong}") from None
     except ValueError as err:
-        raise ConfigurationError(f"the clients file {file} is not JSON: {err}") from err
+        raise ConfigurationError(f"{source} is not JSON") from err
 
 
 def new_secret() -> str:
@@ -115,7 +96,7 @@ def new_secret() -> str:
 
 
 def hash_secret(secret: str) -> str:
-    """Return the hash of a secret that the clients file keeps.
+    """Return the hash of a secret that is stored.
 
     A fast hash is enough: secrets are 256 random bits that we generate. A slow hash protects guessable secrets, and here it
     would let an attacker use up our CPU by sending wrong secrets.

@@ -1,37 +1,36 @@
-"""Decides for the HTTP layer whether a caller may proceed; built from settings, in `local` with files made on first use."""
+"""Decides for the HTTP layer whether a caller may proceed; built from settings; `local` makes what is missing."""
 
-import json
-import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import get_args
 
-from service.access.clients import (
-    CLIENT_ID,
-    SCOPES,
-    TENANT,
-    Clients,
-    hash_secret,
-    new_secret,
-    parse_clients,
-    read_clients,
-)
-from service.access.errors import InvalidClient
-from service.access.keys import KeyRing, make_key
+from service.access.changes import AccessChanges
+from service.access.clients import Client, Clients, Scope, hash_secret, new_secret
+from service.access.items import CLIENT, FolderItems, SharedItems
+from service.access.keys import KeyRing
+from service.access.live import LiveAccess
+from service.access.sealing import KmsSealer, OwnerOnly
 from service.access.sessions import Sessions
+from service.access.takeover import take_over
 from service.access.throttle import Throttle
-from service.access.tokens import Caller, Token, Tokens
-from service.errors import ConfigurationError
-from service.files import OWNER_ONLY, write_once, write_whole
+from service.access.tokens import Caller, Token, Tokens, granted_scopes
+from service.aws.shared_state import SharedState, open_shared_state
+from service.errors import ConfigurationError, StoreError
+from service.files import write_once
 from service.settings import Settings
+from service.telemetry.log import Event, log
 
 LOCAL_CLIENT = "local"
-_LOCAL_SECRET = "local-client.secret"  # noqa: S105 - a file's name
 LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
+_ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 # The local client also runs the load test, whose largest scenario has 1,000 requests in flight.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
+
+
+def _nothing() -> None:
+    """Refreshes access that nobody changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +38,7 @@ class Access:
     """Tokens and limits of one process."""
 
     tokens: Tokens
+    refresh: Callable[[], None] = _nothing  # reads clients and keys again; blocking, raises StoreError
     throttle: Throttle = field(default_factory=Throttle)
     sessions: Sessions = field(init=False)
 
@@ -61,80 +61,65 @@ class Access:
         return self.throttle.admit(caller)
 
 
-def open_access(settings: Settings) -> Access:
-    """Read keys and clients of ``settings.access_folder``; in `local` missing ones are made.
+def open_access(
+    settings: Settings, shared: SharedState | None = None, *, now: Callable[[], float] = time.time
+) -> Access:
+    """Read clients and token keys; in `local` a client and a key are made if there are none.
+
+    ``shared`` is the table to use; None opens the one of ``settings``.
 
     Raises:
-        ConfigurationError: they are missing or not valid; the message says what to do.
+        ConfigurationError: they cannot be read, or there is no token key; the message says what to do.
     """
-    folder = settings.access_folder
-    if settings.environment == "local" and settings.access.dir is None:
-        _make_local(folder)
+    live = _open_live(settings, shared)
+    try:
+        _make_ready(settings, _changes_of(live, now))
+    except StoreError as err:
+        log(Event.ACCESS_UNREADABLE, reason=str(err))  # what is stored already may still do
+    live.start()
+    if not live.keys():
+        raise ConfigurationError("there is no token key: omni token-keys --rotate makes the first one")
     tokens = Tokens(
-        KeyRing(folder / "keys"),
-        Clients(folder / "clients.json"),
+        KeyRing(live.keys, now=now),
+        Clients(live.clients),
         issuer=settings.access.issuer,
         audience=settings.access.audience,
+        now=now,
     )
-    return Access(tokens=tokens)
+    return Access(tokens=tokens, refresh=live.refresh)
+
+
+def open_changes(settings: Settings, *, now: Callable[[], float] = time.time) -> AccessChanges:
+    """Return what the command line changes clients and token keys with.
+
+    Raises:
+        ConfigurationError: a file that is to be taken over is not valid.
+        StoreError: the table does not answer.
+    """
+    changes = _changes_of(_open_live(settings, None), now)
+    _make_ready(settings, changes)
+    return changes
 
 
 def local_token(settings: Settings, scope: str | None = None) -> Token:
-    """Return a token for the local client, issued for its secret as for any client.
+    """Return a token for the local client.
+
+    It is signed here: whoever can open this machine's token keys needs no secret.
 
     Raises:
-        ConfigurationError: not in `local`, or the local client's files were removed or replaced.
+        ConfigurationError: not in `local`, or clients and token keys cannot be read.
         InvalidScope: no such scope.
+        TokenRefused: the local client was revoked.
     """
     if settings.environment != "local":
         raise ConfigurationError(
             "tokens are printed in `local` only; elsewhere a client asks POST /oauth/token with its own secret"
         )
-    access = open_access(settings)
-    secret = settings.access_folder / _LOCAL_SECRET
-    try:
-        return access.tokens.issue(LOCAL_CLIENT, secret.read_text(encoding="utf-8").strip(), scope)
-    except (OSError, InvalidClient) as err:
-        raise ConfigurationError(
-            f"{secret} is not the secret of client {LOCAL_CLIENT!r}: delete {settings.access_folder} to create both again"
-        ) from err
-
-
-def add_client(settings: Settings, client_id: str, scopes: Sequence[str], *, tenant: str | None = None) -> str:
-    """Add a client, or another secret of an existing one, to the clients file; return the secret.
-
-    A client keeps its newest two secrets, so that the old one works until its owner has switched. Only a new client is given a
-    tenant, which it keeps: a client that moves to another tenant could show that tenant's data to its old users.
-
-    Raises:
-        ConfigurationError: the name, scope or tenant is not valid, or the file cannot be read.
-    """
-    unknown = sorted(set(scopes) - set(SCOPES))
-    if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
-        what = f"scope {unknown[0]!r}" if unknown else "no scope" if not scopes else f"client name {client_id!r}"
-        raise ConfigurationError(
-            f"{what} is not valid: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
-        )
-    file = settings.access_folder / "clients.json"
-    if settings.environment == "local" and settings.access.dir is None:
-        _make_local(settings.access_folder)
-    clients = {name: client.model_dump() for name, client in (read_clients(file) if file.exists() else {}).items()}
-    secret = new_secret()
-    known = clients.get(client_id, {})
-    if tenant is not None and (re.fullmatch(TENANT, tenant) is None or known.get("tenant", tenant) != tenant):
-        raise ConfigurationError(
-            f"tenant {tenant!r} is not possible: a tenant has lower-case letters, digits and -, and client {client_id!r} keeps "
-            "the tenant that it was created with"
-        )
-    whose = {} if tenant is None else {"tenant": tenant}
-    secrets = (hash_secret(secret), *known.get("secrets", ()))[:2]
-    content = json.dumps(
-        {"clients": {**clients, client_id: {**known, **whose, "secrets": secrets, "scopes": scopes}}}, indent=2
-    )
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    parse_clients(content, file)
-    write_whole(file, content, mode=OWNER_ONLY, durable=True)
-    return secret
+    tokens = open_access(settings).tokens
+    client = tokens.clients.get(LOCAL_CLIENT)
+    if client is None:
+        raise ConfigurationError(f"client {LOCAL_CLIENT!r} was revoked: omni client {LOCAL_CLIENT} adds it again")
+    return tokens.sign(LOCAL_CLIENT, granted_scopes(client, scope))
 
 
 def account_key(settings: Settings) -> bytes:
@@ -155,15 +140,28 @@ def account_key(settings: Settings) -> bytes:
     return file.read_bytes()
 
 
-def _make_local(folder: Path) -> None:
-    make_key(folder / "keys" / "local.pem")
-    secret = folder / _LOCAL_SECRET
-    write_once(secret, new_secret().encode())
-    # Another process may have written the secret first: hash the one in the file.
-    client = {
-        "secrets": [hash_secret(secret.read_text(encoding="utf-8").strip())],
-        "scopes": list(SCOPES),
-        "tenant": LOCAL_TENANT,
-    }
-    content = json.dumps({"clients": {LOCAL_CLIENT: client | _LOCAL_LIMITS}}, indent=2)
-    write_once(folder / "clients.json", content.encode())
+def _open_live(settings: Settings, shared: SharedState | None) -> LiveAccess:
+    shared = shared or open_shared_state(settings)
+    if shared is None:
+        return LiveAccess(FolderItems(settings.access_folder / "items"), OwnerOnly())
+    from service.aws.clients import client
+
+    sealer = KmsSealer(lambda: client("kms", settings), settings.access.kms_key)
+    return LiveAccess(SharedItems(shared), sealer, copy=settings.state_dir / "access" / "copy.json")
+
+
+def _changes_of(live: LiveAccess, now: Callable[[], float]) -> AccessChanges:
+    return AccessChanges(items=live.items, sealer=live.sealer, now=now)
+
+
+def _make_ready(settings: Settings, changes: AccessChanges) -> None:
+    """Take over the files of before; in `local` also make what is missing."""
+    clients, keys = take_over(settings.access_folder, changes.items, changes.sealer)
+    if clients or keys:
+        log(Event.ACCESS_TAKEN_OVER, clients=clients, keys=keys)
+    if settings.environment != "local" or settings.access.dir is not None:
+        return
+    if not changes.token_keys():
+        changes.rotate_key()
+    client = Client(secrets=(hash_secret(new_secret()),), scopes=_ALL_SCOPES, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
+    changes.items.change(CLIENT + LOCAL_CLIENT, lambda present: client.model_dump_json() if present is None else None)

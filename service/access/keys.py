@@ -1,4 +1,4 @@
-"""The keys that sign tokens: a folder of P-256 keys; the newest private key signs, all of them verify.
+"""The keys that sign tokens: P-256, of which the newest signs and all verify until they end.
 
 A token key can never release a pair: ``service.release.statements`` accepts Ed25519 signatures only.
 """
@@ -9,92 +9,137 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.access.watched_file import Watched, stamp_of
-from service.errors import ConfigurationError
-from service.files import write_once
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from service.access.sealing import Sealer
+from service.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 
-_UNKNOWN_KEY_INTERVAL_S = 1.0  # minimum time between folder reads that a token with an unknown key id causes
+
+class KeyItem(BaseModel):
+    """A token key as it is stored: ``public`` as PEM, the private half sealed, or None for a key that only verifies.
+
+    It signs from ``signs_from`` on, until a newer one does, and verifies until ``ends_at`` (None: no end is set); both in
+    seconds since 1970.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    public: str
+    sealed: str | None
+    signs_from: float
+    ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenKeys:
-    """The folder's keys as read once: public keys by id, and the private key that signs."""
+class TokenKey:
+    """A token key in use; ``signing`` is its private half if this process may sign with it."""
 
-    public: Mapping[str, "EllipticCurvePublicKey"]
-    signing_id: str
-    signing: "EllipticCurvePrivateKey"
+    item: KeyItem
+    public: "EllipticCurvePublicKey"
+    signing: "EllipticCurvePrivateKey | None"
 
 
 class KeyRing:
-    """The folder's keys, re-read when it changes.
+    """The keys of ``keys``, which returns them by id and may return others later; ``now`` is seconds since 1970."""
 
-    To rotate: put ``<date>.pem`` beside the current key (the last name in the alphabet signs), and remove the old file after
-    an hour, when its last token has expired. A file with a public key alone verifies and does not sign.
-    """
-
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the folder.
-
-        Raises:
-            ConfigurationError: no private key in it, or a file that holds no P-256 key.
-        """
-        self._folder = folder
-        self._watched = Watched(lambda: read_keys(folder), lambda: stamp_of(_files(folder)), clock=clock)
+    def __init__(self, keys: Callable[[], Mapping[str, TokenKey]], *, now: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._now = now
 
     def signing(self) -> tuple[str, "EllipticCurvePrivateKey"]:
-        """Return the id and the private key that new tokens are signed with."""
-        keys = self._watched.get()
-        return keys.signing_id, keys.signing
+        """Return the id and the private key that new tokens are signed with.
+
+        Raises:
+            StoreError: this process has none, because it could not be opened.
+        """
+        now = self._now()
+        found = [(key.item.signs_from, name, key.signing) for name, key in self._alive().items() if key.signing]
+        # The first key of all may be of a task whose clock is ahead.
+        due = [entry for entry in found if entry[0] <= now] or sorted(found)[:1]
+        if not due:
+            raise StoreError("no token key can be opened, so no token can be issued: see the log for the reason")
+        _, name, key = max(due, key=lambda entry: entry[:2])
+        return name, key
 
     def public(self, key_id: str) -> "EllipticCurvePublicKey | None":
-        """Return the public key with this id; an unknown id makes it read the folder again, at most once a second."""
-        found = self._watched.get().public.get(key_id)
-        if found is None:
-            found = self._watched.get(at_most_s_old=_UNKNOWN_KEY_INTERVAL_S).public.get(key_id)
-        return found
+        """Return the public key with this id, None for an unknown one or one that has ended."""
+        key = self._keys().get(key_id)
+        return key.public if key is not None and self._is_alive(key) else None
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return all public keys as a JSON Web Key Set (RFC 7517)."""
-        keys = self._watched.get().public
-        return {"keys": [_jwk(key) | {"kid": name, "use": "sig", "alg": "ES256"} for name, key in sorted(keys.items())]}
+        keys = sorted(self._alive().items())
+        return {"keys": [_jwk(key.public) | {"kid": name, "use": "sig", "alg": "ES256"} for name, key in keys]}
+
+    def _alive(self) -> dict[str, TokenKey]:
+        return {name: key for name, key in self._keys().items() if self._is_alive(key)}
+
+    def _is_alive(self, key: TokenKey) -> bool:
+        return key.item.ends_at is None or self._now() < key.item.ends_at
 
 
-def read_keys(folder: Path) -> TokenKeys:
-    """Read every ``*.pem`` file of ``folder``.
+def new_key(sealer: Sealer, *, signs_from: float) -> tuple[str, KeyItem]:
+    """Return the id and the item of a new key, its private half sealed.
 
     Raises:
-        ConfigurationError: no private key, or a file that holds something else; the message names the file.
+        StoreError: it cannot be sealed.
+    """
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return _item(ec.generate_private_key(ec.SECP256R1()), sealer, signs_from)
+
+
+def key_from_pem(pem: bytes, source: str, sealer: Sealer, *, signs_from: float) -> tuple[str, KeyItem]:
+    """Return the id and the item of a key in a PEM file, private or public; ``source`` names it in messages.
+
+    Raises:
+        ConfigurationError: it is no P-256 key.
+        StoreError: it cannot be sealed.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-    public: dict[str, ec.EllipticCurvePublicKey] = {}
-    signing: ec.EllipticCurvePrivateKey | None = None
-    for file in _files(folder):
-        try:
-            text = file.read_bytes()
-            private = b"PRIVATE KEY" in text
-            key = load_pem_private_key(text, None) if private else load_pem_public_key(text)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as err:
-            raise ConfigurationError(f"token key {file} cannot be read ({type(err).__name__}): replace it") from err
-        if isinstance(key, ec.EllipticCurvePrivateKey):
-            signing, key = key, key.public_key()
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise ConfigurationError(f"token key {file} is not a P-256 key: tokens are signed with ES256")
-        public[thumbprint(key)] = key
-    if signing is None:
-        raise ConfigurationError(
-            f"{folder} holds no private token key: put one there (openssl ecparam -name prime256v1 -genkey -noout), "
-            "or set OMNI_ACCESS_DIR; in local, `omni serve` and `omni token` make one"
-        )
-    return TokenKeys(public=public, signing_id=thumbprint(signing.public_key()), signing=signing)
+    try:
+        key = load_pem_private_key(pem, None) if b"PRIVATE KEY" in pem else load_pem_public_key(pem)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as err:
+        raise ConfigurationError(f"token key {source} cannot be read ({type(err).__name__}): replace it") from err
+    if not isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise ConfigurationError(f"token key {source} is not a P-256 key: tokens are signed with ES256")
+    return _item(key, sealer, signs_from)
+
+
+def open_key(name: str, text: str, sealer: Sealer | None) -> TokenKey:
+    """Return the key of a stored item; without ``sealer``, or if the item has no private half, it only verifies.
+
+    Raises:
+        ConfigurationError: the item is damaged, or is not the key of this id.
+        StoreError: the private half cannot be opened.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
+
+    signing = None
+    try:
+        item = KeyItem.model_validate_json(text)
+        public = load_pem_public_key(item.public.encode())
+        if not isinstance(public, ec.EllipticCurvePublicKey) or thumbprint(public) != name:
+            raise ValueError("another key")
+        if item.sealed is not None and sealer is not None:
+            opened = load_der_private_key(sealer.open(item.sealed, name), None)
+            if not isinstance(opened, ec.EllipticCurvePrivateKey) or thumbprint(opened.public_key()) != name:
+                raise ValueError("another private half")
+            signing = opened
+    except (ValidationError, ValueError, TypeError, UnsupportedAlgorithm) as err:
+        # `from None`: a validation error quotes what it found.
+        raise ConfigurationError(f"token key {name!r} is damaged ({type(err).__name__}): revoke it") from None
+    return TokenKey(item=item, public=public, signing=signing)
 
 
 def thumbprint(key: "EllipticCurvePublicKey") -> str:
@@ -103,17 +148,19 @@ def thumbprint(key: "EllipticCurvePublicKey") -> str:
     return _base64url(hashlib.sha256(members.encode()).digest())
 
 
-def make_key(file: Path) -> None:
-    """Write a new private key with mode 0600 unless ``file`` exists; simultaneous processes get the same key."""
+def _item(
+    key: "EllipticCurvePrivateKey | EllipticCurvePublicKey", sealer: Sealer, signs_from: float
+) -> tuple[str, KeyItem]:
     from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-    key = ec.generate_private_key(ec.SECP256R1())
-    write_once(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*.pem") if not file.name.startswith("."))
+    public = key.public_key() if isinstance(key, ec.EllipticCurvePrivateKey) else key
+    name = thumbprint(public)
+    sealed = None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        sealed = sealer.seal(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), name)
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return name, KeyItem(public=pem, sealed=sealed, signs_from=signs_from)
 
 
 def _jwk(key: "EllipticCurvePublicKey") -> dict[str, str]:

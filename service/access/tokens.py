@@ -18,7 +18,7 @@ from service.access.keys import KeyRing
 ALGORITHM = "ES256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - the header's value in RFC 9068, not a secret
 LIFETIME_S = 3600
-_LEEWAY_S = 10  # between the clocks of two instances of this service
+LEEWAY_S = 10  # between the clocks of two instances of this service
 _LONGEST_TOKEN = 2048  # ours have some 500 characters
 _BEARER = "bearer "
 _TOKENS_KEPT = 1024  # verified signatures; belongs to one event loop
@@ -36,7 +36,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The client that sent a request, with the scopes that its token and the current clients file both allow."""
+    """The client that sent a request, with the scopes that its token and the stored client both allow."""
 
     client_id: str
     client: Client
@@ -96,12 +96,7 @@ class Tokens:
             InvalidScope: a scope that the client may not have.
         """
         client = self.clients.authenticate(client_id, secret)
-        wanted = tuple(dict.fromkeys((scope or "").split())) or client.scopes
-        refused = [name for name in wanted if name not in client.scopes]
-        if refused:
-            # Do not repeat the requested names: they are text that the caller chose.
-            raise InvalidScope(f"this client may have {' '.join(client.scopes)}; scopes are {' '.join(SCOPES)}")
-        return self.sign(client_id, wanted)
+        return self.sign(client_id, granted_scopes(client, scope))
 
     def sign(
         self, client_id: str, scopes: tuple[str, ...], *, kind: str = TOKEN_TYPE, lifetime_s: int = LIFETIME_S
@@ -179,15 +174,30 @@ class Tokens:
         if not (math.isfinite(starts) and math.isfinite(ends)):
             raise TokenRefused("the token's times are not numbers")
         now = self._now()
-        if not starts - _LEEWAY_S <= now < ends + _LEEWAY_S:
+        if not starts - LEEWAY_S <= now < ends + LEEWAY_S:
             raise TokenRefused("the token has expired, or is not valid yet: get a new one at POST /oauth/token")
         client_id = str(claims["sub"])
         client = self.clients.get(client_id)
         if client is None:
             raise TokenRefused("the token's client has been removed")
+        if starts <= client.tokens_from:
+            raise TokenRefused("the token is from before its client was revoked: get a new one at POST /oauth/token")
         if claims.get("tenant") != client.tenant:
             raise TokenRefused("the token's client has moved to another tenant: get a new token at POST /oauth/token")
         # The client may have lost scopes since the token was issued.
         scopes = frozenset(str(claims["scope"]).split()) & frozenset(client.scopes)
         caller = Caller(client_id=client_id, client=client, scopes=scopes)
         return Signed(caller=caller, id=str(claims["jti"]), ends_in_s=int(ends - now))
+
+
+def granted_scopes(client: Client, scope: str | None) -> tuple[str, ...]:
+    """Return the scopes that ``scope``, a space-separated list, asks for; None asks for all of the client's.
+
+    Raises:
+        InvalidScope: a scope that the client may not have.
+    """
+    wanted = tuple(dict.fromkeys((scope or "").split())) or client.scopes
+    if not set(wanted) <= set(client.scopes):
+        # Do not repeat the requested names: they are text that the caller chose.
+        raise InvalidScope(f"this client may have {' '.join(client.scopes)}; scopes are {' '.join(SCOPES)}")
+    return wanted

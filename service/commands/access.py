@@ -1,10 +1,14 @@
-"""``token`` and ``client``: access to the service."""
+"""``token``, ``client``, ``clients`` and ``token-keys``: access to the service."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.display.terminal import say
+
+if TYPE_CHECKING:
+    from service.access.changes import AccessChanges
 
 
 def token(
@@ -14,10 +18,11 @@ def token(
     from service.access.control import local_token
     from service.access.errors import InvalidScope
     from service.errors import ConfigurationError
+    from service.local import aws
     from service.settings import Settings
 
     try:
-        say(local_token(Settings(), scope).text)
+        say(local_token(aws.with_endpoint(Settings()), scope).text)
     except InvalidScope as err:
         raise ConfigurationError(str(err)) from err
 
@@ -28,12 +33,56 @@ def client(
         str | None, typer.Option(help="Tenant whose forms, calls and results it may see; default: none.")
     ] = None,
     scopes: Annotated[str, typer.Option(help="Space-separated.")] = "summaries feedback",
+    revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it and all its tokens from now on.")] = False,
 ) -> None:
     """Add a client that may get tokens, or give an existing one a second secret; prints the secret once."""
-    from service.access.control import add_client
+    changes = _changes()
+    if revoke:
+        changes.revoke_client(name)
+        say(f"client {name} is revoked; every service refuses it within five seconds")
+        return
+    secret = changes.add_client(name, scopes.split(), tenant=tenant)
+    say(f"client {name} may ask for tokens in five seconds; its secret, shown this once:")
+    say(secret)
+
+
+def clients() -> None:
+    """List the clients, their scopes and limits; no secrets."""
+    from service.access.clients import Revoked
+
+    for name, found in sorted(_changes().clients().items()):
+        if isinstance(found, Revoked):
+            say(f"{name}  revoked {_time(found.revoked_at)}")
+            continue
+        tenant = "" if found.tenant is None else f"  tenant {found.tenant}"
+        limits = f"{found.rate_per_s:g}/s, {found.concurrent} at once"
+        say(f"{name}  {' '.join(found.scopes)}{tenant}  {limits}, secrets: {len(found.secrets)}")
+
+
+def token_keys(
+    rotate: Annotated[bool, typer.Option("--rotate", help="Add a key; the others end with their last token.")] = False,
+    revoke: Annotated[str | None, typer.Option(metavar="ID", help="Refuse all tokens of a key from now on.")] = None,
+) -> None:
+    """List the keys that sign tokens, add a new one, or revoke one."""
+    changes = _changes()
+    if rotate:
+        say(f"token key {changes.rotate_key()} was added; it signs as soon as every service knows it")
+    if revoke is not None:
+        made = changes.revoke_key(revoke)
+        say(f"token key {revoke} is revoked" + ("" if made is None else f"; {made} was made in its place"))
+    for name, key in sorted(changes.token_keys().items(), key=lambda item: item[1].signs_from):
+        ends = "" if key.ends_at is None else f", verifies until {_time(key.ends_at)}"
+        signs = "verifies only" if key.sealed is None else f"signs from {_time(key.signs_from)}"
+        say(f"{name}  {signs}{ends}")
+
+
+def _changes() -> "AccessChanges":
+    from service.access.control import open_changes
+    from service.local import aws
     from service.settings import Settings
 
-    settings = Settings()
-    secret = add_client(settings, name, scopes.split(), tenant=tenant)
-    say(f"client {name} in {settings.access_folder / 'clients.json'}; its secret, shown this once:")
-    say(secret)
+    return open_changes(aws.with_endpoint(Settings()))
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -32,9 +32,11 @@ def dashboards(
         return
     from service.access.control import local_token
     from service.dashboards.link import fetch_link
+    from service.local import aws
 
     link = fetch_link(
-        url or f"http://{settings.serving.host}:{settings.serving.port}", local_token(settings, "operator").text
+        url or f"http://{settings.serving.host}:{settings.serving.port}",
+        local_token(aws.with_endpoint(settings), "operator").text,
     )
     say(link)
     say("this link opens the dashboards once, within two minutes", file=sys.stderr)

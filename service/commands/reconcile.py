@@ -17,14 +17,11 @@ def reconcile(
 ) -> None:
     """Compare answered requests with DynamoDB, S3 and the spool. Exit code 1: one is missing."""
     from service.api.insights import PATH
+    from service.local import aws
     from service.settings import Settings
     from service.summaries.reconcile import reconcile as count
 
-    settings = Settings()
-    if settings.environment == "local" and settings.aws.endpoint is None:
-        from service.local import aws
-
-        settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
+    settings = aws.with_endpoint(Settings())
     found = count(settings, hours=hours, logs=log or [], path=PATH, now=datetime.now(UTC))
     say("\n".join(found.lines()))
     if not found.balanced:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from service.commands.access import client, token
+from service.commands.access import client, clients, token, token_keys
 from service.commands.calls import calls
 from service.commands.dashboards import dashboards
 from service.commands.load import load_events
@@ -17,7 +17,16 @@ SERVE, WAREHOUSE, CALLS = "Serve", "Warehouse and report", "Calls"
 
 
 Commands = Mapping[str, Callable[..., None]]
-_SERVE: Commands = {"serve": serve, "up": up, "down": down, "status": status, "token": token, "client": client}
+_SERVE: Commands = {
+    "serve": serve,
+    "up": up,
+    "down": down,
+    "status": status,
+    "token": token,
+    "client": client,
+    "clients": clients,
+    "token-keys": token_keys,
+}
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
 COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls"))
 

@@ -15,6 +15,13 @@ def endpoint(settings: Settings) -> str:
     return f"http://{HOST}:{settings.local.aws_port}"
 
 
+def with_endpoint(settings: Settings) -> Settings:
+    """Return ``settings`` for a command that asks the local AWS which the service started; it is not started here."""
+    if settings.environment != "local" or settings.aws.endpoint is not None:
+        return settings
+    return settings.model_copy(update={"aws_endpoint": endpoint(settings)})
+
+
 def ministack(settings: Settings) -> Daemon:
     """Return the background process. Its state is under ``settings.state_dir``; a SIGKILL loses the last seconds."""
     state = settings.state_dir / "ministack"
@@ -62,6 +69,7 @@ def load(settings: Settings) -> None:
     from datetime import UTC, datetime
 
     from service.access.control import LOCAL_TENANT
+    from service.access.sealing import create_sealing_key
     from service.aws.clients import client
     from service.aws.event_queue import create_queue
     from service.aws.shared_state import create_shared_table
@@ -97,5 +105,7 @@ def load(settings: Settings) -> None:
         create_bucket(s3, bucket)
     # Only calls arrive in this bucket, so the queue is notified of every object, whatever its key.
     create_queue(sqs, s3, settings.calls.queue, bucket=settings.calls.bucket, prefixes=("",))
-    for made in (dynamodb, s3, sqs):
+    kms = client("kms", settings)
+    create_sealing_key(kms, settings.access.kms_key)
+    for made in (dynamodb, s3, sqs, kms):
         made.close()

@@ -65,6 +65,9 @@ FIELDS: Mapping[str, FieldForm] = {
     # breakers, guard, rollout
     "calls": "number",
     "failures": "number",
+    # access
+    "clients": "number",
+    "keys": "number",
     "kinds": "name",
     "step": "number",
     # calls

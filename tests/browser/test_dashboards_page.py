@@ -1,6 +1,5 @@
 """The operators' page in a browser: the figures, the keyboard, the door, two widths, and a warehouse that is locked."""
 
-import json
 import re
 import socket
 import subprocess
@@ -11,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from access_place import keep_clients
 from axe import LOOKS, WIDTHS, violations
 from playwright.sync_api import expect
 
-from service.access.clients import hash_secret, new_secret
+from service.access.clients import new_secret
 from service.access.control import open_access
-from service.access.keys import make_key
 from service.app import create_app
 from service.dashboards.reader import DashboardReader, read_warehouse
 from service.settings import REPO_ROOT, Settings
@@ -60,11 +59,8 @@ class Served:
 @pytest.fixture
 def served(api_runtime, tmp_path, hand_made_warehouse):
     folder = tmp_path / "access"
-    make_key(folder / "keys" / "a.pem")
-    clients = {"ops": ["operator"], "widget": ["summaries", "feedback"]}
-    content = {name: {"secrets": [hash_secret(SECRET)], "scopes": scopes} for name, scopes in clients.items()}
-    (folder / "clients.json").write_text(json.dumps({"clients": content}), encoding="utf-8")
     settings = Settings(state_dir=tmp_path / "state", access_dir=folder)
+    keep_clients(settings, SECRET, ops=["operator"], widget=["summaries", "feedback"])
     hand_made_warehouse(settings.warehouse_file)
     reader = DashboardReader(partial(read_warehouse, settings), cache_s=0)
     running = Served(api_runtime(settings=settings, access=open_access(settings), dashboards=reader), settings)

@@ -8,9 +8,9 @@ import ast
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from service.access.keys import make_key, read_keys
+from service.access.keys import new_key
+from service.access.sealing import OwnerOnly
 from service.errors import ConfigurationError
 from service.release.statements import load_trusted_keys
 
@@ -54,9 +54,8 @@ def test_the_check_sees_who_would(source):
 
 
 def test_a_token_key_is_never_trusted_for_statements(tmp_path):
-    make_key(tmp_path / "token.pem")
-    public = read_keys(tmp_path).signing.public_key()
+    _, item = new_key(OwnerOnly(), signs_from=0.0)
     trusted = tmp_path / "trusted.txt"
-    trusted.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    trusted.write_text(item.public, encoding="utf-8")
     with pytest.raises(ConfigurationError, match="not an Ed25519 key"):
         load_trusted_keys(trusted)

@@ -15,15 +15,71 @@ from aiohttp import web
 
 from service.interactions.items import PARTITION_KEY as ACCOUNT
 from service.interactions.items import SORT_KEY
-from service.settings import SummarySettings
+from service.settings import StoreSettings, SummarySettings
 from service.summaries.items import BY_ACCOUNT, table_definition
 from service.summaries.items import PARTITION_KEY as PROCESS
 
-OUTBOX = SummarySettings().outbox_table
+OUTBOX, SHARED = SummarySettings().outbox_table, StoreSettings().shared_table
+KMS_JSON = "application/x-amz-json-1.1"
 JSON = "application/x-amz-json-1.0"
 _INDEX = next(index for index in table_definition("any")["GlobalSecondaryIndexes"] if index["IndexName"] == BY_ACCOUNT)
 # What the index holds of an item, as in DynamoDB: whole items would cost the service time that it does not spend there.
 _INDEXED = {PROCESS, *_INDEX["Projection"]["NonKeyAttributes"], *(key["AttributeName"] for key in _INDEX["KeySchema"])}
+
+
+class SharedTable:
+    """The table that all tasks share: whole texts with versions. Counts are taken and not added up."""
+
+    def __init__(self):
+        self.items = {}
+
+    def call(self, operation, body):
+        """Return status and body of one operation."""
+        if operation == "Query":
+            values = {name: value["S"] for name, value in body["ExpressionAttributeValues"].items()}
+            keys = [
+                key for key in sorted(self.items)
+                if key[0] == values[":pk"] and values[":first"] <= key[1] <= values[":last"]
+            ]  # fmt: skip
+            return 200, {"Items": [self.items[key] for key in keys], "Count": len(keys)}
+        if operation == "GetItem":
+            found = self.items.get(self._key(body["Key"]))
+            return 200, {} if found is None else {"Item": found}
+        if operation == "PutItem":
+            self.items[self._key(body["Item"])] = body["Item"]
+        elif operation == "TransactWriteItems":
+            writes = [write for each in body["TransactItems"] for write in each.items()]
+            if any(self._is_lost(write) for _, write in writes):
+                reasons = [{"Code": "ConditionalCheckFailed"}]
+                return 400, {
+                    "__type": "x#TransactionCanceledException",
+                    "CancellationReasons": reasons,
+                    "message": "lost",
+                }
+            for kind, write in writes:
+                self._write(kind, write)
+        return 200, {}
+
+    def _is_lost(self, write):
+        condition, found = write.get("ConditionExpression", ""), self.items.get(self._key(write["Key"]))
+        if "attribute_not_exists" in condition:
+            return found is not None
+        version = None if found is None else found["version"]
+        return bool(condition) and version != write["ExpressionAttributeValues"][":expected"]
+
+    def _write(self, kind, write):
+        key = self._key(write["Key"])
+        if kind == "Delete":
+            self.items.pop(key, None)
+            return
+        item = self.items.setdefault(key, {**write["Key"], "version": {"N": "0"}})
+        item["version"] = {"N": str(int(item["version"]["N"]) + 1)}
+        if ":text" in write["ExpressionAttributeValues"]:
+            item["text"] = write["ExpressionAttributeValues"][":text"]
+
+    @staticmethod
+    def _key(item):
+        return item["pk"]["S"], item["sk"]["S"]
 
 
 class Stores:
@@ -32,7 +88,7 @@ class Stores:
     def __init__(self, delay_s):
         self.delay_s = delay_s
         self.histories, self.summaries, self.by_account, self.objects = {}, {}, {}, set()
-        self.outbox = {}
+        self.outbox, self.shared = {}, SharedTable()
 
     async def handle(self, request):
         """Answer one call."""
@@ -43,6 +99,10 @@ class Stores:
         if target.startswith("DynamoDB"):
             status, answer = self.dynamodb(target.rpartition(".")[2], json.loads(body))
             return web.Response(status=status, body=json.dumps(answer).encode(), content_type=JSON)
+        if target.startswith("TrentService"):  # KMS: seals nothing here
+            given = json.loads(body)
+            content = given.get("Plaintext") or given.get("CiphertextBlob")
+            return web.json_response({"CiphertextBlob": content, "Plaintext": content}, content_type=KMS_JSON)
         if request.method == "PUT":
             if "If-None-Match" in request.headers and request.path in self.objects:
                 return web.Response(status=412, text="<Error><Code>PreconditionFailed</Code></Error>")
@@ -54,6 +114,8 @@ class Stores:
         """Return status and body of one operation."""
         if operation in {"PutItem", "BatchWriteItem", "UpdateItem", "Scan"} and OUTBOX in str(body)[:200]:
             return 200, self._outbox(operation, body)
+        if operation == "TransactWriteItems" or body.get("TableName") == SHARED:
+            return self.shared.call(operation, body)
         if operation == "BatchWriteItem":
             for requests in body["RequestItems"].values():
                 for item in (request["PutRequest"]["Item"] for request in requests):

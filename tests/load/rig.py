@@ -98,7 +98,7 @@ class Rig:
             return {}
         from service.access.control import local_token
 
-        return {"Authorization": f"Bearer {local_token(self.settings).text}"}
+        return {"Authorization": f"Bearer {local_token(aws.with_endpoint(self.settings)).text}"}
 
     def environment(self, **changes):
         given = {

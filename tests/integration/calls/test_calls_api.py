@@ -9,7 +9,7 @@ import httpx
 import pytest
 from queues import UntilEmpty, announced
 
-from service.access.control import add_client, open_access
+from service.access.control import open_access, open_changes
 from service.aws.clients import client
 from service.calls.keys import read_key
 from service.calls.store.states import create_jobs_table
@@ -100,8 +100,9 @@ def ask(settings, worker, api_runtime):
 
     from service.app import create_app
 
+    changes = open_changes(settings)
     secrets = {
-        tenant: add_client(settings, f"lead-{tenant}", ["operator"], tenant=tenant) for tenant in ("acme", "brand")
+        tenant: changes.add_client(f"lead-{tenant}", ["operator"], tenant=tenant) for tenant in ("acme", "brand")
     }
     access = open_access(settings)
     tokens = {tenant: access.tokens.issue(f"lead-{tenant}", secret, None).text for tenant, secret in secrets.items()}

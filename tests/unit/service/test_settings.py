@@ -69,6 +69,7 @@ VARIABLES = {
     "OMNI_REDSHIFT_TIMEOUT_S": ("9", "redshift.timeout_s", 9.0),
     "OMNI_PUBLIC_DATA_DIR": ("/d", "public_data_dir", Path("/d")),
     "OMNI_ACCESS_DIR": ("/a", "access.dir", Path("/a")),
+    "OMNI_ACCESS_KMS_KEY": ("alias/a", "access.kms_key", "alias/a"),
     "OMNI_ACCESS_ISSUER": ("us", "access.issuer", "us"),
     "OMNI_ACCESS_AUDIENCE": ("you", "access.audience", "you"),
     "OMNI_MAX_BODY_BYTES": ("1024", "serving.max_body_bytes", 1024),

@@ -7,38 +7,74 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from shared_table import TableInMemory
 from structlog.testing import capture_logs
 
-from service.access.clients import Client, Clients, hash_secret, new_secret, read_clients
-from service.access.control import account_key, add_client, local_token, open_access
+from service.access.changes import SPREAD_S, AccessChanges
+from service.access.clients import Client, Clients, hash_secret, new_secret
+from service.access.control import account_key, local_token, open_access, open_changes
 from service.access.errors import InvalidClient, InvalidScope, ScopeMissing, TokenRefused
-from service.access.keys import KeyRing, make_key, read_keys, thumbprint
+from service.access.items import SharedItems
+from service.access.keys import KeyRing, new_key, thumbprint
+from service.access.live import LiveAccess
+from service.access.takeover import take_over
 from service.access.throttle import LimitExceeded, Throttle
 from service.access.tokens import Caller, Tokens
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, StoreError
 from service.settings import Settings
 
 SECRET = new_secret()
 
 
+class Sealing:
+    """Seals by turning bytes round; the name is part of it. Fails while ``down``."""
+
+    def __init__(self):
+        self.down, self.opened = False, 0
+
+    def seal(self, secret, name):
+        self._reach()
+        return f"turned:{name}:{secret[::-1].hex()}"
+
+    def open(self, sealed, name):
+        self._reach()
+        self.opened += 1
+        kind, of, content = sealed.split(":")
+        if (kind, of) != ("turned", name):
+            raise ValueError("sealed under another name")
+        return bytes.fromhex(content)[::-1]
+
+    def _reach(self):
+        if self.down:
+            raise StoreError("KMS key 'alias/k' cannot be reached: ConnectTimeoutError")
+
+
 class World:
-    """Keys and clients in a folder, and one clock for times and re-reading."""
+    """Two tasks of one table, each with its own disk, and one clock."""
 
     def __init__(self, folder):
         self.folder = folder
         self.now = 1_800_000_000.0
-        make_key(folder / "keys" / "2026-01-01.pem")
-        self.write_clients({"widget": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries", "feedback"]}})
-        self.tokens = Tokens(
-            KeyRing(folder / "keys", clock=lambda: self.now),
-            Clients(folder / "clients.json", clock=lambda: self.now),
-            issuer="us",
-            audience="us",
-            now=lambda: self.now,
-        )
+        self.table, self.sealing = TableInMemory(), Sealing()
+        self.changes = AccessChanges(items=SharedItems(self.table), sealer=self.sealing, now=lambda: self.now)
+        self.changes.rotate_key()
+        self.keep("widget", scopes=["summaries", "feedback"])
+        self.live, self.tokens = self.task("one")
+        self.other_live, self.other = self.task("other")
 
-    def write_clients(self, clients):
-        (self.folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
+    def task(self, name):
+        live = LiveAccess(SharedItems(self.table), self.sealing, copy=self.folder / name / "copy.json")
+        live.start()
+        keys, clients = KeyRing(live.keys, now=lambda: self.now), Clients(live.clients)
+        return live, Tokens(keys, clients, issuer="us", audience="us", now=lambda: self.now)
+
+    def keep(self, name, **fields):
+        text = json.dumps({"secrets": [hash_secret(SECRET)], **fields})
+        self.changes.items.change(f"client/{name}", lambda _: text)
+
+    def refresh(self):
+        self.live.refresh()
+        self.other_live.refresh()
 
     def bearer(self, scope=None):
         return f"Bearer {self.tokens.issue('widget', SECRET, scope).text}"
@@ -146,8 +182,8 @@ def test_scopes_are_what_was_asked_for_and_never_more_than_the_client_has(world)
     with pytest.raises(InvalidScope, match="may have summaries feedback"):
         world.bearer("feedback operator")
     bearer = world.bearer()
-    world.write_clients({"widget": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries"]}})
-    world.now += 6
+    world.keep("widget", scopes=["summaries"])
+    world.refresh()
     assert world.tokens.verify(bearer).scopes == {"summaries"}
 
 
@@ -162,61 +198,159 @@ def test_wrong_credentials_are_refused_alike(world, name, secret):
     assert str(caught.value) == "unknown client, or wrong secret"
 
 
-def test_keys_rotate_while_running(world):
+def kid(bearer):
+    return jwt.get_unverified_header(bearer.removeprefix("Bearer "))["kid"]
+
+
+def test_tasks_accept_each_others_tokens(world):
+    assert world.other.verify(world.bearer()).client_id == "widget"
+
+
+def test_a_new_key_signs_when_every_task_knows_it_and_the_old_one_ends_with_its_last_token(world):
     old = world.bearer()
-    make_key(world.folder / "keys" / "2026-02-01.pem")
-    world.now += 6
+    new_id = world.changes.rotate_key()
+    world.live.refresh()  # the other task has not looked yet
+    assert kid(world.bearer()) == kid(old)
+    world.now += SPREAD_S
+    world.other_live.refresh()
     new = world.bearer()
-    assert jwt.get_unverified_header(old[7:])["kid"] != jwt.get_unverified_header(new[7:])["kid"]
-    assert len(world.tokens.keys.jwks()["keys"]) == 2
+    assert (kid(new), len(world.tokens.keys.jwks()["keys"])) == (new_id, 2)
     for bearer in (old, new):
-        world.tokens.verify(bearer)
-    (world.folder / "keys" / "2026-01-01.pem").unlink()
-    world.now += 6
-    world.tokens.verify(new)
+        world.other.verify(bearer)
+    world.now += 3600 + 30
+    assert [key["kid"] for key in world.tokens.keys.jwks()["keys"]] == [new_id]
     with pytest.raises(TokenRefused, match="not signed by a key of this service"):
         world.tokens.verify(old)
+    world.changes.rotate_key()
+    assert kid(old) not in world.changes.token_keys()
+    assert f"key/{kid(old)}" not in world.changes.items.read()
 
 
-def test_a_key_that_another_instance_signs_with_already_is_found_at_once(world):
-    world.tokens.keys.signing()
-    other = ec.generate_private_key(ec.SECP256R1())
-    pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    world.now += 2  # less than the regular interval
-    (world.folder / "keys" / "2026-03-01.pem").write_bytes(pem)
-    bearer = world.forged(key=other, header={"kid": thumbprint(other.public_key())})
-    assert world.tokens.verify(bearer).client_id == "widget"
-
-
-def test_a_public_key_verifies_and_does_not_sign(world):
-    _, key = world.tokens.keys.signing()
+def test_a_revoked_keys_tokens_are_refused_and_another_key_takes_its_place(world):
     bearer = world.bearer()
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (world.folder / "keys" / "2026-01-01.pem").write_bytes(public)
-    make_key(world.folder / "keys" / "2025-01-01.pem")
-    world.now += 6
-    assert world.tokens.keys.signing()[1].public_key() != key.public_key()
-    assert world.tokens.verify(bearer).client_id == "widget"
+    made = world.changes.revoke_key(kid(bearer))
+    world.refresh()
+    assert kid(world.bearer()) == made
+    with pytest.raises(TokenRefused, match="not signed by a key of this service"):
+        world.other.verify(bearer)
+    with pytest.raises(ConfigurationError, match="there is no token key"):
+        world.changes.revoke_key("unknown")
 
 
-def test_a_damaged_file_leaves_the_last_good_one_in_use(world):
-    bearer = world.bearer()
-    (world.folder / "keys" / "2026-09-09.pem").write_text("-----BEGIN PRIVATE KEY-----\nrubbish", encoding="utf-8")
-    (world.folder / "clients.json").write_text("{", encoding="utf-8")
-    world.now += 6
+def test_a_private_key_is_stored_sealed_and_for_its_own_id_alone(world):
+    stored = str(world.table.found) + (world.folder / "one" / "copy.json").read_text(encoding="utf-8")
+    private = world.tokens.keys.signing()[1]
+    for form in (private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()).hex(), "PRIVATE KEY"):
+        assert form not in stored
+    assert SECRET not in stored
+    name = world.tokens.keys.signing()[0]
+    other_id, other = new_key(world.sealing, signs_from=world.now)
+    swapped = other.model_copy(update={"sealed": json.loads(world.changes.items.read()[f"key/{name}"])["sealed"]})
+    world.changes.items.change(f"key/{other_id}", lambda _: swapped.model_dump_json())
     with capture_logs() as logs:
-        assert world.tokens.verify(bearer).client_id == "widget"
-    assert {entry["event"] for entry in logs} == {"ACCESS_FILES_UNREADABLE"}
-    with pytest.raises(ConfigurationError, match=r"2026-09-09\.pem cannot be read"):
-        read_keys(world.folder / "keys")
+        world.refresh()
+    assert [entry["event"] for entry in logs] == ["ACCESS_UNREADABLE"] * 2
+    assert world.tokens.keys.public(other_id) is None
+    assert (world.folder / "one" / "copy.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_removed_client_is_refused_within_seconds(world):
+def test_a_key_is_opened_once_and_a_verified_token_stays_verified(world):
+    world.tokens.verify(world.bearer())
+    opened, public = world.sealing.opened, world.tokens.keys.public(world.tokens.keys.signing()[0])
+    world.keep("another", scopes=["summaries"])
+    world.refresh()
+    assert world.sealing.opened == opened
+    assert world.tokens.keys.public(world.tokens.keys.signing()[0]) is public
+
+
+def test_damaged_items_are_refused_and_stop_no_other(world):
     bearer = world.bearer()
-    world.write_clients({"other": {"secrets": [hash_secret("x")], "scopes": ["summaries"]}})
-    world.now += 6
-    with pytest.raises(TokenRefused, match="client has been removed"):
+    world.changes.items.change("client/broken", lambda _: "{")
+    world.changes.items.change("key/broken", lambda _: '{"public": "rubbish"}')
+    with capture_logs() as logs:
+        world.live.refresh()
+    assert [entry["event"] for entry in logs] == ["ACCESS_UNREADABLE"] * 2
+    assert world.tokens.verify(bearer).client_id == "widget"
+    assert world.tokens.clients.get("broken") is None
+
+
+def test_a_revoked_client_is_refused_by_every_task_and_its_old_tokens_for_good(world):
+    bearer = world.bearer()
+    world.changes.revoke_client("widget")
+    world.refresh()
+    for tokens in (world.tokens, world.other):
+        with pytest.raises(TokenRefused, match="client has been removed"):
+            tokens.verify(bearer)
+        with pytest.raises(InvalidClient):
+            tokens.issue("widget", SECRET, None)
+    with pytest.raises(ConfigurationError, match="there is no client 'widget'"):
+        world.changes.revoke_client("widget")
+    world.now += 5
+    secret = world.changes.add_client("widget", ["summaries"])
+    world.refresh()
+    with pytest.raises(TokenRefused, match="before its client was revoked"):
         world.tokens.verify(bearer)
+    assert world.other.verify(f"Bearer {world.tokens.issue('widget', secret, None).text}").client_id == "widget"
+
+
+def test_while_the_table_is_down_tasks_go_by_what_they_know_also_after_a_restart(world):
+    bearer = world.bearer()
+    world.table.down = True
+    with pytest.raises(StoreError):
+        world.live.refresh()
+    assert world.tokens.verify(bearer).client_id == "widget"
+    with capture_logs() as logs:
+        _, restarted = world.task("one")
+    assert [entry["event"] for entry in logs] == ["ACCESS_UNREADABLE"]
+    assert restarted.verify(bearer).client_id == "widget"
+    assert restarted.issue("widget", SECRET, None).scopes == ("summaries", "feedback")
+    with pytest.raises(ConfigurationError, match="clients and token keys cannot be read"):
+        world.task("a new disk")
+
+
+def test_without_kms_a_task_verifies_and_issues_nothing_until_it_is_back(world):
+    bearer = world.bearer()
+    world.sealing.down = True
+    with capture_logs():
+        live, restarted = world.task("one")
+    assert restarted.verify(bearer).client_id == "widget"
+    with pytest.raises(StoreError, match="no token key can be opened"):
+        restarted.issue("widget", SECRET, None)
+    with pytest.raises(StoreError, match="KMS"):
+        live.refresh()
+    world.sealing.down = False
+    live.refresh()
+    assert restarted.issue("widget", SECRET, None).text
+
+
+def old_folder(folder, clients, *, names=("2026-01-01",)):
+    """A folder of files as it was before the table: PEM keys and clients."""
+    (folder / "keys").mkdir(parents=True)
+    made = []
+    for name in names:
+        key = ec.generate_private_key(ec.SECP256R1())
+        made.append(key)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (folder / "keys" / f"{name}.pem").write_bytes(pem)
+    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
+    return [thumbprint(key.public_key()) for key in made]
+
+
+def test_clients_and_keys_in_files_are_taken_over_once_and_revoked_ones_do_not_come_back(tmp_path):
+    table, sealing = TableInMemory(), Sealing()
+    changes = AccessChanges(items=SharedItems(table), sealer=sealing, now=lambda: 1_800_000_000.0)
+    known = {"old": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries"], "rate_per_s": 7}}
+    names = old_folder(tmp_path, known, names=("2026-02-01", "2026-01-01"))
+    assert take_over(tmp_path, changes.items, sealing) == (1, 2)
+    live = LiveAccess(changes.items, sealing)
+    live.start()
+    assert (live.clients()["old"].rate_per_s, set(live.keys())) == (7, set(names))
+    assert KeyRing(live.keys, now=changes.now).signing()[0] == names[0]  # the last file name signs, as before
+    assert take_over(tmp_path, changes.items, sealing) == (0, 0)
+    changes.revoke_client("old")
+    assert take_over(tmp_path, changes.items, sealing) == (0, 0)
+    live.refresh()
+    assert live.clients() == {}
 
 
 @pytest.mark.parametrize(
@@ -228,11 +362,20 @@ def test_a_removed_client_is_refused_within_seconds(world):
         ({"a": {"secrets": [hash_secret("s")], "scopes": ["summaries"], "rate": 3}}, r"clients\.a\.rate"),
     ],
 )
-def test_a_wrong_clients_file_is_named_without_its_values(world, clients, message):
-    world.write_clients(clients)
+def test_a_wrong_clients_file_is_named_without_its_values_and_nothing_is_taken(tmp_path, clients, message):
+    table = TableInMemory()
+    old_folder(tmp_path, clients)
     with pytest.raises(ConfigurationError, match=message) as caught:
-        read_clients(world.folder / "clients.json")
+        take_over(tmp_path, SharedItems(table), Sealing())
     assert "plain" not in str(caught.value)
+    assert table.found == {}
+
+
+def test_a_file_that_is_no_token_key_is_named(tmp_path):
+    old_folder(tmp_path, {})
+    (tmp_path / "keys" / "2026-09-09.pem").write_text("-----BEGIN PRIVATE KEY-----\nrubbish", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"2026-09-09\.pem cannot be read"):
+        take_over(tmp_path, SharedItems(TableInMemory()), Sealing())
 
 
 def test_the_rate_is_a_bucket_that_fills(world):
@@ -275,48 +418,49 @@ def test_what_is_in_flight_is_bounded_and_given_back_even_on_failure():
         pass
 
 
-def test_local_makes_its_files_once_and_for_its_owner_only(tmp_path):
+def test_local_makes_what_is_missing_once_and_for_its_owner_only(tmp_path):
     settings = Settings(state_dir=tmp_path)
     token = local_token(settings)
     access = open_access(settings)
     assert access.verify(f"Bearer {token.text}", "operator").client_id == "local"
     assert access.verify(f"Bearer {local_token(settings, 'feedback').text}", "feedback").scopes == {"feedback"}
-    for name in ("keys/local.pem", "clients.json", "local-client.secret"):
-        assert (tmp_path / "access" / name).stat().st_mode & 0o777 == 0o600
+    files = list((tmp_path / "access").rglob("*.json"))
+    assert len(files) == 2
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert account_key(settings) == account_key(settings)
+    open_changes(settings).revoke_client("local")
+    with pytest.raises(ConfigurationError, match="omni client local adds it again"):
+        local_token(settings)
 
 
 def test_aws_makes_nothing_and_says_what_is_missing(tmp_path):
     settings = Settings(state_dir=tmp_path, environment="aws")
-    with pytest.raises(ConfigurationError, match="OMNI_ACCESS_DIR"):
-        open_access(settings)
+    table = TableInMemory()
+    with pytest.raises(ConfigurationError, match="omni token-keys --rotate"):
+        open_access(settings, table)
     with pytest.raises(ConfigurationError, match="OMNI_LOG_KEY"):
         account_key(settings)
     with pytest.raises(ConfigurationError, match="`local` only"):
         local_token(settings)
-    assert list(tmp_path.iterdir()) == []
+    assert table.found == {}
 
 
-def test_a_client_gets_a_second_secret_beside_its_first(tmp_path):
-    settings = Settings(state_dir=tmp_path, access_dir=tmp_path)
-    make_key(tmp_path / "keys" / "a.pem")
-    first = add_client(settings, "salesforce", ["summaries"])
-    second = add_client(settings, "salesforce", ["summaries"])
-    tokens = open_access(settings).tokens
+def test_a_client_gets_a_second_secret_beside_its_first(world):
+    first = world.changes.add_client("salesforce", ["summaries"])
+    second = world.changes.add_client("salesforce", ["summaries"])
+    world.refresh()
     for secret in (first, second):
-        assert tokens.issue("salesforce", secret, None).scopes == ("summaries",)
-    assert first not in (tmp_path / "clients.json").read_text(encoding="utf-8")
-    add_client(settings, "salesforce", ["summaries"])
+        assert world.tokens.issue("salesforce", secret, None).scopes == ("summaries",)
+    assert first not in str(world.table.found)
+    world.changes.add_client("salesforce", ["summaries"])
+    world.refresh()
     with pytest.raises(InvalidClient):
-        open_access(settings).tokens.issue("salesforce", first, None)
+        world.other.issue("salesforce", first, None)
 
 
-def test_a_wrong_name_changes_nothing(tmp_path):
-    settings = Settings(state_dir=tmp_path, access_dir=tmp_path)
-    add_client(settings, "good", ["summaries"])
-    before = (tmp_path / "clients.json").read_bytes()
-    for name, scopes in (("a b", ["summaries"]), ("c", ["everything"])):
+def test_a_wrong_name_changes_nothing(world):
+    before = dict(world.changes.items.read())
+    for name, scopes in (("a b", ["summaries"]), ("c", ["everything"]), ("d", [])):
         with pytest.raises(ConfigurationError):
-            add_client(settings, name, scopes)
-    assert (tmp_path / "clients.json").read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["clients.json"]
+            world.changes.add_client(name, scopes)
+    assert world.changes.items.read() == before

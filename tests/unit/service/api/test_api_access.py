@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import jwt
 import pytest
+from access_place import keep_clients
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service.access.clients import hash_secret, new_secret
+from service.access.clients import new_secret
 from service.access.control import open_access
-from service.access.keys import make_key
 from service.api.http.access import PUBLIC, scope_of
 from service.api.http.limits import MAX_DEPTH, depth_exceeds
 from service.app import create_app
@@ -27,14 +27,13 @@ LIMITS = {"rate_per_s": 0.5, "burst": 2, "concurrent": 5}
 @pytest.fixture
 def runtime(api_runtime, tmp_path):
     folder = tmp_path / "access"
-    make_key(folder / "keys" / "a.pem")
     clients = {
-        "widget": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries", "feedback"]},
-        "ops": {"secrets": [hash_secret(SECRET)], "scopes": ["operator"]},
-        "small": {"secrets": [hash_secret(SECRET)], "scopes": ["summaries"], **LIMITS},
+        "widget": ["summaries", "feedback"],
+        "ops": ["operator"],
+        "small": {"scopes": ["summaries"], **LIMITS},
     }
-    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
     settings = Settings(state_dir=tmp_path, access_dir=folder, max_body_bytes=4096)
+    keep_clients(settings, SECRET, **clients)
     return api_runtime(settings=settings, access=open_access(settings))
 
 

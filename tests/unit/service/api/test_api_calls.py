@@ -1,18 +1,17 @@
 """Calls over HTTP: the tenant is the token's, people stand beside the model, and nobody answers what they have not read."""
 
-import json
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from access_place import keep_clients
 from builders import CALL_DATE, FakeCalls
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service.access.clients import hash_secret, new_secret
+from service.access.clients import new_secret
 from service.access.control import open_access
-from service.access.keys import make_key
 from service.app import create_app
 from service.calls.failure import CallFailed, FailureReason
 from service.errors import StoreError
@@ -32,9 +31,8 @@ def calls():
 @pytest.fixture
 def runtime(api_runtime, tmp_path, calls):
     folder = tmp_path / "access"
-    make_key(folder / "keys" / "a.pem")
     clients = {
-        name: {"secrets": [hash_secret(SECRET)], "scopes": scopes, **({"tenant": tenant} if tenant else {})}
+        name: {"scopes": scopes, **({"tenant": tenant} if tenant else {})}
         for name, scopes, tenant in (
             ("lead-a", ["operator"], "tenant-a"),
             ("second-a", ["operator"], "tenant-a"),
@@ -43,8 +41,8 @@ def runtime(api_runtime, tmp_path, calls):
             ("widget", ["summaries", "feedback"], "tenant-a"),
         )
     }
-    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
     settings = Settings(state_dir=tmp_path, access_dir=folder)
+    keep_clients(settings, SECRET, **clients)
     return api_runtime(settings=settings, access=open_access(settings), calls=calls.reviews)
 
 

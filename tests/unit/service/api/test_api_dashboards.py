@@ -1,17 +1,16 @@
 """The dashboards' door and answers: who may look, what a browser's cookie can do, and problems instead of failures."""
 
-import json
 import re
 from contextlib import contextmanager
 from urllib.parse import urlparse
 
 import pytest
+from access_place import keep_clients
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from service.access.clients import hash_secret, new_secret
+from service.access.clients import new_secret
 from service.access.control import open_access
-from service.access.keys import make_key
 from service.access.sessions import COOKIE, Sessions
 from service.access.throttle import Throttle
 from service.access.tokens import Tokens
@@ -29,18 +28,11 @@ RANGE = {"from": "2026-11-16", "to": "2026-11-18"}
 @pytest.fixture
 def runtime(api_runtime, tmp_path, hand_made_warehouse):
     folder = tmp_path / "access"
-    make_key(folder / "keys" / "a.pem")
-    write_clients(folder)
     settings = Settings(state_dir=tmp_path, access_dir=folder)
+    keep_clients(settings, SECRET, widget=["summaries", "feedback"], ops=["operator"])
     hand_made_warehouse(settings.warehouse_file)
     reader = DashboardReader(lambda: open_warehouse(settings, read_only=True))
     return api_runtime(settings=settings, access=open_access(settings), dashboards=reader)
-
-
-def write_clients(folder, ops=("operator",)):
-    clients = {name: {"secrets": [hash_secret(SECRET)], "scopes": scopes} for name, scopes in (
-        ("widget", ["summaries", "feedback"]), ("ops", list(ops)))}  # fmt: skip
-    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
 
 
 @contextmanager
@@ -245,8 +237,8 @@ def test_a_session_ends_when_its_client_loses_the_operator_scope(runtime):
     with browser(runtime) as client:
         client.post("/dashboards/session", json={"code": link_code(client, runtime)})
         assert client.get("/v1/dashboards").status_code == 200
-        write_clients(runtime.settings.access.dir, ops=("summaries",))
-        runtime.access.tokens.clients._watched._checked_at = -1e9
+        keep_clients(runtime.settings, SECRET, ops=["summaries"])
+        runtime.access.refresh()
         assert client.get("/v1/dashboards").status_code == 403
 
 

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+from access_place import keep_clients
 from builders import FakeForms
 from fastapi.testclient import TestClient
 
-from service.access.clients import hash_secret, new_secret
-from service.access.control import add_client, open_access
-from service.access.keys import make_key
+from service.access.clients import new_secret
+from service.access.control import open_access, open_changes
 from service.app import create_app
 from service.errors import ConfigurationError
 from service.settings import Settings
@@ -26,9 +26,8 @@ DRAFT = {"edit": 0, "name": "Support", "pass_threshold": 0.7, "sections": SECTIO
 @pytest.fixture
 def runtime(api_runtime, tmp_path):
     folder = tmp_path / "access"
-    make_key(folder / "keys" / "a.pem")
     clients = {
-        name: {"secrets": [hash_secret(SECRET)], "scopes": scopes, **({"tenant": tenant} if tenant else {})}
+        name: {"scopes": scopes, **({"tenant": tenant} if tenant else {})}
         for name, scopes, tenant in (
             ("lead-a", ["operator", "summaries"], "tenant-a"),
             ("lead-b", ["operator", "summaries"], "tenant-b"),
@@ -36,8 +35,8 @@ def runtime(api_runtime, tmp_path):
             ("widget", ["summaries"], "tenant-a"),
         )
     }
-    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
     settings = Settings(state_dir=tmp_path, access_dir=folder)
+    keep_clients(settings, SECRET, **clients)
     tasks = {"summarize": load_task("summarize"), "scorecard": load_task("scorecard")}
     return api_runtime(settings=settings, access=open_access(settings), forms=FakeForms(), tasks=tasks)
 
@@ -175,23 +174,22 @@ def test_a_call_is_scored_for_its_own_tenant_only(runtime, name, tenant, refused
         assert json.loads(answer.json()["output"])["status"] == "not_scoreable"
 
 
-def test_a_token_issued_before_its_client_changed_tenant_is_refused(runtime, tmp_path):
+def test_a_token_issued_before_its_client_changed_tenant_is_refused(runtime):
     token = runtime.access.tokens.issue("lead-a", SECRET, None).text
-    file = tmp_path / "access" / "clients.json"
-    clients = json.loads(file.read_text(encoding="utf-8"))
-    clients["clients"]["lead-a"]["tenant"] = "tenant-b"
-    file.write_text(json.dumps(clients), encoding="utf-8")
-    with TestClient(create_app(runtime=replace(runtime, access=open_access(runtime.settings)))) as client:
+    keep_clients(runtime.settings, SECRET, **{"lead-a": {"scopes": ["operator", "summaries"], "tenant": "tenant-b"}})
+    runtime.access.refresh()
+    with TestClient(create_app(runtime=runtime)) as client:
         answer = client.get("/v1/forms", headers={"authorization": f"Bearer {token}"})
     assert answer.status_code == 401
 
 
 def test_a_client_keeps_the_tenant_that_it_was_made_with(tmp_path):
     settings = Settings(state_dir=tmp_path)
-    add_client(settings, "lead", ["operator"], tenant="tenant-a")
-    add_client(settings, "lead", ["operator"])
-    clients = json.loads((settings.access_folder / "clients.json").read_text(encoding="utf-8"))["clients"]
-    assert (clients["lead"]["tenant"], len(clients["lead"]["secrets"])) == ("tenant-a", 2)
+    changes = open_changes(settings)
+    changes.add_client("lead", ["operator"], tenant="tenant-a")
+    changes.add_client("lead", ["operator"])
+    lead = changes.clients()["lead"]
+    assert (lead.tenant, len(lead.secrets)) == ("tenant-a", 2)
     for wrong in ("tenant-b", "Tenant/A"):
         with pytest.raises(ConfigurationError, match="keeps the tenant that it was created with"):
-            add_client(settings, "lead", ["operator"], tenant=wrong)
+            changes.add_client("lead", ["operator"], tenant=wrong)

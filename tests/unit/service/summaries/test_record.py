@@ -4,12 +4,12 @@ import json
 from datetime import timedelta
 
 import pytest
+from access_place import keep_clients
 from builders import summary_record
 from fastapi.testclient import TestClient
 
-from service.access.clients import hash_secret, new_secret
+from service.access.clients import new_secret
 from service.access.control import open_access
-from service.access.keys import make_key
 from service.app import create_app
 from service.events import SCHEMA_VERSION
 from service.settings import Settings
@@ -72,10 +72,8 @@ def test_an_old_item_without_new_fields_reads_as_the_defaults():
 
 def test_the_record_names_the_tokens_client_and_the_environment(api_runtime, tmp_path):
     secret, folder = new_secret(), tmp_path / "access"
-    make_key(folder / "keys" / "a.pem")
-    clients = {"widget": {"secrets": [hash_secret(secret)], "scopes": ["summaries"]}}
-    (folder / "clients.json").write_text(json.dumps({"clients": clients}), encoding="utf-8")
     settings = Settings(state_dir=tmp_path, access_dir=folder)
+    keep_clients(settings, secret, widget=["summaries"])
     runtime = api_runtime(settings=settings, access=open_access(settings))
     kept = []
 

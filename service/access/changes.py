@@ -1,0 +1,141 @@
+"""Changes to clients and token keys, as the command line makes them; every task knows them within seconds."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.access.clients import CLIENT_ID, SCOPES, TENANT, Client, Revoked, hash_secret, new_secret, parse_client
+from service.access.items import CLIENT, KEY, AccessItems
+from service.access.keys import KeyItem, new_key
+from service.access.sealing import Sealer
+from service.access.tokens import LEEWAY_S, LIFETIME_S
+from service.errors import ConfigurationError
+
+# A new key signs only when every task has had time to learn of it: else the others would refuse its first tokens.
+SPREAD_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessChanges:
+    """Writes to ``items``; ``now`` is seconds since 1970. Every method raises ``StoreError`` when the table does not answer."""
+
+    items: AccessItems
+    sealer: Sealer
+    now: Callable[[], float]
+
+    def add_client(self, client_id: str, scopes: Sequence[str], *, tenant: str | None = None) -> str:
+        """Add a client, or another secret of an existing one, and return the secret.
+
+        A client keeps its newest two secrets, so that the old one works until its owner has switched. Only a new client is
+        given a tenant, which it keeps: a client that moves to another tenant could show that tenant's data to its old users.
+
+        Raises:
+            ConfigurationError: the name, scope or tenant is not valid.
+        """
+        unknown = sorted(set(scopes) - set(SCOPES))
+        if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
+            what = f"scope {unknown[0]!r}" if unknown else "no scope" if not scopes else f"client name {client_id!r}"
+            raise ConfigurationError(
+                f"{what} is not valid: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
+            )
+        secret = new_secret()
+
+        def with_secret(text: str | None) -> str:
+            known = None if text is None else parse_client(text, f"client {client_id!r}")
+            fields = known.model_dump() if isinstance(known, Client) else {}
+            if isinstance(known, Revoked):
+                fields["tokens_from"] = known.revoked_at
+            if tenant is not None and (re.fullmatch(TENANT, tenant) is None or fields.get("tenant", tenant) != tenant):
+                raise ConfigurationError(
+                    f"tenant {tenant!r} is not possible: a tenant has lower-case letters, digits and -, and client "
+                    f"{client_id!r} keeps the tenant that it was created with"
+                )
+            whose = {} if tenant is None else {"tenant": tenant}
+            secrets = (hash_secret(secret), *fields.get("secrets", ()))[:2]
+            return Client.model_validate(
+                fields | whose | {"secrets": secrets, "scopes": tuple(scopes)}
+            ).model_dump_json()
+
+        self.items.change(CLIENT + client_id, with_secret)
+        return secret
+
+    def revoke_client(self, client_id: str) -> None:
+        """Refuse a client and all its tokens.
+
+        Raises:
+            ConfigurationError: there is no such client.
+        """
+
+        def revoked(text: str | None) -> str:
+            if text is None or "revoked_at" in json.loads(text):
+                raise ConfigurationError(f"there is no client {client_id!r}: omni clients lists them")
+            return Revoked(revoked_at=self.now()).model_dump_json()
+
+        self.items.change(CLIENT + client_id, revoked)
+
+    def clients(self) -> Mapping[str, Client | Revoked]:
+        """Return all clients by id, revoked ones included.
+
+        Raises:
+            ConfigurationError: one of them is damaged.
+        """
+        return {
+            name.removeprefix(CLIENT): parse_client(text, f"client {name.removeprefix(CLIENT)!r}")
+            for name, text in self.items.read().items()
+            if name.startswith(CLIENT)
+        }
+
+    def token_keys(self) -> Mapping[str, KeyItem]:
+        """Return the token keys by id, without those that have ended."""
+        found = {
+            name.removeprefix(KEY): KeyItem.model_validate_json(text)
+            for name, text in self.items.read().items()
+            if name.startswith(KEY)
+        }
+        return {name: key for name, key in found.items() if key.ends_at is None or key.ends_at > self.now()}
+
+    def rotate_key(self) -> str:
+        """Add a key that signs in ten seconds, let the others end when their last token has expired, and return its id.
+
+        The first key of all signs at once. Keys that have ended are deleted.
+        """
+        before = self.token_keys()
+        for name in self.items.read():
+            if name.startswith(KEY) and name.removeprefix(KEY) not in before:
+                self.items.remove(name)
+        starts = self.now() + (SPREAD_S if before else 0.0)
+        name = self._add_key(starts)
+        for other in before:
+            self._end_key(other, starts + LIFETIME_S + 2 * LEEWAY_S)
+        return name
+
+    def revoke_key(self, key_id: str) -> str | None:
+        """Refuse every token of a key from now on; return the id of the key that was made because no other was left to sign.
+
+        Raises:
+            ConfigurationError: there is no such key.
+        """
+        keys = self.token_keys()
+        if key_id not in keys:
+            raise ConfigurationError(f"there is no token key {key_id!r}: omni token-keys lists them")
+        left = [name for name, key in keys.items() if name != key_id and key.sealed is not None and key.ends_at is None]
+        made = None if left else self._add_key(self.now())
+        self._end_key(key_id, self.now())
+        return made
+
+    def _add_key(self, signs_from: float) -> str:
+        name, item = new_key(self.sealer, signs_from=signs_from)
+        self.items.change(KEY + name, lambda _: item.model_dump_json())
+        return name
+
+    def _end_key(self, name: str, ends_at: float) -> None:
+        def ended(text: str | None) -> str | None:
+            if text is None:
+                return None
+            item = KeyItem.model_validate_json(text)
+            if item.ends_at is not None and item.ends_at <= ends_at:
+                return None
+            return item.model_copy(update={"ends_at": ends_at}).model_dump_json()
+
+        self.items.change(KEY + name, ended)

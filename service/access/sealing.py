@@ -1,0 +1,97 @@
+"""Seals private token keys before they are stored: with AWS KMS, or not at all in a folder for its owner only."""
+
+import base64
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from service.aws.bounded import translated
+
+_KMS, _PLAIN = "kms:", "plain:"
+
+
+class Sealer(Protocol):
+    """Encrypts small secrets. Blocking; raises ``StoreError`` when the service that holds the key does not answer."""
+
+    def seal(self, secret: bytes, name: str) -> str:
+        """Return ``secret`` as text that can be stored; it can be opened under the same ``name`` only."""
+        ...
+
+    def open(self, sealed: str, name: str) -> bytes:
+        """Return what ``seal`` got.
+
+        Raises:
+            ValueError: ``sealed`` was made by another kind of sealer.
+        """
+        ...
+
+
+class KmsSealer:
+    """Encrypts under a symmetric KMS key; a token key is far below KMS's limit of 4,096 bytes.
+
+    The name stands in the encryption context, so that KMS opens no key that was copied to another one's item, and its log
+    (CloudTrail) says which key was opened.
+    """
+
+    def __init__(self, client: Callable[[], Any], key: str) -> None:
+        """``client`` makes the boto3 client of KMS at its first use; ``key`` is an id, an ARN or an alias."""
+        self._make = client
+        self._made: Any = None
+        self._key = key
+        self._store = f"KMS key {key!r}"
+
+    def seal(self, secret: bytes, name: str) -> str:
+        """See ``Sealer.seal``."""
+        with translated(self._store):
+            answer = self._client().encrypt(KeyId=self._key, Plaintext=secret, EncryptionContext=_context(name))
+        return _KMS + base64.b64encode(answer["CiphertextBlob"]).decode()
+
+    def open(self, sealed: str, name: str) -> bytes:
+        """See ``Sealer.open``."""
+        content = _content(sealed, _KMS)
+        with translated(self._store):
+            # Without a key id: the alias may name a newer KMS key by now, and the content says which one sealed it.
+            answer = self._client().decrypt(CiphertextBlob=content, EncryptionContext=_context(name))
+        return bytes(answer["Plaintext"])
+
+    def _client(self) -> Any:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+
+class OwnerOnly:
+    """Encrypts nothing: whoever can read the folder owns it."""
+
+    def seal(self, secret: bytes, name: str) -> str:
+        """See ``Sealer.seal``."""
+        return _PLAIN + base64.b64encode(secret).decode()
+
+    def open(self, sealed: str, name: str) -> bytes:
+        """See ``Sealer.open``."""
+        return _content(sealed, _PLAIN)
+
+
+def create_sealing_key(client: Any, alias: str) -> bool:
+    """Create a KMS key under ``alias``; return False if there is one. For the local AWS only.
+
+    Raises:
+        StoreError: KMS does not answer.
+    """
+    with translated(f"KMS key {alias!r}"):
+        try:
+            client.describe_key(KeyId=alias)
+            return False
+        except client.exceptions.NotFoundException:
+            made = client.create_key(Description="seals the keys that sign access tokens")
+            client.create_alias(AliasName=alias, TargetKeyId=made["KeyMetadata"]["KeyId"])
+            return True
+
+
+def _context(name: str) -> dict[str, str]:
+    return {"omni-token-key": name}
+
+
+def _content(sealed: str, kind: str) -> bytes:
+    if not sealed.startswith(kind):
+        raise ValueError(f"not sealed as {kind.rstrip(':')}")
+    return base64.b64decode(sealed.removeprefix(kind))
