@@ -7,11 +7,14 @@ import threading
 import aiohttp
 from aiohttp import web
 
+_WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"}
 _HOP = {"host", "content-length", "transfer-encoding", "connection"}
 
 
 class AwsProxy:
-    """Forwards to ``upstream``. ``rules`` maps ``dynamodb`` or ``s3`` to (kind, share); kinds: throttle, down, hang.
+    """Forwards to ``upstream``. ``rules`` maps a store to (kind, share); kinds: throttle, down, hang.
+
+    Stores are ``dynamodb``, ``s3`` and, in place of the first where it has a rule, ``writes`` to DynamoDB.
 
     ``quiet_since`` is when a scenario ended its fault before its own end (epoch, s), else None.
     """
@@ -48,7 +51,10 @@ class AwsProxy:
         await self._session.close()
 
     async def _handle(self, request):
-        store = "dynamodb" if request.headers.get("X-Amz-Target", "").startswith("DynamoDB") else "s3"
+        target = request.headers.get("X-Amz-Target", "")
+        store = "dynamodb" if target.startswith("DynamoDB") else "s3"
+        if store == "dynamodb" and "writes" in self.rules and target.rpartition(".")[2] in _WRITES:
+            store = "writes"
         kind, share = self.rules.get(store, ("none", 0.0))
         if self._draws.random() < share:
             self.hits += 1
@@ -57,7 +63,7 @@ class AwsProxy:
             if kind == "down":
                 request.transport.abort()
                 return web.Response()
-            if kind == "throttle" and store == "dynamodb":
+            if kind == "throttle" and store != "s3":
                 body = {"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}
                 return web.json_response(body, status=400, content_type="application/x-amz-json-1.0")
             if kind == "throttle":
