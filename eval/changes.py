@@ -1,4 +1,4 @@
-"""Which pairs a change touches, between two states of the repository: what a pull request must evaluate."""
+"""What a change touches between two states of the repository: pairs to evaluate, and code to judge by its answers."""
 
 import re
 import subprocess
@@ -7,11 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from eval.errors import ChangesError
 
-# What any of these decides is decided for every pair: cards, code that is evaluated and code that judges, what is installed.
-_TOUCHES_ALL = ("prompts/models.yaml", "prompts/judges", "pyproject.toml", "requirements")
+# What any of these decides is decided for every pair: cards, judges, and the task's cases.
+_TOUCHES_ALL = ("prompts/models.yaml", "prompts/judges")
+# What is installed decides what the code does.
+_INSTALLED = ("pyproject.toml", "requirements/")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")  # the names go into command lines of workflows
 _PACKAGES = ("eval/", "figures/", "service/")
-# Parts of the harness that show results and never make them; the pairs need no new evidence for them.
+# Parts of the harness that show results and never make them.
 _SHOWS_ONLY = (
     "eval/report/",
     "eval/sweep/",
@@ -26,17 +28,23 @@ _SHOWS_ONLY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """The pairs to evaluate, in alphabetical order, and why: one line each."""
+    """The pairs to evaluate, in alphabetical order, and why: one line each.
+
+    ``own`` are those whose own file changed. ``code`` are the files whose change is judged by what it changes in the answers
+    (``omni code-gate``), whatever the pair.
+    """
 
     pairs: tuple[str, ...]
     reasons: tuple[str, ...]
+    own: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
 
 
 def changed_pairs(root: Path, task: str, base: str, head: str | None = None) -> Changed:
     """Return the pairs of ``task`` that differ between ``base`` and ``head`` (None: the working tree, new files included).
 
     Compared is the point where ``head`` left ``base``, as a pull request shows it. All pairs count as changed when cards,
-    judges, cases, suite, scorers, the task's code, the service or the dependencies changed. A deleted pair is not evaluated.
+    judges or cases changed. Code and dependencies change no pair. A deleted pair is not evaluated.
 
     Raises:
         ChangesError: git, the repository or a ref is missing, or the two have no history in common.
@@ -49,26 +57,35 @@ def changed_pairs(root: Path, task: str, base: str, head: str | None = None) -> 
     if odd:
         raise ChangesError(f"a pair's name is letters, digits, '.', '_' and '-'; rename {odd[0]!r} in {folder}")
     files = _changed_files(root, base, head)
-    for name in files:
-        if _touches_all(name, task):
-            return Changed(pairs=every, reasons=(f"{name} changed, which every pair depends on",))
+    code = tuple(name for name in files if _is_code(name))
     found = {}
     for name in files:
         path = PurePosixPath(name)
         if path.parent == PurePosixPath("prompts", task) and path.suffix == ".prompty" and path.stem in every:
             found[path.stem] = f"{name} changed"
-    return Changed(pairs=tuple(sorted(found)), reasons=tuple(found[pair] for pair in sorted(found)))
+    own = tuple(sorted(found))
+    why = [f"{code[0]}{f' and {len(code) - 1} more' if len(code) > 1 else ''} changed: code"] if code else []
+    shared = next((name for name in files if _touches_all(name, task)), None)
+    if shared is not None:
+        return Changed(
+            pairs=every, reasons=(f"{shared} changed, which every pair depends on", *why), own=own, code=code
+        )
+    return Changed(pairs=own, reasons=(*(found[pair] for pair in own), *why), own=own, code=code)
 
 
 def _touches_all(name: str, task: str) -> bool:
-    if name.startswith(_SHOWS_ONLY):
-        return False
     tops = (*_TOUCHES_ALL, f"datasets/{task}")
     if name.startswith(f"datasets/{task}/"):
         return name.endswith(".jsonl")  # its data card decides nothing
-    if any(name == top or name.startswith(f"{top}/") for top in tops):
-        return True
-    return name.startswith(_PACKAGES) and name.endswith(".py")
+    return any(name == top or name.startswith(f"{top}/") for top in tops)
+
+
+def _is_code(name: str) -> bool:
+    if name.startswith(_SHOWS_ONLY):
+        return False
+    # Data beside code, such as weights and word lists, decides answers as code does.
+    inside = name.startswith(_PACKAGES) and not name.endswith((".md", ".j2"))
+    return inside or name.startswith(_INSTALLED)
 
 
 def _changed_files(root: Path, base: str, head: str | None) -> list[str]:

@@ -52,6 +52,7 @@ WITHOUT_A_SAY = {
     "eval/run/models.py": "starts model processes",
     "eval/run/progress.py": "prints",
     "eval/run/selection.py": "selects pairs",
+    "eval/run/spending.py": "ends runs that cost too much",
 }
 _STRING_OR_COMMENT = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|(?P<comment>[ \t]*#[^\n]*)',

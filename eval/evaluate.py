@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from eval.run.reply_cache import ReplyCache
 from eval.run.runner import Runner
 from eval.run.scoring import Scoring
 from eval.run.selection import LeftOut, left_out_lines, select_pairs
+from eval.run.spending import Spending
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.worker import TrackingWorker
@@ -50,6 +52,7 @@ class Options:
     """What to evaluate. Empty ``pairs`` means what ``select_pairs`` chooses of the task's; ``case_count`` None means all cases.
 
     ``budget``: how many repeats may be added while a pair whose answers vary is undecided; None: 3.
+    ``budget_usd``: the run ends without evidence before its live calls cost more; None: no limit.
     ``derived`` are pairs without a file, made by the caller, in place of those. ``families`` are optional judges to ask as well.
     """
 
@@ -62,6 +65,7 @@ class Options:
     concurrency: int | None = None
     fresh: bool = False
     budget: int | None = None
+    budget_usd: Decimal | None = None
     judge_model: str | None = None
     families: tuple[str, ...] = ()
 
@@ -97,7 +101,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         AlreadyRunning: another process makes the same run; no model was asked.
         PairError, CaseError, ConfigurationError: bad input; no model was asked.
         SigningError: the signing key cannot be used; no model was asked.
-        RunAborted: the model server died; the same command resumes.
+        RunAborted: the model server died, or the budget is spent; the same command resumes.
         RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
     """
     started = time.perf_counter()
@@ -112,7 +116,8 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
     with ExitStack() as stack:
         # First of all the children, so that mlflow and the model load while this process reads and imports.
         worker = stack.enter_context(_tracking(settings))
-        models = RunModels(stack, cards, settings, task)
+        spending = None if options.budget_usd is None else Spending(limit_usd=options.budget_usd, cards=cards)
+        models = RunModels(stack, cards, settings, task, spending)
         models.start_for(pairs)
         from eval.release.signing import signer_to_evaluate  # late: it takes 0.5 s, and the children start meanwhile
 

@@ -1,5 +1,6 @@
 """Command line arguments that several commands share, and their parsing."""
 
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -17,9 +18,17 @@ CaseCount = Annotated[
 Repeats = Annotated[int, typer.Option(min=1, max=20, help="Answers per case, for models with a temperature above 0.")]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=256, help="Model calls in flight; default 2 local, 8 aws.")]
 Base = Annotated[str, typer.Option(help="The commit to compare with.")]
+BudgetUsd = Annotated[
+    float | None, typer.Option("--budget-usd", min=0, help="End without evidence before the live calls cost more USD.")
+]
 Why = Annotated[str, typer.Option(help="Reason, kept in the release history.")]
 
 
 def names_of(text: str | None) -> tuple[str, ...]:
     """Return the names in a list that is separated by commas or spaces."""
     return tuple((text or "").replace(",", " ").split())
+
+
+def usd_of(amount: float | None) -> Decimal | None:
+    """Return a typed amount of USD as it was typed."""
+    return None if amount is None else Decimal(str(amount))

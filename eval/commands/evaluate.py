@@ -8,12 +8,14 @@ import typer
 from eval.commands.arguments import (
     COULD_NOT_RUN,
     GATE_REJECTS,
+    BudgetUsd,
     CaseCount,
     Concurrency,
     DatasetName,
     Repeats,
     TaskName,
     names_of,
+    usd_of,
 )
 from service.commands.output import AsJson, human_text, print_json
 from service.display.terminal import say
@@ -37,6 +39,7 @@ def evaluate_pairs(
         int | None,
         typer.Option(min=0, max=10, help="Most repeats to add while a sampled pair is undecided; default 3."),
     ] = None,
+    budget_usd: BudgetUsd = None,
     judge_model: Annotated[
         str | None,
         typer.Option(help="Judge model in place of the judges' own; of two, comma separated, both must agree."),
@@ -61,6 +64,7 @@ def evaluate_pairs(
         concurrency=concurrency,
         fresh=fresh,
         budget=budget,
+        budget_usd=usd_of(budget_usd),
         judge_model=judge_model,
         families=names_of(families),
     )

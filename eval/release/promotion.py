@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
 from eval.errors import Refused
-from eval.release.candidate import load_candidate, refuse_demo
 from eval.release.evidence import read_evidence, refusals
 from eval.release.ledger import Ledger
 from eval.release.signing import signer_to_release
+from eval.release.to_release import read_to_release, refuse_demo
 from eval.release.unseen import Say, exception_of, say_aside
 from eval.report.conclusions import check_line
 from eval.results import Verdict
@@ -50,7 +50,7 @@ def register_pair(task_name: str, pair_name: str, settings: Settings) -> Registe
         PairError: the file is missing or wrong.
         RegistryError: the store rejected it or returned other content.
     """
-    pair = load_candidate(task_name, pair_name, settings).pair
+    pair = read_to_release(task_name, pair_name, settings).pair
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     return Registered(pair=pair, version=tracking.register(pair))
 
@@ -104,8 +104,8 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
     """
     if not why.strip():
         raise Refused(f"a reason is required: {omni('promote', pair_name, *REASON, task=task_name)}")
-    candidate = load_candidate(task_name, pair_name, settings)
-    pair, dataset, suite = candidate.pair, candidate.dataset, candidate.suite
+    wanted = read_to_release(task_name, pair_name, settings)
+    pair, dataset, suite = wanted.pair, wanted.dataset, wanted.suite
     refuse_demo(pair, settings)
     _refuse_misbehaviour(pair, suite, settings)
     check_store(settings.registry.uri)

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
-from eval.release.candidate import load_candidate, refuse_demo
 from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.release.rollout_ledger import copy_steps, tagged_steps
 from eval.release.services import step_of_services
 from eval.release.signing import sign_statement, signer_to_release
+from eval.release.to_release import read_to_release, refuse_demo
 from eval.release.unseen import Say, exception_of, say_aside
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
@@ -246,8 +246,8 @@ def _earned(
     say: Say,
 ) -> tuple[Pair, PairEvidence, Stage | None]:
     """Return the pair, the evidence that allows the step, and the stage of the exception to sign into it."""
-    candidate = load_candidate(task_name, pair_name, settings)
-    pair, dataset, suite = candidate.pair, candidate.dataset, candidate.suite
+    wanted = read_to_release(task_name, pair_name, settings)
+    pair, dataset, suite = wanted.pair, wanted.dataset, wanted.suite
     refuse_demo(pair, settings)
     if pair.digest == production.pair.digest:
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")

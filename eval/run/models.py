@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from eval.run.spending import MeteredGateway, Spending
 from service.aws.clients import has_credentials
 from service.cards import ModelCards
 from service.errors import ConfigurationError
@@ -17,10 +18,21 @@ from service.task import Task
 
 
 class RunModels:
-    """The gateway of this run, and the bundled model's server when a pair needs one and no endpoint is set."""
+    """The gateway of this run, and the bundled model's server when a pair needs one and no endpoint is set.
 
-    def __init__(self, stack: ExitStack, cards: ModelCards, settings: Settings, task: Task[Any]) -> None:
+    With ``spending`` every call of every gateway counts against its limit.
+    """
+
+    def __init__(
+        self,
+        stack: ExitStack,
+        cards: ModelCards,
+        settings: Settings,
+        task: Task[Any],
+        spending: Spending | None = None,
+    ) -> None:
         self._stack, self._cards, self._settings, self._task = stack, cards, settings, task
+        self._spending = spending
         self._server: LocalBedrock | None = None
 
     def _needed(self, pairs: Sequence[Pair]) -> bool:
@@ -54,13 +66,15 @@ class RunModels:
         """Return a gateway that can answer ``pairs`` after it has been made ready."""
         self.start_for(pairs)
         settings = self._settings
-        return LiteLLMGateway(
-            self._cards,
-            region=settings.aws.region,
-            endpoint=settings.bedrock.endpoint or (self._server.url if self._server else None),
-            stand_in=settings.bedrock.stand_in,
-            in_process=self._task.in_process,
-        )
+        options: dict[str, Any] = {
+            "region": settings.aws.region,
+            "endpoint": settings.bedrock.endpoint or (self._server.url if self._server else None),
+            "stand_in": settings.bedrock.stand_in,
+            "in_process": self._task.in_process,
+        }
+        if self._spending is not None:
+            return MeteredGateway(self._cards, spending=self._spending, **options)
+        return LiteLLMGateway(self._cards, **options)
 
     async def make_ready(self, gateway: Gateway) -> None:
         """Import litellm (3 s) before the first call, so that no latency includes it."""

@@ -8,7 +8,7 @@ import pytest
 import typer
 import yaml
 
-from eval.commands.changed import MARKER
+from eval.report.pull_request import MARKER
 from omni.app import build_app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -41,7 +41,7 @@ def change(root: Path, name: str, old: str, new: str) -> None:
     (root / name).write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def judge(root: Path, *options: str) -> tuple[int, str]:
+def judge(root: Path, *options: str, command: str = "code-gate") -> tuple[int, str]:
     environment = os.environ | {
         "PYTHONPATH": str(root),
         "OMNI_ROOT": str(root),
@@ -49,7 +49,7 @@ def judge(root: Path, *options: str) -> tuple[int, str]:
         "OMNI_REGISTRY_URI": f"sqlite:///{root.parent}/none.db",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "omni", "code-gate", "--base", "main", *options],
+        [sys.executable, "-m", "omni", command, "--base", "main", *options],
         env=environment, cwd=root, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     left = subprocess.run([*GIT, "worktree", "list"], cwd=root, capture_output=True, text=True, check=True).stdout
@@ -69,11 +69,17 @@ def test_a_harmless_change_is_green(root: Path) -> None:
 
 def test_a_digest_that_drops_statements_is_red_and_named(root: Path) -> None:
     change(root, "service/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
-    code, said = judge(root, "--task", "summarize")
+    outputs = [root.parent / name for name in ("comment.md", "gate.xml")]
+    code, said = judge(root, "--comment", str(outputs[0]), "--junit", str(outputs[1]), command="pr-gate")
     assert code == 1, said
-    assert "FAIL, worse than on" in said
+    assert "service/tasks/summarize/digest.py changed: code" in said
     assert "worse: fact_coverage 0." in said
-    assert "answers: 200 cases" in said
+    assert "\nVerdict: fail\n" in said
+    red, green = outputs[0].read_text().split("# Code change: ")[1:]
+    assert red.startswith("summarize: extractive on this code: FAIL, worse than on ")
+    assert "coverage of answers 0.766 → 0." in red.splitlines()[0]
+    assert green.startswith("scorecard: keywords on this code: PASS")
+    assert 'name="code change: summarize"' in outputs[1].read_text()
 
 
 def test_a_guard_that_is_switched_off_is_red_and_named_although_no_model_is_asked(root: Path) -> None:

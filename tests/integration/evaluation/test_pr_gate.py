@@ -6,11 +6,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from eval.bench.run import ECHO_PAIR
-from eval.commands.changed import MARKER
+from eval.report.pull_request import MARKER
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,7 +46,8 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def gate(root: Path, base: str = "main") -> tuple[int, str, str]:
-    done = run(root, "pr-gate", "--base", base, "--comment", str(root / "comment.md"))
+    junit = str(root / "pr-gate.xml")
+    done = run(root, "pr-gate", "--base", base, "--comment", str(root / "comment.md"), "--junit", junit)
     return done.returncode, done.stdout + done.stderr, (root / "comment.md").read_text()
 
 
@@ -73,11 +75,34 @@ def test_the_gate_of_a_pull_request_evaluates_what_changed_and_nothing_else(root
     assert gate(root, base="nothing-like-it")[0] == 2
 
 
-def test_a_pair_that_only_a_stand_in_would_answer_is_not_passed_silently(root: Path) -> None:
+def test_a_pair_whose_provider_cannot_be_reached_is_neutral_and_says_what_to_do(root: Path) -> None:
     shutil.copy(ROOT / "prompts" / "summarize" / "nova-lite.prompty", root / "prompts" / "summarize")
     code, said, comment = gate(root)
-    assert code == 1, said
+    assert code == 0, said
+    assert said.rstrip().endswith("Verdict: neutral")
+    assert "**Neutral.**" in comment
     assert "Not evaluated: nova-lite" in comment
+    assert "OMNI_ENVIRONMENT=aws" in comment
+    assert "--base main --budget-usd 5" in comment
+    suite = ElementTree.parse(root / "pr-gate.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("skipped"), suite.get("failures")) == ("1", "1", "0")
+    assert suite.find("properties/property").attrib == {"name": "verdict", "value": "neutral"}
+
+
+def test_a_demo_never_has_to_pass_and_a_floor_only_if_its_own_file_changed(root: Path) -> None:
+    demo = root / "prompts" / "summarize" / "echo.prompty"
+    demo.write_text(ECHO_PAIR.replace("task: summarize", "task: summarize\nrole: demo"))
+    assert gate(root)[0] == 0
+    subprocess.run([*GIT, "add", "-A"], cwd=root, check=True)
+    subprocess.run([*GIT, "commit", "-qm", "a demo"], cwd=root, check=True)
+    # A case that nobody can answer makes the floor fail, which the change of its cases does not have to answer for.
+    cases = root / "datasets" / "summarize" / "gate.jsonl"
+    cases.write_text("".join(line + "\n" for line in cases.read_text().splitlines()[:12]))
+    code, said, comment = gate(root, base="HEAD")
+    assert code == 0, said
+    assert "**Green.**" in comment
+    assert "extractive" in comment
+    assert "**PASS**" not in comment
 
 
 def test_a_sweep_writes_its_page_and_continues_from_the_cache(root: Path) -> None:

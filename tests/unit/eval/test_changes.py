@@ -49,16 +49,29 @@ def test_a_new_pair_counts_and_a_deleted_one_does_not(root: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "prompts/models.yaml", "prompts/judges/faithfulness.prompty", "datasets/summarize/gate.jsonl", "eval/suites/summarize.py",
-        "eval/scorers/new.py",
-        "service/tasks/summarize/__init__.py", "requirements/dev.txt", "pyproject.toml",
+        "prompts/models.yaml", "prompts/judges/faithfulness.prompty", "datasets/summarize/gate.jsonl",
     ],
 )  # fmt: skip
 def test_what_every_pair_depends_on_touches_all(root: Path, name: str) -> None:
     put(root, name, "changed")
     found = changed_pairs(root, "summarize", "main")
-    assert found.pairs == ("a", "b")
+    assert (found.pairs, found.own, found.code) == (("a", "b"), (), ())
     assert name in found.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "eval/suites/summarize.py", "eval/scorers/new.py", "service/tasks/summarize/__init__.py", "figures/stats.py",
+        "service/tasks/summarize/digest_weights.json", "requirements/dev.txt", "pyproject.toml",
+    ],
+)  # fmt: skip
+def test_code_and_what_is_installed_touch_no_pair_and_are_named(root: Path, name: str) -> None:
+    put(root, name, "changed")
+    put(root, "prompts/summarize/b.prompty", "changed")
+    found = changed_pairs(root, "summarize", "main")
+    assert (found.pairs, found.own, found.code) == (("b",), ("b",), (name,))
+    assert found.reasons[-1] == f"{name} changed: code"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +81,8 @@ def test_what_every_pair_depends_on_touches_all(root: Path, name: str) -> None:
 )  # fmt: skip
 def test_what_decides_nothing_touches_none(root: Path, name: str) -> None:
     put(root, name, "changed")
-    assert changed_pairs(root, "summarize", "main").pairs == ()
+    found = changed_pairs(root, "summarize", "main")
+    assert (found.pairs, found.code) == ((), ())
 
 
 def test_what_happened_on_main_since_is_not_the_branchs_change(root: Path) -> None:

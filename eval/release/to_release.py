@@ -15,7 +15,7 @@ from service.task import load_task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class ToRelease:
     """The pair as its file holds it, its task's suite, and the suite's gate set."""
 
     pair: Pair
@@ -23,7 +23,7 @@ class Candidate:
     dataset: Dataset
 
 
-def load_candidate(task_name: str, pair_name: str, settings: Settings) -> Candidate:
+def read_to_release(task_name: str, pair_name: str, settings: Settings) -> ToRelease:
     """Read the pair's file, the suite and the gate set.
 
     Raises:
@@ -34,7 +34,7 @@ def load_candidate(task_name: str, pair_name: str, settings: Settings) -> Candid
     pair = load_pair(
         settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
     )
-    return Candidate(pair=pair, suite=suite, dataset=load_gate(suite, input_model=task.input_model, settings=settings))
+    return ToRelease(pair=pair, suite=suite, dataset=load_gate(suite, input_model=task.input_model, settings=settings))
 
 
 def refuse_demo(pair: Pair, settings: Settings) -> None:

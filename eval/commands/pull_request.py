@@ -1,0 +1,204 @@
+"""``changed``, ``code-gate`` and ``pr-gate``: what a pull request affects, and whether that makes anything worse."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eval.commands.arguments import COULD_NOT_RUN, GATE_REJECTS, Base, BudgetUsd, TaskName, usd_of
+from service.commands.output import AsJson, print_json
+from service.display.terminal import say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eval.changes import Changed
+    from eval.codegate.run import CodeOutcome
+    from eval.report.pull_request import PrCheck
+    from service.pair import Pair
+    from service.settings import Settings
+
+Head = Annotated[str | None, typer.Option(help="The changed commit; default: the working tree.")]
+
+
+def changed(
+    base: Base = "origin/main", head: Head = None, task: TaskName = "summarize", as_json: AsJson = False
+) -> None:
+    """Print the pairs that a change affects, one per line, without demos; the reasons go to standard error."""
+    from eval.changes import changed_pairs
+    from service.settings import Settings
+
+    settings = Settings()
+    found = changed_pairs(settings.root, task, base, head)
+    for line in found.reasons:
+        say(line, file=sys.stderr)
+    pairs = [pair for pair in _load(task, found.pairs, settings) if pair.role != "demo"]
+    if as_json:
+        roles = {pair.name: pair.role for pair in pairs}
+        print_json({"task": task, "pairs": list(roles), "roles": roles, "code": found.code, "reasons": found.reasons})
+        return
+    for pair in pairs:
+        say(pair.name)
+
+
+def code_gate(
+    base: Base = "origin/main",
+    task: Annotated[str | None, typer.Option("--task", help="Judge this task alone; default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run production's pair (else the floor) on BASE's code and on this code: no gated figure may get worse.
+
+    Besides the pair's own answers it compares what the service shows of scripted good answers and of planted faults, which
+    only a working guard stops. The base's scorers and margins judge both sides.
+
+    Exit code 0: no figure is worse. 1: one is, or it cannot be told. 2: could not run, as when the base's code does not run here.
+    """
+    from eval.codegate.words import headline
+    from eval.results import Verdict
+    from service.settings import Settings
+
+    try:
+        outcomes = _code_outcomes(base, task, Settings(), quiet=as_json)
+    except KeyboardInterrupt:
+        _interrupted()
+    if as_json:
+        print_json([{"verdict": item.verdict, "headline": headline(item), **asdict(item)} for item in outcomes])
+    if any(outcome.verdict is not Verdict.PASS for outcome in outcomes):
+        raise typer.Exit(GATE_REJECTS)
+
+
+def _code_outcomes(base: str, task: str | None, settings: "Settings", *, quiet: bool = False) -> "list[CodeOutcome]":
+    from eval.codegate.run import judged_tasks, run_code_gate
+    from eval.codegate.words import lines
+
+    outcomes = []
+    for name in [task] if task is not None else judged_tasks(settings):
+        outcome = run_code_gate(name, base, settings, lambda line: say(line, file=sys.stderr, flush=True))
+        outcomes.append(outcome)
+        if not quiet:
+            say("\n".join(lines(outcome)), flush=True)
+    return outcomes
+
+
+def pr_gate(
+    base: Base = "origin/main",
+    task: TaskName = "summarize",
+    comment: Annotated[Path, typer.Option(help="Where to write the comment.")] = Path("reports/out/pr-comment.md"),
+    junit: Annotated[Path, typer.Option(help="Where to write JUnit XML.")] = Path("reports/out/pr-gate.xml"),
+    budget_usd: BudgetUsd = None,
+) -> None:
+    """Judge what the working tree changes against BASE, and write the comment for the pull request.
+
+    A changed pair is evaluated; demos never have to pass, floors only if their own file changed. Changed code is judged as by
+    `code-gate`. A pair whose provider cannot be reached from here is neutral: the comment says what a maintainer does.
+
+    Exit code 0: green, or neutral (the last line says which, and JUnit shows it as skipped). 1: red. 2: could not run.
+    """
+    from eval.changes import changed_pairs
+    from eval.errors import HarnessError
+    from eval.report.pull_request import MARKER, overall, render_comment, render_junit
+    from figures.files import write_whole
+    from service.errors import ServiceError
+    from service.settings import Settings
+
+    settings = Settings()
+    for path in (comment, junit):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found = changed_pairs(settings.root, task, base)
+        for line in found.reasons:
+            say(line)
+        checks = [*_code_checks(found, base, settings), *_pair_checks(found, base, task, settings, budget_usd)]
+    except (HarnessError, ServiceError) as err:
+        # The error must appear in the pull request, not in the log alone.
+        said = str(err).replace("```", "")[:2_000]
+        write_whole(comment, f"{MARKER}\n# The gate could not run\n\n```text\n{said}\n```\n")
+        raise
+    except KeyboardInterrupt:
+        _interrupted()
+    write_whole(comment, render_comment(checks))
+    write_whole(junit, render_junit(checks))
+    say(f"\nComment: {comment}\nVerdict: {overall(checks)}")
+    if overall(checks) == "fail":
+        raise typer.Exit(GATE_REJECTS)
+
+
+def _interrupted() -> None:
+    say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
+    raise typer.Exit(COULD_NOT_RUN) from None
+
+
+def _code_checks(found: "Changed", base: str, settings: "Settings") -> "list[PrCheck]":
+    """Return one check per task if code changed."""
+    from eval.codegate.words import comment, headline
+    from eval.report.pull_request import PrCheck
+    from eval.results import Verdict
+
+    return [
+        PrCheck(
+            name=f"code change: {outcome.task}",
+            state="pass" if outcome.verdict is Verdict.PASS else "fail",
+            said=headline(outcome),
+            text=comment(outcome),
+        )
+        for outcome in (_code_outcomes(base, None, settings) if found.code else ())
+    ]
+
+
+def _pair_checks(
+    found: "Changed", base: str, task: str, settings: "Settings", budget_usd: float | None
+) -> "list[PrCheck]":
+    """Return one check for the pairs that could be evaluated here, and one for each that could not."""
+    from eval.evaluate import Options, evaluate
+    from eval.report.console import render_evaluation
+    from eval.report.page import MARKDOWN_NAME
+    from eval.report.pull_request import PrCheck
+    from eval.results import Verdict
+    from eval.run.selection import select_pairs
+    from service.cards import ModelCards
+
+    pairs = [pair for pair in _load(task, found.pairs, settings) if pair.role != "demo"]
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    replaced = select_pairs(pairs, cards, settings).without("provider")
+    checks = [_neutral(pair, base, task) for pair in replaced]
+    here = [pair.name for pair in pairs if pair not in replaced]
+    if not here:
+        return checks
+    outcome = evaluate(Options(task=task, pairs=tuple(here), budget_usd=usd_of(budget_usd)), settings)
+    render_evaluation(outcome.evaluation, outcome.suite)
+    say(f"Report: {outcome.report}")
+    must = {pair.name for pair in pairs if pair.role == "candidate"} | set(found.own)
+    judged = [pair for pair in outcome.evaluation.pairs if pair.pair_name in must and pair.pair_name in here]
+    missed = [pair for pair in judged if pair.gate.verdict is not Verdict.PASS]
+    said = "; ".join(f"{pair.pair_name}: {pair.gate.headline}" for pair in judged) or "floors are shown only"
+    evaluated = PrCheck(
+        name=f"pairs of {task}",
+        state="fail" if missed else "pass",
+        said=said,
+        text=outcome.report.with_name(MARKDOWN_NAME).read_text(encoding="utf-8"),
+    )
+    return [evaluated, *checks]
+
+
+def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
+    from eval.report.pull_request import PrCheck
+    from figures.command_line import omni
+
+    command = omni("pr-gate", "--base", base, "--budget-usd", "5", task=task)
+    said = (
+        f"Not evaluated: {pair.name}. Its model runs at a provider that cannot be reached from here, and a stand-in's figures "
+        "would not be its own. This is neither a pass nor a failure. With credentials, a maintainer runs "
+        f"`OMNI_ENVIRONMENT=aws {command}`, or starts the workflow that has them (environment `evaluation`)."
+    )
+    return PrCheck(name=f"pair {pair.name}", state="neutral", said=said, text=f"# Neutral: {pair.name}\n\n{said}\n")
+
+
+def _load(task_name: str, names: "Sequence[str]", settings: "Settings") -> "list[Pair]":
+    from eval.evaluate import load_pairs
+    from service.cards import ModelCards
+    from service.task import load_task
+
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    return load_pairs(load_task(task_name), cards, settings, names) if names else []
