@@ -30,6 +30,7 @@ from eval.commands.traffic import traffic
 from eval.commands.ui import ui
 from eval.errors import HarnessError
 from omni.bench import bench, simulate
+from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.commands import report, report_power
 from reports.errors import ReportError
@@ -101,6 +102,7 @@ def build_app() -> typer.Typer:
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(harvest, name="harvest", rich_help_panel=WAREHOUSE)
+    app.add_typer(schedule, name="schedule", rich_help_panel=WAREHOUSE)
     app.add_typer(bench, name="bench", rich_help_panel=MEASURE)
     return app
 

@@ -63,7 +63,7 @@ def write_weekly(
         warehouse.close()
     from reports.compare.weekly import make_report
     from reports.write import digest, numbers, page
-    from reports.write.headline import SIMULATED_NOTE, evidence_sentence, file_name, headline
+    from reports.write.headline import SIMULATED_WARNING, evidence_sentence, file_name, headline
 
     report = make_report(data, simulated=is_simulated())
     folder = out_folder(settings.root, "weekly") / chosen.name
@@ -72,7 +72,7 @@ def write_weekly(
         report_id=file_name(report, f"weekly-{task}-{chosen.name}"),
         headline=headline(report),
         evidence=evidence_sentence(report),
-        note=SIMULATED_NOTE if report.simulated else "",
+        note=f"{SIMULATED_WARNING}." if report.simulated else "",
         page=page.write_page(report, folder),
         digest=digest.write_digest(report, folder),
         numbers=numbers.write_numbers(report, folder),

@@ -21,10 +21,10 @@ _ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before
 _LONGEST_NAME = 24
 
 
-SIMULATED_NOTE = (
-    "Simulated week: `omni traffic` invented customers, ratings and releases. It says nothing about real production; the "
-    "commands below act on the simulation alone."
+SIMULATED_WARNING = (
+    "Simulated week: `omni traffic` invented customers, ratings and releases. It says nothing about real production"
 )
+SIMULATED_NOTE = f"{SIMULATED_WARNING}; the commands below act on the simulation alone."
 
 
 def file_name(report: WeeklyReport, name: str) -> str:

@@ -36,6 +36,11 @@ def markdown(text: str, limit: int = 1_000) -> str:
     return _MARKDOWN.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), one_line(text, limit))
 
 
+def chat_text(text: str) -> str:
+    """Return ``text`` for a chat message of Slack: visible, and no mention or link, which begin with ``<`` there."""
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def xml_text(text: str) -> str:
     """Return ``text`` without characters that XML 1.0 forbids even as references; the writer escapes markup itself."""
     return visible(text)

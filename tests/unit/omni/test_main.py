@@ -21,7 +21,7 @@ from service.settings import REPO_ROOT
 
 NAMES = """
 eval gate behave sweep cases card ui register promote rollback rollout rollout-end shadow history verify changed pr-gate
-serve up down status token client load-events sql reconcile dashboards releases report backfill traffic harvest calls
+serve up down status token client load-events sql reconcile dashboards releases report backfill traffic harvest schedule calls
 selftest calibrate simulate report-power bench shadow""".split()
 
 
@@ -70,6 +70,7 @@ def test_the_service_alone_offers_the_same_functions():
 def test_groups_hold_what_the_guides_name():
     found = commands(typer.main.get_command(build_app()))
     assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
+    assert set(commands(found["schedule"])) == {"run", "status", "deliver"}
     assert set(commands(found["bench"])) == {"harness", "service", "warehouse", "report", "seeds", "floor", "history"}
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 

@@ -1,0 +1,174 @@
+"""Keeps reports until every destination has them: each gets a report once, and a failure is shown and tried again later."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+import stamina
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from omni.delivery.destinations import Destination
+from omni.delivery.outgoing import DeliveryFailed, Outgoing
+from omni.records.opening import SharedPlace
+from omni.records.port import KeptRecord
+
+DeliveryState = Literal["waiting", "sending", "delivered", "given up"]
+# Raises DeliveryFailed; returns a remark.
+SendReport = Callable[[Outgoing, Destination], str]
+
+KEEP_TRYING = timedelta(days=3)
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+# Longer than the three tries of one turn may take. A sender that died left it open whether the report arrived; it is sent again.
+_LEASE = timedelta(minutes=5)
+_TRIES, _FIRST_WAIT_S, _LONGEST_WAIT_S = 3, 0.5, 5.0
+_SEPARATOR = ":"  # in neither report ids nor names of destinations
+
+stamina.instrumentation.set_on_retry_hooks([])  # its log lines would repeat what the records hold
+
+
+class DeliveryRecord(BaseModel):
+    """One report for one destination. ``attempts`` are turns of up to three tries; ``detail`` is the last failure or a remark."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    report_id: str
+    to: str
+    title: str
+    state: DeliveryState
+    kept_at: AwareDatetime
+    next_at: AwareDatetime
+    attempts: int = 0
+    delivered_at: AwareDatetime | None = None
+    detail: str = ""
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it may be sent now; one that is being sent is due again when its lease has run out."""
+        return self.state in ("waiting", "sending") and now >= self.next_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOutbox:
+    """Reports on their way."""
+
+    place: SharedPlace
+    destinations: Mapping[str, Destination]
+    send: SendReport
+    now: Callable[[], datetime]
+
+    def keep(self, report: Outgoing, to: Iterable[str]) -> list[DeliveryRecord]:
+        """Keep a report for each destination, and return what is new; what a destination has or waits for stays as it is."""
+        now, names = self.now(), list(to)
+        missing = [name for name in names if self.place.records.read("delivery", _name(report.report_id, name)) is None]
+        if not missing:
+            return []
+        self.place.objects.put(report.report_id, report.model_dump_json().encode())  # first: a record needs its content
+        made = [
+            DeliveryRecord(
+                report_id=report.report_id, to=name, title=report.title, state="waiting", kept_at=now, next_at=now
+            )
+            for name in missing
+        ]
+        return [record for record in made if self._write(record, None)]
+
+    def send_due(self) -> list[DeliveryRecord]:
+        """Send what is due, and return the records of what was tried."""
+        return [
+            sent
+            for record, kept in self._kept()
+            if record.is_due(self.now()) and (sent := self._turn(record, kept)) is not None
+        ]
+
+    def send_again(self, report_id: str = "") -> list[DeliveryRecord]:
+        """Send everything that has not arrived now, whatever its next time; ``report_id`` names one report."""
+        now, tried = self.now(), []
+        for record, kept in self._kept():
+            being_sent = record.state == "sending" and now < record.next_at
+            if record.state == "delivered" or being_sent or report_id not in ("", record.report_id):
+                continue
+            fresh = record.model_copy(update={"kept_at": now})  # the days of trying begin anew
+            sent = self._turn(fresh, kept)
+            tried += [] if sent is None else [sent]
+        return tried
+
+    def all(self) -> list[DeliveryRecord]:
+        """Return every record, the newest first."""
+        return sorted((record for record, _ in self._kept()), key=lambda record: record.kept_at, reverse=True)
+
+    def _kept(self) -> list[tuple[DeliveryRecord, KeptRecord]]:
+        found = self.place.records.all("delivery").values()
+        return [(DeliveryRecord.model_validate_json(kept.body), kept) for kept in found]
+
+    def _turn(self, record: DeliveryRecord, kept: KeptRecord) -> DeliveryRecord | None:
+        """Claim the delivery, send it, and record the outcome; None if another process was first."""
+        now = self.now()
+        sending = record.model_copy(update={"state": "sending", "next_at": now + _LEASE})
+        claimed = self._write(sending, kept)
+        if claimed is None:
+            return None
+        try:
+            remark = self._send(record)
+        except DeliveryFailed as err:
+            ended = self._failed(record, err)
+        else:
+            ended = record.model_copy(
+                update={
+                    "state": "delivered",
+                    "attempts": record.attempts + 1,
+                    "delivered_at": self.now(),
+                    "detail": remark,
+                }
+            )
+        if self._write(ended, claimed) is not None:
+            self._clear(record.report_id)
+        return ended
+
+    def _send(self, record: DeliveryRecord) -> str:
+        content = self.place.objects.get(record.report_id)
+        if content is None:
+            raise DeliveryFailed("the kept report is gone; make it again", passing=False)
+        destination = self.destinations.get(record.to)
+        if destination is None:
+            raise DeliveryFailed(f"the schedule names no destination {record.to!r} any more", passing=False)
+        report = Outgoing.model_validate_json(content)
+        for attempt in stamina.retry_context(
+            on=_may_pass, attempts=_TRIES, wait_initial=_FIRST_WAIT_S, wait_max=_LONGEST_WAIT_S, timeout=None
+        ):
+            with attempt:
+                return self.send(report, destination)
+        raise AssertionError("retry_context ends with a return or a raise")
+
+    def _failed(self, record: DeliveryRecord, err: DeliveryFailed) -> DeliveryRecord:
+        now, attempts = self.now(), record.attempts + 1
+        pause = min(_FIRST_PAUSE * 2 ** min(attempts - 1, 10), _LONGEST_PAUSE)
+        if err.retry_after_s is not None:
+            pause = max(pause, min(timedelta(seconds=err.retry_after_s), timedelta(days=1)))
+        over = now + pause >= record.kept_at + KEEP_TRYING
+        return record.model_copy(
+            update={
+                "state": "given up" if over else "waiting",
+                "attempts": attempts,
+                "next_at": now + pause,
+                "detail": str(err),
+            }
+        )
+
+    def _clear(self, report_id: str) -> None:
+        """Delete the content once every destination has it; the records stay, so that nothing is delivered twice."""
+        if all(record.state == "delivered" for record, _ in self._kept() if record.report_id == report_id):
+            self.place.objects.delete(report_id)
+
+    def _write(self, record: DeliveryRecord, replaces: KeptRecord | None) -> KeptRecord | None:
+        body = record.model_dump_json()
+        if not self.place.records.write("delivery", _name(record.report_id, record.to), body, replaces=replaces):
+            return None
+        return KeptRecord(body=body, version=1 if replaces is None else replaces.version + 1)
+
+
+def _may_pass(err: Exception) -> bool:
+    # A webhook that says when to ask again is not asked before that.
+    return isinstance(err, DeliveryFailed) and err.passing and err.retry_after_s is None
+
+
+def _name(report_id: str, to: str) -> str:
+    return f"{report_id}{_SEPARATOR}{to}"

@@ -1,0 +1,32 @@
+"""Sends a report to any destination."""
+
+from collections.abc import Mapping
+
+from omni.delivery.destinations import Destination, FolderDestination, SesDestination, SmtpDestination
+from omni.delivery.outgoing import Outgoing
+from service.settings import Settings
+
+
+def send(report: Outgoing, destination: Destination, settings: Settings, environment: Mapping[str, str]) -> str:
+    """Send the report and return a remark for the operator, "" without one.
+
+    Raises:
+        DeliveryFailed: the destination did not take it.
+    """
+    if isinstance(destination, FolderDestination):
+        from omni.delivery.folder import put_into_folder
+
+        return str(put_into_folder(report, destination, settings.root))
+    if isinstance(destination, SmtpDestination):
+        from omni.delivery.mail import send_by_smtp
+
+        return send_by_smtp(report, destination, environment)
+    if isinstance(destination, SesDestination):
+        from omni.delivery.mail import send_by_ses
+
+        send_by_ses(report, destination, settings)
+        return ""
+    from omni.delivery.chat import post_to_chat
+
+    post_to_chat(report, destination, environment)
+    return ""

@@ -1,0 +1,52 @@
+"""Puts a scheduler together from settings and the schedule's file."""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from omni.delivery.destinations import Destination
+from omni.delivery.outbox import ReportOutbox
+from omni.delivery.outgoing import Outgoing
+from omni.delivery.sending import send
+from omni.records.opening import open_place
+from omni.schedule.plan import PLAN_FILE, load_plan
+from omni.schedule.runs import Runs
+from omni.schedule.scheduler import Scheduler
+from service.clock import wall_clock
+from service.files import write_once
+from service.settings import Settings
+
+
+def open_scheduler(
+    settings: Settings, file: Path | None, commands: Collection[str], say: Callable[[str], None]
+) -> Scheduler:
+    """Return a scheduler for ``file``, by default ``infra/schedule.yaml`` below the settings' root.
+
+    Raises:
+        ConfigurationError: the file is missing or wrong.
+        StoreError: the shared store does not answer.
+    """
+    plan = load_plan(settings.root / PLAN_FILE if file is None else file, commands)
+    place, now = open_place(settings), wall_clock(settings.clock_file)
+
+    def send_here(report: Outgoing, destination: Destination) -> str:
+        return send(report, destination, settings, os.environ)
+
+    folder = settings.state_dir / "schedule"
+    return Scheduler(
+        plan=plan,
+        runs=Runs(place.records, _machine(folder)),
+        outbox=ReportOutbox(place=place, destinations=plan.destinations, send=send_here, now=now),
+        folder=folder,
+        now=now,
+        say=say,
+    )
+
+
+def _machine(folder: Path) -> str:
+    """Return this state folder's name among all that share one schedule; made once."""
+    file = folder / "machine"
+    write_once(file, f"{socket.gethostname()}-{secrets.token_hex(4)}".encode())
+    return file.read_text(encoding="utf-8")

@@ -1,0 +1,131 @@
+"""Which run of a job began, ended and how: one record per job, taken by compare-and-set so that no time is run twice."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from omni.records.port import KeptRecord, Records
+from omni.schedule.plan import ScheduledJob
+
+RunState = Literal["running", "done", "attention", "failed", "timed out", "interrupted"]
+RETRY_AFTER = timedelta(minutes=5)
+# A lease outlives the job's timeout by the time that ending a hung process and differing clocks may take.
+_LEASE_MARGIN = timedelta(minutes=2)
+_AGAIN: frozenset[RunState] = frozenset({"failed", "timed out", "interrupted"})
+_INTERRUPTED_ATTEMPTS = 2  # a run that was cut off from outside is repeated once, whatever the job allows
+
+
+class RunRecord(BaseModel):
+    """The newest run of a job. ``slot`` is the scheduled time, ``machine`` the state folder that ran it.
+
+    ``attention`` is exit code 1: the command ran and found something. ``done_slot`` is the last slot that ended well.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slot: AwareDatetime
+    state: RunState
+    attempt: int
+    machine: str
+    begun_at: AwareDatetime
+    lease_until: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    exit_code: int | None = None
+    detail: str = ""
+    done_slot: AwareDatetime | None = None
+
+    def may_repeat(self, job: ScheduledJob, now: datetime) -> bool:
+        """Return whether this ended run may be tried again now."""
+        if self.state not in _AGAIN or self.attempt >= self._most_attempts(job):
+            return False
+        return self.state == "interrupted" or now >= (self.ended_at or self.begun_at) + RETRY_AFTER
+
+    def is_final(self, job: ScheduledJob) -> bool:
+        """Return whether this run has ended and will not be repeated."""
+        return self.state != "running" and (self.state not in _AGAIN or self.attempt >= self._most_attempts(job))
+
+    def _most_attempts(self, job: ScheduledJob) -> int:
+        return max(job.attempts, _INTERRUPTED_ATTEMPTS) if self.state == "interrupted" else job.attempts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRun:
+    """A run that this process holds: the record, and what it was written as."""
+
+    record: RunRecord
+    kept: KeptRecord
+
+
+class Runs:
+    """The records of all jobs."""
+
+    def __init__(self, records: Records, machine: str) -> None:
+        """Keep the runs in ``records``; ``machine`` names the state folder, within which a lock tells whether a run lives."""
+        self._records = records
+        self._machine = machine
+
+    def read(self, job_id: str) -> RunRecord | None:
+        """Return the newest run of a job."""
+        kept = self._records.read("run", job_id)
+        return None if kept is None else RunRecord.model_validate_json(kept.body)
+
+    def claim(self, job: ScheduledJob, slot: datetime, now: datetime) -> ClaimedRun | None:
+        """Take the run of ``slot``; None if it was run, is being run, may not be repeated yet, or another process was first.
+
+        The caller holds the job's lock file: a run of this machine that is still marked as running has lost its process.
+        """
+        kept = self._records.read("run", job.id)
+        before = None if kept is None else self._as_it_is(RunRecord.model_validate_json(kept.body), now)
+        attempt = 1
+        if before is not None:
+            if before.state == "running" or slot < before.slot:
+                return None
+            if slot == before.slot:
+                if not before.may_repeat(job, now):
+                    return None
+                attempt = before.attempt + 1
+        record = RunRecord(
+            slot=slot,
+            state="running",
+            attempt=attempt,
+            machine=self._machine,
+            begun_at=now,
+            lease_until=now + job.timeout + _LEASE_MARGIN,
+            done_slot=None if before is None else before.done_slot,
+        )
+        return self._write(job.id, record, kept)
+
+    def finish(self, job: ScheduledJob, claimed: ClaimedRun, ended: RunRecord) -> bool:
+        """Record how a claimed run ended; False if another process has taken over since."""
+        return self._write(job.id, ended, claimed.kept) is not None
+
+    def settle(self, job: ScheduledJob, now: datetime) -> RunRecord | None:
+        """Return the newest run as it is; one whose process is gone is recorded as interrupted first.
+
+        The caller holds the job's lock file.
+        """
+        kept = self._records.read("run", job.id)
+        if kept is None:
+            return None
+        before = RunRecord.model_validate_json(kept.body)
+        found = self._as_it_is(before, now)
+        if found is not before:
+            self._write(job.id, found, kept)
+        return found
+
+    def _as_it_is(self, record: RunRecord, now: datetime) -> RunRecord:
+        gone = record.machine == self._machine or now >= record.lease_until
+        if record.state != "running" or not gone:
+            return record
+        return record.model_copy(
+            update={"state": "interrupted", "ended_at": now, "detail": "the scheduler ended before the command did"}
+        )
+
+    def _write(self, job_id: str, record: RunRecord, replaces: KeptRecord | None) -> ClaimedRun | None:
+        body = record.model_dump_json()
+        if not self._records.write("run", job_id, body, replaces=replaces):
+            return None
+        version = 1 if replaces is None else replaces.version + 1
+        return ClaimedRun(record=record, kept=KeptRecord(body=body, version=version))

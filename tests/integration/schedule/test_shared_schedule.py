@@ -1,0 +1,119 @@
+"""Schedulers on several machines over one DynamoDB and S3: nothing runs or arrives twice, and e-mail goes through SES."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pydantic import TypeAdapter
+from receivers import MailServer
+from scheduled import Clock, Receivers, job, make_scheduler
+
+from omni.delivery.destinations import AnyDestination
+from omni.delivery.mail import send_by_ses
+from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
+from omni.records.opening import open_place
+from omni.records.shared import BucketObjects
+from service.aws.clients import client
+from service.aws.shared_state import create_shared_table
+from service.errors import StoreError
+
+pytestmark = pytest.mark.slow
+MACHINES = 6
+
+
+@pytest.fixture(scope="module")
+def mail():
+    with MailServer() as server:
+        os.environ["SMTP_HOST"] = server.address  # where the local AWS's SES hands mails on
+        yield server
+        del os.environ["SMTP_HOST"]
+
+
+@pytest.fixture(scope="module")
+def settings(local_aws, mail):
+    return local_aws()
+
+
+@pytest.fixture
+def place(settings, request):
+    table = f"shared-{request.node.name[:40]}"
+    dynamodb = client("dynamodb", settings)
+    create_shared_table(dynamodb, table)
+    dynamodb.close()
+    return open_place(settings.model_copy(update={"shared_table": table}))
+
+
+def test_of_six_machines_one_runs_a_job_and_one_delivers_its_report(tmp_path, place):
+    clock, send = Clock(), Receivers()
+    ran = tmp_path / "ran"
+    program = f"import time; open({str(ran)!r}, 'a').write('ran\\n'); time.sleep(0.5)"
+    told = job(program, deliver={"what": "output", "to": ["folder"]})
+    machines = [
+        make_scheduler(tmp_path / str(name), told, clock=clock, send=send, place=place, machine=str(name))[0]
+        for name in range(MACHINES)
+    ]
+    with ThreadPoolExecutor(MACHINES) as pool:
+        for _ in range(3):
+            list(pool.map(lambda machine: machine.turn(), machines))
+    assert ran.read_text() == "ran\n"
+    assert len(send.got) == 1
+
+
+def test_another_machine_delivers_what_the_first_one_could_not(tmp_path, place):
+    clock = Clock()
+    told = job("print('text')", deliver={"what": "output", "to": ["folder"]})
+    first, _ = make_scheduler(tmp_path / "a", told, clock=clock, send=Receivers("no"), place=place, machine="a")
+    assert not first.turn()
+    send = Receivers()
+    second, _ = make_scheduler(tmp_path / "b", told, clock=clock, send=send, place=place, machine="b")
+    clock.now = first.outbox.all()[0].next_at
+    assert second.turn()
+    assert send.got[0][0].lines == ("text",)
+    assert [record.state for record in first.outbox.all()] == ["delivered"]
+    assert place.objects.get(send.got[0][0].report_id) is None
+
+
+def test_a_record_is_written_over_the_one_that_was_read_and_over_no_other(place):
+    records = place.records
+    assert records.read("run", "x") is None
+    assert records.write("run", "x", "1", replaces=None)
+    assert not records.write("run", "x", "2", replaces=None)
+    first = records.read("run", "x")
+    assert records.write("run", "x", "3", replaces=first)
+    assert not records.write("run", "x", "4", replaces=first)
+    assert {name: kept.body for name, kept in records.all("run").items()} == {"x": "3"}
+    assert records.all("delivery") == {}
+
+
+def test_a_bucket_that_is_missing_is_an_error_and_not_an_empty_place(settings):
+    s3 = client("s3", settings)
+    with pytest.raises(StoreError, match="create it"):
+        BucketObjects(s3, "no-such-bucket", stage="local").get("x")
+    s3.close()
+
+
+def test_a_store_that_is_down_runs_nothing(tmp_path, settings):
+    told = job(f"open({str(tmp_path / 'ran')!r}, 'a').write('ran')")
+    away = open_place(settings.model_copy(update={"shared_table": "no-such-table"}))
+    scheduler, said = make_scheduler(tmp_path, told, place=away)
+    assert not scheduler.turn()
+    assert "table 'no-such-table' refuses: ResourceNotFoundException" in said[0]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_report_is_mailed_through_ses(settings, mail):
+    read = TypeAdapter(AnyDestination).validate_python
+    destination = read({"kind": "ses", "sender": "omni@example.com", "to": ["lead@example.com"]})
+    page = OutgoingFile(name="p.html", media_type="text/html", content=b"PHA+")
+    report = Outgoing(report_id="weekly-1", title="A title", lines=("evidence",), files=(page,), made_at=Clock().now)
+    with pytest.raises(DeliveryFailed, match="SES refuses: MessageRejected") as refused:
+        send_by_ses(report, destination, settings)
+    assert not refused.value.passing
+    ses = client("ses", settings)
+    ses.verify_email_identity(EmailAddress="omni@example.com")
+    ses.close()
+    send_by_ses(report, destination, settings)
+    (message,) = mail.wait_for(1)
+    assert message["Subject"] == "A title"
+    assert [part.get_payload(decode=True) for part in message.iter_attachments()] == [b"<p>"]
+    assert mail.receivers == [["lead@example.com"]]
