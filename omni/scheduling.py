@@ -1,7 +1,7 @@
 """``schedule``: run what is due, show what ran and what was delivered, and export the schedule for other schedulers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,7 +11,9 @@ from service.display.terminal import say
 from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from omni.schedule.plan import SchedulePlan
     from omni.schedule.scheduler import Scheduler
+    from service.settings import Settings
 
 _ATTENTION = 1
 # Commands that never end by themselves, wait for a person, or would run the schedule within itself.
@@ -89,9 +91,37 @@ def deliver_again(
         raise typer.Exit(_ATTENTION)
 
 
+@schedule.command("export")
+def export_schedule(
+    context: typer.Context,
+    kind: Annotated[Literal["eventbridge", "github", "systemd"], typer.Option("--as", help="For which scheduler.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to write below; default: the project's root.")] = None,
+    file: File = None,
+) -> None:
+    """Write the schedule as files of another scheduler, which then starts `omni schedule run` at the right times."""
+    from omni.schedule.export import files_of
+    from service.files import write_whole
+
+    plan, settings = _plan(context, file)
+    root = to or settings.root
+    for name, text in files_of(plan, kind).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+        say(path)
+
+
 def _open(context: typer.Context, file: Path | None) -> "Scheduler":
     from omni.schedule.opening import open_scheduler
+
+    plan, settings = _plan(context, file)
+    return open_scheduler(plan, settings, lambda line: say(line, flush=True))
+
+
+def _plan(context: typer.Context, file: Path | None) -> "tuple[SchedulePlan, Settings]":
+    from omni.schedule.plan import PLAN_FILE, load_plan
     from service.settings import Settings
 
+    settings = Settings()
     known = getattr(context.find_root().command, "commands", {})
-    return open_scheduler(Settings(), file, set(known) - _NOT_FOR_SCHEDULES, lambda line: say(line, flush=True))
+    return load_plan(settings.root / PLAN_FILE if file is None else file, set(known) - _NOT_FOR_SCHEDULES), settings

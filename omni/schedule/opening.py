@@ -3,7 +3,7 @@
 import os
 import secrets
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 from omni.delivery.destinations import Destination
@@ -11,7 +11,7 @@ from omni.delivery.outbox import ReportOutbox
 from omni.delivery.outgoing import Outgoing
 from omni.delivery.sending import send
 from omni.records.opening import open_place
-from omni.schedule.plan import PLAN_FILE, load_plan
+from omni.schedule.plan import SchedulePlan
 from omni.schedule.runs import Runs
 from omni.schedule.scheduler import Scheduler
 from service.clock import wall_clock
@@ -19,16 +19,8 @@ from service.files import write_once
 from service.settings import Settings
 
 
-def open_scheduler(
-    settings: Settings, file: Path | None, commands: Collection[str], say: Callable[[str], None]
-) -> Scheduler:
-    """Return a scheduler for ``file``, by default ``infra/schedule.yaml`` below the settings' root.
-
-    Raises:
-        ConfigurationError: the file is missing or wrong.
-        StoreError: the shared store does not answer.
-    """
-    plan = load_plan(settings.root / PLAN_FILE if file is None else file, commands)
+def open_scheduler(plan: SchedulePlan, settings: Settings, say: Callable[[str], None]) -> Scheduler:
+    """Return a scheduler for ``plan`` that keeps its state where the settings say."""
     place, now = open_place(settings), wall_clock(settings.clock_file)
 
     def send_here(report: Outgoing, destination: Destination) -> str:

@@ -1,5 +1,6 @@
 """Schedulers on several machines over one DynamoDB and S3: nothing runs or arrives twice, and e-mail goes through SES."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,9 +14,12 @@ from omni.delivery.mail import send_by_ses
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
 from omni.records.opening import open_place
 from omni.records.shared import BucketObjects
+from omni.schedule.export import files_of
+from omni.schedule.plan import PLAN_FILE, load_plan
 from service.aws.clients import client
 from service.aws.shared_state import create_shared_table
 from service.errors import StoreError
+from service.settings import REPO_ROOT
 
 pytestmark = pytest.mark.slow
 MACHINES = 6
@@ -117,3 +121,25 @@ def test_a_report_is_mailed_through_ses(settings, mail):
     assert message["Subject"] == "A title"
     assert [part.get_payload(decode=True) for part in message.iter_attachments()] == [b"<p>"]
     assert mail.receivers == [["lead@example.com"]]
+
+
+def test_the_exported_schedules_can_be_deployed(settings):
+    plan = load_plan(REPO_ROOT / PLAN_FILE, {"load-events", "report", "harvest", "verify", "calibrate"})
+    (template,) = files_of(plan, "eventbridge").values()
+    given = {
+        "Cluster": "arn:aws:ecs:us-east-1:000000000000:cluster/omni",
+        "TaskDefinition": "arn:aws:ecs:us-east-1:000000000000:task-definition/omni:1",
+        "Container": "app", "SchedulerRole": "arn:aws:iam::000000000000:role/scheduler",
+        "Subnets": "subnet-1,subnet-2", "SecurityGroups": "sg-1",
+    }  # fmt: skip
+    formation, scheduler = client("cloudformation", settings), client("scheduler", settings)
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+    formation.create_stack(StackName="schedule", TemplateBody=template, Parameters=parameters)
+    formation.get_waiter("stack_create_complete").wait(StackName="schedule", WaiterConfig={"Delay": 1})
+    for job_of_file in plan.jobs:
+        found = scheduler.get_schedule(GroupName="omni", Name=job_of_file.id)
+        assert found["ScheduleExpressionTimezone"] == job_of_file.zone
+        command = json.loads(found["Target"]["Input"])["containerOverrides"][0]
+        assert command == {"name": "app", "command": ["omni", "schedule", "run", job_of_file.id]}
+    formation.close()
+    scheduler.close()

@@ -70,7 +70,7 @@ def test_the_service_alone_offers_the_same_functions():
 def test_groups_hold_what_the_guides_name():
     found = commands(typer.main.get_command(build_app()))
     assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
-    assert set(commands(found["schedule"])) == {"run", "status", "deliver"}
+    assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {"harness", "service", "warehouse", "report", "seeds", "floor", "history"}
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 
