@@ -1,1 +1,1 @@
-"""Delivers reports: by e-mail, to a chat, or into a folder; once each, again after a failure, and shown."""
+"""Delivers reports: by e-mail, to a chat, into a folder or bucket; once each, again after a failure, and shown."""

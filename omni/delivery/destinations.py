@@ -26,6 +26,14 @@ class FolderDestination(_Destination):
     path: Path
 
 
+class BucketDestination(_Destination):
+    """An S3 bucket, for machines whose disk does not last: a prefix per report under ``prefix``."""
+
+    kind: Literal["bucket"]
+    bucket: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+    prefix: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9._-]+/)*$")] = ""
+
+
 class _MailDestination(_Destination):
     sender: Address
     to: tuple[Address, ...] = Field(min_length=1, max_length=50)
@@ -75,7 +83,7 @@ class ChatDestination(_Destination):
 
 
 MailDestination = SmtpDestination | SesDestination
-Destination = FolderDestination | SmtpDestination | SesDestination | ChatDestination
+Destination = FolderDestination | BucketDestination | SmtpDestination | SesDestination | ChatDestination
 AnyDestination = Annotated[Destination, Field(discriminator="kind")]
 
 

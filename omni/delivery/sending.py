@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from omni.delivery.destinations import Destination, FolderDestination, SesDestination, SmtpDestination
+from omni.delivery.destinations import BucketDestination, Destination, FolderDestination, SesDestination, SmtpDestination
 from omni.delivery.outgoing import Outgoing
 from service.settings import Settings
 
@@ -17,6 +17,10 @@ def send(report: Outgoing, destination: Destination, settings: Settings, environ
         from omni.delivery.folder import put_into_folder
 
         return str(put_into_folder(report, destination, settings.root))
+    if isinstance(destination, BucketDestination):
+        from omni.delivery.bucket import put_into_bucket
+
+        return put_into_bucket(report, destination, settings)
     if isinstance(destination, SmtpDestination):
         from omni.delivery.mail import send_by_smtp
 

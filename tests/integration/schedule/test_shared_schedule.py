@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from receivers import MailServer
 from scheduled import Clock, Receivers, job, make_scheduler
 
+from omni.delivery.bucket import put_into_bucket
 from omni.delivery.destinations import AnyDestination
 from omni.delivery.mail import send_by_ses
 from omni.delivery.outgoing import DeliveryFailed, Outgoing, OutgoingFile
@@ -121,6 +122,22 @@ def test_a_report_is_mailed_through_ses(settings, mail):
     assert message["Subject"] == "A title"
     assert [part.get_payload(decode=True) for part in message.iter_attachments()] == [b"<p>"]
     assert mail.receivers == [["lead@example.com"]]
+
+
+def test_a_report_is_put_into_a_bucket(settings):
+    read = TypeAdapter(AnyDestination).validate_python
+    page = OutgoingFile(name="p.html", media_type="text/html", content=b"PHA+")
+    report = Outgoing(report_id="weekly-1", title="A title", files=(page,), made_at=Clock().now)
+    place = {"kind": "bucket", "bucket": settings.stores.archive_bucket, "prefix": "reports/"}
+    assert put_into_bucket(report, read(place), settings) == f"s3://{place['bucket']}/reports/weekly-1/"
+    s3 = client("s3", settings)
+    found = s3.get_object(Bucket=place["bucket"], Key="reports/weekly-1/p.html")
+    assert (found["Body"].read(), found["ContentType"]) == (b"<p>", "text/html; charset=utf-8")
+    assert s3.get_object(Bucket=place["bucket"], Key="reports/weekly-1/message.txt")["Body"].read() == b"A title\n"
+    s3.close()
+    with pytest.raises(DeliveryFailed, match="bucket 'none' refuses: NoSuchBucket") as refused:
+        put_into_bucket(report, read(place | {"bucket": "none"}), settings)
+    assert not refused.value.passing
 
 
 def test_the_exported_schedules_can_be_deployed(settings):
