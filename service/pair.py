@@ -96,7 +96,8 @@ class Pair:
 
     @cached_property
     def _borders(self) -> re.Pattern[str]:
-        return re.compile(rf"<(?=\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
+        # `<|` opens the role markers of most chat templates, which a model's server may read in a text, too.
+        return re.compile(rf"<(?=\||\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> "Pair":
@@ -123,7 +124,7 @@ class Pair:
     def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
         """Return the messages with all variables filled in one pass, so that ``{{x}}`` in a value stays text.
 
-        Tags like ``<history>`` inside a value are escaped, because the system message declares these tags as the border between
+        Tags like ``<history>`` and role markers like ``<|im_end|>`` inside a value are escaped: they are the borders between
         instructions and the customer's text.
 
         Raises:

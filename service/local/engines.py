@@ -194,6 +194,14 @@ class SmolSettings:
     seed: int
 
 
+# The text of every control token of SmolLM2. llama.cpp reads them in a prompt wherever they stand, so that a customer's
+# `<|im_end|>` would end the turn and begin one of the system's.
+_CONTROL = re.compile(
+    r"<(?=\|(?:im_start|im_end|endoftext)\|>|(?:repo_?name|file_sep|filename|gh_stars|issue_(?:start|comment|closed)"
+    r"|jupyter_(?:start|text|code|output|script)|empty_output)>)"
+)
+
+
 class SmolEngine:
     """SmolLM2-135M-Instruct in llama.cpp's own server inside this process, loaded at the first call."""
 
@@ -265,14 +273,16 @@ class SmolEngine:
         tokens = answer.get("tokens")
         return len(tokens) if isinstance(tokens, list) else 0
 
-    async def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
-        session = await self.load()
-        messages = [{"role": turn.role, "content": turn.text} for turn in request.turns]
+    async def _prompt(self, request: ConverseRequest) -> object:
         # The chat endpoint reports `stop` for both an end of turn and a stop sequence. Only the plain completion endpoint
         # distinguishes them, so the server first renders its chat template.
-        rendered = await self._post("/apply-template", {"messages": messages})
+        messages = [{"role": turn.role, "content": _CONTROL.sub("‹", turn.text)} for turn in request.turns]
+        return (await self._post("/apply-template", {"messages": messages}))["prompt"]
+
+    async def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
+        session = await self.load()
         payload = {
-            "prompt": rendered["prompt"],
+            "prompt": await self._prompt(request),
             "n_predict": request.max_tokens,
             "stop": list(request.stop_sequences),
             "seed": self._settings.seed,
