@@ -29,16 +29,16 @@ class InteractionTable:
         self._write([{"PutRequest": {"Item": to_item(account_number, item)}} for item in interactions])
 
     def replace(self, account_number: str, interactions: Sequence[Interaction]) -> None:
-        """Replace the customer's whole history by ``interactions``.
+        """Replace the customer's whole history by ``interactions``; whoever reads meanwhile never finds it empty.
 
         Raises:
             StoreError: the table does not answer.
         """
         gone = sorted(set(self._sort_keys(account_number)) - {sort_key(item) for item in interactions})
+        self.put_many(account_number, interactions)
         self._write(
             [{"DeleteRequest": {"Key": {PARTITION_KEY: {"S": account_number}, SORT_KEY: {"S": key}}}} for key in gone]
         )
-        self.put_many(account_number, interactions)
 
     def _sort_keys(self, account_number: str) -> Iterator[str]:
         with translated(f"table {self._table!r}"):

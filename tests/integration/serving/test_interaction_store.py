@@ -138,6 +138,25 @@ def test_malformed_item_is_skipped_and_the_next_one_takes_its_place(
     assert "DYNAMODB_ITEM_SKIPPED" in [entry["event"] for entry in logs]
 
 
+def test_a_history_is_never_empty_while_it_is_replaced(
+    written: InteractionTable, read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`omni up` loads the samples again under the running service; all their times are another day's then."""
+    written.put_many("replace-2", [_interaction(f"old{n}", minutes_ago=n) for n in range(1, 31)])
+    write, seen = written._client.batch_write_item, []
+
+    def write_and_read(**arguments: Any) -> Any:
+        answer = write(**arguments)
+        seen.append(len(_names(read("replace-2"))))
+        return answer
+
+    monkeypatch.setattr(written._client, "batch_write_item", write_and_read)
+    written.replace("replace-2", [_interaction("new", minutes_ago=60)])
+    assert seen
+    assert min(seen) > 0
+    assert _names(read("replace-2")) == ["new"]
+
+
 def test_replace_replaces_the_whole_history(written: InteractionTable, read: Read) -> None:
     written.put_many("replace-1", [_interaction(f"old{n}", minutes_ago=n) for n in range(1, 31)])
     written.replace("replace-1", [_interaction("new", minutes_ago=5)])
