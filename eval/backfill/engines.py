@@ -1,80 +1,110 @@
-"""The engines that run chunks: this process, or Dask on this machine's cores or the cluster at ``DASK_SCHEDULER_ADDRESS``."""
+"""The engines that answer items: this process, or the workers of a Dask cluster."""
 
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any, Literal, Protocol
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
-from eval.backfill.work import ChunkDone, Work, WorkItem, work_chunk
+from eval.backfill.work import Answerer, ItemRow, Work, WorkItem
 from eval.errors import BackfillError
 
-BackfillEngineName = Literal["asyncio", "dask"]
-WorkChunk = tuple[int, Sequence[WorkItem]]
+_LOCAL = re.compile(r"local:(\d{1,3})")
+_REMOTE = re.compile(r"(?:tcp|tls|ws|wss)://[^\s/]+:\d{1,5}")
 
 
-class BackfillEngine(Protocol):
-    """Runs chunks; each is on disk when it is yielded. Closing the iterator stops the work after the chunks in progress."""
+class Lane(Protocol):
+    """An open engine. An item that it has begun ends as a future, and is then ``landed``, or ``lost`` with its worker."""
 
-    def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
-        """Yield the chunks as they finish."""
+    @property
+    def slots(self) -> int:
+        """How many items it answers at a time; 0 while it has no worker."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many processes answer."""
+        ...
+
+    def submit(self, item: WorkItem) -> "Future[ItemRow]":
+        """Begin to answer ``item``."""
+        ...
+
+    def landed(self, future: "Future[ItemRow]") -> None:
+        """Free the slot of an item that has ended."""
+        ...
+
+    def lost(self) -> "list[Future[ItemRow]]":
+        """Return the items, since the last call, whose worker ended before they did; their slots are free."""
         ...
 
 
-class AsyncioEngine:
-    """Runs one chunk after the other in this process, with the items of a chunk in parallel."""
+class BackfillEngine(Protocol):
+    """Opens lanes."""
 
-    def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
-        """See ``Engine.run``."""
-        for number, items in chunks:
-            yield work_chunk(work, number, items)
+    def open(self, work: Work) -> AbstractContextManager[Lane]:
+        """Return a context that holds a ready lane and ends its work on leaving."""
+        ...
 
 
-class DaskEngine:
-    """Runs ``workers`` chunks at a time, each in its own process; they share the rate equally."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessLane:
+    """Answers in this process."""
 
-    def __init__(self, workers: int) -> None:
-        """Raises BackfillError when Dask is not installed."""
+    answerer: Answerer
+    slots: int
+    workers: int = 1
+
+    def submit(self, item: WorkItem) -> "Future[ItemRow]":
+        """See ``Lane.submit``."""
+        return self.answerer.submit(item)
+
+    def landed(self, future: "Future[ItemRow]") -> None:
+        """See ``Lane.landed``: the caller counts."""
+
+    def lost(self) -> "list[Future[ItemRow]]":
+        """See ``Lane.lost``: this process cannot outlive a lost one."""
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessEngine:
+    """Answers in this process, ``concurrency`` items at a time."""
+
+    concurrency: int
+
+    @contextmanager
+    def open(self, work: Work) -> Iterator[Lane]:
+        """See ``BackfillEngine.open``."""
+        answerer = Answerer(work)
         try:
-            import dask
-        except ImportError:
-            raise BackfillError(
-                'the engine dask needs the package dask: pip install "omni-insights[cluster]", or use --engine asyncio'
-            ) from None
-        self._dask: Any = dask
-        self._workers = workers
-
-    def run(self, work: Work, chunks: Sequence[WorkChunk]) -> Iterator[ChunkDone]:
-        """See ``Engine.run``."""
-        rate = None if work.per_second is None else work.per_second / self._workers
-        shared = replace(work, per_second=rate)
-        one = self._dask.delayed(work_chunk, pure=False)
-        address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-        with self._client(address):
-            # In rounds of one chunk per worker, so that no further round starts once the budget is spent.
-            for at in range(0, len(chunks), self._workers):
-                some = chunks[at : at + self._workers]
-                tasks = [one(shared, number, items) for number, items in some]
-                options = {} if address else {"scheduler": "processes", "num_workers": self._workers}
-                yield from self._dask.compute(*tasks, **options)
-
-    def _client(self, address: str | None) -> Any:
-        if address is None:
-            from contextlib import nullcontext
-
-            return nullcontext()
-        try:
-            from dask.distributed import Client
-        except ImportError:
-            raise BackfillError(
-                "DASK_SCHEDULER_ADDRESS is set; a cluster also needs the package distributed: install it or unset the variable"
-            ) from None
-        return Client(address)
+            yield ProcessLane(answerer=answerer, slots=self.concurrency)
+        finally:
+            answerer.close()
 
 
-def engine_of(name: BackfillEngineName, workers: int) -> BackfillEngine:
-    """Return the engine called ``name``.
+def engine_of(cluster: str | None, concurrency: int) -> BackfillEngine:
+    """Return the engine for ``cluster``: None, ``local:N`` for N workers on this machine, or a scheduler's address.
 
     Raises:
-        BackfillError: the engine's package is not installed.
+        BackfillError: the address is none, or the extra ``cluster`` is not installed.
     """
-    return AsyncioEngine() if name == "asyncio" else DaskEngine(workers)
+    if cluster is None:
+        return ProcessEngine(concurrency=concurrency)
+    local = _LOCAL.fullmatch(cluster)
+    if (local is None or int(local[1]) == 0) and not _REMOTE.fullmatch(cluster):
+        raise BackfillError(
+            f"--cluster {cluster!r} is neither local:N, such as local:2, nor a Dask scheduler's address, such as tcp://host:8786"
+        )
+    try:
+        from eval.backfill.cluster import DaskEngine
+    except ImportError as err:
+        if err.name not in ("dask", "distributed"):
+            raise
+        raise BackfillError(
+            'a cluster needs an extra: pip install "omni-insights[cluster]"; without --cluster this process works alone'
+        ) from None
+    return DaskEngine(
+        address=None if local else cluster, workers=int(local[1]) if local else 0, concurrency=concurrency
+    )

@@ -35,7 +35,14 @@ def items_of_file(path: Path) -> list[WorkItem]:
             continue
         try:
             row: dict[str, Any] = parse_json(line)
-            items.append(WorkItem(id=str(row["id"]), inputs=dict(row["inputs"]), text=row.get("text")))
+            items.append(
+                WorkItem(
+                    id=str(row["id"]),
+                    inputs=dict(row["inputs"]),
+                    text=row.get("text"),
+                    expectations=dict(row.get("expectations", {})),
+                )
+            )
         except (ValueError, KeyError, TypeError) as err:
             raise BackfillError(
                 f'{path}:{number}: the line is not {{"id": ..., "inputs": {{...}}}} ({type(err).__name__}); correct it'

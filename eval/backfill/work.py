@@ -1,140 +1,149 @@
-"""Processes one chunk of a backfill and writes its rows, all or none; the same on every engine."""
+"""Answers the items of a backfill one by one; the same in every process of every engine."""
 
 import asyncio
-import json
-import time
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass
-from decimal import Decimal
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import BaseModel, ValidationError
+
+from eval.cases import Case
+from eval.errors import BackfillError
 from eval.run.models import RunModels
-from service.cards import ModelCards
-from service.files import write_whole
+from eval.run.scoring import score_one
+from eval.scorers.base import Scorer
+from eval.suites import load_case_rules, load_suite
+from service.cards import ModelCard, ModelCards
 from service.guard import kinds_of
+from service.llm.model_call import Gateway
 from service.pair import Pair
 from service.settings import Settings
-from service.strict import lines_of
-from service.task import Task, TaskContext, load_task
+from service.task import Task, TaskContext, TaskResult, load_task
 
 _PATIENCE = 10.0  # no agent is waiting, so a slow answer is better than the digest
 
-Mode = Literal["summarise", "rescore"]
+Mode = Literal["summarise", "rescore", "score"]
+ItemRow = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """One past request: the task's inputs, and for ``rescore`` the text of its answer."""
+    """One past request: the task's inputs; for ``rescore`` its answer; for ``score`` what is known about a good one."""
 
     id: str
     inputs: Mapping[str, Any]
     text: str | None = None
+    expectations: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What every worker needs, as plain values that can be sent to another process.
-
-    ``per_second`` is this worker's share of the rate, None for no limit; ``concurrency`` is its number of parallel model calls.
-    """
+    """What every worker needs, as plain values that can be sent to another machine, which needs no file of this one."""
 
     task: str
     mode: Mode
-    pair: Mapping[str, Any]  # Pair.content()
-    folder: str
+    pair: Mapping[str, Any]  # Pair.content(); empty for `rescore`
+    cards: Sequence[Mapping[str, Any]]
     settings: Mapping[str, Any]
-    per_second: float | None = None
-    concurrency: int = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkDone:
-    """A chunk whose rows are on disk."""
+class Answerer:
+    """Answers items on an event loop in a thread of its own. One per process; ``close`` ends the models that it started."""
 
-    number: int
-    items: int
-    failed: int
-    cost_usd: Decimal
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="backfill", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._closing: asyncio.Event
+        self._opening = threading.Lock()
+        self._answers: _Answers | None = None
+        self._stack = ExitStack()
+        self._thread.start()
+        self._ready.wait()
 
+    def submit(self, item: WorkItem) -> "Future[ItemRow]":
+        """Begin to answer ``item``; the future holds its row, or raises ``BackfillError`` for inputs that are no inputs."""
+        with self._opening:
+            if self._answers is None:
+                self._answers = _Answers(self._work, self._stack)
+        return asyncio.run_coroutine_threadsafe(self._answers.row(item), self._loop)
 
-def chunk_path(folder: Path, number: int) -> Path:
-    """Return the path of a chunk's rows; the file exists only if the chunk is done."""
-    return folder / f"chunk-{number:06d}.jsonl"
+    def close(self) -> None:
+        """Cancel what is being answered and end the models."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._closing.set)
+            self._thread.join()
+        self._stack.close()
 
+    def _run(self) -> None:
+        asyncio.run(self._until_closed())
 
-def read_done(path: Path, number: int) -> ChunkDone:
-    """Return the counts and the cost of a finished chunk."""
-    rows = [json.loads(line) for line in lines_of(path.read_text(encoding="utf-8"))]
-    return _done(number, rows)
-
-
-def work_chunk(work: Work, number: int, items: Sequence[WorkItem]) -> ChunkDone:
-    """Process ``items`` and write their rows, unless the chunk's file exists already. Blocking."""
-    path = chunk_path(Path(work.folder), number)
-    if path.exists():
-        return read_done(path, number)
-    rows = asyncio.run(_rows(work, items))
-    write_whole(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
-    return _done(number, rows)
-
-
-async def _rows(work: Work, items: Sequence[WorkItem]) -> list[dict[str, Any]]:
-    settings = Settings(**work.settings)
-    task: Task[Any] = load_task(work.task)
-    if work.mode == "rescore":
-        return [_rescored(task, item) for item in items]
-    pair = Pair.from_content(work.pair)
-    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    free, pace = asyncio.Semaphore(work.concurrency), _Pace(work.per_second)
-    with ExitStack() as stack:
-        gateway = RunModels(stack, cards, settings, task).gateway([pair])
-
-        async def one(item: WorkItem) -> dict[str, Any]:
-            async with free:
-                await pace.wait()
-                context = TaskContext(pair=pair, gateway=gateway, cards=cards, patience=_PATIENCE)
-                result = await task.run(task.input_model.model_validate(item.inputs), context)
-                # Without timestamp and latency, so that the same history gives the same row.
-                return {
-                    "id": item.id,
-                    "pair_digest": pair.digest,
-                    "output": result.output,
-                    "arm": result.arm,
-                    "answered_by": result.answered_by,
-                    "failure": result.failure,
-                    "guarded": list(result.guarded),
-                    "repaired": result.repaired,
-                    "cost_usd": None if result.cost is None else format(result.cost.metered_usd, "f"),
-                }
-
-        return list(await asyncio.gather(*map(one, items)))
+    async def _until_closed(self) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self._closing.wait()
 
 
-def _rescored(task: Task[Any], item: WorkItem) -> dict[str, Any]:
-    guard = task.guard(task.input_model.model_validate(item.inputs))
-    findings = () if guard is None else guard(item.text or "")
-    return {"id": item.id, "findings": len(findings), "kinds": list(kinds_of(findings)), "cost_usd": "0"}
+class _Answers:
+    """What items are answered with: the task, and for a model its pair, gateway and scorers."""
 
+    def __init__(self, work: Work, stack: ExitStack) -> None:
+        self._mode = work.mode
+        self._task: Task[Any] = load_task(work.task)
+        self._context: TaskContext | None = None
+        self._scorers: Sequence[Scorer] = ()
+        if work.mode == "rescore":
+            return
+        pair = Pair.from_content(work.pair)
+        cards = ModelCards([ModelCard.model_validate(card) for card in work.cards])
+        models = RunModels(stack, cards, Settings(**work.settings), self._task)
+        gateway: Gateway = models.gateway([pair])
+        if any(cards.get(model).wire != "in_process" for model in (pair.model, pair.backup) if model):
+            # Before the first call: one that waits for an import is hedged, and both are paid.
+            asyncio.run(models.make_ready(gateway))
+        # An evaluation measures the pair's own model: a failover would hide in its scores.
+        chain: Literal["serve", "primary"] = "primary" if work.mode == "score" else "serve"
+        self._context = TaskContext(pair=pair, gateway=gateway, cards=cards, patience=_PATIENCE, chain=chain)
+        if work.mode == "score":
+            self._scorers = load_suite(work.task).scorers
 
-class _Pace:
-    """Lets one item through every ``1 / per_second`` seconds."""
+    async def row(self, item: WorkItem) -> ItemRow:
+        try:
+            inputs = self._task.input_model.model_validate(item.inputs)
+        except ValidationError as err:
+            first = err.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise BackfillError(f"item {item.id!r} is no input of the task: {where}: {first['msg']}") from None
+        if self._context is None:
+            return self._rescored(inputs, item)
+        result = await self._task.run(inputs, self._context)
+        # Without timestamp and latency, so that the same history gives the same row.
+        row: ItemRow = {
+            "id": item.id,
+            "pair_digest": self._context.pair.digest,
+            "output": result.output,
+            "arm": result.arm,
+            "answered_by": result.answered_by,
+            "failure": result.failure,
+            "guarded": list(result.guarded),
+            "repaired": result.repaired,
+            "cost_usd": None if result.cost is None else format(result.cost.metered_usd, "f"),
+        }
+        if self._mode == "score":
+            row["scores"] = await asyncio.to_thread(self._scored, item, result)
+        return row
 
-    def __init__(self, per_second: float | None) -> None:
-        self._gap_s = 0.0 if per_second is None else 1 / per_second
-        self._last = time.monotonic()  # the previous chunk may have sent its last item just now
+    def _rescored(self, inputs: BaseModel, item: WorkItem) -> ItemRow:
+        guard = self._task.guard(inputs)
+        findings = () if guard is None else guard(item.text or "")
+        return {"id": item.id, "findings": len(findings), "kinds": list(kinds_of(findings)), "cost_usd": "0"}
 
-    async def wait(self) -> None:
-        now = time.monotonic()
-        self._last = max(self._last + self._gap_s, now)
-        await asyncio.sleep(self._last - now)
-
-
-def _done(number: int, rows: Sequence[Mapping[str, Any]]) -> ChunkDone:
-    return ChunkDone(
-        number=number,
-        items=len(rows),
-        failed=sum(bool(row.get("failure")) for row in rows),
-        cost_usd=sum((Decimal(row["cost_usd"] or 0) for row in rows), Decimal(0)),
-    )
+    def _scored(self, item: WorkItem, result: TaskResult) -> dict[str, float | None]:
+        expectations = load_case_rules(self._task.name).expectations.model_validate(item.expectations)
+        case = Case(id=item.id, inputs=dict(item.inputs), expectations=expectations)
+        scores = score_one(self._scorers, self._task.name, case, result)
+        return {name: score.value for name, score in sorted(scores.items())}

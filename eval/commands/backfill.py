@@ -1,8 +1,10 @@
-"""``backfill``: summarise past requests in bulk, or score their kept texts again."""
+"""``backfill``: summarise past requests in bulk, score a file of cases, or check the kept texts again."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,34 +14,43 @@ from service.display.terminal import say
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from eval.backfill.run import BackfillProgress
+    from eval.backfill.run import BackfillOrder, BackfillProgress
+    from eval.backfill.work import WorkItem
+    from service.cards import ModelCards
     from service.pair import Pair
     from service.settings import Settings
+
+_SAY_EVERY_S = 5.0
 
 
 def backfill(
     name: Annotated[str, typer.Option(help="Name of the backfill; the same name resumes it.")],
     pair: Annotated[
-        str | None, typer.Option(help="Pair that summarises; without it, the kept texts are scored again.")
+        str | None, typer.Option(help="Pair that summarises; without it, the kept texts are checked again.")
     ] = None,
     week: Annotated[str | None, typer.Option(help="ISO week of answered requests, e.g. 2026-W46.")] = None,
     inputs: Annotated[Path | None, typer.Option(help="File of lines with id and inputs, in place of a week.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="Maximum requests per second.")] = None,
-    budget: Annotated[str | None, typer.Option(help="Maximum cost in USD, e.g. 2.50.")] = None,
-    chunk: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Items per chunk; a kill loses at most the chunks in work.")
-    ] = 50,
-    engine: Annotated[Literal["asyncio", "dask"], typer.Option(help="What runs the chunks.")] = "asyncio",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Chunks at a time, with --engine dask only.")] = 2,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Model calls in flight per chunk.")] = 4,
+    score: Annotated[
+        bool, typer.Option("--score", help="Score every answer by the lines' expectations, as `omni eval` does.")
+    ] = False,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Maximum requests per second, of all workers.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Maximum cost in USD, e.g. 2.50; never exceeded.")] = None,
+    chunk: Annotated[int, typer.Option(min=1, max=10_000, help="Items per file of finished rows.")] = 50,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Workers: local:2 for two processes here, tcp://host:8786 for a Dask scheduler's. Default: none."
+        ),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=256, help="Items in flight per process; a remote worker's are its threads.")
+    ] = 4,
     task: TaskName = "summarize",
 ) -> None:
-    """Summarise past requests or score their texts again, within a rate and a budget. Exit code 1: stopped by the budget."""
-    from eval.backfill.engines import engine_of
-    from eval.backfill.history import items_of_file, items_of_week
+    """Summarise past requests or check their texts again, within a rate and a budget. Exit code 1: stopped by the budget."""
     from eval.backfill.run import BackfillOrder
-    from eval.backfill.run import backfill as work_off
     from eval.errors import BackfillError
+    from service.cards import ModelCards
     from service.local import aws
     from service.settings import Settings
     from service.telemetry.log import configure_logging
@@ -48,43 +59,74 @@ def backfill(
     configure_logging("WARNING")
     if (week is None) == (inputs is None):
         raise BackfillError("name the requests with one of --week 2026-W46 and --inputs file.jsonl")
+    if score and (pair is None or inputs is None):
+        raise BackfillError(
+            "--score needs --pair and --inputs: it scores the pair's answers to lines with expectations"
+        )
     if settings.environment == "local" and settings.aws.endpoint is None:
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
-    items, gone = (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
-    loaded = None if pair is None else _load_pair(pair, task, settings)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     order = BackfillOrder(
         task=task,
-        mode="summarise" if loaded else "rescore",
+        mode="rescore" if pair is None else "score" if score else "summarise",
         folder=settings.state_dir / "backfill" / name,
-        pair=loaded,
+        pair=None if pair is None else _load_pair(pair, task, cards, settings),
+        cards=tuple(cards),
         chunk_size=chunk,
         per_second=rate,
         budget_usd=None if budget is None else _amount(budget),
-        concurrency=concurrency,
     )
+    _work_off(order, week, inputs, cluster, concurrency, settings)
 
+
+def _work_off(
+    order: "BackfillOrder",
+    week: str | None,
+    inputs: Path | None,
+    cluster: str | None,
+    concurrency: int,
+    settings: "Settings",
+) -> None:
+    from eval.backfill.engines import engine_of
+    from eval.backfill.run import backfill as work_off
+
+    engine = engine_of(cluster, concurrency)
+    items, gone = _items(week, inputs, order.task, settings)
     try:
-        state = work_off(order, items, engine_of(engine, workers), settings, _say)
+        state = work_off(order, items, engine, settings, _now_and_then(_say))
     except KeyboardInterrupt:
-        say("error: interrupted. Finished chunks are kept; run the same command again to go on.", file=sys.stderr)
+        say("error: interrupted. Finished items are kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
-    lost = f", {gone} left out because their history is gone" if gone else ""
+    without = f", {gone} left out because their history is gone" if gone else ""
     say(
-        f"{state.items} of {len(items)} items ({state.resumed} chunks done before), {state.failed} failed{lost}: {order.folder}"
+        f"{state.done} of {state.items} items ({state.resumed} done before), {state.failed} failed{without}, "
+        f"{state.cost_usd:f} USD: {order.folder}"
     )
+    if state.lost:
+        say(
+            f"{state.lost} calls were lost with their process and asked again; they count at the most that they can have cost, "
+            f"{state.lost_usd:f} USD"
+        )
+    if order.mode == "score":
+        _say_scores(order.folder)
     if state.stopped:
         say(state.stopped)
         raise typer.Exit(1)
 
 
-def _load_pair(name: str, task: str, settings: "Settings") -> "Pair":
-    from service.cards import ModelCards
+def _items(week: str | None, inputs: Path | None, task: str, settings: "Settings") -> "tuple[list[WorkItem], int]":
+    from eval.backfill.history import items_of_file, items_of_week
+
+    return (items_of_file(inputs), 0) if inputs else items_of_week(week or "", task, settings)
+
+
+def _load_pair(name: str, task: str, cards: "ModelCards", settings: "Settings") -> "Pair":
     from service.pair_file import load_pair
     from service.task import load_task
 
     return load_pair(
         settings.prompts_dir / task / f"{name.removesuffix('.prompty')}.prompty",
-        cards=ModelCards.load(settings.prompts_dir / "models.yaml"),
+        cards=cards,
         task_variables=load_task(task).variables,
     )
 
@@ -95,14 +137,39 @@ def _amount(budget: str) -> "Decimal":
     from eval.errors import BackfillError
 
     try:
-        return Decimal(budget)
+        amount = Decimal(budget)
     except InvalidOperation:
-        raise BackfillError(f"--budget {budget!r} is not an amount; write it like 2.50") from None
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise BackfillError(f"--budget {budget!r} is not an amount of dollars; write it like 2.50")
+    return amount
+
+
+def _now_and_then(show: "Callable[[BackfillProgress], None]") -> "Callable[[BackfillProgress], None]":
+    """Return a function that shows every change of the workers at once, and the progress every few seconds."""
+    said, workers = time.monotonic(), 1
+
+    def maybe(state: "BackfillProgress") -> None:
+        nonlocal said, workers
+        if state.workers != workers or time.monotonic() - said >= _SAY_EVERY_S:
+            said, workers = time.monotonic(), state.workers
+            show(state)
+
+    return maybe
 
 
 def _say(state: "BackfillProgress") -> None:
-    say(
-        f"{state.done} of {state.chunks} chunks, {state.items} items, {state.cost_usd:f} USD",
-        file=sys.stderr,
-        flush=True,
+    workers = (
+        f", {state.in_flight} in flight on {state.workers} worker{'s' * (state.workers != 1)}"
+        if state.in_flight
+        else ""
     )
+    lost = f", {state.lost} calls lost" if state.lost else ""
+    say(f"{state.done} of {state.items} items{workers}, {state.cost_usd:f} USD{lost}", file=sys.stderr, flush=True)
+
+
+def _say_scores(folder: Path) -> None:
+    from eval.backfill.scores import score_lines
+
+    for line in score_lines(folder):
+        say(line)

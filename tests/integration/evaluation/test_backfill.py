@@ -1,20 +1,21 @@
-"""History in bulk in whole processes: killed and resumed, twice, on two engines; the rows are the same."""
+"""History in bulk in whole processes, alone and on a cluster: the rows are the same, whatever is killed."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from eval.backfill.engines import AsyncioEngine, DaskEngine
+from eval.backfill.engines import ProcessEngine, engine_of
 from eval.backfill.history import items_of_file
-from eval.backfill.run import BackfillOrder, backfill, rows_of
-from eval.backfill.work import ChunkDone
+from eval.backfill.journal import rows_of
+from eval.backfill.run import BackfillOrder, backfill
 from eval.errors import BackfillError
+from eval.suites import load_suite
 from service.cards import ModelCards
 from service.pair_file import load_pair
 from service.settings import Settings
@@ -24,15 +25,19 @@ ROOT = Path(__file__).resolve().parents[3]
 INPUTS = ROOT / "datasets" / "summarize" / "dev.jsonl"
 
 
-def extractive():
-    settings = Settings()
-    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    path = settings.prompts_dir / "summarize" / "extractive.prompty"
-    return load_pair(path, cards=cards, task_variables=load_task("summarize").variables)
-
-
 def order(folder, **changes):
-    fields = {"task": "summarize", "mode": "summarise", "folder": folder, "pair": extractive(), "chunk_size": 9}
+    prompts = Settings().prompts_dir
+    cards = ModelCards.load(prompts / "models.yaml")
+    path = prompts / "summarize" / "extractive.prompty"
+    pair = load_pair(path, cards=cards, task_variables=load_task("summarize").variables)
+    fields = {
+        "task": "summarize",
+        "mode": "summarise",
+        "folder": folder,
+        "pair": pair,
+        "cards": tuple(cards),
+        "chunk_size": 9,
+    }
     return BackfillOrder(**fields | changes)
 
 
@@ -48,60 +53,38 @@ def work_off(some_order, engine, folder, items=None):
 def whole(tmp_path_factory):
     """The rows of an undisturbed run."""
     folder = tmp_path_factory.mktemp("whole")
-    state = work_off(order(folder), AsyncioEngine(), folder)
-    assert (state.chunks, state.done, state.items, state.failed, state.resumed) == (5, 5, 40, 0, 0)
+    state = work_off(order(folder), ProcessEngine(concurrency=4), folder)
+    assert (state.items, state.done, state.failed, state.resumed, state.lost) == (40, 40, 0, 0, 0)
     return rows_of(folder)
 
 
 def test_a_second_run_does_nothing_and_says_so(whole, tmp_path):
-    work_off(order(tmp_path), AsyncioEngine(), tmp_path)
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    state = work_off(order(tmp_path), AsyncioEngine(), tmp_path)
-    assert (state.resumed, state.done) == (5, 5)
-    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    work_off(order(tmp_path), ProcessEngine(concurrency=4), tmp_path)
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.glob("chunk-*")}
+    state = work_off(order(tmp_path), ProcessEngine(concurrency=4), tmp_path)
+    assert (state.resumed, state.done) == (40, 40)
+    assert stamps == {path: path.stat().st_mtime_ns for path in tmp_path.glob("chunk-*")}
     assert rows_of(tmp_path) == whole
 
 
 def test_other_work_under_the_same_name_is_refused(tmp_path):
-    work_off(order(tmp_path), AsyncioEngine(), tmp_path)
+    work_off(order(tmp_path), ProcessEngine(concurrency=4), tmp_path)
     with pytest.raises(BackfillError, match="other work"):
-        work_off(order(tmp_path, chunk_size=8), AsyncioEngine(), tmp_path)
+        work_off(order(tmp_path, chunk_size=8), ProcessEngine(concurrency=4), tmp_path)
 
 
 def test_a_repeated_id_is_refused(tmp_path):
     items = items_of_file(INPUTS)
     with pytest.raises(BackfillError, match="twice"):
-        work_off(order(tmp_path), AsyncioEngine(), tmp_path, [*items, items[0]])
+        work_off(order(tmp_path), ProcessEngine(concurrency=4), tmp_path, [*items, items[0]])
 
 
 def test_rescore_checks_stored_texts_without_a_model(tmp_path):
     items = items_of_file(INPUTS)[:3]
     shown = [type(item)(id=item.id, inputs=item.inputs, text="A credit of $987.65 was paid.") for item in items]
-    state = work_off(order(tmp_path, mode="rescore", pair=None), AsyncioEngine(), tmp_path, shown)
-    assert state.items == 3
+    state = work_off(order(tmp_path, mode="rescore", pair=None), ProcessEngine(concurrency=4), tmp_path, shown)
+    assert state.done == 3
     assert all('"kinds": ["amount"' in row for row in rows_of(tmp_path))
-
-
-class Dear:
-    """Writes no rows; each chunk costs a dollar an item."""
-
-    def __init__(self):
-        self.begun = []
-
-    def run(self, work, chunks):
-        for number, items in chunks:
-            self.begun.append(number)
-            yield ChunkDone(number=number, items=len(items), failed=0, cost_usd=Decimal(len(items)))
-
-
-@pytest.mark.parametrize(
-    ("budget", "begun"), [("18", [0, 1]), ("26.99", [0, 1]), ("27", [0, 1, 2]), ("1000", [0, 1, 2, 3, 4])]
-)
-def test_a_chunk_that_does_not_fit_the_budget_is_not_started(tmp_path, budget, begun):
-    engine = Dear()
-    state = work_off(order(tmp_path, budget_usd=Decimal(budget)), engine, tmp_path)
-    assert engine.begun == begun
-    assert bool(state.stopped) == (len(begun) < 5)
 
 
 @pytest.mark.slow
@@ -128,14 +111,39 @@ def test_a_backfill_killed_at_random_moments_gives_the_same_rows(whole, tmp_path
 
 
 @pytest.mark.slow
-def test_dask_gives_the_same_rows(whole, tmp_path):
-    pytest.importorskip("dask", reason="an optional extra: omni-insights[cluster]")
-    state = work_off(order(tmp_path), DaskEngine(workers=2), tmp_path)
-    assert state.items == 40
+def test_a_cluster_gives_the_same_rows(whole, tmp_path):
+    pytest.importorskip("distributed", reason="an optional extra: omni-insights[cluster]")
+    state = work_off(order(tmp_path), engine_of("local:2", 2), tmp_path)
+    assert state.done == 40
     assert rows_of(tmp_path) == whole
 
 
-def test_without_dask_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "dask", None)
-    with pytest.raises(BackfillError, match="cluster"):
-        DaskEngine(workers=2)
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "eval.backfill.cluster", raising=False)
+    with pytest.raises(BackfillError, match=r"omni-insights\[cluster\]"):
+        engine_of("local:2", 4)
+
+
+@pytest.mark.parametrize("wrong", ["local", "local:0", "local:x", "host:8786", "http://host:1", "tcp://host"])
+def test_a_cluster_that_is_none_is_named(wrong):
+    with pytest.raises(BackfillError, match=f"'{wrong}' is neither local:N"):
+        engine_of(wrong, 4)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
+    cluster = pytest.importorskip("eval.backfill.cluster", reason="an optional extra: omni-insights[cluster]")
+    monkeypatch.setattr(cluster, "_CONNECT_S", 0.2)
+    with pytest.raises(BackfillError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9"):
+        work_off(order(tmp_path), engine_of("tcp://127.0.0.1:9", 1), tmp_path)
+
+
+def test_scores_of_a_bulk_evaluation_are_those_of_the_suite(tmp_path):
+    items = items_of_file(INPUTS)[:3]
+    state = work_off(order(tmp_path, mode="score"), ProcessEngine(concurrency=2), tmp_path, items)
+    rows = [json.loads(line) for line in rows_of(tmp_path)]
+    assert state.failed == 0
+    assert {name for row in rows for name in row["scores"]} == {
+        name for scorer in load_suite("summarize").scorers for name in scorer.scores
+    }
+    assert all(row["scores"]["grounded"] == 1.0 for row in rows)

@@ -1,0 +1,56 @@
+"""What an item costs at most: worked by hand, never below what two calls to each model cost, and never known without prices."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from eval.backfill.budget import CostBound
+from eval.backfill.work import WorkItem
+from eval.errors import BackfillError
+from service.cards import ModelCard
+
+
+def card(model, wire="bedrock", prices=("1", "10", None)):
+    given, answered, written = prices or (None, None, None)
+    return ModelCard.model_validate(
+        {
+            "id": model, "short_name": model, "wire": wire, "runs": "provider", "context_tokens": 1000,
+            "prices": prices
+            and {"input": given, "output": answered, "cache_write": written, "source": "test", "date": "2026-01-01"},
+        }
+    )  # fmt: skip
+
+
+def pair(model="first", backup="second"):
+    messages = (SimpleNamespace(content="x" * 80),)
+    return SimpleNamespace(
+        model=model, backup=backup, messages=messages, sampling=SimpleNamespace(max_output_tokens=10)
+    )
+
+
+ITEM = WorkItem(id="a", inputs={"q": "y" * 11})  # 20 characters of JSON
+
+
+def test_the_bound_of_both_models_by_hand():
+    bound = CostBound(pair(), [card("first"), card("second", prices=("2", "20", "4")), card("third")])
+    # 100 characters / 2 + 10 tokens of a first answer, 10 tokens out, each model twice
+    first, second = 60 * 1 + 10 * 10, 60 * 4 + 10 * 20
+    assert bound.most_usd(ITEM) == Decimal(2 * (first + second)) / 1_000_000
+
+
+def test_code_costs_nothing():
+    bound = CostBound(pair(backup=None), [card("first", wire="in_process", prices=None)])
+    assert bound.most_usd(ITEM) == 0
+
+
+def test_a_dearer_item_raises_the_bound_of_later_ones():
+    bound = CostBound(pair(), [card("first")])
+    bound.saw({"cost_usd": "0.5"})
+    bound.saw({"cost_usd": None})
+    assert bound.most_usd(ITEM) == Decimal("0.5")
+
+
+def test_a_model_without_prices_cannot_be_bounded():
+    with pytest.raises(BackfillError, match="'first', which has no prices"):
+        CostBound(pair(), [card("first", prices=None)])
