@@ -1,9 +1,9 @@
 """One run of a task: its context, its result, and the attempt that calls models, checks answers and counts costs."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from service.answers.echoes import echoes_in
 from service.answers.finding import Finding
@@ -15,10 +15,15 @@ from service.llm.deadline import Budget, complete_within
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Cost, Usage, cost_of
 from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
-from service.pair import Pair
+from service.pair import Pair, ToolSpec
 from service.question import Question
 from service.telemetry.log import Event, log
+from service.tools.allowed import AllowedTools
+from service.tools.port import ToolError
+from service.tools.provenance import Sources
+from service.tools.use import ToolOutcome, TracedStep, Use
 
+NO_MODEL = "none"
 Arm = Literal["primary", "backup", "fallback", "none"]
 Chain = Literal["serve", "primary", "backup"]
 # An abandoned call counts against its model if it ran for the pair's hedge delay, and at least for this time.
@@ -49,6 +54,7 @@ class TaskContext:
     patience: float = 1.0
     clock: Callable[[], float] = time.perf_counter
     reliability: Reliability | None = None
+    tools: AllowedTools | None = None
     crowded: bool = False
 
 
@@ -80,6 +86,7 @@ class TaskResult:
     guard_findings: int = 0
     repaired: bool = False
     origins: tuple[AnswerOrigin, ...] = ()
+    trace: tuple[TracedStep, ...] = ()
 
     @property
     def request_ms(self) -> float:
@@ -112,6 +119,17 @@ def combined(answers: Sequence[TaskResult], output: str) -> TaskResult:
     )
 
 
+class _NoTools:
+    async def listed(self) -> tuple[ToolSpec, ...]:
+        return ()
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
+        raise ToolError(f"no tool {name!r}")
+
+
+_NO_TOOLS = AllowedTools(specs={}, tools=_NoTools(), run_id="")
+
+
 @dataclass(slots=True)
 class Attempt:
     """Calls models for one run, checks their answers, and counts usage and cost, also of failed answers."""
@@ -127,6 +145,7 @@ class Attempt:
     origins: tuple[AnswerOrigin, ...] = ()
     guarded: dict[str, None] = field(default_factory=dict)
     guard_findings: int = 0
+    trace: list[TracedStep] = field(default_factory=list)
 
     def call(self) -> ModelCall:
         """Return the call that asks the pair's model the current ``question``."""
@@ -243,7 +262,31 @@ class Attempt:
             estimated_usage=self.estimated,
             guarded=tuple(self.guarded),
             guard_findings=self.guard_findings,
+            trace=tuple(self.trace),
         )
+
+    def unasked(self, output: str) -> TaskResult:
+        """Return the result of a run that asked no model."""
+        return TaskResult(
+            output=output, arm="none", model=NO_MODEL, answered_by=NO_MODEL, latency_ms=self.budget.elapsed_ms()
+        )
+
+    async def use(self, use: Use, sources: Sources) -> ToolOutcome:
+        """Use a tool within the budget, and note it in the trace. Without tools in the context every use is refused."""
+        tools = self.context.tools or _NO_TOOLS
+        outcome = await tools.use(use, sources=sources, timeout_s=self.budget.remaining_s())
+        self.trace.append(
+            TracedStep(
+                kind="tool",
+                name=use.tool,
+                arguments=dict(use.arguments),
+                status=outcome.status,
+                reason=outcome.reason,
+                content=outcome.content,
+                ms=outcome.ms,
+            )
+        )
+        return outcome
 
     def _is_code(self, model: str) -> bool:
         return self.context.cards.get(model).wire == "in_process"
@@ -267,9 +310,10 @@ class Attempt:
         self.estimated = self.estimated + usage
         self._pay(usage, call.model)
 
-    def _pay(self, usage: Usage, model: str) -> None:
+    def _pay(self, usage: Usage, model: str) -> Cost | None:
         cost = cost_of(usage, self.context.cards.get(model))
         self.spent = None if cost is None or self.spent is None else self.spent + cost
+        return cost
 
     def finish(self, reply: ModelReply, model: str, arm: Arm, attempts: int) -> TaskResult:
         """Count the usage and cost of a reply, and return the result that its text gives.
@@ -278,8 +322,17 @@ class Attempt:
             OutputInvalid: the reply was cut off, or its text is not valid.
         """
         self.answered_by, self.origins = reply.answered_by, (reply.origin,)
-        self._pay(reply.usage, model)
+        cost = self._pay(reply.usage, model)
         self.used = self.used + reply.usage
+        self.trace.append(
+            TracedStep(
+                kind="model",
+                name=model,
+                status=reply.stop_reason,
+                ms=reply.latency_ms,
+                cost_usd=None if cost is None else float(cost.metered_usd),
+            )
+        )
         if reply.stop_reason == "max_tokens":
             raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
         try:

@@ -57,6 +57,16 @@ class ServingPolicy:
     max_history_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as a model is told of it. ``arguments`` is a JSON schema of an object; ``writes`` marks tools with an effect."""
+
+    name: str
+    description: str
+    arguments: Mapping[str, Any]
+    writes: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
@@ -77,6 +87,7 @@ class Pair:
     messages: tuple[Message, ...]
     variables: tuple[str, ...]
     cache_prefix: bool = False
+    tools: tuple[ToolSpec, ...] = ()
     description: str = ""
     role: PairRole = "candidate"
 
@@ -87,6 +98,8 @@ class Pair:
         if self.serving.max_history_tokens is None:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
+        if not self.tools:
+            del fields["tools"]
         return fields
 
     @cached_property
@@ -116,6 +129,7 @@ class Pair:
                     "serving": ServingPolicy(**fields["serving"]),
                     "messages": tuple(Message(**message) for message in fields["messages"]),
                     "variables": tuple(fields["variables"]),
+                    "tools": tuple(ToolSpec(**tool) for tool in fields.get("tools", ())),
                 }
             )
         except (KeyError, TypeError) as err:

@@ -1,9 +1,10 @@
 """The base class of tasks: turns inputs into a prompt and an answer into an output. Harness and service call the same ``run``."""
 
 import importlib
+import itertools
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -14,16 +15,18 @@ from service.attempt import Attempt, combined
 from service.attempt import Chain as Chain
 from service.attempt import TaskContext as TaskContext
 from service.attempt import TaskResult as TaskResult
-from service.errors import ConfigurationError, ModelError
+from service.errors import ConfigurationError, ModelError, OutputInvalid
 from service.guard import Guard
 from service.llm.deadline import Budget, first_good
 from service.llm.model_call import InProcessModels, ModelCall
 from service.pair import OutputRules, Pair
 from service.question import Question
 from service.telemetry.log import Event, log
+from service.tools.provenance import Sources
+from service.tools.use import Use
 
 In = TypeVar("In", bound=BaseModel)
-_NO_MODEL = "none"
+Steps = Generator[Question | Use, Any, str]
 # Time reserved for the fallback and the response when serving: the digest of an ordinary history takes 10 ms, of a long one
 # 60 ms. With a short deadline, a tenth of it is reserved.
 _FALLBACK_RESERVE_S = 0.25
@@ -37,6 +40,7 @@ class Task(ABC, Generic[In]):
     variables: ClassVar[frozenset[str]]
     in_process: ClassVar[InProcessModels] = {}
     fallback_model: ClassVar[str | None] = None
+    most_steps: ClassVar[int] = 100
 
     @abstractmethod
     def values(self, inputs: In) -> Mapping[str, str]:
@@ -74,6 +78,22 @@ class Task(ABC, Generic[In]):
         (output,) = answers
         return output
 
+    def steps(self, inputs: In, pair: Pair) -> Steps:
+        """Yield what the run does next, a ``Question`` or the ``Use`` of a tool, and return the run's output.
+
+        The generator receives the output of each question and the ``ToolOutcome`` of each use. A reply that was cancelled, such
+        as that of a hedge that lost, is never received, so no tool is used because of it. The default asks ``questions`` one
+        after the other. Like ``joined``, it raises ``OutputInvalid`` if what it received gives no valid output.
+        """
+        answers = []
+        for question in self.questions(inputs, pair):
+            answers.append((yield question))  # noqa: PERF401 - a comprehension cannot yield
+        return self.joined(inputs, pair, answers)
+
+    def sources(self, inputs: In) -> Sources:
+        """Return what the arguments of a writing tool may come from: the customer's words and verified records."""
+        return Sources()
+
     def without_model(self, inputs: In) -> str | None:
         """Return the output for inputs that need no model, or None."""
         return None
@@ -106,26 +126,40 @@ class Task(ABC, Generic[In]):
         budget = Budget(total_s, context.clock, reserve_s)
         ready = self.without_model(inputs)
         if ready is not None:
-            return TaskResult(
-                output=ready, arm="none", model=_NO_MODEL, answered_by=_NO_MODEL, latency_ms=budget.elapsed_ms()
-            )
+            return Attempt(context, budget).unasked(ready)
         attempt = Attempt(context, budget, self.guard(inputs) if serving else None)
         if serving and context.crowded and self.fallback_model is not None:
             log(Event.CROWDED, task=self.name)
             return self._fallen_back(attempt, inputs, self.fallback_model)
-        answers = []
         try:
-            # Sequentially: the questions share the budget, and after a failure no further one is asked.
-            for question in self.questions(inputs, context.pair):
-                attempt.question = question
-                answers.append(await self._answer(attempt.call(), attempt))
-            return attempt.settle(
-                combined(answers, self.joined(inputs, context.pair, [answer.output or "" for answer in answers]))
-            )
+            return await self._taken(inputs, attempt)
         except ModelError as err:
             if serving and self.fallback_model is not None:
                 return self._fallen_back(attempt, inputs, self.fallback_model)
             return attempt.failed(err)
+
+    async def _taken(self, inputs: In, attempt: Attempt) -> TaskResult:
+        """Take the run's steps one after the other: they share the budget, and after a model's failure none follows."""
+        steps = self.steps(inputs, attempt.context.pair)
+        answers: list[TaskResult] = []
+        received: Any = None
+        try:
+            for taken in itertools.count():
+                try:
+                    step = steps.send(received)
+                except StopIteration as end:
+                    return attempt.settle(combined(answers, end.value) if answers else attempt.unasked(end.value))
+                if taken == self.most_steps:
+                    break
+                if isinstance(step, Use):
+                    received = await attempt.use(step, self.sources(inputs))
+                    continue
+                attempt.question = step
+                answers.append(await self._answer(attempt.call(), attempt))
+                received = answers[-1].output
+            raise OutputInvalid(f"the run took more than {self.most_steps} steps")
+        finally:
+            steps.close()
 
     def _fallen_back(self, attempt: Attempt, inputs: In, model: str) -> TaskResult:
         return attempt.fall_back(model, self.in_process[model](self.document(inputs)))

@@ -48,6 +48,8 @@ FIELDS: Mapping[str, FieldForm] = {
     "model_used": "name",
     "answered_by": "name",
     "arm": "name",
+    "tool": "name",
+    "outcome": "name",
     "degraded": "flag",
     "cache_hit": "flag",
     "timeout_ms": "number",

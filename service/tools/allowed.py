@@ -1,0 +1,114 @@
+"""Uses only the tools that a pair names: checks arguments before a call, bounds what comes back, writes once."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from service.canonical import canonical_json, sha256_hex
+from service.pair import ToolSpec
+from service.telemetry.log import Event, log
+from service.tools.arguments import wrong_arguments
+from service.tools.effects import EffectLedger, EffectsInMemory
+from service.tools.port import ToolError, Tools
+from service.tools.provenance import Sources, unproven
+from service.tools.use import RefusalReason, ToolOutcome, Use
+
+# A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
+MOST_ANSWER_CHARS = 20_000
+
+
+@dataclass(slots=True, kw_only=True)
+class AllowedTools:
+    """The tools of one run. Everything that ``specs`` do not name is refused before it happens.
+
+    ``run_id`` is the id of the run or conversation: an equal writing call of the same run is made once. ``calls`` counts the
+    attempts by (tool, status), those that were refused included.
+    """
+
+    specs: Mapping[str, ToolSpec]
+    tools: Tools
+    run_id: str
+    effects: EffectLedger = field(default_factory=EffectsInMemory)
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    async def use(self, use: Use, *, sources: Sources, timeout_s: float) -> ToolOutcome:
+        """Return what came of ``use``; a failure or refusal is an outcome that the model reads, never an exception."""
+        started = time.perf_counter()
+        outcome = await self._used(use, sources, timeout_s)
+        outcome = replace(outcome, ms=(time.perf_counter() - started) * 1000)
+        known = use.tool if use.tool in self.specs else "unknown"
+        self.calls[known, outcome.status] += 1
+        log(Event.TOOL_USED, tool=known, outcome=outcome.status, reason=outcome.reason, latency_ms=outcome.ms)
+        return outcome
+
+    async def _used(self, use: Use, sources: Sources, timeout_s: float) -> ToolOutcome:
+        spec = self.specs.get(use.tool)
+        if spec is None:
+            allowed = ", ".join(sorted(self.specs)) or "none"
+            return _refused("not_allowed", f"there is no tool {use.tool[:60]!r}; tools: {allowed}")
+        wrong = wrong_arguments(spec, use.arguments)
+        if wrong:
+            return _refused("wrong_arguments", wrong)
+        if not spec.writes:
+            return await self._called(use, None, timeout_s)
+        if missing := unproven(spec, use.arguments, sources):
+            return _refused(
+                "unproven_argument",
+                f"neither the customer nor a verified record states {', '.join(missing)}; ask the customer",
+            )
+        return await self._written(use, timeout_s)
+
+    async def _written(self, use: Use, timeout_s: float) -> ToolOutcome:
+        key = sha256_hex(canonical_json([self.run_id, use.tool, dict(use.arguments)]))
+        known = await self.effects.claim(key, tool=use.tool)
+        if known is not None and known.state == "done":
+            return ToolOutcome(status="done", content=known.content, repeated=True)
+        if known is not None:
+            return _refused(
+                "undecided_effect", "an equal call was begun before and its outcome is unknown; hand over to a person"
+            )
+        outcome = await self._called(use, key, timeout_s)
+        if not outcome.undecided:  # otherwise the claim stays, and forbids a second call
+            await self.effects.end(key, "done" if outcome.status == "done" else "failed", outcome.content)
+        return outcome
+
+    async def _called(self, use: Use, key: str | None, timeout_s: float) -> ToolOutcome:
+        try:
+            async with asyncio.timeout(timeout_s):
+                content: object = await self.tools.call(use.tool, use.arguments, key=key)
+        except TimeoutError:
+            return ToolOutcome(status="too_late", content=_error("the tool did not answer in time"), undecided=True)
+        except ToolError as err:
+            return ToolOutcome(status="failed", content=_error(str(err)))
+        except Exception as err:  # a tool is other people's code; its text may hold secrets, so only the type is shown
+            return _broken(f"the tool failed ({type(err).__name__})")
+        if not isinstance(content, str):
+            return _broken("the tool's answer is no text")
+        if len(content) > MOST_ANSWER_CHARS:
+            return _broken(f"the tool's answer has {len(content):,} characters; {MOST_ANSWER_CHARS:,} are allowed")
+        if not _is_json(content):
+            return _broken("the tool's answer is no JSON")
+        return ToolOutcome(status="done", content=content)
+
+
+def _refused(reason: RefusalReason, text: str) -> ToolOutcome:
+    return ToolOutcome(status="refused", reason=reason, content=_error(text))
+
+
+def _broken(text: str) -> ToolOutcome:
+    return ToolOutcome(status="failed", content=_error(text), undecided=True)
+
+
+def _error(text: str) -> str:
+    return json.dumps({"error": text})
+
+
+def _is_json(content: str) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""Checks a tool's arguments against its JSON schema, and the schema itself."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from service.canonical import canonical_json
+from service.pair import ToolSpec
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
+_MOST_CHARS = 10_000
+_SHOWN_CHARS = 200
+
+
+def wrong_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
+    """Return in one sentence what is wrong with ``arguments``, for the model; "" if nothing is."""
+    try:
+        size = len(canonical_json(dict(arguments)))
+    except (TypeError, ValueError) as err:
+        return f"the arguments are no JSON: {err}"
+    if size > _MOST_CHARS:
+        return f"the arguments have {size:,} characters; {_MOST_CHARS:,} are allowed"
+    found = next(_validator(canonical_json(_closed(spec.arguments))).iter_errors(dict(arguments)), None)
+    if found is None:
+        return ""
+    where = ".".join(map(str, found.absolute_path)) or "the arguments"
+    return f"{where}: {found.message}"[:_SHOWN_CHARS]
+
+
+def wrong_schema(spec: ToolSpec) -> str:
+    """Return in one sentence what is wrong with the tool's schema; "" if nothing is."""
+    import jsonschema  # late: most tasks use no tools, and it takes some time to import
+
+    if spec.arguments.get("type") != "object":
+        return "the schema's type must be object"
+    try:
+        jsonschema.Draft202012Validator.check_schema(spec.arguments)
+    except jsonschema.SchemaError as err:
+        return f"{'.'.join(map(str, err.absolute_path)) or 'the schema'}: {err.message}"[:_SHOWN_CHARS]
+    return ""
+
+
+def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``schema`` without room for arguments that it does not name, unless it says otherwise."""
+    return {"additionalProperties": False, **schema}
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> "Draft202012Validator":
+    import jsonschema
+
+    return jsonschema.Draft202012Validator(json.loads(schema))

@@ -1,0 +1,26 @@
+"""The port to tools: in service an MCP server, in an evaluation the case's own world."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from service.pair import ToolSpec
+
+
+class ToolError(Exception):
+    """A tool failed; the message is shown to the model, so it must not hold secrets."""
+
+
+class Tools(Protocol):
+    """Offers tools by name. Which of them a run may use is the pair's decision (``service.tools.allowed``)."""
+
+    async def listed(self) -> tuple[ToolSpec, ...]:
+        """Return the tools with the schemas of their arguments."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
+        """Call a tool and return its answer as JSON text. ``key`` is the idempotency key of a call that writes.
+
+        Raises:
+            ToolError: the tool is unknown or failed.
+        """
+        ...

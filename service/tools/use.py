@@ -1,0 +1,52 @@
+"""The use of a tool as a step of a run, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+OutcomeStatus = Literal["done", "failed", "refused", "too_late"]
+RefusalReason = Literal["not_allowed", "wrong_arguments", "unproven_argument", "too_many_steps", "undecided_effect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One call of a tool that a task or a model wants. ``arguments`` are JSON; ``call_id`` is the model's name for the call."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutcome:
+    """What came of a use. ``content`` is the JSON text that the model reads, also of a failure.
+
+    ``done``: the tool answered. ``failed``: it raised an error, or its answer was too long or no JSON. ``too_late``: it did not
+    answer within the run's time. ``refused``: it was not called, for ``reason``.
+    ``repeated`` means that the effect ledger knew the outcome of an equal call, and the tool was not called again. ``undecided``
+    means that nobody knows whether a tool that writes did so.
+    """
+
+    status: OutcomeStatus
+    content: str
+    reason: RefusalReason | None = None
+    ms: float = 0.0
+    repeated: bool = False
+    undecided: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedStep:
+    """One step of a run: a model call (``model``) or the use of a tool (``tool``), in the order in which they ended.
+
+    ``ms`` is the step's time. ``cost_usd`` is None for a model without prices, and 0 for a tool.
+    """
+
+    kind: Literal["model", "tool"]
+    name: str
+    status: str
+    ms: float
+    cost_usd: float | None = 0.0
+    arguments: Mapping[str, Any] | None = None
+    content: str = ""
+    reason: RefusalReason | None = None

@@ -1,0 +1,179 @@
+import asyncio
+import json
+
+import pytest
+
+from service.pair import ToolSpec
+from service.tools.allowed import MOST_ANSWER_CHARS, AllowedTools
+from service.tools.arguments import wrong_schema
+from service.tools.effects import EffectsInMemory, KnownEffect
+from service.tools.port import ToolError
+from service.tools.provenance import Sources
+from service.tools.use import Use
+
+LOOKUP = ToolSpec(
+    name="find_branch",
+    description="Find a branch.",
+    arguments={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+CALLBACK = ToolSpec(
+    name="request_callback",
+    description="Ask for a call.",
+    arguments={
+        "type": "object",
+        "properties": {
+            "phone": {"type": "string"},
+            "amount": {"type": "number"},
+            "reason": {"enum": ["card", "account"]},
+        },
+        "required": ["phone"],
+    },
+    writes=True,
+)
+
+
+class World:
+    """Tools that answer what ``answer`` says: a text, an exception, or a coroutine function."""
+
+    def __init__(self, answer='{"ok": true}'):
+        self.answer = answer
+        self.calls = []
+
+    async def listed(self):
+        return (LOOKUP, CALLBACK)
+
+    async def call(self, name, arguments, *, key):
+        self.calls.append((name, dict(arguments), key))
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        if callable(self.answer):
+            return await self.answer()
+        return self.answer
+
+
+def allowed(world, effects=None, specs=(LOOKUP, CALLBACK)):
+    return AllowedTools(
+        specs={spec.name: spec for spec in specs}, tools=world, run_id="run-1", effects=effects or EffectsInMemory()
+    )
+
+
+def use(tools, tool, said="", records=(), timeout_s=5.0, **arguments):
+    return asyncio.run(
+        tools.use(
+            Use(tool=tool, arguments=arguments), sources=Sources(said=[said], records=records), timeout_s=timeout_s
+        )
+    )
+
+
+async def _hang():
+    await asyncio.sleep(60)
+
+
+def test_a_named_tool_is_called_with_its_arguments():
+    world = World('{"branches": 3}')
+    outcome = use(allowed(world), "find_branch", city="London")
+    assert (outcome.status, outcome.content) == ("done", '{"branches": 3}')
+    assert world.calls == [("find_branch", {"city": "London"}, None)]  # a key is for tools that write
+
+
+def test_a_tool_that_the_pair_does_not_name_is_refused_counted_and_explained():
+    world = World()
+    tools = allowed(world, specs=(LOOKUP,))
+    outcome = use(tools, "request_callback", said="020 7946 0000", phone="020 7946 0000")
+    assert (outcome.status, outcome.reason, world.calls) == ("refused", "not_allowed", [])
+    assert "find_branch" in json.loads(outcome.content)["error"]
+    assert tools.calls == {("unknown", "refused"): 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({}, "city"),
+        ({"city": 3}, "city"),
+        ({"city": "London", "street": "x"}, "street"),
+        ({"city": "L" * 20_000}, "characters"),
+        ({"city": float("nan")}, "no JSON"),
+    ],
+)
+def test_arguments_must_fit_the_schema(arguments, says):
+    world = World()
+    outcome = use(allowed(world), "find_branch", **arguments)
+    assert (outcome.reason, world.calls) == ("wrong_arguments", [])
+    assert says in json.loads(outcome.content)["error"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "says"),
+    [
+        (_hang, "too_late", "in time"),
+        (ToolError("closed on Sundays"), "failed", "closed on Sundays"),
+        (RuntimeError("password=hunter2"), "failed", "RuntimeError"),
+        ("x" * (MOST_ANSWER_CHARS + 1), "failed", "characters"),
+        ("not json", "failed", "no JSON"),
+        ("[" * 10_000, "failed", "no JSON"),
+        (None, "failed", "no text"),
+    ],
+)
+def test_a_tool_that_hangs_dies_or_answers_garbage_gives_an_outcome(answer, status, says):
+    outcome = use(allowed(World(answer)), "find_branch", timeout_s=0.05, city="London")
+    assert outcome.status == status
+    assert says in json.loads(outcome.content)["error"]
+    assert "hunter2" not in outcome.content
+
+
+def test_an_equal_write_happens_once_and_its_outcome_is_repeated():
+    world = World('{"ticket": 7}')
+    tools = allowed(world)
+    first, second = (use(tools, "request_callback", said="call 555 0100", phone="555 0100") for _ in range(2))
+    assert (first.content, second.content, second.repeated) == ('{"ticket": 7}', '{"ticket": 7}', True)
+    assert len(world.calls) == 1
+    assert world.calls[0][2]
+
+
+def test_a_write_that_failed_for_sure_may_be_tried_again():
+    world = World(ToolError("busy"))
+    tools = allowed(world)
+    assert use(tools, "request_callback", said="555 0100", phone="555 0100").status == "failed"
+    world.answer = "{}"
+    assert use(tools, "request_callback", said="555 0100", phone="555 0100").status == "done"
+
+
+@pytest.mark.parametrize("answer", [_hang, RuntimeError("connection reset"), "garbage"])
+def test_a_write_with_an_unknown_end_is_never_repeated(answer):
+    world, effects = World(answer), EffectsInMemory()
+    first = use(allowed(world, effects), "request_callback", said="555 0100", timeout_s=0.05, phone="555 0100")
+    assert first.status != "done"
+    world.answer = "{}"
+    second = use(allowed(world, effects), "request_callback", said="555 0100", phone="555 0100")
+    assert (second.reason, len(world.calls)) == ("undecided_effect", 1)
+    assert list(effects.by_key.values()) == [KnownEffect(state="claimed")]
+
+
+@pytest.mark.parametrize(
+    ("said", "records", "arguments", "refused"),
+    [
+        ("My number is 555-0100.", (), {"phone": "555 0100"}, ""),
+        ("hello", ("555 0100",), {"phone": "555-0100"}, ""),
+        ("hello", (), {"phone": "555 0100"}, "phone"),
+        ("I said 1,250.00 to 555 0100", (), {"phone": "555 0100", "amount": 1250}, ""),
+        ("I said 1,250.50 to 555 0100", (), {"phone": "555 0100", "amount": 1250.5}, ""),
+        ("I said 125 to 555 0100", (), {"phone": "555 0100", "amount": 12}, "amount"),
+        ("555 0100", (), {"phone": "555 0100", "reason": "card"}, ""),  # the schema lists it
+        ("555 01001", (), {"phone": "555 0100"}, "phone"),  # a part of a word proves nothing
+    ],
+)
+def test_a_write_takes_only_what_the_customer_or_a_record_states(said, records, arguments, refused):
+    world = World()
+    outcome = use(allowed(world), "request_callback", said=said, records=records, **arguments)
+    assert (outcome.reason == "unproven_argument") is bool(refused)
+    assert bool(world.calls) is not bool(refused)
+    if refused:
+        assert refused in json.loads(outcome.content)["error"]
+
+
+def test_a_schema_that_is_none_is_named():
+    assert wrong_schema(LOOKUP) == ""
+    assert "object" in wrong_schema(ToolSpec(name="x", description="", arguments={"type": "array"}))
+    assert "nonsense" in wrong_schema(
+        ToolSpec(name="x", description="", arguments={"type": "object", "properties": {"a": {"type": "nonsense"}}})
+    )
