@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-from omni.delivery.destinations import BucketDestination, Destination, FolderDestination, SesDestination, SmtpDestination
+from omni.delivery.destinations import (
+    BucketDestination,
+    Destination,
+    FolderDestination,
+    SesDestination,
+    SmtpDestination,
+)
 from omni.delivery.outgoing import Outgoing
 from service.settings import Settings
 
