@@ -37,6 +37,7 @@ DECIDING_CODE = (
     "service/answers",
     "service/grounding",
     "service/llm",
+    "service/tools",
     "service/tasks/{task}",
 )
 # Inside those folders, and without a say: a contract test follows the imports and compares.

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -183,8 +183,6 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     from service.llm.gateway import build_gateway
     from service.llm.logged_gateway import LoggedGateway
     from service.llm.streaming import StreamingGateway
-    from service.release.registry import RegistryPairSource
-    from service.release.release_copies import ReleaseCopies, release_partition
     from service.telemetry.fields import set_account_key
 
     tasks = _tasks(settings)
@@ -203,11 +201,7 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
     if access is not None:
         watch.on_change(ACCESS, access.refresh)
     bucket = _bucket(settings, s3)
-    sources = {
-        name: RegistryPairSource(name, settings, copies=ReleaseCopies(name, settings, shared, bucket)) for name in tasks
-    }
-    for name, source in sources.items():
-        watch.on_change(release_partition(name), source.wake)
+    sources = _pair_sources(settings, tasks, shared, bucket, watch)
     return Runtime(
         settings=settings,
         cards=cards,
@@ -226,6 +220,21 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
         access=access,
         disconnect=queries.aclose,
     )
+
+
+def _pair_sources(
+    settings: Settings, tasks: Iterable[str], shared: SharedState, bucket: "Archive | None", watch: SharedWatch
+) -> dict[str, PairSource]:
+    """Return the source of each task's pair; a release that another process notes makes it look at once."""
+    from service.release.registry import RegistryPairSource
+    from service.release.release_copies import ReleaseCopies, release_partition
+
+    sources = {}
+    for name in tasks:
+        source = RegistryPairSource(name, settings, copies=ReleaseCopies(name, settings, shared, bucket))
+        watch.on_change(release_partition(name), source.wake)
+        sources[name] = source
+    return sources
 
 
 def _tasks(settings: Settings) -> dict[str, Task[Any]]:

@@ -14,14 +14,22 @@ def reconcile(
         list[Path] | None, typer.Option(help="The service's log (JSON lines); may be given several times.")
     ] = None,
     hours: Annotated[int, typer.Option(help="Number of hours to check, up to now.")] = 24,
+    restore: Annotated[
+        bool, typer.Option("--restore", help="First write rows that DynamoDB lacks again from S3.")
+    ] = False,
 ) -> None:
-    """Compare answered requests with DynamoDB, S3 and the spool. Exit code 1: one is missing."""
+    """Compare answered requests with DynamoDB, S3, outbox and spool. Exit code 1: one is missing."""
     from service.api.insights import PATH
     from service.local import aws
     from service.settings import Settings
     from service.summaries.reconcile import reconcile as count
+    from service.summaries.reconcile import restore_rows
 
     settings = aws.with_endpoint(Settings())
+    if restore:
+        written, expired = restore_rows(settings, hours=hours, now=datetime.now(UTC))
+        late = f"; {expired} are older than a row's life" if expired else ""
+        say(f"{written} rows were written again from S3{late}")
     found = count(settings, hours=hours, logs=log or [], path=PATH, now=datetime.now(UTC))
     say("\n".join(found.lines()))
     if not found.balanced:

@@ -102,14 +102,21 @@ class Archive:
 
     def request_ids(self, since: str, until: str) -> list[str]:
         """Return the request ids of the records in ``[since, until)`` (whole hours), taken from their keys."""
+        return [request_id_of(key) for key in self.record_keys(since, until)]
+
+    def record_keys(self, since: str, until: str) -> list[str]:
+        """Return the keys of the records in ``[since, until)`` (whole hours), in the order of their hours."""
         found: list[str] = []
         with translated(self._store):
             for prefix in _hours(since, until):
                 for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-                    found.extend(
-                        item["Key"].rpartition("/")[2].removesuffix(".json") for item in page.get("Contents", [])
-                    )
+                    found.extend(item["Key"] for item in page.get("Contents", []))
         return found
+
+
+def request_id_of(key: str) -> str:
+    """Return the request id in a record's key."""
+    return key.rpartition("/")[2].removesuffix(".json")
 
 
 def create_bucket(client: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Reconciliation: checks that every answered request is in both stores, waits in the spool, or was logged as lost."""
+"""Reconciliation: checks that every answered request is in both stores, waits in outbox or spool, or was logged as lost."""
 
 import json
 from collections import Counter
@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from service.errors import ConfigurationError
+from pydantic import ValidationError
+
+from service.errors import ConfigurationError, StoreError
 from service.settings import Settings
-from service.summaries.record import utc_text
+from service.summaries.archive import Stored, request_id_of
+from service.summaries.outbox_table import OutboxTable
+from service.summaries.record import SummaryRecord, utc_text
 from service.summaries.spool import Spool
 from service.summaries.store import build_table_and_archive
 from service.telemetry.log import Event
 
 _SHOWN = 10
+_MOST_BYTES = 1 << 20
 # A row is dated a moment before its log line, which may fall into the next hour.
 _MARGIN = timedelta(hours=1)
 
@@ -31,6 +36,7 @@ class Reconciliation:
     answered: frozenset[str] | None
     table: tuple[str, ...]
     archive: tuple[str, ...]
+    outbox: frozenset[str]
     waiting: frozenset[str]
     aside: frozenset[str]
     lost: frozenset[str]
@@ -40,13 +46,18 @@ class Reconciliation:
         """The requests to account for: those in the request log, or without a log those in any store."""
         if self.answered is not None:
             return self.answered
-        return frozenset(self.table) | frozenset(self.archive) | self.waiting | self.aside
+        return frozenset(self.table) | frozenset(self.archive) | self.outbox | self.waiting | self.aside
 
     @property
     def missing(self) -> list[str]:
-        """Requests that are not in both stores, not in the spool and not among the logged losses."""
+        """Requests that are not in both stores, wait nowhere, and are not among the logged losses."""
         kept = frozenset(self.table) & frozenset(self.archive)
-        return sorted(self.inputs - kept - self.waiting - self.aside - self.lost)
+        return sorted(self.inputs - kept - self.outbox - self.waiting - self.aside - self.lost)
+
+    @property
+    def without_row(self) -> list[str]:
+        """Missing requests that S3 holds and the table does not: their rows can be written again."""
+        return sorted((frozenset(self.archive) - frozenset(self.table)) & frozenset(self.missing))
 
     @property
     def doubles(self) -> list[str]:
@@ -62,13 +73,16 @@ class Reconciliation:
         """Return the report for people, line by line."""
         inputs = self.inputs
         kept = inputs & frozenset(self.table) & frozenset(self.archive)
-        waiting, aside, lost = (inputs & ids - kept for ids in (self.waiting, self.aside, self.lost))
+        outbox, waiting, aside, lost = (
+            inputs & ids - kept for ids in (self.outbox, self.waiting, self.aside, self.lost)
+        )
         rows = [
             ("answered, by the request log" if self.answered is not None else "known to any store (no --log)", inputs),
             ("in DynamoDB and in S3", kept),
-            ("waiting in the spool", waiting),
-            ("set aside: a store refuses them permanently", aside - waiting),
-            ("logged as lost", lost - waiting - aside),
+            ("waiting in the outbox, in DynamoDB", outbox),
+            ("waiting in the spool of this machine alone", waiting - outbox),
+            ("set aside: a store refuses them permanently", aside - waiting - outbox),
+            ("logged as lost", lost - waiting - aside - outbox),
             ("missing", self.missing),
             ("double", self.doubles),
         ]
@@ -78,8 +92,25 @@ class Reconciliation:
             if ids:
                 more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
                 lines.append(f"{what}: {', '.join(ids[:_SHOWN])}{more}")
+        lines += self._remedy()
         lines.append("balanced" if self.balanced else "NOT balanced")
         return lines
+
+    def _remedy(self) -> list[str]:
+        if not self.without_row:
+            return []
+        count = len(self.without_row)
+        emptied = not self.table and count > 1
+        what = (
+            f"the table of summaries holds none of the {count} answers that S3 holds: it was emptied or replaced."
+            if emptied
+            else f"{count} of the missing are in S3 and have no row in the table of summaries."
+        )
+        return [
+            f"{what} Feedback finds no such summary, and none is reused.",
+            "do: restore the table from its backup, or write the rows again from S3: omni reconcile --restore (they come back "
+            "without their feedback, which S3 and the warehouse keep)",
+        ]
 
 
 def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str, now: datetime) -> Reconciliation:
@@ -97,12 +128,13 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
     if not logs:
         since = since.replace(minute=0, second=0, microsecond=0)  # the archive's folders are hours
     answered, lost = read_logs(logs, path, since, until)
-    # The spool first: a record that moves from it into the stores meanwhile is then seen twice instead of never.
+    # The waiting first: a record that moves into the stores meanwhile is then seen twice instead of never.
     waiting, aside = Spool(settings.spool_folder, max_bytes=0).request_ids()
     margin = _MARGIN if logs else timedelta()
     window = utc_text(since - margin), utc_text(until + _MARGIN)
     dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
     try:
+        outbox, refused = OutboxTable(dynamodb, settings.summaries.outbox_table).request_ids()
         table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
         rows, objects = table.request_ids(*window), archive.request_ids(*window)
     finally:
@@ -114,10 +146,54 @@ def reconcile(settings: Settings, *, hours: int, logs: Sequence[Path], path: str
         answered=frozenset(answered) if logs else None,
         table=tuple(rows),
         archive=tuple(objects),
+        outbox=frozenset(outbox),
         waiting=frozenset(waiting),
-        aside=frozenset(aside),
+        aside=frozenset(aside | refused),
         lost=frozenset(lost),
     )
+
+
+def restore_rows(settings: Settings, *, hours: int, now: datetime) -> tuple[int, int]:
+    """Write the rows of the last ``hours`` hours again from S3's objects; return how many were missing, and how many expired.
+
+    A row that is there stays as it is. Objects that are older than a row's life are left out.
+
+    Raises:
+        StoreError: a store does not answer; what was written stays.
+        ConfigurationError: ``hours`` is below 1.
+    """
+    from service.aws.clients import client
+
+    if hours < 1:
+        raise ConfigurationError(f"--hours must be 1 or more, not {hours}")
+    dynamodb, s3 = client("dynamodb", settings), client("s3", settings)
+    oldest = now - timedelta(days=settings.summaries.days)
+    written = expired = 0
+    try:
+        table, archive = build_table_and_archive(settings, dynamodb=dynamodb, s3=s3)
+        window = utc_text(now - timedelta(hours=hours)), utc_text(now + _MARGIN)
+        present = frozenset(table.request_ids(*window))
+        for key in archive.record_keys(*window):
+            if request_id_of(key) in present or (found := archive.read(key, most_bytes=_MOST_BYTES)) is None:
+                continue
+            record = _record_of(key, found)
+            if datetime.fromisoformat(record.generated_at) < oldest:
+                expired += 1
+            else:
+                written += table.put(record) != "already"
+    finally:
+        dynamodb.close()
+        s3.close()
+    return written, expired
+
+
+def _record_of(key: str, found: Stored) -> SummaryRecord:
+    try:
+        if found.body is not None:
+            return SummaryRecord.model_validate_json(found.body)
+    except ValidationError:
+        pass
+    raise StoreError(f"object {key} is no answer of this service: remove it, and run this again")
 
 
 def read_logs(logs: Sequence[Path], path: str, since: datetime, until: datetime) -> tuple[set[str], set[str]]:

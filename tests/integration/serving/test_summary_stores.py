@@ -17,6 +17,7 @@ import structlog
 from builders import make_pair, summary_record
 from fastapi.testclient import TestClient
 
+from service.__main__ import main
 from service.app import create_app
 from service.aws.clients import client
 from service.aws.queries import DynamoQueries
@@ -457,6 +458,43 @@ def test_answered_requests_balance_and_a_hole_is_found(
     with log.open("a", encoding="utf-8") as lines:
         lines.write(json.dumps({"event": "SUMMARY_LOST", "request_id": gone["request_id"]}) + "\n")
     assert reconcile(settings, now=datetime.now(UTC), **arguments).balanced
+
+
+def test_an_emptied_table_is_named_and_its_rows_come_back_from_the_archive(
+    local_aws: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = local_aws(summaries_table="emptied", archive_bucket="emptied", spool_dir=tmp_path / "spool")
+    made = _runtime(settings, _Model(), tmp_path / "spool")
+    with TestClient(create_app(runtime=made)) as one:
+        answers = [_post(one, f"emptied-{number}", account_number="1234567890") for number in range(12)]
+    assert {answer["kept"] for answer in answers} == {True}
+    dynamodb = client("dynamodb", settings)
+    dynamodb.delete_table(TableName="emptied")
+    create_summary_table(dynamodb, "emptied")
+    arguments: dict[str, Any] = {"hours": 1, "logs": [], "path": "/omni-channel-insights"}
+    found = reconcile(settings, now=datetime.now(UTC), **arguments)
+    assert sorted(found.missing) == sorted(answer["request_id"] for answer in answers)
+    said = "\n".join(found.lines())
+    assert "holds none of the 12 answers that S3 holds" in said
+    assert "omni reconcile --restore" in said
+
+    monkeypatch.setenv("OMNI_AWS_ENDPOINT", str(settings.aws.endpoint))
+    for name in ("OMNI_SUMMARIES_TABLE", "OMNI_ARCHIVE_BUCKET"):
+        monkeypatch.setenv(name, "emptied")
+    monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
+    capsys.readouterr()
+    assert main(["reconcile", "--hours", "1"]) == 1
+    assert "NOT balanced" in capsys.readouterr().out
+    assert main(["reconcile", "--hours", "1", "--restore"]) == 0
+    assert capsys.readouterr().out.startswith("12 rows were written again from S3\n")
+    assert main(["reconcile", "--hours", "1", "--restore"]) == 0
+    assert capsys.readouterr().out.startswith("0 rows")
+    row = SummaryTable(dynamodb, "emptied", ttl=TTL).resolve(
+        ByRequest(request_id=answers[3]["request_id"]), datetime.now(UTC)
+    )
+    assert isinstance(row, SummaryRow)
+    assert row.contact_id == "emptied-3"
+    dynamodb.close()
 
 
 def test_the_request_is_answered_and_kept_while_the_archive_is_down(settings: Settings, tmp_path: Path) -> None:

@@ -85,6 +85,14 @@ def test_a_tool_that_the_pair_does_not_name_is_refused_counted_and_explained():
     assert tools.calls == {("unknown", "refused"): 1}
 
 
+def test_a_use_is_logged_without_its_arguments(logs):
+    use(allowed(World()), "find_branch", city="London")
+    use(allowed(World()), "rm -rf", city="London")
+    used = [(entry["tool"], entry["outcome"]) for entry in logs if entry["event"] == "TOOL_USED"]
+    assert used == [("find_branch", "done"), ("unknown", "refused")]
+    assert "London" not in str(logs)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
