@@ -223,13 +223,13 @@ def build_runtime(settings: Settings, *, guarded: bool = True) -> Runtime:
 
 
 def _pair_sources(
-    settings: Settings, tasks: Iterable[str], shared: SharedState, bucket: "Archive | None", watch: SharedWatch
+    settings: Settings, tasks: Iterable[str], shared: SharedState | None, bucket: "Archive | None", watch: SharedWatch
 ) -> dict[str, PairSource]:
     """Return the source of each task's pair; a release that another process notes makes it look at once."""
     from service.release.registry import RegistryPairSource
     from service.release.release_copies import ReleaseCopies, release_partition
 
-    sources = {}
+    sources: dict[str, PairSource] = {}
     for name in tasks:
         source = RegistryPairSource(name, settings, copies=ReleaseCopies(name, settings, shared, bucket))
         watch.on_change(release_partition(name), source.wake)
