@@ -16,6 +16,9 @@ from service.errors import ConfigurationError
 SPREAD_S = 10.0
 
 
+_FIRST = "made/first-key"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessChanges:
     """Writes to ``items``; ``now`` is seconds since 1970. Every method raises ``StoreError`` when the table does not answer."""
@@ -95,10 +98,19 @@ class AccessChanges:
         }
         return {name: key for name, key in found.items() if key.ends_at is None or key.ends_at > self.now()}
 
+    def make_first_key(self) -> None:
+        """Add a key if there is none; of several tasks that do so at the same time, one's key stays."""
+        if self.token_keys():
+            return
+        name = self._add_key(self.now())
+        chosen = self.items.change(_FIRST, lambda present: None if present in self.token_keys() else name)
+        if chosen != name:
+            self.items.remove(KEY + name)
+
     def rotate_key(self) -> str:
         """Add a key that signs in ten seconds, let the others end when their last token has expired, and return its id.
 
-        The first key of all signs at once. Keys that have ended are deleted.
+        Without another key it signs at once. Keys that have ended are deleted.
         """
         before = self.token_keys()
         for name in self.items.read():

@@ -161,7 +161,6 @@ def _make_ready(settings: Settings, changes: AccessChanges) -> None:
         log(Event.ACCESS_TAKEN_OVER, clients=clients, keys=keys)
     if settings.environment != "local" or settings.access.dir is not None:
         return
-    if not changes.token_keys():
-        changes.rotate_key()
+    changes.make_first_key()
     client = Client(secrets=(hash_secret(new_secret()),), scopes=_ALL_SCOPES, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
     changes.items.change(CLIENT + LOCAL_CLIENT, lambda present: client.model_dump_json() if present is None else None)

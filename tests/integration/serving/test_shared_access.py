@@ -1,12 +1,18 @@
 """Clients, revocations and token keys of two tasks with disks of their own, in a local AWS with DynamoDB and KMS."""
 
 import base64
+import json
 import time
+import urllib.error
+import urllib.request
+from urllib.parse import urlencode
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
+from two_tasks import ACCOUNTS, Deployment, ServingTask, Watched, eventually
 
 from service.access.changes import SPREAD_S
 from service.access.control import local_token, open_access, open_changes
@@ -18,7 +24,7 @@ from service.aws.shared_state import open_shared_state
 from service.aws.shared_watch import SharedWatch
 from service.errors import ConfigurationError, StoreError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 class AsTask:
@@ -121,6 +127,62 @@ def test_kms_opens_a_key_under_its_own_name_only(settings):
     assert create_sealing_key(kms, settings.access.kms_key) is False
     with pytest.raises(StoreError, match="alias/nowhere"):
         KmsSealer(lambda: kms, "alias/nowhere").seal(b"secret", "one")
+
+
+def status(task, token):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{task.port}/omni-channel-insights",
+        data=json.dumps({"account_number": ACCOUNTS[0], "contact_id": "c"}).encode(),
+        headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as err:
+        return err.code
+
+
+def token_of(task, name, secret):
+    form = urlencode({"grant_type": "client_credentials", "client_id": name, "client_secret": secret}).encode()
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{task.port}/oauth/token", form, timeout=30) as answer:
+            return json.load(answer)["access_token"]
+    except urllib.error.HTTPError:
+        return None
+
+
+def test_over_http_a_new_client_a_new_key_and_a_revocation_reach_two_services(settings, tmp_path, capsys):
+    made, services = Deployment(settings, tmp_path), []
+    try:
+        services.extend(ServingTask(made, tmp_path / name) for name in ("one", "other"))
+        one, other = (service.ready() for service in services)
+        changes, seconds = open_changes(settings), {}
+
+        def reach(what, seen):
+            with Watched(services, seen) as watched:
+                began = time.monotonic()
+            assert None not in watched.moments
+            seconds[what] = max(watched.moments) - began
+
+        secret = changes.add_client("widget", ["summaries"])
+        reach("a new client", lambda task: token_of(task, "widget", secret))
+        token = token_of(one, "widget", secret)
+        assert (status(one, token), status(other, token)) == (200, 200)
+        added = changes.rotate_key()
+        eventually(
+            lambda: all(
+                jwt.get_unverified_header(token_of(task, "widget", secret))["kid"] == added for task in services
+            ),
+            "the new key signs",
+        )
+        assert {status(task, token_of(one, "widget", secret)) for task in services} == {200}
+        changes.revoke_client("widget")
+        reach("a revoked client", lambda task: status(task, token) == 401)
+    finally:
+        for service in services:
+            service.end()
+    with capsys.disabled():
+        print("\n" + ", ".join(f"{what} reached both after {taken:.1f} s" for what, taken in seconds.items()))
 
 
 def test_a_start_without_the_table_needs_the_copy_on_disk(settings, tmp_path):

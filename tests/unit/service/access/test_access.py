@@ -226,6 +226,28 @@ def test_a_new_key_signs_when_every_task_knows_it_and_the_old_one_ends_with_its_
     assert f"key/{kid(old)}" not in world.changes.items.read()
 
 
+def test_of_two_tasks_that_make_the_first_key_at_the_same_time_one_keeps_it(world):
+    for name in list(world.changes.items.read()):
+        world.changes.items.remove(name)
+    read, other = (
+        world.table.items,
+        AccessChanges(items=SharedItems(world.table), sealer=world.sealing, now=lambda: 1.0),
+    )
+    looks = []
+
+    def other_is_faster(*arguments, **more):
+        looks.append(arguments)
+        if len(looks) == 2:  # after the first look, which found no key
+            other.make_first_key()
+        return read(*arguments, **more)
+
+    world.table.items = other_is_faster
+    world.changes.make_first_key()
+    world.changes.make_first_key()
+    (name,) = world.changes.token_keys()
+    assert world.changes.items.read()["made/first-key"] == name
+
+
 def test_a_revoked_keys_tokens_are_refused_and_another_key_takes_its_place(world):
     bearer = world.bearer()
     made = world.changes.revoke_key(kid(bearer))
@@ -425,7 +447,7 @@ def test_local_makes_what_is_missing_once_and_for_its_owner_only(tmp_path):
     assert access.verify(f"Bearer {token.text}", "operator").client_id == "local"
     assert access.verify(f"Bearer {local_token(settings, 'feedback').text}", "feedback").scopes == {"feedback"}
     files = list((tmp_path / "access").rglob("*.json"))
-    assert len(files) == 2
+    assert len(files) == 3
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert account_key(settings) == account_key(settings)
     open_changes(settings).revoke_client("local")
