@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import get_args
 
 from service.access.changes import AccessChanges
@@ -71,22 +72,17 @@ def open_access(
     Raises:
         ConfigurationError: they cannot be read, or there is no token key; the message says what to do.
     """
-    live = _open_live(settings, shared)
+    live = _open_live(settings, shared, copy=settings.state_dir / "access" / "copy.json")
     try:
-        _make_ready(settings, _changes_of(live, now))
+        clients, keys = _make_ready(settings, _changes_of(live, now))
+        if clients or keys:
+            log(Event.ACCESS_TAKEN_OVER, clients=clients, keys=keys)
     except StoreError as err:
         log(Event.ACCESS_UNREADABLE, reason=str(err))  # what is stored already may still do
     live.start()
     if not live.keys():
         raise ConfigurationError("there is no token key: omni token-keys --rotate makes the first one")
-    tokens = Tokens(
-        KeyRing(live.keys, now=now),
-        Clients(live.clients),
-        issuer=settings.access.issuer,
-        audience=settings.access.audience,
-        now=now,
-    )
-    return Access(tokens=tokens, refresh=live.refresh)
+    return Access(tokens=_tokens(settings, live, now), refresh=live.refresh)
 
 
 def open_changes(settings: Settings, *, now: Callable[[], float] = time.time) -> AccessChanges:
@@ -96,7 +92,7 @@ def open_changes(settings: Settings, *, now: Callable[[], float] = time.time) ->
         ConfigurationError: a file that is to be taken over is not valid.
         StoreError: the table does not answer.
     """
-    changes = _changes_of(_open_live(settings, None), now)
+    changes = _changes_of(_open_live(settings, None, copy=None), now)
     _make_ready(settings, changes)
     return changes
 
@@ -107,15 +103,18 @@ def local_token(settings: Settings, scope: str | None = None) -> Token:
     It is signed here: whoever can open this machine's token keys needs no secret.
 
     Raises:
-        ConfigurationError: not in `local`, or clients and token keys cannot be read.
+        ConfigurationError: not in `local`, or the local client was revoked.
+        StoreError: clients and token keys cannot be read.
         InvalidScope: no such scope.
-        TokenRefused: the local client was revoked.
     """
     if settings.environment != "local":
         raise ConfigurationError(
             "tokens are printed in `local` only; elsewhere a client asks POST /oauth/token with its own secret"
         )
-    tokens = open_access(settings).tokens
+    live = _open_live(settings, None, copy=None)
+    _make_ready(settings, _changes_of(live, time.time))
+    live.refresh()
+    tokens = _tokens(settings, live, time.time)
     client = tokens.clients.get(LOCAL_CLIENT)
     if client is None:
         raise ConfigurationError(f"client {LOCAL_CLIENT!r} was revoked: omni client {LOCAL_CLIENT} adds it again")
@@ -140,27 +139,31 @@ def account_key(settings: Settings) -> bytes:
     return file.read_bytes()
 
 
-def _open_live(settings: Settings, shared: SharedState | None) -> LiveAccess:
+def _tokens(settings: Settings, live: LiveAccess, now: Callable[[], float]) -> Tokens:
+    issuer, audience = settings.access.issuer, settings.access.audience
+    return Tokens(KeyRing(live.keys, now=now), Clients(live.clients), issuer=issuer, audience=audience, now=now)
+
+
+def _open_live(settings: Settings, shared: SharedState | None, *, copy: Path | None) -> LiveAccess:
     shared = shared or open_shared_state(settings)
     if shared is None:
         return LiveAccess(FolderItems(settings.access_folder / "items"), OwnerOnly())
     from service.aws.clients import client
 
     sealer = KmsSealer(lambda: client("kms", settings), settings.access.kms_key)
-    return LiveAccess(SharedItems(shared), sealer, copy=settings.state_dir / "access" / "copy.json")
+    return LiveAccess(SharedItems(shared), sealer, copy=copy)
 
 
 def _changes_of(live: LiveAccess, now: Callable[[], float]) -> AccessChanges:
     return AccessChanges(items=live.items, sealer=live.sealer, now=now)
 
 
-def _make_ready(settings: Settings, changes: AccessChanges) -> None:
-    """Take over the files of before; in `local` also make what is missing."""
-    clients, keys = take_over(settings.access_folder, changes.items, changes.sealer)
-    if clients or keys:
-        log(Event.ACCESS_TAKEN_OVER, clients=clients, keys=keys)
+def _make_ready(settings: Settings, changes: AccessChanges) -> tuple[int, int]:
+    """Take over the files of before and return how many clients and keys; in `local` also make what is missing."""
+    taken = take_over(settings.access_folder, changes.items, changes.sealer)
     if settings.environment != "local" or settings.access.dir is not None:
-        return
+        return taken
     changes.make_first_key()
     client = Client(secrets=(hash_secret(new_secret()),), scopes=_ALL_SCOPES, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
     changes.items.change(CLIENT + LOCAL_CLIENT, lambda present: client.model_dump_json() if present is None else None)
+    return taken

@@ -1,5 +1,7 @@
 """``token``, ``client``, ``clients`` and ``token-keys``: access to the service."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +21,10 @@ def token(
     from service.access.errors import InvalidScope
     from service.errors import ConfigurationError
     from service.local import aws
-    from service.settings import Settings
 
     try:
-        say(local_token(aws.with_endpoint(Settings()), scope).text)
+        with aws.reached() as settings:
+            say(local_token(settings, scope).text)
     except InvalidScope as err:
         raise ConfigurationError(str(err)) from err
 
@@ -36,12 +38,12 @@ def client(
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it and all its tokens from now on.")] = False,
 ) -> None:
     """Add a client that may get tokens, or give an existing one a second secret; prints the secret once."""
-    changes = _changes()
-    if revoke:
-        changes.revoke_client(name)
-        say(f"client {name} is revoked; every service refuses it within five seconds")
-        return
-    secret = changes.add_client(name, scopes.split(), tenant=tenant)
+    with _changes() as changes:
+        if revoke:
+            changes.revoke_client(name)
+            say(f"client {name} is revoked; every service refuses it within five seconds")
+            return
+        secret = changes.add_client(name, scopes.split(), tenant=tenant)
     say(f"client {name} may ask for tokens in five seconds; its secret, shown this once:")
     say(secret)
 
@@ -50,7 +52,9 @@ def clients() -> None:
     """List the clients, their scopes and limits; no secrets."""
     from service.access.clients import Revoked
 
-    for name, found in sorted(_changes().clients().items()):
+    with _changes() as changes:
+        listed = sorted(changes.clients().items())
+    for name, found in listed:
         if isinstance(found, Revoked):
             say(f"{name}  revoked {_time(found.revoked_at)}")
             continue
@@ -64,24 +68,26 @@ def token_keys(
     revoke: Annotated[str | None, typer.Option(metavar="ID", help="Refuse all tokens of a key from now on.")] = None,
 ) -> None:
     """List the keys that sign tokens, add a new one, or revoke one."""
-    changes = _changes()
-    if rotate:
-        say(f"token key {changes.rotate_key()} was added; it signs as soon as every service knows it")
-    if revoke is not None:
-        made = changes.revoke_key(revoke)
-        say(f"token key {revoke} is revoked" + ("" if made is None else f"; {made} was made in its place"))
-    for name, key in sorted(changes.token_keys().items(), key=lambda item: item[1].signs_from):
+    with _changes() as changes:
+        if rotate:
+            say(f"token key {changes.rotate_key()} was added; it signs as soon as every service knows it")
+        if revoke is not None:
+            made = changes.revoke_key(revoke)
+            say(f"token key {revoke} is revoked" + ("" if made is None else f"; {made} was made in its place"))
+        listed = sorted(changes.token_keys().items(), key=lambda item: item[1].signs_from)
+    for name, key in listed:
         ends = "" if key.ends_at is None else f", verifies until {_time(key.ends_at)}"
         signs = "verifies only" if key.sealed is None else f"signs from {_time(key.signs_from)}"
         say(f"{name}  {signs}{ends}")
 
 
-def _changes() -> "AccessChanges":
+@contextmanager
+def _changes() -> "Iterator[AccessChanges]":
     from service.access.control import open_changes
     from service.local import aws
-    from service.settings import Settings
 
-    return open_changes(aws.with_endpoint(Settings()))
+    with aws.reached() as settings:
+        yield open_changes(settings)
 
 
 def _time(moment: float) -> str:

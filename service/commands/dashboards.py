@@ -34,10 +34,9 @@ def dashboards(
     from service.dashboards.link import fetch_link
     from service.local import aws
 
-    link = fetch_link(
-        url or f"http://{settings.serving.host}:{settings.serving.port}",
-        local_token(aws.with_endpoint(settings), "operator").text,
-    )
+    with aws.reached() as reached:
+        token = local_token(reached, "operator").text
+    link = fetch_link(url or f"http://{settings.serving.host}:{settings.serving.port}", token)
     say(link)
     say("this link opens the dashboards once, within two minutes", file=sys.stderr)
     if browser:
