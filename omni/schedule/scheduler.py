@@ -53,7 +53,7 @@ class Scheduler:
             except AlreadyRunning as err:
                 self.say(f"{job.id}: {err}")
                 continue
-            except ServiceError as err:
+            except (ServiceError, OSError) as err:
                 self.say(f"{job.id}: {err}")
                 well = False
                 continue
@@ -64,7 +64,7 @@ class Scheduler:
         """Call ``send``, a method of the outbox, and say what became of each delivery; return whether all arrived."""
         try:
             tried = send()
-        except ServiceError as err:
+        except (ServiceError, OSError) as err:
             self.say(f"delivery: {err}")
             return False
         for record in tried:

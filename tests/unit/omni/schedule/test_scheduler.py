@@ -65,6 +65,15 @@ def test_nothing_runs_before_its_time_or_when_the_clock_goes_back(tmp_path):
     assert ran(tmp_path) == 1
 
 
+def test_a_failed_run_is_not_repeated_for_an_older_time_when_the_clock_goes_back(tmp_path):
+    clock = Clock()
+    scheduler, _ = make_scheduler(tmp_path, job(counting(tmp_path, "raise SystemExit(2)"), attempts=3), clock=clock)
+    scheduler.turn()
+    clock.now = MONDAY - DAY
+    scheduler.turn()
+    assert (ran(tmp_path), scheduler.runs.read("job").slot) == (1, MONDAY)
+
+
 def test_a_job_that_fails_is_recorded_with_its_last_line_and_later_ones_run(tmp_path):
     broken = job("import sys; print('some lines'); sys.exit('error: \\x1b[31mno warehouse')", id="broken")
     scheduler, _ = make_scheduler(tmp_path, broken, job(counting(tmp_path)))
@@ -116,6 +125,18 @@ def _unreaped(pid):
     except FileNotFoundError:
         return pid
     return 2**22 + 1 if state == "Z" else pid
+
+
+def test_what_a_command_leaves_running_ends_with_it(tmp_path):
+    leaves = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))"
+    )
+    scheduler, _ = make_scheduler(tmp_path, job(leaves))
+    assert scheduler.turn()
+    with pytest.raises(ProcessLookupError):
+        os.kill(_unreaped(int((tmp_path / "pid").read_text())), 0)
 
 
 def test_ctrl_c_ends_the_command_and_the_run_is_repeated_once(tmp_path):
@@ -262,6 +283,19 @@ def test_outputs_of_old_runs_are_deleted(tmp_path):
     scheduler.turn()
     assert len(list(folder.glob("*.out"))) == len(list(folder.glob("*.err"))) == 20
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_folder_that_cannot_be_written_fails_one_job_and_the_run_is_repeated(tmp_path):
+    scheduler, said = make_scheduler(tmp_path, job(counting(tmp_path)), job(counting(tmp_path), id="other"))
+    blocked = tmp_path / "schedule" / "output" / "job"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file")
+    assert not scheduler.turn()
+    assert (ran(tmp_path), scheduler.runs.read("other").state) == (1, "done")
+    assert str(blocked) in said[0]
+    blocked.unlink()
+    assert scheduler.turn()
+    assert scheduler.runs.read("job").state == "done"
 
 
 def test_a_broken_record_is_named(tmp_path):

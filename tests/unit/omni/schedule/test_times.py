@@ -50,6 +50,12 @@ def test_the_newest_slot_within_the_repeated_hour_is_the_first_time():
         assert newest_slot("30 2 * * *", BERLIN, now, within=DAY) == at("2026-10-25T00:30")
 
 
+def test_a_bound_that_begins_in_the_repeated_hour_is_kept():
+    now = at("2026-10-25T01:20")  # the second 02:20
+    assert newest_slot("30 2 * * *", BERLIN, now, within=timedelta(minutes=10)) is None
+    assert newest_slot("30 2 * * *", BERLIN, now, within=timedelta(minutes=50)) == at("2026-10-25T00:30")
+
+
 def test_the_newest_slot_includes_this_minute_and_the_bound_is_kept():
     monday = at("2026-11-16T06:00")
     assert newest_slot("0 6 * * MON", "UTC", monday, within=DAY) == monday
