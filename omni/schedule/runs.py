@@ -67,9 +67,16 @@ class Runs:
         self._machine = machine
 
     def read(self, job_id: str) -> RunRecord | None:
-        """Return the newest run of a job."""
+        """Return the newest run of a job as it was recorded."""
         kept = self._records.read("run", job_id)
         return None if kept is None else RunRecord.model_validate_json(kept.body)
+
+    def seen(self, job_id: str, now: datetime) -> RunRecord | None:
+        """Return the newest run of a job; one whose lease has run out counts as interrupted, although nobody recorded it."""
+        record = self.read(job_id)
+        if record is None or record.state != "running" or now < record.lease_until:
+            return record
+        return _interrupted(record, now)
 
     def claim(self, job: ScheduledJob, slot: datetime, now: datetime) -> ClaimedRun | None:
         """Take the run of ``slot``; None if it was run, is being run, may not be repeated yet, or another process was first.
@@ -119,9 +126,7 @@ class Runs:
         gone = record.machine == self._machine or now >= record.lease_until
         if record.state != "running" or not gone:
             return record
-        return record.model_copy(
-            update={"state": "interrupted", "ended_at": now, "detail": "the scheduler ended before the command did"}
-        )
+        return _interrupted(record, now)
 
     def _write(self, job_id: str, record: RunRecord, replaces: KeptRecord | None) -> ClaimedRun | None:
         body = record.model_dump_json()
@@ -129,3 +134,9 @@ class Runs:
             return None
         version = 1 if replaces is None else replaces.version + 1
         return ClaimedRun(record=record, kept=KeptRecord(body=body, version=version))
+
+
+def _interrupted(record: RunRecord, now: datetime) -> RunRecord:
+    return record.model_copy(
+        update={"state": "interrupted", "ended_at": now, "detail": "the scheduler ended before the command did"}
+    )

@@ -72,7 +72,7 @@ def read_status(scheduler: Scheduler) -> ScheduleStatus:
 
 
 def _job_status(scheduler: Scheduler, job: ScheduledJob, now: datetime) -> JobStatus:
-    last = scheduler.runs.read(job.id)
+    last = scheduler.runs.seen(job.id, now)
     newest = newest_slot(job.cron, job.zone, now, within=_LOOK_BACK)
     open_slot = newest if newest is not None and last is not None and newest > last.slot else None
     in_time = newest is not None and now - newest <= job.catch_up

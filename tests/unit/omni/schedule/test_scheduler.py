@@ -181,6 +181,17 @@ def test_a_run_of_another_machine_is_left_alone_until_its_lease_ends(tmp_path):
     assert here.runs.read("job").attempt == 2
 
 
+def test_a_run_that_nobody_will_end_is_shown_as_interrupted(tmp_path):
+    clock = Clock()
+    here, _ = make_scheduler(tmp_path, job(), clock=clock)
+    assert here.runs.claim(here.plan.jobs[0], MONDAY, MONDAY) is not None
+    assert read_status(here).well
+    clock.now = MONDAY + timedelta(minutes=3)
+    found = read_status(here)
+    assert not found.well
+    assert found.jobs[0].last.state == "interrupted"
+
+
 def test_who_comes_back_after_the_lease_does_not_overwrite_the_newer_run(tmp_path):
     clock = Clock()
     here, _ = make_scheduler(tmp_path, job(counting(tmp_path)), clock=clock)
