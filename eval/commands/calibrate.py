@@ -10,7 +10,7 @@ from figures.command_line import omni
 from service.display.terminal import say
 
 if TYPE_CHECKING:
-    from eval.judges.calibrate import JudgeReport
+    from eval.judges.calibrate import CalibrateOptions, JudgeReport
 
 _REASONS_SHOWN = 12  # each abstention of a claims judge may have a reason of its own
 
@@ -50,17 +50,11 @@ def calibrate(
         _tell_due(task, due)
         return
     from eval.judges.calibrate import SETS, CalibrateOptions
-    from eval.judges.calibrate import calibrate as measure
-    from eval.judges.detectors import detector_lines
-    from service.settings import Settings
 
     chosen = names_of(sets)
     if not chosen or set(chosen) - set(SETS):
         say(f"error: --sets is {sets!r}; use some of {', '.join(SETS)}, comma separated", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
-    settings = Settings()
-    for line in detector_lines(task, settings):
-        say(line)
     options = CalibrateOptions(
         task=task,
         rubrics=names_of(judge),
@@ -72,6 +66,17 @@ def calibrate(
         dev_cases=dev_cases,
         gate_cases=gate_cases,
     )
+    _measure(options)
+
+
+def _measure(options: "CalibrateOptions") -> None:
+    from eval.judges.calibrate import calibrate as measure
+    from eval.judges.detectors import detector_lines
+    from service.settings import Settings
+
+    settings = Settings()
+    for line in detector_lines(options.task, settings):
+        say(line)
     try:
         reports = measure(options, settings, say)
     except KeyboardInterrupt:
