@@ -3,23 +3,29 @@
 Each attack returns None when the service kept its promises, or a sentence about the one that it broke.
 """
 
+import base64
 import json
 import os
 import random
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from forgeries import RUBBISH, VARIANTS
 from rig import Service
 
+from service.canonical import canonical_json
+from service.settings import REPO_ROOT
+
 PATH = "/omni-channel-insights"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
 HEAD = b"POST /omni-channel-insights HTTP/1.1\r\nHost: a\r\n"
 ENVIRONMENT = {
     "OMNI_HEADER_TIMEOUT_S": "2",
@@ -29,15 +35,19 @@ ENVIRONMENT = {
 }
 MOST_TAKEN = 2_000_000  # bytes of one connection: a socket buffers some by itself
 MOST_GROWTH_MB = 60
+MOST_PIPELINED = 100
 GONE_S = 20
+SEEN_S = 1.5  # by then the service has read the registry again
+PYTHONPATH = os.pathsep.join((str(REPO_ROOT), str(Path(__file__).parent)))
+PLANTED = "omni.release.000777"
 ESCAPE = "\x1b[2J\x1b]0;owned\x07\u202e"
 
 
 class Target:
     """The service under attack, with its rig and a valid token."""
 
-    def __init__(self, rig, service):
-        self.rig, self.service = rig, service
+    def __init__(self, rig, service, omni=(sys.executable, "-m", "omni")):
+        self.rig, self.service, self.omni = rig, service, omni
         self.host, self.port = "127.0.0.1", int(service.url.rpartition(":")[2])
         self.token = rig.headers()["Authorization"]
 
@@ -45,7 +55,7 @@ class Target:
         return socket.create_connection((self.host, self.port), timeout=GONE_S)
 
     def ask(self, body, token=None, path=PATH, content="application/json"):
-        """Send a POST and return its status and text."""
+        """Send a POST and return its status and text; 0 when there was no answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"content-type": content, "authorization": token or self.token}
         request = urllib.request.Request(f"{self.service.url}{path}", data=data, headers=headers)
@@ -55,6 +65,8 @@ class Target:
         except urllib.error.HTTPError as err:
             with err:
                 return err.code, err.read().decode()
+        except OSError as err:
+            return 0, f"no answer: {err}"
 
     def alive(self):
         """Say what is wrong with the service for an ordinary agent, or None."""
@@ -86,7 +98,7 @@ def endless_headers(target):
         "a body behind its 401": (HEAD + b"Content-Length: 1000000000\r\n\r\n", chunk),
     }.items():
         before = target.service.rss_mb()
-        sent = flood(target, *parts, repeat=1600)
+        sent = flood(target, *parts, repeat=400)
         grown = target.service.rss_mb() - before
         if sent > 10 * MOST_TAKEN or grown > MOST_GROWTH_MB:
             return f"{name}: took {sent / 1e6:.1f} MB and grew by {grown:.0f} MB"
@@ -130,8 +142,23 @@ def crowds(target):
 
 
 def pipelines(target):
-    flood(target, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1000, repeat=20)
-    return target.alive()
+    """Of a thousand requests at once on one connection a few are answered, then the connection ends."""
+    with target.connect() as client, suppress(OSError):
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+        answers = read_all(client).count(b"HTTP/1.1 200")
+        if answers > MOST_PIPELINED:
+            return f"{answers} of 1,000 pipelined requests were answered"
+    return None
+
+
+def read_all(client, wait_s=1.0):
+    """Return what comes until the connection ends or nothing comes for ``wait_s`` seconds."""
+    client.settimeout(wait_s)
+    pieces = []
+    with suppress(OSError):
+        while piece := client.recv(65_536):
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def hostile_bytes(target):
@@ -141,7 +168,7 @@ def hostile_bytes(target):
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
         HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
-        HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n",
+        HEALTH + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH + b"\r\n",
         HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
         HEAD + b"Content-Length: -1\r\n\r\n",
         HEAD + b"X: a\r\n b\r\n\r\n",
@@ -154,11 +181,10 @@ def hostile_bytes(target):
     for opening in openings:
         with target.connect() as client, suppress(OSError):
             client.sendall(opening)
-            client.settimeout(0.05)
-            text = client.recv(65_536)
+            text = read_all(client, wait_s=0.05)
             if text.startswith(b"HTTP/1.1 5"):
                 return f"answered {text[9:12].decode()} to {opening[:40]!r}"
-            if b"# HELP" in text:
+            if text.count(b"HTTP/1.1 ") > 1:
                 return "a smuggled request was answered"
     return target.alive()
 
@@ -200,7 +226,8 @@ def fuzzed_requests(target):
         float("nan"),
     ]
     fields = ("account_number", "contact_id", "unique_process_id", "ivr_intent", "max_history_days", "max_interactions")
-    bodies = [good | {field: value} for field in (*fields, "channel_filter", ESCAPE) for value in odd]
+    # What is refused is named by its field; a field's name may come back, inert.
+    bodies = [good | {field: value} for field in (*fields, "channel_filter", "\x1b[2J") for value in odd]
     raw = [
         b"", b"{", b"\xff", b"\xef\xbb\xbf{}", b"[" * 100_000, b'{"a":' * 5_000, b"9" * 10_000, b"null", b'"x"',
         b'{"account_number": "1234567890", "contact_id": "c", "account_number": "9000000001"}',
@@ -210,8 +237,37 @@ def fuzzed_requests(target):
             status, text = target.ask(body, path=path)
             if status >= 500 and status != 503:
                 return f"{path} answered {status} to {body[:80]!r}"
-            if "\x1b" in text:
-                return f"{path} gave an escape code back"
+            if "\x1b" in text or "owned" in text:
+                return f"{path} gave a refused value back"
+    return None
+
+
+def planted_addresses(target):
+    """No text of a request makes the service connect somewhere."""
+    with socket.create_server(("127.0.0.1", 0)) as bait:
+        bait.settimeout(0.2)
+        url = f"http://127.0.0.1:{bait.getsockname()[1]}/x"
+        good = {"account_number": "9000000001", "contact_id": os.urandom(6).hex()}
+        fields = (
+            "account_number",
+            "contact_id",
+            "unique_process_id",
+            "initial_contact_id",
+            "ivr_intent",
+            "comment",
+            "token",
+        )
+        bodies = [
+            good | {field: text}
+            for field in (*fields, "$ref", "url")
+            for text in (url, f"${{jndi:{url}}}", f"<a href='{url}'>")
+        ]
+        for path in (PATH, "/feedback", "/v1/summarize", "/v1/scorecard", "/oauth/token", "/dashboards/session"):
+            for body in bodies:
+                target.ask(body, path=path)
+        with suppress(TimeoutError):
+            bait.accept()[0].close()
+            return "the service connected to an address in a request"
     return None
 
 
@@ -229,7 +285,10 @@ def hostile_files(target):
         if problem := target.alive():
             return f"file content {body[:20]!r}: {problem}"
     target.service.kill()
-    target.service.start()
+    try:
+        target.service.start()
+    except SystemExit:
+        return "the service does not start beside damaged files"
     return target.alive()
 
 
@@ -240,11 +299,13 @@ def forged_evidence(target):
     tags = dict(tracking.version_tags("summarize"))[version]
     tracking._client.set_prompt_alias("summarize", "candidate", version)
     names = [max(name for name in tags if name.startswith(f"omni.{kind}.")) for kind in ("release", "attestation")]
-    for kind, forge in {**RUBBISH, **VARIANTS, "escape codes": lambda _: ESCAPE}.items():
+    for kind, forge in {**RUBBISH, **VARIANTS, "escape codes": lambda _: ESCAPE, "a higher number": renumbered}.items():
         for name in (*names, "omni.release.999999", "omni.rollout.000001"):
             forged = forge(tags.get(name, tags[names[0]])).encode("utf-8", "replace").decode()
             tracking._client.set_prompt_version_tag("summarize", version, name, forged[:5000] or " ")
-            problem = _served_as_before(target, wanted) or None
+            if forge is renumbered:
+                time.sleep(SEEN_S)
+            problem = _served_as_before(target, wanted)
             if name in tags:
                 tracking._client.set_prompt_version_tag("summarize", version, name, tags[name])
             else:
@@ -252,8 +313,17 @@ def forged_evidence(target):
             if problem:
                 return f"{kind} in {name}: {problem}"
     tracking._client.delete_prompt_alias("summarize", "candidate")
-    time.sleep(1)
+    time.sleep(SEEN_S)
     return _served_as_before(target, wanted)
+
+
+def renumbered(text):
+    """Return a release with a higher number, in the form that we write, under the signature of another."""
+    envelope = json.loads(text)
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    statement["predicate"]["sequence"] = 999_999
+    envelope["payload"] = base64.b64encode(json.dumps(statement).encode()).decode()
+    return canonical_json(envelope)
 
 
 def _served_as_before(target, wanted):
@@ -275,24 +345,37 @@ def planted_escape_codes(target):
     """What a store holds reaches no terminal and no log as control characters."""
     tracking = target.rig.releases._tracking
     version = target.service.readiness()["registry_version"]
-    for name, text in {"omni.release.000777": ESCAPE, "note": ESCAPE}.items():
-        tracking._client.set_prompt_version_tag("summarize", version, name, text)
-    for command in ("verify", "history"):
-        done = subprocess.run(
-            [sys.executable, "-m", "omni", command],
-            env=target.rig.environment(), capture_output=True, timeout=120, check=False,
-        )  # fmt: skip
-        shown = (done.stdout + done.stderr).decode(errors="replace")
-        if any(code in shown for code in ("\x1b[2J", "\x1b]0", "\x07", "\u202e")):
-            return f"omni {command} prints escape codes"
-    if b"\x1b]0" in target.service._log.read_bytes():
-        return "the service's log holds escape codes"
-    tracking._client.delete_prompt_version_tag("summarize", str(version), "omni.release.000777")
+    tracking._client.set_prompt_version_tag("summarize", version, PLANTED, ESCAPE)
+    # MLflow takes no such name; whoever can write to its database can.
+    hostile = f"{PLANTED}{ESCAPE}"
+    _rename_tag(target, PLANTED, hostile)
+    try:
+        time.sleep(SEEN_S)
+        for command in ("verify", "history"):
+            done = subprocess.run(
+                [*target.omni, command], env=target.rig.environment(PYTHONPATH=PYTHONPATH), capture_output=True,
+                timeout=120, check=False,
+            )  # fmt: skip
+            shown = (done.stdout + done.stderr).decode(errors="replace")
+            if any(code in shown for code in ("\x1b[2J", "\x1b]0", "\x07", "\u202e")):
+                return f"omni {command} prints escape codes"
+        if b"\x1b]0" in target.service._log.read_bytes():
+            return "the service's log holds escape codes"
+    finally:
+        _rename_tag(target, hostile, PLANTED)
+        tracking._client.delete_prompt_version_tag("summarize", str(version), PLANTED)
     return None
 
 
+def _rename_tag(target, name, new_name):
+    file = target.rig.settings.registry.uri.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file, timeout=10)) as database, database:
+        database.execute("UPDATE model_version_tags SET key = ? WHERE key = ?", (new_name, name))
+
+
 ATTACKS = (
-    endless_headers, dripping, crowds, pipelines, hostile_bytes, forged_tokens, fuzzed_requests, hostile_files,
+    endless_headers, dripping, crowds, pipelines, hostile_bytes, forged_tokens, fuzzed_requests,
+    planted_addresses, hostile_files,
     forged_evidence, planted_escape_codes,
 )  # fmt: skip
 
