@@ -71,6 +71,42 @@ def bench_floor(
     print_floor(Settings())
 
 
+@bench.command("backfill")
+def bench_backfill(
+    items: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many items the run has.")] = 1_000_000,
+    workers: Annotated[int, typer.Option(min=1, max=1000, help="Worker processes.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Calls in flight per worker.")] = 16,
+    pair: Annotated[str, typer.Option(help="Pair that answers.")] = "nova-lite",
+    inputs: Annotated[Path | None, typer.Option(help="Sample of the items; default: the task's dev cases.")] = None,
+    p50: Annotated[float, typer.Option(min=0.001, help="The model's median latency in seconds.")] = 1.0,
+    p95: Annotated[float, typer.Option(min=0.001, help="Its 95th percentile in seconds.")] = 2.0,
+    failover: Annotated[float, typer.Option(min=0, max=1, help="Share that the backup answers, too.")] = 0.05,
+    deaths: Annotated[float, typer.Option(min=0, help="How often an hour one worker dies.")] = 0.05,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="Requests per second: --rate, or the quota.")] = None,
+    task: Annotated[str, typer.Option(help="Task.")] = "summarize",
+) -> None:
+    """Simulate a bulk run on a cluster: its time and its cost, with failovers and workers that die."""
+    from eval.backfill.simulation import BulkPlan, bulk_lines, item_cost, sample_items
+    from service.cards import ModelCards
+    from service.pair_file import load_pair
+    from service.settings import Settings
+    from service.task import load_task
+
+    if p95 < p50:
+        raise typer.BadParameter("the 95th percentile is below the median", param_hint="--p95")
+    settings = Settings()
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    path = settings.prompts_dir / task / f"{pair.removesuffix('.prompty')}.prompty"
+    loaded = load_pair(path, cards=cards, task_variables=load_task(task).variables)
+    cost = item_cost(loaded, cards, sample_items(inputs or settings.datasets_dir / task / "dev.jsonl"))
+    plan = BulkPlan(
+        items=items, workers=workers, concurrency=concurrency, p50_s=p50, p95_s=p95, failover=failover,
+        deaths_per_hour=deaths, per_second=rate,
+    )  # fmt: skip
+    for line in bulk_lines(plan, cost):
+        say(line)
+
+
 @bench.command("warehouse")
 def bench_warehouse(
     sizes: Annotated[str, typer.Option(help="Answers, comma separated.")] = "10000,100000,1000000",

@@ -31,7 +31,7 @@ def rows_of(folder: Path) -> list[str]:
 
 
 @dataclass(slots=True)
-class Journal:
+class BackfillJournal:
     """The items of one backfill and their state on disk. ``spent_usd`` includes ``lost_usd``, the bound of lost calls."""
 
     folder: Path
@@ -51,7 +51,7 @@ class Journal:
     _file: IO[str] | None = None
 
     @classmethod
-    def open(cls, folder: Path, items: Sequence[WorkItem], chunk_size: int) -> "Journal":
+    def open(cls, folder: Path, items: Sequence[WorkItem], chunk_size: int) -> "BackfillJournal":
         """Read what earlier runs left. Calls that they had in flight count as lost."""
         book = cls(folder=folder, items=items, chunk_size=chunk_size)
         book._chunk_of = {item.id: at // chunk_size for at, item in enumerate(items)}

@@ -13,7 +13,7 @@ from pathlib import Path
 from eval.alone import working_alone
 from eval.backfill.budget import CostBound
 from eval.backfill.engines import BackfillEngine, Lane
-from eval.backfill.journal import Journal
+from eval.backfill.journal import BackfillJournal
 from eval.backfill.work import ItemRow, Mode, Work, WorkItem
 from eval.errors import BackfillError, HarnessError
 from service.canonical import canonical_json, sha256_hex
@@ -92,7 +92,7 @@ def backfill(
     bound = None if order.budget_usd is None or order.pair is None else CostBound(order.pair, order.cards)
     with working_alone(order.folder.with_name(f".{order.folder.name}.lock"), f"the backfill in {order.folder}"):
         _claim(order, ordered)
-        journal = Journal.open(order.folder, ordered, order.chunk_size)
+        journal = BackfillJournal.open(order.folder, ordered, order.chunk_size)
         run = _Run(order=order, journal=journal, bound=bound, say=say, resumed=journal.done, left=deque(journal.left()))
         try:
             if run.left and run.affordable(run.left[0]):
@@ -117,7 +117,7 @@ def _work(order: BackfillOrder, settings: Settings) -> Work:
 @dataclass(slots=True, kw_only=True)
 class _Run:
     order: BackfillOrder
-    journal: Journal
+    journal: BackfillJournal
     bound: CostBound | None
     say: Callable[[BackfillProgress], None]
     resumed: int

@@ -71,7 +71,9 @@ def test_groups_hold_what_the_guides_name():
     found = commands(typer.main.get_command(build_app()))
     assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
-    assert set(commands(found["bench"])) == {"harness", "service", "warehouse", "report", "seeds", "floor", "history"}
+    assert set(commands(found["bench"])) == {
+        "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill",
+    }  # fmt: skip
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from eval.backfill.journal import Journal, chunk_path, rows_of
+from eval.backfill.journal import BackfillJournal, chunk_path, rows_of
 from eval.backfill.work import WorkItem
 from eval.run.reply_cache import ReplyCache
 from service.llm.model_call import ModelReply, Usage
@@ -25,5 +25,5 @@ def test_the_reply_cache_finds_such_an_answer_again(tmp_path):
 def test_a_backfill_takes_up_a_chunk_with_such_an_answer(tmp_path):
     row = {"id": "r1", "output": TEXT, "failure": None, "cost_usd": "0.5"}
     chunk_path(tmp_path, 0).write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
-    assert Journal.open(tmp_path, [WorkItem(id="r1", inputs={})], 1).done == 1
+    assert BackfillJournal.open(tmp_path, [WorkItem(id="r1", inputs={})], 1).done == 1
     assert [json.loads(line) for line in rows_of(tmp_path)] == [row]
