@@ -203,13 +203,15 @@ def test_status_as_json_agrees_with_the_exit_code(capsys):
 
 
 def test_changed_as_json_holds_pairs_and_reasons(monkeypatch, capsys):
-    found = SimpleNamespace(pairs=("a", "b"), reasons=("a.prompty changed", "b.prompty changed"))
+    found = SimpleNamespace(pairs=("extractive", "nova-lite"), code=("eval/suite.py",), reasons=("two pairs changed",))
     monkeypatch.setattr("eval.changes.changed_pairs", lambda *_: found)
     assert omni("changed", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
         "task": "summarize",
-        "pairs": ["a", "b"],
-        "reasons": ["a.prompty changed", "b.prompty changed"],
+        "pairs": ["extractive", "nova-lite"],
+        "roles": {"extractive": "floor", "nova-lite": "candidate"},
+        "code": ["eval/suite.py"],
+        "reasons": ["two pairs changed"],
     }
 
 
