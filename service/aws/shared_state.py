@@ -216,7 +216,10 @@ class SharedState:
 
     def _expecting(self, write: dict[str, Any], expected: int | None) -> dict[str, Any]:
         if expected == 0:
-            write["ConditionExpression"] = "attribute_not_exists(#version)"
+            # An expired item does not exist any more, although DynamoDB deletes it hours or days later.
+            write["ConditionExpression"] = "attribute_not_exists(#version) OR #expires <= :now"
+            write["ExpressionAttributeNames"]["#expires"] = _EXPIRES
+            write["ExpressionAttributeValues"][":now"] = {"N": str(int(self._now()))}
         elif expected is not None:
             write["ConditionExpression"] = "#version = :expected"
             write["ExpressionAttributeValues"][":expected"] = {"N": str(expected)}

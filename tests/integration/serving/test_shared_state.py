@@ -37,6 +37,13 @@ def test_a_text_is_replaced_only_at_the_version_that_was_read(state):
         state.delete("clients", "widget", expected=3)
 
 
+def test_an_expired_text_is_none_that_stands_in_the_way(state):
+    state.put("leases", "report", "one", expected=0, expires_at=1_000.0)
+    assert state.get("leases", "report") is None
+    state.put("leases", "report", "two", expected=0)
+    assert state.get("leases", "report").text == "two"
+
+
 def test_each_write_of_a_text_raises_its_partitions_number_and_a_refused_one_does_not(state):
     assert state.changes() == {}
     state.put("a", "x", "1")

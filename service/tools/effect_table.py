@@ -1,0 +1,56 @@
+"""The ledger of effects in the shared DynamoDB table: all tasks of the service know what any of them has written."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Literal
+
+from service.aws.bounded import StoreThrottled
+from service.aws.shared_state import SharedState, SharedStateChanged
+from service.tools.effects import KnownEffect
+
+# As long as the validation records of a conversation are kept; a retry comes within minutes.
+_KEPT_S = 90 * 86_400
+_ATTEMPTS = 5
+
+
+class EffectTable:
+    """See ``EffectLedger``. An effect can be claimed by one caller only, whatever the process. Methods raise ``StoreError``."""
+
+    def __init__(self, shared: SharedState, *, now: Callable[[], float] = time.time) -> None:
+        """``now`` is seconds since 1970."""
+        self._shared = shared
+        self._now = now
+
+    async def claim(self, key: str, *, tool: str) -> KnownEffect | None:
+        """See ``EffectLedger.claim``."""
+        return await asyncio.to_thread(self._claim, key, tool)
+
+    async def end(self, key: str, state: Literal["done", "failed"], content: str) -> None:
+        """See ``EffectLedger.end``."""
+        await asyncio.to_thread(self._put, key, KnownEffect(state=state, content=content), None)
+
+    def _claim(self, key: str, tool: str) -> KnownEffect | None:
+        for _ in range(_ATTEMPTS):
+            found = self._shared.get(_partition(key), key)
+            known = None if found is None or found.text is None else KnownEffect(**json.loads(found.text))
+            if known is not None and known.state != "failed":
+                return known
+            try:
+                self._put(key, KnownEffect(state="claimed", content=tool), 0 if found is None else found.version)
+            except SharedStateChanged:
+                continue  # another process was faster; look at what it noted
+            return None
+        raise StoreThrottled(f"the effect {key[:12]} is claimed by others all the time")
+
+    def _put(self, key: str, effect: KnownEffect, expected: int | None) -> None:
+        self._shared.put(
+            _partition(key), key, json.dumps(asdict(effect)), expected=expected, expires_at=self._now() + _KEPT_S
+        )
+
+
+def _partition(key: str) -> str:
+    # Several partitions, so that unrelated effects do not wait for one another's announcement.
+    return f"effects/{key[:2]}"
