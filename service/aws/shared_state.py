@@ -65,6 +65,10 @@ class SharedState:
         self._now = now
         self._store = f"table {table!r}"
 
+    def place(self, partition: str, key: str) -> str:
+        """Return where an item stands, for messages that tell an operator to look at it or to delete it."""
+        return f"item {key!r} of {self._full(partition)!r} in table {self.table!r}"
+
     def get(self, partition: str, key: str) -> SharedItem | None:
         """Return one item, or None."""
         found = self._called("get_item", Key=self._at(partition, key), ConsistentRead=True)

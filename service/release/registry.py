@@ -119,10 +119,12 @@ class RegistryPairSource:
         served, newest = self._served, self._copies.newest()
         last = max(newest, served.sequence if served is not None else 0)
         if found.sequence < last:
-            whom = "that was served" if newest < last else "that a task of this service has served"
+            elsewhere = last == newest and (served is None or served.sequence < newest)
+            whom = "that a task of this service has served" if elsewhere else "that was served"
+            again = f"; or, after the registry began anew, delete {self._copies.place()}" if elsewhere else ""
             raise RegistryError(
                 f"the alias points at release {found.sequence}, older than release {last} {whom}; "
-                "a rollback is a new release: use `omni rollback`"
+                f"a rollback is a new release: use `omni rollback`{again}"
             )
         if (
             served is not None

@@ -90,6 +90,10 @@ class ReleaseCopies:
             self._newest = max(self._newest, self._sequence(None if found is None else found.text, keys))
         return self._newest
 
+    def place(self) -> str:
+        """Return where the newest statement stands, for messages."""
+        return "" if self._shared is None else self._shared.place(release_partition(self._task), _KEY)
+
     def keep(self, served: ServedPair) -> None:
         """Keep a pair with its statements for tasks that do not have it, and tell them of its release.
 

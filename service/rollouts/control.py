@@ -174,7 +174,7 @@ class RolloutControl:
         if step < known.sequence:
             raise RegistryError(
                 f"the alias points at rollout step {step}, older than step {known.sequence}, which was seen before; "
-                "use `omni rollout` again"
+                f"use `omni rollout` again, or, after the registry began anew, delete {self._memory.place()}"
             )
         if step > known.sequence:
             # Without a sequence the state is damaged, and may have held a stop of this step.

@@ -83,6 +83,11 @@ class StepMemory:
         """Return whether a stop of step ``sequence`` would be known: a task whose disk is new has to ask the table first."""
         return self._heard or self._from_disk == sequence
 
+    def place(self) -> str:
+        """Return where the newest step is remembered, for messages."""
+        on_disk = str(self._folder / "state.json")
+        return on_disk if self._shared is None else f"{on_disk} and {_place(self._task, self._shared)}"
+
     def remember(self, state: StepState) -> None:
         """Add ``state`` to what is known, here and for the other tasks."""
         self._keep(self.present.merged(state))
@@ -130,7 +135,8 @@ def _parsed(text: str | None, task: str, shared: SharedState) -> StepState:
     try:
         return _ADAPTER.validate_json(text or "")
     except ValidationError as err:
-        raise StoreError(
-            f"item {_KEY!r} of {rollout_partition(task)!r} in table {shared.table!r} is damaged: delete it; the tasks write "
-            "what they know again"
-        ) from err
+        raise StoreError(f"{_place(task, shared)} is damaged: delete it; the tasks write what they know again") from err
+
+
+def _place(task: str, shared: SharedState) -> str:
+    return shared.place(rollout_partition(task), _KEY)

@@ -154,6 +154,7 @@ def test_an_alias_moved_back_is_refused_by_a_task_that_never_saw_the_newer_relea
     service.task(service.release(2), "one")
     source = service.task(service.release(1))
     assert "older than release 2 that a task of this service has served" in source.status().last_error
+    assert "delete item 'newest' of 'test/release/demo' in table 'shared'" in source.status().last_error
     assert source.current().sequence == 2  # from the bucket
 
 

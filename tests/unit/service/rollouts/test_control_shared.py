@@ -94,6 +94,8 @@ def test_the_last_step_seen_outlives_the_disk(service):
     control = service.task("a new disk")
     assert serves(control) == {"old"}
     assert "older than step 3" in control.status()["last_error"]
+    assert "delete" in control.status()["last_error"]
+    assert "item 'step' of 'test/rollout/demo' in table 'shared'" in control.status()["last_error"]
 
 
 def test_a_task_with_an_empty_disk_shows_no_candidate_until_it_knows_of_no_stop(service):
