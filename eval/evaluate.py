@@ -318,8 +318,18 @@ def _keep_evidence(
     setting: RunSetting,
 ) -> None:
     from eval.release.evidence import attested_run_logs
+    from eval.release.reference import put_bundle
 
     settings, dataset = setting.settings, setting.dataset
     now, days = wall_clock(settings.clock_file)(), settings.release.attestation_days
     for log in attested_run_logs(evaluation, dataset, suite, report, signer, now=now, days=days):
         worker.log_run(evaluation.task, log)
+    for pair in evaluation.pairs if signer is not None and settings.release.evidence_bucket else ():
+        address = put_bundle(
+            report.parent,
+            task=evaluation.task,
+            pair_name=pair.pair_name,
+            evaluation_id=evaluation.run_id,
+            settings=settings,
+        )
+        say(f"Evidence of {pair.pair_name}: {address}", file=sys.stderr)

@@ -75,6 +75,7 @@ class ReleaseSettings(SettingsGroup):
     signing_key: SecretStr | None = None  # the key itself instead of a file, for a CI secret
     signing_kms_key: str | None = None  # id or ARN of an AWS KMS key of spec ECC_NIST_EDWARDS25519
     attestation_days: int = Field(default=30, ge=1, le=365)  # a promotion needs a passed gate that is not older
+    evidence_bucket: str | None = None  # evaluations put each pair's evidence there, for promotions in other stages
     ledger_dir: Path | None = None  # second copy of the releases; default: next to a sqlite store, else under state_dir
     stage: Stage | None = None  # what the releases are for; read it through `Settings.stage`
     # Whether a pair may be released and served although nobody looked at some kinds of harm, because no judge was licensed for

@@ -21,6 +21,20 @@ Base = Annotated[str, typer.Option(help="The commit to compare with.")]
 BudgetUsd = Annotated[
     float | None, typer.Option("--budget-usd", min=0, help="End without evidence before the live calls cost more USD.")
 ]
+ApprovedBy = Annotated[
+    str | None,
+    typer.Option(help="Who approved it. In CI, where the user is nobody: default GITHUB_ACTOR, unless that is a bot."),
+]
+PullRequest = Annotated[
+    str | None, typer.Option(help="Number or address of the pull request; in CI default: what GitHub's event says.")
+]
+WithoutJudge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHY",
+        help="Release although no licensed judge looked at some kinds of harm; WHY is signed into the release.",
+    ),
+]
 Why = Annotated[str, typer.Option(help="Reason, kept in the release history.")]
 
 

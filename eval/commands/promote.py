@@ -1,11 +1,12 @@
 """``register``, ``promote`` and ``rollback``: change which pair production serves."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from eval.commands.arguments import GATE_REJECTS, PairName, TaskName, Why
+from eval.commands.arguments import GATE_REJECTS, ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
 from figures.command_line import omni
 from service.display.terminal import say
 
@@ -23,14 +24,31 @@ def register(pair: PairName, task: TaskName = "summarize") -> None:
     say(f"Next: evaluate it: {omni('eval', '--pairs', pair, task=task)}")
 
 
-def promote(pair: PairName, why: Why, task: TaskName = "summarize") -> None:
-    """Release a pair that passed the gate with the present pair file, dataset, suite and production."""
+def promote(
+    pair: PairName,
+    why: Why,
+    task: TaskName = "summarize",
+    evidence: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|S3", help="Evidence of another stage: a <pair>.evidence.json or s3://bucket/key."),
+    ] = None,
+    approved_by: ApprovedBy = None,
+    pull_request: PullRequest = None,
+    without_judge: WithoutJudge = None,
+) -> None:
+    """Release a pair that passed the gate with the present pair file, dataset, suite and production.
+
+    --evidence takes the attestation that another stage's evaluation made, by reference: it is verified with the trusted keys and
+    must be about this pair, dataset, suite, and the same pair in production.
+    """
     from eval.errors import Refused
     from eval.release.promotion import promote_pair
+    from eval.release.releaser import Releaser
     from service.settings import Settings
 
     try:
-        release = promote_pair(task, pair, why, Settings())
+        by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
+        release = promote_pair(task, pair, why, Settings(), by=by, without_judge=without_judge, evidence_from=evidence)
     except Refused as err:
         exit_refused(err)
     say(
@@ -47,14 +65,19 @@ def rollback(
         int | None, typer.Option(help="Release number to return to; default: the newest of another pair.")
     ] = None,
     task: TaskName = "summarize",
+    approved_by: ApprovedBy = None,
+    pull_request: PullRequest = None,
+    without_judge: WithoutJudge = None,
 ) -> None:
     """Return production to an earlier release. The rollback is a new release with a higher number."""
     from eval.errors import Refused
     from eval.release.promotion import roll_back
+    from eval.release.releaser import Releaser
     from service.settings import Settings
 
     try:
-        release = roll_back(task, why, to, Settings())
+        by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
+        release = roll_back(task, why, to, Settings(), by=by, without_judge=without_judge)
     except Refused as err:
         exit_refused(err)
     say(

@@ -13,6 +13,7 @@ from service.display.terminal import say
 
 if TYPE_CHECKING:
     from eval.release.audit import HistoryRow
+    from service.release.release import Release
 
 _LONGEST = 2_000  # characters of a line; on one line, because a name with a line feed could forge a second, good one
 
@@ -55,7 +56,7 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
     for row in rows:
         release, evidence = row.entry.release, row.attestation
         if release is not None:
-            said = one_line(f"{release.who}: {release.why}", _LONGEST)
+            said = one_line(f"{_people(release)}: {release.why}", _LONGEST)
             say(
                 f"{release.sequence:>4}  {release.at}  {release.kind:<8}  {release.pair_name} {release.pair_digest[:12]} "
                 f"(v{release.registry_version})  {said}"
@@ -71,16 +72,35 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         say(f"      {one_line(problem, _LONGEST)}")
 
 
+def _people(release: "Release") -> str:
+    """Return who released, who approved if that is somebody else, and the pull request."""
+    approved = f", approved by {release.approved_by}" if release.approved_by not in (None, release.who) else ""
+    request = f", pull request {release.pull_request}" if release.pull_request else ""
+    return f"{release.who}{approved}{request}"
+
+
 def _plain(row: "HistoryRow") -> dict[str, Any]:
     """Return a row as JSON values; ``release`` and ``evidence`` are None where they do not verify."""
     release, evidence = row.entry.release, row.attestation
-    told = ("sequence", "at", "kind", "pair_name", "pair_digest", "registry_version", "from_digest", "who", "why")
+    told = (
+        "sequence",
+        "at",
+        "kind",
+        "pair_name",
+        "pair_digest",
+        "registry_version",
+        "from_digest",
+        "who",
+        "why",
+        "stage",
+    )
+    signed = ("approved_by", "pull_request", "unseen_allowed_in", "without_judge")
     measured = ("evaluation_id", "verdict", "headline", "unseen", "looked_at", "dataset_name", "case_count")
     return {
-        "release": None if release is None else {name: getattr(release, name) for name in (*told, "unseen_allowed_in")},
+        "release": None if release is None else {name: getattr(release, name) for name in (*told, *signed)},
         "evidence": None
         if evidence is None
-        else {name: getattr(evidence, name) for name in (*measured, "environment", "answered_by")},
+        else {name: getattr(evidence, name) for name in (*measured, "environment", "answered_by", "origins")},
         "verified": row.problem is None,
         "problem": row.problem,
     }

@@ -1,10 +1,11 @@
 """``rollout`` and ``rollout-end``: serve a candidate to a rising share of the customers, or end that."""
 
+import os
 from typing import Annotated
 
 import typer
 
-from eval.commands.arguments import PairName, TaskName, Why
+from eval.commands.arguments import ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
 from eval.commands.promote import exit_refused, tell
 from service.display.terminal import say
 
@@ -20,6 +21,9 @@ def rollout(
     ] = 0,
     shadow_only: Annotated[bool, typer.Option(help="Do not show the candidate's answers to customers yet.")] = False,
     restart: Annotated[bool, typer.Option(help="Begin again at the first step, even after a stop.")] = False,
+    approved_by: ApprovedBy = None,
+    pull_request: PullRequest = None,
+    without_judge: WithoutJudge = None,
 ) -> None:
     """Start serving a pair that passed the gate to a share of the customers, or move its rollout on by one step.
 
@@ -27,6 +31,7 @@ def rollout(
     starts the next step.
     """
     from eval.errors import Refused, RolloutError
+    from eval.release.releaser import Releaser
     from eval.release.rollout import advance_rollout
     from service.rollouts.step_state import rollout_partition
     from service.settings import Settings
@@ -37,7 +42,16 @@ def rollout(
         raise RolloutError(f"--steps are whole numbers, as in --steps 10,25,50,100; not {steps!r}") from err
     try:
         done = advance_rollout(
-            task, pair, why, Settings(), steps=plan, shadow_percent=shadow, shadow_only=shadow_only, restart=restart
+            task,
+            pair,
+            why,
+            Settings(),
+            steps=plan,
+            shadow_percent=shadow,
+            shadow_only=shadow_only,
+            restart=restart,
+            by=Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request),
+            without_judge=without_judge,
         )
     except Refused as err:
         exit_refused(err)
@@ -50,15 +64,16 @@ def rollout(
     tell(rollout_partition(task))
 
 
-def rollout_end(why: Why, task: TaskName = "summarize") -> None:
+def rollout_end(why: Why, task: TaskName = "summarize", approved_by: ApprovedBy = None) -> None:
     """End the rollout: production answers all customers again."""
     from eval.errors import Refused
+    from eval.release.releaser import Releaser
     from eval.release.rollout import end_rollout
     from service.rollouts.step_state import rollout_partition
     from service.settings import Settings
 
     try:
-        done = end_rollout(task, why, Settings())
+        done = end_rollout(task, why, Settings(), Releaser.of(os.environ, approved_by=approved_by))
     except Refused as err:
         exit_refused(err)
     say(f"rollout step {done.sequence}: {task} is answered by {done.production_digest[:12]} alone")

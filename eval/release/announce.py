@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from eval.release.evidence import FIGURES_FILE
 from eval.release.ledger import Ledger
+from eval.release.reference import FIGURES_FILE
 from eval.tracking.store import Tracking
 from figures.command_line import omni
 from service.canonical import sha256_hex

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from eval.release.audit_item import AuditItem
 from eval.release.audit_rollout import rollout_items
-from eval.release.evidence import FIGURES_FILE
 from eval.release.ledger import Ledger, LedgerEntry, chain_problems
+from eval.release.reference import FIGURES_FILE
 from eval.tracking.store import CASES_FILE, Tracking
 from figures.command_line import REASON, omni
 from service.canonical import sha256_hex
@@ -18,6 +18,7 @@ from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.unseen import UnseenPolicy, unseen_text
 from service.release.verification import refuse_unseen, verify_released
+from service.release.worth import refuse_elsewhere
 from service.settings import Settings
 
 PUT_BACK = "restore the store from a backup; the releases themselves are not affected"
@@ -198,7 +199,9 @@ class Audit:
             attestation, _ = self._evidence(next(entry for entry in self._entries if entry.release is newest))
             if attestation is not None:
                 policy = UnseenPolicy.of(self._settings)
-                refuse_unseen(f"release {newest.sequence}", attestation, newest.unseen_allowed_in, policy)
+                what = f"release {newest.sequence}"
+                refuse_elsewhere(what, newest.stage, newest.environment, self._settings.environment, policy)
+                refuse_unseen(what, attestation, newest.unseen_allowed_in, policy)
         except RegistryError as err:
             problem = str(err)
         if problem is not None:
@@ -212,4 +215,5 @@ def _although(release: Release | None, attestation: GateAttestation | None) -> s
         return ""
     text = unseen_text(attestation.unseen, attestation.looked_at)
     allowed = f", an exception signed for stage {release.unseen_allowed_in!r}" if release.unseen_allowed_in else ""
+    allowed += f" ({release.without_judge})" if allowed and release.without_judge else ""
     return f"although {text}{allowed}" if text else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.cases import Dataset
+from eval.release.reference import ATTESTATION_FILE, BUNDLE_FILE, FIGURES_FILE, NO_BASELINE, Bundle
 from eval.release.signing import sign_statement
 from eval.results import Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.suite import Suite
@@ -31,12 +32,11 @@ from service.release.attestation import GateAttestation, read_attestation
 from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
 from service.release.statements import TrustedKeys, shown
 from service.release.verification import CLOCK_SKEW
+from service.release.worth import worth_problem
+from service.settings import Stage
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
-
-FIGURES_FILE, ATTESTATION_FILE = "figures.json", "attestation.json"
-NO_BASELINE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,19 +125,20 @@ def attested_run_logs(
 ) -> Iterator[RunLog]:
     """Yield the MLflow record of each pair with its figures and, when there is a ``signer``, its signed attestation.
 
-    Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``. The attestation
-    expires after ``days``.
+    Both are also written beside ``report``, as ``<pair>.figures.json`` and ``<pair>.attestation.json``, and together with the
+    cases as ``<pair>.evidence.json``, for another stage. The attestation expires after ``days``.
 
     Raises:
         SigningError: an attestation could not be signed.
     """
     for pair in evaluation.pairs:
         log = run_log(evaluation, pair, dataset, report)
+        cases = table_text(log.table)
         attested = attest(
             evaluation,
             pair,
             gate_dataset=suite.gate_dataset,
-            cases=table_text(log.table),
+            cases=cases,
             now=now,
             days=days,
         )
@@ -145,7 +146,11 @@ def attested_run_logs(
         if signer is not None:
             texts[ATTESTATION_FILE] = sign_statement(signer, attested.attestation.statement())
             log = replace(log, tags=log.tags | {TAG_ATTESTATION: texts[ATTESTATION_FILE]})
-        write_statement_files(report.parent, pair.pair_name, texts)
+        files = dict(texts)
+        if ATTESTATION_FILE in texts:
+            bundle = Bundle(attestation=texts[ATTESTATION_FILE], figures=attested.figures, cases=cases)
+            files[BUNDLE_FILE] = bundle.text
+        write_statement_files(report.parent, pair.pair_name, files)
         yield replace(log, texts=texts)
 
 
@@ -182,13 +187,14 @@ def refusals(
     suite_digest: str,
     production_digest: str | None,
     environment: str,
+    stage: Stage,
     now: datetime,
     behaviour_required: bool = False,
 ) -> tuple[PairEvidence | None, list[str]]:
     """Find the evaluation that allows this promotion among ``candidates`` (of the pair's name, newest first).
 
-    Among evaluations of exactly this pair, dataset, suite, production and environment the newest by its signed time decides,
-    so a later verdict overrides an earlier pass.
+    Among evaluations of exactly this pair, dataset, suite and production that count in ``stage`` the newest by its signed time
+    decides, so a later verdict overrides an earlier pass.
 
     Returns:
         The evidence and no reasons, or None and the reasons, each saying which digest differs and what to do.
@@ -201,9 +207,8 @@ def refusals(
         "dataset_digest": (f"dataset {dataset_name!r}", dataset_digest),
         "suite_digest": ("the suite", suite_digest),
         "baseline_digest": ("the production pair", production_digest or NO_BASELINE),
-        "environment": ("the environment", environment),
     }
-    apart = [_differences(evidence, wanted) for evidence in candidates]
+    apart = [_differences(evidence, wanted, stage) for evidence in candidates]
     of_this = [
         (evidence.attestation, evidence)
         for evidence, reasons in zip(candidates, apart, strict=True)
@@ -226,16 +231,20 @@ def refusals(
     return None, [*best, f"run `{again}` to evaluate its present state"]
 
 
-def _differences(evidence: PairEvidence, wanted: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Return how ``evidence`` differs from ``wanted`` (by field: its name in words and its value); empty if it does not."""
+def _differences(evidence: PairEvidence, wanted: Mapping[str, tuple[str, str]], stage: Stage) -> list[str]:
+    """Return why ``evidence`` is not about what is ``wanted`` (by field: its name in words and its value) or counts not here."""
     attestation = evidence.attestation
     if attestation is None:
         return [evidence.problem]
     then = {field: getattr(attestation, field) or NO_BASELINE for field in wanted}
+    worthless = worth_problem(attestation, stage)
     return [
-        f"{what} differs from the evaluated one (now {today[:12]}, evaluated {then[field][:12]})"
-        for field, (what, today) in wanted.items()
-        if then[field] != today
+        *([f"evaluation {attestation.evaluation_id} does not count here: {worthless}"] if worthless else []),
+        *(
+            f"{what} differs from the evaluated one (now {today[:12]}, evaluated {then[field][:12]})"
+            for field, (what, today) in wanted.items()
+            if then[field] != today
+        ),
     ]
 
 

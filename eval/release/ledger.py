@@ -1,12 +1,13 @@
 """The ledger: a task's releases as a chain of signed envelopes, kept in MLflow's version tags and in a copy on disk."""
 
-import getpass
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from eval.release.releaser import Releaser
 from eval.release.signing import sign_statement
+from eval.release.unseen import JudgeException
 from eval.tracking.store import Tracking
 from figures.command_line import omni
 from service.clock import wall_clock
@@ -18,7 +19,7 @@ from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag
 from service.release.statements import TrustedKeys, envelope_digest
 from service.release.unseen import UnseenPolicy
 from service.release.verification import CLOCK_SKEW, verify_released
-from service.settings import Settings, Stage
+from service.settings import Settings
 from service.strict import lines_of
 
 if TYPE_CHECKING:
@@ -121,7 +122,8 @@ class Ledger:
         from_digest: str | None,
         after: int,
         signer: "Signer",
-        unseen_allowed_in: Stage | None = None,
+        by: Releaser | None = None,
+        exception: JudgeException | None = None,
     ) -> Release:
         """Sign a release, write it with its attestation, move the alias, and copy the ledger, under a lock.
 
@@ -135,7 +137,8 @@ class Ledger:
             from_digest: digest in production when the caller decided; None without production.
             after: sequence of the newest release when the caller decided; 0 for none.
             signer: whose signature the release carries.
-            unseen_allowed_in: the stage that takes it although nobody looked at some kinds of harm; None: no such exception.
+            by: who releases; None: the person at this machine.
+            exception: to release although nobody looked at some kinds of harm; None: none.
 
         Raises:
             RegistryError: another release came in between, services would refuse this one, the clock went back, or the store
@@ -158,11 +161,12 @@ class Ledger:
                 gate_run_id=gate_run_id,
                 attestation=envelope_digest(attestation, "the gate attestation"),
                 previous=last.digest if last else None,
-                who=getpass.getuser(),
+                **asdict(by or Releaser.of({})),
                 why=why,
                 at=now.isoformat(timespec="seconds"),
                 environment=self._settings.environment,
-                unseen_allowed_in=unseen_allowed_in,
+                stage=self._settings.stage,
+                **(exception or JudgeException()).fields,
             )
             self._place(release, sign_statement(signer, release.statement()), attestation, entries)
             return release

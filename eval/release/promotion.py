@@ -5,18 +5,18 @@ from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
 from eval.errors import Refused
-from eval.release.evidence import read_evidence, refusals
 from eval.release.ledger import Ledger
+from eval.release.reference import read_bundle, take_over
+from eval.release.releaser import Releaser
 from eval.release.signing import signer_to_release
-from eval.release.to_release import read_to_release, refuse_demo
-from eval.release.unseen import Say, exception_of, say_aside
+from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_demo
+from eval.release.unseen import JudgeException, Say, exception_of, say_aside
 from eval.report.conclusions import check_line
 from eval.results import Verdict
 from eval.suite import Suite
 from eval.suites import load_suite
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
-from service.clock import wall_clock
 from service.errors import RegistryError
 from service.pair import Pair
 from service.release.attestation import read_attestation
@@ -24,6 +24,7 @@ from service.release.registry import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
 from service.release.unseen import UnseenPolicy
+from service.release.worth import worth_problem
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class _ReleaseContext:
     settings: Settings
     suite: Suite
     say: Say
+    by: Releaser | None
+    without_judge: str | None
 
     @property
     def newest(self) -> Release | None:
@@ -74,10 +77,11 @@ class _ReleaseContext:
         return self.releases[0] if self.releases else None
 
 
-def _open_context(task_name: str, settings: Settings, say: Say) -> _ReleaseContext:
+def _open_context(
+    task_name: str, settings: Settings, say: Say, by: Releaser | None, without_judge: str | None
+) -> _ReleaseContext:
     signer = signer_to_release(settings)
     keys = load_trusted_keys(settings.trusted_keys_file)
-    check_store(settings.registry.uri)
     tracking = Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file)
     ledger = Ledger(task_name, tracking, settings, keys)
     return _ReleaseContext(
@@ -89,13 +93,34 @@ def _open_context(task_name: str, settings: Settings, say: Say) -> _ReleaseConte
         settings=settings,
         suite=load_suite(task_name),
         say=say,
+        by=by,
+        without_judge=without_judge,
     )
 
 
-def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, say: Say = say_aside) -> Release:
+def promote_pair(
+    task_name: str,
+    pair_name: str,
+    why: str,
+    settings: Settings,
+    say: Say = say_aside,
+    *,
+    by: Releaser | None = None,
+    without_judge: str | None = None,
+    evidence_from: str | None = None,
+) -> Release:
     """Release the pair if the store has a signed attestation that exactly this content passed the gate.
 
-    ``say`` is told what nobody looked at, if the stage takes such evidence.
+    Args:
+        task_name: its task.
+        pair_name: its name.
+        why: the reason, kept in the signed release.
+        settings: store, keys, stage.
+        say: is told what nobody looked at, if the release goes on in spite of it.
+        by: who releases; None: the person at this machine.
+        without_judge: why the release goes on although nobody looked at some kinds of harm.
+        evidence_from: file or S3 address of evidence that another stage's evaluation made; it is recorded here, and then counts
+            as this store's own does.
 
     Raises:
         Refused: there is no such evidence, or no reason was given.
@@ -105,11 +130,13 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
     if not why.strip():
         raise Refused(f"a reason is required: {omni('promote', pair_name, *REASON, task=task_name)}")
     wanted = read_to_release(task_name, pair_name, settings)
-    pair, dataset, suite = wanted.pair, wanted.dataset, wanted.suite
+    pair = wanted.pair
     refuse_demo(pair, settings)
-    _refuse_misbehaviour(pair, suite, settings)
-    check_store(settings.registry.uri)
-    context = _open_context(task_name, settings, say)
+    _refuse_misbehaviour(pair, wanted.suite, settings)
+    bundle = None if evidence_from is None else read_bundle(evidence_from, settings)
+    if bundle is None:
+        check_store(settings.registry.uri)  # evidence from elsewhere may well be the first that a store gets
+    context = _open_context(task_name, settings, say, by, without_judge)
     try:
         production = _production(task_name, context)
     except RegistryError as err:
@@ -117,22 +144,20 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
     production_digest = production.pair.digest if production else None
     if production_digest == pair.digest and not _needs_new_evidence(context):
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
-    evidence, reasons = refusals(
-        read_evidence(context.tracking.records(task_name, pair_name), context.keys),
-        task_name=task_name,
-        pair_name=pair_name,
-        pair_digest=pair.digest,
-        dataset_digest=dataset.digest,
-        dataset_name=dataset.name,
-        suite_digest=suite.digest,
-        production_digest=production_digest,
-        environment=settings.environment,
-        now=wall_clock(settings.clock_file)(),
-        behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
+    if bundle is not None:
+        attested = take_over(
+            bundle,
+            task=task_name,
+            pair_name=pair_name,
+            address=evidence_from or "",
+            tracking=context.tracking,
+            keys=context.keys,
+        )
+        _refuse_other_production(attested.baseline_digest, production_digest, wanted, settings)
+    evidence, attestation = find_evidence(
+        wanted, production_digest, doing="promoted", tracking=context.tracking, keys=context.keys, settings=settings
     )
-    if evidence is None or evidence.attestation is None:
-        raise Refused(f"{pair_name} {pair.digest[:12]} is not promoted: " + "; ".join(reasons))
-    exception = exception_of(evidence.attestation, suite, UnseenPolicy.of(settings), say)
+    policy = UnseenPolicy.of(settings)
     return context.ledger.publish(
         pair,
         context.tracking.register(pair),
@@ -143,7 +168,28 @@ def promote_pair(task_name: str, pair_name: str, why: str, settings: Settings, s
         from_digest=production_digest,
         after=context.newest.sequence if context.newest else 0,
         signer=context.signer,
-        unseen_allowed_in=exception,
+        by=by,
+        exception=exception_of(attestation, wanted.suite, policy, say, without_judge=without_judge),
+    )
+
+
+def _refuse_other_production(there: str | None, here: str | None, wanted: ToRelease, settings: Settings) -> None:
+    """Refuse evidence whose comparison was with another pair than the one that it would replace here.
+
+    No worse than that pair is not no worse than this one: the other stage may have had a weaker one in production.
+    """
+    if there == here:
+        return
+    pair = wanted.pair
+    again = omni("gate", pair.name, task=pair.task)
+    compared = (
+        f"compared it with {there[:12]}" if there else "compared it with nothing, as nothing was in production there"
+    )
+    now = f"{here[:12]} is in production" if here else "nothing is in production"
+    first = f"Release {there[:12]} here first, on its own evidence, or evaluate" if there else "Evaluate"
+    raise Refused(
+        f"{pair.name} {pair.digest[:12]} is not promoted: the evidence {compared}, but in stage {settings.stage!r} {now}. "
+        f"{first} {pair.name} against what is in production here: `{again}`"
     )
 
 
@@ -164,16 +210,18 @@ def _production(task_name: str, context: _ReleaseContext) -> Production | None:
 
 
 def _needs_new_evidence(context: _ReleaseContext) -> bool:
-    """Return whether services of this stage refuse the pair in production because nobody looked at some kinds of harm.
+    """Return whether services of this stage refuse the pair in production: released for another stage, or with unseen harms.
 
-    Then the same pair may be promoted again: on evidence in which a judge looked, or with an exception.
+    Then the same pair may be promoted again: for this stage, on evidence in which a judge looked, or with an exception.
     """
     newest = context.newest
     envelope = None if newest is None else context.ledger.attestation(newest)
     if newest is None or envelope is None:
         return False
     attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {newest.sequence}")
-    return UnseenPolicy.of(context.settings).lacks_exception(attestation.unseen, newest.unseen_allowed_in)
+    elsewhere = not newest.is_for(context.settings.stage, context.settings.environment)
+    policy = UnseenPolicy.of(context.settings)
+    return elsewhere or policy.lacks_exception(attestation.unseen, newest.unseen_allowed_in)
 
 
 def _refuse_misbehaviour(pair: Pair, suite: Suite, settings: Settings) -> None:
@@ -216,15 +264,22 @@ def _release_again(
             f"MLflow run {earlier.gate_run_id}: restore the store from a backup; reports/out holds a copy of each attestation"
         )
     attestation, _ = read_attestation(envelope, context.keys, f"the gate attestation of release {earlier.sequence}")
-    if (attestation.pair_digest, attestation.environment) != (pair.digest, context.settings.environment):
-        raise Refused(
-            f"the gate attestation of release {earlier.sequence} is for {attestation.pair_digest[:12]} in "
-            f"{attestation.environment!r}, not for {pair.digest[:12]} in {context.settings.environment!r}"
-        )
+    problem = worth_problem(attestation, context.settings.stage)
+    if attestation.pair_digest != pair.digest:
+        problem = f"it is for {attestation.pair_digest[:12]}, not for {pair.digest[:12]}"
+    if problem is not None:
+        raise Refused(f"the gate attestation of release {earlier.sequence} does not allow that: {problem}")
     newest = context.newest
     assert newest is not None
     policy = UnseenPolicy.of(context.settings)
-    exception = exception_of(attestation, context.suite, policy, context.say, earlier.unseen_allowed_in)
+    exception = exception_of(
+        attestation,
+        context.suite,
+        policy,
+        context.say,
+        without_judge=context.without_judge,
+        earlier=JudgeException(allowed_in=earlier.unseen_allowed_in, reason=earlier.without_judge),
+    )
     return context.ledger.publish(
         pair,
         context.tracking.register(pair),
@@ -235,14 +290,24 @@ def _release_again(
         from_digest=newest.pair_digest,
         after=newest.sequence,
         signer=context.signer,
-        unseen_allowed_in=exception,
+        by=context.by,
+        exception=exception,
     )
 
 
-def roll_back(task_name: str, why: str, to: int | None, settings: Settings, say: Say = say_aside) -> Release:
+def roll_back(
+    task_name: str,
+    why: str,
+    to: int | None,
+    settings: Settings,
+    say: Say = say_aside,
+    *,
+    by: Releaser | None = None,
+    without_judge: str | None = None,
+) -> Release:
     """Release the pair of release ``to`` again (default: the newest release of another digest).
 
-    ``say`` is told what nobody looked at, if the stage takes such evidence.
+    ``say``, ``by`` and ``without_judge``: see ``promote_pair``.
 
     Raises:
         Refused: there is no release to go back to, or no reason was given.
@@ -252,7 +317,7 @@ def roll_back(task_name: str, why: str, to: int | None, settings: Settings, say:
     if not why.strip():
         raise Refused(f"a reason is required: {omni('rollback', *REASON, task=task_name)}")
     check_store(settings.registry.uri)
-    context = _open_context(task_name, settings, say)
+    context = _open_context(task_name, settings, say, by, without_judge)
     newest = context.newest
     if newest is None:
         raise Refused(f"task {task_name!r} has no releases to go back to")

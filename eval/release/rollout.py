@@ -1,16 +1,17 @@
 """Moves a rollout by one step: a signed statement on the candidate's version, and the alias ``candidate`` pointed at it."""
 
-import getpass
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from eval.errors import Refused, RolloutError
-from eval.release.evidence import PairEvidence, read_evidence, refusals
+from eval.release.evidence import PairEvidence
+from eval.release.releaser import Releaser
 from eval.release.rollout_ledger import copy_steps, tagged_steps
 from eval.release.services import step_of_services
 from eval.release.signing import sign_statement, signer_to_release
-from eval.release.to_release import read_to_release, refuse_demo
-from eval.release.unseen import Say, exception_of, say_aside
+from eval.release.to_release import find_evidence, read_to_release, refuse_demo
+from eval.release.unseen import JudgeException, Say, exception_of, say_aside
 from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
 from service.clock import wall_clock
@@ -23,7 +24,7 @@ from service.release.rollout import CANDIDATE_ALIAS, Rollout
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.release.unseen import UnseenPolicy
 from service.rollouts.step_state import read_step_on_disk
-from service.settings import Settings, Stage
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Signer
@@ -42,6 +43,8 @@ def advance_rollout(
     shadow_only: bool = False,
     restart: bool = False,
     say: Say = say_aside,
+    by: Releaser | None = None,
+    without_judge: str | None = None,
 ) -> Rollout:
     """Move the candidate to the next step of its plan if its gate passed against the present production.
 
@@ -54,7 +57,9 @@ def advance_rollout(
         shadow_percent: share of the other customers whose requests the candidate also answers, unseen.
         shadow_only: do not show the candidate's answers to customers yet.
         restart: begin at the first step again, also after the service stopped the rollout.
-        say: is told what nobody looked at, if the stage takes such evidence.
+        say: is told what nobody looked at, if the step goes on in spite of it.
+        by: who takes the step; None: the person at this machine.
+        without_judge: why the step is taken although nobody looked at some kinds of harm.
 
     Raises:
         RolloutError: an impossible plan or share.
@@ -66,7 +71,7 @@ def advance_rollout(
     plan, signer = _checked(steps, shadow_percent, shadow_only), signer_to_release(settings)
     tracking, keys = _open_store(settings)
     production = _production(task_name, pair_name, tracking)
-    pair, evidence, exception = _earned(task_name, pair_name, production, tracking, keys, settings, say)
+    pair, evidence, exception = _earned(task_name, pair_name, production, tracking, keys, settings, say, without_judge)
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         before = last if last is not None and _continues(last, pair, production) and not restart else None
@@ -85,8 +90,8 @@ def advance_rollout(
             steps=plan,
             gate_run_id=evidence.mlflow_run_id,
             attestation=envelope_digest(evidence.envelope, "the gate attestation"),
-            **_releaser(why, settings),
-            unseen_allowed_in=exception,
+            **_releaser(why, settings, by),
+            **exception.fields,
         )
         _place(rollout, {attestation_tag(rollout.attestation): evidence.envelope}, tracking, signer)
         copy_steps(task_name, tracking, keys, settings)
@@ -106,13 +111,14 @@ def _checked(steps: Sequence[int], shadow_percent: int, shadow_only: bool) -> tu
     return plan
 
 
-def _releaser(why: str, settings: Settings) -> dict[str, Any]:
+def _releaser(why: str, settings: Settings, by: Releaser | None) -> dict[str, Any]:
     """Return the fields of a step that say who takes it, why, when and where."""
     return {
-        "who": getpass.getuser(),
+        **asdict(by or Releaser.of({})),
         "why": why.strip(),
         "at": wall_clock(settings.clock_file)().isoformat(timespec="seconds"),
         "environment": settings.environment,
+        "stage": settings.stage,
     }
 
 
@@ -146,8 +152,8 @@ def _production(task_name: str, pair_name: str, tracking: Tracking) -> Productio
     return production
 
 
-def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
-    """Give all customers back to production by a step of 0 per cent.
+def end_rollout(task_name: str, why: str, settings: Settings, by: Releaser | None = None) -> Rollout:
+    """Give all customers back to production by a step of 0 per cent; ``by`` as in ``advance_rollout``.
 
     Raises:
         Refused: no reason, or no rollout runs.
@@ -168,7 +174,7 @@ def end_rollout(task_name: str, why: str, settings: Settings) -> Rollout:
                 "sequence": _next_number(task_name, last, keys, settings),
                 "percent": 0,
                 "shadow_percent": 0,
-                **_releaser(why, settings),
+                **_releaser(why, settings, by),
             }
         )
         _place(rollout, {}, tracking, signer)
@@ -244,26 +250,16 @@ def _earned(
     keys: TrustedKeys,
     settings: Settings,
     say: Say,
-) -> tuple[Pair, PairEvidence, Stage | None]:
-    """Return the pair, the evidence that allows the step, and the stage of the exception to sign into it."""
+    without_judge: str | None,
+) -> tuple[Pair, PairEvidence, JudgeException]:
+    """Return the pair, the evidence that allows the step, and the exception to sign into it."""
     wanted = read_to_release(task_name, pair_name, settings)
-    pair, dataset, suite = wanted.pair, wanted.dataset, wanted.suite
+    pair = wanted.pair
     refuse_demo(pair, settings)
     if pair.digest == production.pair.digest:
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
-    evidence, reasons = refusals(
-        read_evidence(tracking.records(task_name, pair_name), keys),
-        task_name=task_name,
-        pair_name=pair_name,
-        pair_digest=pair.digest,
-        dataset_digest=dataset.digest,
-        dataset_name=dataset.name,
-        suite_digest=suite.digest,
-        production_digest=production.pair.digest,
-        environment=settings.environment,
-        now=wall_clock(settings.clock_file)(),
-        behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
+    evidence, attestation = find_evidence(
+        wanted, production.pair.digest, doing="rolled out", tracking=tracking, keys=keys, settings=settings
     )
-    if evidence is None or evidence.attestation is None:
-        raise Refused(f"{pair_name} {pair.digest[:12]} is not rolled out: " + "; ".join(reasons))
-    return pair, evidence, exception_of(evidence.attestation, suite, UnseenPolicy.of(settings), say)
+    exception = exception_of(attestation, wanted.suite, UnseenPolicy.of(settings), say, without_judge=without_judge)
+    return wanted.pair, evidence, exception

@@ -1,15 +1,20 @@
-"""A pair that is to be released, with what its evidence must have seen: the suite and the suite's gate set as they are now."""
+"""A pair that is to be released: what its evidence must have seen, and the evidence that allows the release."""
 
 from dataclasses import dataclass
 
 from eval.cases import Dataset
 from eval.errors import Refused
 from eval.loaders import load_gate
+from eval.release.evidence import PairEvidence, read_evidence, refusals
 from eval.suite import Suite
 from eval.suites import load_suite
+from eval.tracking.store import Tracking
 from service.cards import ModelCards
+from service.clock import wall_clock
 from service.pair import Pair
 from service.pair_file import load_pair
+from service.release.attestation import GateAttestation
+from service.release.statements import TrustedKeys
 from service.settings import Settings
 from service.task import load_task
 
@@ -48,3 +53,37 @@ def refuse_demo(pair: Pair, settings: Settings) -> None:
             f"{pair.name} is a demo, and stage {settings.stage!r} serves none: say `role: candidate` in "
             f"prompts/{pair.task}/{pair.name}.prompty if it is one"
         )
+
+
+def find_evidence(
+    wanted: ToRelease,
+    production_digest: str | None,
+    *,
+    doing: str,
+    tracking: Tracking,
+    keys: TrustedKeys,
+    settings: Settings,
+) -> tuple[PairEvidence, GateAttestation]:
+    """Return the evaluation that allows releasing ``wanted`` here, with its attestation.
+
+    Raises:
+        Refused: there is none; the message says why, that the pair is not ``doing`` (as "promoted"), and what to do.
+    """
+    pair, suite = wanted.pair, wanted.suite
+    evidence, reasons = refusals(
+        read_evidence(tracking.records(pair.task, pair.name), keys),
+        task_name=pair.task,
+        pair_name=pair.name,
+        pair_digest=pair.digest,
+        dataset_digest=wanted.dataset.digest,
+        dataset_name=wanted.dataset.name,
+        suite_digest=suite.digest,
+        production_digest=production_digest,
+        environment=settings.environment,
+        stage=settings.stage,
+        now=wall_clock(settings.clock_file)(),
+        behaviour_required=suite.behaviour is not None and settings.environment in suite.behaviour.required_in,
+    )
+    if evidence is None or evidence.attestation is None:
+        raise Refused(f"{pair.name} {pair.digest[:12]} is not {doing}: " + "; ".join(reasons))
+    return evidence, evidence.attestation

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from eval.errors import Refused
 from eval.suite import Suite
@@ -19,37 +21,62 @@ def say_aside(text: str) -> None:
     say(text, file=sys.stderr)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeException:
+    """The exception to sign into a release: its stage and the reason; both None if the release needs none."""
+
+    allowed_in: Stage | None = None
+    reason: str | None = None
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The exception as fields of a release or a rollout step."""
+        return {"unseen_allowed_in": self.allowed_in, "without_judge": self.reason}
+
+
 def exception_of(
-    attestation: GateAttestation, suite: Suite, policy: UnseenPolicy, say: Say, earlier: Stage | None = None
-) -> Stage | None:
-    """Return the stage of the exception to sign into a release on ``attestation``; None if it needs no exception.
+    attestation: GateAttestation,
+    suite: Suite,
+    policy: UnseenPolicy,
+    say: Say,
+    *,
+    without_judge: str | None = None,
+    earlier: JudgeException | None = None,
+) -> JudgeException:
+    """Return the exception to sign into a release on ``attestation``.
 
     Args:
         attestation: the evidence.
         suite: its suite, whose judges could look at the unseen kinds.
         policy: of the releasing stage.
         say: is told what nobody looked at, if the release goes on in spite of it.
-        earlier: the exception that an earlier release of the same evidence was signed with: it still counts.
+        without_judge: why this release goes on without a judge, if somebody said so.
+        earlier: the exception that an earlier release of the same evidence was signed with: it still counts in its stage.
 
     Raises:
         Refused: nobody looked at some kinds, and this stage takes no such evidence; names the kinds and the remedy.
     """
+    reason = (without_judge or "").strip()
     text = unseen_in_full(attestation.unseen, attestation.looked_at)
     if not text:
-        return None
-    if policy.refuses(attestation.unseen, earlier):
+        if reason:
+            say("note: a judge looked at every kind of harm; --without-judge is not needed and not recorded")
+        return JudgeException()
+    # An exception counts in its own stage alone, and is not carried from there into another stage's release.
+    kept = earlier if earlier is not None and earlier.allowed_in == policy.stage else None
+    if not reason and policy.refuses(attestation.unseen, kept.allowed_in if kept else None):
         raise Refused(
             f"{attestation.pair_name} {attestation.pair_digest[:12]} is not released in stage {policy.stage!r}: {text}. "
-            f"{_remedy(attestation, suite)} To release it all the same, set OMNI_RELEASE_UNSEEN=allow: it is signed into the "
+            f"{_remedy(attestation, suite)} To release it all the same, say why with --without-judge: it is signed into the "
             "release, and history, verify and /v1/pairs show it"
         )
-    # An exception counts in its own stage alone, and is not carried from there into another stage's release.
-    exception = policy.exception_for(attestation.unseen) or (earlier if earlier == policy.stage else None)
-    if exception is None:
+    if not policy.lacks_exception(attestation.unseen, None):
         say(f"note: {text}. Stage {policy.stage!r} takes such evidence; test and prod refuse it")
-    else:
-        say(f"note: {text}. The exception for stage {exception!r} is signed into the release")
-    return exception
+        return JudgeException()
+    say(f"note: {text}. The exception for stage {policy.stage!r} is signed into the release")
+    if not reason and kept is not None:
+        return kept
+    return JudgeException(allowed_in=policy.stage, reason=reason or "OMNI_RELEASE_UNSEEN=allow")
 
 
 def _remedy(attestation: GateAttestation, suite: Suite) -> str:

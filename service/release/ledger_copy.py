@@ -54,7 +54,7 @@ def _newest(path: Path, task: str, settings: Settings, read: Callable[[str, str]
             found = read(line, f"line {number} of {path}")
         except RegistryError:
             continue  # ignore forged lines; `omni verify` reports them
-        if found.task == task and found.environment == settings.environment:
+        if found.task == task and found.is_for(settings.stage, settings.environment):
             best = max(best, found.sequence)
     return best
 

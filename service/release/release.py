@@ -23,8 +23,9 @@ class Release:
     """One move of the alias. ``sequence`` grows by one with every move, rollbacks included; ``at`` is ISO 8601 UTC.
 
     ``attestation`` and ``previous`` are digests of envelopes: the evidence, and the release before this one (None for the first).
-    ``unseen_allowed_in`` is the stage for which the releaser set ``OMNI_RELEASE_UNSEEN=allow``: the pair is released there
-    although nobody looked at some kinds of harm. None: the release is no such exception.
+    ``stage`` is the deployment that the release is for; None: an older release, for every one of ``environment``. ``who`` is a
+    person: in CI whoever approved. ``unseen_allowed_in`` is the stage for which the pair is released although nobody looked at
+    some kinds of harm, and ``without_judge`` the reason for that. None: the release is no such exception.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -43,7 +44,15 @@ class Release:
     why: str
     at: str
     environment: Literal["local", "aws"]
+    stage: Stage | None = None
+    approved_by: str | None = None
+    pull_request: str | None = None
     unseen_allowed_in: Stage | None = None
+    without_judge: str | None = None
+
+    def is_for(self, stage: Stage, environment: str) -> bool:
+        """Return whether services of ``stage`` may take this release; older ones state no stage, and are for an environment."""
+        return self.environment == environment if self.stage is None else self.stage == stage
 
     @property
     def tag(self) -> str:

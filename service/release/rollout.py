@@ -15,6 +15,7 @@ from service.release.release import attestation_tag
 from service.release.statements import TrustedKeys, build_statement, read_claims, shown
 from service.release.unseen import UnseenPolicy
 from service.release.verification import CLOCK_SKEW, refuse_unseen
+from service.release.worth import refuse_elsewhere, worth_problem
 from service.served import ServedPair
 from service.settings import Stage
 
@@ -31,7 +32,7 @@ class Rollout:
 
     The candidate answers ``percent`` of the customers; 0 ends the rollout. For ``shadow_percent`` of the others it answers too,
     without showing the answer. ``steps`` is the plan. The step applies only while ``production_digest`` is in production.
-    ``unseen_allowed_in``: see ``Release``.
+    ``stage`` to ``without_judge``: see ``Release``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -51,7 +52,15 @@ class Rollout:
     why: str
     at: str
     environment: Literal["local", "aws"]
+    stage: Stage | None = None
+    approved_by: str | None = None
+    pull_request: str | None = None
     unseen_allowed_in: Stage | None = None
+    without_judge: str | None = None
+
+    def is_for(self, stage: Stage, environment: str) -> bool:
+        """See ``Release.is_for``."""
+        return self.environment == environment if self.stage is None else self.stage == stage
 
     @property
     def tag(self) -> str:
@@ -150,10 +159,11 @@ def verify_rollout(
 ) -> Rollout | None:
     """Return the verified newest rollout step of a registry version whose content has digest ``pair_digest``, if any.
 
-    ``policy`` None skips only the check that this stage takes evidence in which nobody looked at some kinds of harm.
+    ``policy`` None skips only the checks that the step is for this stage, and that the stage takes evidence in which nobody
+    looked at some kinds of harm.
 
     Raises:
-        RegistryError: forged, copied from elsewhere, for another environment, or without evidence that allows it.
+        RegistryError: forged, copied from elsewhere, for another stage, or without evidence that allows it.
     """
     where = f"version {version} of prompt {task!r}"
     rollout = newest_rollout(tags, keys, where)
@@ -162,8 +172,7 @@ def verify_rollout(
     what = f"rollout step {rollout.sequence} of {where}"
     if (rollout.task, rollout.registry_version, rollout.pair_digest) != (task, version, pair_digest):
         raise RegistryError(f"{what} is about another pair or version; use `omni rollout` again")
-    if rollout.environment != environment:
-        raise RegistryError(f"{what} is for {rollout.environment!r}; this service runs in {environment!r}")
+    refuse_elsewhere(what, rollout.stage, rollout.environment, environment, policy)
     if rollout.percent == 0 and rollout.shadow_percent == 0:
         return rollout  # ending a rollout needs no evidence
     evidence = tags.get(attestation_tag(rollout.attestation))
@@ -185,8 +194,10 @@ def _missing_evidence(rollout: Rollout, attestation: GateAttestation) -> str | N
         return f"its attestation is about {attestation.pair_name} {attestation.pair_digest[:12]}"
     if (attestation.verdict, attestation.scope) != ("pass", "gate"):
         return f"the verdict was {attestation.verdict!r} on {attestation.dataset_name!r}"
-    if attestation.environment != rollout.environment:
+    if rollout.stage is None and attestation.environment != rollout.environment:
         return f"its evidence is from {attestation.environment!r}"
+    if rollout.stage is not None and (problem := worth_problem(attestation, rollout.stage)) is not None:
+        return problem
     if not attestation.issued_at - CLOCK_SKEW <= rollout.moment <= attestation.expires_at:
         return f"it is dated {rollout.at}, outside its attestation's time"
     if attestation.baseline_digest != rollout.production_digest:

@@ -10,6 +10,7 @@ from service.release.attestation import GateAttestation, read_attestation
 from service.release.release import RELEASE_TAG_PREFIX, Release, attestation_tag, newest_release_tag, read_release
 from service.release.statements import TrustedKeys
 from service.release.unseen import UnseenPolicy, unseen_in_full
+from service.release.worth import refuse_elsewhere, worth_problem
 from service.served import PairOrigin, ServedPair
 from service.settings import Stage
 
@@ -51,8 +52,9 @@ def verify_tags(
 ) -> Released:
     """Return the verified newest release in the tags of a registry version whose content has digest ``pair_digest``.
 
-    ``environment`` None skips only the check that the release is for this environment, ``policy`` None only the check that
-    this stage takes evidence in which nobody looked at some kinds of harm.
+    ``environment`` None skips only the check that an older release, which states no stage, is for this environment; ``policy``
+    None only the checks that the release is for this stage, and that the stage takes evidence in which nobody looked at some
+    kinds of harm.
 
     Raises:
         RegistryError: never released, forged, copied from another version, or released without sufficient evidence.
@@ -107,10 +109,7 @@ def verify_released(
     release, _ = read_release(release_envelope, keys, what)
     if (release.task, release.registry_version, release.pair_digest) != (task, version, pair_digest):
         raise RegistryError(f"{what} is a release of another pair or version; use `omni promote`")
-    if environment is not None and release.environment != environment:
-        raise RegistryError(
-            f"{what} was released on evidence from {release.environment!r}; this service runs in {environment!r}"
-        )
+    refuse_elsewhere(what, release.stage, release.environment, environment, policy)
     attestation, statement = read_attestation(attestation_envelope, keys, f"the gate attestation of {what}")
     if statement.digest != release.attestation:
         raise RegistryError(f"the gate attestation of {what} is not the one it was released on; use `omni rollback`")
@@ -137,8 +136,8 @@ def refuse_unseen(what: str, attestation: GateAttestation, allowed_in: Stage | N
         return
     raise RegistryError(
         f"{what} is not taken in stage {policy.stage!r}: {unseen_in_full(attestation.unseen, attestation.looked_at)}. Calibrate "
-        "a judge of these kinds (`omni calibrate`), then `omni eval` and release again; or release again with "
-        f"OMNI_RELEASE_UNSEEN=allow and OMNI_STAGE={policy.stage}, which is signed into the release"
+        "a judge of these kinds (`omni calibrate`), then `omni eval` and release again; or release again in this stage with "
+        "--without-judge and the reason, which is signed into the release"
     )
 
 
@@ -165,8 +164,10 @@ def _missing_evidence(release: Release, attestation: GateAttestation) -> str | N
         return f"the gate's verdict was {attestation.verdict!r}"
     if attestation.scope != "gate":
         return f"it was evaluated on {attestation.dataset_name!r}, which is not the suite's whole gate set"
-    if attestation.environment != release.environment:
+    if release.stage is None and attestation.environment != release.environment:
         return f"its evidence is from {attestation.environment!r}"
+    if release.stage is not None and (problem := worth_problem(attestation, release.stage)) is not None:
+        return problem
     if release.moment < attestation.issued_at - CLOCK_SKEW:
         return f"it is dated {release.at}, before its attestation of {attestation.issued_at.isoformat()}"
     if release.kind != "promote":

@@ -13,6 +13,7 @@ from eval.errors import Refused
 from eval.evaluate import Options, evaluate
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
+from eval.release.releaser import Releaser
 from eval.release.rollout import advance_rollout
 from eval.results import JudgeNote
 from eval.scorers.judge import JudgeSpec
@@ -104,20 +105,20 @@ def test_in_local_the_promotion_goes_on_and_everybody_is_told(local, capsys):
 def test_prod_refuses_to_promote_to_roll_out_and_to_serve_it(local):
     with pytest.raises(Refused) as caught:
         promote_pair("shout", "loud", "first", in_prod(local))
-    for words in (", ".join(KINDS), "stage 'prod'", "OMNI_RELEASE_UNSEEN=allow", "No judge of the suite of"):
+    for words in (", ".join(KINDS), "stage 'prod'", "--without-judge", "No judge of the suite of"):
         assert words in str(caught.value)
     assert Audit("shout", local).history() == []
 
     promote_pair("shout", "loud", "first", local)  # another machine, under a laxer policy
-    with pytest.raises(RegistryError, match=r"not taken in stage 'prod': nobody looked at meaning"):
+    with pytest.raises(RegistryError, match=r"is for stage 'local', and this service is in stage 'prod'"):
         served(in_prod(local))
     assert served(local).sequence == 1
     # The pair that a laxer service kept on this disk is no way round it.
-    with pytest.raises(RegistryError, match="the last known good release is not taken in stage 'prod'"):
+    with pytest.raises(RegistryError, match="the last known good release is for stage 'local'"):
         RegistryPairSource("shout", in_prod(local)).current()
     problems = [item.problem for item in Audit("shout", in_prod(local)).items() if item.problem]
     assert len(problems) == 1
-    assert "services refuse it: release 1 is not taken in stage 'prod'" in problems[0]
+    assert "services refuse it: release 1 is for stage 'local', and this service is in stage 'prod'" in problems[0]
     with pytest.raises(Refused, match="stage 'prod'"):
         roll_back("shout", "again", 1, in_prod(local))
 
@@ -125,7 +126,7 @@ def test_prod_refuses_to_promote_to_roll_out_and_to_serve_it(local):
     with pytest.raises(Refused, match="stage 'prod'"):
         advance_rollout("shout", "loud", "some", in_prod(local))
     advance_rollout("shout", "loud", "some", local, steps=(50, 100))
-    with pytest.raises(RegistryError, match=r"rollout step 1 .* is not taken in stage 'prod'"):
+    with pytest.raises(RegistryError, match=r"rollout step 1 .* is for stage 'local'"):
         fetch_candidate("shout", in_prod(local))
 
 
@@ -148,7 +149,7 @@ def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch
     assert served(in_prod(local)).sequence == 1
     found = shown(in_prod(local))
     assert (found["release"]["unseen_allowed_in"], found["evidence"]["headline"]) == ("prod", HEADLINE)
-    with pytest.raises(RegistryError, match="not taken in stage 'test'"):
+    with pytest.raises(RegistryError, match="is for stage 'prod', and this service is in stage 'test'"):
         served(in_prod(local, stage="test"))
     assert [item.problem for item in Audit("shout", in_prod(local)).items() if item.problem] == []
     monkeypatch.setenv("OMNI_STATE_DIR", str(local.state_dir))
@@ -156,7 +157,7 @@ def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch
     capsys.readouterr()
     history("shout")
     assert (
-        "released although nobody looked at meaning (5 kinds), an exception signed for stage 'prod'"
+        "released although nobody looked at meaning (5 kinds), an exception signed for stage 'prod' (OMNI_RELEASE_UNSEEN=allow)"
         in capsys.readouterr().out
     )
 
@@ -166,6 +167,24 @@ def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch
     promote_pair("shout", "loud", "better", allowing)
     back = roll_back("shout", "worse", None, in_prod(local))  # what was allowed once may come back in an emergency
     assert (back.sequence, back.unseen_allowed_in, served(in_prod(local)).sequence) == (3, "prod", 3)
+
+
+def test_a_reason_to_release_without_a_judge_is_signed_and_shown(local, capsys, monkeypatch):
+    prod, why = in_prod(local), "the judge's provider is down, and the old pair promises refunds"
+    by = Releaser.of({"CI": "true", "GITHUB_ACTOR": "maria"}, pull_request="#17")
+    release = promote_pair("shout", "loud", "first", prod, [].append, by=by, without_judge=why)
+    assert (release.unseen_allowed_in, release.without_judge, release.stage) == ("prod", why, "prod")
+    assert (release.who, release.approved_by, release.pull_request) == ("maria", "maria", "17")
+    assert served(prod).sequence == 1
+    monkeypatch.setenv("OMNI_STATE_DIR", str(local.state_dir))
+    monkeypatch.setenv("OMNI_REGISTRY_URI", local.registry.uri)
+    capsys.readouterr()
+    history("shout")
+    said = capsys.readouterr().out
+    assert "maria, pull request 17: first" in said
+    assert f"an exception signed for stage 'prod' ({why})" in said
+    _next_version(local)
+    assert advance_rollout("shout", "loud", "some", prod, without_judge="as before").without_judge == "as before"
 
 
 def test_a_licensed_judge_makes_the_verdict_plain_and_prod_takes_it(local, monkeypatch):

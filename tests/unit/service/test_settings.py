@@ -27,6 +27,7 @@ VARIABLES = {
     "OMNI_ATTESTATION_DAYS": ("3", "release.attestation_days", 3),
     "OMNI_STAGE": ("test", "release.stage", "test"),
     "OMNI_RELEASE_UNSEEN": ("refuse", "release.unseen", "refuse"),
+    "OMNI_EVIDENCE_BUCKET": ("b", "release.evidence_bucket", "b"),
     "OMNI_LEDGER_DIR": ("/l", "release.ledger_dir", Path("/l")),
     "OMNI_AWS_ENDPOINT": ("http://a", "aws.endpoint", "http://a"),
     "OMNI_INTERACTIONS_TABLE": ("i", "stores.interactions_table", "i"),

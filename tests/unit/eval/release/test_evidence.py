@@ -21,6 +21,7 @@ NOW = {
     "suite_digest": "suit" * 16,
     "production_digest": None,
     "environment": "local",
+    "stage": "local",
     "now": datetime(2026, 11, 21, tzinfo=UTC),
 }
 
@@ -45,7 +46,6 @@ def test_a_passing_gate_for_exactly_this_is_enough():
         ({"dataset_digest": "x" * 64}, "dataset 'dev' differs"),
         ({"suite_digest": "x" * 64}, "the suite differs"),
         ({"baseline_digest": "x" * 64}, "the production pair differs"),
-        ({"environment": "aws"}, "the environment differs"),
         ({"verdict": "inconclusive"}, "is 'inconclusive'; only a pass may be promoted"),
         ({"verdict": "fail"}, "is 'fail'"),
         ({"scope": "other"}, "did not use the suite's whole gate set"),
@@ -61,6 +61,36 @@ def test_each_difference_is_named_with_the_remedy(change, reason):
     assert found is None
     assert any(reason in line for line in reasons)
     assert "omni eval --pairs p --task t" in reasons[-1]
+
+
+@pytest.mark.parametrize(
+    ("made", "stage", "reason"),
+    [
+        ({"origins": ("stand-in",)}, "prod", "a stand-in answered (answered by "),
+        ({"origins": ("provider", "stand-in")}, "dev", "a stand-in answered"),
+        ({"environment": "local"}, "test", "it does not say what answered"),
+        ({"origins": ("stand-in",)}, "local", None),
+        ({"origins": ("code", "provider")}, "prod", None),
+        ({"origins": ("endpoint",)}, "prod", None),
+        ({"environment": "aws"}, "prod", None),
+        ({"environment": "aws", "origins": ("provider",)}, "local", None),
+    ],
+)
+def test_what_answered_decides_where_evidence_counts(made, stage, reason):
+    found, reasons = refusals([evidence(**made)], **NOW | {"stage": stage})
+    if reason is None:
+        assert found == evidence(**made)
+    else:
+        assert found is None
+        assert reason in reasons[0]
+        assert "stage 'local' alone" in reasons[0]
+
+
+def test_a_stand_ins_failure_does_not_outweigh_what_the_model_showed_before():
+    shown = evidence("r1", origins=("provider",))
+    later = evidence("r2", origins=("stand-in",), verdict="fail", issued_at=datetime(2026, 11, 20, 12, tzinfo=UTC))
+    assert refusals([later, shown], **NOW | {"stage": "prod"})[0] == shown
+    assert refusals([later, shown], **NOW)[0] is None
 
 
 def test_never_evaluated():

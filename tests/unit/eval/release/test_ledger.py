@@ -117,7 +117,7 @@ def test_a_copy_that_lags_behind_is_completed(ledger, notary, tmp_path):
         ({"scope": "other"}, "not the suite's whole gate set"),
         ({"expires_at": datetime(2026, 11, 20, 1, tzinfo=UTC)}, "its attestation had expired"),
         ({"baseline_digest": "b" * 64}, "not compared with the pair that it replaced"),
-        ({"environment": "aws"}, "its evidence is from 'aws'"),
+        ({"issued_at": datetime(2125, 1, 1, tzinfo=UTC)}, "before its attestation"),
     ],
 )
 def test_a_release_that_services_would_refuse_is_not_written(ledger, tracking, notary, change, reason):

@@ -126,7 +126,10 @@ ATTACKS = {
         "release of another pair or version",
     ),
     "release under a new number": (_renamed, "is a copy of release 1"),
-    "release of the other environment": (lambda n: _as(n, environment="aws"), "evidence from 'aws'"),
+    "release of the other environment": (
+        lambda n: _as(n, environment="aws"),
+        "is for 'aws', where its evidence is from",
+    ),
     "unsigned release": (lambda n: _with_tag(n, "omni.release.000002", '{"task": "demo"}'), "is no signed statement"),
     "half a release": (lambda n: _with_tag(n, "omni.release.000002", "{"), "is no signed statement"),
     "attestation removed": (lambda n: _without(n, "omni.attestation."), "has no gate attestation"),

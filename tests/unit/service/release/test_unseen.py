@@ -100,7 +100,7 @@ def test_a_service_in_prod_refuses_what_nobody_looked_at_and_names_kinds_and_rem
         "stage 'prod'",
         ", ".join(MANY),
         "omni calibrate",
-        "OMNI_RELEASE_UNSEEN=allow",
+        "--without-judge",
     ):
         assert words in str(caught.value)
     assert verify(found, notary, UnseenPolicy(stage="dev", takes=True)).attestation.unseen == MANY

@@ -1,0 +1,181 @@
+"""Takes evidence over from another stage: the same signed attestation with its figures and cases, never a new label on it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from eval.errors import Refused
+from eval.tracking.store import (
+    TAG_ATTESTATION,
+    TAG_BASELINE,
+    TAG_BEHAVIOUR,
+    TAG_DATASET,
+    TAG_DATASET_NAME,
+    TAG_EVALUATION,
+    TAG_SUITE,
+    TAG_TASK,
+    TAG_VERDICT,
+    RunLog,
+    Tracking,
+)
+from service.aws.clients import client
+from service.canonical import canonical_json, sha256_hex
+from service.display.inert import one_line
+from service.release.attestation import GateAttestation, read_attestation
+from service.release.release import DIGEST_TAG, ENVIRONMENT_TAG, NAME_TAG
+from service.release.statements import TrustedKeys
+from service.settings import Settings
+
+NO_BASELINE = "none"
+FIGURES_FILE, ATTESTATION_FILE, BUNDLE_FILE = "figures.json", "attestation.json", "evidence.json"
+_PARTS = ("attestation", "figures", "cases")
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """One pair's evidence in one text: the attestation's envelope, and the figures and cases whose digests it holds."""
+
+    attestation: str
+    figures: str
+    cases: str
+
+    @property
+    def text(self) -> str:
+        """The bundle as JSON."""
+        return canonical_json({name: getattr(self, name) for name in _PARTS})
+
+
+def put_bundle(folder: Path, *, task: str, pair_name: str, evaluation_id: str, settings: Settings) -> str:
+    """Write the bundle of a pair, which lies in a report's ``folder``, into the evidence bucket, and return its address.
+
+    Raises:
+        Refused: the bucket did not take it.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    bucket = settings.release.evidence_bucket
+    text = (folder / f"{pair_name}.{BUNDLE_FILE}").read_bytes()
+    key = f"evidence/{task}/{pair_name}/{evaluation_id}.{BUNDLE_FILE}"
+    try:
+        client("s3", settings).put_object(Bucket=bucket, Key=key, Body=text, ContentType="application/json")
+    except (BotoCoreError, ClientError) as err:
+        raise Refused(
+            f"the evidence bucket {bucket} did not take {key} ({type(err).__name__}): check OMNI_EVIDENCE_BUCKET"
+        ) from err
+    return f"s3://{bucket}/{key}"
+
+
+def read_bundle(address: str, settings: Settings) -> Bundle:
+    """Read a bundle from a file or from ``s3://bucket/key``.
+
+    Raises:
+        Refused: it is not there, or no bundle.
+    """
+    where = one_line(address, 200)
+    try:
+        raw = json.loads(_fetch(address, settings))
+        if (
+            not isinstance(raw, dict)
+            or set(raw) != set(_PARTS)
+            or not all(isinstance(raw[name], str) for name in _PARTS)
+        ):
+            raise ValueError("other fields")
+    except (ValueError, RecursionError) as err:
+        raise Refused(
+            f"{where} is no evidence: give the <pair>.{BUNDLE_FILE} that the evaluation wrote beside its report, or into the "
+            "evidence bucket"
+        ) from err
+    return Bundle(**raw)
+
+
+def _fetch(address: str, settings: Settings) -> bytes:
+    where = one_line(address, 200)
+    parts = urlsplit(address)
+    try:
+        if parts.scheme == "s3":
+            found = client("s3", settings).get_object(Bucket=parts.netloc, Key=parts.path.lstrip("/"))
+            body: bytes = found["Body"].read(_MOST_BYTES + 1)
+        else:
+            with Path(address).open("rb") as file:
+                body = file.read(_MOST_BYTES + 1)
+    except Exception as err:  # botocore's errors have no common base with OSError; the reader needs one line either way
+        code = getattr(err, "response", {}).get("Error", {}).get("Code") or type(err).__name__
+        raise Refused(f"the evidence {where} cannot be read ({code}): give a file or s3://bucket/key") from err
+    if len(body) > _MOST_BYTES:
+        raise Refused(f"the evidence {where} is larger than {_MOST_BYTES >> 20} MiB")
+    return body
+
+
+def take_over(
+    bundle: Bundle, *, task: str, pair_name: str, address: str, tracking: Tracking, keys: TrustedKeys
+) -> GateAttestation:
+    """Verify ``bundle``, record it in this store as one MLflow run unless it is there, and return its attestation.
+
+    Whether it allows a release here is decided as for this store's own evaluations.
+
+    Raises:
+        Refused: it is about another pair, or its figures or cases are not those that were attested.
+        RegistryError: its signature does not verify with the trusted keys, or the store failed.
+    """
+    where = one_line(address, 200)
+    attestation, _ = read_attestation(bundle.attestation, keys, f"the attestation in {where}")
+    if (attestation.task, attestation.pair_name) != (task, pair_name):
+        raise Refused(f"{where} is about {attestation.task}/{attestation.pair_name}, not about {task}/{pair_name}")
+    for name, text, attested in (
+        ("figures", bundle.figures, attestation.figures_digest),
+        ("cases", bundle.cases, attestation.cases_digest),
+    ):
+        if sha256_hex(text) != attested:
+            raise Refused(
+                f"the {name} in {where} are not those that were attested: somebody changed them; fetch it again"
+            )
+    if all(record.attestation != bundle.attestation for record in tracking.records(task, pair_name)):
+        tracking.log_run(task, _run_log(bundle, attestation, where))
+    return attestation
+
+
+def _run_log(bundle: Bundle, attestation: GateAttestation, where: str) -> RunLog:
+    table = json.loads(bundle.cases)
+    return RunLog(
+        run_name=f"{attestation.pair_name} {attestation.evaluation_id}",
+        tags={
+            TAG_TASK: attestation.task,
+            TAG_EVALUATION: attestation.evaluation_id,
+            TAG_VERDICT: attestation.verdict,
+            TAG_DATASET: attestation.dataset_digest,
+            TAG_DATASET_NAME: attestation.dataset_name,
+            TAG_SUITE: attestation.suite_digest,
+            TAG_BASELINE: attestation.baseline_digest or NO_BASELINE,
+            TAG_BEHAVIOUR: attestation.behaviour,
+            TAG_ATTESTATION: bundle.attestation,
+            DIGEST_TAG: attestation.pair_digest,
+            NAME_TAG: attestation.pair_name,
+            ENVIRONMENT_TAG: attestation.environment,
+            "omni.headline": attestation.headline,
+            "omni.origins": ", ".join(attestation.origins) or "none",
+            "omni.answered_by": ", ".join(attestation.answered_by) or "none",
+            "omni.code_version": attestation.code_version,
+            "omni.evidence_from": where,
+        },
+        params={"pair": attestation.pair_name, "dataset": f"{attestation.dataset_name} ({attestation.case_count})"},
+        metrics=_metrics(json.loads(bundle.figures)),
+        table=[dict(zip(table["columns"], row, strict=True)) for row in table["data"]],
+        files=[],
+        dataset={"name": attestation.dataset_name, "digest": attestation.dataset_digest, "source": where},
+        texts={FIGURES_FILE: bundle.figures, ATTESTATION_FILE: bundle.attestation},
+    )
+
+
+def _metrics(figures: Mapping[str, Any]) -> dict[str, float]:
+    """Return the figures that have an interval under the names that an evaluation's own run gives them."""
+    found: dict[str, float] = {}
+    for prefix, group in (("", "metrics"), ("backup/", "backup_metrics"), ("delta/", "deltas")):
+        for name, figure in figures[group].items():
+            if None not in (figure["value"], figure["low"], figure["high"]):
+                values = {"": figure["value"], "_low": figure["low"], "_high": figure["high"], "_n": float(figure["n"])}
+                found |= {f"{prefix}{name}{suffix}": value for suffix, value in values.items()}
+    return found
