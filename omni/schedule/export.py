@@ -218,7 +218,7 @@ def _eventbridge(plan: SchedulePlan) -> dict[str, Any]:
 
 
 def _aws_schedule(job: ScheduledJob) -> Mapping[str, Any]:
-    words = json.dumps([*_RUN.split(), job.id])
+    words = json.dumps(_RUN.split())  # without the name: retries of other jobs and deliveries are due then, too
     override = f'{{"containerOverrides": [{{"name": "${{Container}}", "command": {words}}}]}}'
     return {
         "Type": "AWS::Scheduler::Schedule",

@@ -49,7 +49,8 @@ class ScheduledJob(_Part):
     """One job. ``cron`` has five fields and is read in ``zone``, an IANA name.
 
     ``timeout`` ends a run that hangs. ``catch_up`` is how late a run may still begin; of several missed times only the last is
-    made up for. ``attempts`` counts the first one; a run is tried again only after exit codes that mean "could not run".
+    made up for. ``attempts`` counts the first one; a run is tried again only after exit codes that mean "could not run". A job
+    does not begin while another scheduler runs one of ``after``, which stand before it in the file.
     """
 
     id: JobId
@@ -60,6 +61,7 @@ class ScheduledJob(_Part):
     timeout: Duration
     catch_up: Duration
     attempts: int = Field(default=1, ge=1, le=5)
+    after: tuple[str, ...] = ()
     deliver: DeliveryRule | None = None
 
     @model_validator(mode="after")
@@ -97,7 +99,10 @@ class SchedulePlan(_Part):
         twice = next((name for name in ids if ids.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"two jobs have the id {twice!r}")
-        for job in self.jobs:
+        for place, job in enumerate(self.jobs):
+            late = next((name for name in job.after if name not in ids[:place]), None)
+            if late is not None:
+                raise ValueError(f"job {job.id!r} runs after {late!r}, which does not stand before it")
             for name in job.deliver.to if job.deliver else ():
                 if name not in self.destinations:
                     known = ", ".join(sorted(self.destinations)) or "none"

@@ -84,12 +84,20 @@ class Scheduler:
         settled = before is None or before.is_final(job)
         if slot is None or (before is not None and settled and slot <= before.slot):
             return None
+        running = next((name for name in job.after if self._is_running(name)), None)
+        if running is not None:
+            self.say(f"{job.id}: waits for {running}, which another scheduler is running")
+            return None
         with working_alone(self.folder / "locks" / f"{job.id}.lock", f"job {job.id}"):
             claimed = self.runs.claim(job, slot, self.now())
             if claimed is None:
                 self.runs.settle(job, self.now())
                 return None
             return self._execute(job, claimed)
+
+    def _is_running(self, name: str) -> bool:
+        record = self.runs.seen(name, self.now())
+        return record is not None and record.state == "running"
 
     def _execute(self, job: ScheduledJob, claimed: ClaimedRun) -> RunRecord:
         record = claimed.record

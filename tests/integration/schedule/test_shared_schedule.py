@@ -157,6 +157,6 @@ def test_the_exported_schedules_can_be_deployed(settings):
         found = scheduler.get_schedule(GroupName="omni", Name=job_of_file.id)
         assert found["ScheduleExpressionTimezone"] == job_of_file.zone
         command = json.loads(found["Target"]["Input"])["containerOverrides"][0]
-        assert command == {"name": "app", "command": ["omni", "schedule", "run", job_of_file.id]}
+        assert command == {"name": "app", "command": ["omni", "schedule", "run"]}
     formation.close()
     scheduler.close()

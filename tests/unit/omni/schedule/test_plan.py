@@ -69,6 +69,8 @@ def test_a_job_takes_the_files_zone_or_its_own(tmp_path):
         ("timeout: 2h", "timeout: 25h", "job 'audit': timeout is at most 24h"),
         ("catch_up: 1d", "catchup: 1d", "job 'audit' catch_up: Field required"),
         ("id: audit", "id: weekly", "two jobs have the id 'weekly'"),
+        ("zone: UTC", "after: [other]", "job 'audit' runs after 'other', which does not stand before it"),
+        ("timeout: 30m", "timeout: 30m\n    after: [audit]", "job 'weekly' runs after 'audit', which does not stand"),
         ("to: [shelf]", "to: [shelves]", "job 'weekly' delivers to 'shelves'; destinations are: mail, shelf"),
         ("[report, --json]", "[report]", "job 'weekly': deliver a report needs a command with --json"),
         ("localhost:25", "mail.example.com:25", "tls: none sends the report in the clear to mail.example.com"),

@@ -192,6 +192,20 @@ def test_a_run_that_nobody_will_end_is_shown_as_interrupted(tmp_path):
     assert found.jobs[0].last.state == "interrupted"
 
 
+def test_a_job_waits_while_another_machine_runs_what_comes_before_it(tmp_path):
+    clock = Clock()
+    both = job(id="load"), job(counting(tmp_path), id="report", after=["load"])
+    here, said = make_scheduler(tmp_path, *both, clock=clock)
+    there, _ = make_scheduler(tmp_path / "there", *both, clock=clock, place=here.outbox.place, machine="there")
+    claimed = there.runs.claim(there.plan.jobs[0], MONDAY, MONDAY)
+    assert here.turn()
+    assert (ran(tmp_path), said) == (0, ["report: waits for load, which another scheduler is running"])
+    failed = claimed.record.model_copy(update={"state": "failed", "ended_at": MONDAY})
+    there.runs.finish(there.plan.jobs[0], claimed, failed)
+    here.turn()
+    assert ran(tmp_path) == 1
+
+
 def test_who_comes_back_after_the_lease_does_not_overwrite_the_newer_run(tmp_path):
     clock = Clock()
     here, _ = make_scheduler(tmp_path, job(counting(tmp_path)), clock=clock)
