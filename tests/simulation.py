@@ -1,9 +1,11 @@
 """Whole requests against scripted models in simulated time: seconds pass without waiting, and the same way every time."""
 
 import asyncio
+import random
 from decimal import Decimal
 from random import Random
 from typing import ClassVar
+from unittest.mock import patch
 
 from pydantic import BaseModel
 
@@ -56,12 +58,19 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         super()._run_once()
 
 
-def simulate(coroutine_of):
-    """Run ``coroutine_of(loop)`` in simulated time and return what it returns."""
-    loop = SimulatedLoop()
+def simulate(coroutine_of, seed=1):
+    """Run ``coroutine_of(loop)`` in simulated time and return what it returns.
+
+    stamina measures its waits with ``time.monotonic`` and draws their jitter from ``random``: both would differ from run to
+    run, and on a busy machine a retry would be given up early.
+    """
+    loop, drawn = SimulatedLoop(), random.getstate()
+    random.seed(seed)
     try:
-        return loop.run_until_complete(coroutine_of(loop))
+        with patch("time.monotonic", loop.time):
+            return loop.run_until_complete(coroutine_of(loop))
     finally:
+        random.setstate(drawn)
         loop.close()
 
 
@@ -169,9 +178,9 @@ def many(requests, *, every_s, script_of, seed=1):
         answered = await asyncio.gather(*(request(number) for number in range(requests)))
         return answered, models, reliability
 
-    return simulate(run)
+    return simulate(run, seed)
 
 
-def lognormal(random, median_s=1.2, sigma=0.47):
+def lognormal(draw, median_s=1.2, sigma=0.47):
     # p50 1.2 s, p95 2.6 s: what the load tests' model takes.
-    return random.lognormvariate(0, sigma) * median_s
+    return draw.lognormvariate(0, sigma) * median_s

@@ -90,7 +90,7 @@ class WatchedGateway:
                 permit.failed(cut_off=True)
             raise
         except QuotaExceeded:
-            throttle.settled(accepted=False)
+            throttle.refused()
             permit.throttled()
             raise
         except UpstreamUnavailable:
@@ -98,10 +98,8 @@ class WatchedGateway:
             raise
         except ModelError:
             # A refusal or a rejected request is still an answer: the model is reachable.
-            throttle.settled(accepted=True)
             permit.succeeded()
             raise
-        throttle.settled(accepted=True)
         permit.succeeded()
         return reply
 

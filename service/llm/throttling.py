@@ -27,21 +27,32 @@ class ModelThrottle:
     _seconds: deque[list[int]] = field(default_factory=deque)  # [second, calls, accepted]
 
     def admit(self) -> bool:
-        """Return whether the next call may be sent; a call that is held back counts as one that was not accepted."""
-        self._now()
+        """Return whether the next call may be sent; a call that is held back counts as one that was not accepted.
+
+        A call counts as accepted until `refused` says otherwise: a refusal comes within milliseconds, an answer after seconds.
+        Counted when they end, the first second of refusals would stand beside no answer, and hold most calls back.
+        """
+        second = self._now()
         now = self.clock()
         if self.calls >= _LEAST_CALLS and now - self._sent_at < _PROBE_S:
             self._owed += max(0.0, (self.calls - _SENT_PER_ACCEPTED * self.accepted) / (self.calls + 1))
             if self._owed >= 1:
                 self._owed -= 1
-                self.settled(accepted=False)
+                self._count(second, accepted=False)
                 return False
         self._sent_at = now
+        self._count(second, accepted=True)
         return True
 
-    def settled(self, *, accepted: bool) -> None:
-        """Count a call by whether the model took it, whatever came of it."""
-        second = self._now()
+    def refused(self) -> None:
+        """Take back that a call which was sent counts as accepted: the model throttled it."""
+        self._now()
+        second = next((each for each in reversed(self._seconds) if each[2]), None)
+        if second is not None:  # else the call was sent before the window began
+            second[2] -= 1
+            self.accepted -= 1
+
+    def _count(self, second: list[int], *, accepted: bool) -> None:
         second[1] += 1
         second[2] += accepted
         self.calls += 1

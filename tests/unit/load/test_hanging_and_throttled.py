@@ -54,16 +54,26 @@ def test_without_faults_hardly_any_answer_is_a_digest_or_goes_straight_to_the_ba
     assert len(models.calls) <= 1.12 * 1500
 
 
-@pytest.mark.parametrize(("requests", "every_s"), [(2000, 0.02), (300, 0.1)])
+@pytest.mark.parametrize(("requests", "every_s"), [(2000, 0.02), (500, 0.02), (300, 0.1)])
 def test_a_primary_that_throttles_a_third_still_answers_most(requests, every_s):
+    digests = []
     for seed in SEEDS:
         answered, models, _ = many(
             requests, every_s=every_s, script_of=some(0.3, (0.01, QuotaExceeded("busy"))), seed=seed
         )
-        assert shares(answered, "primary") >= 0.6
-        assert shares(answered, "fallback") <= 0.005
+        assert shares(answered, "primary") >= 0.65
+        digests.append(shares(answered, "fallback"))
         assert p95(answered) < 5
         assert models.asked().count("main") <= 1.15 * requests  # retries have a budget
+    assert mean(digests) <= 0.005
+
+
+def test_a_simulation_is_the_same_every_time():
+    script = some(0.3, (0.01, QuotaExceeded("busy")))
+    one, other = (many(300, every_s=0.02, script_of=script) for _ in range(2))
+    assert [(result.arm, seconds) for result, seconds in one[0]] == [
+        (result.arm, seconds) for result, seconds in other[0]
+    ]
 
 
 def test_a_primary_that_accepts_a_fixed_rate_is_used_up_to_it():
