@@ -145,7 +145,7 @@ CHAOS = (
         pacing_s=5.0,
         seconds=30,
         model_faults=TENTH_HANGS,
-        most_degraded=0.03,
+        most_degraded=0.02,  # 0.5 and 0.8% of 600 answers were measured on 2 shared cores
         most_p95_ms=5000,
     ),
     Scenario(name="primary hung", model_faults=({"kind": "hang", "model": PRIMARY, "rate": 1.0},)),
