@@ -29,6 +29,7 @@ DECIDING_CODE = (
     "figures/metric.py",
     "figures/stats.py",
     "service/cards.py",
+    "service/cost_map.py",
     "service/pair.py",
     "service/task.py",
     "service/attempt.py",

@@ -63,7 +63,8 @@ class TaskResult:
     """The result of a run. ``output`` is None exactly when ``failure`` is set; ``raw_text`` is the text of a rejected answer.
 
     ``cost`` is None for a model without prices. ``latency_ms`` covers the whole run, ``model_ms`` only the calls that answered.
-    ``usage`` is metered; ``estimated_usage`` is for cancelled and timed-out calls; ``cost`` includes both. ``guarded`` lists the
+    ``usage`` is metered; ``estimated_usage`` is for cancelled and timed-out calls and for answers that stated no usage; ``cost``
+    includes both. ``guarded`` lists the
     kinds of all guard findings of the run, also those in answers that were not shown, and ``guard_findings`` is their number.
     ``repaired`` means that the output is a second attempt after such findings. ``origins`` are those of the replies that gave the
     output or failed to; empty if no model answered.
@@ -323,7 +324,10 @@ class Attempt:
         """
         self.answered_by, self.origins = reply.answered_by, (reply.origin,)
         cost = self._pay(reply.usage, model)
-        self.used = self.used + reply.usage
+        if reply.metered:
+            self.used = self.used + reply.usage
+        else:
+            self.estimated = self.estimated + reply.usage
         self.trace.append(
             TracedStep(
                 kind="model",

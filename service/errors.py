@@ -116,3 +116,7 @@ class RequestRejected(ModelError):
 
     status = 502
     code = FailureCode.INTERNAL_ERROR
+
+
+class ModelUnusable(RequestRejected):
+    """No call of this model can succeed before a person changes something: its key, name, server or budget."""

@@ -243,11 +243,10 @@ def _check_keys(source: _FrontMatter) -> None:
 
 def _model_id(source: _FrontMatter, key: str, cards: ModelCards) -> str:
     model_id = _text(source, key)
-    if model_id not in cards:
-        near = difflib.get_close_matches(model_id, [card.id for card in cards], n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else "add its card first"
-        source.fail(key, f"model {model_id!r} has no card in prompts/models.yaml; {hint}")
-    return model_id
+    try:
+        return cards.get(model_id).id
+    except PairError as err:
+        source.fail(key, str(err))
 
 
 def _messages(source: _FrontMatter) -> tuple[Message, ...]:

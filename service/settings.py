@@ -57,6 +57,13 @@ class BedrockSettings(SettingsGroup, alias_generator="bedrock_{}".format):
     stand_in: str | None = None
 
 
+class ModelSettings(SettingsGroup, alias_generator="model_{}".format):
+    """The models of other providers and servers. Keys are read from the providers' usual variables, such as OPENAI_API_KEY."""
+
+    # JSON: addresses of servers by model id, as in {"hosted_vllm/llama-3.1-8b": "http://gpu-1:8000/v1"}
+    endpoints: dict[str, str] = Field(default_factory=dict)
+
+
 class RegistrySettings(SettingsGroup, alias_generator="registry_{}".format):
     """The registry (MLflow): an sqlite store or an HTTP server."""
 
@@ -214,6 +221,7 @@ class Settings(BaseSettings):
 
     aws: AwsSettings = AwsSettings()
     bedrock: BedrockSettings = BedrockSettings()
+    models: ModelSettings = ModelSettings()
     registry: RegistrySettings = RegistrySettings()
     release: ReleaseSettings = ReleaseSettings()
     stores: StoreSettings = StoreSettings()

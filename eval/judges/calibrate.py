@@ -109,7 +109,12 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
             log.parent.mkdir(parents=True, exist_ok=True)
             endpoint = stack.enter_context(LocalBedrock(("--preload",), log=log)).url
         gateway = LiteLLMGateway(
-            cards, region=settings.aws.region, endpoint=endpoint, stand_in=settings.bedrock.stand_in
+            cards,
+            region=settings.aws.region,
+            endpoint=endpoint,
+            stand_in=settings.bedrock.stand_in,
+            endpoints=settings.models.endpoints,
+            https_only=settings.environment == "aws",
         )
         gateway.warm_up()
         cache = stack.enter_context(closing(ReplyCache(settings.state_dir / "calls")))

@@ -88,6 +88,10 @@ class KnownOrigins(Protocol):
         """Return where an answer of ``model`` can come from."""
         ...
 
+    def server_of(self, model: str) -> str | None:
+        """Return the address of the server that somebody named for ``model``, or None."""
+        ...
+
 
 class GatewayNotReady(Exception):
     """The cache lacks a reply and the gateway is not ready: make it ready, then run the case again."""
@@ -153,4 +157,7 @@ class CachingGateway:
         }
         if call.answer_schema is not None:
             content["answer_schema"] = call.answer_schema
+        server = self.inner.server_of(call.model) if isinstance(self.inner, KnownOrigins) else None
+        if server is not None:
+            content["server"] = server
         return sha256_hex(json.dumps(content, sort_keys=True, ensure_ascii=False))

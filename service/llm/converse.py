@@ -17,6 +17,7 @@ import aiohttp
 from yarl import URL
 
 from service.aws.clients import LOCAL_KEY, AwsKey, KeptKey, is_proxied, usual_key
+from service.llm.chat_format import answer_format
 from service.llm.model_call import ModelCall
 from service.pair import Sampling
 
@@ -142,7 +143,7 @@ class Converse:
         if sampling.stop_sequences:
             asked["stop"] = list(sampling.stop_sequences)
         if schema is not None:
-            asked["response_format"] = _answer_format(json.loads(schema))
+            asked["response_format"] = answer_format(json.loads(schema))
         mapped = self._get_optional_params(model=f"converse/{model}", custom_llm_provider="bedrock", **asked)
         mapped.pop("stream", None)
         return dict(mapped)
@@ -208,11 +209,3 @@ class Converse:
         except Exception as err:
             return err
         return refused
-
-
-def _answer_format(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the ``response_format`` that asks for ``schema``.
-
-    litellm turns it into a tool, which it forces where the model supports that, and returns the tool's input as the content.
-    """
-    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}

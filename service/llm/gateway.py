@@ -1,4 +1,4 @@
-"""The gateway to models: Bedrock's Converse through litellm, or code of this package. Only this room imports litellm."""
+"""The gateway to models: Bedrock's Converse, litellm's other wires, or code of this package. Only this room imports litellm."""
 
 import asyncio
 import contextlib
@@ -7,32 +7,26 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from service.aws.clients import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
-from service.errors import (
-    DeadlineExceeded,
-    ModelError,
-    QuotaExceeded,
-    RequestRejected,
-    SafetyRefused,
-    UpstreamUnavailable,
-)
+from service.errors import DeadlineExceeded, RequestRejected, SafetyRefused, UpstreamUnavailable
+from service.llm.chat_format import ANSWERED_BY_HEADER, STOP_REASONS, headers_of, messages_of, usage_of
 from service.llm.converse import MODEL_INFO, Converse
+from service.llm.failures import translated, translated_anywhere
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
-from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply, StopReason
+from service.llm.litellm_wire import LiteLLMWire
+from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply
 from service.llm.pricing import Usage
+from service.llm.servers import is_own_host, server_of
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
 from service.process.gc_pause import paused_gc
 from service.settings import Settings, stand_in_of
 
 _CLIENT_TIMEOUT_S = 600.0
-_ANSWERED_BY = "x-omni-answered-by"
-_AWS_HOSTS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
-_STOP_REASONS: dict[str, StopReason] = {"stop": "end_turn", "length": "max_tokens"}
 
 
 class LiteLLMGateway:
@@ -46,6 +40,8 @@ class LiteLLMGateway:
         endpoint: str | None = None,
         stand_in: str | None = None,
         in_process: InProcessModels | None = None,
+        endpoints: Mapping[str, str] | None = None,
+        https_only: bool = False,
     ) -> None:
         """Create the gateway without importing litellm (1.5 to 4.5 s); the first call or ``warm_up`` imports it.
 
@@ -56,6 +52,8 @@ class LiteLLMGateway:
             stand_in: name of the model that answers at ``endpoint`` in place of provider models, for answers that do not
                 name their model.
             in_process: models that are Python functions, by model id.
+            endpoints: addresses of the servers of models on the wire ``litellm``, by model id.
+            https_only: refuse to send prompts unencrypted to another machine.
         """
         self._cards = cards
         self._region = region
@@ -65,6 +63,8 @@ class LiteLLMGateway:
         self._litellm: Any = None
         self._unlogged: Any = None
         self._converse: Any = None
+        self._endpoints, self._https_only = dict(endpoints or {}), https_only
+        self._wire: LiteLLMWire | None = None
         self._warming: asyncio.Future[None] | None = None
         self._importing = threading.Lock()
 
@@ -75,6 +75,9 @@ class LiteLLMGateway:
                 imported = self._import()
                 self._unlogged = unlogged_class()
                 self._converse = Converse(region=self._region, endpoint=self._endpoint)
+                self._wire = LiteLLMWire(
+                    imported, self._unlogged, endpoints=self._endpoints, https_only=self._https_only
+                )
                 self._rehearse()
                 self._litellm = imported
 
@@ -121,7 +124,7 @@ class LiteLLMGateway:
                     timeout_s=1.0,
                 )
                 with contextlib.suppress(Exception):  # a real call will raise the same error
-                    self._converse.rehearse(call, _messages(call))
+                    self._converse.rehearse(call, messages_of(call))
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``."""
@@ -146,11 +149,14 @@ class LiteLLMGateway:
                 if self._litellm is None:
                     await self._warm()
                 started = time.perf_counter()
-                answer = await self._converse.ask(call, _messages(call))
+                if card.wire == "litellm" and self._wire is not None:
+                    reply = await self._wire.ask(call, card)
+                    return replace(reply, latency_ms=(time.perf_counter() - started) * 1000)
+                answer = await self._converse.ask(call, messages_of(call))
         return self._reply(card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
-        """See ``StreamingModel.stream``. Uses ConverseStream; in-process models and structured output do not stream."""
+        """See ``StreamingModel.stream``; in-process models and structured output do not stream."""
         card = self._cards.get(call.model)
         if card.wire == "in_process" or call.answer_schema is not None:
             return await self.complete(call)
@@ -160,6 +166,9 @@ class LiteLLMGateway:
                 if self._litellm is None:
                     await self._warm()
                 started = time.perf_counter()
+                if card.wire == "litellm" and self._wire is not None:
+                    reply = await self._wire.stream(call, card, on_text)
+                    return replace(reply, latency_ms=(time.perf_counter() - started) * 1000)
                 arguments = self._stream_arguments(call)
                 stream = await self._litellm.acompletion(
                     client=self._stream_client(), **arguments, **unlogged(self._unlogged, arguments)
@@ -173,7 +182,7 @@ class LiteLLMGateway:
                 response = self._litellm.stream_chunk_builder(chunks)
         if response is None:
             raise UpstreamUnavailable(f"{card.short_name} ended its stream without an answer")
-        return self._reply(card, response, _headers(stream), (time.perf_counter() - started) * 1000)
+        return self._reply(card, response, headers_of(stream), (time.perf_counter() - started) * 1000)
 
     @contextlib.contextmanager
     def _errors(self, card: ModelCard, call: ModelCall) -> Iterator[None]:
@@ -182,7 +191,14 @@ class LiteLLMGateway:
         except TimeoutError as err:
             raise DeadlineExceeded(f"{card.short_name} gave no answer within {call.timeout_s:.1f} s") from err
         except Exception as err:  # litellm raises subclasses of openai's errors and, now and then, bare ones
-            raise self._translate(err, card.short_name) from err
+            if self._litellm is None:
+                raise UpstreamUnavailable(
+                    f"{card.short_name} cannot be called: importing litellm failed ({type(err).__name__})"
+                ) from err
+            exceptions = self._litellm.exceptions
+            if card.wire == "litellm":
+                raise translated_anywhere(err, card, server_of(card, self._endpoints), exceptions) from err
+            raise translated(err, card.short_name, exceptions) from err
 
     def _reply(self, card: ModelCard, response: Any, headers: Mapping[str, str], latency_ms: float) -> ModelReply:
         choice = response.choices[0]
@@ -190,25 +206,34 @@ class LiteLLMGateway:
             raise SafetyRefused(f"{card.short_name}'s guardrail stopped the answer")
         return ModelReply(
             text=choice.message.content or "",
-            usage=_usage(response.usage),
-            stop_reason=_STOP_REASONS.get(choice.finish_reason, "other"),
+            usage=usage_of(response.usage),
+            stop_reason=STOP_REASONS.get(choice.finish_reason, "other"),
             latency_ms=latency_ms,
-            answered_by=headers.get(_ANSWERED_BY)  # our stand-in names its model; Bedrock does not
+            answered_by=headers.get(ANSWERED_BY_HEADER)  # our stand-in names its model; Bedrock does not
             or (self._stand_in if card.runs == "provider" else None)
             or card.short_name,
             origin=self._origin(headers),
         )
 
     def _origin(self, headers: Mapping[str, str]) -> AnswerOrigin:
-        if _ANSWERED_BY in headers or self._stand_in is not None:
+        if ANSWERED_BY_HEADER in headers or self._stand_in is not None:
             return "stand-in"
-        return "provider" if self._endpoint is None or _is_aws(self._endpoint) else "endpoint"
+        return "provider" if self._endpoint is None or is_own_host("bedrock", self._endpoint) else "endpoint"
+
+    def server_of(self, model: str) -> str | None:
+        """Return the address of the server that somebody named for ``model``, or None."""
+        card = self._cards.get(model)
+        return server_of(card, self._endpoints).url if card.wire == "litellm" else None
 
     def origins_of(self, model: str) -> frozenset[AnswerOrigin]:
         """Return where an answer of ``model`` can come from, as far as that is known before the call."""
-        if self._cards.get(model).wire == "in_process":
+        card = self._cards.get(model)
+        if card.wire == "in_process":
             return frozenset({"code"})
-        if self._endpoint is None or _is_aws(self._endpoint):
+        if card.wire == "litellm":
+            server = server_of(card, self._endpoints)
+            return frozenset({"provider", "endpoint"} if server.is_own else {"endpoint", "stand-in"})
+        if self._endpoint is None or is_own_host("bedrock", self._endpoint):
             return frozenset({"provider"} if self._stand_in is None else {"stand-in"})
         return frozenset({"endpoint", "stand-in"} if self._stand_in is None else {"stand-in"})
 
@@ -224,7 +249,7 @@ class LiteLLMGateway:
         arguments: dict[str, Any] = {
             # `bedrock/converse/`, not `bedrock/`: the short form sends some families to InvokeModel.
             "model": f"bedrock/converse/{call.model}",
-            "messages": _messages(call),
+            "messages": messages_of(call),
             "temperature": sampling.temperature,
             "max_tokens": int(sampling.max_output_tokens),
             "stream": True,
@@ -250,23 +275,6 @@ class LiteLLMGateway:
             }
         return arguments
 
-    def _translate(self, err: Exception, model: str) -> ModelError:
-        if self._litellm is None:
-            return UpstreamUnavailable(f"{model} cannot be called: importing litellm failed ({type(err).__name__})")
-        exceptions = self._litellm.exceptions
-        if isinstance(err, exceptions.RateLimitError):
-            return QuotaExceeded(f"{model} throttles us; lower the concurrency or raise the account's quota")
-        if isinstance(err, exceptions.Timeout):
-            return DeadlineExceeded(f"{model} gave no answer in time")
-        if isinstance(err, exceptions.ContextWindowExceededError):
-            return RequestRejected(f"the prompt is longer than {model}'s context; shorten the history or the prompt")
-        status = int(getattr(err, "status_code", 0) or 0)
-        if 400 <= status < 500 and status not in (408, 429):
-            return RequestRejected(
-                f"{model} rejects the request ({status} {type(err).__name__}); check model id, access and prompt"
-            )
-        return UpstreamUnavailable(f"{model} failed ({type(err).__name__}, status {status or 'none'})")
-
 
 def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessModels) -> LiteLLMGateway:
     """Return the gateway to the models of the settings' region or endpoint, without contacting them."""
@@ -276,13 +284,9 @@ def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessMo
         endpoint=settings.bedrock.endpoint,
         stand_in=stand_in_of(settings),
         in_process=in_process,
+        endpoints=settings.models.endpoints,
+        https_only=settings.environment == "aws",
     )
-
-
-def _is_aws(endpoint: str) -> bool:
-    """Return whether ``endpoint`` is AWS itself, as a VPC endpoint is: TLS proves the host's name."""
-    parts = urlsplit(endpoint)
-    return parts.scheme == "https" and (parts.hostname or "").endswith(_AWS_HOSTS)
 
 
 def _litellm_entry(card: ModelCard) -> dict[str, Any]:
@@ -297,32 +301,3 @@ def _litellm_entry(card: ModelCard) -> dict[str, Any]:
         "input_cost_per_token": float(prices.input) / 1e6 if prices else 0.0,
         "output_cost_per_token": float(prices.output) / 1e6 if prices else 0.0,
     }
-
-
-def _headers(stream: Any) -> dict[str, str]:
-    # litellm 1.106 has no public attribute for a provider's headers.
-    kept = (getattr(stream, "_hidden_params", None) or {}).get("additional_headers") or {}
-    return {str(name).removeprefix("llm_provider-"): str(value) for name, value in kept.items()}
-
-
-def _messages(call: ModelCall) -> list[dict[str, Any]]:
-    return [_message(message, cache=call.cache_prefix and message.role == "system") for message in call.messages]
-
-
-def _message(message: Message, *, cache: bool) -> dict[str, Any]:
-    if not cache:
-        return {"role": message.role, "content": message.content}
-    block = {"type": "text", "text": message.content, "cache_control": {"type": "ephemeral"}}
-    return {"role": message.role, "content": [block]}
-
-
-def _usage(usage: Any) -> Usage:
-    read = int(getattr(usage, "cache_read_input_tokens", 0) or 0)
-    write = int(getattr(usage, "cache_creation_input_tokens", 0) or 0)
-    # litellm adds cached tokens to prompt_tokens; Bedrock's inputTokens excludes them.
-    return Usage(
-        input_tokens=max(int(usage.prompt_tokens) - read - write, 0),
-        output_tokens=int(usage.completion_tokens),
-        cache_read_tokens=read,
-        cache_write_tokens=write,
-    )

@@ -5,6 +5,7 @@ object from the caller, as its router passes one; this module provides one that 
 """
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
@@ -15,6 +16,14 @@ def unlogged_class() -> type[Any]:
 
     class Unlogged(Logging):  # type: ignore[misc] # litellm is untyped here
         """Keeps the state that litellm needs during a call, and does not price, log or report it."""
+
+        sent_to = ""  # the URL of the request
+
+        def pre_call(
+            self, input: object, api_key: object, model: object = None, additional_args: Mapping[str, Any] | None = None
+        ) -> None:
+            """Note where the request goes; neither key nor prompt are kept."""
+            self.sent_to = str((additional_args or {}).get("api_base") or "")
 
         def response_cost_calculator(self, *args: object, **kwargs: object) -> None:
             """No price."""

@@ -35,6 +35,7 @@ class ModelReply:
 
     ``origin`` is ``provider`` for the provider's own service, ``endpoint`` for a server that somebody named, ``code`` for code of
     this package, and ``stand-in`` for a model that this project brings along. It is ``stand-in`` also for whoever does not say.
+    ``metered`` is False where the answer stated no usage: ``usage`` is then an estimate from the texts.
     """
 
     text: str
@@ -43,6 +44,7 @@ class ModelReply:
     latency_ms: float
     answered_by: str
     origin: AnswerOrigin = "stand-in"
+    metered: bool = True
 
 
 class Gateway(Protocol):

@@ -225,7 +225,6 @@ class SmolEngine:
         async with self._loading:
             if self._session is None:
                 try:
-                    # Keep a reference: the server stops when it is garbage-collected.
                     self._server = server = await asyncio.to_thread(self._start)
                 except (RuntimeError, ImportError) as err:
                     say(f"loading {self._model.name} failed: {err}", file=sys.stderr, flush=True)
@@ -241,22 +240,7 @@ class SmolEngine:
             return self._session
 
     def _start(self) -> "xllamacpp.Server":
-        import xllamacpp
-
-        params = xllamacpp.CommonParams()
-        params.model.path = str(self._model)
-        params.hostnames = ["127.0.0.1"]
-        params.port = 0
-        params.verbosity = 1
-        params.warmup = False
-        params.n_parallel = self._settings.slots
-        params.n_ctx = self._settings.slots * SLOT_TOKENS
-        params.cpuparams.n_threads = self._settings.threads
-        params.cpuparams_batch.n_threads = self._settings.batch_threads
-        # Off: prompts of finished calls would pile up in memory, by default up to 8 GiB.
-        params.cache_ram_mib = 0
-        params.cache_idle_slots = False
-        return xllamacpp.Server(params)
+        return llama_server(self._model, self._settings)
 
     async def _post(self, path: str, payload: Mapping[str, object]) -> Mapping[str, object]:
         session = await self.load()
@@ -318,6 +302,31 @@ class SmolEngine:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+
+
+def llama_server(model: Path, settings: SmolSettings, *, port: int = 0) -> "xllamacpp.Server":
+    """Start llama.cpp's own HTTP server on loopback; keep a reference, because it stops when it is garbage-collected.
+
+    Raises:
+        RuntimeError: the model cannot be loaded, or the port is taken.
+    """
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.hostnames = ["127.0.0.1"]
+    params.port = port
+    params.model_alias = {SmolEngine.answered_by}
+    params.verbosity = 1
+    params.warmup = False
+    params.n_parallel = settings.slots
+    params.n_ctx = settings.slots * SLOT_TOKENS
+    params.cpuparams.n_threads = settings.threads
+    params.cpuparams_batch.n_threads = settings.batch_threads
+    # Off: prompts of finished calls would pile up in memory, by default up to 8 GiB.
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    return xllamacpp.Server(params)
 
 
 def _bounded(schema: Mapping[str, object]) -> dict[str, object]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 STOP_GRACE_S = 5.0
@@ -27,11 +27,13 @@ class LocalBedrock:
     """A running stand-in: `with LocalBedrock() as bedrock:` or `async with`.
 
     Args:
-        arguments: further command-line arguments of `python -m service.local.bedrock`.
+        arguments: further command-line arguments of `python -m service.local.bedrock`, or of `module` in a subclass.
         log: the file for the child's log; None uses a temporary file, which `stop` deletes.
         ready_timeout_s: the time limit for the socket to listen, in seconds. It does not cover loading the model: with
             `--preload` the model loads in the background, and the first calls wait for it.
     """
+
+    module: ClassVar[str] = "service.local.bedrock"
 
     def __init__(
         self, arguments: Sequence[str] = (), *, log: Path | None = None, ready_timeout_s: float = 10.0
@@ -88,7 +90,7 @@ class LocalBedrock:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 # -P, because the caller's working directory may contain another package named `service`.
-                [sys.executable, "-P", "-m", "service.local.bedrock", "--die-with-stdin", *self._arguments],
+                [sys.executable, "-P", "-m", self.module, "--die-with-stdin", *self._arguments],
                 # Nothing is written to this pipe: when it closes, the child knows that the parent has ended.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -164,4 +166,10 @@ class LocalBedrock:
         tail = ""
         if self._log is not None:
             tail = "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
-        return LocalBedrockError(f"the Bedrock stand-in {what}: {tail or 'its log is empty'}")
+        return LocalBedrockError(f"the stand-in {self.module} {what}: {tail or 'its log is empty'}")
+
+
+class LocalChatServer(LocalBedrock):
+    """A running server of OpenAI's and Anthropic's wires; `arguments` are those of `python -m service.local.openai`."""
+
+    module = "service.local.openai"

@@ -84,7 +84,7 @@ def test_line_endings_do_not_change_the_digest(load):
             "  id: local.one",
             "  id: local.on",
             6,
-            "model 'local.on' has no card in prompts/models.yaml; did you mean 'local.one'",
+            "model 'local.on' has no card in prompts/models.yaml, and litellm does not know it; did you mean 'local.one'",
         ),
         ("  id: local.two", "  id: nobody.knows", 11, "has no card"),
         ("maxOutputTokens: 100", "maxOutputTokens: 0", 9, "must be above zero"),

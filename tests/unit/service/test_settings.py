@@ -16,6 +16,7 @@ VARIABLES = {
     "OMNI_STATE_DIR": ("/s", "state_dir", Path("/s")),
     "OMNI_BEDROCK_ENDPOINT": ("http://b", "bedrock.endpoint", "http://b"),
     "OMNI_BEDROCK_STAND_IN": ("smol", "bedrock.stand_in", "smol"),
+    "OMNI_MODEL_ENDPOINTS": ('{"ollama/l": "http://o"}', "models.endpoints", {"ollama/l": "http://o"}),
     "OMNI_AWS_REGION": ("eu-west-1", "aws.region", "eu-west-1"),
     "OMNI_REGISTRY_URI": ("http://m", "registry.uri", "http://m"),
     "OMNI_REGISTRY_REFRESH_S": ("1.5", "registry.refresh_s", 1.5),
@@ -131,8 +132,9 @@ def test_each_variable_sets_its_own_field_and_no_other(variable, monkeypatch):
 def test_a_keyword_is_the_variable_without_its_prefix_and_wins(variable, monkeypatch):
     text, place, value = VARIABLES[variable]
     name = variable.removeprefix("OMNI_").lower()
-    given = value if name == "required_tasks" else text
-    monkeypatch.setenv(variable, '["wrong"]' if name == "required_tasks" else "-1")
+    wrong = {"required_tasks": '["wrong"]', "model_endpoints": '{"wrong": "http://w"}'}
+    given = value if name in wrong else text
+    monkeypatch.setenv(variable, wrong.get(name, "-1"))
     assert _all(Settings(**{name: given}))[place] == value
 
 

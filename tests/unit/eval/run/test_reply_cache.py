@@ -27,6 +27,9 @@ class Gateway:
     def origins_of(self, model):
         return frozenset({self.origin})
 
+    def server_of(self, model):
+        return None
+
     async def complete(self, call):
         self.calls += 1
         return ModelReply(

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from service.cards import ModelCard, ModelCards, Prices
-from service.errors import ConfigurationError, PairError
+from service.errors import ConfigurationError
 from service.llm.pricing import Usage, cost_of
 from service.settings import Settings
 
@@ -103,8 +103,3 @@ def test_an_invalid_card_file_is_named_in_the_error(tmp_path, text, message):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=message):
         ModelCards.load(path)
-
-
-def test_an_unknown_model_lists_those_that_have_a_card():
-    with pytest.raises(PairError, match=r"no card in prompts/models\.yaml; add one or use: amazon"):
-        CARDS.get("gpt-99")

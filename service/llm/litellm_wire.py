@@ -1,0 +1,217 @@
+"""Calls every model that litellm knows, except Bedrock's: OpenAI, Anthropic, Azure, Gemini, Ollama, vLLM and others."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from service.cards import ModelCard
+from service.errors import ModelUnusable, SafetyRefused, UpstreamUnavailable
+from service.llm.chat_format import (
+    ANSWERED_BY_HEADER,
+    STOP_REASONS,
+    answer_format,
+    headers_of,
+    messages_of,
+    usage_of,
+)
+from service.llm.litellm_bookkeeping import unlogged
+from service.llm.loop_clients import close_with_loop
+from service.llm.model_call import AnswerOrigin, ModelCall, ModelReply
+from service.llm.model_names import bare_name, same_family
+from service.llm.pricing import Usage
+from service.llm.servers import ModelServer, server_of, server_variables
+from service.llm.stream_tap import tapped
+from service.llm.streaming import OnText
+from service.llm.tokens import estimated_tokens
+
+_CLIENT_TIMEOUT_S = 600.0
+# Providers to which litellm passes the mark of a cacheable prefix; others cache by themselves, or not at all.
+_MARKS_PREFIXES = frozenset({"anthropic"})
+_ANY_NAME = frozenset({"azure", "azure_ai"})  # a deployment is named freely, so its name says nothing about the model
+
+
+class LiteLLMWire:
+    """A client of all these providers. litellm keeps the connections."""
+
+    def __init__(
+        self, imported: Any, logging_class: type[Any], *, endpoints: Mapping[str, str], https_only: bool
+    ) -> None:
+        """Use ``imported`` litellm; ``endpoints`` are server addresses by model id.
+
+        With ``https_only`` no prompt travels unencrypted to another machine.
+        """
+        self._litellm = imported
+        self._logging_class = logging_class
+        self._endpoints = endpoints
+        self._https_only = https_only
+        self._keys: dict[str, dict[str, str]] = {}
+
+    async def ask(self, call: ModelCall, card: ModelCard) -> ModelReply:
+        """Return the reply to ``call``; its ``latency_ms`` is left to the caller, who also sets the timeout.
+
+        Raises:
+            ModelError: no key, no server, or an answer that cannot be used.
+            Exception: litellm's own, when the call fails.
+        """
+        server = self._usable(card)
+        arguments = self._arguments(call, card, server)
+        bookkeeping = unlogged(self._logging_class, arguments)
+        await close_with_loop(self._litellm)
+        response = await self._litellm.acompletion(**arguments, **bookkeeping)
+        sent_to = bookkeeping["litellm_logging_obj"].sent_to
+        return self._reply(call, card, server, response, headers_of(response), sent_to)
+
+    async def stream(self, call: ModelCall, card: ModelCard, on_text: OnText) -> ModelReply:
+        """Answer as ``ask`` does, and call ``on_text`` with each piece of the text as it arrives."""
+        server = self._usable(card)
+        arguments = self._arguments(call, card, server) | {"stream": True, "stream_options": {"include_usage": True}}
+        bookkeeping = unlogged(self._logging_class, arguments)
+        await close_with_loop(self._litellm)
+        stream = await self._litellm.acompletion(**arguments, **bookkeeping)
+        tap = await tapped(stream)
+        chunks: list[Any] = []
+        # Closed also when the client disconnects: the model stops generating and the connection is free again.
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                chunks.append(chunk)
+                if chunk.choices and chunk.choices[0].delta.content:
+                    on_text(chunk.choices[0].delta.content)
+        response = self._litellm.stream_chunk_builder(chunks)
+        if response is None or not (tap.said or response.choices[0].message.content):
+            raise UpstreamUnavailable(
+                f"{card.short_name} answered 200 without a stream; check the address, or try again later"
+            )
+        if tap.refused:
+            raise SafetyRefused(f"{card.short_name} refused to answer")
+        response.model = tap.said
+        if not tap.metered:
+            response.usage = None  # what the builder put there is litellm's own count of the words
+        sent_to = bookkeeping["litellm_logging_obj"].sent_to
+        return self._reply(call, card, server, response, headers_of(stream), sent_to)
+
+    def not_taken(self, card: ModelCard, call: ModelCall) -> tuple[str, ...]:
+        """Return the options of ``call`` that the model does not take, so that they are not sent: "temperature"."""
+        _, provider, _, _ = self._litellm.get_llm_provider(card.id)
+        given = self._options(call)
+        left_out = []
+        for name, value in given.items():
+            try:
+                self._litellm.utils.get_optional_params(
+                    model=card.id.partition("/")[2], custom_llm_provider=provider, **{name: value}
+                )
+            except self._litellm.exceptions.UnsupportedParamsError:
+                left_out.append(name)
+        return tuple(left_out)
+
+    def _usable(self, card: ModelCard) -> ModelServer:
+        server = server_of(card, self._endpoints)
+        if server.missing:
+            names = " or ".join(server_variables(server.provider))
+            raise ModelUnusable(
+                f"{card.id}: nobody named the server that runs it; pass --api-base URL, or set {names}, "
+                "OMNI_MODEL_ENDPOINTS, or api_base on its card"
+            )
+        if self._https_only and server.plain:
+            raise ModelUnusable(f"{card.id}: in `aws` prompts travel over https only; its server is named with http")
+        if card.id not in self._keys:
+            self._keys[card.id] = self._key_arguments(card, server)
+        return server
+
+    def _key_arguments(self, card: ModelCard, server: ModelServer) -> dict[str, str]:
+        if not server.takes_keys:
+            return {"api_key": "none"}
+        found = self._litellm.validate_environment(card.id)
+        missing = [name for name in found["missing_keys"] if not name.endswith(("_BASE", "_BASE_URL"))]
+        if found["keys_in_environment"] or not missing:
+            return {}
+        if not server.is_own:
+            return {"api_key": "none"}  # a server of one's own mostly wants no key, but the client libraries do
+        joined = " or " if server.provider == "gemini" else ", "
+        raise ModelUnusable(f"{card.id}: no key to ask {server.provider} with; set {joined.join(missing)}")
+
+    def _arguments(self, call: ModelCall, card: ModelCard, server: ModelServer) -> dict[str, Any]:
+        marked = call.cache_prefix and server.provider in _MARKS_PREFIXES
+        arguments: dict[str, Any] = {
+            "model": card.id,
+            "messages": messages_of(replace(call, cache_prefix=marked)),
+            **self._options(call),
+            # What a model does not take is left out; `omni models check` names it.
+            "drop_params": True,
+            # Constant: litellm keeps one HTTP client per timeout value. The real limit is the caller's.
+            "timeout": _CLIENT_TIMEOUT_S,
+            "num_retries": 0,
+            "max_retries": 0,
+            **self._keys[card.id],
+        }
+        if server.url is not None:
+            arguments["api_base"] = server.url
+        return arguments
+
+    def _options(self, call: ModelCall) -> dict[str, Any]:
+        sampling = call.sampling
+        options: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "max_tokens": int(sampling.max_output_tokens),
+        }
+        if sampling.top_p is not None:
+            options["top_p"] = sampling.top_p
+        if sampling.stop_sequences:
+            options["stop"] = list(sampling.stop_sequences)
+        if call.answer_schema is not None:
+            options["response_format"] = answer_format(dict(call.answer_schema))
+        return options
+
+    def _reply(
+        self,
+        call: ModelCall,
+        card: ModelCard,
+        server: ModelServer,
+        response: Any,
+        headers: Mapping[str, str],
+        sent_to: str,
+    ) -> ModelReply:
+        if not response.choices:
+            raise UpstreamUnavailable(f"{card.short_name} answered 200 without an answer; try again later")
+        choice = response.choices[0]
+        if choice.finish_reason == "content_filter" or _refusal(choice.message):
+            raise SafetyRefused(f"{card.short_name} refused to answer")
+        text = choice.message.content or ""
+        said = str(response.model or "")
+        stand_in = headers.get(ANSWERED_BY_HEADER)
+        origin: AnswerOrigin = "stand-in" if stand_in else server.origin(sent_to)
+        if said and server.provider not in _ANY_NAME:
+            _check_family(card, said, own_service=server.is_own)
+        metered = _metered(response.usage)
+        return ModelReply(
+            text=text,
+            usage=usage_of(response.usage) if metered else _estimate(call, text),
+            stop_reason=STOP_REASONS.get(choice.finish_reason, "other"),
+            latency_ms=0.0,
+            answered_by=stand_in or bare_name(said) or card.short_name,
+            origin=origin,
+            metered=metered,
+        )
+
+
+def _check_family(card: ModelCard, said: str, *, own_service: bool) -> None:
+    if same_family(card.answers_as or card.id, said, own_service=own_service):
+        return
+    raise ModelUnusable(
+        f"asked for {card.id}, but {bare_name(said)!r} answered; ask for that model by its name, or, if it is the same model, "
+        f"give its card in prompts/models.yaml the line answers_as: {bare_name(said)}"
+    )
+
+
+def _refusal(message: Any) -> bool:
+    fields = getattr(message, "provider_specific_fields", None) or {}
+    return bool(getattr(message, "refusal", None) or fields.get("refusal"))
+
+
+def _metered(usage: Any) -> bool:
+    return usage is not None and bool(getattr(usage, "prompt_tokens", 0))  # every prompt has tokens
+
+
+def _estimate(call: ModelCall, text: str) -> Usage:
+    prompt = sum(estimated_tokens(message.content) for message in call.messages)
+    return Usage(input_tokens=prompt, output_tokens=estimated_tokens(text))

@@ -1,0 +1,47 @@
+"""Closes litellm's HTTP clients with the event loop that they belong to.
+
+litellm 1.106 keeps a client per event loop under the loop's ``id``, and closes none at the loop's end. Harness and tests use many
+loops, and a new one may have the id of a dead one, whose connections are of no use to it.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+_holders: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}  # of the process, as litellm's cache is
+
+
+async def close_with_loop(imported: Any) -> None:
+    """Have the running loop's clients of ``imported`` litellm closed when the loop ends.
+
+    An event loop closes its asynchronous generators at its end; the one made here then closes the clients.
+    """
+    loop = asyncio.get_running_loop()
+    if loop not in _holders:
+        _holders[loop] = _hold(imported, loop)
+        await anext(_holders[loop])
+
+
+async def _hold(imported: Any, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+    await _close(imported, loop)  # what a dead loop with this id has left
+    try:
+        yield
+    finally:
+        del _holders[loop]
+        await _close(imported, loop)
+
+
+async def _close(imported: Any, loop: asyncio.AbstractEventLoop) -> None:
+    cache = imported.in_memory_llm_clients_cache
+    for key in [key for key in cache.cache_dict if str(key).endswith(f"-{id(loop)}")]:
+        client = cache.cache_dict.pop(key)
+        cache.ttl_dict.pop(key, None)
+        with contextlib.suppress(Exception):  # a dead loop's connections cannot be closed in good order
+            await client.close()
+    # Anthropic's streams use one client of the process, whose transport opens a session in each loop and closes none.
+    transport = getattr(imported.module_level_aclient.client, "_transport", None)
+    session = getattr(transport, "client", None)
+    if getattr(session, "_loop", None) is loop:
+        with contextlib.suppress(Exception):
+            await transport.aclose()  # type: ignore[union-attr]  # a transport, since it has a session

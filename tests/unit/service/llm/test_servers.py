@@ -1,0 +1,61 @@
+"""Where a model is called, and whose service that is."""
+
+import pytest
+
+from service.cards import ModelCards
+from service.llm.servers import server_of
+
+CARDS = ModelCards([])
+
+
+@pytest.fixture(autouse=True)
+def no_servers_in_the_environment(monkeypatch):
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "OLLAMA_API_BASE", "AZURE_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def server(model, url=None):
+    return server_of(CARDS.get(model), {model: url} if url else {})
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "sent_to", "origin"),
+    [
+        ("openai/gpt-4o", None, "https://api.openai.com/v1/", "provider"),
+        ("openai/gpt-4o", None, "", "provider"),
+        ("openai/gpt-4o", None, "https://proxy.example/v1/", "endpoint"),  # a variable that we do not know named it
+        ("openai/gpt-4o", "http://api.openai.com/v1", "", "endpoint"),  # without TLS anybody may answer
+        ("openai/gpt-4o", "https://api.openai.com.example/v1", "", "endpoint"),
+        ("azure/ours", "https://ours.openai.azure.com", "", "provider"),
+        ("azure/ours", "https://ours.example", "", "endpoint"),
+        ("gemini/gemini-2.5-flash", None, "https://generativelanguage.googleapis.com/v1beta/m", "provider"),
+        ("ollama/llama3.2", None, "http://localhost:11434/api/chat", "endpoint"),
+        ("ollama/llama3.2", None, "", "endpoint"),
+        ("hosted_vllm/x", "https://gpu.example/v1", "", "endpoint"),
+        ("fireworks_ai/x", None, "https://api.fireworks.ai/v1", "provider"),
+        ("fireworks_ai/x", None, "http://127.0.0.1:1", "endpoint"),
+        ("fireworks_ai/x", "https://gateway.example/v1", "", "endpoint"),
+    ],
+)
+def test_the_origin_follows_from_where_the_request_went(model, url, sent_to, origin):
+    assert server(model, url).origin(sent_to) == origin
+
+
+def test_a_server_is_named_by_setting_variable_or_card_in_this_order(monkeypatch):
+    card = CARDS.get("ollama/llama3.2").model_copy(update={"api_base": "http://card"})
+    assert (server_of(card, {}).url, server_of(card, {}).takes_keys) == ("http://card", False)
+    monkeypatch.setenv("OLLAMA_API_BASE", "http://variable")
+    assert (server_of(card, {}).url, server_of(card, {}).takes_keys) == ("http://variable", True)
+    assert server_of(card, {card.id: "http://setting"}).url == "http://setting"
+
+
+@pytest.mark.parametrize(
+    ("url", "plain"), [("http://gpu:8000/v1", True), ("http://127.0.0.1:1", False), ("https://gpu", False)]
+)
+def test_an_unencrypted_way_to_another_machine_is_noticed(url, plain):
+    assert server("hosted_vllm/x", url).plain is plain
+
+
+def test_a_server_of_ones_own_must_be_named():
+    assert server("hosted_vllm/x").missing
+    assert not server("ollama/x").missing
