@@ -63,6 +63,13 @@ class QueryRefused(WarehouseError):
     code = FailureCode.INTERNAL_ERROR
 
 
+class KnowledgeError(ServiceError):
+    """Documents cannot be indexed, or an index is missing, damaged or not the one that was asked for."""
+
+    status = 503
+    code = FailureCode.UPSTREAM_UNAVAILABLE
+
+
 class ModelError(ServiceError):
     """A model call gave no usable answer."""
 

@@ -8,6 +8,6 @@ compile() {
 development=(--extra local --extra eval --extra warehouse --extra cluster --extra dev)
 compile --upgrade pyproject.toml -o requirements/service.txt
 compile --upgrade "${development[@]}" pyproject.toml -o requirements/dev.txt
-cp requirements/dev.txt requirements/calls.txt # the same versions, and more packages
-compile "${development[@]}" --extra speech --extra voices --extra redaction pyproject.toml -o requirements/calls.txt
+cp requirements/dev.txt requirements/extras.txt # the same versions, and more packages
+compile "${development[@]}" --extra speech --extra voices --extra redaction --extra knowledge pyproject.toml -o requirements/extras.txt
 compile --extra local --extra eval --extra warehouse --extra ragas pyproject.toml requirements/ragas.in -o requirements/ragas.txt

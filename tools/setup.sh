@@ -85,8 +85,8 @@ set_up_ragas() {
 # Hears recordings and finds names in calls on this machine: Whisper, Presidio, eSpeak (0.5 GB).
 set_up_extras() {
   set_up_base
-  outdated "$venv/.extras" requirements/calls.txt || return 0
-  stage "packages to hear recordings and find names (0.5 GB)" "$download_failed" install_locked -r requirements/calls.txt
+  outdated "$venv/.extras" requirements/extras.txt || return 0
+  stage "packages to hear recordings and find names (0.5 GB)" "$download_failed" install_locked -r requirements/extras.txt
   touch "$venv/.extras"
 }
 

@@ -1,0 +1,28 @@
+"""The port to a model that turns texts into vectors of meaning."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of length 1; texts of like meaning have a large dot product."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that decides a vector: weights, vocabulary, and how much of a text is read."""
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a vector has."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one vector per text, shape ``(len(texts), dimensions)``.
+
+        Any text has a vector, the empty one too, and what stands beyond the embedder's bound is not read. The same text gives
+        the same vector, whatever stands beside it. May be called from several threads.
+        """
