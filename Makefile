@@ -31,7 +31,7 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST); printf '\nEvery other command: %s --help\n' "$(OMNI)"
 
 ##@ Set up
-setup: ## Create .venv from hash-locked lists: make setup [PYTHON=python3.11] [EXTRAS=1: hear recordings, find names; 0.5 GB]
+setup: ## Create .venv from hash-locked lists: make setup [PYTHON=python3.11] [EXTRAS=1: hear recordings, find names, search documents; 0.6 GB]
 	@tools/setup.sh base $(if $(call is_typed,EXTRAS),extras) $(if $(filter setup,$(MAKECMDGOALS)),next)
 
 ##@ Evaluate

