@@ -20,7 +20,7 @@ from service.calls.store.overrides import Override
 from service.calls.store.pages import MOST, WrongCursor
 from service.calls.store.states import CallJob, State
 from service.errors import StoreError
-from service.json_types import WHOLE_NUMBER, IsoDay
+from service.strict import WHOLE_NUMBER, IsoDay
 from service.tasks.scorecard.arithmetic import Rating
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])

@@ -14,7 +14,7 @@ from service.api.http.problems import Problem, problem
 from service.dashboards.definitions import ChartKind, MeasureUnit, Visual, load_dashboards
 from service.dashboards.errors import RangeInvalid, WarehouseUnreadable
 from service.dashboards.reader import Asked, DashboardData
-from service.json_types import IsoDay
+from service.strict import IsoDay
 from service.telemetry.log import Event, log
 
 router = APIRouter(tags=["operator"])

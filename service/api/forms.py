@@ -13,7 +13,7 @@ from service.api.http.problems import RESPONSES, FieldProblem, Problem, message_
 from service.api.http.tenancy import tenant_of
 from service.calls.store.forms import FormChanged, FormHead, FormMissing, Forms
 from service.errors import StoreError
-from service.json_types import WHOLE_NUMBER
+from service.strict import WHOLE_NUMBER
 from service.tasks.scorecard.form import MOST_SECTIONS, Form, Name, PassThreshold, Section
 
 router = APIRouter(prefix="/v1/forms", tags=["forms"])

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from service.json_types import IsoTime
+from service.strict import IsoTime
 
 Channel = Literal["ivr", "agent", "chat", "email", "sms", "web", "mobile_app", "social"]
 CHANNELS: tuple[str, ...] = get_args(Channel)

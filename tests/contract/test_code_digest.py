@@ -42,7 +42,6 @@ CARRIERS = (
     "service/process/gc_pause.py",
     "service/display/inert.py",
     "service/interactions/",
-    "service/json_types.py",
     "service/local/",
     "service/pair_file.py",
     "service/process/pools.py",

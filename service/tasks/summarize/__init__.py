@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.errors import OutputInvalid
 from service.guard import AnswerGuard
 from service.interactions.interaction import HistoryFilter, Interaction
-from service.json_types import IsoTime
 from service.llm.model_call import InProcessModels
 from service.pair import OutputRules, Pair
+from service.strict import IsoTime
 from service.task import Task
 from service.tasks.summarize.digest import MODEL_ID, extractive_digest
 from service.tasks.summarize.history import history_text

@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
-from service.json_types import WHOLE_NUMBER, IsoDay, IsoTime
+from service.strict import WHOLE_NUMBER, IsoDay, IsoTime
 
 COUNT = Annotated[int, Field(ge=0), WHOLE_NUMBER]
 
