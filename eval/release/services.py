@@ -17,7 +17,7 @@ def tell_services(partition: str, settings: Settings) -> str | None:
         if shared is not None:
             shared.announce(partition)
     except StoreError as err:
-        return f"services will look by themselves within {settings.registry.refresh_s * 1.1:.0f} s: {err}"
+        return f"the services were not told, and look by themselves a few seconds later: {err}"
     return None
 
 

@@ -14,9 +14,11 @@ from eval.errors import Refused, RolloutError
 from eval.evaluate import Options, evaluate
 from eval.release.audit import Audit
 from eval.release.promotion import promote_pair, roll_back
-from eval.release.rollout import advance_rollout, end_rollout
+from eval.release.rollout import advance_rollout, end_rollout, stop_reason
+from eval.release.services import tell_services
 from eval.tracking.store import Tracking
 from service.app import create_app
+from service.aws.shared_state import open_shared_state
 from service.clock import set_clock
 from service.errors import RegistryError
 from service.release import registry
@@ -27,6 +29,7 @@ from service.release.rollout import CANDIDATE_ALIAS
 from service.release.statements import load_trusted_keys
 from service.rollouts.control import RolloutControl
 from service.rollouts.live_counts import Observation
+from service.rollouts.step_state import rollout_partition
 from service.runtime import build_runtime
 from service.settings import Settings
 
@@ -302,6 +305,49 @@ def test_an_ended_rollout_does_not_come_back_through_another_version(settings):
     _point(settings, first.registry_version)
     shutil.rmtree(settings.state_dir / "rollout", ignore_errors=True)
     assert _versions(_control(settings)) == {"1.0.0"}
+
+
+@pytest.fixture(scope="module")
+def table(local_aws):
+    """Settings of a running local AWS, whose shared table the services of a test write."""
+    return local_aws()
+
+
+def _stopped_elsewhere(table, settings, task, **changes):
+    """Write what a service on another machine leaves when it stops the newest step."""
+    step = fetch_candidate("shout", settings).rollout
+    state = {"sequence": step.sequence, "pair": step.pair_digest, "stopped": "errors: 9 of 9"} | changes
+    open_shared_state(table).put(rollout_partition(task), "step", json.dumps(state))
+
+
+def test_a_rollout_that_a_service_elsewhere_stopped_is_not_moved_on_but_begun_again(settings, table):
+    settings = settings.model_copy(update={"aws_endpoint": table.aws.endpoint})
+    _advance(settings, steps=(50, 100))
+    _stopped_elsewhere(table, settings, "shout", sequence=7)
+    assert "step 7 is gone: a service has seen it" in _broken(settings)["rollout step 7"]
+    _stopped_elsewhere(table, settings, "shout", pair="of another rollout with the same number")
+    assert stop_reason(fetch_candidate("shout", settings).rollout, settings) is None
+    _stopped_elsewhere(table, settings, "shout")
+    with pytest.raises(Refused, match=r"the service stopped step 1 \(errors: 9 of 9"):
+        _advance(settings)
+    assert _advance(settings, restart=True, steps=(50, 100)).sequence == 2
+
+
+def test_where_nobody_can_tell_of_a_stop_a_rollout_is_not_moved_on(settings):
+    settings = settings.model_copy(update={"aws_endpoint": "http://127.0.0.1:1", "store_timeout_s": 0.5})
+    _advance(settings, steps=(50, 100))
+    with pytest.raises(Refused, match=r"nobody can tell whether the services stopped step 1: .* cannot be reached"):
+        _advance(settings)
+    assert "the services were not told" in tell_services("rollout/shout", settings)
+    assert _advance(settings, restart=True, steps=(50, 100)).sequence == 2
+    assert list(_broken(settings)) == []
+
+
+def test_services_are_told_of_a_step(settings, table):
+    before = open_shared_state(table).changes().get("rollout/told", 0)
+    settings = settings.model_copy(update={"aws_endpoint": table.aws.endpoint})
+    assert tell_services("rollout/told", settings) is None
+    assert open_shared_state(table).changes()["rollout/told"] == before + 1
 
 
 def _remove_newest(settings):
