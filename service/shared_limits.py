@@ -81,7 +81,7 @@ class SharedLimits:
             self._read(self._shared, now)
             self._heard_at, self._deaf = now, False
         except StoreError:
-            # The watch logs the outage of the table; here the task only becomes careful.
+            # The watch logs an outage of the table; here the task only becomes careful.
             if now - self._heard_at > _DEAF_S and not self._deaf:
                 self._deaf = True
                 if self._throttle is not None:

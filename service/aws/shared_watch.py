@@ -27,7 +27,7 @@ class SharedWatch:
     """One thread per process. Without a state (``state`` None) nobody is ever told.
 
     A listener is called once at the start, after each change of its partition, and at least once a minute, in the watch's
-    thread: it should wake another thread or read a few items. If it raises ``StoreError`` it is called again at the next look.
+    thread: it should wake another thread or read a few items. If it raises it is called again at the next look.
     """
 
     def __init__(
@@ -72,6 +72,9 @@ class SharedWatch:
                 listener.tell()
             except StoreError as err:
                 failure = err
+                continue
+            except Exception as err:  # what one subject holds must not keep the others from being heard
+                failure = StoreError(f"{listener.partition!r} holds something unexpected ({type(err).__name__})")
                 continue
             listener.seen, listener.told_at = number, now
         if failure is not None:

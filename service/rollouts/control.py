@@ -192,7 +192,10 @@ class RolloutControl:
             self._wake.clear()
             if look:
                 look_at = time.monotonic() + self._every_s
-            self.tick(look=look)
+            try:
+                self.tick(look=look)
+            except Exception as err:  # table and folder may hold anything; the thread must survive it
+                self._error = f"the rollout cannot be judged ({type(err).__name__}: {err!s:.200})"
             pause = max(look_at - time.monotonic(), 0.0)
             self._wake.wait(pause if self._candidate is None else min(pause, _SHARE_EVERY_S))
 

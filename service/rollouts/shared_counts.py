@@ -28,6 +28,7 @@ _READ_ALL_EVERY_S = 60.0
 # A living process rewrites its file every few seconds while it has something to send.
 _ABANDONED_S = 120.0
 _MOST_COUNTS = 140  # of one batch
+_FIELDS = frozenset(LiveCounts().to_json()) - {"latencies"}
 _LETTER: Mapping[RolloutSide, str] = {"candidate": "c", "production": "p"}
 
 Amounts = dict[str, Decimal]
@@ -291,9 +292,9 @@ def _counts(amounts: Mapping[str, Decimal], letter: str) -> LiveCounts:
         side, _, field_name = name.partition(".")
         if side != letter:
             continue
-        if field_name.startswith("ms"):
+        if field_name.startswith("ms") and field_name[2:].isdigit():
             fields["latencies"][int(field_name.removeprefix("ms"))] = int(amount)
-        else:
+        elif field_name in _FIELDS:  # another version of the service may count more
             fields[field_name] = float(amount) if field_name.startswith("cost") else int(amount)
     return LiveCounts(**fields)
 

@@ -1,3 +1,4 @@
+import pytest
 from structlog.testing import capture_logs
 
 from service.aws.shared_state import open_shared_state
@@ -17,14 +18,14 @@ class State:
 
 
 class Listener:
-    def __init__(self, fails=0):
-        self.told, self.fails = 0, fails
+    def __init__(self, fails=0, error=StoreError):
+        self.told, self.fails, self.error = 0, fails, error
 
     def __call__(self):
         self.told += 1
         if self.fails:
             self.fails -= 1
-            raise StoreError("not now")
+            raise self.error("not now")
 
 
 def test_only_the_listeners_of_what_changed_are_told_and_all_of_them_at_the_start():
@@ -50,8 +51,9 @@ def test_everyone_is_told_at_least_once_a_minute():
     assert listener.told == 2
 
 
-def test_a_listener_that_fails_is_told_again_and_keeps_no_other_waiting():
-    state, one, other = State(), Listener(fails=2), Listener()
+@pytest.mark.parametrize("error", [StoreError, ValueError])
+def test_a_listener_that_fails_is_told_again_and_keeps_no_other_waiting(error):
+    state, one, other = State(), Listener(2, error), Listener()
     watch = SharedWatch(state, clock=lambda: 0.0)
     watch.on_change("clients", one)
     watch.on_change("clients", other)

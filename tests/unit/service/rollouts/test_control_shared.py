@@ -1,6 +1,7 @@
 """Two tasks of a service with a disk each and one shared table."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from rollout_world import NEW, OLD, Production, Registry, candidate
@@ -203,6 +204,16 @@ def test_counts_survive_the_table_to_the_last_figure(service):
     assert found.cost_usd == pytest.approx(0.000369, abs=1e-12)
     assert found.cost_squared == pytest.approx(3 * 0.000123**2, rel=1e-6)
     assert sum(found.latencies.values()) == 3
+
+
+def test_counts_of_another_version_of_the_service_are_left_aside(service):
+    one = service.task("one")
+    feed(one, 10)
+    one.tick()
+    ((key, item),) = ((key, item) for key, item in service.table.found.items() if item.counts)
+    service.table.found[key] = replace(item, counts={**item.counts, "c.moods": 3, "c.ms_max": 9, "x.requests": 5})
+    other = service.task("other")
+    assert requests(other) == {"candidate": 10, "production": 10}
 
 
 def test_an_hour_later_nothing_of_it_counts(service):
