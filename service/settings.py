@@ -55,13 +55,8 @@ class BedrockSettings(SettingsGroup, alias_generator="bedrock_{}".format):
     endpoint: str | None = None
     # Name of the model that answers at `endpoint` in place of Bedrock's; shown with its answers.
     stand_in: str | None = None
-
-
-class ModelSettings(SettingsGroup, alias_generator="model_{}".format):
-    """The models of other providers and servers. Keys are read from the providers' usual variables, such as OPENAI_API_KEY."""
-
-    # JSON: addresses of servers by model id, as in {"hosted_vllm/llama-3.1-8b": "http://gpu-1:8000/v1"}
-    endpoints: dict[str, str] = Field(default_factory=dict)
+    # JSON: servers of models of other providers by id. Keys are read from the providers' variables, such as OPENAI_API_KEY.
+    model_endpoints: dict[str, str] = Field(default_factory=dict, alias="model_endpoints")
 
 
 class RegistrySettings(SettingsGroup, alias_generator="registry_{}".format):
@@ -221,7 +216,6 @@ class Settings(BaseSettings):
 
     aws: AwsSettings = AwsSettings()
     bedrock: BedrockSettings = BedrockSettings()
-    models: ModelSettings = ModelSettings()
     registry: RegistrySettings = RegistrySettings()
     release: ReleaseSettings = ReleaseSettings()
     stores: StoreSettings = StoreSettings()

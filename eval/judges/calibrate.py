@@ -113,7 +113,7 @@ def calibrate(options: CalibrateOptions, settings: Settings, say: Callable[[str]
             region=settings.aws.region,
             endpoint=endpoint,
             stand_in=settings.bedrock.stand_in,
-            endpoints=settings.models.endpoints,
+            endpoints=settings.bedrock.model_endpoints,
             https_only=settings.environment == "aws",
         )
         gateway.warm_up()

@@ -71,7 +71,7 @@ class RunModels:
             "endpoint": settings.bedrock.endpoint or (self._server.url if self._server else None),
             "stand_in": settings.bedrock.stand_in,
             "in_process": self._task.in_process,
-            "endpoints": settings.models.endpoints,
+            "endpoints": settings.bedrock.model_endpoints,
             "https_only": settings.environment == "aws",
         }
         if self._spending is not None:

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service.cards import ModelCard
-from service.cost_map import near_names
+from service.cards.cost_map import near_names
 from service.errors import (
     DeadlineExceeded,
     ModelError,

@@ -284,7 +284,7 @@ def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessMo
         endpoint=settings.bedrock.endpoint,
         stand_in=stand_in_of(settings),
         in_process=in_process,
-        endpoints=settings.models.endpoints,
+        endpoints=settings.bedrock.model_endpoints,
         https_only=settings.environment == "aws",
     )
 

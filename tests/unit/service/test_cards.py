@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from service.cards import ModelCard, ModelCards
-from service.cost_map import cost_map_source
+from service.cards.cost_map import cost_map_source
 from service.errors import ConfigurationError, PairError
 
 OWN = ModelCard(id="amazon.nova-lite-v1:0", short_name="own", wire="bedrock", runs="provider", context_tokens=7)

@@ -16,7 +16,7 @@ VARIABLES = {
     "OMNI_STATE_DIR": ("/s", "state_dir", Path("/s")),
     "OMNI_BEDROCK_ENDPOINT": ("http://b", "bedrock.endpoint", "http://b"),
     "OMNI_BEDROCK_STAND_IN": ("smol", "bedrock.stand_in", "smol"),
-    "OMNI_MODEL_ENDPOINTS": ('{"ollama/l": "http://o"}', "models.endpoints", {"ollama/l": "http://o"}),
+    "OMNI_MODEL_ENDPOINTS": ('{"ollama/l": "http://o"}', "bedrock.model_endpoints", {"ollama/l": "http://o"}),
     "OMNI_AWS_REGION": ("eu-west-1", "aws.region", "eu-west-1"),
     "OMNI_REGISTRY_URI": ("http://m", "registry.uri", "http://m"),
     "OMNI_REGISTRY_REFRESH_S": ("1.5", "registry.refresh_s", 1.5),

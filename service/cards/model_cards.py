@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.cost_map import KnownModel, cost_map_source, is_provider, known_model, near_names
+from service.cards.cost_map import KnownModel, cost_map_source, is_provider, known_model, near_names
 from service.errors import ConfigurationError, PairError
 from service.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
 
