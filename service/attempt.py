@@ -16,12 +16,12 @@ from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Cost, Usage, cost_of
 from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
 from service.pair import Pair, ToolSpec
-from service.question import Question
+from service.question import Question, Use
 from service.telemetry.log import Event, log
 from service.tools.allowed import AllowedTools
 from service.tools.port import ToolError
 from service.tools.provenance import Sources
-from service.tools.use import ToolOutcome, TracedStep, Use
+from service.tools.use import ToolOutcome, TracedStep
 
 NO_MODEL = "none"
 Arm = Literal["primary", "backup", "fallback", "none"]
@@ -67,7 +67,7 @@ class TaskResult:
     includes both. ``guarded`` lists the
     kinds of all guard findings of the run, also those in answers that were not shown, and ``guard_findings`` is their number.
     ``repaired`` means that the output is a second attempt after such findings. ``origins`` are those of the replies that gave the
-    output or failed to; empty if no model answered.
+    output or failed to; empty if no model answered. ``trace`` lists the steps of the run. ``uses`` is for steps within a run.
     """
 
     output: str | None
@@ -88,6 +88,7 @@ class TaskResult:
     repaired: bool = False
     origins: tuple[AnswerOrigin, ...] = ()
     trace: tuple[TracedStep, ...] = ()
+    uses: tuple[Use, ...] = ()
 
     @property
     def request_ms(self) -> float:
@@ -159,6 +160,8 @@ class Attempt:
             cache_prefix=pair.cache_prefix,
             document=self.question.document,
             answer_schema=self.question.answer_schema,
+            turns=self.question.turns,
+            tools=pair.tools if self.question.tools else (),
         )
 
     async def ask(self, call: ModelCall, model: str, arm: Arm) -> TaskResult:
@@ -175,6 +178,8 @@ class Attempt:
             result = await self._ask_once(call, arm)
         finally:
             preparing.cancel()
+        if result.uses:  # nothing is shown yet; the tools have their own guard
+            return result
         findings = await self._findings(result, arm)
         return result if not findings else await self._repair(call, result, findings)
 
@@ -212,7 +217,11 @@ class Attempt:
             raise AnswerRefused(
                 f"the guard found {kinds}, and the time left is too short to ask again", raw_text=first.output
             )
-        again = replace(call, messages=repair_messages(call.messages, first.output, findings))
+        again = (
+            replace(call, turns=(*call.turns, *repair_messages((), first.output, findings)))
+            if call.turns
+            else replace(call, messages=repair_messages(call.messages, first.output, findings))
+        )
         second = await self._ask_once(again, first.arm, throttle_retries=0)
         left = await self._findings(second, first.arm)
         if left:
@@ -340,7 +349,7 @@ class Attempt:
         if reply.stop_reason == "max_tokens":
             raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
         try:
-            output = self.question.read(reply.text)
+            output = reply.text if reply.uses else self.question.read(reply.text)
         except OutputInvalid as err:
             err.raw_text = reply.text
             raise
@@ -355,6 +364,7 @@ class Attempt:
             cost=self.spent,
             attempts=attempts,
             origins=self.origins,
+            uses=reply.uses,
         )
 
     def fall_back(self, model: str, output: str) -> TaskResult:

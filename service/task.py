@@ -20,10 +20,9 @@ from service.guard import Guard
 from service.llm.deadline import Budget, first_good
 from service.llm.model_call import InProcessModels, ModelCall
 from service.pair import OutputRules, Pair
-from service.question import Question
+from service.question import Question, Said, Use
 from service.telemetry.log import Event, log
 from service.tools.provenance import Sources
-from service.tools.use import Use
 
 In = TypeVar("In", bound=BaseModel)
 Steps = Generator[Question | Use, Any, str]
@@ -156,7 +155,8 @@ class Task(ABC, Generic[In]):
                     continue
                 attempt.question = step
                 answers.append(await self._answer(attempt.call(), attempt))
-                received = answers[-1].output
+                said = answers[-1]
+                received = Said(output=said.output or "", uses=said.uses) if step.tools else said.output
             raise OutputInvalid(f"the run took more than {self.most_steps} steps")
         finally:
             steps.close()

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from service.canonical import sha256_hex
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
+from service.question import Use
 from service.strict import lines_of
 
 _KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
@@ -49,7 +50,8 @@ class ReplyCache:
         """Return the stored reply; a line that cannot be read, or whose origin nobody can tell, counts as absent."""
         try:
             raw = json.loads(self._lines[key])
-            reply = ModelReply(**raw["reply"] | {"usage": Usage(**raw["reply"]["usage"])})
+            uses = tuple(Use(**use) for use in raw["reply"].get("uses", ()))
+            reply = ModelReply(**raw["reply"] | {"usage": Usage(**raw["reply"]["usage"]), "uses": uses})
             if "origin" not in raw["reply"]:
                 if reply.answered_by not in _STAND_INS:
                     return None
@@ -157,6 +159,10 @@ class CachingGateway:
         }
         if call.answer_schema is not None:
             content["answer_schema"] = call.answer_schema
+        if call.turns:
+            content["turns"] = [asdict(turn) for turn in call.turns]
+        if call.tools:
+            content["tools"] = [asdict(tool) for tool in call.tools]
         server = self.inner.server_of(call.model) if isinstance(self.inner, KnownOrigins) else None
         if server is not None:
             content["server"] = server

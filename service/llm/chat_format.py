@@ -1,20 +1,60 @@
 """litellm's formats: messages and answer forms on the way in, usage, headers and stop reasons on the way out."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from service.llm.model_call import ModelCall, StopReason
 from service.llm.pricing import Usage
-from service.pair import Message
+from service.pair import Message, ToolSpec
+from service.question import ToolTurn, Use
 
-STOP_REASONS: Mapping[str, StopReason] = {"stop": "end_turn", "length": "max_tokens"}
+STOP_REASONS: Mapping[str, StopReason] = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 # Our stand-ins name the model that answers; providers do not send this header.
 ANSWERED_BY_HEADER = "x-omni-answered-by"
+_SHOWN_CHARS = 200
 
 
 def messages_of(call: ModelCall) -> list[dict[str, Any]]:
-    """Return the messages of ``call``; the system message is marked for the provider's cache if the call says so."""
-    return [_message(message, cache=call.cache_prefix and message.role == "system") for message in call.messages]
+    """Return the messages and turns of ``call``; the system message is marked for the provider's cache if the call says so."""
+    messages = [_message(message, cache=call.cache_prefix and message.role == "system") for message in call.messages]
+    for turn in call.turns:
+        messages += [_message(turn, cache=False)] if isinstance(turn, Message) else _tool_turn(turn)
+    return messages
+
+
+def tools_of(tools: Iterable[ToolSpec]) -> list[dict[str, Any]]:
+    """Return the tools as a model is offered them."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": dict(tool.arguments)},
+        }
+        for tool in tools
+    ]
+
+
+def uses_of(message: Any) -> tuple[Use, ...]:
+    """Return the uses of tools that an answer asks for; arguments that are no JSON object fit no tool's schema."""
+    calls = getattr(message, "tool_calls", None) or ()
+    return tuple(
+        Use(
+            tool=str(call.function.name or ""),
+            arguments=_arguments(call.function.arguments),
+            call_id=str(call.id or f"call_{number}"),
+        )
+        for number, call in enumerate(calls, 1)
+    )
+
+
+def texts_of(call: ModelCall) -> Iterator[str]:
+    """Yield the texts that a call sends, to estimate its tokens."""
+    for message in (*call.messages, *call.turns):
+        if isinstance(message, Message):
+            yield message.content
+        else:
+            yield from (message.text, *message.contents)
+            yield from (json.dumps(dict(use.arguments)) for use in message.uses)
 
 
 def answer_format(schema: dict[str, Any]) -> dict[str, Any]:
@@ -44,6 +84,30 @@ def headers_of(answer: Any) -> dict[str, str]:
     """Return the provider's HTTP headers of a response or stream; litellm 1.106 has no public attribute for them."""
     kept = (getattr(answer, "_hidden_params", None) or {}).get("additional_headers") or {}
     return {str(name).removeprefix("llm_provider-"): str(value) for name, value in kept.items()}
+
+
+def _arguments(written: Any) -> dict[str, Any]:
+    try:
+        found = json.loads(written or "{}")
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"": str(written)[:_SHOWN_CHARS]}
+
+
+def _tool_turn(turn: ToolTurn) -> list[dict[str, Any]]:
+    calls = [
+        {
+            "id": use.call_id,
+            "type": "function",
+            "function": {"name": use.tool, "arguments": json.dumps(dict(use.arguments), ensure_ascii=False)},
+        }
+        for use in turn.uses
+    ]
+    results = [
+        {"role": "tool", "tool_call_id": use.call_id, "name": use.tool, "content": content}
+        for use, content in zip(turn.uses, turn.contents, strict=True)
+    ]
+    return [{"role": "assistant", "content": turn.text or None, "tool_calls": calls}, *results]
 
 
 def _message(message: Message, *, cache: bool) -> dict[str, Any]:

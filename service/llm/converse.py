@@ -17,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from service.aws.clients import LOCAL_KEY, AwsKey, KeptKey, is_proxied, usual_key
-from service.llm.chat_format import answer_format
+from service.llm.chat_format import answer_format, tools_of
 from service.llm.model_call import ModelCall
 from service.pair import Sampling
 
@@ -106,7 +106,8 @@ class Converse:
 
     def _request(self, call: ModelCall, messages: list[dict[str, Any]]) -> _Request:
         schema = None if call.answer_schema is None else json.dumps(dict(call.answer_schema))
-        options = self._options(call.model, call.sampling, schema)
+        tools = json.dumps(tools_of(call.tools)) if call.tools else None
+        options = self._options(call.model, call.sampling, schema, tools)
         content = self._config.transform_request(
             model=call.model,
             messages=messages,
@@ -136,7 +137,7 @@ class Converse:
         )
         return ConverseAnswer(response=response, headers=headers)
 
-    def _mapped(self, model: str, sampling: Sampling, schema: str | None) -> dict[str, Any]:
+    def _mapped(self, model: str, sampling: Sampling, schema: str | None, tools: str | None) -> dict[str, Any]:
         asked: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": int(sampling.max_output_tokens)}
         if sampling.top_p is not None:
             asked["top_p"] = sampling.top_p
@@ -144,6 +145,8 @@ class Converse:
             asked["stop"] = list(sampling.stop_sequences)
         if schema is not None:
             asked["response_format"] = answer_format(json.loads(schema))
+        if tools is not None:
+            asked["tools"] = json.loads(tools)
         mapped = self._get_optional_params(model=f"converse/{model}", custom_llm_provider="bedrock", **asked)
         mapped.pop("stream", None)
         return dict(mapped)

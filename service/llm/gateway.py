@@ -13,7 +13,7 @@ from typing import Any
 from service.aws.clients import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
 from service.errors import DeadlineExceeded, RequestRejected, SafetyRefused, UpstreamUnavailable
-from service.llm.chat_format import ANSWERED_BY_HEADER, STOP_REASONS, headers_of, messages_of, usage_of
+from service.llm.chat_format import ANSWERED_BY_HEADER, STOP_REASONS, headers_of, messages_of, usage_of, uses_of
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.failures import translated, translated_anywhere
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
@@ -156,9 +156,9 @@ class LiteLLMGateway:
         return self._reply(card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
-        """See ``StreamingModel.stream``; in-process models and structured output do not stream."""
+        """See ``StreamingModel.stream``; in-process models, structured output and calls with tools do not stream."""
         card = self._cards.get(call.model)
-        if card.wire == "in_process" or call.answer_schema is not None:
+        if card.wire == "in_process" or call.answer_schema is not None or call.tools:
             return await self.complete(call)
         chunks: list[Any] = []
         with self._errors(card, call):
@@ -213,6 +213,7 @@ class LiteLLMGateway:
             or (self._stand_in if card.runs == "provider" else None)
             or card.short_name,
             origin=self._origin(headers),
+            uses=uses_of(choice.message),
         )
 
     def _origin(self, headers: Mapping[str, str]) -> AnswerOrigin:

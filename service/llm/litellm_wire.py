@@ -13,7 +13,10 @@ from service.llm.chat_format import (
     answer_format,
     headers_of,
     messages_of,
+    texts_of,
+    tools_of,
     usage_of,
+    uses_of,
 )
 from service.llm.litellm_bookkeeping import unlogged
 from service.llm.loop_clients import close_with_loop
@@ -55,6 +58,8 @@ class LiteLLMWire:
             Exception: litellm's own, when the call fails.
         """
         server = self._usable(card)
+        if call.tools and "tools" in self.not_taken(card, call):
+            raise ModelUnusable(f"{card.id} takes no tools; name a model that does, or a pair without tools")
         arguments = self._arguments(call, card, server)
         bookkeeping = unlogged(self._logging_class, arguments)
         await close_with_loop(self._litellm)
@@ -160,6 +165,8 @@ class LiteLLMWire:
             options["stop"] = list(sampling.stop_sequences)
         if call.answer_schema is not None:
             options["response_format"] = answer_format(dict(call.answer_schema))
+        if call.tools:
+            options["tools"] = tools_of(call.tools)
         return options
 
     def _reply(
@@ -191,6 +198,7 @@ class LiteLLMWire:
             answered_by=stand_in or bare_name(said) or card.short_name,
             origin=origin,
             metered=metered,
+            uses=uses_of(choice.message),
         )
 
 
@@ -213,5 +221,5 @@ def _metered(usage: Any) -> bool:
 
 
 def _estimate(call: ModelCall, text: str) -> Usage:
-    prompt = sum(estimated_tokens(message.content) for message in call.messages)
+    prompt = sum(estimated_tokens(text) for text in texts_of(call))
     return Usage(input_tokens=prompt, output_tokens=estimated_tokens(text))

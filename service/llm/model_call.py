@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from service.llm.pricing import Usage
-from service.pair import Message, Sampling
+from service.pair import Message, Sampling, ToolSpec
+from service.question import Turn, Use
 
-StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "other"]
+StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "other"]
 # Where an answer was made, from what proves most of a provider's model to what proves nothing of it.
 AnswerOrigin = Literal["provider", "endpoint", "code", "stand-in"]
 
@@ -17,7 +18,8 @@ class ModelCall:
     """One request to one model. ``document`` holds the facts of the prompt as an object, for in-process models.
 
     ``answer_schema`` is a JSON schema (of an object) that asks for structured output. A model may ignore it, so the caller must
-    also handle prose. ``cache_prefix`` marks the system message for the provider's prompt cache.
+    also handle prose. ``cache_prefix`` marks the system message for the provider's prompt cache. ``turns`` follow the messages;
+    the model may use the ``tools`` instead of answering.
     """
 
     model: str
@@ -27,6 +29,8 @@ class ModelCall:
     cache_prefix: bool = False
     document: object | None = None
     answer_schema: Mapping[str, Any] | None = None
+    turns: tuple[Turn, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,8 @@ class ModelReply:
 
     ``origin`` is ``provider`` for the provider's own service, ``endpoint`` for a server that somebody named, ``code`` for code of
     this package, and ``stand-in`` for a model that this project brings along. It is ``stand-in`` also for whoever does not say.
-    ``metered`` is False where the answer stated no usage: ``usage`` is then an estimate from the texts.
+    ``uses`` are the tools that the model wants used before it answers. ``metered`` is False where the answer stated no usage:
+    ``usage`` is then an estimate from the texts.
     """
 
     text: str
@@ -45,6 +50,7 @@ class ModelReply:
     answered_by: str
     origin: AnswerOrigin = "stand-in"
     metered: bool = True
+    uses: tuple[Use, ...] = ()
 
 
 class Gateway(Protocol):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from service.cards import ModelCards
 from service.errors import DeadlineExceeded, ModelError, QuotaExceeded, UpstreamUnavailable
 from service.llm.breaker import Breakers, Permit
+from service.llm.chat_format import texts_of
 from service.llm.hedging import RETRY_SHARE, HedgeBudgets
 from service.llm.model_call import Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
@@ -109,5 +110,5 @@ def estimated_usage(call: ModelCall) -> Usage:
 
     Output that the model had already written is unknown and not counted.
     """
-    chars = sum(len(message.content) for message in call.messages)
+    chars = sum(map(len, texts_of(call)))
     return Usage(input_tokens=math.ceil(chars / _CHARS_PER_TOKEN))

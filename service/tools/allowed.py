@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 
 from service.canonical import canonical_json, sha256_hex
 from service.pair import ToolSpec
+from service.question import Use
 from service.telemetry.log import Event, log
 from service.tools.arguments import wrong_arguments
 from service.tools.effects import EffectLedger, EffectsInMemory
 from service.tools.port import ToolError, Tools
 from service.tools.provenance import Sources, unproven
-from service.tools.use import RefusalReason, ToolOutcome, Use
+from service.tools.use import RefusalReason, ToolOutcome
 
 # A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
 MOST_ANSWER_CHARS = 20_000

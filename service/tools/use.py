@@ -1,4 +1,4 @@
-"""The use of a tool as a step of a run, and what came of it."""
+"""What came of the use of a tool, and the trace of a run's steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +6,6 @@ from typing import Any, Literal
 
 OutcomeStatus = Literal["done", "failed", "refused", "too_late"]
 RefusalReason = Literal["not_allowed", "wrong_arguments", "unproven_argument", "too_many_steps", "undecided_effect"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
-    """One call of a tool that a task or a model wants. ``arguments`` are JSON; ``call_id`` is the model's name for the call."""
-
-    tool: str
-    arguments: Mapping[str, Any]
-    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,9 @@ from service.errors import FailureCode, UpstreamUnavailable
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.pair import ServingPolicy, ToolSpec
-from service.question import Question
+from service.question import Question, ToolTurn, Use
 from service.task import Task, TaskContext
 from service.tools.allowed import AllowedTools
-from service.tools.use import Use
 
 PRICES = Prices(input=Decimal(1), output=Decimal(2), source="test", date="2026-11-21")
 CARDS = ModelCards(
@@ -58,19 +57,46 @@ class Agent(Task[Inputs]):
             known = f"{known} {outcome.content}"
 
 
+class ToolUser(Agent):
+    """Leaves it to the model which tools to use."""
+
+    def steps(self, inputs, pair):
+        turns = ()
+        while True:
+            said = yield Question(
+                values={"text": inputs.text}, document=inputs, read=str.strip, turns=turns, tools=True
+            )
+            if not said.uses:
+                return said.output
+            contents = []
+            for use in said.uses:
+                outcome = yield use
+                contents.append(outcome.content)
+            turns = (*turns, ToolTurn(text=said.output, uses=said.uses, contents=tuple(contents)))
+
+
 class Script:
     """A model that gives its answers in turn."""
 
     def __init__(self, answers):
         self.answers = list(answers)
+        self.calls = []
 
     async def complete(self, call):
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        self.calls.append(call)
         usage = Usage(input_tokens=1000, output_tokens=500)
+        uses = answer if isinstance(answer, tuple) else ()
         return ModelReply(
-            text=answer, usage=usage, stop_reason="end_turn", latency_ms=7.0, answered_by="main", origin="stand-in"
+            text="" if uses else answer,
+            uses=uses,
+            usage=usage,
+            stop_reason="end_turn",
+            latency_ms=7.0,
+            answered_by="main",
+            origin="stand-in",
         )
 
 
@@ -150,3 +176,24 @@ def test_a_cancelled_run_takes_no_further_step():
 
     asyncio.run(cancelled())
     assert book.calls == 1
+
+
+def test_a_model_uses_several_tools_in_one_turn_and_reads_what_came_of_them():
+    wants = (
+        Use(tool="find_branch", arguments={"city": "London"}, call_id="1"),
+        Use(tool="transfer", arguments={"amount": 500}, call_id="2"),
+    )
+    ctx = context([wants, "  Strand, and no transfer. "], Book())
+    result = asyncio.run(ToolUser().run(Inputs(text="London"), ctx))
+    assert result.output == "Strand, and no transfer."
+    assert [(step.name, step.status) for step in result.trace] == [
+        ("main", "end_turn"),
+        ("find_branch", "done"),
+        ("transfer", "refused"),
+        ("main", "end_turn"),
+    ]
+    first, second = ctx.gateway.calls
+    assert (first.tools, first.turns) == ((FIND,), ())
+    (turn,) = second.turns
+    assert [use.call_id for use in turn.uses] == ["1", "2"]
+    assert ["street" in turn.contents[0], "no tool" in turn.contents[1]] == [True, True]

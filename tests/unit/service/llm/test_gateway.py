@@ -97,7 +97,7 @@ async def test_the_model_that_the_answer_names_wins_over_the_configured_stand_in
 
 
 @pytest.mark.parametrize(
-    ("finish", "reason"), [("stop", "end_turn"), ("length", "max_tokens"), ("tool_calls", "other")]
+    ("finish", "reason"), [("stop", "end_turn"), ("length", "max_tokens"), ("tool_calls", "tool_use"), ("odd", "other")]
 )
 async def test_stop_reasons(finish, reason):
     built, _ = gateway(response(finish=finish))

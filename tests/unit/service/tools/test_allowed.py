@@ -5,12 +5,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.pair import ToolSpec
+from service.question import Use
 from service.tools.allowed import MOST_ANSWER_CHARS, AllowedTools
 from service.tools.arguments import wrong_schema
 from service.tools.effects import EffectsInMemory, KnownEffect
 from service.tools.port import ToolError
 from service.tools.provenance import Sources
-from service.tools.use import Use
 
 LOOKUP = ToolSpec(
     name="find_branch",
