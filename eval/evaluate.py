@@ -317,7 +317,7 @@ def _keep_evidence(
     signer: "Signer | None",
     setting: RunSetting,
 ) -> None:
-    from eval.release.evidence import attested_run_logs
+    from eval.release.evidence import attested_run_logs, statement_stem
     from eval.release.reference import put_bundle
 
     settings, dataset = setting.settings, setting.dataset
@@ -328,7 +328,7 @@ def _keep_evidence(
         address = put_bundle(
             report.parent,
             task=evaluation.task,
-            pair_name=pair.pair_name,
+            stem=statement_stem(evaluation, pair),
             evaluation_id=evaluation.run_id,
             settings=settings,
         )

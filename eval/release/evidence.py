@@ -150,8 +150,14 @@ def attested_run_logs(
         if ATTESTATION_FILE in texts:
             bundle = Bundle(attestation=texts[ATTESTATION_FILE], figures=attested.figures, cases=cases)
             files[BUNDLE_FILE] = bundle.text
-        write_statement_files(report.parent, pair.pair_name, files)
+        write_statement_files(report.parent, statement_stem(evaluation, pair), files)
         yield replace(log, texts=texts)
+
+
+def statement_stem(evaluation: Evaluation, pair: PairResult) -> str:
+    """Return what the names of a pair's statement files begin with; production's say so beside a candidate of the same name."""
+    namesakes = sum(other.pair_name == pair.pair_name for other in evaluation.pairs)
+    return f"{pair.pair_name}.production" if pair.is_production and namesakes > 1 else pair.pair_name
 
 
 def read_evidence(records: Sequence[LoggedRun], keys: TrustedKeys) -> list[PairEvidence]:

@@ -49,8 +49,11 @@ class Bundle:
         return canonical_json({name: getattr(self, name) for name in _PARTS})
 
 
-def put_bundle(folder: Path, *, task: str, pair_name: str, evaluation_id: str, settings: Settings) -> str:
-    """Write the bundle of a pair, which lies in a report's ``folder``, into the evidence bucket, and return its address.
+def put_bundle(folder: Path, *, task: str, stem: str, evaluation_id: str, settings: Settings) -> str:
+    """Write the bundle that lies in a report's ``folder`` as ``<stem>.evidence.json`` into the evidence bucket.
+
+    Returns:
+        Its address.
 
     Raises:
         Refused: the bucket did not take it.
@@ -58,8 +61,8 @@ def put_bundle(folder: Path, *, task: str, pair_name: str, evaluation_id: str, s
     from botocore.exceptions import BotoCoreError, ClientError
 
     bucket = settings.release.evidence_bucket
-    text = (folder / f"{pair_name}.{BUNDLE_FILE}").read_bytes()
-    key = f"evidence/{task}/{pair_name}/{evaluation_id}.{BUNDLE_FILE}"
+    text = (folder / f"{stem}.{BUNDLE_FILE}").read_bytes()
+    key = f"evidence/{task}/{stem}/{evaluation_id}.{BUNDLE_FILE}"
     try:
         client("s3", settings).put_object(Bucket=bucket, Key=key, Body=text, ContentType="application/json")
     except (BotoCoreError, ClientError) as err:

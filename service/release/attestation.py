@@ -84,7 +84,7 @@ def read_attestation(text: str, keys: TrustedKeys, what: str) -> tuple[GateAttes
     return read_claims(
         _ADAPTER,
         text,
-        keys=keys,
+        keys=keys.for_evidence,
         predicate_type=GATE_TYPE,
         what=what,
         remedy="evaluate again with this version of the code",

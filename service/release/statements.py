@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -27,10 +27,19 @@ _PUBLIC_KEY = re.compile(rf"{_BEGIN}.+?-----END PUBLIC KEY-----", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedKeys:
-    """The trusted Ed25519 public keys by key id; messages name ``path``."""
+    """The trusted Ed25519 public keys by key id; messages name ``path``.
+
+    ``evidence`` are keys of other stages, which may sign attestations and nothing that releases.
+    """
 
     path: Path
     keys: Mapping[str, "SSlibKey"]
+    evidence: Mapping[str, "SSlibKey"] = field(default_factory=dict)
+
+    @property
+    def for_evidence(self) -> "TrustedKeys":
+        """The keys that may sign an attestation."""
+        return TrustedKeys(path=self.path, keys={**self.evidence, **self.keys})
 
 
 class AboutPair(Protocol):
@@ -79,9 +88,17 @@ def verifying_key(public_key: "Ed25519PublicKey") -> "SSlibKey":
 def load_trusted_keys(path: Path) -> TrustedKeys:
     """Read every PEM public key in ``path``; there are several while keys rotate.
 
+    Keys in ``<name>.evidence.pem`` beside it (as ``trusted.evidence.pem``) are trusted for attestations alone: those of a stage
+    whose evidence counts here, and which releases nothing here.
+
     Raises:
         ConfigurationError: missing, empty, not Ed25519, or containing a private key.
     """
+    beside = path.with_suffix(".evidence.pem")
+    return TrustedKeys(path=path, keys=_read_keys(path), evidence=_read_keys(beside) if beside.exists() else {})
+
+
+def _read_keys(path: Path) -> dict[str, "SSlibKey"]:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -112,7 +129,7 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
         keys[trusted.keyid] = trusted
     if not keys:
         raise ConfigurationError(f"{path} holds no PEM public key; put the public half of the signing key there")
-    return TrustedKeys(path=path, keys=keys)
+    return keys
 
 
 def shown(text: str, limit: int) -> str:
