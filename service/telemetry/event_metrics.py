@@ -91,6 +91,7 @@ _RECORDERS: Mapping[Event, Callable[[Fields], None]] = {
     Event.BEDROCK_INVOKE_TIMEOUT: _model_timed_out,
     Event.BEDROCK_INVOKE_CANCELLED: lambda fields: metrics.count(metrics.CANCELLED, str(fields.get("model"))),
     Event.CALL_SETTLED: _call_settled,
+    Event.SHARED_STATE_UNREACHABLE: lambda _: metrics.count(metrics.SHARED_OUTAGES),
     Event.SUMMARY_UNKEPT: lambda _: metrics.count(metrics.UNKEPT),
     Event.DYNAMODB_QUERY_SUCCESS: _history_read,
     Event.DYNAMODB_QUERY_FAILURE: _history_failed,

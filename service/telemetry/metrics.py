@@ -80,6 +80,9 @@ CANCELLED = Counter("omni_cancelled", "Cancelled", "Model calls cancelled becaus
 TOKENS = Counter("omni_tokens", "Tokens", "Metered tokens", ("model", "kind"))
 STORE_ERRORS = Counter("omni_store_errors", "StoreErrors", "Store operations that failed", ("store",))
 SPOOLED = Counter("omni_spooled", "Spooled", "Answers that wait on disk because a store did not take them")
+SHARED_OUTAGES = Counter(
+    "omni_shared_outages", "SharedOutages", "Times that the table that all tasks share began not to answer"
+)
 UNKEPT = Counter("omni_unkept", "Unkept", "Answers sent before DynamoDB had confirmed them")
 LOG_DROPPED = Counter("omni_log_lines_dropped", "LogLinesDropped", "Log lines that nobody read in time")
 CALLS = Counter(

@@ -56,6 +56,7 @@ ANSWERED = {"model_used": "nova-lite", "arm": "primary", "degraded": False, "cos
         (Event.BEDROCK_INVOKE_SUCCESS, {"model": "t", "latency_ms": 7}, metrics.MODEL_LATENCY, {"model": "t"}, 1),
         (Event.BEDROCK_INVOKE_CANCELLED, {"model": "t"}, metrics.CANCELLED, {"model": "t"}, 1),
         (Event.CALL_SETTLED, {"tenant": "t", "state": "done"}, metrics.CALLS, {"tenant": "t", "state": "done"}, 1),
+        (Event.SHARED_STATE_UNREACHABLE, {"reason": "down"}, metrics.SHARED_OUTAGES, {}, 1),
         (Event.SUMMARY_UNKEPT, {"reason": "down"}, metrics.UNKEPT, {}, 1),
         (Event.DYNAMODB_QUERY_SUCCESS, {"latency_ms": 3}, metrics.STORE_LATENCY, {"store": "dynamodb"}, 1),
         (Event.DYNAMODB_QUERY_FAILURE, {"latency_ms": 3}, metrics.STORE_ERRORS, {"store": "dynamodb"}, 1),
