@@ -34,6 +34,7 @@ from pydantic_settings import (
 REPO_ROOT = Path(__file__).resolve().parent.parent
 
 Stage = Literal["local", "dev", "test", "prod"]
+RedactorName = Literal["patterns", "presidio", "comprehend"]
 
 
 class SettingsGroup(BaseModel):
@@ -128,7 +129,7 @@ class CallSettings(SettingsGroup, alias_generator="calls_{}".format):
     transcribe_language: str = Field(default="en-US", alias="transcribe_language")
     transcribe_role: str | None = Field(default=None, alias="transcribe_role")  # ARN of the data-access role
     # None: Amazon Comprehend in `aws`, Presidio if the extra `redaction` is installed, else patterns only.
-    redactor: Literal["patterns", "presidio", "comprehend"] | None = Field(default=None, alias="redactor")
+    redactor: RedactorName | None = Field(default=None, alias="redactor")
 
 
 class WarehouseSettings(SettingsGroup, alias_generator="warehouse_{}".format):
@@ -138,6 +139,8 @@ class WarehouseSettings(SettingsGroup, alias_generator="warehouse_{}".format):
     memory_mb: int = Field(default=2048, ge=256)
     threads: int = Field(default=2, ge=1)
     wait_s: float = Field(default=5.0, ge=0)  # how long to wait for another process that has the file open
+    # Of the texts that are loaded. None: Amazon Comprehend in `aws`, Presidio if the extra `redaction` is installed.
+    redactor: RedactorName | None = None
     report_zone: str = Field(default="UTC", alias="report_zone")  # IANA time zone of the weeks and days in reports
 
 

@@ -95,6 +95,7 @@ def make_place(stack: Settings, folder: Path, name: str) -> LoadPlace:
             "archive_bucket": f"bucket-{name}",
             "events_queue": f"queue-{name}",
             "warehouse_path": folder / "w.duckdb",
+            "warehouse_redactor": "patterns",  # the same on every machine
         }
     )
     s3, sqs = client("s3", settings), client("sqs", settings)

@@ -10,12 +10,12 @@ from difflib import SequenceMatcher
 from pathlib import Path
 
 from figures.stats import rate_interval
-from service.calls.redact import presidio
-from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, TranscriptRedactor
+from service.calls.redact.transcript import FindingRedactor, PatternRedactor, RedactedTranscript, TranscriptRedactor
 from service.cards import ModelCards
 from service.errors import ConfigurationError
 from service.llm.gateway import LiteLLMGateway
 from service.pair_file import load_pair
+from service.redaction import presidio
 from service.settings import Settings
 from service.task import TaskContext
 from service.tasks.scorecard import TASK, ScorecardInputs
@@ -184,9 +184,9 @@ def here() -> dict[str, TranscriptRedactor]:
     patterns: dict[str, TranscriptRedactor] = {"patterns": PatternRedactor()}
     if not presidio.is_installed():
         return patterns
-    analyzer = presidio.load_analyzer()
-    alone = presidio.PresidioRedactor(lambda: analyzer, patterns=NoPatterns())
-    return {**patterns, "Presidio alone": alone, "both": presidio.PresidioRedactor(lambda: analyzer)}
+    finder = presidio.PresidioFinder()
+    alone = FindingRedactor(finder, patterns=NoPatterns())
+    return {**patterns, "Presidio alone": alone, "both": FindingRedactor(finder)}
 
 
 def _short(source: str) -> str:

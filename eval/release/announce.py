@@ -150,13 +150,14 @@ def export_releases(messages: list[ReleaseMessage], settings: Settings) -> int:
     from service.loading.batch import prepare
     from service.loading.merging import merge_batch
     from service.loading.objects import Fetched
+    from service.redaction.texts import TextRedactor
     from service.warehouse import open_warehouse
 
     items = [
         Fetched(key=one.record.object_key, etag="ledger", body=one.record.model_dump_json().encode())
         for one in messages
     ]
-    batch = prepare(items, datetime.now(UTC))
+    batch = prepare(items, datetime.now(UTC), TextRedactor())
     if batch.dead:
         raise RegistryError(f"{batch.dead[0].key} is not loaded: {batch.dead[0].detail}")
     with closing(open_warehouse(settings)) as warehouse:

@@ -120,6 +120,7 @@ def _say(tally: "LoadTally") -> None:
         (tally.copies, "of them copies under another name"),
         (tally.known, "announced again and left alone"),
         (tally.foreign, "messages about nothing of ours"),
+        (tally.withheld, "loaded without a text that could not be redacted (omni_loads says why)"),
     ):
         if count:
             say(f"{count} {what}")
@@ -148,13 +149,19 @@ def _follow(loader: "Loader") -> NoReturn:
 
 def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
     from service.loading.bulk import BulkLoader, Timings
+    from service.redaction.build import build_text_redactor
     from service.warehouse import open_warehouse
 
     def progress(file: Path, tally: "LoadTally", timings: Timings) -> None:
         end = "\r" if sys.stderr.isatty() else "\n"
         say(f"{file.name}: {tally.loaded} loaded, {tally.dead.total()} dead", file=sys.stderr, end=end, flush=True)
 
-    loader = BulkLoader(open_warehouse=partial(open_warehouse, settings), account_key=key, report=progress)
+    loader = BulkLoader(
+        open_warehouse=partial(open_warehouse, settings),
+        account_key=key,
+        redactor=partial(build_text_redactor, settings),
+        report=progress,
+    )
     tally, timings = loader.load(folder)
     say(
         f"{timings.lines} lines in {timings.wall_s:.1f} s: {timings.prepare_cpu_s:.1f} CPU s of preparing, "
@@ -164,6 +171,8 @@ def _bulk(settings: "Settings", folder: Path, key: bytes) -> None:
         say(f"{tally.known} files were loaded before")
         tally.known = 0
     say(f"{tally.loaded} objects loaded, {tally.rows} rows new or changed, {tally.repeated} there already")
+    if tally.withheld:
+        say(f"{tally.withheld} of them without a text that could not be redacted")
     for reason, count in sorted(tally.dead.items()):
         say(f"{count} dead: {reason}; omni_loads names file and line")
 

@@ -1,7 +1,7 @@
 """Prepares a batch of objects: checked rows per table, and for each object whether it is loaded or dead and why."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -18,8 +18,9 @@ from service.events import (
 )
 from service.loading.arrow_tables import table_of
 from service.loading.checks import broken_rows
-from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Fetched, ObjectKind, read_object
-from service.loading.rows import WarehouseRow, feedback_row, release_rows, summary_rows
+from service.loading.objects import BadObject, DeadReason, FeedbackRecord, Fetched, ObjectKind, Record, read_object
+from service.loading.rows import WarehouseRow, feedback_row, personal_texts, release_rows, summary_rows
+from service.redaction.texts import PersonalText, TextRedactor
 from service.summaries.record import SummaryRecord
 
 
@@ -37,13 +38,17 @@ class Dead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Good:
-    """An object whose rows are loaded. ``own_key`` follows from its record; an object with another ``key`` is a copy."""
+    """An object whose rows are loaded. ``own_key`` follows from its record; an object with another ``key`` is a copy.
+
+    ``withheld`` is why texts of it could not be redacted and are not in its rows, or "".
+    """
 
     key: str
     etag: str
     kind: ObjectKind
     own_key: str
     row_count: int
+    withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +83,39 @@ class _Rows:
         self.owners[event].extend([owner] * len(rows))
 
 
-def prepare(items: Iterable[Fetched], now: datetime) -> Prepared:
-    """Read, transform and check ``items``. An object is loaded with all of its rows or with none."""
+def prepare(items: Iterable[Fetched], now: datetime, redactor: TextRedactor) -> Prepared:
+    """Read, redact, transform and check ``items``. An object is loaded with all of its rows or with none.
+
+    A text that cannot be redacted is withheld; its row is loaded without it.
+
+    Raises:
+        FinderBroken: no text can be redacted at all.
+        StoreError: a remote redactor does not answer; nothing may be loaded yet.
+    """
     found = _Rows()
     good: list[Good | None] = []
     dead: list[Dead] = []
+    read: list[tuple[Fetched, Record, list[PersonalText]]] = []
     for item in items:
         try:
-            own_key, count = _transform(item, len(good), found)
+            record = read_object(item)
         except BadObject as err:
             dead.append(_dead(item.key, item.etag, item.said_kind, err.reason, err.detail))
         else:
-            good.append(Good(key=item.key, etag=item.etag, kind=item.said_kind, own_key=own_key, row_count=count))
+            # Without its body, which a batch of many objects need not keep.
+            read.append((replace(item, body=b""), record, personal_texts(record)))
+    redacted = iter(redactor.redact([text for _, _, texts in read for text in texts]))
+    for item, record, texts in read:
+        mine = [next(redacted) for _ in texts]
+        try:
+            own_key, count = _transform(record, [one.text for one in mine], len(good), found)
+        except BadObject as err:
+            dead.append(_dead(item.key, item.etag, item.said_kind, err.reason, err.detail))
+            continue
+        why = "; ".join(dict.fromkeys(one.withheld for one in mine if one.withheld))
+        good.append(
+            Good(key=item.key, etag=item.etag, kind=item.said_kind, own_key=own_key, row_count=count, withheld=why)
+        )
     tables = {event: table_of(event, rows) for event, rows in found.rows.items()}
     broken: dict[int, str] = {}
     for event, table in tables.items():
@@ -110,15 +136,14 @@ def prepare(items: Iterable[Fetched], now: datetime) -> Prepared:
     return Prepared(tables=tables, good=tuple(one for one in good if one is not None), dead=tuple(dead))
 
 
-def _transform(item: Fetched, owner: int, found: _Rows) -> tuple[str, int]:
-    record = read_object(item)
+def _transform(record: Record, texts: Sequence[str], owner: int, found: _Rows) -> tuple[str, int]:
     if isinstance(record, SummaryRecord):
-        made = summary_rows(record)
+        made = summary_rows(record, *texts)
         found.add(SummaryEvent, owner, [made.summary])
         found.add(InteractionEvent, owner, made.interactions)
         return record.object_key, 1 + len(made.interactions)
     if isinstance(record, FeedbackRecord):
-        found.add(FeedbackEvent, owner, [feedback_row(record)])
+        found.add(FeedbackEvent, owner, [feedback_row(record, texts)])
         return record.object_key, 1
     release, promises = release_rows(record)
     found.add(ReleaseEvent, owner, [release])

@@ -25,6 +25,7 @@ from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldes
 from service.loading.objects import Fetched, kind_of_line
 from service.loading.queries import known_versions
 from service.process.pools import SpawnedPool
+from service.redaction.texts import TextRedactor
 from service.telemetry.fields import set_account_key
 
 CHUNK_LINES = 20_000
@@ -61,6 +62,7 @@ class BulkLoader:
 
     open_warehouse: Opened
     account_key: bytes
+    redactor: Callable[[], TextRedactor]  # called once in each process; can be pickled
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     chunk_lines: int = CHUNK_LINES
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -78,7 +80,7 @@ class BulkLoader:
         total, timings, begun = LoadTally(), Timings(), self.clock()
         with (
             closing(self.open_warehouse()) as warehouse,
-            SpawnedPool(self.processes, initializer=set_account_key, initargs=(self.account_key,)) as pool,
+            SpawnedPool(self.processes, initializer=_open, initargs=(self.account_key, self.redactor)) as pool,
         ):
             warehouse.migrate()
             digests = {file: _digest(file) for file in files}
@@ -126,6 +128,15 @@ class BulkLoader:
                 future.cancel()
 
 
+# A process's own redactor, set once by the pool's initializer.
+_process: dict[str, TextRedactor] = {}
+
+
+def _open(account_key: bytes, redactor: Callable[[], TextRedactor]) -> None:
+    set_account_key(account_key)
+    _process["redactor"] = redactor()
+
+
 def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float]:
     """Return a chunk's number of lines, its prepared rows and the CPU seconds used; runs in a worker process."""
     begun = time.process_time()
@@ -134,7 +145,7 @@ def prepare_chunk(chunk: FileChunk, now: datetime) -> tuple[int, Prepared, float
         Fetched(key=f"{name}{number}", etag=chunk.digest, body=line, kind=kind_of_line(line))
         for number, line in enumerate(chunk.lines, start=chunk.first)
     )
-    return len(chunk.lines), prepare(items, now), time.process_time() - begun
+    return len(chunk.lines), prepare(items, now, _process["redactor"]), time.process_time() - begun
 
 
 def _nowhere(dead: Sequence[Dead]) -> None:

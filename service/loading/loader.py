@@ -21,6 +21,7 @@ from service.loading.dead_letters import DeadLetter, DeadLetters
 from service.loading.merging import LoadTally, join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import MAX_OBJECT_BYTES, PREFIXES, BadObject, DeadReason, Fetched, kind_of
 from service.loading.queries import known_versions
+from service.redaction.texts import TextRedactor
 from service.summaries.archive import Archive
 from service.summaries.record import time_partition, utc_text
 from service.warehouse.port import Warehouse
@@ -49,6 +50,7 @@ class Loader:
 
     archive: Archive
     open_warehouse: Opened
+    redactor: TextRedactor
     queue: EventQueue | None = None
     now: Callable[[], datetime] = _now
     clock: Callable[[], float] = time.monotonic
@@ -129,7 +131,7 @@ class Loader:
 
     def _load(self, fetched: Iterable[Fetched], *, lift: Sequence[DeadLetter] = ()) -> LoadTally:
         now = self.now()
-        batch = prepare(fetched, now)
+        batch = prepare(fetched, now, self.redactor)
         letters = DeadLetters(self.archive)
         with closing(self.open_warehouse()) as warehouse:
             tally = merge_batch(warehouse, batch, now, bury=lambda dead: letters.bury(dead, now))

@@ -38,9 +38,9 @@ Bury = Callable[[Sequence[Dead]], None]
 class LoadTally:
     """Counts of a load.
 
-    Objects: ``loaded`` (of which ``copies`` have a key that is not their record's), ``known`` (handled before), ``foreign``
-    (not events) and ``dead`` by reason. Rows: ``rows`` written and ``repeated`` (stored already). ``verdicts`` counts summaries
-    that received a verdict.
+    Objects: ``loaded`` (of which ``copies`` have a key that is not their record's, and ``withheld`` lack a text that could not be
+    redacted), ``known`` (handled before), ``foreign`` (not events) and ``dead`` by reason. Rows: ``rows`` written and
+    ``repeated`` (stored already). ``verdicts`` counts summaries that received a verdict.
     """
 
     loaded: int = 0
@@ -50,11 +50,12 @@ class LoadTally:
     repeated: int = 0
     rows: int = 0
     verdicts: int = 0
+    withheld: int = 0
     dead: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "LoadTally") -> None:
         """Add another tally's counts to this one."""
-        for name in ("loaded", "copies", "known", "foreign", "repeated", "rows", "verdicts"):
+        for name in ("loaded", "copies", "known", "foreign", "repeated", "rows", "verdicts", "withheld"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.dead.update(other.dead)
 
@@ -96,6 +97,7 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
     tally = LoadTally(
         loaded=len(good),
         copies=sum(one.key != one.own_key for one in good) if record else 0,
+        withheld=sum(bool(one.withheld) for one in good),
         dead=Counter(one.reason.value for one in dead),
     )
     with warehouse.transaction():
@@ -233,7 +235,8 @@ def _collided(key: str, etag: str, row_count: int) -> Dead:
 
 def _loaded(one: Good, now: datetime) -> tuple[Any, ...]:
     outcome = "loaded" if one.key == one.own_key else "duplicate"
-    return (one.key, one.etag, one.kind, outcome, None, one.row_count, now)
+    reason = f"withheld: {one.withheld}"[:_LONGEST_REASON] if one.withheld else None
+    return (one.key, one.etag, one.kind, outcome, reason, one.row_count, now)
 
 
 def _buried(one: Dead, now: datetime) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Converts a record to warehouse rows: hashes account numbers with a key, redacts texts and turns lists into columns.
 
-The rows depend only on the record and the hash key, so an object gives the same rows whenever and in whatever order it is loaded.
+The rows depend only on the record, the hash key and the redactor, so an object gives the same rows whenever it is loaded.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 
 from service.loading.objects import BadObject, DeadReason, FeedbackRecord, ReleaseRecord
 from service.redaction.free_text import RedactionFailed, redacted_text
+from service.redaction.texts import PersonalText
 from service.summaries.record import SummaryRecord
 from service.telemetry.log import account_hash
 
@@ -31,11 +32,21 @@ class SummaryRows:
     interactions: tuple[WarehouseRow, ...]
 
 
-def summary_rows(record: SummaryRecord) -> SummaryRows:
+def personal_texts(record: SummaryRecord | FeedbackRecord | ReleaseRecord) -> list[PersonalText]:
+    """Return the texts of a record that may hold personal data, in the order in which the functions below take them."""
+    if isinstance(record, ReleaseRecord):
+        return []
+    texts = [record.summary] if isinstance(record, SummaryRecord) else [record.comment, record.edited_summary]
+    return [PersonalText(text=text, account_number=record.account_number) for text in texts if text is not None]
+
+
+def summary_rows(record: SummaryRecord, summary_text: str) -> SummaryRows:
     """Return the rows, with values in the column order of ``SummaryEvent`` and ``InteractionEvent``.
 
+    ``summary_text`` is the redacted text.
+
     Raises:
-        BadObject: a time or an amount cannot be read, or a text cannot be redacted.
+        BadObject: a time or an amount cannot be read, or an intent cannot be redacted.
     """
     account = record.account_number
     hashed = account_hash(account)
@@ -45,11 +56,10 @@ def summary_rows(record: SummaryRecord) -> SummaryRows:
     seen = [
         (item.channel, _moment("interactions.timestamp", item.timestamp), item.intent) for item in record.interactions
     ]
-    text = _text("summary", record.summary, account)
     summary = (
         contact_id,
         hashed,
-        text,
+        summary_text,
         record.model_used,
         generated,
         record.latency_ms,
@@ -115,12 +125,13 @@ def _metered_columns(record: SummaryRecord) -> WarehouseRow:
     )
 
 
-def feedback_row(record: FeedbackRecord) -> WarehouseRow:
-    """Return the row, with values in the column order of ``FeedbackEvent``.
+def feedback_row(record: FeedbackRecord, texts: Sequence[str]) -> WarehouseRow:
+    """Return the row, with values in the column order of ``FeedbackEvent``; ``texts`` are its redacted ``personal_texts``.
 
     Raises:
-        BadObject: a time cannot be read, or a text cannot be redacted.
+        BadObject: a time cannot be read.
     """
+    redacted = iter(texts)
     account = record.account_number
     hashed = account_hash(account)
     hide = _hider(account, hashed)
@@ -133,8 +144,8 @@ def feedback_row(record: FeedbackRecord) -> WarehouseRow:
         hashed,
         record.helpful_feedback,
         _moment("feedback_timestamp", record.feedback_timestamp),
-        None if record.comment is None else _text("comment", record.comment, account),
-        None if record.edited_summary is None else _text("edited_summary", record.edited_summary, account),
+        None if record.comment is None else next(redacted),
+        None if record.edited_summary is None else next(redacted),
         _moment("generated_at", record.generated_at),
         record.pair,
         record.pair_digest,
@@ -162,7 +173,7 @@ def release_rows(record: ReleaseRecord) -> tuple[WarehouseRow, tuple[WarehouseRo
         record.released_at.astimezone(UTC),
         record.released_by,
         # Staff write this text about pairs; redacting names would remove the names of pairs.
-        _text("why", record.why, "", names=False),
+        _label(record.why),
         record.attestation_digest,
     )
     promises = tuple(
@@ -202,19 +213,15 @@ def _money(text: str | None) -> Decimal | None:
     raise BadObject(DeadReason.WRONG_SCHEMA, "cost_usd is no amount of dollars")
 
 
-def _text(field: str, text: str, account: str, *, names: bool = True) -> str:
-    try:
-        return redacted_text(text, account_number=account, names=names)
-    except RedactionFailed as err:
-        raise BadObject(DeadReason.REDACTION, f"{field}: {err}") from None
-    except Exception as err:  # fail closed: if redaction fails in any way, the text is not kept
-        raise BadObject(DeadReason.REDACTION, f"{field}: {type(err).__name__}") from None
-
-
 @lru_cache(maxsize=4096)
 def _label(text: str) -> str:
-    """Return a redacted intent, without redacting names: capitals in an intent are not names.
+    """Return a redacted intent or reason, without redacting names: capitals in them are not names.
 
     Cached, because a few hundred intents occur millions of times.
     """
-    return _text("intent", text, "", names=False)
+    try:
+        return redacted_text(text, names=False)
+    except RedactionFailed as err:
+        raise BadObject(DeadReason.REDACTION, str(err)) from None
+    except Exception as err:  # fail closed: if redaction fails in any way, the text is not kept
+        raise BadObject(DeadReason.REDACTION, type(err).__name__) from None

@@ -54,11 +54,15 @@ def redact_spoken(text: str, asked: str) -> str:
     text = _KEYED.sub(r"\1[number]", text)
     if _ONLY_DIGITS.match(text) or (asked and _ASKS_NUMBER.search(asked)):
         text = _BARE.sub("[number]", text)
-    text = _THIS_IS.sub("this is [name] ", text)
-    text = _after_name(text)
+    text = redact_said_names(text)
     if asked and _ASKS_NAME.search(asked) and len(text.split()) <= _LONGEST_ANSWER:
         text = _WORD.sub(lambda word: word[0] if _NOT_A_NAME.match(word[0]) or _tagged(word) else "[name]", text)
     return re.sub(r"\[name\](?:\s+\[name\])+", "[name]", text)
+
+
+def redact_said_names(text: str) -> str:
+    """Return ``text`` with the names after "my name is" and "this is ... speaking" replaced, also in small letters."""
+    return _after_name(_THIS_IS.sub("this is [name] ", text))
 
 
 def is_no_name(word: str) -> bool:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from service.loading.bulk import BulkLoader, Timings
 from service.loading.merging import LoadTally
+from service.redaction.build import build_text_redactor
 from service.settings import Settings
 from service.summaries.record import utc_text
 from service.warehouse import open_warehouse
@@ -162,7 +163,11 @@ def run(count: int, folder: Path) -> dict[str, float]:
     written_s = time.perf_counter() - begun
     settings = Settings(state_dir=folder / f"state-{count}")
     with Memory() as memory:
-        loader = BulkLoader(open_warehouse=partial(open_warehouse, settings), account_key=secrets.token_bytes(32))
+        loader = BulkLoader(
+            open_warehouse=partial(open_warehouse, settings),
+            account_key=secrets.token_bytes(32),
+            redactor=partial(build_text_redactor, settings),
+        )
         tally, timings = loader.load(events)
     _expect(settings, count, verdicts, interactions, tally)
     figures = _figures(count, verdicts, interactions, timings, loader.processes)

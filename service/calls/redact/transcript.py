@@ -1,8 +1,8 @@
 """Removes the caller's personal data from a transcript before it is stored, logged or shown to a model; fails closed.
 
-``TranscriptRedactor`` is the port. ``PatternRedactor`` needs only this package; the others (Presidio, Amazon Comprehend) check
-the text that it leaves. Removed details are counted by kind. No code here claims that a text is clean: it only reports the
-redactor and its counts.
+``TranscriptRedactor`` is the port. ``PatternRedactor`` needs only this package; ``FindingRedactor`` has a finder (Presidio,
+Amazon Comprehend) look at the text that it leaves. Removed details are counted by kind. No code here claims that a text is
+clean: it only reports the redactor and its counts.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from service.calls.failure import CallFailed, FailureReason
 from service.redaction.entities import ANY_TAG, TAG, EntitySpan, redact_entities
+from service.redaction.finder import AskedText, EntityFinder
 from service.redaction.free_text import RedactionFailed, redacted_text
 from service.redaction.spoken import redact_spoken
 from service.tasks.scorecard.transcript import Turn
@@ -27,7 +28,9 @@ class RedactedTranscript:
 
 
 class TranscriptRedactor(Protocol):
-    """Redacts calls. Blocking."""
+    """Redacts calls. Blocking. ``by`` names it, for the records of what was redacted."""
+
+    by: str
 
     def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
         """Return all turns redacted.
@@ -65,6 +68,27 @@ class PatternRedactor:
         return RedactedTranscript(
             turns=tuple(clean), by=self.by, found={kind: n for kind, n in sorted(found.items()) if n > 0}
         )
+
+
+class FindingRedactor:
+    """Implements ``TranscriptRedactor``: the patterns, then a finder over all turns of the call."""
+
+    def __init__(self, finder: EntityFinder, *, patterns: TranscriptRedactor | None = None) -> None:
+        self._finder, self._patterns = finder, patterns or PatternRedactor()
+        self.by = f"{finder.by}+{self._patterns.by}"
+
+    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
+        """See ``TranscriptRedactor.redact``."""
+        before = self._patterns.redact(turns)
+        passages, asked = [], ""
+        for turn in before.turns:
+            passages.append(AskedText(text=turn.text, asked=asked))
+            asked = turn.text if turn.speaker == "agent" else asked if turn.speaker == "system" else ""
+        try:
+            finds = self._finder.find(passages)
+        except RedactionFailed as err:
+            raise CallFailed(FailureReason.REDACTION, str(err)) from None
+        return redacted_further(before, finds, self.by)
 
 
 def redacted_further(before: RedactedTranscript, finds: Sequence[Sequence[EntitySpan]], by: str) -> RedactedTranscript:

@@ -9,12 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.calls.hear.transcriber import Transcriber
-from service.calls.redact.transcript import PatternRedactor, TranscriptRedactor
+from service.calls.redact.transcript import FindingRedactor, PatternRedactor, TranscriptRedactor
 from service.calls.store.objects import CallInputs, TenantResults
 from service.calls.store.states import CallJobs
 from service.calls.work.scoring import CallScorer
 from service.calls.work.worker import CallWorker
 from service.errors import ConfigurationError, RegistryError
+from service.redaction.build import build_finder
 from service.served import ServedPair
 from service.settings import Settings
 
@@ -96,40 +97,13 @@ def build_transcriber(settings: Settings) -> Transcriber | None:
 
 
 def build_redactor(settings: Settings) -> TranscriptRedactor:
-    """Return the redactor of the settings; by default Amazon Comprehend in `aws`, elsewhere Presidio if it is installed.
+    """Return the redactor of calls, by ``OMNI_REDACTOR``: the patterns, with the finder that the settings name.
 
     Raises:
-        ConfigurationError: the settings name Presidio, and it is not installed; or Comprehend for an unsupported language or with
-            a stand-in for AWS.
+        ConfigurationError: see ``build_finder``.
     """
-    from service.calls.redact import presidio
-
-    wanted = settings.calls.redactor
-    if wanted is None:
-        wanted = (
-            "comprehend" if settings.environment == "aws" else "presidio" if presidio.is_installed() else "patterns"
-        )
-    if wanted == "presidio":
-        if not presidio.is_installed():
-            raise ConfigurationError(
-                "OMNI_REDACTOR is presidio, which is not installed: make setup EXTRAS=1 (pip: 'omni-insights[redaction]')"
-            )
-        return presidio.PresidioRedactor()
-    if wanted == "comprehend":
-        from service.aws.clients import client
-        from service.calls.redact.comprehend import LANGUAGES, ComprehendRedactor
-
-        if settings.aws.endpoint is not None:
-            raise ConfigurationError(
-                "OMNI_REDACTOR is comprehend, which the local AWS does not have: unset OMNI_AWS_ENDPOINT"
-            )
-        language = settings.calls.transcribe_language.partition("-")[0].lower()
-        if language not in LANGUAGES:
-            raise ConfigurationError(
-                f"Amazon Comprehend redacts {', '.join(sorted(LANGUAGES))} and not {language!r}: set OMNI_REDACTOR=patterns"
-            )
-        return ComprehendRedactor(client("comprehend", settings, attempts=1), language=language)
-    return PatternRedactor()
+    finder = build_finder(settings, settings.calls.redactor, "OMNI_REDACTOR")
+    return PatternRedactor() if finder is None else FindingRedactor(finder)
 
 
 def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Callable[[str], ServedPair]:

@@ -11,8 +11,9 @@ import pytest
 
 from service.aws.clients import client
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.redact.comprehend import ComprehendRedactor
+from service.calls.redact.transcript import FindingRedactor
 from service.errors import StoreError
+from service.redaction.comprehend import ComprehendFinder
 from service.settings import Settings
 from service.tasks.scorecard.transcript import Turn
 
@@ -21,7 +22,7 @@ TEXT = "Hi, it is zofia 😀 née malý"
 
 
 @contextmanager
-def server(*answers: Answer) -> Iterator[tuple[ComprehendRedactor, list[Any]]]:
+def server(*answers: Answer) -> Iterator[tuple[FindingRedactor, list[Any]]]:
     """Answer one request after the other as told, the last answer for good; yields a redactor and the requests' bodies."""
     left, asked = list(answers), []
 
@@ -40,7 +41,7 @@ def server(*answers: Answer) -> Iterator[tuple[ComprehendRedactor, list[Any]]]:
     comprehend = client("comprehend", settings, attempts=1)
     slept: list[float] = []
     try:
-        yield ComprehendRedactor(comprehend, sleep=slept.append, clock=lambda: sum(slept)), asked
+        yield FindingRedactor(ComprehendFinder(comprehend, sleep=slept.append, clock=lambda: sum(slept))), asked
     finally:
         comprehend.close()
         http.shutdown()
@@ -72,7 +73,7 @@ def hangs_up(request: BaseHTTPRequestHandler) -> None:
     request.connection.close()
 
 
-def redact(redactor: ComprehendRedactor) -> list[str]:
+def redact(redactor: FindingRedactor) -> list[str]:
     return [turn.text for turn in redactor.redact([Turn(speaker="customer", start_s=0, text=TEXT)]).turns]
 
 

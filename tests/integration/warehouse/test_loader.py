@@ -153,7 +153,15 @@ def test_a_lost_row_is_detected(place: LoadPlace) -> None:
 
 
 def _load_command(place: LoadPlace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    names = ("aws_endpoint", "archive_bucket", "events_queue", "state_dir", "local_aws_port", "warehouse_path")
+    names = (
+        "aws_endpoint",
+        "archive_bucket",
+        "events_queue",
+        "state_dir",
+        "local_aws_port",
+        "warehouse_path",
+        "warehouse_redactor",
+    )
     env = {f"OMNI_{name.upper()}": str(place.settings.flat()[name]) for name in names}
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "service", "load-events", *arguments],

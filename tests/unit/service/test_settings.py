@@ -62,6 +62,7 @@ VARIABLES = {
     "OMNI_WAREHOUSE_MEMORY_MB": ("300", "warehouse.memory_mb", 300),
     "OMNI_WAREHOUSE_THREADS": ("1", "warehouse.threads", 1),
     "OMNI_WAREHOUSE_WAIT_S": ("0.1", "warehouse.wait_s", 0.1),
+    "OMNI_WAREHOUSE_REDACTOR": ("patterns", "warehouse.redactor", "patterns"),
     "OMNI_REDSHIFT_WORKGROUP": ("g", "redshift.workgroup", "g"),
     "OMNI_REDSHIFT_CLUSTER": ("c", "redshift.cluster", "c"),
     "OMNI_REDSHIFT_DATABASE": ("d", "redshift.database", "d"),

@@ -11,6 +11,7 @@ from service.events import TABLES, LoadEvent, SummaryEvent
 from service.loading.batch import prepare
 from service.loading.merging import join_verdicts, merge_batch, oldest_moment
 from service.loading.objects import Fetched
+from service.redaction.texts import TextRedactor
 from service.summaries.record import utc_text
 
 
@@ -28,7 +29,7 @@ class House:
         self.buried = []
 
     def load(self, *items):
-        batch = prepare(items, self.now)
+        batch = prepare(items, self.now, TextRedactor())
         tally = merge_batch(self.warehouse, batch, self.now, bury=self.buried.extend)
         since = oldest_moment(batch)
         tally.verdicts = 0 if since is None else join_verdicts(self.warehouse, since)
@@ -179,12 +180,29 @@ def test_a_failed_batch_leaves_no_rows(house, monkeypatch):
     assert house.rows("omni_summary_interactions") == []
 
 
+def test_a_withheld_text_is_counted_and_its_reason_kept(house):
+    account = loadable.summary(2).account_number
+    record = loadable.summary(
+        2, summary=f"It is {'x'.join(account)}"
+    )  # no pattern's number, and still the account's digits
+    tally = house.load(loadable.item(loadable.summary(1)), loadable.item(record))
+    assert (tally.loaded, tally.withheld, tally.dead) == (2, 1, {})
+    loads = house.rows("omni_loads", "object_key, outcome, reason")
+    assert [row["outcome"] for row in loads] == ["loaded", "loaded"]
+    assert [row["reason"] for row in loads if row["object_key"] == record.object_key] == [
+        "withheld: the account number is still in the text after redaction"
+    ]
+    assert [row["summary_text"] for row in house.rows("omni_summaries", "contact_id, summary_text")][1] == "[withheld]"
+
+
 def test_dead_letters_are_written_before_the_transaction_ends(house):
     def refuse(dead):
         raise OSError("no bucket")
 
     batch = prepare(
-        [loadable.item(loadable.summary()), Fetched(key="omni-channel/processed/x", etag="", body=b"")], loadable.NOW
+        [loadable.item(loadable.summary()), Fetched(key="omni-channel/processed/x", etag="", body=b"")],
+        loadable.NOW,
+        TextRedactor(),
     )
     with pytest.raises(OSError, match="no bucket"):
         merge_batch(house.warehouse, batch, loadable.NOW, bury=refuse)

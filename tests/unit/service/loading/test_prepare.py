@@ -30,6 +30,7 @@ from service.loading.objects import (
     kind_of,
     kind_of_line,
 )
+from service.redaction.texts import RedactedText, TextRedactor
 from service.summaries.feedback import SummaryRow
 from service.summaries.feedback_store import FeedbackStore
 from service.summaries.record import SummaryRecord, utc_text
@@ -37,6 +38,8 @@ from service.telemetry.fields import set_account_key
 from service.telemetry.log import account_hash
 
 SUMMARIES = "omni-channel/processed/"
+
+PATTERNS = TextRedactor()
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +50,8 @@ def account_key(monkeypatch):
 
 @pytest.fixture
 def batch():
-    def made(*records, now=loadable.NOW):
-        return prepare([one if isinstance(one, Fetched) else loadable.item(one) for one in records], now)
+    def made(*records, now=loadable.NOW, redactor=PATTERNS):
+        return prepare([one if isinstance(one, Fetched) else loadable.item(one) for one in records], now, redactor)
 
     return made
 
@@ -208,7 +211,7 @@ def test_a_verdict_with_an_impossible_time_is_dead(batch, change, says):
     assert says in dead.detail
 
 
-def test_a_text_that_cannot_be_redacted_is_not_loaded(batch, monkeypatch):
+def test_an_intent_that_cannot_be_redacted_is_not_loaded(batch, monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("Marchetti")
 
@@ -217,6 +220,40 @@ def test_a_text_that_cannot_be_redacted_is_not_loaded(batch, monkeypatch):
     (dead,) = made.dead
     assert (dead.reason, "Marchetti" in dead.detail) == (DeadReason.REDACTION, False)
     assert made.tables[SummaryEvent].num_rows == 0
+
+
+class Choosy:
+    """Redacts nothing, and withholds what holds a word."""
+
+    by = "choosy"
+
+    def __init__(self, word):
+        self.word = word
+
+    def redact(self, texts):
+        return [
+            RedactedText(text="[withheld]", withheld="gave up")
+            if self.word in one.text
+            else RedactedText(text=one.text)
+            for one in texts
+        ]
+
+
+def test_a_row_is_kept_without_the_text_that_cannot_be_redacted(batch):
+    first, second = loadable.summary(0, summary="A wug called."), loadable.summary(1, summary="A dog called.")
+    said = [
+        loadable.feedback(0, of=first, comment="fine", edited_summary="A wug called twice."),
+        loadable.feedback(1, of=first, comment=None, edited_summary="A dog called twice."),
+        loadable.feedback(2, of=first, comment="wug", edited_summary=None),
+    ]
+    made = batch(first, second, *said, redactor=Choosy("wug"))
+    assert made.dead == ()
+    assert made.tables[SummaryEvent]["summary_text"].to_pylist() == ["[withheld]", "A dog called."]
+    verdicts = made.tables[FeedbackEvent].select(["comment", "edited_summary"]).to_pylist()
+    assert [tuple(row.values()) for row in verdicts] == [
+        ("fine", "[withheld]"), (None, "A dog called twice."), ("[withheld]", None),
+    ]  # fmt: skip
+    assert [one.withheld for one in made.good] == ["gave up", "", "gave up", "", "gave up"]
 
 
 def test_an_object_that_could_not_be_fetched_keeps_its_reason(batch):

@@ -1,4 +1,4 @@
-"""The Presidio redactor around a fake analyzer: patterns first, everything found goes, and nothing is kept when in doubt."""
+"""Presidio around a fake analyzer: patterns first, everything found goes, and nothing is kept when in doubt."""
 
 import logging
 from dataclasses import dataclass
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import pytest
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.redact import presidio
-from service.calls.redact.presidio import PresidioRedactor
+from service.calls.redact.transcript import FindingRedactor
 from service.calls.work.build import build_redactor
 from service.errors import ConfigurationError
+from service.redaction import presidio
+from service.redaction.entities import redact_entities
+from service.redaction.finder import AskedText
+from service.redaction.presidio import PresidioFinder
 from service.settings import Settings
 from service.tasks.scorecard.transcript import Turn
 
@@ -27,7 +30,11 @@ class Words:
     def __init__(self, **words):
         self.words, self.texts, self.contexts = words, [], []
 
-    def analyze(self, text, language, *, score_threshold, context):
+    def read(self, texts, *, lemmas):
+        return [text.upper() for text in texts]
+
+    def analyze(self, text, reading, context):
+        assert reading == text.upper(), "another text's reading"
         self.texts.append(text)
         self.contexts.append(context)
         return [
@@ -51,7 +58,7 @@ def _log():
 
 
 def redactor(found):
-    return PresidioRedactor(lambda: found)
+    return FindingRedactor(PresidioFinder(lambda: found))
 
 
 def test_what_either_finds_is_taken_out_and_counted():
@@ -83,11 +90,44 @@ def test_in_a_text_without_capitals_names_are_looked_for_with_them():
     assert redactor(Words(Zofia="PERSON")).redact([turn("So zofia")]).turns[0].text == "So zofia"
 
 
+@pytest.mark.parametrize(
+    ("text", "found", "left"),
+    [
+        ("Promised for Nov 3.", "Nov 3", "Promised for Nov 3."),
+        ("Leftover Oct 30 bill", "Leftover Oct 30", "[name] Oct 30 bill"),
+        ("Away 3-9 sept, back", "3-9 sept", "Away 3-9 sept, back"),
+        ("May Wong and April Jones", "May Wong", "[name] and April Jones"),
+    ],
+)
+def test_a_date_stays_also_within_what_is_taken_for_a_name(text, found, left):
+    class Found(Words):
+        def analyze(self, asked, reading, context):
+            return [Result("PERSON", asked.index(found), asked.index(found) + len(found))] if found in asked else []
+
+    assert [redact_entities(text, spans) for spans in PresidioFinder(Found).find([AskedText(text=text)])] == [left]
+
+
+def test_lemmas_are_made_only_where_something_was_asked():
+    class Noted(Words):
+        def read(self, texts, *, lemmas):
+            self.texts.append(lemmas)
+            return super().read(texts, lemmas=lemmas)
+
+    noted = Noted()
+    finder = PresidioFinder(lambda: noted)
+    finder.find([AskedText(text=" ")])
+    finder.find([AskedText(text=" "), AskedText(text=" ", asked="And you?")])
+    assert noted.texts[::2] == [False, True]
+
+
 class Breaks:
     def __init__(self, fails):
         self.fails = fails
 
-    def analyze(self, text, language, *, score_threshold, context):
+    def read(self, texts, *, lemmas):
+        return texts
+
+    def analyze(self, text, reading, context):
         return self.fails(text)
 
 
@@ -113,7 +153,7 @@ def test_when_in_doubt_the_call_fails_and_quotes_nothing(fails, caplog):
     with pytest.raises(CallFailed) as caught:
         redactor(Breaks(fails)).redact([turn("hello zofia")])
     assert caught.value.reason is FailureReason.REDACTION
-    assert "turn 0" in str(caught.value)
+    assert "text 0" in str(caught.value)
     assert "zofia" not in (str(caught.value) + caplog.text).lower()
     assert caught.value.__cause__ is None
     # the next call is read as if nothing had been
@@ -125,7 +165,7 @@ def test_a_model_that_does_not_load_fails_the_call_and_says_what_to_install():
         raise OSError("no weights")
 
     with pytest.raises(CallFailed, match=r"omni-insights\[redaction\]") as caught:
-        PresidioRedactor(broken).redact([turn("hello")])
+        FindingRedactor(PresidioFinder(broken)).redact([turn("hello")])
     assert caught.value.reason is FailureReason.REDACTION
 
 

@@ -1,4 +1,4 @@
-"""Redacts with the patterns and then Amazon Comprehend; fails a call when Comprehend's answer does not fit its text."""
+"""Finds personal details with Amazon Comprehend; fails when Comprehend's answer does not fit its text."""
 
 import re
 import time
@@ -9,11 +9,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from service.aws.bounded import StoreDropped, StoreThrottled, translated
-from service.calls.failure import CallFailed, FailureReason
-from service.calls.redact.transcript import PatternRedactor, RedactedTranscript, redacted_further
 from service.errors import StoreError
 from service.redaction.entities import EntityKind, EntitySpan
-from service.tasks.scorecard.transcript import Turn
+from service.redaction.finder import AskedText
+from service.redaction.free_text import RedactionFailed
 
 # https://docs.aws.amazon.com/comprehend/latest/APIReference/API_DetectPiiEntities.html (2026-11-21): English and Spanish, 100 KB.
 LANGUAGES = frozenset({"en", "es"})
@@ -36,8 +35,8 @@ KINDS: Mapping[str, EntityKind] = {
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 
-class ComprehendRedactor:
-    """Implements ``TranscriptRedactor``: the patterns, then Comprehend over long parts of the call, questions with answers.
+class ComprehendFinder:
+    """Implements ``EntityFinder``: Comprehend reads long documents of many passages, so that answers follow their questions.
 
     ``sleep`` and ``clock`` are in seconds. It was never run against AWS; its requests and answers fit botocore's service model.
     """
@@ -47,36 +46,30 @@ class ComprehendRedactor:
         comprehend: Any,
         *,
         language: str = "en",
-        patterns: PatternRedactor | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._comprehend, self._language = comprehend, language
-        self._patterns = patterns or PatternRedactor()
         self._sleep, self._clock = sleep, clock
-        self.by = f"amazon-comprehend-{language}+{self._patterns.by}"
+        self.by = f"amazon-comprehend-{language}"
 
-    def redact(self, turns: Sequence[Turn]) -> RedactedTranscript:
-        """See ``TranscriptRedactor.redact``."""
-        before = self._patterns.redact(turns)
-        # One line per turn: the start of its line maps a find back to its turn.
-        lines = [re.sub(r"[\r\n]", " ", turn.text) for turn in before.turns]
+    def find(self, passages: Sequence[AskedText]) -> list[list[EntitySpan]]:
+        """See ``EntityFinder.find``."""
+        # One line per passage: the start of its line maps a find back to its passage.
+        lines = [re.sub(r"[\r\n]", " ", one.text) for one in passages]
         text = _ASTRAL.sub("*", "\n".join(lines))
         starts = [0]
         for line in lines:
             starts.append(starts[-1] + len(line) + 1)
         finds = [found for start, end in documents(text) for found in self._found(text[start:end], start)]
-        spread: list[list[EntitySpan]] = []
-        for start, after in pairwise(starts):
-            end = after - 1
-            spread.append(
-                [
-                    EntitySpan(start=max(one.start, start) - start, end=min(one.end, end) - start, kind=one.kind)
-                    for one in finds
-                    if one.start < end and one.end > start
-                ]
-            )
-        return redacted_further(before, spread, self.by)
+        return [
+            [
+                EntitySpan(start=max(one.start, start) - start, end=min(one.end, after - 1) - start, kind=one.kind)
+                for one in finds
+                if one.start < after - 1 and one.end > start
+            ]
+            for start, after in pairwise(starts)
+        ]
 
     def _found(self, document: str, place: int) -> Iterator[EntitySpan]:
         if not document.strip():
@@ -84,10 +77,9 @@ class ComprehendRedactor:
         for entity in self._detected(document):
             begin, end, type_ = (entity.get(name) for name in ("BeginOffset", "EndOffset", "Type"))
             if not (isinstance(begin, int) and isinstance(end, int) and isinstance(type_, str)):
-                raise CallFailed(FailureReason.REDACTION, f"{_STORE} returned an entity without position or kind")
+                raise RedactionFailed(f"{_STORE} returned an entity without position or kind")
             if not 0 <= begin < end <= len(document):
-                raise CallFailed(
-                    FailureReason.REDACTION,
+                raise RedactionFailed(
                     f"{_STORE} returned an entity from {begin} to {end} in a document of {len(document)} characters",
                 )
             if type_ not in KEPT:
@@ -113,15 +105,13 @@ class ComprehendRedactor:
             code = refused.response.get("Error", {}).get("Code") if isinstance(refused, ClientError) else ""
             if code in {"InvalidRequestException", "TextSizeLimitExceededException", "UnsupportedLanguageException"}:
                 # A retry would give the same answer. The cause is dropped to be safe, although it quotes no text.
-                raise CallFailed(FailureReason.REDACTION, f"{_STORE} refuses the call: {code}") from None
+                raise RedactionFailed(f"{_STORE} refuses the call: {code}") from None
             raise
         except Exception as err:  # a partial answer or invalid JSON: botocore has no common error for these
-            raise CallFailed(
-                FailureReason.REDACTION, f"{_STORE}'s answer cannot be read: {type(err).__name__}"
-            ) from None
+            raise RedactionFailed(f"{_STORE}'s answer cannot be read: {type(err).__name__}") from None
         entities = answer.get("Entities")
         if not isinstance(entities, list):
-            raise CallFailed(FailureReason.REDACTION, f"{_STORE}'s answer has no 'Entities'")
+            raise RedactionFailed(f"{_STORE}'s answer has no 'Entities'")
         return entities
 
 

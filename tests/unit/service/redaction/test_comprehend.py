@@ -5,8 +5,9 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from service.calls.failure import CallFailed, FailureReason
-from service.calls.redact.comprehend import MOST_BYTES, ComprehendRedactor, documents
+from service.calls.redact.transcript import FindingRedactor
 from service.errors import StoreError
+from service.redaction.comprehend import MOST_BYTES, ComprehendFinder, documents
 from service.tasks.scorecard.transcript import Turn
 
 
@@ -20,7 +21,7 @@ def amazon():
     client = boto3.client("comprehend", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     slept = []
     with Stubber(client) as stub:
-        yield ComprehendRedactor(client, sleep=slept.append, clock=lambda: sum(slept)), stub, slept
+        yield FindingRedactor(ComprehendFinder(client, sleep=slept.append, clock=lambda: sum(slept))), stub, slept
         stub.assert_no_pending_responses()
     client.close()
 
@@ -113,7 +114,7 @@ def test_a_client_that_breaks_fails_the_call_and_quotes_nothing():
             raise ValueError(asked["Text"])
 
     with pytest.raises(CallFailed, match="ValueError") as caught:
-        ComprehendRedactor(Breaks()).redact([turn("hi zofia")])
+        FindingRedactor(ComprehendFinder(Breaks())).redact([turn("hi zofia")])
     assert "zofia" not in str(caught.value)
     assert caught.value.__cause__ is None
 
