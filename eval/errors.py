@@ -25,6 +25,10 @@ class RolloutError(HarnessError):
     """The rollout's plan or share is invalid."""
 
 
+class RetrievalError(HarnessError):
+    """Retrieval cannot be measured: its public data are missing or are not what they should be."""
+
+
 class CardError(HarnessError):
     """The data card's table cannot be computed or written into the card."""
 

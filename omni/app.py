@@ -18,6 +18,7 @@ from eval.commands.cases import check_cases
 from eval.commands.evaluate import evaluate_pairs
 from eval.commands.gate import gate
 from eval.commands.harvest import harvest
+from eval.commands.knowledge import measure_knowledge
 from eval.commands.promote import promote, register, rollback
 from eval.commands.pull_request import changed, code_gate, pr_gate
 from eval.commands.release import history, verify
@@ -34,6 +35,7 @@ from omni.scheduling import schedule
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.commands import report, report_power
 from reports.errors import ReportError
+from service.commands.knowledge import knowledge
 from service.commands.register import CALLS, KNOWLEDGE, SERVE, WAREHOUSE, Commands
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.register import add_commands as add_service_commands
@@ -98,6 +100,7 @@ def build_app() -> typer.Typer:
             app.command(name, rich_help_panel=station)(command)
     app.add_typer(shadow, name="shadow", rich_help_panel=RELEASE)
     add_service_commands(app)
+    knowledge.command("measure")(measure_knowledge)
     for station, commands in ((WAREHOUSE, _WAREHOUSE), (MEASURE, _MEASURE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=station)(command)
