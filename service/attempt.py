@@ -1,9 +1,9 @@
 """One run of a task: its context, its result, and the attempt that calls models, checks answers and counts costs."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from service.answers.echoes import echoes_in
 from service.answers.finding import Finding
@@ -15,11 +15,10 @@ from service.llm.deadline import Budget, complete_within
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Cost, Usage, cost_of
 from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
-from service.pair import Pair, ToolSpec
+from service.pair import Pair
 from service.question import Question, Use
 from service.telemetry.log import Event, log
-from service.tools.allowed import AllowedTools
-from service.tools.port import ToolError
+from service.tools.allowed import NO_TOOLS, AllowedTools
 from service.tools.provenance import Sources
 from service.tools.use import ToolOutcome, TracedStep
 
@@ -119,17 +118,6 @@ def combined(answers: Sequence[TaskResult], output: str) -> TaskResult:
         attempts=sum(answer.attempts for answer in answers),
         repaired=any(answer.repaired for answer in answers),
     )
-
-
-class _NoTools:
-    async def listed(self) -> tuple[ToolSpec, ...]:
-        return ()
-
-    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
-        raise ToolError(f"no tool {name!r}")
-
-
-_NO_TOOLS = AllowedTools(specs={}, tools=_NoTools(), run_id="")
 
 
 @dataclass(slots=True)
@@ -283,7 +271,7 @@ class Attempt:
 
     async def use(self, use: Use, sources: Sources) -> ToolOutcome:
         """Use a tool within the budget, and note it in the trace. Without tools in the context every use is refused."""
-        tools = self.context.tools or _NO_TOOLS
+        tools = self.context.tools or NO_TOOLS
         outcome = await tools.use(use, sources=sources, timeout_s=self.budget.remaining_s())
         self.trace.append(
             TracedStep(

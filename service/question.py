@@ -25,7 +25,7 @@ class ToolTurn:
     contents: tuple[str, ...]
 
 
-Turn = Message | ToolTurn
+DialogueTurn = Message | ToolTurn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +50,5 @@ class Question:
     document: object
     read: Callable[[str], str]
     answer_schema: Mapping[str, Any] | None = None
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[DialogueTurn, ...] = ()
     tools: bool = False

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from service.llm.pricing import Usage
 from service.pair import Message, Sampling, ToolSpec
-from service.question import Turn, Use
+from service.question import DialogueTurn, Use
 
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "other"]
 # Where an answer was made, from what proves most of a provider's model to what proves nothing of it.
@@ -29,7 +29,7 @@ class ModelCall:
     cache_prefix: bool = False
     document: object | None = None
     answer_schema: Mapping[str, Any] | None = None
-    turns: tuple[Turn, ...] = ()
+    turns: tuple[DialogueTurn, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
 
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from service.canonical import canonical_json, sha256_hex
 from service.pair import ToolSpec
@@ -93,6 +94,17 @@ class AllowedTools:
         if not _is_json(content):
             return _broken("the tool's answer is no JSON")
         return ToolOutcome(status="done", content=content)
+
+
+class _NoTools:
+    async def listed(self) -> tuple[ToolSpec, ...]:
+        return ()
+
+    async def call(self, name: str, arguments: Mapping[str, Any], *, key: str | None) -> str:
+        raise ToolError(f"no tool {name!r}")
+
+
+NO_TOOLS = AllowedTools(specs={}, tools=_NoTools(), run_id="")
 
 
 def _refused(reason: RefusalReason, text: str) -> ToolOutcome:
