@@ -21,8 +21,10 @@ from service.pair import (
     Role,
     Sampling,
     ServingPolicy,
+    ToolSpec,
 )
 from service.strict import MOST_YAML_BYTES, NotStrict, parse_yaml, read_strict
+from service.tools.declared import ToolsWrong, declared_tools
 
 _ROLE_LINE = re.compile(r"^(system|user|assistant):[ \t]*$", re.MULTILINE)
 _SCHEMA: dict[str, frozenset[str]] = {
@@ -39,6 +41,7 @@ _SCHEMA: dict[str, frozenset[str]] = {
             "output",
             "serving",
             "cache_prefix",
+            "tools",
         ]
     ),
     "model": frozenset({"id", "options"}),
@@ -141,6 +144,7 @@ def load_pair(path: Path, *, cards: ModelCards, task_variables: Collection[str])
         messages=messages,
         variables=variables,
         cache_prefix=cache_prefix,
+        tools=_tools(source),
         role=_role(source),
     )
 
@@ -190,6 +194,13 @@ def _cache_prefix(source: _FrontMatter, messages: tuple[Message, ...]) -> bool:
             "cache_prefix needs a system message without variables: a changing prefix is never reused",
         )
     return cache_prefix
+
+
+def _tools(source: _FrontMatter) -> tuple[ToolSpec, ...]:
+    try:
+        return declared_tools(source.get("tools"))
+    except ToolsWrong as err:
+        source.fail(err.key, str(err))
 
 
 def _role(source: _FrontMatter) -> PairRole:

@@ -1,9 +1,11 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 from service.cards import ModelCard, ModelCards
 from service.errors import PairError
+from service.pair import Pair
 from service.pair_file import load_pair
 
 GOOD = """\
@@ -64,6 +66,44 @@ def test_the_role_is_read_and_is_no_part_of_the_digest(load):
     demo = load(GOOD.replace("version: 1.0.0", "version: 1.0.0\nrole: demo"))
     assert (demo.role, load(GOOD).role) == ("demo", "candidate")
     assert demo.digest == load(GOOD).digest
+
+
+TOOLS = """\
+tools:
+  transfer:
+    description: Transfer money.
+    arguments: {type: object, properties: {amount: {type: number}}}
+    writes: true
+  find_branch:
+    description: Find a branch.
+    arguments: {type: object, properties: {city: {type: string}}}
+inputs:
+"""
+
+
+def test_tools_are_read_and_are_part_of_the_digest(load):
+    with_tools, without = load(GOOD.replace("inputs:\n", TOOLS)), load(GOOD)
+    assert [(tool.name, tool.writes) for tool in with_tools.tools] == [("find_branch", False), ("transfer", True)]
+    assert with_tools.digest != without.digest
+    assert "tools" not in without.content()
+    assert Pair.from_content(with_tools.content()) == replace(with_tools, role="candidate")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  transfer:", "  trans fer:", "name is a letter"),
+        ("    writes: true", "    writes: perhaps", "writes must be true or false"),
+        ("    writes: true", "    risky: true", "unknown key 'risky'"),
+        ("    description: Transfer money.\n", "", "needs a description"),
+        ("{type: object, properties: {amount", "{type: array, properties: {amount", "must be object"),
+        ("{type: number}", "{type: nonsense}", "nonsense"),
+        ("arguments: {type: object, properties: {city: {type: string}}}", "arguments: none", "a JSON schema"),
+    ],
+)
+def test_a_wrong_tool_is_named_with_its_line(load, old, new, message):
+    with pytest.raises(PairError, match=rf"good\.prompty:\d+: .*{message}"):
+        load(GOOD.replace("inputs:\n", TOOLS).replace(old, new, 1))
 
 
 def test_line_endings_do_not_change_the_digest(load):

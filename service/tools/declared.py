@@ -1,0 +1,58 @@
+"""Reads the tools that a pair file names: a mapping of tool name to description, arguments and whether it writes."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from service.pair import ToolSpec
+from service.tools.arguments import wrong_schema
+
+# What Converse, OpenAI and Anthropic all accept.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_KEYS = frozenset({"description", "arguments", "writes"})
+_MOST_TOOLS = 32
+
+
+class ToolsWrong(ValueError):
+    """The tools of a pair file are not as they should be; ``key`` is the dotted key that is wrong."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def declared_tools(raw: Any) -> tuple[ToolSpec, ...]:
+    """Return the tools that ``raw`` declares, sorted by name; none for None.
+
+    Raises:
+        ToolsWrong: a name, key or schema is wrong.
+    """
+    if raw is None:
+        return ()
+    if not isinstance(raw, dict) or not raw:
+        raise ToolsWrong("tools", "'tools' must be a mapping of tool names, each with description and arguments")
+    if len(raw) > _MOST_TOOLS:
+        raise ToolsWrong("tools", f"a pair may name {_MOST_TOOLS} tools; this one names {len(raw)}")
+    return tuple(_declared(str(name), fields) for name, fields in sorted(raw.items(), key=lambda item: str(item[0])))
+
+
+def _declared(name: str, fields: Any) -> ToolSpec:
+    key = f"tools.{name}"
+    if not _NAME.fullmatch(name):
+        raise ToolsWrong(key, f"a tool's name is a letter, then letters, digits, '_' and '-', at most 64; not {name!r}")
+    if not isinstance(fields, dict):
+        raise ToolsWrong(key, f"tool {name!r} must be a mapping with description and arguments")
+    if unknown := sorted(set(map(str, fields)) - _KEYS):
+        raise ToolsWrong(f"{key}.{unknown[0]}", f"unknown key {unknown[0]!r}; allowed: {', '.join(sorted(_KEYS))}")
+    description = fields.get("description")
+    if not isinstance(description, str) or not description.strip():
+        raise ToolsWrong(key, f"tool {name!r} needs a description: the model chooses by it")
+    arguments, writes = fields.get("arguments"), fields.get("writes", False)
+    if not isinstance(arguments, Mapping):
+        raise ToolsWrong(key, f"tool {name!r} needs 'arguments', a JSON schema of an object")
+    if not isinstance(writes, bool):
+        raise ToolsWrong(f"{key}.writes", "writes must be true or false")
+    spec = ToolSpec(name=name, description=description.strip(), arguments=arguments, writes=writes)
+    if wrong := wrong_schema(spec):
+        raise ToolsWrong(f"{key}.arguments", f"the schema of tool {name!r} is wrong: {wrong}")
+    return spec
