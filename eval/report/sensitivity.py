@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from eval.suite import Suite
@@ -23,6 +24,15 @@ class SensitivityRow:
     smallest: float | None
     seen: bool
 
+    @property
+    def outcome(self) -> str:
+        """What became of this kind, in words."""
+        if not self.seen:
+            return "Nobody looked"
+        if self.smallest is None:
+            return "Passed at every share that was tried"
+        return f"Seen from {self.smallest:.0%} of the answers on"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensitivity:
@@ -32,6 +42,15 @@ class Sensitivity:
     measured: str
     cases: int
     current: bool
+
+    @property
+    def outcomes(self) -> list[tuple[str, list[SensitivityRow]]]:
+        """The rows by what became of them, the kinds that slip through first."""
+
+        def rank(row: SensitivityRow) -> tuple[bool, bool, float]:
+            return row.seen, row.smallest is not None, -(row.smallest or 0)
+
+        return [(words, list(rows)) for words, rows in groupby(sorted(self.rows, key=rank), lambda row: row.outcome)]
 
 
 def path_of(task: str, root: Path = REPO_ROOT) -> Path:

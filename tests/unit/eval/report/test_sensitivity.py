@@ -1,6 +1,6 @@
 import json
 
-from eval.report.sensitivity import path_of, sensitivity_of
+from eval.report.sensitivity import Sensitivity, SensitivityRow, path_of, sensitivity_of
 from eval.suites import load_suite
 
 SUITE = load_suite("summarize")
@@ -29,3 +29,17 @@ def test_nothing_is_shown_of_a_missing_or_strange_file(tmp_path):
     assert sensitivity_of(SUITE, tmp_path) is None
     write(tmp_path, '{"rows": [{"colour": "red"}]}')
     assert sensitivity_of(SUITE, tmp_path) is None
+
+
+def test_kinds_that_slip_through_come_first():
+    def row(kind, smallest, *, seen=True):
+        return SensitivityRow(kind=kind, does="does", judge="", smallest=smallest, seen=seen)
+
+    rows = (row("a", 0.05), row("b", 0.25), row("c", None), row("d", None, seen=False), row("e", 0.05))
+    found = Sensitivity(rows=rows, measured="2026-11-22", cases=200, current=True).outcomes
+    assert [(words, [each.kind for each in group]) for words, group in found] == [
+        ("Nobody looked", ["d"]),
+        ("Passed at every share that was tried", ["c"]),
+        ("Seen from 25% of the answers on", ["b"]),
+        ("Seen from 5% of the answers on", ["a", "e"]),
+    ]
