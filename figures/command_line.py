@@ -11,7 +11,7 @@ PROGRAM = "omni"
 DEFAULT_TASK = "summarize"
 REASON = ("--why", '"why, in one sentence"')
 _QUOTED = re.compile(r"""(?:'[^']*'|"[^"$`\\]*")+""")
-SIMULATED = "OMNI_SIMULATED"  # set where commands act on the simulated weeks; child processes inherit it
+SIMULATED = "OMNI_SIMULATED"  # as in `service.display.terminal`, of which this package knows nothing
 
 
 def omni(*words: str, task: str = DEFAULT_TASK) -> str:

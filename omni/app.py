@@ -40,6 +40,7 @@ from service.commands.register import CALLS, KNOWLEDGE, SERVE, WAREHOUSE, Comman
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.register import add_commands as add_service_commands
 from service.commands.running import Debug, new_app, run_app
+from service.display.terminal import know_commands
 from service.errors import ServiceError
 
 # No heavy import at the top: `--help` must not wait for pandas, mlflow or litellm.
@@ -107,6 +108,8 @@ def build_app() -> typer.Typer:
     app.add_typer(harvest, name="harvest", rich_help_panel=WAREHOUSE)
     app.add_typer(schedule, name="schedule", rich_help_panel=WAREHOUSE)
     app.add_typer(bench, name="bench", rich_help_panel=MEASURE)
+    know_commands(command.name for command in app.registered_commands if command.name)
+    know_commands(group.name for group in app.registered_groups if group.name)
     return app
 
 

@@ -9,11 +9,12 @@ the groups' fields therefore have the flat names as aliases.
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -215,6 +216,8 @@ class Settings(BaseSettings):
     state_dir: Path = REPO_ROOT / ".omni"
     # Public data sets, which are not shipped (see datasets/summarize/README.md).
     public_data_dir: Path = REPO_ROOT.parent / "shared" / "data"
+    # Everything here is of simulated weeks, and is shown so; `omni --traffic` sets it. An empty variable is none.
+    simulated: Annotated[bool, BeforeValidator(bool)] = False
     clock_file: Path | None = None  # in `local`: a file with the current time, for simulations; see service/clock.py
 
     aws: AwsSettings = AwsSettings()

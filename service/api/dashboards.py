@@ -30,6 +30,7 @@ _EXAMPLE: dict[str, Any] = {
     "from": "2026-10-25",
     "to": "2026-11-21",
     "pair": None,
+    "simulated": False,
     "warehouse": {
         "oldest": "2026-10-01",
         "newest": "2026-11-21",
@@ -137,7 +138,10 @@ class WarehouseFacts(_Shown):
 
 
 class DashboardAnswer(_Shown):
-    """A dashboard's figures. ``age_s`` is their age, up to 30 seconds: they are cached for all operators."""
+    """A dashboard's figures. ``age_s`` is their age, up to 30 seconds: they are cached for all operators.
+
+    ``simulated``: they are of simulated weeks, whose customers and agents are invented.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]}, populate_by_name=True)
 
@@ -147,6 +151,7 @@ class DashboardAnswer(_Shown):
     from_day: date | None = Field(alias="from")
     to_day: date | None = Field(alias="to")
     pair: str | None
+    simulated: bool
     warehouse: WarehouseFacts
     age_s: float
     visuals: list[ShownVisual]
@@ -230,10 +235,10 @@ async def dashboard(
         data = await runtime.dashboards.read(known, Asked(from_day=from_day, to_day=to_day, pair=pair or None))
     except RangeInvalid as err:
         return problem(request.state.request_id, status=422, code="INVALID_REQUEST", detail=str(err))
-    return answer_of(data, runtime.dashboards.age_s(data))
+    return answer_of(data, runtime.dashboards.age_s(data), simulated=runtime.settings.simulated)
 
 
-def answer_of(data: DashboardData, age_s: float) -> DashboardAnswer:
+def answer_of(data: DashboardData, age_s: float, *, simulated: bool) -> DashboardAnswer:
     """Return the response body for ``data``."""
     shown, coverage = data.dashboard, data.coverage
     return DashboardAnswer(
@@ -243,6 +248,7 @@ def answer_of(data: DashboardData, age_s: float) -> DashboardAnswer:
         from_day=data.from_day,
         to_day=data.to_day,
         pair=data.pair,
+        simulated=simulated,
         warehouse=WarehouseFacts(
             oldest=coverage.oldest,
             newest=coverage.newest,

@@ -38,7 +38,8 @@ def dashboards(
         token = local_token(reached, "operator").text
     link = fetch_link(url or f"http://{settings.serving.host}:{settings.serving.port}", token)
     say(link)
-    say("this link opens the dashboards once, within two minutes", file=sys.stderr)
+    what = "dashboards of the simulated weeks" if settings.simulated else "dashboards"
+    say(f"this link opens the {what} once, within two minutes", file=sys.stderr)
     if browser:
         import webbrowser
 

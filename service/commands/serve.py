@@ -88,7 +88,8 @@ def _announce(settings: "Settings", runtime: "Runtime", address: str, port: int)
     if not readiness.ready:
         say(f"listening on http://{address}:{port}, not serving yet: {'; '.join(readiness.reasons)}", flush=True)
         return
-    say(f"serving on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
+    what = "serving simulated weeks" if settings.simulated else "serving"
+    say(f"{what} on http://{address}:{port} (docs at /docs, readiness at /readyz); stop with Ctrl-C", flush=True)
     if settings.environment == "local":
         say(f"Next, in a second terminal: {_sample_request(address, port)}", flush=True)
 

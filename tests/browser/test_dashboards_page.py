@@ -124,6 +124,19 @@ def test_the_figures_are_the_hand_worked_ones(served, open_page):
     assert page.hosts <= {served.host, "data:"}
 
 
+def test_simulated_weeks_say_so(served, open_page):
+    page = enter(open_page(), served)
+    expect(page.locator("#simulated")).to_be_hidden()
+    assert not page.title().startswith("Simulated")
+    changed = served.settings.model_copy(update={"simulated": True})
+    object.__setattr__(served.runtime, "settings", changed)
+    page.reload()
+    page.wait_for_selector(".visual")
+    assert page.inner_text("#simulated").startswith("Simulated weeks.\nCustomers, agents and answers are invented")
+    assert page.title() == "Simulated: Summary Effectiveness · Omni Insights"
+    assert violations(page) == []
+
+
 def test_every_picture_has_its_figures_as_a_table(served, open_page):
     page = enter(open_page(), served)
     pictures = page.locator(".visual:not(.numbers)")

@@ -178,9 +178,11 @@ function fillFilters(data) {
 
 function show(data) {
   const held = data.warehouse;
+  at("simulated").hidden = !data.simulated;
+  document.title = `${data.simulated ? "Simulated: " : ""}${data.title} · Omni Insights`;
   const empty = data.visuals.every((visual) => visual.kind === "numbers" || visual.rows.length === 0);
   at("status").textContent = held.answers === 0
-    ? "The warehouse holds no answers yet: load events (omni load-events)."
+    ? `The warehouse holds no answers yet: load events (omni ${data.simulated ? "--traffic " : ""}load-events).`
     : `${data.pair ?? "All pairs"}, ${fullDayText(data.from)} to ${fullDayText(data.to)} (UTC). The warehouse holds ${held.answers.toLocaleString("en-US")} answers, ` +
       `from ${fullDayText(held.oldest)} to ${fullDayText(held.newest)}, ${held.newest_at.slice(11)} UTC. Read ${data.age_s < 1 ? "just now" : `${Math.round(data.age_s)} s ago`}.`;
   const visuals = empty ? [] : data.visuals.map(drawn);

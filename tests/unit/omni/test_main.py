@@ -11,11 +11,14 @@ import typer
 
 from eval.errors import HarnessError, Refused
 from eval.release.audit_item import AuditItem
+from figures import command_line
 from omni.app import STATIONS, build_app
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.errors import ReportError
 from service.commands.register import COMMANDS as SERVICE_COMMANDS
 from service.commands.running import run_app
+from service.display import terminal
+from service.display.terminal import say
 from service.errors import ServiceError
 from service.settings import REPO_ROOT
 
@@ -289,3 +292,25 @@ def test_completion_is_printed():
 def test_the_process_ends_with_the_commands_exit_code():
     assert whole("status").returncode == 1
     assert whole("history", "--task", "nothing").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("create it (locally: omni up)", "create it (locally: omni --traffic up)"),
+        ("`.venv/bin/omni sql`, then omni report", "`.venv/bin/omni --traffic sql`, then omni --traffic report"),
+        ("omni --traffic serve", "omni --traffic serve"),
+        ("omni-channel omni loads omni", "omni-channel omni loads omni"),
+    ],
+)  # fmt: skip
+def test_what_the_service_says_to_type_stays_in_the_simulated_weeks(monkeypatch, capsys, printed, shown):
+    build_app()
+    say(printed)
+    assert capsys.readouterr().out == f"{printed}\n"
+    monkeypatch.setenv("OMNI_SIMULATED", "1")
+    say(printed)
+    assert capsys.readouterr().out == f"{shown}\n"
+
+
+def test_both_packages_mean_the_same_marker():
+    assert terminal.SIMULATED == command_line.SIMULATED

@@ -86,6 +86,7 @@ VARIABLES = {
     "OMNI_HOST": ("0.0.0.0", "serving.host", "0.0.0.0"),
     "OMNI_PORT": ("0", "serving.port", 0),
     "OMNI_REQUIRED_TASKS": ('["scorecard"]', "serving.required_tasks", ("scorecard",)),
+    "OMNI_SIMULATED": ("1", "simulated", True),
     "OMNI_CLOCK_FILE": ("/c", "clock_file", Path("/c")),
     "OMNI_LOG_LEVEL": ("DEBUG", "telemetry.log_level", "DEBUG"),
     "OMNI_OTLP_ENDPOINT": ("http://o", "telemetry.otlp_endpoint", "http://o"),
