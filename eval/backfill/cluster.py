@@ -24,7 +24,6 @@ from eval.backfill.work import Answerer, ItemRow, Work, WorkItem
 from eval.errors import BackfillError
 from service.telemetry.log import configure_logging
 
-_PLUGIN = "omni-backfill"
 _SILENT = logging.CRITICAL + 1
 _CONNECT_S = 30.0
 _LOOK_EVERY_S = 2.0  # how often the client asks the scheduler for its workers
@@ -33,10 +32,9 @@ _LOOK_EVERY_S = 2.0  # how often the client asks the scheduler for its workers
 class _Models(distributed.WorkerPlugin):  # type: ignore[misc]  # distributed has no types
     """Holds a worker process's models, from its first item until its end."""
 
-    name = _PLUGIN
-
     def __init__(self, work: Work) -> None:
         self.work = work
+        self.name = f"omni-backfill-{uuid.uuid4().hex}"  # two runs may share a cluster
         self.answerer: Answerer
 
     def setup(self, worker: Any) -> None:
@@ -47,9 +45,9 @@ class _Models(distributed.WorkerPlugin):  # type: ignore[misc]  # distributed ha
         self.answerer.close()
 
 
-def _answer(item: WorkItem) -> ItemRow:
-    """Answer one item; runs in a thread of a worker."""
-    plugin: _Models = distributed.get_worker().plugins[_PLUGIN]
+def _answer(models: str, item: WorkItem) -> ItemRow:
+    """Answer one item with the plugin called ``models``; runs in a thread of a worker."""
+    plugin: _Models = distributed.get_worker().plugins[models]
     return plugin.answerer.submit(item).result()
 
 
@@ -69,6 +67,7 @@ class DaskLane:
     """An open connection to a cluster. Every task is bound to one worker, so that Dask runs none again by itself."""
 
     client: Any
+    models: str
     _executor: Any = field(init=False)
     _flying: dict["Future[ItemRow]", str] = field(default_factory=dict)  # the worker of each item in flight
     _removed: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
@@ -94,7 +93,7 @@ class DaskLane:
         busy = Counter(self._flying.values())
         freest = max(self._threads, key=lambda worker: self._threads[worker] - busy[worker])
         future: Future[ItemRow] = self._executor.submit(
-            _answer, item, key=f"backfill-{uuid.uuid4().hex}", workers=[freest], allow_other_workers=False
+            _answer, self.models, item, key=f"backfill-{uuid.uuid4().hex}", workers=[freest], allow_other_workers=False
         )
         self._flying[future] = freest
         return future
@@ -158,10 +157,11 @@ class DaskEngine:
                     f"the cluster at {self.address} has no worker: start `dask worker {self.address} --nthreads 8`"
                 ) from None
             _check_code(client)
-            client.register_plugin(_Models(work))
+            models = _Models(work)
+            client.register_plugin(models)
             if self.address is not None:  # its workers live on, without our models
-                stack.callback(client.unregister_worker_plugin, _PLUGIN)
-            yield DaskLane(client=client)
+                stack.callback(client.unregister_worker_plugin, models.name)
+            yield DaskLane(client=client, models=models.name)
 
     def _client(self, stack: ExitStack) -> Any:
         if self.address is None:
