@@ -35,6 +35,10 @@ def promote(
     approved_by: ApprovedBy = None,
     pull_request: PullRequest = None,
     without_judge: WithoutJudge = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Before the gate: refuse what no measurement could allow, and release nothing."),
+    ] = False,
 ) -> None:
     """Release a pair that passed the gate with the present pair file, dataset, suite and production.
 
@@ -42,12 +46,17 @@ def promote(
     must be about this pair, dataset, suite, and the same pair in production.
     """
     from eval.errors import Refused
+    from eval.release.preflight import check_release
     from eval.release.promotion import promote_pair
     from eval.release.releaser import Releaser
     from service.settings import Settings
 
     try:
         by = Releaser.of(os.environ, approved_by=approved_by, pull_request=pull_request)
+        if check:
+            lines = check_release(task, pair, Settings(), without_judge=without_judge)
+            say("\n".join([*lines, f"{by.who} releases; nothing was released yet"]))
+            return
         release = promote_pair(task, pair, why, Settings(), by=by, without_judge=without_judge, evidence_from=evidence)
     except Refused as err:
         exit_refused(err)
