@@ -3,17 +3,17 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from typing import get_args
 
 from service.access.changes import AccessChanges
 from service.access.clients import Client, Clients, Scope, hash_secret, new_secret
-from service.access.items import CLIENT, FolderItems, SharedItems
+from service.access.items import CLIENT, FolderItems, SharedItems, first_use
 from service.access.keys import KeyRing
 from service.access.live import LiveAccess
 from service.access.sealing import KmsSealer, OwnerOnly
-from service.access.sessions import Sessions
+from service.access.sessions import FirstUse, Sessions
 from service.access.takeover import take_over
 from service.access.throttle import Throttle
 from service.access.tokens import Caller, Token, Tokens, granted_scopes
@@ -41,10 +41,12 @@ class Access:
     tokens: Tokens
     refresh: Callable[[], None] = _nothing  # reads clients and keys again; blocking, raises StoreError
     throttle: Throttle = field(default_factory=Throttle)
+    is_first_use: InitVar[FirstUse | None] = None
     sessions: Sessions = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sessions", Sessions(self.tokens, timer=time.monotonic))
+    def __post_init__(self, is_first_use: FirstUse | None) -> None:
+        sessions = Sessions(self.tokens, timer=time.monotonic, is_first_use=is_first_use)
+        object.__setattr__(self, "sessions", sessions)
 
     def verify(self, authorization: str | None, scope: str) -> Caller:
         """Return the caller that sent this header and has ``scope``.
@@ -72,6 +74,7 @@ def open_access(
     Raises:
         ConfigurationError: they cannot be read, or there is no token key; the message says what to do.
     """
+    shared = shared or open_shared_state(settings)
     live = _open_live(settings, shared, copy=settings.state_dir / "access" / "copy.json")
     try:
         clients, keys = _make_ready(settings, _changes_of(live, now))
@@ -82,7 +85,8 @@ def open_access(
     live.start()
     if not live.keys():
         raise ConfigurationError("there is no token key: omni token-keys --rotate makes the first one")
-    return Access(tokens=_tokens(settings, live, now), refresh=live.refresh)
+    is_first_use = None if shared is None else first_use(shared, now)
+    return Access(tokens=_tokens(settings, live, now), refresh=live.refresh, is_first_use=is_first_use)
 
 
 def open_changes(settings: Settings, *, now: Callable[[], float] = time.time) -> AccessChanges:
@@ -92,7 +96,7 @@ def open_changes(settings: Settings, *, now: Callable[[], float] = time.time) ->
         ConfigurationError: a file that is to be taken over is not valid.
         StoreError: the table does not answer.
     """
-    changes = _changes_of(_open_live(settings, None, copy=None), now)
+    changes = _changes_of(_open_live(settings, open_shared_state(settings), copy=None), now)
     _make_ready(settings, changes)
     return changes
 
@@ -111,7 +115,7 @@ def local_token(settings: Settings, scope: str | None = None) -> Token:
         raise ConfigurationError(
             "tokens are printed in `local` only; elsewhere a client asks POST /oauth/token with its own secret"
         )
-    live = _open_live(settings, None, copy=None)
+    live = _open_live(settings, open_shared_state(settings), copy=None)
     _make_ready(settings, _changes_of(live, time.time))
     live.refresh()
     tokens = _tokens(settings, live, time.time)
@@ -145,7 +149,6 @@ def _tokens(settings: Settings, live: LiveAccess, now: Callable[[], float]) -> T
 
 
 def _open_live(settings: Settings, shared: SharedState | None, *, copy: Path | None) -> LiveAccess:
-    shared = shared or open_shared_state(settings)
     if shared is None:
         return LiveAccess(FolderItems(settings.access_folder / "items"), OwnerOnly())
     from service.aws.clients import client

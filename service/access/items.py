@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from service.aws.shared_state import SharedState
+from service.aws.shared_state import SharedState, SharedStateChanged
 from service.files import OWNER_ONLY, write_whole
 
 PARTITION = "access"  # of the shared table; a change of it reaches every task within seconds
 CLIENT, KEY = "client/", "key/"  # what the names of items begin with
+_LINKS = "links"
 _SUFFIX = ".json"
 
 
@@ -50,6 +51,22 @@ class SharedItems:
     def remove(self, name: str) -> None:
         """See ``AccessItems.remove``."""
         self._state.delete(PARTITION, name)
+
+
+def first_use(state: SharedState, now: Callable[[], float]) -> Callable[[str, float], bool]:
+    """Return a function that says whether no task has used an id before; it is remembered for the given seconds.
+
+    The function blocks, and raises ``StoreError`` when the table does not answer.
+    """
+
+    def is_first_use(name: str, for_s: float) -> bool:
+        try:
+            state.put(_LINKS, name, "used", expected=0, expires_at=now() + for_s)
+        except SharedStateChanged:
+            return False
+        return True
+
+    return is_first_use
 
 
 class FolderItems:

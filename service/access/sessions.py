@@ -7,14 +7,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import anyio.to_thread
 from cachetools import TTLCache
 
 from service.access.errors import TokenRefused
 from service.access.tokens import LIFETIME_S, Caller, Signed, Token, Tokens
+from service.errors import StoreError
 
 COOKIE = "omni_dashboards"
 SCOPE = "operator"
 LINK_LIFETIME_S = 120
+# Whether nobody has used the link of this id before; it is remembered for so many seconds.
+FirstUse = Callable[[str, float], bool]
 _LINK = "dashboard-link+jwt"
 _SESSION = "dashboard-session+jwt"
 _LONGEST = 2048
@@ -33,12 +37,13 @@ class Session:
 class Sessions:
     """Issues and verifies links and cookies. ``timer`` is monotonic, in seconds.
 
-    Each process remembers used links for itself: behind a load balancer a link can open once per process, within its two
-    minutes.
+    A link opens once over all tasks. While the table that they share is down, it opens once per process, within two minutes.
     """
 
-    def __init__(self, tokens: Tokens, *, timer: Callable[[], float]) -> None:
+    def __init__(self, tokens: Tokens, *, timer: Callable[[], float], is_first_use: FirstUse | None = None) -> None:
+        """``is_first_use`` asks the other tasks; it blocks, and may raise ``StoreError``. None: there are no others."""
         self._tokens = tokens
+        self._is_first_use = is_first_use
         self._used: TTLCache[str, bool] = TTLCache(_REMEMBERED, LINK_LIFETIME_S * 2, timer=timer)
         self._lock = threading.Lock()
 
@@ -51,7 +56,7 @@ class Sessions:
         caller.require(SCOPE)
         return self._tokens.sign(caller.client_id, (SCOPE,), kind=_LINK, lifetime_s=LINK_LIFETIME_S)
 
-    def from_link(self, code: str) -> Session:
+    async def from_link(self, code: str) -> Session:
         """Return the session that a link opens, once.
 
         Raises:
@@ -60,10 +65,19 @@ class Sessions:
         """
         signed = self._read(code, _LINK)
         with self._lock:
-            if signed.id in self._used:
-                raise TokenRefused("this link was used before: make a new one with `omni dashboards`")
+            used = signed.id in self._used
             self._used[signed.id] = True
+        if used or not await self._first_anywhere(signed.id):
+            raise TokenRefused("this link was used before: make a new one with `omni dashboards`")
         return self._session(signed.caller, LIFETIME_S)
+
+    async def _first_anywhere(self, link_id: str) -> bool:
+        if self._is_first_use is None:
+            return True
+        try:
+            return await anyio.to_thread.run_sync(self._is_first_use, link_id, LINK_LIFETIME_S * 2)
+        except StoreError:
+            return True  # this process's memory has to do
 
     def from_token(self, token: str) -> Session:
         """Return a session for an operator's token, which ends when the token does.

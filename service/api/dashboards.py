@@ -342,7 +342,7 @@ async def open_session(given: SessionRequest, request: Request, response: Respon
             request_id, status=401, code="UNAUTHORIZED", detail="no session is needed: access control is off"
         )
     try:
-        session = _session(access.sessions, given)
+        session = await _session(access.sessions, given)
     except AccessDeniedError as err:
         status = 403 if isinstance(err, ScopeMissing) else 401
         code = "FORBIDDEN" if status == 403 else "UNAUTHORIZED"
@@ -366,9 +366,9 @@ async def close_session(request: Request) -> Response:
     return response
 
 
-def _session(sessions: Sessions, given: SessionRequest) -> Session:
+async def _session(sessions: Sessions, given: SessionRequest) -> Session:
     if given.code is not None and given.token is None:
-        return sessions.from_link(given.code)
+        return await sessions.from_link(given.code)
     return sessions.from_token(given.token or "")
 
 

@@ -1,5 +1,6 @@
 """Clients, revocations and token keys of two tasks with disks of their own, in a local AWS with DynamoDB and KMS."""
 
+import asyncio
 import base64
 import json
 import time
@@ -69,6 +70,14 @@ def test_what_one_task_issues_the_other_accepts_until_it_is_revoked(settings, ta
     assert other.accepts(token)
     other.watch.look()
     assert not other.accepts(token)
+
+
+def test_a_link_that_one_task_opened_the_other_refuses(tasks):
+    one, other = (task.access for task in tasks)
+    code = one.sessions.link(one.tokens.verify(f"Bearer {one.tokens.sign('local', ('operator',)).text}")).text
+    assert asyncio.run(other.sessions.from_link(code)).client_id == "local"
+    with pytest.raises(TokenRefused, match="used before"):
+        asyncio.run(one.sessions.from_link(code))
 
 
 def test_a_rotated_key_signs_for_one_task_and_verifies_for_the_other(settings, tmp_path):

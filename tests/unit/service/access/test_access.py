@@ -1,5 +1,6 @@
 """Tokens that hold and tokens that do not, keys and clients that change under way, limits per client."""
 
+import asyncio
 import base64
 import json
 
@@ -14,9 +15,10 @@ from service.access.changes import SPREAD_S, AccessChanges
 from service.access.clients import Client, Clients, hash_secret, new_secret
 from service.access.control import account_key, local_token, open_access, open_changes
 from service.access.errors import InvalidClient, InvalidScope, ScopeMissing, TokenRefused
-from service.access.items import SharedItems
+from service.access.items import SharedItems, first_use
 from service.access.keys import KeyRing, new_key, thumbprint
 from service.access.live import LiveAccess
+from service.access.sessions import Sessions
 from service.access.takeover import take_over
 from service.access.throttle import LimitExceeded, Throttle
 from service.access.tokens import Caller, Tokens
@@ -246,6 +248,26 @@ def test_of_two_tasks_that_make_the_first_key_at_the_same_time_one_keeps_it(worl
     world.changes.make_first_key()
     (name,) = world.changes.token_keys()
     assert world.changes.items.read()["made/first-key"] == name
+
+
+def test_a_link_opens_once_over_all_tasks_and_once_per_process_while_the_table_is_down(world):
+    world.keep("ops", scopes=["operator"])
+    world.refresh()
+    used = first_use(world.table, lambda: world.now)
+    one, other = (
+        Sessions(tokens, timer=lambda: world.now, is_first_use=used) for tokens in (world.tokens, world.other)
+    )
+    ops = world.tokens.verify(f"Bearer {world.tokens.issue('ops', SECRET, None).text}")
+    code = one.link(ops).text
+    assert asyncio.run(one.from_link(code)).client_id == "ops"
+    for sessions in (one, other):
+        with pytest.raises(TokenRefused, match="used before"):
+            asyncio.run(sessions.from_link(code))
+    world.table.down = True
+    code = one.link(ops).text
+    assert asyncio.run(other.from_link(code)).client_id == "ops"
+    with pytest.raises(TokenRefused, match="used before"):
+        asyncio.run(other.from_link(code))
 
 
 def test_a_revoked_keys_tokens_are_refused_and_another_key_takes_its_place(world):

@@ -1,5 +1,6 @@
 """The dashboards' door and answers: who may look, what a browser's cookie can do, and problems instead of failures."""
 
+import asyncio
 import re
 from contextlib import contextmanager
 from urllib.parse import urlparse
@@ -178,7 +179,7 @@ def test_a_link_ends_after_two_minutes(runtime):
     code = sessions.link(tokens.verify(f"Bearer {tokens.issue('ops', SECRET, None).text}")).text
     now[0] += 135
     with pytest.raises(Exception, match="expired"):
-        sessions.from_link(code)
+        asyncio.run(sessions.from_link(code))
 
 
 def test_a_pasted_token_opens_a_session_that_ends_with_it(runtime):
