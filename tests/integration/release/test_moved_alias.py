@@ -49,8 +49,9 @@ class Kept(Summaries):
         super().__init__()
         self.records = {}
 
-    def keep(self, record):
+    async def keep(self, record, *, patience_s):
         self.records[record.request_id] = record
+        return True
 
 
 @pytest.fixture
