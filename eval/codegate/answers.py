@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from eval.results import ArmName
 from eval.run.models import RunModels
 from eval.run.reply_cache import ReplyCache
 from eval.run.runner import PATIENCE, ArmJob, Runner
+from eval.run.spending import Spending
 from eval.selftest.gateways import FaultyGateway, ScriptedGateway, by_document
 from eval.selftest.mutant import Mutant, MutantPlan
 from eval.selftest.mutants import load_plan
@@ -42,12 +44,16 @@ class AnsweredCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SideAnswers:
-    """The answers of one checkout, by part of the check; ``faults`` names the planted faults in ``SHOWN_BAD``."""
+    """The answers of one checkout, by part of the check, and what its live calls cost.
+
+    ``faults`` names the planted faults in ``SHOWN_BAD``.
+    """
 
     task: str
     pair: str
     parts: dict[str, list[AnsweredCase]]
     faults: tuple[str, ...] = ()
+    spent_usd: Decimal = Decimal(0)
 
 
 SIDE_ANSWERS: TypeAdapter[SideAnswers] = TypeAdapter(SideAnswers)
@@ -55,10 +61,14 @@ SIDE_ANSWERS: TypeAdapter[SideAnswers] = TypeAdapter(SideAnswers)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedPair:
-    """The pair to ask: the file ``name`` of each checkout, or ``content``, which is the same for both."""
+    """The pair to ask: the file ``name`` of each checkout, or ``content``, which is the same for both.
+
+    ``budget_usd`` is what the pair's live calls may cost; None: no limit.
+    """
 
     name: str
     content: Mapping[str, Any] | None = None
+    budget_usd: Decimal | None = None
 
 
 def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAnswers:
@@ -69,12 +79,15 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
 
     Raises:
         PairError, CaseError, ConfigurationError: something is missing or wrong.
+        RunAborted: the budget does not cover the calls.
     """
     task = load_task(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     cases = load_gate(load_suite(task_name), input_model=task.input_model, settings=settings).cases
     pair = Pair.from_content(asked.content) if asked.content is not None else _read(task, asked.name, cards, settings)
-    parts = _own_answers(task, pair, cards, cases, settings)
+    # Without a limit what is spent is not counted: a model without a price could not be asked then.
+    spending = None if asked.budget_usd is None else Spending(limit_usd=asked.budget_usd, cards=cards)
+    parts = _own_answers(task, pair, cards, cases, settings, spending)
     plan = load_plan(task_name)
     faults = tuple(
         fault
@@ -84,7 +97,13 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     scripted = _Scripted(task, plan, replace(_read(task, plan.pairs["scripted"], cards, settings), backup=None), cards)
     parts[SHOWN_GOOD] = asyncio.run(scripted.shown(cases, ()))
     parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, faults))
-    return SideAnswers(task=task_name, pair=pair.name, parts=parts, faults=tuple(fault.name for fault in faults))
+    return SideAnswers(
+        task=task_name,
+        pair=pair.name,
+        parts=parts,
+        faults=tuple(fault.name for fault in faults),
+        spent_usd=Decimal(0) if spending is None else spending.spent_usd,
+    )
 
 
 def _read(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> Pair:
@@ -93,13 +112,18 @@ def _read(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> 
 
 
 def _own_answers(
-    task: Task[Any], pair: Pair, cards: ModelCards, cases: Sequence[Case], settings: Settings
+    task: Task[Any],
+    pair: Pair,
+    cards: ModelCards,
+    cases: Sequence[Case],
+    settings: Settings,
+    spending: Spending | None,
 ) -> dict[str, list[AnsweredCase]]:
     arms: tuple[ArmName, ...] = ("primary", "backup") if pair.backup is not None else ("primary",)
     found: dict[str, list[AnsweredCase]] = {}
     digests = {case.id: case.inputs_digest for case in cases}
     with ExitStack() as stack:
-        models = RunModels(stack, cards, settings, task)
+        models = RunModels(stack, cards, settings, task, spending)
         runner = Runner(
             task=task,
             gateway=models.gateway([pair]),

@@ -14,6 +14,7 @@ from eval.errors import CodeGateError, HarnessError
 from service.display.inert import one_line
 
 SIDE = "eval.codegate.side"
+ABORTED = 3  # exit code of a side that ended itself, such as at the end of its budget: that says nothing of its code
 _LONGEST_S = 3_000
 # A line of a log is not what went wrong.
 _LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\d |\s|\{)")
@@ -50,6 +51,7 @@ def run_side(tree: Path, *arguments: str) -> None:
 
     Raises:
         SideFailed: it ended with an error, or did not end.
+        CodeGateError: it ended itself, such as at the end of its budget.
     """
     # Without what pytest or another tool put there: this process's packages, but not its code.
     environment = os.environ | {"PYTHONPATH": str(tree), "OMNI_ROOT": str(tree), "OMNI_LOG_LEVEL": "ERROR"}
@@ -68,4 +70,5 @@ def run_side(tree: Path, *arguments: str) -> None:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip() and not _LOG_LINE.match(line)]
         said = lines[-1] if lines else f"exit code {done.returncode}"
-        raise SideFailed(one_line(said.removeprefix("error: "), 300))
+        said = one_line(said.removeprefix("error: "), 300)
+        raise CodeGateError(said) if done.returncode == ABORTED else SideFailed(said)

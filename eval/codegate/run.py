@@ -4,10 +4,12 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from eval.changes import git
+from eval.codegate.answers import SIDE_ANSWERS
 from eval.codegate.checkout import SideFailed, base_files, run_side
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, CodeJudgement
 from eval.errors import CodeGateError
@@ -41,6 +43,7 @@ class CodeOutcome:
     """The outcome for one task: the base's judgement, or ``problem`` if the branch's code could not answer.
 
     ``pair`` and ``chosen`` say which pair was asked and why; ``moved`` are the figures that the branch's scorers change.
+    ``spent_usd`` is counted under a budget alone.
     """
 
     task: str
@@ -50,6 +53,7 @@ class CodeOutcome:
     judgement: CodeJudgement | None
     problem: str = ""
     moved: tuple[MovedFigure, ...] = ()
+    spent_usd: Decimal = Decimal(0)
 
     @property
     def verdict(self) -> Verdict:
@@ -70,14 +74,19 @@ def judged_tasks(settings: Settings) -> list[str]:
 
 
 def run_code_gate(
-    task: str, base: str, settings: Settings, say: Callable[[str], object] = lambda line: None
+    task: str,
+    base: str,
+    settings: Settings,
+    say: Callable[[str], object] = lambda line: None,
+    budget_usd: Decimal | None = None,
 ) -> CodeOutcome:
     """Answer the gate's cases with the code of ``base`` and of the working tree, and let the base judge both.
 
-    Compared is the commit where the branch left ``base``, as a pull request shows it.
+    Compared is the commit where the branch left ``base``, as a pull request shows it. The live calls of both may
+    cost ``budget_usd`` together.
 
     Raises:
-        CodeGateError: the base's code cannot be run, or there is no pair to ask.
+        CodeGateError: the base's code cannot be run, there is no pair to ask, or the budget does not cover the calls.
         RegistryError: the registry holds something in production that does not verify.
     """
     commit = git(settings.root, "merge-base", base, "HEAD").strip()
@@ -87,17 +96,18 @@ def run_code_gate(
         files = {
             name: Path(folder) / f"{name}.json" for name in ("asked", "base", "branch", "judged", "ours", "theirs")
         }
-        files["asked"].write_text(
-            json.dumps({"task": task, "name": asked.name, "content": asked.content}), encoding="utf-8"
-        )
+        _write_asked(files["asked"], task, asked, budget_usd)
         outcome: dict[str, Any] = {"task": task, "pair": asked.name, "chosen": asked.chosen, "base": commit}
         _run_base(tree, commit, settings, "answers", str(files["asked"]), str(files["base"]))
+        spent = SIDE_ANSWERS.validate_json(files["base"].read_bytes()).spent_usd
+        _write_asked(files["asked"], task, asked, None if budget_usd is None else budget_usd - spent)
         try:
             # Second, so that it finds the base's replies of models in the cache wherever it asks the same.
             run_side(settings.root, "answers", str(files["asked"]), str(files["branch"]))
         except SideFailed as err:
             return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot answer the cases: {err}")
         _run_base(tree, commit, settings, "judge", str(files["base"]), str(files["branch"]), str(files["judged"]))
+        spent += SIDE_ANSWERS.validate_json(files["branch"].read_bytes()).spent_usd
         judgement = CODE_JUDGEMENT.validate_json(files["judged"].read_bytes())
         try:
             run_side(settings.root, "figures", str(files["base"]), str(files["ours"]))
@@ -105,7 +115,13 @@ def run_code_gate(
             return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot score the base's answers: {err}")
         _run_base(tree, commit, settings, "figures", str(files["base"]), str(files["theirs"]))
         moved = _moved(*(VALUES.validate_json(files[name].read_bytes()) for name in ("theirs", "ours")))
-        return CodeOutcome(**outcome, judgement=judgement, moved=moved)
+        return CodeOutcome(**outcome, judgement=judgement, moved=moved, spent_usd=spent)
+
+
+def _write_asked(file: Path, task: str, asked: _Asked, budget_usd: Decimal | None) -> None:
+    limit = None if budget_usd is None else str(budget_usd)
+    content = {"task": task, "name": asked.name, "content": asked.content, "budget_usd": limit}
+    file.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _run_base(tree: Path, commit: str, settings: Settings, *arguments: str) -> None:

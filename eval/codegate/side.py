@@ -2,11 +2,13 @@
 
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 from eval.codegate.answers import SIDE_ANSWERS, AskedPair, answer_cases
+from eval.codegate.checkout import ABORTED
 from eval.codegate.judging import CODE_JUDGEMENT, VALUES, figures_of, judge_sides
-from eval.errors import HarnessError
+from eval.errors import HarnessError, RunAborted
 from service.display.terminal import say
 from service.errors import ServiceError
 from service.files import write_whole
@@ -20,13 +22,19 @@ def main(arguments: list[str]) -> int:
     try:
         if step == "answers":
             asked = json.loads(Path(read[0]).read_text(encoding="utf-8"))
-            pair = AskedPair(name=asked["name"], content=asked["content"])
+            limit = asked.get("budget_usd")
+            pair = AskedPair(
+                name=asked["name"], content=asked["content"], budget_usd=None if limit is None else Decimal(limit)
+            )
             done = SIDE_ANSWERS.dump_json(answer_cases(asked["task"], pair, settings))
         elif step == "judge":
             base, branch = (SIDE_ANSWERS.validate_json(Path(name).read_bytes()) for name in read)
             done = CODE_JUDGEMENT.dump_json(judge_sides(base, branch, settings))
         else:
             done = VALUES.dump_json(figures_of(SIDE_ANSWERS.validate_json(Path(read[0]).read_bytes()), settings))
+    except RunAborted as err:
+        say(f"error: {err}", file=sys.stderr)
+        return ABORTED
     except (HarnessError, ServiceError) as err:
         say(f"error: {err}", file=sys.stderr)
         return 2

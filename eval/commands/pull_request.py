@@ -13,6 +13,7 @@ from service.display.terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from eval.changes import Changed
     from eval.codegate.run import CodeOutcome
@@ -46,6 +47,7 @@ def changed(
 def code_gate(
     base: Base = "origin/main",
     task: Annotated[str | None, typer.Option("--task", help="Judge this task alone; default: all.")] = None,
+    budget_usd: BudgetUsd = None,
     as_json: AsJson = False,
 ) -> None:
     """Run production's pair (else the floor) on BASE's code and on this code: no gated figure may get worse.
@@ -60,7 +62,7 @@ def code_gate(
     from service.settings import Settings
 
     try:
-        outcomes = _code_outcomes(base, task, Settings(), quiet=as_json)
+        outcomes = _code_outcomes(base, task, Settings(), usd_of(budget_usd), quiet=as_json)
     except KeyboardInterrupt:
         _interrupted()
     if as_json:
@@ -69,13 +71,16 @@ def code_gate(
         raise typer.Exit(GATE_REJECTS)
 
 
-def _code_outcomes(base: str, task: str | None, settings: "Settings", *, quiet: bool = False) -> "list[CodeOutcome]":
+def _code_outcomes(
+    base: str, task: str | None, settings: "Settings", budget_usd: "Decimal | None", *, quiet: bool = False
+) -> "list[CodeOutcome]":
     from eval.codegate.run import judged_tasks, run_code_gate
     from eval.codegate.words import lines
 
-    outcomes = []
+    outcomes: list[CodeOutcome] = []
     for name in [task] if task is not None else judged_tasks(settings):
-        outcome = run_code_gate(name, base, settings, lambda line: say(line, file=sys.stderr, flush=True))
+        left = None if budget_usd is None else budget_usd - sum(outcome.spent_usd for outcome in outcomes)
+        outcome = run_code_gate(name, base, settings, lambda line: say(line, file=sys.stderr, flush=True), left)
         outcomes.append(outcome)
         if not quiet:
             say("\n".join(lines(outcome)), flush=True)
@@ -110,7 +115,10 @@ def pr_gate(
         found = changed_pairs(settings.root, task, base)
         for line in found.reasons:
             say(line)
-        checks = [*_code_checks(found, base, settings), *_pair_checks(found, base, task, settings, budget_usd)]
+        budget = usd_of(budget_usd)
+        outcomes = _code_outcomes(base, None, settings, budget) if found.code else []
+        left = None if budget is None else budget - sum(outcome.spent_usd for outcome in outcomes)
+        checks = [*_code_checks(outcomes), *_pair_checks(found, base, task, settings, left)]
     except (HarnessError, ServiceError) as err:
         # The error must appear in the pull request, not in the log alone.
         said = str(err).replace("```", "")[:2_000]
@@ -130,8 +138,7 @@ def _interrupted() -> None:
     raise typer.Exit(COULD_NOT_RUN) from None
 
 
-def _code_checks(found: "Changed", base: str, settings: "Settings") -> "list[PrCheck]":
-    """Return one check per task if code changed."""
+def _code_checks(outcomes: "Sequence[CodeOutcome]") -> "list[PrCheck]":
     from eval.codegate.words import comment, headline
     from eval.report.pull_request import PrCheck
     from eval.results import Verdict
@@ -143,12 +150,12 @@ def _code_checks(found: "Changed", base: str, settings: "Settings") -> "list[PrC
             said=headline(outcome),
             text=comment(outcome),
         )
-        for outcome in (_code_outcomes(base, None, settings) if found.code else ())
+        for outcome in outcomes
     ]
 
 
 def _pair_checks(
-    found: "Changed", base: str, task: str, settings: "Settings", budget_usd: float | None
+    found: "Changed", base: str, task: str, settings: "Settings", budget_usd: "Decimal | None"
 ) -> "list[PrCheck]":
     """Return one check for the pairs that could be evaluated here, and one for each that could not."""
     from eval.evaluate import Options, evaluate
@@ -166,7 +173,7 @@ def _pair_checks(
     here = [pair.name for pair in pairs if pair not in replaced]
     if not here:
         return checks
-    outcome = evaluate(Options(task=task, pairs=tuple(here), budget_usd=usd_of(budget_usd)), settings)
+    outcome = evaluate(Options(task=task, pairs=tuple(here), budget_usd=budget_usd), settings)
     render_evaluation(outcome.evaluation, outcome.suite)
     say(f"Report: {outcome.report}")
     must = {pair.name for pair in pairs if pair.role == "candidate"} | set(found.own)

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Literal
 
 from eval.behaviour.record import checks_of, find_result
 from eval.errors import Refused
+from eval.release.evidence import PairEvidence
 from eval.release.ledger import Ledger
-from eval.release.reference import read_bundle, take_over
+from eval.release.reference import Bundle, read_bundle, take_over
 from eval.release.releaser import Releaser
 from eval.release.signing import signer_to_release
 from eval.release.to_release import ToRelease, find_evidence, read_to_release, refuse_demo
@@ -19,7 +20,7 @@ from eval.tracking.store import Production, Tracking
 from figures.command_line import REASON, omni
 from service.errors import RegistryError
 from service.pair import Pair
-from service.release.attestation import read_attestation
+from service.release.attestation import GateAttestation, read_attestation
 from service.release.registry import check_store
 from service.release.release import Release
 from service.release.statements import TrustedKeys, load_trusted_keys
@@ -119,8 +120,7 @@ def promote_pair(
         say: is told what nobody looked at, if the release goes on in spite of it.
         by: who releases; None: the person at this machine.
         without_judge: why the release goes on although nobody looked at some kinds of harm.
-        evidence_from: file or S3 address of evidence that another stage's evaluation made; it is recorded here, and then counts
-            as this store's own does.
+        evidence_from: file or S3 address of another stage's evidence; recorded here, it counts as this store's own does.
 
     Raises:
         Refused: there is no such evidence, or no reason was given.
@@ -144,19 +144,7 @@ def promote_pair(
     production_digest = production.pair.digest if production else None
     if production_digest == pair.digest and not _needs_new_evidence(context):
         raise Refused(f"{pair_name} {pair.digest[:12]} is in production already")
-    if bundle is not None:
-        attested = take_over(
-            bundle,
-            task=task_name,
-            pair_name=pair_name,
-            address=evidence_from or "",
-            tracking=context.tracking,
-            keys=context.keys,
-        )
-        _refuse_other_production(attested.baseline_digest, production_digest, wanted, settings)
-    evidence, attestation = find_evidence(
-        wanted, production_digest, doing="promoted", tracking=context.tracking, keys=context.keys, settings=settings
-    )
+    evidence, attestation = _evidence(context, wanted, production_digest, bundle, evidence_from or "")
     policy = UnseenPolicy.of(settings)
     return context.ledger.publish(
         pair,
@@ -170,6 +158,30 @@ def promote_pair(
         signer=context.signer,
         by=by,
         exception=exception_of(attestation, wanted.suite, policy, say, without_judge=without_judge),
+    )
+
+
+def _evidence(
+    context: _ReleaseContext, wanted: ToRelease, production_digest: str | None, bundle: Bundle | None, address: str
+) -> tuple[PairEvidence, GateAttestation]:
+    """Return the evidence that allows the promotion, after taking over ``bundle`` from ``address`` if there is one."""
+    if bundle is not None:
+        attested = take_over(
+            bundle,
+            task=wanted.pair.task,
+            pair_name=wanted.pair.name,
+            address=address,
+            tracking=context.tracking,
+            keys=context.keys,
+        )
+        _refuse_other_production(attested.baseline_digest, production_digest, wanted, context.settings)
+    return find_evidence(
+        wanted,
+        production_digest,
+        doing="promoted",
+        tracking=context.tracking,
+        keys=context.keys,
+        settings=context.settings,
     )
 
 

@@ -49,7 +49,7 @@ def advance_rollout(
     """Move the candidate to the next step of its plan if its gate passed against the present production.
 
     Args:
-        task_name: the task of the rollout.
+        task_name: its task.
         pair_name: the candidate.
         why: the reason, kept in the signed statement.
         settings: store, keys, environment.
@@ -57,15 +57,14 @@ def advance_rollout(
         shadow_percent: share of the other customers whose requests the candidate also answers, unseen.
         shadow_only: do not show the candidate's answers to customers yet.
         restart: begin at the first step again, also after the service stopped the rollout.
-        say: is told what nobody looked at, if the step goes on in spite of it.
-        by: who takes the step; None: the person at this machine.
-        without_judge: why the step is taken although nobody looked at some kinds of harm.
+        say: see ``promote_pair``, as for the next two.
+        by: who takes the step.
+        without_judge: why without a judge.
 
     Raises:
         RolloutError: an impossible plan or share.
-        Refused: no reason, no evidence, no pair in production, or the service stopped the step before.
-        SigningError: there is no usable signing key.
-        PairError, CaseError, RegistryError: something could not be read or written.
+        Refused: no reason, evidence or pair in production, or the service stopped the step before.
+        SigningError, PairError, CaseError, RegistryError: no usable key, or something could not be read or written.
     """
     _require_reason(why, "rollout", pair_name, task=task_name)
     plan, signer = _checked(steps, shadow_percent, shadow_only), signer_to_release(settings)
@@ -75,9 +74,7 @@ def advance_rollout(
     with tracking.release_lock(task_name):
         last = _newest(task_name, tracking, keys)
         before = last if last is not None and _continues(last, pair, production) and not restart else None
-        if before is not None:
-            _refuse_to_continue(before, plan, steps, settings)
-        plan = before.steps if before is not None and before.percent else plan
+        plan = _continued(before, plan, steps, settings)
         rollout = Rollout(
             task=task_name,
             sequence=_next_number(task_name, last, keys, settings),
@@ -93,8 +90,7 @@ def advance_rollout(
             **_releaser(why, settings, by),
             **exception.fields,
         )
-        _place(rollout, {attestation_tag(rollout.attestation): evidence.envelope}, tracking, signer)
-        copy_steps(task_name, tracking, keys, settings)
+        _place(rollout, {attestation_tag(rollout.attestation): evidence.envelope}, tracking, signer, keys, settings)
     return rollout
 
 
@@ -128,13 +124,26 @@ def _open_store(settings: Settings) -> tuple[Tracking, TrustedKeys]:
     return Tracking(settings.registry.uri, trusted_keys=settings.trusted_keys_file), keys
 
 
-def _place(rollout: Rollout, evidence: Mapping[str, str], tracking: Tracking, signer: "Signer") -> None:
-    """Write the signed step and the tags of its evidence, and point the candidate's alias at it."""
+def _place(
+    rollout: Rollout,
+    evidence: Mapping[str, str],
+    tracking: Tracking,
+    signer: "Signer",
+    keys: TrustedKeys,
+    settings: Settings,
+) -> None:
+    """Write the signed step and the tags of its evidence, point the candidate's alias at it, and copy the steps."""
     tags = {**evidence, rollout.tag: sign_statement(signer, rollout.statement())}
     tracking.place(rollout.task, rollout.registry_version, tags, alias=CANDIDATE_ALIAS)
+    copy_steps(rollout.task, tracking, keys, settings)
 
 
-def _refuse_to_continue(before: Rollout, plan: tuple[int, ...], steps: Sequence[int], settings: Settings) -> None:
+def _continued(
+    before: Rollout | None, plan: tuple[int, ...], steps: Sequence[int], settings: Settings
+) -> tuple[int, ...]:
+    """Return the plan of the step after ``before``; refuse to continue what was stopped, or by another plan."""
+    if before is None:
+        return plan
     stopped = stop_reason(before, settings)
     if stopped is not None:
         raise Refused(
@@ -142,6 +151,7 @@ def _refuse_to_continue(before: Rollout, plan: tuple[int, ...], steps: Sequence[
         )
     if before.percent and before.steps != plan and steps != DEFAULT_STEPS:
         raise Refused(f"the rollout's plan is {_listed(before.steps)}; to begin with another one: --restart")
+    return before.steps if before.percent else plan
 
 
 def _production(task_name: str, pair_name: str, tracking: Tracking) -> Production:
@@ -177,8 +187,7 @@ def end_rollout(task_name: str, why: str, settings: Settings, by: Releaser | Non
                 **_releaser(why, settings, by),
             }
         )
-        _place(rollout, {}, tracking, signer)
-        copy_steps(task_name, tracking, keys, settings)
+        _place(rollout, {}, tracking, signer, keys, settings)
     return rollout
 
 
