@@ -7,7 +7,7 @@ from typing import Any
 
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
-from service.cards import ModelCard
+from service.cards import ModelCard, ModelCards
 from service.pair import Pair
 
 # English has about 4 characters a token, JSON with digits and ids about 2.5: fewer are not to be expected of a whole prompt.
@@ -27,7 +27,10 @@ class CostBound:
         """Raises BackfillError for a model without prices: what it costs cannot be bounded."""
         self._template_chars = sum(len(message.content) for message in pair.messages)
         self._output_tokens = pair.sampling.max_output_tokens
-        self._cards = [card for card in cards if card.id in (pair.model, pair.backup) and card.wire != "in_process"]
+        by_id = {card.id: card for card in cards}
+        self._cards = [
+            card for model in (pair.model, pair.backup) if model and (card := by_id[model]).wire != "in_process"
+        ]
         unpriced = [card.id for card in self._cards if card.prices is None]
         if unpriced:
             raise BackfillError(f"--budget cannot hold for {unpriced[0]!r}, which has no prices; add them to its card")
@@ -47,6 +50,15 @@ class CostBound:
     def saw(self, row: Mapping[str, Any]) -> None:
         """Take note of what an item did cost."""
         self._dearest = max(self._dearest, cost_of_row(row))
+
+
+def cards_for(pair: Pair, cards: ModelCards) -> tuple[ModelCard, ...]:
+    """Return the cards of the pair's models, which need not stand in the file of the cards.
+
+    Raises:
+        PairError: a model is unknown.
+    """
+    return tuple(cards.get(model) for model in dict.fromkeys((pair.model, pair.backup)) if model)
 
 
 def cost_of_row(row: Mapping[str, Any]) -> Decimal:

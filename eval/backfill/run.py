@@ -56,7 +56,7 @@ class BackfillOrder:
     mode: Mode
     folder: Path
     pair: Pair | None = None
-    cards: Sequence[ModelCard] = ()  # of all models, those of the pair among them
+    cards: Sequence[ModelCard] = ()  # of the pair's models
     chunk_size: int = 50
     per_second: float | None = None
     budget_usd: Decimal | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.backfill.budget import CostBound
+from eval.backfill.budget import CostBound, cards_for
 from eval.backfill.history import items_of_file
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
@@ -117,7 +117,7 @@ def item_cost(pair: Pair, cards: ModelCards, sample: Sequence[WorkItem]) -> Item
     """
     if not sample:
         raise BackfillError("the sample holds no item; name a file with lines of id and inputs")
-    bound = CostBound(pair, tuple(cards))
+    bound = CostBound(pair, cards_for(pair, cards))
     task = load_task(pair.task)
     prefix = len(pair.messages[0].content) / _CHARS_PER_TOKEN if pair.cache_prefix else 0.0
     chars = []

@@ -48,6 +48,7 @@ def backfill(
     task: TaskName = "summarize",
 ) -> None:
     """Summarise past requests or check their texts again, within a rate and a budget. Exit code 1: stopped by the budget."""
+    from eval.backfill.budget import cards_for
     from eval.backfill.run import BackfillOrder
     from eval.errors import BackfillError
     from service.cards import ModelCards
@@ -66,12 +67,13 @@ def backfill(
     if settings.environment == "local" and settings.aws.endpoint is None:
         settings = settings.model_copy(update={"aws_endpoint": aws.endpoint(settings)})
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    loaded = None if pair is None else _load_pair(pair, task, cards, settings)
     order = BackfillOrder(
         task=task,
-        mode="rescore" if pair is None else "score" if score else "summarise",
+        mode="rescore" if loaded is None else "score" if score else "summarise",
         folder=settings.state_dir / "backfill" / name,
-        pair=None if pair is None else _load_pair(pair, task, cards, settings),
-        cards=tuple(cards),
+        pair=loaded,
+        cards=() if loaded is None else cards_for(loaded, cards),
         chunk_size=chunk,
         per_second=rate,
         budget_usd=None if budget is None else _amount(budget),

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.backfill.budget import CostBound
+from eval.backfill.budget import CostBound, cards_for
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
-from service.cards import ModelCard
+from service.cards import ModelCard, ModelCards
 
 
 def card(model, wire="bedrock", prices=("1", "10", None)):
@@ -45,12 +45,20 @@ def test_code_costs_nothing():
 
 
 def test_a_dearer_item_raises_the_bound_of_later_ones():
-    bound = CostBound(pair(), [card("first")])
+    bound = CostBound(pair(backup=None), [card("first")])
     bound.saw({"cost_usd": "0.5"})
     bound.saw({"cost_usd": None})
     assert bound.most_usd(ITEM) == Decimal("0.5")
 
 
+def test_a_model_that_is_in_no_card_file_is_bounded_too():
+    found = cards_for(pair("openai/gpt-4o-mini", None), ModelCards([card("other")]))
+    assert [one.id for one in found] == ["openai/gpt-4o-mini"]
+    assert CostBound(pair("openai/gpt-4o-mini", None), found).most_usd(ITEM) > 0
+    with pytest.raises(KeyError):
+        CostBound(pair("openai/gpt-4o-mini", None), [card("other")])
+
+
 def test_a_model_without_prices_cannot_be_bounded():
     with pytest.raises(BackfillError, match="'first', which has no prices"):
-        CostBound(pair(), [card("first", prices=None)])
+        CostBound(pair(), [card("first", prices=None), card("second")])
