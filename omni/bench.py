@@ -107,6 +107,19 @@ def bench_backfill(
         say(line)
 
 
+@bench.command("knowledge")
+def bench_knowledge() -> None:
+    """Measure a search over 10,000 passages: time by stage, memory, building and opening. Exit code 1: the bound is missed."""
+    from service.commands.knowledge import BuildLines, open_model
+    from service.settings import Settings
+
+    settings = Settings()
+    model = open_model(settings)
+    from eval.bench.knowledge import main
+
+    _end(main(settings, model, BuildLines()))
+
+
 @bench.command("warehouse")
 def bench_warehouse(
     sizes: Annotated[str, typer.Option(help="Answers, comma separated.")] = "10000,100000,1000000",

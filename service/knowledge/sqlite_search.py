@@ -99,7 +99,8 @@ class SqliteSearch:
         words = self._words_of(readable_query(query))
         if not words:
             return []
-        condition, values = _condition("rowid", where)
+        # The plus keeps SQLite from asking FTS5 once for each passage of the condition: 170 ms instead of 2.
+        condition, values = _condition("+rowid", where)
         return self._numbers(
             f"select rowid from words where words match ?{condition} order by bm25(words, {_WEIGHTS}), rowid limit ?",
             (" OR ".join(f'"{word}"' for word in words), *values, depth),
