@@ -176,9 +176,7 @@ class ServingSettings(SettingsGroup):
     # A connection before its request is known; 431, 408 or the end of the connection beyond these.
     max_header_bytes: int = Field(default=32_768, ge=4096)  # request line, headers and trailers together
     max_headers: int = Field(default=100, ge=20)
-    header_timeout_s: float = Field(
-        default=10.0, gt=0
-    )  # from the connection, or from the first byte of a later request
+    header_timeout_s: float = Field(default=10.0, gt=0)  # from the connection, or a later request's first byte
     write_timeout_s: float = Field(default=30.0, gt=0)  # for a client that does not read its answer
     max_connections: int = Field(default=4096, ge=16)  # of the process; at most its file descriptors less 256
     max_connections_per_peer: int = Field(default=2048, ge=1)  # of one address: a load balancer is one, too
@@ -264,13 +262,18 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _endpoints_are_web_addresses(self) -> Self:
         named = {"OMNI_AWS_ENDPOINT": self.aws.endpoint, "OMNI_BEDROCK_ENDPOINT": self.bedrock.endpoint}
+        named |= {f"OMNI_MODEL_ENDPOINTS, {model}": url for model, url in self.bedrock.model_endpoints.items()}
         for name, address in (named | {"OMNI_OTLP_ENDPOINT": self.telemetry.otlp_endpoint}).items():
             if address is None:
                 continue
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
                 raise ValueError(f"{name} is not the address of a web service, as in https://host:port")
-            if self.environment == "aws" and parts.scheme != "https" and name != "OMNI_OTLP_ENDPOINT":
+            if (
+                self.environment == "aws"
+                and parts.scheme != "https"
+                and name in ("OMNI_AWS_ENDPOINT", "OMNI_BEDROCK_ENDPOINT")
+            ):
                 raise ValueError(f"{name}: in `aws` prompts and histories travel over https only")
         return self
 
@@ -397,10 +400,3 @@ def wrong_settings(err: ValidationError) -> str:
 def _variable(place: tuple[int | str, ...]) -> str:
     inside = place[1:] if len(place) > 1 and place[0] not in setting_places() else place  # past the group's name
     return f"OMNI_{'_'.join(str(part) for part in inside).upper()}"
-
-
-def stand_in_of(settings: Settings) -> str | None:
-    """Return the name of the model that answers in place of Bedrock's, or None for Bedrock itself."""
-    if settings.bedrock.endpoint is None or settings.environment == "aws":
-        return settings.bedrock.stand_in  # in `aws` an endpoint is a VPC endpoint: Bedrock itself
-    return settings.bedrock.stand_in or "local-stand-in"

@@ -24,7 +24,7 @@ from service.llm.servers import is_own_host, server_of
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
 from service.process.gc_pause import paused_gc
-from service.settings import Settings, stand_in_of
+from service.settings import Settings
 
 _CLIENT_TIMEOUT_S = 600.0
 
@@ -283,7 +283,7 @@ def build_gateway(settings: Settings, cards: ModelCards, in_process: InProcessMo
         cards,
         region=settings.aws.region,
         endpoint=settings.bedrock.endpoint,
-        stand_in=stand_in_of(settings),
+        stand_in=_stand_in_of(settings),
         in_process=in_process,
         endpoints=settings.bedrock.model_endpoints,
         https_only=settings.environment == "aws",
@@ -302,3 +302,10 @@ def _litellm_entry(card: ModelCard) -> dict[str, Any]:
         "input_cost_per_token": float(prices.input) / 1e6 if prices else 0.0,
         "output_cost_per_token": float(prices.output) / 1e6 if prices else 0.0,
     }
+
+
+def _stand_in_of(settings: Settings) -> str | None:
+    """Return the name of the model that answers in place of Bedrock's, or None for Bedrock itself."""
+    if settings.bedrock.endpoint is None or settings.environment == "aws":
+        return settings.bedrock.stand_in  # in `aws` an endpoint is a VPC endpoint: Bedrock itself
+    return settings.bedrock.stand_in or "local-stand-in"

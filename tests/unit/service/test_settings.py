@@ -231,6 +231,14 @@ def test_in_aws_customers_data_travels_over_https_only(name):
     assert Settings(**{name: "http://127.0.0.1:4567"})
 
 
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "http://user:secret@host", "ftp://host", "host:80", "http://h?to=x"]
+)
+def test_a_model_s_endpoint_is_the_address_of_a_web_service(address):
+    with pytest.raises(ValidationError, match="OMNI_MODEL_ENDPOINTS, ollama/l is not the address"):
+        Settings(model_endpoints={"ollama/l": address})
+
+
 def test_a_wrong_endpoint_is_one_plain_sentence():
     with pytest.raises(ValidationError) as caught:
         Settings(aws_endpoint="file:///etc/passwd")
