@@ -269,11 +269,8 @@ class Settings(BaseSettings):
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
                 raise ValueError(f"{name} is not the address of a web service, as in https://host:port")
-            if (
-                self.environment == "aws"
-                and parts.scheme != "https"
-                and name in ("OMNI_AWS_ENDPOINT", "OMNI_BEDROCK_ENDPOINT")
-            ):
+            of_aws = name in ("OMNI_AWS_ENDPOINT", "OMNI_BEDROCK_ENDPOINT")
+            if of_aws and self.environment == "aws" and parts.scheme != "https":
                 raise ValueError(f"{name}: in `aws` prompts and histories travel over https only")
         return self
 
