@@ -11,6 +11,7 @@ PROGRAM = "omni"
 DEFAULT_TASK = "summarize"
 REASON = ("--why", '"why, in one sentence"')
 _QUOTED = re.compile(r"""(?:'[^']*'|"[^"$`\\]*")+""")
+_COMMAND = re.compile(r"`omni ([a-z][a-z-]*)")
 SIMULATED = "OMNI_SIMULATED"  # as in `service.display.terminal`, of which this package knows nothing
 
 
@@ -25,6 +26,11 @@ def omni(*words: str, task: str = DEFAULT_TASK) -> str:
     traffic = ["--traffic"] if is_simulated() else []
     typed = [word if _QUOTED.fullmatch(word) else shlex.quote(word) for word in words]
     return " ".join([program, *traffic, *typed, *(["--task", shlex.quote(task)] if task != DEFAULT_TASK else [])])
+
+
+def as_typed_here(message: str) -> str:
+    """Return a message of the service, which knows no command line, with its commands in the form that ``omni`` gives them."""
+    return _COMMAND.sub(lambda found: f"`{omni(found[1])}", message)
 
 
 def is_simulated() -> bool:

@@ -16,6 +16,9 @@ import pytest
 # The bundled cost map: without this litellm asks the network for a newer one at import.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+# A release in CI is a person's; the tests release as whoever runs them.
+for name in ("CI", "GITHUB_ACTIONS"):
+    os.environ.pop(name, None)
 
 # boto3 parses its description of a service again for each client, 0.1 s; a run builds hundreds of clients.
 botocore.loaders.JSONFileLoader.load_file = staticmethod(functools.cache(botocore.loaders.JSONFileLoader().load_file))

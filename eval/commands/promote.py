@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from eval.commands.arguments import GATE_REJECTS, ApprovedBy, PairName, PullRequest, TaskName, Why, WithoutJudge
-from figures.command_line import omni
+from figures.command_line import as_typed_here, omni
 from service.display.terminal import say
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def rollback(
 
 def exit_refused(refusal: Exception) -> NoReturn:
     """Print why the gate's evidence does not allow the release, and exit with code 1."""
-    say(f"error: {refusal}".replace("\n", "\n  "), file=sys.stderr)
+    say(as_typed_here(f"error: {refusal}").replace("\n", "\n  "), file=sys.stderr)
     raise typer.Exit(GATE_REJECTS) from refusal
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from eval.commands.arguments import TaskName
-from figures.command_line import omni
+from figures.command_line import as_typed_here, omni
 from service.commands.output import AsJson, print_json
 from service.display.inert import one_line
 from service.display.terminal import say
@@ -31,7 +31,10 @@ def verify(task: TaskName = "summarize", as_json: AsJson = False) -> None:
         items.append(item)
         if not as_json:
             state = "ok    " if item.problem is None else "BROKEN"
-            say(f"{state}  {one_line(f'{item.name}: {item.problem or item.detail}', _LONGEST)}", flush=True)
+            say(
+                f"{state}  {one_line(as_typed_here(f'{item.name}: {item.problem or item.detail}'), _LONGEST)}",
+                flush=True,
+            )
     broken = sum(item.problem is not None for item in items)
     if as_json:
         print_json({"task": task, "checked": len(items), "broken": broken, "items": [asdict(item) for item in items]})
@@ -68,7 +71,7 @@ def history(task: TaskName = "summarize", as_json: AsJson = False) -> None:
             )
         if row.although:
             say(f"      released {one_line(row.although, _LONGEST)}")
-        problem = "signatures verified" if row.problem is None else f"NOT VERIFIED: {row.problem}"
+        problem = "signatures verified" if row.problem is None else f"NOT VERIFIED: {as_typed_here(row.problem)}"
         say(f"      {one_line(problem, _LONGEST)}")
 
 

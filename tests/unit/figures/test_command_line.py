@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from figures.command_line import SIMULATED, omni
+from figures.command_line import SIMULATED, as_typed_here, omni
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +41,14 @@ def test_a_shell_reads_each_word_as_one_word_and_executes_none(word, typed):
 def test_a_command_for_the_simulated_weeks_says_so(monkeypatch):
     monkeypatch.setenv(SIMULATED, "1")
     assert omni("rollback", task="scorecard") == "omni --traffic rollback --task scorecard"
+
+
+def test_a_message_of_the_service_suggests_commands_for_the_same_weeks(monkeypatch):
+    said = f"use `omni promote` or `{omni('rollback', '--to', '1')}`, not omni verify"
+    assert as_typed_here(said) == said
+    monkeypatch.setenv(SIMULATED, "1")
+    said = f"use `omni promote` or `{omni('rollback')}`"
+    assert as_typed_here(said) == "use `omni --traffic promote` or `omni --traffic rollback`"
 
 
 def test_outside_an_activated_environment_the_program_is_named_by_its_path(monkeypatch):
