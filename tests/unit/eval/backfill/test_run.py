@@ -89,6 +89,14 @@ def test_an_item_begins_only_if_the_budget_covers_the_most_it_can_cost(tmp_path,
     assert bool(state.stopped) == (begun < 6)
 
 
+@pytest.mark.parametrize(("budget", "at_once"), [("5.99", 1), ("6", 2), ("8.99", 2), ("9", 3), ("1000", 4)])
+def test_what_is_in_flight_counts_at_its_most(tmp_path, bounded, budget, at_once):
+    engine = Steered(slots=4)
+    state = work_off(tmp_path, engine, budget_usd=Decimal(budget))
+    assert engine.most == at_once
+    assert state.cost_usd <= Decimal(budget)
+
+
 def test_a_lost_call_is_asked_again_and_counts_at_its_most(tmp_path, bounded):
     engine = Steered(slots=2, deaths={1, 4})
     state = work_off(tmp_path, engine, budget_usd=Decimal(1000))
