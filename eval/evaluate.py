@@ -34,6 +34,7 @@ from service.cards import ModelCards
 from service.clock import wall_clock
 from service.display.terminal import say
 from service.errors import ConfigurationError
+from service.llm.servers import server_of
 from service.pair import Pair
 from service.pair_file import load_pair
 from service.process.gc_pause import paused_gc
@@ -253,13 +254,22 @@ def _open_answers(
         cards=setting.cards,
         cache=stack.enter_context(closing(ReplyCache(settings.state_dir / "calls"))),
         run_id=record.run_id,
-        concurrency=options.concurrency or DEFAULT_CONCURRENCY[settings.environment],
+        concurrency=options.concurrency or _concurrency(pairs, setting),
         fresh=options.fresh,
         make_ready=models.make_ready,
         server_died=models.died,
     )
     scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
     return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
+
+
+def _concurrency(pairs: Sequence[Pair], setting: RunSetting) -> int:
+    """Return how many calls of the candidates' models are in flight: those of providers answer many at a time."""
+    cards = [setting.cards.get(model) for pair in pairs for model in (pair.model, pair.backup) if model]
+    called = [card for card in cards if card.wire != "in_process"]
+    endpoints = setting.settings.bedrock.model_endpoints
+    at_providers = bool(called) and all(card.wire == "litellm" and server_of(card, endpoints).is_own for card in called)
+    return DEFAULT_CONCURRENCY["aws" if at_providers else setting.settings.environment]
 
 
 def _decide(

@@ -17,12 +17,17 @@ from eval.commands.arguments import (
     names_of,
     usd_of,
 )
+from service.commands.models import ApiBase, with_api_base
 from service.commands.output import AsJson, human_text, print_json
 from service.display.terminal import say
 from service.process.gc_pause import paused_gc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eval.evaluate import FinishedEvaluation, Options
+    from service.pair import Pair
+    from service.settings import Settings
 
 
 def evaluate_pairs(
@@ -30,6 +35,11 @@ def evaluate_pairs(
     pairs: Annotated[
         str | None, typer.Option(help="Pair names, comma separated; default: what can be answered well here.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Try this model with the prompts of --pairs, without writing a file: ollama/llama3.2."),
+    ] = None,
+    api_base: ApiBase = None,
     dataset: DatasetName = None,
     cases: CaseCount = None,
     repeats: Repeats = 1,
@@ -55,9 +65,12 @@ def evaluate_pairs(
     """
     from eval.evaluate import Options
 
+    with human_text(as_json=as_json):
+        settings, derived = _tried(task, names_of(pairs), model, api_base)
     options = Options(
         task=task,
-        pairs=names_of(pairs),
+        pairs=tuple(pair.name for pair in derived) or names_of(pairs),
+        derived=derived,
         dataset=dataset,
         case_count=cases,
         repeats=repeats,
@@ -69,15 +82,50 @@ def evaluate_pairs(
         families=names_of(families),
     )
     with human_text(as_json=as_json):
-        outcome = run_and_print(options)
+        outcome = run_and_print(options, settings)
     if as_json:
         print_json(summary(outcome))
     if not passes(outcome, options.pairs):
         raise typer.Exit(GATE_REJECTS)
 
 
-def run_and_print(options: "Options") -> "FinishedEvaluation":
-    """Evaluate, print the result for a person, and return it."""
+def _tried(
+    task: str, names: tuple[str, ...], model: str | None, api_base: str | None
+) -> "tuple[Settings | None, tuple[Pair, ...]]":
+    """Return the settings and the pairs of prompts ``names`` with ``model``; neither without a model.
+
+    Raises:
+        ConfigurationError: a model without a prompt to try it with, or an address without a model.
+    """
+    from eval.evaluate import load_pairs
+    from eval.sweep.run import card_named, derive
+    from service.cards import ModelCards
+    from service.errors import ConfigurationError
+    from service.settings import Settings
+    from service.task import load_task
+
+    if model is None:
+        if api_base is not None:
+            raise ConfigurationError("--api-base is the address of the server of --model; name the model, too")
+        return None, ()
+    if not names:
+        raise ConfigurationError("--model tries a model with an existing prompt; name the prompt with --pairs")
+    settings = with_api_base(Settings(), model, api_base)
+    cards = ModelCards.load(settings.prompts_dir / "models.yaml")
+    card = card_named(model, cards)
+    return settings, tuple(derive(pair, card) for pair in load_pairs(load_task(task), cards, settings, names))
+
+
+def _keep_lines(derived: "Sequence[Pair]", task: str) -> list[str]:
+    return [
+        f"{pair.name} is no file and cannot be released. To keep it: copy prompts/{task}/{pair.name.partition('@')[0]}.prompty "
+        f"under a new name, with `model.id: {pair.model}` and without backup."
+        for pair in derived
+    ]
+
+
+def run_and_print(options: "Options", settings: "Settings | None" = None) -> "FinishedEvaluation":
+    """Evaluate, print the result for a person, and return it; ``settings`` None: those of the environment."""
     with paused_gc():
         from eval.evaluate import evaluate
         from eval.report.console import render_evaluation
@@ -88,22 +136,22 @@ def run_and_print(options: "Options") -> "FinishedEvaluation":
         from service.release.unseen import UnseenPolicy
         from service.settings import Settings
 
-    settings = Settings()
+    settings = settings or Settings()
     try:
         outcome = evaluate(options, settings)
     except KeyboardInterrupt:
         say("error: interrupted. What was answered is kept; run the same command again to go on.", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
-    lines = left_out_lines(outcome.left_out, options.task, settings)
+    lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
     unmeasured = [p.pair_name for p in outcome.evaluation.pairs if behaviour_verdict(p.gate.checks) == NOT_MEASURED]
     whole = outcome.evaluation.dataset_name == outcome.suite.gate_dataset
     if whole and outcome.suite.behaviour is not None and unmeasured:
         again = omni("gate", unmeasured[0], task=options.task)
         lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To measure it and decide again: {again}")
     policy = UnseenPolicy.of(settings)
-    step = next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs)
-    say("\n".join(["", *lines, f"Report: {outcome.report}", f"Next: {step}"]))
+    next_line = [f"Next: {next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs)}"]
+    say("\n".join(["", *lines, f"Report: {outcome.report}", *(next_line if not options.derived else [])]))
     return outcome
 
 

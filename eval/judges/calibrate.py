@@ -136,7 +136,7 @@ def _juries(
     for spec in _specs(suite, options.rubrics):
         jury = load_jury(spec.rubric, settings=settings, cards=cards, models=options.model)
         stand_in = settings.environment == "local" and settings.bedrock.endpoint is None
-        if options.model is None and stand_in and cards.get(jury.model).runs == "provider":
+        if options.model is None and stand_in and cards.get(jury.model).replaced_locally:
             say(
                 f"judge {spec.rubric}: none in this environment: {jury.model} would be replaced by the bundled "
                 "stand-in. To try the calibration with that: --model local.smollm2-135m-instruct-q4"

@@ -58,7 +58,7 @@ def open_panel(suite: Suite, settings: Settings, cards: ModelCards, *, model: st
             continue
         jury = load_jury(spec.rubric, settings=settings, cards=cards, models=model)
         stand_in = settings.environment == "local" and settings.bedrock.endpoint is None
-        if model is None and stand_in and cards.get(jury.model).runs == "provider":
+        if model is None and stand_in and cards.get(jury.model).replaced_locally:
             status = f"no judge in this environment: {cards.get(jury.model).short_name} is not reachable"
             left_out.append(_note(jury, "", status))
         elif spec.asks_claims and claims_digest(settings.datasets_dir, suite.task) is None:

@@ -65,7 +65,7 @@ def open_ragas(
     judge = replace(judge, pair=replace(judge.pair, name=NAME))
     card = cards.get(judge.pair.model)
     stand_in = settings.environment == "local" and settings.bedrock.endpoint is None
-    if model is None and stand_in and card.runs == "provider":
+    if model is None and stand_in and card.replaced_locally:
         return RagasFamily(judge=None, why_not=f"{card.short_name} is not reachable in this environment")
     refuse_self_judging(judge, pairs)
     return RagasFamily(judge=judge)

@@ -140,6 +140,7 @@ def replaced_models(evaluation: Evaluation, pair: PairResult) -> dict[str, tuple
     for item in pair.cases if evaluation.stand_in is not None else ():
         asked, name = item.result.model, item.result.answered_by
         own = asked.startswith(_LOCAL) or name.lower() in asked.lower()
+        own = own or bool(item.result.origins and "stand-in" not in item.result.origins)
         if name not in _NOBODY and asked not in _NOBODY and not own:
             found.setdefault(asked, set()).add(name)
     return {asked: tuple(sorted(names)) for asked, names in found.items()}

@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from eval.errors import RunAborted
 from service.canonical import sha256_hex
+from service.errors import DeadlineExceeded, ModelError, ModelUnusable, RequestRejected, UpstreamUnavailable
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.question import Use
 from service.strict import lines_of
 
 _KEY = '{"key": "'  # each line begins so, then the 64 digits of the key
+MOST_SILENT = 5  # calls in a row: one may fail for its prompt, and a provider may have a bad second
+_KEPT = "No evidence was written; what was answered is kept, and the same command goes on."
 # Names that only our stand-ins have given themselves: what they answered before replies stated their origin is still known.
 _STAND_INS = frozenset({"SmolLM2-135M-Instruct-Q4_1", "echo", "digest", "scripted"})
 
@@ -106,6 +110,10 @@ class CachingGateway:
     The key holds pair digest, case digest, repeat and the model call itself, so that a change in how a task renders its
     inputs misses the cache. Models that are code are never cached; running them is cheaper. A stored reply answers only where
     the gateway's own answer could have the same origin: a stand-in's never counts as the provider's.
+
+    A model that no call can reach ends the run, so that no evidence is made of failures alone: one that is unusable at once, and
+    one that has answered no call of the run after ``MOST_SILENT`` failures. ``silent`` counts these by model and is shared by the
+    run's cases; None: nothing is counted.
     """
 
     inner: Gateway
@@ -116,6 +124,7 @@ class CachingGateway:
     repeat: int
     fresh: bool = False
     ready: bool = True
+    silent: dict[str, int] | None = None
     live: bool = True
     measured_in: str | None = None
     asked: bool = field(default=False)
@@ -125,6 +134,7 @@ class CachingGateway:
 
         Raises:
             GatewayNotReady: the cache lacks the reply, and ``ready`` is False.
+            RunAborted: the model cannot be used, or has never answered.
         """
         self.asked = True
         key = self._key(call)
@@ -140,9 +150,30 @@ class CachingGateway:
             return stored.reply
         if not self.ready:
             raise GatewayNotReady
-        reply = await self.inner.complete(call)
+        reply = await self._asked(call)
         self.cache.put(key, reply, self.run_id)
         return reply
+
+    async def _asked(self, call: ModelCall) -> ModelReply:
+        try:
+            reply = await self.inner.complete(call)
+        except ModelUnusable as err:
+            raise RunAborted(f"{err}. {_KEPT}") from err
+        except (UpstreamUnavailable, RequestRejected, DeadlineExceeded) as err:
+            if self.silent is not None and self.silent.get(call.model, 0) >= 0:
+                self.silent[call.model] = self.silent.get(call.model, 0) + 1
+                if self.silent[call.model] >= MOST_SILENT:
+                    raise RunAborted(f"{err}; {MOST_SILENT} calls, and none was answered. {_KEPT}") from err
+            raise
+        except ModelError:
+            self._heard(call)
+            raise
+        self._heard(call)
+        return reply
+
+    def _heard(self, call: ModelCall) -> None:
+        if self.silent is not None:
+            self.silent[call.model] = -1
 
     def _same_origin(self, reply: ModelReply, model: str) -> bool:
         return not isinstance(self.inner, KnownOrigins) or reply.origin in self.inner.origins_of(model)

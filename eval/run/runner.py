@@ -126,6 +126,9 @@ class Runner:
     spacing_s: float = START_SPACING_S
     make_ready: Callable[[Gateway], Awaitable[None]] | None = None
     server_died: Callable[[], str | None] = lambda: None
+    _silent: dict[str, int] = field(
+        init=False, default_factory=dict
+    )  # failed calls of models that have not answered yet
     _ready: set[int] = field(init=False, default_factory=set)  # gateways by identity
 
     def in_flight(self, job: ArmJob) -> int:
@@ -133,8 +136,13 @@ class Runner:
         return 0 if self._in_process(job) else self.concurrency
 
     def _in_process(self, job: ArmJob) -> bool:
-        model = job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
-        return self.cards.get(model).wire == "in_process"
+        return self.cards.get(self._model(job)).wire == "in_process"
+
+    def _on_litellms_wire(self, job: ArmJob) -> bool:
+        return self.cards.get(self._model(job)).wire == "litellm"
+
+    def _model(self, job: ArmJob) -> str:
+        return job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
 
     async def run(self, job: ArmJob, progress: Progress) -> list[CaseResult]:
         """Return one result per case and repeat, in case order.
@@ -227,6 +235,7 @@ class Runner:
             repeat,
             self.fresh,
             ready=self.make_ready is None or id(inner) in self._ready,
+            silent=self._silent if self._on_litellms_wire(job) else None,
         )
         context = TaskContext(
             pair=job.pair,

@@ -1,12 +1,14 @@
 """Chooses the pairs that an evaluation runs by default: candidates and floors whose own models can answer here."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from figures.command_line import omni
 from service.aws.clients import has_credentials
-from service.cards import ModelCards
+from service.cards import ModelCard, ModelCards
+from service.llm.servers import server_of
 from service.pair import Pair
 from service.settings import Settings
 
@@ -58,7 +60,11 @@ def select_pairs(
         if pair.role == "demo":
             left_out.append(LeftOut(pair=pair, reason="demo"))
             continue
-        if any(cards.get(model).runs == "provider" for model in (pair.model, pair.backup) if model):
+        asked = [cards.get(model) for model in (pair.model, pair.backup) if model]
+        if not all(_has_key(card) for card in asked if card.wire == "litellm"):
+            left_out.append(LeftOut(pair=pair, reason="provider"))
+            continue
+        if any(card.wire == "bedrock" and card.runs == "provider" for card in asked):
             if reachable is None:
                 reachable = _provider_reachable(settings, credentials)
             if not reachable:
@@ -97,6 +103,12 @@ def demo_command(pair_name: str, task: str, settings: Settings) -> str:
 
 def _elsewhere(environment: str, settings: Settings) -> str:
     return "" if settings.environment == environment else f"OMNI_ENVIRONMENT={environment} "
+
+
+def _has_key(card: ModelCard) -> bool:
+    """Return whether a model without a server of one's own has a key in the usual variable."""
+    server = server_of(card, {})
+    return not server.is_own or bool(os.environ.get(f"{server.provider.upper()}_API_KEY"))
 
 
 def _provider_reachable(settings: Settings, credentials: Callable[[], bool]) -> bool:

@@ -9,7 +9,6 @@ from eval.sweep.points import quality_spec, sweep_points
 from figures.command_line import omni
 from figures.files import out_folder
 from service.cards import ModelCard, ModelCards
-from service.errors import PairError
 from service.pair import Pair
 from service.settings import Settings
 from service.task import load_task
@@ -54,7 +53,7 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
         again = omni("sweep", "--models", "smollm2-135m,extractive-digest", task=options.task)
         raise SweepError(f"name the models to sweep: {again}")
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    chosen = list(dict.fromkeys(_card(name, cards).id for name in options.models))
+    chosen = list(dict.fromkeys(card_named(name, cards).id for name in options.models))
     replaced = [model for model in chosen if _only_stand_in(cards.get(model), settings)]
     if replaced and not options.stand_in:
         raise SweepError(
@@ -73,17 +72,21 @@ def cells(options: SweepOptions, settings: Settings) -> list[Pair]:
     return found
 
 
-def _card(name: str, cards: ModelCards) -> ModelCard:
+def card_named(name: str, cards: ModelCards) -> ModelCard:
+    """Return the card with this id or short name, or one derived for an id that litellm knows.
+
+    Raises:
+        PairError: there is none.
+    """
     for card in cards:
         if name in (card.id, card.short_name):
             return card
-    known = ", ".join(card.short_name for card in cards)
-    raise PairError(f"model {name!r} has no card in prompts/models.yaml; known: {known}")
+    return cards.get(name)
 
 
 def _only_stand_in(card: ModelCard, settings: Settings) -> bool:
     own = settings.bedrock.endpoint is not None and settings.bedrock.stand_in is None
-    return settings.environment == "local" and card.runs == "provider" and not own
+    return settings.environment == "local" and card.replaced_locally and not own
 
 
 def sweep(options: SweepOptions, settings: Settings) -> tuple[FinishedEvaluation, Path]:

@@ -127,6 +127,9 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def write_statement_files(folder: Path, pair_name: str, files: dict[str, str]) -> None:
-    """Write ``<pair>.<name>`` for each of ``files`` into the report's folder; each is replaced atomically."""
+    """Write ``<pair>.<name>`` for each of ``files`` into the report's folder; each is replaced atomically.
+
+    The name of a pair that tries a model may hold slashes, as the model's id does; they become underscores.
+    """
     for name, text in files.items():
-        write_whole(folder / f"{pair_name}.{name}", text)
+        write_whole(folder / f"{pair_name.replace('/', '_')}.{name}", text)

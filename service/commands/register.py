@@ -10,6 +10,7 @@ from service.commands.dashboards import dashboards
 from service.commands.knowledge import knowledge
 from service.commands.load import load_events
 from service.commands.local import down, status, up
+from service.commands.models import models
 from service.commands.reconcile import reconcile
 from service.commands.serve import serve
 from service.commands.warehouse import sql
@@ -29,7 +30,7 @@ _SERVE: Commands = {
     "token-keys": token_keys,
 }
 _WAREHOUSE: Commands = {"load-events": load_events, "sql": sql, "reconcile": reconcile, "dashboards": dashboards}
-COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls", "knowledge"))
+COMMANDS = frozenset((*_SERVE, *_WAREHOUSE, "calls", "knowledge", "models"))
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -37,5 +38,6 @@ def add_commands(app: typer.Typer) -> None:
     for panel, commands in ((SERVE, _SERVE), (WAREHOUSE, _WAREHOUSE)):
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
+    app.add_typer(models, name="models", rich_help_panel=SERVE)
     app.add_typer(calls, name="calls", rich_help_panel=CALLS)
     app.add_typer(knowledge, name="knowledge", rich_help_panel=KNOWLEDGE)

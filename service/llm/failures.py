@@ -30,8 +30,6 @@ _CODE = re.compile(r"^[a-z0-9_.-]{1,40}$", re.IGNORECASE)
 
 def translated(err: Exception, model: str, exceptions: Any) -> ModelError:
     """Return our error for ``err`` of any wire; ``exceptions`` is litellm's module of that name."""
-    if isinstance(err, ModelError):
-        return err
     if isinstance(err, exceptions.RateLimitError):
         return QuotaExceeded(f"{model} throttles us; lower the concurrency or raise the account's quota")
     if isinstance(err, exceptions.Timeout):
@@ -50,8 +48,6 @@ def translated(err: Exception, model: str, exceptions: Any) -> ModelError:
 
 def translated_anywhere(err: Exception, card: ModelCard, server: ModelServer, exceptions: Any) -> ModelError:
     """Return our error for ``err`` of the wire ``litellm``: what no further call can cure is ``ModelUnusable``."""
-    if isinstance(err, ModelError):
-        return err
     model, where = card.short_name, urlsplit(server.url or "").netloc or f"{server.provider}'s service"
     if isinstance(err, exceptions.RateLimitError) and any(word in str(err).lower() for word in _SPENT):
         return ModelUnusable(f"{model}: the account's budget is spent; raise its limit at {where}, then run again")

@@ -12,7 +12,7 @@ from typing import Any
 
 from service.aws.clients import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
-from service.errors import DeadlineExceeded, RequestRejected, SafetyRefused, UpstreamUnavailable
+from service.errors import DeadlineExceeded, ModelError, RequestRejected, SafetyRefused, UpstreamUnavailable
 from service.llm.chat_format import ANSWERED_BY_HEADER, STOP_REASONS, headers_of, messages_of, usage_of, uses_of
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.failures import translated, translated_anywhere
@@ -190,6 +190,8 @@ class LiteLLMGateway:
             yield
         except TimeoutError as err:
             raise DeadlineExceeded(f"{card.short_name} gave no answer within {call.timeout_s:.1f} s") from err
+        except ModelError:
+            raise  # ours already: raised from itself, it would be its own cause
         except Exception as err:  # litellm raises subclasses of openai's errors and, now and then, bare ones
             if self._litellm is None:
                 raise UpstreamUnavailable(
@@ -220,6 +222,11 @@ class LiteLLMGateway:
         if ANSWERED_BY_HEADER in headers or self._stand_in is not None:
             return "stand-in"
         return "provider" if self._endpoint is None or is_own_host("bedrock", self._endpoint) else "endpoint"
+
+    def not_taken(self, call: ModelCall) -> tuple[str, ...]:
+        """Return the options of ``call`` that its model does not take and that are therefore not sent."""
+        card = self._cards.get(call.model)
+        return () if self._wire is None or card.wire != "litellm" else self._wire.not_taken(card, call)
 
     def server_of(self, model: str) -> str | None:
         """Return the address of the server that somebody named for ``model``, or None."""

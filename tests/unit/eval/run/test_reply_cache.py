@@ -5,7 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from eval.run.reply_cache import CachingGateway, ReplyCache
+from eval.errors import RunAborted
+from eval.run.reply_cache import MOST_SILENT, CachingGateway, ReplyCache
+from service.errors import ModelError, ModelUnusable, QuotaExceeded, UpstreamUnavailable
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.pair import Message, Sampling
@@ -75,3 +77,48 @@ async def test_an_older_reply_counts_only_if_its_origin_is_known(tmp_path, answe
     path.write_text(json.dumps(stored) + "\n")
     found = ReplyCache(tmp_path).get(stored["key"])
     assert (found and found.reply.origin) == origin
+
+
+class Failing(Gateway):
+    """Raises the errors in turn, and answers after the last one."""
+
+    def __init__(self, *errors):
+        super().__init__("provider")
+        self.errors = list(errors)
+
+    async def complete(self, call):
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().complete(call)
+
+
+async def outcomes(folder, inner, calls):
+    """Return what each of ``calls`` calls of one run came to."""
+    silent, found = {}, []
+    with closing(ReplyCache(folder)) as cache:
+        for number in range(calls):
+            gateway = CachingGateway(inner, cache, "run-1", "pair", f"inputs {number}", 0, silent=silent)
+            try:
+                found.append((await gateway.complete(CALL)).origin)
+            except (ModelError, RunAborted) as err:
+                found.append(type(err))
+    return found
+
+
+async def test_an_unusable_model_ends_the_run_at_once(tmp_path):
+    assert await outcomes(tmp_path, Failing(ModelUnusable("its key has expired")), 1) == [RunAborted]
+
+
+async def test_a_model_that_never_answers_ends_the_run(tmp_path):
+    down = [UpstreamUnavailable("down") for _ in range(MOST_SILENT)]
+    found = await outcomes(tmp_path, Failing(*down), MOST_SILENT)
+    assert found == [UpstreamUnavailable] * (MOST_SILENT - 1) + [RunAborted]
+
+
+async def test_a_model_that_has_answered_once_may_fail_later(tmp_path):
+    inner = Failing()
+    assert await outcomes(tmp_path, inner, 1) == ["provider"]
+    broken = [UpstreamUnavailable("down") for _ in range(MOST_SILENT - 1)]
+    throttled = Failing(*broken, QuotaExceeded("slow down"), *[UpstreamUnavailable("down")] * MOST_SILENT)
+    found = await outcomes(tmp_path / "other", throttled, 2 * MOST_SILENT)
+    assert RunAborted not in found

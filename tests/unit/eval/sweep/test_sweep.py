@@ -61,7 +61,7 @@ def test_a_provider_model_is_refused_where_only_a_stand_in_would_answer() -> Non
 def test_wrong_requests_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SweepError, match="--models"):
         cells(options(), Settings())
-    with pytest.raises(PairError, match="known: nova-lite"):
+    with pytest.raises(PairError, match="litellm does not know it"):
         cells(options("gpt"), Settings())
     with pytest.raises(SweepError, match="use one of: bleu, chrf"):
         quality_spec(SUITE, "latency_p50")
