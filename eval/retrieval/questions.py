@@ -26,7 +26,7 @@ _FEWEST_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class LabelledQuestion:
     """A question and the ids of the documents that it needs. Questions of one ``source`` are one observation."""
 
     source: str
@@ -46,9 +46,9 @@ class QuestionSet:
     name: str
     kind: str
     documents: tuple[Document, ...]
-    questions: tuple[Question, ...]
+    questions: tuple[LabelledQuestion, ...]
 
-    def of(self, split: Split) -> tuple[Question, ...]:
+    def of(self, split: Split) -> tuple[LabelledQuestion, ...]:
         """Return the questions of one split."""
         return tuple(question for question in self.questions if question.split == split)
 
@@ -85,7 +85,7 @@ def _tau_sets(folder: Path, files: Iterable[Path]) -> list[QuestionSet]:
             text for text in _SAID.findall(task["user_scenario"]["instructions"]) if len(text.split()) >= _FEWEST_WORDS
         ]
         if said:
-            asked = partial(Question, source=task["id"], documents=frozenset(task["required_documents"]))
+            asked = partial(LabelledQuestion, source=task["id"], documents=frozenset(task["required_documents"]))
             first.append(asked(text=said[0]))
             all_of_it.append(asked(text=" ".join(said)))
     return [
@@ -100,7 +100,8 @@ def _tweetsumm_sets(folder: Path, files: Iterable[Path]) -> list[QuestionSet]:
     for row in (row for file in files for row in _rows(file)):
         documents.append(Document(id=row["id"], version="1", title="Dialogue", text=row["dialogue"]))
         questions += [
-            Question(source=row["id"], text=text, documents=frozenset({row["id"]})) for text in row["references"]
+            LabelledQuestion(source=row["id"], text=text, documents=frozenset({row["id"]}))
+            for text in row["references"]
         ]
     return [
         QuestionSet(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from eval.retrieval.questions import Question
+from eval.retrieval.questions import LabelledQuestion
 from figures.arrays import Floats
 from figures.stats import Interval, mean_interval
 
@@ -19,12 +19,12 @@ def recall_at(cut: int, ranked: Sequence[str], needed: frozenset[str]) -> float:
     return len(needed & set(ranked[:cut])) / len(needed)
 
 
-def ceiling(cut: int, questions: Iterable[Question]) -> float:
+def ceiling(cut: int, questions: Iterable[LabelledQuestion]) -> float:
     """Return the recall that the best ranking of all would have: a question may need more than ``cut`` documents."""
     return float(np.mean([min(cut, len(question.documents)) / len(question.documents) for question in questions]))
 
 
-def recalls(questions: Sequence[Question], ranking: Ranking) -> Mapping[int, Floats]:
+def recalls(questions: Sequence[LabelledQuestion], ranking: Ranking) -> Mapping[int, Floats]:
     """Return the recall at each of ``CUTS``, one figure per source of questions, in the order of the sources' names."""
     found: dict[str, list[list[float]]] = defaultdict(list)
     for question in questions:

@@ -9,7 +9,7 @@ from word_embedder import WordEmbedder
 from eval.errors import RetrievalError
 from eval.retrieval import measure as measuring
 from eval.retrieval.measure import Bench, measure, rankings
-from eval.retrieval.questions import Question, QuestionSet, public_sets
+from eval.retrieval.questions import LabelledQuestion, QuestionSet, public_sets
 from eval.retrieval.recall import recalls
 from service.knowledge.documents import Document
 from service.knowledge.passages import Splitter
@@ -31,7 +31,9 @@ def own_set(count=40):
         kind="colours",
         documents=tuple(Document(id=f"d{one}", version="1", title="t", text=text) for one, text in enumerate(texts)),
         questions=tuple(
-            Question(source=f"s{one}", text=f"what is the fee of number {one}", documents=frozenset({f"d{one}"}))
+            LabelledQuestion(
+                source=f"s{one}", text=f"what is the fee of number {one}", documents=frozenset({f"d{one}"})
+            )
             for one in range(count)
         ),
     )

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from eval.retrieval.questions import Question
+from eval.retrieval.questions import LabelledQuestion
 from eval.retrieval.recall import ceiling, first_places, gain_of, rate_of, recall_at, recalls
 
 
 def asked(source, text, *documents):
-    return Question(source=source, text=text, documents=frozenset(documents))
+    return LabelledQuestion(source=source, text=text, documents=frozenset(documents))
 
 
 @pytest.mark.parametrize(("cut", "expected"), [(1, 0.0), (2, 0.5), (3, 0.5), (5, 1.0), (10, 1.0)])
