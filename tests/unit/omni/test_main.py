@@ -75,7 +75,7 @@ def test_groups_hold_what_the_guides_name():
     assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {
-        "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill",
+        "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge",
     }  # fmt: skip
     assert {"run", "work", "watch", "replay", "check", "rescore", "override"} <= set(commands(found["calls"]))
 
@@ -129,7 +129,7 @@ def test_planted_text_neither_steers_the_terminal_nor_forges_a_line(monkeypatch,
 
 
 def test_an_error_that_quotes_planted_text_is_inert(monkeypatch, capsys):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise Refused(f"pair {PLANTED} was never evaluated")
 
     monkeypatch.setattr("eval.release.promotion.promote_pair", refuse)
@@ -140,7 +140,7 @@ def test_an_error_that_quotes_planted_text_is_inert(monkeypatch, capsys):
 
 
 def test_a_refusal_is_exit_code_1_and_one_line(monkeypatch, capsys):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise Refused("pair 'x' was never evaluated")
 
     monkeypatch.setattr("eval.release.promotion.promote_pair", refuse)
@@ -163,7 +163,7 @@ def test_a_refusal_is_exit_code_1_for_every_release_command(monkeypatch):
 def test_promote_passes_its_arguments_on_unchanged(monkeypatch):
     asked = []
 
-    def promote(*arguments):
+    def promote(*arguments, **_):
         asked.append(arguments[:3])
         raise Refused("no")
 
@@ -246,7 +246,7 @@ def test_what_is_suggested_next_stays_in_the_simulated_weeks(monkeypatch, capsys
         sequence=1, pair_name="a", pair_digest="d" * 64, registry_version=1, from_digest=None, task="summarize"
     )
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr("eval.release.promotion.promote_pair", lambda *_: release)
+    monkeypatch.setattr("eval.release.promotion.promote_pair", lambda *_, **__: release)
     monkeypatch.setattr("eval.release.announce.announce", lambda *_: None)
     monkeypatch.setenv("OMNI_LOCAL_AWS_PORT", "5000")
     monkeypatch.setenv("OMNI_LOCAL_BEDROCK_PORT", "5001")
