@@ -112,8 +112,8 @@ class CachingGateway:
     the gateway's own answer could have the same origin: a stand-in's never counts as the provider's.
 
     A model that no call can reach ends the run, so that no evidence is made of failures alone: one that is unusable at once, and
-    one that has answered no call of the run after ``MOST_SILENT`` failures. ``silent`` counts these by model and is shared by the
-    run's cases; None: nothing is counted.
+    one that has answered no call of the run after ``MOST_SILENT`` failures, or only in prose where a form was asked for.
+    ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted.
     """
 
     inner: Gateway
@@ -169,11 +169,27 @@ class CachingGateway:
             self._heard(call)
             raise
         self._heard(call)
+        self._check_form(call, reply)
         return reply
 
     def _heard(self, call: ModelCall) -> None:
         if self.silent is not None:
             self.silent[call.model] = -1
+
+    def _check_form(self, call: ModelCall, reply: ModelReply) -> None:
+        """Raise ``RunAborted`` when the first answers of a model that was asked for a form are all prose."""
+        if self.silent is None or call.answer_schema is None:
+            return
+        name = f"{call.model} in prose"
+        if "{" in reply.text:
+            self.silent[name] = -1
+        elif self.silent.get(name, 0) >= 0:
+            self.silent[name] = self.silent.get(name, 0) + 1
+            if self.silent[name] >= MOST_SILENT:
+                raise RunAborted(
+                    f"{call.model} ignores the form of the answer: {MOST_SILENT} answers, and none is JSON; name a model with "
+                    f"structured output. {_KEPT}"
+                )
 
     def _same_origin(self, reply: ModelReply, model: str) -> bool:
         return not isinstance(self.inner, KnownOrigins) or reply.origin in self.inner.origins_of(model)

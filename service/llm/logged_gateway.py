@@ -11,7 +11,7 @@ from service.telemetry.log import Event, log
 
 
 class LoggedGateway:
-    """Passes calls on to another gateway; in-process models are not logged, since they are no Bedrock calls."""
+    """Passes calls on to another gateway; in-process models are not logged, since they are no calls."""
 
     def __init__(self, gateway: Gateway, cards: ModelCards) -> None:
         self._gateway = gateway
@@ -25,7 +25,7 @@ class LoggedGateway:
         # Names from OpenTelemetry's semantic conventions for generative AI; the prompt is not recorded.
         attributes: dict[str, tracing.AttributeValue] = {
             "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": "aws.bedrock",
+            "gen_ai.provider.name": "aws.bedrock" if card.wire == "bedrock" else card.id.partition("/")[0],
             "gen_ai.request.model": call.model,
             "gen_ai.request.max_tokens": int(call.sampling.max_output_tokens),
         }

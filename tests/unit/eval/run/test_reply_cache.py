@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -92,14 +93,14 @@ class Failing(Gateway):
         return await super().complete(call)
 
 
-async def outcomes(folder, inner, calls):
+async def outcomes(folder, inner, calls, asked=CALL):
     """Return what each of ``calls`` calls of one run came to."""
     silent, found = {}, []
     with closing(ReplyCache(folder)) as cache:
         for number in range(calls):
             gateway = CachingGateway(inner, cache, "run-1", "pair", f"inputs {number}", 0, silent=silent)
             try:
-                found.append((await gateway.complete(CALL)).origin)
+                found.append((await gateway.complete(asked)).origin)
             except (ModelError, RunAborted) as err:
                 found.append(type(err))
     return found
@@ -122,3 +123,9 @@ async def test_a_model_that_has_answered_once_may_fail_later(tmp_path):
     throttled = Failing(*broken, QuotaExceeded("slow down"), *[UpstreamUnavailable("down")] * MOST_SILENT)
     found = await outcomes(tmp_path / "other", throttled, 2 * MOST_SILENT)
     assert RunAborted not in found
+
+
+async def test_a_model_that_only_answers_in_prose_where_a_form_is_asked_for_ends_the_run(tmp_path):
+    form = replace(CALL, answer_schema={"type": "object"})
+    assert (await outcomes(tmp_path, Failing(), MOST_SILENT, form))[-1] is RunAborted
+    assert RunAborted not in await outcomes(tmp_path / "text", Failing(), MOST_SILENT)
