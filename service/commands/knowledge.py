@@ -15,10 +15,12 @@ from service.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from service.knowledge.minilm import MiniLM
-    from service.knowledge.search import FoundPassage
+    from service.knowledge.opensearch_http import OpenSearchCollection
+    from service.knowledge.search import FoundPassage, Search
     from service.settings import Settings
 
 _LINE_EVERY_S = 10.0  # without a terminal
+_COLLECTION_S = 20.0
 _SHOWN_LINES, _SHOWN_CHARACTERS = 12, 200
 
 knowledge = typer.Typer(no_args_is_help=True, help="Index documents, and search them by words and by meaning.")
@@ -26,6 +28,8 @@ knowledge = typer.Typer(no_args_is_help=True, help="Index documents, and search 
 IndexFile = Annotated[
     Path | None, typer.Option("--index", help="File of the index; default: .omni/knowledge/index.sqlite.")
 ]
+
+CollectionName = Annotated[str, typer.Option(help="How the index's name in a collection begins; its digest follows.")]
 
 
 @knowledge.command("prepare")
@@ -67,6 +71,25 @@ def build(
     say(f"digest {digest}")
 
 
+@knowledge.command("publish")
+def publish_index(
+    endpoint: Annotated[str, typer.Argument(help="Address of a vector collection of OpenSearch Serverless.")],
+    index: IndexFile = None,
+    name: CollectionName = "knowledge",
+) -> None:
+    """Copy an index into a collection of OpenSearch Serverless; `search --endpoint` reads it there."""
+    from service.settings import Settings
+
+    settings = Settings()
+    model = open_model(settings)
+    from service.knowledge.opensearch import publish
+    from service.knowledge.sqlite_search import open_index
+
+    opened = open_index(_file(index, settings), model)
+    published = publish(opened, _collection(endpoint, settings), name, progress=BuildLines("uploaded"))
+    say(f"{opened.passages} passages are in {published}; digest {opened.digest}")
+
+
 @knowledge.command("search")
 def search(
     query: Annotated[str, typer.Argument(help="Words or a question.")],
@@ -76,6 +99,10 @@ def search(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only documents with this metadata; may be repeated.")
     ] = None,
     digest: Annotated[str | None, typer.Option(help="Refuse another index than the one with this digest.")] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Search a collection of OpenSearch Serverless; --digest names the index in it.")
+    ] = None,
+    name: CollectionName = "knowledge",
     as_json: AsJson = False,
 ) -> None:
     """Search an index and print the passages."""
@@ -83,10 +110,13 @@ def search(
 
     settings = Settings()
     conditions = _conditions(where or [])
-    model = open_model(settings)
-    from service.knowledge.sqlite_search import open_index
-
-    opened = open_index(_file(index, settings), model, expected=digest)
+    opened: Search
+    if endpoint is None:
+        opened = _local(index, settings, digest)
+    elif digest is None or index is not None:
+        raise ConfigurationError("--endpoint needs --digest, which names the index there, and no --index")
+    else:
+        opened = _published(endpoint, name, settings, digest)
     found = opened.search(query, limit=limit, where=conditions)
     if as_json:
         print_json({"digest": opened.digest, "passages": [asdict(one) for one in found]})
@@ -95,6 +125,29 @@ def search(
         _print(place, one)
     if not found:
         say("no passage found")
+
+
+def _local(index: Path | None, settings: "Settings", digest: str | None) -> "Search":
+    model = open_model(settings)
+    from service.knowledge.sqlite_search import open_index
+
+    return open_index(_file(index, settings), model, expected=digest)
+
+
+def _published(endpoint: str, name: str, settings: "Settings", digest: str) -> "Search":
+    model = open_model(settings)
+    from service.knowledge.opensearch import open_published
+
+    return open_published(_collection(endpoint, settings), name, model, expected=digest)
+
+
+def _collection(endpoint: str, settings: "Settings") -> "OpenSearchCollection":
+    from service.aws.clients import usual_key
+    from service.knowledge.opensearch_http import OpenSearchCollection
+
+    region = settings.aws.region
+    # An upload of 200 passages takes longer than a search; nobody waits for a person's command as a customer would.
+    return OpenSearchCollection(endpoint, region=region, key=usual_key(region), timeout_s=_COLLECTION_S)
 
 
 def open_model(settings: "Settings") -> "MiniLM":
@@ -110,7 +163,8 @@ def open_model(settings: "Settings") -> "MiniLM":
 class BuildLines:
     """Prints how far a build is: on a terminal one line that is overwritten, else a line every ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, done: str = "embedded") -> None:
+        self._done = done
         self.total = 0
         self._began = self._said = time.monotonic()
 
@@ -124,7 +178,7 @@ class BuildLines:
         self._said = now
         left_s = (now - self._began) / done * (total - done)
         end = "\r" if on_terminal and done < total else "\n"
-        say(f"{done} of {total} passages embedded, {left_s:.0f} s left   ", file=sys.stderr, end=end, flush=True)
+        say(f"{done} of {total} passages {self._done}, {left_s:.0f} s left   ", file=sys.stderr, end=end, flush=True)
 
 
 def _file(index: Path | None, settings: "Settings") -> Path:

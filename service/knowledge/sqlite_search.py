@@ -2,16 +2,18 @@
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import apsw
+import numpy as np
 
 from service.errors import KnowledgeError
 from service.knowledge.documents import Document
-from service.knowledge.embedding import Embedder
+from service.knowledge.embedding import Embedder, Vectors
 from service.knowledge.index_digest import index_digest
 from service.knowledge.index_file import FORMAT, TOKENIZER, embedded_text, load_vectors
 from service.knowledge.passages import Splitter, split
@@ -57,6 +59,16 @@ def open_index(file: Path, embedder: Embedder, *, expected: str | None = None) -
     return SqliteSearch(connection, embedder, digest)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedPassage:
+    """A passage as an index holds it: what is shown of it, what it is filtered by, and its vector of length 1."""
+
+    number: int
+    found: FoundPassage
+    metadata: Mapping[str, str]
+    vector: Vectors
+
+
 class SqliteSearch:
     """Implements ``Search``. One search at a time reads the file; queries are embedded side by side."""
 
@@ -78,6 +90,16 @@ class SqliteSearch:
     def digest(self) -> str:
         """See ``Search.digest``."""
         return self._digest
+
+    @property
+    def embedder_digest(self) -> str:
+        """``Embedder.digest`` of the model that the index was built with."""
+        return self._embedder.digest
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a vector has."""
+        return self._embedder.dimensions
 
     @property
     def passages(self) -> int:
@@ -117,6 +139,19 @@ class SqliteSearch:
             f"select passage from vectors where vector match ? and k = ?{condition} order by distance",
             (vector, depth, *values),
         )
+
+    def all_passages(self) -> Iterator[IndexedPassage]:
+        """Yield everything that the index holds, by number, to carry it elsewhere."""
+        for number in range(1, self._passages + 1):
+            found = self._found(FusedRank(number, 0.0, None, None))
+            with self._lock:
+                metadata, vector = self._connection.execute(
+                    "select d.metadata, v.vector from passages p join documents d on d.number = p.document "
+                    "join vectors v on v.passage = p.number where p.number = ?",
+                    (number,),
+                ).get
+            values = np.frombuffer(vector, np.float32)
+            yield IndexedPassage(number=number, found=found, metadata=json.loads(metadata), vector=values)
 
     def close(self) -> None:
         """Close the file."""

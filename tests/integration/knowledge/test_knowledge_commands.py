@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from fake_opensearch import KEY, REGION, fake_opensearch
 
 from service.__main__ import main
 from service.knowledge.installed import NEEDED
@@ -70,6 +71,21 @@ def test_prepare_says_which_model_is_ready(capsys):
     assert capsys.readouterr().out.startswith("the embedding model is ready: 384 dimensions, digest ")
 
 
+def test_an_index_is_published_and_searched_in_a_collection(capsys, monkeypatch):
+    for name, value in zip(("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"), KEY, strict=True):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setenv("OMNI_AWS_REGION", REGION)
+    with fake_opensearch() as fake:
+        assert main(["knowledge", "publish", fake.url]) == 0
+        line = capsys.readouterr().out
+        assert line.startswith("20 passages are in knowledge-")
+        digest = line.split()[-1]
+        assert (
+            main(["knowledge", "search", "ombudsman", "--endpoint", fake.url, "--digest", digest, "--limit", "1"]) == 0
+        )
+        assert capsys.readouterr().out.startswith("1. Complaints (words 1, meaning 1)\n   complaint#")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -78,6 +94,8 @@ def test_prepare_says_which_model_is_ready(capsys):
             ("search", "x", "--index", "/nowhere/index.sqlite"),
             "there is no index /nowhere/index.sqlite; build it: omni",
         ),
+        (("search", "x", "--endpoint", "https://x.com"), "--endpoint needs --digest"),
+        (("publish", "http://x.com"), "'http://x.com' is not a collection's address"),
         (("search", "x", "--where", "product"), "'product' is no condition"),
         (("search", "x", "--where", "a=1", "--where", "a=2"), "'a' cannot have two values"),
         (("build", "/nowhere"), "/nowhere is no folder"),

@@ -73,6 +73,7 @@ def test_the_service_alone_offers_the_same_functions():
 def test_groups_hold_what_the_guides_name():
     found = commands(typer.main.get_command(build_app()))
     assert set(commands(found["harvest"])) == {"propose", "review", "accept"}
+    assert set(commands(found["knowledge"])) == {"prepare", "build", "search", "publish", "measure"}
     assert set(commands(found["schedule"])) == {"run", "status", "deliver", "export"}
     assert set(commands(found["bench"])) == {
         "harness", "service", "warehouse", "report", "seeds", "floor", "history", "backfill", "knowledge",
