@@ -169,15 +169,21 @@ class GradingRun:
     origins: dict[str, set[AnswerOrigin]] = field(default_factory=dict)
 
     async def each(self, jobs: Sequence[Callable[[], Awaitable[_Answer]]]) -> list[_Answer]:
-        """Return the answers to all jobs, in order, at most ``concurrency`` of them at a time."""
+        """Return the answers to all jobs, in order, at most ``concurrency`` of them at a time.
+
+        The first error of a job ends the others, and is raised.
+        """
         limit = asyncio.Semaphore(self.concurrency)
 
         async def one(job: Callable[[], Awaitable[_Answer]]) -> _Answer:
             async with limit:
                 return await job()
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(job)) for job in jobs]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(job)) for job in jobs]
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None  # the first one ended the others; the rest repeat it
         return [task.result() for task in tasks]
 
     async def ask_all(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eval.contrasts.sets import contrasts_digest
+from eval.errors import RunAborted
 from eval.judges.calibration import Calibration, save
 from eval.judges.contrasts import ContrastMeasure, KindMeasure
 from eval.judges.grading import GradingRun
@@ -103,6 +104,14 @@ def test_a_pairwise_judge_asks_both_orders_and_its_favourite_place_is_a_tie(tmp_
     assert values(judged, NEW, "judge_preference") == [1.0] * 4
     assert len(ours.calls) == 8  # production against itself is a tie without a call
     assert values(judged, OLD, "judge_preference") == [0.5] * 4
+
+
+def test_a_budget_that_the_judges_spend_ends_the_run_in_its_own_words(tmp_path):
+    def spent(text):
+        raise RunAborted("the budget covers no further call")
+
+    with pytest.raises(RunAborted, match="no further call"):
+        ask("faithfulness", Told(spent), {NEW: results("x")}, tmp_path)
 
 
 def test_without_production_a_pairwise_judge_is_not_asked(tmp_path):
