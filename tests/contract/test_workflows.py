@@ -1,6 +1,8 @@
 """The workflows: readable YAML, steps that run commands we have, pinned actions, few rights."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import typer
 import yaml
 
+from eval.changes import changed_pairs
 from eval.report.pull_request import MARKER
 from omni.app import build_app
 
@@ -29,12 +32,16 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in jobs for step in job["steps"]]
 
 
-def test_the_three_workflows_and_the_action_are_there() -> None:
-    assert {path.relative_to(ROOT / ".github").as_posix() for path in FILES} >= {
+def test_the_workflows_and_actions_are_there() -> None:
+    assert {path.relative_to(ROOT / ".github").as_posix() for path in FILES} == {
+        "workflows/checks.yml",
+        "workflows/evaluation.yml",
         "workflows/prompt-gate.yml",
         "workflows/prompt-comment.yml",
         "workflows/promote.yml",
+        "workflows/schedule.yml",
         "actions/prompt-gate/action.yml",
+        "actions/setup/action.yml",
     }
 
 
@@ -74,15 +81,62 @@ def test_workflows_say_their_rights_and_never_run_a_pull_request_with_ours(path:
     assert "pull_request_target" not in triggers
     rights = [found["permissions"], *(job.get("permissions", {}) for job in found["jobs"].values())]
     writes = {name for group in rights for name, right in group.items() if right == "write"}
-    text = path.read_text(encoding="utf-8")
-    if "pull_request" in triggers:
-        assert not writes
-        assert "secrets." not in text
-    if "workflow_run" in triggers:
-        assert writes == {"pull-requests"}
-        assert "checkout" not in text
     for job in found["jobs"].values():
         assert "timeout-minutes" in job
+        credentials = "secrets." in yaml.safe_dump(job) or job.get("permissions", {}).get("id-token") == "write"
+        # Whoever may decide over the environment decides who gets credentials.
+        assert not credentials or "environment" in job
+        if "pull_request" in triggers and credentials:
+            assert "head.repo.full_name == github.repository" in job["if"]
+    if "pull_request" in triggers:
+        assert writes <= {"id-token"}
+    if "workflow_run" in triggers:
+        assert writes == {"pull-requests"}
+        assert "checkout" not in path.read_text(encoding="utf-8")
+
+
+def test_the_gate_of_a_pull_request_has_no_credentials_and_no_filter_of_paths() -> None:
+    found = load(ROOT / ".github" / "workflows" / "prompt-gate.yml")
+    assert found["permissions"] == {"contents": "read"}
+    assert found[True] == {"pull_request": None}
+    assert "secrets." not in yaml.safe_dump(found)
+    assert not any("environment" in job or "permissions" in job for job in found["jobs"].values())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "prompts/models.yaml", "prompts/judges/claims.prompty", "prompts/summarize/new.prompty", "pyproject.toml",
+        "datasets/summarize/gate.jsonl", "requirements/dev.txt", "eval/evaluate.py", "figures/stats.py", "service/task.py",
+    ],
+)  # fmt: skip
+def test_whatever_pr_gate_judges_starts_it(name: str, tmp_path: Path) -> None:
+    (step,) = (step for step in steps(ROOT / ".github/workflows/prompt-gate.yml") if step.get("id") == "changed")
+    (tmp_path / "prompts" / "summarize").mkdir(parents=True)
+    (tmp_path / "prompts" / "summarize" / "old.prompty").touch()
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(tmp_path)]
+    for line in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *line], check=True)
+    base = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+    def decided() -> str:
+        output = tmp_path / "output"
+        output.write_text("")
+        environment = os.environ | {"BASE": base, "GITHUB_OUTPUT": str(output), "GITHUB_STEP_SUMMARY": os.devnull}
+        subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment, check=True)
+        return output.read_text().strip()
+
+    (tmp_path / "README.md").touch()
+    subprocess.run([*git, "add", "README.md"], check=True)
+    subprocess.run([*git, "commit", "-qm", "two"], check=True)
+    assert decided() == "judge=no"
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).touch()
+    subprocess.run([*git, "add", name], check=True)
+    subprocess.run([*git, "commit", "-qm", "three"], check=True)
+    found = changed_pairs(tmp_path, "summarize", base)
+    assert found.pairs or found.code
+    assert decided() == "judge=yes"
 
 
 def test_a_release_waits_for_the_approval_of_an_environment() -> None:
@@ -91,9 +145,13 @@ def test_a_release_waits_for_the_approval_of_an_environment() -> None:
     runs = [step.get("run") for step in job["steps"]]
     needed = [
         next(number for number, run in enumerate(runs) if run and run.startswith(f".venv/bin/omni {name}"))
-        for name in ("selftest", "calibrate", "gate", "promote")
+        for name in ("promote --check", "selftest", "calibrate", "gate", "promote --approved-by")
     ]
     assert needed == sorted(needed)
+    # The signing key is in the environment of the steps that sign or check it, and of no other.
+    assert "OMNI_SIGNING_KEY" not in job["env"]
+    signing = [number for number, step in enumerate(job["steps"]) if "OMNI_SIGNING_KEY" in step.get("env", {})]
+    assert signing == [needed[0], needed[3], needed[4]]
     assert any(step.get("uses", "").startswith("actions/setup-node@") for step in job["steps"])  # promptfoo needs it
 
 
