@@ -58,10 +58,10 @@ def judge(root: Path, *options: str, command: str = "code-gate") -> tuple[int, s
 
 
 def test_a_harmless_change_is_green(root: Path) -> None:
-    change(root, "service/task.py", "_NO_MODEL", "_NOBODY")
-    (root / "service" / "task.py").write_text(
-        (root / "service" / "task.py").read_text().replace("_NO_MODEL", "_NOBODY")
-    )
+    digest = root / "service" / "tasks" / "summarize" / "digest.py"
+    text = digest.read_text(encoding="utf-8")
+    assert text.count("_told(") == 2
+    digest.write_text(text.replace("_told(", "_words_of("), encoding="utf-8")
     code, said = judge(root, "--task", "summarize")
     assert code == 0, said
     assert "summarize: extractive on this code: PASS, all answers are the same" in said
