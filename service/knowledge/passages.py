@@ -13,6 +13,7 @@ from service.knowledge.documents import Document
 
 _FENCE = re.compile(r"^ {0,3}(```+|~~~+).*?(?:^ {0,3}\1|\Z)", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(\S.*)$", re.MULTILINE)
+_VISIBLE = re.compile(r"\S")
 _LONGEST_HEADING = 200
 # Where a text may be cut, the best places first; a cut is at the end of the match.
 _CUTS = (
@@ -74,6 +75,7 @@ class _Heading:
     place: int
     level: int
     path: tuple[str, ...]  # from the outermost heading to this one
+    below: int  # where the first text below its line begins
 
 
 def _headings(text: str) -> list[_Heading]:
@@ -87,7 +89,9 @@ def _headings(text: str) -> list[_Heading]:
         level = len(match[1])
         open_above = [above for above in open_above if above[0] < level]
         open_above.append((level, match[2][:_LONGEST_HEADING].rstrip("# \t")))
-        found.append(_Heading(match.start(), level, tuple(title for _, title in open_above)))
+        below = _VISIBLE.search(text, match.end())
+        path = tuple(title for _, title in open_above)
+        found.append(_Heading(match.start(), level, path, below.start() if below else len(text)))
     return found
 
 
@@ -137,7 +141,7 @@ def _pieces(text: str, start: int, end: int, headings: list[_Heading], most: int
 def _parts_heading(text: str, start: int, cut: int, headings: list[_Heading]) -> bool:
     """Whether a cut would leave a heading without anything below it."""
     last = bisect_right(headings, cut, key=_place) - 1
-    return last >= 0 and headings[last].place >= start and "\n" not in text[headings[last].place : cut].strip()
+    return last >= 0 and headings[last].place >= start and cut <= headings[last].below
 
 
 def _between(start: int, end: int, cuts: list[int]) -> list[tuple[int, int]]:

@@ -40,23 +40,24 @@ def open_index(file: Path, embedder: Embedder, *, expected: str | None = None) -
         raise KnowledgeError(f"there is no index {file}; build it: omni knowledge build FOLDER --index {file}")
     try:
         connection = apsw.Connection(
-            f"file:{_quoted(file)}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            f"file:{quote(str(file.absolute()))}?immutable=1", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
         )
-        load_vectors(connection)
-        about = {str(name): str(value) for name, value in connection.execute("select name, value from about")}
-        if about.get("format") != FORMAT:
-            raise KnowledgeError(f"the index {file} was written by another version; build it again")
-        if about["embedder"] != embedder.digest:
-            raise KnowledgeError(f"the index {file} was built with another embedding model; build it again")
-        digest = _checked(connection, file, about, embedder)
+    except apsw.Error as err:
+        raise KnowledgeError(f"the index {file} cannot be opened: {_first_line(err)}") from None
+    try:
+        digest = _checked(connection, file, embedder)
+        if expected is not None and digest != expected:
+            raise KnowledgeError(
+                f"the index {file} has the digest {digest[:12]}, and {expected[:12]} was asked for; "
+                "put that index back, or evaluate and release with this one"
+            )
+        return SqliteSearch(connection, embedder, digest)
     except (apsw.Error, ValueError, KeyError, TypeError) as err:
+        connection.close()
         raise KnowledgeError(f"the index {file} is damaged ({_first_line(err)}); build it again") from None
-    if expected is not None and digest != expected:
-        raise KnowledgeError(
-            f"the index {file} has the digest {digest[:12]}, and {expected[:12]} was asked for; "
-            "put that index back, or evaluate and release with this one"
-        )
-    return SqliteSearch(connection, embedder, digest)
+    except BaseException:
+        connection.close()
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,8 +214,14 @@ def _condition(column: str, where: Mapping[str, str] | None) -> tuple[str, list[
     return f" and {column} in (select number from passages where {owned})", values
 
 
-def _checked(connection: apsw.Connection, file: Path, about: Mapping[str, str], embedder: Embedder) -> str:
+def _checked(connection: apsw.Connection, file: Path, embedder: Embedder) -> str:
     """Return the digest of what the file holds, after comparing every passage, and some vectors, with its documents."""
+    load_vectors(connection)
+    about = {str(name): str(value) for name, value in connection.execute("select name, value from about")}
+    if about.get("format") != FORMAT:
+        raise KnowledgeError(f"the index {file} was written by another version; build it again")
+    if about["embedder"] != embedder.digest:
+        raise KnowledgeError(f"the index {file} was built with another embedding model; build it again")
     splitter = Splitter.model_validate_json(about["splitter"])
     documents = _documents(connection)
     made = [(owner, passage) for owner, document in enumerate(documents, 1) for passage in split(document, splitter)]
@@ -249,10 +256,6 @@ def _documents(connection: apsw.Connection) -> list[Document]:
 
 def _number(connection: apsw.Connection, sql: str) -> int:
     return int(connection.execute(sql).get)
-
-
-def _quoted(file: Path) -> str:
-    return quote(str(file.absolute()))
 
 
 def _first_line(err: Exception) -> str:
