@@ -11,6 +11,7 @@ from typing import Any
 from service.canonical import canonical_json, sha256_hex
 from service.pair import ToolSpec
 from service.question import Use
+from service.telemetry import tracing
 from service.telemetry.log import Event, log
 from service.tools.arguments import wrong_arguments
 from service.tools.effects import EffectLedger, EffectsInMemory
@@ -39,9 +40,13 @@ class AllowedTools:
     async def use(self, use: Use, *, sources: Sources, timeout_s: float) -> ToolOutcome:
         """Return what came of ``use``; a failure or refusal is an outcome that the model reads, never an exception."""
         started = time.perf_counter()
-        outcome = await self._used(use, sources, timeout_s)
-        outcome = replace(outcome, ms=(time.perf_counter() - started) * 1000)
         known = use.tool if use.tool in self.specs else "unknown"
+        # Names from OpenTelemetry's semantic conventions for generative AI; arguments and answers are not recorded.
+        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": known}
+        with tracing.span(f"execute_tool {known}", "internal", attributes) as span:
+            outcome = await self._used(use, sources, timeout_s)
+            span.set("omni.tool.outcome", outcome.status)
+        outcome = replace(outcome, ms=(time.perf_counter() - started) * 1000)
         self.calls[known, outcome.status] += 1
         log(Event.TOOL_USED, tool=known, outcome=outcome.status, reason=outcome.reason, latency_ms=outcome.ms)
         return outcome

@@ -2,10 +2,14 @@ import asyncio
 import json
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
 from service.pair import ToolSpec
 from service.question import Use
+from service.telemetry import tracing
 from service.tools.allowed import MOST_ANSWER_CHARS, AllowedTools
 from service.tools.arguments import wrong_schema
 from service.tools.effects import EffectsInMemory, KnownEffect
@@ -93,6 +97,21 @@ def test_a_use_is_logged_without_its_arguments():
     used = [(entry["tool"], entry["outcome"]) for entry in logs if entry["event"] == "TOOL_USED"]
     assert used == [("find_branch", "done"), ("unknown", "refused")]
     assert "London" not in str(logs)
+
+
+def test_a_use_is_a_span_without_its_arguments(monkeypatch):
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "_tracer", provider.get_tracer("test"))
+    use(allowed(World()), "find_branch", city="London")
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "execute_tool find_branch"
+    assert dict(span.attributes) == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "find_branch",
+        "omni.tool.outcome": "done",
+    }
 
 
 @pytest.mark.parametrize(
