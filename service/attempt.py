@@ -336,8 +336,10 @@ class Attempt:
         )
         if reply.stop_reason == "max_tokens":
             raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
+        # Only uses of tools that were offered: the text of others would be shown without check and guard.
+        uses = reply.uses if self.question.tools else ()
         try:
-            output = reply.text if reply.uses else self.question.read(reply.text)
+            output = reply.text if uses else self.question.read(reply.text)
         except OutputInvalid as err:
             err.raw_text = reply.text
             raise
@@ -352,7 +354,7 @@ class Attempt:
             cost=self.spent,
             attempts=attempts,
             origins=self.origins,
-            uses=reply.uses,
+            uses=uses,
         )
 
     def fall_back(self, model: str, output: str) -> TaskResult:

@@ -10,7 +10,7 @@ from builders import make_pair
 from pydantic import BaseModel
 
 from service.cards import ModelCard, ModelCards, Prices
-from service.errors import FailureCode, UpstreamUnavailable
+from service.errors import FailureCode, OutputInvalid, UpstreamUnavailable
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.pair import ServingPolicy, ToolSpec
@@ -197,3 +197,16 @@ def test_a_model_uses_several_tools_in_one_turn_and_reads_what_came_of_them():
     (turn,) = second.turns
     assert [use.call_id for use in turn.uses] == ["1", "2"]
     assert ["street" in turn.contents[0], "no tool" in turn.contents[1]] == [True, True]
+
+
+def test_uses_of_tools_that_nobody_offered_do_not_keep_an_answer_from_its_check():
+    class Refuses(Agent):
+        def steps(self, inputs, pair):
+            def read(text):
+                raise OutputInvalid("not shown")
+
+            return (yield Question(values={"text": inputs.text}, document=inputs, read=read))
+
+    ctx = context([(Use(tool="find_branch", arguments={"city": "London"}),)], Book())
+    result = asyncio.run(Refuses().run(Inputs(text="London"), ctx))
+    assert (result.failure, result.output, result.uses) == (FailureCode.OUTPUT_INVALID, None, ())
