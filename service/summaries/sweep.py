@@ -54,7 +54,9 @@ class Sweep:
     def clear(self) -> None:
         """Delete the settled records from the outbox; what cannot be deleted is tried again."""
         with self._lock:
-            names = list(self._settled)
+            # A record that was written twice, after a delete that failed, is settled twice; BatchWriteItem refuses a batch that
+            # names an item twice, each time it is tried.
+            names = list(dict.fromkeys(self._settled))
             self._settled.clear()
         try:
             self._outbox.remove(names)

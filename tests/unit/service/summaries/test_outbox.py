@@ -139,7 +139,10 @@ class LeftBehind:
 
     def remove(self, request_ids: Iterable[str]) -> None:
         self._check()
-        for name in request_ids:
+        names = list(request_ids)
+        if len(names) > len(set(names)):
+            raise RecordRefused("ValidationException")  # as BatchWriteItem does
+        for name in names:
             self.records.pop(name, None)
 
     def set_aside(self, request_id: str, reason: str) -> None:
@@ -230,6 +233,21 @@ def test_an_outbox_that_cannot_be_cleared_is_cleared_later(tmp_path):
     outbox.error = None
     writer.close()
     assert outbox.records == {}
+
+
+def test_an_answer_that_was_written_twice_does_not_keep_the_outbox_from_being_cleared(tmp_path):
+    outbox, stores = LeftBehind(_records(1)), Stores()
+    writer = _writer(tmp_path, outbox, stores)
+    remove, outbox.remove = outbox.remove, lambda names: (_ for _ in ()).throw(StoreError("throttled"))
+    with capture_logs():
+        writer.sweep()  # written, and not deleted
+    outbox.remove = remove
+    writer.keep(_records(1)[0], kept=True)
+    while writer.snapshot()["in_flight"]:
+        pass
+    with capture_logs() as logs:
+        writer.close()
+    assert (outbox.records, logs) == ({}, [])
 
 
 def test_an_answer_whose_client_has_gone_is_still_written(tmp_path):
