@@ -110,12 +110,13 @@ class AccessChanges:
     def rotate_key(self) -> str:
         """Add a key that signs in ten seconds, let the others end when their last token has expired, and return its id.
 
-        Without another key it signs at once. Keys that have ended are deleted.
+        Without another key it signs at once. Of keys that have ended the private half is deleted; the rest stays, so that a
+        key file of before does not bring them back.
         """
         before = self.token_keys()
         for name in self.items.read():
             if name.startswith(KEY) and name.removeprefix(KEY) not in before:
-                self.items.remove(name)
+                self.items.change(name, _without_private_half)
         starts = self.now() + (SPREAD_S if before else 0.0)
         name = self._add_key(starts)
         for other in before:
@@ -151,3 +152,8 @@ class AccessChanges:
             return item.model_copy(update={"ends_at": ends_at}).model_dump_json()
 
         self.items.change(KEY + name, ended)
+
+
+def _without_private_half(text: str | None) -> str | None:
+    item = None if text is None else KeyItem.model_validate_json(text)
+    return None if item is None or item.sealed is None else item.model_copy(update={"sealed": None}).model_dump_json()
