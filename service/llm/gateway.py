@@ -20,6 +20,7 @@ from service.llm.litellm_bookkeeping import unlogged, unlogged_class
 from service.llm.litellm_wire import LiteLLMWire
 from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply
 from service.llm.pricing import Usage
+from service.llm.redirects import follow_no_redirects
 from service.llm.servers import is_own_host, server_of
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
@@ -104,6 +105,7 @@ class LiteLLMGateway:
         litellm.suppress_debug_info = True
         litellm.telemetry = False
         litellm.drop_params = False
+        follow_no_redirects()
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(
                 logging.CRITICAL

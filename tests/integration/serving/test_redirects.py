@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -104,6 +105,25 @@ async def stream(settings, cards):
         await gateway_of(cards, settings).stream(CALL, lambda _: None)
 
 
+OTHERS = (
+    "anthropic/claude-haiku-4-5",
+    "gemini/gemini-2.5-flash",
+    "hosted_vllm/phi",
+    "ollama/phi",
+    "openai/gpt-4o-mini",
+)
+
+
+async def other_wires(settings, cards):
+    for call in (replace(CALL, model=model) for model in OTHERS):
+        endpoints = {call.model: f"{settings.bedrock.endpoint}/v1"}
+        gateway = LiteLLMGateway(ModelCards([]), region="us-east-1", endpoints=endpoints)
+        with pytest.raises(ServiceError):
+            await gateway.complete(call)
+        with pytest.raises(ServiceError):
+            await gateway.stream(call, lambda _: None)
+
+
 async def history(settings, cards):
     with pytest.raises(StoreError):
         async with DynamoQueries.beside(client("dynamodb", settings), settings) as queries:
@@ -124,8 +144,10 @@ async def spans(settings, cards):
     stop_tracing()
 
 
-@pytest.mark.parametrize("ask", [complete, stream, history, store, spans], ids=lambda ask: ask.__name__)
-async def test_no_redirect_is_followed(servers, settings, cards, ask):
+@pytest.mark.parametrize("ask", [complete, stream, other_wires, history, store, spans], ids=lambda ask: ask.__name__)
+async def test_no_redirect_is_followed(servers, settings, cards, ask, monkeypatch):
+    for provider in ("ANTHROPIC", "GEMINI", "OPENAI"):
+        monkeypatch.setenv(f"{provider}_API_KEY", "k")
     await ask(settings, cards)
     assert servers.asked["endpoint"]
     assert servers.asked["elsewhere"] == []
