@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.access.clients import Client, Revoked, parse_client
@@ -77,7 +77,7 @@ class LiveAccess:
     def _take(self, texts: Mapping[str, str]) -> None:
         clients: dict[str, Client] = {}
         keys: dict[str, TokenKey] = {}
-        unopened: StoreError | None = None
+        sealed: list[str] = []
         for name, text in texts.items():
             try:
                 if name.startswith(CLIENT):
@@ -85,25 +85,34 @@ class LiveAccess:
                     if not isinstance(client, Revoked):
                         clients[name.removeprefix(CLIENT)] = client
                 elif name.startswith(KEY):
-                    keys[name.removeprefix(KEY)] = self._key(name.removeprefix(KEY), text, same=self._same(name, text))
+                    key = keys[name.removeprefix(KEY)] = self._key(name.removeprefix(KEY), text)
+                    if key.signing is None and key.item.sealed is not None:
+                        sealed.append(name)
             except ConfigurationError as err:
                 # One damaged item does not stop the others; what it held is refused.
                 log(Event.ACCESS_UNREADABLE, reason=str(err))
-            except StoreError as err:
-                unopened = err
-                keys[name.removeprefix(KEY)] = open_key(name.removeprefix(KEY), text, None)
+        # A revocation must not wait for KMS: all of this is in use before a key is opened.
         self._known = _Known(clients=clients, keys=keys, texts=dict(texts))
-        if unopened is not None:
-            raise unopened
+        for name in sealed:  # at the first that KMS does not answer for, the others are left for the next time
+            self._open(name.removeprefix(KEY), texts[name])
 
-    def _same(self, name: str, text: str) -> bool:
-        return self._known.texts.get(name) == text
+    def _open(self, name: str, text: str) -> None:
+        known = self._known
+        keys = dict(known.keys)
+        try:
+            keys[name] = open_key(name, text, self.sealer)
+        except ConfigurationError as err:
+            log(Event.ACCESS_UNREADABLE, reason=str(err))
+            del keys[name]
+        self._known = replace(known, keys=keys)
 
-    def _key(self, name: str, text: str, *, same: bool) -> TokenKey:
-        # A key that was opened before is not opened again: KMS bills each call, and a verified token stays verified.
-        before = self._known.keys.get(name) if same else None
-        opened = before is not None and (before.signing is not None or before.item.sealed is None)
-        return before if before is not None and opened else open_key(name, text, self.sealer)
+    def _key(self, name: str, text: str) -> TokenKey:
+        # A private half that was opened before is not opened again, also when the key was given an end since: KMS bills each
+        # call and may be down, and a verified token stays verified.
+        key, before = open_key(name, text, None), self._known.keys.get(name)
+        if before is None or (before.item.public, before.item.sealed) != (key.item.public, key.item.sealed):
+            return key
+        return replace(key, public=before.public, signing=before.signing)
 
     def _copied(self) -> Mapping[str, str] | None:
         try:

@@ -380,6 +380,32 @@ def old_folder(folder, clients, *, names=("2026-01-01",)):
     return [thumbprint(key.public_key()) for key in made]
 
 
+def test_a_revocation_does_not_wait_for_the_service_that_opens_keys(world):
+    world.changes.rotate_key()
+    world.changes.rotate_key()
+    world.changes.revoke_client("widget")
+    seen = []
+
+    def hangs(sealed, name):
+        seen.append(set(world.live.clients()))
+        raise StoreError("KMS key 'alias/k' cannot be reached: ReadTimeoutError")
+
+    world.sealing.open = hangs
+    with pytest.raises(StoreError):
+        world.live.refresh()
+    assert seen == [set()]  # and one unanswered call is enough
+
+
+def test_a_key_that_was_opened_signs_on_when_it_is_given_an_end_while_none_can_be_opened(world):
+    before = kid(world.bearer())
+    world.changes.rotate_key()
+    world.sealing.down = True
+    with pytest.raises(StoreError):
+        world.live.refresh()
+    world.now += SPREAD_S
+    assert kid(world.bearer()) == before
+
+
 def test_clients_and_keys_in_files_are_taken_over_once_and_revoked_ones_do_not_come_back(tmp_path):
     table, sealing = TableInMemory(), Sealing()
     changes = AccessChanges(items=SharedItems(table), sealer=sealing, now=lambda: 1_800_000_000.0)
