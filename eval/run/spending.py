@@ -1,7 +1,7 @@
 """Keeps what a run's live calls cost below a limit: a call that could exceed it is not made."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -85,6 +85,8 @@ def _worst_cost(call: ModelCall, cards: ModelCards) -> Decimal | None:
     # A tokenizer makes at most one token of a byte.
     read = sum(len(message.content.encode()) for message in call.messages) + _AROUND_TOKENS
     read += len(json.dumps(call.answer_schema)) if call.answer_schema is not None else 0
+    # Earlier answers, uses of tools and their outcomes, and the tools themselves are sent along.
+    read += sum(len(json.dumps(asdict(part), default=str)) for part in (*call.turns, *call.tools))
     written = call.sampling.max_output_tokens
     costs = [
         cost_of(usage, cards.get(call.model))

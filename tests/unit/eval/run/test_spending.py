@@ -1,6 +1,7 @@
 """A run's live calls never cost more than its limit, whatever answers, fails or is cut off."""
 
 import asyncio
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -13,7 +14,8 @@ from service.errors import QuotaExceeded, UpstreamUnavailable
 from service.llm.gateway import LiteLLMGateway
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
-from service.pair import Message, Sampling
+from service.pair import Message, Sampling, ToolSpec
+from service.question import ToolTurn, Use
 
 PRICES = Prices(input=Decimal(1000), output=Decimal(2000), source="test", date=date(2026, 11, 22))  # USD per million
 CARDS = ModelCards(
@@ -77,3 +79,12 @@ async def test_a_model_without_a_price_cannot_be_bounded(monkeypatch):
     call = ModelCall(model="free", messages=CALL.messages, sampling=CALL.sampling, timeout_s=1.0)
     with pytest.raises(RunAborted, match="free has no price, so --budget-usd cannot bound its cost"):
         await gateway.complete(call)
+
+
+async def test_tools_and_what_came_of_them_count_as_read(monkeypatch):
+    tool = ToolSpec(name="look_up", description="d" * 500, arguments={"type": "object"})
+    turn = ToolTurn(text="", uses=(Use(tool="look_up", arguments={"id": "7"}),), contents=("y" * 500,))
+    for more in ({"tools": (tool,)}, {"turns": (turn,)}):
+        _, gateway = metered(monkeypatch, WORST)
+        with pytest.raises(RunAborted, match="covers no further call"):
+            await gateway.complete(replace(CALL, **more))
