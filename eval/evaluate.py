@@ -73,13 +73,14 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedEvaluation:
-    """A finished evaluation and where it was written."""
+    """A finished evaluation and where it was written. ``spent_usd`` is counted under a budget alone."""
 
     evaluation: Evaluation
     suite: Suite
     report: Path
     left_out: tuple[LeftOut, ...]
     cases: Mapping[str, Case]
+    spent_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         report=report,
         left_out=tuple(item for item in left_out if item.pair.digest not in {pair.digest for pair in pairs}),
         cases=setting.cases,
+        spent_usd=Decimal(0) if spending is None else spending.spent_usd,
     )
 
 

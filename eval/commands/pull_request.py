@@ -89,7 +89,9 @@ def _code_outcomes(
 
 def pr_gate(
     base: Base = "origin/main",
-    task: TaskName = "summarize",
+    task: Annotated[
+        str | None, typer.Option("--task", help="Judge this task's pairs alone; default: all tasks'.")
+    ] = None,
     comment: Annotated[Path, typer.Option(help="Where to write the comment.")] = Path("reports/out/pr-comment.md"),
     junit: Annotated[Path, typer.Option(help="Where to write JUnit XML.")] = Path("reports/out/pr-gate.xml"),
     budget_usd: BudgetUsd = None,
@@ -112,13 +114,18 @@ def pr_gate(
     for path in (comment, junit):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        found = changed_pairs(settings.root, task, base)
-        for line in found.reasons:
+        tasks = [task] if task is not None else _tasks_with_pairs(settings)
+        found = {name: changed_pairs(settings.root, name, base) for name in tasks}
+        for line in dict.fromkeys(line for one in found.values() for line in one.reasons):
             say(line)
-        budget = usd_of(budget_usd)
-        outcomes = _code_outcomes(base, None, settings, budget) if found.code else []
-        left = None if budget is None else budget - sum(outcome.spent_usd for outcome in outcomes)
-        checks = [*_code_checks(outcomes), *_pair_checks(found, base, task, settings, left)]
+        left = usd_of(budget_usd)
+        outcomes = _code_outcomes(base, None, settings, left) if any(one.code for one in found.values()) else []
+        left = None if left is None else left - sum(outcome.spent_usd for outcome in outcomes)
+        checks = _code_checks(outcomes)
+        for name, one in found.items():
+            of_task, spent = _pair_checks(one, base, name, settings, left)
+            left = None if left is None else left - spent
+            checks += of_task
     except (HarnessError, ServiceError) as err:
         # The error must appear in the pull request, not in the log alone.
         said = str(err).replace("```", "")[:2_000]
@@ -131,6 +138,12 @@ def pr_gate(
     say(f"\nComment: {comment}\nVerdict: {overall(checks)}")
     if overall(checks) == "fail":
         raise typer.Exit(GATE_REJECTS)
+
+
+def _tasks_with_pairs(settings: "Settings") -> list[str]:
+    from service.task import task_names
+
+    return [name for name in task_names() if any((settings.prompts_dir / name).glob("*.prompty"))]
 
 
 def _interrupted() -> None:
@@ -156,8 +169,10 @@ def _code_checks(outcomes: "Sequence[CodeOutcome]") -> "list[PrCheck]":
 
 def _pair_checks(
     found: "Changed", base: str, task: str, settings: "Settings", budget_usd: "Decimal | None"
-) -> "list[PrCheck]":
-    """Return one check for the pairs that could be evaluated here, and one for each that could not."""
+) -> "tuple[list[PrCheck], Decimal]":
+    """Return one check for the pairs that could be evaluated here, one for each that could not, and what the calls cost."""
+    from decimal import Decimal
+
     from eval.evaluate import Options, evaluate
     from eval.report.console import render_evaluation
     from eval.report.page import MARKDOWN_NAME
@@ -172,7 +187,7 @@ def _pair_checks(
     checks = [_neutral(pair, base, task) for pair in replaced]
     here = [pair.name for pair in pairs if pair not in replaced]
     if not here:
-        return checks
+        return checks, Decimal(0)
     outcome = evaluate(Options(task=task, pairs=tuple(here), budget_usd=budget_usd), settings)
     render_evaluation(outcome.evaluation, outcome.suite)
     say(f"Report: {outcome.report}")
@@ -186,7 +201,7 @@ def _pair_checks(
         said=said,
         text=outcome.report.with_name(MARKDOWN_NAME).read_text(encoding="utf-8"),
     )
-    return [evaluated, *checks]
+    return [evaluated, *checks], outcome.spent_usd
 
 
 def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
@@ -199,7 +214,12 @@ def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
         "would not be its own. This is neither a pass nor a failure. With credentials, a maintainer runs "
         f"`OMNI_ENVIRONMENT=aws {command}`, or starts the workflow that has them (environment `evaluation`)."
     )
-    return PrCheck(name=f"pair {pair.name}", state="neutral", said=said, text=f"# Neutral: {pair.name}\n\n{said}\n")
+    return PrCheck(
+        name=f"pair {pair.name} of {task}",
+        state="neutral",
+        said=said,
+        text=f"# Neutral: {pair.name} of {task}\n\n{said}\n",
+    )
 
 
 def _load(task_name: str, names: "Sequence[str]", settings: "Settings") -> "list[Pair]":

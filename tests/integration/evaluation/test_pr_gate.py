@@ -89,6 +89,20 @@ def test_a_pair_whose_provider_cannot_be_reached_is_neutral_and_says_what_to_do(
     assert suite.find("properties/property").attrib == {"name": "verdict", "value": "neutral"}
 
 
+def test_pairs_of_every_task_are_judged(root: Path) -> None:
+    (root / "prompts" / "scorecard").mkdir()
+    shutil.copy(ROOT / "prompts" / "scorecard" / "nova-lite.prompty", root / "prompts" / "scorecard")
+    code, said, comment = gate(root)
+    assert code == 0, said
+    assert said.rstrip().endswith("Verdict: neutral")
+    assert "Neutral: nova-lite of scorecard" in comment
+    assert "pr-gate --base main --budget-usd 5 --task scorecard" in comment
+    pair = root / "prompts" / "scorecard" / "keywords.prompty"
+    pair.write_text("no front matter")
+    assert gate(root)[0] == 2
+    assert "keywords.prompty:1" in (root / "comment.md").read_text()
+
+
 def test_a_demo_never_has_to_pass_and_a_floor_only_if_its_own_file_changed(root: Path) -> None:
     demo = root / "prompts" / "summarize" / "echo.prompty"
     demo.write_text(ECHO_PAIR.replace("task: summarize", "task: summarize\nrole: demo"))
