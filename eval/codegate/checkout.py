@@ -46,15 +46,22 @@ def base_files(root: Path, commit: str) -> Iterator[Path]:
             git(root, "worktree", "remove", "--force", str(tree))
 
 
-def run_side(tree: Path, *arguments: str) -> None:
+def run_side(tree: Path, state_dir: Path, *arguments: str) -> None:
     """Run one step of the check with the code and the files of ``tree``, and with this process's settings otherwise.
+
+    Both sides have the same ``state_dir``, so that the second one finds the models' replies to the first one's questions.
 
     Raises:
         SideFailed: it ended with an error, or did not end.
         CodeGateError: it ended itself, such as at the end of its budget.
     """
     # Without what pytest or another tool put there: this process's packages, but not its code.
-    environment = os.environ | {"PYTHONPATH": str(tree), "OMNI_ROOT": str(tree), "OMNI_LOG_LEVEL": "ERROR"}
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "OMNI_ROOT": str(tree),
+        "OMNI_STATE_DIR": str(state_dir),
+        "OMNI_LOG_LEVEL": "ERROR",
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", SIDE, *arguments],

@@ -103,14 +103,14 @@ def run_code_gate(
         _write_asked(files["asked"], task, asked, None if budget_usd is None else budget_usd - spent)
         try:
             # Second, so that it finds the base's replies of models in the cache wherever it asks the same.
-            run_side(settings.root, "answers", str(files["asked"]), str(files["branch"]))
+            run_side(settings.root, settings.state_dir, "answers", str(files["asked"]), str(files["branch"]))
         except SideFailed as err:
             return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot answer the cases: {err}")
         _run_base(tree, commit, settings, "judge", str(files["base"]), str(files["branch"]), str(files["judged"]))
         spent += SIDE_ANSWERS.validate_json(files["branch"].read_bytes()).spent_usd
         judgement = CODE_JUDGEMENT.validate_json(files["judged"].read_bytes())
         try:
-            run_side(settings.root, "figures", str(files["base"]), str(files["ours"]))
+            run_side(settings.root, settings.state_dir, "figures", str(files["base"]), str(files["ours"]))
         except SideFailed as err:
             return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot score the base's answers: {err}")
         _run_base(tree, commit, settings, "figures", str(files["base"]), str(files["theirs"]))
@@ -126,7 +126,7 @@ def _write_asked(file: Path, task: str, asked: _Asked, budget_usd: Decimal | Non
 
 def _run_base(tree: Path, commit: str, settings: Settings, *arguments: str) -> None:
     try:
-        run_side(tree, *arguments)
+        run_side(tree, settings.state_dir, *arguments)
     except SideFailed as err:
         changed = git(settings.root, "diff", "--name-only", commit, "--", *_DEPENDENCIES).split()
         because = (

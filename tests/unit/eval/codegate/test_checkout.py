@@ -17,8 +17,15 @@ def tree(tmp_path, code):
 
 def test_the_checkouts_own_code_runs_with_its_own_files(tmp_path):
     root = tree(tmp_path, "import os, sys; open(sys.argv[1], 'w').write(os.environ['OMNI_ROOT'])")
-    run_side(root, str(tmp_path / "said"))
+    run_side(root, tmp_path, str(tmp_path / "said"))
     assert (tmp_path / "said").read_text() == str(root)
+
+
+def test_both_sides_have_one_cache_of_replies(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMNI_STATE_DIR", raising=False)
+    root = tree(tmp_path, "import os, sys; open(sys.argv[1], 'w').write(os.environ['OMNI_STATE_DIR'])")
+    run_side(root, tmp_path / "state", str(tmp_path / "said"))
+    assert (tmp_path / "said").read_text() == str(tmp_path / "state")
 
 
 def test_code_that_breaks_is_told_from_code_that_ended_itself(tmp_path):
@@ -32,6 +39,6 @@ raise ValueError("no such pair")
 """
     root = tree(tmp_path, code)
     with pytest.raises(SideFailed, match=r"^ValueError: no such pair$"):
-        run_side(root, "answers")
+        run_side(root, tmp_path, "answers")
     with pytest.raises(CodeGateError, match=r"^the budget is spent$"):
-        run_side(root, "aborted")
+        run_side(root, tmp_path, "aborted")
