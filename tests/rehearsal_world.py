@@ -122,6 +122,12 @@ class World:
         }
         return Event(name="pull_request", ref=f"refs/pull/{NUMBER}/merge", sha=commit, payload=payload)
 
+    def pushed(self, change):
+        """The event of a merge into main with ``change``."""
+        commit = self.commit(change)
+        payload = {"before": self.main, "head_commit": {"message": f"A change (#{NUMBER})\n\nIts reason."}}
+        return Event(name="push", ref="refs/heads/main", sha=commit, payload=payload)
+
     def started_by_hand(self, commit, **inputs):
         """The event of a person who starts a workflow with a form; a field that is left alone has its default."""
         return Event(name="workflow_dispatch", ref="refs/heads/main", sha=commit, inputs=inputs)

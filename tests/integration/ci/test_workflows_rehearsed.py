@@ -160,7 +160,7 @@ def evaluation(world, account, tmp_path):
         "variables": {
             "OMNI_AWS_ROLE": "arn:aws:iam::1:role/evaluation",
             "OMNI_MODEL_ENDPOINTS": world.endpoints("paid-model"),
-            "OMNI_TRUSTED_KEYS": account.public,
+            "OMNI_TRUSTED_KEYS_PEM": account.public,
         },
         "secrets": {"OMNI_REGISTRY_URI": f"sqlite:///{tmp_path}/mlflow.db"},
     }
@@ -218,7 +218,7 @@ def production(world, account, tmp_path):
             "OMNI_AWS_ROLE": "arn:aws:iam::1:role/production",
             "OMNI_MODEL_ENDPOINTS": world.endpoints("good-model"),
             "OMNI_SIGNING_KMS_KEY": account.key,
-            "OMNI_TRUSTED_KEYS": account.public,
+            "OMNI_TRUSTED_KEYS_PEM": account.public,
         },
         "secrets": {"OMNI_REGISTRY_URI": store},
     }
@@ -277,6 +277,22 @@ def test_a_key_that_nobody_trusts_is_refused_before_anything_is_measured(product
     assert "is not trusted" in job.steps[-1].said
     assert "omni selftest" not in job.said
     assert text.splitlines()[1] not in job.said
+
+
+def test_a_merge_of_one_pair_asks_for_its_release_and_one_of_several_does_not(world):
+    reworded = replaced(PAIR, "Short sentences. Present tense", "Write short sentences. Present tense")
+
+    def two(root):
+        reworded(root)
+        paid_pair(root)
+
+    one, several = (world.pushed(change) for change in (reworded, two))
+    found = world.repository.run("promote", one, jobs=("changed",))["changed"]
+    assert found.outputs == {"pairs": "team"}, found.said
+    jobs = world.repository.run("promote", several)
+    write_row(15, "a merge of two changed pairs", "nobody is asked: green, no release", jobs["changed"])
+    assert jobs["changed"].outputs == {"pairs": "paid,team"}
+    assert not jobs["promote"].ran
 
 
 def test_without_an_approval_nothing_is_released(world, production):
