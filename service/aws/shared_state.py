@@ -7,6 +7,7 @@ number in the partition ``changes``, in the same transaction: one query of a few
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,6 +26,7 @@ _TEXT, _VERSION = "text", "version"
 _COUNT, _WRITER = "n.", "w."
 _CHANGES = "changes"
 _LOST = "ConditionalCheckFailed"
+_BUSY = frozenset({"TransactionConflict", "ThrottlingError"})
 _MOST_COUNTS = 140  # DynamoDB allows 300 operators and 4 KB in an update expression
 _ATTEMPTS = 12
 _ONE_MORE: Mapping[str, Any] = {
@@ -203,16 +205,20 @@ class SharedState:
 
     def _announced(self, write: dict[str, Any], partition: str, key: str) -> None:
         marker = {"TableName": self.table, "Key": self._at(_CHANGES, partition), **_ONE_MORE}
+        # The same for all attempts: one whose answer was lost may have written, and must not find its own version unexpected.
+        token = uuid.uuid4().hex
 
         def attempt() -> None:
             try:
                 with translated(self._store):
-                    self._client.transact_write_items(TransactItems=[write, {"Update": marker}])
+                    self._client.transact_write_items(
+                        TransactItems=[write, {"Update": marker}], ClientRequestToken=token
+                    )
             except StoreError as err:
                 reasons = _reasons(err)
                 if _LOST in reasons:
                     raise SharedStateChanged(f"{key!r} of {partition!r} was changed by another task") from err
-                if "TransactionConflict" in reasons or "ThrottlingError" in reasons:
+                if not reasons.isdisjoint(_BUSY) or _code(err) == "TransactionInProgressException":
                     raise StoreThrottled(f"{self._store} is busy with another write") from err
                 raise
 
