@@ -117,6 +117,11 @@ class LiteLLMWire:
                 f"{card.id}: nobody named the server that runs it; pass --api-base URL, or set {names}, "
                 "OMNI_MODEL_ENDPOINTS, or api_base on its card"
             )
+        if server.would_get_credentials:
+            raise ModelUnusable(
+                f"{card.id}: only its card names the server, which would get the account's credentials; name it in "
+                "OMNI_MODEL_ENDPOINTS too"
+            )
         if self._https_only and server.plain:
             raise ModelUnusable(f"{card.id}: in `aws` prompts travel over https only; its server is named with http")
         if card.id not in self._keys:

@@ -45,6 +45,9 @@ _NO_SERVICE = frozenset(
 )
 # These have a usual port on this machine.
 _THIS_MACHINE = frozenset({"docker_model_runner", "lemonade", "llamafile", "ollama", "ollama_chat"})
+# Their credentials are not the key that we can leave out (a token of the account, which litellm fetches or reads by itself), so
+# a server that only a card names cannot be kept from getting them. Found by asking each with a marked environment (2026-11).
+_OTHER_CREDENTIALS = frozenset({"vertex_ai", "vertex_ai_beta", "watsonx", "watsonx_text"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -76,6 +79,11 @@ class ModelServer:
     def takes_keys(self) -> bool:
         """Whether keys from the environment may be sent to it."""
         return self.is_own or self.named_by != "card"
+
+    @property
+    def would_get_credentials(self) -> bool:
+        """Whether a call would take the account's credentials to a server that only a card names."""
+        return not self.takes_keys and self.provider in _OTHER_CREDENTIALS
 
     @property
     def plain(self) -> bool:

@@ -59,3 +59,18 @@ def test_an_unencrypted_way_to_another_machine_is_noticed(url, plain):
 def test_a_server_of_ones_own_must_be_named():
     assert server("hosted_vllm/x").missing
     assert not server("ollama/x").missing
+
+
+@pytest.mark.parametrize(
+    ("model", "url", "gets"),
+    [
+        ("vertex_ai/gemini-2.5-flash", "https://elsewhere.example", True),
+        ("watsonx/ibm/granite", "https://elsewhere.example", True),
+        ("vertex_ai/gemini-2.5-flash", "https://europe-west1-aiplatform.googleapis.com", False),
+        ("openai/gpt-4o", "https://elsewhere.example", False),  # gets the key "none"
+    ],
+)
+def test_credentials_that_no_key_replaces_do_not_go_where_only_a_card_says(model, url, gets):
+    card = CARDS.get(model).model_copy(update={"api_base": url})
+    assert server_of(card, {}).would_get_credentials is gets
+    assert not server_of(card, {card.id: url}).would_get_credentials
