@@ -70,9 +70,9 @@ class CodeJudgement:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of all figures; pass if every answer is the same."""
+        """The worst verdict of all figures; pass if every answer is the same, fail if a part has none to compare."""
         verdicts = {figure.verdict for part in self.parts for figure in part.figures}
-        if not any(part.compared for part in self.parts):
+        if not self.parts or not all(part.compared for part in self.parts):
             return Verdict.FAIL
         for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
             if verdict in verdicts:

@@ -27,9 +27,11 @@ def headline(outcome: CodeOutcome) -> str:
             else f"{different} of {compared} answers differ, no figure is worse"
         )
         return f"{about}: PASS, {same} as on {outcome.base[:12]}"
+    empty = [part.part for part in outcome.judgement.parts if not part.compared]
+    if empty or not outcome.judgement.parts:
+        of = f" of {', '.join(empty)}" if empty else ""
+        return f"{about}: FAIL, no case{of} could be compared with {outcome.base[:12]}"
     worst = _worst(outcome)
-    if not worst:
-        return f"{about}: FAIL, no case could be compared with {outcome.base[:12]}"
     said = "; ".join(f"{figure.metric} of {figure.part} {_values(figure)}" for figure in worst)
     word = "worse than" if outcome.verdict is Verdict.FAIL else "perhaps worse than"
     return f"{about}: {outcome.verdict.value.upper()}, {word} on {outcome.base[:12]}: {said}"

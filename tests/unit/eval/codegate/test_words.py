@@ -1,5 +1,7 @@
 """How a code gate's outcome is worded: the figure that got worse is named, the scorers' change too."""
 
+from dataclasses import replace
+
 import pytest
 
 from eval.codegate.judging import CodeFigure, CodeJudgement, PartResult
@@ -42,6 +44,11 @@ def test_the_worst_figure_decides(verdicts, expected):
 
 def test_nothing_compared_and_code_that_cannot_answer_are_no_pass():
     assert outcome(compared=0).verdict is Verdict.FAIL
+    whole = outcome().judgement
+    shown = PartResult(part="planted faults shown", compared=0, different=0, examples=(), figures=())
+    partly = outcome(judgement=replace(whole, parts=(*whole.parts, shown)))
+    assert partly.verdict is Verdict.FAIL
+    assert headline(partly).endswith("FAIL, no case of planted faults shown could be compared with bbbbbbbbbbbb")
     broken = outcome(judgement=None, problem="this code cannot answer the cases: boom")
     assert broken.verdict is Verdict.FAIL
     assert headline(broken) == "summarize: extractive on this code: FAIL, this code cannot answer the cases: boom"
