@@ -1,6 +1,7 @@
 """Runs the code gate of a task: which pair, both checkouts' answers, the base's judgement, and whether the scorers moved."""
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from service.settings import Settings
 from service.task import load_task, task_names
 
 _DEPENDENCIES = ("requirements", "pyproject.toml")
+_SAYS_FLOOR = re.compile(r"^role:\s*floor\s*$", re.MULTILINE)
 _MOVED = 1e-9  # figures are computed twice from the same texts
 
 
@@ -68,9 +70,20 @@ class _Asked:
     chosen: str
 
 
-def judged_tasks(settings: Settings) -> list[str]:
-    """Return the tasks with a floor, whose answers any machine can compute."""
-    return [name for name in task_names() if _floor(name, settings) is not None]
+def judged_tasks(settings: Settings, base: str) -> list[str]:
+    """Return the tasks with a floor, whose answers any machine can compute, here or where the branch left ``base``.
+
+    A branch that takes away a task's floor cannot be judged; it does not leave the task out of the check.
+    """
+    commit = git(settings.root, "merge-base", base, "HEAD").strip()
+    return [name for name in task_names() if _floor(name, settings) is not None or _had_floor(name, commit, settings)]
+
+
+def _had_floor(task: str, commit: str, settings: Settings) -> bool:
+    folder = f"prompts/{task}/"
+    names = git(settings.root, "ls-tree", "--name-only", commit, folder).splitlines()
+    pairs = [name for name in names if name.endswith(".prompty")]
+    return any(_SAYS_FLOOR.search(git(settings.root, "show", f"{commit}:{name}")) for name in pairs)
 
 
 def run_code_gate(

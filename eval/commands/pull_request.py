@@ -78,7 +78,7 @@ def _code_outcomes(
     from eval.codegate.words import lines
 
     outcomes: list[CodeOutcome] = []
-    for name in [task] if task is not None else judged_tasks(settings):
+    for name in [task] if task is not None else judged_tasks(settings, base):
         left = None if budget_usd is None else budget_usd - sum(outcome.spent_usd for outcome in outcomes)
         outcome = run_code_gate(name, base, settings, lambda line: say(line, file=sys.stderr, flush=True), left)
         outcomes.append(outcome)

@@ -93,6 +93,15 @@ def test_a_guard_that_is_switched_off_is_red_and_named_although_no_model_is_aske
     assert parts["planted faults shown"] > 50
 
 
+def test_a_branch_without_the_floor_is_not_left_out_of_the_check(root: Path) -> None:
+    change(root, "prompts/scorecard/keywords.prompty", "role: floor", "role: demo")
+    change(root, "prompts/summarize/extractive.prompty", "role: floor", "role: demo")
+    change(root, "service/tasks/summarize/digest.py", "*_told(chosen)", "*_told(chosen[: len(chosen) // 2])")
+    code, said = judge(root)
+    assert code == 2, said
+    assert "none says `role: floor` in prompts/scorecard" in said
+
+
 def test_code_that_cannot_answer_is_red(root: Path) -> None:
     change(root, FLOOR, "        schema = pair.output.schema\n", "        raise RuntimeError('no more')\n")
     code, said = judge(root, "--task", "scorecard")
