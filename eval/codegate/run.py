@@ -118,14 +118,18 @@ def run_code_gate(
             # Second, so that it finds the base's replies of models in the cache wherever it asks the same.
             run_side(settings.root, settings.state_dir, "answers", str(files["asked"]), str(files["branch"]))
         except SideFailed as err:
-            return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot answer the cases: {err}")
+            # What it spent before it broke is not known: all that it was allowed to.
+            most = Decimal(0) if budget_usd is None else budget_usd
+            problem = f"this code cannot answer the cases: {err}"
+            return CodeOutcome(**outcome, judgement=None, problem=problem, spent_usd=most)
         _run_base(tree, commit, settings, "judge", str(files["base"]), str(files["branch"]), str(files["judged"]))
         spent += SIDE_ANSWERS.validate_json(files["branch"].read_bytes()).spent_usd
         judgement = CODE_JUDGEMENT.validate_json(files["judged"].read_bytes())
         try:
             run_side(settings.root, settings.state_dir, "figures", str(files["base"]), str(files["ours"]))
         except SideFailed as err:
-            return CodeOutcome(**outcome, judgement=None, problem=f"this code cannot score the base's answers: {err}")
+            problem = f"this code cannot score the base's answers: {err}"
+            return CodeOutcome(**outcome, judgement=None, problem=problem, spent_usd=spent)
         _run_base(tree, commit, settings, "figures", str(files["base"]), str(files["theirs"]))
         moved = _moved(*(VALUES.validate_json(files[name].read_bytes()) for name in ("theirs", "ours")))
         return CodeOutcome(**outcome, judgement=judgement, moved=moved, spent_usd=spent)

@@ -84,6 +84,8 @@ def _code_outcomes(
         outcomes.append(outcome)
         if not quiet:
             say("\n".join(lines(outcome)), flush=True)
+        if left is not None and outcome.spent_usd >= left and outcome.judgement is None:
+            break  # broken code, and nothing is left of the budget to judge more with: red as it is
     return outcomes
 
 
@@ -122,7 +124,10 @@ def pr_gate(
         outcomes = _code_outcomes(base, None, settings, left) if any(one.code for one in found.values()) else []
         left = None if left is None else left - sum(outcome.spent_usd for outcome in outcomes)
         checks = _code_checks(outcomes)
+        broken = any(outcome.judgement is None for outcome in outcomes)
         for name, one in found.items():
+            if broken and left is not None and left <= 0:
+                break
             of_task, spent = _pair_checks(one, base, name, settings, left)
             left = None if left is None else left - spent
             checks += of_task
