@@ -91,7 +91,9 @@ class Scheduler:
         with working_alone(self.folder / "locks" / f"{job.id}.lock", f"job {job.id}"):
             claimed = self.runs.claim(job, slot, self.now())
             if claimed is None:
-                self.runs.settle(job, self.now())
+                found = self.runs.settle(job, self.now())
+                if found is not None and found.state == "interrupted" and found.is_final(job):
+                    return self._keep_result(job, found, *self._outputs(job, found))
                 return None
             return self._execute(job, claimed)
 

@@ -192,6 +192,20 @@ def test_a_run_that_nobody_will_end_is_shown_as_interrupted(tmp_path):
     assert found.jobs[0].last.state == "interrupted"
 
 
+def test_readers_hear_of_a_run_whose_machine_was_lost_each_time(tmp_path):
+    clock, send = Clock(), Receivers()
+    given = job(counting(tmp_path), deliver={"what": "problems", "to": ["folder"]})
+    here, _ = make_scheduler(tmp_path, given, clock=clock, send=send)
+    there, _ = make_scheduler(tmp_path / "there", given, clock=clock, place=here.outbox.place, machine="there")
+    for _ in range(2):
+        assert there.runs.claim(there.plan.jobs[0], MONDAY, clock.now) is not None
+        clock.now += HOUR
+    assert not here.turn()
+    assert here.turn()
+    assert ran(tmp_path) == 0
+    assert [report.title for report, _ in send.got] == ["job could not run: does it"]
+
+
 def test_a_job_waits_while_another_machine_runs_what_comes_before_it(tmp_path):
     clock = Clock()
     both = job(id="load"), job(counting(tmp_path), id="report", after=["load"])
