@@ -82,7 +82,11 @@ def with_api_base(settings: "Settings", model: str, api_base: str | None) -> "Se
 
     if api_base is None:
         return settings
-    parts = urlsplit(api_base)
+    try:
+        parts = urlsplit(api_base)
+        _ = parts.port  # raises for a port that is none
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
         raise ConfigurationError(
             "--api-base is not the address of a server, as in http://localhost:8000/v1; a key belongs into the provider's "
@@ -171,7 +175,8 @@ def _price(card: "ModelCard") -> str:
     if prices is None:
         return "unknown: it can be tried, but it cannot pass the gate before a card in prompts/models.yaml states its price"
     read = f"{prices.date}, " if prices.date else ""
-    return f"${prices.input:f} in, ${prices.output:f} out per million tokens ({read}{prices.source})"
+    per_million = (f"{amount.normalize():f}" for amount in (prices.input, prices.output))
+    return "${} in, ${} out per million tokens ({}{})".format(*per_million, read, prices.source)
 
 
 def _fits(text: str) -> bool:
