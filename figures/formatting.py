@@ -70,11 +70,14 @@ def _dollars(size: float) -> str:
     return f"${size:.{places}f}"
 
 
-def format_interval(low: float | None, high: float | None, unit: Unit) -> str:
-    """Return "[low, high]", with a shared unit written once behind it; "" when there is no interval."""
+def format_interval(low: float | None, high: float | None, unit: Unit, *, apart_from: float | None = None) -> str:
+    """Return "[low, high]", with a shared unit written once behind it; "" when there is no interval.
+
+    ``apart_from``: as in ``format_number``.
+    """
     if low is None or high is None:
         return ""
-    first, last = format_number(low, unit), format_number(high, unit)
+    first, last = (format_number(end, unit, apart_from=apart_from) for end in (low, high))
     if unit is Unit.MS and first.split()[-1] == last.split()[-1]:
         return f"[{first.split()[0]}, {last.split()[0]}] {last.split()[-1]}"
     return f"[{first}, {last}]"

@@ -22,7 +22,6 @@ def report(
     ] = False,
 ) -> None:
     """Write page, digest and numbers of one week."""
-    from figures.command_line import omni
     from reports.run import write_weekly
     from service.settings import Settings
 
@@ -32,9 +31,8 @@ def report(
         return
     say(f"{written.headline}\n{written.evidence}")
     say(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
-    say(
-        f"Next: turn what was unhelpful into cases: {omni('harvest', 'propose', *(['--week', week] if week else []), task=task)}"
-    )
+    for number, action in enumerate(written.actions):
+        say(f"{'Then' if number else 'Next'}: {action.do}" + (f": {action.command}" if action.command else ""))
 
 
 def report_power(

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from figures.command_line import is_simulated
 from figures.files import out_folder
@@ -12,12 +13,16 @@ from reports.read.weeks import Week
 from service.settings import Settings
 from service.warehouse.opening import open_warehouse
 
+if TYPE_CHECKING:
+    from reports.compare.advice import Action
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
     """The paths of the files written, the report's headline and the sentence with its figures.
 
     ``report_id`` is the same for every report on this task and week; ``note`` says that the week is simulated, else "".
+    ``actions`` are the page's, in its order.
     """
 
     report_id: str
@@ -27,6 +32,7 @@ class WrittenReport:
     page: Path
     digest: Path
     numbers: Path
+    actions: "tuple[Action, ...]" = ()
 
 
 def write_weekly(
@@ -76,4 +82,5 @@ def write_weekly(
         page=page.write_page(report, folder),
         digest=digest.write_digest(report, folder),
         numbers=numbers.write_numbers(report, folder),
+        actions=tuple(report.actions),
     )

@@ -57,9 +57,9 @@ def propose_cases(
     for reason, count in found.left_out.most_common():
         say(f"  left out, {reason}: {count}")
     if found.left_out["copy of dev"]:
-        say(
-            "  simulated traffic is made from the cases of dev; to propose from it nevertheless: --against gate,challenge"
-        )
+        asked = ["--week", week, *(["--slice", part] if part else []), "--against", "gate,challenge"]
+        again = omni("harvest", "propose", *asked, task=task)
+        say(f"  simulated traffic is made from the cases of dev; to propose from it nevertheless: {again}")
     if found.new:
         say(f"{path}\nnext: {omni('harvest', 'review', task=task)}")
 

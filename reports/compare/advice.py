@@ -4,13 +4,13 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from figures.command_line import omni
+from figures.command_line import is_simulated, omni
 from reports.compare.agreement import AgreementWeek
 from reports.compare.anomalies import Anomaly
 from reports.compare.baselines import PairInWeek
 from reports.compare.comparisons import Comparison
 from reports.compare.drift import Drift
-from reports.compare.findings import WeekFinding, names_of
+from reports.compare.findings import WeekFinding, answers_named, names_of
 from reports.compare.gate_promises import GatePromise
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias
@@ -18,6 +18,8 @@ from reports.compare.themes import Themes
 from reports.read.metrics import HELPFUL
 
 _FEW_RATINGS = 0.10
+# Simulated customers say what the cases of dev say, so against all sets each of their answers is a copy.
+SETS_NOT_SIMULATED = "gate,challenge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,7 @@ def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFi
                 Action(
                     do=f"End the rollout of {pair.label}",
                     short="end the rollout",
-                    because=f"it is worse than the production pair in the same week: {what}",
+                    because=f"it is worse than the production pair in the same week in {what}",
                     command=omni("rollout-end", *why, task=task),
                 )
             )
@@ -192,11 +194,24 @@ def _pair_actions(task: str, pairs: Sequence[PairInWeek], worse: Sequence[WeekFi
                 Action(
                     do=f"Roll back to {place}",
                     short="roll back",
-                    because=f"it is worse since {pair.release.name if pair.release else 'the newer pair'}: {what}",
+                    because=f"{_culprit(pair)} made {_what_it_changed(mine)} worse",
                     command=omni("rollback", *why, *to, task=task),
                 )
             )
     return done
+
+
+def _culprit(pair: PairInWeek) -> str:
+    """Return ``release 2 (nova-micro-short v1.0.0)``."""
+    return f"{pair.release.name} ({pair.label})" if pair.release is not None else f"the newer pair {pair.label}"
+
+
+def _what_it_changed(mine: Sequence[Comparison]) -> str:
+    """Return ``web answers`` where the helpful rate of one slice is all that changed, else the figures' names."""
+    slices = {(item.dimension, item.value) for item in mine if item.contrast.metric is HELPFUL}
+    if len(slices) == 1 and all(item.contrast.metric is HELPFUL for item in mine):
+        return answers_named(mine[0])
+    return f"the {names_of(mine)}"
 
 
 def _slice_action(facts: WeekFacts, item: WeekFinding) -> Action:
@@ -211,7 +226,8 @@ def _slice_action(facts: WeekFacts, item: WeekFinding) -> Action:
 
 def _propose(facts: WeekFacts, dimension: str = "", value: str = "") -> str:
     part = ("--slice", shlex.quote(f"{dimension}={value}")) if dimension else ()
-    return omni("harvest", "propose", "--week", facts.week, *part, task=facts.task)
+    against = ("--against", SETS_NOT_SIMULATED) if is_simulated() else ()
+    return omni("harvest", "propose", "--week", facts.week, *part, *against, task=facts.task)
 
 
 def _cause_action(item: WeekFinding, drifts: Sequence[Drift]) -> Action:

@@ -19,8 +19,10 @@ from reports.compare.outcomes import ComparisonResult
 from reports.read.data import WeekData
 from reports.read.metrics import HELPFUL, METRICS, P95, WeeklyMetric
 from reports.read.weeks import day_words
+from service.display.inert import one_line
 
 _FIRST = {metric.name: place for place, metric in enumerate(METRICS)}
+_ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before "answers"
 _CLOSEST = {"release before": 0, "production beside it": 0, "week before": 1}
 
 
@@ -110,8 +112,9 @@ def outcome(
 
 
 def figure(metric: WeeklyMetric, side: Interval) -> str:
-    """Return a figure with its interval: ``0.64 [0.58, 0.70]``."""
-    return f"{format_number(side.value, metric.unit)} {format_interval(side.low, side.high, metric.unit)}".strip()
+    """Return a figure with its interval: ``0.64 [0.58, 0.70]``, with more digits where two hide the side of the target."""
+    value = format_number(side.value, metric.unit, apart_from=metric.target)
+    return f"{value} {format_interval(side.low, side.high, metric.unit, apart_from=metric.target)}".strip()
 
 
 def change_text(item: Comparison, *, adjusted: bool = False) -> str:
@@ -125,6 +128,13 @@ def change_text(item: Comparison, *, adjusted: bool = False) -> str:
     if between.low is None or between.high is None:
         return text
     return f"{text} [{format_signed(between.low, unit)}, {format_signed(between.high, unit)}]"
+
+
+def answers_named(item: Comparison, longest: int = 48) -> str:
+    """Return the answers of the comparison's slice in words: ``web answers``, ``answers for client a``, ``answers``."""
+    if item.dimension in _ADJECTIVES:
+        return f"{one_line(item.value, longest // 2)} answers"
+    return f"answers for {one_line(item.slice, longest)}" if item.dimension else "answers"
 
 
 def names_of(items: Sequence[Comparison], most: int = 3) -> str:

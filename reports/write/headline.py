@@ -3,7 +3,8 @@
 from figures.formatting import format_number, plural
 from reports.compare.agreement import fall_sentence
 from reports.compare.comparisons import Comparison
-from reports.compare.findings import WeekFinding, change_text, finding_sentence
+from reports.compare.findings import WeekFinding, answers_named, change_text, finding_sentence
+from reports.compare.findings import figure as figure_text
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
 from reports.read.metrics import EDITS, HELPFUL, SMALLEST, UNHELPFUL
@@ -17,7 +18,6 @@ WORDS = {
     "too few to say": "Too few ratings to say whether answers got worse",
     "first week": "First week: nothing to compare with yet",
 }
-_ADJECTIVES = ("channel", "intent")  # dimensions whose values stand well before "answers"
 _LONGEST_NAME = 24
 
 
@@ -61,8 +61,9 @@ def _changed(item: WeekFinding, verb: str, do: str) -> list[str]:
     first, metric = item.first, item.metric
     what = "Answers" if metric is HELPFUL else f"{metric.title[0].upper()}{metric.title[1:]}"
     subject = f"{what} for {one_line(first.slice, 2 * _LONGEST_NAME)}" if first.dimension else what
-    if metric is HELPFUL and first.dimension in _ADJECTIVES:
-        subject = f"{one_line(first.value, _LONGEST_NAME).capitalize()} answers"
+    if metric is HELPFUL:
+        named = answers_named(first, 2 * _LONGEST_NAME)
+        subject = named[0].upper() + named[1:]
     release = item.since.release if item.since is not None and item.since.release is not None else None
     if release is None and first.baseline.against == "release before":
         release = first.baseline.release
@@ -122,18 +123,16 @@ def target_sentence(report: WeeklyReport) -> str:
     """Return the unhelpful rate against its target of 15% (R-HELPFUL)."""
     if not report.columns:
         return ""
-    figure = report.figures[UNHELPFUL.name, report.columns[0].digest, 0]
-    if figure.side is None:
+    found = report.figures[UNHELPFUL.name, report.columns[0].digest, 0]
+    if found.side is None:
         return "No answers were rated."
-    ends = (figure.side.value, figure.side.low, figure.side.high)
-    value, low, high = (format_number(end or 0.0, UNHELPFUL.unit) for end in ends)
     words = {
         ComparisonResult.MET: "meets the target (below 0.15)",
         ComparisonResult.MISSED: "misses the target (below 0.15)",
         ComparisonResult.INCONCLUSIVE: "inconclusive against the target (below 0.15)",
         ComparisonResult.TOO_FEW: "too few ratings to compare with the target (below 0.15)",
     }
-    return f"Unhelpful rate {value} [{low}, {high}], n={figure.side.n:,}: {words[figure.target]}."
+    return f"Unhelpful rate {figure_text(UNHELPFUL, found.side)}, n={found.side.n:,}: {words[found.target]}."
 
 
 def coverage_sentence(report: WeeklyReport) -> str:
