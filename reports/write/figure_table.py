@@ -10,13 +10,15 @@ from figures.metric import Unit
 from figures.stats import Interval
 from figures.svg import metric_scale, whisker
 from reports.compare.comparisons import Comparison
-from reports.compare.findings import change_text, figure
+from reports.compare.findings import WeekFinding, change_text, figure
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
 from reports.read.metrics import COST, METRICS, SMALLEST, WeeklyMetric
 from reports.write.view import as_metric, badge, result_of
+from service.display.inert import one_line
 
+_MOST_WORSE = 3
 # What a reader looks for first; the other figures are behind a click.
 KEY_FIGURES = (
     "helpful_rate",
@@ -43,6 +45,43 @@ class FigureLine:
     before: str
     change: str
     results: tuple[tuple[str, str], ...]
+
+
+def worse_lines(report: WeeklyReport) -> list[FigureLine]:
+    """Return a line for each change for the worse, so that the table begins with what the headline says.
+
+    Its "before" is the side that the finding compares with: often the release before, which may be older than a week.
+    """
+    return [_worse_line(item, several=len(report.columns) > 1) for item in report.worse[:_MOST_WORSE]]
+
+
+def _worse_line(item: WeekFinding, *, several: bool) -> FigureLine:
+    first, metric = item.first, item.metric
+    ours, theirs = first.contrast.ours, first.contrast.theirs
+    name = f"{metric.title} for {one_line(first.slice, 48)}" if first.dimension else metric.title
+    before = f"{format_number(theirs.value, metric.unit)} {_before_words(first)}"
+    scale = _scale(metric, [ours, theirs])
+    label = f"{name}: {figure(metric, ours)}, n={ours.n:,}"
+    return FigureLine(
+        name=name,
+        pair=first.baseline.label if several else "",
+        reason=metric.reason,
+        now=figure(metric, ours),
+        n=f"{ours.n:,}",
+        drawing=whisker(as_metric(metric, ours), scale, bound=metric.target, label=label),
+        before=before,
+        change=change_text(first),
+        results=(badge(item.result),),
+    )
+
+
+def _before_words(item: Comparison) -> str:
+    words = {
+        "week before": "the week before",
+        "release before": f"with the release before, {item.baseline.their_label}",
+        "production beside it": f"in production, {item.baseline.their_label}",
+    }
+    return words[item.baseline.against]
 
 
 def figure_lines(report: WeeklyReport) -> tuple[list[FigureLine], list[FigureLine]]:

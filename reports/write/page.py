@@ -18,7 +18,7 @@ from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST
 from reports.read.weeks import day_words
 from reports.write.agreement_view import TITLES, calls_section
 from reports.write.charts import charts, daily_table
-from reports.write.figure_table import figure_lines
+from reports.write.figure_table import figure_lines, worse_lines
 from reports.write.headline import (
     SIMULATED_NOTE,
     coverage_sentence,
@@ -118,6 +118,7 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
         "charts": charts(report),
         "days": daily_table(report.data),
         "key_lines": key_lines,
+        "worse_lines": worse_lines(report),
         "more_lines": more_lines,
         "change_titles": [baseline_title(baseline) for baseline in whole_baselines],
         "change_rows": change_rows(report, whole_baselines),

@@ -18,16 +18,18 @@ import pyarrow as pa
 import pytest
 from empty_warehouse import empty_warehouse
 
-from reports.compare.findings import WeekFinding
+from figures.stats import Interval
+from reports.compare.findings import WeekFinding, figure
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import make_report
 from reports.errors import WeekError
 from reports.read.data import read_week
+from reports.read.metrics import UNHELPFUL
 from reports.read.weeks import Week
 from reports.run import write_weekly
 from reports.simulate.synthetic import Planted, Scenario, rows
 from reports.write import digest, numbers, page
-from reports.write.figure_table import KEY_FIGURES
+from reports.write.figure_table import KEY_FIGURES, worse_lines
 from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
 from service.display.inert import visible
@@ -525,6 +527,32 @@ def test_a_script_gets_one_document_that_names_the_report(house, simulated, pref
     assert Path(told["digest"]).is_file()
 
 
+@pytest.mark.parametrize("simulated", ["", "1"])
+def test_the_console_says_what_to_do_in_the_order_of_the_page(house, simulated):
+    outage = Planted(dimension="intent", value="outage", helpful_rate=0.5)
+    house.fill(rows(Scenario(week=WEEK, answers=20_000, planted=(outage,), seed=3)))
+    done = _omni_report(house, "--week", "2026-W46", OMNI_SIMULATED=simulated)
+    first, second = [line for line in done.stdout.splitlines() if line.startswith(("Next: ", "Then: "))][:2]
+    assert first.startswith("Next: Roll back to release 1, nova-lite v1.0.0: ")
+    assert " rollback --why " in first
+    assert second.startswith("Then: Make cases from the unhelpful answers for intent outage")
+    assert " harvest propose --week 2026-W46 --slice intent=outage" in second
+    assert second.endswith(" --against gate,challenge") is bool(simulated)
+
+
+def test_the_figures_begin_with_what_got_worse(planted):
+    lines = worse_lines(planted)
+    assert [(line.name, line.results[0][0]) for line in lines][:1] == [("helpful rate for intent outage", "✗ worse")]
+    assert lines[0].before == "0.85 with the release before, nova-lite v1.0.0"
+    text = page.render(planted)
+    assert text.index("helpful rate for intent outage</th>") < text.index("All answers</h3>")
+
+
+def test_an_end_that_rounding_would_put_on_the_target_has_another_digit():
+    side = Interval(value=0.19, low=0.1523, high=0.23, n=400)
+    assert figure(UNHELPFUL, side) == "0.19 [0.152, 0.23]"
+
+
 # The written files
 
 
@@ -587,7 +615,7 @@ def test_the_page_shows_the_trend_before_the_advice_and_folds_the_details(plante
     order = [text.index(part) for part in ("<h1>", 'class="evidence"', 'class="chart"', 'id="do"', 'id="figures"')]
     assert order == sorted(order)
     assert "Helpful rate for intent outage" in shown
-    assert shown.count("<tr>") == 1 + len(KEY_FIGURES)
+    assert shown.count("<tr>") == 1 + len(worse_lines(planted)) + 1 + len(KEY_FIGURES)
     assert shown.count("<svg") - shown.count('class="key"') == 1 + len(KEY_FIGURES)
 
 
