@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eval.cases import Dataset
+from eval.release.compared_table import compared_table
 from eval.release.reference import ATTESTATION_FILE, BUNDLE_FILE, FIGURES_FILE, NO_BASELINE, Bundle
 from eval.release.signing import sign_statement
 from eval.results import Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.suite import Suite
 from eval.tracking.store import (
+    COMPARED_FILE,
     TAG_ATTESTATION,
     TAG_BASELINE,
     TAG_BEHAVIOUR,
@@ -57,6 +59,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             if metric.value is not None and metric.low is not None and metric.high is not None:
                 figures = {"": metric.value, "_low": metric.low, "_high": metric.high, "_n": float(metric.n)}
                 metrics |= {f"{prefix}{name}{suffix}": value for suffix, value in figures.items()}
+    compared = compared_table(pair, dataset)
     return RunLog(
         run_name=f"{pair.pair_name} {evaluation.run_id}",
         tags={
@@ -88,6 +91,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
         table=[_row(pair, index) for index in range(len(pair.cases))],
         files=[str(report), str(report.with_suffix(".json"))],
         dataset={"name": evaluation.dataset_name, "digest": evaluation.dataset_digest, "source": dataset.source},
+        texts={} if compared is None else {COMPARED_FILE: compared},
     )
 
 
@@ -151,7 +155,7 @@ def attested_run_logs(
             bundle = Bundle(attestation=texts[ATTESTATION_FILE], figures=attested.figures, cases=cases)
             files[BUNDLE_FILE] = bundle.text
         write_statement_files(report.parent, statement_stem(evaluation, pair), files)
-        yield replace(log, texts=texts)
+        yield replace(log, texts=log.texts | texts)
 
 
 def statement_stem(evaluation: Evaluation, pair: PairResult) -> str:

@@ -26,7 +26,7 @@ from service.release.verification import newest_sequence, verify_tags
 TAG_TASK, TAG_VERDICT, TAG_DATASET = "omni.task", "omni.verdict", "omni.dataset_digest"
 TAG_SUITE, TAG_BASELINE, TAG_EVALUATION = "omni.suite_digest", "omni.baseline_digest", "omni.evaluation_id"
 TAG_DATASET_NAME, TAG_ATTESTATION = "omni.dataset_name", "omni.attestation"
-CASES_FILE = "cases.json"
+CASES_FILE, COMPARED_FILE = "cases.json", "eval_results_table.json"
 TAG_BEHAVIOUR = "omni.behaviour"  # verdict of the behaviour checks in this gate, or "not measured"
 
 
@@ -47,6 +47,7 @@ class LoggedRun:
     verdict: str
     attestation: str | None
     at: str
+    pair_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,13 +190,17 @@ class Tracking:
         from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
         mlflow = self._mlflow
+        tables = [
+            *({COMPARED_FILE} & log.texts.keys()),
+            CASES_FILE,
+        ]  # MLflow's compare view shows the first one at once
         with self._translated("record the evaluation in MLflow"):
             with mlflow.start_run(
                 experiment_id=self._experiment(task),
                 run_name=log.run_name,
                 tags={
                     **{name: value for name, value in log.tags.items() if name != TAG_VERDICT},
-                    "mlflow.loggedArtifacts": json.dumps([{"path": CASES_FILE, "type": "table"}]),
+                    "mlflow.loggedArtifacts": json.dumps([{"path": name, "type": "table"} for name in tables]),
                 },
             ) as run:
                 at = int(time.time() * 1000)
@@ -205,8 +210,7 @@ class Tracking:
                     params=[Param(name, value) for name, value in log.params.items()],
                     metrics=[Metric(name, value, at, 0) for name, value in log.metrics.items()],
                 )
-                mlflow.log_text(table_text(log.table), CASES_FILE)
-                for name, text in log.texts.items():
+                for name, text in {CASES_FILE: table_text(log.table), **log.texts}.items():
                     mlflow.log_text(text, name)
                 for path in log.files:
                     mlflow.log_artifact(path)
@@ -387,6 +391,7 @@ def _record(run: Any) -> LoggedRun:
         verdict=tags.get(TAG_VERDICT, ""),
         attestation=tags.get(TAG_ATTESTATION),
         at=datetime.fromtimestamp(run.info.start_time / 1000, UTC).isoformat(timespec="seconds"),
+        pair_digest=tags.get(DIGEST_TAG, ""),
     )
 
 
