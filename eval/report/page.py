@@ -60,7 +60,9 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
-    write_whole(folder / JSON_NAME, visible(json.dumps(to_json(evaluation), indent=1, ensure_ascii=False)) + "\n")
+    write_whole(
+        folder / JSON_NAME, visible(json.dumps(_document(evaluation, cases), indent=1, ensure_ascii=False)) + "\n"
+    )
     write_whole(folder / JUNIT_NAME, render_junit(evaluation))
     path = folder / HTML_NAME
     write_whole(path, render_html(evaluation, suite, cases))
@@ -208,6 +210,12 @@ def _within_limit(lines: list[str]) -> str:
         return text
     room = MARKDOWN_LIMIT - len(end) - 1
     return text[: text.rfind("\n", 0, room)] + end
+
+
+def _document(evaluation: Evaluation, cases: Mapping[str, Case]) -> dict[str, Any]:
+    """Return the evaluation with the slices of its cases, by case id and name of the slice."""
+    asked = {item.case_id for pair in evaluation.pairs for item in pair.cases}
+    return to_json(evaluation) | {"slices": {name: cases[name].slices for name in sorted(asked & cases.keys())}}
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:

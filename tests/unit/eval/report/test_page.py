@@ -233,7 +233,9 @@ def test_codes_in_names_answers_and_reasons_reach_no_file_of_the_report(evaluati
 def test_the_json_report_has_scores_per_case_and_no_customers_text(evaluation: Evaluation, tmp_path: Path) -> None:
     text = write_report(evaluation, SUITE, CASES, tmp_path).with_suffix(".json").read_text(encoding="utf-8")
     data = json.loads(text)
+    slices = data.pop("slices")
     assert data == json.loads(json.dumps(to_json(evaluation)))
+    assert (len(slices), slices["tiny-00"], slices["tiny-11"]) == (12, {"family": "billing"}, {"family": "outage"})
     bad = data["pairs"][1]
     assert bad["verdict"] == "fail"
     assert bad["metrics"]["grounded"]["low"] == pytest.approx(0.55)
