@@ -94,8 +94,9 @@ def load_trusted_keys(path: Path) -> TrustedKeys:
     Raises:
         ConfigurationError: missing, empty, not Ed25519, or containing a private key.
     """
+    keys = _read_keys(path)  # first: an empty OMNI_TRUSTED_KEYS is the path ".", which has no name to change
     beside = path.with_suffix(".evidence.pem")
-    return TrustedKeys(path=path, keys=_read_keys(path), evidence=_read_keys(beside) if beside.exists() else {})
+    return TrustedKeys(path=path, keys=keys, evidence=_read_keys(beside) if beside.exists() else {})
 
 
 def _read_keys(path: Path) -> dict[str, "SSlibKey"]:

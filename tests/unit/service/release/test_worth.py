@@ -1,10 +1,12 @@
 """What a service takes: releases for its own stage, on evidence that counts there; older statements as before."""
 
+from pathlib import Path
+
 import pytest
 from builders import make_pair
 from notary import Notary
 
-from service.errors import RegistryError
+from service.errors import ConfigurationError, RegistryError
 from service.release.release import attestation_tag
 from service.release.statements import TrustedKeys, envelope_digest, load_trusted_keys
 from service.release.unseen import UnseenPolicy
@@ -77,3 +79,8 @@ def test_keys_for_evidence_lie_beside_the_trusted_ones(notary, tmp_path):
     (tmp_path / "trusted.evidence.pem").write_text(other.public_pem())
     found = load_trusted_keys(tmp_path / "trusted.pem")
     assert (set(found.keys), set(found.evidence)) == (set(notary.keys.keys), set(other.keys.keys))
+
+
+def test_an_empty_setting_of_trusted_keys_is_refused_by_name():
+    with pytest.raises(ConfigurationError, match="set OMNI_TRUSTED_KEYS to a file of PEM public keys"):
+        load_trusted_keys(Path())
