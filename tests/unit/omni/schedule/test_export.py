@@ -46,6 +46,14 @@ def test_githubs_times_hit_every_time_of_the_job(cron, zone):
         assert any(next(CronSim(one, before)) == slot for one in crons), slot
 
 
+def test_githubs_runner_trusts_the_keys_whose_releases_count():
+    (work,) = yaml.safe_load(text_of("github", job()))["jobs"].values()
+    (step,) = (step for step in work["steps"] if "trusted.pem" in step.get("run", ""))
+    assert step["env"] == {"TRUSTED_KEYS": "${{ vars.OMNI_TRUSTED_KEYS_PEM }}"}
+    assert step["run"] == "mkdir -p .omni/keys && printf '%s\\n' \"$TRUSTED_KEYS\" > .omni/keys/trusted.pem"
+    assert work["steps"].index(step) < len(work["steps"]) - 1
+
+
 def test_githubs_times_are_few_where_the_zone_allows():
     workflow = yaml.safe_load(text_of("github", job(cron="0 7 * * MON", zone="Europe/Berlin")))
     assert [item["cron"] for item in workflow[True]["schedule"]] == ["0 6 * * MON", "0 5 * * MON"]
