@@ -1,5 +1,6 @@
 """``schedule``: run what is due, show what ran and what was delivered, and export the schedule for other schedulers."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -109,6 +110,20 @@ def export_schedule(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
         say(path)
+    if kind != "systemd" and (lost := _delivered_to_folders(plan)):
+        say(
+            f"note: {', '.join(lost)} deliver to a folder, which runners and ECS tasks lose with their disk: deliver by mail, "
+            "chat or bucket there",
+            file=sys.stderr,
+        )
+
+
+def _delivered_to_folders(plan: "SchedulePlan") -> list[str]:
+    return [
+        job.id
+        for job in plan.jobs
+        if job.deliver and any(plan.destinations[name].kind == "folder" for name in job.deliver.to)
+    ]
 
 
 def _open(context: typer.Context, file: Path | None) -> "Scheduler":
