@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eval.alone import working_alone
 from eval.errors import AlreadyRunning
+from figures.formatting import plural
 from omni.delivery.outbox import DeliveryRecord, ReportOutbox
 from omni.schedule.child import GRACE_S, omni_command, run_command
 from omni.schedule.plan import ScheduledJob, SchedulePlan
@@ -166,7 +167,7 @@ def delivery_line(record: DeliveryRecord) -> str:
     """Return a delivery in a line."""
     text = f"{record.report_id} to {record.to}: {record.state}"
     if record.state == "waiting" and record.attempts:
-        text += f" until {record.next_at:%Y-%m-%d %H:%M} UTC after {record.attempts} failed attempts"
+        text += f" until {record.next_at:%Y-%m-%d %H:%M} UTC after {plural(record.attempts, 'failed attempt')}"
     return text + (f": {one_line(record.detail, _MOST_DETAIL)}" if record.detail else "")
 
 

@@ -81,7 +81,7 @@ def test_a_report_missed_for_two_days_arrives_once_at_every_destination(house, t
         assert first.returncode == 1, first.stdout + first.stderr
         assert "weekly: done, due 2026-11-16 06:00 UTC, 2 d late" in first.stdout
         assert (
-            "to chat: waiting until 2026-11-18 09:01 UTC after 1 failed attempts: the webhook answered 500"
+            "to chat: waiting until 2026-11-18 09:01 UTC after 1 failed attempt: the webhook answered 500"
             in first.stdout
         )
         status = place.run("status", at="2026-11-18T09:00")
