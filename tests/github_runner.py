@@ -131,8 +131,11 @@ class _Job:
         return head.get("full_name", self.repository.name) != self.repository.name
 
     def run(self):
+        # Whether a job starts is decided before it has an environment, so without that one's variables.
+        everywhere, self.variables = self.variables, self.repository.variables
         if not self._expressions({}).condition(self.job.get("if", "")):
             return JobDone(ran=False)
+        self.variables = everywhere
         given = self.job.get("env", {})
         self.environment = {name: self._expressions({}).filled(value) for name, value in given.items()}
         for step in self.job["steps"]:
