@@ -55,7 +55,7 @@ def parse_last_known_good(
             policy=policy,
             what="the last known good release",
         )
-    except (ValueError, KeyError, TypeError, RecursionError, PairError) as err:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, PairError) as err:
         raise RegistryError(f"the last known good pair {where} is damaged ({type(err).__name__}): {remedy}") from err
     except RegistryError as err:
         raise RegistryError(f"the last known good pair {where} is not served: {err}; or {remedy}") from err

@@ -1,6 +1,7 @@
 """What a stranger can write where an envelope belongs, from rubbish to a genuine one with something added."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from builders import make_pair
 from forgeries import RUBBISH, VARIANTS, signed
 
 from service.errors import RegistryError
+from service.release.last_known_good import write_last_known_good
 from service.release.registry import RegistryPairSource
 from service.release.registry_record import from_registry, to_registry
 from service.release.registry_version import verify_version
@@ -118,3 +120,15 @@ def test_a_trusted_key_that_was_cut_off_is_named(settings, notary):
     settings.release.trusted_keys.write_text(whole + type(notary)().public_pem()[:60], encoding="utf-8")
     with pytest.raises(Exception, match=r"key 2 in .* is damaged"):
         load_trusted_keys(settings.release.trusted_keys)
+
+
+@pytest.mark.parametrize("version", ["1e400", "[]", '"x"'])
+def test_a_last_known_good_file_with_an_impossible_version_does_not_stop_the_start(settings, notary, version):
+    path = settings.state_dir / "served" / "demo.json"
+    path.parent.mkdir(parents=True)
+    served = released(notary, 1)
+    write_last_known_good(path, served, "local")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r'("registry_version": )\d+', rf"\g<1>{version}", text), encoding="utf-8")
+    source = RegistryPairSource("demo", settings, fetch=lambda: served)
+    assert "is damaged" in source.status().last_error
