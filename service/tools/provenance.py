@@ -60,11 +60,15 @@ class _Known:
         return not wanted.strip() or wanted in self.records or any(wanted in text for text in self.said)
 
 
-def _leaves(value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the values inside ``value`` that its schema does not prescribe."""
+def _leaves(value: Any, schema: Any) -> Iterator[Any]:
+    """Yield the values inside ``value``, and the names in it, that its schema does not prescribe."""
+    if not isinstance(schema, Mapping):  # `true` allows everything
+        schema = {}
     if isinstance(value, Mapping):
         inner = schema.get("properties", {})
         for name, item in value.items():
+            if name not in inner:
+                yield name
             yield from _leaves(item, inner.get(name, {}))
     elif isinstance(value, (list, tuple)):
         for item in value:

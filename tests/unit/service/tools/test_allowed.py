@@ -114,6 +114,20 @@ def test_a_use_is_a_span_without_its_arguments(monkeypatch):
     }
 
 
+def test_names_in_an_argument_that_no_schema_lists_need_a_source_like_values():
+    anything = ToolSpec(
+        name="pay",
+        description="Pay.",
+        arguments={"type": "object", "properties": {"to": {"type": "object"}, "note": True}},
+        writes=True,
+    )
+    world = World()
+    tools = allowed(world, specs=(anything,))
+    assert use(tools, "pay", said="500", to={"12345678": 500}, note="500").reason == "unproven_argument"
+    assert use(tools, "pay", said="500 to 12345678", to={"12345678": 500}, note="500").status == "done"
+    assert len(world.calls) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
