@@ -66,6 +66,12 @@ def answer_format(schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
 
 
+def is_metered(usage: Any, *, answered: bool) -> bool:
+    """Return whether ``usage`` can be billed by: every prompt has tokens, every answer has some, and none has fewer than none."""
+    prompt, completion = (int(getattr(usage, name, 0) or 0) for name in ("prompt_tokens", "completion_tokens"))
+    return prompt > 0 and (completion > 0 or (completion == 0 and not answered))
+
+
 def usage_of(usage: Any) -> Usage:
     """Return litellm's token counts in ours."""
     details = getattr(usage, "prompt_tokens_details", None)

@@ -12,6 +12,7 @@ from service.llm.chat_format import (
     STOP_REASONS,
     answer_format,
     headers_of,
+    is_metered,
     messages_of,
     texts_of,
     tools_of,
@@ -194,7 +195,7 @@ class LiteLLMWire:
         origin: AnswerOrigin = "stand-in" if stand_in else server.origin(sent_to)
         if said and server.provider not in _ANY_NAME:
             _check_family(card, said, own_service=server.is_own)
-        metered = _metered(response.usage)
+        metered = is_metered(response.usage, answered=bool(text or choice.message.tool_calls))
         return ModelReply(
             text=text,
             usage=usage_of(response.usage) if metered else _estimate(call, text),
@@ -219,10 +220,6 @@ def _check_family(card: ModelCard, said: str, *, own_service: bool) -> None:
 def _refusal(message: Any) -> bool:
     fields = getattr(message, "provider_specific_fields", None) or {}
     return bool(getattr(message, "refusal", None) or fields.get("refusal"))
-
-
-def _metered(usage: Any) -> bool:
-    return usage is not None and bool(getattr(usage, "prompt_tokens", 0))  # every prompt has tokens
 
 
 def _estimate(call: ModelCall, text: str) -> Usage:
