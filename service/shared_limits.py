@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from service.access.throttle import ClientUse, Throttle
 from service.aws.shared_state import SharedState
-from service.errors import StoreError
 from service.llm.reliability import Reliability
 
 BEAT_S = 2.0
@@ -80,7 +79,9 @@ class SharedLimits:
             self._write(self._shared)
             self._read(self._shared, now)
             self._heard_at, self._deaf = now, False
-        except StoreError:
+        except (
+            Exception
+        ):  # also what is no StoreError, such as a proxy's page for an answer: the thread must survive it
             # The watch logs an outage of the table; here the task only becomes careful.
             if now - self._heard_at > _DEAF_S and not self._deaf:
                 self._deaf = True

@@ -56,12 +56,15 @@ class SharedWatch:
         self._wake.set()
 
     def look(self) -> None:
-        """Look once, and tell the listeners whose partition has changed. Never raises ``StoreError``."""
+        """Look once, and tell the listeners whose partition has changed. Never raises."""
         assert self._state is not None
         try:
             changes = self._state.changes()
         except StoreError as err:
             self._failed(err)
+            return
+        except Exception as err:  # something else answered, such as a proxy's page: the thread must survive it
+            self._failed(StoreError(f"the shared table gave an unexpected answer ({type(err).__name__})"))
             return
         now, failure = self._clock(), None
         for listener in self._listeners:

@@ -97,6 +97,12 @@ class RegistryPairSource:
     def refresh(self) -> None:
         """Ask the registry once and serve its pair if it verifies; a failure is kept as ``last_error``, never raised."""
         try:
+            self._look()
+        except Exception as err:  # of table or bucket, which may answer anything: the thread must survive it
+            self._error = f"the copies for other tasks cannot be used ({type(err).__name__}: {err!s:.200})"
+
+    def _look(self) -> None:
+        try:
             found = self._fetch()
             self._refuse_older(found)
         except (RegistryError, ConfigurationError) as err:
@@ -146,15 +152,6 @@ class RegistryPairSource:
             self._error = f"{self._error}; {err}"
 
     def _keep(self, found: ServedPair) -> None:
-        if self._uncopied:
-            try:
-                self._copies.keep(found)
-                self._uncopied = False
-            except StoreError as err:
-                self._error = (
-                    f"release {found.sequence} is served, and its copy for other tasks cannot be written ({err}): a task with "
-                    "an empty disk would need the registry"
-                )
         if self._unkept:
             try:
                 write_last_known_good(self._file, found, self._settings.environment)
@@ -163,6 +160,15 @@ class RegistryPairSource:
                 self._error = (
                     f"release {found.sequence} is served and cannot be kept in {self._file} ({type(err).__name__}): a restart "
                     "without the registry would not serve it; make the folder writable"
+                )
+        if self._uncopied:
+            try:
+                self._copies.keep(found)
+                self._uncopied = False
+            except StoreError as err:
+                self._error = (
+                    f"release {found.sequence} is served, and its copy for other tasks cannot be written ({err}): a task with "
+                    "an empty disk would need the registry"
                 )
 
     def _known(self) -> int:

@@ -178,3 +178,14 @@ def test_without_a_table_there_is_nothing_to_share():
     limits.start()
     limits.stop()
     assert limits.tasks == 1
+
+
+def test_an_answer_that_is_none_of_the_tables_counts_as_none():
+    service = Service(1)
+
+    def items(*arguments, **more):
+        raise KeyError("Items")
+
+    service.table.items = items
+    service.beat()
+    assert admitted(service.tasks[0]) == 1

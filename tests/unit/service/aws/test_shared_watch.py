@@ -77,6 +77,19 @@ def test_an_outage_is_logged_once_and_every_listener_is_told_afterwards():
     assert (listener.told, watch.error) == (1, None)
 
 
+def test_an_answer_that_is_none_of_the_tables_does_not_end_the_looking():
+    state, listener = State(), Listener()
+    watch = SharedWatch(state, clock=lambda: 0.0)
+    watch.on_change("clients", listener)
+    state.found = KeyError("Items")
+    with capture_logs():
+        watch.look()
+        assert "KeyError" in watch.error
+        state.found = {"clients": 1}
+        watch.look()
+    assert (listener.told, watch.error) == (1, None)
+
+
 def test_without_a_local_aws_there_is_no_shared_state(tmp_path):
     assert open_shared_state(Settings(state_dir=tmp_path)) is None
     watch = SharedWatch(None)

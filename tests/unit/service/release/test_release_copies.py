@@ -208,3 +208,14 @@ def test_the_table_is_read_again_only_after_a_change(service):
     assert copies.newest() == 0
     copies.look_again()
     assert copies.newest() == 1
+
+
+def test_a_bucket_that_answers_nonsense_does_not_end_the_refreshing(service):
+    def nonsense(*arguments, **more):
+        raise KeyError("Contents")
+
+    service.bucket.listed = service.bucket.put_json = nonsense
+    assert "KeyError" in service.task(DOWN).status().last_error
+    source = service.task(service.release(1))
+    assert (source.current().sequence, "KeyError" in source.status().last_error) == (1, True)
+    assert service.task(DOWN).current().sequence == 1  # by its disk
