@@ -1,14 +1,18 @@
 """Bounds what one item of a backfill can cost before its call is made, so that a budget holds for any number of workers."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+
+from pydantic import ValidationError
 
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
 from service.cards import ModelCard, ModelCards
 from service.pair import Pair
+from service.task import Task
 
 # English has about 4 characters a token, JSON with digits and ids about 2.5: fewer are not to be expected of a whole prompt.
 _FEWEST_CHARS_PER_TOKEN = 2
@@ -17,15 +21,20 @@ _MILLION = Decimal(1_000_000)
 
 
 class CostBound:
-    """Says what an item costs at most: the pair's model and its backup are both asked twice, nothing comes from a prompt cache.
+    """Says what an item costs at most: both models are asked each of its questions twice, nothing comes from a prompt cache.
 
-    Inputs count with all their characters, although a prompt holds them compressed. An item that cost more than its bound raises
-    the bound of every later one.
+    Each question counts with all the inputs, although a prompt holds a part of them, or holds them compressed. An item that cost
+    more than its bound raises the bound of every later one.
     """
 
-    def __init__(self, pair: Pair, cards: Sequence[ModelCard]) -> None:
-        """Raises BackfillError for a model without prices: what it costs cannot be bounded."""
-        self._template_chars = sum(len(message.content) for message in pair.messages)
+    def __init__(self, pair: Pair, cards: Sequence[ModelCard], task: Task[Any] | None = None) -> None:
+        """Without ``task``, an item is one question without a schema.
+
+        Raises:
+            BackfillError: a model has no prices, so what it costs cannot be bounded.
+        """
+        self._pair, self._task = pair, task
+        self._template_tokens = sum(_most_tokens(message.content) for message in pair.messages)
         self._output_tokens = pair.sampling.max_output_tokens
         by_id = {card.id: card for card in cards}
         self._cards = [
@@ -35,21 +44,47 @@ class CostBound:
         if unpriced:
             raise BackfillError(f"--budget cannot hold for {unpriced[0]!r}, which has no prices; add them to its card")
         self._dearest = Decimal(0)
+        self._last: tuple[str, Decimal] | None = None  # the same item is asked about until it begins
 
     def most_usd(self, item: WorkItem) -> Decimal:
         """Return what ``item`` costs at most, in USD."""
-        chars = self._template_chars + len(json.dumps(item.inputs, ensure_ascii=False))
-        tokens_in = -(-chars // _FEWEST_CHARS_PER_TOKEN) + self._output_tokens
+        if self._last is None or self._last[0] != item.id:
+            self._last = item.id, self._computed(item)
+        return max(self._last[1], self._dearest)
+
+    def _computed(self, item: WorkItem) -> Decimal:
+        if not self._cards:
+            return Decimal(0)
+        schemas = self._schemas(item)
+        each = self._template_tokens + _most_tokens(json.dumps(item.inputs, ensure_ascii=False)) + self._output_tokens
+        tokens_in = math.ceil(len(schemas) * each + sum(map(_most_tokens, schemas)))
         total = Decimal(0)
         for card in self._cards:
             assert card.prices is not None
             price_in = max(card.prices.input, card.prices.cache_write or Decimal(0))
-            total += tokens_in * price_in + self._output_tokens * card.prices.output
-        return max(_CALLS_PER_MODEL * total / _MILLION, self._dearest)
+            total += tokens_in * price_in + len(schemas) * self._output_tokens * card.prices.output
+        return _CALLS_PER_MODEL * total / _MILLION
+
+    def _schemas(self, item: WorkItem) -> list[str]:
+        """Return the schema of each question of ``item``, "" for none."""
+        if self._task is None:
+            return [""]
+        try:
+            inputs = self._task.input_model.model_validate(item.inputs)
+        except ValidationError:
+            return [""]  # it is refused before any call
+        asked = self._task.questions(inputs, self._pair)
+        return [json.dumps(question.answer_schema) if question.answer_schema else "" for question in asked]
 
     def saw(self, row: Mapping[str, Any]) -> None:
         """Take note of what an item did cost."""
         self._dearest = max(self._dearest, cost_of_row(row))
+
+
+def _most_tokens(text: str) -> float:
+    # Letters of other scripts and emoji can be several tokens, at most one a byte.
+    plain = sum(char < "\x80" for char in text)
+    return plain / _FEWEST_CHARS_PER_TOKEN + len(text.encode()) - plain
 
 
 def cards_for(pair: Pair, cards: ModelCards) -> tuple[ModelCard, ...]:

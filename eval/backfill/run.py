@@ -22,6 +22,7 @@ from service.errors import ServiceError
 from service.files import write_whole
 from service.pair import Pair
 from service.settings import Settings
+from service.task import load_task
 
 _PLAN = "plan.json"
 _TICK_S = 0.5  # how long nothing happens before lost workers are looked for and the progress is said
@@ -89,7 +90,9 @@ def backfill(
     ordered = sorted(items, key=lambda item: item.id)
     if len({item.id for item in ordered}) != len(ordered):
         raise BackfillError("an id occurs twice among the items; give each request one line")
-    bound = None if order.budget_usd is None or order.pair is None else CostBound(order.pair, order.cards)
+    bound = None
+    if order.budget_usd is not None and order.pair is not None:
+        bound = CostBound(order.pair, order.cards, load_task(order.task))
     with working_alone(order.folder.with_name(f".{order.folder.name}.lock"), f"the backfill in {order.folder}"):
         _claim(order, ordered)
         journal = BackfillJournal.open(order.folder, ordered, order.chunk_size)

@@ -1,5 +1,6 @@
 """``backfill``: summarise past requests in bulk, score a file of cases, or check the kept texts again."""
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 _SAY_EVERY_S = 5.0
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def backfill(
@@ -58,6 +60,10 @@ def backfill(
 
     settings = Settings()
     configure_logging("WARNING")
+    if not _NAME.fullmatch(name):
+        raise BackfillError(
+            f"--name {name!r} names a folder: letters, digits, '.', '_' and '-', a letter or digit first"
+        )
     if (week is None) == (inputs is None):
         raise BackfillError("name the requests with one of --week 2026-W46 and --inputs file.jsonl")
     if score and (pair is None or inputs is None):

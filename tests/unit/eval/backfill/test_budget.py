@@ -39,6 +39,24 @@ def test_the_bound_of_both_models_by_hand():
     assert bound.most_usd(ITEM) == Decimal(2 * (first + second)) / 1_000_000
 
 
+def test_each_question_of_an_item_counts_with_its_schema():
+    schema = {"a": 1}  # 8 characters of JSON
+    questions = [SimpleNamespace(answer_schema=schema), SimpleNamespace(answer_schema=None)]
+    task = SimpleNamespace(
+        input_model=SimpleNamespace(model_validate=lambda inputs: inputs), questions=lambda inputs, pair: questions
+    )
+    bound = CostBound(pair(backup=None), [card("first")], task)
+    # twice 60 tokens of prompt, 4 of a schema, twice 10 tokens out; the model is asked each twice
+    assert bound.most_usd(ITEM) == Decimal(2 * (124 * 1 + 20 * 10)) / 1_000_000
+
+
+def test_letters_of_other_scripts_count_by_the_byte():
+    bound = CostBound(pair(backup=None), [card("first")])
+    item = WorkItem(id="b", inputs={"q": "\u6f22" * 11})  # 9 characters of JSON around 33 bytes
+    # (80 + 9) / 2 + 33 + 10 tokens, rounded up
+    assert bound.most_usd(item) == Decimal(2 * (88 * 1 + 10 * 10)) / 1_000_000
+
+
 def test_code_costs_nothing():
     bound = CostBound(pair(backup=None), [card("first", wire="in_process", prices=None)])
     assert bound.most_usd(ITEM) == 0

@@ -61,7 +61,9 @@ class Steered:
 def bounded(monkeypatch):
     """Every item may cost 3 dollars."""
     monkeypatch.setattr(
-        module, "CostBound", lambda pair, cards: SimpleNamespace(most_usd=lambda item: Decimal(3), saw=lambda row: None)
+        module,
+        "CostBound",
+        lambda pair, cards, task: SimpleNamespace(most_usd=lambda item: Decimal(3), saw=lambda row: None),
     )
     monkeypatch.setattr(module, "_TICK_S", 0.01)
     monkeypatch.setattr(module, "_work", lambda order, settings: None)
