@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,10 @@ _CHECK_NAMES: dict[CheckKind, str] = {
     "behaviour": "behaviour {name}",
     "must_pass": "{name} of every {slice} case",
 }
+WHO_SEES = (
+    "Code cannot see them. Only a judge can, which is a model that is licensed because it agrees with people; none that is "
+    "licensed for them took part in this run, so no verdict covers them."
+)
 _NOTHING_IN_PRODUCTION = "No pair is in production yet, so only the floors decide."
 
 
@@ -108,6 +112,11 @@ def unseen_kinds(evaluation: Evaluation, suite: Suite) -> list[JudgedKind]:
     """Return the kinds of harm that nobody looked at in the answers of a pair of ``evaluation``, in the suite's order."""
     names = {name for pair in evaluation.pairs for name in pair.gate.unseen}
     return [kind for kind in suite.judged_only if kind.name in names]
+
+
+def unseen_title(kinds: Sequence[JudgedKind]) -> str:
+    """Return the heading above the kinds of harm that nobody looked at: "17 kinds of harm that no judge model looked for"."""
+    return f"{plural(len(kinds), 'kind')} of harm to meaning that no judge model looked for"
 
 
 def baseline_sentence(evaluation: Evaluation) -> str:

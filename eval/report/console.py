@@ -29,6 +29,7 @@ from eval.report.conclusions import (
     stand_in_warning,
     table_metrics,
     unseen_kinds,
+    unseen_title,
     why,
     worst_results,
 )
@@ -286,7 +287,7 @@ class _Printer:
         if unseen:
             names = ", ".join(kind.name for kind in unseen)
             self._console.print()
-            self.say("Nobody looked at these kinds of harm, which only a licensed judge can see", "yellow")
+            self.say(unseen_title(unseen), "yellow")
             self.say(f"{names}: the report describes each", "dim", indent=2)
 
     def _print_groups(self, groups: Sequence[CheckGroup]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from eval.cases import Case
 from eval.report.conclusions import (
     VERDICT_WORDS,
+    WHO_SEES,
     baseline_sentence,
     calls_sentence,
     ceiling_cases,
@@ -27,6 +28,7 @@ from eval.report.conclusions import (
     table_metrics,
     unseen_count,
     unseen_kinds,
+    unseen_title,
     verdict_lead,
     verdict_reason,
 )
@@ -95,6 +97,8 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         warning=stand_in_warning(evaluation),
         cards=view.pair_cards(evaluation, suite),
         unseen=unseen_kinds(evaluation, suite),
+        unseen_title=unseen_title(unseen_kinds(evaluation, suite)),
+        who_sees=WHO_SEES,
         metric_rows=view.metric_rows(evaluation, suite),
         notes=metric_notes(evaluation),
         note_mark=NOTE_MARK,
@@ -115,7 +119,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
         changed=changes.changed_lists(evaluation, suite),
         worst=case_pages.worst_lists(evaluation, suite),
         cases=case_pages.case_views(evaluation, suite, cases),
-        sensitivity=sensitivity_of(suite),
+        sensitivity=sensitivity_of(suite, judged=any(pair.gate.looked_at for pair in evaluation.pairs)),
         provenance=view.provenance(evaluation, suite, cases),
         style=STYLE_SHEET.read_text(encoding="utf-8"),
         script=script,
@@ -172,9 +176,9 @@ def render_markdown(evaluation: Evaluation, suite: Suite) -> str:
     if unseen := unseen_kinds(e, suite):
         lines += [
             "",
-            "## Nobody looked at these kinds of harm",
+            f"## {unseen_title(unseen)}",
             "",
-            "Only a judge that is licensed for them can see them.",
+            WHO_SEES,
             "",
         ]
         lines += [f"- {markdown(kind.name)}: {markdown(kind.description)}" for kind in unseen]

@@ -1,6 +1,7 @@
 """How small a fault of each kind the gate can still see: the last dose-response that was written down for the task."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -28,7 +29,7 @@ class SensitivityRow:
     def outcome(self) -> str:
         """What became of this kind, in words."""
         if not self.seen:
-            return "Nobody looked"
+            return "No judge model looked for these"
         if self.smallest is None:
             return "Passed at every share that was tried"
         return f"Seen from {self.smallest:.0%} of the answers on"
@@ -58,15 +59,24 @@ def path_of(task: str, root: Path = REPO_ROOT) -> Path:
     return root / "datasets" / task / FILE
 
 
-def sensitivity_of(suite: Suite, root: Path = REPO_ROOT) -> Sensitivity | None:
-    """Return the dose-response of the suite's task; None if none was written down, or not one of ours."""
+def sensitivity_of(suite: Suite, root: Path = REPO_ROOT, *, judged: bool = False) -> Sensitivity | None:
+    """Return the dose-response of the suite's task; None if none was written down, or not one of ours.
+
+    ``judged``: whether a licensed judge took part. Only the rows of that set-up are returned: without a judge those of code
+    alone, with one the judge's, and code's for the faults that no judge was asked about.
+    """
     try:
         raw = json.loads(path_of(suite.task, root).read_text(encoding="utf-8"))
         return Sensitivity(
-            rows=tuple(SensitivityRow(**row) for row in raw["rows"]),
+            rows=_of_the_set_up([SensitivityRow(**row) for row in raw["rows"]], judged=judged),
             measured=str(raw["measured"]),
             cases=int(raw["cases"]),
             current=raw["suite_digest"] == suite.digest,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _of_the_set_up(rows: Sequence[SensitivityRow], *, judged: bool) -> tuple[SensitivityRow, ...]:
+    asked = {row.kind for row in rows if row.judge} if judged else set()
+    return tuple(row for row in rows if bool(row.judge) is (row.kind in asked))

@@ -47,7 +47,7 @@ class ShadowReport:
     def meaning(self) -> str:
         """What the verdict does not cover."""
         return (
-            "Nobody looked at meaning: without references or a judge a reversed outcome or an exchanged role is not seen "
+            "No judge model looked at meaning: without references or a judge a reversed outcome or an exchanged role is not seen "
             f"(not measured: {', '.join(self.result.unseen_metrics)})."
         )
 

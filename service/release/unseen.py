@@ -22,14 +22,14 @@ def unseen_text(unseen: Sequence[str] | None, looked_at: Sequence[str] = ()) -> 
     if not unseen:
         return ""
     if looked_at or len(unseen) <= _MOST_NAMED:
-        return f"nobody looked at {', '.join(unseen)}"
-    return f"nobody looked at meaning ({len(unseen)} kinds)"
+        return f"no judge model looked at {', '.join(unseen)}"
+    return f"no judge model looked at meaning ({len(unseen)} kinds)"
 
 
 def verdict_headline(verdict: str, unseen: Sequence[str] | None, looked_at: Sequence[str] = ()) -> str:
     """Return a verdict with what nobody looked at: what every report prints in place of the bare verdict.
 
-    A pass is limited in the same sentence: "pass for form and figures; nobody looked at meaning (12 kinds)". The other
+    A pass is limited in the same sentence: "pass for form and figures; no judge model looked at meaning (12 kinds)". The other
     verdicts hold whatever a judge would add, so they say it in a second sentence.
     """
     text = unseen_text(unseen, looked_at)

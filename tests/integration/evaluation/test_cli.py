@@ -19,7 +19,7 @@ from service.local.process import LocalBedrock
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
-PASSED = r"extractive +PASS +(\d+) of \1 +for form and figures; nobody looked at meaning \(17 kinds\)"
+PASSED = r"extractive +PASS +(\d+) of \1 +for form and figures; no judge model looked at meaning \(17 kinds\)"
 
 
 @pytest.fixture

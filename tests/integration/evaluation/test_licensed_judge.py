@@ -180,5 +180,5 @@ def test_without_a_licence_the_same_harm_is_unseen(monkeypatch, measured):
     assert judge_checks(pair) == {}
     assert pair.gate.verdict is not Verdict.FAIL
     assert len(pair.gate.unseen) == len(load_suite("summarize").judged_only)
-    assert "nobody looked at meaning" in pair.gate.headline.lower()
+    assert "no judge model looked at meaning" in pair.gate.headline.lower()
     assert pair.metrics["judge_claims"].value is not None

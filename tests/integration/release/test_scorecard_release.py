@@ -97,7 +97,7 @@ def test_evaluated_gated_released_and_then_scoring_calls_of_two_tenants(root, po
     assert "declares no behaviour" in judged.stderr
     assert judged.returncode == 0, judged.stdout + judged.stderr
     unseen = "reason_unfounded, summary_unfaithful, action_item_invented"
-    assert f"keywords passes the gate; nobody looked at {unseen}." in judged.stdout
+    assert f"keywords passes the gate; no judge model looked at {unseen}." in judged.stdout
 
     released = _run(root, "promote", "keywords", "--task", "scorecard", "--why", "the floor")
     assert released.returncode == 0, released.stderr

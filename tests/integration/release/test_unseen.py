@@ -27,7 +27,7 @@ from service.settings import Settings
 # mlflow's own dependencies warn; ours do not get to.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 KINDS = ("sarcasm", "threat", "flattery", "boast", "gossip")
-HEADLINE = "pass for form and figures; nobody looked at meaning (5 kinds)"
+HEADLINE = "pass for form and figures; no judge model looked at meaning (5 kinds)"
 
 
 @pytest.fixture
@@ -91,10 +91,10 @@ def judged(monkeypatch, *kinds):
 def test_in_local_the_promotion_goes_on_and_everybody_is_told(local, capsys):
     said = []
     assert promote_pair("shout", "loud", "first", local, said.append).unseen_allowed_in is None
-    named = f"nobody looked at meaning (5 kinds): {', '.join(KINDS)}"
+    named = f"no judge model looked at meaning (5 kinds): {', '.join(KINDS)}"
     assert said == [f"note: {named}. Stage 'local' takes such evidence; test and prod refuse it"]
     (row,) = Audit("shout", local).history()
-    assert (row.attestation.headline, row.although) == (HEADLINE, "although nobody looked at meaning (5 kinds)")
+    assert (row.attestation.headline, row.although) == (HEADLINE, "although no judge model looked at meaning (5 kinds)")
     evidence = shown(local)["evidence"]
     assert (evidence["headline"], evidence["unseen"], evidence["looked_at"]) == (HEADLINE, list(KINDS), [])
     (run,) = Tracking(local.registry.uri)._client.search_runs(["1"])
@@ -157,7 +157,7 @@ def test_an_exception_is_signed_shown_and_served_in_its_stage(local, monkeypatch
     capsys.readouterr()
     history("shout")
     assert (
-        "released although nobody looked at meaning (5 kinds), an exception signed for stage 'prod' (OMNI_RELEASE_UNSEEN=allow)"
+        "released although no judge model looked at meaning (5 kinds), an exception signed for stage 'prod' (OMNI_RELEASE_UNSEEN=allow)"
         in capsys.readouterr().out
     )
 
@@ -191,8 +191,8 @@ def test_a_licensed_judge_makes_the_verdict_plain_and_prod_takes_it(local, monke
     promote_pair("shout", "loud", "first", local)
     judged(monkeypatch, *KINDS[:3])
     pair = evaluate(Options(task="shout", pairs=("loud",)), local).evaluation.pairs[0]
-    assert pair.gate.headline == "pass; nobody looked at boast, gossip"
-    with pytest.raises(Refused, match="nobody looked at boast, gossip"):
+    assert pair.gate.headline == "pass; no judge model looked at boast, gossip"
+    with pytest.raises(Refused, match="no judge model looked at boast, gossip"):
         promote_pair("shout", "loud", "again", in_prod(local))
     judged(monkeypatch, *KINDS)
     assert evaluate(Options(task="shout", pairs=("loud",)), local).evaluation.pairs[0].gate.headline == "pass"

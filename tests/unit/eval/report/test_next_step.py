@@ -152,7 +152,9 @@ def test_outside_the_virtual_environment_the_program_is_named_by_its_path(monkey
 def test_where_the_stage_refuses_unseen_kinds_a_judge_comes_before_the_release():
     passed = pair("a", check(PASS), unseen=("negation",))
     refusing = UnseenPolicy(stage="prod", takes=False)
-    said = "have a licensed judge look, as nobody looked at negation, and stage prod refuses that: omni calibrate"
+    said = (
+        "have a licensed judge look, as no judge model looked at negation, and stage prod refuses that: omni calibrate"
+    )
     assert step(passed, policy=refusing) == said
     assert "omni promote a" in step(passed)
     assert "omni promote a" in step(pair("a", check(PASS)), policy=refusing)

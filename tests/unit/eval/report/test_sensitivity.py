@@ -38,8 +38,16 @@ def test_kinds_that_slip_through_come_first():
     rows = (row("a", 0.05), row("b", 0.25), row("c", None), row("d", None, seen=False), row("e", 0.05))
     found = Sensitivity(rows=rows, measured="2026-11-22", cases=200, current=True).outcomes
     assert [(words, [each.kind for each in group]) for words, group in found] == [
-        ("Nobody looked", ["d"]),
+        ("No judge model looked for these", ["d"]),
         ("Passed at every share that was tried", ["c"]),
         ("Seen from 25% of the answers on", ["b"]),
         ("Seen from 5% of the answers on", ["a", "e"]),
     ]
+
+
+def test_only_the_set_up_of_the_run_is_shown(tmp_path):
+    rows = [ROW, ROW | {"kind": "negation", "seen": False}, ROW | {"kind": "negation", "judge": "recall 0.66"}]
+    write(tmp_path, json.dumps({"suite_digest": SUITE.digest, "measured": "2026-11-22", "cases": 200, "rows": rows}))
+    for judged in (False, True):
+        found = sensitivity_of(SUITE, tmp_path, judged=judged).rows
+        assert [(row.kind, row.seen) for row in found] == [("order", True), ("negation", judged)]

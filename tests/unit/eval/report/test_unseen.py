@@ -35,7 +35,7 @@ SUITE = Suite(
     max_unscored_rate=0.15,
     minimum_latency_calls=2,
 )
-ALL = "nobody looked at meaning (5 kinds)"
+ALL = "no judge model looked at meaning (5 kinds)"
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 
@@ -95,12 +95,12 @@ def console(*pairs):
     ("shown", "sentence"),
     [
         (pair("a"), f"a passes the gate for form and figures; {ALL}."),
-        (pair("a", unseen=("negation",)), "a passes the gate; nobody looked at negation."),
+        (pair("a", unseen=("negation",)), "a passes the gate; no judge model looked at negation."),
         (pair("a", unseen=()), "a passes the gate."),
-        (pair("a", FAIL), "a fails the gate. Nobody looked at meaning (5 kinds)."),
+        (pair("a", FAIL), "a fails the gate. No judge model looked at meaning (5 kinds)."),
         (
             pair("a", UNDECIDED, ("negation",)),
-            "a is undecided: there is too little evidence to release it. Nobody looked at negation.",
+            "a is undecided: there is too little evidence to release it. No judge model looked at negation.",
         ),
     ],
 )
@@ -109,7 +109,7 @@ def test_one_pairs_outcome_says_it_in_the_same_or_a_second_sentence(shown, sente
 
 
 def test_the_outcome_of_several_pairs_says_it_once():
-    limit = "Nobody looked at meaning (5 kinds)."
+    limit = "No judge model looked at meaning (5 kinds)."
     assert headline(evaluation(pair("a"), pair("b"))) == f"2 of 2 candidates pass the gate: a, b. {limit}"
     assert headline(evaluation(pair("a", FAIL), pair("b", FAIL))) == f"None of 2 candidates passes the gate. {limit}"
     assert headline(evaluation(pair("a", unseen=()), pair("b", unseen=()))).endswith("a, b.")
@@ -118,10 +118,10 @@ def test_the_outcome_of_several_pairs_says_it_once():
 def test_the_console_says_it_in_table_verdicts_and_last_line():
     text = console(pair("a"), pair("b", FAIL))
     assert re.search(rf"^a +PASS +1 of 1 +for form and figures; {re.escape(ALL)} *\n +the check passes", text, re.M)
-    failed = r"^b +FAIL +0 of 1 +1 of 1 check fails: grounded *\n +Nobody looked at meaning \(5 kinds\)"
+    failed = r"^b +FAIL +0 of 1 +1 of 1 check fails: grounded *\n +No judge model looked at meaning \(5 kinds\)"
     assert re.search(failed, text, re.M)
     assert ", ".join(NAMES) in text
-    assert text.rstrip().endswith("1 of 2 candidates passes the gate: a. Nobody looked at meaning (5 kinds).")
+    assert text.rstrip().endswith("1 of 2 candidates passes the gate: a. No judge model looked at meaning (5 kinds).")
 
 
 def test_where_a_judge_looked_at_every_kind_the_verdict_is_plain():
@@ -145,11 +145,11 @@ def test_the_page_says_it_in_title_card_and_a_section_with_every_kind():
 def test_the_pull_requests_comment_says_it_in_title_table_and_reasons():
     text = render_markdown(evaluation(pair("a"), pair("b", FAIL, ("negation",))), SUITE)
     assert text.startswith(
-        "# 1 of 2 candidates passes the gate: a. Nobody looked at meaning (5 kinds). Nobody looked at neg"
+        "# 1 of 2 candidates passes the gate: a. No judge model looked at meaning (5 kinds). No judge model looked at neg"
     )
     assert "| **verdict** | **PASS**, 5 kinds unseen | **FAIL**, 1 kind unseen |" in text
     assert f"- **a: PASS for form and figures; {ALL}.** the check passes" in text
-    assert "- **b: FAIL.** 1 of 1 check fails: grounded. Nobody looked at negation" in text
+    assert "- **b: FAIL.** 1 of 1 check fails: grounded. No judge model looked at negation" in text
     assert "- mood_invented: how mood_invented harms" in text
 
 
@@ -158,7 +158,7 @@ def test_junit_counts_an_unseen_kind_as_a_skipped_test():
     (suite,) = root
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "0", "2")
     properties = {item.get("name"): item.get("value") for item in suite.iter("property")}
-    assert properties["headline"] == "pass; nobody looked at negation, roles_swapped"
+    assert properties["headline"] == "pass; no judge model looked at negation, roles_swapped"
     assert properties["verdict"] == "pass"
     skipped = [case.get("name") for case in suite.iter("testcase") if case.find("skipped") is not None]
     assert skipped == ["judged: negation", "judged: roles_swapped"]
@@ -166,7 +166,7 @@ def test_junit_counts_an_unseen_kind_as_a_skipped_test():
 
 def test_the_json_report_lists_what_was_looked_at_and_what_was_not():
     (found,) = json.loads(json.dumps(to_json(evaluation(pair("a", unseen=NAMES[:1])))))["pairs"]
-    assert (found["verdict"], found["headline"]) == ("pass", "pass; nobody looked at negation")
+    assert (found["verdict"], found["headline"]) == ("pass", "pass; no judge model looked at negation")
     assert (found["unseen"], found["looked_at"]) == (["negation"], list(NAMES[1:]))
 
 
@@ -175,4 +175,4 @@ def test_a_sweep_says_it_of_every_point():
     spec = SUITE.metrics[0]
     page = render_sweep(shown, SUITE, spec, sweep_points(shown, SUITE, spec))
     assert f"for form and figures; {ALL}; the check passes" in page
-    assert "Nobody looked at meaning (5 kinds); 1 of 1 check fails" in page
+    assert "No judge model looked at meaning (5 kinds); 1 of 1 check fails" in page

@@ -68,7 +68,7 @@ def test_labelled_metrics_are_named_as_not_measured():
     report = report_of(judged([record(number) for number in range(30)]))
     assert to_json(report)["meaning"] == "unseen"
     assert "fact_coverage" in report.meaning
-    assert console_lines(report)[1].startswith("Nobody looked at meaning")
+    assert console_lines(report)[1].startswith("No judge model looked at meaning")
 
 
 def test_no_text_of_a_record_is_markup_or_steers_a_terminal():

@@ -224,7 +224,7 @@ def test_what_no_judge_looked_at_is_unseen_in_the_suites_order():
     assert (gate(suite=JUDGED).unseen, gate(suite=JUDGED).looked_at) == (("negation", "mood", "roles"), ())
     some = gate(suite=JUDGED, looked_at=frozenset({"roles", "mood", "a kind of another suite"}))
     assert (some.verdict, some.unseen, some.looked_at) == (Verdict.PASS, ("negation",), ("mood", "roles"))
-    assert some.headline == "pass; nobody looked at negation"
+    assert some.headline == "pass; no judge model looked at negation"
     assert gate(suite=JUDGED, looked_at=frozenset(some.looked_at + some.unseen)).headline == "pass"
     assert gate().headline == "pass"  # its suite declares that its code sees every harm
 

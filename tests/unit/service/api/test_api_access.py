@@ -245,7 +245,7 @@ def test_operator_sees_what_is_served_and_on_which_evidence(runtime, notary):
 
 def test_operator_sees_what_nobody_looked_at_and_who_allowed_it(runtime, notary):
     found = _shown(runtime, notary, {"unseen": ("negation",), "looked_at": ("mood",)}, unseen_allowed_in="prod")
-    assert found["evidence"]["headline"] == "pass; nobody looked at negation"
+    assert found["evidence"]["headline"] == "pass; no judge model looked at negation"
     assert (found["evidence"]["unseen"], found["evidence"]["looked_at"]) == (["negation"], ["mood"])
     assert found["release"]["unseen_allowed_in"] == "prod"
 

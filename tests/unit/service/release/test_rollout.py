@@ -81,7 +81,7 @@ def test_a_step_with_valid_evidence_verifies(notary):
 
 def test_a_step_on_what_nobody_looked_at_needs_its_stages_exception(notary):
     with pytest.raises(
-        RegistryError, match=r"rollout step 4 .* is not taken in stage 'prod': nobody looked at negation"
+        RegistryError, match=r"rollout step 4 .* is not taken in stage 'prod': no judge model looked at negation"
     ):
         verify(notary, tags(notary, unseen=("negation",)), policy=PROD)
     with pytest.raises(RegistryError, match="stage 'prod'"):

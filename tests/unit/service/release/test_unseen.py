@@ -28,13 +28,13 @@ PROD = UnseenPolicy(stage="prod", takes=False)
     [
         ("pass", (), (), "pass"),
         ("pass", (), MANY, "pass"),
-        ("pass", MANY, (), "pass for form and figures; nobody looked at meaning (5 kinds)"),
-        ("pass", MANY[:2], MANY[2:], "pass; nobody looked at negation, roles_swapped"),
-        ("pass", MANY[:4], (), "pass; nobody looked at negation, roles_swapped, wrong_matter, cause_changed"),
+        ("pass", MANY, (), "pass for form and figures; no judge model looked at meaning (5 kinds)"),
+        ("pass", MANY[:2], MANY[2:], "pass; no judge model looked at negation, roles_swapped"),
+        ("pass", MANY[:4], (), "pass; no judge model looked at negation, roles_swapped, wrong_matter, cause_changed"),
         ("pass", None, (), "pass for form and figures; whether anybody looked at meaning is not stated"),
         ("fail", (), (), "fail"),
-        ("fail", MANY, (), "fail. Nobody looked at meaning (5 kinds)"),
-        ("inconclusive", MANY[:1], MANY[1:], "inconclusive. Nobody looked at negation"),
+        ("fail", MANY, (), "fail. No judge model looked at meaning (5 kinds)"),
+        ("inconclusive", MANY[:1], MANY[1:], "inconclusive. No judge model looked at negation"),
         ("fail", None, (), "fail. Whether anybody looked at meaning is not stated"),
     ],
 )
@@ -43,8 +43,8 @@ def test_the_headline_says_what_nobody_looked_at(verdict, unseen, looked_at, tex
 
 
 def test_in_full_every_kind_is_named_once():
-    assert unseen_in_full(MANY) == f"nobody looked at meaning (5 kinds): {', '.join(MANY)}"
-    assert unseen_in_full(MANY[:2]) == unseen_text(MANY[:2]) == "nobody looked at negation, roles_swapped"
+    assert unseen_in_full(MANY) == f"no judge model looked at meaning (5 kinds): {', '.join(MANY)}"
+    assert unseen_in_full(MANY[:2]) == unseen_text(MANY[:2]) == "no judge model looked at negation, roles_swapped"
     assert (unseen_in_full(()), unseen_in_full(None)) == ("", "whether anybody looked at meaning is not stated")
 
 
