@@ -33,6 +33,10 @@ class CardError(HarnessError):
     """The data card's table cannot be computed or written into the card."""
 
 
+class ResultsError(HarnessError):
+    """A run's results cannot be found, read or written; the message says which and what to do."""
+
+
 class SweepError(HarnessError):
     """The matrix of prompts and models cannot be run as asked."""
 

@@ -23,6 +23,7 @@ from eval.commands.promote import promote, register, rollback
 from eval.commands.pull_request import changed, code_gate, pr_gate
 from eval.commands.release import history, verify
 from eval.commands.releases import releases
+from eval.commands.results import results
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
 from eval.commands.shadow import shadow
@@ -54,6 +55,7 @@ _EVALUATE: Commands = {
     "sweep": sweep,
     "cases": check_cases,
     "card": card,
+    "results": results,
     "ui": ui,
 }
 _RELEASE: Commands = {

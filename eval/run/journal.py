@@ -54,6 +54,14 @@ class Journal:
         """Mark ``record`` as ended; later runs with the same key get a new id."""
         self._write(JournalEntry(run_id=record.run_id, key=record.key, status="finished", started_at=record.started_at))
 
+    def unfinished(self, run: str) -> str | None:
+        """Return the id of the newest unfinished run whose id begins with ``run``, or None."""
+        for path in sorted(self._folder.glob("*.json"), reverse=True):
+            record = _read(path)
+            if record is not None and record.status == "running" and record.run_id.startswith(run):
+                return record.run_id
+        return None
+
     def _write(self, record: JournalEntry) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_whole(self._folder / f"{record.run_id}.json", json.dumps(asdict(record)))

@@ -1,0 +1,7 @@
+"""Results of evaluations and releases as pandas frames: ``runs``, ``cases``, ``metrics`` and ``releases``."""
+
+from eval.frames.columns import CASES, METRICS, RELEASES, RUNS, TEXTS
+from eval.frames.evaluations import cases, metrics, runs
+from eval.frames.release_frame import releases
+
+__all__ = ["CASES", "METRICS", "RELEASES", "RUNS", "TEXTS", "cases", "metrics", "releases", "runs"]

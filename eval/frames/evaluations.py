@@ -1,0 +1,157 @@
+"""The frames of evaluations: runs, the answers to their cases, and their figures."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from eval.errors import ResultsError
+from eval.frames.columns import CASES, METRICS, RUNS, TEXTS, frame_of
+from eval.frames.finished_runs import LAST, read_report, run_ids, the_run
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Row = dict[str, Any]
+_PARTS = {
+    "metrics": "primary",
+    "backup_metrics": "backup",
+    "deltas": "difference",
+    "like_for_like": "like_for_like",
+}
+
+
+def runs(settings: Settings | None = None) -> "pd.DataFrame":
+    """Return one row per pair of every finished run that has a report here, newest run first; columns: ``RUNS``.
+
+    Raises:
+        ResultsError: a report cannot be read.
+    """
+    settings = settings or Settings()
+    reports = (read_report(run_id, settings) for run_id in run_ids(settings))
+    return frame_of([row for report in reports for row in _run_rows(report)], RUNS)
+
+
+def run_pairs(run: str, settings: Settings) -> "pd.DataFrame":
+    """Return the rows of ``runs`` for one run.
+
+    Raises:
+        ResultsError: there is no such run, or its report cannot be read.
+    """
+    return frame_of(list(_run_rows(read_report(the_run(run, settings), settings))), RUNS)
+
+
+def cases(run: str = LAST, settings: Settings | None = None, *, texts: bool = False) -> "pd.DataFrame":
+    """Return one row per answer of a run: pair, case, arm and repeat; columns: ``CASES``.
+
+    Args:
+        run: id of a run, the beginning of one, or ``last``.
+        settings: where results and stores are; default: the environment's.
+        texts: add the columns ``TEXTS``, as models wrote them, from the run's table in MLflow. They may quote customers.
+
+    Raises:
+        ResultsError: there is no such run, its report cannot be read, or MLflow does not hold its texts.
+        RegistryError: MLflow cannot be read.
+    """
+    settings = settings or Settings()
+    report = read_report(the_run(run, settings), settings)
+    rows = list(_case_rows(report))
+    if not texts:
+        return frame_of(rows, CASES)
+    held = _texts(report, settings)
+    for row in rows:
+        text = held.get(_answer_key(row))
+        if text is None:
+            raise ResultsError(
+                f"MLflow holds no text of case {row['case_id']!r} of pair {row['pair_name']!r} in run {row['run_id']}; "
+                "read the cases without texts"
+            )
+        row |= text
+    return frame_of(rows, (*CASES, *TEXTS))
+
+
+def metrics(run: str = LAST, settings: Settings | None = None) -> "pd.DataFrame":
+    """Return one row per figure and per check of a run; columns: ``METRICS``.
+
+    Raises:
+        ResultsError: there is no such run, or its report cannot be read.
+    """
+    settings = settings or Settings()
+    return frame_of(list(_metric_rows(read_report(the_run(run, settings), settings))), METRICS)
+
+
+def _pair_fields(report: Row, pair: Row) -> Row:
+    return {"run_id": report["run_id"]} | {name: pair[name] for name in ("pair_name", "pair_digest", "is_production")}
+
+
+def _listed(names: list[str] | None) -> str:
+    return ", ".join(names or ())
+
+
+def _run_rows(report: Row) -> Iterator[Row]:
+    for pair in report["pairs"]:
+        yield {
+            **report,
+            **pair,
+            "answered_by": _listed(pair["answered_by"]),
+            "origins": _listed(pair.get("origins")),
+            "unseen": _listed(pair.get("unseen")),
+            "pair_seconds": pair["seconds"],
+            "run_seconds": report["seconds"],
+        }
+
+
+def _case_rows(report: Row) -> Iterator[Row]:
+    slices = report.get("slices", {})
+    for pair in report["pairs"]:
+        for answer in pair["cases"]:
+            cost = answer["cost"] or {}
+            yield {
+                **answer,
+                **_pair_fields(report, pair),
+                **answer["usage"],
+                "origins": _listed(answer.get("origins")),
+                "cost_usd": cost.get("metered_usd"),
+                "cost_cold_usd": cost.get("cold_usd"),
+                "cost_warm_usd": cost.get("warm_usd"),
+                "finding_count": sum(answer["findings"].values()),
+                **{f"slice_{name}": value for name, value in slices.get(answer["case_id"], {}).items()},
+                **{f"score_{name}": value for name, value in answer["scores"].items()},
+                **{f"unscored_{name}": reason for name, reason in answer["unscored"].items()},
+            }
+
+
+def _metric_rows(report: Row) -> Iterator[Row]:
+    for metric in report["ceiling"].values():
+        yield {**metric, "run_id": report["run_id"], "part": "reference", "metric": metric["name"]}
+    for pair in report["pairs"]:
+        fields = _pair_fields(report, pair)
+        for group, part in _PARTS.items():
+            for metric in pair[group].values():
+                yield {**metric, **fields, "part": part, "metric": metric["name"]}
+        for check in pair["checks"]:
+            yield {**check, **fields, "part": "check", "check": check["kind"], "slice": check["slice"] or None}
+
+
+def _answer_key(row: Row) -> tuple[str, str, str, int]:
+    return row["pair_digest"], row["case_id"], row["arm"], row["repeat"]
+
+
+def _texts(report: Row, settings: Settings) -> dict[tuple[str, str, str, int], Row]:
+    """Return the texts of a run's answers from the tables that MLflow holds, by pair, case, arm and repeat."""
+    from eval.tracking.store import CASES_FILE, Tracking
+    from service.release.registry import check_store
+
+    check_store(settings.registry.uri)
+    tracking = Tracking(settings.registry.uri)
+    found = {}
+    for pair in report["pairs"]:
+        records = tracking.records(report["task"], pair["pair_name"])
+        for record in records:
+            if record.evaluation_id != report["run_id"] or record.pair_digest != pair["pair_digest"]:
+                continue
+            table = json.loads(tracking.artifact(record.mlflow_run_id, CASES_FILE) or '{"columns": [], "data": []}')
+            for values in table["data"]:
+                row = dict(zip(table["columns"], values, strict=True)) | {"pair_digest": pair["pair_digest"]}
+                found[_answer_key(row)] = {column.name: row.get(column.name) for column in TEXTS}
+    return found
