@@ -5,10 +5,12 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.canonical import canonical_json, sha256_hex
+from service.errors import StoreError
 from service.pair import ToolSpec
 from service.question import Use
 from service.telemetry import tracing
@@ -21,6 +23,7 @@ from service.tools.use import RefusalReason, ToolOutcome
 
 # A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
 MOST_ANSWER_CHARS = 20_000
+_NOTING_S = 2.0  # how long a run waits, even past its time, until the end of an effect is noted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,16 +73,28 @@ class AllowedTools:
 
     async def _written(self, use: Use, timeout_s: float) -> ToolOutcome:
         key = sha256_hex(canonical_json([self.run_id, use.tool, dict(use.arguments)]))
-        known = await self.effects.claim(key, tool=use.tool)
+        until = time.monotonic() + timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                known = await self.effects.claim(key, tool=use.tool)
+        except TimeoutError:
+            return ToolOutcome(status="too_late", content=_error("the tool was not called: no time was left"))
+        except StoreError:
+            return ToolOutcome(
+                status="failed", content=_error("the tool was not called: its effect cannot be noted now")
+            )
         if known is not None and known.state == "done":
             return ToolOutcome(status="done", content=known.content, repeated=True)
         if known is not None:
             return _refused(
                 "undecided_effect", "an equal call was begun before and its outcome is unknown; hand over to a person"
             )
-        outcome = await self._called(use, key, timeout_s)
+        outcome = await self._called(use, key, until - time.monotonic())
         if not outcome.undecided:  # otherwise the claim stays, and forbids a second call
-            await self.effects.end(key, "done" if outcome.status == "done" else "failed", outcome.content)
+            # It also stays when its end cannot be noted; what the tool did is told all the same.
+            with suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(_NOTING_S):
+                    await self.effects.end(key, "done" if outcome.status == "done" else "failed", outcome.content)
         return outcome
 
     async def _called(self, use: Use, key: str | None, timeout_s: float) -> ToolOutcome:

@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from structlog.testing import capture_logs
 
+from service.errors import StoreError
 from service.pair import ToolSpec
 from service.question import Use
 from service.telemetry import tracing
@@ -220,3 +221,42 @@ def test_a_schema_that_is_none_is_named():
     assert "nonsense" in wrong_schema(
         ToolSpec(name="x", description="", arguments={"type": "object", "properties": {"a": {"type": "nonsense"}}})
     )
+
+
+class Ledger(EffectsInMemory):
+    """Fails or hangs where ``trouble`` says so."""
+
+    def __init__(self, **trouble):
+        super().__init__()
+        self.trouble = trouble
+
+    async def _meet(self, where):
+        if (trouble := self.trouble.get(where)) is not None:
+            await trouble()
+
+    async def claim(self, key, *, tool):
+        await self._meet("claim")
+        return await super().claim(key, tool=tool)
+
+    async def end(self, key, state, content):
+        await self._meet("end")
+        await super().end(key, state, content)
+
+
+async def _down():
+    raise StoreError("table 'shared' cannot be reached")
+
+
+@pytest.mark.parametrize(("trouble", "status"), [(_down, "failed"), (_hang, "too_late")])
+def test_what_cannot_be_noted_is_not_done_and_the_run_goes_on(trouble, status):
+    world = World()
+    outcome = use(allowed(world, Ledger(claim=trouble)), "request_callback", said="020", phone="020", timeout_s=0.05)
+    assert (outcome.status, "not called" in outcome.content, world.calls) == (status, True, [])
+
+
+def test_an_effect_whose_end_cannot_be_noted_is_told_and_not_done_again():
+    world = World()
+    tools = allowed(world, Ledger(end=_down))
+    assert use(tools, "request_callback", said="020", phone="020").status == "done"
+    assert use(tools, "request_callback", said="020", phone="020").reason == "undecided_effect"
+    assert len(world.calls) == 1
