@@ -58,12 +58,12 @@ def backfill(
     from service.settings import Settings
     from service.telemetry.log import configure_logging
 
-    settings = Settings()
-    configure_logging("WARNING")
     if not _NAME.fullmatch(name):
         raise BackfillError(
             f"--name {name!r} names a folder: letters, digits, '.', '_' and '-', a letter or digit first"
         )
+    settings = Settings()
+    configure_logging("WARNING")
     if (week is None) == (inputs is None):
         raise BackfillError("name the requests with one of --week 2026-W46 and --inputs file.jsonl")
     if score and (pair is None or inputs is None):
