@@ -13,7 +13,7 @@ import httpx
 import pytest
 from call_place import ACME, BRAND, add_tenant, make_form, make_place
 
-from service.access.control import add_client, open_access
+from service.access.control import open_access, open_changes
 from service.app import create_app
 from service.aws.clients import client
 from service.cards import ModelCards
@@ -102,7 +102,7 @@ async def tenants(place, api_runtime):
     tokens = {}
     for tenant in (*TENANTS, None):
         scopes = ["summaries", "feedback", "operator"]
-        secret = add_client(settings, f"lead-of-{tenant}", scopes, tenant=tenant)
+        secret = open_changes(settings).add_client(f"lead-of-{tenant}", scopes, tenant=tenant)
         tokens[tenant] = open_access(settings).tokens.issue(f"lead-of-{tenant}", secret, None).text
     app = create_app(
         runtime=replace(
