@@ -90,6 +90,8 @@ class LiteLLMWire:
             )
         if tap.refused:
             raise SafetyRefused(f"{card.short_name} refused to answer")
+        if not tap.finished:  # litellm ends a stream that broke off like one that has ended
+            raise UpstreamUnavailable(f"{card.short_name} broke off in the middle of its answer; try again later")
         response.model = tap.said
         if not tap.metered:
             response.usage = None  # what the builder put there is litellm's own count of the words

@@ -7,12 +7,13 @@ from typing import Any
 
 @dataclass(slots=True)
 class StreamTap:
-    """Passes the chunks of ``inner`` on, and notes what they state of the model, its usage and a refusal."""
+    """Passes the chunks of ``inner`` on, and notes what they state of the model, its usage, a refusal and the answer's end."""
 
     inner: AsyncIterator[Any]
     said: str = ""
     metered: bool = False
     refused: bool = False
+    finished: bool = False
 
     def __aiter__(self) -> "StreamTap":
         return self
@@ -23,6 +24,8 @@ class StreamTap:
         self.metered = self.metered or bool(_field(_field(chunk, "usage"), "prompt_tokens"))
         for choice in _field(chunk, "choices") or ():
             self.refused = self.refused or bool(_field(_field(choice, "delta"), "refusal"))
+            self.finished = self.finished or bool(_field(choice, "finish_reason"))
+        self.finished = self.finished or bool(_field(chunk, "finish_reason") or _field(chunk, "is_finished"))
         return chunk
 
     async def aclose(self) -> None:
