@@ -1,7 +1,7 @@
 """Answers the gate's cases with one checkout's code: a pair's own answers, and what the service shows of scripted ones."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -63,12 +63,14 @@ SIDE_ANSWERS: TypeAdapter[SideAnswers] = TypeAdapter(SideAnswers)
 class AskedPair:
     """The pair to ask: the file ``name`` of each checkout, or ``content``, which is the same for both.
 
-    ``budget_usd`` is what the pair's live calls may cost; None: no limit.
+    ``budget_usd`` is what the pair's live calls may cost; None: no limit. ``faults`` are the planted faults by name, in the order
+    in which the cases take turns with them; None: all that this checkout plants.
     """
 
     name: str
     content: Mapping[str, Any] | None = None
     budget_usd: Decimal | None = None
+    faults: tuple[str, ...] | None = None
 
 
 def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAnswers:
@@ -89,21 +91,27 @@ def answer_cases(task_name: str, asked: AskedPair, settings: Settings) -> SideAn
     spending = None if asked.budget_usd is None else Spending(limit_usd=asked.budget_usd, cards=cards)
     parts = _own_answers(task, pair, cards, cases, settings, spending)
     plan = load_plan(task_name)
-    faults = tuple(
-        fault
-        for fault in plan.mutants
-        if fault.doctor and "scripted" in fault.engines and not (fault.blind or fault.plant)
-    )
+    planted = planted_faults(plan.mutants)
+    names = tuple(planted) if asked.faults is None else asked.faults
     scripted = _Scripted(task, plan, replace(_read(task, plan.pairs["scripted"], cards, settings), backup=None), cards)
     parts[SHOWN_GOOD] = asyncio.run(scripted.shown(cases, ()))
-    parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, faults))
+    parts[SHOWN_BAD] = asyncio.run(scripted.shown(cases, [planted.get(name) for name in names]))
     return SideAnswers(
         task=task_name,
         pair=pair.name,
         parts=parts,
-        faults=tuple(fault.name for fault in faults),
+        faults=names,
         spent_usd=Decimal(0) if spending is None else spending.spent_usd,
     )
+
+
+def planted_faults(mutants: Iterable[Mutant]) -> dict[str, Mutant]:
+    """Return by name the faults that a scripted answer can show and only the guard stops."""
+    return {
+        fault.name: fault
+        for fault in mutants
+        if fault.doctor and "scripted" in fault.engines and not (fault.blind or fault.plant)
+    }
 
 
 def _read(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> Pair:
@@ -154,21 +162,26 @@ class _Scripted:
     def __init__(self, task: Task[Any], plan: MutantPlan, pair: Pair, cards: ModelCards) -> None:
         self._task, self._plan, self._pair, self._cards = task, plan, pair, cards
 
-    async def shown(self, cases: Sequence[Case], faults: Sequence[Mutant]) -> list[AnsweredCase]:
-        """Return what is shown of each case's answer, with one of ``faults`` after the other planted in it."""
+    async def shown(self, cases: Sequence[Case], faults: Sequence[Mutant | None]) -> list[AnsweredCase]:
+        """Return what is shown of each case's answer, with one of ``faults`` after the other planted in it.
+
+        A case whose turn is None, a fault that this checkout does not know, is left out.
+        """
         known = by_document(cases, cases, self._documents)
         good = ScriptedGateway(self._plan, known, seed=_SEED, answered_by="scripted")
-        spoilt = [FaultyGateway(good, fault, known, seed=_SEED) for fault in faults]
+        spoilt: list[Gateway | None] = [
+            None if fault is None else FaultyGateway(good, fault, known, seed=_SEED) for fault in faults
+        ]
         at_a_time = asyncio.Semaphore(_AT_A_TIME)
 
-        async def one(number: int, case: Case) -> AnsweredCase:
-            gateway: Gateway = spoilt[number % len(spoilt)] if spoilt else good
+        async def one(gateway: Gateway, case: Case) -> AnsweredCase:
             context = TaskContext(pair=self._pair, gateway=gateway, cards=self._cards, patience=PATIENCE)
             async with at_a_time:
                 result = await self._task.run(self._task.input_model.model_validate(case.inputs), context)
             return AnsweredCase(case_id=case.id, inputs_digest=case.inputs_digest, repeat=0, result=result)
 
-        return list(await asyncio.gather(*(one(number, case) for number, case in enumerate(cases))))
+        turns = [(spoilt[number % len(spoilt)] if spoilt else good, case) for number, case in enumerate(cases)]
+        return list(await asyncio.gather(*(one(gateway, case) for gateway, case in turns if gateway is not None)))
 
     def _documents(self, case: Case) -> list[object]:
         inputs = self._task.input_model.model_validate(case.inputs)

@@ -3,7 +3,7 @@
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -112,8 +112,11 @@ def run_code_gate(
         _write_asked(files["asked"], task, asked, budget_usd)
         outcome: dict[str, Any] = {"task": task, "pair": asked.name, "chosen": asked.chosen, "base": commit}
         _run_base(tree, commit, settings, "answers", str(files["asked"]), str(files["base"]))
-        spent = SIDE_ANSWERS.validate_json(files["base"].read_bytes()).spent_usd
-        _write_asked(files["asked"], task, asked, None if budget_usd is None else budget_usd - spent)
+        theirs = SIDE_ANSWERS.validate_json(files["base"].read_bytes())
+        spent = theirs.spent_usd
+        left = None if budget_usd is None else budget_usd - spent
+        # The same fault in each case, also where the branch plants one more.
+        _write_asked(files["asked"], task, asked, left, theirs.faults)
         try:
             # Second, so that it finds the base's replies of models in the cache wherever it asks the same.
             run_side(settings.root, settings.state_dir, "answers", str(files["asked"]), str(files["branch"]))
@@ -135,9 +138,17 @@ def run_code_gate(
         return CodeOutcome(**outcome, judgement=judgement, moved=moved, spent_usd=spent)
 
 
-def _write_asked(file: Path, task: str, asked: _Asked, budget_usd: Decimal | None) -> None:
+def _write_asked(
+    file: Path, task: str, asked: _Asked, budget_usd: Decimal | None, faults: Sequence[str] | None = None
+) -> None:
     limit = None if budget_usd is None else str(budget_usd)
-    content = {"task": task, "name": asked.name, "content": asked.content, "budget_usd": limit}
+    content = {
+        "task": task,
+        "name": asked.name,
+        "content": asked.content,
+        "budget_usd": limit,
+        "faults": None if faults is None else list(faults),
+    }
     file.write_text(json.dumps(content), encoding="utf-8")
 
 

@@ -23,8 +23,12 @@ def main(arguments: list[str]) -> int:
         if step == "answers":
             asked = json.loads(Path(read[0]).read_text(encoding="utf-8"))
             limit = asked.get("budget_usd")
+            faults = asked.get("faults")
             pair = AskedPair(
-                name=asked["name"], content=asked["content"], budget_usd=None if limit is None else Decimal(limit)
+                name=asked["name"],
+                content=asked["content"],
+                budget_usd=None if limit is None else Decimal(limit),
+                faults=None if faults is None else tuple(faults),
             )
             done = SIDE_ANSWERS.dump_json(answer_cases(asked["task"], pair, settings))
         elif step == "judge":

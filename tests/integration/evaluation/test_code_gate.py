@@ -102,6 +102,18 @@ def test_a_branch_without_the_floor_is_not_left_out_of_the_check(root: Path) -> 
     assert "none says `role: floor` in prompts/scorecard" in said
 
 
+def test_one_more_planted_fault_is_a_harmless_change(root: Path) -> None:
+    plan = root / "eval" / "selftest" / "mutants" / "scorecard.py"
+    text = plan.read_text(encoding="utf-8")
+    place = text.index("        Mutant(", text.index("doctor=_spoilt(_all_yes)"))
+    one = text[place : text.index("        Mutant(", place + 1)]
+    name = one.split('name="')[1].split('"')[0]
+    plan.write_text(text[:place] + one.replace(name, f"{name}_again") + text[place:], encoding="utf-8")
+    code, said = judge(root, "--task", "scorecard")
+    assert code == 0, said
+    assert "all answers are the same" in said
+
+
 def test_code_that_cannot_answer_is_red(root: Path) -> None:
     change(root, FLOOR, "        schema = pair.output.schema\n", "        raise RuntimeError('no more')\n")
     code, said = judge(root, "--task", "scorecard")
