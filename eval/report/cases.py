@@ -10,7 +10,15 @@ from pydantic import BaseModel, ValidationError
 
 from eval.cases import Case
 from eval.report.changes import READABLE_SHARE, TextPiece, production_answers, score_moves, word_changes
-from eval.report.conclusions import ScoreFinding, badness, findings_of, problem_lines, worst_results
+from eval.report.conclusions import (
+    ScoreFinding,
+    badness,
+    findings_of,
+    problem_lines,
+    results_of,
+    worst_results,
+)
+from eval.report.finding_counts import findings_sentence
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 from figures.formatting import MISSING, format_number, plural
@@ -98,11 +106,10 @@ class CaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstList:
-    """A pair's worst cases as id and problem, at most ``WORST_LISTED`` of ``count``."""
+    """A pair's worst cases as id and problem, at most ``WORST_LISTED``; ``said`` counts all of them."""
 
     pair: str
-    count: int
-    total: int
+    said: str
     lines: tuple[tuple[str, str], ...]
 
 
@@ -110,14 +117,14 @@ def worst_lists(evaluation: Evaluation, suite: Suite) -> list[WorstList]:
     """Return each pair's worst cases (primary arm), in the evaluation's order of pairs."""
     lists = []
     for pair in evaluation.pairs:
-        results = [item for item in pair.cases if item.arm == "primary"]
+        results = results_of(pair)
         bad = worst_results(results, suite)
         lines = []
         for item in bad[:WORST_LISTED]:
-            problems = problem_lines(item, suite) or ["low score without a finding"]
+            problems = problem_lines(item, suite)
             more = f" (+{len(problems) - 1} more)" if len(problems) > 1 else ""
             lines.append((item.case_id, one_line(problems[0], 180) + more))
-        lists.append(WorstList(pair=pair.pair_name, count=len(bad), total=len(results), lines=tuple(lines)))
+        lists.append(WorstList(pair=pair.pair_name, said=findings_sentence(results, suite), lines=tuple(lines)))
     return lists
 
 

@@ -79,7 +79,7 @@ def _check_line(check: Check, explanation: str) -> CheckLine:
         badge=badge(check.verdict),
         value=format_check_value(check),
         bound=bound_text(check),
-        n="" if check.kind == "requirement" else str(metric.n),
+        n="" if check.kind in ("requirement", "must_pass") else str(metric.n),
         explanation=explanation,
         reason=check.reason,
         p_value=_p_text(metric),

@@ -198,6 +198,8 @@ def bound_text(check: Check) -> str:
     """Return the bound in words: "at least 0.80", "at most 5.0 s", "no lower than -0.05", or "must hold"."""
     if check.kind == "requirement":
         return "must hold"
+    if check.kind == "must_pass":
+        return f"at least {round(check.bound * check.metric.n)} of {check.metric.n}"
     bound = format_number(check.bound, check.metric.unit)
     if check.kind == "no_worse":
         return f"no lower than {bound}"
@@ -234,15 +236,6 @@ def failures_by_message(results: Iterable[CaseResult]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def results_with_faults(results: Iterable[CaseResult], suite: Suite) -> list[CaseResult]:
-    """Return the results with findings of a yes-or-no scorer: answers before rejected answers, most findings first."""
-    yes_or_no = {spec.score for spec in case_metrics(suite) if _kind_of(spec).yes_or_no}
-    found = [(sum(f.score in yes_or_no for f in findings_of(item)), item) for item in results]
-    return [
-        item for count, item in sorted(found, key=lambda pair: (pair[1].result.failure is not None, -pair[0])) if count
-    ]
-
-
 def table_metrics(suite: Suite) -> list[MetricSpec]:
     """Return the metrics of the suite's table, in its order; all metrics if the suite declares no table."""
     return [suite.metric(name) for name in suite.table] if suite.table else list(suite.metrics)
@@ -263,7 +256,7 @@ def _kind_of(spec: MetricSpec) -> "MetricKind":
 
 
 def badness(item: CaseResult, suite: Suite) -> tuple[float, ...]:
-    """Return a key that sorts the worst results first: failures, then each yes-or-no score, then the graded ones.
+    """Return a key that sorts the worst results first: failures, each yes-or-no score, the graded ones, any other finding.
 
     An unscored value ranks as good: a scorer that could not decide is no evidence against the output.
     """
@@ -272,7 +265,7 @@ def badness(item: CaseResult, suite: Suite) -> tuple[float, ...]:
         score = item.scores.get(spec.score)
         value = 1.0 if score is None or score.value is None else score.value
         values.append(value if spec.higher_is_better else 1.0 - value)
-    return (float(item.result.failure is None), *values)
+    return (float(item.result.failure is None), *values, 0.0 if findings_of(item) else 1.0)
 
 
 def worst_results(results: Iterable[CaseResult], suite: Suite, limit: int | None = None) -> list[CaseResult]:
@@ -300,6 +293,8 @@ def problem_lines(item: CaseResult, suite: Suite) -> list[str]:
     order = {spec.score: place for place, spec in enumerate(case_metrics(suite))}
     graded = {spec.score for spec in case_metrics(suite) if not _kind_of(spec).yes_or_no}
     ranked = sorted(findings_of(item), key=lambda finding: order.get(finding.score, len(order)))
+    if not ranked and min(badness(item, suite)) < 1.0:
+        return ["low score without a finding"]
     return [f"missing: {finding.text}" if finding.score in graded else finding.text for finding in ranked]
 
 
@@ -362,6 +357,8 @@ def format_check_value(check: Check) -> str:
     metric = check.metric
     if metric.value is None:
         return f"{MISSING} n=0"
+    if check.kind == "must_pass":
+        return f"{round(metric.value * metric.n)} of {plural(metric.n, 'case')}"
     write = format_signed if check.kind == "no_worse" else format_number
     figures = [
         write(figure, metric.unit, apart_from=check.bound)

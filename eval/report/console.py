@@ -24,7 +24,6 @@ from eval.report.conclusions import (
     problem_lines,
     replaced_models,
     results_of,
-    results_with_faults,
     small_slice_text,
     stand_in_warning,
     table_metrics,
@@ -33,6 +32,7 @@ from eval.report.conclusions import (
     why,
     worst_results,
 )
+from eval.report.finding_counts import findings_sentence, results_with_faults
 from eval.report.reasons import CheckGroup, check_groups, with_cause
 from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
@@ -310,11 +310,8 @@ class _Printer:
         for pair in self._evaluation.pairs:
             results = results_of(pair)
             bad = worst_results(results, self._suite)
-            name, total = one_line(pair.pair_name, 60), plural(len(results), "answer")
-            if not bad:
-                self.say(f"{name}: no problems in {total}")
-                continue
-            self.say(f"{name}: problems in {len(bad)} of {total}")
+            name = one_line(pair.pair_name, 60)
+            self.say(f"{name}: {findings_sentence(results, self._suite)}")
             codes = failures_by_code(results)
             if codes:
                 self.say("failed: " + ", ".join(f"{code} {count}" for code, count in codes), "red", indent=2)
@@ -322,17 +319,17 @@ class _Printer:
                     self.say(f"{count} x {one_line(message, 170)}", indent=4)
             faulty = results_with_faults(results, self._suite)
             if faulty:
-                self.say(f"unsupported or forbidden claims in {plural(len(faulty), 'answer')}:", "red", indent=2)
+                self.say("false or unsupported statements:", "red", indent=2)
                 self._list_cases(faulty[:FAULTS_SHOWN], len(faulty))
             graded = [item for item in bad if item not in faulty and item.result.failure is None]
             if graded:
-                self.say("least complete:", indent=2)
+                self.say("other findings, worst first:", indent=2)
                 self._list_cases(graded[:WORST_SHOWN], None)
         self._console.print()
 
     def _list_cases(self, items: list[CaseResult], total: int | None) -> None:
         for item in items:
-            lines = problem_lines(item, self._suite) or ["low score without a finding"]
+            lines = problem_lines(item, self._suite)
             more = f" (+{len(lines) - _LINES_PER_CASE} more)" if len(lines) > _LINES_PER_CASE else ""
             shown = "; ".join(one_line(line, 170) for line in lines[:_LINES_PER_CASE])
             self.say(f"{item.case_id}: {shown}{more}", indent=4)

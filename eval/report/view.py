@@ -22,6 +22,7 @@ from eval.report.conclusions import (
     table_metrics,
     why,
 )
+from eval.report.finding_counts import findings_sentence
 from eval.report.reasons import with_cause
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import MetricSpec, Suite
@@ -71,6 +72,7 @@ class PairCard:
     limit: str
     why: str
     open_words: str
+    findings: str
     model: str
     backup: str
     answered_by: str
@@ -85,7 +87,7 @@ class PairCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SliceRow:
-    """One value of one slice; ``cells`` hold each pair's figure and its number of cases; ``small`` below ten cases."""
+    """One value of one slice; ``cells`` hold each pair's figure with its n; ``small`` where a figure has fewer than ten cases."""
 
     slice_name: str
     value: str
@@ -116,6 +118,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             limit=limit_text(pair),
             why=with_cause(pair, suite, why(pair)),
             open_words=open_words(pair, suite),
+            findings=findings_sentence(results_of(pair), suite),
             model=pair.model,
             backup=pair.backup or "",
             answered_by=", ".join(pair.answered_by) or "nothing",
@@ -223,10 +226,8 @@ def slice_tables(
             for pair in evaluation.pairs:
                 results = [item for item in results_of(pair) if item.case_id in members[key]]
                 cells.append(_slice_cell(spec, results, suite.seed))
-            size = len(members[key])
-            rows.append(
-                SliceRow(slice_name=key[0], value=key[1], n_cases=size, small=size < SMALL_SLICE, cells=tuple(cells))
-            )
+            size, small = len(members[key]), min(n for _, n in cells) < SMALL_SLICE
+            rows.append(SliceRow(slice_name=key[0], value=key[1], n_cases=size, small=small, cells=tuple(cells)))
         tables.append((spec, rows))
     return tables
 
@@ -247,7 +248,9 @@ def _slice_cell(spec: MetricSpec, results: Sequence[CaseResult], seed: int) -> t
     if not len(values):
         return "–", 0
     interval: Interval = (
-        rate_interval(int(values.sum()), len(values)) if kind_of(spec).yes_or_no else mean_interval(values, seed=seed)
+        rate_interval(int(values.sum()), len(values))
+        if kind_of(spec).yes_or_no
+        else mean_interval(values, seed=seed, bounds=(0.0, 1.0) if spec.unit is Unit.RATE else None)
     )
     metric = Metric(
         name=spec.name,

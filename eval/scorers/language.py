@@ -28,7 +28,7 @@ class LanguageScorer:
         if len(context.output.split()) < self._min:
             return {"english": Score(value=1.0, rationale="too short to tell")}
         language, _ = _identifier().classify(context.output)
-        finding = () if language == "en" else (f"is written in {language!r}",)
+        finding = () if language == "en" else (f"not recognised as English (taken for {language!r})",)
         return {"english": Score(value=0.0 if finding else 1.0, findings=finding)}
 
 

@@ -88,7 +88,7 @@ def _check(
             n=total,
             method="each case",
         ),
-        bound=1.0,
+        bound=max(total - demand.tolerated, 0) / total,
         verdict=Verdict.PASS if len(missed) <= demand.tolerated else Verdict.FAIL,
         reason=demand.reason,
         explanation=explanation,

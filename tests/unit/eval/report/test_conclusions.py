@@ -7,6 +7,7 @@ import pytest
 from eval.cases import Case, Expectations, Forbidden
 from eval.report.cases import mark_output
 from eval.report.conclusions import badness, findings_of, headline, problem_lines, replaced_models, why, worst_results
+from eval.report.finding_counts import findings_sentence, results_with_faults
 from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
 from eval.suite import MetricSpec, Suite
 from figures.metric import Metric, Unit
@@ -103,7 +104,7 @@ def test_worst_results_are_failures_then_unsupported_then_false_claims_then_low_
 
 def test_an_unscored_value_ranks_as_good() -> None:
     unscored = answer(0, grounded=Score(value=None, unscored="the scorer crashed"))
-    assert badness(unscored, SUITE) == (1.0, 1.0, 1.0, 1.0)
+    assert badness(unscored, SUITE) == (1.0, 1.0, 1.0, 1.0, 1.0)
     assert worst_results([unscored], SUITE) == []
 
 
@@ -202,3 +203,20 @@ def test_a_provider_model_that_a_stand_in_answered_counts_as_replaced(
 )
 def test_why_counts_the_worst_kind_of_checks_only(verdicts: list[Verdict], reason: str) -> None:
     assert why(make_pair("p", *verdicts)) == reason
+
+
+def test_an_answer_with_a_finding_of_no_shown_metric_counts_in_list_and_sentence_alike() -> None:
+    results = [
+        answer(0),
+        answer(1, english=Score(value=0.0, findings=("not recognised as English (taken for 'pcm')",))),
+        answer(2, fact_coverage=Score(value=0.5, findings=("A $45 charge is disputed",))),
+        answer(3, grounded=Score(value=0.0, findings=(FINDING,))),
+        answer(4, failure=FailureCode.DEADLINE),
+    ]
+    assert [item.case_id for item in worst_results(results, SUITE)] == ["tiny-04", "tiny-03", "tiny-02", "tiny-01"]
+    assert findings_sentence(results, SUITE) == (
+        "4 of 5 answers have a finding: 1 got no answer, 1 with a false or unsupported statement, 1 incomplete, "
+        "1 with another finding"
+    )
+    assert results_with_faults(results, SUITE) == [results[3]]
+    assert [bool(problem_lines(item, SUITE)) for item in results] == [False, True, True, True, True]

@@ -186,8 +186,8 @@ def test_the_worst_cases_are_shown_with_findings_and_failures_by_code() -> None:
     finding = "amount $450 is in no interaction: 'It is $450.'"
     results = (result(0), result(1, finding=finding), result(2, FailureCode.DEADLINE), result(3, FailureCode.DEADLINE))
     text = show(evaluation(CURRENT, pair("bad", cases=results)))
-    assert "current: no problems in 4 answers" in text
-    assert "bad: problems in 3 of 4 answers" in text
+    assert "current: no finding in 4 answers" in text
+    assert "bad: 3 of 4 answers have a finding: 2 got no answer, 1 with a false or unsupported statement" in text
     assert "failed: DEADLINE 2" in text
     assert f"tiny-01: {finding}" in text
     assert "2 x " in text

@@ -13,7 +13,7 @@ from eval.report.cases import case_views
 from eval.report.conclusions import replaced_models
 from eval.report.page import MARKDOWN_LIMIT, render_html, render_markdown, to_json, write_report
 from eval.report.view import cost_rows, slice_tables
-from eval.results import Evaluation, Verdict
+from eval.results import Evaluation, Score, Verdict
 from figures.formatting import format_number
 from figures.metric import Unit
 from service.display.inert import visible
@@ -138,6 +138,26 @@ def test_small_slices_are_marked_small(evaluation: Evaluation, page: str) -> Non
     assert (outage.value, outage.n_cases, outage.small) == ("outage", 1, True)
     assert billing.cells[1][1] == 10  # the failed answer has no score
     assert '<tr class="small">' in page
+
+
+def test_a_slice_is_small_by_the_cases_of_its_figures_and_equal_values_have_an_interval() -> None:
+    results = tuple(
+        replace(
+            answer(number),
+            scores=answer(number).scores
+            | {
+                "fact_coverage": Score(value=1.0)
+                if number < 6
+                else Score(value=None, unscored="no facts", applies=False)
+            },
+        )
+        for number in range(12)
+    )
+    shown = replace(tiny_evaluation(), pairs=(replace(tiny_evaluation().pairs[0], cases=results),))
+    tables = {spec.name: rows for spec, rows in slice_tables(shown, SUITE, CASES)}
+    (coverage, _), (grounded, _) = tables["fact_coverage"], tables["grounded"]
+    assert (coverage.n_cases, coverage.cells, coverage.small) == (11, (("1.00 [0.61, 1.00]", 6),), True)
+    assert grounded.small is False
 
 
 def test_measured_cost_is_shown_beside_the_planned_cost(evaluation: Evaluation) -> None:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 from eval.cases import Case
+from eval.report.reasons import figures_text
 from eval.results import CaseResult, Score, Verdict
 from eval.suite import MustPass, Suite
 from eval.verdict.must_pass import must_pass_checks, must_pass_slices
@@ -101,6 +102,9 @@ def test_one_tolerated_miss_passes_and_is_named_and_two_fail():
     (check,) = must_pass_slices(RISK, AT_RISK, one)
     assert check.verdict is Verdict.PASS
     assert "1 of 2 vulnerable cases stay below 0.3: case-a; up to 1 are tolerated" in check.explanation
+    assert (figures_text(check), check.metric.value == check.bound) == (
+        "facts of every vulnerable case 1 of 2 cases, needs at least 1 of 2", True,
+    )  # fmt: skip
     (check,) = must_pass_slices(RISK, AT_RISK, [result("case-a", facts=0.0), result("case-b", failed=True)])
     assert check.verdict is Verdict.FAIL
 
