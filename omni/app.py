@@ -23,13 +23,12 @@ from eval.commands.promote import promote, register, rollback
 from eval.commands.pull_request import changed, code_gate, pr_gate
 from eval.commands.release import history, verify
 from eval.commands.releases import releases
-from eval.commands.results import results
+from eval.commands.results import results, ui
 from eval.commands.rollout import rollout, rollout_end
 from eval.commands.selftest import selftest
 from eval.commands.shadow import shadow
 from eval.commands.sweep import sweep
 from eval.commands.traffic import traffic
-from eval.commands.ui import ui
 from eval.errors import HarnessError
 from omni.bench import bench, simulate
 from omni.scheduling import schedule
