@@ -28,7 +28,7 @@ def results(
         bool, typer.Option("--texts", help="Write the answers' texts into cases.parquet; they may quote customers.")
     ] = False,
 ) -> None:
-    """List the finished runs; with RUN, show its figures or write them for analysis in pandas, DuckDB or Spark."""
+    """List the finished runs; with RUN, show its figures or write them for analysis."""
     from eval.errors import ResultsError
     from eval.frames import metrics, runs
     from eval.frames.finished_runs import matching_runs, the_run

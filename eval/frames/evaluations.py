@@ -90,9 +90,10 @@ def _listed(names: list[str] | None) -> str:
 
 def _run_rows(report: Row) -> Iterator[Row]:
     for pair in report["pairs"]:
+        plain = {**report, **pair}
         yield {
-            **report,
-            **pair,
+            # By name: rows that held the whole reports would keep the answers of all runs in memory.
+            **{column.name: plain.get(column.name) for column in RUNS},
             "answered_by": _listed(pair["answered_by"]),
             "origins": _listed(pair.get("origins")),
             "unseen": _listed(pair.get("unseen")),

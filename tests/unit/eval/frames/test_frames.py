@@ -3,13 +3,15 @@
 import json
 import re
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from tiny_evaluation import CASES as TINY_CASES
-from tiny_evaluation import SUITE, metric, tiny_evaluation
+from tiny_evaluation import SUITE, answer, metric, tiny_evaluation
 
 from eval.commands.results import results
 from eval.errors import ResultsError
@@ -20,6 +22,7 @@ from eval.frames.parquet import parquet_of, write_run
 from eval.report.page import write_report
 from eval.results import Check, Verdict
 from eval.run.journal import Journal
+from service.llm.pricing import Cost, Usage
 from service.settings import REPO_ROOT, Settings
 
 GUIDE = REPO_ROOT / "docs" / "guides" / "analysis.md"
@@ -83,6 +86,22 @@ def test_cases_have_scores_slices_cost_and_reasons(finished):
     assert bad.loc["tiny-01", "failure"] == "OUTPUT_INVALID"
     assert pd.isna(bad.loc["tiny-00", "failure"])
     assert not {column.name for column in TEXTS} & set(frame.columns)
+
+
+def test_each_cost_and_token_count_stands_in_its_own_column(settings):
+    one = answer(0)
+    cost = Cost(metered_usd=Decimal("0.3"), cold_usd=Decimal("0.4"), warm_usd=Decimal("0.2"))
+    usage = Usage(input_tokens=1, output_tokens=2, cache_read_tokens=3, cache_write_tokens=4)
+    unpriced = answer(1)
+    results = (
+        replace(one, result=replace(one.result, cost=cost, usage=usage)),
+        replace(unpriced, result=replace(unpriced.result, cost=None)),
+    )
+    report_of(settings, RUN, pairs=(replace(tiny_evaluation().pairs[0], cases=results),))
+    first, second = cases(RUN, settings).to_dict("records")
+    assert [first[f"cost{name}_usd"] for name in ("", "_cold", "_warm")] == [0.3, 0.4, 0.2]
+    assert [first[f"{name}_tokens"] for name in ("input", "output", "cache_read", "cache_write")] == [1, 2, 3, 4]
+    assert pd.isna(second["cost_usd"])
 
 
 def test_metrics_have_figures_differences_references_and_checks(settings):
@@ -152,6 +171,8 @@ def test_parquet_gives_the_same_frame_back_and_names_unit_and_meaning(finished, 
     paths = write_run(RUN, tmp_path / "out", finished)
     for path, frame in zip(paths, (runs(finished), cases(RUN, finished), metrics(RUN, finished)), strict=True):
         pd.testing.assert_frame_equal(pd.read_parquet(path), frame)
+    worst = duckdb.sql(f"SELECT pair_name FROM '{paths[1]}' WHERE score_grounded = 0 AND slice_family = 'billing'")
+    assert worst.fetchall() == [("bad-one",)]
     schema = pq.read_schema(paths[1])
     assert schema.field("cost_usd").metadata[b"unit"] == b"USD"
     assert b"NaN = unscored" in schema.field("score_grounded").metadata[b"meaning"]
