@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -264,6 +265,22 @@ def test_a_promotion_is_signed_by_kms_names_people_and_is_served(world, account,
         service.end()
     write_row(12, "a promotion, signed by KMS", "green; a service serves the release", job)
     assert answer["pair"] == "team", answer
+
+
+def test_without_a_licensed_judge_and_without_a_reason_nothing_is_evaluated(world, production):
+    workflow = yaml.safe_load((world.clone / ".github" / "workflows" / "promote.yml").read_text(encoding="utf-8"))
+    (words,) = (
+        step["run"].strip() for step in workflow["jobs"]["promote"]["steps"] if step.get("name") == "Measure the judges"
+    )
+    shorter = words.replace("--sets own,contrasts", "--sets contrasts --judge claims --dev-cases 2 --gate-cases 2")
+    assert shorter != words
+    world.repository.instead[words] = ("one judge, on four cases", shorter)
+    job = production.run(without_judge="")
+    write_row(16, "a promotion without a licensed judge or a reason", "red, before the gate, says what to do", job)
+    assert job.red
+    assert job.steps[-1].name == "Measure the judges"
+    assert "start this workflow by hand and say why in without_judge" in job.steps[-1].said
+    assert "not known yet: whether judges may look at" in job.said
 
 
 def test_a_key_that_nobody_trusts_is_refused_before_anything_is_measured(production):
