@@ -153,13 +153,20 @@ def test_every_command_and_option_that_is_named_exists():
             assert wrong == [], f"{_name(page)}: omni {' '.join(words)}"
 
 
+def known_variables():
+    """The settings, and the variables and secrets that workflows read from the repository and its environments."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    read = {name for text in texts for name in re.findall(r"\b(?:vars|secrets)\.(OMNI_[A-Z0-9_]+)", text)}
+    return {f"OMNI_{name.upper()}" for name in setting_places()} | read
+
+
 def test_the_operators_guide_lists_every_setting():
     text = (DOCS / "guides" / "service-operator.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"OMNI_[A-Z0-9_]+", text)) == {f"OMNI_{name.upper()}" for name in setting_places()}
+    assert set(re.findall(r"OMNI_[A-Z0-9_]+", text)) == known_variables()
 
 
 def test_every_setting_that_a_page_names_exists():
-    known = {f"OMNI_{name.upper()}" for name in setting_places()}
+    known = known_variables()
     for page in PAGES:
         named = set(re.findall(r"OMNI_[A-Z0-9_]+", page.read_text(encoding="utf-8")))
         assert named <= known, f"{_name(page)} names {sorted(named - known)}"
