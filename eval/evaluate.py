@@ -107,8 +107,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         RegistryError: the store refused the evidence; answers are kept, the same command repeats for free.
     """
     started = time.perf_counter()
-    # This process lives for one run: collecting seldom keeps pauses out of the calls' times.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(100_000, 50, 100)  # this process lives for one run: no pauses during its calls
     task = load_task(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pairs = list(options.derived) or load_pairs(task, cards, settings, options.pairs)

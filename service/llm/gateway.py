@@ -17,10 +17,10 @@ from service.llm.chat_format import ANSWERED_BY_HEADER, STOP_REASONS, headers_of
 from service.llm.converse import MODEL_INFO, Converse
 from service.llm.failures import translated, translated_anywhere
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
+from service.llm.litellm_clients import follow_no_redirects
 from service.llm.litellm_wire import LiteLLMWire
 from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply
 from service.llm.pricing import Usage
-from service.llm.redirects import follow_no_redirects
 from service.llm.servers import is_own_host, server_of
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling

@@ -20,7 +20,7 @@ from service.llm.chat_format import (
     uses_of,
 )
 from service.llm.litellm_bookkeeping import unlogged
-from service.llm.loop_clients import close_with_loop
+from service.llm.litellm_clients import close_with_loop
 from service.llm.model_call import AnswerOrigin, ModelCall, ModelReply
 from service.llm.model_names import bare_name, same_family
 from service.llm.pricing import Usage

@@ -1,7 +1,11 @@
-"""Closes litellm's HTTP clients with the event loop that they belong to.
+"""litellm's HTTP clients: closed with the event loop that they belong to, and kept from following redirects.
 
 litellm 1.106 keeps a client per event loop under the loop's ``id``, and closes none at the loop's end. Harness and tests use many
 loops, and a new one may have the id of a dead one, whose connections are of no use to it.
+
+It and openai's client follow redirects, which would take prompt and key to a server that nobody named; httpx drops only
+``Authorization`` on the way. All of their asynchronous clients send through one transport, unless ``force_ipv4`` or
+``disable_aiohttp_transport`` is set, which this package does not do.
 """
 
 import asyncio
@@ -45,3 +49,20 @@ async def _close(imported: Any, loop: asyncio.AbstractEventLoop) -> None:
     if getattr(session, "_loop", None) is loop:
         with contextlib.suppress(Exception):
             await transport.aclose()  # type: ignore[union-attr]  # a transport, since it has a session
+
+
+def follow_no_redirects() -> None:
+    """Answer each redirect without its address, so that it is an error like any other status. Imports litellm."""
+    from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
+
+    send = LiteLLMAiohttpTransport.handle_async_request
+    if getattr(send, "without_redirects", False):
+        return
+
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        response = await send(self, request)
+        response.headers.pop("location", None)
+        return response
+
+    handle_async_request.without_redirects = True  # type: ignore[attr-defined] # marks it for the next call
+    LiteLLMAiohttpTransport.handle_async_request = handle_async_request
