@@ -234,12 +234,21 @@ def import_deciding_code() -> None:
         import eval.verdict.metrics  # noqa: F401
 
 
-def write_report(setting: RunSetting, evaluation: Evaluation, suite: Suite) -> Path:
-    """Write the run's report in all its forms and return the page's path."""
+def write_report(
+    setting: RunSetting, evaluation: Evaluation, suite: Suite, named: Sequence[str] = (), *, advise: bool = True
+) -> Path:
+    """Write the run's report in all its forms and return the page's path.
+
+    ``named``: the pairs that were asked for. ``advise``: whether the page says what to do next.
+    """
     from eval.report import page
+    from eval.report.next_step import next_steps
+    from service.release.unseen import UnseenPolicy
 
     folder = out_folder(setting.settings.root, "eval") / evaluation.run_id
-    return page.write_report(evaluation, suite, setting.cases, folder)
+    policy = UnseenPolicy.of(setting.settings)
+    steps = next_steps(evaluation, suite, policy, named=named) if advise else ()
+    return page.write_report(evaluation, suite, setting.cases, folder, steps=steps)
 
 
 def code_version(root: Path) -> str:

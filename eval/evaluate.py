@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +145,8 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         )
         evaluation, suite = _decide(assembly, judges, answers, InterimLooks.plan(pairs, cards, options.budget))
         with working("writing the report"):
-            report = answers.scoring.compute(write_report, setting, evaluation, suite).result()
+            advised = partial(write_report, named=options.pairs, advise=not options.derived)
+            report = answers.scoring.compute(advised, setting, evaluation, suite).result()
         with working("writing the evidence into the registry"):
             _keep_evidence(worker, evaluation, suite, report, signer, setting)
         journal.finish(record)

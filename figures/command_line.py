@@ -9,7 +9,8 @@ from pathlib import Path
 
 PROGRAM = "omni"
 DEFAULT_TASK = "summarize"
-REASON = ("--why", '"why, in one sentence"')
+NO_REASON = "why, in one sentence"  # what a suggested command says until somebody writes the reason
+REASON = ("--why", f'"{NO_REASON}"')
 _QUOTED = re.compile(r"""(?:'[^']*'|"[^"$`\\]*")+""")
 _COMMAND = re.compile(r"`omni ([a-z][a-z-]*)")
 SIMULATED = "OMNI_SIMULATED"  # as in `service.display.terminal`, of which this package knows nothing

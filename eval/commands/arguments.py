@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from figures.command_line import NO_REASON
+
 GATE_REJECTS, COULD_NOT_RUN = 1, 2
 
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="Name of the pair's file in prompts/<task>/.")]
@@ -35,7 +37,18 @@ WithoutJudge = Annotated[
         help="Release although no licensed judge looked at some kinds of harm; WHY is signed into the release.",
     ),
 ]
-Why = Annotated[str, typer.Option(help="Reason, kept in the release history.")]
+
+
+def _own_words(why: str) -> str:
+    # Signed with the release and read by whoever asks later why it was made.
+    if not why.strip() or why.strip() == NO_REASON:
+        raise typer.BadParameter(
+            f"write the reason in your own words in place of {why!r}: it is signed with the release"
+        )
+    return why
+
+
+Why = Annotated[str, typer.Option(help="Reason, kept in the release history.", callback=_own_words)]
 
 
 def names_of(text: str | None) -> tuple[str, ...]:

@@ -129,10 +129,8 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
     with paused_gc():
         from eval.evaluate import evaluate
         from eval.report.console import render_evaluation
-        from eval.report.next_step import next_step
-        from eval.results import NOT_MEASURED, behaviour_verdict
+        from eval.report.next_step import next_steps, step_lines
         from eval.run.selection import left_out_lines
-        from figures.command_line import omni
         from service.release.unseen import UnseenPolicy
         from service.settings import Settings
 
@@ -144,14 +142,9 @@ def run_and_print(options: "Options", settings: "Settings | None" = None) -> "Fi
         raise typer.Exit(COULD_NOT_RUN) from None
     render_evaluation(outcome.evaluation, outcome.suite)
     lines = left_out_lines(outcome.left_out, options.task, settings) + _keep_lines(options.derived, options.task)
-    unmeasured = [p.pair_name for p in outcome.evaluation.pairs if behaviour_verdict(p.gate.checks) == NOT_MEASURED]
-    whole = outcome.evaluation.dataset_name == outcome.suite.gate_dataset
-    if whole and outcome.suite.behaviour is not None and unmeasured:
-        again = omni("gate", unmeasured[0], task=options.task)
-        lines.append(f"Behaviour: not measured for {', '.join(unmeasured)}. To measure it and decide again: {again}")
-    policy = UnseenPolicy.of(settings)
-    next_line = [f"Next: {next_step(outcome.evaluation, outcome.suite, policy, named=options.pairs)}"]
-    say("\n".join(["", *lines, f"Report: {outcome.report}", *(next_line if not options.derived else [])]))
+    steps = next_steps(outcome.evaluation, outcome.suite, UnseenPolicy.of(settings), named=options.pairs)
+    shown = [] if options.derived else step_lines(steps)  # a derived pair is no file, and cannot be released
+    say("\n".join(["", *lines, f"Report: {outcome.report}", *shown]))
     return outcome
 
 

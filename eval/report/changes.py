@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from eval.report.conclusions import case_metrics, results_of
-from eval.results import CaseResult, Evaluation, PairResult
+from eval.results import CaseResult, Evaluation, PairResult, Verdict
 from eval.suite import Suite
+from figures.formatting import plural
 from service.display.inert import visible
 
 CHANGED_LISTED = 10
+_NAMED = 3
 _NO_ANSWER = 100.0  # a missing answer weighs more than any loss of scores
 # Below this share of common words a word-by-word comparison is hard to read, so the page shows it on demand only.
 READABLE_SHARE = 0.4
@@ -78,6 +80,28 @@ def changed_lists(evaluation: Evaluation, suite: Suite) -> list[ChangedList]:
     """Return each candidate's most changed cases: lost answers and lower scores first, then higher scores, then new words."""
     production = production_answers(evaluation)
     return [_changed(pair, production, suite) for pair in evaluation.pairs if production and not pair.is_production]
+
+
+def beside_production(pair: PairResult, evaluation: Evaluation, suite: Suite) -> str:
+    """Return how the pair compares with production in a few words; "" where it was not compared.
+
+    "no worse than production within the margins; 33 of 200 answers differ".
+    """
+    checks = [check for check in pair.gate.checks if check.kind == "no_worse"]
+    production = production_answers(evaluation)
+    if pair.is_production or not checks or not production:
+        return ""
+    differ = _changed(pair, production, suite)
+    tail = f"{differ.count} of {plural(differ.total, 'answer')} differ{'s' if differ.total == 1 else ''}"
+    for verdict, words in (
+        (Verdict.FAIL, "worse than production in"),
+        (Verdict.INCONCLUSIVE, "undecided against production in"),
+    ):
+        names = [check.name for check in checks if check.verdict is verdict]
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            return f"{words} {', '.join(names[:_NAMED])}{more}; {tail}"
+    return f"no worse than production within the margins; {tail}"
 
 
 def _changed(pair: PairResult, production: dict[str, CaseResult], suite: Suite) -> ChangedList:

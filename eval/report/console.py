@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
+from eval.report.changes import beside_production
 from eval.report.conclusions import (
     VERDICT_SIGNS,
     VERDICT_WORDS,
@@ -71,7 +72,7 @@ def render_evaluation(evaluation: Evaluation, suite: Suite, console: "Console | 
     printer.comparison()
     printer.ceiling()
     printer.worst_cases()
-    printer.say(headline(evaluation), "bold")
+    printer.conclusion()
 
 
 class _Printer:
@@ -326,6 +327,13 @@ class _Printer:
                 self.say("other findings, worst first:", indent=2)
                 self._list_cases(graded[:WORST_SHOWN], None)
         self._console.print()
+
+    def conclusion(self) -> None:
+        """Print how each candidate compares with production, and last the outcome in a sentence."""
+        for pair in candidates(self._evaluation):
+            if said := beside_production(pair, self._evaluation, self._suite):
+                self.say(f"{one_line(pair.pair_name, 60)} is {said}.")
+        self.say(headline(self._evaluation), "bold")
 
     def _list_cases(self, items: list[CaseResult], total: int | None) -> None:
         for item in items:

@@ -1,27 +1,40 @@
-"""Says what to type next: the last line of an evaluation, by what it found."""
+"""Says what to do after an evaluation, by what it found: the last lines on the console and a box on the page."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from eval.report.conclusions import candidates, open_checks, replaced_models, table_metrics
 from eval.results import NOT_MEASURED, Evaluation, PairResult, Verdict, behaviour_verdict
 from eval.suite import Suite
-from figures.command_line import omni
+from figures.command_line import REASON, omni
 from service.display.inert import one_line
 from service.release.unseen import UnseenPolicy, unseen_text
 
 DEV = "dev"
 _UNDECIDED_REPEATS = 3  # more than before
-_REASON = '"why, in one sentence"'
 
 
-def next_step(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextStep:
+    """What to do, and the command that does it."""
+
+    do: str
+    command: str
+
+
+def step_lines(steps: Sequence[NextStep]) -> list[str]:
+    """Return the steps as the console prints them: "Next: release it: omni promote ...", "Then: ..."."""
+    return [f"{'Then' if number else 'Next'}: {step.do}: {step.command}" for number, step in enumerate(steps)]
+
+
+def next_steps(
     evaluation: Evaluation,
     suite: Suite,
     policy: UnseenPolicy,
     *,
     named: Collection[str] = (),
-) -> str:
-    """Return the command to type after ``evaluation``, behind a few words that say what it is for.
+) -> tuple[NextStep, ...]:
+    """Return what to do after ``evaluation``, in order; at least one step.
 
     ``policy``: whether this stage releases a pair although nobody looked at some kinds of harm.
     ``named``: the pairs that were asked for; the step is about one of them where there are any.
@@ -31,7 +44,7 @@ def next_step(
         return _for_production(evaluation, suite)
     real = [pair for pair in judged if pair.role != "demo"]
     if not real:
-        return f"that was a demo; evaluate what is no demo: {omni('eval', task=evaluation.task)}"
+        return _step("that was a demo; evaluate what is no demo", omni("eval", task=evaluation.task))
     passed = [pair for pair in real if pair.gate.verdict is Verdict.PASS]
     if passed:
         return _after_pass(_best(passed, suite), evaluation, suite, policy)
@@ -41,54 +54,59 @@ def next_step(
     return _after_fail(min(real, key=lambda pair: len(open_checks(pair))), evaluation)
 
 
-def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite, policy: UnseenPolicy) -> str:
+def _after_pass(pair: PairResult, evaluation: Evaluation, suite: Suite, policy: UnseenPolicy) -> tuple[NextStep, ...]:
     name, task = pair.pair_name, evaluation.task
     if replaced_models(evaluation, pair):
-        return f"a stand-in answered; ask the real model: OMNI_ENVIRONMENT=aws {omni('gate', name, task=task)}"
+        asked = f"OMNI_ENVIRONMENT=aws {omni('gate', name, task=task)}"
+        return _step("a stand-in answered; ask the real model", asked)
     if evaluation.dataset_name != suite.gate_dataset:
-        return f"evaluate it on the gate's cases: {omni('eval', '--pairs', name, task=task)}"
-    if _behaviour_is_missing(pair, evaluation, suite):
-        return f"judge its behaviour too, which {evaluation.environment} requires: {omni('gate', name, task=task)}"
+        return _step("evaluate it on the gate's cases", omni("eval", "--pairs", name, task=task))
+    steps: tuple[NextStep, ...] = ()
+    if suite.behaviour is not None and behaviour_verdict(pair.gate.checks) == NOT_MEASURED:
+        required = evaluation.environment in suite.behaviour.required_in
+        needed = f", and {evaluation.environment} requires" if required else ""
+        behaviour = f"judge its behaviour too, which this run did not measure{needed}"
+        steps = _step(behaviour, omni("gate", name, task=task))
     if policy.refuses(pair.gate.unseen):
         text = unseen_text(pair.gate.unseen, pair.gate.looked_at)
-        return f"have a licensed judge look, as {text}, and stage {policy.stage} refuses that: {omni('calibrate', task=task)}"
-    return f"release it: {omni('promote', name, '--why', _REASON, task=task)}"
+        judge = f"have a licensed judge look, as {text}, and stage {policy.stage} refuses that"
+        return steps + _step(judge, omni("calibrate", task=task))
+    return steps + _step("release it", omni("promote", name, *REASON, task=task))
 
 
-def _after_undecided(pair: PairResult, evaluation: Evaluation, suite: Suite) -> str:
+def _after_undecided(pair: PairResult, evaluation: Evaluation, suite: Suite) -> tuple[NextStep, ...]:
     name, task = pair.pair_name, evaluation.task
     if evaluation.dataset_name != suite.gate_dataset:
-        return f"evaluate it on the gate's cases, which are more: {omni('eval', '--pairs', name, task=task)}"
+        return _step("evaluate it on the gate's cases, which are more", omni("eval", "--pairs", name, task=task))
     if all(check.kind == "behaviour" for check in open_checks(pair)):
-        return f"measure its behaviour again: {omni('gate', name, task=task)}"
+        return _step("measure its behaviour again", omni("gate", name, task=task))
     if pair.gate.look.planned > 1:
         more = ("--budget", str(pair.gate.look.planned - 1 + _UNDECIDED_REPEATS))
-        return f"gather more evidence: {omni('eval', '--pairs', name, *more, task=task)}"
-    return f"improve {_file(pair, task)} and try it: {omni('eval', '--pairs', name, '--dataset', DEV, task=task)}"
+        return _step("gather more evidence", omni("eval", "--pairs", name, *more, task=task))
+    return _step(f"improve {_file(pair, task)} and try it", omni("eval", "--pairs", name, "--dataset", DEV, task=task))
 
 
-def _after_fail(pair: PairResult, evaluation: Evaluation) -> str:
+def _after_fail(pair: PairResult, evaluation: Evaluation) -> tuple[NextStep, ...]:
     name, task = pair.pair_name, evaluation.task
     if all(check.kind == "behaviour" for check in open_checks(pair)) and pair.gate.checks:
-        return f"improve {_file(pair, task)} and try it: {omni('behave', name, task=task)}"
+        return _step(f"improve {_file(pair, task)} and try it", omni("behave", name, task=task))
     again = omni("eval", "--pairs", name, "--dataset", DEV, task=task)
-    return f"read its worst cases in the report, improve {_file(pair, task)}, and try it: {again}"
+    return _step(f"read its worst cases in the report, improve {_file(pair, task)}, and try it", again)
 
 
-def _for_production(evaluation: Evaluation, suite: Suite) -> str:
+def _for_production(evaluation: Evaluation, suite: Suite) -> tuple[NextStep, ...]:
     production = next((pair for pair in evaluation.pairs if pair.is_production), None)
     if (
         production is not None
         and production.gate.verdict is Verdict.FAIL
         and evaluation.dataset_name == suite.gate_dataset
     ):
-        return f"production fails its own gate; see what else was released: {omni('history', task=evaluation.task)}"
-    return f"serve what is in production: {omni('serve')}"
+        return _step("production fails its own gate; see what else was released", omni("history", task=evaluation.task))
+    return _step("serve what is in production", omni("serve"))
 
 
-def _behaviour_is_missing(pair: PairResult, evaluation: Evaluation, suite: Suite) -> bool:
-    required = suite.behaviour is not None and evaluation.environment in suite.behaviour.required_in
-    return required and behaviour_verdict(pair.gate.checks) == NOT_MEASURED
+def _step(do: str, command: str) -> tuple[NextStep, ...]:
+    return (NextStep(do=do, command=command),)
 
 
 def _best(pairs: list[PairResult], suite: Suite) -> PairResult:

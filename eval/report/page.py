@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +33,7 @@ from eval.report.conclusions import (
     verdict_reason,
 )
 from eval.report.junit import render_junit
+from eval.report.next_step import NextStep
 from eval.report.reasons import check_groups, with_cause
 from eval.results import CaseResult, Check, Evaluation, PairResult
 from eval.suite import Suite
@@ -48,7 +49,14 @@ MARKDOWN_LIMIT = 65_000
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], folder: Path) -> Path:
+def write_report(
+    evaluation: Evaluation,
+    suite: Suite,
+    cases: Mapping[str, Case],
+    folder: Path,
+    *,
+    steps: Sequence[NextStep] = (),
+) -> Path:
     """Write ``report.html``, ``report.json``, ``report.md`` and ``junit.xml`` into ``folder`` and return the path of the first.
 
     Each file is replaced atomically. ``report.html`` needs no other file and no network, and is the only one that holds
@@ -59,6 +67,7 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
         suite: the suite that it ran under.
         cases: cases by id; a result whose case is missing appears in the tables but not in the list of cases.
         folder: created if it does not exist.
+        steps: what the page says to do next.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / MARKDOWN_NAME, render_markdown(evaluation, suite))
@@ -67,11 +76,13 @@ def write_report(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]
     )
     write_whole(folder / JUNIT_NAME, render_junit(evaluation))
     path = folder / HTML_NAME
-    write_whole(path, render_html(evaluation, suite, cases))
+    write_whole(path, render_html(evaluation, suite, cases, steps=steps))
     return path
 
 
-def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> str:
+def render_html(
+    evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case], *, steps: Sequence[NextStep] = ()
+) -> str:
     """Return the page; text of cases and outputs is escaped, and its security policy allows only the page's own script."""
     import jinja2  # late: the console alone does not need it
 
@@ -92,6 +103,7 @@ def render_html(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case])
     page = environment.get_template("report.html.j2").render(
         e=evaluation,
         headline=headline(evaluation),
+        steps=steps,
         baseline=baseline_sentence(evaluation),
         calls=calls_sentence(evaluation),
         warning=stand_in_warning(evaluation),

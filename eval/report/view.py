@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from eval.cases import Case
+from eval.report.changes import beside_production
 from eval.report.check_table import Badge, CheckLine, ReasonRows, badge, open_words, passed_lines, reason_rows
 from eval.report.conclusions import (
     calls_sentence,
@@ -73,6 +74,7 @@ class PairCard:
     why: str
     open_words: str
     findings: str
+    beside: str
     model: str
     backup: str
     answered_by: str
@@ -118,6 +120,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             limit=limit_text(pair),
             why=with_cause(pair, suite, why(pair)),
             open_words=open_words(pair, suite),
+            beside=beside_production(pair, evaluation, suite),
             findings=findings_sentence(results_of(pair), suite),
             model=pair.model,
             backup=pair.backup or "",

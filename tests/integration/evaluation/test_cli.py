@@ -148,7 +148,8 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
     assert "eval --pairs echo --cases" in bundled
     (provider,) = [line for line in lines if line.startswith("Left out: nova-lite, nova-micro-compressed, nova-micro.")]
     assert provider.endswith("omni eval")
-    assert lines[-1].startswith("Next: release it: ")
+    assert lines[-2].startswith("Next: judge its behaviour too, which this run did not measure: ")
+    assert lines[-1].startswith("Then: release it: ")
     assert "omni promote extractive --why" in lines[-1]
     assert " 0 s left" not in done.stderr
 

@@ -12,6 +12,7 @@ import typer
 from eval.errors import HarnessError, Refused
 from eval.release.audit_item import AuditItem
 from figures import command_line
+from figures.command_line import NO_REASON
 from omni.app import STATIONS, build_app
 from omni.simulated import mark_simulated, use_simulated_store
 from reports.errors import ReportError
@@ -253,6 +254,15 @@ def test_what_is_suggested_next_stays_in_the_simulated_weeks(monkeypatch, capsys
     monkeypatch.setenv("OMNI_LOCAL_BEDROCK_PORT", "5001")
     assert omni(*options, "promote", "a", "--why", "y") == 0
     assert capsys.readouterr().out.endswith(f"Next: serve it: {suggested}\n")
+
+
+@pytest.mark.parametrize("why", [NO_REASON, f" {NO_REASON} ", ""])
+@pytest.mark.parametrize("command", [("promote", "a"), ("rollback",)])
+def test_a_suggested_reason_that_nobody_filled_in_is_refused(monkeypatch, capsys, command, why):
+    monkeypatch.setattr("eval.release.promotion.promote_pair", lambda *_, **__: pytest.fail("released"))
+    monkeypatch.setattr("eval.release.promotion.roll_back", lambda *_, **__: pytest.fail("rolled back"))
+    assert omni(*command, "--why", why) == 2
+    assert "write the reason in your own words" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_is_suggested_keeps_the_task(monkeypatch, capsys):

@@ -8,7 +8,10 @@ import pytest
 from rich.console import Console
 
 from eval.report import console as eval_console
+from eval.report.changes import beside_production
 from eval.report.console import WIDTH_WITHOUT_TERMINAL, render_evaluation, result_console
+from eval.report.next_step import NextStep
+from eval.report.page import render_html
 from eval.results import CaseResult, Check, Evaluation, GateResult, PairResult, Score, Verdict
 from eval.suite import Floor, MetricSpec, NoWorse, Suite
 from figures.metric import Metric, Unit
@@ -234,3 +237,25 @@ def test_rich_is_imported_only_to_print() -> None:
         if (getattr(value, "__module__", "") or "").startswith("rich")
     ]
     assert at_the_top == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict.PASS, "no worse than production within the margins"),
+        (Verdict.FAIL, "worse than production in grounded"),
+        (Verdict.INCONCLUSIVE, "undecided against production in grounded"),
+    ],
+)
+def test_a_candidate_is_compared_with_production_in_one_sentence_before_the_outcome(
+    verdict: Verdict, words: str
+) -> None:
+    new = pair("new")
+    new = replace(new, gate=replace(new.gate, checks=(check("no_worse", verdict, -0.05, 0.0),)))
+    shown = evaluation(CURRENT, new)
+    assert beside_production(CURRENT, shown, SUITE) == ""
+    assert show(shown).rstrip().splitlines()[-2] == f"new is {words}; 0 of 4 answers differ."
+    steps = (NextStep(do="release it", command="omni promote new"),)
+    page = render_html(shown, SUITE, {}, steps=steps)
+    assert f"{words[0].upper()}{words[1:]}; 0 of 4 answers differ." in page
+    assert "<li>Release it.<code>omni promote new</code></li>" in page

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eval.report.next_step import next_step
+from eval.report.next_step import next_steps, step_lines
 from eval.results import Check, Evaluation, GateResult, InterimLook, PairResult, Verdict
 from eval.suite import Behaviour, MetricSpec, Suite
 from figures.metric import Metric, Unit
@@ -86,7 +86,10 @@ def evaluation(*pairs, dataset="gate", task="summarize", environment="local"):
 
 
 def step(*pairs, suite=SUITE, policy=TAKES, named=(), **where):
-    return next_step(evaluation(*pairs, **where), suite, policy, named=named)
+    return "\n".join(
+        line.partition(": ")[2]
+        for line in step_lines(next_steps(evaluation(*pairs, **where), suite, policy, named=named))
+    )
 
 
 def test_a_pair_that_passed_on_the_gates_cases_is_to_be_released():
@@ -103,11 +106,16 @@ def test_of_several_that_passed_the_best_is_to_be_released():
     assert "omni promote b" in step(pair("a", check(PASS), value=0.6), pair("b", check(PASS), value=0.7))
 
 
-def test_where_behaviour_is_required_and_was_not_measured_it_comes_first():
+def test_where_behaviour_was_not_measured_it_comes_first_and_the_release_after_it():
     suite = replace(SUITE, behaviour=Behaviour(dataset="c", attacks="a", plant=lambda inputs, text: {}, floors=()))
     missing = pair("a", check(PASS))
-    assert step(missing, suite=suite, environment="aws").endswith("requires: omni gate a")
-    assert "omni promote a" in step(missing, suite=suite)
+    behaviour, release = step(missing, suite=suite, environment="aws").splitlines()
+    assert behaviour.endswith("and aws requires: omni gate a")
+    assert release.startswith("release it: omni promote a ")
+    assert step(missing, suite=suite).splitlines() == [
+        "judge its behaviour too, which this run did not measure: omni gate a",
+        'release it: omni promote a --why "why, in one sentence"',
+    ]
     assert "omni promote a" in step(pair("a", check(PASS, "behaviour")), suite=suite, environment="aws")
 
 
