@@ -155,7 +155,7 @@ def _regate(root: Path, settings: Settings, environment: Mapping[str, str]) -> f
         began = time.perf_counter()
         done = subprocess.run(command, env=dict(environment) | own, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - began
-    if done.returncode not in (0, 1) or ": 0 live model calls" not in done.stdout:
+    if done.returncode not in (0, 1) or ": 0 model calls" not in done.stdout:
         raise SystemExit(f"the second evaluation was not answered from the cache:\n{done.stdout[:2000]}\n{done.stderr}")
     return seconds
 

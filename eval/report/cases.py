@@ -103,6 +103,11 @@ class CaseView:
     answers: tuple[ShownAnswer, ...]
     others: tuple[ShownAnswer, ...]
 
+    @property
+    def has_finding(self) -> bool:
+        """Whether a pair's first answer failed or has a finding."""
+        return any(answer.state != "ok" for answer in self.answers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorstList:
@@ -314,12 +319,21 @@ def _score_text(value: float) -> str:
 def _figures(item: CaseResult) -> str:
     result = item.result
     cost = MISSING if result.cost is None else format_number(float(result.cost.metered_usd), Unit.USD)
-    when = "live" if item.live else "from the cache" + (f" (run {item.measured_in})" if item.measured_in else "")
+    when = _how(item) if item.live else "from the cache" + (f" (run {item.measured_in})" if item.measured_in else "")
     parts = [f"{format_number(result.request_ms, Unit.MS)}, {when}", f"cost {cost}"]
     if result.answered_by:
         origin = f" ({' + '.join(result.origins)})" if result.origins else ""
         parts.append(f"answered by {result.answered_by}{origin}")
     return " · ".join(parts)
+
+
+def _how(item: CaseResult) -> str:
+    """Return how this run got the answer."""
+    if item.result.arm == "none":
+        return "no model needed"
+    if "stand-in" in item.result.origins:
+        return "stand-in call"
+    return "computed by code" if item.result.origins == ("code",) else "model call"
 
 
 def mark_output(output: str, findings: Sequence[ScoreFinding], case: Case) -> list[Segment]:

@@ -129,14 +129,17 @@ def baseline_sentence(evaluation: Evaluation) -> str:
 
 
 def calls_sentence(evaluation: Evaluation) -> str:
-    """Return where the answers came from: "0 live model calls, 74 answers from the cache, 37 computed by code"."""
+    """Return where the answers came from: "0 model calls, 74 answers from the cache, 37 computed by code"."""
     e = evaluation
     live = [item.result for pair in e.pairs for item in pair.cases if item.live]
     counts = {
         "computed by code": sum(result.model in e.code_models for result in live),
         "that needed no model": sum(result.arm == "none" for result in live),
     }
-    text = f"{plural(e.calls_live, 'live model call')}, {plural(e.calls_cached, 'answer')} from the cache"
+    origins = {"stand-in" in item.origins for item in live if item.model not in e.code_models and item.arm != "none"}
+    kinds = {frozenset({True}): "stand-in call", frozenset({True, False}): "model or stand-in call"}
+    calls = plural(e.calls_live, kinds.get(frozenset(origins), "model call"))
+    text = f"{calls}, {plural(e.calls_cached, 'answer')} from the cache"
     return text + "".join(f", {count:,} {what}" for what, count in counts.items() if count)
 
 

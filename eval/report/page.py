@@ -99,6 +99,7 @@ def render_html(
     )
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    views = case_pages.case_views(evaluation, suite, cases)
     curves, axis = latency.latency_curves(evaluation)
     page = environment.get_template("report.html.j2").render(
         e=evaluation,
@@ -130,7 +131,8 @@ def render_html(
         judge=judge_status(evaluation),
         changed=changes.changed_lists(evaluation, suite),
         worst=case_pages.worst_lists(evaluation, suite),
-        cases=case_pages.case_views(evaluation, suite, cases),
+        cases=views,
+        without_finding=[view for view in views if not view.has_finding],
         sensitivity=sensitivity_of(suite, judged=any(pair.gate.looked_at for pair in evaluation.pairs)),
         provenance=view.provenance(evaluation, suite, cases),
         style=STYLE_SHEET.read_text(encoding="utf-8"),

@@ -3,6 +3,7 @@
 const cases = [...document.querySelectorAll("details.case")];
 const text = new Map(cases.map((box) => [box, box.textContent.toLowerCase()]));
 const [find, state, pair, against, shown] = ["find", "state", "pair", "against", "shown"].map((id) => document.getElementById(id));
+const rest = document.getElementById("rest"); // cases without findings, folded until somebody looks for one
 const filter = () => {
   const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
   let count = 0;
@@ -14,13 +15,20 @@ const filter = () => {
     box.hidden = !visible;
     count += visible ? 1 : 0;
   }
+  if (rest) {
+    rest.hidden = !rest.querySelector("details.case:not([hidden])");
+    rest.open = rest.open || words.length > 0 || Boolean(pair.value || state.value || (against && against.value));
+  }
   shown.textContent = count + " of " + cases.length + " cases";
 };
 const open = () => {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (target instanceof HTMLDetailsElement) {
     target.hidden = false;
-    target.open = true;
+    for (let box = target; box; box = box.parentElement?.closest("details")) {
+      box.hidden = false;
+      box.open = true;
+    }
     target.scrollIntoView();
   }
 };

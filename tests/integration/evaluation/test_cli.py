@@ -140,7 +140,7 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
     done = run(root, "eval")
     assert done.returncode == 0, done.stderr
     assert [pair["pair_name"] for pair in result_of(done)["pairs"]] == ["extractive"]
-    assert ": 0 live model calls" in done.stdout
+    assert ": 0 model calls" in done.stdout
     assert not (root / "state" / "logs" / "bedrock.log").exists()
     lines = done.stdout.splitlines()
     (bundled,) = [line for line in lines if line.startswith("Left out: echo, smollm2-short, smollm2-structured.")]
@@ -226,7 +226,7 @@ def test_a_second_run_is_answered_from_the_cache_and_says_so(root):
     with LocalBedrock() as server:
         run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
         second = run(root, "eval", "--pairs", "echo", OMNI_BEDROCK_ENDPOINT=server.url)
-    assert "0 live model calls, 37 answers from the cache" in second.stdout
+    assert "0 model calls, 37 answers from the cache" in second.stdout
     assert "leaked" not in second.stderr
     assert "measured in run" in second.stdout
 

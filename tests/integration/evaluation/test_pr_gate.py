@@ -129,5 +129,5 @@ def test_a_sweep_writes_its_page_and_continues_from_the_cache(root: Path) -> Non
     plain = json.loads(page.with_name("sweep.json").read_text())
     assert [point["name"] for point in plain["points"]] == ["echo@echo", "echo@extractive-digest", "extractive@echo"]
     again = run(root, *line)
-    assert " 0 live model calls, 12 answers from the cache" in " ".join(again.stdout.split()), again.stdout[:600]
+    assert " 0 model calls, 12 answers from the cache" in " ".join(again.stdout.split()), again.stdout[:600]
     assert run(root, "sweep", "--models", "nova-lite").returncode == 2

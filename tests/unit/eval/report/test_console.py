@@ -111,7 +111,7 @@ CURRENT = pair("current", is_production=True)
 
 def test_the_header_names_task_dataset_environment_and_calls() -> None:
     text = show(evaluation(CURRENT))
-    assert "summarize on tiny (4 cases, 616c875d) in local: 12 live model calls, 8 answers from the cache" in text
+    assert "summarize on tiny (4 cases, 616c875d) in local: 12 model calls, 8 answers from the cache" in text
 
 
 def test_pairs_stand_side_by_side_with_metrics_in_the_suites_order() -> None:
