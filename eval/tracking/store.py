@@ -190,10 +190,8 @@ class Tracking:
         from mlflow.entities import Dataset, DatasetInput, Metric, Param
 
         mlflow = self._mlflow
-        tables = [
-            *({COMPARED_FILE} & log.texts.keys()),
-            CASES_FILE,
-        ]  # MLflow's compare view shows the first one at once
+        # MLflow's compare view shows the first one at once.
+        tables = [*({COMPARED_FILE} & log.texts.keys()), CASES_FILE]
         with self._translated("record the evaluation in MLflow"):
             with mlflow.start_run(
                 experiment_id=self._experiment(task),
