@@ -1,6 +1,7 @@
 """A behaviour result: one row per case, the metrics over them, and the file from which a gate reads it."""
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,6 +28,9 @@ _NOT_THE_PRIMARY = (
     "(CONCURRENCY=1 helps on a small machine)"
 )
 
+# The variables by which litellm's providers name a server.
+_ADDRESS_VARIABLES = ("_API_BASE", "_BASE_URL", "_API_URL", "_ENDPOINT_URL")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourRow:
@@ -45,7 +49,10 @@ class BehaviourRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourResult:
-    """One pair's behaviour in the running service; valid only for the digests of pair, set and suite, and the environment."""
+    """One pair's behaviour in the running service; valid only for the digests of pair, set and suite, and the environment.
+
+    ``servers`` is the digest of what answers for models (``servers_digest``): a stand-in's behaviour is not the provider's.
+    """
 
     task: str
     pair_name: str
@@ -53,6 +60,7 @@ class BehaviourResult:
     set_digest: str
     suite_digest: str
     environment: str
+    servers: str
     at: str
     engine: str
     rows: tuple[BehaviourRow, ...]
@@ -153,7 +161,7 @@ def load_set(suite: Suite, settings: Settings) -> tuple[Dataset, tuple[Any, ...]
 
 
 def find_result(pair_digest: str, suite: Suite, settings: Settings) -> BehaviourResult | None:
-    """Return the result for the present pair, set, suite and environment, or None.
+    """Return the result for the present pair, set, suite, environment and servers of models, or None.
 
     Raises:
         CaseError: the suite's behaviour cases cannot be read.
@@ -167,7 +175,19 @@ def find_result(pair_digest: str, suite: Suite, settings: Settings) -> Behaviour
     found = load_result(result_path(settings, pair_digest, digest))
     if found is None or (found.pair_digest, found.set_digest) != (pair_digest, digest):
         return None
-    return found if (found.suite_digest, found.environment) == (suite.digest, settings.environment) else None
+    present = (suite.digest, settings.environment, servers_digest(settings))
+    return found if (found.suite_digest, found.environment, found.servers) == present else None
+
+
+def servers_digest(settings: Settings) -> str:
+    """Return the SHA-256 of the addresses at which models are asked, and of the stand-in's name, if there is one."""
+    named = {
+        "bedrock": settings.bedrock.endpoint,
+        "stand_in": settings.bedrock.stand_in,
+        "models": dict(settings.bedrock.model_endpoints),
+        "variables": {name: os.environ[name] for name in sorted(os.environ) if name.endswith(_ADDRESS_VARIABLES)},
+    }
+    return sha256_hex(canonical_json(named))
 
 
 def with_behaviour(gate: GateResult, suite: Suite, settings: Settings) -> GateResult:

@@ -14,7 +14,7 @@ from eval.behaviour.case import BehaviourCase
 from eval.behaviour.cases import build_cases
 from eval.behaviour.install import engine_version, install
 from eval.behaviour.promptfoo import configuration, disguise, read_rows, run_promptfoo
-from eval.behaviour.record import BehaviourResult, load_set, save_result
+from eval.behaviour.record import BehaviourResult, load_set, save_result, servers_digest
 from eval.behaviour.serving import WebhookScorer, print_progress, running, serve_pair
 from eval.errors import HarnessError
 from eval.suite import Suite
@@ -86,6 +86,7 @@ def run_behaviour(
         set_digest=digest,
         suite_digest=suite.digest,
         environment=settings.environment,
+        servers=servers_digest(settings) if url is None or settings.environment == "aws" else f"those of {url}",
         at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         engine=f"promptfoo {engine_version()}",
         rows=rows,

@@ -4,6 +4,7 @@ import difflib
 import importlib.metadata
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,13 @@ _PROVIDERS = "provider_endpoints_support_backup.json"
 _BEDROCK = ("bedrock", "bedrock_converse")
 _CHAT_MODES = ("chat", "completion", "responses")
 _MILLION = 1_000_000
+# Providers that run on machines of one's own, where a price of zero is true.
+_OWN_SERVERS = frozenset(
+    {"ollama", "ollama_chat", "hosted_vllm", "vllm", "lm_studio", "llamafile", "lemonade", "docker_model_runner"}
+)
+_ALWAYS_SEARCH = frozenset({"perplexity"})
+_FEES = ("input_cost_per_request", "cost_per_second", "input_cost_per_second")
+_DEARER_ABOVE = re.compile(r"input_cost_per_token_above_(\d+)k_tokens")
 _NEAR = 3
 
 
@@ -59,16 +67,16 @@ def known_model(model_id: str) -> KnownModel | None:
             entry = None
     if entry is None:
         return None
-    tokens = entry.get("max_input_tokens") or entry.get("max_tokens")
+    unpriced = _is_unpriced(entry)
     ends = entry.get("deprecation_date")
     return KnownModel(
         provider=str(entry.get("litellm_provider", "")),
         mode=str(entry.get("mode", "")),
-        input=_per_million(entry, "input_cost_per_token"),
-        output=_per_million(entry, "output_cost_per_token"),
+        input=None if unpriced else _per_million(entry, "input_cost_per_token"),
+        output=None if unpriced else _output_price(entry),
         cache_read=_per_million(entry, "cache_read_input_token_cost"),
         cache_write=_per_million(entry, "cache_creation_input_token_cost"),
-        context_tokens=int(tokens) if tokens else None,
+        context_tokens=_context(entry),
         end_of_life=date.fromisoformat(ends) if ends else None,
     )
 
@@ -98,6 +106,28 @@ def _full_id(key: str, entry: Mapping[str, Any]) -> str:
     if provider in _BEDROCK or key.startswith(f"{provider}/"):
         return key
     return f"{provider}/{key}"
+
+
+def _is_unpriced(entry: Mapping[str, Any]) -> bool:
+    """Return whether the entry's prices do not tell what a call costs: it has other fees, or a provider's prices are all zero."""
+    provider = entry.get("litellm_provider")
+    fees = [*_FEES, "search_context_cost_per_query"] if provider in _ALWAYS_SEARCH else _FEES
+    free = not entry.get("input_cost_per_token") and not entry.get("output_cost_per_token")
+    return any(entry.get(name) for name in fees) or (free and provider not in _OWN_SERVERS)
+
+
+def _output_price(entry: Mapping[str, Any]) -> Decimal | None:
+    """Return the price of output tokens; reasoning tokens are among them, so the dearer of both."""
+    plain = _per_million(entry, "output_cost_per_token")
+    reasoning = _per_million(entry, "output_cost_per_reasoning_token")
+    return plain if plain is None or reasoning is None else max(plain, reasoning)
+
+
+def _context(entry: Mapping[str, Any]) -> int | None:
+    """Return the length of a prompt that the prices hold for: longer ones are dearer with some models."""
+    tokens = entry.get("max_input_tokens") or entry.get("max_tokens")
+    dearer = [int(found[1]) * 1000 for name in entry if (found := _DEARER_ABOVE.fullmatch(name))]
+    return min([int(tokens), *dearer]) if tokens else None
 
 
 def _per_million(entry: Mapping[str, Any], name: str) -> Decimal | None:

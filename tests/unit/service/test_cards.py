@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from service.cards import ModelCard, ModelCards
+from service.cards import ModelCard, ModelCards, cost_map
 from service.cards.cost_map import cost_map_source
 from service.errors import ConfigurationError, PairError
 
@@ -76,3 +76,32 @@ def test_a_wrong_card_is_refused(tmp_path, fields, words):
     path.write_text(f"models: [{{{fields}, runs: provider}}]")
     with pytest.raises(ConfigurationError, match=words):
         ModelCards.load(path)
+
+
+@pytest.mark.parametrize(
+    ("provider", "prices", "priced"),
+    [
+        ("mistral", {"input_cost_per_token": 0, "output_cost_per_token": 0}, False),  # a provider that charges nothing?
+        ("ollama", {"input_cost_per_token": 0, "output_cost_per_token": 0}, True),
+        ("mistral", {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}, True),
+        ("replicate", {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "cost_per_second": 0.1}, False),
+        ("perplexity", {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "search_context_cost_per_query": {"a": 1}},
+         False),
+    ],
+)  # fmt: skip
+def test_prices_that_do_not_tell_what_a_call_costs_are_none(monkeypatch, provider, prices, priced):
+    entry = {"litellm_provider": provider, "mode": "chat", "max_input_tokens": 1000, **prices}
+    monkeypatch.setattr(cost_map, "_entries", lambda: {f"{provider}/m": entry})
+    known = cost_map.known_model(f"{provider}/m")
+    assert (known.input is not None and known.output is not None) is priced
+
+
+def test_reasoning_tokens_are_priced_and_prompts_stay_below_the_dearer_tier(monkeypatch):
+    entry = {
+        "litellm_provider": "gemini", "mode": "chat", "max_input_tokens": 1_000_000,
+        "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6, "output_cost_per_reasoning_token": 5e-6,
+        "input_cost_per_token_above_200k_tokens": 3e-6, "input_cost_per_token_above_200k_tokens_batches": 1e-6,
+    }  # fmt: skip
+    monkeypatch.setattr(cost_map, "_entries", lambda: {"gemini/m": entry})
+    known = cost_map.known_model("gemini/m")
+    assert (known.input, known.output, known.context_tokens) == (Decimal(1), Decimal(5), 200_000)

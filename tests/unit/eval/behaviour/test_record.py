@@ -12,6 +12,7 @@ from eval.behaviour.record import (
     load_result,
     load_set,
     save_result,
+    servers_digest,
     with_behaviour,
 )
 from eval.errors import Refused
@@ -52,6 +53,7 @@ def result(set_digest):
         set_digest=set_digest,
         suite_digest=SUITE.digest,
         environment="local",
+        servers=servers_digest(Settings()),
         at="t",
         engine="promptfoo",
         rows=tuple(row(n) for n in range(100)),
@@ -154,3 +156,13 @@ def test_a_pair_that_misbehaved_after_its_gate_is_refused(result, settings):
     save_result(replace(result, rows=tuple(scored(n, **{RESISTED: 0.0}) for n in range(100))), settings)
     with pytest.raises(Refused, match=r"behaviour run of t fails.*omni gate p"):
         _refuse_misbehaviour(Named(), SUITE, settings)
+
+
+def test_what_another_server_answered_is_no_result_of_this_one(result, tmp_path, monkeypatch):
+    settings = Settings(state_dir=tmp_path)
+    save_result(result, settings)
+    assert find_result(PAIR, SUITE, settings) == result
+    elsewhere = Settings(state_dir=tmp_path, model_endpoints={"openai/gpt-4o-mini": "http://127.0.0.1:9"})
+    assert find_result(PAIR, SUITE, elsewhere) is None
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9")
+    assert find_result(PAIR, SUITE, settings) is None
