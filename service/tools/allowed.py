@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -72,7 +73,7 @@ class AllowedTools:
         return await self._written(use, timeout_s)
 
     async def _written(self, use: Use, timeout_s: float) -> ToolOutcome:
-        key = sha256_hex(canonical_json([self.run_id, use.tool, dict(use.arguments)]))
+        key = sha256_hex(canonical_json([self.run_id, use.tool, _spelled_alike(dict(use.arguments))]))
         until = time.monotonic() + timeout_s
         try:
             async with asyncio.timeout(timeout_s):
@@ -125,6 +126,15 @@ class _NoTools:
 
 
 NO_TOOLS = AllowedTools(specs={}, tools=_NoTools(), run_id="")
+
+
+def _spelled_alike(value: Any) -> Any:
+    """Return ``value`` with each text in one spelling, so that "Ann " and "ann" order one callback and not two."""
+    if isinstance(value, Mapping):
+        return {str(name): _spelled_alike(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_spelled_alike(item) for item in value]
+    return " ".join(unicodedata.normalize("NFKC", value).casefold().split()) if isinstance(value, str) else value
 
 
 def _refused(reason: RefusalReason, text: str) -> ToolOutcome:

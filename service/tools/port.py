@@ -7,7 +7,10 @@ from service.pair import ToolSpec
 
 
 class ToolError(Exception):
-    """A tool failed; the message is shown to the model, so it must not hold secrets."""
+    """A tool did nothing, for the reason that the message gives; the model reads it, so it must not hold secrets.
+
+    A tool that may have done something raises another exception: its call is then never repeated.
+    """
 
 
 class Tools(Protocol):
@@ -21,6 +24,6 @@ class Tools(Protocol):
         """Call a tool and return its answer as JSON text. ``key`` is the idempotency key of a call that writes.
 
         Raises:
-            ToolError: the tool is unknown or failed.
+            ToolError: the tool is unknown, or it failed and did nothing.
         """
         ...

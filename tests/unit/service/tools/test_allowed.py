@@ -174,6 +174,14 @@ def test_an_equal_write_happens_once_and_its_outcome_is_repeated():
     assert world.calls[0][2]
 
 
+def test_another_spelling_of_a_write_is_the_same_write():
+    world = World()
+    tools = allowed(world)
+    for phone in ("555-0100 EXT 2", "555-0100  ext 2", " 555-0100 ext 2 "):
+        use(tools, "request_callback", said="555-0100 ext 2", phone=phone)
+    assert len(world.calls) == 1
+
+
 def test_a_write_that_failed_for_sure_may_be_tried_again():
     world = World(ToolError("busy"))
     tools = allowed(world)
