@@ -111,10 +111,7 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
     gc.set_threshold(100_000, 50, 100)  # this process lives for one run: no pauses during its calls
     task = load_task(options.task)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    pairs = list(options.derived) or load_pairs(task, cards, settings, options.pairs)
-    left_out: tuple[LeftOut, ...] = ()
-    if not options.pairs and not options.derived:
-        pairs, left_out = choose_pairs(pairs, cards, settings, options.task)
+    pairs, left_out = _chosen_pairs(options, task, cards, settings)
     with ExitStack() as stack:
         # First of all the children, so that mlflow and the model load while this process reads and imports.
         worker = stack.enter_context(_tracking(settings))
@@ -158,6 +155,14 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         cases=setting.cases,
         spent_usd=Decimal(0) if spending is None else spending.spent_usd,
     )
+
+
+def _chosen_pairs(
+    options: Options, task: Task[Any], cards: ModelCards, settings: Settings
+) -> tuple[list[Pair], tuple[LeftOut, ...]]:
+    """Return the pairs that were named, or else those that can be answered well here, and which are left out then."""
+    pairs = list(options.derived) or load_pairs(task, cards, settings, options.pairs)
+    return (pairs, ()) if options.pairs or options.derived else choose_pairs(pairs, cards, settings, options.task)
 
 
 def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Sequence[str]) -> list[Pair]:
