@@ -24,7 +24,7 @@ from service.task import load_task
 from service.tasks.summarize import SummarizeInputs
 from service.tasks.summarize.history import history_text
 
-SETTINGS = Settings()
+SETTINGS = Settings(crowded_from_s=0)
 CARDS = ModelCards.load(SETTINGS.prompts_dir / "models.yaml")
 TASK = load_task("summarize")
 CASES = load_cases(SETTINGS.datasets_dir / "summarize" / "dev.jsonl", input_model=SummarizeInputs).cases
