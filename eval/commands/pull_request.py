@@ -188,7 +188,7 @@ def _pair_checks(
 
     pairs = [pair for pair in _load(task, found.pairs, settings) if pair.role != "demo"]
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-    replaced = select_pairs(pairs, cards, settings).without("provider")
+    replaced = select_pairs(pairs, cards, settings).without("provider", "key")
     checks = [_neutral(pair, base, task) for pair in replaced]
     here = [pair.name for pair in pairs if pair not in replaced]
     if not here:
@@ -217,7 +217,7 @@ def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
     said = (
         f"Not evaluated: {pair.name}. Its model runs at a provider that cannot be reached from here, and a stand-in's figures "
         "would not be its own. This is neither a pass nor a failure. With credentials, a maintainer runs "
-        f"`OMNI_ENVIRONMENT=aws {command}`, or starts the workflow that has them (environment `evaluation`)."
+        f"`OMNI_ENVIRONMENT=aws {command}` (or sets the provider's key), or starts the workflow that has them (environment `evaluation`)."
     )
     return PrCheck(
         name=f"pair {pair.name} of {task}",

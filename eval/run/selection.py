@@ -15,14 +15,15 @@ from service.settings import Settings
 DEMO_DATASET = "dev"  # not the gate's cases, which are for evidence
 DEMO_CASES = 8  # a minute on two idle cores with the bundled model
 
-Reason = Literal["demo", "provider"]
+Reason = Literal["demo", "provider", "key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
     """A pair that is evaluated only if --pairs names it.
 
-    ``demo``: the pair's file says so. ``provider``: its provider cannot be reached.
+    ``demo``: the pair's file says so. ``provider``: Bedrock cannot be reached. ``key``: no key of its
+    provider is set.
     """
 
     pair: Pair
@@ -36,9 +37,9 @@ class Selection:
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...]
 
-    def without(self, reason: Reason) -> tuple[Pair, ...]:
-        """Return the pairs left out for ``reason``."""
-        return tuple(item.pair for item in self.left_out if item.reason == reason)
+    def without(self, *reasons: Reason) -> tuple[Pair, ...]:
+        """Return the pairs left out for one of ``reasons``."""
+        return tuple(item.pair for item in self.left_out if item.reason in reasons)
 
 
 def select_pairs(
@@ -62,7 +63,7 @@ def select_pairs(
             continue
         asked = [cards.get(model) for model in (pair.model, pair.backup) if model]
         if not all(_has_key(card) for card in asked if card.wire == "litellm"):
-            left_out.append(LeftOut(pair=pair, reason="provider"))
+            left_out.append(LeftOut(pair=pair, reason="key"))
             continue
         if any(card.wire == "bedrock" and card.runs == "provider" for card in asked):
             if reachable is None:
@@ -90,6 +91,11 @@ def left_out_lines(left_out: Sequence[LeftOut], task: str, settings: Settings) -
             else ("Their models run at a provider, which OMNI_ENVIRONMENT=local does not call")
         )
         lines.append(f"Left out: {', '.join(provider)}. {how}. With AWS_PROFILE (or other credentials) set: {command}")
+    keyless = [item.pair for item in left_out if item.reason == "key"]
+    if keyless:
+        check = omni("models", "check", keyless[0].model)
+        names = ", ".join(pair.name for pair in keyless)
+        lines.append(f"Left out: {names}. No key of their provider is set; this names the variable: {check}")
     return lines
 
 
@@ -106,9 +112,16 @@ def _elsewhere(environment: str, settings: Settings) -> str:
 
 
 def _has_key(card: ModelCard) -> bool:
-    """Return whether a model without a server of one's own has a key in the usual variable."""
+    """Return whether a model without a server of one's own has a key in a variable that begins like its provider's name.
+
+    Providers name them in many ways: PERPLEXITYAI_API_KEY, TOGETHERAI_API_KEY, VERTEXAI_PROJECT.
+    """
     server = server_of(card, {})
-    return not server.is_own or bool(os.environ.get(f"{server.provider.upper()}_API_KEY"))
+    begins = ("GOOGLEAPIKEY", "GEMINI") if server.provider == "gemini" else (server.provider.upper().replace("_", ""),)
+    return not server.is_own or any(
+        value and name.replace("_", "").startswith(begins) and name.endswith(("_KEY", "_PROJECT", "_TOKEN"))
+        for name, value in os.environ.items()
+    )
 
 
 def _provider_reachable(settings: Settings, credentials: Callable[[], bool]) -> bool:

@@ -99,3 +99,24 @@ def test_a_task_without_a_development_set_shows_the_demo_on_the_gates_cases(tmp_
 
 def test_nothing_left_out_is_no_line():
     assert left_out_lines((), "summarize", Settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        ("openai/gpt-4o-mini", "OPENAI_API_KEY"),
+        ("perplexity/sonar", "PERPLEXITYAI_API_KEY"),
+        ("together_ai/x", "TOGETHERAI_API_KEY"),
+        ("gemini/gemini-2.0-flash", "GOOGLE_API_KEY"),
+        ("vertex_ai/gemini-2.0-flash", "VERTEXAI_PROJECT"),
+    ],
+)
+def test_a_provider_without_a_key_is_left_out_with_the_command_that_names_it(monkeypatch, model, variable):
+    monkeypatch.delenv(variable, raising=False)
+    pair = make_pair(name="a", model=model)
+    found = select_pairs([pair], CARDS, Settings(), credentials=lambda: False)
+    (line,) = left_out_lines(found.left_out, "summarize", Settings())
+    assert names(found.without("key")) == ["a"]
+    assert line.endswith(f"models check {model}")
+    monkeypatch.setenv(variable, "k")
+    assert names(select_pairs([pair], CARDS, Settings(), credentials=lambda: False).pairs) == ["a"]
