@@ -203,6 +203,22 @@ def test_range_and_pair_by_keyboard(served, open_page):
     assert tile(page, "totals", "not_helpful_rate")[1] == "50.0%"
 
 
+def test_each_dashboard_says_in_a_sentence_how_it_stands_against_its_targets(served, open_page):
+    page = enter(open_page(), served)
+    said = page.inner_text("#verdict")
+    value, word = tile(page, "totals", "not_helpful_rate")[1], page.inner_text("[data-name=not_helpful_rate] .badge")
+    words = {"fail": "misses", "inconclusive": "is undecided against", "pass": "meets"}
+    assert said.startswith(f"Unhelpful rate {value} {words[word.split()[-1]]} its target (required: below 15%)")
+    assert "omni report" in page.inner_text("#verdict + .hint")
+
+
+def test_a_dark_screen_gets_a_dark_page(served, open_page):
+    page = enter(open_page(color_scheme="dark"), served)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 25, 28)"
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
 @pytest.mark.parametrize("width", [1400, 420])
 def test_nothing_is_wider_than_the_page(served, open_page, width):
     page = enter(open_page(width), served)

@@ -1,7 +1,7 @@
 // The dashboards' page: who is asking, which range and pair, and which of the dashboards; figures come from /v1/dashboards.
 
 import { draw, highest, isLog, stripes, targets } from "./charts.js";
-import { countText, fullDayText, intervalText, keyText, valueText, verdict } from "./words.js";
+import { countText, fullDayText, intervalText, keyText, summary, valueText, verdict } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const state = { list: [], name: null, from: null, to: null, pair: "", data: null, asked: 0 };
@@ -189,9 +189,19 @@ function show(data) {
   if (data.visuals.filter((visual) => visual.kind !== "numbers").length % 2) visuals.at(-1)?.classList.add("alone");
   const nothing = empty && held.answers > 0 ? [element("p", { class: "notice" }, "No answer was given in this range. Choose other days or another pair.")] : [];
   at("panel").replaceChildren(
-    element("h2", {}, data.title), element("p", { class: "question" }, data.question), ...nothing,
+    element("h2", {}, data.title), element("p", { class: "question" }, data.question), ...nothing, ...said(data, empty),
     element("div", { class: "visuals" }, ...visuals));
   redraw();
+}
+
+// The sentence on top, and where the weeks are compared and what to do about them is said.
+function said(data, empty) {
+  const verdicts = empty ? "" : summary(data);
+  const report = element("code", {}, `omni ${data.simulated ? "--traffic " : ""}report`);
+  return [
+    ...(verdicts ? [element("p", { id: "verdict" }, verdicts)] : []),
+    element("p", { class: "hint" }, "What changed since the week before, and what to do about it: the weekly report, written by ", report, "."),
+  ];
 }
 
 function drawn(visual) {

@@ -53,6 +53,29 @@ export function verdict(figure, target) {
   return "inconclusive";
 }
 
+const OUTCOMES = { fail: "misses its target", inconclusive: "is undecided against its target", pass: "meets its target" };
+
+// The dashboard in a sentence for each target: how the range stands, and the worst row of a chart that misses it beyond doubt.
+export function summary(data) {
+  const totals = data.visuals.filter((visual) => visual.kind === "numbers").flatMap((visual) => visual.measures
+    .map((measure) => ({ measure, figure: visual.rows[0]?.figures[measure.name] })));
+  const judged = totals.map(({ measure, figure }) => ({ measure, figure, word: figure ? verdict(figure, measure.target) : null })).filter(({ word }) => word);
+  judged.sort((one, other) => Object.keys(OUTCOMES).indexOf(one.word) - Object.keys(OUTCOMES).indexOf(other.word));
+  return judged.map(({ measure, figure, word }) => {
+    const worst = worstRow(data, measure);
+    const where = worst ? `; worst: ${worst.label} ${keyText(worst.row.key)}, ${valueText(measure.unit, worst.figure.value)}` : "";
+    return `${measure.label} ${valueText(measure.unit, figure.value)} ${OUTCOMES[word]} (${measure.target.label})${where}.`;
+  }).join(" ");
+}
+
+function worstRow(data, measure) {
+  const rows = data.visuals.filter((visual) => visual.kind === "bars").flatMap((visual) => visual.rows.map((row) =>
+    ({ label: visual.by_label, row, figure: row.figures[measure.name] })));
+  const bad = rows.filter(({ figure }) => figure && !figure.small && verdict(figure, measure.target) === "fail");
+  const sign = measure.target.better === "below" ? 1 : -1;
+  return bad.reduce((worst, item) => (!worst || sign * (item.figure.value - worst.figure.value) > 0 ? item : worst), null);
+}
+
 export function sentence(visual, measure) {
   const known = visual.rows.filter((row) => row.figures[measure.name].value !== null);
   if (known.length === 0) return `${measure.label}: nothing measured`;
