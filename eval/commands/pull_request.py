@@ -217,7 +217,8 @@ def _neutral(pair: "Pair", base: str, task: str) -> "PrCheck":
     said = (
         f"Not evaluated: {pair.name}. Its model runs at a provider that cannot be reached from here, and a stand-in's figures "
         "would not be its own. This is neither a pass nor a failure. With credentials, a maintainer runs "
-        f"`OMNI_ENVIRONMENT=aws {command}` (or sets the provider's key), or starts the workflow that has them (environment `evaluation`)."
+        f"`OMNI_ENVIRONMENT=aws {command}` (or sets the provider's key), or starts the "
+        "workflow that has them (environment `evaluation`)."
     )
     return PrCheck(
         name=f"pair {pair.name} of {task}",
