@@ -28,19 +28,22 @@ def latency_curves(evaluation: Evaluation) -> tuple[list[tuple[str, str, Markup]
     curves = []
     for name, values in live.items():
         if not values:
-            curves.append((name, "no live calls in this run", Markup("")))
+            curves.append((name, "no calls in this run", Markup("")))
             continue
+        stood_in = any(pair.pair_name == name and "stand-in" in pair.origins for pair in evaluation.pairs)
         quantiles = [float(value) for value in np.quantile(values, [0.5, 0.95])]
         words = (
-            f"{_counted(len(values), name in computed)}, p50 {format_number(quantiles[0], Unit.MS)}, "
+            f"{_counted(len(values), name in computed, stood_in)}, p50 {format_number(quantiles[0], Unit.MS)}, "
             f"p95 {format_number(quantiles[1], Unit.MS)}, slowest {format_number(max(values), Unit.MS)}"
         )
         curves.append((name, words, latency_curve(values, scale, quantiles, label=f"{name}: {words}")))
     return curves, latency_axis(scale) if any(live.values()) else Markup("")
 
 
-def _counted(count: int, computed: bool) -> str:
-    return f"{plural(count, 'answer')} computed by code" if computed else plural(count, "live call")
+def _counted(count: int, computed: bool, stood_in: bool) -> str:
+    if computed:
+        return f"{plural(count, 'answer')} computed by code"
+    return plural(count, "stand-in call" if stood_in else "model call")
 
 
 def _live(pair: PairResult, arm: ArmName) -> list[float]:
