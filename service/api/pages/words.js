@@ -55,22 +55,23 @@ export function verdict(figure, target) {
 
 const OUTCOMES = { fail: "misses its target", inconclusive: "is undecided against its target", pass: "meets its target" };
 
-// The dashboard in a sentence for each target: how the range stands, and the worst row of a chart that misses it beyond doubt.
+// How the range stands against its targets: those that are not met one by one, each with the worst row of a chart that misses it.
 export function summary(data) {
   const totals = data.visuals.filter((visual) => visual.kind === "numbers").flatMap((visual) => visual.measures
     .map((measure) => ({ measure, figure: visual.rows[0]?.figures[measure.name] })));
   const judged = totals.map(({ measure, figure }) => ({ measure, figure, word: figure ? verdict(figure, measure.target) : null })).filter(({ word }) => word);
   judged.sort((one, other) => Object.keys(OUTCOMES).indexOf(one.word) - Object.keys(OUTCOMES).indexOf(other.word));
-  return judged.map(({ measure, figure, word }) => {
+  const open = judged.filter(({ word }) => word !== "pass");
+  if (open.length === 0 && judged.length > 1) return `All ${judged.length} targets are met.`;
+  return (open.length ? open : judged).map(({ measure, figure, word }) => {
     const worst = worstRow(data, measure);
-    const where = worst ? `; worst: ${worst.label} ${keyText(worst.row.key)}, ${valueText(measure.unit, worst.figure.value)}` : "";
+    const where = worst ? `; worst: ${keyText(worst.row.key)} ${valueText(measure.unit, worst.figure.value)}` : "";
     return `${measure.label} ${valueText(measure.unit, figure.value)} ${OUTCOMES[word]} (${measure.target.label})${where}.`;
   }).join(" ");
 }
 
 function worstRow(data, measure) {
-  const rows = data.visuals.filter((visual) => visual.kind === "bars").flatMap((visual) => visual.rows.map((row) =>
-    ({ label: visual.by_label, row, figure: row.figures[measure.name] })));
+  const rows = data.visuals.filter((visual) => visual.kind === "bars").flatMap((visual) => visual.rows.map((row) => ({ row, figure: row.figures[measure.name] })));
   const bad = rows.filter(({ figure }) => figure && !figure.small && verdict(figure, measure.target) === "fail");
   const sign = measure.target.better === "below" ? 1 : -1;
   return bad.reduce((worst, item) => (!worst || sign * (item.figure.value - worst.figure.value) > 0 ? item : worst), null);
