@@ -61,7 +61,7 @@ def propose_cases(
         again = omni("harvest", "propose", *asked, task=task)
         say(f"  simulated traffic is made from the cases of dev; to propose from it nevertheless: {again}")
     if found.new:
-        say(f"{path}\nnext: {omni('harvest', 'review', task=task)}")
+        say(f"{path}\nNext: review them: {_further('review', against, task)}")
 
 
 @harvest.command("review")
@@ -75,7 +75,7 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
 
     settings = Settings()
     if not sys.stdin.isatty():
-        accept = omni("harvest", "accept", task=task)
+        accept = _further("accept", against, task)
         say(f"error: no terminal: write decisions into the file and run `{accept}`", file=sys.stderr)
         raise typer.Exit(COULD_NOT_RUN)
     console = open_console()
@@ -108,6 +108,11 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
         say('no line says "decision": "accept"')
     if refused:
         raise typer.Exit(1)
+
+
+def _further(command: str, against: str, task: str) -> str:
+    # Against other sets than these were proposed with, the same proposals would be refused as copies.
+    return omni("harvest", command, *(["--against", against] if against else []), task=task)
 
 
 def _alone(proposals: Path, what: str) -> AbstractContextManager[object]:

@@ -271,9 +271,11 @@ def test_what_is_suggested_keeps_the_task(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     assert omni("history", "--task", "scorecard") == 0
     assert omni("harvest", "review", "--task", "scorecard") == 2
+    assert omni("harvest", "review", "--against", "gate,challenge") == 2
     printed = capsys.readouterr()
     assert 'omni promote PAIR --why "why, in one sentence" --task scorecard\n' in printed.out
     assert "`omni harvest accept --task scorecard`" in printed.err
+    assert "`omni harvest accept --against gate,challenge`" in printed.err
 
 
 @pytest.mark.parametrize(("met", "code"), [(True, 0), (False, 1)])
