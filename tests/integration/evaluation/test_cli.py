@@ -134,7 +134,14 @@ def test_json_stands_alone_on_standard_output(root):
     assert json.loads(run(root, "verify", "--json").stdout)["broken"] == 0
 
 
+def make_demo(root):
+    """Say of the echo's pair that it is a demo, which no run takes unless it is named."""
+    text = ECHO_PAIR.replace("task: summarize", "task: summarize\nrole: demo")
+    (root / "prompts" / "summarize" / "echo.prompty").write_text(text, encoding="utf-8")
+
+
 def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to_type_next(root):
+    make_demo(root)
     for path in (ROOT / "prompts" / "summarize").glob("*.prompty"):
         shutil.copy(path, root / "prompts" / "summarize")
     done = run(root, "eval")
@@ -144,7 +151,7 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
     assert not (root / "state" / "logs" / "bedrock.log").exists()
     lines = done.stdout.splitlines()
     (bundled,) = [line for line in lines if line.startswith("Left out: echo, smollm2-short, smollm2-structured.")]
-    assert "a demo, no evidence" in bundled
+    assert "A demo never has to pass" in bundled
     assert "eval --pairs echo --cases" in bundled
     (provider,) = [line for line in lines if line.startswith("Left out: nova-lite, nova-micro-compressed, nova-micro.")]
     assert provider.endswith("omni eval")
@@ -155,6 +162,7 @@ def test_by_default_no_bundled_model_is_asked_and_the_output_says_so_and_what_to
 
 
 def test_production_is_compared_although_nobody_names_it(root):
+    make_demo(root)
     run(root, "eval", "--pairs", "extractive")
     run(root, "promote", "extractive", "--why", "the floor")
     path = root / "prompts" / "summarize" / "extractive.prompty"
@@ -294,8 +302,8 @@ def _plant(root, path, old, new):
 @pytest.mark.parametrize(
     ("path", "old", "new", "message"),
     [
-        ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:25: unknown variable 'hisotry'"),
-        ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:7: model 'local.extractiv-digest-"),
+        ("prompts/summarize/extractive.prompty", "{{history}}", "{{hisotry}}", "extractive.prompty:26: unknown variable 'hisotry'"),
+        ("prompts/summarize/extractive.prompty", "local.extractive", "local.extractiv", "extractive.prompty:8: model 'local.extractiv-digest-"),
         ("datasets/summarize/gate.jsonl", '{"id"', '{"id', "gate.jsonl:1: not JSON"),
         ("datasets/summarize/gate.jsonl", '"contact_id"', '"contact"', "gate.jsonl:1: field 'inputs.contact"),
         ("prompts/models.yaml", "short_name: nova-lite", "shortname: nova-lite", "models.yaml: wrong field"),
