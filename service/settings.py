@@ -368,13 +368,9 @@ class _Variables(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         found = {}
-        unset = {name: place for name, place in setting_places().items() if name not in self.current_state}
-        for name, (
-            _,
-            _,
-            field,
-        ) in unset.items():  # where both are set the keyword wins; pydantic would join two mappings
-            text = self.env_vars.get(f"{self.env_prefix}{name}".lower())
+        for name, (_, _, field) in setting_places().items():
+            # Where both are set the keyword wins; pydantic would join two mappings.
+            text = None if name in self.current_state else self.env_vars.get(f"{self.env_prefix}{name}".lower())
             try:
                 value = self.prepare_field_value(name, field, text, False)
             except ValueError as err:
