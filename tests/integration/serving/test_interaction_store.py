@@ -20,6 +20,7 @@ from service.interactions.items import sort_key, to_item
 from service.interactions.reader import InteractionPage, InteractionStore
 from service.interactions.table import InteractionTable, create_table
 from service.local import aws
+from service.local.loopback import port_taken
 from service.local.samples import SAMPLE_CUSTOMERS, sample_histories
 from service.settings import Settings
 
@@ -255,7 +256,9 @@ def test_data_survives_a_kill(written: InteractionTable, read: Read, settings: S
     pid = process.pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    while process.pid() is not None:
+    until = time.monotonic() + 60
+    while process.pid() is not None or port_taken(settings.local.aws_port):  # the kernel may close its sockets later
+        assert time.monotonic() < until, "the port is not free"
         time.sleep(0.05)
     assert aws.start(settings) is True
     assert _names(read("kept-2")) == ["kept"]
