@@ -35,6 +35,7 @@ DECIDING_CODE = (
     "service/question.py",
     "service/guard.py",
     "service/answers",
+    "service/dialogue",
     "service/grounding",
     "service/llm",
     "service/tools",

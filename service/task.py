@@ -162,7 +162,8 @@ class Task(ABC, Generic[In]):
             steps.close()
 
     def _fallen_back(self, attempt: Attempt, inputs: In, model: str) -> TaskResult:
-        return attempt.fall_back(model, self.in_process[model](self.document(inputs)))
+        answer = self.in_process[model](self.document(inputs))
+        return attempt.fall_back(model, answer if isinstance(answer, str) else answer.output)  # it uses no tools
 
     async def _answer(self, call: ModelCall, attempt: "Attempt") -> TaskResult:
         pair, chain = attempt.context.pair, attempt.context.chain

@@ -25,6 +25,7 @@ from service.llm.servers import is_own_host, server_of
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
 from service.process.gc_pause import paused_gc
+from service.question import Said
 from service.settings import Settings
 
 _CLIENT_TIMEOUT_S = 600.0
@@ -135,12 +136,14 @@ class LiteLLMGateway:
         if card.wire == "in_process":
             if call.model not in self._in_process:
                 raise RequestRejected(f"model {call.model!r} runs in process, and this process has no code for it")
-            text = self._in_process[call.model](call.document)
+            answer = self._in_process[call.model](call.document)
+            said = Said(output=answer) if isinstance(answer, str) else answer
             elapsed = (time.perf_counter() - started) * 1000
             return ModelReply(
-                text=text,
+                text=said.output,
+                uses=said.uses,
                 usage=Usage(),
-                stop_reason="end_turn",
+                stop_reason="tool_use" if said.uses else "end_turn",
                 latency_ms=elapsed,
                 answered_by=card.short_name,
                 origin="code",

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 
 from service.llm.pricing import Usage
 from service.pair import Message, Sampling, ToolSpec
-from service.question import DialogueTurn, Use
+from service.question import DialogueTurn, Said, Use
 
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "other"]
 # Where an answer was made, from what proves most of a provider's model to what proves nothing of it.
@@ -65,5 +65,5 @@ class Gateway(Protocol):
         ...
 
 
-InProcessModel = Callable[[object], str]
+InProcessModel = Callable[[object], str | Said]
 InProcessModels = Mapping[str, InProcessModel]

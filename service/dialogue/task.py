@@ -1,0 +1,114 @@
+"""The base class of tasks that answer a turn of a conversation, with tools or without."""
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from service.canonical import canonical_json
+from service.dialogue.turn import DialogueInputs, DialogueReply, Spoken
+from service.errors import OutputInvalid
+from service.pair import OutputRules, Pair
+from service.question import DialogueTurn, Question, Said, ToolTurn
+from service.task import Steps, Task
+from service.tools.provenance import Sources
+
+D = TypeVar("D", bound=DialogueInputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialogueSoFar:
+    """What an in-process model is given: the turn's inputs, and the tools that this run has used, with what came of them."""
+
+    inputs: DialogueInputs
+    turns: tuple[DialogueTurn, ...] = ()
+
+    @property
+    def outcomes(self) -> tuple[tuple[str, Any], ...]:
+        """The name of each tool used in this run, with its answer as JSON values."""
+        return tuple(
+            (use.tool, json.loads(content))
+            for turn in self.turns
+            if isinstance(turn, ToolTurn)
+            for use, content in zip(turn.uses, turn.contents, strict=True)
+        )
+
+
+class DialogueTask(Task[D]):
+    """Asks the model, uses the tools that it wants, and asks again until it replies.
+
+    The variables of its prompts are ``history``, ``message`` and ``session``. A model replies with JSON of ``output_model``.
+    """
+
+    input_model: ClassVar[type[BaseModel]] = DialogueInputs
+    output_model: ClassVar[type[BaseModel]] = DialogueReply
+    variables: ClassVar[frozenset[str]] = frozenset({"history", "message", "session"})
+    most_steps: ClassVar[int] = 24
+
+    @abstractmethod
+    def unit(self, inputs: D) -> str | None:
+        """See ``Task.unit``; a conversation must stay with one pair, so a dialogue cannot leave it out."""
+
+    def values(self, inputs: D) -> Mapping[str, str]:
+        """See ``Task.values``."""
+        return {
+            "history": "\n".join(map(_line, inputs.history)) or "Nothing was said before.",
+            "message": inputs.message,
+            "session": "\n".join(f"{name}: {value}" for name, value in sorted(inputs.session.items())) or "Nothing.",
+        }
+
+    def check(self, text: str, rules: OutputRules) -> str:
+        """Return the reply in ``text`` as canonical JSON; see ``Task.check``."""
+        try:
+            reply = self.output_model.model_validate_json(_object_in(text))
+        except ValidationError as err:
+            first = err.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, first["loc"])) or "the reply"
+            raise OutputInvalid(f"the reply is not as it must be: {field}: {first['msg']}", raw_text=text) from err
+        assert isinstance(reply, DialogueReply)
+        if fault := reply.fault():
+            raise OutputInvalid(f"the reply is not as it must be: {fault}", raw_text=text)
+        if len(reply.reply.split()) > rules.max_words:
+            raise OutputInvalid(f"the reply has more than {rules.max_words} words", raw_text=text)
+        return canonical_json(reply.model_dump(mode="json"))
+
+    def document(self, inputs: D) -> object:
+        """See ``Task.document``."""
+        return DialogueSoFar(inputs=inputs)
+
+    def sources(self, inputs: D) -> Sources:
+        """See ``Task.sources``: the customer's words, and what the channel has verified."""
+        return Sources(said=inputs.said, records=tuple(inputs.session.values()))
+
+    def steps(self, inputs: D, pair: Pair) -> Steps:
+        """See ``Task.steps``."""
+        values, turns = self.values_for(inputs, pair), tuple[DialogueTurn, ...]()
+        while True:
+            answer = yield Question(
+                values=values,
+                document=DialogueSoFar(inputs=inputs, turns=turns),
+                read=lambda text: self.check(text, pair.output),
+                turns=turns,
+                tools=bool(pair.tools),
+            )
+            said = answer if isinstance(answer, Said) else Said(output=answer)
+            if not said.uses:
+                return said.output
+            contents = []
+            for use in said.uses:
+                outcome = yield use
+                contents.append(outcome.content)
+            turns = (*turns, ToolTurn(text=said.output, uses=said.uses, contents=tuple(contents)))
+
+
+def _line(turn: Spoken) -> str:
+    return f"{turn.by.capitalize()}: {turn.text}"
+
+
+def _object_in(text: str) -> str:
+    """Return the JSON object in ``text``, which models like to put into a code fence."""
+    first, last = text.find("{"), text.rfind("}")
+    return text[first : last + 1] if 0 <= first < last else text

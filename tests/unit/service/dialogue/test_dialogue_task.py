@@ -1,0 +1,121 @@
+"""A turn of a conversation: tools first, then a reply in its form."""
+
+import asyncio
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import ClassVar
+
+import pytest
+from builders import make_pair
+
+from service.cards import ModelCard, ModelCards, Prices
+from service.dialogue.task import DialogueSoFar, DialogueTask
+from service.dialogue.turn import DialogueInputs, DialogueReply, Spoken
+from service.errors import FailureCode
+from service.llm.gateway import LiteLLMGateway
+from service.pair import Message, ToolSpec
+from service.question import Said, Use
+from service.task import TaskContext
+from service.tools.allowed import AllowedTools
+
+PRICES = Prices(input=Decimal(0), output=Decimal(0), source="test")
+CARDS = ModelCards(
+    [
+        ModelCard(id=name, short_name=name, wire="in_process", runs="local", context_tokens=100, prices=PRICES)
+        for name in ("polite", "rude", "backup")
+    ]
+)
+FIND = ToolSpec(
+    name="find_branch",
+    description="Find a branch.",
+    arguments={"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+)
+
+
+def polite(so_far):
+    assert isinstance(so_far, DialogueSoFar)
+    if not so_far.outcomes:
+        return Said(output="", uses=(Use(tool="find_branch", arguments={"city": so_far.inputs.message}, call_id="1"),))
+    ((tool, answer),) = so_far.outcomes
+    return json.dumps({"reply": f"{tool}: {answer['street']}", "action": "answer"})
+
+
+class Branches(DialogueTask[DialogueInputs]):
+    name: ClassVar[str] = "branches"
+    in_process: ClassVar = {
+        "polite": polite,
+        "rude": lambda so_far: "Find it yourself.",
+        "backup": lambda so_far: '{"reply": "A person will call.", "action": "close"}',
+    }
+
+    def unit(self, inputs):
+        return inputs.conversation_id
+
+
+class Book:
+    async def listed(self):
+        return (FIND,)
+
+    async def call(self, name, arguments, *, key):
+        return '{"street": "Strand"}'
+
+
+INPUTS = DialogueInputs(conversation_id="one", message="London", history=(Spoken(by="customer", text="Hello"),))
+
+
+def run(model, inputs=INPUTS, chain="primary"):
+    task = Branches()
+    pair = replace(
+        make_pair(),
+        model=model,
+        backup="backup",
+        tools=(FIND,),
+        messages=(Message(role="user", content="<m>{{message}}</m>"),),
+        variables=("message",),
+    )
+    gateway = LiteLLMGateway(CARDS, region="eu-west-2", in_process=task.in_process)
+    tools = AllowedTools(specs={FIND.name: FIND}, tools=Book(), run_id="one")
+    context = TaskContext(pair=pair, gateway=gateway, cards=CARDS, chain=chain, tools=tools)
+    return asyncio.run(task.run(inputs, context))
+
+
+def test_a_model_that_is_code_uses_a_tool_and_replies_with_what_it_returned():
+    result = run("polite")
+    assert json.loads(result.output)["reply"] == "find_branch: Strand"
+    assert [(step.kind, step.name, step.status) for step in result.trace] == [
+        ("model", "polite", "tool_use"),
+        ("tool", "find_branch", "done"),
+        ("model", "polite", "end_turn"),
+    ]
+
+
+def test_a_reply_that_is_not_in_its_form_is_invalid_and_the_backup_answers_when_serving():
+    result = run("rude")
+    assert (result.failure, result.raw_text) == (FailureCode.OUTPUT_INVALID, "Find it yourself.")
+    served = run("rude", chain="serve")
+    assert (served.arm, json.loads(served.output)["action"]) == ("backup", "close")
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault"),
+    [
+        ({"action": "handover"}, "a handover needs its note"),
+        (
+            {"action": "answer", "handover": {"reason": "asked", "context": "Wants a card."}},
+            "a handover needs its note",
+        ),
+        ({"action": "answer", "asks": ["city"]}, "only a reply that clarifies"),
+        ({"action": "clarify", "asks": ["city"]}, ""),
+        ({"action": "handover", "handover": {"reason": "asked", "context": "Wants a card."}}, ""),
+    ],
+)
+def test_the_parts_of_a_reply_fit_together(reply, fault):
+    found = DialogueReply.model_validate({"reply": "Hello."} | reply).fault()
+    assert found.startswith(fault) if fault else found == ""
+
+
+def test_the_customers_words_and_the_session_are_what_writing_tools_may_use():
+    inputs = INPUTS.model_copy(update={"session": {"account": "123"}})
+    sources = Branches().sources(inputs)
+    assert (tuple(sources.said), tuple(sources.records)) == (("Hello", "London"), ("123",))
