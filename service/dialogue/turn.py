@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Action = Literal["answer", "clarify", "handover", "close"]
+ReplyAction = Literal["answer", "clarify", "handover", "close"]
 MOST_HISTORY = 40
 _MOST_CHARS = 4_000
 
@@ -59,7 +59,7 @@ class DialogueReply(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     reply: str = Field(min_length=1, max_length=_MOST_CHARS)
-    action: Action
+    action: ReplyAction
     asks: tuple[str, ...] = ()
     handover: HandoverNote | None = None
 
