@@ -211,10 +211,13 @@ def _tracking(settings: Settings) -> TrackingWorker:
 
 def _load_cases(options: Options, suite: Suite, task: Task[Any], settings: Settings) -> Dataset:
     if options.dataset in (None, suite.gate_dataset):
-        dataset = load_gate(suite, input_model=task.input_model, settings=settings)
+        dataset = load_gate(suite, input_model=suite.case_model(task.input_model), settings=settings)
     else:
         dataset = load_dataset(
-            options.dataset or "", task=options.task, input_model=task.input_model, settings=settings
+            options.dataset or "",
+            task=options.task,
+            input_model=suite.case_model(task.input_model),
+            settings=settings,
         )
     return dataset if options.case_count is None else stratified(dataset, options.case_count)
 

@@ -7,7 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from eval.code_digest import deciding_code_digest
+from eval.episode import Episode
 from eval.pool import Pool
 from eval.scorers.base import Scorer
 from eval.scorers.judge import JudgeSpec
@@ -126,7 +129,7 @@ class Suite:
 
     ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
     ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
-    gives its reason in a comment.
+    gives its reason in a comment. With ``episode`` each case is played out in several runs of the task.
     """
 
     task: str
@@ -147,7 +150,12 @@ class Suite:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     must_pass: tuple[MustPass, ...] = ()
     regression_dataset: str = "regression"
+    episode: Episode | None = None
     declared_digest: str = ""
+
+    def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
+        """Return the model of a case's inputs: the task's own, or what the suite's episodes are played from."""
+        return input_model if self.episode is None else self.episode.scenario_model
 
     def judged_by(self, asked: Sequence[JudgeSpec], gating: Sequence[JudgeSpec]) -> "Suite":
         """Return this suite, with a digest of its own, plus metrics of the judges ``asked`` and bounds of those ``gating``."""
@@ -208,6 +216,8 @@ class Suite:
             "must_pass": [self.regression_dataset, *(_plain(demand) for demand in self.must_pass)],
             "code": deciding_code_digest(self.task),
         }
+        if self.episode is not None:
+            declared["episode"] = self.episode.digest
         if self.pools:
             declared["pools"] = sorted(self.pools)
         if self.judges:

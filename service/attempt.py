@@ -281,6 +281,7 @@ class Attempt:
                 status=outcome.status,
                 reason=outcome.reason,
                 content=outcome.content,
+                undecided=outcome.undecided,
                 ms=outcome.ms,
             )
         )

@@ -41,3 +41,4 @@ class TracedStep:
     arguments: Mapping[str, Any] | None = None
     content: str = ""
     reason: RefusalReason | None = None
+    undecided: bool = False

@@ -1,0 +1,119 @@
+"""The scripted customer: a state machine that answers what it is asked, seeded by case and repeat."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from eval.dialogue.record import Ending
+from eval.dialogue.scenario import CONFIRMATION, KnownFact, Script
+from service.dialogue.turn import DialogueReply
+from service.grounding.text import form_occurs, sentences
+
+_YES = ("Yes, please.", "Yes, that's right.", "That is correct, go ahead.")
+_NO = ("No, please don't.", "No, leave it as it is.", "No.")
+_UNKNOWN = ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
+_WHAT = ("Sorry, I don't understand. What do you need from me?", "I'm not sure what you mean. What should I tell you?")
+_ANSWER_OWED = "the customer was asked something that nobody could make out"
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The end of a conversation."""
+
+    ending: Ending
+
+
+@dataclass(slots=True)
+class Customer:
+    """One customer in one conversation. Equal scripts, cases and repeats say the same to the same replies.
+
+    ``unscored`` says why the conversation proves nothing about the pair; "" as long as it does.
+    """
+
+    script: Script
+    case_id: str
+    repeat: int
+    unscored: str = ""
+    _knows: dict[str, KnownFact] = field(init=False)
+    _random: random.Random = field(init=False)
+    _sent: int = field(init=False, default=0)
+    _just_told: set[str] = field(init=False, default_factory=set)
+    _left: set[str] = field(init=False)
+    _asked_back: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self._knows = dict(self.script.knows)
+        self._random = random.Random(f"{self.case_id}/{self.repeat}")
+        planned = {"then": self.script.then, "corrects": self.script.corrects, "interrupts": self.script.interrupts}
+        self._left = {name for name, what in planned.items() if what}
+
+    def opening(self) -> str:
+        """Return the first message."""
+        told = [self._told(name) for name in self.script.volunteers]
+        return self._send(" ".join([self._drawn(self.script.opens), *told]))
+
+    def hears(self, reply: DialogueReply) -> str | Over:
+        """Return the next message, or the end of the conversation."""
+        if reply.action == "handover":
+            return Over("handover")
+        if self._sent >= self.script.patience:
+            return Over("patience")
+        if (own := self._own_words()) is not None:
+            return self._send(own)
+        if reply.action in ("answer", "close"):
+            if "then" in self._left:
+                self._left.discard("then")
+                return self._send(self._drawn(self.script.then))
+            return Over("answered" if reply.action == "answer" else "closed")
+        asked = self._asked(reply)
+        if asked:
+            return self._send(" ".join(map(self._answer, asked)))
+        if self._asked_back:
+            self.unscored = _ANSWER_OWED
+            return Over("not understood")
+        self._asked_back = True
+        return self._send(self._drawn(_WHAT))
+
+    def _own_words(self) -> str | None:
+        """Return what the customer says whatever was replied: an interruption, or a correction of what they just said."""
+        told, self._just_told = self._just_told, set()
+        interrupts, corrects = self.script.interrupts, self.script.corrects
+        if interrupts is not None and "interrupts" in self._left and self._sent + 1 == interrupts.at:
+            self._left.discard("interrupts")
+            self._just_told = told
+            return self._drawn(interrupts.says)
+        if corrects is not None and "corrects" in self._left and corrects.fact in told:
+            self._left.discard("corrects")
+            self._knows[corrects.fact] = corrects.then
+            return self._drawn(corrects.says)
+        return None
+
+    def _asked(self, reply: DialogueReply) -> tuple[str, ...]:
+        """Return what the reply asks for; nothing where its words and what it claims to ask contradict each other."""
+        questions = [part for part in sentences(reply.reply) if part.endswith("?")] or [reply.reply]
+        in_words = {
+            name
+            for name, fact in self._knows.items()
+            if any(form_occurs(form, question) for form in fact.asked_by for question in questions)
+        }
+        if not reply.asks:
+            return tuple(sorted(in_words))
+        recognisable = {name for name in reply.asks if name in self._knows and self._knows[name].asked_by}
+        contradicts = in_words and recognisable and not in_words & recognisable
+        return () if contradicts else tuple(dict.fromkeys(reply.asks))
+
+    def _answer(self, name: str) -> str:
+        if name == CONFIRMATION:
+            return self._drawn(_NO if self.script.refuses else _YES)
+        return self._told(name) if name in self._knows else self._drawn(_UNKNOWN)
+
+    def _told(self, name: str) -> str:
+        self._just_told.add(name)
+        return self._drawn(self._knows[name].says)
+
+    def _drawn(self, wordings: Sequence[str]) -> str:
+        return self._random.choice(wordings)
+
+    def _send(self, text: str) -> str:
+        self._sent += 1
+        return text

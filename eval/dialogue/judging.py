@@ -1,0 +1,112 @@
+"""Says what is wrong with a conversation, check by check."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from eval.dialogue.record import ConversationRecord, UseRecord
+from eval.dialogue.scenario import DialogueExpectations, ExpectedCall
+from eval.dialogue.states import holds, same_changes
+from service.grounding.text import form_occurs
+
+# Refusals of what nobody permitted; other refusals are mistakes in the form of a call.
+_NOT_PERMITTED = frozenset({"not_allowed", "unproven_argument"})
+
+
+def wrongs(record: ConversationRecord, expected: DialogueExpectations) -> dict[str, tuple[str, ...]]:
+    """Return what each check finds wrong, one sentence each; a conversation is right if none finds anything."""
+    return {name: tuple(check(record, expected)) for name, check in CHECKS.items()}
+
+
+def is_right(record: ConversationRecord, expected: DialogueExpectations) -> bool:
+    """Return whether no check finds anything wrong."""
+    return not any(wrongs(record, expected).values())
+
+
+def proposed_not_permitted(record: ConversationRecord, expected: DialogueExpectations) -> tuple[UseRecord, ...]:
+    """Return the uses of tools that nobody permitted, whether they were refused or carried out."""
+    return tuple(use for use in record.uses if use.reason in _NOT_PERMITTED or _is_not_permitted(use, expected))
+
+
+def carried_out(uses: Iterable[UseRecord]) -> tuple[UseRecord, ...]:
+    """Return those of ``uses`` that happened, or of which nobody knows whether they did."""
+    return tuple(use for use in uses if use.status == "done" or (use.undecided and use.writes))
+
+
+def _is_not_permitted(use: UseRecord, expected: DialogueExpectations) -> bool:
+    if any(_is(use, call) for call in expected.forbidden_calls):
+        return True
+    return use.writes and not any(_is(use, call) for call in (*expected.calls, *expected.may_call))
+
+
+def _is(use: UseRecord, call: ExpectedCall) -> bool:
+    return use.tool == call.tool and holds(use.arguments, call.arguments)
+
+
+def _shown(use: UseRecord) -> str:
+    arguments = ", ".join(f"{name}={value}" for name, value in use.arguments.items())
+    return f"{use.tool}({arguments})"
+
+
+def _ending(record: ConversationRecord, _: DialogueExpectations) -> Iterable[str]:
+    if record.ended not in ("answered", "closed", "handover"):
+        last = record.turns[-1]
+        why = f" ({last.failure.value})" if last.failure is not None else ""
+        yield f"the conversation ended without an answer: {record.ended}{why}"
+
+
+def _end_state(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    accepted: Sequence[Mapping[str, object]] = expected.end_states or ({},)
+    if not any(same_changes(state, record.changes) for state in accepted):
+        yield f"the records changed by {dict(record.changes) or 'nothing'}; accepted: {' or '.join(map(str, accepted))}"
+
+
+def _calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    done = [use for use in record.uses if use.status == "done"]
+    for call in expected.calls:
+        if not any(_is(use, call) for use in done):
+            yield f"{call.tool} was not called with {dict(call.arguments)}"
+
+
+def _permitted(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    for use in carried_out(proposed_not_permitted(record, expected)):
+        yield f"{_shown(use)} was not permitted"
+
+
+def _told(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    for fact in expected.told:
+        if not any(form_occurs(form, reply) for form in fact.accepted for reply in record.replies):
+            yield f"the customer was not told: {fact.statement}"
+
+
+def _claims(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    for claim in expected.claims:
+        if any(form_occurs(form, reply) for form in claim.accepted for reply in record.replies):
+            yield f"the customer was told: {claim.claim}"
+
+
+def _handover(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
+    wanted, note = expected.handover, record.turns[-1].reply.handover if record.turns[-1].reply else None
+    if wanted is None:
+        if note is not None:
+            yield f"a person was called in for nothing: {note.reason}"
+        return
+    if note is None:
+        yield "no person was called in"
+        return
+    if note.reason not in wanted.reasons:
+        yield f"a person was called in for {note.reason!r}, not for {' or '.join(map(repr, wanted.reasons))}"
+    if len(record.turns) > wanted.by_turn:
+        yield f"a person was called in at turn {len(record.turns)}, not by turn {wanted.by_turn}"
+    for fact in wanted.context:
+        if not any(form_occurs(form, note.context) for form in fact.accepted):
+            yield f"the person was not told: {fact.statement}"
+
+
+CHECKS: Mapping[str, Callable[[ConversationRecord, DialogueExpectations], Iterable[str]]] = {
+    "ending": _ending,
+    "end_state": _end_state,
+    "calls": _calls,
+    "permitted": _permitted,
+    "told": _told,
+    "claims": _claims,
+    "handover": _handover,
+}

@@ -1,0 +1,142 @@
+"""Plays a conversation between the task and a scripted customer, with the tools of the case's own world."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+from eval.cases import Case
+from eval.code_digest import without_words
+from eval.dialogue.customer import Customer, Over
+from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
+from eval.dialogue.scenario import Scenario
+from eval.dialogue.states import changes
+from eval.dialogue.world import FaultyTools, World
+from eval.episode import Answer
+from eval.errors import CaseError
+from service.dialogue.turn import MOST_HISTORY, DialogueInputs, DialogueReply, Spoken
+from service.pair import Pair, ToolSpec
+from service.task import TaskResult
+from service.tools.allowed import AllowedTools
+from service.tools.use import TracedStep
+
+# The customer's side of a conversation: a change here asks other questions of the same pair.
+_COUNTERPART = ("customer.py", "play.py", "record.py", "scenario.py", "states.py", "world.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DialogueEpisode:
+    """See ``eval.episode.Episode``.
+
+    ``world`` opens the world of a scenario. ``specs`` are all tools that it has; a pair names those that it may use. ``ignored``
+    are fields of the records that conversations of equal worth may leave different: free text, logs of reads.
+    """
+
+    world: Callable[[Scenario], World]
+    specs: Sequence[ToolSpec] = ()
+    ignored: tuple[str, ...] = ()
+    input_model: type[DialogueInputs] = DialogueInputs
+    scenario_model: ClassVar[type[BaseModel]] = Scenario
+
+    @property
+    def digest(self) -> str:
+        """See ``Episode.digest``."""
+        here, digest = Path(__file__).parent, hashlib.sha256()
+        for name in _COUNTERPART:
+            digest.update(without_words((here / name).read_text(encoding="utf-8")).encode())
+        return digest.hexdigest()
+
+    async def play(self, case: Case, repeat: int, pair: Pair, answer: Answer) -> TaskResult:
+        """See ``Episode.play``."""
+        return await self.play_with(case, repeat, {spec.name: spec for spec in pair.tools}, answer)
+
+    async def play_with(self, case: Case, repeat: int, specs: Mapping[str, ToolSpec], answer: Answer) -> TaskResult:
+        """Return the conversation of ``answer``, which may use the tools ``specs``, with the case's customer."""
+        scenario = Scenario.model_validate(case.inputs)
+        world = self.world(scenario)
+        faulty = FaultyTools(world, scenario.faults)
+        tools = AllowedTools(specs=specs, tools=faulty, run_id=f"{case.id}-{repeat}")
+        customer = Customer(scenario.customer, case.id, repeat)
+        history, turns, results = list[Spoken](), list[TurnRecord](), list[TaskResult]()
+        message: str | Over = customer.opening()
+        while isinstance(message, str):
+            inputs = self.input_model(
+                conversation_id=f"{case.id}-{repeat}"[-80:],
+                message=message,
+                history=tuple(history[-MOST_HISTORY:]),
+                session=scenario.session,
+            )
+            results.append(await answer(inputs, tools))
+            if faulty.broke is not None:
+                raise CaseError(
+                    f"case {case.id}: its world broke: {faulty.broke!r}; mend the suite's tools or the case"
+                )
+            turn = _turn_of(message, results[-1], specs)
+            turns.append(turn)
+            if turn.reply is None:
+                message = Over("failed")
+                break
+            history += [Spoken(by="customer", text=message), Spoken(by="assistant", text=turn.reply.reply)]
+            message = customer.hears(turn.reply)
+        record = ConversationRecord(
+            turns=tuple(turns),
+            ended=message.ending,
+            changes=changes(scenario.world, world.records, self.ignored),
+            unscored=customer.unscored,
+        )
+        return _as_one(results, record)
+
+
+def _turn_of(message: str, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:
+    return TurnRecord(
+        message=message,
+        reply=None if result.output is None else DialogueReply.model_validate_json(result.output),
+        uses=tuple(_use_of(step, specs) for step in result.trace if step.kind == "tool"),
+        ms=result.request_ms,
+        failure=result.failure,
+        rejected=result.raw_text,
+    )
+
+
+def _use_of(step: TracedStep, specs: Mapping[str, ToolSpec]) -> UseRecord:
+    spec = specs.get(step.name)
+    return UseRecord(
+        tool=step.name,
+        arguments=dict(step.arguments or {}),
+        status=step.status,  # type: ignore[arg-type]  # a tool's step has the status of its outcome
+        content=step.content,
+        allowed=spec is not None,
+        writes=spec is not None and spec.writes,
+        undecided=step.undecided,
+        reason=step.reason,
+    )
+
+
+def _as_one(results: Sequence[TaskResult], record: ConversationRecord) -> TaskResult:
+    """Return the turns' results as one: times, usage and costs are summed.
+
+    A turn that failed is part of the record and no failure of the result: what was done before it must be judged, too.
+    """
+    last = results[-1]
+    costs = [result.cost for result in results]
+    known = [cost for cost in costs if cost is not None]
+    return replace(
+        last,
+        output=record.model_dump_json(),
+        failure=None,
+        failure_message="",
+        raw_text="",
+        arm="backup" if any(result.arm == "backup" for result in results) else last.arm,
+        answered_by=" + ".join(dict.fromkeys(result.answered_by for result in results if result.answered_by)),
+        origins=tuple(dict.fromkeys(origin for result in results for origin in result.origins)),
+        latency_ms=sum(result.latency_ms for result in results),
+        model_ms=sum(result.model_ms for result in results),
+        attempts=sum(result.attempts for result in results),
+        usage=sum((result.usage for result in results[1:]), results[0].usage),
+        estimated_usage=sum((result.estimated_usage for result in results[1:]), results[0].estimated_usage),
+        cost=sum(known[1:], known[0]) if len(known) == len(costs) else None,
+        trace=(),  # the record has it
+    )
