@@ -29,7 +29,7 @@ from service.settings import Settings
 from service.task import Task
 
 if TYPE_CHECKING:  # scipy takes 0.3 s to import, and the calls should start before that
-    from eval.verdict.kinds.kind import Timing
+    from eval.verdict.kinds.kind import CallOrder
 
 STAND_IN = "SmolLM2-135M-Instruct-Q4_1"  # what the local Bedrock answers with, whatever model it is asked for
 
@@ -189,7 +189,7 @@ class Assembly:
         if answers.production is None or answers.production.pair.digest == pair.digest:
             return {}
         production = answers.production.pair
-        timing: Timing = "in turn" if answers.in_turn(pair, production) else "apart"
+        timing: CallOrder = "in turn" if answers.in_turn(pair, production) else "apart"
         if "in_process" in {self.setting.cards.get(side.model).wire for side in (pair, production)}:
             timing = "no calls"
         ours, theirs = answers.results(pair), answers.results(production)

@@ -35,11 +35,37 @@ ArmName = Literal["primary", "backup"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long one run of a task took, and in which evaluation its model calls were made.
+
+    ``live``: all of them in this one. ``measured_in`` names the one earlier evaluation that made all of them. Neither: they
+    were made in several, so that ``ms`` measures nothing.
+    """
+
+    ms: float
+    live: bool
+    measured_in: str | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Whether ``ms`` is a latency: all calls are from one evaluation."""
+        return self.live or self.measured_in is not None
+
+    @staticmethod
+    def made_in(ms: float, runs: Iterable[str], this: str) -> "Timing":
+        """Return the timing of a run whose calls were made in ``runs`` (none: it made no call), seen from run ``this``."""
+        made = set(runs)
+        earlier = made - {this}
+        return Timing(ms=ms, live=not earlier, measured_in=earlier.pop() if earlier and len(made) == 1 else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """One case answered (or failed) by one arm of one pair.
 
-    ``live`` is False when the answer came from the reply cache; ``measured_in`` is then the run that called the model, so
-    that its latency is not mistaken for one of this run.
+    ``live`` is False when the answer, or a part of it, came from the reply cache; ``measured_in`` is the earlier run that made
+    all of its calls, if one did. ``timings`` has one for each run of the task, such as a turn of a conversation; empty where the
+    case was one run.
     """
 
     case_id: str
@@ -49,6 +75,12 @@ class CaseResult:
     live: bool
     measured_in: str | None = None
     scores: dict[str, Score] = field(default_factory=dict)
+    timings: tuple[Timing, ...] = ()
+
+    @property
+    def each_timing(self) -> tuple[Timing, ...]:
+        """The timing of each run of the task; of a case that was one run, that of ``result``."""
+        return self.timings or (Timing(ms=self.result.request_ms, live=self.live, measured_in=self.measured_in),)
 
 
 class Verdict(StrEnum):

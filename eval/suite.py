@@ -26,9 +26,9 @@ class MetricSpec:
 
     ``kind`` names one of ``eval.verdict.kinds``: ``mean`` and ``rate`` of a score over cases, ``corpus`` for a figure over all
     texts at once, ``pooled`` for one of counts over all cases (``score`` names the suite's pool), ``answered``, ``latency``
-    (``quantile`` 0 to 1), ``on_time`` (share of live answers inside the pair's deadline), ``cost`` (``score`` is ``metered``,
-    ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every case without a grade counts as unscored,
-    and ``judge_rate`` for that of a judge who says yes or no.
+    (``quantile`` 0 to 1) and ``on_time`` (share inside the pair's deadline) of live answers, of which each turn of a conversation
+    is one, ``cost`` (``score`` is ``metered``, ``cold`` or ``warm``), ``judge`` for the mean of a judge's score, in which every
+    case without a grade counts as unscored, and ``judge_rate`` for that of a judge who says yes or no.
     """
 
     name: str

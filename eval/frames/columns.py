@@ -67,8 +67,10 @@ RUNS = (
     FrameColumn("unseen", "text", "", "kinds of harm that nobody looked at; comma separated"),
     FrameColumn("pair_seconds", "number", "s", "time that the primary model's answers took"),
     FrameColumn("run_seconds", "number", "s", "time that the whole run took"),
-    FrameColumn("calls_live", "integer", "calls", "answers of the whole run for which a model was called"),
-    FrameColumn("calls_cached", "integer", "calls", "answers of the whole run that came from the reply cache"),
+    FrameColumn("calls_live", "integer", "calls", "answers of the whole run whose model calls were all made in it"),
+    FrameColumn(
+        "calls_cached", "integer", "calls", "answers of the whole run that came from the reply cache, at least in part"
+    ),
 )
 
 CASES = (
@@ -77,8 +79,10 @@ CASES = (
     FrameColumn("case_id", "text", "", "id of the case in its dataset"),
     FrameColumn("arm", "text", "", "primary or backup: which of the pair's models was asked"),
     FrameColumn("repeat", "integer", "", "number of the answer to this case, from 0"),
-    FrameColumn("live", "boolean", "", "a model was called in this run; false: the answer is from the reply cache"),
-    FrameColumn("measured_in", "text", "", "run that called the model, for an answer from the reply cache"),
+    FrameColumn("live", "boolean", "", "all its model calls were made in this run, none came from the reply cache"),
+    FrameColumn(
+        "measured_in", "text", "", "the earlier run that made all its calls, for an answer from the reply cache"
+    ),
     FrameColumn("answered_by", "text", "", "model that answered, in its own words; empty without an answer"),
     _ORIGINS,
     FrameColumn("failure", "text", "", "failure code; missing if there is an answer"),

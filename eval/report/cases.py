@@ -319,7 +319,8 @@ def _score_text(value: float) -> str:
 def _figures(item: CaseResult) -> str:
     result = item.result
     cost = MISSING if result.cost is None else format_number(float(result.cost.metered_usd), Unit.USD)
-    when = _how(item) if item.live else "from the cache" + (f" (run {item.measured_in})" if item.measured_in else "")
+    cached = f"from the cache (run {item.measured_in})" if item.measured_in else "in part from the cache"
+    when = _how(item) if item.live else cached
     parts = [f"{format_number(result.request_ms, Unit.MS)}, {when}", f"cost {cost}"]
     if result.answered_by:
         origin = f" ({' + '.join(result.origins)})" if result.origins else ""

@@ -48,7 +48,9 @@ def _counted(count: int, computed: bool, stood_in: bool) -> str:
 
 def _live(pair: PairResult, arm: ArmName) -> list[float]:
     return [
-        item.result.request_ms
+        timing.ms
         for item in results_of(pair, arm)
-        if item.live and item.result.failure is None and item.result.arm != "none"
+        if item.result.failure is None and item.result.arm != "none"
+        for timing in item.each_timing
+        if timing.live
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from eval.errors import RunAborted
+from eval.results import Timing
 from service.canonical import sha256_hex
 from service.errors import DeadlineExceeded, ModelError, ModelUnusable, RequestRejected, UpstreamUnavailable
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
@@ -105,7 +106,7 @@ class GatewayNotReady(Exception):
 
 @dataclass(slots=True)
 class CachingGateway:
-    """A gateway for one case of one run; answers from the cache if it can, and records whether it did.
+    """A gateway for one case of one run; answers from the cache if it can, and records in which run each reply was made.
 
     The key holds pair digest, case digest, repeat and the model call itself, so that a change in how a task renders its
     inputs misses the cache. Models that are code are never cached; running them is cheaper. A stored reply answers only where
@@ -125,9 +126,18 @@ class CachingGateway:
     fresh: bool = False
     ready: bool = True
     silent: dict[str, int] | None = None
-    live: bool = True
-    measured_in: str | None = None
-    asked: bool = field(default=False)
+    made_in: list[str] = field(default_factory=list)  # for each call, the run that made it
+    timed: int = 0  # calls that an earlier timing covers
+
+    def timing(self, ms: float) -> Timing:
+        """Return the timing of what took ``ms`` and made the calls since the last timing, such as a turn of a conversation."""
+        found = Timing.made_in(ms, self.made_in[self.timed :], self.run_id)
+        self.timed = len(self.made_in)
+        return found
+
+    def whole_timing(self, ms: float) -> Timing:
+        """Return the timing of what took ``ms`` and made all calls."""
+        return Timing.made_in(ms, self.made_in, self.run_id)
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``.
@@ -136,7 +146,6 @@ class CachingGateway:
             GatewayNotReady: the cache lacks the reply, and ``ready`` is False.
             RunAborted: the model cannot be used, or has never answered.
         """
-        self.asked = True
         key = self._key(call)
         stored = self.cache.get(key)
         # A reply of this run is used even with --fresh: it was made before an interruption.
@@ -145,11 +154,11 @@ class CachingGateway:
             and (stored.run_id == self.run_id or not self.fresh)
             and self._same_origin(stored.reply, call.model)
         ):
-            self.live = stored.run_id == self.run_id
-            self.measured_in = None if self.live else stored.run_id
+            self.made_in.append(stored.run_id)
             return stored.reply
         if not self.ready:
             raise GatewayNotReady
+        self.made_in.append(self.run_id)
         reply = await self._asked(call)
         self.cache.put(key, reply, self.run_id)
         return reply

@@ -251,13 +251,14 @@ class Runner:
             died = self.server_died()
             if died is not None:
                 raise RunAborted(f"{died} What was answered is kept; run the same command again to go on.")
+        timing = gateway.whole_timing(result.request_ms)
         return CaseResult(
             case_id=case.id,
             arm=job.arm,
             repeat=repeat,
             result=result,
-            live=gateway.live,
-            measured_in=gateway.measured_in,
+            live=timing.live,
+            measured_in=timing.measured_in,
         )
 
 

@@ -17,7 +17,7 @@ from eval.shadow.stored import ComparedShadows
 from eval.suite import MetricSpec, NoWorse, Suite
 from eval.verdict.deltas import build_deltas
 from eval.verdict.gate import GateFigures, GateRules, Judgement, decide
-from eval.verdict.kinds.kind import Timing
+from eval.verdict.kinds.kind import CallOrder
 from eval.verdict.metrics import build_metrics
 from figures.metric import Metric, Unit
 from service.canonical import canonical_json, sha256_hex
@@ -203,7 +203,7 @@ def _by_primary(answer: AnswerRecord) -> Score:
     return Score(value=0.0, findings=(f"the {answer.arm} answered ({answer.answered_by})",))
 
 
-def _timing(records: Sequence[ShadowRecord], cards: ModelCards) -> Timing:
+def _timing(records: Sequence[ShadowRecord], cards: ModelCards) -> CallOrder:
     """Return "in turn", as both sides answered moments apart in one process, unless one of them calls no model."""
     models = {answer.model for record in records for answer in (record.shown, record.unseen) if answer.arm == "primary"}
     code = any(model in cards and cards.get(model).wire == "in_process" for model in models)

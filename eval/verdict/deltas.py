@@ -7,7 +7,7 @@ from eval.cases import Case
 from eval.results import CaseResult
 from eval.suite import MetricSpec, Suite
 from eval.verdict.kinds import kind_of
-from eval.verdict.kinds.kind import ComparedAnswers, Difference, Timing
+from eval.verdict.kinds.kind import CallOrder, ComparedAnswers, Difference
 from eval.verdict.metrics import metric_of
 from figures.metric import Metric, Unit
 from figures.stats import CONFIDENCE
@@ -19,7 +19,7 @@ def build_deltas(
     candidate: Sequence[CaseResult],
     production: Sequence[CaseResult],
     *,
-    timing: Timing = "apart",
+    timing: CallOrder = "apart",
     confidence: float = CONFIDENCE,
 ) -> dict[str, Metric]:
     """Return candidate minus production on the cases that both answered; positive is better for every metric.

@@ -190,9 +190,8 @@ def _against_bound(metric: Metric, bound: float, suite: Suite, varies: bool) -> 
         verdict, needed = Verdict.FAIL, None
     if metric.unit is Unit.MS and metric.n < suite.minimum_latency_calls:
         verdict, needed = Verdict.INCONCLUSIVE, None
-        explanation = (
-            f"{metric.n} live calls, {suite.minimum_latency_calls} needed; run with --fresh to call the models again"
-        )
+        wanted = suite.minimum_latency_calls
+        explanation = f"live calls of {metric.n} cases, {wanted} needed; run with --fresh to call the models again"
     if metric.note:
         explanation += f"; {metric.note}"
     return verdict, explanation, needed

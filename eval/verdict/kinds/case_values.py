@@ -32,13 +32,16 @@ def known(means: Mapping[str, float]) -> Floats:
     return np.array([value for value in means.values() if not math.isnan(value)], dtype=float)
 
 
-def share_interval(values: Floats, answers: ArmAnswers) -> Interval | None:
-    """Return Wilson's interval of the mean share of "yes" over cases; None without values."""
+def share_interval(values: Floats, answers: ArmAnswers, most: int | None = None) -> Interval | None:
+    """Return Wilson's interval of the mean share of "yes" over cases; None without values.
+
+    ``most`` is the greatest number of yes-or-no answers behind a case's share; by default the number of repeats.
+    """
     if not len(values):
         return None
     # Rounding must not lift a sum of thirds above n.
     successes = min(float(values.sum()), float(len(values)))
-    effective = effective_cases(values, len(answers.repeats))
+    effective = effective_cases(values, len(answers.repeats) if most is None else most)
     return rate_interval(successes, len(values), confidence=answers.confidence, effective_n=effective)
 
 

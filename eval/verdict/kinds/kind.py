@@ -19,19 +19,21 @@ from figures.stats import CONFIDENCE, Interval
 # The axis of a sweep's chart that a figure belongs to.
 Axis = Literal["quality", "cost", "latency"]
 # Whether the two arms' model calls met the same load: made in turn in this run, at different times, or one makes none.
-Timing = Literal["in turn", "apart", "no calls"]
+CallOrder = Literal["in turn", "apart", "no calls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
     """Times in ms of requests whose model calls were live, never of cache hits, with the run that made the calls.
 
-    ``by_case`` holds one time per repeat of each case.
+    ``by_case`` holds one time per repeat of each case, or per turn and repeat of each conversation. ``mixed`` is the number of
+    requests that measure nothing, because their calls were made in several runs.
     """
 
     by_case: dict[str, list[float]]
     on_time: dict[str, float]
     measured_in: str | None  # None: this run
+    mixed: int = 0
 
     @property
     def count(self) -> int:
@@ -39,26 +41,33 @@ class Latencies:
         return sum(len(values) for values in self.by_case.values())
 
     @property
+    def most_of_a_case(self) -> int:
+        """How many calls were timed of the case that has the most."""
+        return max(map(len, self.by_case.values()), default=0)
+
+    @property
     def note(self) -> str:
-        """The footnote that names an earlier run; "" for this run."""
-        return (
-            "" if self.measured_in is None else f"measured in run {self.measured_in}; this run made no live model calls"
-        )
+        """The footnote that names an earlier run, and counts the requests that measure nothing; "" without either."""
+        notes = [f"measured in run {self.measured_in}; this run made no live model calls"] if self.measured_in else []
+        if self.mixed:
+            notes.append(f"without {self.mixed} whose calls were made in several runs; run with --fresh")
+        return "; ".join(notes)
 
     def table(self, case_ids: Sequence[str] | None = None) -> Floats:
         """Return the times, shape ``(n_cases, most repeats)``, NaN where a repeat was not timed."""
         rows = [self.by_case[name] for name in (self.by_case if case_ids is None else case_ids)]
-        width = max((len(row) for row in rows), default=0)
+        width = max(map(len, rows), default=0)
         return np.array([row + [math.nan] * (width - len(row)) for row in rows], dtype=float)
 
 
 def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: int) -> Latencies:
     """Return this run's live latencies, or, when it made too few, those of the newest earlier run with ``minimum`` of them."""
     by_run: dict[str | None, dict[str, list[float]]] = {}
-    for item in results:
-        if item.result.failure is None and item.result.arm != "none":
-            run = by_run.setdefault(None if item.live else item.measured_in, {})
-            run.setdefault(item.case_id, []).append(item.result.request_ms)
+    answered = [item for item in results if item.result.failure is None and item.result.arm != "none"]
+    found = [(item.case_id, timing) for item in answered for timing in item.each_timing]
+    for case_id, timing in found:
+        if timing.measures:
+            by_run.setdefault(timing.measured_in, {}).setdefault(case_id, []).append(timing.ms)
     sizes = {run: sum(map(len, values.values())) for run, values in by_run.items()}
     best: str | None = None
     if sizes.get(None, 0) < minimum:
@@ -66,7 +75,8 @@ def live_latencies(results: Sequence[CaseResult], *, deadline_ms: int, minimum: 
         best = max((run for run, size in sizes.items() if run is not None and size >= minimum), default=None)
     values = by_run.get(best, {})
     on_time = {name: sum(ms <= deadline_ms for ms in times) / len(times) for name, times in values.items()}
-    return Latencies(by_case=values, on_time=on_time, measured_in=best)
+    mixed = sum(not timing.measures for _, timing in found)
+    return Latencies(by_case=values, on_time=on_time, measured_in=best, mixed=mixed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +122,7 @@ class ComparedAnswers:
     cases: Mapping[str, Case]
     ours: Sequence[CaseResult]
     theirs: Sequence[CaseResult]
-    timing: Timing
+    timing: CallOrder
     confidence: float
     gated: frozenset[str]
 

@@ -1,4 +1,7 @@
-"""Kinds computed from the times of requests with live model calls: a quantile, and the share inside the pair's deadline."""
+"""Kinds computed from the times of requests with live model calls: a quantile, and the share inside the pair's deadline.
+
+Each turn of a conversation is a request. The conversation is drawn, not the turn: slow turns come together.
+"""
 
 from typing import ClassVar
 
@@ -69,8 +72,9 @@ class OnTimeRate(MetricKind):
 
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
         """Return the share with Wilson's interval."""
-        shares = np.array(list(answers.latencies.on_time.values()))
-        return Measured(interval=share_interval(shares, answers), note=answers.latencies.note)
+        latencies = answers.latencies
+        shares = np.array(list(latencies.on_time.values()))
+        return Measured(interval=share_interval(shares, answers, latencies.most_of_a_case), note=latencies.note)
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
         """Return None, because the latencies are compared instead."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from eval.errors import RunAborted
+from eval.results import Timing
 from eval.run.reply_cache import MOST_SILENT, CachingGateway, ReplyCache
 from service.errors import ModelError, ModelUnusable, QuotaExceeded, UpstreamUnavailable
 from service.llm.model_call import ModelCall, ModelReply
@@ -49,6 +50,47 @@ async def ask(folder, inner, run_id="run-1"):
     with closing(ReplyCache(folder)) as cache:
         gateway = CachingGateway(inner, cache, run_id, "pair", "inputs", 0)
         return await gateway.complete(CALL)
+
+
+async def timing_of(folder, run_id, *calls):
+    """The timing of a run that makes ``calls`` in run ``run_id``."""
+    with closing(ReplyCache(folder)) as cache:
+        gateway = CachingGateway(Gateway("provider"), cache, run_id, "pair", "inputs", 0)
+        for call in calls:
+            await gateway.complete(call)
+        return gateway.timing(10.0)
+
+
+async def test_a_cached_reply_marks_only_its_own_call_as_not_live(tmp_path):
+    first, second, third = (replace(CALL, messages=(Message(role="user", content=text),)) for text in "abc")
+    assert await timing_of(tmp_path, "run-1", first) == Timing(ms=10.0, live=True)
+    assert await timing_of(tmp_path, "run-2", first) == Timing(ms=10.0, live=False, measured_in="run-1")
+    for order in ((first, second), (second, first)):
+        folder = tmp_path / order[0].messages[0].content
+        await timing_of(folder, "run-1", first)
+        partly = await timing_of(folder, "run-2", *order)
+        assert partly == Timing(ms=10.0, live=False)
+        assert not partly.measures
+        of_two = await timing_of(folder, "run-3", first, second)
+        assert not of_two.measures  # made in run-1 and run-2
+        assert (await timing_of(folder, "run-2", second, third)).live  # of this run, which was interrupted
+
+
+async def test_each_timing_covers_the_calls_since_the_last(tmp_path):
+    first, second = (replace(CALL, messages=(Message(role="user", content=text),)) for text in "ab")
+    await timing_of(tmp_path, "run-1", first)
+    with closing(ReplyCache(tmp_path)) as cache:
+        gateway = CachingGateway(Gateway("provider"), cache, "run-2", "pair", "inputs", 0)
+        await gateway.complete(first)
+        turns = [gateway.timing(1.0)]
+        await gateway.complete(second)
+        turns += [gateway.timing(2.0), gateway.timing(3.0)]
+        assert [(turn.ms, turn.live, turn.measured_in) for turn in turns] == [
+            (1.0, False, "run-1"),
+            (2.0, True, None),
+            (3.0, True, None),
+        ]
+        assert not gateway.whole_timing(6.0).measures
 
 
 async def test_a_stored_reply_keeps_its_origin(tmp_path):

@@ -18,6 +18,7 @@ from service.errors import FailureCode, PairError, UpstreamUnavailable
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.pair import Pair
+from service.question import Question
 from service.task import Task
 
 CARDS = ModelCards([ModelCard(id="main", short_name="main", wire="bedrock", runs="local", context_tokens=9)])
@@ -121,6 +122,29 @@ def test_a_failure_is_asked_again_and_an_answer_is_not(tmp_path):
     results = run(make_runner(again, tmp_path))
     assert dict(again.calls) == {"text 3": 1}
     assert all(item.live for item in results)  # same run: its own answers
+
+
+class Twice(Echo):
+    """Asks two questions about each case."""
+
+    def questions(self, inputs, pair):
+        return [
+            Question(values={"text": f"{inputs.text} {part}"}, document=inputs, read=lambda text: text)
+            for part in ("a", "b")
+        ]
+
+    def joined(self, inputs, pair, answers):
+        return " ".join(answers)
+
+
+def test_a_case_whose_calls_are_from_two_runs_is_not_live_and_measures_no_latency(tmp_path):
+    run(replace(make_runner(Gateway(broken={"text 3 b"}), tmp_path, "run-1"), task=Twice()))
+    again = Gateway()
+    results = run(replace(make_runner(again, tmp_path, "run-2"), task=Twice()))
+    assert dict(again.calls) == {"text 3 b": 1}
+    assert [item.case_id for item in results if not item.each_timing[0].measures] == ["case-3"]
+    assert {item.measured_in for item in results} == {"run-1", None}
+    assert not any(item.live for item in results)
 
 
 def test_fresh_calls_again_but_reuses_replies_of_the_same_run(tmp_path):

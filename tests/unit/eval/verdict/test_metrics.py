@@ -5,7 +5,7 @@ import pytest
 from builders import CASES, REFERENCES, case_result
 from sacrebleu.metrics import BLEU, CHRF
 
-from eval.results import Score
+from eval.results import Score, Timing
 from eval.suites import load_suite
 from eval.verdict.kinds.kind import live_latencies
 from eval.verdict.metrics import build_metrics, build_slice_metrics
@@ -73,6 +73,31 @@ def test_without_live_calls_the_newest_run_that_measured_enough_is_named():
     found = live_latencies(answers, deadline_ms=200, minimum=3)
     assert list(found.table().ravel()) == [100.0, 101.0, 102.0]
     assert "run-2" in found.note
+
+
+def test_a_request_whose_calls_are_of_two_runs_measures_nothing_and_is_counted():
+    answers = [case_result(0, "a", ms=100.0), case_result(1, "b", ms=9.0, live=False)]
+    found = live_latencies(answers, deadline_ms=200, minimum=1)
+    assert (found.by_case, found.mixed) == ({"case-0": [100.0]}, 1)
+    assert found.note == "without 1 whose calls were made in several runs; run with --fresh"
+    metrics = build_metrics(SUITE, CASES, answers, deadline_ms=200)
+    assert metrics["latency_p95"].value == 100.0
+    assert metrics["on_time"].note == found.note
+
+
+def test_each_turn_of_a_conversation_is_timed_and_the_conversation_is_drawn():
+    turns = [(100.0, 900.0, 300.0), (200.0,), (400.0, 150.0)]
+    answers = [
+        replace(case_result(n, "a", ms=9000.0), timings=tuple(Timing(ms=ms, live=True) for ms in each))
+        for n, each in enumerate(turns)
+    ]
+    found = live_latencies(answers, deadline_ms=350, minimum=1)
+    assert (found.count, found.on_time) == (6, {"case-0": 2 / 3, "case-1": 1.0, "case-2": 0.5})
+    metrics = build_metrics(SUITE, CASES, answers, deadline_ms=350)
+    assert metrics["latency_p50"].value == pytest.approx(250.0)
+    assert metrics["latency_p50"].n == 3
+    mixed = replace(answers[0], timings=(*answers[0].timings[:2], Timing(ms=1.0, live=False)))
+    assert live_latencies([mixed, *answers[1:]], deadline_ms=350, minimum=1).mixed == 1
 
 
 def test_repeats_of_a_case_are_one_case():
