@@ -53,6 +53,7 @@ DEFAULT_CONCURRENCY = {"local": 2, "aws": 8}
 class Options:
     """What to evaluate. Empty ``pairs`` means what ``select_pairs`` chooses of the task's; ``case_count`` None means all cases.
 
+    ``repeats``: answers per case; None: as many as the suite's metrics need.
     ``budget``: how many repeats may be added while a pair whose answers vary is undecided; None: 3.
     ``budget_usd``: the run ends without evidence before its live calls cost more; None: no limit.
     ``derived`` are pairs without a file, made by the caller, in place of those. ``families`` are optional judges to ask as well.
@@ -63,7 +64,7 @@ class Options:
     derived: tuple[Pair, ...] = ()
     dataset: str | None = None
     case_count: int | None = None
-    repeats: int = 1
+    repeats: int | None = None
     concurrency: int | None = None
     fresh: bool = False
     budget: int | None = None
@@ -121,14 +122,15 @@ def evaluate(options: Options, settings: Settings) -> FinishedEvaluation:
         from eval.release.signing import signer_to_evaluate  # late: it takes 0.5 s, and the children start meanwhile
 
         suite = load_suite(options.task)
+        repeats = suite.repeats(options.repeats)
         judges = _open_judges(options, suite, settings, cards, pairs)
         models.start_for(judges.pairs)  # says now, and not behind the answers, that a judge cannot be asked
         dataset = _load_cases(options, suite, task, settings)
         setting = RunSetting(task=task, suite=suite, dataset=dataset, cards=cards, settings=settings)
         signer = signer_to_evaluate(settings)  # may make a key, which a run that cannot begin has no use for
         journal = Journal(settings.state_dir / "runs")
-        record = _open_record(stack, journal, _run_key(options, setting, pairs), options.task)
-        answers = _open_answers(stack, options, setting, models, pairs, record)
+        record = _open_record(stack, journal, _run_key(options, setting, pairs, repeats), options.task)
+        answers = _open_answers(stack, options, setting, models, pairs, record, repeats)
         ceiling = answers.scoring.compute(reference_ceiling, setting)
         answers.scoring.compute(import_deciding_code)
         pairs = answers.ask(pairs, lambda: worker.production(options.task))
@@ -222,7 +224,7 @@ def _load_cases(options: Options, suite: Suite, task: Task[Any], settings: Setti
     return dataset if options.case_count is None else stratified(dataset, options.case_count)
 
 
-def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair]) -> str:
+def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair], repeats: int) -> str:
     """Return what an interrupted run is found again by: everything that its answers and figures depend on."""
     return sha256_hex(
         canonical_json(
@@ -232,7 +234,7 @@ def _run_key(options: Options, setting: RunSetting, pairs: Sequence[Pair]) -> st
                 setting.dataset.digest,
                 setting.suite.digest,
                 setting.settings.environment,
-                options.repeats,
+                repeats,
                 options.budget,
             ]
         )
@@ -256,6 +258,7 @@ def _open_answers(
     models: RunModels,
     pairs: Sequence[Pair],
     record: JournalEntry,
+    repeats: int,
 ) -> RunAnswers:
     """Return the run's answers, none yet; the scorers' process and the cache end with ``stack``."""
     settings, dataset = setting.settings, setting.dataset
@@ -271,7 +274,7 @@ def _open_answers(
         server_died=models.died,
     )
     scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
-    return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=options.repeats)
+    return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=repeats)
 
 
 def _concurrency(pairs: Sequence[Pair], setting: RunSetting) -> int:

@@ -16,6 +16,7 @@ from eval.scorers.base import Scorer
 from eval.scorers.judge import JudgeSpec
 from figures.metric import Unit
 from service.canonical import canonical_json, sha256_hex
+from service.errors import ConfigurationError
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -128,6 +129,7 @@ class Suite:
     """Everything that decides a verdict for one task, apart from pair and cases.
 
     ``must_pass`` applies to the cases of ``regression_dataset`` if that file exists: cases harvested from feedback.
+    ``least_repeats`` is how many answers per case its metrics need at least, such as four for pass^4.
     ``judged_only`` has no default, because a suite that forgets it would claim that its code sees every harm; an empty one
     gives its reason in a comment. With ``episode`` each case is played out in several runs of the task.
     """
@@ -151,6 +153,7 @@ class Suite:
     must_pass: tuple[MustPass, ...] = ()
     regression_dataset: str = "regression"
     episode: Episode | None = None
+    least_repeats: int = 1
     declared_digest: str = ""
 
     def case_model(self, input_model: type[BaseModel]) -> type[BaseModel]:
@@ -182,6 +185,20 @@ class Suite:
             no_worse=self.no_worse + no_worse,
             table=self.table + tuple(metric.name for metric in metrics),
             declared_digest=self.digest,
+        )
+
+    def repeats(self, asked: int | None) -> int:
+        """Return how many answers per case a run with ``asked`` repeats makes; None: as many as the metrics need.
+
+        Raises:
+            ConfigurationError: the metrics need more.
+        """
+        if asked is None or asked >= self.least_repeats:
+            return self.least_repeats if asked is None else asked
+        needed = self.least_repeats
+        raise ConfigurationError(
+            f"--repeats {asked} is too few for task {self.task!r}, whose metrics need {needed} answers per case; use "
+            f"--repeats {needed}, or leave it out"
         )
 
     def metric(self, name: str) -> MetricSpec:
@@ -218,6 +235,8 @@ class Suite:
         }
         if self.episode is not None:
             declared["episode"] = self.episode.digest
+        if self.least_repeats > 1:
+            declared["least_repeats"] = self.least_repeats
         if self.pools:
             declared["pools"] = sorted(self.pools)
         if self.judges:

@@ -143,7 +143,8 @@ def _own_answers(
             server_died=models.died,
         )
         for arm in arms:
-            answered = asyncio.run(runner.run(ArmJob(pair=pair, arm=arm, cases=tuple(cases)), lambda _item, _s: None))
+            job = ArmJob(pair=pair, arm=arm, cases=tuple(cases), repeats=load_suite(task.name).least_repeats)
+            answered = asyncio.run(runner.run(job, lambda _item, _s: None))
             found[ANSWERS if arm == "primary" else f"{ANSWERS} of the backup"] = [
                 AnsweredCase(
                     case_id=item.case_id,

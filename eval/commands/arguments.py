@@ -17,7 +17,12 @@ DatasetName = Annotated[
 CaseCount = Annotated[
     int | None, typer.Option("--cases", min=1, help="Evaluate a stratified sample of this many cases.")
 ]
-Repeats = Annotated[int, typer.Option(min=1, max=20, help="Answers per case, for models with a temperature above 0.")]
+Repeats = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=20, help="Answers per case, for models with a temperature above 0; default: what the metrics need."
+    ),
+]
 Concurrency = Annotated[int | None, typer.Option(min=1, max=256, help="Model calls in flight; default 2 local, 8 aws.")]
 Base = Annotated[str, typer.Option(help="The commit to compare with.")]
 BudgetUsd = Annotated[

@@ -42,7 +42,7 @@ def evaluate_pairs(
     api_base: ApiBase = None,
     dataset: DatasetName = None,
     cases: CaseCount = None,
-    repeats: Repeats = 1,
+    repeats: Repeats = None,
     concurrency: Concurrency = None,
     fresh: Annotated[bool, typer.Option(help="Call the models again even where answers are cached.")] = False,
     budget: Annotated[

@@ -15,7 +15,7 @@ def sweep(
     task: TaskName = "summarize",
     dataset: DatasetName = None,
     cases: CaseCount = None,
-    repeats: Repeats = 1,
+    repeats: Repeats = None,
     concurrency: Concurrency = None,
     quality: Annotated[
         str | None, typer.Option(help="Quality metric of the chart; default: the suite's first.")

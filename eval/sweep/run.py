@@ -29,7 +29,7 @@ class SweepOptions:
     pairs: tuple[str, ...] = ()
     dataset: str | None = None
     case_count: int | None = None
-    repeats: int = 1
+    repeats: int | None = None
     concurrency: int | None = None
     quality: str | None = None
     stand_in: bool = False

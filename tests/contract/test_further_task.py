@@ -1,5 +1,7 @@
 """A further task is four places: a throw-away one is dropped into a temporary folder and driven through the whole loop."""
 
+from dataclasses import replace
+
 import pytest
 from starlette.testclient import TestClient
 from throw_away import ThrowAway
@@ -8,7 +10,9 @@ from eval.errors import Refused
 from eval.evaluate import Options, evaluate
 from eval.release.promotion import promote_pair, release_history, roll_back
 from eval.results import Verdict
+from eval.suites import load_suite
 from service.access.control import local_token
+from service.errors import ConfigurationError
 from service.release.registry import RegistryPairSource
 from service.settings import Settings
 
@@ -61,6 +65,15 @@ def test_a_throw_away_task_goes_round_the_loop(settings):
     assert (source.current().pair.version, source.current().sequence) == ("1.0.0", 3)
 
     _serves_the_task(settings)
+
+
+def test_a_run_makes_the_repeats_that_the_metrics_need(settings, monkeypatch):
+    suite = replace(load_suite("shout"), least_repeats=3)
+    monkeypatch.setattr("eval.evaluate.load_suite", lambda task: suite)
+    with pytest.raises(ConfigurationError, match=r"--repeats 2 is too few .* use --repeats 3, or leave it out"):
+        evaluate(Options(task="shout", pairs=("loud",), repeats=2), settings)
+    (pair,) = evaluate(Options(task="shout", pairs=("loud",)), settings).evaluation.pairs
+    assert {item.repeat for item in pair.cases} == {0, 1, 2}
 
 
 def _serves_the_task(settings):

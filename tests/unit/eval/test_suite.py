@@ -1,0 +1,25 @@
+"""What a suite demands of a run, and what its digest covers."""
+
+from dataclasses import replace
+
+import pytest
+
+from eval.suites import load_suite
+from service.errors import ConfigurationError
+
+SUITE = load_suite("summarize")
+
+
+@pytest.mark.parametrize(("asked", "made"), [(None, 4), (4, 4), (5, 5)])
+def test_a_run_makes_the_repeats_asked_for_and_those_needed_by_default(asked, made):
+    assert replace(SUITE, least_repeats=4).repeats(asked) == made
+
+
+def test_too_few_repeats_are_refused_with_the_remedy():
+    with pytest.raises(ConfigurationError, match=r"--repeats 3 is too few for task 'summarize'.* use --repeats 4"):
+        replace(SUITE, least_repeats=4).repeats(3)
+    assert (SUITE.repeats(None), SUITE.repeats(1)) == (1, 1)
+
+
+def test_the_digest_knows_how_many_repeats_are_needed():
+    assert replace(SUITE, least_repeats=4).digest != SUITE.digest == replace(SUITE, least_repeats=1).digest
