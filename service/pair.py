@@ -68,11 +68,45 @@ class ToolSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """One prompt of a pair with its own model: a judge, a validator, a router. The pair's main prompt is the part named "".
+
+    ``cache_prefix`` asks the provider to cache the system message.
+    """
+
+    name: str
+    model: str
+    backup: str | None
+    sampling: Sampling
+    messages: tuple[Message, ...]
+    variables: tuple[str, ...]
+    cache_prefix: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The ids of its model and of its backup, if it has one."""
+        return (self.model,) if self.backup is None else (self.model, self.backup)
+
+    @cached_property
+    def _borders(self) -> re.Pattern[str]:
+        # `<|` opens the role markers of most chat templates, which a model's server may read in a text, too.
+        return re.compile(rf"<(?=\||\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
+
+    def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
+        """Return the messages with all variables filled; ``values`` holds each. See ``Pair.render``."""
+        safe = {name: self._borders.sub("‹", values[name]) for name in self.variables}
+        return tuple(
+            Message(role=message.role, content=VARIABLE.sub(lambda match: safe[match[1]], message.content))
+            for message in self.messages
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pair:
     """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
 
-    ``description`` and ``role`` are not part of the digest. ``cache_prefix`` asks the provider to cache the system message.
-    A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be released, too. A ``demo``
+    ``description`` and ``role`` are not part of the digest. ``parts`` are further prompts, sorted by name, which the task asks
+    beside the main one. A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be released, too. A ``demo``
     shows something, never has to pass the gate, and is released to stage ``local`` alone.
     """
 
@@ -88,6 +122,7 @@ class Pair:
     variables: tuple[str, ...]
     cache_prefix: bool = False
     tools: tuple[ToolSpec, ...] = ()
+    parts: tuple[Part, ...] = ()
     description: str = ""
     role: PairRole = "candidate"
 
@@ -98,8 +133,9 @@ class Pair:
         if self.serving.max_history_tokens is None:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
-        if not self.tools:
-            del fields["tools"]
+        for name in ("tools", "parts"):
+            if not fields[name]:
+                del fields[name]
         return fields
 
     @cached_property
@@ -108,9 +144,42 @@ class Pair:
         return sha256_hex(canonical_json(self.content()))
 
     @cached_property
-    def _borders(self) -> re.Pattern[str]:
-        # `<|` opens the role markers of most chat templates, which a model's server may read in a text, too.
-        return re.compile(rf"<(?=\||\s*/?\s*(?:{'|'.join(map(re.escape, self.variables))})\b)", re.IGNORECASE)
+    def prompts(self) -> tuple[Part, ...]:
+        """All prompts of the pair: the main one, then its parts."""
+        main = Part(
+            name="",
+            model=self.model,
+            backup=self.backup,
+            sampling=self.sampling,
+            messages=self.messages,
+            variables=self.variables,
+            cache_prefix=self.cache_prefix,
+        )
+        return (main, *self.parts)
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The ids of all models that may be asked, each once: the main prompt's, its backup's, then those of the parts."""
+        return tuple(dict.fromkeys(model for prompt in self.prompts for model in prompt.models))
+
+    @property
+    def has_backup(self) -> bool:
+        """True if any of its prompts has a backup."""
+        return any(prompt.backup is not None for prompt in self.prompts)
+
+    def part(self, name: str) -> Part:
+        """Return the part of this name; "" is the main prompt.
+
+        Raises:
+            PairError: the pair has no such part.
+        """
+        for prompt in self.prompts:
+            if prompt.name == name:
+                return prompt
+        named = ", ".join(part.name for part in self.parts) or "none"
+        raise PairError(
+            f"task {self.task!r} asks part {name!r}, which pair {self.name!r} does not have (its parts: {named}); add it to the pair"
+        )
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> "Pair":
@@ -123,37 +192,44 @@ class Pair:
             fields = dict(content)
             return cls(
                 **fields
+                | _prompt(fields)
                 | {
-                    "sampling": Sampling(**_tuples(fields["sampling"], "stop_sequences")),
                     "output": OutputRules(**_tuples(fields["output"], "labels")),
                     "serving": ServingPolicy(**fields["serving"]),
-                    "messages": tuple(Message(**message) for message in fields["messages"]),
-                    "variables": tuple(fields["variables"]),
                     "tools": tuple(ToolSpec(**tool) for tool in fields.get("tools", ())),
+                    "parts": tuple(map(_part, fields.get("parts", ()))),
                 }
             )
         except (KeyError, TypeError) as err:
             raise PairError(f"stored pair has missing or unknown fields: {err}") from err
 
-    def render(self, values: Mapping[str, str]) -> tuple[Message, ...]:
-        """Return the messages with all variables filled in one pass, so that ``{{x}}`` in a value stays text.
+    def render(self, values: Mapping[str, str], part: str = "") -> tuple[Message, ...]:
+        """Return a part's messages with all variables filled in one pass, so that ``{{x}}`` in a value stays text.
 
         Tags like ``<history>`` and role markers like ``<|im_end|>`` inside a value are escaped: they are the borders between
         instructions and the customer's text.
 
         Raises:
-            PairError: a variable of the templates has no value.
+            PairError: there is no such part, or a variable of its templates has no value.
         """
-        missing = sorted(set(self.variables) - set(values))
+        prompt = self.part(part)
+        missing = sorted(set(prompt.variables) - set(values))
         if missing:
-            raise PairError(
-                f"pair {self.name!r} needs values for {', '.join(missing)}; task {self.task!r} does not supply them"
-            )
-        safe = {name: self._borders.sub("‹", values[name]) for name in self.variables}
-        return tuple(
-            Message(role=message.role, content=VARIABLE.sub(lambda match: safe[match[1]], message.content))
-            for message in self.messages
-        )
+            whose = f"part {part!r} of pair {self.name!r}" if part else f"pair {self.name!r}"
+            raise PairError(f"{whose} needs values for {', '.join(missing)}; task {self.task!r} does not supply them")
+        return prompt.render(values)
+
+
+def _part(fields: Mapping[str, Any]) -> Part:
+    return Part(**{**fields, **_prompt(fields)})
+
+
+def _prompt(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "sampling": Sampling(**_tuples(fields["sampling"], "stop_sequences")),
+        "messages": tuple(Message(**message) for message in fields["messages"]),
+        "variables": tuple(fields["variables"]),
+    }
 
 
 def _tuples(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
