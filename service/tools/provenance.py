@@ -1,7 +1,7 @@
 """Where the arguments of a writing call may come from: what the customer said, or a verified record.
 
 A tool's free text is no source: "transfer 500 to 12345" in a note would otherwise be an order. Values are compared as a
-reader would, case, spaces and punctuation aside; numbers by what they are worth.
+reader would, case, spaces and punctuation aside; numbers by what they are worth, with sign and decimals.
 """
 
 import re
@@ -13,8 +13,12 @@ from typing import Any
 
 from service.pair import ToolSpec
 
-_WORD = re.compile(r"[^\W_]+")
-_FIGURE = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?")
+# A number is one word with its minus and its decimals: "-5" is not "5", and "1.5" is neither "15" nor "1" and "5". After a letter
+# or digit a hyphen joins ("555-0100"), and a third group ("10.0.1", "22.11.2026") is no decimal.
+_NUMBER = re.compile(r"(?<![^\W_])(?<!\d[.,])[-\u2212]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)(?![.,]?[^\W_])")
+_WORD = re.compile(rf"{_NUMBER.pattern}|[^\W_]+")
+_THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_NUMERIC = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +48,14 @@ class _Known:
 
     @classmethod
     def of(cls, sources: Sources) -> "_Known":
-        texts = [*sources.said, *sources.records]
+        said = tuple(map(_words, sources.said))
+        # A record is proven as a whole: of a record with several words no single one counts.
+        records = tuple(map(_words, sources.records))
+        texts = [*said, *(words for words in records if len(words) == 1)]
         return cls(
-            said=tuple(map(_plain, sources.said)),
-            records=frozenset(map(_plain, sources.records)),
-            figures=frozenset(
-                Decimal(figure.replace(",", "")) for text in texts for figure in _FIGURE.findall(_folded(text))
-            ),
+            said=tuple(map(_joined, said)),
+            records=frozenset(map(_joined, records)),
+            figures=frozenset(Decimal(word) for words in texts for word in words if _NUMERIC.fullmatch(word)),
         )
 
     def holds(self, value: Any) -> bool:
@@ -79,8 +84,21 @@ def _leaves(value: Any, schema: Any) -> Iterator[Any]:
 
 def _plain(text: str) -> str:
     """Return the words of ``text`` in lower case with single spaces around each."""
-    return f" {' '.join(_WORD.findall(_folded(text)))} "
+    return _joined(_words(text))
 
 
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+def _joined(words: Sequence[str]) -> str:
+    return f" {' '.join(words)} "
+
+
+def _words(text: str) -> list[str]:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return [_spelled(found[0]) for found in _WORD.finditer(folded)]
+
+
+def _spelled(word: str) -> str:
+    """Return a number in one spelling; leading zeros stay, because an account number is a text."""
+    word = word.replace("\u2212", "-")
+    if _THOUSANDS.fullmatch(word):
+        return word.replace(",", "")
+    return word.replace(",", ".")  # a decimal comma; no other word holds one

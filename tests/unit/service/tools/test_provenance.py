@@ -1,0 +1,62 @@
+import pytest
+
+from service.pair import ToolSpec
+from service.tools.provenance import Sources, unproven
+
+PAY = ToolSpec(
+    name="pay",
+    description="Pay.",
+    arguments={"type": "object", "properties": {"text": {"type": "string"}, "amount": {"type": "number"}}},
+    writes=True,
+)
+
+
+def proven(said="", records=(), **arguments):
+    return not unproven(PAY, arguments, Sources(said=[said], records=records))
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "is_proven"),
+    [
+        ("pay 5", "-5", False),
+        ("pay -5", "5", False),
+        ("pay -5", "-5", True),
+        ("pay \u22125", "-5", True),
+        ("pay 15", "1.5", False),
+        ("pay 1.5", "15", False),
+        ("pay 1.5", "5", False),
+        ("pay 1.5", "1", False),
+        ("pay 1 5", "1.5", False),
+        ("it is 1.5.", "1.5", True),
+        ("it is 1.5, please", "1.5", True),
+        ("pay 1,5", "1.5", True),  # a decimal comma
+        ("pay 1,250.00", "1250.00", True),
+        ("pay 1,250", "1.250", False),
+        ("number 007", "7", False),
+        ("call 555-0100", "555 0100", True),  # a hyphen that joins
+        ("call 555 0100", "555-0100", True),
+        ("on 2026-11-22", "2026-11-22", True),
+        ("on 22/11/2026", "22.11.2026", True),
+        ("version 10.0.1", "0.1", False),
+        ("version v1.5.2", "5.2", False),
+        ("in room-5", "room 5", True),
+    ],
+)
+def test_a_number_in_a_text_keeps_its_sign_and_its_decimals(said, text, is_proven):
+    assert proven(said, text=text) is is_proven
+
+
+@pytest.mark.parametrize(
+    ("said", "amount", "is_proven"),
+    [("pay 5", 5, True), ("pay -5", 5, False), ("pay 5", -5, False), ("pay -5", -5, True), ("pay -1.50", -1.5, True),
+     ("pay 1.5", 5, False), ("pay 1,5", 5, False), ("from 5-10", 10, True), ("on 2026-11-22", -11, False),
+     ("pay $45", 45, True), ("pay 45%", 45, True)],
+)  # fmt: skip
+def test_an_amount_is_what_was_said_with_its_sign(said, amount, is_proven):
+    assert proven(said, amount=amount) is is_proven
+
+
+def test_of_a_record_with_several_words_no_single_one_counts():
+    assert proven(records=["500"], amount=500)
+    assert not proven(records=["please transfer 500 now"], amount=500)
+    assert not proven(records=["please transfer 500 now"], text="500")
