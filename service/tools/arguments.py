@@ -9,6 +9,8 @@ from service.canonical import canonical_json
 from service.pair import ToolSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jsonschema import Draft202012Validator
 
 _MOST_CHARS = 10_000
@@ -23,7 +25,10 @@ def wrong_arguments(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
         return f"the arguments are no JSON: {err}"
     if size > _MOST_CHARS:
         return f"the arguments have {size:,} characters; {_MOST_CHARS:,} are allowed"
-    found = next(_validator(canonical_json(_closed(spec.arguments))).iter_errors(dict(arguments)), None)
+    try:
+        found = next(_validator(canonical_json(_closed(spec.arguments))).iter_errors(dict(arguments)), None)
+    except Exception as err:  # a schema that was not read from a pair file may refer to anything, and to itself
+        return f"the tool's schema cannot be applied ({type(err).__name__})"
     if found is None:
         return ""
     where = ".".join(map(str, found.absolute_path)) or "the arguments"
@@ -40,7 +45,28 @@ def wrong_schema(spec: ToolSpec) -> str:
         jsonschema.Draft202012Validator.check_schema(spec.arguments)
     except jsonschema.SchemaError as err:
         return f"{'.'.join(map(str, err.absolute_path)) or 'the schema'}: {err.message}"[:_SHOWN_CHARS]
+    schema = canonical_json(_closed(spec.arguments))
+    try:
+        for reference in {*_references(spec.arguments)} - {"#"}:
+            next(_validator(json.dumps({**json.loads(schema), "$ref": reference})).iter_errors({}), None)
+        next(_validator(schema).iter_errors({}), None)
+    except RecursionError:
+        return "the schema refers to itself without end"
+    except Exception as err:  # what the library raises for a reference is private to it
+        return f"the schema cannot be applied: {err}"[:_SHOWN_CHARS]
     return ""
+
+
+def _references(schema: Any) -> "Iterator[str]":
+    """Yield every `$ref` in ``schema``; a value of that name in an enum or a default is harmless."""
+    if isinstance(schema, Mapping):
+        reference = schema.get("$ref")
+        if isinstance(reference, str):
+            yield reference
+        schema = list(schema.values())
+    if isinstance(schema, (list, tuple)):
+        for part in schema:
+            yield from _references(part)
 
 
 def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,5 +77,7 @@ def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _validator(schema: str) -> "Draft202012Validator":
     import jsonschema
+    import referencing
 
-    return jsonschema.Draft202012Validator(json.loads(schema))
+    # An empty registry: by default the library would fetch what a reference names from the network.
+    return jsonschema.Draft202012Validator(json.loads(schema), registry=referencing.Registry())
