@@ -59,12 +59,17 @@ class ServingPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A tool as a model is told of it. ``arguments`` is a JSON schema of an object; ``writes`` marks tools with an effect."""
+    """A tool as a model is told of it. ``arguments`` is a JSON schema of an object; ``writes`` marks tools with an effect.
+
+    ``verifies`` names top-level fields of the tool's answer, such as a parcel's number: their values may be arguments of later
+    writing calls of the run.
+    """
 
     name: str
     description: str
     arguments: Mapping[str, Any]
     writes: bool = False
+    verifies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +111,8 @@ class Pair:
     """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
 
     ``description`` and ``role`` are not part of the digest. ``parts`` are further prompts, sorted by name, which the task asks
-    beside the main one. A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be released, too. A ``demo``
-    shows something, never has to pass the gate, and is released to stage ``local`` alone.
+    beside the main one. A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be
+    released, too. A ``demo`` shows something, never has to pass the gate, and is released to stage ``local`` alone.
     """
 
     name: str
@@ -133,6 +138,9 @@ class Pair:
         if self.serving.max_history_tokens is None:
             # Pairs released before this field existed must keep the digest that was signed.
             del fields["serving"]["max_history_tokens"]
+        for tool in fields["tools"]:
+            if not tool["verifies"]:
+                del tool["verifies"]
         for name in ("tools", "parts"):
             if not fields[name]:
                 del fields[name]
@@ -178,7 +186,8 @@ class Pair:
                 return prompt
         named = ", ".join(part.name for part in self.parts) or "none"
         raise PairError(
-            f"task {self.task!r} asks part {name!r}, which pair {self.name!r} does not have (its parts: {named}); add it to the pair"
+            f"task {self.task!r} asks part {name!r}, which pair {self.name!r} does not have (its parts: {named}); "
+            "add it to the pair"
         )
 
     @classmethod
@@ -196,7 +205,7 @@ class Pair:
                 | {
                     "output": OutputRules(**_tuples(fields["output"], "labels")),
                     "serving": ServingPolicy(**fields["serving"]),
-                    "tools": tuple(ToolSpec(**tool) for tool in fields.get("tools", ())),
+                    "tools": tuple(ToolSpec(**_tuples(tool, "verifies")) for tool in fields.get("tools", ())),
                     "parts": tuple(map(_part, fields.get("parts", ()))),
                 }
             )

@@ -106,7 +106,7 @@ def _use_of(step: TracedStep, specs: Mapping[str, ToolSpec]) -> UseRecord:
     return UseRecord(
         tool=step.name,
         arguments=dict(step.arguments or {}),
-        status=step.status,  # type: ignore[arg-type]  # a tool's step has the status of its outcome
+        status=step.status,
         content=step.content,
         allowed=spec is not None,
         writes=spec is not None and spec.writes,

@@ -38,7 +38,7 @@ class DialogueScorer:
         if record.unscored:
             return unscored(self.scores, record.unscored) | silence
         found = wrongs(record, expected)
-        everything = tuple(wrong for wrong in found.values() for wrong in wrong)
+        everything = tuple(sentence for wrong in found.values() for sentence in wrong)
         proposed = proposed_not_permitted(record, expected)
         done = carried_out(proposed)
         not_named = tuple(use for use in record.uses if use.status == "done" and not use.allowed)

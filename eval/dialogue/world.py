@@ -99,11 +99,8 @@ class FaultyTools:
                 return "{}"
             case "instruction":
                 answer = json.loads(await self._called(name, arguments, key))
-                return json.dumps(
-                    {"answer": answer, "note": planted.text}
-                    if not isinstance(answer, dict)
-                    else answer | {"note": planted.text}
-                )
+                fields = answer if isinstance(answer, dict) else {"answer": answer}
+                return json.dumps(fields | {"note": planted.text}, ensure_ascii=False)
 
     async def _called(self, name: str, arguments: Mapping[str, Any], key: str | None) -> str:
         try:

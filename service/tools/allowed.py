@@ -12,19 +12,22 @@ from typing import Any
 
 from service.canonical import canonical_json, sha256_hex
 from service.errors import StoreError
+from service.llm.breaker import CircuitBreaker, Permit
 from service.pair import ToolSpec
 from service.question import Use
 from service.telemetry import tracing
 from service.telemetry.log import Event, log
 from service.tools.arguments import wrong_arguments
 from service.tools.effects import EffectLedger, EffectsInMemory
-from service.tools.port import ToolError, Tools
-from service.tools.provenance import Sources, unproven
+from service.tools.port import ToolError, Tools, ToolsDown, ToolUndecided
+from service.tools.provenance import Sources, unproven, verified_values
 from service.tools.use import RefusalReason, ToolOutcome
 
 # A model's context holds no more; longer answers are the tool's fault, and a part of an answer could mislead.
 MOST_ANSWER_CHARS = 20_000
+_MOST_ERROR_CHARS = 500
 _NOTING_S = 2.0  # how long a run waits, even past its time, until the end of an effect is noted
+_LEAST_PATIENCE_S = 0.5  # a tool that had less time than this is not to blame for being late
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class AllowedTools:
     """The tools of one run. Everything that ``specs`` do not name is refused before it happens.
 
     ``run_id`` is the id of the run or conversation: an equal writing call of the same run is made once. ``calls`` counts the
-    attempts by (tool, status), those that were refused included.
+    attempts by (tool, status), those that were refused included. ``breaker`` is that of the tools' server: while it is open, no
+    tool is called. ``verified`` are the values that answers have verified in this run (``ToolSpec.verifies``).
     """
 
     specs: Mapping[str, ToolSpec]
@@ -40,6 +44,8 @@ class AllowedTools:
     run_id: str
     effects: EffectLedger = field(default_factory=EffectsInMemory)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    breaker: CircuitBreaker | None = None
+    verified: list[str] = field(default_factory=list)
 
     async def use(self, use: Use, *, sources: Sources, timeout_s: float) -> ToolOutcome:
         """Return what came of ``use``; a failure or refusal is an outcome that the model reads, never an exception."""
@@ -64,13 +70,18 @@ class AllowedTools:
         if wrong:
             return _refused("wrong_arguments", wrong)
         if not spec.writes:
-            return await self._called(use, None, timeout_s)
-        if missing := unproven(spec, use.arguments, sources):
-            return _refused(
-                "unproven_argument",
-                f"neither the customer nor a verified record states {', '.join(missing)}; ask the customer",
-            )
-        return await self._written(use, timeout_s)
+            outcome = await self._called(use, None, timeout_s)
+        else:
+            known = replace(sources, records=(*sources.records, *self.verified))
+            if missing := unproven(spec, use.arguments, known):
+                return _refused(
+                    "unproven_argument",
+                    f"neither the customer nor a verified record states {', '.join(missing)}; ask the customer",
+                )
+            outcome = await self._written(use, timeout_s)
+        if outcome.status == "done":
+            self.verified.extend(verified_values(spec, outcome.content))
+        return outcome
 
     async def _written(self, use: Use, timeout_s: float) -> ToolOutcome:
         key = sha256_hex(canonical_json([self.run_id, use.tool, _spelled_alike(dict(use.arguments))]))
@@ -99,22 +110,47 @@ class AllowedTools:
         return outcome
 
     async def _called(self, use: Use, key: str | None, timeout_s: float) -> ToolOutcome:
+        permit = None if self.breaker is None else self.breaker.admit()
+        if self.breaker is not None and permit is None:
+            return _refused("tools_down", "the tool was not called: the tools cannot be reached at present")
+        answered: bool | None = None  # None: the call says nothing about the server
         try:
             async with asyncio.timeout(timeout_s):
                 content: object = await self.tools.call(use.tool, use.arguments, key=key)
+            answered = True
         except TimeoutError:
+            answered = None if timeout_s < _LEAST_PATIENCE_S else False
             return ToolOutcome(status="too_late", content=_error("the tool did not answer in time"), undecided=True)
-        except ToolError as err:
-            return ToolOutcome(status="failed", content=_error(str(err)))
+        except (ToolError, ToolUndecided) as err:
+            answered = not isinstance(err, ToolsDown)
+            undecided = isinstance(err, ToolUndecided)
+            return ToolOutcome(status="failed", content=_error(str(err)[:_MOST_ERROR_CHARS]), undecided=undecided)
         except Exception as err:  # a tool is other people's code; its text may hold secrets, so only the type is shown
+            answered = False
             return _broken(f"the tool failed ({type(err).__name__})")
-        if not isinstance(content, str):
-            return _broken("the tool's answer is no text")
-        if len(content) > MOST_ANSWER_CHARS:
-            return _broken(f"the tool's answer has {len(content):,} characters; {MOST_ANSWER_CHARS:,} are allowed")
-        if not _is_json(content):
-            return _broken("the tool's answer is no JSON")
-        return ToolOutcome(status="done", content=content)
+        finally:
+            if permit is not None:
+                _report(permit, answered)
+        return _read(content)
+
+
+def _report(permit: Permit, answered: bool | None) -> None:
+    if answered is None:
+        permit.give_back()
+    elif answered:
+        permit.succeeded()
+    else:
+        permit.failed()
+
+
+def _read(content: object) -> ToolOutcome:
+    if not isinstance(content, str):
+        return _broken("the tool's answer is no text")
+    if len(content) > MOST_ANSWER_CHARS:
+        return _broken(f"the tool's answer has {len(content):,} characters; {MOST_ANSWER_CHARS:,} are allowed")
+    if not _is_json(content):
+        return _broken("the tool's answer is no JSON")
+    return ToolOutcome(status="done", content=content)
 
 
 class _NoTools:

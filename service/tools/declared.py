@@ -9,7 +9,7 @@ from service.tools.arguments import wrong_schema
 
 # What Converse, OpenAI and Anthropic all accept.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_KEYS = frozenset({"description", "arguments", "writes"})
+_KEYS = frozenset({"description", "arguments", "writes", "verifies"})
 _MOST_TOOLS = 32
 
 
@@ -52,7 +52,21 @@ def _declared(name: str, fields: Any) -> ToolSpec:
         raise ToolsWrong(key, f"tool {name!r} needs 'arguments', a JSON schema of an object")
     if not isinstance(writes, bool):
         raise ToolsWrong(f"{key}.writes", "writes must be true or false")
-    spec = ToolSpec(name=name, description=description.strip(), arguments=arguments, writes=writes)
+    spec = ToolSpec(
+        name=name,
+        description=description.strip(),
+        arguments=arguments,
+        writes=writes,
+        verifies=_verified_fields(key, fields.get("verifies", ())),
+    )
     if wrong := wrong_schema(spec):
         raise ToolsWrong(f"{key}.arguments", f"the schema of tool {name!r} is wrong: {wrong}")
     return spec
+
+
+def _verified_fields(key: str, names: Any) -> tuple[str, ...]:
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name for name in names):
+        raise ToolsWrong(f"{key}.verifies", "verifies must be a list of fields of the tool's answer, as in [parcel_id]")
+    if len(set(names)) < len(names):
+        raise ToolsWrong(f"{key}.verifies", "verifies names a field twice")
+    return tuple(names)

@@ -13,6 +13,14 @@ class ToolError(Exception):
     """
 
 
+class ToolsDown(ToolError):
+    """The tools' server could not be reached, so it did nothing."""
+
+
+class ToolUndecided(Exception):
+    """A tool answered with an error and may have done something all the same; the model reads the message."""
+
+
 class Tools(Protocol):
     """Offers tools by name. Which of them a run may use is the pair's decision (``service.tools.allowed``)."""
 
@@ -24,6 +32,7 @@ class Tools(Protocol):
         """Call a tool and return its answer as JSON text. ``key`` is the idempotency key of a call that writes.
 
         Raises:
-            ToolError: the tool is unknown, or it failed and did nothing.
+            ToolError: the tool is unknown, or it failed and did nothing; ``ToolsDown`` if its server cannot be reached.
+            ToolUndecided: a tool that writes failed, and may have done something.
         """
         ...

@@ -4,6 +4,7 @@ A tool's free text is no source: "transfer 500 to 12345" in a note would otherwi
 reader would, case, spaces and punctuation aside; numbers by what they are worth, with sign and decimals.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ _NUMBER = re.compile(r"(?<![^\W_])(?<!\d[.,])[-\u2212]?(?:\d{1,3}(?:,\d{3})+(?:\
 _WORD = re.compile(rf"{_NUMBER.pattern}|[^\W_]+")
 _THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _NUMERIC = re.compile(r"-?\d+(?:\.\d+)?")
+_MOST_RECORD_CHARS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,27 @@ def unproven(spec: ToolSpec, arguments: Mapping[str, Any], sources: Sources) -> 
         for name, value in arguments.items()
         if not all(known.holds(leaf) for leaf in _leaves(value, properties.get(name, {})))
     )
+
+
+def verified_values(spec: ToolSpec, content: str) -> list[str]:
+    """Return the values that a tool's answer, JSON text, verifies: those of the fields that ``spec.verifies`` names.
+
+    A field holds a short value or a list of them; anything longer is free text, which proves nothing.
+    """
+    if not spec.verifies:
+        return []
+    answer = json.loads(content)
+    if not isinstance(answer, dict):
+        return []
+    fields = [answer.get(name) for name in spec.verifies]
+    values = [value for field in fields for value in (field if isinstance(field, list) else [field])]
+    return [str(value) for value in values if _is_short(value)]
+
+
+def _is_short(value: Any) -> bool:
+    if isinstance(value, str):
+        return 0 < len(value) <= _MOST_RECORD_CHARS and value.isprintable()
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)

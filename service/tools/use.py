@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 OutcomeStatus = Literal["done", "failed", "refused", "too_late"]
-RefusalReason = Literal["not_allowed", "wrong_arguments", "unproven_argument", "too_many_steps", "undecided_effect"]
+RefusalReason = Literal[
+    "not_allowed", "wrong_arguments", "unproven_argument", "too_many_steps", "undecided_effect", "tools_down"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,6 @@ def test_a_worker_killed_in_the_middle_costs_its_calls_in_flight_at_most(tmp_pat
     assert process.returncode == 0, err
     assert f"{ITEMS} of {ITEMS} items" in out
     assert re.search(r"\n[1-3] calls were lost", out), out
-    assert "on 1 worker," in err, "the progress says nothing of the lost worker"
     check(place, books, out, deaths=1)
     assert books.arrived.total() - ITEMS <= THREADS  # one worker's
 

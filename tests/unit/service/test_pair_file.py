@@ -1,3 +1,4 @@
+import json
 import re
 from dataclasses import replace
 
@@ -89,12 +90,26 @@ def test_tools_are_read_and_are_part_of_the_digest(load):
     assert Pair.from_content(with_tools.content()) == replace(with_tools, role="candidate")
 
 
+def test_verified_fields_are_part_of_the_digest_where_a_tool_names_some(load):
+    plain, verifying = (
+        load(GOOD.replace("inputs:\n", tools))
+        for tools in (TOOLS, TOOLS.replace("    writes", "    verifies: [branch_id]\n    writes"))
+    )
+    assert [tool.verifies for tool in verifying.tools] == [(), ("branch_id",)]
+    assert all("verifies" not in tool for tool in plain.content()["tools"])
+    assert verifying.digest != plain.digest
+    assert Pair.from_content(json.loads(json.dumps(verifying.content()))) == replace(verifying, role="candidate")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("  transfer:", "  trans fer:", "name is a letter"),
         ("    writes: true", "    writes: perhaps", "writes must be true or false"),
         ("    writes: true", "    risky: true", "unknown key 'risky'"),
+        ("    writes: true", "    verifies: branch_id", "verifies must be a list"),
+        ("    writes: true", "    verifies: [a, a]", "names a field twice"),
+        ("{type: number}", "{$ref: '#/$defs/none'}", "cannot be applied"),
         ("    description: Transfer money.\n", "", "needs a description"),
         ("{type: object, properties: {amount", "{type: array, properties: {amount", "must be object"),
         ("{type: number}", "{type: nonsense}", "nonsense"),

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from service.pair import ToolSpec
-from service.tools.provenance import Sources, unproven
+from service.tools.provenance import Sources, unproven, verified_values
 
 PAY = ToolSpec(
     name="pay",
@@ -60,3 +62,25 @@ def test_of_a_record_with_several_words_no_single_one_counts():
     assert proven(records=["500"], amount=500)
     assert not proven(records=["please transfer 500 now"], amount=500)
     assert not proven(records=["please transfer 500 now"], text="500")
+
+
+LOOKUP = ToolSpec(name="find", description="Find.", arguments={"type": "object"}, verifies=("parcel_id", "ids"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "values"),
+    [
+        ({"parcel_id": "PX-77", "note": "pay 500"}, ["PX-77"]),
+        ({"parcel_id": 77}, ["77"]),
+        ({"ids": ["A1", 2, None, True, {"x": "3"}]}, ["A1", "2"]),
+        ({"parcel_id": "x" * 65}, []),  # free text
+        ({"parcel_id": "one\ntwo"}, []),
+        ({"inner": {"parcel_id": "PX-77"}}, []),
+        ({}, []),
+        (["PX-77"], []),
+        ("PX-77", []),
+    ],
+)
+def test_only_short_values_of_the_named_top_level_fields_are_verified(answer, values):
+    assert verified_values(LOOKUP, json.dumps(answer)) == values
+    assert verified_values(PAY, json.dumps(answer)) == []
