@@ -302,12 +302,33 @@ class Attempt:
             # Between being slow and the deadline; the backup is asked when something is wrong already.
             overdue_s=slow_s if arm == "backup" else max(slow_s, (slow_s + self.budget.total_s) / 2),
             on_unanswered=self._unanswered,
+            on_unusable=self._unusable,
         )
 
     def _unanswered(self, call: ModelCall) -> None:
         usage = estimated_usage(call)
         self.estimated = self.estimated + usage
         self._pay(usage, call.model)
+
+    def _unusable(self, call: ModelCall, reply: ModelReply) -> None:
+        self._count(reply, call.model, "unusable")
+
+    def _count(self, reply: ModelReply, model: str, status: str) -> None:
+        """Count the usage and cost of a reply, and note it in the trace."""
+        cost = self._pay(reply.usage, model)
+        if reply.metered:
+            self.used = self.used + reply.usage
+        else:
+            self.estimated = self.estimated + reply.usage
+        self.trace.append(
+            TracedStep(
+                kind="model",
+                name=model,
+                status=status,
+                ms=reply.latency_ms,
+                cost_usd=None if cost is None else float(cost.metered_usd),
+            )
+        )
 
     def _pay(self, usage: Usage, model: str) -> Cost | None:
         cost = cost_of(usage, self.context.cards.get(model))
@@ -321,20 +342,7 @@ class Attempt:
             OutputInvalid: the reply was cut off, or its text is not valid.
         """
         self.answered_by, self.origins = reply.answered_by, (reply.origin,)
-        cost = self._pay(reply.usage, model)
-        if reply.metered:
-            self.used = self.used + reply.usage
-        else:
-            self.estimated = self.estimated + reply.usage
-        self.trace.append(
-            TracedStep(
-                kind="model",
-                name=model,
-                status=reply.stop_reason,
-                ms=reply.latency_ms,
-                cost_usd=None if cost is None else float(cost.metered_usd),
-            )
-        )
+        self._count(reply, model, reply.stop_reason)
         if reply.stop_reason == "max_tokens":
             raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
         # Only uses of tools that were offered: the text of others would be shown without check and guard.

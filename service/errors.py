@@ -71,10 +71,14 @@ class KnowledgeError(ServiceError):
 
 
 class ModelError(ServiceError):
-    """A model call gave no usable answer."""
+    """A model call gave no usable answer.
+
+    ``charged_reply`` is the unusable answer (a ``ModelReply``) if there is one, because the provider charges for it.
+    """
 
     status = 502
     code = FailureCode.UPSTREAM_UNAVAILABLE
+    charged_reply: object | None = None
 
 
 class QuotaExceeded(ModelError):

@@ -4,8 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from service.llm.model_call import ModelCall, StopReason
+from service.errors import OutputInvalid
+from service.llm.failures import charged
+from service.llm.model_call import ModelCall, ModelReply, StopReason
 from service.llm.pricing import Usage
+from service.llm.tokens import estimated_tokens
 from service.pair import Message, ToolSpec
 from service.question import ToolTurn, Use
 
@@ -13,6 +16,7 @@ STOP_REASONS: Mapping[str, StopReason] = {"stop": "end_turn", "length": "max_tok
 # Our stand-ins name the model that answers; providers do not send this header.
 ANSWERED_BY_HEADER = "x-omni-answered-by"
 _SHOWN_CHARS = 200
+_UNREADABLE = ""  # the name under which arguments stand that are no JSON object; no schema allows it
 
 
 def messages_of(call: ModelCall) -> list[dict[str, Any]]:
@@ -44,6 +48,26 @@ def uses_of(message: Any) -> tuple[Use, ...]:
             call_id=str(call.id or f"call_{number}"),
         )
         for number, call in enumerate(calls, 1)
+    )
+
+
+def check_streamed_uses(reply: ModelReply, model: str) -> ModelReply:
+    """Return the ``reply`` of a stream.
+
+    Raises:
+        OutputInvalid: the pieces of a use's arguments give no JSON object, so some may be missing.
+    """
+    cut_off = reply.stop_reason == "max_tokens"  # the caller says so itself
+    if not cut_off and any(_UNREADABLE in use.arguments for use in reply.uses):
+        raise charged(OutputInvalid(f"{model} streamed arguments of a tool that are no JSON object"), reply)
+    return reply
+
+
+def usage_from_texts(call: ModelCall, text: str, uses: Iterable[Use]) -> Usage:
+    """Estimate the usage of an answer that stated none."""
+    answer = [text, *(json.dumps(dict(use.arguments)) for use in uses)]
+    return Usage(
+        input_tokens=sum(map(estimated_tokens, texts_of(call))), output_tokens=sum(map(estimated_tokens, answer))
     )
 
 
@@ -97,7 +121,7 @@ def _arguments(written: Any) -> dict[str, Any]:
         found = json.loads(written or "{}")
     except (TypeError, ValueError, RecursionError):
         found = None
-    return found if isinstance(found, dict) else {"": str(written)[:_SHOWN_CHARS]}
+    return found if isinstance(found, dict) else {_UNREADABLE: str(written)[:_SHOWN_CHARS]}
 
 
 def _tool_turn(turn: ToolTurn) -> list[dict[str, Any]]:

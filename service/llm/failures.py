@@ -1,7 +1,7 @@
 """Translates litellm's exceptions into ours; a message names what is wrong and the remedy, and never quotes the provider."""
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from service.cards import ModelCard
@@ -15,8 +15,10 @@ from service.errors import (
     SafetyRefused,
     UpstreamUnavailable,
 )
+from service.llm.model_call import ModelReply
 from service.llm.servers import ModelServer
 
+_Failure = TypeVar("_Failure", bound=ModelError)
 _SPENT = (
     "insufficient_quota",
     "exceeded your current quota",
@@ -26,6 +28,12 @@ _SPENT = (
 )
 _NO_SERVER = ("ConnectError", "ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError", "gaierror")
 _CODE = re.compile(r"^[a-z0-9_.-]{1,40}$", re.IGNORECASE)
+
+
+def charged(failure: _Failure, reply: ModelReply) -> _Failure:
+    """Return ``failure`` with the answer that the provider charges for although it cannot be used."""
+    failure.charged_reply = reply
+    return failure
 
 
 def translated(err: Exception, model: str, exceptions: Any) -> ModelError:

@@ -13,15 +13,27 @@ from typing import Any
 from service.aws.clients import LOCAL_KEY
 from service.cards import ModelCard, ModelCards
 from service.errors import DeadlineExceeded, ModelError, RequestRejected, SafetyRefused, UpstreamUnavailable
-from service.llm.chat_format import ANSWERED_BY_HEADER, STOP_REASONS, headers_of, messages_of, usage_of, uses_of
+from service.llm.chat_format import (
+    ANSWERED_BY_HEADER,
+    STOP_REASONS,
+    check_streamed_uses,
+    headers_of,
+    is_metered,
+    messages_of,
+    tools_of,
+    usage_from_texts,
+    usage_of,
+    uses_of,
+)
 from service.llm.converse import MODEL_INFO, Converse
-from service.llm.failures import translated, translated_anywhere
+from service.llm.failures import charged, translated, translated_anywhere
 from service.llm.litellm_bookkeeping import unlogged, unlogged_class
 from service.llm.litellm_clients import follow_no_redirects
 from service.llm.litellm_wire import LiteLLMWire
 from service.llm.model_call import AnswerOrigin, InProcessModels, ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.llm.servers import is_own_host, server_of
+from service.llm.stream_tap import whole_answer
 from service.llm.streaming import OnText
 from service.pair import Message, Sampling
 from service.process.gc_pause import paused_gc
@@ -158,14 +170,13 @@ class LiteLLMGateway:
                     reply = await self._wire.ask(call, card)
                     return replace(reply, latency_ms=(time.perf_counter() - started) * 1000)
                 answer = await self._converse.ask(call, messages_of(call))
-        return self._reply(card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
+        return self._reply(call, card, answer.response, answer.headers, (time.perf_counter() - started) * 1000)
 
     async def stream(self, call: ModelCall, on_text: OnText) -> ModelReply:
-        """See ``StreamingModel.stream``; in-process models, structured output and calls with tools do not stream."""
+        """See ``StreamingModel.stream``; in-process models and structured output do not stream."""
         card = self._cards.get(call.model)
-        if card.wire == "in_process" or call.answer_schema is not None or call.tools:
+        if card.wire == "in_process" or call.answer_schema is not None:
             return await self.complete(call)
-        chunks: list[Any] = []
         with self._errors(card, call):
             async with asyncio.timeout(call.timeout_s):
                 if self._litellm is None:
@@ -178,16 +189,9 @@ class LiteLLMGateway:
                 stream = await self._litellm.acompletion(
                     client=self._stream_client(), **arguments, **unlogged(self._unlogged, arguments)
                 )
-                # Closed also when the client disconnects: the model stops generating and the connection is free again.
-                async with contextlib.aclosing(stream):
-                    async for chunk in stream:
-                        chunks.append(chunk)
-                        if chunk.choices and chunk.choices[0].delta.content:
-                            on_text(chunk.choices[0].delta.content)
-                response = self._litellm.stream_chunk_builder(chunks)
-        if response is None:
-            raise UpstreamUnavailable(f"{card.short_name} ended its stream without an answer")
-        return self._reply(card, response, headers_of(stream), (time.perf_counter() - started) * 1000)
+                response = await whole_answer(stream, self._litellm.stream_chunk_builder, on_text, card.short_name)
+        reply = self._reply(call, card, response, headers_of(stream), (time.perf_counter() - started) * 1000)
+        return check_streamed_uses(reply, card.short_name)
 
     @contextlib.contextmanager
     def _errors(self, card: ModelCard, call: ModelCall) -> Iterator[None]:
@@ -207,21 +211,27 @@ class LiteLLMGateway:
                 raise translated_anywhere(err, card, server_of(card, self._endpoints), exceptions) from err
             raise translated(err, card.short_name, exceptions) from err
 
-    def _reply(self, card: ModelCard, response: Any, headers: Mapping[str, str], latency_ms: float) -> ModelReply:
+    def _reply(
+        self, call: ModelCall, card: ModelCard, response: Any, headers: Mapping[str, str], latency_ms: float
+    ) -> ModelReply:
         choice = response.choices[0]
-        if choice.finish_reason == "content_filter":
-            raise SafetyRefused(f"{card.short_name}'s guardrail stopped the answer")
-        return ModelReply(
-            text=choice.message.content or "",
-            usage=usage_of(response.usage),
+        text, uses = choice.message.content or "", uses_of(choice.message)
+        metered = is_metered(response.usage, answered=bool(text or uses))
+        reply = ModelReply(
+            text=text,
+            usage=usage_of(response.usage) if metered else usage_from_texts(call, text, uses),
             stop_reason=STOP_REASONS.get(choice.finish_reason, "other"),
             latency_ms=latency_ms,
             answered_by=headers.get(ANSWERED_BY_HEADER)  # our stand-in names its model; Bedrock does not
             or (self._stand_in if card.runs == "provider" else None)
             or card.short_name,
             origin=self._origin(headers),
-            uses=uses_of(choice.message),
+            metered=metered,
+            uses=uses,
         )
+        if choice.finish_reason == "content_filter":
+            raise charged(SafetyRefused(f"{card.short_name}'s guardrail stopped the answer"), reply)
+        return reply
 
     def _origin(self, headers: Mapping[str, str]) -> AnswerOrigin:
         if ANSWERED_BY_HEADER in headers or self._stand_in is not None:
@@ -280,6 +290,8 @@ class LiteLLMGateway:
             arguments["top_p"] = sampling.top_p
         if sampling.stop_sequences:
             arguments["stop"] = list(sampling.stop_sequences)
+        if call.tools:
+            arguments["tools"] = tools_of(call.tools)
         if self._endpoint is not None:
             arguments |= {
                 "aws_bedrock_runtime_endpoint": self._endpoint,

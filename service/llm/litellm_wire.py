@@ -1,6 +1,5 @@
 """Calls every model that litellm knows, except Bedrock's: OpenAI, Anthropic, Azure, Gemini, Ollama, vLLM and others."""
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,23 +10,23 @@ from service.llm.chat_format import (
     ANSWERED_BY_HEADER,
     STOP_REASONS,
     answer_format,
+    check_streamed_uses,
     headers_of,
     is_metered,
     messages_of,
-    texts_of,
     tools_of,
+    usage_from_texts,
     usage_of,
     uses_of,
 )
+from service.llm.failures import charged
 from service.llm.litellm_bookkeeping import unlogged
 from service.llm.litellm_clients import close_with_loop
-from service.llm.model_call import AnswerOrigin, ModelCall, ModelReply
+from service.llm.model_call import ModelCall, ModelReply
 from service.llm.model_names import bare_name, same_family
-from service.llm.pricing import Usage
 from service.llm.servers import ModelServer, server_of, server_variables
-from service.llm.stream_tap import tapped
+from service.llm.stream_tap import whole_answer
 from service.llm.streaming import OnText
-from service.llm.tokens import estimated_tokens
 
 _CLIENT_TIMEOUT_S = 600.0
 # Providers to which litellm passes the mark of a cacheable prefix; others cache by themselves, or not at all.
@@ -58,9 +57,7 @@ class LiteLLMWire:
             ModelError: no key, no server, or an answer that cannot be used.
             Exception: litellm's own, when the call fails.
         """
-        server = self._usable(card)
-        if call.tools and "tools" in self.not_taken(card, call):
-            raise ModelUnusable(f"{card.id} takes no tools; name a model that does, or a pair without tools")
+        server = self._usable_for(call, card)
         arguments = self._arguments(call, card, server)
         bookkeeping = unlogged(self._logging_class, arguments)
         await close_with_loop(self._litellm)
@@ -70,33 +67,15 @@ class LiteLLMWire:
 
     async def stream(self, call: ModelCall, card: ModelCard, on_text: OnText) -> ModelReply:
         """Answer as ``ask`` does, and call ``on_text`` with each piece of the text as it arrives."""
-        server = self._usable(card)
+        server = self._usable_for(call, card)
         arguments = self._arguments(call, card, server) | {"stream": True, "stream_options": {"include_usage": True}}
         bookkeeping = unlogged(self._logging_class, arguments)
         await close_with_loop(self._litellm)
         stream = await self._litellm.acompletion(**arguments, **bookkeeping)
-        tap = await tapped(stream)
-        chunks: list[Any] = []
-        # Closed also when the client disconnects: the model stops generating and the connection is free again.
-        async with contextlib.aclosing(stream):
-            async for chunk in stream:
-                chunks.append(chunk)
-                if chunk.choices and chunk.choices[0].delta.content:
-                    on_text(chunk.choices[0].delta.content)
-        response = self._litellm.stream_chunk_builder(chunks)
-        if response is None or not (tap.said or response.choices[0].message.content):
-            raise UpstreamUnavailable(
-                f"{card.short_name} answered 200 without a stream; check the address, or try again later"
-            )
-        if tap.refused:
-            raise SafetyRefused(f"{card.short_name} refused to answer")
-        if not tap.finished:  # litellm ends a stream that broke off like one that has ended
-            raise UpstreamUnavailable(f"{card.short_name} broke off in the middle of its answer; try again later")
-        response.model = tap.said
-        if not tap.metered:
-            response.usage = None  # what the builder put there is litellm's own count of the words
+        response = await whole_answer(stream, self._litellm.stream_chunk_builder, on_text, card.short_name)
         sent_to = bookkeeping["litellm_logging_obj"].sent_to
-        return self._reply(call, card, server, response, headers_of(stream), sent_to)
+        reply = self._reply(call, card, server, response, headers_of(stream), sent_to)
+        return check_streamed_uses(reply, card.short_name)
 
     def not_taken(self, card: ModelCard, call: ModelCall) -> tuple[str, ...]:
         """Return the options of ``call`` that the model does not take, so that they are not sent: "temperature"."""
@@ -111,6 +90,12 @@ class LiteLLMWire:
             except self._litellm.exceptions.UnsupportedParamsError:
                 left_out.append(name)
         return tuple(left_out)
+
+    def _usable_for(self, call: ModelCall, card: ModelCard) -> ModelServer:
+        server = self._usable(card)
+        if call.tools and "tools" in self.not_taken(card, call):
+            raise ModelUnusable(f"{card.id} takes no tools; name a model that does, or a pair without tools")
+        return server
 
     def _usable(self, card: ModelCard) -> ModelServer:
         server = server_of(card, self._endpoints)
@@ -189,41 +174,37 @@ class LiteLLMWire:
         if not response.choices:
             raise UpstreamUnavailable(f"{card.short_name} answered 200 without an answer; try again later")
         choice = response.choices[0]
-        if choice.finish_reason == "content_filter" or _refusal(choice.message):
-            raise SafetyRefused(f"{card.short_name} refused to answer")
-        text = choice.message.content or ""
+        text, uses = choice.message.content or "", uses_of(choice.message)
         said = str(response.model or "")
         stand_in = headers.get(ANSWERED_BY_HEADER)
-        origin: AnswerOrigin = "stand-in" if stand_in else server.origin(sent_to)
-        if said and server.provider not in _ANY_NAME:
-            _check_family(card, said, own_service=server.is_own)
-        metered = is_metered(response.usage, answered=bool(text or choice.message.tool_calls))
-        return ModelReply(
+        metered = is_metered(response.usage, answered=bool(text or uses))
+        reply = ModelReply(
             text=text,
-            usage=usage_of(response.usage) if metered else _estimate(call, text),
+            usage=usage_of(response.usage) if metered else usage_from_texts(call, text, uses),
             stop_reason=STOP_REASONS.get(choice.finish_reason, "other"),
             latency_ms=0.0,
             answered_by=stand_in or bare_name(said) or card.short_name,
-            origin=origin,
+            origin="stand-in" if stand_in else server.origin(sent_to),
             metered=metered,
-            uses=uses_of(choice.message),
+            uses=uses,
         )
-
-
-def _check_family(card: ModelCard, said: str, *, own_service: bool) -> None:
-    if same_family(card.answers_as or card.id, said, own_service=own_service):
-        return
-    raise ModelUnusable(
-        f"asked for {card.id}, but {bare_name(said)!r} answered; ask for that model by its name, or, if it is the same model, "
-        f"give its card in prompts/models.yaml the line answers_as: {bare_name(said)}"
-    )
+        if choice.finish_reason == "content_filter" or _refusal(choice.message):
+            raise charged(SafetyRefused(f"{card.short_name} refused to answer"), reply)
+        if (
+            said
+            and server.provider not in _ANY_NAME
+            and not same_family(card.answers_as or card.id, said, own_service=server.is_own)
+        ):
+            raise charged(
+                ModelUnusable(
+                    f"asked for {card.id}, but {bare_name(said)!r} answered; ask for that model by its name, or, if it is "
+                    f"the same model, give its card in prompts/models.yaml the line answers_as: {bare_name(said)}"
+                ),
+                reply,
+            )
+        return reply
 
 
 def _refusal(message: Any) -> bool:
     fields = getattr(message, "provider_specific_fields", None) or {}
     return bool(getattr(message, "refusal", None) or fields.get("refusal"))
-
-
-def _estimate(call: ModelCall, text: str) -> Usage:
-    prompt = sum(estimated_tokens(text) for text in texts_of(call))
-    return Usage(input_tokens=prompt, output_tokens=estimated_tokens(text))

@@ -41,8 +41,8 @@ class WatchedGateway:
 
     A cancelled or timed-out call counts against its model only if it ran for ``slow_s`` seconds or longer, since a request may
     have had little time left; a call that is still running after ``overdue_s`` counts at once. ``on_unanswered`` is called for
-    each call that was sent but returned no usage, because the provider charges for it all the same. With ``shared`` None every
-    call is allowed.
+    each call that was sent but returned no usage, and ``on_unusable`` for each whose answer cannot be used, because the provider
+    charges for both. With ``shared`` None every call is allowed.
     """
 
     gateway: Gateway
@@ -52,6 +52,7 @@ class WatchedGateway:
     slow_s: float
     overdue_s: float
     on_unanswered: Callable[[ModelCall], None]
+    on_unusable: Callable[[ModelCall, ModelReply], None]
 
     async def complete(self, call: ModelCall) -> ModelReply:
         """See ``Gateway.complete``; raises ``UpstreamUnavailable`` at once while the breaker is open or a call is held back."""
@@ -80,6 +81,10 @@ class WatchedGateway:
         except (asyncio.CancelledError, DeadlineExceeded):
             if self.cards.get(call.model).wire != "in_process":
                 self.on_unanswered(call)
+            raise
+        except ModelError as err:
+            if isinstance(err.charged_reply, ModelReply):
+                self.on_unusable(call, err.charged_reply)
             raise
 
     async def _watched(self, call: ModelCall, permit: Permit, throttle: ModelThrottle) -> ModelReply:

@@ -1,8 +1,11 @@
 """Listens to a provider's stream before litellm rewrites it with the asked model's name and its own count of missing usage."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
+
+from service.errors import UpstreamUnavailable
 
 
 @dataclass(slots=True)
@@ -41,6 +44,38 @@ async def tapped(stream: Any) -> StreamTap:
     tap = StreamTap(aiter(inner))
     stream.completion_stream = tap
     return tap
+
+
+async def whole_answer(
+    stream: Any, build: Callable[[list[Any]], Any], on_text: Callable[[str], None], model: str
+) -> Any:
+    """Call ``on_text`` with each piece of the stream's text, and return the response that litellm's ``build`` puts together.
+
+    Its ``model`` is the one that the provider states; its ``usage`` is None if the provider states none, and its
+    ``finish_reason`` is ``content_filter`` if the model refused.
+
+    Raises:
+        UpstreamUnavailable: the stream ended before the answer did, or was none.
+    """
+    tap = await tapped(stream)
+    chunks: list[Any] = []
+    # Closed also when the client disconnects: the model stops generating and the connection is free again.
+    async with contextlib.aclosing(stream):
+        async for chunk in stream:
+            chunks.append(chunk)
+            if chunk.choices and chunk.choices[0].delta.content:
+                on_text(chunk.choices[0].delta.content)
+    response = build(chunks)
+    if response is None or not (tap.said or response.choices[0].message.content):
+        raise UpstreamUnavailable(f"{model} answered 200 without a stream; check the address, or try again later")
+    if not (tap.finished or tap.refused):  # litellm ends a stream that broke off like one that has ended
+        raise UpstreamUnavailable(f"{model} broke off in the middle of its answer; try again later")
+    response.model = tap.said
+    if not tap.metered:
+        response.usage = None  # what the builder put there is litellm's own count of the words
+    if tap.refused:
+        response.choices[0].finish_reason = "content_filter"
+    return response
 
 
 def _field(holder: Any, name: str) -> Any:

@@ -68,7 +68,11 @@ def streaming_into(sink: TextSink) -> Iterator[None]:
 
 
 class StreamingGateway:
-    """Streams the calls of requests that have a sink and completes all others."""
+    """Streams the calls of requests that have a sink and completes all others.
+
+    The text of a call that offers tools goes to the sink when the answer is complete, and not at all if it uses a tool. A task
+    whose last question offers none streams that answer piece by piece.
+    """
 
     def __init__(self, gateway: StreamingModel) -> None:
         self._gateway = gateway
@@ -78,4 +82,11 @@ class StreamingGateway:
         sink = _sink.get()
         if sink is None:
             return await self._gateway.complete(call)
-        return await self._gateway.stream(call, sink.writer())
+        if not call.tools:
+            return await self._gateway.stream(call, sink.writer())
+        # Only the end of a stream tells whether its text is the answer or what a model says before it uses a tool.
+        held: list[str] = []
+        reply = await self._gateway.stream(call, held.append)
+        if not reply.uses:
+            sink.writer()("".join(held))
+        return reply

@@ -6,7 +6,16 @@ from builders import make_pair
 from pydantic import BaseModel
 
 from service.cards import ModelCard, ModelCards, Prices
-from service.errors import ConfigurationError, FailureCode, OutputInvalid, PairError, QuotaExceeded, UpstreamUnavailable
+from service.errors import (
+    ConfigurationError,
+    FailureCode,
+    OutputInvalid,
+    PairError,
+    QuotaExceeded,
+    SafetyRefused,
+    UpstreamUnavailable,
+)
+from service.llm.failures import charged
 from service.llm.model_call import ModelReply
 from service.llm.pricing import Usage
 from service.task import Task, TaskContext, load_task, task_names
@@ -122,6 +131,13 @@ async def test_a_failure_keeps_the_models_answer_as_raw_text():
     assert (result.failure, result.raw_text) == (FailureCode.OUTPUT_INVALID, "quiet")
     assert result.answered_by == "what answered"
     assert "quiet" not in result.failure_message
+
+
+async def test_an_answer_that_the_provider_withholds_counts_in_the_cost():
+    refused = charged(SafetyRefused("main refused to answer"), reply("half an answer"))
+    result = await Shout().run(Inputs(text="hi"), context(Scripted(main=refused), chain="primary"))
+    assert (result.failure, result.cost.metered_usd) == (FailureCode.FAILED_SAFETY_GUIDELINES, Decimal(2))
+    assert [(step.status, step.cost_usd) for step in result.trace] == [("unusable", 2.0)]
 
 
 async def test_inputs_that_need_no_model_cost_nothing():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,15 +12,18 @@ from service.api.streaming import stream, wants_stream
 from service.app import create_app
 from service.errors import StoreError, UpstreamUnavailable
 from service.llm.logged_gateway import LoggedGateway
-from service.llm.model_call import ModelReply
+from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
 from service.llm.streaming import StreamingGateway, TextSink, streaming_into
+from service.pair import Sampling, ToolSpec
 from service.pair_file import load_pair
+from service.question import Use
 from service.settings import REPO_ROOT
 
 PATH = "/omni-channel-insights"
 BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
 SSE = {"accept": "text/event-stream"}
+CALL = ModelCall(model="m", messages=(), sampling=Sampling(max_output_tokens=9), timeout_s=1.0)
 PIECES = ("The customer ", "disputes a bill ", "of $284.60 since ", "November; it is open and unpaid so far.")
 
 
@@ -56,8 +60,6 @@ def ask(api_runtime):
         if model is not None:
             task = runtime.tasks["summarize"]
             source = runtime.pair_sources["summarize"]
-            from dataclasses import replace
-
             pair = load_pair(
                 REPO_ROOT / "prompts" / "summarize" / "nova-lite.prompty",
                 cards=runtime.cards,
@@ -151,7 +153,7 @@ async def test_a_failure_after_the_first_text_is_a_problem_event():
         voice[0](text)
 
     async def run():
-        await StreamingGateway(Capture()).complete(None)
+        await StreamingGateway(Capture()).complete(CALL)
         return await answer()
 
     response = await stream(run, text_field="summary", request_id="req-1")
@@ -172,7 +174,7 @@ async def test_a_caller_that_hangs_up_stops_the_model():
             finally:
                 stopped.set()
 
-    response = await stream(lambda: StreamingGateway(Endless()).complete(None), text_field="summary", request_id="r")
+    response = await stream(lambda: StreamingGateway(Endless()).complete(CALL), text_field="summary", request_id="r")
     body = response.body_iterator
     await anext(body)
     await body.aclose()
@@ -189,6 +191,52 @@ async def test_only_the_first_arm_that_streams_is_sent():
     backup("B")
     primary("c")
     assert (heard, sink.text) == (["a", "c"], "ac")
+
+
+class Turns:
+    """Streams each reply's text in pieces, one reply a call."""
+
+    def __init__(self, *replies):
+        self.replies, self.mid_stream = list(replies), None
+
+    async def stream(self, call, on_text):
+        reply = self.replies.pop(0)
+        for piece in reply.text.split(" "):
+            on_text(piece)
+        if self.mid_stream is not None:
+            self.mid_stream()
+        return reply
+
+
+def turn(text, *uses):
+    stop = "tool_use" if uses else "end_turn"
+    return ModelReply(text=text, usage=Usage(), stop_reason=stop, latency_ms=1.0, answered_by="m", uses=uses)
+
+
+OFFERING = replace(CALL, tools=(ToolSpec(name="find", description="Find.", arguments={"type": "object"}),))
+
+
+async def test_what_a_model_says_before_it_uses_a_tool_is_never_sent():
+    heard = []
+    gateway = StreamingGateway(
+        Turns(turn("I look it up.", Use(tool="find", arguments={})), turn("It is open."), turn("Bye then."))
+    )
+    with streaming_into(TextSink(heard.append)):
+        await gateway.complete(OFFERING)
+        assert heard == []
+        await gateway.complete(OFFERING)
+        assert "".join(heard) == "Itisopen."
+
+
+async def test_the_text_of_an_offering_call_waits_for_the_end_and_that_of_another_does_not():
+    for call, sent in ((OFFERING, 0), (CALL, 3)):
+        heard, seen = [], []
+        model = Turns(turn("It is open."))
+        model.mid_stream = lambda heard=heard, seen=seen: seen.append(len(heard))
+        with streaming_into(TextSink(heard.append)):
+            await StreamingGateway(model).complete(call)
+        assert seen == [sent]
+        assert "".join(heard) == "Itisopen."
 
 
 @pytest.mark.parametrize(

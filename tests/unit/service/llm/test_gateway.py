@@ -19,6 +19,7 @@ from service.errors import (
 from service.llm.converse import ConverseAnswer
 from service.llm.gateway import LiteLLMGateway
 from service.llm.model_call import ModelCall
+from service.llm.pricing import Usage
 from service.pair import Message, Sampling
 
 CARDS = ModelCards(
@@ -145,8 +146,9 @@ async def test_every_error_becomes_a_model_error_that_quotes_no_prompt(raised, k
 
 async def test_a_guardrail_stop_raises_safety_refused():
     built, _ = gateway(response(finish="content_filter"))
-    with pytest.raises(SafetyRefused):
+    with pytest.raises(SafetyRefused) as refused:
         await built.complete(call())
+    assert refused.value.charged_reply.usage == Usage(input_tokens=10, output_tokens=2)
 
 
 async def test_a_hanging_model_ends_at_the_timeout():
