@@ -28,7 +28,11 @@ class WarehouseEvent(BaseModel):
 
 
 class SummaryEvent(WarehouseEvent):
-    """One answered request. The first nine columns are those of R-WAREHOUSE; the newest feedback is copied into two of them."""
+    """One answered request of any task. The first nine columns are those of R-WAREHOUSE; the newest feedback is copied into two.
+
+    An answer of ``POST /v1/<task>`` has its request id as contact, ``""`` as account if its task names no customer, its
+    conversation as process, and no history: 0, NULL or ``""`` in those columns. ``summary_text`` is its output.
+    """
 
     table = "omni_summaries"
     # The key of R-WAREHOUSE. Two requests of one contact in the same millisecond are a collision, not duplicates: they differ in
@@ -123,6 +127,24 @@ class FeedbackEvent(WarehouseEvent):
     model_used: str
     schema_version: int
     source_key: str
+    task: str
+    reason: str | None  # why, by a word of a fixed list; None for summaries
+
+
+class AnswerDetailEvent(WarehouseEvent):
+    """What only an answer of ``POST /v1/<task>`` has: its inputs, its conversation and the tools that it used."""
+
+    table = "omni_answer_details"
+    key = ("request_id",)
+
+    request_id: str
+    task: str
+    generation_timestamp: datetime
+    conversation: str | None  # a pseudonym
+    inputs: str | None  # JSON, without ids of persons and redacted; None if they could not be kept
+    tools: str  # JSON: name, status and reason of each use, in order
+    schema_version: int
+    source_key: str
 
 
 class ReleaseEvent(WarehouseEvent):
@@ -171,7 +193,7 @@ class LoadEvent(WarehouseEvent):
 
     object_key: str
     etag: str
-    kind: str  # summary, feedback
+    kind: str  # summary, feedback, answer, answer_feedback, release; bulk for a file of many objects
     outcome: Literal["loaded", "duplicate", "dead"]
     reason: str | None  # why it could not be loaded; only for dead objects
     row_count: int
@@ -266,6 +288,13 @@ class CallOverrideEvent(WarehouseEvent):
     pair_digest: str
 
 
-EVENTS: tuple[type[WarehouseEvent], ...] = (SummaryEvent, InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent)
+EVENTS: tuple[type[WarehouseEvent], ...] = (
+    SummaryEvent,
+    InteractionEvent,
+    FeedbackEvent,
+    AnswerDetailEvent,
+    ReleaseEvent,
+    PromiseEvent,
+)
 CALL_EVENTS: tuple[type[WarehouseEvent], ...] = (CallEvent, CallCriterionEvent, CallOverrideEvent)
 TABLES: tuple[type[WarehouseEvent], ...] = (*EVENTS, LoadEvent, *CALL_EVENTS)

@@ -75,5 +75,6 @@ def _edit(row):
         "feedback_timestamp": row["generation_timestamp"],
         "summary_timestamp": row["generation_timestamp"],
         "comment": None,
+        "reason": None,
         "edited_summary": "better words",
     }

@@ -221,6 +221,8 @@ def _feedback(columns: Mapping[str, Any], rated: Any, helpful: Any, planted: Any
             "pair": pa.array(["nova-lite"] * n),
             "schema_version": pa.array([1] * n),
             "source_key": pa.array(["omni-channel/feedback/x.json"] * n),
+            "task": np.asarray(columns["task"])[chosen],
+            "reason": pa.array([None] * n, pa.string()),
         }
     )
 

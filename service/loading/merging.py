@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from service.events import (
+    AnswerDetailEvent,
     FeedbackEvent,
     InteractionEvent,
     LoadEvent,
@@ -102,7 +103,14 @@ def merge_batch(warehouse: Warehouse, batch: Prepared, now: datetime, *, bury: B
     )
     with warehouse.transaction():
         # Interactions belong to the request, so they are loaded even if its summary lost a collision.
-        for event in (InteractionEvent, FeedbackEvent, ReleaseEvent, PromiseEvent, SummaryEvent):
+        for event in (
+            InteractionEvent,
+            FeedbackEvent,
+            AnswerDetailEvent,
+            ReleaseEvent,
+            PromiseEvent,
+            SummaryEvent,
+        ):
             rows = settled.summaries if event is SummaryEvent else batch.tables[event]
             if rows.num_rows:
                 merged = warehouse.merge(event, rows)

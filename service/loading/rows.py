@@ -153,6 +153,8 @@ def feedback_row(record: FeedbackRecord, texts: Sequence[str]) -> WarehouseRow:
         record.model_used,
         record.schema_version,
         record.object_key,
+        _TASK,
+        None,
     )
 
 

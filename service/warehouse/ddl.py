@@ -59,7 +59,8 @@ def without_storage(sql: str) -> str:
 def table_to_duckdb(sql: str) -> tuple[str, ...]:
     """Return a CREATE, ALTER or DROP for DuckDB: one statement, with a sequence before it for each IDENTITY column.
 
-    Keys are dropped: Redshift does not enforce them, and merging keeps rows unique.
+    A NOT NULL of an added column becomes a statement of its own: DuckDB cannot add a column with a constraint. Keys are
+    dropped: Redshift does not enforce them, and merging keeps rows unique.
 
     Raises:
         QueryRefused: something in it has no counterpart.
@@ -78,7 +79,19 @@ def table_to_duckdb(sql: str) -> tuple[str, ...]:
         if kind.this is exp.DType.SUPER:
             kind.replace(exp.DataType.build("JSON"))
     sequences = [_sequence(identity, tree) for identity in list(tree.find_all(exp.GeneratedAsIdentityColumnConstraint))]
-    return (*sequences, tree.sql(dialect="duckdb"))
+    required = _taken_out(tree) if isinstance(tree, exp.Alter) else []
+    return (*sequences, tree.sql(dialect="duckdb"), *required)
+
+
+def _taken_out(tree: exp.Alter) -> list[str]:
+    """Take NOT NULL out of the columns that ``tree`` adds, and return the statements that add it afterwards."""
+    statements_after = []
+    for constraint in list(tree.find_all(exp.NotNullColumnConstraint)):
+        column = constraint.find_ancestor(exp.ColumnDef)
+        assert column is not None
+        (constraint.parent or constraint).pop()
+        statements_after.append(f"ALTER TABLE {tree.this.sql('duckdb')} ALTER COLUMN {column.name} SET NOT NULL")
+    return statements_after
 
 
 def _sequence(identity: exp.GeneratedAsIdentityColumnConstraint, tree: exp.Expr) -> str:

@@ -160,6 +160,7 @@ def feedback(name, number, verdict, when, comment=None, edited=None):
         "account_number",
         "pair",
         "pair_digest",
+        "task",
     )
     return {
         **{column: row[column] for column in (*copied, "prompt_version", "model_used")},
@@ -464,7 +465,7 @@ QUERIES = {
         [("r1", 1), ("r3", 2)],
     ),
     "EXCLUDE, IN, BETWEEN and CASE": (
-        "SELECT * EXCLUDE (comment, edited_summary, source_key, schema_version, prompt_version, pair_digest, pair, unique_process_id, initial_contact_id, summary_timestamp, feedback_timestamp, model_used), "
+        "SELECT * EXCLUDE (comment, edited_summary, source_key, schema_version, prompt_version, pair_digest, pair, unique_process_id, initial_contact_id, summary_timestamp, feedback_timestamp, model_used, task, reason), "
         "CASE WHEN helpful_feedback = 'helpful' THEN 1 ELSE 0 END AS h FROM omni_feedback WHERE feedback_id IN ('f1', 'f3') AND feedback_timestamp BETWEEN '2026-11-16' AND '2026-11-17' ORDER BY 1",
         [("f1", "r1", "c1", "a", "helpful", 1), ("f3", "r3", "c3", "a", "not_helpful", 0)],
     ),

@@ -28,11 +28,16 @@ TYPES = {
 
 
 def created():
-    """Return each table's CREATE statement as Redshift would read it, without storage clauses."""
+    """Return each table's CREATE statement as Redshift would read it, without storage clauses, with the columns added later."""
     found = {}
     for migration in schema.migrations():
         for statement in statements(migration.sql):
             tree = sqlglot.parse_one(without_storage(statement), read="redshift")
+            if isinstance(tree, exp.Alter):
+                for column in tree.args["actions"]:
+                    assert isinstance(column, exp.ColumnDef), statement[:40]
+                    found[tree.this.name].this.append("expressions", column)
+                continue
             assert isinstance(tree, exp.Create), statement[:40]
             found[tree.find(exp.Table).name] = tree
     return found
@@ -103,6 +108,38 @@ def test_every_statement_runs_on_the_embedded_engine(tmp_path):
         ).fetchall()
     assert names == {event.table for event in TABLES} | {name for name, _ in schema.views()} | {"omni_schema"}
     assert nullable == [(name, free) for name, _, free in columns_of(created()["omni_promises"])]
+
+
+def test_feedback_of_before_is_on_summaries(tmp_path):
+    older = tmp_path / "sql"
+    for folder in ("migrations", "views"):
+        (older / folder).mkdir(parents=True)
+    for migration in schema.migrations()[:2]:
+        (older / "migrations" / f"{migration.name}.sql").write_text(migration.sql)
+    warehouse = DuckWarehouse(tmp_path / "w.duckdb", sql_folder=older)
+    warehouse.migrate()
+    warehouse.close()
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as plain:
+        plain.execute(
+            "INSERT INTO omni_feedback VALUES ('fb-1', 'r', 'c', 'i', 'p', 'a', 'helpful', now(), NULL, NULL, now(), 'x', 'd', 'v', 'm', 1, 'k')"
+        )
+    warehouse = DuckWarehouse(tmp_path / "w.duckdb")
+    warehouse.migrate()
+    found = warehouse.query("SELECT feedback_id, task, reason FROM omni_feedback")
+    warehouse.close()
+    assert found.iloc[0].tolist()[:2] == ["fb-1", "summarize"]
+    assert found["reason"].isna().all()
+
+
+def test_a_required_column_can_be_added():
+    plain = duckdb.connect()
+    plain.execute("CREATE TABLE t (a INTEGER)")
+    plain.execute("INSERT INTO t VALUES (1)")
+    for statement in table_to_duckdb("ALTER TABLE t ADD COLUMN b VARCHAR(8) DEFAULT 'x' ENCODE ZSTD NOT NULL"):
+        plain.execute(statement)
+    assert plain.execute("SELECT a, b FROM t").fetchall() == [(1, "x")]
+    with pytest.raises(duckdb.ConstraintException, match="b"):
+        plain.execute("INSERT INTO t VALUES (2, NULL)")
 
 
 def test_views_are_late_binding_and_work_in_any_session():

@@ -15,7 +15,9 @@ COPY {target} (
     prompt_version,
     model_used,
     schema_version,
-    source_key
+    source_key,
+    task,
+    reason
 )
 FROM '{source}'
 IAM_ROLE {role}
