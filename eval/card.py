@@ -63,7 +63,9 @@ def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> t
     parts, missing, found = [], [], 0
     for name in datasets:
         try:
-            dataset = load_dataset(name, task=task_name, input_model=task.input_model, settings=settings)
+            dataset = load_dataset(
+                name, task=task_name, input_model=suite.case_model(task.input_model), settings=settings
+            )
         except CaseError as err:
             missing.append(f"{name}: {err}")
             continue

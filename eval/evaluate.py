@@ -272,6 +272,7 @@ def _open_answers(
         fresh=options.fresh,
         make_ready=models.make_ready,
         server_died=models.died,
+        episode=setting.suite.episode,
     )
     scoring = stack.enter_context(Scoring(options.task, (*dataset.cases, *dataset.must_pass)))
     return RunAnswers(runner=runner, models=models, scoring=scoring, dataset=dataset, repeats=repeats)

@@ -62,7 +62,8 @@ def check_folder(folder: Path, task: Task[BaseModel], rules: CaseRules, *, only:
     lines = [line for found in by_file.values() for line in found]
     problems += repeated_ids(lines)
     for line in lines:
-        problems += case_problems(line, task.without_model(line.inputs))
+        ready = task.without_model(line.inputs) if rules.scenario_model is None else None
+        problems += case_problems(line, ready)
     problems += copied_passages(lines) + copied_references(lines) + reworded_cases(lines)
     missing = [] if only else [file for file in rules.files if file not in by_file]
     problems += [

@@ -80,7 +80,7 @@ def read_case_file(
     problems: list[CaseProblem] = []
     for number, line in numbered_lines(path):
         try:
-            case, inputs = parse_case(line, "", input_model, rules.expectations)
+            case, inputs = parse_case(line, "", rules.scenario_model or input_model, rules.expectations)
         except CaseError as err:
             problems.append(CaseProblem(file=path.stem, line=number, id="", text=str(err).removeprefix(": ")))
             continue

@@ -96,6 +96,7 @@ class CaseRules:
     after_now: tuple[tuple[str, SliceValue], ...] = ()
     files: Mapping[str, FileRules] = field(default_factory=dict)
     calibration: CalibrationRules | None = None
+    scenario_model: type[BaseModel] | None = None  # of a case's inputs where the suite plays cases out
     claims_of: tuple[str, ...] = ()  # files whose facts and forbidden claims must all be labelled in claims.jsonl
 
 

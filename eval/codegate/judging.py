@@ -116,7 +116,8 @@ def figures_of(side: SideAnswers, settings: Settings) -> dict[str, dict[str, flo
 
 
 def _cases(task: str, settings: Settings) -> dict[str, Case]:
-    gate = load_gate(load_suite(task), input_model=load_task(task).input_model, settings=settings)
+    suite = load_suite(task)
+    gate = load_gate(suite, input_model=suite.case_model(load_task(task).input_model), settings=settings)
     return {case.id: case for case in gate.cases}
 
 

@@ -39,7 +39,8 @@ def read_to_release(task_name: str, pair_name: str, settings: Settings) -> ToRel
     pair = load_pair(
         settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
     )
-    return ToRelease(pair=pair, suite=suite, dataset=load_gate(suite, input_model=task.input_model, settings=settings))
+    dataset = load_gate(suite, input_model=suite.case_model(task.input_model), settings=settings)
+    return ToRelease(pair=pair, suite=suite, dataset=dataset)
 
 
 def refuse_demo(pair: Pair, settings: Settings) -> None:

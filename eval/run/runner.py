@@ -4,20 +4,20 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from eval.cases import Case
+from eval.episode import Episode
 from eval.errors import RunAborted
-from eval.results import ArmName, CaseResult
+from eval.results import ArmName, CaseResult, Timing
 from eval.run.reply_cache import CachingGateway, GatewayNotReady, ReplyCache
 from service.cards import ModelCards
 from service.errors import FailureCode
 from service.llm.model_call import Gateway
 from service.pair import Pair
-from service.task import Task, TaskContext
+from service.task import Task, TaskContext, TaskResult
+from service.tools.allowed import AllowedTools
 
 # How much longer than the pair's deadline an evaluation waits for an answer: late answers are counted by `on_time`, and a
 # slow or busy machine must not turn into missing quality figures.
@@ -113,7 +113,8 @@ class Runner:
 
     ``make_ready`` gets a gateway ready for calls, such as by importing litellm, and is awaited when the cache first lacks a
     reply: a run that needs no call does not pay for it, and no answer's latency holds it. ``server_died``
-    returns a description once the model server of this run is gone: going on would only collect failures.
+    returns a description once the model server of this run is gone: going on would only collect failures. With ``episode`` a
+    case is played out in several runs of the task.
     """
 
     task: Task[Any]
@@ -126,6 +127,7 @@ class Runner:
     spacing_s: float = START_SPACING_S
     make_ready: Callable[[Gateway], Awaitable[None]] | None = None
     server_died: Callable[[], str | None] = lambda: None
+    episode: Episode | None = None
     _silent: dict[str, int] = field(
         init=False, default_factory=dict
     )  # failed calls of models that have not answered yet
@@ -245,12 +247,17 @@ class Runner:
             throttle_retries=THROTTLE_RETRIES,
             patience=PATIENCE,
         )
-        inputs: BaseModel = self.task.input_model.model_validate(case.inputs)
-        result = await self.task.run(inputs, context)
-        if result.failure in (FailureCode.UPSTREAM_UNAVAILABLE, FailureCode.DEADLINE):
-            died = self.server_died()
-            if died is not None:
-                raise RunAborted(f"{died} What was answered is kept; run the same command again to go on.")
+        timings: list[Timing] = []
+
+        async def answer(inputs: Any, tools: AllowedTools) -> TaskResult:
+            turn = await self._answered(inputs, replace(context, tools=tools))
+            timings.append(gateway.timing(turn.request_ms))
+            return turn
+
+        if self.episode is None:
+            result = await self._answered(self.task.input_model.model_validate(case.inputs), context)
+        else:
+            result = await self.episode.play(case, repeat, job.pair, answer)
         timing = gateway.whole_timing(result.request_ms)
         return CaseResult(
             case_id=case.id,
@@ -259,7 +266,16 @@ class Runner:
             result=result,
             live=timing.live,
             measured_in=timing.measured_in,
+            timings=tuple(timings),
         )
+
+    async def _answered(self, inputs: Any, context: TaskContext) -> TaskResult:
+        result = await self.task.run(inputs, context)
+        if result.failure in (FailureCode.UPSTREAM_UNAVAILABLE, FailureCode.DEADLINE):
+            died = self.server_died()
+            if died is not None:
+                raise RunAborted(f"{died} What was answered is kept; run the same command again to go on.")
+        return result
 
 
 def _failed(done: "asyncio.Future[Sequence[ArmJob]]") -> bool:

@@ -65,7 +65,7 @@ def score_one(scorers: Sequence[Scorer], task: str, case: Case, result: TaskResu
     """Return every scorer's scores of one answer."""
     context = ScorerContext(
         case=case,
-        inputs=load_task(task).input_model.model_validate(case.inputs),
+        inputs=load_suite(task).case_model(load_task(task).input_model).model_validate(case.inputs),
         result=result,
         output=result.output or "",
     )

@@ -1,6 +1,7 @@
 """One declarative suite per task, found by the task's name."""
 
 import importlib
+from dataclasses import replace
 
 from eval.casecheck.rules import CaseRules
 from eval.suite import Suite
@@ -33,8 +34,8 @@ def load_case_rules(task: str) -> CaseRules:
     Raises:
         ConfigurationError: the task has no suite yet.
     """
-    load_suite(task)
+    suite = load_suite(task)
     rules = getattr(importlib.import_module(f"eval.suites.{task}"), "CASE_RULES", CaseRules())
     if not isinstance(rules, CaseRules):
         raise ConfigurationError(f"CASE_RULES in eval/suites/{task}.py must be an eval.casecheck.rules.CaseRules")
-    return rules
+    return rules if suite.episode is None else replace(rules, scenario_model=suite.episode.scenario_model)
