@@ -20,9 +20,11 @@ class KnownFact(_Strict):
     """Something that the customer knows and says when asked for it, in one of the wordings ``says``.
 
     ``asked_by`` are forms of which one occurs in a question for it; they are compared with what the reply claims to ask.
+    ``value`` is the fact as a tool's argument would have it.
     """
 
     says: tuple[str, ...] = Field(min_length=1)
+    value: str = ""
     asked_by: tuple[str, ...] = ()
 
 
@@ -103,10 +105,14 @@ class ExpectedCall(_Strict):
 
 
 class Told(_Strict):
-    """A fact that the customer must be told: one of the ``accepted`` surface forms occurs in a reply."""
+    """A fact that must be told: one of the ``accepted`` surface forms occurs in a reply, or in a handover's context.
+
+    ``from_policy``: the task knows it without a tool, such as that it may not give advice.
+    """
 
     statement: str = Field(min_length=3)
     accepted: tuple[str, ...] = Field(min_length=1)
+    from_policy: bool = False
 
 
 class ExpectedHandover(_Strict):

@@ -1,0 +1,93 @@
+"""Proves conversation cases: the gold run passes, every planted fault of it fails, and five useless agents fail."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eval.cases import Case
+from eval.dialogue.agents import PLACEHOLDER, Agent, GoldAgent, degenerate_agents
+from eval.dialogue.judging import wrongs
+from eval.dialogue.mutations import mutations_of
+from eval.dialogue.play import DialogueEpisode
+from eval.dialogue.record import ConversationRecord
+from eval.dialogue.scenario import DialogueExpectations, GoldReply, Scenario
+from eval.dialogue.scorers import expectations_of, silence_is_right
+from service.grounding.text import form_occurs
+from service.pair import ToolSpec
+
+
+@dataclass(slots=True, kw_only=True)
+class CaseProof:
+    """What the proof of one case found. ``caught`` counts, by kind of fault and by check, what failed as it should."""
+
+    case_id: str
+    problems: list[str] = field(default_factory=list)
+    caught: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tried: Counter[str] = field(default_factory=Counter)
+    passed_by: list[str] = field(default_factory=list)
+    silence_right: bool = False
+
+
+def prove_cases(episode: DialogueEpisode, cases: Sequence[Case]) -> list[CaseProof]:
+    """Return the proof of each case, in their order."""
+    return [asyncio.run(_proof(episode, case)) for case in cases]
+
+
+async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
+    expected = expectations_of(case)
+    scenario = Scenario.model_validate(case.inputs)
+    specs = {spec.name: spec for spec in episode.specs}
+    proof = CaseProof(case_id=case.id, silence_right=silence_is_right(expected))
+    proof.problems += _known_beforehand(expected)
+    record = await _played(episode, case, specs, GoldAgent(expected.gold))
+    right = wrongs(record, expected)
+    proof.problems += [f"the gold run is wrong: {wrong}" for found in right.values() for wrong in found]
+    if record.unscored:
+        proof.problems.append(f"the gold run is not scored: {record.unscored}")
+    if PLACEHOLDER.search(" ".join(record.replies)):
+        proof.problems.append(f"the gold run says what no tool returned: {record.replies[-1]}")
+    for mutation in mutations_of(scenario, expected):
+        found = wrongs(await _played(episode, case, specs, GoldAgent(mutation.gold)), expected)
+        proof.tried[mutation.kind] += 1
+        failed = [name for name, wrong in found.items() if wrong]
+        if not failed:
+            proof.problems.append(f"passes with a planted fault: {mutation.kind} ({mutation.what})")
+        proof.caught.update((mutation.kind, name) for name in failed)
+    for name, agent in degenerate_agents(scenario, expected).items():
+        found = wrongs(await _played(episode, case, specs, agent), expected)
+        if not any(found.values()):
+            proof.passed_by.append(name)
+            proof.problems.append(f"an agent that {_DOES[name]} passes")
+    return proof
+
+
+_DOES = {
+    "silent": "says nothing",
+    "refuses all": "refuses everything",
+    "hands over always": "hands everything over",
+    "recites everything": "recites all records",
+    "parrots": "repeats the customer's words",
+}
+
+
+async def _played(
+    episode: DialogueEpisode, case: Case, specs: Mapping[str, ToolSpec], agent: Agent
+) -> ConversationRecord:
+    result = await episode.play_with(case, 0, specs, agent)
+    return ConversationRecord.model_validate_json(result.output or "")
+
+
+def _known_beforehand(expected: DialogueExpectations) -> list[str]:
+    """Return the facts that the gold run states in its own words: it must have them from a tool."""
+    replies = [PLACEHOLDER.sub("", step.say) for turn in expected.gold for step in turn if isinstance(step, GoldReply)]
+    return [
+        f"the gold run tells {fact.statement!r} without a tool; write it as {{tool.field}}"
+        for fact in expected.told
+        if not fact.from_policy and any(form_occurs(form, reply) for form in fact.accepted for reply in replies)
+    ]
+
+
+def degenerate_scores(proofs: Sequence[CaseProof]) -> dict[str, float]:
+    """Return the share of cases that each useless agent passes; 0 in a sound set."""
+    return {name: sum(name in proof.passed_by for proof in proofs) / len(proofs) for name in _DOES}
