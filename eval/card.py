@@ -53,7 +53,10 @@ def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> t
     task, suite = load_task(task_name), load_suite(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     paths = sorted((settings.prompts_dir / task_name).glob("*.prompty"))
-    pairs = [load_pair(path, cards=cards, task_variables=task.variables) for path in paths]
+    pairs = [
+        load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
+        for path in paths
+    ]
     if settings.environment == "local":
         # What only a stand-in would answer says nothing about the pair.
         pairs = [pair for pair in pairs if cards.get(pair.model).runs == "local"]

@@ -178,7 +178,10 @@ def load_pairs(task: Task[Any], cards: ModelCards, settings: Settings, names: Se
     paths = [folder / f"{name.removesuffix('.prompty')}.prompty" for name in names] or sorted(folder.glob("*.prompty"))
     if not paths:
         raise ConfigurationError(f"no pair file in {folder}; write one (see docs/guides/adding-a-task.md)")
-    return [load_pair(path, cards=cards, task_variables=task.variables) for path in paths]
+    return [
+        load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
+        for path in paths
+    ]
 
 
 def choose_pairs(

@@ -97,7 +97,9 @@ def bench_backfill(
     settings = Settings()
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     path = settings.prompts_dir / task / f"{pair.removesuffix('.prompty')}.prompty"
-    loaded = load_pair(path, cards=cards, task_variables=load_task(task).variables)
+    loaded = load_pair(
+        path, cards=cards, task_variables=load_task(task).variables, part_variables=load_task(task).part_variables
+    )
     cost = item_cost(loaded, cards, sample_items(inputs or settings.datasets_dir / task / "dev.jsonl"))
     plan = BulkPlan(
         items=items, workers=workers, concurrency=concurrency, p50_s=p50, p95_s=p95, failover=failover,

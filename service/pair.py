@@ -110,7 +110,7 @@ class Part:
 class Pair:
     """Everything that determines an answer apart from the inputs. Equal content has an equal ``digest``, whatever its source.
 
-    ``description`` and ``role`` are not part of the digest. ``parts`` are further prompts, sorted by name, which the task asks
+    ``description`` and ``role`` are not part of the digest. ``parts`` are further prompts, sorted by name, that the task asks
     beside the main one. A ``candidate`` is written to be released. A ``floor`` is what a candidate must beat, and may be
     released, too. A ``demo`` shows something, never has to pass the gate, and is released to stage ``local`` alone.
     """

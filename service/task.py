@@ -37,6 +37,8 @@ class Task(ABC, Generic[In]):
     name: ClassVar[str]
     input_model: ClassVar[type[BaseModel]]
     variables: ClassVar[frozenset[str]]
+    # The parts that the task may ask beside the main prompt, each with the variables that it supplies.
+    part_variables: ClassVar[Mapping[str, frozenset[str]]] = {}
     in_process: ClassVar[InProcessModels] = {}
     fallback_model: ClassVar[str | None] = None
     most_steps: ClassVar[int] = 100

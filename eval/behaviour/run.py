@@ -61,6 +61,7 @@ def run_behaviour(
         settings.prompts_dir / task_name / f"{pair_name.removesuffix('.prompty')}.prompty",
         cards=cards,
         task_variables=task.variables,
+        part_variables=task.part_variables,
     )
     dataset, attacks, digest = load_set(suite, settings)
     folder = install(settings)

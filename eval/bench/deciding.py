@@ -33,7 +33,7 @@ def deciding_cpu_s(settings: Settings) -> float:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     dataset = load_dataset(suite.gate_dataset, task="summarize", input_model=task.input_model, settings=settings)
     path = settings.prompts_dir / "summarize" / "extractive.prompty"
-    pair = load_pair(path, cards=cards, task_variables=task.variables)
+    pair = load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
     cases = {case.id: case for case in dataset.cases}
     digests = [_answer(case, extractive_digest(_visible(case))) for case in dataset.cases]
     references = [_answer(case, case.expectations.references[0]) for case in dataset.cases]

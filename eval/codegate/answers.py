@@ -116,7 +116,7 @@ def planted_faults(mutants: Iterable[Mutant]) -> dict[str, Mutant]:
 
 def _read(task: Task[Any], name: str, cards: ModelCards, settings: Settings) -> Pair:
     path = settings.prompts_dir / task.name / f"{name}.prompty"
-    return load_pair(path, cards=cards, task_variables=task.variables)
+    return load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
 
 
 def _own_answers(

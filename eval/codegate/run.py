@@ -192,7 +192,7 @@ def _choose(task: str, settings: Settings) -> _Asked:
 def _floor(task_name: str, settings: Settings) -> Pair | None:
     task, cards = load_task(task_name), ModelCards.load(settings.prompts_dir / "models.yaml")
     for path in sorted((settings.prompts_dir / task_name).glob("*.prompty")):
-        pair = load_pair(path, cards=cards, task_variables=task.variables)
+        pair = load_pair(path, cards=cards, task_variables=task.variables, part_variables=task.part_variables)
         if pair.role == "floor":
             return pair
     return None

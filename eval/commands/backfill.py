@@ -136,6 +136,7 @@ def _load_pair(name: str, task: str, cards: "ModelCards", settings: "Settings") 
         settings.prompts_dir / task / f"{name.removesuffix('.prompty')}.prompty",
         cards=cards,
         task_variables=load_task(task).variables,
+        part_variables=load_task(task).part_variables,
     )
 
 

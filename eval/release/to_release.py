@@ -37,7 +37,10 @@ def read_to_release(task_name: str, pair_name: str, settings: Settings) -> ToRel
     task, suite = load_task(task_name), load_suite(task_name)
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     pair = load_pair(
-        settings.prompts_dir / task_name / f"{pair_name}.prompty", cards=cards, task_variables=task.variables
+        settings.prompts_dir / task_name / f"{pair_name}.prompty",
+        cards=cards,
+        task_variables=task.variables,
+        part_variables=task.part_variables,
     )
     dataset = load_gate(suite, input_model=suite.case_model(task.input_model), settings=settings)
     return ToRelease(pair=pair, suite=suite, dataset=dataset)

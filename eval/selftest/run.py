@@ -90,6 +90,7 @@ def selftest(
                     settings.prompts_dir / task.name / f"{plan.pairs[engine]}.prompty",
                     cards=cards,
                     task_variables=task.variables,
+                    part_variables=task.part_variables,
                 ),
                 cards=cards,
                 dataset=_in_turn(dataset, suite) if bundled else _part(dataset, options.cases, suite),

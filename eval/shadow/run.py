@@ -72,7 +72,12 @@ def _pairs_of(task: str, cards: ModelCards, settings: Settings, digests: tuple[s
     found: dict[str, Pair] = {}
     for path in sorted((settings.prompts_dir / task).glob("*.prompty")):
         try:
-            pair = load_pair(path, cards=cards, task_variables=load_task(task).variables)
+            pair = load_pair(
+                path,
+                cards=cards,
+                task_variables=load_task(task).variables,
+                part_variables=load_task(task).part_variables,
+            )
         except PairError:  # another pair's file is no concern of this report
             continue
         if pair.digest in digests:

@@ -43,7 +43,7 @@ CARRIERS = (
     "service/display/inert.py",
     "service/interactions/",
     "service/local/",
-    "service/pair_file.py",
+    "service/pair_file/",
     "service/process/pools.py",
     "service/redaction/",
     "service/release/",

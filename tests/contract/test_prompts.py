@@ -25,7 +25,12 @@ CARDS = ModelCards.load(Settings().prompts_dir / "models.yaml")
 def _load(path):
     if path in JUDGES:
         return load_judge(path.stem, settings=Settings(), cards=CARDS).pair
-    return load_pair(path, cards=CARDS, task_variables=load_task(path.parent.name).variables)
+    return load_pair(
+        path,
+        cards=CARDS,
+        task_variables=load_task(path.parent.name).variables,
+        part_variables=load_task(path.parent.name).part_variables,
+    )
 
 
 def test_the_first_five_pairs_are_there():

@@ -102,6 +102,7 @@ class _Bench:
             settings.prompts_dir / setting.task / f"{self.plan.pair}.prompty",
             cards=self._cards,
             task_variables=self._task.variables,
+            part_variables=self._task.part_variables,
         )
         self._digest = cases_digest(self._cases)
         self._judge = judge_of_meaning(self._suite)

@@ -121,7 +121,7 @@ def served_from(settings: Settings, cards: "ModelCards", pair: str | None) -> Ca
         if not path.is_file():
             raise ConfigurationError(f"there is no pair {pair!r}: {path.name} is not in prompts/{_TASK}/")
         named = ServedPair(
-            pair=load_pair(path, cards=cards, task_variables=TASK.variables),
+            pair=load_pair(path, cards=cards, task_variables=TASK.variables, part_variables=TASK.part_variables),
             registry_version=0,
             sequence=0,
             released_at="",

@@ -52,7 +52,8 @@ def load(tmp_path):
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.prompty"
         path.write_text(text, encoding="utf-8")
-        return load_pair(path, cards=CARDS, task_variables={"history", "today"})
+        parts = {"judge": {"question", "answer"}, "router": {"question"}}
+        return load_pair(path, cards=CARDS, task_variables={"history", "today"}, part_variables=parts)
 
     return _load
 
@@ -119,6 +120,147 @@ def test_verified_fields_are_part_of_the_digest_where_a_tool_names_some(load):
 def test_a_wrong_tool_is_named_with_its_line(load, old, new, message):
     with pytest.raises(PairError, match=rf"good\.prompty:\d+: .*{message}"):
         load(GOOD.replace("inputs:\n", TOOLS).replace(old, new, 1))
+
+
+PARTS = """\
+parts:
+  router:
+    model: {id: local.one, options: {maxOutputTokens: 5}}
+    inputs: {question: {kind: string}}
+    prompt: |
+      system:
+      Route <question>.
+      user:
+      <question>{{question}}</question>
+  judge:
+    description: grades the answer
+    model:
+      id: local.two
+      options: {maxOutputTokens: 9, temperature: 0.5}
+    backup: {id: local.one}
+    cache_prefix: true
+    inputs:
+      answer: {kind: string}
+    prompt: |
+      system:
+      Grade what stands in <answer>.
+
+      ---
+      # Scale
+      user:
+      <answer>
+        {{answer}}
+      </answer>
+inputs:
+"""
+WITH_PARTS = GOOD.replace("inputs:\n", PARTS, 1)
+
+
+def test_parts_are_read_in_the_order_of_their_names(load):
+    pair = load(WITH_PARTS)
+    judge, router = pair.parts
+    assert (judge.name, judge.model, judge.backup, judge.cache_prefix) == ("judge", "local.two", "local.one", True)
+    assert (judge.sampling.max_output_tokens, judge.sampling.temperature) == (9, 0.5)
+    assert judge.messages[0].content == "Grade what stands in <answer>.\n\n---\n# Scale"
+    assert judge.messages[1].content == "<answer>\n  {{answer}}\n</answer>"
+    assert (router.name, router.backup, router.variables) == ("router", None, ("question",))
+    assert replace(pair, parts=()) == load(GOOD)
+    assert Pair.from_content(pair.content()) == pair
+
+
+def test_a_pair_with_parts_loads_in_promptys_own_runtime(load, tmp_path):
+    import prompty
+
+    load(WITH_PARTS)
+    theirs = prompty.load(tmp_path / "demo" / "good.prompty")
+    assert (theirs.name, theirs.model.id) == ("good", "local.one")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("  judge:", "  jugde:", 21, "task 'demo' asks no part 'jugde'; did you mean 'judge'?"),
+        ("  judge:", "  1:", 21, "task 'demo' asks no part '1'; it asks: judge, router"),
+        ("parts:\n", "parts: none\nx:\n", None, "unknown key 'x'"),
+        (
+            "    cache_prefix: true",
+            "    cache_prefx: true",
+            27,
+            "'cache_prefx' in 'parts.judge'; did you mean 'cache_prefix'?",
+        ),
+        ("    cache_prefix: true", "    tools: {}", 27, "unknown key 'tools' in 'parts.judge'"),
+        ("    cache_prefix: true", "    cache_prefix: perhaps", 27, "cache_prefix must be true or false"),
+        ("      id: local.two", "      id: local.tow", 24, "model 'local.tow' has no card"),
+        ("    backup: {id: local.one}", "    backup: {id: nobody}", 26, "model 'nobody' has no card"),
+        ("maxOutputTokens: 9, ", "", 25, "key 'parts.judge.model.options.maxOutputTokens' is missing"),
+        (
+            "maxOutputTokens: 9",
+            "maxOutputTokens: 0",
+            25,
+            "'parts.judge.model.options.maxOutputTokens' must be above zero",
+        ),
+        ("    inputs:\n      answer: {kind: string}\n", "", 21, "key 'parts.judge.inputs' is missing"),
+        ("      answer: {kind: string}", "      answer: {kind: text}", 29, "input 'answer' must be {kind: string}"),
+        (
+            "      answer: {kind: string}",
+            "      answer: {kind: string}\n      question: {kind: string}",
+            30,
+            "declared but no",
+        ),
+        (
+            "    prompt: |\n      system:\n      Grade",
+            "    prompt: >\n      system:\n      Grade",
+            30,
+            "must be a block: 'prompt: |'",
+        ),
+        ("        {{answer}}", "        {{anwser}}", 38, "unknown variable 'anwser'; did you mean 'answer'?"),
+        (
+            "        {{answer}}",
+            "        {{history}}",
+            38,
+            "unknown variable 'history'; the task supplies: answer, question",
+        ),
+        ("        {{answer}}", "        {{question}}", 38, "add it under 'parts.judge.inputs'"),
+        ("        {{answer}}", "        {{answer | upper}}", 38, "is not a variable"),
+        ("        {{answer}}", "        {% if x %}{{answer}}", 38, "is template code"),
+        (
+            "      <answer>\n        {{answer}}\n      </answer>",
+            "      {{answer}}",
+            37,
+            "use it once, in a user message",
+        ),
+        ("Grade what stands in <answer>.", "Grade.", 31, "must name the tag <answer>"),
+        (
+            "      system:\n      Grade",
+            "      sytem:\n      Grade",
+            31,
+            "the prompt of part 'judge' must start with a line 'system:'",
+        ),
+    ],
+)
+def test_each_error_in_a_part_names_file_line_and_remedy(load, old, new, line, message):
+    assert old in WITH_PARTS
+    with pytest.raises(PairError) as caught:
+        load(WITH_PARTS.replace(old, new, 1))
+    assert message in str(caught.value)
+    found = re.search(r"good\.prompty:(\d+): ", str(caught.value))
+    assert found
+    if line is not None:
+        assert int(found[1]) == line
+
+
+@pytest.mark.parametrize("parts", ["parts: []", "parts: {}", "parts: judge"])
+def test_parts_are_a_mapping(load, parts):
+    with pytest.raises(PairError, match=r"good\.prompty:\d+: 'parts' must be a mapping of names"):
+        load(GOOD.replace("inputs:\n", f"{parts}\ninputs:\n", 1))
+
+
+def test_a_task_without_parts_refuses_them(tmp_path):
+    (tmp_path / "demo").mkdir()
+    path = tmp_path / "demo" / "good.prompty"
+    path.write_text(WITH_PARTS, encoding="utf-8")
+    with pytest.raises(PairError, match="asks no part 'judge'; it asks: none"):
+        load_pair(path, cards=CARDS, task_variables={"history"})
 
 
 def test_line_endings_do_not_change_the_digest(load):
