@@ -5,7 +5,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.access.clients import CLIENT_ID, SCOPES, TENANT, Client, Revoked, hash_secret, new_secret, parse_client
+from service.access.clients import (
+    CLIENT_ID,
+    EVERY_TASK,
+    SCOPES,
+    TENANT,
+    Client,
+    Revoked,
+    hash_secret,
+    is_scope,
+    new_secret,
+    parse_client,
+)
 from service.access.items import CLIENT, KEY, AccessItems
 from service.access.keys import KeyItem, new_key
 from service.access.sealing import Sealer
@@ -36,11 +47,12 @@ class AccessChanges:
         Raises:
             ConfigurationError: the name, scope or tenant is not valid.
         """
-        unknown = sorted(set(scopes) - set(SCOPES))
+        unknown = sorted(scope for scope in set(scopes) if not is_scope(scope))
         if unknown or not scopes or CLIENT_ID.fullmatch(client_id) is None:
             what = f"scope {unknown[0]!r}" if unknown else "no scope" if not scopes else f"client name {client_id!r}"
             raise ConfigurationError(
-                f"{what} is not valid: scopes are {' '.join(SCOPES)}, a name has up to 64 letters, digits and ._-"
+                f"{what} is not valid: scopes are {' '.join(SCOPES)} task:<name> {EVERY_TASK}, "
+                f"a name has up to 64 letters, digits and ._-"
             )
         secret = new_secret()
 

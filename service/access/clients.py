@@ -5,20 +5,41 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, get_args
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.access.errors import InvalidClient
 from service.errors import ConfigurationError
 
-Scope = Literal["summaries", "feedback", "operator"]
-SCOPES: tuple[str, ...] = get_args(Scope)
+SCOPES = ("summaries", "feedback", "operator")  # beside one for each task
+EVERY_TASK = "task:*"
+# A task's scope is for asking this task alone; with summaries came the two tasks that are older than scopes of tasks.
+_COMES_WITH: Mapping[str, frozenset[str]] = {"summaries": frozenset({"task:summarize", "task:scorecard"})}
+_SCOPE = r"(summaries|feedback|operator|task:(\*|[a-z][a-z0-9_]{0,62}))"
+Scope = Annotated[str, StringConstraints(pattern=f"^{_SCOPE}$")]
 _HASH_PREFIX = "sha256:"
 _SecretHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 TENANT = r"^[a-z0-9][a-z0-9-]{0,61}$"
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def is_scope(text: str) -> bool:
+    """Return whether ``text`` can be a scope; whether its task exists is not asked."""
+    return re.fullmatch(_SCOPE, text) is not None
+
+
+def task_scope(task: str) -> str:
+    """Return the scope that asking ``task`` needs."""
+    return f"task:{task}"
+
+
+def allows(scopes: Collection[str], wanted: str) -> bool:
+    """Return whether ``scopes`` hold ``wanted``, or one that it comes with."""
+    if wanted in scopes or any(wanted in _COMES_WITH.get(scope, ()) for scope in scopes):
+        return True
+    return wanted.startswith("task:") and EVERY_TASK in scopes
 
 
 class Client(BaseModel):

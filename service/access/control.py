@@ -5,10 +5,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import InitVar, dataclass, field
 from pathlib import Path
-from typing import get_args
 
 from service.access.changes import AccessChanges
-from service.access.clients import Client, Clients, Scope, hash_secret, new_secret
+from service.access.clients import EVERY_TASK, SCOPES, Client, Clients, Revoked, hash_secret, new_secret, parse_client
 from service.access.items import CLIENT, FolderItems, SharedItems, first_use
 from service.access.keys import KeyRing
 from service.access.live import LiveAccess
@@ -25,7 +24,6 @@ from service.telemetry.log import Event, log
 
 LOCAL_CLIENT = "local"
 LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
-_ALL_SCOPES: tuple[Scope, ...] = get_args(Scope)
 # The local client also runs the load test, whose largest scenario has 1,000 requests in flight.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 
@@ -167,6 +165,17 @@ def _make_ready(settings: Settings, changes: AccessChanges) -> tuple[int, int]:
     if settings.environment != "local" or settings.access.dir is not None:
         return taken
     changes.make_first_key()
-    client = Client(secrets=(hash_secret(new_secret()),), scopes=_ALL_SCOPES, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
-    changes.items.change(CLIENT + LOCAL_CLIENT, lambda present: client.model_dump_json() if present is None else None)
+    changes.items.change(CLIENT + LOCAL_CLIENT, _local_client)
     return taken
+
+
+def _local_client(present: str | None) -> str | None:
+    """Return the stored local client that may do everything; None if the ``present`` one needs no change."""
+    scopes = (*SCOPES, EVERY_TASK)
+    if present is None:
+        client = Client(secrets=(hash_secret(new_secret()),), scopes=scopes, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
+        return client.model_dump_json()
+    known = parse_client(present, f"client {LOCAL_CLIENT!r}")
+    if isinstance(known, Revoked) or known.scopes != SCOPES:
+        return None
+    return known.model_copy(update={"scopes": scopes}).model_dump_json()  # from before tasks had scopes

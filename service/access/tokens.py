@@ -11,7 +11,7 @@ from typing import Any
 import jwt
 from cachetools import LRUCache
 
-from service.access.clients import SCOPES, Client, Clients
+from service.access.clients import EVERY_TASK, SCOPES, Client, Clients, allows
 from service.access.errors import InvalidScope, ScopeMissing, TokenRefused
 from service.access.keys import KeyRing
 
@@ -53,7 +53,7 @@ class Caller:
         Raises:
             ScopeMissing: it does not.
         """
-        if scope not in self.scopes:
+        if not allows(self.scopes, scope):
             raise ScopeMissing(scope)
 
 
@@ -185,7 +185,7 @@ class Tokens:
         if claims.get("tenant") != client.tenant:
             raise TokenRefused("the token's client has moved to another tenant: get a new token at POST /oauth/token")
         # The client may have lost scopes since the token was issued.
-        scopes = frozenset(str(claims["scope"]).split()) & frozenset(client.scopes)
+        scopes = frozenset(scope for scope in str(claims["scope"]).split() if allows(client.scopes, scope))
         caller = Caller(client_id=client_id, client=client, scopes=scopes)
         return Signed(caller=caller, id=str(claims["jti"]), ends_in_s=int(ends - now))
 
@@ -197,7 +197,8 @@ def granted_scopes(client: Client, scope: str | None) -> tuple[str, ...]:
         InvalidScope: a scope that the client may not have.
     """
     wanted = tuple(dict.fromkeys((scope or "").split())) or client.scopes
-    if not set(wanted) <= set(client.scopes):
+    if not all(allows(client.scopes, scope) for scope in wanted):
         # Do not repeat the requested names: they are text that the caller chose.
-        raise InvalidScope(f"this client may have {' '.join(client.scopes)}; scopes are {' '.join(SCOPES)}")
+        scopes = f"{' '.join(SCOPES)} task:<name> {EVERY_TASK}"
+        raise InvalidScope(f"this client may have {' '.join(client.scopes)}; scopes are {scopes}")
     return wanted

@@ -34,10 +34,13 @@ def client(
     tenant: Annotated[
         str | None, typer.Option(help="Tenant whose forms, calls and results it may see; default: none.")
     ] = None,
-    scopes: Annotated[str, typer.Option(help="Space-separated.")] = "summaries feedback",
+    scopes: Annotated[
+        str, typer.Option(help="Space-separated: summaries feedback operator task:NAME task:*")
+    ] = "summaries feedback",
     revoke: Annotated[bool, typer.Option("--revoke", help="Refuse it and all its tokens from now on.")] = False,
 ) -> None:
     """Add a client that may get tokens, or give an existing one a second secret; prints the secret once."""
+    _check_tasks(scopes.split())
     with _changes() as changes:
         if revoke:
             changes.revoke_client(name)
@@ -46,6 +49,23 @@ def client(
         secret = changes.add_client(name, scopes.split(), tenant=tenant)
     say(f"client {name} may ask for tokens in five seconds; its secret, shown this once:")
     say(secret)
+
+
+def _check_tasks(scopes: list[str]) -> None:
+    """Refuse the scope of a task that does not exist: a typing error would be a client that may do nothing."""
+    from service.access.clients import EVERY_TASK
+
+    named = [scope.partition(":")[2] for scope in scopes if scope.startswith("task:") and scope != EVERY_TASK]
+    if not named:
+        return
+    from service.errors import ConfigurationError
+    from service.task import task_names
+
+    unknown = [name for name in named if name not in task_names()]
+    if unknown:
+        raise ConfigurationError(
+            f"no task {unknown[0]!r} for scope task:{unknown[0]}; tasks: {', '.join(task_names())}"
+        )
 
 
 def clients() -> None:

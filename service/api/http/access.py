@@ -1,12 +1,14 @@
 """Access control: checks a request's token, scope and rate limits before its body is read."""
 
 import math
+import re
 from collections.abc import Mapping
 
 import structlog
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access.clients import task_scope
 from service.access.control import Access
 from service.access.errors import ScopeMissing, TokenRefused
 from service.access.sessions import COOKIE
@@ -34,6 +36,8 @@ _SCOPES: Mapping[str, str] = {
     "/v1/dashboards": "operator",
     "/dashboards/link": "operator",
 }
+_OPERATORS = frozenset({"forms", "calls", "dashboards", "pairs"})  # after /v1/; no task has these names
+_TASK = re.compile(r"/v1/([a-z][a-z0-9_]*)(/feedback)?")
 _LIMIT_CODES = {"rate": "RATE_LIMITED", "concurrency": "CONCURRENCY_LIMITED"}
 
 
@@ -43,9 +47,10 @@ def scope_of(path: str) -> str | None:
         return None
     if path in _SCOPES:
         return _SCOPES[path]
-    if path.startswith(("/v1/forms", "/v1/calls")) or _is_dashboard(path):
+    task = _TASK.fullmatch(path)
+    if task is None or task[1] in _OPERATORS:
         return "operator"
-    return "summaries" if path.startswith("/v1/") else "operator"
+    return "feedback" if task[2] else task_scope(task[1])
 
 
 def _is_dashboard(path: str) -> bool:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from service.access.clients import SCOPES
+from service.access.clients import EVERY_TASK, SCOPES
 from service.api.http.access import scope_of
 from service.api.http.problems import title_of, with_problem_media_type
 
 _SCHEME = "clientCredentials"
 _SCOPE_TEXTS = {
-    "summaries": "ask for summaries and run tasks",
-    "feedback": "give feedback on summaries",
+    "summaries": "ask for summaries; comes with task:summarize and task:scorecard",
+    "feedback": "give feedback on summaries and on answers of tasks",
     "operator": "see what is served and the service's figures; write the tenant's forms; read and answer its scored calls",
 }
 # Status: code and detail of the example.
@@ -51,11 +51,16 @@ _STREAM_EXAMPLE = (
 def complete(schema: dict[str, Any]) -> dict[str, Any]:
     """Return FastAPI's document with what its middleware adds: access control, body limits, and server-sent events."""
     components = schema.setdefault("components", {})
+    needed = sorted({scope for path in schema["paths"] if (scope := scope_of(path)) is not None} - set(SCOPES))
+    tasks = {scope: f"run the task {scope.partition(':')[2]}" for scope in needed}
     components["securitySchemes"] = {
         _SCHEME: {
             "type": "oauth2",
             "flows": {
-                "clientCredentials": {"tokenUrl": "/oauth/token", "scopes": {s: _SCOPE_TEXTS[s] for s in SCOPES}}
+                "clientCredentials": {
+                    "tokenUrl": "/oauth/token",
+                    "scopes": _SCOPE_TEXTS | tasks | {EVERY_TASK: "run every task"},
+                }
             },
         }
     }

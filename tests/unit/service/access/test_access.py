@@ -22,6 +22,7 @@ from service.access.sessions import Sessions
 from service.access.takeover import take_over
 from service.access.throttle import LimitExceeded, Throttle
 from service.access.tokens import Caller, Tokens
+from service.commands.access import client as client_command
 from service.errors import ConfigurationError, StoreError
 from service.settings import Settings
 
@@ -505,6 +506,37 @@ def test_local_makes_what_is_missing_once_and_for_its_owner_only(tmp_path):
     open_changes(settings).revoke_client("local")
     with pytest.raises(ConfigurationError, match="omni client local adds it again"):
         local_token(settings)
+
+
+def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
+    settings = Settings(state_dir=tmp_path)
+    before = {
+        "secrets": [hash_secret(SECRET)],
+        "scopes": ["summaries", "feedback", "operator"],
+        "tenant": "demo-tenant",
+    }
+    open_changes(settings).items.change("client/local", lambda _: json.dumps(before))
+    assert open_access(settings).verify(f"Bearer {local_token(settings).text}", "task:shout").client_id == "local"
+    narrow = before | {"scopes": ["feedback"]}
+    open_changes(settings).items.change("client/local", lambda _: json.dumps(narrow))
+    with pytest.raises(ScopeMissing):
+        open_access(settings).verify(f"Bearer {local_token(settings).text}", "task:shout")
+
+
+@pytest.mark.parametrize(
+    ("scopes", "named"),
+    [
+        ("task:nope", "no task 'nope' for scope task:nope; tasks: scorecard, summarize"),
+        ("task:Sum", "no task 'Sum'"),
+        ("tasks", "scope 'tasks' is not valid: scopes are summaries feedback operator task:<name> task:\\*"),
+    ],
+)
+def test_a_scope_that_opens_nothing_is_refused(tmp_path, monkeypatch, scopes, named):
+    monkeypatch.setenv("OMNI_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr("service.local.aws.with_endpoint", lambda settings: settings)
+    with pytest.raises(ConfigurationError, match=named):
+        client_command("widget", scopes=scopes)
+    assert open_changes(Settings(state_dir=tmp_path)).clients().keys() <= {"local"}
 
 
 def test_aws_makes_nothing_and_says_what_is_missing(tmp_path):

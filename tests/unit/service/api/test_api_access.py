@@ -17,6 +17,7 @@ from service.api.http.limits import MAX_DEPTH, depth_exceeds
 from service.app import create_app
 from service.runtime import build_runtime
 from service.settings import Settings
+from service.task import load_task
 
 INSIGHTS = "/omni-channel-insights"
 BODY = {"account_number": "1234567890", "contact_id": "abc-123-xyz"}
@@ -129,11 +130,50 @@ def test_an_unknown_path_needs_the_operator_scope():
     ] == [
         "summaries",
         "feedback",
-        "summaries",
+        "task:summarize",
         "operator",
         "operator",
         None,
     ]
+
+
+@pytest.mark.parametrize(
+    ("held", "may"),
+    [
+        ("summaries", {"summaries", "task:summarize", "task:scorecard"}),
+        ("feedback", {"feedback"}),
+        ("operator", {"operator"}),
+        ("task:summarize", {"task:summarize"}),
+        ("task:scorecard", {"task:scorecard"}),
+        ("task:other", set()),
+        ("task:*", {"task:summarize", "task:scorecard"}),
+    ],
+)
+def test_each_operation_with_each_scope(runtime, held, may):
+    keep_clients(runtime.settings, SECRET, only={"scopes": [held], "tenant": "acme"})
+    runtime.access.refresh()
+    app = create_app(runtime=replace(runtime, tasks={name: load_task(name) for name in ("summarize", "scorecard")}))
+    operations = [(path, method) for path, item in app.openapi()["paths"].items() for method in item]
+    assert {scope_of(path) for path, _ in operations} == {
+        None,
+        "summaries",
+        "feedback",
+        "operator",
+        "task:summarize",
+        "task:scorecard",
+    }
+    with TestClient(app, raise_server_exceptions=False) as client:
+        client.headers["authorization"] = f"Bearer {runtime.access.tokens.issue('only', SECRET, None).text}"
+        for path, method in operations:
+            needed = scope_of(path)
+            answer = client.request(method, path, json={})
+            assert (answer.status_code != 403) == (needed is None or needed in may), (path, answer.text)
+
+
+def test_a_token_may_be_narrowed_to_what_a_scope_comes_with(runtime):
+    with client_of(runtime, "widget", "task:summarize") as client:
+        assert client.post("/v1/summarize", json={}).status_code == 422
+        assert client.post(INSIGHTS, json=BODY).status_code == 403
 
 
 def test_wrong_scope_is_403_and_names_it(runtime):
