@@ -5,18 +5,23 @@ import sys
 import textwrap
 from pathlib import Path
 
+import eval.harvest.sources
 import eval.suites
 import service.tasks
 
 
 class ThrowAway:
-    """A task and its suite from tests/throwaway, importable as service.tasks.shout and eval.suites.shout between in and out."""
+    """A task, its suite and its source from tests/throwaway, importable between in and out, as in ``service.tasks.shout``."""
 
     def __init__(self, root):
         self.root = root
-        self.packages = ((service.tasks, root / "tasks"), (eval.suites, root / "suites"))
+        self.packages = (
+            (service.tasks, root / "tasks"),
+            (eval.suites, root / "suites"),
+            (eval.harvest.sources, root / "sources"),
+        )
         here = Path(__file__).parent / "throwaway"
-        for (package, folder), code in zip(self.packages, ("task.py", "suite.py"), strict=True):
+        for (package, folder), code in zip(self.packages, ("task.py", "suite.py", "source.py"), strict=True):
             folder.mkdir()
             (folder / "shout.py").write_text((here / code).read_text(encoding="utf-8"), encoding="utf-8")
             package.__path__.append(str(folder))

@@ -7,7 +7,7 @@ from typing import Any
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
 from eval.harvest.candidates import week_bounds
-from eval.harvest.source import open_stores
+from eval.harvest.sources.summarize import open_stores
 from service.settings import Settings
 from service.strict import NotStrict, lines_of, parse_json, read_strict
 from service.warehouse import open_warehouse

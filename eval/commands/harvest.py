@@ -32,9 +32,8 @@ def propose_cases(
     from datetime import UTC, datetime, timedelta
 
     from eval.harvest.candidates import find_candidates, week_of
-    from eval.harvest.proposal import proposals_path, read_proposals, write_proposals
+    from eval.harvest.proposal import proposals_path, write_proposals
     from eval.harvest.propose import propose
-    from eval.harvest.source import open_stores
     from service.settings import Settings
     from service.telemetry.log import configure_logging
     from service.warehouse.opening import open_warehouse
@@ -42,16 +41,16 @@ def propose_cases(
     settings = _with_local_aws(Settings())
     configure_logging("WARNING")
     week = week or week_of((datetime.now(UTC) - timedelta(weeks=1)).date())
+    context = _context(task, settings, against)
     path = proposals_path(task, settings)
     with _alone(path, "proposing cases"):
-        earlier = read_proposals(path)
+        earlier = context.proposals(path)
         warehouse = open_warehouse(settings, read_only=True)
         try:
             candidates = find_candidates(warehouse, task, week, part)
         finally:
             warehouse.close()
-        context = _context(task, settings, against)
-        found = propose(candidates, earlier, open_stores(settings), context, week=week, most=most)
+        found = propose(candidates, earlier, context.source.origin(settings), context, week=week, most=most)
         write_proposals(path, [*earlier, *found.new])
     say(f"{week}: {len(candidates)} candidates, {len(found.new)} proposed, {len(earlier)} there before")
     for reason, count in found.left_out.most_common():
@@ -87,6 +86,8 @@ def review_cases(against: Against = "", task: TaskName = "summarize") -> None:
         say("\nstopped; every decision so far is kept")
         return
     say(", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing is open")
+    if counts["accepted"]:
+        _say_who_must_pass(task)
 
 
 @harvest.command("accept")
@@ -102,12 +103,21 @@ def accept_decisions(against: Against = "", task: TaskName = "summarize") -> Non
         accepted, refused = apply(path, _context(task, settings, against))
     for name in accepted:
         say(f"accepted {name} into {settings.datasets_dir / task / 'regression.jsonl'}")
+    if accepted:
+        _say_who_must_pass(task)
     for line in refused:
         say(f"refused {line}")
     if not accepted and not refused:
         say('no line says "decision": "accept"')
     if refused:
         raise typer.Exit(1)
+
+
+def _say_who_must_pass(task: str) -> None:
+    from eval.suites import load_suite
+
+    if not load_suite(task).must_pass:
+        say(f"  the suite of {task} has no must_pass: until it names a score there, these cases decide nothing")
 
 
 def _further(command: str, against: str, task: str) -> str:
@@ -123,12 +133,14 @@ def _alone(proposals: Path, what: str) -> AbstractContextManager[object]:
 
 def _context(task: str, settings: "Settings", against: str) -> "HarvestContext":
     from eval.harvest.propose import HarvestContext
+    from eval.harvest.sources import load_case_source
     from eval.suites import load_case_rules
     from service.access.control import account_key
     from service.task import load_task
 
     return HarvestContext(
         task=load_task(task),
+        source=load_case_source(task),
         rules=load_case_rules(task),
         folder=settings.datasets_dir / task,
         key=account_key(settings),

@@ -8,11 +8,10 @@ from eval.casecheck.card import CARD, SHOWN
 from eval.casecheck.case import case_problems, full_numbers
 from eval.casecheck.files import CaseLine
 from eval.casecheck.overlap import copied_passages, copied_references
-from eval.cases import Case, cases_digest
+from eval.cases import Case, cases_digest, numbered_lines, parse_case
 from eval.harvest.proposal import Proposal
 from eval.harvest.propose import REGRESSION, HarvestContext
 from service.files import write_whole
-from service.strict import lines_of
 
 _PURPOSE = "cases harvested from feedback, each accepted by a person; all must pass, see `eval/verdict/must_pass.py`"
 _ROW = re.compile(rf"^\| `{REGRESSION}\.jsonl` \|.*$", re.MULTILINE)
@@ -22,13 +21,7 @@ _LAST_SET = re.compile(r"^\| `(?:challenge|gate|dev)\.jsonl` \|.*$", re.MULTILIN
 def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[CaseLine]) -> list[str]:
     """Return the problems that keep a proposal from being a regression case, each with what to do."""
     expected = proposal.case.expectations
-    problems = []
-    if not expected.references:
-        problems.append("has no reference: write the correct summary in expectations.references")
-    if not expected.facts:
-        problems.append(
-            "has no facts: list in expectations.facts what a good summary must contain; otherwise no summary can fail"
-        )
+    problems = context.source.missing(expected)
     line = context.line(proposal.case, file=REGRESSION, number=len(sets) + 1)
     problems += [problem.text for problem in case_problems(line, context.task.without_model(line.inputs))]
     for problem in (*copied_passages([*sets, line]), *copied_references([*sets, line])):
@@ -40,15 +33,20 @@ def problems_of(proposal: Proposal, context: HarvestContext, sets: Sequence[Case
     return problems
 
 
-def accept(case: Case, folder: Path) -> Path:
-    """Append ``case`` to the folder's ``regression.jsonl`` unless it is there already, update the card, and return the file."""
-    path = folder / f"{REGRESSION}.jsonl"
-    lines = lines_of(path.read_text(encoding="utf-8")) if path.exists() else []
-    known = [Case.model_validate_json(line) for line in lines if line.strip()]
+def accept(case: Case, context: HarvestContext) -> Path:
+    """Append ``case`` to the task's ``regression.jsonl`` unless it is there already, update the card, and return the file.
+
+    Raises:
+        CaseError: the file holds a line that is not a case.
+    """
+    path = context.folder / f"{REGRESSION}.jsonl"
+    lines = numbered_lines(path) if path.exists() else []
+    read = (context.task.input_model, context.rules.expectations)
+    known = [parse_case(line, f"{path}:{number}", *read)[0] for number, line in lines]
     if case.id not in {item.id for item in known}:
         known.append(case)
         write_whole(path, "".join(f"{item.model_dump_json(exclude_defaults=False)}\n" for item in known))
-    count_in_card(folder, known)
+    count_in_card(context.folder, known)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Finds a week's harvest candidates: summaries rated unhelpful, edited, degraded, flagged by the guard, or of a new intent."""
+"""Finds a week's harvest candidates: answers rated unhelpful, edited, degraded, flagged by the guard, or of a new intent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ LEFT JOIN (
     FROM omni_feedback
 ) f ON f.request_id = s.request_id AND f.place = 1
 WHERE s.task = :task AND s.generation_timestamp >= :since AND s.generation_timestamp < :until
-  AND s.cache_hit = FALSE AND s.interactions_considered > 0
+  AND s.cache_hit = FALSE AND s.arm <> 'none'
   AND (f.helpful_feedback = 'not_helpful' OR f.edited_summary IS NOT NULL OR s.degraded = TRUE OR s.guard_findings > 0
        OR s.ivr_intent IN ({intents}))
 {slice}
@@ -42,7 +42,7 @@ GROUP BY 1, 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarvestCandidate:
-    """One summary that went wrong or had a new intent. Its texts are redacted, as the warehouse holds them."""
+    """One answer that went wrong or had a new intent. Its texts are redacted, as the warehouse holds them."""
 
     request_id: str
     summary_id: str

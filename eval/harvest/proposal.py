@@ -7,11 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from eval.cases import Case
+from eval.cases import Case, Expectations
 from eval.errors import HarvestError
 from service.files import OWNER_ONLY, write_whole
 from service.settings import Settings
-from service.strict import lines_of
+from service.strict import NotStrict, lines_of, parse_json
 
 Decision = Literal["open", "accept", "drop", "done"]
 
@@ -41,7 +41,7 @@ class Proposal(BaseModel):
     why: str = ""  # the reviewer's note
     case: Case
     provenance: Provenance
-    shown: str  # the summary that the agent saw, redacted
+    shown: str  # the output that the agent saw, redacted
     comment: str | None = None
 
     @property
@@ -55,8 +55,10 @@ def proposals_path(task: str, settings: Settings) -> Path:
     return settings.state_dir / "harvest" / f"{task}.jsonl"
 
 
-def read_proposals(path: Path) -> list[Proposal]:
+def read_proposals(path: Path, expectations: type[Expectations] = Expectations) -> list[Proposal]:
     """Return the proposals of ``path`` in file order; an empty list if the file does not exist.
+
+    ``expectations`` is the model of the cases' labels, which a task may have of its own.
 
     Raises:
         HarvestError: a line is not a proposal; the message names the line and the field.
@@ -68,11 +70,13 @@ def read_proposals(path: Path) -> list[Proposal]:
         if not line.strip():
             continue
         try:
-            found.append(Proposal.model_validate_json(line))
+            found.append(_parsed(line, expectations))
         except ValidationError as err:
             first = err.errors(include_url=False, include_input=False)[0]
             field = ".".join(map(str, first["loc"])) or "the object"
             raise HarvestError(f"{path}:{number}: {field}: {first['msg']}; mend the line and run again") from err
+        except NotStrict as err:
+            raise HarvestError(f"{path}:{number}: {err}; mend the line and run again") from err
     return found
 
 
@@ -85,6 +89,14 @@ def write_proposals(path: Path, proposals: Iterable[Proposal]) -> None:
 def replaced(proposals: Sequence[Proposal], by: Proposal) -> list[Proposal]:
     """Return ``proposals`` with ``by`` in place of the proposal with the same id."""
     return [by if item.id == by.id else item for item in proposals]
+
+
+def _parsed(line: str, expectations: type[Expectations]) -> Proposal:
+    raw = parse_json(line)
+    labels = raw["case"].get("expectations") if isinstance(raw, dict) and isinstance(raw.get("case"), dict) else None
+    if isinstance(labels, dict):
+        raw["case"]["expectations"] = expectations.model_validate(labels)
+    return Proposal.model_validate(raw)
 
 
 def _line(item: Proposal) -> str:

@@ -12,13 +12,11 @@ from pydantic import BaseModel
 from eval.casecheck.files import CaseLine, case_paths, read_case_file
 from eval.casecheck.overlap import copied_passages, reworded_cases
 from eval.casecheck.rules import CaseRules
-from eval.cases import Case, Expectations
+from eval.cases import Case
 from eval.errors import HarvestError
 from eval.harvest.candidates import HarvestCandidate
-from eval.harvest.draft import drafted_facts
-from eval.harvest.proposal import Proposal, Provenance
-from eval.harvest.source import Origin, pseudonymized
-from service.redaction.free_text import redacted_text
+from eval.harvest.case_source import CaseSource, Origin
+from eval.harvest.proposal import Proposal, Provenance, read_proposals
 from service.task import Task
 
 REGRESSION = "regression"
@@ -34,9 +32,10 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarvestContext:
-    """What proposing and accepting need: the task, its rules, the folder of the case files, and the key of the pseudonyms."""
+    """What proposing and accepting need; ``folder`` holds the case files, ``key`` makes the pseudonyms."""
 
     task: Task[Any]
+    source: CaseSource[Any]
     rules: CaseRules
     folder: Path
     key: bytes
@@ -55,6 +54,10 @@ class HarvestContext:
         wanted = [path for path in paths if not self.against or path.stem in self.against]
         return [line for path in wanted for line in read_case_file(path, self.task.input_model, self.rules)[0]]
 
+    def proposals(self, path: Path) -> list[Proposal]:
+        """Return the proposals of ``path``, their expectations as the task's model reads them (see ``read_proposals``)."""
+        return read_proposals(path, self.rules.expectations)
+
     def line(self, case: Case, *, file: str, number: int) -> CaseLine:
         """Return ``case`` as a line of ``file``, in the form that the case checker compares."""
         inputs: BaseModel = self.task.input_model.model_validate(case.inputs)
@@ -64,7 +67,7 @@ class HarvestContext:
 def propose(
     candidates: Sequence[HarvestCandidate],
     earlier: Sequence[Proposal],
-    origin: Origin,
+    origin: Origin[BaseModel],
     context: HarvestContext,
     *,
     week: str,
@@ -92,9 +95,8 @@ def propose(
         if inputs is None:
             found.left_out["history gone"] += 1
             continue
-        account = inputs.account_number
         try:
-            proposal = _proposal(candidate, pseudonymized(inputs, context.key), account, context, week)
+            proposal = _proposal(candidate, inputs, context, week)
         except HarvestError:
             found.left_out["not redactable"] += 1
             continue
@@ -119,20 +121,19 @@ def _copied(line: CaseLine, others: Sequence[CaseLine]) -> str | None:
     return None
 
 
-def _proposal(
-    candidate: HarvestCandidate, inputs: BaseModel, account: str, context: HarvestContext, week: str
-) -> Proposal:
+def _proposal(candidate: HarvestCandidate, original: BaseModel, context: HarvestContext, week: str) -> Proposal:
+    source, rules = context.source, context.rules
+    inputs = source.without_persons(original, context.key)
     name = hashlib.sha256(candidate.summary_id.encode()).hexdigest()[:8]
-    passages = context.rules.passages(inputs)
-    edited = candidate.edited_summary and redacted_text(candidate.edited_summary, account_number=account)
-    expectations = Expectations()
-    if edited:
-        expectations = Expectations(references=(edited,), facts=drafted_facts(edited, passages))
+    expectations = rules.expectations()
+    if candidate.edited_summary:
+        edited = source.redacted(candidate.edited_summary, original)
+        expectations = source.expectations(edited, rules.passages(inputs), rules.expectations)
     case = Case(
         id=f"reg-{week.lower()}-{name}",
         inputs=inputs.model_dump(mode="json"),
         expectations=expectations,
-        slices={**context.rules.observed(inputs), "reason": candidate.reasons[0]},
+        slices={**rules.observed(inputs), "reason": candidate.reasons[0]},
         origin=f"feedback of {week}, {candidate.pair} {candidate.pair_digest[:12]}",
     )
     return Proposal(
@@ -148,6 +149,6 @@ def _proposal(
             registry_version=candidate.registry_version,
             answered_by=candidate.answered_by,
         ),
-        shown=redacted_text(candidate.shown, account_number=account),
-        comment=candidate.comment and redacted_text(candidate.comment, account_number=account),
+        shown=source.redacted(candidate.shown, original),
+        comment=candidate.comment and source.redacted(candidate.comment, original),
     )

@@ -15,7 +15,7 @@ from rich.panel import Panel
 
 from eval.cases import Expectations
 from eval.harvest.accept import accept, problems_of
-from eval.harvest.proposal import Decision, Proposal, read_proposals, replaced, write_proposals
+from eval.harvest.proposal import Decision, Proposal, replaced, write_proposals
 from eval.harvest.propose import HarvestContext
 from service.strict import NotStrict, parse_yaml
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 KEYS = "a accept   e edit   d drop   s skip   q quit"
-_HEAD = """# What a good summary of this history must contain. Checked when you save and close; an empty file changes nothing.
-# A fact has: statement; accepted (words of one sentence joined by ' + '; 'word*' matches a prefix, '!word' must not occur);
-# interaction_id; and span, the part of the interaction's text that proves it, copied letter by letter.
-"""
 
 
 def review(path: Path, context: HarvestContext, console: "Console", ask: Callable[[str], str]) -> Counter[str]:
@@ -36,8 +32,8 @@ def review(path: Path, context: HarvestContext, console: "Console", ask: Callabl
         HarvestError: a line of the file is not a proposal.
     """
     counts: Counter[str] = Counter()
-    for proposal in [item for item in read_proposals(path) if item.decision == "open"]:
-        left = sum(item.decision == "open" for item in read_proposals(path)) - counts["skipped"]
+    for proposal in [item for item in context.proposals(path) if item.decision == "open"]:
+        left = sum(item.decision == "open" for item in context.proposals(path)) - counts["skipped"]
         while True:
             _show(proposal, context, console, left)
             key = ask(KEYS).strip().lower()[:1]
@@ -47,17 +43,17 @@ def review(path: Path, context: HarvestContext, console: "Console", ask: Callabl
                 counts["skipped"] += 1
                 break
             if key == "d":
-                _keep(path, proposal, "drop")
+                _keep(path, context, proposal, "drop")
                 counts["dropped"] += 1
                 break
             if key == "e":
-                proposal = _edited(proposal, console)
-                _keep(path, proposal, "open")
+                proposal = _edited(proposal, context, console)
+                _keep(path, context, proposal, "open")
             if key == "a":
                 problems = problems_of(proposal, context, context.sets())
                 if not problems:
-                    accept(proposal.case, context.folder)
-                    _keep(path, proposal, "done")
+                    accept(proposal.case, context)
+                    _keep(path, context, proposal, "done")
                     counts["accepted"] += 1
                     break
                 console.print("not accepted:", *(f"\n  {problem}" for problem in problems), style="bold")
@@ -74,22 +70,23 @@ def apply(path: Path, context: HarvestContext) -> tuple[list[str], list[str]]:
         HarvestError: a line of the file is not a proposal.
     """
     accepted, refused = [], []
-    for proposal in read_proposals(path):
+    for proposal in context.proposals(path):
         if proposal.decision != "accept":
             continue
         problems = problems_of(proposal, context, context.sets())
         if problems:
             refused.append(f"{proposal.id}: " + "; ".join(problems))
             continue
-        accept(proposal.case, context.folder)
-        _keep(path, proposal, "done")
+        accept(proposal.case, context)
+        _keep(path, context, proposal, "done")
         accepted.append(proposal.id)
     return accepted, refused
 
 
-def _keep(path: Path, proposal: Proposal, decision: Decision) -> None:
+def _keep(path: Path, context: HarvestContext, proposal: Proposal, decision: Decision) -> None:
     # Read the file again, because a person may have edited it in the meantime.
-    write_proposals(path, replaced(read_proposals(path), proposal.model_copy(update={"decision": decision})))
+    decided = proposal.model_copy(update={"decision": decision})
+    write_proposals(path, replaced(context.proposals(path), decided))
 
 
 def _show(proposal: Proposal, context: HarvestContext, console: "Console", left: int) -> None:
@@ -101,17 +98,17 @@ def _show(proposal: Proposal, context: HarvestContext, console: "Console", left:
     for passage in context.rules.passages(context.task.input_model.model_validate(case.inputs)):
         when = f"{passage.at:%b %d %H:%M}" if passage.at else ""
         console.print(Panel(passage.text, title=f"{passage.id} {when}", title_align="left"))
-    console.print(Panel(proposal.shown, title="summary shown to the agent", title_align="left"))
+    console.print(Panel(proposal.shown, title=f"{context.source.output} shown to the agent", title_align="left"))
     if proposal.comment:
         console.print(Panel(proposal.comment, title="the agent's comment", title_align="left"))
     console.print(Panel(_yaml(case.expectations), title="expectations (draft)", title_align="left"))
 
 
-def _edited(proposal: Proposal, console: "Console") -> Proposal:
+def _edited(proposal: Proposal, context: HarvestContext, console: "Console") -> Proposal:
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{proposal.id}.yaml"
-        file.write_text(_HEAD + _yaml(proposal.case.expectations), encoding="utf-8")
+        file.write_text(context.source.hint + _yaml(proposal.case.expectations), encoding="utf-8")
         try:
             subprocess.run([*editor, str(file)], check=True)
         except (OSError, subprocess.CalledProcessError) as err:
@@ -122,7 +119,7 @@ def _edited(proposal: Proposal, console: "Console") -> Proposal:
         _, given = parse_yaml(text)
         if given is None:
             return proposal
-        expectations = Expectations.model_validate(given)
+        expectations = context.rules.expectations.model_validate(given)
     except (NotStrict, ValidationError) as err:
         console.print(f"not saved, the expectations are not valid: {str(err).splitlines()[0]}")
         return proposal

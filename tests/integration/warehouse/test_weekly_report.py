@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from answer_rows import feedback, summary
 from empty_warehouse import empty_warehouse
 
 from figures.stats import Interval
@@ -34,7 +35,7 @@ from reports.write.headline import MOST_WORDS, evidence_sentence, headline
 from reports.write.numbers import COLUMNS
 from service.display.inert import visible
 from service.errors import WarehouseBusy, WarehouseError
-from service.events import EVENTS, FeedbackEvent, SummaryEvent
+from service.events import EVENTS
 from service.settings import Settings
 from service.warehouse.duck import DuckWarehouse
 
@@ -88,44 +89,6 @@ def planted(tmp_path_factory, on_the_path):
     """A release in whose week one intent is rated helpful at 0.65 instead of 0.85."""
     made = House(tmp_path_factory.mktemp("planted"))
     return made.fill(rows(Scenario(week=WEEK, answers=60_000, planted=(OUTAGE,), seed=3))).report()
-
-
-_COUNT = iter(range(10**6))
-_SUMMARY = {
-    "account_number": "acct:1", "summary_text": "Customer called.", "model_used": "nova-lite", "latency_ms": 1000,
-    "cache_hit": False, "helpful_feedback": None, "feedback_timestamp": None, "unique_process_id": "p", "task": "summarize",
-    "client": "salesforce",
-    "ivr_intent": "billing", "answered_by": "nova-lite", "arm": "primary", "degraded": False, "prompt_version": "v1.0.0",
-    "pair": "nova-lite", "pair_digest": "a" * 64, "registry_version": 1, "rollout_arm": "production", "environment": "local",
-    "date_range": None, "interactions_considered": 5, "history_days": 30, "channels": "chat", "last_channel": "chat",
-    "max_history_days": 365, "max_interactions": 50, "channel_filter": None, "input_tokens": 1000, "output_tokens": 100,
-    "prompt_cache_read_tokens": 0, "prompt_cache_write_tokens": 0, "cost_usd": Decimal("0.0001"), "guard_findings": 0,
-    "guard_kinds": "", "repaired": False, "summary_words": 50, "schema_version": 1, "source_key": "omni-channel/processed/x.json",
-}  # fmt: skip
-
-
-def summary(at, verdict=None, **changes):
-    number = next(_COUNT)
-    given = {
-        "contact_id": f"c{number}", "initial_contact_id": f"c{number}", "request_id": f"r{number}", "summary_id": f"r{number}",
-        "generation_timestamp": at, "helpful_feedback": verdict,
-        "feedback_timestamp": at + timedelta(minutes=5) if verdict else None,
-    }  # fmt: skip
-    return SummaryEvent(**(_SUMMARY | given | changes))
-
-
-def feedback(of, **changes):
-    given = {
-        "feedback_id": f"f-{of.request_id}", "helpful_feedback": of.helpful_feedback or "not_helpful", "comment": None,
-        "feedback_timestamp": of.feedback_timestamp or of.generation_timestamp, "edited_summary": None,
-        "reason": None, "summary_timestamp": of.generation_timestamp, "schema_version": 1, "source_key": "omni-channel/feedback/x.json",
-    }  # fmt: skip
-    copied = {
-        name: getattr(of, name)
-        for name in FeedbackEvent.model_fields
-        if name in SummaryEvent.model_fields and name not in given
-    }
-    return FeedbackEvent(**(copied | given | changes))
 
 
 def table(events):

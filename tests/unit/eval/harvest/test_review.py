@@ -10,6 +10,7 @@ from eval.cases import Case, load_cases
 from eval.harvest.proposal import Proposal, Provenance, read_proposals, write_proposals
 from eval.harvest.propose import HarvestContext
 from eval.harvest.review import review
+from eval.harvest.sources import load_case_source
 from eval.suites import load_case_rules
 from service.display.terminal import open_console
 from service.task import load_task
@@ -27,7 +28,13 @@ def context(tmp_path):
     folder = tmp_path / "datasets"
     folder.mkdir()
     shutil.copy(ROOT / "datasets" / "summarize" / "dev.jsonl", folder / "gate.jsonl")
-    return HarvestContext(task=load_task("summarize"), rules=load_case_rules("summarize"), folder=folder, key=b"k")
+    return HarvestContext(
+        task=load_task("summarize"),
+        source=load_case_source("summarize"),
+        rules=load_case_rules("summarize"),
+        folder=folder,
+        key=b"k",
+    )
 
 
 @pytest.fixture

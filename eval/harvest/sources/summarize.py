@@ -1,20 +1,20 @@
-"""Fetches the inputs of a candidate's summary from the stores (operator rights needed) and pseudonymizes them."""
+"""Harvests summaries: fetches the inputs from the stores (operator rights needed), pseudonymizes them, drafts facts."""
 
 import hashlib
 import hmac
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Any, ClassVar
 
 from eval.casecheck.case import full_numbers
+from eval.casecheck.rules import Passage
+from eval.cases import Expectations
 from eval.errors import HarvestError
-from service.errors import StoreError
+from eval.harvest.case_source import CaseSource, redacted_or_refused
+from eval.harvest.draft import drafted_facts
+from eval.harvest.kept import json_object
 from service.interactions.interaction import HistoryFilter, Interaction
-from service.redaction.free_text import RedactionFailed, redacted_text
 from service.settings import Settings
 from service.tasks.summarize import SummarizeInputs
 
@@ -29,18 +29,6 @@ _RECORD_FIELDS = (
 _ACCOUNT_DIGITS = 10
 
 
-class Origin(Protocol):
-    """A source of the inputs of past requests."""
-
-    def inputs(self, source_key: str, generated_at: datetime) -> SummarizeInputs | None:
-        """Return the inputs of the request whose record is at ``source_key``, or None if they no longer exist.
-
-        Raises:
-            StoreError: a store does not answer.
-        """
-        ...
-
-
 class Stores:
     """Fetches requests from the archive bucket and interactions from the history table."""
 
@@ -51,15 +39,9 @@ class Stores:
 
     def inputs(self, source_key: str, generated_at: datetime) -> SummarizeInputs | None:
         """See ``Origin.inputs``; None also if the history has lost interactions that the summary was made from."""
-        try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=source_key)["Body"].read()
-        except ClientError as err:
-            if err.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
-                return None
-            raise StoreError(f"bucket {self._bucket!r} refuses the request: {type(err).__name__}") from err
-        except BotoCoreError as err:
-            raise StoreError(f"bucket {self._bucket!r} cannot be reached: {type(err).__name__}") from err
-        record = json.loads(body)
+        record = json_object(self._s3, self._bucket, source_key)
+        if record is None:
+            return None
         asked = HistoryFilter.model_validate({name: record[name] for name in HistoryFilter.model_fields})
         interactions = self._history(record["account_number"], asked, generated_at)
         if len(interactions) < record["interactions_considered"]:
@@ -103,10 +85,7 @@ def pseudonymized(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
         return str(number % 10**_ACCOUNT_DIGITS).zfill(_ACCOUNT_DIGITS)
 
     def text(value: str) -> str:
-        try:
-            return redacted_text(value, account_number=account)
-        except RedactionFailed as err:
-            raise HarvestError(f"an interaction cannot be redacted: {err}") from None
+        return redacted_or_refused(value, account_number=account)
 
     interactions = tuple(
         item.model_copy(
@@ -132,3 +111,46 @@ def pseudonymized(inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
         channel_filter=inputs.channel_filter,
         interactions=interactions,
     )
+
+
+class SummarySource(CaseSource[SummarizeInputs]):
+    """Summaries: a case is one customer's history, and a correction becomes a reference with drafted facts."""
+
+    output: ClassVar[str] = "summary"
+    hint: ClassVar[str] = (
+        "# What a good summary of this history must contain. Checked when you save and close; an empty file changes nothing.\n"
+        "# A fact has: statement; accepted (words of one sentence joined by ' + '; 'word*' matches a prefix, '!word' must not "
+        "occur);\n# interaction_id; and span, the part of the interaction's text that proves it, copied letter by letter.\n"
+    )
+
+    def origin(self, settings: Settings) -> Stores:
+        """See ``CaseSource.origin``."""
+        return open_stores(settings)
+
+    def without_persons(self, inputs: SummarizeInputs, key: bytes) -> SummarizeInputs:
+        """See ``pseudonymized``."""
+        return pseudonymized(inputs, key)
+
+    def redacted(self, text: str, inputs: SummarizeInputs) -> str:
+        """Return ``text`` without personal data and without the customer's account number."""
+        return redacted_or_refused(text, account_number=inputs.account_number)
+
+    def expectations(
+        self, correction: str, passages: Sequence[Passage], empty: type[Expectations] = Expectations
+    ) -> Expectations:
+        """Return the correction as the reference, with a fact for each of its sentences that a passage supports."""
+        return empty(references=(correction,), facts=drafted_facts(correction, passages))
+
+    def missing(self, expected: Expectations) -> list[str]:
+        """Demand a reference and at least one fact."""
+        problems = []
+        if not expected.references:
+            problems.append("has no reference: write the correct summary in expectations.references")
+        if not expected.facts:
+            problems.append(
+                "has no facts: list in expectations.facts what a good summary must contain; otherwise no summary can fail"
+            )
+        return problems
+
+
+SOURCE = SummarySource()

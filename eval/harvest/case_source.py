@@ -1,0 +1,84 @@
+"""What a task adds to the harvest: where its past inputs are, how persons leave them, and what a correction demands."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from eval.casecheck.rules import Passage
+from eval.cases import Expectations
+from eval.errors import HarvestError
+from service.redaction.free_text import RedactionFailed, redacted_text
+from service.settings import Settings
+
+In = TypeVar("In", bound=BaseModel)
+Found = TypeVar("Found", bound=BaseModel, covariant=True)
+
+
+class Origin(Protocol[Found]):
+    """A source of the inputs of past requests."""
+
+    def inputs(self, source_key: str, generated_at: datetime) -> Found | None:
+        """Return the inputs of the request whose record is at ``source_key``, or None if they no longer exist.
+
+        Raises:
+            StoreError: a store does not answer.
+        """
+        ...
+
+
+class CaseSource(ABC, Generic[In]):
+    """One task's part of the harvest. What a proposal shows of the inputs are the passages of the task's ``CaseRules``."""
+
+    output: ClassVar[str] = "answer"  # what the task's output is called on screen
+    # Stands above the expectations in the editor; every line begins with "#".
+    hint: ClassVar[str] = (
+        "# What a good answer to these inputs must be, as the task's scorers read it.\n"
+        "# Checked when you save and close; an empty file changes nothing.\n"
+    )
+
+    @abstractmethod
+    def origin(self, settings: Settings) -> Origin[In]:
+        """Return where past inputs are read from; reading needs operator rights."""
+
+    @abstractmethod
+    def without_persons(self, inputs: In, key: bytes) -> In:
+        """Return the inputs as git may keep them: ids replaced by pseudonyms made with ``key``, texts redacted.
+
+        Raises:
+            HarvestError: a text cannot be redacted; the message does not quote it.
+        """
+
+    def redacted(self, text: str, inputs: In) -> str:
+        """Return an output, a comment or a correction about the original ``inputs`` without personal data.
+
+        Raises:
+            HarvestError: the text cannot be redacted; the message does not quote it.
+        """
+        return redacted_or_refused(text)
+
+    def expectations(
+        self, correction: str, passages: Sequence[Passage], empty: type[Expectations] = Expectations
+    ) -> Expectations:
+        """Return what a person's correction of the output says about a good one, as a draft of type ``empty``."""
+        return empty(references=(correction,))
+
+    def missing(self, expected: Expectations) -> list[str]:
+        """Return what ``expected`` lacks to be able to reject an output, each with what to do; empty where it can."""
+        if expected == type(expected)():
+            return ["expects nothing, so no answer can fail: write into expectations what a good answer must be"]
+        return []
+
+
+def redacted_or_refused(text: str, *, account_number: str = "") -> str:
+    """Return ``text`` without personal data.
+
+    Raises:
+        HarvestError: it cannot be redacted; the message does not quote it.
+    """
+    try:
+        return redacted_text(text, account_number=account_number)
+    except RedactionFailed as err:
+        raise HarvestError(f"a text cannot be redacted: {err}") from None

@@ -1,0 +1,74 @@
+"""Inputs of past requests as the service keeps them with its answers: the source of any task that keeps its answers."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ValidationError
+
+from eval.casecheck.case import full_numbers
+from eval.casecheck.rules import string_passages
+from eval.errors import HarvestError
+from eval.harvest.case_source import CaseSource, Origin
+from service.errors import StoreError
+from service.settings import Settings
+
+
+class KeptAnswers:
+    """Reads the inputs from the objects that hold the answers in the archive bucket."""
+
+    def __init__(self, s3: Any, bucket: str, input_model: type[BaseModel]) -> None:
+        self._s3, self._bucket, self._input_model = s3, bucket, input_model
+
+    def inputs(self, source_key: str, generated_at: datetime) -> BaseModel | None:
+        """See ``Origin.inputs``; None also if the answer was kept without its inputs, or the task takes others now."""
+        record = json_object(self._s3, self._bucket, source_key)
+        kept = None if record is None else record.get("inputs")
+        if kept is None:
+            return None
+        try:
+            return self._input_model.model_validate(kept)
+        except ValidationError:
+            return None
+
+
+class KeptSource(CaseSource[BaseModel]):
+    """The source of a task whose answers are kept: a case is one answered request, a correction becomes a reference.
+
+    The service has replaced the ids (``Task.without_ids``) and redacted the texts of kept inputs before it wrote them.
+    """
+
+    def __init__(self, input_model: type[BaseModel]) -> None:
+        self._input_model = input_model
+
+    def origin(self, settings: Settings) -> Origin[BaseModel]:
+        """See ``CaseSource.origin``."""
+        from service.aws.clients import client
+
+        return KeptAnswers(client("s3", settings), settings.stores.archive_bucket, self._input_model)
+
+    def without_persons(self, inputs: BaseModel, key: bytes) -> BaseModel:
+        """Return the inputs as they were kept; refuse them if a full number is left."""
+        left = [number for passage in string_passages(inputs) for number in full_numbers(passage.text)]
+        if left:
+            raise HarvestError(f"{len(left)} full numbers are left in the kept inputs; this candidate is not proposed")
+        return inputs
+
+
+def json_object(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
+    """Return the JSON object ``key`` of ``bucket``, None if there is none.
+
+    Raises:
+        StoreError: S3 does not answer.
+    """
+    try:
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as err:
+        if err.response.get("Error", {}).get("Code") in ("NoSuchKey", "404"):
+            return None
+        raise StoreError(f"bucket {bucket!r} refuses the request: {type(err).__name__}") from err
+    except BotoCoreError as err:
+        raise StoreError(f"bucket {bucket!r} cannot be reached: {type(err).__name__}") from err
+    found: dict[str, Any] = json.loads(body)
+    return found

@@ -1,0 +1,150 @@
+"""A throw-away task's rows beside summaries in one warehouse: the harvest shows each task's alone."""
+
+import io
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from answer_rows import answer, feedback, summary
+from botocore.exceptions import ClientError
+from empty_warehouse import empty_warehouse
+from throw_away import ThrowAway
+
+from eval.cases import load_cases
+from eval.errors import HarvestError
+from eval.harvest.candidates import find_candidates
+from eval.harvest.kept import KeptAnswers
+from eval.harvest.proposal import proposals_path, write_proposals
+from eval.harvest.propose import HarvestContext, propose
+from eval.harvest.review import apply, review
+from eval.harvest.sources import load_case_source
+from eval.suites import load_case_rules
+from service.display.terminal import open_console
+from service.errors import ConfigurationError
+from service.events import FeedbackEvent, SummaryEvent
+from service.settings import Settings
+from service.task import load_task
+from service.tasks.summarize import SummarizeInputs
+
+AT = datetime(2026, 11, 11, 9, tzinfo=UTC)
+
+
+class Bucket:
+    """An archive bucket as a dict of texts by key."""
+
+    def __init__(self, objects):
+        self.objects = objects
+
+    def get_object(self, Bucket, Key):  # noqa: N803 - boto3's names
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[Key].encode())}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    task = ThrowAway(tmp_path)
+    yield Settings(root=tmp_path, state_dir=tmp_path / "state")
+    task.remove()
+
+
+def context(settings, task="shout"):
+    return HarvestContext(
+        task=load_task(task),
+        source=load_case_source(task),
+        rules=load_case_rules(task),
+        folder=settings.datasets_dir / task,
+        key=b"k",
+    )
+
+
+def shout(number, verdict, **changes):
+    key = f"omni-channel/answers/shout/year=2026/month=11/day=11/hour=09/s{number}.json"
+    return answer(AT + timedelta(minutes=number), verdict, task="shout", source_key=key, **changes)
+
+
+def filled(path, answers, verdicts):
+    warehouse = empty_warehouse(path)
+    for event, made in ((SummaryEvent, answers), (FeedbackEvent, verdicts)):
+        warehouse.merge(event, pa.Table.from_pylist([row.model_dump() for row in made]))
+    return warehouse
+
+
+def test_a_kept_answer_of_any_task_becomes_a_case(settings):
+    loud, wrong, old = shout(1, "helpful"), shout(2, "not_helpful", summary_text="tell them"), shout(3, "not_helpful")
+    told = feedback(wrong, comment="Call me at 555-0100-2233", edited_summary="Please tell them.")
+    others = [summary(AT, "not_helpful"), summary(AT, "not_helpful")]
+    verdicts = [told, *map(feedback, (old, *others))]
+    with closing(filled(settings.warehouse_file, [loud, wrong, old, *others], verdicts)) as warehouse:
+        candidates = find_candidates(warehouse, "shout", "2026-W46")
+        assert [item.request_id for item in candidates] == [wrong.request_id, old.request_id]
+        assert len(find_candidates(warehouse, "summarize", "2026-W46")) == 2
+    here = context(settings)
+    kept = KeptAnswers(
+        Bucket({wrong.source_key: '{"task": "shout", "inputs": {"text": "tell them by [number]"}}'}),
+        "archive",
+        here.task.input_model,
+    )
+    found = propose(candidates, [], kept, here, week="2026-W46", most=5)
+    assert found.left_out == {"history gone": 1}
+    (proposal,) = found.new
+    assert proposal.case.inputs == {"text": "tell them by [number]"}
+    assert proposal.case.expectations.references == ("Please tell them.",)
+    assert proposal.comment == "Call me at [number]"
+
+    path = proposals_path("shout", settings)
+    write_proposals(path, [proposal])
+    out = io.StringIO()
+    assert review(path, here, open_console(out, width=100), lambda _: "s") == {"skipped": 1}
+    assert "tell them by [number]" in out.getvalue()
+    assert "answer shown to the agent" in out.getvalue()
+    write_proposals(path, [proposal.model_copy(update={"decision": "accept"})])
+    assert apply(path, here) == ([proposal.id], [])
+    assert [
+        case.id for case in load_cases(here.folder / "regression.jsonl", input_model=here.task.input_model).cases
+    ] == [proposal.id]
+
+
+def test_a_case_that_expects_nothing_is_not_accepted(settings):
+    wrong = shout(1, "not_helpful")
+    with closing(filled(settings.warehouse_file, [wrong], [feedback(wrong)])) as warehouse:
+        candidates = find_candidates(warehouse, "shout", "2026-W46")
+    here = context(settings)
+    kept = KeptAnswers(Bucket({wrong.source_key: '{"inputs": {"text": "tell them"}}'}), "b", here.task.input_model)
+    (proposal,) = propose(candidates, [], kept, here, week="2026-W46", most=5).new
+    path = proposals_path("shout", settings)
+    write_proposals(path, [proposal.model_copy(update={"decision": "accept"})])
+    (accepted, refused) = apply(path, here)
+    assert accepted == []
+    assert "expects nothing, so no answer can fail" in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "why"),
+    [
+        ({"inputs": {"text": "card 4111 1111 1111 1111"}}, "not redactable"),
+        ({"inputs": None}, "history gone"),
+        ({"inputs": {"words": "the task takes others now"}}, "history gone"),
+    ],
+)
+def test_inputs_that_must_not_or_cannot_be_a_case_are_left_out(settings, kept, why):
+    wrong = shout(1, "not_helpful")
+    with closing(filled(settings.warehouse_file, [wrong], [feedback(wrong)])) as warehouse:
+        candidates = find_candidates(warehouse, "shout", "2026-W46")
+    here = context(settings)
+    origin = KeptAnswers(Bucket({wrong.source_key: json.dumps(kept)}), "b", here.task.input_model)
+    found = propose(candidates, [], origin, here, week="2026-W46", most=5)
+    assert (found.new, found.left_out) == ([], {why: 1})
+
+
+def test_a_task_without_a_source_and_an_unknown_task_are_named():
+    with pytest.raises(
+        HarvestError, match=r"task 'scorecard' cannot be harvested yet; write eval/harvest/sources/scorecard"
+    ):
+        load_case_source("scorecard")
+    with pytest.raises(ConfigurationError, match="no task 'nosuch'; tasks: scorecard, summarize"):
+        load_task("nosuch")
+    assert load_case_source("summarize").output == "summary"
+    assert load_task("summarize").input_model is SummarizeInputs

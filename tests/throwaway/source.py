@@ -1,0 +1,7 @@
+"""Shouts are harvested from the answers that the service keeps."""
+
+from service.tasks.shout import ShoutInputs
+
+from eval.harvest.kept import KeptSource
+
+SOURCE = KeptSource(ShoutInputs)
