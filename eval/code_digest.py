@@ -31,6 +31,7 @@ DECIDING_CODE = (
     "service/cards",
     "service/pair.py",
     "service/task.py",
+    "service/task_result.py",
     "service/attempt.py",
     "service/question.py",
     "service/guard.py",

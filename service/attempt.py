@@ -1,29 +1,30 @@
-"""One run of a task: its context, its result, and the attempt that calls models, checks answers and counts costs."""
+"""One run of a task: its context, and the attempt that calls models, checks answers and counts costs."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from service.answers.echoes import echoes_in
 from service.answers.finding import Finding
 from service.cards import ModelCards
-from service.errors import AnswerRefused, FailureCode, ModelError, OutputInvalid
+from service.errors import AnswerRefused, ModelError, OutputInvalid
 from service.guard import Guard, check_answer, kinds_of, repair_messages
 from service.llm.breaker import BreakerState
 from service.llm.deadline import Budget, complete_within
+from service.llm.hedging import HedgeBudget
 from service.llm.model_call import AnswerOrigin, Gateway, ModelCall, ModelReply
 from service.llm.pricing import Cost, Usage, cost_of
 from service.llm.reliability import Reliability, WatchedGateway, estimated_usage
-from service.pair import Pair
+from service.llm.streaming import not_streaming
+from service.pair import Pair, Part
 from service.question import Question, Use
+from service.task_result import NO_MODEL, Arm, TaskResult
 from service.telemetry.log import Event, log
 from service.tools.allowed import NO_TOOLS, AllowedTools
 from service.tools.provenance import Sources
 from service.tools.use import ToolOutcome, TracedStep
 
-NO_MODEL = "none"
-Arm = Literal["primary", "backup", "fallback", "none"]
 Chain = Literal["serve", "primary", "backup"]
 # An abandoned call counts against its model if it ran for the pair's hedge delay, and at least for this time.
 _LEAST_SLOW_S = 1.0
@@ -57,69 +58,6 @@ class TaskContext:
     crowded: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskResult:
-    """The result of a run. ``output`` is None exactly when ``failure`` is set; ``raw_text`` is the text of a rejected answer.
-
-    ``cost`` is None for a model without prices. ``latency_ms`` covers the whole run, ``model_ms`` only the calls that answered.
-    ``usage`` is metered; ``estimated_usage`` is for cancelled and timed-out calls and for answers that stated no usage; ``cost``
-    includes both. ``guarded`` lists the
-    kinds of all guard findings of the run, also those in answers that were not shown, and ``guard_findings`` is their number.
-    ``repaired`` means that the output is a second attempt after such findings. ``origins`` are those of the replies that gave the
-    output or failed to; empty if no model answered. ``trace`` lists the steps of the run. ``uses`` is for steps within a run.
-    """
-
-    output: str | None
-    arm: Arm
-    model: str
-    answered_by: str
-    latency_ms: float
-    model_ms: float = 0.0
-    usage: Usage = field(default_factory=Usage)
-    cost: Cost | None = field(default_factory=Cost)
-    attempts: int = 0
-    failure: FailureCode | None = None
-    failure_message: str = ""
-    raw_text: str = ""
-    estimated_usage: Usage = field(default_factory=Usage)
-    guarded: tuple[str, ...] = ()
-    guard_findings: int = 0
-    repaired: bool = False
-    origins: tuple[AnswerOrigin, ...] = ()
-    trace: tuple[TracedStep, ...] = ()
-    uses: tuple[Use, ...] = ()
-
-    @property
-    def request_ms(self) -> float:
-        """Time of the whole run in ms; at least that of its calls, which a reply from a cache took without being waited for."""
-        return max(self.latency_ms, self.model_ms)
-
-    @property
-    def cost_estimated(self) -> bool:
-        """True if part of ``cost`` is an estimate, because a call returned no usage."""
-        return self.estimated_usage != Usage()
-
-    @property
-    def degraded(self) -> bool:
-        """True if the task's own fallback answered instead of the pair's models."""
-        return self.arm == "fallback"
-
-
-def combined(answers: Sequence[TaskResult], output: str) -> TaskResult:
-    """Return the results of all questions as one: times and attempts are summed; the arm is ``backup`` if any question's is."""
-    last = answers[-1]
-    return replace(
-        last,
-        output=output,
-        arm="backup" if any(answer.arm == "backup" for answer in answers) else last.arm,
-        answered_by=" + ".join(dict.fromkeys(answer.answered_by for answer in answers)),
-        origins=tuple(dict.fromkeys(origin for answer in answers for origin in answer.origins)),
-        model_ms=sum(answer.model_ms for answer in answers),
-        attempts=sum(answer.attempts for answer in answers),
-        repaired=any(answer.repaired for answer in answers),
-    )
-
-
 @dataclass(slots=True)
 class Attempt:
     """Calls models for one run, checks their answers, and counts usage and cost, also of failed answers."""
@@ -137,15 +75,20 @@ class Attempt:
     guard_findings: int = 0
     trace: list[TracedStep] = field(default_factory=list)
 
+    @property
+    def prompt(self) -> Part:
+        """The part of the pair that the current ``question`` asks."""
+        return self.context.pair.part(self.question.part)
+
     def call(self) -> ModelCall:
-        """Return the call that asks the pair's model the current ``question``."""
-        pair = self.context.pair
+        """Return the call that asks the current ``question``."""
+        pair, prompt = self.context.pair, self.prompt
         return ModelCall(
-            model=pair.model,
-            messages=pair.render(self.question.values),
-            sampling=pair.sampling,
+            model=prompt.model,
+            messages=pair.render(self.question.values, prompt.name),
+            sampling=prompt.sampling,
             timeout_s=self.budget.remaining_s(),
-            cache_prefix=pair.cache_prefix,
+            cache_prefix=prompt.cache_prefix,
             document=self.question.document,
             answer_schema=self.question.answer_schema,
             turns=self.question.turns,
@@ -159,6 +102,9 @@ class Attempt:
             ModelError: no answer, or ``AnswerRefused`` if the guard's findings remain or the time is too short to repair.
         """
         call = replace(call, model=model)
+        if not self.question.shown:
+            with not_streaming():
+                return await self._ask_once(call, arm)
         if self.guard is None or self._is_code(model):
             return await self._ask_once(call, arm)
         preparing = self.guard.prepare_soon()
@@ -189,7 +135,7 @@ class Attempt:
         assert self.guard is not None
         assert result.output is not None
         findings = await check_answer(self.guard, result.output, self.budget.remaining_s())
-        findings += echoes_in(result.output, self.context.pair.messages)
+        findings += echoes_in(result.output, self.prompt.messages)
         if findings:
             kinds = kinds_of(findings)
             self.guarded.update(dict.fromkeys(kinds))
@@ -220,20 +166,25 @@ class Attempt:
         return replace(second, attempts=first.attempts + second.attempts, repaired=True)
 
     def relieves(self) -> bool:
-        """Return whether this request is one of those that go straight to the backup, because hedges have run out."""
-        context = self.context
-        if context.reliability is None or context.pair.backup is None or self._is_code(context.pair.backup):
+        """Return whether this question is one of those that go straight to the backup, because hedges have run out."""
+        shared, backup = self.context.reliability, self.prompt.backup
+        if shared is None or backup is None or self._is_code(backup):
             return False
-        if context.reliability.breakers.of(context.pair.backup).state is not BreakerState.CLOSED:
+        if shared.breakers.of(backup).state is not BreakerState.CLOSED:
             return False
-        return context.reliability.hedges.of(context.pair.digest).relieve()
+        return self._hedges(shared).relieve()
+
+    def _hedges(self, shared: Reliability) -> HedgeBudget:
+        # Each part has its own, so that a judge that is slow does not use up what the main prompt needs.
+        digest, part = self.context.pair.digest, self.question.part
+        return shared.hedges.of(f"{digest}/{part}" if part else digest)
 
     def hedging(self, primary: str, backup: str) -> Callable[[], bool]:
-        """Count this request, and return the function that decides whether the backup may start beside a slow primary."""
+        """Count this question, and return the function that decides whether the backup may start beside a slow primary."""
         shared = self.context.reliability
         if shared is None or self._is_code(backup):
             return lambda: True
-        hedges = shared.hedges.of(self.context.pair.digest)
+        hedges = self._hedges(shared)
         hedges.request()
         slow_s = self.context.pair.serving.hedge_delay_ms / 1000
 
@@ -313,8 +264,8 @@ class Attempt:
     def _unusable(self, call: ModelCall, reply: ModelReply) -> None:
         self._count(reply, call.model, "unusable")
 
-    def _count(self, reply: ModelReply, model: str, status: str) -> None:
-        """Count the usage and cost of a reply, and note it in the trace."""
+    def _count(self, reply: ModelReply, model: str, status: str, output: str = "") -> None:
+        """Count the usage and cost of a reply, and note it in the trace with what was read in it."""
         cost = self._pay(reply.usage, model)
         if reply.metered:
             self.used = self.used + reply.usage
@@ -323,8 +274,10 @@ class Attempt:
         self.trace.append(
             TracedStep(
                 kind="model",
-                name=model,
+                name=self.question.part or "main",
+                model=model,
                 status=status,
+                content=output,
                 ms=reply.latency_ms,
                 cost_usd=None if cost is None else float(cost.metered_usd),
             )
@@ -342,16 +295,11 @@ class Attempt:
             OutputInvalid: the reply was cut off, or its text is not valid.
         """
         self.answered_by, self.origins = reply.answered_by, (reply.origin,)
-        self._count(reply, model, reply.stop_reason)
-        if reply.stop_reason == "max_tokens":
-            raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
-        # Only uses of tools that were offered: the text of others would be shown without check and guard.
-        uses = reply.uses if self.question.tools else ()
+        output, uses = "", tuple[Use, ...]()
         try:
-            output = reply.text if uses else self.question.read(reply.text)
-        except OutputInvalid as err:
-            err.raw_text = reply.text
-            raise
+            output, uses = self._read(reply)
+        finally:
+            self._count(reply, model, reply.stop_reason, output)
         return TaskResult(
             output=output,
             arm=arm,
@@ -365,6 +313,17 @@ class Attempt:
             origins=self.origins,
             uses=uses,
         )
+
+    def _read(self, reply: ModelReply) -> tuple[str, tuple[Use, ...]]:
+        if reply.stop_reason == "max_tokens":
+            raise OutputInvalid("the answer was cut off at the pair's maxOutputTokens", raw_text=reply.text)
+        # Only uses of tools that were offered: the text of others would be shown without check and guard.
+        uses = reply.uses if self.question.tools else ()
+        try:
+            return reply.text if uses else self.question.read(reply.text), uses
+        except OutputInvalid as err:
+            err.raw_text = reply.text
+            raise
 
     def fall_back(self, model: str, output: str) -> TaskResult:
         """Return the result with the output of the task's own fallback."""

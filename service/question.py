@@ -40,9 +40,11 @@ class Said:
 class Question:
     """The inputs of one model call, and the function that reads its answer.
 
-    ``values`` fill the pair's templates; ``document`` holds the same facts for in-process models. ``read`` returns the output of
+    ``part`` names the part of the pair that is asked, with its own prompt and model; "" is the main prompt. ``shown`` is False
+    for an answer that only the task reads, such as a judge's grade: it is neither streamed, guarded nor validated.
+    ``values`` fill the part's templates; ``document`` holds the same facts for in-process models. ``read`` returns the output of
     an answer's text, or raises ``OutputInvalid``. ``answer_schema`` asks for structured output (``ModelCall.answer_schema``).
-    ``turns`` follow the pair's messages: what was said and done before in this run or conversation. With ``tools`` the model is
+    ``turns`` follow the part's messages: what was said and done before in this run or conversation. With ``tools`` the model is
     offered the pair's tools, and the step receives a ``Said``, otherwise the output.
     """
 
@@ -52,3 +54,5 @@ class Question:
     answer_schema: Mapping[str, Any] | None = None
     turns: tuple[DialogueTurn, ...] = ()
     tools: bool = False
+    part: str = ""
+    shown: bool = True

@@ -10,17 +10,18 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from service.attempt import Arm as Arm
-from service.attempt import Attempt, combined
+from service.attempt import Attempt
 from service.attempt import Chain as Chain
 from service.attempt import TaskContext as TaskContext
-from service.attempt import TaskResult as TaskResult
 from service.errors import ConfigurationError, ModelError, OutputInvalid
 from service.guard import Guard
 from service.llm.deadline import Budget, first_good
 from service.llm.model_call import InProcessModels, ModelCall
 from service.pair import OutputRules, Pair
 from service.question import Question, Said, Use
+from service.task_result import Arm as Arm
+from service.task_result import TaskResult as TaskResult
+from service.task_result import combined
 from service.telemetry.log import Event, log
 from service.tools.provenance import Sources
 
@@ -83,8 +84,9 @@ class Task(ABC, Generic[In]):
         """Yield what the run does next, a ``Question`` or the ``Use`` of a tool, and return the run's output.
 
         The generator receives the output of each question and the ``ToolOutcome`` of each use. A reply that was cancelled, such
-        as that of a hedge that lost, is never received, so no tool is used because of it. The default asks ``questions`` one
-        after the other. Like ``joined``, it raises ``OutputInvalid`` if what it received gives no valid output.
+        as that of a hedge that lost, is never received, so no tool is used because of it. A question that failed raises its
+        ``ModelError`` in the generator, which may do without the answer; otherwise the run fails with it. The default asks
+        ``questions`` one after the other. Like ``joined``, it raises ``OutputInvalid`` if what it received gives no valid output.
         """
         answers = []
         for question in self.questions(inputs, pair):
@@ -140,25 +142,38 @@ class Task(ABC, Generic[In]):
             return attempt.failed(err)
 
     async def _taken(self, inputs: In, attempt: Attempt) -> TaskResult:
-        """Take the run's steps one after the other: they share the budget, and after a model's failure none follows."""
-        steps = self.steps(inputs, attempt.context.pair)
-        answers: list[TaskResult] = []
+        """Take the run's steps one after the other: they share the budget and the trace."""
+        answered: list[tuple[Question, TaskResult]] = []
+        output = await self._followed(self.steps(inputs, attempt.context.pair), inputs, attempt, answered)
+        return attempt.settle(combined(answered, output) if answered else attempt.unasked(output))
+
+    async def _followed(
+        self, steps: Steps, inputs: In, attempt: Attempt, answered: list[tuple[Question, TaskResult]]
+    ) -> str:
+        """Take the steps of a generator, add what was answered to ``answered``, and return the generator's value."""
         received: Any = None
+        failed: ModelError | None = None
         try:
             for taken in itertools.count():
                 try:
-                    step = steps.send(received)
+                    step = steps.send(received) if failed is None else steps.throw(failed)
                 except StopIteration as end:
-                    return attempt.settle(combined(answers, end.value) if answers else attempt.unasked(end.value))
+                    output: str = end.value
+                    return output
                 if taken == self.most_steps:
                     break
                 if isinstance(step, Use):
-                    received = await attempt.use(step, self.sources(inputs))
+                    received, failed = await attempt.use(step, self.sources(inputs)), None
                     continue
                 attempt.question = step
-                answers.append(await self._answer(attempt.call(), attempt))
-                said = answers[-1]
+                try:
+                    said = await self._answer(attempt.call(), attempt)
+                except ModelError as err:
+                    received, failed = None, err
+                    continue
+                answered.append((step, said))
                 received = Said(output=said.output or "", uses=said.uses) if step.tools else said.output
+                failed = None
             raise OutputInvalid(f"the run took more than {self.most_steps} steps")
         finally:
             steps.close()
@@ -168,27 +183,25 @@ class Task(ABC, Generic[In]):
         return attempt.fall_back(model, answer if isinstance(answer, str) else answer.output)  # it uses no tools
 
     async def _answer(self, call: ModelCall, attempt: "Attempt") -> TaskResult:
-        pair, chain = attempt.context.pair, attempt.context.chain
-        if chain == "backup" or (chain == "serve" and pair.backup is not None):
-            if pair.backup is None:
-                raise ConfigurationError(
-                    f"pair {pair.name!r} has no backup to evaluate; add one or evaluate the primary"
-                )
-            backup = pair.backup
-            if chain == "backup":
+        pair, chain, prompt = attempt.context.pair, attempt.context.chain, attempt.prompt
+        if chain == "backup" and not pair.has_backup:
+            raise ConfigurationError(f"pair {pair.name!r} has no backup to evaluate; add one or evaluate the primary")
+        if chain == "primary" or prompt.backup is None:
+            return await attempt.ask(call, prompt.model, "primary")
+        backup = prompt.backup
+        if chain == "backup":
+            return await attempt.ask(call, backup, "backup")
+        may_hedge = attempt.hedging(prompt.model, backup)
+        if attempt.relieves():
+            with suppress(ModelError):
                 return await attempt.ask(call, backup, "backup")
-            may_hedge = attempt.hedging(pair.model, backup)
-            if attempt.relieves():
-                with suppress(ModelError):
-                    return await attempt.ask(call, backup, "backup")
-            return await first_good(
-                lambda: attempt.ask(call, pair.model, "primary"),
-                lambda: attempt.ask(call, backup, "backup"),
-                hedge_delay_s=pair.serving.hedge_delay_ms / 1000,
-                may_hedge=may_hedge,
-                remaining_s=attempt.budget.remaining_s,
-            )
-        return await attempt.ask(call, pair.model, "primary")
+        return await first_good(
+            lambda: attempt.ask(call, prompt.model, "primary"),
+            lambda: attempt.ask(call, backup, "backup"),
+            hedge_delay_s=pair.serving.hedge_delay_ms / 1000,
+            may_hedge=may_hedge,
+            remaining_s=attempt.budget.remaining_s,
+        )
 
 
 def load_task(name: str) -> Task[Any]:

@@ -52,7 +52,8 @@ def feedback(of, **changes):
     given = {
         "feedback_id": f"f-{of.request_id}", "helpful_feedback": of.helpful_feedback or "not_helpful", "comment": None,
         "feedback_timestamp": of.feedback_timestamp or of.generation_timestamp, "edited_summary": None,
-        "reason": None, "summary_timestamp": of.generation_timestamp, "schema_version": 1, "source_key": "omni-channel/feedback/x.json",
+        "reason": None, "summary_timestamp": of.generation_timestamp, "schema_version": 1,
+        "source_key": "omni-channel/feedback/x.json",
     }  # fmt: skip
     copied = {
         name: getattr(of, name)

@@ -58,6 +58,16 @@ class TextSink:
 
 
 @contextmanager
+def not_streaming() -> Iterator[None]:
+    """Stream nothing inside this block: what is asked there is not for the client."""
+    token = _sink.set(None)
+    try:
+        yield
+    finally:
+        _sink.reset(token)
+
+
+@contextmanager
 def streaming_into(sink: TextSink) -> Iterator[None]:
     """Set the sink for everything that runs inside this block, including asyncio tasks created there."""
     token = _sink.set(sink)

@@ -32,7 +32,9 @@ class ToolOutcome:
 class TracedStep:
     """One step of a run: a model call (``model``) or the use of a tool (``tool``), in the order in which they ended.
 
-    ``ms`` is the step's time. ``cost_usd`` is None for a model without prices, and 0 for a tool.
+    ``name`` is that of the tool, or of the asked part of the pair, "main" for the main prompt. ``content`` is the tool's answer,
+    or the output that was read from the model's. ``model`` is the id of the asked model. ``ms`` is the step's time. ``cost_usd``
+    is None for a model without prices, and 0 for a tool.
     """
 
     kind: Literal["model", "tool"]
@@ -44,3 +46,4 @@ class TracedStep:
     content: str = ""
     reason: RefusalReason | None = None
     undecided: bool = False
+    model: str = ""

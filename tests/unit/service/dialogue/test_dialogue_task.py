@@ -84,9 +84,9 @@ def test_a_model_that_is_code_uses_a_tool_and_replies_with_what_it_returned():
     result = run("polite")
     assert json.loads(result.output)["reply"] == "find_branch: Strand"
     assert [(step.kind, step.name, step.status) for step in result.trace] == [
-        ("model", "polite", "tool_use"),
+        ("model", "main", "tool_use"),
         ("tool", "find_branch", "done"),
-        ("model", "polite", "end_turn"),
+        ("model", "main", "end_turn"),
     ]
 
 
