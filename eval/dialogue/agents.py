@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from eval.dialogue.scenario import DialogueExpectations, GoldReply, GoldUse, Scenario
-from service.attempt import NO_MODEL
 from service.dialogue.turn import DialogueInputs, DialogueReply, HandoverNote
 from service.question import Use
 from service.task import TaskResult
+from service.task_result import NO_MODEL
 from service.tools.allowed import AllowedTools
 from service.tools.provenance import Sources
 from service.tools.use import TracedStep
