@@ -47,7 +47,8 @@ def _of_calls(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutation]:
             yield Mutation(kind=kind, what=f"{use.use}.{name}", gold=_with(gold, turn, number, changed))
     last = len(gold) - 1
     for call in expected.forbidden_calls:
-        extra = GoldUse(use=call.tool, arguments=call.arguments)
+        like = next((use.arguments for _, _, use in _uses(gold) if use.use == call.tool), {})
+        extra = GoldUse(use=call.tool, arguments={**like, **call.arguments})
         yield Mutation(kind="forbidden call made", what=call.tool, gold=_replaced(gold, last, (extra, *gold[last])))
 
 

@@ -31,8 +31,9 @@ _COUNTERPART = ("customer.py", "play.py", "record.py", "scenario.py", "states.py
 class DialogueEpisode:
     """See ``eval.episode.Episode``.
 
-    ``world`` opens the world of a scenario. ``specs`` are all tools that it has; a pair names those that it may use. ``ignored``
-    are fields of the records that conversations of equal worth may leave different: free text, logs of reads.
+    ``world`` opens the world of a scenario; it is a function of a module, because other processes get it, too. ``specs`` are
+    all tools that it has; a pair names those that it may use. ``ignored`` are fields of the records that conversations of equal
+    worth may leave different: free text, logs of reads.
     """
 
     world: Callable[[Scenario], World]

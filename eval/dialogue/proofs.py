@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from eval.cases import Case
 from eval.dialogue.agents import PLACEHOLDER, Agent, GoldAgent, degenerate_agents
-from eval.dialogue.judging import wrongs
+from eval.dialogue.judging import proposed_not_permitted, wrongs
 from eval.dialogue.mutations import mutations_of
 from eval.dialogue.play import DialogueEpisode
 from eval.dialogue.record import ConversationRecord
@@ -19,7 +19,7 @@ from service.pair import ToolSpec
 
 @dataclass(slots=True, kw_only=True)
 class CaseProof:
-    """What the proof of one case found. ``caught`` counts, by kind of fault and by check, what failed as it should."""
+    """What the proof of one case found. ``caught`` counts, by kind of fault and by score, what failed as it should."""
 
     case_id: str
     problems: list[str] = field(default_factory=list)
@@ -48,9 +48,11 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
     if PLACEHOLDER.search(" ".join(record.replies)):
         proof.problems.append(f"the gold run says what no tool returned: {record.replies[-1]}")
     for mutation in mutations_of(scenario, expected):
-        found = wrongs(await _played(episode, case, specs, GoldAgent(mutation.gold)), expected)
+        spoilt = await _played(episode, case, specs, GoldAgent(mutation.gold))
         proof.tried[mutation.kind] += 1
-        failed = [name for name, wrong in found.items() if wrong]
+        failed = [f"{name}_right" for name, wrong in wrongs(spoilt, expected).items() if wrong]
+        if proposed_not_permitted(spoilt, expected):
+            failed.append("not_permitted_proposed")  # the runtime may have refused it, so that no harm was done
         if not failed:
             proof.problems.append(f"passes with a planted fault: {mutation.kind} ({mutation.what})")
         proof.caught.update((mutation.kind, name) for name in failed)

@@ -1,0 +1,125 @@
+"""The scripted customer: what they say to what they are asked."""
+
+import pytest
+
+from eval.dialogue.customer import Customer, Over
+from eval.dialogue.scenario import Script
+from service.dialogue.turn import DialogueReply, HandoverNote
+
+KNOWS = {
+    "number": {"says": ["It is A1."], "asked_by": ["number"], "value": "A1"},
+    "address": {"says": ["12 Oak Street."], "asked_by": ["address", "where + to"], "value": "12 Oak Street"},
+}
+
+
+def customer(repeat=0, **script):
+    given = {"goal": "get it", "opens": ["Hello.", "Hi.", "Good day.", "Morning."], "knows": KNOWS}
+    return Customer(Script.model_validate(given | script), "case", repeat)
+
+
+def asks(*names, text="Tell me."):
+    return DialogueReply(reply=text, action="clarify", asks=names)
+
+
+def says(text, action="answer"):
+    note = HandoverNote(reason="asked", context="A1") if action == "handover" else None
+    return DialogueReply(reply=text, action=action, handover=note)
+
+
+def test_a_customer_is_the_same_for_each_case_and_repeat_and_differs_between_repeats():
+    openings = [customer(repeat).opening() for repeat in range(20)]
+    assert openings == [customer(repeat).opening() for repeat in range(20)]
+    assert len(set(openings)) > 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (asks("number"), "It is A1."),
+        (asks("number", "address"), "It is A1. 12 Oak Street."),
+        (asks(text="What is the number?"), "It is A1."),  # it does not say what it asks, and its words do
+        (asks("confirmation"), "Yes, please."),
+    ],
+)
+def test_a_customer_says_what_they_are_asked_for(reply, answer):
+    asked = customer()
+    asked.opening()
+    said = asked.hears(reply)
+    assert said == answer or (reply.asks == ("confirmation",) and said.startswith(("Yes", "That is correct")))
+
+
+def test_a_customer_who_is_asked_for_what_they_do_not_know_says_so():
+    asked = customer()
+    asked.opening()
+    assert asked.hears(asks("password")) in ("I don't know that.", "I'm afraid I don't have that.", "No idea, sorry.")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [asks(text="Hm?"), asks("address", text="What is the number?")],  # the second contradicts itself
+)
+def test_a_customer_who_does_not_understand_asks_back_once_and_then_the_run_is_unscored(reply):
+    lost = customer()
+    lost.opening()
+    assert lost.hears(reply).endswith("?")
+    assert lost.unscored == ""
+    assert lost.hears(reply) == Over("not understood")
+    assert lost.unscored
+
+
+@pytest.mark.parametrize(
+    ("reply", "ending"),
+    [
+        (says("Here it is."), "answered"),
+        (says("Bye.", "close"), "closed"),
+        (says("A colleague.", "handover"), "handover"),
+    ],
+)
+def test_a_conversation_ends_with_an_answer_or_a_person(reply, ending):
+    done = customer()
+    done.opening()
+    assert done.hears(reply) == Over(ending)
+
+
+def test_patience_ends():
+    tired = customer(patience=2)
+    tired.opening()
+    assert isinstance(tired.hears(asks("number")), str)
+    assert tired.hears(asks("number")) == Over("patience")
+
+
+def test_a_second_request_follows_the_first_answer():
+    busy = customer(then=["And the address?"])
+    busy.opening()
+    assert busy.hears(says("It comes today.")) == "And the address?"
+    assert busy.hears(says("12 Oak Street.")) == Over("answered")
+
+
+def test_a_correction_follows_the_fact_and_replaces_it():
+    wavering = customer(
+        corrects={"fact": "number", "says": ["No, B2."], "then": {"says": ["B2."], "asked_by": ["number"]}}
+    )
+    wavering.opening()
+    assert wavering.hears(asks("number")) == "It is A1."
+    assert wavering.hears(asks("address")) == "No, B2."
+    assert wavering.hears(asks("number")) == "B2."
+
+
+def test_an_interruption_comes_at_its_message_and_does_not_swallow_a_correction():
+    hasty = customer(
+        interrupts={"at": 3, "says": ["Are you a robot?"]},
+        corrects={"fact": "number", "says": ["No, B2."], "then": {"says": ["B2."]}},
+    )
+    hasty.opening()
+    assert hasty.hears(asks("number")) == "It is A1."
+    assert hasty.hears(says("Yes.")) == "Are you a robot?"
+    assert hasty.hears(asks("number")) == "No, B2."
+
+
+def test_a_script_that_names_an_unknown_fact_is_refused():
+    with pytest.raises(ValueError, match="colour: not among what the customer knows"):
+        customer(volunteers=["colour"])
+
+
+def test_what_is_volunteered_stands_in_the_opening():
+    assert customer(volunteers=["number"]).opening().endswith("It is A1.")
