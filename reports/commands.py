@@ -13,7 +13,9 @@ TARGET_MISSED = 1
 
 def report(
     week: Annotated[str, typer.Option(help="ISO week as 2026-W47; default: the last one that is over.")] = "",
-    task: Annotated[str, typer.Option(help="Name of the task: a folder of service/tasks.")] = "summarize",
+    task: Annotated[
+        str, typer.Option(help="Report on this task alone; default: all with answers in the week or the one before.")
+    ] = "",
     zone: Annotated[
         str, typer.Option(help="IANA time zone of the weeks and days; default: OMNI_REPORT_ZONE, else UTC.")
     ] = "",
@@ -21,7 +23,7 @@ def report(
         bool, typer.Option("--json", help="Print headline, evidence and paths as one JSON document; for scripts.")
     ] = False,
 ) -> None:
-    """Write page, digest and numbers of one week."""
+    """Write page, digest and numbers of one week, for all tasks together or for one."""
     from reports.run import write_weekly
     from service.settings import Settings
 
@@ -30,6 +32,8 @@ def report(
         say(json.dumps(asdict(written), indent=2, ensure_ascii=False, default=str))
         return
     say(f"{written.headline}\n{written.evidence}")
+    if len(written.tasks) > 1:
+        say(f"Tasks: {', '.join(written.tasks)}")
     say(f"\nReport: {written.page}\nDigest: {written.digest}\nNumbers: {written.numbers}")
     for number, action in enumerate(written.actions):
         say(f"{'Then' if number else 'Next'}: {action.do}" + (f": {action.command}" if action.command else ""))

@@ -5,5 +5,9 @@ class ReportError(Exception):
     """Base class: the report could not be written."""
 
 
+class TaskError(ReportError):
+    """The requested task does not exist."""
+
+
 class WeekError(ReportError):
     """The requested week or time zone does not exist, or the week has not begun."""

@@ -1,4 +1,4 @@
-"""Reads the warehouse and writes one week's three files."""
+"""Reads the warehouse and writes one week's three files, for one task or all."""
 
 import os
 from dataclasses import dataclass
@@ -8,24 +8,31 @@ from typing import TYPE_CHECKING
 
 from figures.command_line import is_simulated
 from figures.files import out_folder
-from reports.errors import WeekError
+from reports.errors import TaskError, WeekError
 from reports.read.weeks import Week
 from service.settings import Settings
 from service.warehouse.opening import open_warehouse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reports.compare.advice import Action
+    from reports.compare.weekly import WeeklyReport
+    from service.warehouse.port import Warehouse
+
+DEFAULT_TASK = "summarize"  # whose week without answers is reported where no task has any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReport:
     """The paths of the files written, the report's headline and the sentence with its figures.
 
-    ``report_id`` is the same for every report on this task and week; ``note`` says that the week is simulated, else "".
-    ``actions`` are the page's, in its order.
+    ``report_id`` is the same for every report on these tasks and week; ``note`` says that the week is simulated, else "".
+    ``tasks`` are the page's, as is the order of ``actions``.
     """
 
     report_id: str
+    tasks: tuple[str, ...]
     headline: str
     evidence: str
     note: str
@@ -36,21 +43,23 @@ class WrittenReport:
 
 
 def write_weekly(
-    settings: Settings, *, week: str = "", task: str = "summarize", zone: str = "", now: datetime | None = None
+    settings: Settings, *, week: str = "", task: str = "", zone: str = "", now: datetime | None = None
 ) -> WrittenReport:
     """Write page, digest and numbers to ``reports/out/weekly/<week>/``. The warehouse is open only while it is read.
 
-    A simulated week goes to ``reports/out/simulated/weekly/<week>/``, and its files' names, like their contents, say so.
+    They cover all tasks with answers in the week or the one before. Those of one ``task`` go to a folder of its name below.
+    A simulated week goes to ``reports/out/simulated/weekly/``, and its files' names, like their contents, say so.
 
     Args:
         settings: which warehouse to read, and the root folder to write below.
         week: ISO week as 2026-W47, "" for the last one that is over.
-        task: name of the task.
+        task: name of the only task to report on, "" for all.
         zone: IANA time zone of the week, "" for the one in the settings.
         now: aware time of the report; default: the current time.
 
     Raises:
         WeekError: there is no such week or zone, or the week has not begun.
+        TaskError: there is no such task.
         WarehouseError: there is no warehouse, or another process has locked it.
     """
     # A k-means step over a few hundred texts takes less time than waking up a second thread.
@@ -64,23 +73,54 @@ def write_weekly(
     try:
         from reports.read.data import read_week
 
-        data = read_week(warehouse, chosen, task, moment)
+        # Scored calls are of no task: they stand once, with the first.
+        read = [
+            read_week(warehouse, chosen, name, moment, with_calls=place == 0)
+            for place, name in enumerate(_tasks(warehouse, settings, chosen, task, moment))
+        ]
     finally:
         warehouse.close()
     from reports.compare.weekly import make_report
+    from reports.write.overview import by_urgency
+
+    reports = by_urgency([make_report(data, simulated=is_simulated()) for data in read])
+    folder = out_folder(settings.root, "weekly") / chosen.name / task
+    folder.mkdir(parents=True, exist_ok=True)
+    return _written(folder, reports)
+
+
+def _written(folder: Path, reports: "Sequence[WeeklyReport]") -> WrittenReport:
     from reports.write import digest, numbers, page
     from reports.write.headline import SIMULATED_WARNING, evidence_sentence, file_name, headline
+    from reports.write.overview import overall_actions, overall_evidence, overall_headline
 
-    report = make_report(data, simulated=is_simulated())
-    folder = out_folder(settings.root, "weekly") / chosen.name
-    folder.mkdir(parents=True, exist_ok=True)
+    first, several = reports[0], len(reports) > 1
+    week = first.data.week.name
     return WrittenReport(
-        report_id=file_name(report, f"weekly-{task}-{chosen.name}"),
-        headline=headline(report),
-        evidence=evidence_sentence(report),
-        note=f"{SIMULATED_WARNING}." if report.simulated else "",
-        page=page.write_page(report, folder),
-        digest=digest.write_digest(report, folder),
-        numbers=numbers.write_numbers(report, folder),
-        actions=tuple(report.actions),
+        report_id=file_name(first, f"weekly-{week}" if several else f"weekly-{first.data.task}-{week}"),
+        tasks=tuple(report.data.task for report in reports),
+        headline=overall_headline(reports) if several else headline(first),
+        evidence=overall_evidence(reports) if several else evidence_sentence(first),
+        note=f"{SIMULATED_WARNING}." if first.simulated else "",
+        page=page.write_page(folder, *reports),
+        digest=digest.write_digest(folder, *reports),
+        numbers=numbers.write_numbers(folder, *reports),
+        actions=tuple(overall_actions(reports) if several else first.actions),
     )
+
+
+def _tasks(warehouse: "Warehouse", settings: Settings, week: Week, task: str, now: datetime) -> list[str]:
+    """Return the tasks to report on: ``task`` alone, or those with answers in the week or the one before, most first.
+
+    Raises:
+        TaskError: the warehouse has no answer of ``task`` from any week, and ``prompts/`` no folder for it.
+    """
+    from reports.read.data import answered_tasks, known_tasks
+
+    if not task:
+        found = answered_tasks(warehouse, week, now) | answered_tasks(warehouse, week.shifted(-1), now)
+        return list(found) or [DEFAULT_TASK]
+    known = {*known_tasks(warehouse), *(path.name for path in settings.prompts_dir.glob("*/") if path.name != "judges")}
+    if known and task not in known:
+        raise TaskError(f"no task {task!r}; tasks: {', '.join(sorted(known))}. Without --task the report covers all.")
+    return [task]

@@ -9,8 +9,8 @@ from reports.compare.baselines import AliasMove, PairInWeek
 from reports.compare.difference import Contrast, contrast, difference
 from reports.compare.false_discovery import FALSE_SHARE, Tested, judge_family
 from reports.compare.outcomes import ComparisonResult
-from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions, sample_of, slice_name
-from reports.read.metrics import COMPARED, SLICED, SMALLEST, WeeklyMetric
+from reports.read.counts import ALL, ComparedSide, WeekCounts, sample_of, slice_name
+from reports.read.metrics import SMALLEST, WeeklyMetric
 from reports.read.samples import Sample, p_value
 
 ComparedWith = Literal["week before", "release before", "production beside it"]
@@ -112,7 +112,7 @@ def whole(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_SH
     places: list[_Place] = []
     family: list[Tested] = []
     for baseline in found:
-        for metric in COMPARED:
+        for metric in counts.metrics.compared:
             ours, theirs = counts.sample(metric, baseline.ours), counts.sample(metric, baseline.theirs)
             _add(places, family, (baseline, "", ""), metric, ours, theirs)
     return _judged(places, family, share)
@@ -122,17 +122,17 @@ def sliced(counts: WeekCounts, found: Sequence[Baseline], share: float = FALSE_S
     """Return the comparisons of slices, tested as one family; those that another slice explains name it in ``part_of``."""
     places: list[_Place] = []
     family: list[Tested] = []
-    for baseline, dimension, metric in _cells(found):
+    for baseline, dimension, metric in _cells(counts, found):
         ours, theirs = (counts.slices(metric, side, dimension) for side in (baseline.ours, baseline.theirs))
         for value in counts.values(dimension):
             _add(places, family, (baseline, dimension, value), metric, ours.get(value), theirs.get(value))
     return _explained_by_each_other(counts, _judged(places, family, share))
 
 
-def _cells(found: Sequence[Baseline]) -> Iterator[tuple[Baseline, str, WeeklyMetric]]:
+def _cells(counts: WeekCounts, found: Sequence[Baseline]) -> Iterator[tuple[Baseline, str, WeeklyMetric]]:
     for baseline in found:
-        for dimension in dimensions():
-            for metric in SLICED:
+        for dimension in counts.dimensions:
+            for metric in counts.metrics.sliced:
                 yield baseline, dimension, metric
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from figures.arrays import Floats
 from reports.read.data import WeekData
 from reports.read.metrics import SMALLEST
-from reports.read.queries import DIMENSIONS, NUMBERS
+from reports.read.queries import ABSENT, DIMENSIONS, NUMBERS
 
 # Siddiqi 2006, ch. 9: the population stability index's customary bounds.
 A_LITTLE, MOVED = 0.10, 0.25
@@ -41,18 +41,22 @@ class Drift:
 
 
 def drifts(data: WeekData) -> list[Drift]:
-    """Return the drift of every input and of the summaries' length."""
+    """Return the drift of every input that the task has, and of its outputs' length."""
     found = []
     for dimension, title in (("intent", "intents"), ("channel", "last channel"), ("client", "clients")):
         assert dimension in DIMENSIONS
         grouped = data.cube.groupby(["period", dimension])["answers"].sum()
-        found.append(_categories(title, _week(grouped, 0), _week(grouped, -1)))
+        weeks = _week(grouped, 0), _week(grouped, -1)
+        if {*weeks[0], *weeks[1]} != {ABSENT.get(dimension)}:
+            found.append(_categories(title, *weeks))
     hours = data.numbers["hour"].set_index(["period", "value"])["n"]
     found.append(_categories("hour of day", _week(hours, 0), _week(hours, -1)))
     for name, title in NUMBERS.items():
         series = data.numbers[name].set_index(["period", "value"])["n"]
         kind: Literal["input", "quality"] = "quality" if name == "summary_words" else "input"
-        found.append(_numbers(title, kind, _week(series, 0), _week(series, -1)))
+        weeks = _week(series, 0), _week(series, -1)
+        if {*weeks[0], *weeks[1]} != {0.0}:
+            found.append(_numbers(title, kind, *weeks))
     return found
 
 

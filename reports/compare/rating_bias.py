@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from figures.stats import Interval
-from reports.read.counts import ComparedSide, WeekCounts, dimensions, slice_name
+from reports.read.counts import ComparedSide, WeekCounts, slice_name
 from reports.read.metrics import SMALLEST
 from reports.read.samples import Rate
 
@@ -44,7 +44,7 @@ def selection(counts: WeekCounts, side: ComparedSide) -> RatingBias:
     answers, rated = int(total["answers"]), int(total["rated"])
     shares: list[RatedShare] = []
     uneven = []
-    for dimension in dimensions():
+    for dimension in counts.dimensions:
         by_value = counts.by_slice(side, dimension)
         table = []
         for value in counts.values(dimension):

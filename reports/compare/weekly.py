@@ -21,14 +21,15 @@ from reports.compare.comparisons import (
 )
 from reports.compare.difference import against_target
 from reports.compare.drift import Drift, drifts
+from reports.compare.false_discovery import FALSE_SHARE
 from reports.compare.findings import ComparisonOutcome, WeekFinding, findings_of, outcome, series_changes
 from reports.compare.gate_promises import GatePromise, promises_of
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.rating_bias import RatingBias, selection
 from reports.compare.themes import Themes, themes
-from reports.read.counts import ALL, ComparedSide, WeekCounts, dimensions
+from reports.read.counts import ALL, ComparedSide, WeekCounts
 from reports.read.data import WeekData
-from reports.read.metrics import METRICS, SLICED, UNHELPFUL, WeeklyMetric
+from reports.read.metrics import UNHELPFUL, WeeklyMetric
 from reports.read.queries import BASELINE_WEEKS
 
 
@@ -76,6 +77,7 @@ class WeeklyReport:
     agreement: AgreementWeek
     actions: Sequence[Action]
     counts: WeekCounts
+    share: float  # of the changes reported in a family of tests, at most this much is due to chance
     simulated: bool = False  # the week was invented by `omni traffic`
 
     @property
@@ -91,8 +93,9 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
     pairs = pairs_in_week(data, releases)
     columns = _columns(data, pairs)
     compared = baselines(pairs, counts) if data.answers else []
-    of_slices = sliced(counts, compared)
-    of_pairs = explained_by_slices(counts, whole(counts, compared), of_slices)
+    share = FALSE_SHARE / data.tested_tasks
+    of_slices = sliced(counts, compared, share)
+    of_pairs = explained_by_slices(counts, whole(counts, compared, share), of_slices)
     of_slices = explained_by_whole(of_pairs, of_slices)
     found = findings_of(data, [*of_pairs, *of_slices], releases)
     figures = _figures(counts, columns, pairs)
@@ -141,6 +144,7 @@ def make_report(data: WeekData, *, simulated: bool = False) -> WeeklyReport:
             *overruled_actions(agreed),
         ],
         counts=counts,
+        share=share,
         simulated=simulated,
     )
 
@@ -162,7 +166,7 @@ def _figures(
     """Return every metric of every column and pair for this week and the four before, keyed by metric name, digest and period."""
     return {
         (metric.name, column.digest, -back): _figure(counts, metric, column, -back)
-        for metric in METRICS
+        for metric in counts.metrics.every
         for column in dict.fromkeys([*columns, *(WeekColumn(digest=pair.digest, label=pair.label) for pair in pairs)])
         for back in range(BASELINE_WEEKS + 1)
     }
@@ -187,8 +191,8 @@ def _slice_figures(counts: WeekCounts, columns: Sequence[WeekColumn]) -> list[We
             value=value,
         )
         for column in columns
-        for dimension in dimensions()
-        for metric in SLICED
+        for dimension in counts.dimensions
+        for metric in counts.metrics.sliced
         for period in (0, -1)
         for value, sample in counts.slices(
             metric, ComparedSide(digest=column.digest, periods=(period,)), dimension

@@ -1,15 +1,16 @@
 """Selects samples from a week's counts, by pair, weeks and slice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from figures.arrays import Floats
 from reports.read.data import WeekData
-from reports.read.metrics import WeeklyMetric
-from reports.read.queries import COUNT_COLUMNS, DIMENSIONS, HISTORY_ORDER, SUM_COLUMNS
+from reports.read.metrics import MetricSet, WeeklyMetric, metrics_of
+from reports.read.queries import ABSENT, COUNT_COLUMNS, DIMENSIONS, HISTORY_ORDER, SUM_COLUMNS
 from reports.read.samples import Mean, Quantile, Rate, Sample
 
 ALL = "all"  # all pairs together, as customers experience the service
@@ -37,6 +38,19 @@ class WeekCounts:
         self._columns = [*COUNT_COLUMNS, *SUM_COLUMNS, "unhelpful"]
         self._histograms: dict[tuple[ComparedSide, str], dict[str, tuple[Floats, Floats]]] = {}
         self._sums: dict[tuple[ComparedSide, str], dict[str, Mapping[str, float]]] = {}
+
+    @property
+    def metrics(self) -> MetricSet:
+        """The task's metrics."""
+        return metrics_of(self.data.task)
+
+    @cached_property
+    def dimensions(self) -> tuple[str, ...]:
+        """The dimensions that the task has, in the order of the page: a chat has no IVR intent, and a classifier no history."""
+        found = [name for name in DIMENSIONS if name == "history" or set(self.values(name)) != {ABSENT.get(name)}]
+        if set(self.data.numbers["interactions_considered"]["value"]) == {0.0}:
+            found.remove("history")
+        return tuple(found)
 
     def total(self, side: ComparedSide) -> Mapping[str, float]:
         """Return the sums over all answers on ``side``."""
@@ -115,11 +129,6 @@ def sample_of(metric: WeeklyMetric, sums: Mapping[str, float]) -> Sample | None:
 def slice_name(dimension: str, value: str) -> str:
     """Return a slice's name: ``intent outage``, or ``4-10 interactions read`` for the history."""
     return f"{value} interactions read" if dimension == "history" else f"{dimension} {value}"
-
-
-def dimensions() -> Sequence[str]:
-    """Return the dimensions in the order of the page."""
-    return tuple(DIMENSIONS)
 
 
 def _plain(row: "pd.Series[float]") -> Mapping[str, float]:

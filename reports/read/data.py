@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from reports.read import queries
+from reports.read.metrics import SMALLEST
 from reports.read.weeks import Week
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class WeekData:
     """Everything read for one week.
 
     In the frames, ``period`` is 0 for the report's week and negative for the weeks before; ``day`` counts local days from the
-    week's Monday. ``now`` is the time of reading: rows with a later timestamp are not counted.
+    week's Monday. ``now`` is the time of reading: rows with a later timestamp are not counted. ``tasks`` holds the number of the
+    week's answers by task, most first.
     """
 
     task: str
@@ -43,15 +45,21 @@ class WeekData:
     oddities: Mapping[str, int]
     agreement: pd.DataFrame
     calls: pd.DataFrame
+    tasks: Mapping[str, int]
 
     @property
     def answers(self) -> int:
         """The number of answers in the week."""
         return int(self.cube.loc[self.cube["period"] == 0, "answers"].sum())
 
+    @property
+    def tested_tasks(self) -> int:
+        """How many tasks have enough answers in the week for any comparison, at least 1: they share the false alarms allowed."""
+        return max(sum(count >= SMALLEST for count in self.tasks.values()), 1)
 
-def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> WeekData:
-    """Read ``week`` and up to twelve weeks before it, without rows later than ``now``."""
+
+def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime, *, with_calls: bool = True) -> WeekData:
+    """Read ``week`` and up to twelve weeks before it, without rows later than ``now``; scored calls ``with_calls`` only."""
     until = min(week.end, now.astimezone(UTC))
     long_ago, before, last = (
         week.shifted(-weeks).start for weeks in (queries.HISTORY_WEEKS, queries.BASELINE_WEEKS, 1)
@@ -92,9 +100,22 @@ def read_week(warehouse: "Warehouse", week: Week, task: str, now: datetime) -> W
         ),
         slice_days={name: ask(queries.slice_days(week, name), long_ago) for name in queries.DIMENSIONS},
         oddities=oddities,
-        agreement=ask(queries.agreement(week), last),
-        calls=ask(queries.calls(week), last),
+        agreement=ask(queries.agreement(week), last if with_calls else until),
+        calls=ask(queries.calls(week), last if with_calls else until),
+        tasks=answered_tasks(warehouse, week, now),
     )
+
+
+def answered_tasks(warehouse: "Warehouse", week: Week, now: datetime) -> dict[str, int]:
+    """Return the number of the week's answers by task, most first; tasks without answers are left out."""
+    bounds = {"since": week.start, "until": min(week.end, now.astimezone(UTC))}
+    frame = warehouse.query(queries.TASKS, bounds)
+    return {str(row["task"]): int(row["n"]) for row in frame.to_dict("records")}
+
+
+def known_tasks(warehouse: "Warehouse") -> list[str]:
+    """Return the tasks with answers of any week, sorted."""
+    return [str(name) for name in warehouse.query(queries.KNOWN_TASKS, {})["task"]]
 
 
 _INTEGERS = {*queries.COUNT_COLUMNS, "period", "day", "n", "primary_n", "sequence", "calls", "form_version"}

@@ -1,9 +1,11 @@
 """What the weekly report measures: each figure's counts, direction, margin and target, with the reason for each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from figures.metric import Unit
+from service.warehouse.outputs import worded
 
 SMALLEST = (
     20  # answers or ratings on each side; with fewer, even 0 of n is compatible with a true rate of one in six (Wilson)
@@ -219,6 +221,36 @@ METRICS: tuple[WeeklyMetric, ...] = (
     GUARD,
     WORDS,
 )
-BY_NAME = {metric.name: metric for metric in METRICS}
-COMPARED = tuple(metric for metric in METRICS if metric.margin is not None)
 SLICED = tuple(metric for metric in METRICS if metric.sliced)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSet:
+    """A task's metrics: ``METRICS``, worded for its outputs."""
+
+    every: tuple[WeeklyMetric, ...]
+
+    @property
+    def compared(self) -> tuple[WeeklyMetric, ...]:
+        """Those whose change is good or bad."""
+        return tuple(metric for metric in self.every if metric.margin is not None)
+
+    @property
+    def sliced(self) -> tuple[WeeklyMetric, ...]:
+        """Those that are also compared within slices."""
+        return tuple(metric for metric in self.every if metric.sliced)
+
+    def named(self, name: str) -> WeeklyMetric:
+        """Return the metric ``name``."""
+        return next(metric for metric in self.every if metric.name == name)
+
+
+@cache
+def metrics_of(task: str) -> MetricSet:
+    """Return the metrics of ``task``; a metric without a word about outputs is the same object for every task."""
+    return MetricSet(every=tuple(_about(task, metric) for metric in METRICS))
+
+
+def _about(task: str, metric: WeeklyMetric) -> WeeklyMetric:
+    own = replace(metric, title=worded(task, metric.title), reason=worded(task, metric.reason))
+    return metric if own == metric else own

@@ -14,6 +14,8 @@ DIMENSIONS = {
     ),
     "client": "s.client",
 }
+# The value of a dimension in the rows of a task that does not have it.
+ABSENT = {"channel": "none", "intent": ""}
 HISTORY_ORDER = ("0-1", "2-3", "4-10", "11-50", ">50")
 NUMBERS = {"interactions_considered": "interactions read", "history_days": "days of history", "summary_words": "words"}
 _TIME = "s.generation_timestamp"
@@ -23,6 +25,8 @@ _MODELLED = "NOT s.cache_hit AND s.arm IN ('primary', 'backup')"
 # As at the gate: the primary model's answers without and with tokens read from the prompt cache.
 _COLD = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens = 0"
 _WARM = "NOT s.cache_hit AND s.arm = 'primary' AND s.prompt_cache_read_tokens > 0"
+# An answer of a conversation has the conversation as its first contact and itself as its contact: that is no transfer.
+_TRANSFER = "s.contact_id <> s.initial_contact_id AND s.contact_id <> s.request_id"
 _COUNTS = {
     "answers": "1",
     "rated": "CASE WHEN s.helpful_feedback IS NOT NULL THEN 1 ELSE 0 END",
@@ -31,8 +35,8 @@ _COUNTS = {
     "asked": f"CASE WHEN {_WRITTEN} THEN 1 ELSE 0 END",
     "failover": "CASE WHEN NOT s.cache_hit AND s.arm = 'backup' THEN 1 ELSE 0 END",
     "reused": "CASE WHEN s.cache_hit THEN 1 ELSE 0 END",
-    "transfers": "CASE WHEN s.contact_id <> s.initial_contact_id THEN 1 ELSE 0 END",
-    "transfers_reused": "CASE WHEN s.cache_hit AND s.contact_id <> s.initial_contact_id THEN 1 ELSE 0 END",
+    "transfers": f"CASE WHEN {_TRANSFER} THEN 1 ELSE 0 END",
+    "transfers_reused": f"CASE WHEN s.cache_hit AND {_TRANSFER} THEN 1 ELSE 0 END",
     "modelled": f"CASE WHEN {_MODELLED} THEN 1 ELSE 0 END",
     "primary_answers": "CASE WHEN NOT s.cache_hit AND s.arm = 'primary' THEN 1 ELSE 0 END",
     "prompt_hits": f"CASE WHEN {_MODELLED} AND s.prompt_cache_read_tokens > 0 THEN 1 ELSE 0 END",
@@ -177,6 +181,10 @@ ODDITIES = f"""
         SUM(CASE WHEN s.cost_usd IS NULL AND {_WRITTEN} THEN 1 ELSE 0 END) AS unpriced,
         COUNT(*) - COUNT(DISTINCT s.request_id) AS repeated_ids
     FROM omni_summaries s WHERE {_WINDOW}"""  # noqa: S608
+TASKS = """
+    SELECT s.task, COUNT(*) AS n FROM omni_summaries s
+    WHERE s.generation_timestamp >= :since AND s.generation_timestamp < :until GROUP BY 1 ORDER BY n DESC, s.task"""
+KNOWN_TASKS = "SELECT DISTINCT s.task FROM omni_summaries s ORDER BY s.task"
 FUTURE = "SELECT COUNT(*) AS n FROM omni_summaries s WHERE s.task = :task AND s.generation_timestamp > :now"
 ORPHANS = """
     SELECT COUNT(*) AS n FROM omni_feedback f LEFT JOIN omni_summaries s ON s.request_id = f.request_id

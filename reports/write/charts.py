@@ -16,6 +16,7 @@ from reports.compare.weekly import WeeklyReport
 from reports.read.data import WeekData
 from reports.read.metrics import COST, HELPFUL, P95
 from reports.write.plots import SHAPES, ChartLine, ChartPoint, Mark, chart, legend
+from service.warehouse.outputs import worded
 
 _SMALLEST_WEEK = 5  # smallest number of ratings behind a weekly dot
 _SMALLEST_DAY = 5
@@ -103,7 +104,7 @@ def _daily(report: WeeklyReport, marks: Sequence[Mark]) -> list[Chart]:
             report,
             "degraded_rate",
             "Degraded answers, backup model and grounding violations by day",
-            "Shares of all answers, of requests for a new summary, and of model answers.",
+            worded(report.data.task, "Shares of all answers, of requests for a new summary, and of model answers."),
             [
                 ChartLine(name="grounding violations", points=_ratio(busy, "flagged", "modelled"), dots=False),
                 ChartLine(name="backup model", points=_ratio(busy, "failover", "asked"), dots=False),

@@ -8,7 +8,7 @@ from reports.compare.findings import figure
 from reports.compare.gate_promises import calibration_sentence
 from reports.compare.outcomes import SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import AGREEMENT, BY_NAME, SMALLEST
+from reports.read.metrics import AGREEMENT, SMALLEST, metrics_of
 from reports.write.figure_table import KEY_FIGURES
 from reports.write.headline import (
     SIMULATED_NOTE,
@@ -20,6 +20,7 @@ from reports.write.headline import (
     span,
     target_sentence,
 )
+from reports.write.overview import overall_evidence, overall_headline, row_titles, task_rows
 from reports.write.view import badge, result_of
 from service.display.inert import markdown, visible
 
@@ -27,19 +28,36 @@ NAME = "digest.md"
 _THEMES = 3
 
 
-def write_digest(report: WeeklyReport, folder: Path) -> Path:
+def write_digest(folder: Path, *reports: WeeklyReport) -> Path:
     """Write ``digest.md`` into ``folder``, as a whole or not at all."""
-    path = folder / file_name(report, NAME)
-    write_whole(path, render(report))
+    path = folder / file_name(reports[0], NAME)
+    write_whole(path, render(*reports))
     return path
 
 
-def render(report: WeeklyReport) -> str:
-    """Return the digest."""
+def render(*reports: WeeklyReport) -> str:
+    """Return the digest of a week's reports, at least one; several tasks stand below an overview, in the given order."""
+    if len(reports) == 1:
+        return _task(reports[0], "#")
+    first = reports[0]
+    titles = row_titles(metrics_of(""))
+    lines = [f"# {markdown(overall_headline(reports))}", "", markdown(overall_evidence(reports)), ""]
+    if first.simulated:
+        lines[1:1] = ["", f"> **{SIMULATED_NOTE}**"]
+    lines += [f"{len(reports)} tasks, {first.data.week.name} ({span(first)}).", ""]
+    lines += ["| task | result | answers | " + " | ".join(titles) + " |", "|---" * (len(titles) + 3) + "|"]
+    for row in task_rows(reports):
+        cells = (markdown(row.task), row.badge[0], row.answers, *(text for text, _ in row.figures))
+        lines.append(f"| {' | '.join(cells)} |")
+    return visible("\n".join(lines)) + "\n\n" + "\n".join(_task(report, "##") for report in reports)
+
+
+def _task(report: WeeklyReport, heading: str) -> str:
+    """Return the digest of one task; ``heading`` stands before its headline."""
     data = report.data
-    lines = [f"# {markdown(headline(report))}", "", markdown(evidence_sentence(report)), ""]
-    lines.append(f"{data.task}, {data.week.name} ({span(report)}).")
-    if report.simulated:
+    lines = [f"{heading} {markdown(headline(report))}", "", markdown(evidence_sentence(report)), ""]
+    lines.append(f"{markdown(data.task)}, {data.week.name} ({span(report)}).")
+    if report.simulated and heading == "#":
         lines[1:1] = ["", f"> **{SIMULATED_NOTE}**"]
     if data.answers == 0:
         shown = [
@@ -47,16 +65,21 @@ def render(report: WeeklyReport) -> str:
             "The service answered no requests, or the loader loaded no events.",
             *(f"- {markdown(line)}" for line in more_findings(report)),
         ]
-        return visible("\n".join([*lines, *shown, *_agreement(report)])) + "\n"
+        return visible("\n".join([*lines, *shown, *_agreement(report, heading)])) + "\n"
     lines[-1] += f" {coverage_sentence(report)}"
     lines += ["", target_sentence(report), *(f"- {markdown(line)}" for line in more_findings(report))]
     if report.actions:
-        lines += ["", "## What to do", ""]
+        lines += ["", f"{heading}# What to do", ""]
         for number, action in enumerate(report.actions, start=1):
             lines.append(f"{number}. **{markdown(action.do)}**, because {markdown(action.because)}.")
             if action.command:
                 lines.append(f"   `{action.command}`")
-    lines += ["", "## Figures", "", "| | " + " | ".join(markdown(column.label) for column in report.columns) + " |"]
+    lines += [
+        "",
+        f"{heading}# Figures",
+        "",
+        "| | " + " | ".join(markdown(column.label) for column in report.columns) + " |",
+    ]
     lines.append("|---|" + "---|" * len(report.columns))
     for name in KEY_FIGURES:
         found = [report.figures[name, column.digest, 0] for column in report.columns]
@@ -66,10 +89,10 @@ def render(report: WeeklyReport) -> str:
             else "–"
             for item in found
         ]
-        lines.append(f"| {BY_NAME[name].title} | " + " | ".join(cells) + " |")
-    lines += ["", *_small(report), calibration_sentence(report.promises), *_agreement(report)]
+        lines.append(f"| {report.counts.metrics.named(name).title} | " + " | ".join(cells) + " |")
+    lines += ["", *_small(report), calibration_sentence(report.promises), *_agreement(report, heading)]
     if report.themes.themes:
-        lines += ["", "## Unhelpful feedback", ""]
+        lines += ["", f"{heading}# Unhelpful feedback", ""]
         for theme in report.themes.themes[:_THEMES]:
             new = ", growing" if theme.grown else ""
             mostly = f", mostly {markdown(theme.mostly)}" if theme.mostly else ""
@@ -77,12 +100,12 @@ def render(report: WeeklyReport) -> str:
     return visible("\n".join(lines)) + "\n"
 
 
-def _agreement(report: WeeklyReport) -> list[str]:
+def _agreement(report: WeeklyReport, heading: str) -> list[str]:
     """Return the lines on scored calls; empty in a week without scored calls and verdicts by people."""
     found = report.agreement
     if not found.calls and not found.reviewed:
         return []
-    lines = ["", "## Scored calls: people and the model", "", markdown(base_sentence(found))]
+    lines = ["", f"{heading}# Scored calls: people and the model", "", markdown(base_sentence(found))]
     shown = [item for item in found.criteria if not is_small(item)]
     for item in shown:
         where = f"{item.tenant}, {item.form_id} {item.version}, {item.criterion}"

@@ -14,7 +14,7 @@ from reports.compare.findings import WeekFinding, change_text, figure
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeekColumn, WeekFigure, WeeklyReport
 from reports.read.counts import ALL
-from reports.read.metrics import COST, METRICS, SMALLEST, WeeklyMetric
+from reports.read.metrics import COST, SMALLEST, WeeklyMetric
 from reports.write.view import as_metric, badge, result_of
 from service.display.inert import one_line
 
@@ -88,7 +88,7 @@ def figure_lines(report: WeeklyReport) -> tuple[list[FigureLine], list[FigureLin
     """Return the lines of the key figures and those of all others, each metric's pairs below each other."""
     lines = {
         metric.name: [_line(report, metric, column) for column in report.columns]
-        for metric in sorted(METRICS, key=lambda metric: _place(metric.name))
+        for metric in sorted(report.counts.metrics.every, key=lambda metric: _place(metric.name))
     }
     key = [line for name, found in lines.items() if name in KEY_FIGURES for line in found]
     return key, [line for name, found in lines.items() if name not in KEY_FIGURES for line in found]
@@ -101,11 +101,11 @@ def _place(name: str) -> int:
 def _line(report: WeeklyReport, metric: WeeklyMetric, column: WeekColumn) -> FigureLine:
     now, before = (report.figures[metric.name, column.digest, period].side for period in (0, -1))
     changed = _against_last_week(report, metric, column)
-    empty = "no priced answer" if metric is COST else "no data"
+    empty = "no priced answer" if metric.name == COST.name else "no data"
     return FigureLine(
         name=metric.title,
         pair=column.label if len(report.columns) > 1 else "",
-        reason=metric.reason + _planned(report, column, now if metric is COST else None),
+        reason=metric.reason + _planned(report, column, now if metric.name == COST.name else None),
         now=empty if now is None else figure(metric, now),
         n="" if now is None else f"{now.n:,}",
         drawing=Markup("") if now is None else _drawing(report, metric, now),

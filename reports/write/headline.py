@@ -32,9 +32,18 @@ def file_name(report: WeeklyReport, name: str) -> str:
     return f"simulated-{name}" if report.simulated else name
 
 
-def headline(report: WeeklyReport) -> str:
-    """Return the week's outcome and the first action in at most ``MOST_WORDS`` words; a simulated week says so first."""
-    wordings = [f"Simulated week: {text}" if report.simulated else text for text in _wordings(report)]
+def simulated_first(report: WeeklyReport, text: str) -> str:
+    """Return a headline, which of a simulated week says so first."""
+    return f"Simulated week: {text}" if report.simulated else text
+
+
+def headline(report: WeeklyReport, *, about: str = "") -> str:
+    """Return the week's outcome and the first action in at most ``MOST_WORDS`` words; a simulated week says so first.
+
+    ``about`` is the task's name where the reader sees several tasks.
+    """
+    told = [f"{about}: {text}" if about else text for text in _wordings(report)]
+    wordings = [simulated_first(report, text) for text in told]
     return next((text for text in wordings if len(text.split()) <= MOST_WORDS), wordings[-1])
 
 

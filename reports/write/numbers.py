@@ -13,15 +13,35 @@ from reports.read.counts import ALL
 from reports.write.headline import file_name
 
 NAME = "numbers.parquet"
-COLUMNS = ("section", "slice", "pair", "metric", "week", "value", "low", "high", "n", "verdict", "against", "simulated")
+COLUMNS = (
+    "section",
+    "slice",
+    "pair",
+    "metric",
+    "week",
+    "value",
+    "low",
+    "high",
+    "n",
+    "verdict",
+    "against",
+    "task",
+    "simulated",
+)
 
 
-def numbers(report: WeeklyReport) -> pd.DataFrame:
-    """Return one row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
+def numbers(*reports: WeeklyReport) -> pd.DataFrame:
+    """Return the rows of the reports, at least one, below each other.
+
+    One row per number: sections figure, slice, change, slice_change, promise, drift, rated_share, agreement.
 
     ``slice`` is ``dimension=value`` or "", for agreement ``tenant/form/version/criterion``. A change's ``value`` is this week
     minus ``against``, for latency and cost as a share of ``against``. ``simulated`` is the same in every row.
     """
+    return pd.concat([_numbers(report) for report in reports], ignore_index=True)
+
+
+def _numbers(report: WeeklyReport) -> pd.DataFrame:
     week = report.data.week
     rows: list[tuple[object, ...]] = []
     for section, figures in (("figure", report.figures.values()), ("slice", report.slice_figures)):
@@ -47,17 +67,19 @@ def numbers(report: WeeklyReport) -> pd.DataFrame:
         ):
             if side is not None:
                 rows.append(("agreement", place, pairs, name, week.name, *_ends(side), verdict, ""))
-    frame = pd.DataFrame(rows, columns=list(COLUMNS[:-1]))
+    frame = pd.DataFrame(rows, columns=list(COLUMNS[:-2]))
     floats = dict.fromkeys(("value", "low", "high"), "float64")
     texts = dict.fromkeys(("section", "slice", "pair", "metric", "week", "verdict", "against"), "string")
-    return frame.astype(floats | texts | {"n": "int64"}).assign(simulated=report.simulated)
+    return frame.astype(floats | texts | {"n": "int64"}).assign(
+        task=pd.array([report.data.task] * len(frame), dtype="string"), simulated=report.simulated
+    )
 
 
-def write_numbers(report: WeeklyReport, folder: Path) -> Path:
+def write_numbers(folder: Path, *reports: WeeklyReport) -> Path:
     """Write ``numbers.parquet`` into ``folder``, as a whole or not at all."""
-    path = folder / file_name(report, NAME)
+    path = folder / file_name(reports[0], NAME)
     temporary = path.with_name(f".{path.name}.tmp")
-    numbers(report).to_parquet(temporary, index=False)
+    numbers(*reports).to_parquet(temporary, index=False)
     temporary.replace(path)
     return path
 

@@ -1,7 +1,10 @@
 """Writes the weekly report as one HTML page that needs no other file, no script and no network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from figures.command_line import omni
 from figures.files import write_whole
@@ -14,7 +17,7 @@ from reports.compare.findings import change_text, figure, names_of
 from reports.compare.gate_promises import NOT_COMPARABLE, GatePromise, calibration_sentence
 from reports.compare.outcomes import ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import AGREEMENT, COMPARED, HELPFUL, SLICED, SMALLEST
+from reports.read.metrics import AGREEMENT, HELPFUL, SMALLEST, metrics_of
 from reports.read.weeks import day_words
 from reports.write.agreement_view import TITLES, calls_section
 from reports.write.charts import charts, daily_table
@@ -29,17 +32,20 @@ from reports.write.headline import (
     span,
     target_sentence,
 )
+from reports.write.overview import overall_actions, overall_evidence, overall_headline, row_titles, task_rows
 from reports.write.view import (
     badge,
     baseline_title,
     baselines_of,
     change_rows,
     moved,
+    percent,
     result_counts,
     sides,
     slice_rows,
 )
 from service.display.inert import visible
+from service.warehouse.outputs import output_name, worded
 
 NAME = "index.html"
 MOST_FINDINGS = 4  # findings listed below the headline; the tables show all of them
@@ -63,15 +69,15 @@ ODDITIES = {
 }
 
 
-def write_page(report: WeeklyReport, folder: Path) -> Path:
+def write_page(folder: Path, *reports: WeeklyReport) -> Path:
     """Write ``index.html`` into ``folder``, as a whole or not at all."""
-    path = folder / file_name(report, NAME)
-    write_whole(path, render(report))
+    path = folder / file_name(reports[0], NAME)
+    write_whole(path, render(*reports))
     return path
 
 
-def render(report: WeeklyReport) -> str:
-    """Return the page as HTML.
+def render(*reports: WeeklyReport) -> str:
+    """Return the page of a week's reports, at least one, as HTML; several tasks stand below an overview, in the given order.
 
     All text from the warehouse is escaped, and the page's content security policy forbids scripts and external resources.
     """
@@ -85,30 +91,70 @@ def render(report: WeeklyReport) -> str:
         lstrip_blocks=True,
     )
     style = STYLE_SHEET.read_text(encoding="utf-8") + (_TEMPLATES / "weekly.css").read_text(encoding="utf-8")
+    first, several = reports[0], len(reports) > 1
+    task_page = environment.get_template("task.html.j2")
     page = environment.get_template("weekly.html.j2").render(
-        r=report,
-        look=_SCREENS[report.outcome],
-        week=report.data.week,
+        title=f"{', '.join(report.data.task for report in reports)} {first.data.week.name}: "
+        + (overall_headline(reports) if several else headline(first)),
         style=style,
-        headline=headline(report),
-        evidence=evidence_sentence(report),
-        load_command=omni("load-events"),
-        reconcile_command=omni("reconcile"),
-        simulated_note=SIMULATED_NOTE if report.simulated else "",
-        target=target_sentence(report),
-        coverage=coverage_sentence(report),
-        span=span(report),
-        more=more_findings(report)[:MOST_FINDINGS],
-        further=max(len(more_findings(report)) - MOST_FINDINGS, 0),
-        plural=plural,
-        pairs=_pairs(report),
-        calls=calls_section(report.agreement),
-        calls_titles=TITLES,
-        agreement_margin=AGREEMENT.margin,
-        smallest=SMALLEST,
-        **(_body(report) if report.data.answers else {}),
+        simulated_note=SIMULATED_NOTE if first.simulated else "",
+        overview=Markup(environment.get_template("overview.html.j2").render(_overview(reports))) if several else "",  # noqa: S704 - rendered with autoescape
+        tasks=[Markup(task_page.render(_task(report, several=several))) for report in reports],  # noqa: S704
     )
     return visible(page)
+
+
+def _overview(reports: Sequence[WeeklyReport]) -> dict[str, Any]:
+    first = reports[0]
+    return {
+        "look": _SCREENS[first.outcome],
+        "week": first.data.week,
+        "span": span(first),
+        "headline": overall_headline(reports),
+        "evidence": overall_evidence(reports),
+        "rows": task_rows(reports),
+        "titles": row_titles(metrics_of("")),
+        "actions": overall_actions(reports),
+        "tested_tasks": first.data.tested_tasks,
+        "smallest": SMALLEST,
+        "left_out": _left_out(reports),
+    }
+
+
+def _left_out(reports: Sequence[WeeklyReport]) -> str:
+    """Return the names of the tasks with answers in the week that these reports do not cover."""
+    covered = {report.data.task for report in reports}
+    return ", ".join(task for task in reports[0].data.tasks if task not in covered)
+
+
+def _task(report: WeeklyReport, *, several: bool) -> dict[str, Any]:
+    """Return what the template of one task is filled with; its headings begin one level deeper below an overview."""
+    found: dict[str, Any] = {
+        "r": report,
+        "top": 2 if several else 1,
+        "mark_id": f"-{report.data.task}" if several else "",
+        "left_out": "" if several else _left_out([report]),
+        "look": _SCREENS[report.outcome],
+        "week": report.data.week,
+        "headline": headline(report),
+        "evidence": evidence_sentence(report),
+        "load_command": omni("load-events"),
+        "reconcile_command": omni("reconcile"),
+        "report_command": omni("report", "--week", report.data.week.name),
+        "target": target_sentence(report),
+        "coverage": coverage_sentence(report),
+        "span": span(report),
+        "more": more_findings(report)[:MOST_FINDINGS],
+        "further": max(len(more_findings(report)) - MOST_FINDINGS, 0),
+        "plural": plural,
+        "output": output_name(report.data.task),
+        "pairs": _pairs(report),
+        "calls": calls_section(report.agreement),
+        "calls_titles": TITLES,
+        "agreement_margin": AGREEMENT.margin,
+        "smallest": SMALLEST,
+    }
+    return found | (_body(report) if report.data.answers else {})
 
 
 def _body(report: WeeklyReport) -> dict[str, Any]:
@@ -131,7 +177,7 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
             for baseline in baselines_of(report.sliced)
         ],
         "whole_summary": result_counts(report.whole),
-        "sliced_metrics": SLICED,
+        "sliced_metrics": report.counts.metrics.sliced,
         "moved": [
             {
                 "slice": item.slice,
@@ -158,10 +204,14 @@ def _body(report: WeeklyReport) -> dict[str, Any]:
             next((item.contrast.compared for item in report.whole), 0),
             next((item.contrast.compared for item in report.sliced), 0),
         ),
-        "margins": COMPARED,
-        "false_share": FALSE_SHARE,
+        "margins": report.counts.metrics.compared,
+        "false_share": percent(report.share),
+        "family_share": percent(FALSE_SHARE),
+        "tested_tasks": report.data.tested_tasks,
         "outside": OUTSIDE,
-        "oddities": [(count, ODDITIES[name]) for name, count in report.data.oddities.items() if count],
+        "oddities": [
+            (count, worded(report.data.task, ODDITIES[name])) for name, count in report.data.oddities.items() if count
+        ],
     }
 
 

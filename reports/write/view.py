@@ -13,11 +13,11 @@ from figures.stats import POWER, Interval, normal_quantile
 from figures.svg import difference as draw_difference
 from figures.svg import difference_limit
 from reports.compare.comparisons import Baseline, Comparison
-from reports.compare.false_discovery import FALSE_SHARE, FIRST_SHARE
+from reports.compare.false_discovery import FIRST_SHARE
 from reports.compare.findings import change_text
 from reports.compare.outcomes import LOOKS, SIGNS, ComparisonResult
 from reports.compare.weekly import WeeklyReport
-from reports.read.metrics import COMPARED, HELPFUL, SLICED, WeeklyMetric
+from reports.read.metrics import HELPFUL, WeeklyMetric
 
 _NOTHING = Markup("")
 
@@ -63,7 +63,7 @@ def as_metric(metric: WeeklyMetric, side: Interval, *, unit: Unit | None = None)
 def change_rows(report: WeeklyReport, baselines: Sequence[Baseline]) -> list[ReportRow]:
     """Return the differences of whole pairs with one column per baseline; in the drawings, right is better for every metric."""
     rows = []
-    for metric in COMPARED:
+    for metric in report.counts.metrics.compared:
         found = [
             next((c for c in report.whole if c.baseline == baseline and c.contrast.metric is metric), None)
             for baseline in baselines
@@ -153,7 +153,7 @@ def slice_rows(report: WeeklyReport, baseline: Baseline) -> list[ReportRow]:
             ReportRow(
                 name=any_of.slice,
                 remark=smallest_drop(report, found.get(HELPFUL.name)),
-                cells=tuple(_slice_cell(found.get(metric.name)) for metric in SLICED),
+                cells=tuple(_slice_cell(found.get(metric.name)) for metric in report.counts.metrics.sliced),
             )
         )
     return rows
@@ -181,7 +181,7 @@ def smallest_drop(report: WeeklyReport, item: Comparison | None) -> str:
     if item is None or not item.contrast.tested:
         return ""
     first = sum(other.contrast.metric is HELPFUL and other.contrast.tested for other in report.sliced)
-    z = normal_quantile(1 - FALSE_SHARE * FIRST_SHARE / first) + float(special.ndtri(POWER))
+    z = normal_quantile(1 - report.share * FIRST_SHARE / first) + float(special.ndtri(POWER))
     ours, theirs = item.contrast.ours, item.contrast.theirs
     common = (ours.value * ours.n + theirs.value * theirs.n) / (ours.n + theirs.n)
     drop = z * math.sqrt(common * (1 - common) * (1 / ours.n + 1 / theirs.n))
@@ -210,3 +210,8 @@ def result_counts(items: Sequence[Comparison]) -> str:
         ComparisonResult.TOO_FEW,
     )
     return ", ".join(f"{results.count(result)} {result.value}" for result in order if result in results)
+
+
+def percent(share: float) -> str:
+    """Return a share in percent with the digits that it needs: ``5%``, ``2.5%``."""
+    return f"{100 * share:.2g}%"

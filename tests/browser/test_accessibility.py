@@ -52,7 +52,7 @@ def _weekly(folder):
             warehouse.merge(event, tables[event.table])
     report = make_report(read_week(warehouse, week, "summarize", week.end))
     warehouse.close()
-    return write_page(report, folder)
+    return write_page(folder, report)
 
 
 def open_all(page):
