@@ -17,6 +17,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 # Folders count with everything below them, patterns with the files that they match. ``{task}`` is a module or a folder.
 DECIDING_CODE = (
     "eval/*.py",
+    "eval/pools",
     "eval/run",
     "eval/verdict",
     "eval/judges",

@@ -201,7 +201,7 @@ def _three_way(metric: Metric, bound: float, *, above: bool) -> tuple[Verdict, s
     if metric.value is None:
         return Verdict.INCONCLUSIVE, "no case could be scored"
     if metric.low is None or metric.high is None:
-        return Verdict.INCONCLUSIVE, "one case has no interval"
+        return Verdict.INCONCLUSIVE, metric.method or "one case has no interval"
     word = "at least" if above else "at most"
     verdict = (
         floor_verdict(metric.low, metric.high, bound) if above else floor_verdict(-metric.high, -metric.low, -bound)
@@ -267,7 +267,7 @@ def _no_worse(gate: NoWorse, delta: Metric, suite: Suite, varies: bool) -> Check
     elif delta.value is None:
         verdict, explanation = Verdict.INCONCLUSIVE, "no case has a score for both pairs"
     elif delta.low is None or delta.high is None:
-        verdict, explanation = Verdict.INCONCLUSIVE, "one case has no interval"
+        verdict, explanation = Verdict.INCONCLUSIVE, delta.method or "one case has no interval"
     elif (verdict := margin_verdict(delta.low, delta.high, gate.margin)) is Verdict.PASS:
         explanation = "not worse than production by more than the margin"
     elif verdict is Verdict.FAIL:

@@ -6,49 +6,78 @@ as its ten criteria, are not independent. A pool must combine a case's repeats s
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from eval.cases import Case
-from eval.pool import Pool
+from eval.pool import NotedPool, Pool, ScoredPool
 from eval.results import CaseResult
 from figures.arrays import Floats
 from figures.stats import CONFIDENCE, Interval, percentile_interval, resample_weights, unseen_share
-from service.task import TaskResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """One arm's counts: one row per case with counts, one column per name."""
+    """One arm's counts: one row per case with counts, one column per name. ``uncounted`` are cases that should have some."""
 
     pool: Pool
     case_ids: tuple[str, ...]
     names: tuple[str, ...]
     counts: Floats
+    uncounted: frozenset[str] = frozenset()
+
+    @property
+    def note(self) -> str:
+        """The pool's footnote; "" without one."""
+        return self.pool.note(self.names, self.counts, len(self.uncounted)) if isinstance(self.pool, NotedPool) else ""
 
     def figures(self, weights: Floats) -> Floats:
         """Return the figure of each row of ``weights``: how often each case counts."""
         return self.pool.figures(self.names, weights @ self.counts)
 
+    def only(self, case_ids: Sequence[str]) -> "Pooled":
+        """Return the rows of ``case_ids``, in their order."""
+        rows = {name: row for row, name in enumerate(self.case_ids)}
+        return replace(self, case_ids=tuple(case_ids), counts=self.counts[[rows[name] for name in case_ids]])
+
 
 def pooled(pool: Pool, results: Sequence[CaseResult], cases: Mapping[str, Case]) -> Pooled:
-    """Return the counts of ``results`` without the failed ones, which other metrics count."""
-    answered: dict[str, list[TaskResult]] = {}
+    """Return the counts of ``results``; without the failed ones, which other metrics count, unless the pool wants them."""
+    by_case: dict[str, list[CaseResult]] = {}
     for item in results:
-        if item.result.failure is None:
-            answered.setdefault(item.case_id, []).append(item.result)
-    rows = {name: counts for name, found in answered.items() if (counts := pool.counts(cases[name], found))}
+        by_case.setdefault(item.case_id, []).append(item)
+    rows: dict[str, Mapping[str, float]] = {}
+    uncounted = set()
+    for case_id, items in by_case.items():
+        counts = _counts(pool, cases[case_id], items)
+        if counts is None:
+            uncounted.add(case_id)
+        elif counts:
+            rows[case_id] = counts
     names = tuple(sorted({name for counts in rows.values() for name in counts}))
     table = np.array([[counts.get(name, 0.0) for name in names] for counts in rows.values()], dtype=float)
-    return Pooled(pool=pool, case_ids=tuple(rows), names=names, counts=table.reshape(len(rows), len(names)))
+    return Pooled(
+        pool=pool,
+        case_ids=tuple(rows),
+        names=names,
+        counts=table.reshape(len(rows), len(names)),
+        uncounted=frozenset(uncounted),
+    )
+
+
+def _counts(pool: Pool, case: Case, items: Sequence[CaseResult]) -> Mapping[str, float] | None:
+    if isinstance(pool, ScoredPool):
+        return pool.counts_scored(case, items)
+    answered = [item.result for item in items if item.result.failure is None]
+    return pool.counts(case, answered) if answered else {}
 
 
 def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) -> Interval | None:
     """Return the figure with its percentile bootstrap interval over cases; None if it is undefined.
 
     If all draws give the same figure, the interval is widened by Wilson's share of cases: events that never occurred in
-    ``n`` cases may still occur in that share.
+    ``n`` cases may still occur in that share. A figure without a bound is not widened on that side.
     """
     n = len(side.case_ids)
     value = _value(side)
@@ -58,62 +87,53 @@ def pooled_interval(side: Pooled, *, seed: int, confidence: float = CONFIDENCE) 
         return percentile_interval(value, np.array([value]), n, confidence=confidence)
     draws = side.figures(resample_weights(n, seed))
     draws = draws[~np.isnan(draws)]
-    if np.ptp(draws) < 1e-12:
+    if len(draws) and np.isfinite(draws).all() and np.ptp(draws) < 1e-12:
         unseen = unseen_share(n, confidence)
-        low, high = (value + unseen * (bound - value) for bound in side.pool.bounds)
+        low, high = (value + unseen * (bound - value) if math.isfinite(bound) else value for bound in side.pool.bounds)
         return Interval(value=value, low=low, high=high, n=n, method="all draws equal: Wilson")
-    return percentile_interval(value, draws, n, confidence=confidence)
+    return _percentiles(value, draws, n, confidence)
 
 
 def pooled_difference(
-    ours: Sequence[CaseResult],
-    theirs: Sequence[CaseResult],
-    pool: Pool,
-    cases: Mapping[str, Case],
-    *,
-    seed: int,
-    confidence: float = CONFIDENCE,
+    ours: Pooled, theirs: Pooled, cases: Mapping[str, Case], *, seed: int, confidence: float = CONFIDENCE
 ) -> Interval | None:
     """Return ours minus theirs on the cases that both have counts of; paired, both use the same draws."""
-    counted = [set(pooled(pool, side, cases).case_ids) for side in (ours, theirs)]
-    both = counted[0] & counted[1]
-    a, b = (
-        _in_order(pooled(pool, [item for item in side if item.case_id in both], cases), cases)
-        for side in (ours, theirs)
-    )
+    counted = set(ours.case_ids) & set(theirs.case_ids)
+    both = [case_id for case_id in cases if case_id in counted]
+    a, b = ours.only(both), theirs.only(both)
     values = _value(a), _value(b)
     if values[0] is None or values[1] is None:
         return None
+    value = values[0] - values[1]
     if len(both) < 2:
-        return percentile_interval(values[0] - values[1], np.zeros(1), len(both), confidence=confidence)
+        return percentile_interval(value, np.zeros(1), len(both), confidence=confidence)
     weights = resample_weights(len(both), seed)
     draws = a.figures(weights) - b.figures(weights)
     draws = draws[~np.isnan(draws)]
-    value = values[0] - values[1]
-    if np.ptp(draws) < 1e-12:
-        reach = unseen_share(len(both), confidence) * (pool.bounds[1] - pool.bounds[0])
+    if len(draws) and np.isfinite(draws).all() and np.ptp(draws) < 1e-12:
+        widest = a.pool.bounds[1] - a.pool.bounds[0]
+        reach = unseen_share(len(both), confidence) * widest if math.isfinite(widest) else 0.0
         return Interval(
             value=value, low=value - reach, high=value + reach, n=len(both), method="all draws equal: Wilson"
         )
-    return percentile_interval(value, draws, len(both), confidence=confidence)
+    return _percentiles(value, draws, len(both), confidence)
 
 
-def _in_order(side: Pooled, cases: Mapping[str, Case]) -> Pooled:
-    place = {case_id: number for number, case_id in enumerate(cases)}
-    order = sorted(range(len(side.case_ids)), key=lambda row: place[side.case_ids[row]])
-    return Pooled(
-        pool=side.pool,
-        case_ids=tuple(side.case_ids[row] for row in order),
-        names=side.names,
-        counts=side.counts[order],
-    )
+def _percentiles(value: float, draws: Floats, n: int, confidence: float) -> Interval:
+    """Return the percentile interval; none if more draws than its tail holds are infinite, which no bound can be."""
+    finite = np.isfinite(draws)
+    unbounded = 1 - float(finite.mean()) if len(draws) else 1.0
+    if unbounded >= (1 - confidence) / 2:
+        return Interval(value=value, low=None, high=None, n=n, method=f"{unbounded:.0%} of the draws have no figure")
+    reached = draws[finite]
+    return percentile_interval(value, np.clip(draws, reached.min(), reached.max()), n, confidence=confidence)
 
 
 def _value(side: Pooled) -> float | None:
     if not side.case_ids:
         return None
     value = float(side.figures(np.ones((1, len(side.case_ids))))[0])
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from eval.cases import Case
+from eval.pool import ScoredPool
 from eval.results import CaseResult
 from eval.scorers.corpus import CorpusMetric, corpus_signature
 from eval.suite import MetricSpec
@@ -110,9 +111,11 @@ class PooledCounts(MetricKind):
 
     def measure(self, spec: MetricSpec, answers: ArmAnswers) -> Measured:
         """Return the figure with its interval over cases."""
-        side = pooled(answers.suite.pools[spec.score], answers.results, answers.cases)
+        pool = answers.suite.pools[spec.score]
+        side = pooled(pool, answers.results, answers.cases)
         interval = pooled_interval(side, seed=answers.suite.seed, confidence=answers.confidence)
-        return Measured(interval=interval, unscored=answers.failed_cases)
+        unscored = len(side.uncounted) if isinstance(pool, ScoredPool) else answers.failed_cases
+        return Measured(interval=interval, unscored=unscored, note=side.note)
 
     def value_of(self, spec: MetricSpec, answers: ArmAnswers) -> float | None:
         """Return the figure."""
@@ -121,13 +124,12 @@ class PooledCounts(MetricKind):
 
     def compare(self, spec: MetricSpec, answers: ComparedAnswers) -> Difference | None:
         """Return the difference on the cases that both have counts of."""
-        return Difference(
-            interval=pooled_difference(
-                answers.ours,
-                answers.theirs,
-                answers.suite.pools[spec.score],
-                answers.cases,
-                seed=answers.suite.seed,
-                confidence=answers.confidence,
-            )
+        pool = answers.suite.pools[spec.score]
+        ours, theirs = (pooled(pool, side, answers.cases) for side in (answers.ours, answers.theirs))
+        interval = pooled_difference(
+            ours, theirs, answers.cases, seed=answers.suite.seed, confidence=answers.confidence
         )
+        if not isinstance(pool, ScoredPool):
+            return Difference(interval=interval)
+        to_compare = {*ours.case_ids, *ours.uncounted} & {*theirs.case_ids, *theirs.uncounted}
+        return Difference(interval=interval, to_compare=len(to_compare))

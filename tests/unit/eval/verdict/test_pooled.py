@@ -16,6 +16,7 @@ from eval.verdict.deltas import build_deltas
 from eval.verdict.metrics import build_metrics
 from eval.verdict.pooled import Ratio, kappa_of, pooled, pooled_difference, pooled_interval
 from figures.metric import Unit
+from figures.stats import Interval
 from service.errors import FailureCode
 from service.task import TaskResult
 
@@ -103,24 +104,28 @@ def test_kappa_of_a_hand_worked_table() -> None:
     assert float(kappa_of(np.array([[20.0, 5.0], [10.0, 15.0]]))) == pytest.approx(0.4)
 
 
+def difference(ours: list[CaseResult], theirs: list[CaseResult]) -> Interval | None:
+    return pooled_difference(pooled(POOL, ours, CASES), pooled(POOL, theirs, CASES), CASES, seed=1)
+
+
 def test_differences_are_paired() -> None:
     ours = answers(*["ab" if n % 2 else "abbb" for n in range(40)])
-    same = pooled_difference(ours, list(reversed(ours)), POOL, CASES, seed=1)
+    same = difference(ours, list(reversed(ours)))
     assert same is not None
     assert same.value == 0.0
     assert same.low is not None
     assert same.low == pytest.approx(-0.0876, abs=1e-3)
-    better = pooled_difference(answers(*["aab"] * 40), answers(*["abb"] * 40), POOL, CASES, seed=1)
+    better = difference(answers(*["aab"] * 40), answers(*["abb"] * 40))
     assert better is not None
     assert better.value == pytest.approx(1 / 3)
-    none = pooled_difference(ours[:3], answers(None, None, None), POOL, CASES, seed=1)
+    none = difference(ours[:3], answers(None, None, None))
     assert none is None
 
 
 def test_only_cases_that_both_answered_are_compared() -> None:
-    difference = pooled_difference(answers("aa", None, "b"), answers("b", "a", "b"), POOL, CASES, seed=1)
-    assert difference is not None
-    assert (difference.value, difference.n) == (2 / 3 - 0.0, 2)
+    found = difference(answers("aa", None, "b"), answers("b", "a", "b"))
+    assert found is not None
+    assert (found.value, found.n) == (2 / 3 - 0.0, 2)
 
 
 SUITE = Suite(

@@ -1,0 +1,42 @@
+"""What pools read of a case and of what became of it; a suite brings these functions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from eval.cases import Case
+from eval.results import CaseResult
+from service.task import TaskResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """The class that a result gives; None where it abstains. ``confidence`` is the probability, 0 to 1, that it is right."""
+
+    label: str | None
+    confidence: float = 1.0
+
+
+LabelOf = Callable[[Case], str | None]  # the right class; None: the case is not labelled
+PredictionOf = Callable[[TaskResult], Prediction]
+# Whether a result is what it should be; None: nobody can tell, such as after a scripted customer who did not understand.
+IsRight = Callable[[CaseResult], bool | None]
+WantedOf = Callable[
+    [Case], frozenset[str]
+]  # ids of the documents that answer the case; empty: there is nothing to find
+DocumentsOf = Callable[[TaskResult], Sequence[str]]  # ids of documents, best first
+CountOf = Callable[[TaskResult], int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReaches:
+    """Whether a result's score reaches ``least``: an ``IsRight``. A failed answer is not right; an unscored one is undecided."""
+
+    score: str
+    least: float = 1.0
+
+    def __call__(self, item: CaseResult) -> bool | None:
+        """Return whether the score of ``item`` is at least ``least``."""
+        found = item.scores.get(self.score)
+        if found is not None and found.value is not None:
+            return found.value >= self.least
+        return False if item.result.failure is not None else None
