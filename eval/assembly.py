@@ -7,7 +7,7 @@ pages: nothing heavy is imported at the top here.
 import datetime as dt
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -132,17 +132,18 @@ class Assembly:
         must_pass = self.must_pass.get(pair.digest, ())
         checks = must_pass_checks(rules.suite, must_pass)
         answered = (*judgement.answers, *must_pass)
-        names = {item.result.answered_by for item in judgement.answers}
+        names = {name for item in judgement.answers for name in item.result.answerers}
         return PairResult(
             pair_name=pair.name,
             pair_version=pair.version,
             pair_digest=pair.digest,
             model=pair.model,
             backup=pair.backup,
-            answered_by=tuple(sorted(names - {"", "none"})),
+            answered_by=tuple(sorted(names - {"none"})),
             origins=tuple(sorted({origin for item in answered for origin in item.result.origins})),
             is_production=pair.digest == judgement.baseline_digest,
             role=pair.role,
+            parts={part.name: ", backup ".join(part.models) for part in pair.parts},
             cases=(*primary, *backup),
             metrics=dict(shown.metrics),
             gate=replace(gate, checks=(*gate.checks, *checks)),
@@ -190,7 +191,7 @@ class Assembly:
             return {}
         production = answers.production.pair
         timing: CallOrder = "in turn" if answers.in_turn(pair, production) else "apart"
-        if "in_process" in {self.setting.cards.get(side.model).wire for side in (pair, production)}:
+        if any(self._are_code(side.models_of(backup=False)) for side in (pair, production)):
             timing = "no calls"
         ours, theirs = answers.results(pair), answers.results(production)
         return build_deltas(suite, self.setting.cases, ours, theirs, timing=timing, confidence=confidence)
@@ -199,8 +200,11 @@ class Assembly:
         return item.result.model in self.setting.cards and not self._is_code(item)
 
     def _is_code(self, item: CaseResult) -> bool:
-        model = item.result.model
-        return model in self.setting.cards and self.setting.cards.get(model).wire == "in_process"
+        return self._are_code({item.result.model, *(step.model for step in item.result.trace if step.kind == "model")})
+
+    def _are_code(self, models: Collection[str]) -> bool:
+        cards = self.setting.cards
+        return all(model in cards and cards.get(model).wire == "in_process" for model in models)
 
 
 def looked_at_of(notes: Sequence[JudgeNote], suite: Suite, *, compared: bool) -> frozenset[str]:

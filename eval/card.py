@@ -59,7 +59,7 @@ def card_table(task_name: str, datasets: Sequence[str], settings: Settings) -> t
     ]
     if settings.environment == "local":
         # What only a stand-in would answer says nothing about the pair.
-        pairs = [pair for pair in pairs if cards.get(pair.model).runs == "local"]
+        pairs = [pair for pair in pairs if all(cards.get(m).runs == "local" for m in pair.models_of(backup=False))]
     # The floor, which is code, before the models.
     pairs.sort(key=lambda pair: (cards.get(pair.model).wire != "in_process", pair.name))
     reports = _reports(settings, task_name)

@@ -283,7 +283,7 @@ def _open_answers(
 
 def _concurrency(pairs: Sequence[Pair], setting: RunSetting) -> int:
     """Return how many calls of the candidates' models are in flight: those of providers answer many at a time."""
-    cards = [setting.cards.get(model) for pair in pairs for model in (pair.model, pair.backup) if model]
+    cards = [setting.cards.get(model) for pair in pairs for model in pair.models]
     called = [card for card in cards if card.wire != "in_process"]
     endpoints = setting.settings.bedrock.model_endpoints
     at_providers = bool(called) and all(card.wire == "litellm" and server_of(card, endpoints).is_own for card in called)

@@ -195,7 +195,8 @@ class GateResult:
 class PairResult:
     """Everything about one pair in one evaluation. ``metrics`` are the primary arm's, ``backup_metrics`` the backup's.
 
-    ``origins`` are those of the pair's own answers, without its judges' and production's.
+    ``origins`` are those of the pair's own answers, without its judges' and production's. ``parts`` are the models of the pair's
+    parts, by part and joined with those of their backups.
     """
 
     pair_name: str
@@ -213,6 +214,7 @@ class PairResult:
     seconds: float = 0.0
     origins: tuple[AnswerOrigin, ...] = ()
     role: PairRole = "candidate"
+    parts: dict[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -278,6 +278,9 @@ class Attempt:
                 model=model,
                 status=status,
                 content=output,
+                answered_by=reply.answered_by,
+                origin=reply.origin,
+                usage=reply.usage,
                 ms=reply.latency_ms,
                 cost_usd=None if cost is None else float(cost.metered_usd),
             )

@@ -175,6 +175,10 @@ class Pair:
         """True if any of its prompts has a backup."""
         return any(prompt.backup is not None for prompt in self.prompts)
 
+    def models_of(self, *, backup: bool) -> tuple[str, ...]:
+        """The ids of the models that an arm asks, each once: a prompt without backup asks its model in the backup's arm, too."""
+        return tuple(dict.fromkeys((prompt.backup if backup else None) or prompt.model for prompt in self.prompts))
+
     def part(self, name: str) -> Part:
         """Return the part of this name; "" is the main prompt.
 

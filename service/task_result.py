@@ -11,6 +11,7 @@ from service.question import Question, Use
 from service.tools.use import TracedStep
 
 NO_MODEL = "none"
+_JOIN = " + "
 Arm = Literal["primary", "backup", "fallback", "none"]
 
 
@@ -47,6 +48,11 @@ class TaskResult:
     uses: tuple[Use, ...] = ()
 
     @property
+    def answerers(self) -> tuple[str, ...]:
+        """The names in ``answered_by``, which joins those of a run's questions."""
+        return tuple(name for name in self.answered_by.split(_JOIN) if name)
+
+    @property
     def request_ms(self) -> float:
         """Time of the whole run in ms; at least that of its calls, which a reply from a cache took without being waited for."""
         return max(self.latency_ms, self.model_ms)
@@ -73,7 +79,7 @@ def combined(answered: Sequence[tuple[Question, TaskResult]], output: str) -> Ta
         last,
         output=output,
         arm="backup" if any(answer.arm == "backup" for answer in answers) else last.arm,
-        answered_by=" + ".join(dict.fromkeys(answer.answered_by for answer in answers)),
+        answered_by=_JOIN.join(dict.fromkeys(answer.answered_by for answer in answers)),
         origins=tuple(dict.fromkeys(origin for answer in answers for origin in answer.origins)),
         model_ms=sum(answer.model_ms for answer in answers),
         attempts=sum(answer.attempts for answer in answers),

@@ -17,7 +17,7 @@ from service.calls.store.overrides import OverrideTaken
 from service.calls.store.pages import Page
 from service.calls.store.states import CallJob, CallScore
 from service.llm.pricing import Cost, Usage
-from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
+from service.pair import Message, OutputRules, Pair, Part, Sampling, ServingPolicy
 from service.release.attestation import GateAttestation
 from service.summaries.record import SummaryRecord
 from service.task import TaskResult
@@ -51,6 +51,19 @@ def make_pair(task="demo", name="p", version="1.0.0", system=None, asked="<histo
         "variables": tuple(re.findall(r"{{(\w+)}}", asked)),
     }
     return Pair(**fields | changes)
+
+
+def make_part(name="judge", model="j", asked="<answer>{{answer}}</answer>", **changes):
+    """A part of a pair with one message; its variables are those that the message names."""
+    fields = {
+        "name": name,
+        "model": model,
+        "backup": None,
+        "sampling": Sampling(max_output_tokens=10),
+        "messages": (Message(role="user", content=asked),),
+        "variables": tuple(re.findall(r"{{(\w+)}}", asked)),
+    }
+    return Part(**fields | changes)
 
 
 def gate_attestation(**changes):

@@ -23,8 +23,9 @@ _MILLION = Decimal(1_000_000)
 class CostBound:
     """Says what an item costs at most: both models are asked each of its questions twice, nothing comes from a prompt cache.
 
-    Each question counts with all the inputs, although a prompt holds a part of them, or holds them compressed. An item that cost
-    more than its bound raises the bound of every later one.
+    Each question counts with all the inputs, although a prompt holds a part of them, or holds them compressed. A part of the pair
+    that the task asks in its steps counts as one question. An item that cost more than its bound raises the bound of every later
+    one.
     """
 
     def __init__(self, pair: Pair, cards: Sequence[ModelCard], task: Task[Any] | None = None) -> None:
@@ -34,13 +35,15 @@ class CostBound:
             BackfillError: a model has no prices, so what it costs cannot be bounded.
         """
         self._pair, self._task = pair, task
-        self._template_tokens = sum(_most_tokens(message.content) for message in pair.messages)
-        self._output_tokens = pair.sampling.max_output_tokens
+        self._output_tokens = max(prompt.sampling.max_output_tokens for prompt in pair.prompts)
         by_id = {card.id: card for card in cards}
-        self._cards = [
-            card for model in (pair.model, pair.backup) if model and (card := by_id[model]).wire != "in_process"
+        self._called = [
+            (prompt, card)
+            for prompt in pair.prompts
+            for model in prompt.models
+            if (card := by_id[model]).wire != "in_process"
         ]
-        unpriced = [card.id for card in self._cards if card.prices is None]
+        unpriced = [card.id for _, card in self._called if card.prices is None]
         if unpriced:
             raise BackfillError(f"--budget cannot hold for {unpriced[0]!r}, which has no prices; add them to its card")
         self._dearest = Decimal(0)
@@ -53,28 +56,34 @@ class CostBound:
         return max(self._last[1], self._dearest)
 
     def _computed(self, item: WorkItem) -> Decimal:
-        if not self._cards:
+        if not self._called:
             return Decimal(0)
-        schemas = self._schemas(item)
-        each = self._template_tokens + _most_tokens(json.dumps(item.inputs, ensure_ascii=False)) + self._output_tokens
-        tokens_in = math.ceil(len(schemas) * each + sum(map(_most_tokens, schemas)))
+        asked, inputs = self._schemas(item), _most_tokens(json.dumps(item.inputs, ensure_ascii=False))
         total = Decimal(0)
-        for card in self._cards:
+        for prompt, card in self._called:
             assert card.prices is not None
+            schemas = asked.get(prompt.name, [""])
+            template = sum(_most_tokens(message.content) for message in prompt.messages)
+            each = template + inputs + self._output_tokens
+            tokens_in = math.ceil(len(schemas) * each + sum(map(_most_tokens, schemas)))
             price_in = max(card.prices.input, card.prices.cache_write or Decimal(0))
-            total += tokens_in * price_in + len(schemas) * self._output_tokens * card.prices.output
+            tokens_out = len(schemas) * prompt.sampling.max_output_tokens
+            total += tokens_in * price_in + tokens_out * card.prices.output
         return _CALLS_PER_MODEL * total / _MILLION
 
-    def _schemas(self, item: WorkItem) -> list[str]:
-        """Return the schema of each question of ``item``, "" for none."""
+    def _schemas(self, item: WorkItem) -> dict[str, list[str]]:
+        """Return the schema of each question of ``item`` by the part that is asked, "" for none."""
         if self._task is None:
-            return [""]
+            return {}
         try:
             inputs = self._task.input_model.model_validate(item.inputs)
         except ValidationError:
-            return [""]  # it is refused before any call
-        asked = self._task.questions(inputs, self._pair)
-        return [json.dumps(question.answer_schema) if question.answer_schema else "" for question in asked]
+            return {}  # it is refused before any call
+        found: dict[str, list[str]] = {}
+        for question in self._task.questions(inputs, self._pair):
+            schema = json.dumps(question.answer_schema) if question.answer_schema else ""
+            found.setdefault(question.part, []).append(schema)
+        return found
 
     def saw(self, row: Mapping[str, Any]) -> None:
         """Take note of what an item did cost."""
@@ -93,7 +102,7 @@ def cards_for(pair: Pair, cards: ModelCards) -> tuple[ModelCard, ...]:
     Raises:
         PairError: a model is unknown.
     """
-    return tuple(cards.get(model) for model in dict.fromkeys((pair.model, pair.backup)) if model)
+    return tuple(map(cards.get, pair.models))
 
 
 def cost_of_row(row: Mapping[str, Any]) -> Decimal:

@@ -16,7 +16,7 @@ from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
 from service.cards import ModelCards
 from service.llm.pricing import Usage, cost_of
-from service.pair import Pair
+from service.pair import Pair, Part
 from service.task import load_task
 
 _CHARS_PER_TOKEN = 4.0  # English, as `service.llm.reliability` estimates
@@ -119,31 +119,43 @@ def item_cost(pair: Pair, cards: ModelCards, sample: Sequence[WorkItem]) -> Item
         raise BackfillError("the sample holds no item; name a file with lines of id and inputs")
     bound = CostBound(pair, cards_for(pair, cards))
     task = load_task(pair.task)
-    prefix = len(pair.messages[0].content) / _CHARS_PER_TOKEN if pair.cache_prefix else 0.0
     chars = []
     for item in sample:
         questions = task.questions(task.input_model.model_validate(item.inputs), pair)
-        chars.append(sum(len(m.content) for question in questions for m in pair.render(question.values)))
-    tokens_in, tokens_out = float(np.mean(chars)) / _CHARS_PER_TOKEN, pair.output.max_words * _TOKENS_PER_WORD
+        chars.append(sum(len(m.content) for question in questions for m in pair.render(question.values, question.part)))
+    main, *parts = pair.prompts
+    mean_chars = float(np.mean(chars))
+    # What a part reads is known only when it is asked: at most the inputs, beside its own templates.
+    inputs_chars = mean_chars - _template_chars(main)
+    read = {main.name: mean_chars} | {part.name: _template_chars(part) + inputs_chars for part in parts}
+    written = {main.name: pair.output.max_words * _TOKENS_PER_WORD}
 
-    def usd(model: str | None, *, cached: bool) -> Decimal:
+    def usd(prompt: Part, model: str | None, *, cached: bool) -> Decimal:
         if model is None:
             return Decimal(0)
-        read = int(prefix) if cached else 0
-        usage = Usage(input_tokens=int(tokens_in) - read, output_tokens=int(tokens_out), cache_read_tokens=read)
+        prefix = len(prompt.messages[0].content) / _CHARS_PER_TOKEN if prompt.cache_prefix and cached else 0.0
+        usage = Usage(
+            input_tokens=int(read[prompt.name] / _CHARS_PER_TOKEN) - int(prefix),
+            output_tokens=int(written.get(prompt.name, prompt.sampling.max_output_tokens)),
+            cache_read_tokens=int(prefix),
+        )
         cost = cost_of(usage, cards.get(model))
         if cost is None:
             raise BackfillError(f"model {model!r} has no prices; add them to its card")
         return cost.metered_usd
 
     return ItemCost(
-        cold=usd(pair.model, cached=False),
-        warm=usd(pair.model, cached=True),
-        backup=usd(pair.backup, cached=False),
+        cold=sum((usd(prompt, prompt.model, cached=False) for prompt in pair.prompts), Decimal(0)),
+        warm=sum((usd(prompt, prompt.model, cached=True) for prompt in pair.prompts), Decimal(0)),
+        backup=sum((usd(prompt, prompt.backup, cached=False) for prompt in pair.prompts), Decimal(0)),
         most=max(bound.most_usd(item) for item in sample),
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
+        input_tokens=sum(read.values()) / _CHARS_PER_TOKEN,
+        output_tokens=sum(written.get(prompt.name, prompt.sampling.max_output_tokens) for prompt in pair.prompts),
     )
+
+
+def _template_chars(prompt: Part) -> int:
+    return sum(len(message.content) for message in prompt.messages)
 
 
 def bulk_lines(plan: BulkPlan, cost: ItemCost) -> list[str]:

@@ -102,7 +102,7 @@ class _Answers:
         cards = ModelCards([ModelCard.model_validate(card) for card in work.cards])
         models = RunModels(stack, cards, Settings(**work.settings), self._task)
         gateway: Gateway = models.gateway([pair])
-        if any(cards.get(model).wire != "in_process" for model in (pair.model, pair.backup) if model):
+        if any(cards.get(model).wire != "in_process" for model in pair.models):
             # Before the first call: one that waits for an import is hedged, and both are paid.
             asyncio.run(models.make_ready(gateway))
         # An evaluation measures the pair's own model: a failover would hide in its scores.

@@ -69,7 +69,7 @@ def run_behaviour(
         suite, dataset, attacks, settings=settings, disguise=lambda texts: disguise(folder, texts, seed=suite.seed)
     )
     if concurrency is None:
-        concurrency = 4 if all(cards.get(m).wire == "in_process" for m in (pair.model, pair.backup) if m) else 2
+        concurrency = 4 if all(cards.get(m).wire == "in_process" for m in pair.models) else 2
     work = settings.state_dir / "behaviour" / "runs" / f"{pair.name}-{pair.digest[:12]}"
     with (
         working_alone(work / ".lock", f"the behaviour of {pair.name} ({pair.digest[:12]})"),
@@ -145,7 +145,7 @@ def ask(
 
 def own_bounds(suite: Suite, pair: Pair, cards: ModelCards) -> OwnBounds:
     """Return what promptfoo's own assertions hold every answer of ``pair`` to."""
-    priced = all(cards.get(model).prices is not None for model in (pair.model, pair.backup) if model)
+    priced = all(cards.get(model).prices is not None for model in pair.models)
     return bounds_of(suite, most_words=pair.output.max_words, deadline_ms=pair.serving.deadline_ms, priced=priced)
 
 

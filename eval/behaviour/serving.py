@@ -64,11 +64,10 @@ def serve_pair(pair: Pair, settings: Settings, *, change: Callable[[Runtime], Ru
     log.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         cards = ModelCards.load(settings.prompts_dir / "models.yaml")
-        models = [model for model in (pair.model, pair.backup) if model]
         if (
             settings.environment == "local"
             and settings.bedrock.endpoint is None
-            and any(cards.get(model).wire == "bedrock" for model in models)
+            and any(cards.get(model).wire == "bedrock" for model in pair.models)
         ):
             bedrock = stack.enter_context(LocalBedrock(("--preload",), log=log.with_name("bedrock.log")))
             settings = settings.model_copy(update={"bedrock_endpoint": bedrock.url})

@@ -127,7 +127,7 @@ def _own_answers(
     settings: Settings,
     spending: Spending | None,
 ) -> dict[str, list[AnsweredCase]]:
-    arms: tuple[ArmName, ...] = ("primary", "backup") if pair.backup is not None else ("primary",)
+    arms: tuple[ArmName, ...] = ("primary", "backup") if pair.has_backup else ("primary",)
     found: dict[str, list[AnsweredCase]] = {}
     digests = {case.id: case.inputs_digest for case in cases}
     with ExitStack() as stack:

@@ -175,7 +175,7 @@ def _choose(task: str, settings: Settings) -> _Asked:
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     why = "nothing is in production here"
     if production is not None:
-        known = all(model in cards for model in (production.model, production.backup) if model)
+        known = all(model in cards for model in production.models)
         card = cards.get(production.model) if known else None
         if card is not None and card.runs == "provider" and select_pairs([production], cards, settings).pairs:
             return _Asked(name=production.name, content=production.content(), chosen="in production")

@@ -129,7 +129,7 @@ def refuse_self_judging(judge: Judge, pairs: Sequence[Pair]) -> None:
         ConfigurationError: naming judge, model and pair.
     """
     for pair in pairs:
-        for model in filter(None, (pair.model, pair.backup)):
+        for model in pair.models:
             if _bare(model) == _bare(judge.pair.model):
                 raise ConfigurationError(
                     f"judge {judge.rubric!r} runs on {judge.pair.model}, which pair {pair.name!r} is made of; a model does not "

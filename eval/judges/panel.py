@@ -120,7 +120,7 @@ def judge_answers(
     """
     check_panel(panel, pairs)
     by_id = {case.id: case for case in cases}
-    wrote = {item.result.answered_by for results in answers.values() for item in results}
+    wrote = {name for results in answers.values() for item in results for name in item.result.answerers}
     notes, metrics, gating = list(panel.left_out), [], []
     claims = _claims_of(panel, task, settings)
     for spec, jury in panel.asked:

@@ -87,7 +87,7 @@ def add_ragas(
         asked = asyncio.run(_ask_all(family.judge, items, by_id, task, bench, answered_by))
         for item, found in zip(items, asked, strict=True):
             scores[id(item)] |= found
-        wrote = {item.result.answered_by for item in items}
+        wrote = {name for item in items for name in item.result.answerers}
         for name in answered_by:
             refuse_same_answerer(family.judge, name, wrote)
     names = [*RagasTextScorer.scores, *(_BY_MODEL if family.judge is not None else ())]

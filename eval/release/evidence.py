@@ -85,6 +85,7 @@ def run_log(evaluation: Evaluation, pair: PairResult, dataset: Dataset, report: 
             "pair_version": pair.pair_version,
             "model": pair.model,
             "backup": pair.backup or "",
+            **{f"part.{name}": models for name, models in pair.parts.items()},
             "dataset": f"{evaluation.dataset_name} ({evaluation.case_count})",
         },
         metrics=metrics,

@@ -12,7 +12,9 @@ from eval.suite import JudgedKind, MetricSpec, Suite
 from figures.command_line import is_simulated
 from figures.formatting import MISSING, format_number, format_signed, plural
 from figures.metric import Unit
+from service.llm.model_call import AnswerOrigin
 from service.release.unseen import unseen_text
+from service.task_result import TaskResult
 
 if TYPE_CHECKING:
     from eval.verdict.kinds.kind import MetricKind
@@ -150,12 +152,18 @@ def replaced_models(evaluation: Evaluation, pair: PairResult) -> dict[str, tuple
     """
     found: dict[str, set[str]] = {}
     for item in pair.cases if evaluation.stand_in is not None else ():
-        asked, name = item.result.model, item.result.answered_by
-        own = asked.startswith(_LOCAL) or name.lower() in asked.lower()
-        own = own or bool(item.result.origins and "stand-in" not in item.result.origins)
-        if name not in _NOBODY and asked not in _NOBODY and not own:
-            found.setdefault(asked, set()).add(name)
+        for asked, name, origins in _answers_of(item.result):
+            own = asked.startswith(_LOCAL) or name.lower() in asked.lower()
+            own = own or bool(origins and "stand-in" not in origins)
+            if name not in _NOBODY and asked not in _NOBODY and not own:
+                found.setdefault(asked, set()).add(name)
     return {asked: tuple(sorted(names)) for asked, names in found.items()}
+
+
+def _answers_of(result: TaskResult) -> list[tuple[str, str, tuple[AnswerOrigin | None, ...]]]:
+    """Return for each asked model its id, who answered in its name, and the answers' origins."""
+    steps = [(step.model, step.answered_by, (step.origin,)) for step in result.trace if step.kind == "model"]
+    return [*dict.fromkeys(steps)] or [(result.model, result.answered_by, result.origins)]
 
 
 def stand_in_warning(evaluation: Evaluation) -> str:

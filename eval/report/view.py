@@ -77,6 +77,7 @@ class PairCard:
     beside: str
     model: str
     backup: str
+    parts: tuple[tuple[str, str], ...]
     answered_by: str
     origins: str
     stand_in: bool
@@ -124,6 +125,7 @@ def pair_cards(evaluation: Evaluation, suite: Suite) -> list[PairCard]:
             findings=findings_sentence(results_of(pair), suite),
             model=pair.model,
             backup=pair.backup or "",
+            parts=tuple(pair.parts.items()),
             answered_by=", ".join(pair.answered_by) or "nothing",
             origins=", ".join(pair.origins),
             stand_in=bool(replaced_models(evaluation, pair)),

@@ -109,7 +109,7 @@ class RunAnswers:
         return [
             ArmJob(pair=pair, arm=arm, cases=self.dataset.cases, repeats=repeats, first_repeat=first_repeat)
             for pair in pairs
-            for arm in (("primary", "backup") if pair.backup is not None else ("primary",))
+            for arm in (("primary", "backup") if pair.has_backup else ("primary",))
         ]
 
     def _scored(self, shown: Progress) -> Progress:

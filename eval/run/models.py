@@ -36,7 +36,7 @@ class RunModels:
         self._server: LocalBedrock | None = None
 
     def _needed(self, pairs: Sequence[Pair]) -> bool:
-        return any(self._cards.get(model).wire == "bedrock" for p in pairs for model in (p.model, p.backup) if model)
+        return any(self._cards.get(model).wire == "bedrock" for pair in pairs for model in pair.models)
 
     def start_for(self, pairs: Sequence[Pair]) -> None:
         """Start the bundled model if ``pairs`` need it; it loads in its own process.

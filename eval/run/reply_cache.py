@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -114,7 +115,8 @@ class CachingGateway:
 
     A model that no call can reach ends the run, so that no evidence is made of failures alone: one that is unusable at once, and
     one that has answered no call of the run after ``MOST_SILENT`` failures, or only in prose where a form was asked for.
-    ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted.
+    ``silent`` counts these by model and is shared by the run's cases; None: nothing is counted. ``is_code`` says of a model's id
+    whether it is code.
     """
 
     inner: Gateway
@@ -126,6 +128,7 @@ class CachingGateway:
     fresh: bool = False
     ready: bool = True
     silent: dict[str, int] | None = None
+    is_code: Callable[[str], bool] = lambda model: False
     made_in: list[str] = field(default_factory=list)  # for each call, the run that made it
     timed: int = 0  # calls that an earlier timing covers
 
@@ -146,6 +149,8 @@ class CachingGateway:
             GatewayNotReady: the cache lacks the reply, and ``ready`` is False.
             RunAborted: the model cannot be used, or has never answered.
         """
+        if self.is_code(call.model):
+            return await self.inner.complete(call)
         key = self._key(call)
         stored = self.cache.get(key)
         # A reply of this run is used even with --fresh: it was made before an interruption.

@@ -138,13 +138,13 @@ class Runner:
         return 0 if self._in_process(job) else self.concurrency
 
     def _in_process(self, job: ArmJob) -> bool:
-        return self.cards.get(self._model(job)).wire == "in_process"
+        return self._wires(job) == {"in_process"}
 
     def _on_litellms_wire(self, job: ArmJob) -> bool:
-        return self.cards.get(self._model(job)).wire == "litellm"
+        return "litellm" in self._wires(job)
 
-    def _model(self, job: ArmJob) -> str:
-        return job.pair.backup if job.arm == "backup" and job.pair.backup else job.pair.model
+    def _wires(self, job: ArmJob) -> set[str]:
+        return {self.cards.get(model).wire for model in job.pair.models_of(backup=job.arm == "backup")}
 
     async def run(self, job: ArmJob, progress: Progress) -> list[CaseResult]:
         """Return one result per case and repeat, in case order.
@@ -238,10 +238,11 @@ class Runner:
             self.fresh,
             ready=self.make_ready is None or id(inner) in self._ready,
             silent=self._silent if self._on_litellms_wire(job) else None,
+            is_code=lambda model: self.cards.get(model).wire == "in_process",
         )
         context = TaskContext(
             pair=job.pair,
-            gateway=inner if self._in_process(job) else gateway,
+            gateway=gateway,
             cards=self.cards,
             chain=job.arm,
             throttle_retries=THROTTLE_RETRIES,

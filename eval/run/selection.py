@@ -61,7 +61,7 @@ def select_pairs(
         if pair.role == "demo":
             left_out.append(LeftOut(pair=pair, reason="demo"))
             continue
-        asked = [cards.get(model) for model in (pair.model, pair.backup) if model]
+        asked = [cards.get(model) for model in pair.models]
         if not all(_has_key(card) for card in asked if card.wire == "litellm"):
             left_out.append(LeftOut(pair=pair, reason="key"))
             continue

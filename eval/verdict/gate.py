@@ -9,7 +9,7 @@ from eval.results import CaseResult, Check, GateResult, InterimLook, Verdict
 from eval.suite import Floor, NoWorse, SliceFloor, Suite
 from figures.metric import Metric, Unit
 from service.cards import ModelCards
-from service.pair import Pair
+from service.pair import Pair, Part
 
 _MOST_CASES = 1_000_000  # above this number, collecting more cases is not a realistic remedy
 
@@ -90,7 +90,9 @@ def decide(judgement: Judgement, rules: GateRules) -> GateResult:
 
 def answers_vary(pair: Pair, cards: ModelCards) -> bool:
     """Return whether repeated answers can differ, which needs a model with a temperature above 0."""
-    return pair.sampling.temperature > 0 and cards.get(pair.model).wire != "in_process"
+    return any(
+        prompt.sampling.temperature > 0 and cards.get(prompt.model).wire != "in_process" for prompt in pair.prompts
+    )
 
 
 def behaviour_checks(metrics: Mapping[str, Metric], suite: Suite) -> tuple[Check, ...]:
@@ -105,7 +107,7 @@ def behaviour_checks(metrics: Mapping[str, Metric], suite: Suite) -> tuple[Check
 
 def _requirements(judgement: Judgement, rules: GateRules) -> list[Check]:
     pair, checks = judgement.pair, []
-    for model_id in filter(None, (pair.model, pair.backup)):
+    for model_id in pair.models:
         card = rules.cards.get(model_id)
         problem = ""
         if card.prices is None:
@@ -117,24 +119,30 @@ def _requirements(judgement: Judgement, rules: GateRules) -> list[Check]:
                 f"model {card.short_name}", f"{card.short_name} {problem}" if problem else "", "priced and alive"
             )
         )
-    if pair.cache_prefix:
-        checks.append(_cacheable(judgement, rules.cards, "primary", pair.model))
-        if pair.backup:
-            checks.append(_cacheable(judgement, rules.cards, "backup", pair.backup))
+    for prompt in pair.prompts:
+        if prompt.cache_prefix:
+            checks.append(_cacheable(judgement, rules.cards, "primary", prompt, prompt.model))
+            if prompt.backup:
+                checks.append(_cacheable(judgement, rules.cards, "backup", prompt, prompt.backup))
     return checks
 
 
-def _cacheable(judgement: Judgement, cards: ModelCards, arm: str, model: str) -> Check:
-    card = cards.get(model)
-    asked = [item.result.usage for item in judgement.answers if item.arm == arm]
-    calls = [usage for usage in asked if usage.prompt_tokens > 0]
+def _cacheable(judgement: Judgement, cards: ModelCards, arm: str, prompt: Part, model: str) -> Check:
+    card, asked = cards.get(model), prompt.name or "main"
+    results = [item.result for item in judgement.answers if item.arm == arm]
+    if judgement.pair.parts:
+        usages = [step.usage for result in results for step in result.trace if step.name == asked]
+    else:
+        usages = [result.usage for result in results]
+    calls = [usage for usage in usages if usage.prompt_tokens > 0]
     problem = ""
     if card.wire == "bedrock" and calls and not any(u.cache_read_tokens + u.cache_write_tokens for u in calls):
         minimum = card.cache_minimum_tokens
         problem = f"the pair sets cache_prefix, but {card.short_name} " + (
             f"cached nothing in {len(calls)} calls: its minimum is {minimum} tokens" if minimum else "caches no prompts"
         )
-    return _requirement(f"{arm} prefix can be cached", problem, "cache_prefix is set")
+    whose = f"{arm} prefix of {prompt.name}" if prompt.name else f"{arm} prefix"
+    return _requirement(f"{whose} can be cached", problem, "cache_prefix is set")
 
 
 def _requirement(name: str, problem: str, reason: str) -> Check:

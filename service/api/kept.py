@@ -27,7 +27,7 @@ def reuse_scope(
         channel_filter=asked.channel_filter,
         pair_digest=pair.digest,
         # With the contact reason in the prompt, the summary depends on it.
-        reason=ivr_intent if _REASON in pair.variables else "",
+        reason=ivr_intent if any(_REASON in prompt.variables for prompt in pair.prompts) else "",
     )
 
 

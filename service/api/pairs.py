@@ -103,6 +103,10 @@ class PairInService(BaseModel):
     pair_digest: str
     model: str
     backup: str | None
+    parts: dict[str, list[str]] = Field(
+        default={},
+        description="The pair's further prompts by name, each with its model and its backup's, if it has one",
+    )
     registry_version: int
     source: str
     release: ReleaseFacts
@@ -144,6 +148,7 @@ def _in_service(task: str, runtime: Runtime) -> PairInService | None:
         pair_digest=pair.digest,
         model=short_name(pair.model, runtime),
         backup=None if pair.backup is None else short_name(pair.backup, runtime),
+        parts={part.name: [short_name(model, runtime) for model in part.models] for part in pair.parts},
         registry_version=served.registry_version,
         source=served.source,
         release=_release(served),

@@ -345,9 +345,9 @@ def with_model(settings: "Settings", pair: str | None) -> "Settings":
         return settings
     cards = ModelCards.load(settings.prompts_dir / "models.yaml")
     asked = served_from(settings, cards, pair)("").pair
-    if {asked.model, asked.backup} - {None} <= set(TASK.in_process):
+    if set(asked.models) <= set(TASK.in_process):
         return settings
-    if replaced := [model for model in (asked.model, asked.backup) if model and cards.get(model).replaced_locally]:
+    if replaced := [model for model in asked.models if cards.get(model).replaced_locally]:
         # A score by the bundled model under another model's name would be held against an agent.
         raise ConfigurationError(
             f"pair {asked.name!r} needs {', '.join(replaced)}, which `local` does not have, and stand-ins must not score calls: "

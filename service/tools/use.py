@@ -1,8 +1,11 @@
 """What came of the use of a tool, and the trace of a run's steps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from service.llm.model_call import AnswerOrigin
+from service.llm.pricing import Usage
 
 OutcomeStatus = Literal["done", "failed", "refused", "too_late"]
 RefusalReason = Literal[
@@ -33,7 +36,8 @@ class TracedStep:
     """One step of a run: a model call (``model``) or the use of a tool (``tool``), in the order in which they ended.
 
     ``name`` is that of the tool, or of the asked part of the pair, "main" for the main prompt. ``content`` is the tool's answer,
-    or the output that was read from the model's. ``model`` is the id of the asked model. ``ms`` is the step's time. ``cost_usd``
+    or the output that was read from the model's. ``model`` is the id of the asked model; ``answered_by``, ``origin`` and
+    ``usage`` are those of its reply. ``ms`` is the step's time. ``cost_usd``
     is None for a model without prices, and 0 for a tool.
     """
 
@@ -47,3 +51,6 @@ class TracedStep:
     reason: RefusalReason | None = None
     undecided: bool = False
     model: str = ""
+    answered_by: str = ""
+    origin: AnswerOrigin | None = None
+    usage: Usage = field(default_factory=Usage)

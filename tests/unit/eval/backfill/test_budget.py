@@ -4,11 +4,13 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from builders import make_pair, make_part
 
 from eval.backfill.budget import CostBound, cards_for
 from eval.backfill.work import WorkItem
 from eval.errors import BackfillError
 from service.cards import ModelCard, ModelCards
+from service.pair import Sampling
 
 
 def card(model, wire="bedrock", prices=("1", "10", None)):
@@ -22,11 +24,9 @@ def card(model, wire="bedrock", prices=("1", "10", None)):
     )  # fmt: skip
 
 
-def pair(model="first", backup="second"):
-    messages = (SimpleNamespace(content="x" * 80),)
-    return SimpleNamespace(
-        model=model, backup=backup, messages=messages, sampling=SimpleNamespace(max_output_tokens=10)
-    )
+def pair(model="first", backup="second", parts=()):
+    sampling = Sampling(max_output_tokens=10)
+    return make_pair(asked="x" * 80, model=model, backup=backup, sampling=sampling, parts=parts)
 
 
 ITEM = WorkItem(id="a", inputs={"q": "y" * 11})  # 20 characters of JSON
@@ -41,13 +41,21 @@ def test_the_bound_of_both_models_by_hand():
 
 def test_each_question_of_an_item_counts_with_its_schema():
     schema = {"a": 1}  # 8 characters of JSON
-    questions = [SimpleNamespace(answer_schema=schema), SimpleNamespace(answer_schema=None)]
+    questions = [SimpleNamespace(answer_schema=found, part="") for found in (schema, None)]
     task = SimpleNamespace(
         input_model=SimpleNamespace(model_validate=lambda inputs: inputs), questions=lambda inputs, pair: questions
     )
     bound = CostBound(pair(backup=None), [card("first")], task)
     # twice 60 tokens of prompt, 4 of a schema, twice 10 tokens out; the model is asked each twice
     assert bound.most_usd(ITEM) == Decimal(2 * (124 * 1 + 20 * 10)) / 1_000_000
+
+
+def test_each_part_counts_with_its_own_models_and_may_read_the_longest_answer():
+    part = make_part(model="third", asked="z" * 40, sampling=Sampling(max_output_tokens=3))
+    cards = [card("first"), card("third", prices=("7", "9", None))]
+    bound = CostBound(pair(backup=None, parts=(part,)), cards)
+    # 60 characters / 2 + 10 tokens of the answer that it reads, 3 tokens out, each twice
+    assert bound.most_usd(ITEM) == Decimal(2 * (60 * 1 + 10 * 10 + 40 * 7 + 3 * 9)) / 1_000_000
 
 
 def test_letters_of_other_scripts_count_by_the_byte():

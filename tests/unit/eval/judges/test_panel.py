@@ -128,6 +128,12 @@ def test_a_model_may_not_judge_its_own_answers(tmp_path):
         ask("faithfulness", told, {NEW: results("x", answered_by="SmolLM2")}, tmp_path)
 
 
+def test_a_model_may_not_judge_what_it_wrote_a_part_of(tmp_path):
+    told = Told(lambda text: grade("yes"), answered_by="SmolLM2")
+    with pytest.raises(ConfigurationError, match="a model does not judge itself"):
+        ask("faithfulness", told, {NEW: results("x", answered_by="writer + SmolLM2")}, tmp_path)
+
+
 def test_a_judge_that_fails_leaves_cases_unscored_and_a_gate_on_it_fails(tmp_path):
     def mostly_down(text):
         if CASES[0].id in text:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import pytest
-from builders import make_pair
+from builders import make_pair, make_part
 from pydantic import BaseModel
 
 from eval.cases import Case
@@ -96,6 +96,43 @@ def test_every_case_has_one_result_in_order_with_bounded_concurrency(tmp_path):
     assert [item.case_id for item in results] == [case.id for case in CASES]
     assert all(item.live and item.result.output == f"text {n}" for n, item in enumerate(results))
     assert gateway.most == 4
+
+
+class Graded(Echo):
+    """Asks the part after the main prompt, which is code."""
+
+    in_process: ClassVar = {"code": lambda document: f"coded {document.text}"}
+    part_variables: ClassVar = {"judge": frozenset({"answer"})}
+
+    def steps(self, inputs, pair):
+        answer = yield from super().steps(inputs, pair)
+        grade = yield Question(part="judge", values={"answer": answer}, document=answer, read=str, shown=False)
+        return f"{answer}: {grade}"
+
+
+class CodeBeside(Gateway):
+    """Answers the code's calls from the document, as the real gateway does."""
+
+    async def complete(self, call):
+        reply = await super().complete(call)
+        self.coded += call.model == "code"
+        return replace(reply, text=Graded.in_process["code"](call.document)) if call.model == "code" else reply
+
+    coded = 0
+
+
+def test_a_part_is_answered_from_the_cache_and_code_beside_it_runs_each_time(tmp_path):
+    code = ModelCard(id="code", short_name="code", wire="in_process", runs="local", context_tokens=9)
+    pair = make_pair("echo", asked="{{text}}", model="code", parts=(make_part(model="main", asked="{{answer}}"),))
+    cards, gateway = ModelCards([code, CARDS.get("main")]), CodeBeside()
+    for run_id in ("run-1", "run-2"):
+        runner = replace(make_runner(gateway, tmp_path, run_id), task=Graded(), cards=cards)
+        results = run(runner, pair)
+        assert results[3].result.output == "coded text 3: coded text 3"
+        assert {item.live for item in results} == {run_id == "run-1"}
+        assert runner.in_flight(ArmJob(pair=pair, arm="primary", cases=CASES)) == 4
+    assert gateway.coded == 2 * len(CASES)
+    assert gateway.calls["coded text 3"] == 1
 
 
 def test_a_failed_case_is_a_result_with_its_code(tmp_path):

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from builders import make_pair
+from builders import make_pair, make_part
 
 from eval.run.selection import left_out_lines, select_pairs
 from service.cards import ModelCard, ModelCards
@@ -58,6 +58,12 @@ def test_a_pair_is_a_demo_because_its_file_says_so_whatever_answers_it():
     pairs = [make_pair(name="a", model="small"), make_pair(name="b", model="code", role="demo")]
     found = select_pairs(pairs, CARDS, Settings(), credentials=lambda: False)
     assert (names(found.pairs), names(found.without("demo"))) == (["a"], ["b"])
+
+
+def test_a_pair_is_left_out_if_one_of_its_parts_cannot_be_asked():
+    pairs = [make_pair(name="judged", model="code", parts=(make_part(model="nova"),))]
+    found = select_pairs(pairs, CARDS, Settings(), credentials=lambda: False)
+    assert names(found.without("provider")) == ["judged"]
 
 
 def test_without_credentials_aws_evaluates_the_floor():

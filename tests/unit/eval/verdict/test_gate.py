@@ -2,6 +2,7 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from builders import make_part
 
 from eval.results import CaseResult, GateResult, InterimLook, Verdict
 from eval.suite import Floor, JudgedKind, MetricSpec, NoWorse, SliceFloor, Suite
@@ -11,6 +12,7 @@ from service.cards import ModelCard, ModelCards, Prices
 from service.llm.pricing import Usage
 from service.pair import Message, OutputRules, Pair, Sampling, ServingPolicy
 from service.task import TaskResult
+from service.tools.use import TracedStep
 
 TODAY = dt.date(2026, 11, 21)
 PRICES = Prices(input=1, output=1, source="test", date=TODAY)
@@ -180,6 +182,8 @@ def test_an_unpriced_or_ended_model_cannot_pass():
     assert gate(cards=[card(prices=None)]).verdict is Verdict.FAIL
     assert gate(cards=[card(end_of_life=TODAY)]).verdict is Verdict.FAIL
     assert gate(cards=[card(end_of_life=TODAY + dt.timedelta(days=1))]).verdict is Verdict.PASS
+    with_part = pair(parts=(make_part(model="mmm-b"),))
+    assert gate(with_part, cards=[card(), card("b", prices=None)]).verdict is Verdict.FAIL
     ended_backup = gate(pair(backup="mmm-b"), cards=[card(), card("b", end_of_life=TODAY)])
     assert "end of life" in next(c.explanation for c in ended_backup.checks if c.verdict is Verdict.FAIL)
 
@@ -195,6 +199,23 @@ def test_a_prefix_that_was_never_cached_fails():
     assert short.verdict is Verdict.FAIL
     assert any("its minimum is 1000 tokens" in check.explanation for check in short.checks)
     assert gate(asked, results=[_call(Usage(input_tokens=9, cache_write_tokens=1200))]).verdict is Verdict.PASS
+
+
+def test_a_prefix_of_a_part_that_was_never_cached_fails_whatever_the_main_prompt_cached():
+    asked = pair(parts=(make_part(model="mmm-b", cache_prefix=True),))
+    main = TracedStep(
+        kind="model", name="main", status="end_turn", ms=1, usage=Usage(input_tokens=9, cache_read_tokens=1200)
+    )
+
+    def checks(usage):
+        steps = (main, replace(main, name="judge", usage=usage))
+        answer = _call(sum((step.usage for step in steps), Usage()))
+        answer = replace(answer, result=replace(answer.result, trace=steps))
+        return gate(asked, results=[answer], cards=[card(), card("b")]).checks
+
+    (failed,) = [check for check in checks(Usage(input_tokens=900)) if check.verdict is Verdict.FAIL]
+    assert failed.name == "primary prefix of judge can be cached"
+    assert {check.verdict for check in checks(Usage(input_tokens=9, cache_write_tokens=900))} == {Verdict.PASS}
 
 
 def test_a_gate_without_checks_fails():
@@ -280,6 +301,8 @@ def test_repeats_are_advised_only_where_answers_vary():
     assert answers_vary(warm, ModelCards([CARD]))
     assert not answers_vary(warm, ModelCards([card(wire="in_process")]))
     assert not answers_vary(pair(), ModelCards([CARD]))
+    part = make_part(model="mmm-b", sampling=Sampling(max_output_tokens=9, temperature=0.4))
+    assert answers_vary(pair(parts=(part,)), ModelCards([CARD, card("b")]))
 
 
 def test_an_incomparable_metric_passes_only_with_a_floor():
