@@ -5,8 +5,10 @@ cd "$(dirname "$0")/.."
 compile() {
   .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate "$@"
 }
-development=(--extra local --extra eval --extra warehouse --extra cluster --extra dev)
+development=(--extra local --extra eval --extra warehouse --extra cluster --extra tools --extra dev)
 compile --upgrade pyproject.toml -o requirements/service.txt
+cp requirements/service.txt requirements/tools.txt # the same versions, and what a service with functions as tools needs
+compile --extra tools pyproject.toml -o requirements/tools.txt
 compile --upgrade "${development[@]}" pyproject.toml -o requirements/dev.txt
 cp requirements/dev.txt requirements/extras.txt # the same versions, and more packages
 compile "${development[@]}" --extra speech --extra voices --extra redaction --extra knowledge pyproject.toml -o requirements/extras.txt

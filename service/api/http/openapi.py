@@ -11,6 +11,7 @@ _SCOPE_TEXTS = {
     "summaries": "ask for summaries; comes with task:summarize and task:scorecard",
     "feedback": "give feedback on summaries and on answers of tasks",
     "operator": "see what is served and the service's figures; write the tenant's forms; read and answer its scored calls",
+    "tools": "call the tools of a task at its tools' server (`omni tools serve`)",
 }
 # Status: code and detail of the example.
 _PROBLEMS: dict[str, tuple[str, str]] = {
