@@ -24,6 +24,8 @@ from service.telemetry.log import Event, log
 
 LOCAL_CLIENT = "local"
 LOCAL_TENANT = "demo-tenant"  # owns the sample forms and calls
+# All scopes there were when a local client may have been made: before tasks had scopes, and before tools had one.
+_FORMER_SCOPES = (("summaries", "feedback", "operator"), ("summaries", "feedback", "operator", EVERY_TASK))
 # The local client also runs the load test, whose largest scenario has 1,000 requests in flight.
 _LOCAL_LIMITS = {"rate_per_s": 1000, "burst": 2000, "concurrent": 1000}
 
@@ -176,6 +178,6 @@ def _local_client(present: str | None) -> str | None:
         client = Client(secrets=(hash_secret(new_secret()),), scopes=scopes, tenant=LOCAL_TENANT, **_LOCAL_LIMITS)
         return client.model_dump_json()
     known = parse_client(present, f"client {LOCAL_CLIENT!r}")
-    if isinstance(known, Revoked) or known.scopes != SCOPES:
+    if isinstance(known, Revoked) or known.scopes not in _FORMER_SCOPES:
         return None
-    return known.model_copy(update={"scopes": scopes}).model_dump_json()  # from before tasks had scopes
+    return known.model_copy(update={"scopes": scopes}).model_dump_json()

@@ -517,6 +517,7 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
     }
     open_changes(settings).items.change("client/local", lambda _: json.dumps(before))
     assert open_access(settings).verify(f"Bearer {local_token(settings).text}", "task:shout").client_id == "local"
+    assert open_access(settings).verify(f"Bearer {local_token(settings).text}", "tools").client_id == "local"
     narrow = before | {"scopes": ["feedback"]}
     open_changes(settings).items.change("client/local", lambda _: json.dumps(narrow))
     with pytest.raises(ScopeMissing):
@@ -528,7 +529,7 @@ def test_a_local_client_of_before_may_still_ask_every_task(tmp_path):
     [
         ("task:nope", "no task 'nope' for scope task:nope; tasks: scorecard, summarize"),
         ("task:Sum", "no task 'Sum'"),
-        ("tasks", "scope 'tasks' is not valid: scopes are summaries feedback operator task:<name> task:\\*"),
+        ("tasks", "scope 'tasks' is not valid: scopes are summaries feedback operator tools task:<name> task:\\*"),
     ],
 )
 def test_a_scope_that_opens_nothing_is_refused(tmp_path, monkeypatch, scopes, named):
