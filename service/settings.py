@@ -18,7 +18,6 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -197,6 +196,13 @@ class TelemetrySettings(SettingsGroup):
     emf: bool | None = None  # None: in `aws` only
 
 
+class ToolSettings(SettingsGroup, alias_generator="tools_{}".format):
+    """The tools of tasks. Without a server, a task's own functions are its tools, in this process."""
+
+    servers: dict[str, str] = Field(default_factory=dict)  # JSON: address of an MCP server (streamable HTTP) by task
+    tokens: dict[str, SecretStr] = Field(default_factory=dict)  # JSON: the bearer token for each task's server
+
+
 class LocalSettings(SettingsGroup, alias_generator="local_{}".format):
     """Ports of the stand-ins that `omni up` starts in `local`."""
 
@@ -230,6 +236,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     serving: ServingSettings = ServingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    tools: ToolSettings = ToolSettings()
     local: LocalSettings = LocalSettings()
 
     def __init__(self, **flat: Any) -> None:
@@ -263,14 +270,15 @@ class Settings(BaseSettings):
     def _endpoints_are_web_addresses(self) -> Self:
         named = {"OMNI_AWS_ENDPOINT": self.aws.endpoint, "OMNI_BEDROCK_ENDPOINT": self.bedrock.endpoint}
         named |= {f"OMNI_MODEL_ENDPOINTS, {model}": url for model, url in self.bedrock.model_endpoints.items()}
+        named |= {f"OMNI_TOOLS_SERVERS, {task}": url for task, url in self.tools.servers.items()}
         for name, address in (named | {"OMNI_OTLP_ENDPOINT": self.telemetry.otlp_endpoint}).items():
             if address is None:
                 continue
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
                 raise ValueError(f"{name} is not the address of a web service, as in https://host:port")
-            of_aws = name in ("OMNI_AWS_ENDPOINT", "OMNI_BEDROCK_ENDPOINT")
-            if of_aws and self.environment == "aws" and parts.scheme != "https":
+            with_data = name.startswith(("OMNI_AWS_ENDPOINT", "OMNI_BEDROCK_ENDPOINT", "OMNI_TOOLS_SERVERS"))
+            if with_data and self.environment == "aws" and parts.scheme != "https":
                 raise ValueError(f"{name}: in `aws` prompts and histories travel over https only")
         return self
 
@@ -373,8 +381,9 @@ class _Variables(EnvSettingsSource):
             text = None if name in self.current_state else self.env_vars.get(f"{self.env_prefix}{name}".lower())
             try:
                 value = self.prepare_field_value(name, field, text, False)
-            except ValueError as err:
-                raise SettingsError(f"{self.env_prefix}{name.upper()} is not JSON: {text!r}") from err
+            except ValueError:
+                shown = "" if _is_secret(field) else f": {text!r}"
+                raise SettingsError(f"{self.env_prefix}{name.upper()} is not JSON{shown}") from None
             if value is not None:
                 found[name] = value
         return found
@@ -382,19 +391,3 @@ class _Variables(EnvSettingsSource):
 
 def _is_secret(field: FieldInfo) -> bool:
     return "SecretStr" in str(field.annotation)
-
-
-def wrong_settings(err: ValidationError) -> str:
-    """Return one line with the name and the error of each wrong variable."""
-    return "; ".join(
-        # A rule about several settings names them itself.
-        f"{_variable(problem['loc'])}: {problem['msg']}"
-        if problem["loc"]
-        else problem["msg"].removeprefix("Value error, ")
-        for problem in err.errors()
-    )
-
-
-def _variable(place: tuple[int | str, ...]) -> str:
-    inside = place[1:] if len(place) > 1 and place[0] not in setting_places() else place  # past the group's name
-    return f"OMNI_{'_'.join(str(part) for part in inside).upper()}"

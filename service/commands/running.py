@@ -97,7 +97,7 @@ def _line(err: Exception, expected: tuple[type[Exception], ...]) -> str:
     if isinstance(err, expected):
         return str(err)
     if getattr(err, "title", None) == "Settings":  # a pydantic.ValidationError; no other error has a title
-        from service.settings import wrong_settings
+        from service.commands.wrong_settings import wrong_settings
 
         return f"settings: {wrong_settings(cast(Any, err))}"
     said = str(err).strip().splitlines()

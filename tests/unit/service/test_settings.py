@@ -3,11 +3,12 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from service.__main__ import main
-from service.settings import Settings, setting_places, wrong_settings
+from service.commands.wrong_settings import wrong_settings
+from service.settings import Settings, setting_places
 
 # Every variable there is: what somebody has in an env file keeps its meaning. (text in the environment, where it is read, value)
 VARIABLES = {
@@ -93,6 +94,8 @@ VARIABLES = {
     "OMNI_OTLP_HEADERS": ("a=b", "telemetry.otlp_headers", "a=b"),
     "OMNI_TRACE_SHARE": ("1", "telemetry.trace_share", 1.0),
     "OMNI_EMF": ("true", "telemetry.emf", True),
+    "OMNI_TOOLS_SERVERS": ('{"demo": "http://t/mcp"}', "tools.servers", {"demo": "http://t/mcp"}),
+    "OMNI_TOOLS_TOKENS": ('{"demo": "secret"}', "tools.tokens", {"demo": SecretStr("secret")}),
     "OMNI_LOCAL_AWS_PORT": ("1", "local.aws_port", 1),
     "OMNI_LOCAL_BEDROCK_PORT": ("2", "local.bedrock_port", 2),
 }  # fmt: skip
@@ -135,6 +138,7 @@ def test_a_keyword_is_the_variable_without_its_prefix_and_wins(variable, monkeyp
     text, place, value = VARIABLES[variable]
     name = variable.removeprefix("OMNI_").lower()
     wrong = {"required_tasks": '["wrong"]', "model_endpoints": '{"wrong": "http://w"}'}
+    wrong |= {"tools_servers": '{"wrong": "http://w"}', "tools_tokens": '{"wrong": "w"}'}
     given = value if name in wrong else text
     monkeypatch.setenv(variable, wrong.get(name, "-1"))
     assert _all(Settings(**{name: given}))[place] == value
@@ -210,7 +214,7 @@ def test_flat_settings_make_the_same_settings_without_secrets(tmp_path):
     secrets = {
         name for name, (_, _, field) in setting_places().items() if "SecretStr" in str(get_args(field.annotation))
     }
-    assert secrets == {"signing_key", "log_key", "otlp_headers"}
+    assert secrets == {"signing_key", "log_key", "otlp_headers", "tools_tokens"}
     assert not secrets & settings.flat().keys()
 
 
@@ -237,6 +241,23 @@ def test_in_aws_customers_data_travels_over_https_only(name):
 def test_a_model_s_endpoint_is_the_address_of_a_web_service(address):
     with pytest.raises(ValidationError, match="OMNI_MODEL_ENDPOINTS, ollama/l is not the address"):
         Settings(model_endpoints={"ollama/l": address})
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "http://user:secret@host", "host:80"])
+def test_a_tools_server_is_the_address_of_a_web_service(address):
+    with pytest.raises(ValidationError, match="OMNI_TOOLS_SERVERS, demo is not the address"):
+        Settings(tools_servers={"demo": address})
+
+
+def test_in_aws_tools_are_called_over_https_only():
+    with pytest.raises(ValidationError, match=r"OMNI_TOOLS_SERVERS, demo: .* over https only"):
+        Settings(environment="aws", tools_servers={"demo": "http://10.0.0.1/mcp"})
+
+
+def test_tokens_that_are_no_json_are_not_shown(monkeypatch):
+    monkeypatch.setenv("OMNI_TOOLS_TOKENS", "hunter2")
+    with pytest.raises(SettingsError, match=r"OMNI_TOOLS_TOKENS is not JSON$"):
+        Settings()
 
 
 def test_a_wrong_endpoint_is_one_plain_sentence():
