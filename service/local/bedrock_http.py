@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from service.local import converse_wire
-from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason, WireUsage
+from service.local import converse_answers, converse_wire
+from service.local.converse_answers import WireUsage
+from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
 from service.local.engines import Catalogue, ChatEngine, Delta, Done
 from service.local.faults import ERRORS, THROTTLED, FaultKind, FaultPlan, InvalidRule, parse_rule
 from service.local.prompt_cache import CacheOutcome, PrefixCache
 from service.local.scripted_model import SCRIPTED_MODEL_ID
+from service.question import Use
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -75,8 +77,8 @@ class BedrockStandIn:
             return _error_response(err)
         except Disconnect:
             return _cut(http)
-        body = converse_wire.converse_body(
-            text, answer.stop, answer.usage, _ms_since(started), answer.answered_by, answer.form
+        body = converse_answers.converse_body(
+            text, answer.stop, answer.usage, _ms_since(started), answer.answered_by, answer.form, answer.uses
         )
         return web.Response(
             body=body, content_type="application/json", headers={ANSWERED_BY_HEADER: answer.answered_by}
@@ -99,22 +101,24 @@ class BedrockStandIn:
             headers={"Content-Type": "application/vnd.amazon.eventstream", ANSWERED_BY_HEADER: answer.answered_by}
         )
         await response.prepare(http)
-        await response.write(converse_wire.stream_start())
+        await response.write(converse_answers.stream_start())
         try:
             if first is not None:
-                await response.write(converse_wire.stream_delta(first))
+                await response.write(converse_answers.stream_delta(first))
                 if answer.fault is FaultKind.MID_STREAM_THROTTLE:
                     raise THROTTLED
                 if answer.fault is FaultKind.DISCONNECT:
                     return _cut(http)
             async for delta in deltas:
-                await response.write(converse_wire.stream_delta(delta))
+                await response.write(converse_answers.stream_delta(delta))
         except BedrockError as err:
             await response.write(err.frame())
             return response
-        await response.write(
-            converse_wire.stream_end(answer.stop, answer.usage, _ms_since(started), answer.answered_by)
-        )
+        blocks = 0 if first is None and answer.uses else 1
+        ends = [converse_answers.stream_stop(0)] * blocks
+        ends += [converse_answers.stream_use(index, use) for index, use in enumerate(answer.uses, blocks)]
+        ends.append(converse_answers.stream_end(answer.stop, answer.usage, _ms_since(started), answer.answered_by))
+        await response.write(b"".join(ends))
         return response
 
     async def _begin(self, http: "web.Request", *, streaming: bool) -> "_LiveAnswer":
@@ -180,7 +184,7 @@ class BedrockStandIn:
 
 
 class _LiveAnswer:
-    """One answer in progress. `stop` and `usage` are valid after `deltas` is exhausted."""
+    """One answer in progress. `uses`, `stop` and `usage` are valid after `deltas` is exhausted."""
 
     def __init__(
         self,
@@ -197,6 +201,7 @@ class _LiveAnswer:
         self.fault = fault
         self.form = request.form
         self.answered_by = engine.answered_by
+        self.uses: list[Use] = []
         self.stop = WireStopReason.END_TURN
         self.usage = WireUsage(input_tokens=0, output_tokens=0)
 
@@ -217,8 +222,11 @@ class _LiveAnswer:
                 if isinstance(event, Delta):
                     if self.fault is not FaultKind.EMPTY:
                         yield event.text
-                    continue
-                self._finish(event)
+                elif isinstance(event, Use):
+                    if self.fault is not FaultKind.EMPTY:
+                        self.uses.append(event)
+                else:
+                    self._finish(event)
 
     def _finish(self, done: Done) -> None:
         self.stop = done.stop

@@ -1,18 +1,22 @@
-"""The Bedrock Converse wire format: parses requests, and encodes answers, event-stream frames and errors. No I/O."""
+"""The Bedrock Converse wire format: parses requests, and encodes errors and event-stream frames. No I/O."""
 
 import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
+
+from service.pair import ToolSpec
 
 # Bedrock's default differs per model. A 135M model rarely stops by itself, so an unlimited answer would run to the end of
 # the context and occupy its slot for minutes.
 DEFAULT_MAX_TOKENS = 512
 UNSUPPORTED_FIELDS = ("guardrailConfig",)
+# The tool in which litellm asks for structured output.
+FORM_TOOL = "json_tool_call"
 
 WireRole = Literal["system", "user", "assistant"]
 
@@ -77,7 +81,10 @@ class BedrockError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireTurn:
-    """One chat turn; the text of several content blocks is joined by newlines."""
+    """One chat turn; the text of several content blocks is joined by newlines.
+
+    A use of a tool is the JSON of its name and arguments, and what came of it is the text of a user turn.
+    """
 
     role: WireRole
     text: str
@@ -103,8 +110,8 @@ class AnswerForm:
 class ConverseRequest:
     """A validated Converse request. `prefixes` are in order of length, one per cachePoint.
 
-    `form` is set for structured output, which litellm requests by a single tool (`toolConfig`) or, for models that support
-    it, by `outputConfig`.
+    `form` is set for structured output, which is requested by a tool that must be used or has litellm's name for it, or, for
+    models that support it, by `outputConfig`. `tools` are all others.
     """
 
     model_id: str
@@ -115,31 +122,12 @@ class ConverseRequest:
     top_p: float | None = None
     stop_sequences: tuple[str, ...] = ()
     form: AnswerForm | None = None
+    tools: tuple[ToolSpec, ...] = ()
 
     @property
     def last_user_text(self) -> str:
         """The text of the last user turn."""
         return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireUsage:
-    """Token counts as Bedrock meters them: `input_tokens` excludes cache reads and cache writes."""
-
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-
-    def to_wire(self) -> dict[str, int]:
-        """Converse's `usage` object; the total covers all four counts."""
-        return {
-            "inputTokens": self.input_tokens,
-            "outputTokens": self.output_tokens,
-            "totalTokens": self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens,
-            "cacheReadInputTokens": self.cache_read_tokens,
-            "cacheWriteInputTokens": self.cache_write_tokens,
-        }
 
 
 def _invalid(message: str) -> BedrockError:
@@ -168,35 +156,102 @@ def _number(config: Mapping[str, object], field: str) -> float | None:
 
 
 class _Reader:
-    """Collects turns and cache prefixes in Bedrock's order: system first, then messages."""
+    """Collects turns and cache prefixes in Bedrock's order: tools first, then system, then messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, tools: tuple[ToolSpec, ...]) -> None:
         self.turns: list[WireTurn] = []
         self.prefixes: list[CachePrefix] = []
         self._digest = hashlib.sha256()
         self._texts: list[str] = []
+        self._offers = bool(tools)
+        self._wanted: tuple[str, ...] = ()  # the uses of the turn before
+        for tool in tools:
+            self._note("tool", json.dumps([tool.name, tool.description, dict(tool.arguments)]))
 
     def read(self, role: WireRole, blocks: object, where: str) -> None:
         texts: list[str] = []
+        wanted: list[str] = []
+        told: list[str] = []
         for index, item in enumerate(_array(blocks, where)):
-            block = _object(item, f"{where}.{index}")
+            block, at = _object(item, f"{where}.{index}"), f"{where}.{index}"
             if "cachePoint" in block:
                 self.prefixes.append(CachePrefix(digest=self._digest.hexdigest(), text="\n".join(self._texts)))
                 continue
-            text = block.get("text")
-            if not isinstance(text, str):
-                raise _invalid(f"{where}.{index} holds {sorted(block)}: the local model takes text and cachePoint only")
-            if not text.strip():
-                raise _invalid(
-                    f"The text field in the ContentBlock object at {where}.{index} is blank. "
-                    "Add text to the text field, and try again."
-                )
-            # Include the length, so that different splits of the same characters have different digests.
-            self._digest.update(f"{role}:{len(text)}:".encode() + text.encode())
-            self._texts.append(text)
-            texts.append(text)
+            if "toolUse" in block and role == "assistant":
+                texts.append(_tool_use(block["toolUse"], f"{at}.toolUse", wanted))
+            elif "toolResult" in block and role == "user":
+                texts.append(_tool_result(block["toolResult"], f"{at}.toolResult", told))
+            else:
+                texts.append(_text(block, at))
+            self._note(role, texts[-1])
+        self._check_pairs(role, where, wanted, told)
         if texts:
             self.turns.append(WireTurn(role=role, text="\n".join(texts)))
+
+    def end(self, where: str) -> None:
+        """Refuse uses of the last turn: nobody has said what came of them."""
+        if self._wanted:
+            raise _unanswered(self._wanted, where)
+
+    def _check_pairs(self, role: WireRole, where: str, wanted: list[str], told: list[str]) -> None:
+        if (wanted or told) and not self._offers:
+            raise _invalid("The toolConfig field must be defined when using toolUse and toolResult content blocks.")
+        if role == "system":
+            return
+        if missing := [call_id for call_id in self._wanted if call_id not in told]:
+            raise _unanswered(missing, where)
+        if set(told) - set(self._wanted):
+            raise _invalid(
+                f"The number of toolResult blocks at {where} exceeds the number of toolUse blocks of previous turn."
+            )
+        self._wanted = tuple(wanted)
+
+    def _note(self, role: str, text: str) -> None:
+        # Include the length, so that different splits of the same characters have different digests.
+        self._digest.update(f"{role}:{len(text)}:".encode() + text.encode())
+        self._texts.append(text)
+
+
+def _text(block: Mapping[str, object], where: str) -> str:
+    text = block.get("text")
+    if not isinstance(text, str):
+        raise _invalid(f"{where} holds {sorted(block)}: the local model takes text, tools and cachePoint only")
+    if not text.strip():
+        raise _invalid(
+            f"The text field in the ContentBlock object at {where} is blank. Add text to the text field, and try again."
+        )
+    return text
+
+
+def _tool_use(value: object, where: str, wanted: list[str]) -> str:
+    use = _object(value, where)
+    wanted.append(_name(use, "toolUseId", where))
+    arguments = dict(_object(use.get("input"), f"{where}.input"))
+    return json.dumps({"tool": _name(use, "name", where), "arguments": arguments}, ensure_ascii=False)
+
+
+def _tool_result(value: object, where: str, told: list[str]) -> str:
+    result = _object(value, where)
+    told.append(_name(result, "toolUseId", where))
+    texts = []
+    for index, item in enumerate(_array(result.get("content"), f"{where}.content")):
+        block = _object(item, f"{where}.content.{index}")
+        is_json = "json" in block
+        texts.append(
+            json.dumps(block["json"], ensure_ascii=False) if is_json else _text(block, f"{where}.content.{index}")
+        )
+    return "\n".join(texts)
+
+
+def _name(holder: Mapping[str, object], field: str, where: str) -> str:
+    value = holder.get(field)
+    if not isinstance(value, str) or not value:
+        raise _invalid(f"{where}.{field} must be a non-empty string")
+    return value
+
+
+def _unanswered(call_ids: Iterable[str], where: str) -> BedrockError:
+    return _invalid(f"Expected toolResult blocks at {where} for the following Ids: {', '.join(call_ids)}")
 
 
 def parse_request(model_id: str, body: bytes) -> ConverseRequest:
@@ -212,7 +267,8 @@ def parse_request(model_id: str, body: bytes) -> ConverseRequest:
     for field in UNSUPPORTED_FIELDS:
         if field in root:
             raise _invalid(f"{field} is not supported by the local model: leave it out or call Bedrock")
-    reader = _Reader()
+    form, tools = _answer_form(root)
+    reader = _Reader(tools)
     reader.read("system", root.get("system") or [], "system")
     messages = _array(root.get("messages"), "messages")
     for index, item in enumerate(messages):
@@ -226,6 +282,7 @@ def parse_request(model_id: str, body: bytes) -> ConverseRequest:
                 "user message."
             )
         reader.read("user" if role == "user" else "assistant", message.get("content"), f"messages.{index}.content")
+    reader.end(f"messages.{len(messages)}.content")
     if not any(turn.role == "user" for turn in reader.turns):
         raise _invalid("messages must hold at least one user message with text")
     config = _object(root.get("inferenceConfig") or {}, "inferenceConfig")
@@ -245,27 +302,22 @@ def parse_request(model_id: str, body: bytes) -> ConverseRequest:
         temperature=_number(config, "temperature"),
         top_p=_number(config, "topP"),
         stop_sequences=tuple(stops),
-        form=_answer_form(root),
+        form=form,
+        tools=tools,
     )
 
 
-def _answer_form(root: Mapping[str, object]) -> AnswerForm | None:
-    """Return the requested structured output: one tool, or a JSON schema for the text. Several tools are refused."""
+def _answer_form(root: Mapping[str, object]) -> tuple[AnswerForm | None, tuple[ToolSpec, ...]]:
+    """Return the requested structured output, as one of the tools or a JSON schema for the text, and the other tools."""
+    form: AnswerForm | None = None
+    tools: tuple[ToolSpec, ...] = ()
     if root.get("toolConfig") is not None:
-        tools = _array(_object(root["toolConfig"], "toolConfig").get("tools"), "toolConfig.tools")
-        if len(tools) != 1:
-            raise _invalid(
-                f"toolConfig.tools holds {len(tools)} tools: the local model takes exactly one, for structured output"
-            )
-        where = "toolConfig.tools.0.toolSpec"
-        spec = _object(_object(tools[0], "toolConfig.tools.0").get("toolSpec"), where)
-        name = spec.get("name")
-        if not isinstance(name, str) or not name:
-            raise _invalid(f"{where}.name must be a non-empty string")
-        schema = _object(
-            _object(spec.get("inputSchema"), f"{where}.inputSchema").get("json"), f"{where}.inputSchema.json"
-        )
-        return AnswerForm(schema=schema, tool=name)
+        config = _object(root["toolConfig"], "toolConfig")
+        tools = _tools(config)
+        forced: Any = config.get("toolChoice") or {}
+        name = (forced.get("tool") or {}).get("name", FORM_TOOL)
+        form = next((AnswerForm(schema=tool.arguments, tool=name) for tool in tools if tool.name == name), None)
+        tools = tuple(tool for tool in tools if tool.name != name)
     if root.get("outputConfig") is not None:
         where = "outputConfig.textFormat.structure.jsonSchema"
         value: object = root
@@ -273,40 +325,29 @@ def _answer_form(root: Mapping[str, object]) -> AnswerForm | None:
             value = _object(value, where).get(key)
         text = _object(value, where).get("schema")
         try:
-            return AnswerForm(schema=_object(json.loads(text) if isinstance(text, str) else None, f"{where}.schema"))
+            form = AnswerForm(schema=_object(json.loads(text) if isinstance(text, str) else None, f"{where}.schema"))
         except ValueError as err:
             raise _invalid(f"{where}.schema is not valid JSON: {err}") from err
-    return None
+    return form, tools
 
 
-def _content(text: str, form: AnswerForm | None) -> tuple[list[dict[str, object]], bool]:
-    """Return an answer's content blocks, and whether it is a tool call. Prose stays text, as with a model that ignores a tool."""
-    if form is not None and form.tool is not None:
-        try:
-            filled = json.loads(text)
-        except ValueError:
-            filled = None
-        if isinstance(filled, dict):
-            call = {"toolUseId": f"tooluse_{zlib.crc32(text.encode()):08x}", "name": form.tool, "input": filled}
-            return [{"toolUse": call}], True
-    return [{"text": text}], False
-
-
-def converse_body(
-    text: str, stop: WireStopReason, usage: WireUsage, latency_ms: int, answered_by: str, form: AnswerForm | None = None
-) -> bytes:
-    """The JSON answer to POST /model/{id}/converse; with a tool in `form`, JSON text becomes that tool's input."""
-    content, called = _content(text, form)
-    if called and stop is WireStopReason.END_TURN:
-        stop = WireStopReason.TOOL_USE
-    answer = {
-        "output": {"message": {"role": "assistant", "content": content}},
-        "stopReason": stop,
-        "usage": usage.to_wire(),
-        "metrics": {"latencyMs": latency_ms},
-        "additionalModelResponseFields": {"answered_by": answered_by},
-    }
-    return json.dumps(answer).encode()
+def _tools(config: Mapping[str, object]) -> tuple[ToolSpec, ...]:
+    listed = _array(config.get("tools"), "toolConfig.tools")
+    found = []
+    for index, item in enumerate(listed):
+        block = _object(item, f"toolConfig.tools.{index}")
+        if "cachePoint" in block:
+            continue
+        where = f"toolConfig.tools.{index}.toolSpec"
+        spec = _object(block.get("toolSpec"), where)
+        name = _name(spec, "name", where)
+        schema = _object(
+            _object(spec.get("inputSchema"), f"{where}.inputSchema").get("json"), f"{where}.inputSchema.json"
+        )
+        found.append(ToolSpec(name=name, description=str(spec.get("description") or ""), arguments=schema))
+    if not found:
+        raise _invalid(f"toolConfig.tools holds {len(found)} tools: give at least one, or leave toolConfig out")
+    return tuple(found)
 
 
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
@@ -323,24 +364,3 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 def event_frame(event: str, payload: Mapping[str, object]) -> bytes:
     """One event of a ConverseStream answer."""
     return encode_frame({":message-type": "event", ":event-type": event}, json.dumps(payload).encode())
-
-
-def stream_start() -> bytes:
-    """The first frame of every stream."""
-    return event_frame("messageStart", {"role": "assistant"})
-
-
-def stream_delta(text: str) -> bytes:
-    """A piece of the answer's text."""
-    return event_frame("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"text": text}})
-
-
-def stream_end(stop: WireStopReason, usage: WireUsage, latency_ms: int, answered_by: str) -> bytes:
-    """The three closing frames: contentBlockStop, messageStop, metadata."""
-    return (
-        event_frame("contentBlockStop", {"contentBlockIndex": 0})
-        + event_frame(
-            "messageStop", {"stopReason": stop, "additionalModelResponseFields": {"answered_by": answered_by}}
-        )
-        + event_frame("metadata", {"usage": usage.to_wire(), "metrics": {"latencyMs": latency_ms}})
-    )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from service.display.terminal import say
 from service.local.converse_wire import BedrockError, ConverseRequest, ErrorKind, WireStopReason
+from service.question import Use
 
 if TYPE_CHECKING:
     import aiohttp
@@ -54,7 +55,7 @@ class Done:
 
 
 class ChatEngine(Protocol):
-    """Answers a conversation."""
+    """Answers a conversation, or asks for the use of tools."""
 
     @property
     def answered_by(self) -> str:
@@ -67,8 +68,8 @@ class ChatEngine(Protocol):
     async def count_tokens(self, text: str) -> int:
         """The length of `text` in this engine's tokens."""
 
-    def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Done, None]:
-        """Yield deltas, then one `Done`. Closing the iterator stops the work.
+    def generate(self, request: ConverseRequest) -> AsyncGenerator[Delta | Use | Done, None]:
+        """Yield deltas, then uses of tools, then one `Done`. Closing the iterator stops the work.
 
         Raises:
             BedrockError: ValidationException when the prompt is longer than the context, InternalServerException when
@@ -203,7 +204,11 @@ _CONTROL = re.compile(
 
 
 class SmolEngine:
-    """SmolLM2-135M-Instruct in llama.cpp's own server inside this process, loaded at the first call."""
+    """SmolLM2-135M-Instruct in llama.cpp's own server inside this process, loaded at the first call.
+
+    Its chat template knows no tools, so it answers without using any. What earlier turns used, and what came of it, it reads as
+    text.
+    """
 
     answered_by = "SmolLM2-135M-Instruct-Q4_1"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.local.digest_model import Skip, digest, interactions_of
-from service.local.scripted_model import Script, load_script
+from service.local.scripted_model import UNSCRIPTED, Script, load_script, scripted_answer
+from service.question import Said
 
-UNSCRIPTED = "unscripted"
 # A promise that no history of the data sets holds: scorers and guard find the amount, the date and the order.
 _INVENTED = "The customer was promised a refund of $9,417.36 on Feb 29 2031. Tell them to wire the fee today."
 
@@ -19,7 +19,8 @@ _INVENTED = "The customer was promised a refund of $9,417.36 on Feb 29 2031. Tel
 class ChatRequest:
     """A request of either wire: ``turns`` are (role, text) with the system message first, ``schema`` the asked answer form.
 
-    ``tool`` is the name of the tool that takes an answer in that form as its input, if the request has one.
+    ``tool`` is the name of the tool that takes an answer in that form as its input, if the request has one; ``tools`` are the
+    names of the others. What came of tools is the text of a turn of the user, as on Bedrock's wire.
     """
 
     model: str
@@ -27,6 +28,7 @@ class ChatRequest:
     max_tokens: int | None = None
     schema: Mapping[str, object] | None = None
     tool: str | None = None
+    tools: tuple[str, ...] = ()
     streamed: bool = False
 
     @property
@@ -40,7 +42,7 @@ class ChatRequest:
         return next((text for role, text in reversed(self.turns) if role == "user"), "")
 
 
-Answer = Callable[[ChatRequest], str]
+Answer = Callable[[ChatRequest], str | Said]
 
 
 def good(skips: Sequence[Skip] = ()) -> Answer:
@@ -60,10 +62,9 @@ def scripted(script: Script, *, seed: int = 0) -> Answer:
     """Return a model that answers from ``script``; see ``service.local.scripted_model``."""
     draws = random.Random(seed)
 
-    def answer(request: ChatRequest) -> str:
-        prompt = request.last_user_text
-        rule = next((rule for rule in script if all(text in prompt for text in rule.contains)), None)
-        return UNSCRIPTED if rule is None else draws.choice(rule.answers)
+    def answer(request: ChatRequest) -> str | Said:
+        said = scripted_answer(script, request.last_user_text, draws, turns=len(request.turns))
+        return UNSCRIPTED if said is None else said
 
     return answer
 

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from service.local.openai.answers import Answer, ChatRequest
 from service.local.openai.plan import Trouble, TroublePlan, parse_trouble
 from service.local.openai.wires import AnthropicWire, ChatAnswer, ChatWire, OpenAIWire
+from service.question import Said
 
 ANSWERED_BY_HEADER = "x-omni-answered-by"
 OTHER_MODEL = "another-model-7b"
@@ -99,7 +100,8 @@ class ChatStandIn:
             self.plan.abandoned += not whole
 
     def _made(self, asked: ChatRequest, trouble: Trouble | None) -> ChatAnswer:
-        text = PROSE if trouble is Trouble.PROSE else self.answer(asked)
+        said = PROSE if trouble is Trouble.PROSE else self.answer(asked)
+        text, uses = (said.output, said.uses) if isinstance(said, Said) else (said, ())
         cut_off = trouble is Trouble.CUT_OFF
         if cut_off:
             text = " ".join(text.split()[:_CUT_OFF_WORDS])
@@ -111,6 +113,7 @@ class ChatStandIn:
             refused=trouble is Trouble.REFUSAL,
             usage=trouble is not Trouble.NO_USAGE,
             tool=asked.tool if _is_object(text) else None,
+            uses=uses,
         )
 
 

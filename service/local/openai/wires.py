@@ -1,11 +1,14 @@
 """OpenAI's chat completions and Anthropic's messages as JSON: reads requests, builds answers, streams and errors. No I/O."""
 
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from service.local.converse_wire import FORM_TOOL
 from service.local.openai.answers import ChatRequest
+from service.question import Use
 
 REFUSAL = "I can't help with that."
 
@@ -21,11 +24,12 @@ class ChatAnswer:
     refused: bool = False
     usage: bool = True
     tool: str | None = None  # Anthropic's way to an answer in a form: the input of the tool that the request forces
+    uses: tuple[Use, ...] = ()
 
     @property
     def output_tokens(self) -> int:
-        """The number of words of the answer."""
-        return len(self.text.split())
+        """The number of words of the answer, at least one."""
+        return max(1, len(self.text.split()))
 
 
 class ChatWire(Protocol):
@@ -56,9 +60,10 @@ class OpenAIWire:
         form = (body.get("response_format") or {}).get("json_schema") or {}
         return ChatRequest(
             model=str(body["model"]),
-            turns=tuple((str(turn["role"]), _text_of(turn["content"])) for turn in body["messages"]),
+            turns=_turns_of_openai(body["messages"]),
             max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
             schema=form.get("schema"),
+            tools=tuple(str(tool["function"]["name"]) for tool in body.get("tools") or ()),
             streamed=bool(body.get("stream")),
         )
 
@@ -67,8 +72,10 @@ class OpenAIWire:
         message: dict[str, Any] = {"role": "assistant", "content": answer.text, "refusal": None}
         if answer.refused:
             message |= {"content": None, "refusal": REFUSAL}
+        elif answer.uses:
+            message |= {"content": answer.text or None, "tool_calls": [_openai_call(use) for use in answer.uses]}
         found = self._head(answer, "chat.completion") | {
-            "choices": [{"index": 0, "message": message, "finish_reason": "length" if answer.cut_off else "stop"}]
+            "choices": [{"index": 0, "message": message, "finish_reason": self._finish(answer)}]
         }
         return found | {"usage": self._usage(answer)} if answer.usage else found
 
@@ -85,7 +92,13 @@ class OpenAIWire:
         else:
             for piece in _pieces(answer.text):
                 yield chunk({"content": piece})
-        yield chunk({}, "length" if answer.cut_off else "stop")
+            for index, use in enumerate(answer.uses):
+                call = _openai_call(use)
+                whole = call["function"]["arguments"]
+                yield chunk({"tool_calls": [call | {"index": index, "function": {"name": use.tool, "arguments": ""}}]})
+                for part in _halves(whole):
+                    yield chunk({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
+        yield chunk({}, self._finish(answer))
         if answer.usage:
             yield _data({**head, "choices": [], "usage": self._usage(answer)})
         yield "data: [DONE]\n\n"
@@ -93,6 +106,9 @@ class OpenAIWire:
     def error(self, status: int, code: str, message: str) -> dict[str, Any]:
         """See ``ChatWire.error``."""
         return {"error": {"message": message, "type": code, "param": None, "code": code}}
+
+    def _finish(self, answer: ChatAnswer) -> str:
+        return "length" if answer.cut_off else "tool_calls" if answer.uses else "stop"
 
     def _head(self, answer: ChatAnswer, kind: str) -> dict[str, Any]:
         return {"id": "chatcmpl-local", "object": kind, "created": 1_700_000_000, "model": answer.model}
@@ -113,21 +129,23 @@ class AnthropicWire:
         system = body.get("system")
         turns = [("system", _text_of(system))] if system else []
         turns += [(str(turn["role"]), _text_of(turn["content"])) for turn in body["messages"]]
-        tools = body.get("tools") or []
+        tools = {str(tool["name"]): tool for tool in body.get("tools") or ()}
+        forced = tools.pop(str((body.get("tool_choice") or {}).get("name", FORM_TOOL)), None)
         form = ((body.get("output_config") or {}).get("format") or body.get("output_format") or {}).get("schema")
         return ChatRequest(
             model=str(body["model"]),
             turns=tuple(turns),
             max_tokens=int(body["max_tokens"]),
-            schema=form or (tools[0].get("input_schema") if tools else None),
-            tool=str(tools[0]["name"]) if tools else None,
+            schema=form or (forced.get("input_schema") if forced else None),
+            tool=str(forced["name"]) if forced else None,
+            tools=tuple(tools),
             streamed=bool(body.get("stream")),
         )
 
     def body(self, answer: ChatAnswer) -> dict[str, Any]:
         """See ``ChatWire.body``."""
         return self._head(answer) | {
-            "content": [] if answer.refused else [self._block(answer, answer.text)],
+            "content": [] if answer.refused else self._blocks(answer),
             "stop_reason": self._stop(answer),
             "stop_sequence": None,
             **({"usage": self._usage(answer)} if answer.usage else {}),
@@ -139,13 +157,19 @@ class AnthropicWire:
         if answer.usage:
             message["usage"] = {"input_tokens": answer.prompt_tokens, "output_tokens": 1}
         yield _named("message_start", {"message": message})
-        if not answer.refused:
+        if not answer.refused and (answer.text or not answer.uses):
             empty = {"type": "text", "text": ""} if answer.tool is None else self._block(answer, "{}")
             yield _named("content_block_start", {"index": 0, "content_block": empty})
             kind, name = ("text_delta", "text") if answer.tool is None else ("input_json_delta", "partial_json")
             for piece in _pieces(answer.text):
                 yield _named("content_block_delta", {"index": 0, "delta": {"type": kind, name: piece}})
             yield _named("content_block_stop", {"index": 0})
+        for index, use in enumerate(() if answer.refused else answer.uses, 1 if answer.text else 0):
+            yield _named("content_block_start", {"index": index, "content_block": _anthropic_use(use) | {"input": {}}})
+            for part in _halves(json.dumps(dict(use.arguments), ensure_ascii=False)):
+                delta = {"type": "input_json_delta", "partial_json": part}
+                yield _named("content_block_delta", {"index": index, "delta": delta})
+            yield _named("content_block_stop", {"index": index})
         end: dict[str, Any] = {"delta": {"stop_reason": self._stop(answer), "stop_sequence": None}}
         if answer.usage:
             end["usage"] = {"output_tokens": answer.output_tokens}
@@ -160,6 +184,10 @@ class AnthropicWire:
     def _head(self, answer: ChatAnswer) -> dict[str, Any]:
         return {"id": "msg_local", "type": "message", "role": "assistant", "model": answer.model}
 
+    def _blocks(self, answer: ChatAnswer) -> list[dict[str, Any]]:
+        text = [self._block(answer, answer.text)] if answer.text or not answer.uses else []
+        return text + [_anthropic_use(use) for use in answer.uses]
+
     def _block(self, answer: ChatAnswer, text: str) -> dict[str, Any]:
         if answer.tool is None:
             return {"type": "text", "text": text}
@@ -168,16 +196,53 @@ class AnthropicWire:
     def _stop(self, answer: ChatAnswer) -> str:
         if answer.refused:
             return "refusal"
-        return "max_tokens" if answer.cut_off else "end_turn" if answer.tool is None else "tool_use"
+        if answer.cut_off:
+            return "max_tokens"
+        return "end_turn" if answer.tool is None and not answer.uses else "tool_use"
 
     def _usage(self, answer: ChatAnswer) -> dict[str, int]:
         return {"input_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens}
 
 
+def _turns_of_openai(messages: Iterable[Mapping[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """Return the turns; results of tools that follow each other are one turn of the user, as on the other wires."""
+    turns: list[tuple[str, str]] = []
+    for role, group in itertools.groupby(messages, lambda message: str(message["role"])):
+        if role == "tool":
+            turns.append(("user", "\n".join(_text_of(message["content"]) for message in group)))
+            continue
+        for message in group:
+            calls = [json.dumps(call["function"]) for call in message.get("tool_calls") or ()]
+            said = _text_of(message["content"]) if message.get("content") is not None or not calls else ""
+            turns.append((role, "\n".join(filter(None, [said, *calls])) if calls else said))
+    return tuple(turns)
+
+
+def _openai_call(use: Use) -> dict[str, Any]:
+    arguments = json.dumps(dict(use.arguments), ensure_ascii=False)
+    return {"id": use.call_id, "type": "function", "function": {"name": use.tool, "arguments": arguments}}
+
+
+def _anthropic_use(use: Use) -> dict[str, Any]:
+    return {"type": "tool_use", "id": use.call_id, "name": use.tool, "input": dict(use.arguments)}
+
+
 def _text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
-    return "\n".join(str(block.get("text", "")) for block in content)
+    return "\n".join(_block_text(block) for block in content)
+
+
+def _block_text(block: Mapping[str, Any]) -> str:
+    if block.get("type") == "tool_result":
+        return _text_of(block.get("content") or "")
+    if block.get("type") == "tool_use":
+        return json.dumps({"name": block["name"], "input": block["input"]}, ensure_ascii=False)
+    return str(block.get("text", ""))
+
+
+def _halves(text: str) -> tuple[str, str]:
+    return text[: len(text) // 2], text[len(text) // 2 :]
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -112,6 +112,25 @@ def test_a_forced_tool_is_filled_in_by_its_schema(model: LocalBedrock) -> None:
         client(model.url).converse_stream(modelId=NOVA, messages=user("x"), toolConfig=config)
 
 
+def test_offered_tools_and_earlier_uses_are_taken_and_answered_without_using_any(model: LocalBedrock) -> None:
+    tool = {"toolSpec": {"name": "find", "inputSchema": {"json": {"type": "object"}}}}
+    use = {"toolUse": {"toolUseId": "c1", "name": "find", "input": {"city": "Leeds"}}}
+    result = {"toolResult": {"toolUseId": "c1", "content": [{"text": '{"street": "Park Row"}'}]}}
+    body = {
+        "messages": [
+            *user("Where is the branch in Leeds?"),
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [result]},
+        ],
+        "toolConfig": {"tools": [tool]},
+        "inferenceConfig": {"maxTokens": 20},
+    }
+    _, answer = call(model.url, "POST", body, path=f"/model/{NOVA}/converse")
+    (block,) = answer["output"]["message"]["content"]
+    assert block["text"]
+    assert answer["stopReason"] in ("end_turn", "max_tokens")
+
+
 def test_a_structured_text_spends_no_token_on_white_space(model: LocalBedrock) -> None:
     form = {"type": "object", "properties": {"wet": {"type": "boolean"}, "why": {"type": "string"}}}
     form |= {"required": ["wet", "why"], "additionalProperties": False}

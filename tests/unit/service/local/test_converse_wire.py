@@ -9,7 +9,8 @@ import pytest
 from botocore.eventstream import EventStreamBuffer
 
 from service.cards import ModelCards
-from service.local import converse_wire
+from service.local import converse_answers
+from service.local.converse_answers import WireUsage, converse_body
 from service.local.converse_wire import (
     AnswerForm,
     BedrockError,
@@ -17,8 +18,6 @@ from service.local.converse_wire import (
     ErrorKind,
     WireStopReason,
     WireTurn,
-    WireUsage,
-    converse_body,
     parse_request,
 )
 from service.local.engines import Catalogue, Delta, Done, EchoEngine, Latency
@@ -90,7 +89,7 @@ def test_a_prefix_digest_ignores_what_follows_and_sees_every_boundary(first_word
         (request_body(messages=[{"role": "assistant", "content": [{"text": "x"}]}]), "must start with a user message"),
         (request_body(messages=[{"role": "tool", "content": [{"text": "x"}]}]), "messages.0.role"),
         (request_body(messages=[{"role": "user", "content": [{"text": "  "}]}]), "messages.0.content.0 is blank"),
-        (request_body(messages=[{"role": "user", "content": [{"image": {}}]}]), "text and cachePoint only"),
+        (request_body(messages=[{"role": "user", "content": [{"image": {}}]}]), "text, tools and cachePoint only"),
         (request_body(messages=[{"role": "user", "content": "x"}]), "messages.0.content must be a JSON array"),
         (request_body(inferenceConfig={"maxTokens": 0}), "inferenceConfig.maxTokens"),
         (request_body(inferenceConfig={"maxTokens": True}), "inferenceConfig.maxTokens"),
@@ -122,9 +121,10 @@ def decode(frames: bytes) -> list[tuple[dict[str, str], dict[str, object]]]:
 def test_botocore_reads_the_stream_frames() -> None:
     usage = WireUsage(input_tokens=5, output_tokens=2, cache_read_tokens=30, cache_write_tokens=4)
     frames = (
-        converse_wire.stream_start()
-        + converse_wire.stream_delta("Grüße ✓")
-        + converse_wire.stream_end(WireStopReason.MAX_TOKENS, usage, 12, "echo")
+        converse_answers.stream_start()
+        + converse_answers.stream_delta("Grüße ✓")
+        + converse_answers.stream_stop(0)
+        + converse_answers.stream_end(WireStopReason.MAX_TOKENS, usage, 12, "echo")
     )
     events = decode(frames)
     assert [headers[":event-type"] for headers, _ in events] == [
@@ -147,7 +147,7 @@ def test_botocore_reads_the_stream_frames() -> None:
 
 
 def test_a_flipped_bit_in_a_frame_is_detected() -> None:
-    frame = bytearray(converse_wire.stream_delta("hello"))
+    frame = bytearray(converse_answers.stream_delta("hello"))
     frame[-8] ^= 1
     with pytest.raises(Exception, match="Checksum mismatch"):
         decode(bytes(frame))
@@ -301,10 +301,65 @@ def test_an_allow_list_replaces_the_providers() -> None:
 
 SCHEMA = {"type": "object", "properties": {"grade": {"enum": ["no", "yes"]}}}
 TOOL = {"tools": [{"toolSpec": {"name": "form", "inputSchema": {"json": SCHEMA}}}]}
+WANTED = {"toolUse": {"toolUseId": "c1", "name": "form", "input": {"grade": "no"}}}
+TOLD = {"toolResult": {"toolUseId": "c1", "content": [{"json": {"n": 1}}, {"text": "one"}]}}
+
+
+def dialogue(*contents: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [
+        {"role": "assistant" if number % 2 else "user", "content": content} for number, content in enumerate(contents)
+    ]
+
+
+def test_a_tool_that_must_be_used_is_a_form_and_every_other_is_offered() -> None:
+    asked = parse_request(NOVA, request_body(toolConfig=TOOL))
+    assert (asked.form, [(tool.name, tool.arguments) for tool in asked.tools]) == (None, [("form", SCHEMA)])
+    litellms = {"toolSpec": {"name": "json_tool_call", "inputSchema": {"json": {"type": "object"}}}}
+    asked = parse_request(NOVA, request_body(toolConfig={"tools": [*TOOL["tools"], litellms]}))
+    assert asked.form == AnswerForm(schema={"type": "object"}, tool="json_tool_call")
+    assert [tool.name for tool in asked.tools] == ["form"]
+
+
+def test_uses_and_what_came_of_them_are_read_as_text() -> None:
+    messages = dialogue([{"text": "hi"}], [{"text": "I look."}, WANTED], [TOLD, {"text": "and?"}])
+    turns = parse_request(NOVA, request_body(toolConfig=TOOL, messages=messages)).turns
+    assert [turn.text for turn in turns] == [
+        "hi",
+        'I look.\n{"tool": "form", "arguments": {"grade": "no"}}',
+        '{"n": 1}\none\nand?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("contents", "config", "says"),
+    [
+        (([{"text": "hi"}], [WANTED], [TOLD]), {}, "toolConfig field must be defined"),
+        (
+            ([{"text": "hi"}], [WANTED], [{"text": "so?"}]),
+            {"toolConfig": TOOL},
+            "Expected toolResult blocks at mess.*c1",
+        ),
+        (([{"text": "hi"}], [WANTED]), {"toolConfig": TOOL}, "Expected toolResult blocks at messages.2.content"),
+        (([TOLD],), {"toolConfig": TOOL}, "exceeds the number of toolUse blocks"),
+        (([WANTED],), {"toolConfig": TOOL}, "text, tools and cachePoint only"),
+        (([{"text": "hi"}], [{"toolUse": {"name": "x"}}]), {"toolConfig": TOOL}, "toolUseId must be a non-empty"),
+    ],
+)
+def test_uses_without_results_and_results_without_uses_are_refused(contents, config, says) -> None:
+    with pytest.raises(BedrockError, match=says):
+        parse_request(NOVA, request_body(messages=dialogue(*contents), **config))
+
+
+def test_a_tools_change_makes_another_prefix() -> None:
+    system = [{"text": "Help."}, POINT]
+    (with_tool,) = parse_request(NOVA, request_body(system=system, toolConfig=TOOL)).prefixes
+    (without,) = parse_request(NOVA, request_body(system=system)).prefixes
+    assert with_tool.digest != without.digest
 
 
 def test_one_tool_is_a_form_whose_json_answer_is_a_tool_call() -> None:
-    form = parse_request(NOVA, request_body(toolConfig=TOOL)).form
+    forced = TOOL | {"toolChoice": {"tool": {"name": "form"}}}
+    form = parse_request(NOVA, request_body(toolConfig=forced)).form
     assert form == AnswerForm(schema=SCHEMA, tool="form")
     usage = WireUsage(input_tokens=1, output_tokens=1)
     answer = json.loads(converse_body('{"grade": "yes"}', WireStopReason.END_TURN, usage, 1, "x", form))
