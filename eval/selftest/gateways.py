@@ -56,7 +56,8 @@ class ScriptedGateway:
         """See ``Gateway.complete``; the latency is drawn, without waiting."""
         case = self._cases[document_key(call.document)]
         draws = random.Random(f"{self._seed}:{case.id}")
-        text = self._answer(call, case, draws)
+        uses = self._plan.uses(call, case) if self._plan.uses is not None else ()
+        text = "" if uses else self._answer(call, case, draws)
         system = "".join(message.content for message in call.messages if message.role == "system")
         rest = "".join(message.content for message in call.messages if message.role != "system")
         prefix = len(system) // _CHARACTERS_PER_TOKEN if call.cache_prefix else 0
@@ -64,14 +65,19 @@ class ScriptedGateway:
         self._prefixes.add(system)
         usage = Usage(
             input_tokens=len(rest if prefix else system + rest) // _CHARACTERS_PER_TOKEN,
-            output_tokens=max(1, len(text) // _CHARACTERS_PER_TOKEN),
+            output_tokens=max(1, len(text or repr(uses)) // _CHARACTERS_PER_TOKEN),
             cache_read_tokens=prefix if cached else 0,
             cache_write_tokens=0 if cached else prefix,
         )
         # Drawn apart from the text: a longer answer must not shift the other draws.
         latency_ms = _P50_MS * math.exp(_SIGMA * random.Random(f"{self._seed}:{case.id}:ms").gauss(0, 1))
         return ModelReply(
-            text=text, usage=usage, stop_reason="end_turn", latency_ms=latency_ms, answered_by=self._answered_by
+            text=text,
+            usage=usage,
+            stop_reason="tool_use" if uses else "end_turn",
+            latency_ms=latency_ms,
+            answered_by=self._answered_by,
+            uses=uses,
         )
 
     def _answer(self, call: ModelCall, case: Case, draws: random.Random) -> str:
@@ -156,17 +162,24 @@ class KeptAnswers:
 def question(call: ModelCall) -> str:
     """Return as JSON what a model on the wire is asked."""
     messages = [(message.role, message.content) for message in call.messages]
-    content = {
+    content: dict[str, object] = {
         "model": call.model,
         "messages": messages,
         "sampling": asdict(call.sampling),
         "schema": call.answer_schema,
     }
+    if call.turns:
+        content["turns"] = [asdict(turn) for turn in call.turns]
+    if call.tools:
+        content["tools"] = [asdict(tool) for tool in call.tools]
     return json.dumps(content, sort_keys=True, ensure_ascii=False)
 
 
 class FaultyGateway:
-    """Plants one mutant's fault in the replies of ``inner``; the task's own output check still comes after it."""
+    """Plants one mutant's fault in the replies of ``inner``; the task's own output check still comes after it.
+
+    A reply that uses tools is no answer, so only ``edit_reply`` changes it.
+    """
 
     def __init__(self, inner: Gateway, mutant: Mutant, cases: CasesByDocument, *, seed: int) -> None:
         self._inner, self._mutant, self._cases, self._seed = inner, mutant, cases, seed
@@ -175,7 +188,7 @@ class FaultyGateway:
         """See ``Gateway.complete``."""
         reply = await self._inner.complete(call)
         case = self._cases[document_key(call.document)]
-        if self._mutant.doctor is not None:
+        if self._mutant.doctor is not None and not reply.uses:
             draws = random.Random(f"{self._mutant.name}:{self._seed}:{case.id}")
             reply = replace(reply, text=self._mutant.doctor(reply.text, case, draws))
         return self._mutant.edit_reply(reply) if self._mutant.edit_reply is not None else reply

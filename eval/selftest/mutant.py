@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from eval.cases import Case
-from service.llm.model_call import ModelReply
+from service.llm.model_call import ModelCall, ModelReply
 from service.pair import Pair
+from service.question import Use
 
 SelftestEngine = Literal["scripted", "extractive", "bundled"]
 EVERY_ENGINE: frozenset[SelftestEngine] = frozenset({"scripted", "extractive", "bundled"})
 
 Doctor = Callable[[str, Case, random.Random], str]
 EditReply = Callable[[ModelReply], ModelReply]
+UsesAt = Callable[[ModelCall, Case], tuple[Use, ...]]
 EditPair = Callable[[Pair], Pair]
 EditCase = Callable[[Case], Case]
 
@@ -23,9 +25,10 @@ class Mutant:
     """A good system with one fault.
 
     Only the fields that are set apply: ``edit_pair`` changes the prompt and ``narrow`` the inputs that the candidate sees, and
-    the engine is asked again; ``doctor`` rewrites the good system's answer, ``edit_reply`` its usage or latency, before the
-    task's own output check. ``plant`` changes the cases for both sides (an injected note, say). The fault counts as caught when
-    the verdict is not pass and a check on one of ``targets`` (metric names) is worse than for the system against itself.
+    the engine is asked again; ``doctor`` rewrites the good system's answer, ``edit_reply`` its usage, latency or uses of tools,
+    before the task's own output check. ``plant`` changes the cases for both sides (an injected note, say). The fault counts as
+    caught when the verdict is not pass and a check on one of ``targets`` (metric names) is worse than for the system against
+    itself.
     """
 
     name: str
@@ -53,7 +56,8 @@ class MutantPlan:
     """A task's planted faults and the good systems that they spoil: ``pairs`` names each engine's pair file.
 
     ``good`` draws the scripted system's answer to a case, ``habits`` are what it does uninstructed, ``lost`` what it says when
-    the prompt shows nothing of the case, ``shown`` the case's texts that a whole prompt holds.
+    the prompt shows nothing of the case, ``shown`` the case's texts that a whole prompt holds. ``uses`` are the tools that it
+    uses next, none if it answers; the call's turns say what it has used before.
     """
 
     mutants: tuple[Mutant, ...]
@@ -62,6 +66,7 @@ class MutantPlan:
     habits: tuple[Habit, ...]
     lost: str
     shown: Callable[[Case], tuple[str, ...]]
+    uses: UsesAt | None = None
 
 
 def drop_instruction(instruction: str) -> EditPair:

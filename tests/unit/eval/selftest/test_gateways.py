@@ -12,7 +12,8 @@ from eval.selftest.mutant import Habit, Mutant, MutantPlan
 from service.errors import RequestRejected
 from service.llm.model_call import ModelCall, ModelReply
 from service.llm.pricing import Usage
-from service.pair import Message, Sampling
+from service.pair import Message, Sampling, ToolSpec
+from service.question import ToolTurn, Use
 
 
 class Inputs(BaseModel):
@@ -171,3 +172,34 @@ async def test_a_fault_is_planted_in_the_reply_and_repeats_for_its_seed():
 async def test_a_call_without_the_tasks_inputs_is_refused():
     with pytest.raises(RequestRejected, match="does not carry"):
         await scripted().complete(call(document="text"))
+
+
+FIND = ToolSpec(name="find", description="Find.", arguments={"type": "object"})
+LOOKED = ToolTurn(text="", uses=(Use(tool="find", arguments={}),), contents=("{}",))
+
+
+def using_tools():
+    """A scripted system that looks something up before it answers."""
+    uses = lambda call, case: () if call.turns else LOOKED.uses  # noqa: E731 - read like the plan's other fields
+    plan = replace(PLAN, uses=uses)
+    return ScriptedGateway(plan, by_document([CASE], [CASE], documents), seed=1, answered_by="scripted")
+
+
+async def test_the_scripted_system_uses_a_tool_and_then_answers():
+    first, second = [await using_tools().complete(call(tools=(FIND,), turns=turns)) for turns in ((), (LOOKED,))]
+    assert (first.text, first.uses, first.stop_reason) == ("", LOOKED.uses, "tool_use")
+    assert (second.uses, second.stop_reason) == ((), "end_turn")
+    assert second.text.startswith("Owes $40.")
+
+
+async def test_remembered_answers_tell_the_turns_of_a_run_apart():
+    gateway = RememberingGateway(using_tools())
+    replies = [await gateway.complete(call(tools=(FIND,), turns=turns)) for turns in ((), (LOOKED,), ())]
+    assert [bool(reply.uses) for reply in replies] == [True, False, True]
+
+
+async def test_a_fault_in_the_answer_leaves_the_uses_before_it_alone():
+    mutant = Mutant(name="m", does="d", targets=(), doctor=lambda text, case, draws: "spoilt")
+    gateway = FaultyGateway(using_tools(), mutant, by_document([CASE], [CASE], documents), seed=1)
+    first, second = [await gateway.complete(call(tools=(FIND,), turns=turns)) for turns in ((), (LOOKED,))]
+    assert (first.text, first.uses, second.text) == ("", LOOKED.uses, "spoilt")
