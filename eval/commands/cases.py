@@ -1,11 +1,14 @@
 """``cases``: check a task's case files."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eval.commands.arguments import TaskName
 from service.display.terminal import say
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def check_cases(
@@ -35,5 +38,29 @@ def check_cases(
             say(
                 f"{file}: a fact is found in {rate.value:.1%} [{rate.low:.1%}, {rate.high:.1%}] of other cases' references"
             )
-    if findings.problems:
+    proven = _prove(task, folder, dataset)
+    if findings.problems or not proven:
         raise typer.Exit(1)
+
+
+def _prove(task: str, folder: "Path", only: str | None) -> bool:
+    """Print the proofs of a task's conversations, if it has any; return whether all hold."""
+    from eval.casecheck.files import case_paths
+    from eval.cases import load_cases
+    from eval.dialogue.play import DialogueEpisode
+    from eval.dialogue.proof_report import render_proofs
+    from eval.dialogue.proofs import CaseProof, prove_cases
+    from eval.report.console import result_console
+    from eval.suites import load_case_rules, load_suite
+
+    episode, found = load_suite(task).episode, list[CaseProof]()
+    if not isinstance(episode, DialogueEpisode):
+        return True
+    for path in case_paths(folder):
+        if only in (None, path.stem):
+            rules = load_case_rules(task)
+            cases = load_cases(path, input_model=episode.scenario_model, expectations=rules.expectations).cases
+            proofs = prove_cases(episode, cases)
+            render_proofs(path.stem, proofs, result_console())
+            found += proofs
+    return not any(proof.problems for proof in found)

@@ -19,12 +19,16 @@ from service.pair import ToolSpec
 
 @dataclass(slots=True, kw_only=True)
 class CaseProof:
-    """What the proof of one case found. ``caught`` counts, by kind of fault and by score, what failed as it should."""
+    """What the proof of one case found. ``caught`` counts, by kind of fault and by score, what failed as it should.
+
+    ``missed`` are the kinds of faults that nothing caught, ``passed_by`` the useless agents that are right.
+    """
 
     case_id: str
     problems: list[str] = field(default_factory=list)
     caught: Counter[tuple[str, str]] = field(default_factory=Counter)
     tried: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)
     passed_by: list[str] = field(default_factory=list)
     silence_right: bool = False
 
@@ -54,6 +58,7 @@ async def _proof(episode: DialogueEpisode, case: Case) -> CaseProof:
         if proposed_not_permitted(spoilt, expected):
             failed.append("not_permitted_proposed")  # the runtime may have refused it, so that no harm was done
         if not failed:
+            proof.missed.append(mutation.kind)
             proof.problems.append(f"passes with a planted fault: {mutation.kind} ({mutation.what})")
         proof.caught.update((mutation.kind, name) for name in failed)
     for name, agent in degenerate_agents(scenario, expected).items():
