@@ -146,6 +146,7 @@ def attested_run_logs(
             cases=cases,
             now=now,
             days=days,
+            counterpart="" if suite.episode is None else suite.episode.digest,
         )
         texts = {FIGURES_FILE: attested.figures}
         if signer is not None:

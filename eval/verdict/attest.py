@@ -23,7 +23,14 @@ class Attested:
 
 
 def attest(
-    evaluation: Evaluation, pair: PairResult, *, gate_dataset: str, cases: str, now: datetime, days: int
+    evaluation: Evaluation,
+    pair: PairResult,
+    *,
+    gate_dataset: str,
+    cases: str,
+    now: datetime,
+    days: int,
+    counterpart: str = "",
 ) -> Attested:
     """Return the attestation of ``pair``, not yet signed, with its figures.
 
@@ -34,6 +41,7 @@ def attest(
         cases: text of the per-case table as stored in MLflow.
         now: time of issue, with a time zone.
         days: how long the attestation allows a promotion.
+        counterpart: digest of the suite's episode; "" where cases are not played out.
     """
     figures = figures_text(pair)
     counts = {verdict.value: 0 for verdict in Verdict}
@@ -61,6 +69,7 @@ def attest(
             behaviour=behaviour_verdict(pair.gate.checks),
             unseen=pair.gate.unseen,
             looked_at=pair.gate.looked_at,
+            counterpart=counterpart,
             figures_digest=sha256_hex(figures),
             cases_digest=sha256_hex(cases),
             issued_at=now.replace(microsecond=0),

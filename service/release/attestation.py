@@ -27,6 +27,8 @@ class GateAttestation:
 
     ``origins`` are those of all answers that the verdict rests on: the pair's, those of the pair in production that it was
     compared with, and those of the judges whose figures gate. Empty: older evidence, which does not state them.
+
+    ``counterpart`` is the digest of the code that talked to the pair where cases were played out, such as the scripted customer.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -51,6 +53,7 @@ class GateAttestation:
     behaviour: Literal["pass", "fail", "inconclusive", "not measured"] = "not measured"
     unseen: tuple[str, ...] | None = None
     looked_at: tuple[str, ...] = ()
+    counterpart: str = ""
     figures_digest: str
     cases_digest: str
     issued_at: datetime
@@ -68,7 +71,8 @@ class GateAttestation:
 
     def statement(self) -> dict[str, Any]:
         """Return the in-toto statement to sign."""
-        predicate = _ADAPTER.dump_python(self, mode="json", exclude=set(_SUBJECT))
+        left_out = {*_SUBJECT, *(() if self.counterpart else ("counterpart",))}
+        predicate = _ADAPTER.dump_python(self, mode="json", exclude=left_out)
         return build_statement(f"{self.task}/{self.pair_name}", self.pair_digest, GATE_TYPE, predicate)
 
 
