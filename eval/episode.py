@@ -1,6 +1,6 @@
 """What a suite brings whose cases are played out, such as conversations; ``eval.dialogue`` has the implementation."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -24,6 +24,12 @@ class Episode(Protocol):
     @property
     def digest(self) -> str:
         """SHA-256 over the code that plays the task's counterpart, such as the scripted customer."""
+
+    def transcript(self, output: str) -> str:
+        """Return a record for people."""
+
+    def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Return what a case gives and what it demands, each by heading, for a reader of a report."""
 
     async def play(self, case: Case, repeat: int, pair: Pair, answer: Answer) -> TaskResult:
         """Return one result whose output is the record of all runs.

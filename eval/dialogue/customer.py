@@ -27,13 +27,15 @@ class Over:
 class Customer:
     """One customer in one conversation. Equal scripts, cases and repeats say the same to the same replies.
 
-    ``unscored`` says why the conversation proves nothing about the pair; "" as long as it does.
+    ``unscored`` says why the conversation proves nothing about the pair; "" as long as it does. ``confirms`` is whether the last
+    message said yes to what they were asked to confirm.
     """
 
     script: Script
     case_id: str
     repeat: int
     unscored: str = ""
+    confirms: bool = False
     _knows: dict[str, KnownFact] = field(init=False)
     _random: random.Random = field(init=False)
     _sent: int = field(init=False, default=0)
@@ -54,6 +56,7 @@ class Customer:
 
     def hears(self, reply: DialogueReply) -> str | Over:
         """Return the next message, or the end of the conversation."""
+        self.confirms = False
         if reply.action == "handover":
             return Over("handover")
         if self._sent >= self.script.patience:
@@ -104,7 +107,8 @@ class Customer:
 
     def _answer(self, name: str) -> str:
         if name == CONFIRMATION:
-            return self._drawn(_NO if self.script.refuses else _YES)
+            self.confirms = not self.script.refuses
+            return self._drawn(_YES if self.confirms else _NO)
         return self._told(name) if name in self._knows else self._drawn(_UNKNOWN)
 
     def _told(self, name: str) -> str:

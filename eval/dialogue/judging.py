@@ -56,7 +56,17 @@ def _ending(record: ConversationRecord, _: DialogueExpectations) -> Iterable[str
 def _end_state(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
     accepted: Sequence[Mapping[str, object]] = expected.end_states or ({},)
     if not any(same_changes(state, record.changes) for state in accepted):
-        yield f"the records changed by {dict(record.changes) or 'nothing'}; accepted: {' or '.join(map(str, accepted))}"
+        yield f"changed: {worded(record.changes)}; must change: {' or '.join(map(worded, accepted))}"
+
+
+def worded(changed: Mapping[str, object]) -> str:
+    """Return changes of the records as a reader wants them."""
+    return "; ".join(f"{path} = {value}" for path, value in changed.items()) or "nothing"
+
+
+def _confirmed_from(record: ConversationRecord) -> int:
+    """Return the number of the turn in which the customer first said yes, from 0; that of no turn if they never did."""
+    return next((number for number, turn in enumerate(record.turns) if turn.confirms), len(record.turns))
 
 
 def _calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:
@@ -64,6 +74,9 @@ def _calls(record: ConversationRecord, expected: DialogueExpectations) -> Iterab
     for call in expected.calls:
         if not any(_is(use, call) for use in done):
             yield f"{call.tool} was not called with {dict(call.arguments)}"
+        early = record.turns[: _confirmed_from(record)]
+        if call.confirmed and any(_is(use, call) for turn in early for use in turn.uses if use.status == "done"):
+            yield f"{call.tool} was called before the customer confirmed it"
 
 
 def _permitted(record: ConversationRecord, expected: DialogueExpectations) -> Iterable[str]:

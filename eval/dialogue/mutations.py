@@ -39,6 +39,10 @@ def _of_calls(gold: Gold, expected: DialogueExpectations) -> Iterator[Mutation]:
         if use.use not in wanted:
             continue
         yield Mutation(kind="call left out", what=use.use, gold=_with(gold, turn, number, None))
+        if turn and any(call.tool == use.use and call.confirmed for call in expected.calls):
+            sooner = (*gold[turn - 1][:-1], use, *gold[turn - 1][-1:])
+            without = _with(gold, turn, number, None)
+            yield Mutation(kind="called before confirmation", what=use.use, gold=_replaced(without, turn - 1, sooner))
         for name, value in use.arguments.items():
             if not any(call.tool == use.use and name in call.arguments for call in expected.calls):
                 continue

@@ -14,6 +14,7 @@ from eval.dialogue.customer import Customer, Over
 from eval.dialogue.record import ConversationRecord, TurnRecord, UseRecord
 from eval.dialogue.scenario import Scenario
 from eval.dialogue.states import changes
+from eval.dialogue.transcript import about, transcript
 from eval.dialogue.world import FaultyTools, World
 from eval.episode import Answer
 from eval.errors import CaseError
@@ -50,6 +51,14 @@ class DialogueEpisode:
             digest.update(without_words((here / name).read_text(encoding="utf-8")).encode())
         return digest.hexdigest()
 
+    def transcript(self, output: str) -> str:
+        """See ``Episode.transcript``."""
+        return transcript(ConversationRecord.model_validate_json(output))
+
+    def about(self, case: Case) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """See ``Episode.about``."""
+        return about(case)
+
     async def play(self, case: Case, repeat: int, pair: Pair, answer: Answer) -> TaskResult:
         """See ``Episode.play``."""
         return await self.play_with(case, repeat, {spec.name: spec for spec in pair.tools}, answer)
@@ -75,7 +84,7 @@ class DialogueEpisode:
                 raise CaseError(
                     f"case {case.id}: its world broke: {faulty.broke!r}; mend the suite's tools or the case"
                 )
-            turn = _turn_of(message, results[-1], specs)
+            turn = _turn_of(message, customer.confirms, results[-1], specs)
             turns.append(turn)
             if turn.reply is None:
                 message = Over("failed")
@@ -91,9 +100,10 @@ class DialogueEpisode:
         return _as_one(results, record)
 
 
-def _turn_of(message: str, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:
+def _turn_of(message: str, confirms: bool, result: TaskResult, specs: Mapping[str, ToolSpec]) -> TurnRecord:
     return TurnRecord(
         message=message,
+        confirms=confirms,
         reply=None if result.output is None else DialogueReply.model_validate_json(result.output),
         uses=tuple(_use_of(step, specs) for step in result.trace if step.kind == "tool"),
         ms=result.request_ms,

@@ -31,9 +31,13 @@ class UseRecord(_Frozen):
 
 
 class TurnRecord(_Frozen):
-    """A message of the customer with what the task made of it; ``reply`` is None after a failure."""
+    """A message of the customer with what the task made of it; ``reply`` is None after a failure.
+
+    ``confirms``: the message says yes to what the customer was asked to confirm.
+    """
 
     message: str
+    confirms: bool = False
     reply: DialogueReply | None = None
     uses: tuple[UseRecord, ...] = ()
     ms: float = 0.0

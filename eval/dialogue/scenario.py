@@ -98,10 +98,14 @@ class Scenario(_Strict):
 
 
 class ExpectedCall(_Strict):
-    """A call of ``tool`` with at least these ``arguments``, compared as ``eval.dialogue.states`` compares values."""
+    """A call of ``tool`` with at least these ``arguments``, compared as ``eval.dialogue.states`` compares values.
+
+    ``confirmed``: only after the customer was asked for a confirmation and said yes.
+    """
 
     tool: str
     arguments: Mapping[str, Any] = Field(default_factory=dict)
+    confirmed: bool = False
 
 
 class Told(_Strict):

@@ -19,6 +19,7 @@ from eval.report.conclusions import (
     worst_results,
 )
 from eval.report.finding_counts import findings_sentence
+from eval.report.played import Demands
 from eval.results import CaseResult, Evaluation, PairResult
 from eval.suite import Suite
 from figures.formatting import MISSING, format_number, plural
@@ -100,6 +101,7 @@ class CaseView:
     forbidden: tuple[str, ...]
     open_items: tuple[str, ...]
     mood: str
+    demands: tuple[tuple[str, str], ...]
     answers: tuple[ShownAnswer, ...]
     others: tuple[ShownAnswer, ...]
 
@@ -133,7 +135,7 @@ def worst_lists(evaluation: Evaluation, suite: Suite) -> list[WorstList]:
     return lists
 
 
-def case_views(evaluation: Evaluation, suite: Suite, cases: Mapping[str, Case]) -> list[CaseView]:
+def case_views(evaluation: Evaluation, cases: Mapping[str, Case], suite: Suite) -> list[CaseView]:
     """Return every answered case; those with the worst answers of any pair come first."""
     answers: dict[str, list[tuple[PairResult, CaseResult]]] = {}
     for pair in evaluation.pairs:
@@ -239,6 +241,7 @@ def _case_view(
         forbidden=tuple(claim.claim for claim in expected.forbidden),
         open_items=expected.open_items,
         mood=expected.mood or "",
+        demands=tuple(expected.demands.items()) if isinstance(expected, Demands) else (),
         answers=tuple(views[True]),
         others=tuple(views[False]),
     )

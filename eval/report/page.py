@@ -34,6 +34,7 @@ from eval.report.conclusions import (
 )
 from eval.report.junit import render_junit
 from eval.report.next_step import NextStep
+from eval.report.played import as_read
 from eval.report.reasons import check_groups, with_cause
 from eval.results import CaseResult, Check, Evaluation, PairResult
 from eval.suite import Suite
@@ -99,7 +100,7 @@ def render_html(
     )
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     script_digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    views = case_pages.case_views(evaluation, suite, cases)
+    views = case_pages.case_views(*as_read(evaluation, cases, suite.episode), suite=suite)
     curves, axis = latency.latency_curves(evaluation)
     page = environment.get_template("report.html.j2").render(
         e=evaluation,

@@ -136,13 +136,13 @@ def test_the_most_changed_cases_start_with_the_largest_loss_and_leave_equal_answ
 
 
 def test_a_case_shows_production_first_and_marks_the_passage_of_a_missing_fact() -> None:
-    view = next(view for view in case_views(EVALUATION, SUITE, CASES) if view.id == "tiny-2")
+    view = next(view for view in case_views(EVALUATION, CASES, SUITE) if view.id == "tiny-2")
     assert [shown.pair for shown in view.answers] == ["current", "new"]
     assert not view.answers[0].changes
     assert view.answers[1].changes
     assert not view.answers[1].readable  # hardly a word in common
     assert [piece.text for piece in view.entries[0].pieces if piece.mark == "missed"] == [FACT.span]
-    untouched = next(view for view in case_views(EVALUATION, SUITE, CASES) if view.id == "tiny-0")
+    untouched = next(view for view in case_views(EVALUATION, CASES, SUITE) if view.id == "tiny-0")
     assert [piece.mark for piece in untouched.entries[0].pieces] == [""]
 
 

@@ -122,11 +122,11 @@ def test_every_case_is_on_the_page_and_the_worst_comes_first(evaluation: Evaluat
     ids = [value.removeprefix("case-") for value in read(page).ids if value.startswith("case-")]
     assert sorted(ids) == sorted(CASES)
     assert ids[:2] == ["tiny-01", "tiny-00"]  # no answer is worse than a wrong one
-    assert len(case_views(evaluation, SUITE, CASES)[0].answers) == 3
+    assert len(case_views(evaluation, CASES, SUITE)[0].answers) == 3
 
 
 def test_an_interaction_outside_the_requests_filter_is_shown_as_unseen(evaluation: Evaluation) -> None:
-    entries = case_views(evaluation, SUITE, CASES)[0].entries
+    entries = case_views(evaluation, CASES, SUITE)[0].entries
     assert [entry.visible for entry in entries] == [False, True]
 
 
